@@ -1,0 +1,4 @@
+//! in memory
+/// broker
+#[derive(Debug)]
+pub struct InMemoryBroker;

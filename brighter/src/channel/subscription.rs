@@ -1,0 +1,225 @@
+//! [`Subscription`]: the consumer's side of a topic.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::num::NonZeroU16;
+use std::time::Duration;
+
+use crate::mapper::Postable;
+use crate::message::{ChannelName, NameError, RoutingKey, SubscriptionName};
+
+/// What a broker has to know to make a channel and to consume it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Channel {
+    /// The queue.
+    pub name: ChannelName,
+    /// The topics it wants, or patterns of topics.
+    pub routing_keys: Vec<RoutingKey>,
+    /// Where messages go that could not be handled.
+    pub dead_letters: ChannelName,
+    /// Where messages go that could not be understood.
+    pub invalid_messages: ChannelName,
+    /// How many messages a consumer may have at once that are not settled.
+    pub buffer: NonZeroU16,
+}
+
+impl Channel {
+    /// A channel of this name that wants this topic, with `.dlq` and `.invalid` beside it and a buffer of 10.
+    #[must_use]
+    pub fn new(name: impl Into<ChannelName>, routing_key: impl Into<RoutingKey>) -> Self {
+        let name = name.into();
+        Self {
+            dead_letters: format!("{name}.dlq").into(),
+            invalid_messages: format!("{name}.invalid").into(),
+            routing_keys: vec![routing_key.into()],
+            buffer: DEFAULT_BUFFER,
+            name,
+        }
+    }
+
+    /// Whether a broker can take every name in it.
+    ///
+    /// # Errors
+    /// The first name that it cannot.
+    pub fn validate(&self) -> Result<(), NameError> {
+        for channel in [&self.name, &self.dead_letters, &self.invalid_messages] {
+            channel.validate()?;
+        }
+        self.routing_keys.iter().try_for_each(RoutingKey::validate)
+    }
+}
+
+/// Enough to keep a performer busy over a network, few enough that a slow one leaves work for its fellows.
+const DEFAULT_BUFFER: NonZeroU16 = match NonZeroU16::new(10) {
+    Some(buffer) => buffer,
+    None => NonZeroU16::MIN,
+};
+
+/// What a dispatcher has to know of a subscription, besides the type of its requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SubscriptionSettings {
+    /// Its name.
+    pub name: SubscriptionName,
+    /// What it reads.
+    pub channel: Channel,
+    /// How many performers read it.
+    pub performers: usize,
+    /// How often a message is delivered at most before it goes to the dead-letter channel.
+    pub attempts: u32,
+    /// How long a message waits before it is delivered again: the first after the first failure, and so on;
+    /// the last is used for all that follow.
+    pub delays: Vec<Duration>,
+}
+
+impl SubscriptionSettings {
+    /// How long a message waits that failed for the `attempt`th time, counted from 1.
+    #[must_use]
+    pub fn delay_after(&self, attempt: u32) -> Duration {
+        let index = usize::try_from(attempt.saturating_sub(1)).unwrap_or(usize::MAX);
+        self.delays
+            .get(index)
+            .or(self.delays.last())
+            .copied()
+            .unwrap_or_default()
+    }
+}
+
+/// Says which channel brings requests of type `R`, and how it is read.
+///
+/// | setting | default | why |
+/// |---|---|---|
+/// | channel | the subscription's name | one name for one thing |
+/// | routing key | the topic of `R` | what the derive says |
+/// | performers | 1 | more give up the order |
+/// | buffer | 10 | busy over a network, yet shared fairly |
+/// | attempts | 5 | a fault that outlasts a minute wants a person |
+/// | delays | 1, 5, 15, 60 s | soon for a hiccup, later for an outage |
+/// | dead letters, invalid messages | `<channel>.dlq`, `<channel>.invalid` | Brighter's names |
+///
+/// ```
+/// # use brighter::prelude::*;
+/// # #[derive(Serialize, Deserialize, Message)]
+/// # #[message(topic = "Task.Reminder")]
+/// # struct TaskReminder;
+/// use std::time::Duration;
+///
+/// let subscription = Subscription::<TaskReminder>::new("task-reminders")
+///     .performers(4)
+///     .buffer(200)
+///     .attempts(3)
+///     .delays([Duration::from_secs(1), Duration::from_secs(10)]);
+/// ```
+pub struct Subscription<R> {
+    settings: SubscriptionSettings,
+    request: PhantomData<fn() -> R>,
+}
+
+impl<R: Postable> Subscription<R> {
+    /// A subscription of this name to the topic of `R`.
+    #[must_use]
+    pub fn new(name: impl Into<SubscriptionName>) -> Self {
+        let name = name.into();
+        let settings = SubscriptionSettings {
+            channel: Channel::new(name.as_str(), R::TOPIC),
+            name,
+            performers: 1,
+            attempts: 5,
+            delays: [1, 5, 15, 60].map(Duration::from_secs).to_vec(),
+        };
+        Self {
+            settings,
+            request: PhantomData,
+        }
+    }
+
+    /// Reads this channel. Also names its dead-letter and invalid-message channels anew.
+    #[must_use]
+    pub fn channel(mut self, name: impl Into<ChannelName>) -> Self {
+        let Channel {
+            routing_keys, buffer, ..
+        } = self.settings.channel;
+        self.settings.channel = Channel {
+            routing_keys,
+            buffer,
+            ..Channel::new(name, "")
+        };
+        self
+    }
+
+    /// Wants this topic, or pattern of topics, in place of the request's own.
+    #[must_use]
+    pub fn routing_key(self, key: impl Into<RoutingKey>) -> Self {
+        self.routing_keys([key])
+    }
+
+    /// Wants these topics, or patterns of topics, in place of the request's own.
+    #[must_use]
+    pub fn routing_keys<K: Into<RoutingKey>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
+        self.settings.channel.routing_keys = keys.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Has this many performers: tasks that each read the channel and handle one message at a time.
+    #[must_use]
+    pub fn performers(mut self, performers: usize) -> Self {
+        self.settings.performers = performers;
+        self
+    }
+
+    /// Lets each performer have this many messages at once (0 is taken for 1): one that it handles, the others
+    /// waiting in its memory.
+    #[must_use]
+    pub fn buffer(mut self, messages: u16) -> Self {
+        self.settings.channel.buffer = NonZeroU16::new(messages).unwrap_or(NonZeroU16::MIN);
+        self
+    }
+
+    /// Delivers a message at most this often (0 is taken for 1), then puts it in the dead-letter channel.
+    #[must_use]
+    pub fn attempts(mut self, attempts: u32) -> Self {
+        self.settings.attempts = attempts.max(1);
+        self
+    }
+
+    /// Waits this long before each further delivery; the last is used for all that follow.
+    #[must_use]
+    pub fn delays(mut self, delays: impl IntoIterator<Item = Duration>) -> Self {
+        self.settings.delays = delays.into_iter().collect();
+        self
+    }
+
+    /// Puts what could not be handled there.
+    #[must_use]
+    pub fn dead_letters(mut self, channel: impl Into<ChannelName>) -> Self {
+        self.settings.channel.dead_letters = channel.into();
+        self
+    }
+
+    /// Puts what could not be understood there.
+    #[must_use]
+    pub fn invalid_messages(mut self, channel: impl Into<ChannelName>) -> Self {
+        self.settings.channel.invalid_messages = channel.into();
+        self
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn settings(&self) -> &SubscriptionSettings {
+        &self.settings
+    }
+
+    pub(crate) fn into_settings(self) -> SubscriptionSettings {
+        self.settings
+    }
+}
+
+impl<R> fmt::Debug for Subscription<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription")
+            .field("request", &std::any::type_name::<R>())
+            .field("settings", &self.settings)
+            .finish()
+    }
+}

@@ -1,0 +1,165 @@
+//! The [`Context`] of one handling of one request.
+
+use std::any::{Any, TypeId};
+use std::fmt;
+use std::future::pending;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::id::MessageId;
+
+/// What a handler may know of the request besides the request itself: who asked, which attempt this is,
+/// whether the process is ending, and whatever the layers around it and the pump have put in its bag.
+///
+/// Every subscriber of an event has a context of its own.
+///
+/// ```
+/// use brighter::Context;
+///
+/// struct Tenant(&'static str);
+///
+/// let cx = Context::new();
+/// cx.insert(Tenant("north"));
+/// assert_eq!(cx.get::<Tenant>().unwrap().0, "north");
+/// assert_eq!(cx.attempt(), 1);
+/// ```
+#[derive(Default)]
+pub struct Context {
+    message_id: Option<MessageId>,
+    correlation_id: Option<MessageId>,
+    handled_count: u32,
+    cancellation: Option<Arc<CancellationToken>>,
+    /// A handful of values at most: a scan beats a map, and an empty one costs nothing.
+    bag: Mutex<Vec<(TypeId, Arc<dyn Any + Send + Sync>)>>,
+}
+
+impl Context {
+    /// A context that knows nothing, as for a request that was made in this process.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same context, of the message with this id.
+    #[must_use]
+    pub fn with_message_id(mut self, id: MessageId) -> Self {
+        self.message_id = Some(id);
+        self
+    }
+
+    /// The same context, within this conversation.
+    #[must_use]
+    pub fn with_correlation_id(mut self, id: MessageId) -> Self {
+        self.correlation_id = Some(id);
+        self
+    }
+
+    /// The same context, of a message that was handled this often before.
+    #[must_use]
+    pub fn with_handled_count(mut self, count: u32) -> Self {
+        self.handled_count = count;
+        self
+    }
+
+    /// The same context, which is cancelled when the token is.
+    pub(crate) fn with_cancellation(mut self, token: Arc<CancellationToken>) -> Self {
+        self.cancellation = Some(token);
+        self
+    }
+
+    /// The id of the message that brought the request; `None` if it was made in this process.
+    #[must_use]
+    pub fn message_id(&self) -> Option<&MessageId> {
+        self.message_id.as_ref()
+    }
+
+    /// The id of the conversation that the request belongs to.
+    #[must_use]
+    pub fn correlation_id(&self) -> Option<&MessageId> {
+        self.correlation_id.as_ref()
+    }
+
+    /// Which delivery of the message this is: 1 the first time. Retries by a policy do not count.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.handled_count.saturating_add(1)
+    }
+
+    /// Whether the process is ending. A long handler looks at this, and returns an error to be handled again.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.cancellation
+            .as_ref()
+            .is_some_and(|token| token.is_cancelled())
+    }
+
+    /// Waits until the process is ending; for ever, if nothing can end it.
+    pub async fn cancelled(&self) {
+        match &self.cancellation {
+            Some(token) => token.cancelled().await,
+            None => pending().await,
+        }
+    }
+
+    /// Puts a value in the bag, by its type, in place of one of that type that was there.
+    pub fn insert<T: Any + Send + Sync>(&self, value: T) {
+        self.insert_arc(Arc::new(value));
+    }
+
+    pub(crate) fn insert_arc<T: Any + Send + Sync>(&self, value: Arc<T>) {
+        let mut bag = self.bag.lock().unwrap_or_else(PoisonError::into_inner);
+        match bag.iter_mut().find(|(key, _)| *key == TypeId::of::<T>()) {
+            Some((_, slot)) => *slot = value,
+            None => bag.push((TypeId::of::<T>(), value)),
+        }
+    }
+
+    /// The value of this type in the bag. On a consumer, the header of the message is one:
+    /// `cx.get::<MessageHeader>()`.
+    #[must_use]
+    pub fn get<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        let bag = self.bag.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, value) = bag.iter().find(|(key, _)| *key == TypeId::of::<T>())?;
+        Arc::clone(value).downcast().ok()
+    }
+
+    /// A context for another subscriber of the same event: the same facts, and a bag of its own that begins
+    /// with the same values.
+    pub(crate) fn fork(&self) -> Self {
+        Self {
+            message_id: self.message_id.clone(),
+            correlation_id: self.correlation_id.clone(),
+            handled_count: self.handled_count,
+            cancellation: self.cancellation.clone(),
+            bag: Mutex::new(self.bag.lock().unwrap_or_else(PoisonError::into_inner).clone()),
+        }
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("message_id", &self.message_id)
+            .field("correlation_id", &self.correlation_id)
+            .field("attempt", &self.attempt())
+            .field("cancelled", &self.is_cancelled())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fork_has_a_bag_of_its_own() {
+        let cx = Context::new().with_handled_count(2);
+        cx.insert(1_u8);
+        let fork = cx.fork();
+        fork.insert(2_u8);
+        assert_eq!((*cx.get::<u8>().unwrap(), *fork.get::<u8>().unwrap()), (1, 2));
+        assert_eq!(fork.attempt(), 3);
+        assert!(cx.get::<u16>().is_none());
+    }
+}

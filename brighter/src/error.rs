@@ -1,0 +1,321 @@
+//! [`HandlerError`]: how handling a request ends when it does not end well, and what a handler may ask of
+//! the pump that brought the request: [`Defer`], [`Reject`], [`Invalid`], [`DontAck`].
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+/// Any error, in a box: what every handler's error turns into.
+pub type BoxError = Box<dyn Error + Send + Sync + 'static>;
+
+/// How handling a request ended when it did not end well.
+///
+/// A handler returns an error type of its own; the pipeline turns it into this. What the handler returned is
+/// still in it: [`downcast_ref`](Self::downcast_ref) gives it back.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HandlerError {
+    /// The handler returned its own error.
+    #[error(transparent)]
+    Failed(BoxError),
+    /// The handler asked for something of the pump.
+    #[error(transparent)]
+    Action(PumpAction),
+    /// A circuit breaker is open: the handler was not called.
+    #[error("circuit breaker `{policy}` is open for another {retry_after:?}; the handler was not called")]
+    BrokenCircuit {
+        /// The name of the breaker.
+        policy: String,
+        /// How long it stays open.
+        retry_after: Duration,
+    },
+    /// The handler took longer than it may.
+    #[error("no result within {after:?}")]
+    TimedOut {
+        /// The limit that passed.
+        after: Duration,
+    },
+    /// The handler, or a layer around it, panicked.
+    #[error("panicked: {message}")]
+    Panicked {
+        /// What the panic said.
+        message: String,
+    },
+    /// The process is shutting down.
+    #[error("given up because the process is shutting down")]
+    Cancelled,
+}
+
+impl HandlerError {
+    /// Whether trying again may help, which is what a retry policy asks.
+    ///
+    /// Not after an open circuit, nor when the handler said what is to become of the message.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(
+            self,
+            Self::Failed(_) | Self::TimedOut { .. } | Self::Panicked { .. }
+        )
+    }
+
+    /// What the handler asked of the pump, if that is what this is.
+    #[must_use]
+    pub fn action(&self) -> Option<&PumpAction> {
+        match self {
+            Self::Action(action) => Some(action),
+            _ => None,
+        }
+    }
+
+    /// The handler's own error, if it is of type `E`.
+    #[must_use]
+    pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
+        match self {
+            Self::Failed(error) => error.downcast_ref(),
+            _ => None,
+        }
+    }
+
+    /// The error with every cause behind it, on one line.
+    #[must_use]
+    pub fn report(&self) -> String {
+        report(self)
+    }
+}
+
+/// Turns what a handler or a layer returned into a [`HandlerError`], finding a pump action or another
+/// `HandlerError` wherever in the chain of causes it stands.
+impl From<BoxError> for HandlerError {
+    fn from(error: BoxError) -> Self {
+        let error = match error.downcast::<Self>() {
+            Ok(known) => return *known,
+            Err(other) => other,
+        };
+        let error = match error.downcast::<PumpAction>() {
+            Ok(action) => return Self::Action(*action),
+            Err(other) => other,
+        };
+        // An action deeper in the chain counts too: an application may wrap it in its own error.
+        let mut cause = error.source();
+        while let Some(inner) = cause {
+            if let Some(action) = inner.downcast_ref::<PumpAction>() {
+                return Self::Action(action.kind.clone_with(error));
+            }
+            cause = inner.source();
+        }
+        Self::Failed(error)
+    }
+}
+
+/// An error with its causes, on one line, parted by `: `, each said once.
+pub(crate) fn report(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let said = inner.to_string();
+        // A transparent error repeats its source's words.
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+/// What a handler asks of the pump by returning it as an error: made by [`Defer`], [`Reject`], [`Invalid`]
+/// and [`DontAck`].
+///
+/// Policies let it through: it is never retried and trips no breaker.
+#[derive(Debug)]
+pub struct PumpAction {
+    kind: ActionKind,
+    reason: Option<String>,
+    source: Option<BoxError>,
+}
+
+/// Which of the four a [`PumpAction`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ActionKind {
+    /// Bring the message again, after this delay or the subscription's own.
+    Defer(Option<Duration>),
+    /// Put the message in the dead-letter channel.
+    Reject,
+    /// Put the message in the invalid-message channel.
+    Invalid,
+    /// Give the message back to the broker as it is.
+    DontAck,
+}
+
+impl ActionKind {
+    fn clone_with(self, source: BoxError) -> PumpAction {
+        PumpAction {
+            kind: self,
+            reason: None,
+            source: Some(source),
+        }
+    }
+}
+
+impl PumpAction {
+    fn new(kind: ActionKind) -> Self {
+        Self {
+            kind,
+            reason: None,
+            source: None,
+        }
+    }
+
+    /// Says why, for the log and for who reads the dead letter.
+    #[must_use]
+    pub fn because(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
+        self
+    }
+
+    /// Keeps the error that led to it.
+    #[must_use]
+    pub fn caused_by(mut self, error: impl Into<BoxError>) -> Self {
+        self.source = Some(error.into());
+        self
+    }
+
+    /// Which of the four it is.
+    #[must_use]
+    pub fn kind(&self) -> ActionKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for PumpAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            ActionKind::Defer(Some(delay)) => write!(f, "deferred for {delay:?}")?,
+            ActionKind::Defer(None) => f.write_str("deferred")?,
+            ActionKind::Reject => f.write_str("rejected")?,
+            ActionKind::Invalid => f.write_str("invalid")?,
+            ActionKind::DontAck => f.write_str("not acknowledged")?,
+        }
+        match &self.reason {
+            Some(reason) => write!(f, ": {reason}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Error for PumpAction {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// Asks the pump to bring the message again later. In process, with `send`, it is an error like any other.
+///
+/// ```
+/// use std::time::Duration;
+/// use brighter::{BoxError, Defer};
+///
+/// fn check(open: bool) -> Result<(), BoxError> {
+///     if !open {
+///         return Err(Defer::after(Duration::from_secs(30)).because("the shop is closed").into());
+///     }
+///     Ok(())
+/// }
+/// # assert!(check(false).is_err());
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Defer;
+
+impl Defer {
+    /// Again after this long.
+    #[must_use]
+    pub fn after(delay: Duration) -> PumpAction {
+        PumpAction::new(ActionKind::Defer(Some(delay)))
+    }
+
+    /// Again after the delay that the subscription has for this attempt.
+    #[must_use]
+    pub fn by_subscription() -> PumpAction {
+        PumpAction::new(ActionKind::Defer(None))
+    }
+}
+
+/// Asks the pump to put the message in the dead-letter channel at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Reject;
+
+impl Reject {
+    /// To the dead-letter channel, for this reason.
+    #[must_use]
+    pub fn because(reason: impl Into<String>) -> PumpAction {
+        PumpAction::new(ActionKind::Reject).because(reason)
+    }
+}
+
+/// Asks the pump to put the message in the invalid-message channel at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Invalid;
+
+impl Invalid {
+    /// To the invalid-message channel, for this reason.
+    #[must_use]
+    pub fn because(reason: impl Into<String>) -> PumpAction {
+        PumpAction::new(ActionKind::Invalid).because(reason)
+    }
+}
+
+/// Asks the pump to give the message back to the broker unchanged, so that any consumer may take it.
+#[derive(Debug, Clone, Copy)]
+pub struct DontAck;
+
+impl DontAck {
+    /// Back to the broker, for this reason.
+    #[must_use]
+    pub fn because(reason: impl Into<String>) -> PumpAction {
+        PumpAction::new(ActionKind::DontAck).because(reason)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer")]
+    struct Outer(#[source] PumpAction);
+
+    #[test]
+    fn an_action_is_found_however_deep() {
+        let direct = HandlerError::from(BoxError::from(Reject::because("no")));
+        assert_eq!(direct.action().map(PumpAction::kind), Some(ActionKind::Reject));
+        let wrapped = HandlerError::from(BoxError::from(Outer(Defer::by_subscription())));
+        assert_eq!(
+            wrapped.action().map(PumpAction::kind),
+            Some(ActionKind::Defer(None))
+        );
+        assert_eq!(wrapped.report(), "deferred: outer: deferred");
+        let nested = HandlerError::from(BoxError::from(HandlerError::Cancelled));
+        assert!(matches!(nested, HandlerError::Cancelled));
+    }
+
+    #[test]
+    fn an_action_inside_anyhow_is_found() {
+        let plain = anyhow::Error::new(Reject::because("no"));
+        assert!(HandlerError::from(BoxError::from(plain)).action().is_some());
+        let with_context = anyhow::Error::new(Reject::because("no")).context("while mailing");
+        assert!(
+            HandlerError::from(BoxError::from(with_context))
+                .action()
+                .is_some()
+        );
+    }
+
+    #[test]
+    fn the_handlers_own_error_comes_back() {
+        let error = HandlerError::from(BoxError::from(std::io::Error::other("disk")));
+        assert!(error.downcast_ref::<std::io::Error>().is_some());
+        assert!(error.is_retryable());
+        assert!(!HandlerError::Cancelled.is_retryable());
+    }
+}

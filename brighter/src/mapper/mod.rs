@@ -1,0 +1,87 @@
+//! Between a request and the message that carries it: [`MessageMapper`], and [`Postable`], which says which
+//! mapper a request has.
+
+mod json;
+
+pub use json::JsonMapper;
+
+use crate::error::BoxError;
+use crate::message::{Message, MessageHeader, MessageType};
+use crate::request::{Request, RequestKind};
+
+/// A request that may leave the process. Derived by `#[derive(Message)]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot travel as a message",
+    label = "has no topic and no mapper",
+    note = "derive it, beside serde's two: `#[derive(Serialize, Deserialize, Message)]` and `#[message(topic = \"…\")]`"
+)]
+pub trait Postable: Request + Sized {
+    /// Where it is published, unless its publication says otherwise.
+    const TOPIC: &'static str;
+
+    /// What turns it into a message and back: [`JsonMapper`], unless `#[message(mapper = …)]` names another.
+    type Mapper: MessageMapper<Self> + Default;
+}
+
+/// Turns a request into a message, and a message into a request.
+///
+/// ```
+/// use brighter::mapper::{MapError, MessageMapper};
+/// use brighter::message::{Message, MessageBody, MessageHeader};
+///
+/// /// The request as plain text.
+/// #[derive(Default)]
+/// struct TextMapper;
+///
+/// struct Note(String);
+///
+/// impl MessageMapper<Note> for TextMapper {
+///     fn to_message(&self, note: &Note, header: MessageHeader) -> Result<Message, MapError> {
+///         let body = MessageBody::new(note.0.clone());
+///         Ok(Message::new(header.with_content_type("text/plain; charset=utf-8"), body))
+///     }
+///
+///     fn to_request(&self, message: &Message) -> Result<Note, MapError> {
+///         let text = std::str::from_utf8(message.body.as_bytes()).map_err(MapError::new)?;
+///         Ok(Note(text.to_owned()))
+///     }
+/// }
+/// ```
+pub trait MessageMapper<R>: Send + Sync + 'static {
+    /// Makes the message. The header comes filled in: id, topic, kind, time; the mapper sets the content type
+    /// and may add to the bag.
+    ///
+    /// # Errors
+    /// The request cannot be written in the mapper's form. Nothing is posted.
+    fn to_message(&self, request: &R, header: MessageHeader) -> Result<Message, MapError>;
+
+    /// Makes the request.
+    ///
+    /// # Errors
+    /// The body is not in the mapper's form, or does not fit the request. The message goes to the
+    /// invalid-message channel at once, as it came, with the error as the reason.
+    fn to_request(&self, message: &Message) -> Result<R, MapError>;
+}
+
+/// Why a message could not be made from a request, or a request from a message.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct MapError(#[source] BoxError);
+
+impl MapError {
+    /// A mapping failed for this reason.
+    pub fn new(reason: impl Into<BoxError>) -> Self {
+        Self(reason.into())
+    }
+}
+
+/// The kind of message that carries a kind of request.
+impl From<RequestKind> for MessageType {
+    fn from(kind: RequestKind) -> Self {
+        match kind {
+            RequestKind::Command => Self::Command,
+            RequestKind::Event => Self::Event,
+            RequestKind::Document => Self::Document,
+        }
+    }
+}

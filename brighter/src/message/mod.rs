@@ -1,0 +1,75 @@
+//! What travels: a [`Message`], made of a [`MessageHeader`] and a [`MessageBody`].
+
+mod bag;
+mod header;
+mod routing;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+pub use bag::{Bag, BagValue};
+pub use header::{DEFAULT_CONTENT_TYPE, MessageHeader, MessageType};
+pub use routing::{ChannelName, MAX_NAME_BYTES, NameError, RoutingKey, SubscriptionName};
+
+/// The content of a message: bytes that only its mapper understands.
+///
+/// Cloning shares the bytes.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MessageBody(Bytes);
+
+impl MessageBody {
+    /// A body of these bytes.
+    pub fn new(bytes: impl Into<Bytes>) -> Self {
+        Self(bytes.into())
+    }
+
+    /// The bytes, to read.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The bytes, to keep.
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        self.0.clone()
+    }
+
+    /// How many bytes there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Prints the size only: a body may hold what nobody should read in a log.
+impl std::fmt::Debug for MessageBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "MessageBody({} bytes)", self.0.len())
+    }
+}
+
+/// What travels between processes.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Message {
+    /// What the framework needs to know of it.
+    pub header: MessageHeader,
+    /// What the application put in.
+    pub body: MessageBody,
+}
+
+impl Message {
+    /// A message of this header and body.
+    #[must_use]
+    pub fn new(header: MessageHeader, body: MessageBody) -> Self {
+        Self { header, body }
+    }
+}

@@ -1,0 +1,207 @@
+//! The [`Outbox`]: where a message is safe from the moment it is posted until the broker has it.
+
+mod in_memory;
+
+use std::any::Any;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+pub use in_memory::{InMemoryOutbox, InMemoryTransaction};
+
+use crate::error::BoxError;
+use crate::id::MessageId;
+use crate::message::Message;
+
+/// Why an outbox could not do what it was asked. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OutboxError {
+    /// There is no room for more: the disk is full, or the file may not grow.
+    #[error("the outbox is full; nothing was stored")]
+    Full(#[source] BoxError),
+    /// The store is busy or away. Trying again may work.
+    #[error("the outbox cannot be reached now; nothing was stored")]
+    Unavailable(#[source] BoxError),
+    /// The store may not be written.
+    #[error("the outbox may not be written; check the permissions of its file or user")]
+    ReadOnly(#[source] BoxError),
+    /// The store was made by a newer version of brighter.
+    #[error("the outbox has schema version {found} and this program knows {known}: run a newer program")]
+    NewerSchema {
+        /// The version of the store.
+        found: i64,
+        /// The newest version that this program knows.
+        known: i64,
+    },
+    /// What the store holds cannot be read.
+    #[error("message `{id}` in the outbox cannot be read")]
+    Corrupt {
+        /// The id of the row.
+        id: String,
+        /// Why not.
+        #[source]
+        source: BoxError,
+    },
+    /// Something else.
+    #[error("the outbox failed")]
+    Other(#[source] BoxError),
+}
+
+/// Which messages to claim.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Claim<'a> {
+    /// These, if they are outstanding and nobody else has them.
+    Ids(&'a [MessageId]),
+    /// The oldest that are outstanding and due, at most `limit`, if they were deposited at least `min_age`
+    /// ago.
+    Oldest {
+        /// How many at most.
+        limit: usize,
+        /// How old they are at least.
+        min_age: Duration,
+    },
+}
+
+/// A message that could not be published.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Failure {
+    /// Which.
+    pub id: MessageId,
+    /// Why, for the person who looks at the outbox.
+    pub error: String,
+    /// How long to leave it alone.
+    pub retry_after: Duration,
+}
+
+impl Failure {
+    /// The message could not be published for this reason, and is left alone this long.
+    pub fn new(id: MessageId, error: impl Into<String>, retry_after: Duration) -> Self {
+        Self {
+            id,
+            error: error.into(),
+            retry_after,
+        }
+    }
+}
+
+/// A message taken from the outbox, to be published by whoever claimed it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Claimed {
+    /// The message.
+    pub message: Message,
+    /// How often publishing it has failed.
+    pub attempts: u32,
+}
+
+impl Claimed {
+    /// A message whose publishing has failed this often.
+    #[must_use]
+    pub fn new(message: Message, attempts: u32) -> Self {
+        Self { message, attempts }
+    }
+}
+
+/// How full an outbox is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct OutboxStatus {
+    /// How many messages are outstanding: deposited and not yet published.
+    pub outstanding: u64,
+    /// How long ago the oldest of them was deposited.
+    pub oldest: Option<Duration>,
+}
+
+impl OutboxStatus {
+    /// This many outstanding, the oldest this old.
+    #[must_use]
+    pub fn new(outstanding: u64, oldest: Option<Duration>) -> Self {
+        Self { outstanding, oldest }
+    }
+}
+
+/// Where messages wait until the broker has them.
+///
+/// A message is *outstanding* from its deposit until it is marked as dispatched. Whoever wants to publish it
+/// *claims* it first, for a time: the lease. A claim that is neither marked, nor failed, nor released ends
+/// with its lease, and the message may be claimed again; so one publisher that dies is replaced, and two that
+/// live do not publish the same message.
+///
+/// All methods are atomic: after an error nothing has changed.
+pub trait Outbox: Any + Send + Sync {
+    /// Stores messages, in a transaction of the outbox's own, claimed for `lease` if there is one. A message
+    /// whose id is there already is left as it is.
+    ///
+    /// # Errors
+    /// See [`OutboxError`].
+    fn deposit<'a>(
+        &'a self,
+        messages: &'a [Message],
+        lease: Option<Duration>,
+    ) -> BoxFuture<'a, Result<(), OutboxError>>;
+
+    /// Claims messages for `lease`, oldest first.
+    ///
+    /// # Errors
+    /// See [`OutboxError`].
+    fn claim<'a>(
+        &'a self,
+        which: Claim<'a>,
+        lease: Duration,
+    ) -> BoxFuture<'a, Result<Vec<Claimed>, OutboxError>>;
+
+    /// The broker has these.
+    ///
+    /// # Errors
+    /// See [`OutboxError`]. The messages stay claimed, and are published again when the lease ends.
+    fn mark_dispatched<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<(), OutboxError>>;
+
+    /// The broker did not take these: counts the attempt, notes the error, and ends the claim.
+    ///
+    /// # Errors
+    /// See [`OutboxError`].
+    fn mark_failed<'a>(&'a self, failures: &'a [Failure]) -> BoxFuture<'a, Result<(), OutboxError>>;
+
+    /// Ends the claim of these, which nobody tried to publish.
+    ///
+    /// # Errors
+    /// See [`OutboxError`].
+    fn release<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<(), OutboxError>>;
+
+    /// Reads messages whether they were dispatched or not, in the order of the ids; one that is not there is
+    /// left out.
+    ///
+    /// # Errors
+    /// See [`OutboxError`].
+    fn get<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<Vec<Message>, OutboxError>>;
+
+    /// Says how full it is.
+    ///
+    /// # Errors
+    /// See [`OutboxError`].
+    fn status(&self) -> BoxFuture<'_, Result<OutboxStatus, OutboxError>>;
+}
+
+/// A transaction of the application in which messages can be deposited: committed with it, or not at all.
+#[diagnostic::on_unimplemented(
+    message = "messages cannot be deposited in a `{Self}`",
+    label = "no transaction of an outbox",
+    note = "pass the transaction of the database that holds the outbox: `&mut sqlx::Transaction<'_, Sqlite>` for a `SqliteOutbox`"
+)]
+pub trait OutboxTransaction: Send {
+    /// The outbox that this is a transaction of.
+    type Outbox: Outbox;
+
+    /// Stores messages in this transaction. A message whose id is there already is left as it is.
+    ///
+    /// # Errors
+    /// See [`OutboxError`].
+    fn deposit<'a>(
+        &'a mut self,
+        outbox: &'a Self::Outbox,
+        messages: &'a [Message],
+    ) -> BoxFuture<'a, Result<(), OutboxError>>;
+}

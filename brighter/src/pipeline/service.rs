@@ -1,0 +1,48 @@
+//! [`HandlerService`]: the innermost service, which calls the handler.
+
+use std::sync::Arc;
+use std::task::{Context as Task, Poll};
+
+use futures_util::future::BoxFuture;
+use tower::Service;
+
+use crate::error::HandlerError;
+use crate::handler::{Call, Handler};
+use crate::request::Request;
+
+/// The innermost service of a pipeline: calls the handler.
+///
+/// The handler's future has no name, so it is boxed here; the layers around it need no box.
+#[derive(Debug)]
+pub struct HandlerService<H>(Arc<H>);
+
+impl<H> HandlerService<H> {
+    /// The service of this handler.
+    pub fn new(handler: Arc<H>) -> Self {
+        Self(handler)
+    }
+}
+
+impl<H> Clone for HandlerService<H> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<R: Request, H: Handler<R>> Service<Call<R>> for HandlerService<H> {
+    type Response = R::Reply;
+    type Error = HandlerError;
+    type Future = BoxFuture<'static, Result<R::Reply, HandlerError>>;
+
+    fn poll_ready(&mut self, _: &mut Task<'_>) -> Poll<Result<(), HandlerError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, call: Call<R>) -> Self::Future {
+        let handler = Arc::clone(&self.0);
+        Box::pin(async move {
+            let result = handler.handle(call.request(), call.context()).await;
+            result.map_err(|error| HandlerError::from(error.into()))
+        })
+    }
+}

@@ -1,0 +1,149 @@
+//! [`Wiring`]: what `#[handler]` asks for layers while a pipeline is put together.
+
+use std::fmt;
+
+use crate::layer::RequestLoggingLayer;
+use crate::policy::{Policy, PolicyLayer, PolicyRegistry};
+
+/// Which way through a step a layer acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Timing {
+    /// Around what is inside it: it sees the request before, and the outcome after.
+    Before,
+    /// On the way out, and only if the handler succeeded; the highest step first.
+    After,
+}
+
+impl fmt::Display for Timing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Before => "before",
+            Self::After => "after",
+        })
+    }
+}
+
+/// Where in a pipeline a layer stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// 1 is outermost.
+    pub number: u32,
+    /// On the way in, or on the way out.
+    pub timing: Timing,
+}
+
+/// One step of a pipeline, for a person to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StepDescription {
+    /// Where it stands.
+    pub step: Step,
+    /// The attribute that put it there.
+    pub attribute: &'static str,
+    /// What it was given, and with which settings.
+    pub detail: String,
+}
+
+impl fmt::Display for StepDescription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.step.number, self.step.timing, self.attribute)?;
+        if self.detail.is_empty() {
+            Ok(())
+        } else {
+            write!(f, " {}", self.detail)
+        }
+    }
+}
+
+/// What is wrong with a pipeline that only shows when it is put together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WiringError {
+    /// A handler names a policy that the registry does not have.
+    #[error(
+        "`{handler}` uses the policy `{policy}` at step {step}, and there is none of that name{}",
+        nearest.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_else(|| "; add it with `PolicyRegistry::insert`".to_owned())
+    )]
+    UnknownPolicy {
+        /// The type of the handler.
+        handler: &'static str,
+        /// The name that is not known.
+        policy: String,
+        /// The step that names it.
+        step: u32,
+        /// A name that is known and looks like it.
+        nearest: Option<String>,
+    },
+}
+
+/// Hands out the layers of one pipeline, and notes what it was asked for and what was wrong with it.
+#[derive(Debug)]
+pub struct Wiring<'a> {
+    handler: &'static str,
+    policies: &'a PolicyRegistry,
+    steps: Vec<StepDescription>,
+    errors: Vec<WiringError>,
+}
+
+impl<'a> Wiring<'a> {
+    pub(crate) fn new(handler: &'static str, policies: &'a PolicyRegistry) -> Self {
+        Self {
+            handler,
+            policies,
+            steps: Vec::new(),
+            errors: Vec::new(),
+        }
+    }
+
+    /// The steps, outermost first, and the errors.
+    pub(crate) fn finish(mut self) -> (Vec<StepDescription>, Vec<WiringError>) {
+        self.steps.reverse();
+        (self.steps, self.errors)
+    }
+
+    fn note(&mut self, step: Step, attribute: &'static str, detail: impl Into<String>) {
+        self.steps.push(StepDescription {
+            step,
+            attribute,
+            detail: detail.into(),
+        });
+    }
+
+    /// `#[request_logging]`.
+    pub fn request_logging(&mut self, step: Step) -> RequestLoggingLayer {
+        self.note(step, "request_logging", "");
+        match step.timing {
+            Timing::Before => RequestLoggingLayer::around(self.handler),
+            Timing::After => RequestLoggingLayer::after(self.handler),
+        }
+    }
+
+    /// `#[use_policy(name)]`: the policy of that name, which all who name it share.
+    pub fn named_policy(&mut self, step: Step, name: &str) -> PolicyLayer {
+        let policy = self.policies.get(name).cloned();
+        match &policy {
+            Some(found) => self.note(step, "use_policy", format!("{name}: {found}")),
+            None => self.errors.push(WiringError::UnknownPolicy {
+                handler: self.handler,
+                policy: name.to_owned(),
+                step: step.number,
+                nearest: self.policies.nearest(name).map(str::to_owned),
+            }),
+        }
+        // Without the policy nothing is built, so it does not matter what stands in its place.
+        policy.unwrap_or_default().layer_named(name)
+    }
+
+    /// `#[use_policy(expr)]`: a policy of this handler alone.
+    pub fn inline_policy(
+        &mut self,
+        step: Step,
+        text: &'static str,
+        policy: impl Into<Policy>,
+    ) -> PolicyLayer {
+        let policy = policy.into();
+        self.note(step, "use_policy", format!("{text}: {policy}"));
+        policy.layer_named(text)
+    }
+}

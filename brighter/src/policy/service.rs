@@ -1,0 +1,153 @@
+//! A [`Policy`] as a tower layer.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as Task, Poll, ready};
+use std::time::Duration;
+
+use pin_project_lite::pin_project;
+use tower::util::Oneshot;
+use tower::{Layer, Service, ServiceExt};
+
+use super::Policy;
+use super::circuit_breaker::Permit;
+use super::retry::RetryFuture;
+use crate::error::HandlerError;
+use crate::handler::Call;
+
+/// The layer of `#[use_policy]`.
+#[derive(Debug, Clone)]
+pub struct PolicyLayer {
+    name: Arc<str>,
+    policy: Policy,
+}
+
+impl PolicyLayer {
+    pub(super) fn new(name: &str, policy: Policy) -> Self {
+        Self {
+            name: name.into(),
+            policy,
+        }
+    }
+}
+
+impl<S> Layer<S> for PolicyLayer {
+    type Service = PolicyService<S>;
+
+    fn layer(&self, inner: S) -> PolicyService<S> {
+        PolicyService {
+            inner,
+            layer: self.clone(),
+        }
+    }
+}
+
+/// The service of [`PolicyLayer`].
+#[derive(Debug, Clone)]
+pub struct PolicyService<S> {
+    inner: S,
+    layer: PolicyLayer,
+}
+
+impl<S, R> Service<Call<R>> for PolicyService<S>
+where
+    S: Service<Call<R>, Error = HandlerError> + Clone,
+    R: Send + Sync + 'static,
+{
+    type Response = S::Response;
+    type Error = HandlerError;
+    type Future = PolicyFuture<S, R>;
+
+    /// Always: whether the inner service is ready is asked anew for each attempt, of a clone of its own.
+    fn poll_ready(&mut self, _: &mut Task<'_>) -> Poll<Result<(), HandlerError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, call: Call<R>) -> PolicyFuture<S, R> {
+        let PolicyLayer { name, policy } = &self.layer;
+        let attempt = |call| self.inner.clone().oneshot(call);
+        match policy {
+            Policy::None => PolicyFuture::Through {
+                attempt: attempt(call),
+            },
+            Policy::Retry(retry) => PolicyFuture::Retry {
+                attempts: RetryFuture::new(name.clone(), *retry, self.inner.clone(), call),
+            },
+            Policy::CircuitBreaker(breaker) => match breaker.admit() {
+                Ok(permit) => PolicyFuture::Admitted {
+                    attempt: attempt(call),
+                    permit,
+                    name: name.clone(),
+                },
+                Err(retry_after) => PolicyFuture::Refused {
+                    name: name.clone(),
+                    retry_after,
+                },
+            },
+            Policy::Timeout(after) => PolicyFuture::Timeout {
+                attempt: tokio::time::timeout(*after, attempt(call)),
+                after: *after,
+            },
+        }
+    }
+}
+
+pin_project! {
+    /// The future of [`PolicyService`].
+    #[project = PolicyFutureProj]
+    pub enum PolicyFuture<S, R>
+    where
+        S: Service<Call<R>>,
+    {
+        /// No policy.
+        Through { #[pin] attempt: Oneshot<S, Call<R>> },
+        /// A retry.
+        Retry { #[pin] attempts: RetryFuture<S, R> },
+        /// A circuit breaker that let the call through.
+        Admitted { #[pin] attempt: Oneshot<S, Call<R>>, permit: Permit, name: Arc<str> },
+        /// A circuit breaker that did not.
+        Refused { name: Arc<str>, retry_after: Duration },
+        /// A time-out.
+        Timeout { #[pin] attempt: tokio::time::Timeout<Oneshot<S, Call<R>>>, after: Duration },
+    }
+}
+
+impl<S, R> Future for PolicyFuture<S, R>
+where
+    S: Service<Call<R>, Error = HandlerError> + Clone,
+    R: Send + Sync + 'static,
+{
+    type Output = Result<S::Response, HandlerError>;
+
+    fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            PolicyFutureProj::Through { attempt } => attempt.poll(task),
+            PolicyFutureProj::Retry { attempts } => attempts.poll(task),
+            PolicyFutureProj::Refused { name, retry_after } => {
+                Poll::Ready(Err(HandlerError::BrokenCircuit {
+                    policy: name.to_string(),
+                    retry_after: *retry_after,
+                }))
+            }
+            PolicyFutureProj::Admitted {
+                attempt,
+                permit,
+                name,
+            } => {
+                let result = ready!(attempt.poll(task));
+                match &result {
+                    Ok(_) => permit.succeeded(name),
+                    // What a retry would not try again says nothing of the health of what was called.
+                    Err(error) if error.is_retryable() => permit.failed(name),
+                    Err(_) => {}
+                }
+                Poll::Ready(result)
+            }
+            PolicyFutureProj::Timeout { attempt, after } => match ready!(attempt.poll(task)) {
+                Ok(result) => Poll::Ready(result),
+                Err(_) => Poll::Ready(Err(HandlerError::TimedOut { after: *after })),
+            },
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! What most files of an application need: `use brighter::prelude::*;`
+//!
+//! The attribute `brighter::derive` is not in it: a glob would make every `#[derive(…)]` ambiguous. Import it
+//! by name where you want a message's topic inside the derive.
+
+#[cfg(feature = "macros")]
+pub use brighter_macros::{handler, request_logging, use_policy};
+#[doc(no_inline)]
+pub use serde::{Deserialize, Serialize};
+
+#[cfg(feature = "rabbitmq")]
+#[doc(no_inline)]
+pub use crate::RabbitMq;
+#[cfg(feature = "sqlite")]
+#[doc(no_inline)]
+pub use crate::SqliteOutbox;
+#[doc(no_inline)]
+pub use crate::{
+    BoxError, Command, Context, Defer, DontAck, Event, Handler, HandlerError, InMemoryBroker, InMemoryOutbox,
+    Invalid, Message, MessageId, PolicyRegistry, Publication, Reject, Request, Subscription,
+    message::MessageHeader,
+    policy::{CircuitBreaker, Policy, Retry},
+};

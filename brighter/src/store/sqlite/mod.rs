@@ -1,0 +1,3 @@
+//! SQLite.
+/// SQLite.
+pub struct SqliteOutbox;

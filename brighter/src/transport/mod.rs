@@ -1,0 +1,4 @@
+//! Message brokers, one folder and one feature each.
+
+#[cfg(feature = "rabbitmq")]
+pub mod rabbitmq;

@@ -1,0 +1,3 @@
+//! RabbitMQ.
+/// RabbitMQ.
+pub struct RabbitMq;

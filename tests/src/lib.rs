@@ -1,0 +1,1 @@
+//! The rig shared by the tests.
