@@ -98,8 +98,9 @@ impl From<BoxError> for HandlerError {
         // An action deeper in the chain counts too: an application may wrap it in its own error.
         let mut cause = error.source();
         while let Some(inner) = cause {
-            if let Some(action) = inner.downcast_ref::<PumpAction>() {
-                return Self::Action(action.kind.clone_with(error));
+            if let Some(Asked { kind, reason, .. }) = inner.downcast_ref() {
+                let asked = Asked { kind: *kind, reason: reason.clone(), source: Some(error) };
+                return Self::Action(PumpAction(asked));
             }
             cause = inner.source();
         }
@@ -113,8 +114,8 @@ pub(crate) fn report(error: &dyn Error) -> String {
     let mut cause = error.source();
     while let Some(inner) = cause {
         let said = inner.to_string();
-        // A transparent error repeats its source's words.
-        if !text.ends_with(&said) {
+        // A transparent error repeats its source's words, as a wrapped action does.
+        if !text.contains(&said) {
             text.push_str(": ");
             text.push_str(&said);
         }
@@ -128,7 +129,12 @@ pub(crate) fn report(error: &dyn Error) -> String {
 ///
 /// Policies let it through: it is never retried and trips no breaker.
 #[derive(Debug)]
-pub struct PumpAction {
+pub struct PumpAction(Asked);
+
+/// What a [`PumpAction`] holds, as the source of itself: an error that wraps the action without being
+/// downcastable, as a boxed `anyhow::Error` is, still shows this in its chain of causes.
+#[derive(Debug)]
+struct Asked {
     kind: ActionKind,
     reason: Option<String>,
     source: Option<BoxError>,
@@ -148,47 +154,45 @@ pub enum ActionKind {
     DontAck,
 }
 
-impl ActionKind {
-    fn clone_with(self, source: BoxError) -> PumpAction {
-        PumpAction {
-            kind: self,
-            reason: None,
-            source: Some(source),
-        }
-    }
-}
-
 impl PumpAction {
     fn new(kind: ActionKind) -> Self {
-        Self {
-            kind,
-            reason: None,
-            source: None,
-        }
+        Self(Asked { kind, reason: None, source: None })
     }
 
     /// Says why, for the log and for who reads the dead letter.
     #[must_use]
     pub fn because(mut self, reason: impl Into<String>) -> Self {
-        self.reason = Some(reason.into());
+        self.0.reason = Some(reason.into());
         self
     }
 
     /// Keeps the error that led to it.
     #[must_use]
     pub fn caused_by(mut self, error: impl Into<BoxError>) -> Self {
-        self.source = Some(error.into());
+        self.0.source = Some(error.into());
         self
     }
 
     /// Which of the four it is.
     #[must_use]
     pub fn kind(&self) -> ActionKind {
-        self.kind
+        self.0.kind
     }
 }
 
 impl fmt::Display for PumpAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for PumpAction {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+impl fmt::Display for Asked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
             ActionKind::Defer(Some(delay)) => write!(f, "deferred for {delay:?}")?,
@@ -204,7 +208,7 @@ impl fmt::Display for PumpAction {
     }
 }
 
-impl Error for PumpAction {
+impl Error for Asked {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.source.as_deref().map(|source| source as _)
     }
@@ -294,7 +298,7 @@ mod tests {
             wrapped.action().map(PumpAction::kind),
             Some(ActionKind::Defer(None))
         );
-        assert_eq!(wrapped.report(), "deferred: outer: deferred");
+        assert_eq!(wrapped.report(), "deferred: outer");
         let nested = HandlerError::from(BoxError::from(HandlerError::Cancelled));
         assert!(matches!(nested, HandlerError::Cancelled));
     }
