@@ -99,7 +99,11 @@ impl From<BoxError> for HandlerError {
         let mut cause = error.source();
         while let Some(inner) = cause {
             if let Some(Asked { kind, reason, .. }) = inner.downcast_ref() {
-                let asked = Asked { kind: *kind, reason: reason.clone(), source: Some(error) };
+                let asked = Asked {
+                    kind: *kind,
+                    reason: reason.clone(),
+                    source: Some(error),
+                };
                 return Self::Action(PumpAction(asked));
             }
             cause = inner.source();
@@ -156,7 +160,11 @@ pub enum ActionKind {
 
 impl PumpAction {
     fn new(kind: ActionKind) -> Self {
-        Self(Asked { kind, reason: None, source: None })
+        Self(Asked {
+            kind,
+            reason: None,
+            source: None,
+        })
     }
 
     /// Says why, for the log and for who reads the dead letter.

@@ -2,8 +2,10 @@
 
 pub mod channel;
 pub mod context;
+pub mod dispatcher;
 pub mod error;
 pub mod handler;
+pub mod host;
 pub mod id;
 pub mod layer;
 pub mod mapper;
@@ -12,6 +14,7 @@ pub mod outbox;
 pub mod pipeline;
 pub mod policy;
 pub mod prelude;
+pub mod processor;
 pub mod request;
 #[cfg(feature = "sqlite")]
 pub mod store;
@@ -26,12 +29,14 @@ pub use brighter_macros::{Command, Event, Message, derive, handler, request_logg
 
 pub use channel::{InMemoryBroker, Publication, Subscription};
 pub use context::Context;
+pub use dispatcher::Dispatcher;
 pub use error::{BoxError, Defer, DontAck, HandlerError, Invalid, Reject};
 pub use handler::Handler;
 pub use id::MessageId;
 pub use message::Message;
 pub use outbox::InMemoryOutbox;
 pub use policy::PolicyRegistry;
+pub use processor::{CommandProcessor, Sweeper};
 pub use request::{Command, Event, Request};
 #[cfg(feature = "sqlite")]
 pub use store::sqlite::SqliteOutbox;

@@ -16,8 +16,9 @@ pub use crate::RabbitMq;
 pub use crate::SqliteOutbox;
 #[doc(no_inline)]
 pub use crate::{
-    BoxError, Command, Context, Defer, DontAck, Event, Handler, HandlerError, InMemoryBroker, InMemoryOutbox,
-    Invalid, Message, MessageId, PolicyRegistry, Publication, Reject, Request, Subscription,
+    BoxError, Command, CommandProcessor, Context, Defer, Dispatcher, DontAck, Event, Handler, HandlerError,
+    InMemoryBroker, InMemoryOutbox, Invalid, Message, MessageId, PolicyRegistry, Publication, Reject,
+    Request, Subscription,
     message::MessageHeader,
     policy::{CircuitBreaker, Policy, Retry},
 };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use super::SettleError;
-use crate::message::Message;
+use crate::message::{Message, MessageHeader};
 
 /// Why a message is set aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,18 @@ pub struct Rejection {
     pub kind: RejectionKind,
     /// What went wrong, for the person who reads the dead letter. Bounded: see [`Rejection::new`].
     pub reason: String,
+}
+
+/// The headers of a message that was set aside, by the names that Brighter gives them.
+pub mod rejection_headers {
+    /// `DeliveryError` or `Unacceptable`: see [`RejectionKind::as_str`](super::RejectionKind::as_str).
+    pub const REASON: &str = "rejectionReason";
+    /// What went wrong.
+    pub const MESSAGE: &str = "rejectionMessage";
+    /// The topic that the message came by.
+    pub const ORIGINAL_TOPIC: &str = "originalTopic";
+    /// The kind of message that it was.
+    pub const ORIGINAL_TYPE: &str = "originalMessageType";
 }
 
 /// Where a message that is set aside goes.
@@ -38,6 +50,31 @@ impl Rejection {
         let mut reason = reason.into();
         reason.truncate(reason.floor_char_boundary(Self::MAX_REASON_BYTES));
         Self { kind, reason }
+    }
+
+    /// Notes in a header why its message was set aside, under the names of [`rejection_headers`].
+    pub fn annotate(&self, header: &mut MessageHeader) {
+        header.bag.insert(rejection_headers::REASON, self.kind.as_str());
+        header
+            .bag
+            .insert(rejection_headers::MESSAGE, self.reason.as_str());
+        header
+            .bag
+            .insert(rejection_headers::ORIGINAL_TOPIC, header.topic.as_str());
+        header
+            .bag
+            .insert(rejection_headers::ORIGINAL_TYPE, header.message_type.as_str());
+    }
+}
+
+impl RejectionKind {
+    /// The text of the header, which is Brighter's: `DeliveryError` or `Unacceptable`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DeadLetter => "DeliveryError",
+            Self::Invalid => "Unacceptable",
+        }
     }
 }
 

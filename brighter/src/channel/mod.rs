@@ -3,7 +3,7 @@
 
 mod delivery;
 mod error;
-pub mod in_memory;
+mod in_memory;
 mod publication;
 mod subscription;
 
@@ -15,7 +15,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt};
 
-pub use delivery::{Delivery, Rejection, RejectionKind, Settle};
+pub use delivery::{Delivery, Rejection, RejectionKind, Settle, rejection_headers};
 pub use error::{ChannelError, PublishError, SettleError};
 pub use in_memory::InMemoryBroker;
 pub use publication::Publication;

@@ -77,7 +77,7 @@ impl fmt::Display for Retry {
 
 pin_project! {
     /// One call, with its attempts.
-    pub struct RetryFuture<S, R>
+    pub(super) struct RetryFuture<S, R>
     where
         S: Service<Call<R>>,
     {

@@ -67,48 +67,54 @@ where
     fn call(&mut self, call: Call<R>) -> PolicyFuture<S, R> {
         let PolicyLayer { name, policy } = &self.layer;
         let attempt = |call| self.inner.clone().oneshot(call);
-        match policy {
-            Policy::None => PolicyFuture::Through {
+        let kind = match policy {
+            Policy::None => Kind::Through {
                 attempt: attempt(call),
             },
-            Policy::Retry(retry) => PolicyFuture::Retry {
+            Policy::Retry(retry) => Kind::Retry {
                 attempts: RetryFuture::new(name.clone(), *retry, self.inner.clone(), call),
             },
             Policy::CircuitBreaker(breaker) => match breaker.admit() {
-                Ok(permit) => PolicyFuture::Admitted {
+                Ok(permit) => Kind::Admitted {
                     attempt: attempt(call),
                     permit,
                     name: name.clone(),
                 },
-                Err(retry_after) => PolicyFuture::Refused {
+                Err(retry_after) => Kind::Refused {
                     name: name.clone(),
                     retry_after,
                 },
             },
-            Policy::Timeout(after) => PolicyFuture::Timeout {
+            Policy::Timeout(after) => Kind::Timeout {
                 attempt: tokio::time::timeout(*after, attempt(call)),
                 after: *after,
             },
-        }
+        };
+        PolicyFuture { kind }
     }
 }
 
 pin_project! {
     /// The future of [`PolicyService`].
-    #[project = PolicyFutureProj]
-    pub enum PolicyFuture<S, R>
+    pub struct PolicyFuture<S, R>
     where
         S: Service<Call<R>>,
     {
-        /// No policy.
+        #[pin]
+        kind: Kind<S, R>,
+    }
+}
+
+pin_project! {
+    #[project = KindProj]
+    enum Kind<S, R>
+    where
+        S: Service<Call<R>>,
+    {
         Through { #[pin] attempt: Oneshot<S, Call<R>> },
-        /// A retry.
         Retry { #[pin] attempts: RetryFuture<S, R> },
-        /// A circuit breaker that let the call through.
         Admitted { #[pin] attempt: Oneshot<S, Call<R>>, permit: Permit, name: Arc<str> },
-        /// A circuit breaker that did not.
         Refused { name: Arc<str>, retry_after: Duration },
-        /// A time-out.
         Timeout { #[pin] attempt: tokio::time::Timeout<Oneshot<S, Call<R>>>, after: Duration },
     }
 }
@@ -121,16 +127,14 @@ where
     type Output = Result<S::Response, HandlerError>;
 
     fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Self::Output> {
-        match self.project() {
-            PolicyFutureProj::Through { attempt } => attempt.poll(task),
-            PolicyFutureProj::Retry { attempts } => attempts.poll(task),
-            PolicyFutureProj::Refused { name, retry_after } => {
-                Poll::Ready(Err(HandlerError::BrokenCircuit {
-                    policy: name.to_string(),
-                    retry_after: *retry_after,
-                }))
-            }
-            PolicyFutureProj::Admitted {
+        match self.project().kind.project() {
+            KindProj::Through { attempt } => attempt.poll(task),
+            KindProj::Retry { attempts } => attempts.poll(task),
+            KindProj::Refused { name, retry_after } => Poll::Ready(Err(HandlerError::BrokenCircuit {
+                policy: name.to_string(),
+                retry_after: *retry_after,
+            })),
+            KindProj::Admitted {
                 attempt,
                 permit,
                 name,
@@ -144,7 +148,7 @@ where
                 }
                 Poll::Ready(result)
             }
-            PolicyFutureProj::Timeout { attempt, after } => match ready!(attempt.poll(task)) {
+            KindProj::Timeout { attempt, after } => match ready!(attempt.poll(task)) {
                 Ok(result) => Poll::Ready(result),
                 Err(_) => Poll::Ready(Err(HandlerError::TimedOut { after: *after })),
             },

@@ -1,4 +1,0 @@
-//! in memory
-/// broker
-#[derive(Debug)]
-pub struct InMemoryBroker;

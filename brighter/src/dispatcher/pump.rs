@@ -1,0 +1,118 @@
+//! The pump: get a message, translate it, dispatch it, settle it; again.
+
+use std::sync::Arc;
+
+use crate::channel::{ChannelError, Consumer, Delivery, Rejection, RejectionKind, SettleError};
+use crate::context::Context;
+use crate::error::report;
+use crate::message::Message;
+
+use super::performer::Performer;
+use super::route::RouteError;
+use super::settlement::{GIVE_BACK_AFTER, Settlement, invalid, settlement};
+
+/// Why a pump came to its end.
+pub(super) enum PumpEnd {
+    /// It was told to.
+    Stopped,
+    /// Its channel is gone.
+    Lost(ChannelError),
+}
+
+impl Performer {
+    /// Pumps until told to stop or until the channel is lost. The message in hand is settled before a stop;
+    /// those that wait in the consumer go back with it.
+    pub(super) async fn pump(&self, mut consumer: Consumer) -> PumpEnd {
+        loop {
+            let delivery = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return PumpEnd::Stopped,
+                delivery = consumer.receive() => delivery,
+            };
+            match delivery {
+                None => return PumpEnd::Lost(ChannelError::Closed),
+                Some(Err(error)) => return PumpEnd::Lost(error),
+                Some(Ok(delivery)) => self.handle(delivery).await,
+            }
+        }
+    }
+
+    /// Sees one delivery through. Whatever happens here, the message is either settled or still the broker's.
+    async fn handle(&self, delivery: Delivery) {
+        let settlement = match delivery.message() {
+            Ok(message) => {
+                let _in_hand = self.place.takes(message.header.id.clone());
+                let outcome = self.dispatch(message).await;
+                let attempt = message.header.handled_count.saturating_add(1);
+                let settlement = settlement(&outcome, attempt, &self.settings);
+                self.log(message, &outcome, &settlement);
+                settlement
+            }
+            Err(reason) => {
+                tracing::warn!(subscription = %self.settings.name, reason, "a message made no sense; set aside as invalid");
+                invalid(reason)
+            }
+        };
+        if let Err(error) = self.settle(delivery, settlement).await {
+            tracing::warn!(subscription = %self.settings.name, error = report(&error), "not settled");
+        }
+    }
+
+    /// Translates a message and brings the request to its handlers.
+    async fn dispatch(&self, message: &Message) -> Result<(), RouteError> {
+        let header = &message.header;
+        let mut cx = Context::new()
+            .with_message_id(header.id.clone())
+            .with_handled_count(header.handled_count)
+            .with_cancellation(Arc::clone(&self.stop));
+        if let Some(id) = &header.correlation_id {
+            cx = cx.with_correlation_id(id.clone());
+        }
+        cx.insert(header.clone());
+        self.route.dispatch(&self.processor, message, cx).await
+    }
+
+    async fn settle(&self, delivery: Delivery, settlement: Settlement) -> Result<(), SettleError> {
+        match settlement {
+            Settlement::Ack => delivery.ack().await,
+            Settlement::Again { delay, counted } => delivery.requeue(delay, counted).await,
+            Settlement::SetAside(rejection) => delivery.reject(rejection).await,
+            Settlement::GiveBack => {
+                tokio::select! {
+                    () = tokio::time::sleep(GIVE_BACK_AFTER) => {}
+                    () = self.stop.cancelled() => {}
+                }
+                delivery.release();
+                Ok(())
+            }
+        }
+    }
+
+    fn log(&self, message: &Message, outcome: &Result<(), RouteError>, settlement: &Settlement) {
+        let error = match outcome {
+            Ok(()) => return,
+            Err(RouteError::Map(error)) => report(error),
+            Err(RouteError::Handlers(errors)) => errors.to_string(),
+        };
+        let subscription = &self.settings.name;
+        let (id, attempt) = (&message.header.id, message.header.handled_count.saturating_add(1));
+        match settlement {
+            Settlement::Ack => {}
+            Settlement::GiveBack => {
+                tracing::info!(%subscription, %id, attempt, error, "gave the message back")
+            }
+            Settlement::Again { delay, .. } => {
+                tracing::warn!(%subscription, %id, attempt, error, ?delay, "the message will come again");
+            }
+            Settlement::SetAside(Rejection {
+                kind: RejectionKind::DeadLetter,
+                ..
+            }) => {
+                tracing::error!(%subscription, %id, attempt, error, to = %self.settings.channel.dead_letters, "put in the dead-letter channel");
+            }
+            Settlement::SetAside(_) => {
+                tracing::error!(%subscription, %id, error, to = %self.settings.channel.invalid_messages, "set aside as invalid");
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Everything that `build()` may find wrong.
+
+use std::fmt;
+
+use crate::message::{ChannelName, NameError, SubscriptionName};
+use crate::pipeline::WiringError;
+
+/// One thing that is wrong with how an application was put together, and how to mend it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A command has more than one handler.
+    #[error(
+        "the command `{command}` has {} handlers ({}): a command has exactly one; remove all but one, or make it an event",
+        handlers.len(),
+        handlers.join(", ")
+    )]
+    SeveralHandlers {
+        /// The type of the command.
+        command: &'static str,
+        /// The types of the handlers.
+        handlers: Vec<&'static str>,
+    },
+    /// A pipeline cannot be put together.
+    #[error(transparent)]
+    Wiring(#[from] WiringError),
+    /// A request has two publications.
+    #[error("`{request}` has two publications: keep one")]
+    SeveralPublications {
+        /// The type of the request.
+        request: &'static str,
+    },
+    /// A request is to be posted and there is no broker.
+    #[error("`{request}` has a publication and there is no broker to publish it: add `.broker(…)`")]
+    NoBrokerToPublish {
+        /// The type of the request.
+        request: &'static str,
+    },
+    /// A request is to be posted and there is no outbox.
+    #[error(
+        "`{request}` has a publication and there is no outbox to keep it until the broker has it: add `.outbox(…)`, `InMemoryOutbox::new()` if it may be lost with the process"
+    )]
+    NoOutbox {
+        /// The type of the request.
+        request: &'static str,
+    },
+    /// A request's topic is a name that no broker takes.
+    #[error("the topic of `{request}` is no good")]
+    Topic {
+        /// The type of the request.
+        request: &'static str,
+        /// What is wrong with it.
+        #[source]
+        source: NameError,
+    },
+    /// `build()` was called outside a tokio runtime and there is work to do in the background.
+    #[error(
+        "there is no tokio runtime to sweep the outbox in: call `build()` inside one, or add `.without_sweeper()`"
+    )]
+    NoRuntime,
+    /// A dispatcher has no subscription.
+    #[error(
+        "the dispatcher has no subscription: add `.subscription(Subscription::<YourRequest>::new(\"a-name\"))`"
+    )]
+    NoSubscription,
+    /// A dispatcher's processor has no broker.
+    #[error("the processor has no broker to consume from: add `.broker(…)` to its builder")]
+    NoBrokerToConsume,
+    /// A subscription's requests have no handler.
+    #[error(
+        "the subscription `{subscription}` brings `{request}`, which has no handler: add `.handler(…)` to the processor's builder"
+    )]
+    NoHandler {
+        /// The name of the subscription.
+        subscription: SubscriptionName,
+        /// The type of the request.
+        request: &'static str,
+    },
+    /// Two subscriptions have one name.
+    #[error(
+        "two subscriptions are called `{subscription}`: a name is what starts and stops one; call one of them otherwise"
+    )]
+    SameName {
+        /// The name.
+        subscription: SubscriptionName,
+    },
+    /// Two subscriptions read one channel, so that each would get messages meant for the other.
+    #[error(
+        "the subscriptions `{first}` and `{second}` both read the channel `{channel}`, and each would get the other's messages: give one of them a channel of its own"
+    )]
+    SameChannel {
+        /// The channel.
+        channel: ChannelName,
+        /// One subscription.
+        first: SubscriptionName,
+        /// The other.
+        second: SubscriptionName,
+    },
+    /// A subscription wants no topic.
+    #[error("the subscription `{subscription}` wants no topic: give it at least one routing key")]
+    NoRoutingKey {
+        /// The name of the subscription.
+        subscription: SubscriptionName,
+    },
+    /// A subscription has a name that no broker takes.
+    #[error("the subscription `{subscription}` cannot be made")]
+    Name {
+        /// The name of the subscription.
+        subscription: SubscriptionName,
+        /// What is wrong with it.
+        #[source]
+        source: NameError,
+    },
+}
+
+/// Everything that `build()` found wrong, together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildErrors(Vec<BuildError>);
+
+impl BuildErrors {
+    /// `Ok` if there is nothing wrong.
+    pub(crate) fn check(errors: Vec<BuildError>) -> Result<(), Self> {
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(Self(errors))
+        }
+    }
+
+    /// Each of them, in the order in which the parts were added.
+    pub fn iter(&self) -> impl Iterator<Item = &BuildError> {
+        self.0.iter()
+    }
+}
+
+impl From<BuildError> for BuildErrors {
+    fn from(error: BuildError) -> Self {
+        Self(vec![error])
+    }
+}
+
+impl fmt::Display for BuildErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_slice() {
+            [only] => f.write_str(&crate::error::report(only)),
+            several => {
+                write!(f, "{} things are wrong:", several.len())?;
+                several
+                    .iter()
+                    .try_for_each(|error| write!(f, "\n  - {}", crate::error::report(error)))
+            }
+        }
+    }
+}
+
+impl std::error::Error for BuildErrors {}

@@ -1,0 +1,186 @@
+//! Puts a [`CommandProcessor`] together, and finds everything that is wrong with it.
+
+use std::any::TypeId;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::registry::{Registered, Registry};
+use super::relay::Relay;
+use super::{BuildError, BuildErrors, CommandProcessor, Inner, Sweeper, is_for_one};
+use crate::channel::{Broker, Publication};
+use crate::mapper::Postable;
+use crate::message::RoutingKey;
+use crate::outbox::Outbox;
+use crate::pipeline::{HandlerPipeline, Wiring};
+use crate::policy::PolicyRegistry;
+use crate::request::Request;
+
+/// Puts a [`CommandProcessor`] together. The order of the calls does not matter, but that handlers of an event
+/// are described in the order in which they were added.
+#[must_use = "nothing is made until `build` is called"]
+#[derive(Default)]
+pub struct CommandProcessorBuilder {
+    handlers: Vec<AddHandler>,
+    publications: Vec<(TypeId, &'static str, RoutingKey)>,
+    policies: PolicyRegistry,
+    broker: Option<Arc<dyn Broker>>,
+    outbox: Option<Arc<dyn Outbox>>,
+    sweeper: Option<Sweeper>,
+    without_sweeper: bool,
+}
+
+/// A handler that waits for the policies to be known.
+type AddHandler = Box<dyn FnOnce(&PolicyRegistry, &mut Registry, &mut Vec<BuildError>) + Send>;
+
+impl CommandProcessorBuilder {
+    /// Adds a handler, with the layers that its attributes say.
+    ///
+    /// A type that handles several requests is added once for each: `.handler::<Order, _>(arc.clone())`.
+    pub fn handler<R: Request, H: HandlerPipeline<R>>(mut self, handler: H) -> Self {
+        self.handlers.push(Box::new(move |policies, registry, errors| {
+            let name = std::any::type_name::<H>();
+            let mut wiring = Wiring::new(name, policies);
+            let pipeline = H::pipeline(Arc::new(handler), &mut wiring);
+            let (steps, wrong) = wiring.finish();
+            errors.extend(wrong.into_iter().map(BuildError::from));
+            registry.add(
+                Registered {
+                    handler: name,
+                    pipeline,
+                },
+                steps,
+            );
+        }));
+        self
+    }
+
+    /// Uses these named policies. Without this there are the two of [`PolicyRegistry::default`].
+    pub fn policies(mut self, policies: PolicyRegistry) -> Self {
+        self.policies = policies;
+        self
+    }
+
+    /// Posts through this broker, and lets a dispatcher consume from it.
+    pub fn broker(mut self, broker: impl Broker) -> Self {
+        self.broker = Some(Arc::new(broker));
+        self
+    }
+
+    /// Keeps messages in this outbox until the broker has them.
+    pub fn outbox(mut self, outbox: impl Outbox) -> Self {
+        self.outbox = Some(Arc::new(outbox));
+        self
+    }
+
+    /// Says that this process posts `R`, and where. A request that is not said here is posted to its own
+    /// topic; one that is makes `build()` check that it can be posted.
+    pub fn publication<R: Postable>(mut self, publication: Publication<R>) -> Self {
+        self.publications.push((
+            TypeId::of::<R>(),
+            std::any::type_name::<R>(),
+            publication.into_topic(),
+        ));
+        self
+    }
+
+    /// Sweeps the outbox as this says, in place of [`Sweeper::default`].
+    pub fn sweeper(mut self, sweeper: Sweeper) -> Self {
+        self.sweeper = Some(sweeper);
+        self
+    }
+
+    /// Leaves the sweeping to another process.
+    pub fn without_sweeper(mut self) -> Self {
+        self.without_sweeper = true;
+        self
+    }
+
+    /// Makes the processor, and starts the sweeper if there is an outbox and a broker.
+    ///
+    /// # Errors
+    /// Everything that is wrong, all at once: see [`BuildError`].
+    pub fn build(self) -> Result<CommandProcessor, BuildErrors> {
+        let mut errors = Vec::new();
+        let mut registry = Registry::default();
+        for add in self.handlers {
+            add(&self.policies, &mut registry, &mut errors);
+        }
+        find_commands_with_several_handlers(&registry, &mut errors);
+
+        let mut topics = HashMap::new();
+        for (id, request, topic) in self.publications {
+            if self.broker.is_none() {
+                errors.push(BuildError::NoBrokerToPublish { request });
+            }
+            if self.outbox.is_none() {
+                errors.push(BuildError::NoOutbox { request });
+            }
+            if let Err(source) = topic.validate() {
+                errors.push(BuildError::Topic { request, source });
+            }
+            if topics.insert(id, topic).is_some() {
+                errors.push(BuildError::SeveralPublications { request });
+            }
+        }
+
+        let ended = Arc::new(CancellationToken::new());
+        let sweeper = self.sweeper.unwrap_or_default();
+        let relay = match (&self.outbox, &self.broker) {
+            (Some(outbox), broker) => Some(Arc::new(Relay::new(
+                Arc::clone(outbox),
+                broker.clone(),
+                sweeper.clone(),
+            ))),
+            (None, _) => None,
+        };
+        let sweeps = !self.without_sweeper && self.broker.is_some();
+        match (tokio::runtime::Handle::try_current(), &relay) {
+            _ if !errors.is_empty() => {}
+            (Ok(runtime), Some(relay)) if sweeps => {
+                runtime.spawn(sweeper.run(Arc::clone(relay), Arc::clone(&ended)));
+            }
+            (Err(_), Some(_)) if sweeps => errors.push(BuildError::NoRuntime),
+            _ => {}
+        }
+        BuildErrors::check(errors)?;
+        Ok(CommandProcessor(Arc::new(Inner {
+            registry,
+            topics,
+            broker: self.broker,
+            relay,
+            ended,
+        })))
+    }
+}
+
+fn find_commands_with_several_handlers(registry: &Registry, errors: &mut Vec<BuildError>) {
+    let mut handlers = BTreeMap::<&'static str, Vec<&'static str>>::new();
+    for description in registry
+        .descriptions()
+        .filter(|description| is_for_one(description.kind))
+    {
+        handlers
+            .entry(description.request)
+            .or_default()
+            .push(description.handler);
+    }
+    handlers.retain(|_, handlers| handlers.len() > 1);
+    errors.extend(
+        handlers
+            .into_iter()
+            .map(|(command, handlers)| BuildError::SeveralHandlers { command, handlers }),
+    );
+}
+
+impl fmt::Debug for CommandProcessorBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CommandProcessorBuilder")
+            .field("handlers", &self.handlers.len())
+            .field("publications", &self.publications)
+            .field("policies", &self.policies)
+            .finish_non_exhaustive()
+    }
+}

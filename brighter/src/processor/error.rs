@@ -1,0 +1,143 @@
+//! What may go wrong when a request is sent, published or posted.
+
+use std::fmt;
+
+use crate::channel::PublishError;
+use crate::error::HandlerError;
+use crate::id::MessageId;
+use crate::mapper::MapError;
+use crate::message::NameError;
+use crate::outbox::OutboxError;
+
+/// Why a command has no reply.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// No handler of the command was registered.
+    #[error("no handler for `{command}`: add `.handler(…)` to the processor's builder")]
+    NoHandler {
+        /// The type of the command.
+        command: &'static str,
+    },
+    /// The handler failed.
+    #[error(transparent)]
+    Handler(#[from] HandlerError),
+}
+
+impl SendError {
+    /// The handler's own error, if it is of type `E`.
+    #[must_use]
+    pub fn downcast_ref<E: std::error::Error + 'static>(&self) -> Option<&E> {
+        match self {
+            Self::Handler(error) => error.downcast_ref(),
+            Self::NoHandler { .. } => None,
+        }
+    }
+}
+
+/// One handler that failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct SubscriberFailure {
+    /// The type of the handler.
+    pub handler: &'static str,
+    /// How it failed.
+    pub error: HandlerError,
+}
+
+/// Every handler of an event that failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct PublishErrors {
+    /// Each of them, in the order of registration; at least one.
+    pub failures: Vec<SubscriberFailure>,
+}
+
+impl fmt::Display for PublishErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, SubscriberFailure { handler, error }) in self.failures.iter().enumerate() {
+            let parting = if index == 0 { "" } else { "; " };
+            write!(f, "{parting}`{handler}` failed: {}", error.report())?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for PublishErrors {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.failures.first().map(|failure| &failure.error as _)
+    }
+}
+
+/// A message that is in the outbox and that the broker would not take.
+#[derive(Debug, thiserror::Error)]
+#[error("message `{id}` was not sent; the outbox keeps it, and the sweeper tries it again")]
+#[non_exhaustive]
+pub struct NotSent {
+    /// Which message.
+    pub id: MessageId,
+    /// Why not.
+    #[source]
+    pub error: PublishError,
+}
+
+/// Why a request was not posted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PostError {
+    /// The processor has no broker.
+    #[error("the processor has no broker to post to: add `.broker(…)` to its builder")]
+    NoBroker,
+    /// The processor has no outbox.
+    #[error(
+        "the processor has no outbox to post through: add `.outbox(…)` to its builder, `InMemoryOutbox::new()` if what it holds may be lost with the process"
+    )]
+    NoOutbox,
+    /// The mapper could not make a message of the request. Nothing was stored.
+    #[error("`{request}` could not be made into a message")]
+    Map {
+        /// The type of the request.
+        request: &'static str,
+        /// Why not.
+        #[source]
+        source: MapError,
+    },
+    /// The message has a name that no broker takes. Nothing was stored.
+    #[error("`{request}` cannot be posted")]
+    Name {
+        /// The type of the request.
+        request: &'static str,
+        /// What is wrong.
+        #[source]
+        source: NameError,
+    },
+    /// The outbox did not store the message.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+    /// The transaction is not one of the processor's outbox.
+    #[error(
+        "the processor's outbox is no `{wanted}`, whose transaction this is: pass a transaction of the database that holds the outbox"
+    )]
+    WrongTransaction {
+        /// The outbox that the transaction belongs to.
+        wanted: &'static str,
+    },
+    /// The message is in the outbox, and the broker would not take it.
+    #[error(transparent)]
+    NotSent(#[from] NotSent),
+    /// The broker did not take a message that was to be sent again.
+    #[error("message `{id}` was not sent again")]
+    NotReposted {
+        /// Which message.
+        id: MessageId,
+        /// Why not.
+        #[source]
+        source: PublishError,
+    },
+    /// The outbox does not hold the message.
+    #[error("message `{id}` is not in the outbox")]
+    NotFound {
+        /// Which message.
+        id: MessageId,
+    },
+}

@@ -1,0 +1,216 @@
+//! The [`CommandProcessor`]: sends, publishes and posts requests.
+
+mod build_error;
+mod builder;
+mod error;
+mod post;
+mod registry;
+mod relay;
+mod sweeper;
+
+use std::any::TypeId;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use tokio_util::sync::CancellationToken;
+
+pub use build_error::{BuildError, BuildErrors};
+pub use builder::CommandProcessorBuilder;
+pub use error::{NotSent, PostError, PublishErrors, SendError, SubscriberFailure};
+pub use post::Cleared;
+pub use registry::PipelineDescription;
+pub use sweeper::Sweeper;
+
+use self::registry::Registry;
+use self::relay::Relay;
+use crate::channel::Broker;
+use crate::context::Context;
+use crate::handler::Call;
+use crate::message::RoutingKey;
+use crate::request::{Command, Event, Request, RequestKind};
+
+/// Sends commands and publishes events in this process; posts both to others, through an outbox and a broker.
+///
+/// Clones are the same processor. When the last one is dropped, or [`close`](Self::close) is called, its
+/// sweeper ends.
+///
+/// ```
+/// use brighter::prelude::*;
+/// use brighter::CommandProcessor;
+///
+/// #[derive(Debug, Command)]
+/// struct Greet { name: String }
+///
+/// struct GreetHandler;
+///
+/// #[handler]
+/// impl Handler<Greet> for GreetHandler {
+///     async fn handle(&self, greet: &Greet) -> Result<(), BoxError> {
+///         println!("Hello, {}", greet.name);
+///         Ok(())
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let processor = CommandProcessor::builder().handler(GreetHandler).build()?;
+/// processor.send(Greet { name: "Ian".into() }).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct CommandProcessor(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    /// Topics that differ from the request's own, by request.
+    topics: HashMap<TypeId, RoutingKey>,
+    broker: Option<Arc<dyn Broker>>,
+    relay: Option<Arc<Relay>>,
+    /// Cancelled when this processor ends.
+    ended: Arc<CancellationToken>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.ended.cancel();
+    }
+}
+
+impl CommandProcessor {
+    /// Begins to describe a processor.
+    #[must_use]
+    pub fn builder() -> CommandProcessorBuilder {
+        CommandProcessorBuilder::default()
+    }
+
+    /// Handles a command in this process, by the one handler it has, and gives its reply.
+    ///
+    /// # Errors
+    /// There is no handler for `C`, or the handler failed: its own error is in the
+    /// [`HandlerError`](crate::HandlerError). A panic in the handler is an error too.
+    pub async fn send<C: Command>(&self, command: C) -> Result<C::Reply, SendError> {
+        self.send_with(command, self.context()).await
+    }
+
+    /// The same, with a context of the caller's own.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn send_with<C: Command>(&self, command: C, cx: Context) -> Result<C::Reply, SendError> {
+        let pipelines = self.0.registry.pipelines::<C>();
+        // That there are not two is seen to by `build()`.
+        let Some(registered) = pipelines.first() else {
+            return Err(SendError::NoHandler {
+                command: std::any::type_name::<C>(),
+            });
+        };
+        Ok(registered.pipeline.call(Call::new(command, cx)).await?)
+    }
+
+    /// Handles an event in this process, by every handler it has, at the same time. Having none is no error.
+    ///
+    /// # Errors
+    /// Every handler that failed, each with its error; the others were not disturbed.
+    pub async fn publish<E: Event>(&self, event: E) -> Result<(), PublishErrors> {
+        self.publish_with(event, self.context()).await
+    }
+
+    /// The same, with a context of the caller's own, which each handler gets a copy of.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish).
+    pub async fn publish_with<E: Event>(&self, event: E, cx: Context) -> Result<(), PublishErrors> {
+        self.to_every_handler(event, cx).await
+    }
+
+    /// Handles a request that came as a message: as a command or as an event, as its type says.
+    pub(crate) async fn dispatch<R: Request>(&self, request: R, cx: Context) -> Result<(), PublishErrors> {
+        self.to_every_handler(request, cx).await
+    }
+
+    async fn to_every_handler<R: Request>(&self, request: R, cx: Context) -> Result<(), PublishErrors> {
+        let failures = match self.0.registry.pipelines::<R>() {
+            [] => Vec::new(),
+            // The usual case, and every command's: nothing to share and nothing to gather.
+            [only] => match only.pipeline.call(Call::new(request, cx)).await {
+                Ok(_) => Vec::new(),
+                Err(error) => vec![SubscriberFailure {
+                    handler: only.handler,
+                    error,
+                }],
+            },
+            several => {
+                let request = Arc::new(request);
+                let calls = several.iter().map(|subscriber| {
+                    let call = subscriber
+                        .pipeline
+                        .call(Call::shared(Arc::clone(&request), cx.fork()));
+                    async {
+                        call.await.map_err(|error| SubscriberFailure {
+                            handler: subscriber.handler,
+                            error,
+                        })
+                    }
+                });
+                join_all(calls)
+                    .await
+                    .into_iter()
+                    .filter_map(Result::err)
+                    .collect()
+            }
+        };
+        if failures.is_empty() {
+            Ok(())
+        } else {
+            Err(PublishErrors { failures })
+        }
+    }
+
+    /// Every pipeline, step by step, in the order of registration.
+    pub fn describe(&self) -> impl Iterator<Item = &PipelineDescription> {
+        self.0.registry.descriptions()
+    }
+
+    /// Ends the sweeper and closes the broker, once what is under way has been written. Later posts are kept
+    /// in the outbox and not sent.
+    pub async fn close(&self) {
+        self.0.ended.cancel();
+        if let Some(relay) = &self.0.relay {
+            relay.idle().await;
+        }
+        if let Some(broker) = &self.0.broker {
+            broker.close().await;
+        }
+    }
+
+    /// A context for a request that is made in this process.
+    fn context(&self) -> Context {
+        Context::new().with_cancellation(Arc::clone(&self.0.ended))
+    }
+
+    pub(crate) fn broker(&self) -> Option<&Arc<dyn Broker>> {
+        self.0.broker.as_ref()
+    }
+
+    /// How many handlers a request has, whether it is a command or not.
+    pub(crate) fn handlers_of<R: Request>(&self) -> usize {
+        self.0.registry.pipelines::<R>().len()
+    }
+}
+
+impl fmt::Debug for CommandProcessor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CommandProcessor")
+            .field("pipelines", &self.0.registry.descriptions().count())
+            .field("broker", &self.0.broker.as_ref().map(|broker| broker.system()))
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether a request of this kind has one handler.
+fn is_for_one(kind: RequestKind) -> bool {
+    matches!(kind, RequestKind::Command)
+}

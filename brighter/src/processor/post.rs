@@ -1,0 +1,140 @@
+//! Out of the process: `post`, `deposit_post`, `clear_outbox`, `repost`.
+
+use std::any::{Any, TypeId};
+use std::sync::Arc;
+
+use super::relay::Relay;
+use super::{CommandProcessor, NotSent, PostError};
+use crate::channel::PublishError;
+use crate::id::MessageId;
+use crate::mapper::{MessageMapper, Postable};
+use crate::message::{Message, MessageHeader, RoutingKey};
+use crate::outbox::{Claim, Claimed, OutboxTransaction};
+
+/// What [`CommandProcessor::clear_outbox`] did.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Cleared {
+    /// How many messages the broker took.
+    pub sent: usize,
+    /// Those that it did not take, each with the reason. The outbox keeps them, and the sweeper tries them
+    /// again.
+    pub kept: Vec<(MessageId, PublishError)>,
+}
+
+impl CommandProcessor {
+    /// Posts a request to whoever subscribes to it, in this process or another: stores it in the outbox, then
+    /// sends it.
+    ///
+    /// Once it is in the outbox it is not lost. If the broker is away that is no error: the sweeper sends the
+    /// message when the broker is back.
+    ///
+    /// # Errors
+    /// It was not stored, or the broker would not take it, for instance because no channel wants its topic
+    /// ([`PostError::NotSent`]; then the outbox keeps it).
+    pub async fn post<R: Postable>(&self, request: R) -> Result<MessageId, PostError> {
+        let relay = self.relay()?;
+        if !relay.has_broker() {
+            return Err(PostError::NoBroker);
+        }
+        let message = self.to_message(&request)?;
+        let id = message.header.id.clone();
+        let messages = [message];
+        relay.deposit_claimed(&messages).await?;
+        let [message] = messages;
+        let sent = relay.send(&[Claimed::new(message, 0)]).await.unwrap_or_else(|error| {
+            // It is stored, and it may have been sent: the sweeper will see to it when its claim ends.
+            tracing::warn!(%id, error = crate::error::report(&error), "the outbox could not note what became of a message");
+            Default::default()
+        });
+        match sent.refused.into_iter().next() {
+            Some((id, error)) => Err(NotSent { id, error }.into()),
+            None => Ok(id),
+        }
+    }
+
+    /// Stores a request in the outbox as part of the caller's own transaction: it is posted if that commits,
+    /// and was never there if it does not. The sweeper sends it; [`clear_outbox`](Self::clear_outbox) after the
+    /// commit sends it at once.
+    ///
+    /// # Errors
+    /// It was not stored. Nothing is sent before the commit, so the broker has no part in it.
+    pub async fn deposit_post<T, R>(&self, transaction: &mut T, request: R) -> Result<MessageId, PostError>
+    where
+        T: OutboxTransaction,
+        R: Postable,
+    {
+        let outbox: &dyn Any = &**self.relay()?.outbox();
+        let Some(outbox) = outbox.downcast_ref::<T::Outbox>() else {
+            return Err(PostError::WrongTransaction {
+                wanted: std::any::type_name::<T::Outbox>(),
+            });
+        };
+        let message = self.to_message(&request)?;
+        let id = message.header.id.clone();
+        transaction.deposit(outbox, &[message]).await?;
+        Ok(id)
+    }
+
+    /// Sends these messages now, if they are in the outbox and nobody else is sending them.
+    ///
+    /// # Errors
+    /// The outbox cannot be read. What the broker would not take is no error here: see [`Cleared::kept`].
+    pub async fn clear_outbox(&self, ids: &[MessageId]) -> Result<Cleared, PostError> {
+        let relay = self.relay()?;
+        if !relay.has_broker() {
+            return Err(PostError::NoBroker);
+        }
+        let sent = relay.send_claim(Claim::Ids(ids)).await?;
+        let kept = sent.outages.into_iter().chain(sent.refused).collect();
+        Ok(Cleared {
+            sent: sent.done.len(),
+            kept,
+        })
+    }
+
+    /// Sends a message again that the outbox holds, whether it was sent before or not.
+    ///
+    /// # Errors
+    /// The outbox does not hold it, or the broker would not take it.
+    pub async fn repost(&self, id: &MessageId) -> Result<(), PostError> {
+        let relay = self.relay()?;
+        let broker = self.broker().ok_or(PostError::NoBroker)?;
+        let messages = relay.outbox().get(std::slice::from_ref(id)).await?;
+        let Some(message) = messages.first() else {
+            return Err(PostError::NotFound { id: id.clone() });
+        };
+        broker
+            .publish(message)
+            .await
+            .map_err(|source| PostError::NotReposted {
+                id: id.clone(),
+                source,
+            })
+    }
+
+    fn relay(&self) -> Result<&Arc<Relay>, PostError> {
+        self.0.relay.as_ref().ok_or(PostError::NoOutbox)
+    }
+
+    /// The message of a request, with the header that its publication says.
+    fn to_message<R: Postable>(&self, request: &R) -> Result<Message, PostError> {
+        let name = std::any::type_name::<R>();
+        let topic = match self.0.topics.get(&TypeId::of::<R>()) {
+            Some(topic) => topic.clone(),
+            None => RoutingKey::from(R::TOPIC),
+        };
+        topic.validate().map_err(|source| PostError::Name {
+            request: name,
+            source,
+        })?;
+        let id = request.id().cloned().unwrap_or_else(MessageId::new);
+        let header = MessageHeader::new(id, topic, R::KIND.into());
+        R::Mapper::default()
+            .to_message(request, header)
+            .map_err(|source| PostError::Map {
+                request: name,
+                source,
+            })
+    }
+}

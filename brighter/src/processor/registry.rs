@@ -1,0 +1,71 @@
+//! Which request has which pipelines.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::fmt;
+
+use crate::pipeline::{Pipeline, StepDescription};
+use crate::request::{Request, RequestKind};
+
+/// One handler with its layers, as registered.
+pub(super) struct Registered<R: Request> {
+    pub(super) handler: &'static str,
+    pub(super) pipeline: Pipeline<R>,
+}
+
+/// The pipelines of every request. The type of a request is the key, so nothing is erased but the `Vec`.
+#[derive(Default)]
+pub(super) struct Registry {
+    pipelines: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
+    descriptions: Vec<PipelineDescription>,
+}
+
+/// One pipeline, for a person to read: `Display` prints it step by step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PipelineDescription {
+    /// The type of the request.
+    pub request: &'static str,
+    /// How it is dispatched.
+    pub kind: RequestKind,
+    /// The type of the handler.
+    pub handler: &'static str,
+    /// The steps, the outermost first.
+    pub steps: Vec<StepDescription>,
+}
+
+impl fmt::Display for PipelineDescription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} → {}", self.request, self.handler)?;
+        self.steps.iter().try_for_each(|step| write!(f, "\n  {step}"))
+    }
+}
+
+impl Registry {
+    pub(super) fn add<R: Request>(&mut self, registered: Registered<R>, steps: Vec<StepDescription>) {
+        self.descriptions.push(PipelineDescription {
+            request: std::any::type_name::<R>(),
+            kind: R::KIND,
+            handler: registered.handler,
+            steps,
+        });
+        let entry = self
+            .pipelines
+            .entry(TypeId::of::<R>())
+            .or_insert_with(|| Box::new(Vec::<Registered<R>>::new()));
+        if let Some(pipelines) = entry.downcast_mut::<Vec<Registered<R>>>() {
+            pipelines.push(registered);
+        }
+    }
+
+    pub(super) fn pipelines<R: Request>(&self) -> &[Registered<R>] {
+        self.pipelines
+            .get(&TypeId::of::<R>())
+            .and_then(|entry| entry.downcast_ref::<Vec<Registered<R>>>())
+            .map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn descriptions(&self) -> impl Iterator<Item = &PipelineDescription> {
+        self.descriptions.iter()
+    }
+}

@@ -1,0 +1,129 @@
+//! The [`Relay`]: takes messages from the outbox to the broker. Posting, clearing and sweeping all go through
+//! here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::sync::RwLock;
+
+use super::Sweeper;
+use crate::channel::{Broker, PublishError};
+use crate::id::MessageId;
+use crate::message::Message;
+use crate::outbox::{Claim, Claimed, Failure, Outbox, OutboxError};
+
+/// Takes messages from the outbox to the broker.
+pub(super) struct Relay {
+    outbox: Arc<dyn Outbox>,
+    broker: Option<Arc<dyn Broker>>,
+    settings: Sweeper,
+    /// Held for reading while messages are under way, so that closing can wait for them.
+    under_way: RwLock<()>,
+}
+
+/// How long a message that the broker refused is left alone: doubled with each attempt between these two.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// How long closing waits for messages under way.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
+
+impl Relay {
+    pub(super) fn new(outbox: Arc<dyn Outbox>, broker: Option<Arc<dyn Broker>>, settings: Sweeper) -> Self {
+        Self {
+            outbox,
+            broker,
+            settings,
+            under_way: RwLock::new(()),
+        }
+    }
+
+    pub(super) fn outbox(&self) -> &Arc<dyn Outbox> {
+        &self.outbox
+    }
+
+    pub(super) fn has_broker(&self) -> bool {
+        self.broker.is_some()
+    }
+
+    /// Stores messages that are sent at once: nobody else sends them unless this process dies before it has.
+    pub(super) async fn deposit_claimed(&self, messages: &[Message]) -> Result<(), OutboxError> {
+        self.outbox.deposit(messages, Some(self.settings.lease)).await
+    }
+
+    /// Claims messages and sends them.
+    pub(super) async fn send_claim(&self, which: Claim<'_>) -> Result<Sent, OutboxError> {
+        let claimed = self.outbox.claim(which, self.settings.lease).await?;
+        self.send(&claimed).await
+    }
+
+    /// Sends messages that are claimed, all at once and in order, and notes in the outbox what became of each.
+    pub(super) async fn send(&self, claimed: &[Claimed]) -> Result<Sent, OutboxError> {
+        let mut sent = Sent::default();
+        let Some(broker) = &self.broker else {
+            return Ok(sent);
+        };
+        if claimed.is_empty() {
+            return Ok(sent);
+        }
+        let _under_way = self.under_way.read().await;
+        let results = join_all(claimed.iter().map(|claimed| broker.publish(&claimed.message))).await;
+
+        let (mut untried, mut refused) = (Vec::new(), Vec::new());
+        for (Claimed { message, attempts }, result) in claimed.iter().zip(results) {
+            let id = message.header.id.clone();
+            match result {
+                Ok(()) => sent.done.push(id),
+                // The message is not at fault, so it bears no mark.
+                Err(error) if error.is_outage() => {
+                    untried.push(id.clone());
+                    sent.outages.push((id, error));
+                }
+                Err(error) => {
+                    tracing::warn!(%id, topic = %message.header.topic, error = crate::error::report(&error), "the outbox keeps a message that the broker would not take");
+                    refused.push(Failure::new(
+                        id.clone(),
+                        crate::error::report(&error),
+                        pause_after(*attempts),
+                    ));
+                    sent.refused.push((id, error));
+                }
+            }
+        }
+        if !sent.done.is_empty() {
+            self.outbox.mark_dispatched(&sent.done).await?;
+        }
+        if !refused.is_empty() {
+            self.outbox.mark_failed(&refused).await?;
+        }
+        if !untried.is_empty() {
+            self.outbox.release(&untried).await?;
+        }
+        Ok(sent)
+    }
+
+    /// Waits until nothing is under way, but not for ever.
+    pub(super) async fn idle(&self) {
+        if tokio::time::timeout(CLOSE_DEADLINE, self.under_way.write())
+            .await
+            .is_err()
+        {
+            tracing::warn!(waited = ?CLOSE_DEADLINE, "closing while messages are under way; the outbox keeps them");
+        }
+    }
+}
+
+/// What became of messages that were sent.
+#[derive(Debug, Default)]
+pub(super) struct Sent {
+    pub(super) done: Vec<MessageId>,
+    pub(super) outages: Vec<(MessageId, PublishError)>,
+    pub(super) refused: Vec<(MessageId, PublishError)>,
+}
+
+fn pause_after(attempts: u32) -> Duration {
+    FIRST_PAUSE
+        .saturating_mul(2_u32.saturating_pow(attempts))
+        .min(LONGEST_PAUSE)
+}
