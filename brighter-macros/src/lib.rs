@@ -1,9 +1,236 @@
-//! The attributes and derives of brighter.
+//! The attributes and derives of [brighter](https://docs.rs/brighter), which re-exports them all: depend on that.
+//!
+//! With `BRIGHTER_MACROS_DEBUG=1` in its environment the compiler prints what each of them writes.
+
+mod args;
+mod duration;
+mod generics;
+mod handler;
+mod item;
+mod message;
+mod nearest;
+mod path;
+mod shell;
+mod step;
+#[cfg(test)]
+mod tests;
+
+use message::Derive;
 use proc_macro::TokenStream;
-#[proc_macro_derive(Command, attributes(command))] pub fn command(_: TokenStream) -> TokenStream { TokenStream::new() }
-#[proc_macro_derive(Event)] pub fn event(_: TokenStream) -> TokenStream { TokenStream::new() }
-#[proc_macro_derive(Message, attributes(message))] pub fn message(_: TokenStream) -> TokenStream { TokenStream::new() }
-#[proc_macro_attribute] pub fn derive(_: TokenStream, i: TokenStream) -> TokenStream { i }
-#[proc_macro_attribute] pub fn handler(_: TokenStream, i: TokenStream) -> TokenStream { i }
-#[proc_macro_attribute] pub fn request_logging(_: TokenStream, i: TokenStream) -> TokenStream { i }
-#[proc_macro_attribute] pub fn use_policy(_: TokenStream, i: TokenStream) -> TokenStream { i }
+
+/// Makes a struct or an enum a command, which exactly one handler handles and which never leaves the process.
+///
+/// ```
+/// use brighter::prelude::*;
+///
+/// #[derive(Command)]
+/// #[command(reply = Invoice)]                      // what `send` gives back; `()` unless said
+/// struct MakeInvoice { id: MessageId, customer: String }
+///
+/// struct Invoice { total: u64 }
+/// ```
+///
+/// A field named `id` is its identity, and is a [`MessageId`](https://docs.rs/brighter/latest/brighter/struct.MessageId.html).
+/// Another field becomes it by `#[command(id)]`; with `#[command(no_id)]` above the struct a field named `id` is
+/// like any other.
+///
+/// ```
+/// # use brighter::prelude::*;
+/// #[derive(Command)]
+/// struct Remind { #[command(id)] reminder: MessageId }
+///
+/// #[derive(Command)]
+/// #[command(no_id)]
+/// struct Forget { id: u64 }
+/// ```
+#[proc_macro_derive(Command, attributes(command, event, message))]
+pub fn command(item: TokenStream) -> TokenStream {
+    shell::run("#[derive(Command)]", |errors| {
+        message::request(Derive::Command, item.into(), errors)
+    })
+}
+
+/// Makes a struct or an enum an event, which any number of handlers handle and which never leaves the process.
+///
+/// ```
+/// use brighter::prelude::*;
+///
+/// #[derive(Event)]
+/// enum TaskChanged { Due, Overdue }
+/// ```
+///
+/// Its id is as with [`Command`](macro@Command), marked by `#[event(id)]` and refused by `#[event(no_id)]`.
+#[proc_macro_derive(Event, attributes(command, event, message))]
+pub fn event(item: TokenStream) -> TokenStream {
+    shell::run("#[derive(Event)]", |errors| {
+        message::request(Derive::Event, item.into(), errors)
+    })
+}
+
+/// Makes a struct or an enum a request that may leave the process: a command unless its `kind` says otherwise.
+///
+/// ```
+/// use brighter::prelude::*;
+///
+/// #[derive(Serialize, Deserialize, Message)]
+/// #[message(topic = "Task.Overdue", kind = "event")]
+/// struct TaskOverdue { id: MessageId, task_name: String }
+/// ```
+///
+/// | argument | |
+/// |---|---|
+/// | `topic = "Task.Overdue"` | where it is published; required |
+/// | `kind = "command"` | for one handler, the default; `"event"`, for many; `"document"`, data for many |
+/// | `mapper = MyMapper` | what turns it into a message and back; without it, JSON by serde |
+/// | `reply = Invoice` | of a command only: what its handler gives back in process |
+/// | `no_id` | a field named `id` is like any other |
+///
+/// Its id is as with [`Command`](macro@Command), marked by `#[message(id)]`.
+#[proc_macro_derive(Message, attributes(command, event, message))]
+pub fn message(item: TokenStream) -> TokenStream {
+    shell::run("#[derive(Message)]", |errors| {
+        message::request(Derive::Message, item.into(), errors)
+    })
+}
+
+/// The standard `derive`, which also takes the arguments of [`Message`](macro@Message).
+///
+/// ```
+/// use brighter::derive;
+/// use brighter::prelude::*;
+///
+/// #[derive(Debug, Clone, Serialize, Deserialize, Message, topic = "Task.Reminder")]
+/// struct TaskReminder { id: MessageId, task_name: String }
+/// ```
+///
+/// Import it by name in each module that needs it, or for the whole crate with
+/// `#[macro_use(derive)] extern crate brighter;`. It is not in the prelude: a glob would make every `derive` ambiguous.
+#[proc_macro_attribute]
+pub fn derive(args: TokenStream, item: TokenStream) -> TokenStream {
+    shell::run("#[derive]", |errors| {
+        message::derive(args.into(), &item.into(), errors)
+    })
+}
+
+/// Makes a pipeline of a handler and the steps that stand below.
+///
+/// On an impl the steps stand on its method. The method may leave out its `cx: &Context`, and the impl its
+/// `type Error`.
+///
+/// ```
+/// use brighter::prelude::*;
+/// # #[derive(Command)] struct Greet { name: String }
+///
+/// struct GreetHandler;
+///
+/// #[handler]
+/// impl Handler<Greet> for GreetHandler {
+///     #[request_logging(step = 1)]
+///     #[use_policy(retry, step = 2)]
+///     async fn handle(&self, greet: &Greet) -> Result<(), std::io::Error> {
+///         println!("Hello, {}", greet.name);
+///         Ok(())
+///     }
+/// }
+/// ```
+///
+/// On a type it takes the request, and the steps stand below it. The impl is then a plain one, or with
+/// `#[handler(on_struct)]` a short one.
+///
+/// ```
+/// # use brighter::prelude::*;
+/// # #[derive(Command)] struct Greet { name: String }
+/// #[handler(Greet)]
+/// #[request_logging(step = 1)]
+/// #[use_policy(retry, step = 2)]
+/// struct GreetHandler;
+///
+/// impl Handler<Greet> for GreetHandler {
+///     type Error = std::io::Error;
+///
+///     async fn handle(&self, greet: &Greet, _: &Context) -> Result<(), std::io::Error> {
+///         println!("Hello, {}", greet.name);
+///         Ok(())
+///     }
+/// }
+/// ```
+///
+/// Every step has a number, `step = 1` being the outermost. A step acts on the way in and sees the outcome on the
+/// way out, unless it has `timing = after`: such steps stand inside of all others and act on the way out only,
+/// after a success, the highest first.
+#[proc_macro_attribute]
+pub fn handler(args: TokenStream, item: TokenStream) -> TokenStream {
+    shell::run("#[handler]", |errors| {
+        handler::handler(args.into(), item.into(), errors)
+    })
+}
+
+/// A step of a [`macro@handler`]: logs each request, its duration and its outcome.
+///
+/// ```
+/// # use brighter::prelude::*;
+/// # #[derive(Command)] struct Greet;
+/// # struct GreetHandler;
+/// # #[handler]
+/// # impl Handler<Greet> for GreetHandler {
+/// #[request_logging(step = 1)]
+/// #[request_logging(step = 2, timing = after)]     // on success only
+/// async fn handle(&self, greet: &Greet) -> Result<(), std::io::Error> {
+///     Ok(())
+/// }
+/// # }
+/// ```
+#[proc_macro_attribute]
+pub fn request_logging(_: TokenStream, item: TokenStream) -> TokenStream {
+    shell::run("#[request_logging]", |errors| {
+        step::alone("request_logging", item.into(), errors)
+    })
+}
+
+/// A step of a [`macro@handler`]: gives up after a time, a number with `ms`, `s`, `m` or `h`.
+///
+/// Inside a retry it is the time of one attempt, outside of it the time of all.
+///
+/// ```
+/// # use brighter::{prelude::*, timeout};
+/// # #[derive(Command)] struct Greet;
+/// # struct GreetHandler;
+/// # #[handler]
+/// # impl Handler<Greet> for GreetHandler {
+/// #[timeout("30s", step = 1)]
+/// #[use_policy(retry, step = 2)]
+/// #[timeout("5s", step = 3)]
+/// async fn handle(&self, greet: &Greet) -> Result<(), std::io::Error> {
+///     Ok(())
+/// }
+/// # }
+/// ```
+#[proc_macro_attribute]
+pub fn timeout(_: TokenStream, item: TokenStream) -> TokenStream {
+    shell::run("#[timeout]", |errors| step::alone("timeout", item.into(), errors))
+}
+
+/// A step of a [`macro@handler`]: puts a policy around what is inside it.
+///
+/// A bare name, or a text, is looked up among the policies that the processor is built with: all who name it share
+/// it. A path or any other expression makes a policy of this handler alone. In a list the left is around the right.
+///
+/// ```
+/// # use brighter::prelude::*;
+/// # #[derive(Command)] struct Greet;
+/// # struct GreetHandler;
+/// # #[handler]
+/// # impl Handler<Greet> for GreetHandler {
+/// #[use_policy([retry, circuit_breaker], step = 1)]
+/// #[use_policy(Policy::timeout(std::time::Duration::from_secs(5)), step = 2)]
+/// async fn handle(&self, greet: &Greet) -> Result<(), std::io::Error> {
+///     Ok(())
+/// }
+/// # }
+/// ```
+#[proc_macro_attribute]
+pub fn use_policy(_: TokenStream, item: TokenStream) -> TokenStream {
+    shell::run("#[use_policy]", |errors| {
+        step::alone("use_policy", item.into(), errors)
+    })
+}

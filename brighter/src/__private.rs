@@ -2,11 +2,64 @@
 
 pub use std::sync::Arc;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 pub use tower::Layer;
 
 pub use crate::context::Context;
+pub use crate::error::BoxError;
 pub use crate::handler::Handler;
 pub use crate::id::MessageId;
 pub use crate::mapper::{JsonMapper, Postable};
 pub use crate::pipeline::{HandlerPipeline, HandlerService, Pipeline, Step, Timing, Wiring};
 pub use crate::request::{Command, Event, Request, RequestKind};
+
+/// The error of what `handle` returns, by whatever alias of `Result` it is called.
+#[diagnostic::on_unimplemented(
+    message = "`handle` returns a `Result`, not `{Self}`",
+    label = "not a `Result`",
+    note = "write `Result<(), …>` with your error type"
+)]
+pub trait Outcome {
+    type Error;
+}
+
+impl<T, E> Outcome for Result<T, E> {
+    type Error = E;
+}
+
+/// A request that [`JsonMapper`] can write and read: one bound with one message for the two.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot travel as JSON",
+    label = "not both `Serialize` and `Deserialize`",
+    note = "derive serde's two beside it: `#[derive(Serialize, Deserialize, Message)]`",
+    note = "or name what writes and reads it: `#[message(topic = \"…\", mapper = …)]`"
+)]
+pub trait Json: Serialize + DeserializeOwned {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned> Json for T {}
+
+pub fn json<T: Json>() {}
+
+pub fn handles<H: Handler<R>, R: Request>() {}
+
+/// A field that can be the identity of a request.
+#[diagnostic::on_unimplemented(
+    message = "the id of a request is a `MessageId`, not `{Self}`",
+    label = "not a `MessageId`",
+    note = "make the field a `MessageId`, or mark another one"
+)]
+pub trait Identity {
+    fn message_id(&self) -> &MessageId;
+}
+
+impl Identity for MessageId {
+    fn message_id(&self) -> &MessageId {
+        self
+    }
+}
+
+pub fn message_id<T: Identity>(field: &T) -> &MessageId {
+    field.message_id()
+}

@@ -18,6 +18,8 @@ pub mod processor;
 pub mod request;
 #[cfg(feature = "sqlite")]
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 #[cfg(feature = "rabbitmq")]
 pub mod transport;
 
@@ -25,7 +27,7 @@ pub mod transport;
 pub mod __private;
 
 #[cfg(feature = "macros")]
-pub use brighter_macros::{Command, Event, Message, derive, handler, request_logging, use_policy};
+pub use brighter_macros::{Command, Event, Message, derive, handler, request_logging, timeout, use_policy};
 
 pub use channel::{InMemoryBroker, Publication, Subscription};
 pub use context::Context;

@@ -1,1 +1,4 @@
-//! The rig shared by the tests.
+//! What the tests share. It sees brighter only as a user can.
+
+pub mod flaky;
+pub mod wait;

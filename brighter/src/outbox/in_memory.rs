@@ -1,7 +1,368 @@
-//! in memory
-/// outbox
+//! The [`InMemoryOutbox`]: for tests, and for programs that may lose what they have not yet published.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::time::Instant;
+
+use super::{Claim, Claimed, Failure, Outbox, OutboxError, OutboxStatus, OutboxTransaction};
+use crate::id::MessageId;
+use crate::message::Message;
+
+/// How many messages may be outstanding unless [`InMemoryOutbox::with_limit`] says otherwise.
+const DEFAULT_LIMIT: usize = 1_000_000;
+/// How many dispatched messages are kept to be sent again.
+const DISPATCHED_KEPT: usize = 10_000;
+/// How much of an error is kept, in characters.
+const ERROR_KEPT: usize = 2_000;
+
+/// An outbox in the memory of this process: what it holds ends with the process.
+///
+/// A clone is the same outbox. At most a million messages may be outstanding, or as many as
+/// [`with_limit`](Self::with_limit) says; the ten thousand dispatched last can still be read and sent again.
+///
+/// ```
+/// use std::time::Duration;
+/// use brighter::message::{Message, MessageBody, MessageHeader, MessageType};
+/// use brighter::outbox::{Claim, InMemoryOutbox, Outbox};
+/// use brighter::MessageId;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let outbox = InMemoryOutbox::new();
+/// let header = MessageHeader::new(MessageId::new(), "Task.Reminder", MessageType::Command);
+/// outbox.deposit(&[Message::new(header, MessageBody::new("{}"))], None).await?;
+///
+/// let which = Claim::Oldest { limit: 10, min_age: Duration::ZERO };
+/// let claimed = outbox.claim(which, Duration::from_secs(30)).await?;
+/// assert_eq!(claimed.len(), 1);
+/// # Ok::<(), brighter::outbox::OutboxError>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct InMemoryOutbox {
+    state: Arc<Mutex<State>>,
+    limit: usize,
+}
+
+impl InMemoryOutbox {
+    /// An empty outbox.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_limit(DEFAULT_LIMIT)
+    }
+
+    /// An empty outbox that holds at most this many outstanding messages and then says
+    /// [`OutboxError::Full`].
+    #[must_use]
+    pub fn with_limit(limit: usize) -> Self {
+        Self {
+            state: Arc::default(),
+            limit,
+        }
+    }
+
+    /// A transaction, whose deposits are in the outbox once it is committed.
+    #[must_use = "a transaction that is dropped stores nothing"]
+    pub fn begin(&self) -> InMemoryTransaction {
+        InMemoryTransaction {
+            outbox: self.clone(),
+            messages: Vec::new(),
+        }
+    }
+
+    /// Why this message could not be published the last time, if it is outstanding and has failed.
+    #[must_use]
+    pub fn last_error(&self, id: &MessageId) -> Option<String> {
+        self.state().waiting(id)?.last_error.clone()
+    }
+
+    /// No method of [`State`] can panic half way, so what a poisoned lock guards is whole.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for InMemoryOutbox {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for InMemoryOutbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.state();
+        f.debug_struct("InMemoryOutbox")
+            .field("outstanding", &state.outstanding.len())
+            .field("dispatched", &state.dispatched.len())
+            .field("limit", &self.limit)
+            .finish()
+    }
+}
+
+impl Outbox for InMemoryOutbox {
+    fn deposit<'a>(
+        &'a self,
+        messages: &'a [Message],
+        lease: Option<Duration>,
+    ) -> BoxFuture<'a, Result<(), OutboxError>> {
+        Box::pin(async move { self.state().deposit(messages, lease, self.limit) })
+    }
+
+    fn claim<'a>(
+        &'a self,
+        which: Claim<'a>,
+        lease: Duration,
+    ) -> BoxFuture<'a, Result<Vec<Claimed>, OutboxError>> {
+        Box::pin(async move { Ok(self.state().claim(which, lease)) })
+    }
+
+    fn mark_dispatched<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<(), OutboxError>> {
+        Box::pin(async move {
+            self.state().mark_dispatched(ids);
+            Ok(())
+        })
+    }
+
+    fn mark_failed<'a>(&'a self, failures: &'a [Failure]) -> BoxFuture<'a, Result<(), OutboxError>> {
+        Box::pin(async move {
+            self.state().mark_failed(failures);
+            Ok(())
+        })
+    }
+
+    fn release<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<(), OutboxError>> {
+        Box::pin(async move {
+            let mut state = self.state();
+            for id in ids {
+                if let Some(waiting) = state.waiting_mut(id) {
+                    waiting.claimed_until = None;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn get<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<Vec<Message>, OutboxError>> {
+        Box::pin(async move {
+            let state = self.state();
+            Ok(ids.iter().filter_map(|id| state.get(id).cloned()).collect())
+        })
+    }
+
+    fn status(&self) -> BoxFuture<'_, Result<OutboxStatus, OutboxError>> {
+        Box::pin(async move {
+            let state = self.state();
+            let oldest = state.outstanding.values().next();
+            Ok(OutboxStatus::new(
+                state.outstanding.len() as u64,
+                oldest.map(|waiting| waiting.deposited.elapsed()),
+            ))
+        })
+    }
+}
+
+/// A transaction of an [`InMemoryOutbox`]: what is deposited in it is stored when it is committed, and
+/// nothing is when it is dropped.
 #[derive(Debug)]
-pub struct InMemoryOutbox;
-/// tx
-#[derive(Debug)]
-pub struct InMemoryTransaction;
+#[must_use = "a transaction that is dropped stores nothing"]
+pub struct InMemoryTransaction {
+    outbox: InMemoryOutbox,
+    messages: Vec<Message>,
+}
+
+impl InMemoryTransaction {
+    /// Stores everything that was deposited in it, or nothing.
+    ///
+    /// # Errors
+    /// [`OutboxError::Full`] when there is no room for all of it.
+    pub fn commit(self) -> Result<(), OutboxError> {
+        self.outbox
+            .state()
+            .deposit(&self.messages, None, self.outbox.limit)
+    }
+
+    /// Stores nothing, as dropping it does.
+    pub fn rollback(self) {}
+}
+
+impl OutboxTransaction for InMemoryTransaction {
+    type Outbox = InMemoryOutbox;
+
+    fn deposit<'a>(
+        &'a mut self,
+        outbox: &'a InMemoryOutbox,
+        messages: &'a [Message],
+    ) -> BoxFuture<'a, Result<(), OutboxError>> {
+        Box::pin(async move {
+            if !Arc::ptr_eq(&self.outbox.state, &outbox.state) {
+                return Err(OutboxError::Other(
+                    "the transaction is one of another in-memory outbox".into(),
+                ));
+            }
+            self.messages.extend_from_slice(messages);
+            Ok(())
+        })
+    }
+}
+
+#[derive(Default)]
+struct State {
+    places: HashMap<MessageId, Place>,
+    /// By the order of their deposit.
+    outstanding: BTreeMap<u64, Waiting>,
+    /// By the order in which they were dispatched, to forget the oldest.
+    dispatched: VecDeque<MessageId>,
+    deposited: u64,
+}
+
+enum Place {
+    Outstanding(u64),
+    Dispatched(Message),
+}
+
+struct Waiting {
+    message: Message,
+    deposited: Instant,
+    attempts: u32,
+    last_error: Option<String>,
+    not_before: Option<Instant>,
+    claimed_until: Option<Instant>,
+}
+
+impl Waiting {
+    fn is_free(&self, now: Instant) -> bool {
+        self.claimed_until.is_none_or(|end| end <= now)
+    }
+
+    fn is_due(&self, now: Instant, min_age: Duration) -> bool {
+        self.is_free(now)
+            && self.not_before.is_none_or(|start| start <= now)
+            && now.duration_since(self.deposited) >= min_age
+    }
+}
+
+impl State {
+    fn deposit(
+        &mut self,
+        messages: &[Message],
+        lease: Option<Duration>,
+        limit: usize,
+    ) -> Result<(), OutboxError> {
+        let now = Instant::now();
+        let mut seen = HashSet::new();
+        let new: Vec<&Message> = messages
+            .iter()
+            .filter(|message| {
+                !self.places.contains_key(&message.header.id) && seen.insert(&message.header.id)
+            })
+            .collect();
+        if new.len() > limit.saturating_sub(self.outstanding.len()) {
+            let reason = format!("at most {limit} messages may be outstanding");
+            return Err(OutboxError::Full(reason.into()));
+        }
+        for message in new {
+            self.deposited += 1;
+            let place = Place::Outstanding(self.deposited);
+            self.places.insert(message.header.id.clone(), place);
+            let waiting = Waiting {
+                message: message.clone(),
+                deposited: now,
+                attempts: 0,
+                last_error: None,
+                not_before: None,
+                claimed_until: lease.map(|lease| after(now, lease)),
+            };
+            self.outstanding.insert(self.deposited, waiting);
+        }
+        Ok(())
+    }
+
+    fn claim(&mut self, which: Claim<'_>, lease: Duration) -> Vec<Claimed> {
+        let now = Instant::now();
+        let chosen: Vec<u64> = match which {
+            Claim::Ids(ids) => {
+                let mut chosen: Vec<u64> = ids.iter().filter_map(|id| self.number(id)).collect();
+                chosen.sort_unstable();
+                chosen.dedup();
+                chosen.retain(|number| self.outstanding.get(number).is_some_and(|it| it.is_free(now)));
+                chosen
+            }
+            Claim::Oldest { limit, min_age } => self
+                .outstanding
+                .iter()
+                .filter(|(_, waiting)| waiting.is_due(now, min_age))
+                .map(|(number, _)| *number)
+                .take(limit)
+                .collect(),
+        };
+        let mut claimed = Vec::with_capacity(chosen.len());
+        for number in chosen {
+            if let Some(waiting) = self.outstanding.get_mut(&number) {
+                waiting.claimed_until = Some(after(now, lease));
+                claimed.push(Claimed::new(waiting.message.clone(), waiting.attempts));
+            }
+        }
+        claimed
+    }
+
+    fn mark_dispatched(&mut self, ids: &[MessageId]) {
+        for id in ids {
+            let Some(waiting) = self
+                .number(id)
+                .and_then(|number| self.outstanding.remove(&number))
+            else {
+                continue;
+            };
+            self.places.insert(id.clone(), Place::Dispatched(waiting.message));
+            self.dispatched.push_back(id.clone());
+            if self.dispatched.len() > DISPATCHED_KEPT
+                && let Some(oldest) = self.dispatched.pop_front()
+            {
+                self.places.remove(&oldest);
+            }
+        }
+    }
+
+    fn mark_failed(&mut self, failures: &[Failure]) {
+        let now = Instant::now();
+        for failure in failures {
+            if let Some(waiting) = self.waiting_mut(&failure.id) {
+                waiting.attempts = waiting.attempts.saturating_add(1);
+                waiting.last_error = Some(failure.error.chars().take(ERROR_KEPT).collect());
+                waiting.not_before = Some(after(now, failure.retry_after));
+                waiting.claimed_until = None;
+            }
+        }
+    }
+
+    fn get(&self, id: &MessageId) -> Option<&Message> {
+        match self.places.get(id)? {
+            Place::Outstanding(number) => self.outstanding.get(number).map(|waiting| &waiting.message),
+            Place::Dispatched(message) => Some(message),
+        }
+    }
+
+    fn number(&self, id: &MessageId) -> Option<u64> {
+        match self.places.get(id)? {
+            Place::Outstanding(number) => Some(*number),
+            Place::Dispatched(_) => None,
+        }
+    }
+
+    fn waiting(&self, id: &MessageId) -> Option<&Waiting> {
+        self.outstanding.get(&self.number(id)?)
+    }
+
+    fn waiting_mut(&mut self, id: &MessageId) -> Option<&mut Waiting> {
+        self.outstanding.get_mut(&self.number(id)?)
+    }
+}
+
+/// A time so far ahead that the clock cannot say it is as good as never.
+fn after(now: Instant, time: Duration) -> Instant {
+    const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+    now + time.min(NEVER)
+}

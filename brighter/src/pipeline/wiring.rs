@@ -1,6 +1,7 @@
 //! [`Wiring`]: what `#[handler]` asks for layers while a pipeline is put together.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::layer::RequestLoggingLayer;
 use crate::policy::{Policy, PolicyLayer, PolicyRegistry};
@@ -117,6 +118,12 @@ impl<'a> Wiring<'a> {
             Timing::Before => RequestLoggingLayer::around(self.handler),
             Timing::After => RequestLoggingLayer::after(self.handler),
         }
+    }
+
+    /// `#[timeout(after)]`.
+    pub fn timeout(&mut self, step: Step, after: Duration) -> PolicyLayer {
+        self.note(step, "timeout", format!("{after:?}"));
+        Policy::timeout(after).layer_named("timeout")
     }
 
     /// `#[use_policy(name)]`: the policy of that name, which all who name it share.

@@ -79,6 +79,7 @@ impl Sweeper {
         let mut away = false;
         loop {
             tokio::select! {
+                biased;
                 () = ended.cancelled() => return,
                 () = tokio::time::sleep(wait) => {}
             }

@@ -1,3 +1,11 @@
-//! SQLite.
-/// SQLite.
-pub struct SqliteOutbox;
+//! The outbox in SQLite: [`SqliteOutbox`].
+
+mod database;
+mod error;
+mod outbox;
+mod row;
+mod schema;
+mod sql;
+mod transaction;
+
+pub use outbox::SqliteOutbox;

@@ -1,3 +1,166 @@
-//! RabbitMQ.
-/// RabbitMQ.
-pub struct RabbitMq;
+//! RabbitMQ, safe as it comes: every message is confirmed by the broker, kept on disk and returned when no
+//! queue wants it; it is acknowledged only after its handler is done; and every queue has a dead-letter queue.
+//!
+//! | what | how |
+//! |---|---|
+//! | a topic | a routing key on one durable exchange, `brighter` unless said otherwise |
+//! | a channel | a durable queue, with `.dlq` and `.invalid` beside it |
+//! | a retry | a confirmed copy through `<queue>.delay.<milliseconds>` back to that queue alone |
+//! | a dead letter | a confirmed copy of the original bytes and properties, with the reason in its headers |
+//!
+//! Messages have the form of Brighter for .NET, so that both can share a queue.
+//!
+//! Delays are rounded up to two digits (1234 ms to 1300 ms), and last 48 days at most. A copy that is sent
+//! again or set aside loses the properties `expiration` and `user_id` and the headers `CC` and `BCC`, with
+//! which the broker would lose it, refuse it, or send it elsewhere.
+
+mod connection;
+mod consumer;
+mod delay;
+mod error;
+mod options;
+mod publisher;
+mod returns;
+mod settle;
+mod topology;
+mod url;
+mod wire;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+pub use error::ConnectError;
+pub use options::{ExchangeKind, RabbitMqBuilder};
+pub use url::without_credentials;
+
+use crate::channel::{Broker, Channel, ChannelError, Consumer, Producer, PublishError};
+use crate::message::Message;
+use connection::{Link, Role};
+use delay::Delays;
+use options::Settings;
+use publisher::Publisher;
+
+/// A RabbitMQ broker. Clones are cheap, and share one connection that publishes and one that consumes.
+///
+/// Reconnects by itself; what was not confirmed or not acknowledged by then is told, or delivered again.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use brighter::channel::{Broker, Channel, Producer};
+/// use brighter::message::{Message, MessageBody, MessageHeader, MessageType};
+/// use brighter::{MessageId, RabbitMq};
+///
+/// let broker = RabbitMq::connect("amqp://guest:guest@localhost:5672/%2f").await?;
+/// let mut tasks = broker.consume(&Channel::new("tasks", "Task.*")).await?;
+///
+/// let header = MessageHeader::new(MessageId::new(), "Task.Reminder", MessageType::Command);
+/// broker.publish(&Message::new(header, MessageBody::new("{}"))).await?;
+///
+/// if let Some(delivery) = tasks.receive().await {
+///     delivery?.ack().await?;
+/// }
+/// broker.close().await;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct RabbitMq(Arc<Shared>);
+
+/// What all clones share, and every delivery until it is settled.
+struct Shared {
+    settings: Arc<Settings>,
+    publishing: Arc<Link>,
+    consuming: Link,
+    publisher: Publisher,
+    delays: Delays,
+    /// No more messages are taken to be published.
+    closing: CancellationToken,
+    /// The connections go.
+    disconnect: CancellationToken,
+    /// For what a drop has to leave to later.
+    runtime: Handle,
+}
+
+/// How long [`Broker::close`] waits for confirms.
+const CLOSING: Duration = Duration::from_secs(5);
+
+impl RabbitMq {
+    /// Connects with every setting at its default: see [`RabbitMqBuilder`]. A broker that is away is waited
+    /// for, 30 s at most.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub async fn connect(url: &str) -> Result<Self, ConnectError> {
+        Self::builder(url).connect().await
+    }
+
+    /// Says how to connect, before it is done.
+    pub fn builder(url: &str) -> RabbitMqBuilder {
+        RabbitMqBuilder::new(url)
+    }
+
+    async fn open(settings: Settings, wait: Option<Duration>) -> Result<Self, ConnectError> {
+        let settings = Arc::new(settings);
+        let (closing, disconnect) = (CancellationToken::new(), CancellationToken::new());
+        let link = |role| Link::new(role, Arc::clone(&settings), disconnect.clone());
+        let publishing = Arc::new(link(Role::Publisher));
+        let first = publishing.established(wait).await?;
+        publisher::check_exchange(&first.connection, &settings).await?;
+        let publisher = Publisher::start(Arc::clone(&publishing), Arc::clone(&settings), closing.clone());
+        Ok(Self(Arc::new(Shared {
+            consuming: link(Role::Consumer),
+            publishing,
+            publisher,
+            delays: Delays::default(),
+            settings,
+            closing,
+            disconnect,
+            runtime: Handle::current(),
+        })))
+    }
+}
+
+impl Producer for RabbitMq {
+    fn publish<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<(), PublishError>> {
+        Box::pin(async move {
+            let outgoing = publisher::outgoing(message, &self.0.settings)?;
+            self.0.publisher.publish(outgoing).await
+        })
+    }
+}
+
+impl Broker for RabbitMq {
+    fn system(&self) -> &'static str {
+        "rabbitmq"
+    }
+
+    fn consume<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Consumer, ChannelError>> {
+        Box::pin(consumer::consume(&self.0, channel))
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let shared = &self.0;
+            shared.closing.cancel();
+            // What is not confirmed by then is told so when the connection goes.
+            let _ = timeout(CLOSING, shared.publisher.done()).await;
+            shared.disconnect.cancel();
+            let gone = futures_util::future::join(shared.publishing.closed(), shared.consuming.closed());
+            let _ = timeout(CLOSING, gone).await;
+        })
+    }
+}
+
+impl fmt::Debug for RabbitMq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RabbitMq")
+            .field("address", &self.0.settings.address)
+            .field("exchange", &self.0.settings.exchange)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,205 @@
+//! The arguments of an attribute: `retry, step = 2`.
+
+use proc_macro2::{Ident, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::ext::IdentExt;
+use syn::parse::{Parse, ParseStream, Parser};
+use syn::{Attribute, Meta, Token};
+
+use crate::nearest::advice;
+use crate::shell::Errors;
+
+/// The arguments that nobody has taken yet. Each is parsed by the one who takes it, so that a mistake in one,
+/// or an argument still being typed, costs only that one.
+#[derive(Default)]
+pub(crate) struct Args {
+    list: Vec<Arg>,
+    /// Something here is no list of arguments at all, and reported.
+    broken: bool,
+}
+
+/// `value`, or `key = value`.
+pub(crate) struct Arg {
+    pub(crate) key: Option<Ident>,
+    equals: Option<Token![=]>,
+    pub(crate) value: TokenStream,
+}
+
+impl Args {
+    /// The arguments between the parentheses of an attribute.
+    pub(crate) fn of(attribute: &Attribute, errors: &Errors) -> Self {
+        match &attribute.meta {
+            Meta::Path(_) => Self::default(),
+            Meta::List(list) => Self::parse(list.tokens.clone()),
+            Meta::NameValue(pair) => {
+                let name = pair.path.to_token_stream();
+                errors.at(
+                    pair.eq_token,
+                    format!("the arguments go in parentheses: `#[{name}(…)]`"),
+                );
+                Self {
+                    broken: true,
+                    ..Self::default()
+                }
+            }
+        }
+    }
+
+    pub(crate) fn parse(tokens: TokenStream) -> Self {
+        let list = (|input: ParseStream<'_>| {
+            let mut list = Vec::new();
+            while !input.is_empty() {
+                list.push(Arg::parse(input)?);
+                input.parse::<Option<Token![,]>>()?;
+            }
+            Ok(list)
+        })
+        .parse2(tokens)
+        .unwrap_or_default(); // Splitting at commas cannot fail.
+        Self { list, broken: false }
+    }
+
+    /// These too.
+    pub(crate) fn extend(&mut self, more: Self) {
+        self.list.extend(more.list);
+        self.broken |= more.broken;
+    }
+
+    /// All that have a key, or all that have none.
+    pub(crate) fn split(self) -> (Vec<Arg>, Vec<Arg>) {
+        self.list.into_iter().partition(|arg| arg.key.is_some())
+    }
+
+    /// Something was not understood; perhaps it is what now seems to be missing.
+    pub(crate) fn misread(&self) -> bool {
+        self.broken || !self.list.is_empty()
+    }
+
+    /// Takes what is left without a key.
+    pub(crate) fn positional(&mut self) -> Vec<TokenStream> {
+        self.take(|arg| arg.key.is_none())
+            .into_iter()
+            .map(|arg| arg.value)
+            .collect()
+    }
+
+    /// Takes the word `name` that stands alone.
+    pub(crate) fn flag(&mut self, name: &str) -> Option<TokenStream> {
+        let found = self.take(|arg| arg.key.is_none() && arg.value.to_string() == name);
+        found.into_iter().next().map(|arg| arg.value)
+    }
+
+    /// Takes `key = …` and parses it, or says what was expected there: `expected` is an example of it.
+    pub(crate) fn value<T: Parse>(&mut self, key: &str, expected: &str, errors: &Errors) -> Given<T> {
+        let mut found = self
+            .take(|arg| arg.key.as_ref().is_some_and(|found| found == key))
+            .into_iter();
+        let Some(first) = found.next() else {
+            return Given::Missing;
+        };
+        for again in found {
+            errors.at(again.key, format!("`{key}` is given twice; remove one"));
+        }
+        match syn::parse2(first.value.clone()) {
+            Ok(value) => Given::Value(value, first),
+            Err(_) => {
+                errors.at(&first, format!("expected `{key} = {expected}`"));
+                Given::Wrong
+            }
+        }
+    }
+
+    /// Nobody takes what is left: that is a mistake.
+    pub(crate) fn finish(self, known: &[&str], errors: &Errors) {
+        for arg in self.list {
+            let word = match &arg.key {
+                Some(key) => key.to_string(),
+                None => first_word(&arg.value),
+            };
+            if known.contains(&word.as_str()) {
+                errors.at(
+                    arg,
+                    format!("`{word}` does not stand like this; write `{word} = …`"),
+                );
+            } else {
+                let tokens = arg
+                    .key
+                    .as_ref()
+                    .map_or(arg.value.clone(), |key| key.to_token_stream());
+                errors.at(
+                    tokens,
+                    format!("unknown argument `{word}`{}", advice(&word, known)),
+                );
+            }
+        }
+    }
+
+    fn take(&mut self, wanted: impl Fn(&Arg) -> bool) -> Vec<Arg> {
+        self.list.extract_if(.., |arg| wanted(arg)).collect()
+    }
+}
+
+/// What [`Args::value`] found.
+pub(crate) enum Given<T> {
+    Value(T, Arg),
+    Missing,
+    /// There, but wrong, and reported.
+    Wrong,
+}
+
+impl<T> Given<T> {
+    pub(crate) fn value(self) -> Option<T> {
+        match self {
+            Self::Value(value, _) => Some(value),
+            Self::Missing | Self::Wrong => None,
+        }
+    }
+}
+
+impl Parse for Arg {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let keyed = input.peek(Ident::peek_any) && input.peek2(Token![=]) && !input.peek2(Token![==]);
+        Ok(Self {
+            key: keyed.then(|| input.call(Ident::parse_any)).transpose()?,
+            equals: keyed.then(|| input.parse()).transpose()?,
+            value: until_comma(input)?,
+        })
+    }
+}
+
+impl ToTokens for Arg {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        self.key.to_tokens(tokens);
+        self.equals.to_tokens(tokens);
+        self.value.to_tokens(tokens);
+    }
+}
+
+/// The tokens up to the next comma that is not between `<` and `>`, which are no group to the compiler.
+fn until_comma(input: ParseStream<'_>) -> syn::Result<TokenStream> {
+    let mut tokens = TokenStream::new();
+    let mut depth = 0_usize;
+    let mut arrow = false;
+    while !(input.is_empty() || depth == 0 && input.peek(Token![,])) {
+        let token: TokenTree = input.parse()?;
+        if let TokenTree::Punct(punct) = &token {
+            match punct.as_char() {
+                '<' => depth += 1,
+                '>' if !arrow => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            arrow = matches!(punct.as_char(), '-' | '=');
+        } else {
+            arrow = false;
+        }
+        tokens.extend([token]);
+    }
+    Ok(tokens)
+}
+
+fn first_word(tokens: &TokenStream) -> String {
+    match tokens.clone().into_iter().next() {
+        Some(TokenTree::Ident(ident)) => ident.to_string(),
+        _ => tokens.to_string(),
+    }
+}

@@ -1,0 +1,43 @@
+//! A length of time as text: `"5s"`.
+
+use std::time::Duration;
+
+use proc_macro2::{Span, TokenStream};
+use quote::quote_spanned;
+use syn::LitStr;
+
+const FORM: &str = "write a whole number and `ms`, `s`, `m` or `h`, like `\"250ms\"` or `\"5s\"`";
+
+/// The time that the text says, or what is wrong with it.
+pub(crate) fn parse(text: &LitStr) -> syn::Result<Duration> {
+    let value = text.value();
+    let wrong = |why: &str| Err(syn::Error::new_spanned(text, format!("`{value}` {why}; {FORM}")));
+
+    let digits = value.len() - value.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = value.split_at(digits);
+    let milliseconds: u64 = match unit {
+        _ if number.is_empty() => return wrong("is no length of time"),
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "" => return wrong("has no unit"),
+        _ => return wrong(&format!("has the unknown unit `{unit}`")),
+    };
+    match number
+        .parse::<u64>()
+        .ok()
+        .and_then(|n| n.checked_mul(milliseconds))
+    {
+        Some(0) => wrong("is no time at all"),
+        Some(total) => Ok(Duration::from_millis(total)),
+        None => wrong("is too long"),
+    }
+}
+
+/// The expression that makes it.
+pub(crate) fn expression(duration: Duration) -> TokenStream {
+    // As many seconds as a u64 of milliseconds holds fit a u64.
+    let (seconds, nanoseconds) = (duration.as_secs(), duration.subsec_nanos());
+    quote_spanned!(Span::mixed_site()=> ::core::time::Duration::new(#seconds, #nanoseconds))
+}

@@ -1,0 +1,172 @@
+//! What `#[handler]` stands on.
+
+use proc_macro2::{Group, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::parse::{Parse, ParseStream};
+use syn::{Attribute, Generics, Path, Signature, Token, Type, Visibility, braced};
+
+/// The type, for `#[handler(Request)]`.
+pub(super) type HandlerType = syn::DeriveInput;
+
+/// `impl Handler<R> for H { … }`. The bodies of its methods are kept as they are: they may be half typed, and
+/// are nothing to us.
+pub(super) struct HandlerImpl {
+    pub(super) attributes: Vec<Attribute>,
+    pub(super) unsafety: Option<Token![unsafe]>,
+    pub(super) impl_token: Token![impl],
+    pub(super) generics: Generics,
+    pub(super) trait_: Path,
+    pub(super) for_token: Token![for],
+    pub(super) self_type: Type,
+    pub(super) inner: Vec<Attribute>,
+    pub(super) members: Vec<Member>,
+}
+
+pub(super) struct Member {
+    pub(super) attributes: Vec<Attribute>,
+    pub(super) content: Content,
+}
+
+pub(super) enum Content {
+    Method(Box<Method>),
+    /// `type Error = …;`
+    Error(TokenStream),
+    Other(TokenStream),
+}
+
+pub(super) struct Method {
+    pub(super) visibility: Visibility,
+    pub(super) signature: Signature,
+    pub(super) body: TokenStream,
+}
+
+impl HandlerImpl {
+    pub(super) fn handle(&self) -> Option<&Method> {
+        self.members.iter().find_map(|member| match &member.content {
+            Content::Method(method) if method.is_handle() => Some(&**method),
+            _ => None,
+        })
+    }
+
+    pub(super) fn handle_mut(&mut self) -> Option<&mut Method> {
+        self.members
+            .iter_mut()
+            .find_map(|member| match &mut member.content {
+                Content::Method(method) if method.is_handle() => Some(&mut **method),
+                _ => None,
+            })
+    }
+
+    pub(super) fn has_error(&self) -> bool {
+        let mut members = self.members.iter();
+        members.any(|member| matches!(member.content, Content::Error(_)))
+    }
+
+    pub(super) fn add(&mut self, content: Content) {
+        let attributes = Vec::new();
+        self.members.insert(0, Member { attributes, content });
+    }
+}
+
+impl Member {
+    pub(super) fn is_handle(&self) -> bool {
+        matches!(&self.content, Content::Method(method) if method.is_handle())
+    }
+}
+
+impl Method {
+    fn is_handle(&self) -> bool {
+        self.signature.ident == "handle"
+    }
+}
+
+impl Parse for HandlerImpl {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let attributes = input.call(Attribute::parse_outer)?;
+        let unsafety = input.parse()?;
+        let impl_token = input.parse()?;
+        let mut generics: Generics = input.parse()?;
+        let trait_: Path = input.parse()?;
+        let Some(for_token) = input.parse()? else {
+            return Err(syn::Error::new_spanned(
+                trait_,
+                "`#[handler]` stands above an impl of `Handler`; write `impl Handler<…> for …`",
+            ));
+        };
+        let self_type = input.parse()?;
+        generics.where_clause = input.parse()?;
+        let content;
+        braced!(content in input);
+        let inner = content.call(Attribute::parse_inner)?;
+        let mut members = Vec::new();
+        while !content.is_empty() {
+            members.push(content.parse()?);
+        }
+        Ok(Self {
+            attributes,
+            unsafety,
+            impl_token,
+            generics,
+            trait_,
+            for_token,
+            self_type,
+            inner,
+            members,
+        })
+    }
+}
+
+impl Parse for Member {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let attributes = input.call(Attribute::parse_outer)?;
+        let tokens = until_end(input)?;
+        let content = match syn::parse2(tokens.clone()) {
+            Ok(method) => Content::Method(Box::new(method)),
+            Err(_) if is_error(&tokens) => Content::Error(tokens),
+            Err(_) => Content::Other(tokens),
+        };
+        Ok(Self { attributes, content })
+    }
+}
+
+impl Parse for Method {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        Ok(Self {
+            visibility: input.parse()?,
+            signature: input.parse()?,
+            body: input.parse::<Group>()?.into_token_stream(),
+        })
+    }
+}
+
+/// A member ends with a `;` or with braces.
+fn until_end(input: ParseStream<'_>) -> syn::Result<TokenStream> {
+    let mut tokens = TokenStream::new();
+    let mut ended = false;
+    while !ended && !input.is_empty() {
+        ended = input.peek(Token![;]) || input.peek(syn::token::Brace);
+        tokens.extend([input.parse::<TokenTree>()?]);
+    }
+    Ok(tokens)
+}
+
+fn is_error(member: &TokenStream) -> bool {
+    let mut words = member.clone().into_iter().map(|token| token.to_string());
+    words.next().is_some_and(|word| word == "type") && words.next().is_some_and(|word| word == "Error")
+}
+
+impl ToTokens for Member {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        for attribute in &self.attributes {
+            attribute.to_tokens(tokens);
+        }
+        match &self.content {
+            Content::Method(method) => {
+                method.visibility.to_tokens(tokens);
+                method.signature.to_tokens(tokens);
+                method.body.to_tokens(tokens);
+            }
+            Content::Error(content) | Content::Other(content) => content.to_tokens(tokens),
+        }
+    }
+}

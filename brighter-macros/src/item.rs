@@ -1,0 +1,74 @@
+//! What kind of item an attribute stands on, seen without parsing it: it may be half typed.
+
+use proc_macro2::{Ident, TokenStream, TokenTree};
+use syn::Attribute;
+use syn::parse::{ParseStream, Parser};
+
+/// The kinds that matter to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Impl,
+    /// A struct or an enum.
+    Type,
+    /// A function with `self`.
+    Method,
+    Function,
+    Other,
+}
+
+/// An item from outside.
+pub(crate) struct Outline {
+    pub(crate) attributes: Vec<Attribute>,
+    pub(crate) kind: Kind,
+    pub(crate) name: Option<Ident>,
+}
+
+impl Outline {
+    pub(crate) fn of(item: TokenStream) -> Self {
+        let split = |input: ParseStream<'_>| {
+            let attributes = Attribute::parse_outer(input).unwrap_or_default();
+            Ok((attributes, input.parse::<TokenStream>()?))
+        };
+        let (attributes, rest) = split.parse2(item).unwrap_or_default();
+        let mut rest = rest.into_iter();
+        let keyword = rest.find_map(|token| match token {
+            TokenTree::Ident(word) => keyword(&word),
+            _ => None,
+        });
+        let mut kind = keyword.unwrap_or(Kind::Other);
+        let name = match rest.next() {
+            Some(TokenTree::Ident(name)) if kind != Kind::Impl => Some(name),
+            _ => None,
+        };
+        if kind == Kind::Function && has_receiver(rest) {
+            kind = Kind::Method;
+        }
+        Self {
+            attributes,
+            kind,
+            name,
+        }
+    }
+}
+
+fn keyword(word: &Ident) -> Option<Kind> {
+    match word.to_string().as_str() {
+        "impl" => Some(Kind::Impl),
+        "struct" | "enum" => Some(Kind::Type),
+        "fn" => Some(Kind::Function),
+        "mod" | "static" | "trait" | "type" | "union" | "use" => Some(Kind::Other),
+        _ => None,
+    }
+}
+
+/// Whether the first parentheses, those of the parameters, hold a `self`.
+fn has_receiver(mut tokens: impl Iterator<Item = TokenTree>) -> bool {
+    let parameters = tokens.find_map(|token| match token {
+        TokenTree::Group(group) => Some(group.stream()),
+        _ => None,
+    });
+    parameters.is_some_and(|parameters| {
+        let mut words = parameters.into_iter();
+        words.any(|token| matches!(token, TokenTree::Ident(word) if word == "self"))
+    })
+}

@@ -1,0 +1,121 @@
+//! The attributes of a request and of its fields, as they are written.
+
+use syn::{Attribute, Data, DeriveInput, Field, LitStr, Type};
+
+use super::model::Derive;
+use crate::args::{Args, Given};
+use crate::shell::Errors;
+
+/// `#[message(topic = …, kind = …, mapper = …, reply = …, no_id)]`
+pub(super) struct Written<'a> {
+    pub(super) topic: Given<LitStr>,
+    pub(super) kind: Given<LitStr>,
+    pub(super) mapper: Given<Type>,
+    pub(super) reply: Given<Type>,
+    pub(super) no_id: bool,
+    /// See [`Args::misread`].
+    pub(super) misread: bool,
+    /// The fields marked with `id`.
+    pub(super) ids: Vec<(usize, &'a Field)>,
+}
+
+pub(super) fn read<'a>(derive: Derive, item: &'a DeriveInput, errors: &Errors) -> Written<'a> {
+    let mut args = arguments(derive, &item.attrs, errors);
+    let written = Written {
+        topic: args.value("topic", "\"Task.Reminder\"", errors),
+        kind: args.value("kind", "\"command\"", errors),
+        mapper: args.value("mapper", "JsonMapper", errors),
+        reply: args.value("reply", "Invoice", errors),
+        no_id: args.flag("no_id").is_some(),
+        misread: args.misread(),
+        ids: ids(derive, &item.data, errors),
+    };
+    if let Some(id) = args.flag("id") {
+        errors.at(id, "`id` marks a field; write it above the field that is the id");
+    }
+    args.finish(&[derive.keys(), &["no_id"]].concat(), errors);
+    refuse_foreign(derive, &written, errors);
+    written
+}
+
+/// The arguments of all attributes that are this derive's. Those of another derive are mistakes.
+fn arguments(derive: Derive, attributes: &[Attribute], errors: &Errors) -> Args {
+    let mut all = Args::default();
+    for attribute in attributes {
+        let written = |of: &Derive| attribute.path().is_ident(of.attribute());
+        match Derive::ALL.iter().find(|of| written(of)) {
+            Some(of) if *of == derive => all.extend(Args::of(attribute, errors)),
+            Some(of) => errors.at(
+                &attribute.meta,
+                format!(
+                    "`#[{}(…)]` belongs to `#[derive({})]`, and this derives `{}`; write `#[{}(…)]`, or derive `{}` \
+                     instead",
+                    of.attribute(),
+                    of.name(),
+                    derive.name(),
+                    derive.attribute(),
+                    of.name(),
+                ),
+            ),
+            None => {}
+        }
+    }
+    all
+}
+
+fn ids<'a>(derive: Derive, data: &'a Data, errors: &Errors) -> Vec<(usize, &'a Field)> {
+    let mut ids = Vec::new();
+    let mut read = |index: usize, field: &'a Field, may_be_id: bool| {
+        let mut args = arguments(derive, &field.attrs, errors);
+        match args.flag("id") {
+            Some(_) if may_be_id => ids.push((index, field)),
+            Some(id) => errors.at(
+                id,
+                "only a struct has an id; put the id in a struct around this enum",
+            ),
+            None => {}
+        }
+        args.finish(&["id"], errors);
+    };
+    match data {
+        Data::Struct(data) => {
+            for (index, field) in data.fields.iter().enumerate() {
+                read(index, field, true);
+            }
+        }
+        Data::Enum(data) => {
+            for field in data.variants.iter().flat_map(|variant| &variant.fields) {
+                read(0, field, false);
+            }
+        }
+        Data::Union(_) => {}
+    }
+    ids
+}
+
+/// A key that another derive has is understood, and answered with where it belongs.
+fn refuse_foreign(derive: Derive, written: &Written<'_>, errors: &Errors) {
+    let refuse = |key: &str, arg: &dyn quote::ToTokens| {
+        if !derive.keys().contains(&key) {
+            let message = match key {
+                "reply" => {
+                    "an event has any number of handlers and so no reply; remove this, or derive `Command`"
+                }
+                _ => "only what leaves the process has this; derive `Message` instead",
+            };
+            errors.at(arg.to_token_stream(), message);
+        }
+    };
+    if let Given::Value(_, arg) = &written.topic {
+        refuse("topic", arg);
+    }
+    if let Given::Value(_, arg) = &written.kind {
+        refuse("kind", arg);
+    }
+    if let Given::Value(_, arg) = &written.mapper {
+        refuse("mapper", arg);
+    }
+    if let Given::Value(_, arg) = &written.reply {
+        refuse("reply", arg);
+    }
+}

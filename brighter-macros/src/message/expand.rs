@@ -1,0 +1,88 @@
+//! What the derives write.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
+
+use super::model::{Id, Request, Route};
+use crate::generics::where_also;
+use crate::path::{PRIVATE, private_at};
+
+pub(super) fn request(request: &Request<'_>) -> TokenStream {
+    let Request {
+        name, generics, kind, ..
+    } = request;
+    let (parameters, arguments, where_clause) = generics.split_for_impl();
+    // What every request must be, a generic one is where its parameters allow it.
+    let where_request = if generics.params.is_empty() {
+        quote!(#where_clause)
+    } else {
+        where_also(
+            generics,
+            &quote!(Self: ::core::marker::Send + ::core::marker::Sync + 'static),
+        )
+    };
+    let variant = Ident::new(kind.variant(), Span::mixed_site());
+    let marker = Ident::new(kind.marker(), Span::mixed_site());
+    let reply = request.reply.clone().unwrap_or_else(|| quote!(()));
+    let id = request.id.as_ref().map(id);
+    let postable = request.route.as_ref().map(|route| postable(request, route));
+    quote! {
+        #[automatically_derived]
+        impl #parameters #PRIVATE::Request for #name #arguments #where_request {
+            type Reply = #reply;
+            const KIND: #PRIVATE::RequestKind = #PRIVATE::RequestKind::#variant;
+            #id
+        }
+
+        #[automatically_derived]
+        impl #parameters #PRIVATE::#marker for #name #arguments #where_request {}
+
+        #postable
+    }
+}
+
+fn id(id: &Id<'_>) -> TokenStream {
+    let Id { member, of } = id;
+    // Called with the span of the type, which is where an error about it belongs.
+    let message_id = private_at(of.span(), "message_id");
+    let field = quote_spanned!(of.span()=> &self.#member);
+    quote! {
+        fn id(&self) -> ::core::option::Option<&#PRIVATE::MessageId> {
+            ::core::option::Option::Some(#message_id(#field))
+        }
+    }
+}
+
+fn postable(request: &Request<'_>, route: &Route) -> TokenStream {
+    let Request { name, generics, .. } = request;
+    let (parameters, arguments, _) = generics.split_for_impl();
+    let Route { topic, mapper } = route;
+    let mut added = if generics.params.is_empty() {
+        TokenStream::new()
+    } else {
+        quote!(Self: ::core::marker::Send + ::core::marker::Sync + 'static,)
+    };
+    let mut check = TokenStream::new();
+    let mapper = mapper.clone().unwrap_or_else(|| {
+        // Under a `for` the compiler takes the bound as given: what is wrong with it is reported once, by the
+        // check, or for a generic request where it is used.
+        added.extend(quote!(for<'__brighter> Self: #PRIVATE::Json));
+        if generics.params.is_empty() {
+            let json = private_at(name.span(), "json");
+            check.extend(quote!(const _: fn() = #json::<#name>;));
+        }
+        quote!(#PRIVATE::JsonMapper)
+    });
+    let where_clause = where_also(generics, &added);
+    quote! {
+        #check
+
+
+        #[automatically_derived]
+        impl #parameters #PRIVATE::Postable for #name #arguments #where_clause {
+            const TOPIC: &'static str = #topic;
+            type Mapper = #mapper;
+        }
+    }
+}

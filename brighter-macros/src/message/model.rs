@@ -1,0 +1,91 @@
+//! What a request is to the derives.
+
+use proc_macro2::{Ident, TokenStream};
+use syn::{Generics, Member, Type};
+
+/// Which derive is at work.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Derive {
+    Command,
+    Event,
+    Message,
+}
+
+impl Derive {
+    pub(super) const ALL: [Self; 3] = [Self::Command, Self::Event, Self::Message];
+
+    /// Its attribute: `#[command(…)]`.
+    pub(super) fn attribute(self) -> &'static str {
+        match self {
+            Self::Command => "command",
+            Self::Event => "event",
+            Self::Message => "message",
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Command => "Command",
+            Self::Event => "Event",
+            Self::Message => "Message",
+        }
+    }
+
+    /// What its attribute takes on the item as `key = …`.
+    pub(super) fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Command => &["reply"],
+            Self::Event => &[],
+            Self::Message => super::derive::KEYS,
+        }
+    }
+}
+
+/// How a request is dispatched.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Command,
+    Event,
+    Document,
+}
+
+impl Kind {
+    pub(super) fn variant(self) -> &'static str {
+        match self {
+            Self::Command => "Command",
+            Self::Event => "Event",
+            Self::Document => "Document",
+        }
+    }
+
+    /// The trait that says where it may be sent.
+    pub(super) fn marker(self) -> &'static str {
+        match self {
+            Self::Command => "Command",
+            Self::Event | Self::Document => "Event",
+        }
+    }
+}
+
+/// A request.
+pub(super) struct Request<'a> {
+    pub(super) name: &'a Ident,
+    pub(super) generics: &'a Generics,
+    pub(super) kind: Kind,
+    pub(super) reply: Option<TokenStream>,
+    pub(super) id: Option<Id<'a>>,
+    /// Only of a `Message`.
+    pub(super) route: Option<Route>,
+}
+
+/// The field that is the identity.
+pub(super) struct Id<'a> {
+    pub(super) member: Member,
+    pub(super) of: &'a Type,
+}
+
+pub(super) struct Route {
+    pub(super) topic: TokenStream,
+    /// `JsonMapper` if there is none.
+    pub(super) mapper: Option<TokenStream>,
+}

@@ -1,0 +1,71 @@
+//! What stands around every macro: the one place where errors are collected and reported, and the switch that
+//! prints what a macro wrote.
+
+use std::cell::{Cell, RefCell};
+use std::fmt::Display;
+use std::thread;
+
+use proc_macro2::TokenStream;
+use quote::ToTokens;
+
+/// Every mistake found in one use of a macro, so that all are reported at once, each where it was made.
+#[derive(Default)]
+pub(crate) struct Errors {
+    list: RefCell<Vec<syn::Error>>,
+    reported: Cell<bool>,
+}
+
+impl Errors {
+    /// Something is wrong with these tokens.
+    pub(crate) fn at(&self, tokens: impl ToTokens, message: impl Display) {
+        self.push(syn::Error::new_spanned(tokens, message));
+    }
+
+    pub(crate) fn push(&self, error: syn::Error) {
+        self.list.borrow_mut().push(error);
+    }
+
+    /// The value, or nothing and its error kept.
+    pub(crate) fn keep<T>(&self, result: syn::Result<T>) -> Option<T> {
+        result.map_err(|error| self.push(error)).ok()
+    }
+
+    fn report(&self) -> TokenStream {
+        self.reported.set(true);
+        self.list
+            .borrow()
+            .iter()
+            .map(syn::Error::to_compile_error)
+            .collect()
+    }
+}
+
+impl Drop for Errors {
+    fn drop(&mut self) {
+        // A mistake that was found and never shown would let wrong code through.
+        assert!(
+            self.reported.get() || thread::panicking(),
+            "the errors of a macro were not reported"
+        );
+    }
+}
+
+/// The errors of a macro, and then what it writes. It writes something in every case: an editor needs the user's
+/// item most when it is half typed, and the rest of the program must not break over its absence. An item that
+/// breaks off comes last, so that it takes nothing else with it.
+pub(crate) fn expand(write: impl FnOnce(&Errors) -> TokenStream) -> TokenStream {
+    let errors = Errors::default();
+    let written = write(&errors);
+    let mut tokens = errors.report();
+    tokens.extend(written);
+    tokens
+}
+
+/// [`expand`] for the compiler. With `BRIGHTER_MACROS_DEBUG=1` the expansion goes to stderr too.
+pub(crate) fn run(name: &str, write: impl FnOnce(&Errors) -> TokenStream) -> proc_macro::TokenStream {
+    let tokens = expand(write);
+    if std::env::var_os("BRIGHTER_MACROS_DEBUG").is_some_and(|value| value == "1") {
+        eprintln!("// {name}\n{tokens}\n");
+    }
+    tokens.into()
+}

@@ -1,0 +1,55 @@
+//! A step attribute that the compiler came to by itself: nothing took it, so `#[handler]` is not where it
+//! should be.
+
+use proc_macro2::TokenStream;
+use quote::ToTokens;
+use syn::Attribute;
+
+use super::attr::strip;
+use crate::handler::complete;
+use crate::item::{Kind, Outline};
+use crate::shell::Errors;
+
+/// The item without its steps, so that the others do not repeat it, and what to do about it.
+pub(crate) fn alone(name: &str, item: TokenStream, errors: &Errors) -> TokenStream {
+    let outline = Outline::of(item.clone());
+    let handler = outline.attributes.iter().find(|attribute| is_handler(attribute));
+    let message = match (outline.kind, handler) {
+        (Kind::Type, Some(handler)) => {
+            let handler = handler.to_token_stream().to_string().replace("# [", "#[");
+            format!(
+                "`#[{name}]` stands above `{handler}`, which then cannot see it; put `#[handler(…)]` first"
+            )
+        }
+        (Kind::Type, None) => {
+            format!("`#[{name}]` is a step of a handler; put `#[handler(Request)]` first, above it")
+        }
+        (Kind::Impl, _) => format!(
+            "`#[{name}]` is a step of the method `handle`; put `#[handler]` first, above the impl, and this above \
+             `async fn handle`"
+        ),
+        (Kind::Method, _) if outline.name.as_ref().is_none_or(|name| name == "handle") => format!(
+            "`#[{name}]` is a step of a handler; put `#[handler]` first, above the `impl Handler<…> for …` that \
+             this method is in"
+        ),
+        (Kind::Method, _) => format!(
+            "`#[{name}]` is a step of the method `handle`; put `#[handler]` first, above an `impl Handler<…> for \
+             …`, and this above its `async fn handle`"
+        ),
+        (Kind::Function | Kind::Other, _) => format!(
+            "`#[{name}]` is a step of a handler, and this is none; put `#[handler]` first, above an `impl \
+             Handler<…> for …`, and this above its `async fn handle`"
+        ),
+    };
+    errors.push(syn::Error::new(proc_macro2::Span::call_site(), message));
+    let item = strip(item);
+    match outline.kind {
+        Kind::Method if outline.name.is_some_and(|name| name == "handle") => complete(item),
+        _ => item,
+    }
+}
+
+fn is_handler(attribute: &Attribute) -> bool {
+    let name = attribute.path().segments.last();
+    name.is_some_and(|segment| segment.ident == "handler")
+}

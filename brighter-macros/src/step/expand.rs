@@ -1,0 +1,48 @@
+//! From steps to the function that wraps a handler in its layers.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::Type;
+
+use super::model::{Layer, Step, Timing};
+use crate::path::PRIVATE;
+
+/// The item of `impl HandlerPipeline<R>`.
+pub(crate) fn pipeline(request: &Type, steps: &[Step]) -> TokenStream {
+    // Of the macro's scope: an inline policy is the user's expression and must not see these names.
+    let span = Span::mixed_site();
+    let [handler, stack] = ["handler", "stack"].map(|name| Ident::new(name, span));
+    let wiring = Ident::new(if steps.is_empty() { "_wiring" } else { "wiring" }, span);
+
+    // Innermost first, as each layer is put around what there is already.
+    let layers = steps.iter().rev().flat_map(|step| {
+        let place = place(step);
+        let (wiring, stack) = (&wiring, &stack);
+        step.layers.iter().rev().map(move |layer| {
+            let Layer { method, arguments } = layer;
+            let method = Ident::new(method, span);
+            quote_spanned! {span=>
+                let #stack = #PRIVATE::Layer::layer(&#PRIVATE::Wiring::#method(#wiring, #place, #arguments), #stack);
+            }
+        })
+    });
+    quote! {
+        fn pipeline(
+            #handler: #PRIVATE::Arc<Self>,
+            #wiring: &mut #PRIVATE::Wiring<'_>,
+        ) -> #PRIVATE::Pipeline<#request> {
+            let #stack = #PRIVATE::HandlerService::new(#handler);
+            #(#layers)*
+            #PRIVATE::Pipeline::new(#stack)
+        }
+    }
+}
+
+fn place(step: &Step) -> TokenStream {
+    let number = step.number;
+    let timing = match step.timing {
+        Timing::Before => quote!(Before),
+        Timing::After => quote!(After),
+    };
+    quote!(#PRIVATE::Step { number: #number, timing: #PRIVATE::Timing::#timing })
+}

@@ -1,0 +1,44 @@
+//! What the step attributes are to the macros, and one step of one pipeline.
+
+use proc_macro2::TokenStream;
+use syn::LitInt;
+
+use crate::args::Args;
+use crate::shell::Errors;
+
+/// One of the attributes in the table.
+pub(crate) struct Attribute {
+    pub(crate) name: &'static str,
+    /// How it is written, for messages.
+    pub(crate) example: &'static str,
+    /// What it takes as `key = …` beside `step` and `timing`.
+    pub(crate) keys: &'static [&'static str],
+    /// Why it cannot act after the handler, if it cannot.
+    pub(crate) never_after: Option<&'static str>,
+    /// Its layers, outermost first, from the arguments that are its own.
+    pub(crate) layers: fn(&mut Args, &syn::Attribute, &Errors) -> Vec<Layer>,
+}
+
+/// A layer that the wiring is asked for: `wiring.method(step, arguments)`.
+pub(crate) struct Layer {
+    pub(crate) method: &'static str,
+    pub(crate) arguments: TokenStream,
+}
+
+/// Derived `Ord` is the order from the outside in: what acts after stands inside of all that acts before, so
+/// that the highest step acts first on the way out.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Timing {
+    Before,
+    After,
+}
+
+/// One step.
+pub(crate) struct Step {
+    pub(crate) timing: Timing,
+    pub(crate) number: u32,
+    /// Where the number was written.
+    pub(crate) at: LitInt,
+    /// Outermost first.
+    pub(crate) layers: Vec<Layer>,
+}

@@ -1,0 +1,18 @@
+//! `#[request_logging(step = 1, timing = before)]`
+
+use proc_macro2::TokenStream;
+
+use super::{Attribute, Layer};
+
+pub(super) const ATTRIBUTE: Attribute = Attribute {
+    name: "request_logging",
+    example: "request_logging(step = 1)",
+    keys: &[],
+    never_after: None,
+    layers: |_, _, _| {
+        vec![Layer {
+            method: "request_logging",
+            arguments: TokenStream::new(),
+        }]
+    },
+};

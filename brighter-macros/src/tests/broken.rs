@@ -1,0 +1,142 @@
+//! What broken and half-typed input becomes: the user's item is there in every case.
+
+use super::{ALONE, COMMAND, DERIVE, HANDLER, MESSAGE, becomes};
+
+#[test]
+fn body_half_typed() {
+    becomes(
+        "body_half_typed",
+        HANDLER,
+        "",
+        "
+impl Handler<Greet> for GreetHandler {
+    #[use_policy(retry, step = 1)]
+    async fn handle(&self, greet: &Greet) -> Result<(), MailError> {
+        self.mail.
+    }
+}",
+    );
+}
+
+#[test]
+fn step_half_typed() {
+    becomes(
+        "step_half_typed",
+        HANDLER,
+        "Greet",
+        "
+#[use_policy(ret, step = )]
+#[request_logging(step)]
+#[timeout()]
+struct GreetHandler { mail: Mail }",
+    );
+}
+
+#[test]
+fn handler_half_typed() {
+    becomes(
+        "handler_half_typed",
+        HANDLER,
+        "",
+        "#[use_policy(retry, step = 1)] impl Handler<Greet> for ",
+    );
+    becomes(
+        "request_half_typed",
+        HANDLER,
+        "crate::",
+        "#[use_policy(retry, step = 1)] struct GreetHandler;",
+    );
+}
+
+#[test]
+fn several_mistakes_at_once() {
+    becomes(
+        "several_mistakes_at_once",
+        HANDLER,
+        "",
+        "
+#[use_policy(retry, step = 1)]
+impl Handler<Greet> for GreetHandler {
+    #[use_policy(retry, stp = 2)]
+    #[request_logging(step = 2, timing = sometimes)]
+    #[timeout(\"5 seconds\", step = 2)]
+    async fn handle(&mut self, greet: &Greet, cx: &Context, more: u8) -> Result<(), MailError> {
+        self.mail.send(greet, more).await
+    }
+}",
+    );
+}
+
+#[test]
+fn handle_without_result() {
+    becomes(
+        "handle_without_result",
+        HANDLER,
+        "",
+        "impl Handler<Greet> for GreetHandler { async fn handle(&self, greet: &Greet) { greet.now() } }",
+    );
+    becomes(
+        "handle_missing",
+        HANDLER,
+        "",
+        "impl Handler<Greet> for GreetHandler { async fn handel(&self) {} }",
+    );
+}
+
+#[test]
+fn alone() {
+    becomes(
+        "alone_on_struct",
+        ALONE,
+        "retry, step = 1",
+        "#[handler(Greet)] #[request_logging(step = 2)] struct GreetHandler;",
+    );
+    becomes(
+        "alone_on_method",
+        ALONE,
+        "retry, step = 1",
+        "
+#[request_logging(step = 2)]
+/// Greets.
+async fn handle(&self, greet: &Greet) -> Result<(), MailError> { Ok(()) }",
+    );
+    becomes(
+        "alone_on_method_half_typed",
+        ALONE,
+        "retry",
+        "async fn handle(&self, greet: ) -> ",
+    );
+}
+
+#[test]
+fn requests() {
+    becomes(
+        "message_half_typed",
+        MESSAGE,
+        "",
+        "#[message(topic = , kind)] struct Note { id: MessageId }",
+    );
+    becomes("message_without_topic", MESSAGE, "", "struct Note;");
+    becomes(
+        "command_that_borrows",
+        COMMAND,
+        "",
+        "struct Note<'a> { id: &'a str }",
+    );
+    becomes(
+        "derive_half_typed",
+        DERIVE,
+        "Debug, Message, topic =",
+        "struct Note { id: Mess }",
+    );
+}
+
+#[test]
+fn derive_without_message() {
+    becomes(
+        "derive_without_message",
+        DERIVE,
+        "Debug, topc = \"Note\"",
+        "struct Note;",
+    );
+}

@@ -1,0 +1,152 @@
+//! What correct input becomes.
+
+use super::{COMMAND, DERIVE, EVENT, HANDLER, MESSAGE, becomes};
+
+#[test]
+fn handler_on_impl() {
+    becomes(
+        "handler_on_impl",
+        HANDLER,
+        "",
+        "
+/// Sends it.
+impl Handler<TaskReminder> for MailTaskReminderHandler {
+    #[request_logging(step = 1, timing = before)]
+    #[use_policy(circuit_breaker, step = 2)]
+    #[allow(dead_code)]
+    #[use_policy(retry, step = 3)]
+    async fn handle(&self, reminder: &TaskReminder) -> Result<(), MailError> {
+        self.mail.send(reminder).await
+    }
+}",
+    );
+}
+
+#[test]
+fn handler_without_steps() {
+    becomes(
+        "handler_without_steps",
+        HANDLER,
+        "",
+        "
+#[cfg(feature = \"mail\")]
+impl<T: Clone> brighter::Handler<Tick<T>> for Generic<T>
+where
+    T: Send,
+{
+    type Error = anyhow::Error;
+    async fn handle(&self, tick: &Tick<T>, cx: &Context) -> anyhow::Result<()> {
+        Ok(())
+    }
+}",
+    );
+}
+
+#[test]
+fn handler_with_an_alias_of_result() {
+    becomes(
+        "handler_with_an_alias_of_result",
+        HANDLER,
+        "",
+        "
+impl Handler<Greet> for GreetHandler {
+    fn handle(&self, greet: &Greet) -> impl Future<Output = std::io::Result<()>> + Send {
+        ready(Ok(()))
+    }
+}",
+    );
+}
+
+#[test]
+fn handler_on_struct() {
+    becomes(
+        "handler_on_struct",
+        HANDLER,
+        "TaskReminder",
+        "
+#[request_logging(step = 1)]
+#[use_policy(retry, step = 2)]
+pub struct MailTaskReminderHandler { mail: Arc<dyn MailGateway> }",
+    );
+}
+
+#[test]
+fn handler_on_generic_struct() {
+    becomes(
+        "handler_on_generic_struct",
+        HANDLER,
+        "Tick<T>",
+        "struct Generic<T: Clone>(T) where T: Send;",
+    );
+}
+
+#[test]
+fn handler_of_steps_on_struct() {
+    becomes(
+        "handler_of_steps_on_struct",
+        HANDLER,
+        "on_struct",
+        "
+impl Handler<Greet> for GreetHandler {
+    async fn handle(&self, greet: &Greet) -> Result<(), MailError> { Ok(()) }
+}",
+    );
+}
+
+#[test]
+fn every_form_of_step() {
+    becomes(
+        "every_form_of_step",
+        HANDLER,
+        "Greet",
+        "
+#[request_logging(step = 1, timing = after)]
+#[request_logging(step = 2, timing = after)]
+#[brighter::timeout(\"1500ms\", step = 4)]
+#[use_policy([retry, policies::strict(3), \"a name\"], step = 3)]
+#[use_policy(Retry::<A, B>::new(), step = 1)]
+#[other::timeout]
+struct GreetHandler;",
+    );
+}
+
+#[test]
+fn requests() {
+    becomes(
+        "command",
+        COMMAND,
+        "",
+        "#[command(reply = Invoice)] struct Bill { id: MessageId, sum: u64 }",
+    );
+    becomes(
+        "command_generic",
+        COMMAND,
+        "",
+        "#[command(no_id)] struct Bill<T: Clone, const N: usize> { id: [T; N] }",
+    );
+    becomes("event", EVENT, "", "struct Due(u8, #[event(id)] Key);");
+    becomes("event_enum", EVENT, "", "enum Changed { Due, Overdue }");
+    becomes(
+        "message",
+        MESSAGE,
+        "",
+        "#[message(topic = \"Task.Reminder\")] struct TaskReminder { id: MessageId }",
+    );
+    becomes(
+        "message_with_all",
+        MESSAGE,
+        "",
+        "#[message(topic = \"Task.Data\", kind = \"document\", mapper = Text<A, B>)] struct Data<T>(T);",
+    );
+}
+
+#[test]
+fn derives() {
+    becomes("derive", DERIVE, "Debug, Clone", "struct Plain;");
+    becomes(
+        "derive_with_topic",
+        DERIVE,
+        "Debug, Serialize, Deserialize, brighter::Message, topic = \"Task.Reminder\", kind = \"event\"",
+        "struct TaskReminder { id: MessageId }",
+    );
+}

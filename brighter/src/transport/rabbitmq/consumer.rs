@@ -1,0 +1,143 @@
+//! Consuming: one AMQP channel for each consumer, which lives until its last delivery is settled.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use futures_util::{FutureExt, Stream, StreamExt};
+use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
+use lapin::types::FieldTable;
+use tokio::time::timeout;
+
+use super::error::{of_channel, of_declaring, said};
+use super::settle::Lease;
+use super::topology::{self, DeclareError};
+use super::wire::{self, Original};
+use super::{ConnectError, Shared, delay};
+use crate::channel::{Channel, ChannelError, Consumer, Delivery};
+
+/// Declaring everything and beginning to consume take this long at most.
+const STARTING: Duration = Duration::from_secs(30);
+/// Cancelling a consumer, or closing its channel, takes this long at most.
+const ENDING: Duration = Duration::from_secs(5);
+
+pub(super) async fn consume(shared: &Arc<Shared>, channel: &Channel) -> Result<Consumer, ChannelError> {
+    channel.validate()?;
+    delay::check(&channel.name)?;
+    if shared.closing.is_cancelled() {
+        return Err(ChannelError::Closed);
+    }
+    let open = shared.consuming.current().await?;
+    let starting = async {
+        let amqp = open.connection.create_channel().await?;
+        topology::declare(&amqp, &shared.settings, channel).await?;
+        amqp.basic_qos(channel.buffer.get(), BasicQosOptions::default()).await?;
+        let queue = wire::short("channel name", channel.name.as_str())?;
+        let options = BasicConsumeOptions::default();
+        let incoming = amqp.basic_consume(queue, "".into(), options, FieldTable::default()).await?;
+        Ok((amqp, incoming))
+    };
+    let (amqp, incoming) = timeout(STARTING, starting)
+        .await
+        .map_err(|_| ConnectError::silent(&shared.settings.address, STARTING))?
+        .map_err(|error| match error {
+            DeclareError::Name(error) => error.into(),
+            DeclareError::Broker(error) => of_declaring(error, channel.name.as_str()),
+        })?;
+    let lane = Lane {
+        amqp,
+        channel: channel.clone(),
+        shared: Arc::clone(shared),
+    };
+    Ok(Consumer::new(Incoming {
+        lane: Arc::new(lane),
+        incoming: Some(incoming),
+    }))
+}
+
+/// An AMQP channel, shared by a consumer and its deliveries: an acknowledgement means something only on the
+/// channel that brought the message. Closed with the last of them.
+pub(super) struct Lane {
+    pub(super) amqp: lapin::Channel,
+    pub(super) channel: Channel,
+    pub(super) shared: Arc<Shared>,
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        if self.amqp.status().connected() {
+            let amqp = self.amqp.clone();
+            // Left to lapin, a close that crosses one of the broker's would take down the connection.
+            self.shared.runtime.spawn(async move {
+                let _ = timeout(ENDING, amqp.close(200, "done".into())).await;
+            });
+        }
+    }
+}
+
+/// The stream behind a [`Consumer`].
+struct Incoming {
+    lane: Arc<Lane>,
+    /// None once it has ended.
+    incoming: Option<lapin::Consumer>,
+}
+
+impl Stream for Incoming {
+    type Item = Result<Delivery, ChannelError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        let Some(incoming) = &mut this.incoming else {
+            return Poll::Ready(None);
+        };
+        let end = match ready!(incoming.poll_next_unpin(task)) {
+            Some(Ok(delivery)) => return Poll::Ready(Some(Ok(lend(&this.lane, delivery)))),
+            _ if this.lane.shared.closing.is_cancelled() => None,
+            Some(Err(error)) if of_channel(&error).is_some() => Some(ChannelError::Lost { reason: said(&error) }),
+            Some(Err(error)) => Some(ChannelError::Disconnected(error.into())),
+            None => Some(ChannelError::Lost {
+                reason: format!(
+                    "the broker cancelled the consumer of `{}`; its queue may have been deleted",
+                    this.lane.channel.name
+                ),
+            }),
+        };
+        this.incoming = None;
+        Poll::Ready(end.map(Err))
+    }
+}
+
+/// Stops the consumer, then gives back what it had taken and nobody has seen. What is being handled can still
+/// be settled: it holds the lane.
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        let Some(mut incoming) = self.incoming.take() else {
+            return;
+        };
+        let lane = Arc::clone(&self.lane);
+        let runtime = lane.shared.runtime.clone();
+        runtime.spawn(async move {
+            let cancelled = lane.amqp.basic_cancel(incoming.tag(), BasicCancelOptions::default());
+            let _ = timeout(ENDING, cancelled).await;
+            // All that the broker had sent before it confirmed has arrived before the confirmation.
+            while let Some(Some(Ok(delivery))) = incoming.next().now_or_never() {
+                drop(lend(&lane, delivery));
+            }
+        });
+    }
+}
+
+fn lend(lane: &Arc<Lane>, delivery: lapin::message::Delivery) -> Delivery {
+    let original = Original {
+        routing_key: delivery.routing_key,
+        properties: delivery.properties,
+        body: delivery.data.into(),
+    };
+    let message = wire::message(&original);
+    let settle = Box::new(Lease::new(Arc::clone(lane), delivery.delivery_tag, original));
+    match message {
+        Ok(message) => Delivery::new(message, settle),
+        Err(reason) => Delivery::malformed(reason, settle),
+    }
+}

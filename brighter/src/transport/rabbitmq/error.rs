@@ -1,0 +1,195 @@
+//! [`ConnectError`], and what lapin's errors mean: by their kind, never by their text.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lapin::ErrorKind;
+use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
+
+use super::url::Address;
+use crate::channel::{ChannelError, PublishError};
+
+/// Why there is no connection to the broker. Never holds the credentials.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The URL is none of a broker.
+    #[error("the URL of the broker is wrong: {reason}")]
+    Url {
+        /// What is wrong with it, and what it must look like.
+        reason: String,
+    },
+    /// The user or the password is wrong.
+    #[error("{address} refused the user or the password: correct them in the URL (special characters escaped as in `%40` for `@`)")]
+    Credentials {
+        /// The URL, without credentials.
+        address: String,
+    },
+    /// The virtual host does not exist, or this user may not use it.
+    #[error("{address} refused the virtual host: {reason}; create it or grant the user access to it, and mind that the host `/` is `%2f` at the end of the URL")]
+    VirtualHost {
+        /// The URL, without credentials.
+        address: String,
+        /// What the broker said.
+        reason: String,
+    },
+    /// What answers there does not speak AMQP 0-9-1.
+    #[error("what answers at {address} does not speak AMQP 0-9-1")]
+    Protocol {
+        /// The URL, without credentials.
+        address: String,
+        /// What came instead.
+        #[source]
+        source: Arc<dyn Error + Send + Sync>,
+    },
+    /// The exchange exists in another form, or this user may not declare it.
+    #[error("the exchange `{exchange}` cannot be used: {reason}; give the builder the form it has, name another, or delete it")]
+    Exchange {
+        /// The name of the exchange.
+        exchange: String,
+        /// What the broker said: what was declared against what exists.
+        reason: String,
+    },
+    /// The broker cannot be reached. Trying again may work.
+    #[error("no broker answers at {address}")]
+    Unreachable {
+        /// The URL, without credentials.
+        address: String,
+        /// What the last attempt ended with.
+        #[source]
+        source: Arc<dyn Error + Send + Sync>,
+    },
+    /// The broker was closed by this process.
+    #[error("the broker is closed")]
+    Closed,
+}
+
+impl ConnectError {
+    /// Whether trying again is of no use until a person has changed something.
+    #[must_use]
+    pub fn is_fatal(&self) -> bool {
+        match self {
+            Self::Url { .. }
+            | Self::Credentials { .. }
+            | Self::VirtualHost { .. }
+            | Self::Protocol { .. }
+            | Self::Exchange { .. }
+            | Self::Closed => true,
+            Self::Unreachable { .. } => false,
+        }
+    }
+
+    /// What an attempt to connect ended with.
+    pub(super) fn of_attempt(error: lapin::Error, address: &Address) -> Self {
+        let address = address.to_string();
+        let said = said(&error);
+        let fatal = match error.kind() {
+            ErrorKind::ProtocolError(protocol) => match protocol.kind() {
+                AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => Some(Self::Credentials {
+                    address: address.clone(),
+                }),
+                AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => Some(Self::VirtualHost {
+                    address: address.clone(),
+                    reason: said,
+                }),
+                // Everything else may be another tomorrow: the broker starts, stops, or is short of something.
+                AMQPErrorKind::Soft(_) | AMQPErrorKind::Hard(_) => None,
+            },
+            ErrorKind::InvalidProtocolVersion(_) | ErrorKind::ParsingError(_) => Some(Self::Protocol {
+                address: address.clone(),
+                source: Arc::new(error.clone()),
+            }),
+            _ => None,
+        };
+        fatal.unwrap_or_else(|| Self::Unreachable {
+            address,
+            source: Arc::new(error),
+        })
+    }
+
+    /// An attempt to connect that took too long.
+    pub(super) fn silent(address: &Address, after: Duration) -> Self {
+        let silence = std::io::Error::new(
+            std::io::ErrorKind::TimedOut,
+            format!("no answer within {after:?}"),
+        );
+        Self::Unreachable {
+            address: address.to_string(),
+            source: Arc::new(silence),
+        }
+    }
+}
+
+impl From<ConnectError> for PublishError {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Closed => Self::Closed,
+            ConnectError::Exchange { .. } => Self::Refused {
+                reason: error.to_string(),
+            },
+            other => Self::Disconnected(other.into()),
+        }
+    }
+}
+
+impl From<ConnectError> for ChannelError {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Closed => Self::Closed,
+            other => Self::Disconnected(other.into()),
+        }
+    }
+}
+
+/// What the broker said, if it is the broker that speaks.
+pub(super) fn said(error: &lapin::Error) -> String {
+    match error.kind() {
+        ErrorKind::ProtocolError(protocol) => protocol.get_message().to_string(),
+        _ => error.to_string(),
+    }
+}
+
+/// The error of the channel, if the broker closed that alone and the connection lives on.
+pub(super) fn of_channel(error: &lapin::Error) -> Option<&AMQPSoftError> {
+    match error.kind() {
+        ErrorKind::ProtocolError(protocol) => match protocol.kind() {
+            AMQPErrorKind::Soft(soft) => Some(soft),
+            AMQPErrorKind::Hard(_) => None,
+        },
+        _ => None,
+    }
+}
+
+/// What became of a message whose publishing ended with this.
+///
+/// When the broker closes a channel it does not say for which message, so all that were on their way are
+/// refused with its words; publishing them again is right.
+pub(super) fn of_publishing(error: lapin::Error) -> PublishError {
+    if of_channel(&error).is_some() {
+        PublishError::Refused { reason: said(&error) }
+    } else {
+        PublishError::Disconnected(error.into())
+    }
+}
+
+/// Why a channel could not be declared or consumed.
+pub(super) fn of_declaring(error: lapin::Error, queue: &str) -> ChannelError {
+    let said = said(&error);
+    let advice = match of_channel(&error) {
+        Some(AMQPSoftError::PRECONDITIONFAILED) => {
+            "it was declared as `received`, and exists as `current`: give it another name, or let it run empty and delete it"
+        }
+        Some(AMQPSoftError::ACCESSREFUSED) => {
+            "grant the user `configure`, `write` and `read` on it, or see whether another consumer has it for itself"
+        }
+        Some(AMQPSoftError::RESOURCELOCKED) => "another connection has it for itself: stop that, or name another",
+        Some(AMQPSoftError::NOTFOUND) => "somebody deleted it in this moment: start again",
+        Some(AMQPSoftError::CONTENTTOOLARGE | AMQPSoftError::NOROUTE | AMQPSoftError::NOCONSUMERS) | None => {
+            return ChannelError::Disconnected(error.into());
+        }
+    };
+    ChannelError::Refused {
+        reason: format!("`{queue}`: {said}; {advice}"),
+    }
+}

@@ -1,0 +1,175 @@
+//! [`RabbitMqBuilder`]: how to connect, and what to publish to.
+
+use std::time::Duration;
+
+use super::url::Address;
+use super::{ConnectError, RabbitMq};
+use crate::message::{NameError, RoutingKey};
+
+/// How the exchange compares the topic of a message with the routing keys of a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum ExchangeKind {
+    /// Routing keys may be patterns: `Task.*`, `Task.#`.
+    #[default]
+    Topic,
+    /// Routing keys are taken literally.
+    Direct,
+}
+
+/// What is fixed once connected.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    pub(super) address: Address,
+    pub(super) exchange: String,
+    pub(super) exchange_kind: ExchangeKind,
+    pub(super) connection_name: String,
+    pub(super) confirm_within: Duration,
+    pub(super) max_message_bytes: usize,
+}
+
+/// Sets up a [`RabbitMq`]; made by [`RabbitMq::builder`].
+///
+/// | setting | default | why |
+/// |---|---|---|
+/// | exchange | `brighter`, topic, durable | shared by all who speak with each other |
+/// | connection name | the name of the program | what the broker's lists show |
+/// | heartbeat | 10 s | a lost network is noticed within 20 s |
+/// | confirm within | 30 s | longer than a busy disk, shorter than patience |
+/// | wait for broker | 30 s | a broker that starts together with us is up by then |
+/// | largest message | 16 MiB | what RabbitMQ 4 takes unless told otherwise |
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use brighter::transport::rabbitmq::{ExchangeKind, RabbitMq};
+///
+/// let broker = RabbitMq::builder("amqp://guest:guest@localhost:5672/%2f")
+///     .exchange("orders", ExchangeKind::Topic)
+///     .connection_name("billing")
+///     .heartbeat(Duration::from_secs(5))
+///     .wait_for_broker_forever()
+///     .connect()
+///     .await?;
+/// # Ok(()) }
+/// ```
+#[must_use = "call `connect` to connect"]
+#[derive(Clone)]
+pub struct RabbitMqBuilder {
+    url: String,
+    exchange: String,
+    exchange_kind: ExchangeKind,
+    connection_name: String,
+    heartbeat: Duration,
+    confirm_within: Duration,
+    wait: Option<Duration>,
+    max_message_bytes: usize,
+}
+
+impl RabbitMqBuilder {
+    pub(super) fn new(url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            exchange: "brighter".to_owned(),
+            exchange_kind: ExchangeKind::default(),
+            connection_name: program(),
+            heartbeat: Duration::from_secs(10),
+            confirm_within: Duration::from_secs(30),
+            wait: Some(Duration::from_secs(30)),
+            max_message_bytes: 16 * 1024 * 1024,
+        }
+    }
+
+    /// Publishes to, and binds channels to, this exchange, which is declared durable.
+    pub fn exchange(mut self, name: impl Into<String>, kind: ExchangeKind) -> Self {
+        self.exchange = name.into();
+        self.exchange_kind = kind;
+        self
+    }
+
+    /// Shows this name in the broker's lists and logs; ` publisher` or ` consumer` follows it.
+    pub fn connection_name(mut self, name: impl Into<String>) -> Self {
+        self.connection_name = name.into();
+        self
+    }
+
+    /// Notices within twice this time that the network is gone. Whole seconds, at least 1; a `heartbeat` in
+    /// the URL wins.
+    pub fn heartbeat(mut self, interval: Duration) -> Self {
+        self.heartbeat = interval;
+        self
+    }
+
+    /// Gives up on a publish that the broker has not confirmed within this time, waiting for a place in the
+    /// window and for a connection included.
+    pub fn confirm_within(mut self, deadline: Duration) -> Self {
+        self.confirm_within = deadline;
+        self
+    }
+
+    /// Lets [`connect`](Self::connect) try for this long to reach a broker that is away.
+    pub fn wait_for_broker(mut self, limit: Duration) -> Self {
+        self.wait = Some(limit);
+        self
+    }
+
+    /// Lets [`connect`](Self::connect) try until the broker is there, so that a worker may start before it.
+    pub fn wait_for_broker_forever(mut self) -> Self {
+        self.wait = None;
+        self
+    }
+
+    /// Refuses to publish a body larger than this many bytes: the broker would close the channel over it, with
+    /// all messages that are on their way.
+    pub fn max_message_bytes(mut self, bytes: usize) -> Self {
+        self.max_message_bytes = bytes;
+        self
+    }
+
+    /// Connects, and declares the exchange. A broker that is away is waited for.
+    ///
+    /// Reconnects by itself from then on, within 2 s of the broker's return.
+    ///
+    /// # Errors
+    /// See [`ConnectError`]: at once where waiting is no use, and [`ConnectError::Unreachable`] when the time
+    /// is up.
+    pub async fn connect(self) -> Result<RabbitMq, ConnectError> {
+        let mut address = Address::parse(&self.url)?;
+        let heartbeat = u16::try_from(self.heartbeat.as_secs().max(1)).unwrap_or(u16::MAX);
+        address.uri.query.heartbeat.get_or_insert(heartbeat);
+        check(&self.exchange).map_err(|error| ConnectError::Exchange {
+            exchange: self.exchange.chars().take(48).collect(),
+            reason: error.to_string(),
+        })?;
+        let settings = Settings {
+            address,
+            exchange: self.exchange,
+            exchange_kind: self.exchange_kind,
+            connection_name: self.connection_name,
+            confirm_within: self.confirm_within,
+            max_message_bytes: self.max_message_bytes,
+        };
+        RabbitMq::open(settings, self.wait).await
+    }
+}
+
+impl std::fmt::Debug for RabbitMqBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RabbitMqBuilder")
+            .field("url", &super::without_credentials(&self.url))
+            .field("exchange", &self.exchange)
+            .field("exchange_kind", &self.exchange_kind)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The rules for the name of an exchange are those for a routing key.
+fn check(exchange: &str) -> Result<(), NameError> {
+    RoutingKey::from(exchange).validate()
+}
+
+fn program() -> String {
+    let path = std::env::current_exe().ok();
+    let name = path.as_ref().and_then(|path| path.file_stem());
+    name.map_or_else(|| "brighter".into(), |name| name.to_string_lossy().into_owned())
+}

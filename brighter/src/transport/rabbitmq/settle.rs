@@ -1,0 +1,133 @@
+//! Settling one delivery. A copy is safe with the broker before its original goes.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use lapin::BasicProperties;
+use lapin::options::{BasicAckOptions, BasicNackOptions};
+use lapin::types::ShortString;
+
+use super::consumer::Lane;
+use super::delay;
+use super::publisher::Outgoing;
+use super::wire::{self, Original};
+use crate::channel::{PublishError, Rejection, RejectionKind, Settle, SettleError};
+use crate::message::Message;
+
+/// A message on loan from a queue. Dropped before it is settled, as when its handling is cut short, it goes
+/// back.
+pub(super) struct Lease {
+    lane: Arc<Lane>,
+    tag: u64,
+    original: Original,
+    settled: bool,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if !self.settled {
+            let options = BasicNackOptions {
+                requeue: true,
+                multiple: false,
+            };
+            // Queues it. When the channel is gone, the broker has the message back already.
+            let _ = self.lane.amqp.basic_nack(self.tag, options).now_or_never();
+        }
+    }
+}
+
+impl Lease {
+    pub(super) fn new(lane: Arc<Lane>, tag: u64, original: Original) -> Self {
+        Self {
+            lane,
+            tag,
+            original,
+            settled: false,
+        }
+    }
+
+    /// Whether the broker still waits for what becomes of it.
+    fn is_live(&self) -> bool {
+        self.lane.amqp.status().connected()
+    }
+
+    /// Queues the acknowledgement, in the order of the calls; lapin writes it together with others.
+    fn ack_now(mut self) -> Result<(), SettleError> {
+        self.settled = true;
+        let acked = self.lane.amqp.basic_ack(self.tag, BasicAckOptions::default());
+        match acked.now_or_never() {
+            Some(Err(_)) => Err(SettleError::Stale),
+            // None: queued, and not written yet.
+            Some(Ok(())) | None => Ok(()),
+        }
+    }
+
+    async fn retry(&self, message: &Message, delay: Duration) -> Result<(), PublishError> {
+        let properties = wire::for_retry(&self.original, message)?;
+        let queue = self.lane.channel.name.as_str();
+        let milliseconds = delay::milliseconds(delay);
+        if milliseconds == 0 {
+            return self.copy_to(queue, properties).await;
+        }
+        let shared = &self.lane.shared;
+        let waiting = shared.delays.queue(&shared.publishing, queue, milliseconds).await?;
+        let copied = self.copy_to(&waiting, properties).await;
+        if let Err(PublishError::Unroutable { .. }) = &copied {
+            shared.delays.forget(&waiting);
+        }
+        copied
+    }
+
+    /// Straight to a queue: the default exchange routes by its name, and to nobody else.
+    async fn copy_to(&self, queue: &str, properties: BasicProperties) -> Result<(), PublishError> {
+        let outgoing = Outgoing {
+            exchange: ShortString::default(),
+            routing_key: wire::short("channel name", queue)?,
+            properties,
+            body: self.original.body.clone(),
+        };
+        self.lane.shared.publisher.publish(outgoing).await
+    }
+
+    /// The original goes only once the copy is safe, and back to its queue when it is not.
+    fn moved(self, copied: Result<(), PublishError>) -> Result<(), SettleError> {
+        copied?;
+        self.ack_now()
+    }
+}
+
+impl Settle for Lease {
+    fn ack(self: Box<Self>) -> BoxFuture<'static, Result<(), SettleError>> {
+        Box::pin(async move { self.ack_now() })
+    }
+
+    fn requeue(self: Box<Self>, message: Message, delay: Duration) -> BoxFuture<'static, Result<(), SettleError>> {
+        Box::pin(async move {
+            if !self.is_live() {
+                return Err(SettleError::Stale);
+            }
+            let copied = self.retry(&message, delay).await;
+            self.moved(copied)
+        })
+    }
+
+    fn reject(self: Box<Self>, rejection: Rejection) -> BoxFuture<'static, Result<(), SettleError>> {
+        Box::pin(async move {
+            if !self.is_live() {
+                return Err(SettleError::Stale);
+            }
+            let aside = match rejection.kind {
+                RejectionKind::DeadLetter => &self.lane.channel.dead_letters,
+                RejectionKind::Invalid => &self.lane.channel.invalid_messages,
+            };
+            let properties = wire::set_aside(&self.original, &rejection, SystemTime::now());
+            let copied = self.copy_to(aside.as_str(), properties).await;
+            self.moved(copied)
+        })
+    }
+
+    /// Dropping it gives it back.
+    fn release(self: Box<Self>) {}
+}

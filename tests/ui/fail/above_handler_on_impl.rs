@@ -1,0 +1,18 @@
+use brighter::prelude::*;
+
+#[derive(Command)]
+struct Greet;
+
+struct GreetHandler;
+
+#[request_logging(step = 1)]
+#[handler]
+impl Handler<Greet> for GreetHandler {
+    type Error = std::io::Error;
+
+    async fn handle(&self, _: &Greet, _: &Context) -> Result<(), std::io::Error> {
+        Ok(())
+    }
+}
+
+fn main() {}

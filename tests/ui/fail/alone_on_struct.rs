@@ -1,0 +1,18 @@
+use brighter::prelude::*;
+
+#[derive(Command)]
+struct Greet;
+
+#[request_logging(step = 1)]
+#[use_policy(retry, step = 2)]
+struct GreetHandler;
+
+impl Handler<Greet> for GreetHandler {
+    type Error = std::io::Error;
+
+    async fn handle(&self, _: &Greet, _: &Context) -> Result<(), std::io::Error> {
+        Ok(())
+    }
+}
+
+fn main() {}

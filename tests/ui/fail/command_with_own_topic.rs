@@ -1,0 +1,7 @@
+use brighter::prelude::*;
+
+#[derive(Command)]
+#[command(topic = "Note")]
+struct Note { text: String }
+
+fn main() {}

@@ -1,0 +1,7 @@
+use brighter::prelude::*;
+
+#[derive(Command)]
+#[message(topic = "Note")]
+struct Note { text: String }
+
+fn main() {}

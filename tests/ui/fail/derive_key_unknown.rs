@@ -1,0 +1,7 @@
+use brighter::derive;
+use brighter::prelude::*;
+
+#[derive(Serialize, Deserialize, Message, topik = "Note")]
+struct Note;
+
+fn main() {}

@@ -1,0 +1,6 @@
+use brighter::prelude::*;
+
+#[derive(Serialize, Deserialize, Message, topic = "Note")]
+struct Note;
+
+fn main() {}

@@ -1,0 +1,7 @@
+use brighter::derive;
+use brighter::prelude::*;
+
+#[derive(Debug, Command, topic = "Note")]
+struct Note;
+
+fn main() {}

@@ -1,0 +1,6 @@
+use brighter::prelude::*;
+
+#[handler]
+async fn greet() {}
+
+fn main() {}

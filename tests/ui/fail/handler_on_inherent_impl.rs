@@ -1,0 +1,10 @@
+use brighter::prelude::*;
+
+struct GreetHandler;
+
+#[handler]
+impl GreetHandler {
+    async fn handle(&self) {}
+}
+
+fn main() {}

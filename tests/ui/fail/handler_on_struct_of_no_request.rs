@@ -1,0 +1,16 @@
+use brighter::prelude::*;
+
+struct Greet;
+
+#[handler(Greet)]
+struct GreetHandler;
+
+impl Handler<Greet> for GreetHandler {
+    type Error = std::io::Error;
+
+    async fn handle(&self, _: &Greet, _: &Context) -> Result<(), std::io::Error> {
+        Ok(())
+    }
+}
+
+fn main() {}

@@ -1,0 +1,17 @@
+use brighter::prelude::*;
+
+#[derive(Command)]
+struct Greet;
+
+#[handler(Greet, step = 1)]
+struct GreetHandler;
+
+impl Handler<Greet> for GreetHandler {
+    type Error = std::io::Error;
+
+    async fn handle(&self, _: &Greet, _: &Context) -> Result<(), std::io::Error> {
+        Ok(())
+    }
+}
+
+fn main() {}

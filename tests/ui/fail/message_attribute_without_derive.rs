@@ -1,0 +1,6 @@
+use brighter::prelude::*;
+
+#[message(topic = "Note")]
+struct Note;
+
+fn main() {}

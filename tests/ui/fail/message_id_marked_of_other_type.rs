@@ -1,0 +1,10 @@
+use brighter::prelude::*;
+
+#[derive(Serialize, Deserialize, Message)]
+#[message(topic = "Note")]
+struct Note {
+    #[message(id)]
+    key: u64,
+}
+
+fn main() {}

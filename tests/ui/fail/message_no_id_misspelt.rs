@@ -1,0 +1,7 @@
+use brighter::prelude::*;
+
+#[derive(Serialize, Deserialize, Message)]
+#[message(topic = "Note", noid)]
+struct Note { id: u64 }
+
+fn main() {}

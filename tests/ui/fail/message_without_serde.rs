@@ -1,0 +1,7 @@
+use brighter::prelude::*;
+
+#[derive(Message)]
+#[message(topic = "Note")]
+struct Note { text: String }
+
+fn main() {}

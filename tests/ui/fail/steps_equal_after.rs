@@ -1,0 +1,17 @@
+use brighter::prelude::*;
+
+#[derive(Command)]
+struct Greet;
+
+struct GreetHandler;
+
+#[handler]
+impl Handler<Greet> for GreetHandler {
+    #[request_logging(step = 1, timing = after)]
+    #[request_logging(step = 1, timing = after)]
+    async fn handle(&self, _: &Greet) -> Result<(), std::io::Error> {
+        Ok(())
+    }
+}
+
+fn main() {}

@@ -1,0 +1,19 @@
+use brighter::prelude::*;
+
+#[derive(Command)]
+struct Greet;
+
+#[handler(Greet)]
+#[use_policy(circuit_breaker, step = 1)]
+#[use_policy(retry, step = 1)]
+struct GreetHandler;
+
+impl Handler<Greet> for GreetHandler {
+    type Error = std::io::Error;
+
+    async fn handle(&self, _: &Greet, _: &Context) -> Result<(), std::io::Error> {
+        Ok(())
+    }
+}
+
+fn main() {}

@@ -1,0 +1,64 @@
+//! What the compiler says: what must compile, and every mistake with its one error.
+
+use std::fs;
+use std::path::Path;
+
+/// Mistakes for which rustc adds an error of its own, and why that cannot be helped.
+const MORE_THAN_ONE: &[(&str, usize, &str)] = &[
+    (
+        "derive_in_child_module",
+        3,
+        "the standard derive takes the topic for a trait, and our derive does not see it",
+    ),
+    (
+        "derive_not_imported",
+        3,
+        "the standard derive takes the topic for a trait, and our derive does not see it",
+    ),
+    (
+        "handler_of_no_request",
+        2,
+        "the trait's bound is looked at for the impl and for its method",
+    ),
+    (
+        "handler_on_struct_of_no_request",
+        3,
+        "the same, and for the pipeline beside the type",
+    ),
+    (
+        "handler_type_not_send",
+        3,
+        "neither `Send` nor `Sync`, nor then the future that borrows it",
+    ),
+    ("handler_without_request", 2, "the trait needs its parameter"),
+];
+
+#[test]
+fn ui() {
+    let cases = trybuild::TestCases::new();
+    cases.pass("ui/pass/*.rs");
+    cases.compile_fail("ui/fail/*.rs");
+}
+
+#[test]
+fn one_mistake_is_one_error() {
+    let mut wrong = Vec::new();
+    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("ui/fail")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "stderr") {
+            continue;
+        }
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let errors = fs::read_to_string(&path)
+            .unwrap()
+            .lines()
+            .filter(|line| line.starts_with("error"))
+            .count();
+        let known = MORE_THAN_ONE.iter().find(|(known, ..)| *known == name);
+        let expected = known.map_or(1, |(_, count, _)| *count);
+        if errors != expected {
+            wrong.push(format!("{name}: {errors} errors, expected {expected}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
