@@ -29,6 +29,14 @@ pub enum HandlerError {
         /// How long it stays open.
         retry_after: Duration,
     },
+    /// A limit on concurrency or rate had no room for the call: the handler was not called.
+    #[error("`{policy}` had no room within {waited:?}; the handler was not called")]
+    Overloaded {
+        /// The name of the limit.
+        policy: String,
+        /// How long the call waited for room.
+        waited: Duration,
+    },
     /// The handler took longer than it may.
     #[error("no result within {after:?}")]
     TimedOut {
@@ -49,7 +57,7 @@ pub enum HandlerError {
 impl HandlerError {
     /// Whether trying again may help, which is what a retry policy asks.
     ///
-    /// Not after an open circuit, nor when the handler said what is to become of the message.
+    /// Not after an open circuit or a limit without room, nor when the handler said what is to become of the message.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(

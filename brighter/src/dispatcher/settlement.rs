@@ -15,6 +15,7 @@ use crate::error::{ActionKind, HandlerError};
 /// | a handler asked for [`Defer`](crate::Defer) | again after its delay, counted |
 /// | a handler failed, timed out or panicked | again after the subscription's delay, counted |
 /// | a circuit is open | again when it may have closed, not counted |
+/// | a limit had no room | again after the subscription's first delay, a second at least, not counted |
 /// | a handler asked for [`Reject`](crate::Reject) | dead-letter channel |
 /// | a handler asked for [`Invalid`](crate::Invalid), the mapper failed, or the headers made no sense | invalid-message channel |
 /// | again, counted, but that was the last attempt | dead-letter channel |
@@ -75,6 +76,10 @@ pub(super) fn settlement(
             delay: *retry_after,
             counted: false,
         },
+        HandlerError::Overloaded { .. } => Settlement::Again {
+            delay: settings.delay_after(1).max(GIVE_BACK_AFTER),
+            counted: false,
+        },
         HandlerError::Failed(_) | HandlerError::TimedOut { .. } | HandlerError::Panicked { .. } => {
             again(None)
         }
@@ -96,6 +101,6 @@ fn rank(error: &HandlerError) -> u8 {
             ActionKind::Invalid => 5,
         },
         HandlerError::Failed(_) | HandlerError::TimedOut { .. } | HandlerError::Panicked { .. } => 2,
-        HandlerError::BrokenCircuit { .. } => 3,
+        HandlerError::BrokenCircuit { .. } | HandlerError::Overloaded { .. } => 3,
     }
 }
