@@ -1,43 +1,56 @@
-//! How long to wait between attempts. The only file that knows the `backoff` crate.
+//! How long to wait, and by how much at random. The only file that knows the `backoff` crate.
 
+use std::fmt;
 use std::time::Duration;
 
 use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff;
 
+/// About thirty years: as good as for ever, and what the clock can still add.
+pub(super) const FOR_EVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+
 /// The waits between the attempts of one call.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Delay {
-    /// Always the same.
-    Fixed(Duration),
-    /// Doubled each time up to a limit, each spread at random by half its length either way, so that many
-    /// callers do not come back at once.
-    Exponential { first: Duration, limit: Duration },
+    /// `delay · U(1 − jitter, 1 + jitter)`.
+    Fixed { delay: Duration, jitter: f64 },
+    /// The n-th wait is `min(first · 2ⁿ⁻¹, limit) · U(1 − jitter, 1 + jitter)`.
+    Exponential {
+        first: Duration,
+        limit: Duration,
+        jitter: f64,
+    },
+    /// Each wait is `min(limit, U(first, 3 · the one before))`; the one before the first is `first`.
+    Decorrelated { first: Duration, limit: Duration },
 }
-
-/// How far a wait is spread at random, as a share of it.
-const SPREAD: f64 = 0.5;
 
 /// Gives out one wait after another.
 #[derive(Debug)]
 pub(super) enum Delays {
-    Fixed(Duration),
+    Fixed {
+        delay: Duration,
+        jitter: f64,
+    },
     Exponential(Box<ExponentialBackoff>),
+    Decorrelated {
+        first: Duration,
+        limit: Duration,
+        previous: Duration,
+    },
 }
 
 impl Delay {
     pub(super) fn delays(self) -> Delays {
         match self {
-            Self::Fixed(delay) => Delays::Fixed(delay),
-            Self::Exponential { first, limit } => Delays::Exponential(Box::new(ExponentialBackoff {
-                current_interval: first,
-                initial_interval: first,
-                randomization_factor: SPREAD,
-                multiplier: 2.0,
-                max_interval: limit,
-                max_elapsed_time: None,
-                ..ExponentialBackoff::default()
-            })),
+            Self::Fixed { delay, jitter } => Delays::Fixed { delay, jitter },
+            Self::Exponential { first, limit, jitter } => {
+                Delays::Exponential(Box::new(exponential(first.min(limit), limit, 2.0, jitter)))
+            }
+            Self::Decorrelated { first, limit } => Delays::Decorrelated {
+                first,
+                limit,
+                previous: first,
+            },
         }
     }
 }
@@ -45,10 +58,77 @@ impl Delay {
 impl Delays {
     pub(super) fn next(&mut self) -> Duration {
         match self {
-            Self::Fixed(delay) => *delay,
+            Self::Fixed { delay, jitter } => spread(*delay, *jitter),
             // Without a limit in time it never says to stop.
             Self::Exponential(backoff) => backoff.next_backoff().unwrap_or(backoff.max_interval),
+            Self::Decorrelated {
+                first,
+                limit,
+                previous,
+            } => {
+                *previous = uniform(*first, previous.saturating_mul(3)).min(*limit);
+                *previous
+            }
         }
+    }
+}
+
+impl fmt::Display for Delay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed { delay, jitter } if *jitter > 0.0 => write!(f, "about {delay:?} apart"),
+            Self::Fixed { delay, .. } => write!(f, "{delay:?} apart"),
+            Self::Exponential { first, limit, jitter } => {
+                let about = if *jitter > 0.0 { "about " } else { "" };
+                write!(f, "waiting {about}{first:?} and doubling up to {limit:?}")
+            }
+            Self::Decorrelated { first, limit } => {
+                write!(
+                    f,
+                    "waiting {first:?} or up to three times the wait before, up to {limit:?}"
+                )
+            }
+        }
+    }
+}
+
+/// This long, spread at random by this share of it either way.
+pub(super) fn spread(middle: Duration, share: f64) -> Duration {
+    if middle.is_zero() || share <= 0.0 {
+        return middle;
+    }
+    let mut once = exponential(middle, middle, 1.0, share);
+    once.next_backoff().unwrap_or(middle)
+}
+
+/// A duration drawn evenly from this range.
+fn uniform(low: Duration, high: Duration) -> Duration {
+    let half = high.saturating_sub(low) / 2;
+    let middle = low.saturating_add(half);
+    if half.is_zero() {
+        return low;
+    }
+    spread(middle, half.div_duration_f64(middle)).max(low)
+}
+
+fn exponential(first: Duration, limit: Duration, multiplier: f64, jitter: f64) -> ExponentialBackoff {
+    ExponentialBackoff {
+        current_interval: first,
+        initial_interval: first,
+        randomization_factor: jitter,
+        multiplier,
+        max_interval: limit,
+        max_elapsed_time: None,
+        ..ExponentialBackoff::default()
+    }
+}
+
+/// A share of something: between 0 and 1, and 0 if it is no number.
+pub(super) fn share(share: f64) -> f64 {
+    if share.is_nan() {
+        0.0
+    } else {
+        share.clamp(0.0, 1.0)
     }
 }
 
@@ -56,18 +136,86 @@ impl Delays {
 mod tests {
     use super::*;
 
+    const fn millis(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
     #[test]
-    fn exponential_waits_double_within_their_spread_and_stop_at_the_limit() {
-        let (first, limit) = (Duration::from_millis(100), Duration::from_millis(300));
-        for _ in 0..100 {
-            let mut delays = Delay::Exponential { first, limit }.delays();
-            for middle in [100, 200, 300, 300] {
-                let wait = delays.next().as_millis();
-                assert!(
-                    (middle / 2..=middle * 3 / 2).contains(&wait),
-                    "{wait} around {middle}"
-                );
+    fn exponential_waits_double_within_their_jitter_and_stop_at_the_limit() {
+        for (jitter, share) in [(0.5, 2), (0.25, 4)] {
+            let delay = Delay::Exponential {
+                first: millis(100),
+                limit: millis(300),
+                jitter,
+            };
+            for _ in 0..100 {
+                let mut delays = delay.delays();
+                for middle in [100, 200, 300, 300].map(millis) {
+                    let (wait, spread) = (delays.next(), middle / share);
+                    // The crate draws from a range that is longer by a nanosecond.
+                    let range = middle - spread..=middle + spread + Duration::from_nanos(1);
+                    assert!(range.contains(&wait), "{wait:?} around {middle:?}");
+                }
             }
         }
+    }
+
+    #[test]
+    fn without_jitter_waits_are_exact() {
+        let (first, limit, jitter) = (millis(100), millis(300), 0.0);
+        let mut delays = Delay::Exponential { first, limit, jitter }.delays();
+        let waits: Vec<_> = (0..4).map(|_| delays.next().as_millis()).collect();
+        assert_eq!(waits, [100, 200, 300, 300]);
+        let delay = millis(70);
+        assert_eq!(Delay::Fixed { delay, jitter }.delays().next(), delay);
+    }
+
+    #[test]
+    fn decorrelated_waits_stay_between_the_first_and_three_times_the_one_before() {
+        let (first, limit) = (millis(100), millis(2000));
+        let mut seen = (limit, first);
+        for _ in 0..200 {
+            let mut delays = Delay::Decorrelated { first, limit }.delays();
+            let mut previous = first;
+            for _ in 0..8 {
+                let wait = delays.next();
+                assert!(wait >= first && wait <= limit && wait <= previous * 3 + Duration::from_nanos(1));
+                seen = (seen.0.min(wait), seen.1.max(wait));
+                previous = wait;
+            }
+        }
+        assert!(
+            seen.0 < millis(120) && seen.1 == limit,
+            "the whole range is used: {seen:?}"
+        );
+    }
+
+    #[test]
+    fn the_ends_of_the_range_are_no_trap() {
+        for first in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
+            for limit in [Duration::ZERO, Duration::MAX] {
+                for delay in [
+                    Delay::Exponential {
+                        first,
+                        limit,
+                        jitter: 1.0,
+                    },
+                    Delay::Decorrelated { first, limit },
+                    Delay::Fixed {
+                        delay: first,
+                        jitter: 1.0,
+                    },
+                ] {
+                    let mut delays = delay.delays();
+                    for _ in 0..5 {
+                        delays.next();
+                    }
+                }
+            }
+        }
+        assert_eq!(
+            [share(f64::NAN), share(-1.0), share(2.0), share(0.3)],
+            [0.0, 0.0, 1.0, 0.3]
+        );
     }
 }

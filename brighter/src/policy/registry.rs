@@ -10,8 +10,12 @@ const ALIKE: f64 = 0.75;
 
 /// Policies by name. All who name one share it: one circuit breaker state for one name.
 ///
-/// Two exist by default: `retry`, which is [`Retry::default`], and `circuit_breaker`, which is
-/// [`CircuitBreaker::default`]. Insert others, or others in their place.
+/// Two exist by default. Insert others, or others in their place.
+///
+/// | name | is | which |
+/// |---|---|---|
+/// | `retry` | [`Retry::default`] | makes 4 attempts, waits about 50, 100 and 200 ms, and retries at most 20 % of the calls and 10 a second |
+/// | `circuit_breaker` | [`CircuitBreaker::default`] | opens after 10 failures in a row, for 5 seconds, and closes after one probe succeeds |
 ///
 /// ```
 /// use brighter::policy::{PolicyRegistry, Retry};

@@ -12,6 +12,7 @@ use tower::{Layer, Service, ServiceExt};
 
 use super::Policy;
 use super::circuit_breaker::Permit;
+use super::limit::LimitFuture;
 use super::retry::RetryFuture;
 use crate::error::HandlerError;
 use crate::handler::Call;
@@ -72,7 +73,7 @@ where
                 attempt: attempt(call),
             },
             Policy::Retry(retry) => Kind::Retry {
-                attempts: RetryFuture::new(name.clone(), *retry, self.inner.clone(), call),
+                attempts: RetryFuture::new(name.clone(), retry.clone(), self.inner.clone(), call),
             },
             Policy::CircuitBreaker(breaker) => match breaker.admit() {
                 Ok(permit) => Kind::Admitted {
@@ -84,6 +85,12 @@ where
                     name: name.clone(),
                     retry_after,
                 },
+            },
+            Policy::ConcurrencyLimit(limit) => Kind::Limited {
+                attempt: LimitFuture::new(limit.enter(name, &call), self.inner.clone(), call),
+            },
+            Policy::RateLimit(limit) => Kind::Limited {
+                attempt: LimitFuture::new(limit.enter(name, &call), self.inner.clone(), call),
             },
             Policy::Timeout(after) => Kind::Timeout {
                 attempt: tokio::time::timeout(*after, attempt(call)),
@@ -115,6 +122,7 @@ pin_project! {
         Retry { #[pin] attempts: RetryFuture<S, R> },
         Admitted { #[pin] attempt: Oneshot<S, Call<R>>, permit: Permit, name: Arc<str> },
         Refused { name: Arc<str>, retry_after: Duration },
+        Limited { #[pin] attempt: LimitFuture<S, R> },
         Timeout { #[pin] attempt: tokio::time::Timeout<Oneshot<S, Call<R>>>, after: Duration },
     }
 }
@@ -139,15 +147,11 @@ where
                 permit,
                 name,
             } => {
-                let result = ready!(attempt.poll(task));
-                match &result {
-                    Ok(_) => permit.succeeded(name),
-                    // What a retry would not try again says nothing of the health of what was called.
-                    Err(error) if error.is_retryable() => permit.failed(name),
-                    Err(_) => {}
-                }
+                let result = ready!(permit.watch(name, || attempt.poll(task)));
+                permit.settle_by(&result, name);
                 Poll::Ready(result)
             }
+            KindProj::Limited { attempt } => attempt.poll(task),
             KindProj::Timeout { attempt, after } => match ready!(attempt.poll(task)) {
                 Ok(result) => Poll::Ready(result),
                 Err(_) => Poll::Ready(Err(HandlerError::TimedOut { after: *after })),

@@ -1,9 +1,8 @@
-//! [`Retry`]: tries again what failed.
+//! [`RetryFuture`]: one call, with its attempts.
 
-use std::fmt;
 use std::future::Future;
-use std::num::NonZeroU32;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context as Task, Poll, ready};
 use std::time::Duration;
 
@@ -12,82 +11,24 @@ use pin_project_lite::pin_project;
 use tower::util::Oneshot;
 use tower::{Service, ServiceExt};
 
-use super::delay::{Delay, Delays};
+use super::Retry;
 use crate::error::HandlerError;
 use crate::handler::Call;
-
-/// Tries again what failed, with waits that grow.
-///
-/// Only what may get better is tried again: see [`HandlerError::is_retryable`]. A shutdown ends the wait, and
-/// the last error is the outcome.
-///
-/// The default is four attempts, with waits of about 50, 100 and 200 ms.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Retry {
-    attempts: NonZeroU32,
-    delay: Delay,
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Self::attempts(4)
-    }
-}
-
-impl Retry {
-    /// This many attempts in all, the first one counted; 0 is taken for 1.
-    #[must_use]
-    pub fn attempts(attempts: u32) -> Self {
-        let delay = Delay::Exponential {
-            first: Duration::from_millis(50),
-            limit: Duration::from_secs(10),
-        };
-        Self {
-            attempts: NonZeroU32::new(attempts).unwrap_or(NonZeroU32::MIN),
-            delay,
-        }
-    }
-
-    /// Waits this long between attempts.
-    #[must_use]
-    pub fn fixed(mut self, delay: Duration) -> Self {
-        self.delay = Delay::Fixed(delay);
-        self
-    }
-
-    /// Waits about `first`, then twice that, and so on up to `limit`, each spread at random by half.
-    #[must_use]
-    pub fn exponential(mut self, first: Duration, limit: Duration) -> Self {
-        self.delay = Delay::Exponential { first, limit };
-        self
-    }
-}
-
-impl fmt::Display for Retry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "retry, {} attempts, ", self.attempts)?;
-        match self.delay {
-            Delay::Fixed(delay) => write!(f, "{delay:?} apart"),
-            Delay::Exponential { first, limit } => {
-                write!(f, "waiting about {first:?} and doubling up to {limit:?}")
-            }
-        }
-    }
-}
+use crate::policy::delay::Delays;
 
 pin_project! {
     /// One call, with its attempts.
-    pub(super) struct RetryFuture<S, R>
+    pub(in crate::policy) struct RetryFuture<S, R>
     where
         S: Service<Call<R>>,
     {
         #[pin]
         state: State<S, R>,
-        name: std::sync::Arc<str>,
+        name: Arc<str>,
+        retry: Retry,
         service: S,
         call: Call<R>,
         left: u32,
-        delay: Delay,
         delays: Option<Delays>,
     }
 }
@@ -100,7 +41,7 @@ pin_project! {
     {
         Calling { #[pin] attempt: Oneshot<S, Call<R>> },
         // Rare enough for a box: a wait has no name, and no call that succeeds gets here.
-        Waiting { wait: BoxFuture<'static, Wait> , error: Option<HandlerError> },
+        Waiting { wait: BoxFuture<'static, Wait>, error: Option<HandlerError> },
     }
 }
 
@@ -110,16 +51,17 @@ enum Wait {
 }
 
 impl<S: Service<Call<R>> + Clone, R> RetryFuture<S, R> {
-    pub(super) fn new(name: std::sync::Arc<str>, retry: Retry, service: S, call: Call<R>) -> Self {
+    pub(in crate::policy) fn new(name: Arc<str>, retry: Retry, service: S, call: Call<R>) -> Self {
+        retry.began();
         Self {
             state: State::Calling {
                 attempt: service.clone().oneshot(call.clone()),
             },
             name,
+            left: retry.attempts.get() - 1,
+            retry,
             service,
             call,
-            left: retry.attempts.get() - 1,
-            delay: retry.delay,
             delays: None,
         }
     }
@@ -138,11 +80,23 @@ where
             match this.state.as_mut().project() {
                 StateProj::Calling { attempt } => {
                     let error = match ready!(attempt.poll(task)) {
-                        Err(error) if *this.left > 0 && error.is_retryable() => error,
+                        Err(error) if *this.left > 0 && this.retry.is_worth_it(&error) => error,
                         result => return Poll::Ready(result),
                     };
+                    if !this.retry.may_retry() {
+                        tracing::warn!(
+                            policy = %this.name,
+                            error = error.report(),
+                            left = *this.left,
+                            "not trying again: the retry budget is spent"
+                        );
+                        return Poll::Ready(Err(error));
+                    }
                     *this.left -= 1;
-                    let delay = this.delays.get_or_insert_with(|| this.delay.delays()).next();
+                    let delay = this
+                        .delays
+                        .get_or_insert_with(|| this.retry.delay.delays())
+                        .next();
                     tracing::info!(
                         policy = %this.name,
                         error = error.report(),

@@ -1,0 +1,233 @@
+//! [`CircuitBreaker`]: stops calling what keeps failing.
+
+mod changes;
+mod permit;
+mod settings;
+mod state;
+mod tally;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+pub use changes::CircuitChanges;
+pub(super) use permit::Permit;
+#[cfg(test)]
+pub(super) use permit::Verdict;
+pub use settings::SlidingWindow;
+use settings::{Settings, Trips};
+pub use state::CircuitState;
+use state::State;
+
+use super::delay;
+use super::share::Share;
+use crate::error::HandlerError;
+
+/// Stops calling what keeps failing, and tries again with a few calls after a time.
+///
+/// Clones share one state, so a breaker in a [`PolicyRegistry`](super::PolicyRegistry) is one for all who
+/// name it. Settings come before clones: a method that sets one makes a breaker with a state of its own.
+///
+/// | state | lets through | leaves it when |
+/// |---|---|---|
+/// | closed | everything | too much fails: open |
+/// | open | nothing | its time is over: half open |
+/// | half open | a few calls at a time, the probes | enough of them succeed: closed; one fails: open again |
+///
+/// What is let through and fails counts, if it may get better ([`HandlerError::is_retryable`]) and
+/// [`when`](Self::when) says so; a panic counts in any case. Other errors, such as what a handler asks of the
+/// pump, say nothing about the health of what was called: they are no success and no failure. A call that is
+/// dropped before its end counts for nothing and frees its place, and one that began before the state last
+/// changed has no say in what it is now.
+///
+/// | | default | set by |
+/// |---|---|---|
+/// | opens after | 10 failures in a row | [`consecutive`](Self::consecutive), [`failure_rate`](Self::failure_rate), [`minimum_calls`](Self::minimum_calls) |
+/// | for | 5 seconds, exactly | the same, and [`jitter`](Self::jitter) |
+/// | probes | one at a time | [`probes`](Self::probes) |
+/// | closes after | one success | [`closes_after`](Self::closes_after) |
+/// | which errors | all that may get better | [`when`](Self::when) |
+///
+/// ```
+/// use std::time::Duration;
+/// use brighter::policy::{CircuitBreaker, CircuitState, PolicyRegistry, SlidingWindow};
+///
+/// let half_of_a_minute = SlidingWindow::Time(Duration::from_secs(60));
+/// let mail = CircuitBreaker::failure_rate(0.5, half_of_a_minute, Duration::from_secs(30))
+///     .minimum_calls(20)
+///     .probes(3)
+///     .closes_after(5);
+/// let policies = PolicyRegistry::default().insert("mail", mail.clone());
+///
+/// // An operator's switch:
+/// mail.force_open();
+/// assert_eq!(mail.state(), CircuitState::Open);
+/// mail.reset();
+/// assert_eq!(mail.state(), CircuitState::Closed);
+/// ```
+#[derive(Clone)]
+pub struct CircuitBreaker(Arc<Shared>);
+
+struct Shared {
+    settings: Settings,
+    state: Mutex<State>,
+    /// Tells of every change of state; which one is read from the state.
+    changed: watch::Sender<()>,
+}
+
+impl Default for CircuitBreaker {
+    fn default() -> Self {
+        Self::consecutive(10, Duration::from_secs(5))
+    }
+}
+
+impl CircuitBreaker {
+    /// Opens after this many failures in a row (0 is taken for 1), for this long.
+    #[must_use]
+    pub fn consecutive(failures: u32, open_for: Duration) -> Self {
+        Self::build(Settings::new(Trips::Consecutive(failures.max(1)), open_for))
+    }
+
+    /// Opens when at least this share of the calls in the window failed (0.5 is half of them; at least a
+    /// millionth, at most 1.0), for this long; but not before the window has seen
+    /// [`minimum_calls`](Self::minimum_calls), which is 10 unless set.
+    #[must_use]
+    pub fn failure_rate(rate: f64, window: SlidingWindow, open_for: Duration) -> Self {
+        let rate = Share::new(rate, 1.0).above_zero();
+        let window = match window {
+            SlidingWindow::Calls(calls) => SlidingWindow::Calls(calls.max(1)),
+            SlidingWindow::Time(_) => window,
+        };
+        Self::build(Settings::new(Trips::Rate { rate, window }, open_for))
+    }
+
+    /// Says nothing of a failure rate before the window has seen this many calls. A window by calls that is
+    /// shorter than this is enough when it is full.
+    #[must_use]
+    pub fn minimum_calls(self, calls: u32) -> Self {
+        self.with(|settings| settings.minimum_calls = calls)
+    }
+
+    /// Half open, lets this many calls through at a time; 0 is taken for 1.
+    #[must_use]
+    pub fn probes(self, at_a_time: u32) -> Self {
+        self.with(|settings| settings.probes = at_a_time.max(1))
+    }
+
+    /// Half open, closes after this many successes; 0 is taken for 1.
+    #[must_use]
+    pub fn closes_after(self, successes: u32) -> Self {
+        self.with(|settings| settings.successes = successes.max(1))
+    }
+
+    /// Spreads the time it is open at random by this share of it either way, from 0.0 to 1.0, so that many
+    /// processes do not probe together.
+    #[must_use]
+    pub fn jitter(self, share: f64) -> Self {
+        self.with(|settings| settings.jitter = delay::share(share))
+    }
+
+    /// Counts only errors for which this is true. It is asked only of errors that may get better
+    /// ([`HandlerError::is_retryable`]), so it can take from those and add nothing.
+    #[must_use]
+    pub fn when(self, counts: fn(&HandlerError) -> bool) -> Self {
+        self.with(|settings| settings.when = Some(counts))
+    }
+
+    fn with(self, set: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = self.0.settings.clone();
+        set(&mut settings);
+        Self::build(settings)
+    }
+
+    fn build(settings: Settings) -> Self {
+        Self(Arc::new(Shared {
+            state: Mutex::new(State::new(&settings, Instant::now())),
+            settings,
+            changed: watch::Sender::new(()),
+        }))
+    }
+
+    /// The state it is in now.
+    #[must_use]
+    pub fn state(&self) -> CircuitState {
+        self.act(|state, _, now| state.seen(now))
+    }
+
+    /// How long it stays open; `None` if it is not, or if it is [held open](Self::force_open) and nobody
+    /// knows.
+    #[must_use]
+    pub fn open_for(&self) -> Option<Duration> {
+        self.act(|state, _, now| state.open_until(now).map(|until| until - now))
+    }
+
+    /// Opens it and holds it open until [`reset`](Self::reset): an operator's switch.
+    pub fn force_open(&self) {
+        self.act(|state, _, _| state.hold(CircuitState::Open));
+    }
+
+    /// Closes it and holds it closed until [`reset`](Self::reset), whatever fails.
+    pub fn force_closed(&self) {
+        self.act(|state, _, _| state.hold(CircuitState::Closed));
+    }
+
+    /// Closes it, forgets every failure, and lets it go if it was held.
+    pub fn reset(&self) {
+        self.act(State::reset);
+    }
+
+    /// Whether it is held open or closed.
+    #[must_use]
+    pub fn is_forced(&self) -> bool {
+        self.act(|state, _, _| state.is_held())
+    }
+
+    /// Tells of changes of its state from now on.
+    #[must_use]
+    pub fn changes(&self) -> CircuitChanges {
+        CircuitChanges::new(self.clone(), self.0.changed.subscribe())
+    }
+
+    /// Lets a call through, or says how long the circuit stays open. While probes run or it is held open, that
+    /// is unknown: the whole time is given.
+    pub(super) fn admit(&self) -> Result<Permit, Duration> {
+        let generation = self.act(State::admit)?;
+        Ok(Permit::new(self.clone(), generation))
+    }
+
+    /// Whether this error is a failure of what was called.
+    pub(super) fn counts(&self, error: &HandlerError) -> bool {
+        error.is_retryable() && self.0.settings.when.is_none_or(|when| when(error))
+    }
+
+    /// The only way to the state: locks it for as long as this takes, and tells of a change.
+    fn act<T>(&self, act: impl FnOnce(&mut State, &Settings, Instant) -> T) -> T {
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = state.generation();
+        let result = act(&mut state, &self.0.settings, Instant::now());
+        let is_changed = state.generation() != before;
+        drop(state);
+        if is_changed {
+            self.0.changed.send_replace(());
+        }
+        result
+    }
+}
+
+impl fmt::Debug for CircuitBreaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CircuitBreaker")
+            .field("settings", &self.0.settings)
+            .field("state", &self.state())
+            .finish()
+    }
+}
+
+impl fmt::Display for CircuitBreaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.settings.fmt(f)
+    }
+}

@@ -1,0 +1,152 @@
+//! [`RetryBudget`]: keeps retries from becoming a storm.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::policy::share::Share;
+use crate::policy::time_window::TimeWindow;
+
+/// The window unless said otherwise.
+const WINDOW_SECS: u64 = 10;
+
+/// How many retries all who share this budget may make together, so that when everything fails, retries do
+/// not multiply the load by the number of attempts.
+///
+/// Clones share one budget. Within its window (10 seconds unless [set](Self::window)), it allows
+///
+/// ```text
+/// retries ≤ min_per_second · window + share · first attempts
+/// ```
+///
+/// and one that would be over is not made: the error of the last attempt is the outcome. This is the token
+/// bucket of Finagle's `RetryBudget` (Kevin Oliver, *Retry Budgets*,
+/// <https://finagle.github.io/blog/2016/02/08/retry-budgets/>) and of tower's `TpsBudget`: each first attempt
+/// deposits `share` of a token, each retry withdraws a whole one, both are forgotten after the window, and
+/// `min_per_second` is there from the beginning, for those who call seldom. The window moves on in tenths of
+/// its length.
+///
+/// The default is theirs: 20 % and 10 a second.
+///
+/// ```
+/// use brighter::policy::{Retry, RetryBudget};
+///
+/// // Retries of both together add at most a tenth to the calls, plus two a second.
+/// let budget = RetryBudget::new(0.1, 2);
+/// let orders = Retry::attempts(3).budget(budget.clone());
+/// let mails = Retry::attempts(5).budget(budget.clone());
+/// assert_eq!(budget.left(), 20);
+/// ```
+#[derive(Clone)]
+pub struct RetryBudget(Arc<Shared>);
+
+struct Shared {
+    share: Share,
+    min_per_second: u32,
+    window: Duration,
+    /// First attempts, and retries.
+    made: Mutex<TimeWindow>,
+}
+
+impl Default for RetryBudget {
+    fn default() -> Self {
+        Self::new(0.2, 10)
+    }
+}
+
+impl RetryBudget {
+    /// A budget of this share of the first attempts (1.0 is one retry for each; taken for 0 if negative), and
+    /// this many retries a second besides.
+    #[must_use]
+    pub fn new(share: f64, min_per_second: u32) -> Self {
+        Self::build(
+            Share::new(share, 1000.0),
+            min_per_second,
+            Duration::from_secs(WINDOW_SECS),
+        )
+    }
+
+    /// The same settings over a window of this length, at least a second and at most a minute: a budget of its
+    /// own, of which nothing is spent.
+    #[must_use]
+    pub fn window(self, window: Duration) -> Self {
+        let window = window.clamp(Duration::from_secs(1), Duration::from_secs(60));
+        Self::build(self.0.share, self.0.min_per_second, window)
+    }
+
+    fn build(share: Share, min_per_second: u32, window: Duration) -> Self {
+        Self(Arc::new(Shared {
+            share,
+            min_per_second,
+            window,
+            made: Mutex::new(TimeWindow::new(window, Instant::now())),
+        }))
+    }
+
+    /// How many retries it allows now.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        let made = self.with(|made, now| made.sums(now));
+        self.0.allowed(made.first).saturating_sub(made.second)
+    }
+
+    /// Notes a first attempt.
+    pub(super) fn deposit(&self) {
+        self.with(|made, now| made.now(now).first += 1);
+    }
+
+    /// Notes a retry, if it is allowed.
+    pub(super) fn withdraw(&self) -> bool {
+        self.with(|made, now| {
+            let sums = made.sums(now);
+            let allowed = sums.second < self.0.allowed(sums.first);
+            made.now(now).second += u64::from(allowed);
+            allowed
+        })
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut TimeWindow, Instant) -> T) -> T {
+        let mut made = self.0.made.lock().unwrap_or_else(PoisonError::into_inner);
+        // Asked within the lock, so that time only ever moves on for the window.
+        act(&mut made, Instant::now())
+    }
+}
+
+impl Shared {
+    fn allowed(&self, first_attempts: u64) -> u64 {
+        let reserve = f64::from(self.min_per_second) * self.window.as_secs_f64();
+        (reserve as u64).saturating_add(self.share.of(first_attempts))
+    }
+}
+
+impl fmt::Debug for RetryBudget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RetryBudget")
+            .field("share", &self.0.share.to_string())
+            .field("min_per_second", &self.0.min_per_second)
+            .field("window", &self.0.window)
+            .field("left", &self.left())
+            .finish()
+    }
+}
+
+impl fmt::Display for RetryBudget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Shared {
+            share,
+            min_per_second,
+            window,
+            ..
+        } = &*self.0;
+        write!(
+            f,
+            "retries at most {share} of calls and {min_per_second} a second"
+        )?;
+        match window.as_secs() {
+            WINDOW_SECS => Ok(()),
+            _ => write!(f, ", over {window:?}"),
+        }
+    }
+}
