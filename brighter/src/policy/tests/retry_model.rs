@@ -137,7 +137,7 @@ async fn follow(case: Case) {
                 budget.made
             );
             budget.note(pair[0], true);
-            let waited = (pair[1] - pair[0]).as_secs_f64() * 1000.0;
+            let waited = (pair[1] - pair[0]).as_nanos() as f64 / 1e6;
             let (least, most) = case.wait(n);
             // Tokio's timers round up to the next millisecond.
             assert!(
