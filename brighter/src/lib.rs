@@ -1,4 +1,54 @@
-//! brighter
+//! A command processor and distributed task queue: a plain handler, annotated, becomes reliable.
+//!
+//! | to | use |
+//! |---|---|
+//! | say what travels | `#[derive(Message)]`; `#[derive(Command)]` and `#[derive(Event)]` for what does not |
+//! | handle it, with layers around | [`Handler`] and `#[handler]` |
+//! | send, publish, post | [`CommandProcessor`] |
+//! | consume | [`Subscription`], [`Dispatcher`], [`host::run`] |
+//! | retry, break the circuit, limit the time | [`policy`] |
+//! | choose what happens to a message | [`Defer`], [`Reject`], [`Invalid`], [`DontAck`] |
+//! | store until sent | [`InMemoryOutbox`], `SqliteOutbox` (feature `sqlite`) |
+//! | carry | [`InMemoryBroker`], `RabbitMq` (feature `rabbitmq`) |
+//!
+//! ```
+//! use brighter::prelude::*;
+//!
+//! #[derive(Debug, Serialize, Deserialize, Message)]
+//! #[message(topic = "Greeting")]
+//! struct Greet { name: String }
+//!
+//! struct Greeter;
+//!
+//! #[handler]
+//! impl Handler<Greet> for Greeter {
+//!     #[request_logging(step = 1)]
+//!     #[use_policy(retry, step = 2)]
+//!     async fn handle(&self, greet: &Greet) -> Result<(), std::io::Error> {
+//!         println!("Hello, {}", greet.name);
+//!         Ok(())
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! let processor = CommandProcessor::builder()
+//!     .handler(Greeter)
+//!     .broker(InMemoryBroker::new())
+//!     .outbox(InMemoryOutbox::new())
+//!     .build()?;
+//! let dispatcher = Dispatcher::builder(processor.clone())
+//!     .subscription(Subscription::<Greet>::new("greetings"))
+//!     .build()?;
+//! dispatcher.receive();
+//! dispatcher.consuming().await;
+//! processor.post(Greet { name: "Ian".into() }).await?; // to whoever subscribes, in this process or another
+//! dispatcher.end().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What is promised, and what is not, is in `docs/guarantees.md` of the repository.
 
 pub mod channel;
 pub mod context;
@@ -44,3 +94,8 @@ pub use request::{Command, Event, Request};
 pub use store::sqlite::SqliteOutbox;
 #[cfg(feature = "rabbitmq")]
 pub use transport::rabbitmq::RabbitMq;
+
+/// The README's example, run as a test.
+#[cfg(all(doctest, feature = "macros"))]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

@@ -6,4 +6,5 @@ mod outbox;
 mod pipelines;
 mod posting;
 mod processing;
+mod rabbitmq;
 mod snippets;

@@ -1,6 +1,7 @@
 //! The pump: get a message, translate it, dispatch it, settle it; again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::channel::{ChannelError, Consumer, Delivery, Rejection, RejectionKind, SettleError};
 use crate::context::Context;
@@ -10,6 +11,12 @@ use crate::message::Message;
 use super::performer::Performer;
 use super::route::RouteError;
 use super::settlement::{GIVE_BACK_AFTER, Settlement, invalid, settlement};
+
+/// How long a message is kept in hand at most while a circuit is open: far less than the 30 minutes after
+/// which RabbitMQ closes the channel of a consumer that has not settled.
+const LONGEST_HOLD: Duration = Duration::from_secs(300);
+/// A circuit that is about to close must not be asked in a tight loop.
+const SHORTEST_HOLD: Duration = Duration::from_millis(10);
 
 /// Why a pump came to its end.
 pub(super) enum PumpEnd {
@@ -42,11 +49,7 @@ impl Performer {
         let settlement = match delivery.message() {
             Ok(message) => {
                 let _in_hand = self.place.takes(message.header.id.clone());
-                let outcome = self.dispatch(message).await;
-                let attempt = message.header.handled_count.saturating_add(1);
-                let settlement = settlement(&outcome, attempt, &self.settings);
-                self.log(message, &outcome, &settlement);
-                settlement
+                self.decide(message).await
             }
             Err(reason) => {
                 tracing::warn!(subscription = %self.settings.name, reason, "a message made no sense; set aside as invalid");
@@ -55,6 +58,39 @@ impl Performer {
         };
         if let Err(error) = self.settle(delivery, settlement).await {
             tracing::warn!(subscription = %self.settings.name, error = report(&error), "not settled");
+        }
+    }
+
+    /// Dispatches a message, and again for as long as a circuit is open: the performer pauses with the message
+    /// in hand, which uses up no delivery. It does not keep one for ever, for a broker would take that for a
+    /// consumer that hangs.
+    async fn decide(&self, message: &Message) -> Settlement {
+        let mut held = Duration::ZERO;
+        loop {
+            let outcome = self.dispatch(message).await;
+            let attempt = message.header.handled_count.saturating_add(1);
+            let pause = match settlement(&outcome, attempt, &self.settings) {
+                Ok(settlement) => {
+                    self.log(message, &outcome, &settlement);
+                    return settlement;
+                }
+                Err(pause) => pause.clamp(SHORTEST_HOLD, LONGEST_HOLD),
+            };
+            if held.is_zero() {
+                tracing::info!(subscription = %self.settings.name, id = %message.header.id, ?pause, "pausing, for a circuit is open");
+            }
+            held += pause;
+            if held > LONGEST_HOLD {
+                return Settlement::Again {
+                    delay: pause,
+                    counted: false,
+                };
+            }
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Settlement::GiveBack,
+                () = tokio::time::sleep(pause) => {}
+            }
         }
     }
 

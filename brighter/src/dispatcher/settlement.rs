@@ -14,7 +14,7 @@ use crate::error::{ActionKind, HandlerError};
 /// | a handler asked for [`DontAck`](crate::DontAck), or the process is shutting down | give back, unchanged |
 /// | a handler asked for [`Defer`](crate::Defer) | again after its delay, counted |
 /// | a handler failed, timed out or panicked | again after the subscription's delay, counted |
-/// | a circuit is open | again when it may have closed, not counted |
+/// | a circuit is open | kept in hand until it may have closed, then handled again; not counted |
 /// | a limit had no room | again after the subscription's first delay, a second at least, not counted |
 /// | a handler asked for [`Reject`](crate::Reject) | dead-letter channel |
 /// | a handler asked for [`Invalid`](crate::Invalid), the mapper failed, or the headers made no sense | invalid-message channel |
@@ -34,19 +34,20 @@ pub(super) enum Settlement {
 /// says `DontAck` must not spin.
 pub(super) const GIVE_BACK_AFTER: Duration = Duration::from_secs(1);
 
-/// Decides what becomes of a message after delivery number `attempt`, counted from 1.
+/// Decides what becomes of a message after delivery number `attempt`, counted from 1; or, by the error, how
+/// long to keep it in hand and then handle it again.
 pub(super) fn settlement(
     outcome: &Result<(), RouteError>,
     attempt: u32,
     settings: &SubscriptionSettings,
-) -> Settlement {
+) -> Result<Settlement, Duration> {
     let failures = match outcome {
-        Ok(()) => return Settlement::Ack,
-        Err(RouteError::Map(error)) => return invalid(crate::error::report(error)),
+        Ok(()) => return Ok(Settlement::Ack),
+        Err(RouteError::Map(error)) => return Ok(invalid(crate::error::report(error))),
         Err(RouteError::Handlers(errors)) => errors.failures.iter(),
     };
     let Some(gravest) = failures.min_by_key(|failure| rank(&failure.error)) else {
-        return Settlement::Ack;
+        return Ok(Settlement::Ack);
     };
     let report = || {
         format!(
@@ -64,7 +65,7 @@ pub(super) fn settlement(
             counted: true,
         }
     };
-    match &gravest.error {
+    Ok(match &gravest.error {
         HandlerError::Action(action) => match action.kind() {
             ActionKind::DontAck => Settlement::GiveBack,
             ActionKind::Defer(delay) => again(delay),
@@ -72,10 +73,7 @@ pub(super) fn settlement(
             ActionKind::Invalid => invalid(gravest.error.report()),
         },
         HandlerError::Cancelled => Settlement::GiveBack,
-        HandlerError::BrokenCircuit { retry_after, .. } => Settlement::Again {
-            delay: *retry_after,
-            counted: false,
-        },
+        HandlerError::BrokenCircuit { retry_after, .. } => return Err(*retry_after),
         HandlerError::Overloaded { .. } => Settlement::Again {
             delay: settings.delay_after(1).max(GIVE_BACK_AFTER),
             counted: false,
@@ -83,7 +81,7 @@ pub(super) fn settlement(
         HandlerError::Failed(_) | HandlerError::TimedOut { .. } | HandlerError::Panicked { .. } => {
             again(None)
         }
-    }
+    })
 }
 
 pub(super) fn invalid(reason: impl Into<String>) -> Settlement {

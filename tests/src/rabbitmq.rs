@@ -1,0 +1,220 @@
+//! A corner of a real RabbitMQ for one test: an exchange and queues of its own, removed at the end.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use brighter::RabbitMq;
+use brighter::channel::Channel;
+use brighter::transport::rabbitmq::{ExchangeKind, RabbitMqBuilder};
+use lapin::message::BasicGetMessage;
+use lapin::options::{BasicGetOptions, ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions};
+use lapin::types::FieldTable;
+use lapin::{BasicProperties, Connection, ConnectionProperties};
+use tokio::process::Command;
+use tokio::time::{sleep, timeout};
+
+use crate::wait::DEADLINE;
+
+/// The URL of the broker.
+///
+/// # Panics
+/// There is none.
+#[must_use]
+pub fn url() -> String {
+    variable("BRIGHTER_TEST_RABBITMQ_URL")
+}
+
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests with `cargo xtask test`"))
+}
+
+/// A corner of the broker. What is named through it is removed when it is dropped, also after a panic.
+pub struct Corner {
+    /// No other test has it: part of every name.
+    pub id: String,
+    queues: Mutex<Vec<String>>,
+}
+
+impl Corner {
+    /// A new, empty corner.
+    #[must_use]
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
+        let id = format!("test-{}", brighter::MessageId::new());
+        Self {
+            id,
+            queues: Mutex::default(),
+        }
+    }
+
+    /// The exchange of this corner.
+    #[must_use]
+    pub fn exchange(&self) -> String {
+        format!("{}.exchange", self.id)
+    }
+
+    /// A queue of this corner, not declared yet.
+    pub fn queue(&self, name: &str) -> String {
+        let name = format!("{}.{name}", self.id);
+        self.queues.lock().unwrap().push(name.clone());
+        name
+    }
+
+    /// A channel of this corner for this routing key.
+    pub fn channel(&self, name: &str, key: &str) -> Channel {
+        for beside in ["dlq", "invalid"] {
+            self.queue(&format!("{name}.{beside}"));
+        }
+        Channel::new(self.queue(name), key)
+    }
+
+    /// How to connect to this corner.
+    pub fn builder(&self) -> RabbitMqBuilder {
+        self.builder_at(&url())
+    }
+
+    /// How to connect to this corner by another way.
+    pub fn builder_at(&self, url: &str) -> RabbitMqBuilder {
+        RabbitMq::builder(url)
+            .exchange(self.exchange(), ExchangeKind::Topic)
+            .connection_name(self.id.as_str())
+    }
+
+    /// Connects.
+    pub async fn connect(&self) -> RabbitMq {
+        self.builder()
+            .connect()
+            .await
+            .expect("the broker of the tests answers")
+    }
+
+    /// Closes the connection of this corner that is for `role`, as an operator does.
+    pub async fn close_connection(&self, role: &str) {
+        let name = format!("\"{} {role}\"", self.id);
+        let closed = timeout(DEADLINE * 2, async {
+            loop {
+                let list = ctl(&["list_connections", "pid", "client_properties"]).await;
+                let line = list.lines().find(|line| line.contains(&name));
+                if let Some((pid, _)) = line.and_then(|line| line.split_once('\t')) {
+                    ctl(&["close_connection", pid, "by a test"]).await;
+                    return;
+                }
+            }
+        });
+        assert!(closed.await.is_ok(), "there is no connection {name}");
+    }
+}
+
+impl Drop for Corner {
+    fn drop(&mut self) {
+        let queues = std::mem::take(&mut *self.queues.lock().unwrap());
+        let exchange = self.exchange();
+        // A drop cannot wait for the runtime that it happens in.
+        let cleaning = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            runtime.block_on(async move {
+                let raw = Raw::connect().await;
+                for queue in queues {
+                    let _ = raw
+                        .channel
+                        .queue_delete(queue.into(), QueueDeleteOptions::default())
+                        .await;
+                }
+                let _ = raw
+                    .channel
+                    .exchange_delete(exchange.into(), ExchangeDeleteOptions::default())
+                    .await;
+                let _ = raw.connection.close(200, "done".into()).await;
+            });
+            std::io::Result::Ok(())
+        });
+        let _ = cleaning.join();
+    }
+}
+
+async fn ctl(arguments: &[&str]) -> String {
+    let program = variable("BRIGHTER_TEST_RABBITMQ_CTL");
+    let output = Command::new(program)
+        .arg("--quiet")
+        .args(arguments)
+        .output()
+        .await
+        .expect("rabbitmqctl starts");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// lapin itself, which sees what is really there.
+pub struct Raw {
+    /// Its connection.
+    pub connection: Connection,
+    /// A channel of it.
+    pub channel: lapin::Channel,
+}
+
+impl Raw {
+    /// Connects.
+    pub async fn connect() -> Self {
+        let connection = Connection::connect(&url(), ConnectionProperties::default())
+            .await
+            .unwrap();
+        let channel = connection.create_channel().await.unwrap();
+        Self { connection, channel }
+    }
+
+    /// Takes the next message off the queue, once there is one.
+    pub async fn take(&self, queue: &str) -> BasicGetMessage {
+        let options = BasicGetOptions { no_ack: true };
+        let taken = timeout(DEADLINE, async {
+            loop {
+                match self.channel.basic_get(queue.into(), options).await.unwrap() {
+                    Some(message) => return message,
+                    None => sleep(Duration::from_millis(10)).await,
+                }
+            }
+        });
+        taken.await.unwrap_or_else(|_| panic!("nothing came to {queue}"))
+    }
+
+    /// How many messages wait in the queue.
+    pub async fn depth(&self, queue: &str) -> u32 {
+        let options = QueueDeclareOptions {
+            passive: true,
+            ..QueueDeclareOptions::default()
+        };
+        let declared = self
+            .channel
+            .queue_declare(queue.into(), options, FieldTable::default())
+            .await;
+        declared.unwrap().message_count()
+    }
+
+    /// Waits until so many messages wait in the queue.
+    pub async fn until_depth(&self, queue: &str, expected: u32) {
+        let reached = timeout(DEADLINE, async {
+            while self.depth(queue).await != expected {
+                sleep(Duration::from_millis(10)).await;
+            }
+        });
+        assert!(
+            reached.await.is_ok(),
+            "{queue} holds {}, not {expected}",
+            self.depth(queue).await
+        );
+    }
+
+    /// Puts a message into the queue, as a stranger may.
+    pub async fn put(&self, queue: &str, properties: BasicProperties, body: &[u8]) {
+        self.publish("", queue, properties, body).await;
+    }
+
+    /// Publishes a message, as a stranger may.
+    pub async fn publish(&self, exchange: &str, key: &str, properties: BasicProperties, body: &[u8]) {
+        let options = lapin::options::BasicPublishOptions::default();
+        let sent = self
+            .channel
+            .basic_publish(exchange.into(), key.into(), options, body, properties);
+        sent.await.unwrap();
+    }
+}
