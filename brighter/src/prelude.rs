@@ -20,5 +20,5 @@ pub use crate::{
     InMemoryBroker, InMemoryOutbox, Invalid, Message, MessageId, PolicyRegistry, Publication, Reject,
     Request, Subscription,
     message::MessageHeader,
-    policy::{CircuitBreaker, Policy, Retry},
+    policy::{CircuitBreaker, ConcurrencyLimit, Policy, RateLimit, Retry},
 };

@@ -155,7 +155,7 @@ async fn both_spellings_of_a_handler_have_one_pipeline() -> Result<(), BoxError>
         [
             "1 before request_logging",
             "2 before use_policy circuit_breaker: circuit breaker, opens after 10 failures in a row for 5s",
-            "3 before use_policy retry: retry, 4 attempts, waiting about 50ms and doubling up to 10s",
+            "3 before use_policy retry: retry, 4 attempts, waiting about 50ms and doubling up to 10s, retries at most 20% of calls and 10 a second",
         ]
     );
     Ok(())

@@ -81,7 +81,6 @@ impl Drop for Inner {
 
 impl CommandProcessor {
     /// Begins to describe a processor.
-    #[must_use]
     pub fn builder() -> CommandProcessorBuilder {
         CommandProcessorBuilder::default()
     }
