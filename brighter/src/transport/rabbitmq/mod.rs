@@ -20,6 +20,7 @@ mod delay;
 mod error;
 mod options;
 mod publisher;
+mod queue;
 mod returns;
 mod settle;
 mod topology;
