@@ -1,8 +1,5 @@
 //! RabbitMQ through its ports, on a real broker.
 
-// Helpers of tests, which clippy does not take for tests.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 mod connecting;
 mod consuming;
 mod foreign;
