@@ -17,8 +17,8 @@ pub use crate::SqliteOutbox;
 #[doc(no_inline)]
 pub use crate::{
     BoxError, Command, CommandProcessor, Context, Defer, Dispatcher, DontAck, Event, Handler, HandlerError,
-    InMemoryBroker, InMemoryOutbox, Invalid, Message, MessageId, PolicyRegistry, Publication, Reject,
-    Request, Subscription,
+    InMemoryBroker, InMemoryInbox, InMemoryOutbox, Invalid, Message, MessageId, PolicyRegistry, Publication,
+    Reject, Request, Subscription,
     message::MessageHeader,
     policy::{CircuitBreaker, ConcurrencyLimit, Policy, RateLimit, Retry},
 };

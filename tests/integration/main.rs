@@ -3,6 +3,7 @@
 
 mod dispatching;
 mod in_memory_broker;
+mod inbox;
 mod outbox;
 mod pipelines;
 mod posting;

@@ -9,10 +9,11 @@
 )]
 
 mod eventually;
+pub mod inbox;
 pub mod outbox;
 pub mod outbox_transaction;
 
-pub use crate::{outbox_contract, outbox_transaction_contract};
+pub use crate::{inbox_contract, outbox_contract, outbox_transaction_contract};
 pub use eventually::eventually;
 
 /// Runs a future to its end, as `#[tokio::test]` does, for tests that a macro of this crate made: they need

@@ -1,0 +1,41 @@
+//! The [`Fingerprint`] of a message's body.
+
+/// What tells one body from another without keeping it: with the same id and another fingerprint, a request
+/// is no duplicate.
+///
+/// The same bytes have the same fingerprint in every version and on every machine, so a store may keep it. It
+/// guards against mistakes, not against malice: who tries can make two bodies with one fingerprint.
+///
+/// ```
+/// use brighter::inbox::Fingerprint;
+///
+/// assert_eq!(Fingerprint::of(b"foobar").get(), 0x8594_4171_f739_67e8);
+/// assert_ne!(Fingerprint::of(b"one body"), Fingerprint::of(b"another"));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint(u64);
+
+impl Fingerprint {
+    /// The fingerprint of these bytes: FNV-1a with 64 bits.
+    #[must_use]
+    pub fn of(body: &[u8]) -> Self {
+        const OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+        const PRIME: u64 = 0x0100_0000_01b3;
+        let hash = body.iter().fold(OFFSET_BASIS, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(PRIME)
+        });
+        Self(hash)
+    }
+
+    /// The fingerprint that a store has kept.
+    #[must_use]
+    pub fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// Its number, for a store to keep.
+    #[must_use]
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
