@@ -60,6 +60,10 @@ pub struct MessageHeader {
     pub timestamp: SystemTime,
     /// The id that ties it to the conversation it belongs to.
     pub correlation_id: Option<MessageId>,
+    /// The id of the message whose handling posted this one. It is for the outbox: a
+    /// broker need not carry it.
+    #[serde(default)]
+    pub causation_id: Option<MessageId>,
     /// The media type of the body.
     pub content_type: Cow<'static, str>,
     /// How often it was handed to a handler and given back: 0 the first time.
@@ -78,6 +82,7 @@ impl MessageHeader {
             message_type,
             timestamp: SystemTime::now(),
             correlation_id: None,
+            causation_id: None,
             content_type: Cow::Borrowed(DEFAULT_CONTENT_TYPE),
             handled_count: 0,
             bag: Bag::default(),
@@ -95,6 +100,13 @@ impl MessageHeader {
     #[must_use]
     pub fn with_correlation_id(mut self, id: MessageId) -> Self {
         self.correlation_id = Some(id);
+        self
+    }
+
+    /// The same header, of a message that was posted by the handling of this one.
+    #[must_use]
+    pub fn with_causation_id(mut self, id: MessageId) -> Self {
+        self.causation_id = Some(id);
         self
     }
 }

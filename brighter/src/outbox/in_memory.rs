@@ -145,6 +145,10 @@ impl Outbox for InMemoryOutbox {
         })
     }
 
+    fn replay<'a>(&'a self, causation: &'a MessageId) -> BoxFuture<'a, Result<u64, OutboxError>> {
+        Box::pin(async move { self.state().replay(causation, self.limit) })
+    }
+
     fn get<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<Vec<Message>, OutboxError>> {
         Box::pin(async move {
             let state = self.state();
@@ -259,25 +263,52 @@ impl State {
                 !self.places.contains_key(&message.header.id) && seen.insert(&message.header.id)
             })
             .collect();
-        if new.len() > limit.saturating_sub(self.outstanding.len()) {
+        self.check_room(new.len(), limit)?;
+        for message in new {
+            self.add(message.clone(), now, lease.map(|lease| after(now, lease)));
+        }
+        Ok(())
+    }
+
+    fn check_room(&self, wanted: usize, limit: usize) -> Result<(), OutboxError> {
+        if wanted > limit.saturating_sub(self.outstanding.len()) {
             let reason = format!("at most {limit} messages may be outstanding");
             return Err(OutboxError::Full(reason.into()));
         }
-        for message in new {
-            self.deposited += 1;
-            let place = Place::Outstanding(self.deposited);
-            self.places.insert(message.header.id.clone(), place);
-            let waiting = Waiting {
-                message: message.clone(),
-                deposited: now,
-                attempts: 0,
-                last_error: None,
-                not_before: None,
-                claimed_until: lease.map(|lease| after(now, lease)),
-            };
-            self.outstanding.insert(self.deposited, waiting);
-        }
         Ok(())
+    }
+
+    fn add(&mut self, message: Message, deposited: Instant, claimed_until: Option<Instant>) {
+        self.deposited += 1;
+        let place = Place::Outstanding(self.deposited);
+        self.places.insert(message.header.id.clone(), place);
+        let waiting = Waiting {
+            message,
+            deposited,
+            attempts: 0,
+            last_error: None,
+            not_before: None,
+            claimed_until,
+        };
+        self.outstanding.insert(self.deposited, waiting);
+    }
+
+    fn replay(&mut self, causation: &MessageId, limit: usize) -> Result<u64, OutboxError> {
+        let caused: Vec<Message> = self
+            .dispatched
+            .iter()
+            .filter_map(|id| self.get(id))
+            .filter(|message| message.header.causation_id.as_ref() == Some(causation))
+            .cloned()
+            .collect();
+        self.check_room(caused.len(), limit)?;
+        let ids: HashSet<&MessageId> = caused.iter().map(|message| &message.header.id).collect();
+        self.dispatched.retain(|id| !ids.contains(id));
+        let (now, count) = (Instant::now(), caused.len() as u64);
+        for message in caused {
+            self.add(message, now, None);
+        }
+        Ok(count)
     }
 
     fn claim(&mut self, which: Claim<'_>, lease: Duration) -> Vec<Claimed> {

@@ -171,6 +171,14 @@ pub trait Outbox: Any + Send + Sync {
     /// See [`OutboxError`].
     fn release<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<(), OutboxError>>;
 
+    /// Makes the messages outstanding again that were posted by the handling of this one (their header has it
+    /// as its `causation_id`) and dispatched: they are due at once, and have not failed. Says how many; those
+    /// that are outstanding already do not count and stay as they are.
+    ///
+    /// # Errors
+    /// See [`OutboxError`].
+    fn replay<'a>(&'a self, causation: &'a MessageId) -> BoxFuture<'a, Result<u64, OutboxError>>;
+
     /// Reads messages whether they were dispatched or not, in the order of the ids; one that is not there is
     /// left out.
     ///

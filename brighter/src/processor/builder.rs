@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::handle::ProcessorHandle;
 use super::registry::{Registered, Registry};
 use super::relay::Relay;
 use super::{BuildError, BuildErrors, CommandProcessor, Inner, Sweeper, is_for_one};
@@ -30,6 +31,7 @@ pub struct CommandProcessorBuilder {
     outbox: Option<Arc<dyn Outbox>>,
     sweeper: Option<Sweeper>,
     without_sweeper: bool,
+    handle: ProcessorHandle,
 }
 
 /// A handler that waits for the policies to be known.
@@ -55,6 +57,16 @@ impl CommandProcessorBuilder {
             );
         }));
         self
+    }
+
+    /// Adds a handler that needs the processor, to post what follows from a request: see [`ProcessorHandle`].
+    pub fn handler_with<R, H>(self, make: impl FnOnce(ProcessorHandle) -> H) -> Self
+    where
+        R: Request,
+        H: HandlerPipeline<R>,
+    {
+        let handler = make(self.handle.clone());
+        self.handler(handler)
     }
 
     /// Uses these named policies. Without this there are the two of [`PolicyRegistry::default`].
@@ -146,13 +158,15 @@ impl CommandProcessorBuilder {
             _ => {}
         }
         BuildErrors::check(errors)?;
-        Ok(CommandProcessor(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             registry,
             topics,
             broker: self.broker,
             relay,
             ended,
-        })))
+        });
+        self.handle.fill(&inner);
+        Ok(CommandProcessor(inner))
     }
 }
 

@@ -3,6 +3,7 @@
 mod build_error;
 mod builder;
 mod error;
+mod handle;
 mod post;
 mod registry;
 mod relay;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 pub use build_error::{BuildError, BuildErrors};
 pub use builder::CommandProcessorBuilder;
 pub use error::{NotSent, PostError, PublishErrors, SendError, SubscriberFailure};
+pub use handle::{ProcessorGone, ProcessorHandle};
 pub use post::Cleared;
 pub use registry::PipelineDescription;
 pub use sweeper::Sweeper;

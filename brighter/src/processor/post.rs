@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::relay::Relay;
 use super::{CommandProcessor, NotSent, PostError};
 use crate::channel::PublishError;
+use crate::context::Context;
 use crate::id::MessageId;
+use crate::inbox::InboxKey;
 use crate::mapper::{MessageMapper, Postable};
 use crate::message::{Message, MessageHeader, RoutingKey};
 use crate::outbox::{Claim, Claimed, OutboxTransaction};
@@ -33,11 +35,31 @@ impl CommandProcessor {
     /// It was not stored, or the broker would not take it, for instance because no channel wants its topic
     /// ([`PostError::NotSent`]; then the outbox keeps it).
     pub async fn post<R: Postable>(&self, request: R) -> Result<MessageId, PostError> {
+        self.post_caused(&request, None).await
+    }
+
+    /// The same, from a handler, with its context: the message notes which message caused it
+    /// ([`causation_id`](MessageHeader::causation_id)) and to which conversation it belongs
+    /// ([`correlation_id`](MessageHeader::correlation_id)).
+    ///
+    /// What is posted like this is sent again when `#[use_inbox(on_duplicate = replay)]` replays its cause.
+    ///
+    /// # Errors
+    /// As [`post`](Self::post).
+    pub async fn post_with<R: Postable>(&self, request: R, cx: &Context) -> Result<MessageId, PostError> {
+        self.post_caused(&request, Some(cx)).await
+    }
+
+    async fn post_caused<R: Postable>(
+        &self,
+        request: &R,
+        cx: Option<&Context>,
+    ) -> Result<MessageId, PostError> {
         let relay = self.relay()?;
         if !relay.has_broker() {
             return Err(PostError::NoBroker);
         }
-        let message = self.to_message(&request)?;
+        let message = self.to_message(request, cx)?;
         let id = message.header.id.clone();
         let messages = [message];
         relay.deposit_claimed(&messages).await?;
@@ -64,13 +86,43 @@ impl CommandProcessor {
         T: OutboxTransaction,
         R: Postable,
     {
+        self.deposit_caused(transaction, &request, None).await
+    }
+
+    /// The same, from a handler, with its context: see [`post_with`](Self::post_with).
+    ///
+    /// # Errors
+    /// As [`deposit_post`](Self::deposit_post).
+    pub async fn deposit_post_with<T, R>(
+        &self,
+        transaction: &mut T,
+        request: R,
+        cx: &Context,
+    ) -> Result<MessageId, PostError>
+    where
+        T: OutboxTransaction,
+        R: Postable,
+    {
+        self.deposit_caused(transaction, &request, Some(cx)).await
+    }
+
+    async fn deposit_caused<T, R>(
+        &self,
+        transaction: &mut T,
+        request: &R,
+        cx: Option<&Context>,
+    ) -> Result<MessageId, PostError>
+    where
+        T: OutboxTransaction,
+        R: Postable,
+    {
         let outbox: &dyn Any = &**self.relay()?.outbox();
         let Some(outbox) = outbox.downcast_ref::<T::Outbox>() else {
             return Err(PostError::WrongTransaction {
                 wanted: std::any::type_name::<T::Outbox>(),
             });
         };
-        let message = self.to_message(&request)?;
+        let message = self.to_message(request, cx)?;
         let id = message.header.id.clone();
         transaction.deposit(outbox, &[message]).await?;
         Ok(id)
@@ -117,8 +169,8 @@ impl CommandProcessor {
         self.0.relay.as_ref().ok_or(PostError::NoOutbox)
     }
 
-    /// The message of a request, with the header that its publication says.
-    fn to_message<R: Postable>(&self, request: &R) -> Result<Message, PostError> {
+    /// The message of a request, with the header that its publication and its cause say.
+    fn to_message<R: Postable>(&self, request: &R, cx: Option<&Context>) -> Result<Message, PostError> {
         let name = std::any::type_name::<R>();
         let topic = match self.0.topics.get(&TypeId::of::<R>()) {
             Some(topic) => topic.clone(),
@@ -129,7 +181,14 @@ impl CommandProcessor {
             source,
         })?;
         let id = request.id().cloned().unwrap_or_else(MessageId::new);
-        let header = MessageHeader::new(id, topic, R::KIND.into());
+        let mut header = MessageHeader::new(id, topic, R::KIND.into());
+        if let Some(cx) = cx {
+            // In process the inbox, where there is one, knows which request is being handled.
+            let key = cx.get::<InboxKey>();
+            let causation = cx.message_id().or(key.as_ref().map(|key| &key.id));
+            header.causation_id = causation.cloned();
+            header.correlation_id = cx.correlation_id().or(causation).cloned();
+        }
         R::Mapper::default()
             .to_message(request, header)
             .map_err(|source| PostError::Map {

@@ -212,6 +212,21 @@ impl Outbox for SqliteOutbox {
         Box::pin(self.update(sql::RELEASE, ids))
     }
 
+    fn replay<'a>(&'a self, causation: &'a MessageId) -> BoxFuture<'a, Result<u64, OutboxError>> {
+        Box::pin(async move {
+            let mut writer = self.database.writer().await?;
+            let mut tx = writer.begin().await?;
+            let replayed = sqlx::query(sql::REPLAY)
+                .bind(causation.to_string())
+                .execute(&mut *tx)
+                .await
+                .map_err(outbox_error)?
+                .rows_affected();
+            tx.commit().await.map_err(outbox_error)?;
+            Ok(replayed)
+        })
+    }
+
     fn get<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<Vec<Message>, OutboxError>> {
         Box::pin(async move {
             let query = sqlx::query(sql::GET).bind(list(ids)?);

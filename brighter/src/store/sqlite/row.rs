@@ -24,6 +24,7 @@ pub(super) async fn insert(
             .bind(header_text(header).map_err(OutboxError::Other)?)
             .bind(message.body.as_bytes())
             .bind(lease)
+            .bind(header.causation_id.as_ref().map(ToString::to_string))
             .execute(&mut *connection)
             .await
             .map_err(outbox_error)?;

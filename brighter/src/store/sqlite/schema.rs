@@ -43,12 +43,16 @@ CREATE TABLE IF NOT EXISTS brighter_outbox (
   claimed_until INTEGER NOT NULL,           -- nobody has it when this is past
   dispatched_at INTEGER NOT NULL,           -- says something only when it is not outstanding
   last_error    TEXT,
+  causation_id  TEXT,                       -- the message whose handling deposited it
   header        TEXT    NOT NULL,           -- JSON
   body          BLOB    NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS brighter_outbox_outstanding
   ON brighter_outbox (seq, deposited_at, not_before, claimed_until)
   WHERE outstanding = 1;
+CREATE INDEX IF NOT EXISTS brighter_outbox_causation
+  ON brighter_outbox (causation_id)
+  WHERE causation_id IS NOT NULL;
 "],
 };
 

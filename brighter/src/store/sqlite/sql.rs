@@ -17,7 +17,8 @@ macro_rules! among_ids {
 
 pub(super) const INSERT: &str = concat!(
     "INSERT INTO brighter_outbox (message_id, topic, message_type, header, body, deposited_at, not_before, \
-     dispatched_at, claimed_until) SELECT ?1, ?2, ?3, ?4, ?5, now, now, now, now + coalesce(?6, 0) FROM (SELECT ",
+     dispatched_at, claimed_until, causation_id) \
+     SELECT ?1, ?2, ?3, ?4, ?5, now, now, now, now + coalesce(?6, 0), ?7 FROM (SELECT ",
     now!(),
     // Without `WHERE`, SQLite takes the `ON` for that of a join.
     " AS now) WHERE true ON CONFLICT (message_id) DO NOTHING"
@@ -77,6 +78,15 @@ pub(super) const RELEASE: &str = concat!(
     among_ids!("?1")
 );
 
+/// A row may only become shorter: see the schema.
+pub(super) const REPLAY: &str = concat!(
+    "UPDATE brighter_outbox SET outstanding = 1, attempts = 0, last_error = NULL, claimed_until = ",
+    now!(),
+    ", not_before = ",
+    now!(),
+    " WHERE outstanding = 0 AND causation_id = ?1"
+);
+
 pub(super) const GET: &str = "SELECT message_id, header, body FROM json_each(?1) AS wanted \
     JOIN brighter_outbox ON message_id = wanted.value ORDER BY wanted.key";
 
@@ -115,6 +125,7 @@ mod tests {
         let outbox = SqliteOutbox::open(folder.path().join("outbox.db")).await.unwrap();
         let by_age = "SCAN brighter_outbox USING COVERING INDEX brighter_outbox_outstanding";
         let by_id = "SEARCH brighter_outbox USING INDEX sqlite_autoindex_brighter_outbox_1 (message_id=?)";
+        let by_causation = "SEARCH brighter_outbox USING INDEX brighter_outbox_causation (causation_id=?)";
         for (statement, step) in [
             (super::CLAIM_OLDEST, by_age),
             (super::STATUS, by_age),
@@ -122,6 +133,7 @@ mod tests {
             (super::DISPATCHED, by_id),
             (super::FAILED, by_id),
             (super::RELEASE, by_id),
+            (super::REPLAY, by_causation),
             (super::GET, by_id),
             (super::LAST_ERROR, by_id),
         ] {

@@ -82,6 +82,7 @@ pub async fn every_header_and_every_byte_comes_back(outbox: &impl Outbox) {
         header.message_type = MessageType::Document;
         header.timestamp = SystemTime::UNIX_EPOCH + Duration::new(1_700_000_000, 123_456_700);
         header.correlation_id = Some(MessageId::from(*text));
+        header.causation_id = Some(MessageId::from(*text));
         header.content_type = format!("text/{text}").into();
         header.handled_count = u32::MAX;
         header.bag.insert(*text, *text);

@@ -7,11 +7,13 @@
 
 mod claims;
 mod contents;
+mod replay;
 
 use std::time::Duration;
 
 pub use claims::*;
 pub use contents::*;
+pub use replay::*;
 
 use super::eventually;
 use crate::id::MessageId;
@@ -49,6 +51,9 @@ macro_rules! outbox_contract {
             nothing_asked_is_nothing_done,
             the_longest_times_are_no_mistake,
             any_number_of_ids_goes_in_one_call,
+            what_was_dispatched_is_replayed_by_its_cause,
+            what_is_outstanding_is_not_replayed,
+            a_failure_is_forgotten_by_a_replay,
             two_claimers_share_and_never_overlap,
         ] }
     };
