@@ -5,6 +5,8 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
+use crate::id::MessageId;
+
 /// Any error, in a box: what every handler's error turns into.
 pub type BoxError = Box<dyn Error + Send + Sync + 'static>;
 
@@ -49,6 +51,39 @@ pub enum HandlerError {
         /// What the panic said.
         message: String,
     },
+    /// The request was handled before, and its handler has `#[use_inbox(on_duplicate = reject)]`.
+    #[error("request `{id}` was handled before by `{context}`; it is a duplicate")]
+    Duplicate {
+        /// The id of the request.
+        id: MessageId,
+        /// The context of the inbox in which it was handled.
+        context: String,
+    },
+    /// Another request with the same id was handled before: this is no duplicate, but an id that is used twice.
+    #[error(
+        "`{context}` knows another request by the id `{id}`, with another body; give each request its own id"
+    )]
+    Collision {
+        /// The id of both requests.
+        id: MessageId,
+        /// The context of the inbox in which the other is known.
+        context: String,
+    },
+    /// Another delivery of the same request is being handled now, or its process died and its claim has not
+    /// ended yet: the handler was not called.
+    #[error("request `{id}` is being handled by `{context}` already; again in {retry_after:?}")]
+    InProgress {
+        /// The id of the request.
+        id: MessageId,
+        /// The context of the inbox in which it is being handled.
+        context: String,
+        /// How long to leave it alone.
+        retry_after: Duration,
+    },
+    /// The inbox cannot say whether the request was handled before, or the outbox cannot replay it: the handler
+    /// was not called.
+    #[error("the inbox could not do its part; the handler was not called")]
+    Inbox(#[source] BoxError),
     /// The process is shutting down.
     #[error("given up because the process is shutting down")]
     Cancelled,
@@ -57,7 +92,8 @@ pub enum HandlerError {
 impl HandlerError {
     /// Whether trying again may help, which is what a retry policy asks.
     ///
-    /// Not after an open circuit or a limit without room, nor when the handler said what is to become of the message.
+    /// Not after an open circuit or a limit without room, nor when the handler said what is to become of the message,
+    /// nor when the inbox kept the request from it.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(

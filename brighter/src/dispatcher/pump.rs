@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::channel::{ChannelError, Consumer, Delivery, Rejection, RejectionKind, SettleError};
 use crate::context::Context;
 use crate::error::report;
+use crate::inbox::Fingerprint;
 use crate::message::Message;
 
 use super::performer::Performer;
@@ -105,6 +106,9 @@ impl Performer {
             cx = cx.with_correlation_id(id.clone());
         }
         cx.insert(header.clone());
+        if self.processor.has_inbox() {
+            cx.insert(Fingerprint::of(message.body.as_bytes()));
+        }
         self.route.dispatch(&self.processor, message, cx).await
     }
 

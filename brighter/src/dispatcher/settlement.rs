@@ -15,8 +15,10 @@ use crate::error::{ActionKind, HandlerError};
 /// | a handler asked for [`Defer`](crate::Defer) | again after its delay, counted |
 /// | a handler failed, timed out or panicked | again after the subscription's delay, counted |
 /// | a circuit is open | kept in hand until it may have closed, then handled again; not counted |
-/// | a limit had no room | again after the subscription's first delay, a second at least, not counted |
+/// | a limit had no room, or the inbox is away | again after the subscription's first delay, a second at least, not counted |
+/// | another delivery of the request is being handled | again when that one's claim has ended, a minute at most, not counted |
 /// | a handler asked for [`Reject`](crate::Reject) | dead-letter channel |
+/// | a duplicate that is to be rejected, or an id that is used twice | dead-letter channel |
 /// | a handler asked for [`Invalid`](crate::Invalid), the mapper failed, or the headers made no sense | invalid-message channel |
 /// | again, counted, but that was the last attempt | dead-letter channel |
 ///
@@ -74,10 +76,17 @@ pub(super) fn settlement(
         },
         HandlerError::Cancelled => Settlement::GiveBack,
         HandlerError::BrokenCircuit { retry_after, .. } => return Err(*retry_after),
-        HandlerError::Overloaded { .. } => Settlement::Again {
+        HandlerError::Overloaded { .. } | HandlerError::Inbox(_) => Settlement::Again {
             delay: settings.delay_after(1).max(GIVE_BACK_AFTER),
             counted: false,
         },
+        HandlerError::InProgress { retry_after, .. } => Settlement::Again {
+            delay: *retry_after,
+            counted: false,
+        },
+        HandlerError::Duplicate { .. } | HandlerError::Collision { .. } => {
+            Settlement::SetAside(Rejection::new(RejectionKind::DeadLetter, report()))
+        }
         HandlerError::Failed(_) | HandlerError::TimedOut { .. } | HandlerError::Panicked { .. } => {
             again(None)
         }
@@ -100,5 +109,7 @@ fn rank(error: &HandlerError) -> u8 {
         },
         HandlerError::Failed(_) | HandlerError::TimedOut { .. } | HandlerError::Panicked { .. } => 2,
         HandlerError::BrokenCircuit { .. } | HandlerError::Overloaded { .. } => 3,
+        HandlerError::Inbox(_) | HandlerError::InProgress { .. } => 3,
+        HandlerError::Duplicate { .. } | HandlerError::Collision { .. } => 4,
     }
 }

@@ -2,5 +2,8 @@
 //! [`policy`](crate::policy).
 
 mod request_logging;
+mod use_inbox;
 
 pub use request_logging::{RequestLoggingLayer, RequestLoggingService};
+pub(crate) use use_inbox::OnDuplicate;
+pub use use_inbox::{DuplicateReply, UseInboxLayer, UseInboxService};

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::Provided;
 use crate::layer::RequestLoggingLayer;
-use crate::policy::{Policy, PolicyLayer, PolicyRegistry};
+use crate::policy::{Policy, PolicyLayer};
 
 /// Which way through a step a layer acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,22 +77,55 @@ pub enum WiringError {
         /// A name that is known and looks like it.
         nearest: Option<String>,
     },
+    /// A handler uses an inbox, and there is none.
+    #[error(
+        "`{handler}` uses an inbox at step {step}, and there is none: add `.inbox(…)`, `InMemoryInbox::new()` if what was handled may be forgotten with the process"
+    )]
+    NoInbox {
+        /// The type of the handler.
+        handler: &'static str,
+        /// The step that wants it.
+        step: u32,
+    },
+    /// A handler replays its duplicates, and there is no outbox to replay from.
+    #[error(
+        "`{handler}` replays duplicates at step {step}, and there is no outbox that keeps what it posts: add `.outbox(…)`, or write `on_duplicate = warn`"
+    )]
+    NoOutboxToReplay {
+        /// The type of the handler.
+        handler: &'static str,
+        /// The step that wants it.
+        step: u32,
+    },
+    /// Two use the inbox for the same request by the same name, so that one would take the other's requests
+    /// for duplicates.
+    #[error(
+        "`{handler}` uses the inbox at step {step} by the name `{context}`, as another step for the same request does, and each would take the other's requests for duplicates: give it another with `context = \"…\"`"
+    )]
+    SameInboxContext {
+        /// The type of the handler.
+        handler: &'static str,
+        /// The name.
+        context: &'static str,
+        /// The step that came second.
+        step: u32,
+    },
 }
 
 /// Hands out the layers of one pipeline, and notes what it was asked for and what was wrong with it.
 #[derive(Debug)]
 pub struct Wiring<'a> {
-    handler: &'static str,
-    policies: &'a PolicyRegistry,
+    pub(super) handler: &'static str,
+    pub(super) provided: &'a Provided,
     steps: Vec<StepDescription>,
-    errors: Vec<WiringError>,
+    pub(super) errors: Vec<WiringError>,
 }
 
 impl<'a> Wiring<'a> {
-    pub(crate) fn new(handler: &'static str, policies: &'a PolicyRegistry) -> Self {
+    pub(crate) fn new(handler: &'static str, provided: &'a Provided) -> Self {
         Self {
             handler,
-            policies,
+            provided,
             steps: Vec::new(),
             errors: Vec::new(),
         }
@@ -103,7 +137,7 @@ impl<'a> Wiring<'a> {
         (self.steps, self.errors)
     }
 
-    fn note(&mut self, step: Step, attribute: &'static str, detail: impl Into<String>) {
+    pub(super) fn note(&mut self, step: Step, attribute: &'static str, detail: impl Into<String>) {
         self.steps.push(StepDescription {
             step,
             attribute,
@@ -128,14 +162,14 @@ impl<'a> Wiring<'a> {
 
     /// `#[use_policy(name)]`: the policy of that name, which all who name it share.
     pub fn named_policy(&mut self, step: Step, name: &str) -> PolicyLayer {
-        let policy = self.policies.get(name).cloned();
+        let policy = self.provided.policies.get(name).cloned();
         match &policy {
             Some(found) => self.note(step, "use_policy", format!("{name}: {found}")),
             None => self.errors.push(WiringError::UnknownPolicy {
                 handler: self.handler,
                 policy: name.to_owned(),
                 step: step.number,
-                nearest: self.policies.nearest(name).map(str::to_owned),
+                nearest: self.provided.policies.nearest(name).map(str::to_owned),
             }),
         }
         // Without the policy nothing is built, so it does not matter what stands in its place.

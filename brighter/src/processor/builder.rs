@@ -12,10 +12,11 @@ use super::registry::{Registered, Registry};
 use super::relay::Relay;
 use super::{BuildError, BuildErrors, CommandProcessor, Inner, Sweeper, is_for_one};
 use crate::channel::{Broker, Publication};
+use crate::inbox::Inbox;
 use crate::mapper::Postable;
 use crate::message::RoutingKey;
 use crate::outbox::Outbox;
-use crate::pipeline::{HandlerPipeline, Wiring};
+use crate::pipeline::{HandlerPipeline, Provided, Wiring};
 use crate::policy::PolicyRegistry;
 use crate::request::Request;
 
@@ -26,7 +27,7 @@ use crate::request::Request;
 pub struct CommandProcessorBuilder {
     handlers: Vec<AddHandler>,
     publications: Vec<(TypeId, &'static str, RoutingKey)>,
-    policies: PolicyRegistry,
+    provided: Provided,
     broker: Option<Arc<dyn Broker>>,
     outbox: Option<Arc<dyn Outbox>>,
     sweeper: Option<Sweeper>,
@@ -34,17 +35,17 @@ pub struct CommandProcessorBuilder {
     handle: ProcessorHandle,
 }
 
-/// A handler that waits for the policies to be known.
-type AddHandler = Box<dyn FnOnce(&PolicyRegistry, &mut Registry, &mut Vec<BuildError>) + Send>;
+/// A handler that waits for what its steps need to be known.
+type AddHandler = Box<dyn FnOnce(&Provided, &mut Registry, &mut Vec<BuildError>) + Send>;
 
 impl CommandProcessorBuilder {
     /// Adds a handler, with the layers that its attributes say.
     ///
     /// A type that handles several requests is added once for each: `.handler::<Order, _>(arc.clone())`.
     pub fn handler<R: Request, H: HandlerPipeline<R>>(mut self, handler: H) -> Self {
-        self.handlers.push(Box::new(move |policies, registry, errors| {
+        self.handlers.push(Box::new(move |provided, registry, errors| {
             let name = std::any::type_name::<H>();
-            let mut wiring = Wiring::new(name, policies);
+            let mut wiring = Wiring::new(name, provided);
             let pipeline = H::pipeline(Arc::new(handler), &mut wiring);
             let (steps, wrong) = wiring.finish();
             errors.extend(wrong.into_iter().map(BuildError::from));
@@ -71,7 +72,7 @@ impl CommandProcessorBuilder {
 
     /// Uses these named policies. Without this there are the two of [`PolicyRegistry::default`].
     pub fn policies(mut self, policies: PolicyRegistry) -> Self {
-        self.policies = policies;
+        self.provided.policies = policies;
         self
     }
 
@@ -84,6 +85,12 @@ impl CommandProcessorBuilder {
     /// Keeps messages in this outbox until the broker has them.
     pub fn outbox(mut self, outbox: impl Outbox) -> Self {
         self.outbox = Some(Arc::new(outbox));
+        self
+    }
+
+    /// Remembers in this inbox what was handled, for the handlers with `#[use_inbox]`.
+    pub fn inbox(mut self, inbox: impl Inbox) -> Self {
+        self.provided.inbox = Some(Arc::new(inbox));
         self
     }
 
@@ -114,11 +121,12 @@ impl CommandProcessorBuilder {
     ///
     /// # Errors
     /// Everything that is wrong, all at once: see [`BuildError`].
-    pub fn build(self) -> Result<CommandProcessor, BuildErrors> {
+    pub fn build(mut self) -> Result<CommandProcessor, BuildErrors> {
+        self.provided.outbox = self.outbox.clone();
         let mut errors = Vec::new();
         let mut registry = Registry::default();
         for add in self.handlers {
-            add(&self.policies, &mut registry, &mut errors);
+            add(&self.provided, &mut registry, &mut errors);
         }
         find_commands_with_several_handlers(&registry, &mut errors);
 
@@ -163,6 +171,7 @@ impl CommandProcessorBuilder {
             topics,
             broker: self.broker,
             relay,
+            has_inbox: self.provided.inbox.is_some(),
             ended,
         });
         self.handle.fill(&inner);
@@ -194,7 +203,7 @@ impl fmt::Debug for CommandProcessorBuilder {
         f.debug_struct("CommandProcessorBuilder")
             .field("handlers", &self.handlers.len())
             .field("publications", &self.publications)
-            .field("policies", &self.policies)
+            .field("policies", &self.provided.policies)
             .finish_non_exhaustive()
     }
 }

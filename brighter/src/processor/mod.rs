@@ -71,6 +71,7 @@ struct Inner {
     topics: HashMap<TypeId, RoutingKey>,
     broker: Option<Arc<dyn Broker>>,
     relay: Option<Arc<Relay>>,
+    has_inbox: bool,
     /// Cancelled when this processor ends.
     ended: Arc<CancellationToken>,
 }
@@ -194,6 +195,11 @@ impl CommandProcessor {
 
     pub(crate) fn broker(&self) -> Option<&Arc<dyn Broker>> {
         self.0.broker.as_ref()
+    }
+
+    /// Whether a step of a handler may ask what came before.
+    pub(crate) fn has_inbox(&self) -> bool {
+        self.0.has_inbox
     }
 
     /// How many handlers a request has, whether it is a command or not.

@@ -1,0 +1,78 @@
+//! A claim that this process [holds](Held) while it handles a request.
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+
+use crate::inbox::{ClaimId, Inbox, InboxError, InboxKey};
+
+/// A claim that this process holds: abandoned when it is dropped, by a handler that was cancelled or
+/// panicked, unless the handler is known to have succeeded.
+pub(super) struct Held {
+    inbox: Arc<dyn Inbox>,
+    key: Arc<InboxKey>,
+    claim: ClaimId,
+    end: Option<End>,
+}
+
+/// What is still to be told to the inbox.
+#[derive(Clone, Copy)]
+enum End {
+    Complete,
+    Abandon,
+}
+
+impl Held {
+    pub(super) fn new(inbox: Arc<dyn Inbox>, key: Arc<InboxKey>, claim: ClaimId) -> Self {
+        Self {
+            inbox,
+            key,
+            claim,
+            end: Some(End::Abandon),
+        }
+    }
+
+    /// The handler succeeded. If the inbox cannot note that, the message is acked all the same: were it to
+    /// come again, it would be handled again.
+    pub(super) async fn complete(mut self) {
+        self.end = Some(End::Complete);
+        tell(&*self.inbox, &self.key, self.claim, End::Complete).await;
+        self.end = None;
+    }
+
+    /// The handler failed, and the request may be handled again.
+    pub(super) async fn abandon(mut self) {
+        tell(&*self.inbox, &self.key, self.claim, End::Abandon).await;
+        self.end = None;
+    }
+}
+
+/// What is dropped cannot wait for the inbox, so a task does. Without a runtime the lease has to end it.
+impl Drop for Held {
+    fn drop(&mut self) {
+        let Some(end) = self.end else { return };
+        if let Ok(runtime) = Handle::try_current() {
+            let (inbox, key, claim) = (Arc::clone(&self.inbox), Arc::clone(&self.key), self.claim);
+            runtime.spawn(async move { tell(&*inbox, &key, claim, end).await });
+        }
+    }
+}
+
+async fn tell(inbox: &dyn Inbox, key: &InboxKey, claim: ClaimId, end: End) {
+    let told: Result<(), InboxError> = match end {
+        End::Complete => inbox.complete(key).await,
+        End::Abandon => inbox.abandon(key, claim).await,
+    };
+    let Err(error) = told else { return };
+    let (id, context, error) = (&key.id, &*key.context, crate::error::report(&error));
+    match end {
+        End::Complete => tracing::warn!(
+            %id, context, error,
+            "handled, and the inbox could not note it: if it comes again after the lease, it is handled again"
+        ),
+        End::Abandon => tracing::warn!(
+            %id, context, error,
+            "not handled, and the inbox could not note it: it is not handled again before the lease ends"
+        ),
+    }
+}

@@ -1,0 +1,222 @@
+//! `#[use_inbox]`: handles a request once, however often it comes.
+
+mod held;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context as Task, Poll};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tower::{Layer, Service, ServiceExt};
+
+use self::held::Held;
+use crate::context::Context;
+use crate::error::HandlerError;
+use crate::handler::Call;
+use crate::id::MessageId;
+use crate::inbox::{Begun, Fingerprint, Inbox, InboxKey};
+use crate::outbox::Outbox;
+use crate::request::Request;
+
+/// How long the delivery of a request waits at most while another delivery of it is being handled.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// A reply for a duplicate, whose request was handled the first time.
+#[diagnostic::on_unimplemented(
+    message = "`#[use_inbox]` has no reply to give to a duplicate: `{Self}` has no default",
+    label = "its reply is `{Self}`, which has no `Default`",
+    note = "write `#[derive(Default)]` above `{Self}`, or `on_duplicate = reject` in the attribute"
+)]
+pub trait DuplicateReply {
+    /// The reply.
+    fn duplicate_reply() -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Default> DuplicateReply for T {
+    fn duplicate_reply() -> Self {
+        T::default()
+    }
+}
+
+/// What a [`UseInboxLayer`] does with a duplicate.
+pub(crate) enum OnDuplicate<R: Request> {
+    /// Fails.
+    Reject,
+    /// Drops it, with a note in the log.
+    Warn(fn() -> R::Reply),
+    /// Sends again what the first handling posted.
+    Replay(fn() -> R::Reply, Arc<dyn Outbox>),
+}
+
+/// The layer of `#[use_inbox]`.
+pub struct UseInboxLayer<R: Request>(Arc<Settings<R>>);
+
+struct Settings<R: Request> {
+    inbox: Arc<dyn Inbox>,
+    context: Arc<str>,
+    lease: Duration,
+    on_duplicate: OnDuplicate<R>,
+    /// Whether it was said that requests come without an id.
+    warned: AtomicBool,
+}
+
+impl<R: Request> UseInboxLayer<R> {
+    pub(crate) fn new(
+        inbox: Arc<dyn Inbox>,
+        context: &str,
+        lease: Duration,
+        on_duplicate: OnDuplicate<R>,
+    ) -> Self {
+        Self(Arc::new(Settings {
+            inbox,
+            context: context.into(),
+            lease,
+            on_duplicate,
+            warned: AtomicBool::new(false),
+        }))
+    }
+}
+
+impl<S, R: Request> Layer<S> for UseInboxLayer<R> {
+    type Service = UseInboxService<S, R>;
+
+    fn layer(&self, inner: S) -> UseInboxService<S, R> {
+        let settings = Arc::clone(&self.0);
+        UseInboxService { inner, settings }
+    }
+}
+
+/// The service of [`UseInboxLayer`].
+pub struct UseInboxService<S, R: Request> {
+    inner: S,
+    settings: Arc<Settings<R>>,
+}
+
+impl<S: Clone, R: Request> Clone for UseInboxService<S, R> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            settings: Arc::clone(&self.settings),
+        }
+    }
+}
+
+impl<S, R> Service<Call<R>> for UseInboxService<S, R>
+where
+    S: Service<Call<R>, Response = R::Reply, Error = HandlerError> + Clone + Send + 'static,
+    S::Future: Send,
+    R: Request,
+{
+    type Response = R::Reply;
+    type Error = HandlerError;
+    type Future = BoxFuture<'static, Result<R::Reply, HandlerError>>;
+
+    /// Always: whether the inner service is ready is asked when the request turns out to be the first.
+    fn poll_ready(&mut self, _: &mut Task<'_>) -> Poll<Result<(), HandlerError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, call: Call<R>) -> Self::Future {
+        let (settings, inner) = (Arc::clone(&self.settings), self.inner.clone());
+        Box::pin(async move { settings.once(inner, call).await })
+    }
+}
+
+impl<R: Request> Settings<R> {
+    async fn once<S>(&self, inner: S, call: Call<R>) -> Result<R::Reply, HandlerError>
+    where
+        S: Service<Call<R>, Response = R::Reply, Error = HandlerError>,
+    {
+        let Some(id) = identity(&call) else {
+            self.warn_of_no_id();
+            return inner.oneshot(call).await;
+        };
+        let key = Arc::new(InboxKey::new(id.clone(), Arc::clone(&self.context)));
+        let fingerprint = call.context().get::<Fingerprint>().map(|found| *found);
+        let begun = self.inbox.begin(&key, fingerprint, self.lease).await;
+        match begun.map_err(|error| HandlerError::Inbox(error.into()))? {
+            Begun::First(claim) => {
+                call.context().insert_arc(Arc::clone(&key));
+                let held = Held::new(Arc::clone(&self.inbox), key, claim);
+                let result = inner.oneshot(call).await;
+                match &result {
+                    Ok(_) => held.complete().await,
+                    Err(_) => held.abandon().await,
+                }
+                result
+            }
+            Begun::Running { left } => Err(HandlerError::InProgress {
+                id: key.id.clone(),
+                context: self.context.to_string(),
+                retry_after: whole_seconds(left).min(LONGEST_WAIT),
+            }),
+            Begun::Done => self.duplicate(&key, call.context()).await,
+            Begun::Collision => Err(HandlerError::Collision {
+                id: key.id.clone(),
+                context: self.context.to_string(),
+            }),
+        }
+    }
+
+    async fn duplicate(&self, key: &InboxKey, cx: &Context) -> Result<R::Reply, HandlerError> {
+        let (id, context) = (&key.id, &*self.context);
+        match &self.on_duplicate {
+            OnDuplicate::Reject => Err(HandlerError::Duplicate {
+                id: id.clone(),
+                context: context.to_owned(),
+            }),
+            OnDuplicate::Warn(reply) => {
+                tracing::warn!(%id, context, "a duplicate, which was handled before, is dropped");
+                Ok(reply())
+            }
+            OnDuplicate::Replay(reply, outbox) => {
+                // What the handling posted has the id of the message as its cause, if there was a message.
+                let replayed = outbox.replay(cx.message_id().unwrap_or(id)).await;
+                let again = replayed.map_err(|error| HandlerError::Inbox(error.into()))?;
+                tracing::info!(%id, context, again, "a duplicate, which was handled before: what it posted is sent again");
+                Ok(reply())
+            }
+        }
+    }
+
+    fn warn_of_no_id(&self) {
+        if !self.warned.swap(true, Ordering::Relaxed) {
+            let (context, request) = (&*self.context, std::any::type_name::<R>());
+            tracing::warn!(
+                context,
+                request,
+                "requests come without an id, so their duplicates are not recognised; give it a field `id: MessageId`"
+            );
+        }
+    }
+}
+
+/// The request's own id, which is that of its message too where it came by one.
+fn identity<R: Request>(call: &Call<R>) -> Option<&MessageId> {
+    call.request().id().or(call.context().message_id())
+}
+
+/// Rounded up, as a broker may need a queue for each length of delay.
+fn whole_seconds(time: Duration) -> Duration {
+    Duration::from_secs(time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0)))
+}
+
+impl<R: Request> fmt::Debug for UseInboxLayer<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UseInboxLayer")
+            .field("context", &self.0.context)
+            .field("lease", &self.0.lease)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S: fmt::Debug, R: Request> fmt::Debug for UseInboxService<S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UseInboxService")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}

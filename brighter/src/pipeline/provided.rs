@@ -1,0 +1,38 @@
+//! [`Provided`]: what a processor is built with that the steps of its handlers need.
+
+use std::any::TypeId;
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::inbox::Inbox;
+use crate::outbox::Outbox;
+use crate::policy::PolicyRegistry;
+
+/// What a processor is built with that the steps of its handlers need.
+#[derive(Clone, Default)]
+pub(crate) struct Provided {
+    pub(crate) policies: PolicyRegistry,
+    pub(crate) inbox: Option<Arc<dyn Inbox>>,
+    pub(crate) outbox: Option<Arc<dyn Outbox>>,
+    /// The contexts in which the inbox is used, by request.
+    contexts: Arc<Mutex<HashSet<(TypeId, String)>>>,
+}
+
+impl Provided {
+    /// Whether nobody who handles `R` has taken this context before.
+    pub(super) fn take_context<R: 'static>(&self, context: &str) -> bool {
+        let mut taken = self.contexts.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.insert((TypeId::of::<R>(), context.to_owned()))
+    }
+}
+
+impl fmt::Debug for Provided {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Provided")
+            .field("policies", &self.policies)
+            .field("inbox", &self.inbox.is_some())
+            .field("outbox", &self.outbox.is_some())
+            .finish()
+    }
+}

@@ -1,0 +1,85 @@
+//! The layers that [`Wiring`] hands out for `#[use_inbox]`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Step, Wiring, WiringError};
+use crate::inbox::InMemoryInbox;
+use crate::layer::{DuplicateReply, OnDuplicate, UseInboxLayer};
+use crate::request::Request;
+
+impl Wiring<'_> {
+    /// `#[use_inbox(on_duplicate = warn)]`.
+    pub fn inbox_or_warn<R>(&mut self, step: Step, context: &'static str, lease: Duration) -> UseInboxLayer<R>
+    where
+        R: Request<Reply: DuplicateReply>,
+    {
+        let warn = OnDuplicate::Warn(R::Reply::duplicate_reply);
+        self.use_inbox(step, context, lease, "warn", warn)
+    }
+
+    /// `#[use_inbox(on_duplicate = reject)]`.
+    pub fn inbox_or_reject<R: Request>(
+        &mut self,
+        step: Step,
+        context: &'static str,
+        lease: Duration,
+    ) -> UseInboxLayer<R> {
+        self.use_inbox(step, context, lease, "reject", OnDuplicate::Reject)
+    }
+
+    /// `#[use_inbox(on_duplicate = replay)]`.
+    pub fn inbox_or_replay<R>(
+        &mut self,
+        step: Step,
+        context: &'static str,
+        lease: Duration,
+    ) -> UseInboxLayer<R>
+    where
+        R: Request<Reply: DuplicateReply>,
+    {
+        let replay = match &self.provided.outbox {
+            Some(outbox) => OnDuplicate::Replay(R::Reply::duplicate_reply, Arc::clone(outbox)),
+            None => {
+                self.errors.push(WiringError::NoOutboxToReplay {
+                    handler: self.handler,
+                    step: step.number,
+                });
+                OnDuplicate::Reject
+            }
+        };
+        self.use_inbox(step, context, lease, "replay", replay)
+    }
+
+    fn use_inbox<R: Request>(
+        &mut self,
+        step: Step,
+        context: &'static str,
+        lease: Duration,
+        duplicates: &str,
+        on_duplicate: OnDuplicate<R>,
+    ) -> UseInboxLayer<R> {
+        self.note(
+            step,
+            "use_inbox",
+            format!("{context}, on duplicate: {duplicates}, lease: {lease:?}"),
+        );
+        let (handler, number) = (self.handler, step.number);
+        if !self.provided.take_context::<R>(context) {
+            self.errors.push(WiringError::SameInboxContext {
+                handler,
+                context,
+                step: number,
+            });
+        }
+        let inbox = self.provided.inbox.clone().unwrap_or_else(|| {
+            self.errors.push(WiringError::NoInbox {
+                handler,
+                step: number,
+            });
+            // Without an inbox nothing is built, so it does not matter what stands in its place.
+            Arc::new(InMemoryInbox::new())
+        });
+        UseInboxLayer::new(inbox, context, lease, on_duplicate)
+    }
+}
