@@ -234,3 +234,57 @@ pub fn use_policy(_: TokenStream, item: TokenStream) -> TokenStream {
         step::alone("use_policy", item.into(), errors)
     })
 }
+
+/// A step of a [`macro@handler`]: handles a request once, however often it comes.
+///
+/// Brokers deliver at least once, so a duplicate is nothing unusual. The key of a request, its id and the
+/// context, is claimed in the processor's inbox before the handler, and completed after it. If the handler
+/// fails, panics or is cancelled, the key is free again.
+///
+/// ```
+/// # use brighter::prelude::*;
+/// # #[derive(Command)] struct Greet { id: MessageId }
+/// # #[derive(Clone)] struct GreetHandler;
+/// #[handler]
+/// impl Handler<Greet> for GreetHandler {
+///     #[use_inbox(context = "greetings", lease = "2m", on_duplicate = warn, step = 1)]
+///     #[use_policy(retry, step = 2)]
+///     async fn handle(&self, greet: &Greet) -> Result<(), std::io::Error> {
+///         println!("Hello, once");
+///         Ok(())
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let processor = CommandProcessor::builder()
+///     .handler(GreetHandler)
+///     .inbox(InMemoryInbox::new())
+///     .build()?;
+/// let id = MessageId::new();
+/// processor.send(Greet { id: id.clone() }).await?;
+/// processor.send(Greet { id }).await?;             // says nothing
+/// # Ok(())
+/// # }
+/// ```
+///
+/// | argument | |
+/// |---|---|
+/// | `context = "greetings"` | the name under which the inbox knows this handler; without it, the name of its type, which changes when the type is moved or renamed |
+/// | `lease = "5m"` | how long the key is claimed, five minutes unless said; longer than the handler takes, retries and all, or a duplicate is handled beside it; and a process that dies holds its requests up as long |
+/// | `on_duplicate = warn` | the default: a duplicate is dropped, with a note in the log, and counts as handled |
+/// | `on_duplicate = replay` | counts as handled too, and the messages that the first handling posted with `post_with` are sent again |
+/// | `on_duplicate = reject` | a duplicate fails with `HandlerError::Duplicate`, and on a consumer goes to the dead-letter channel |
+///
+/// `warn` and `replay` give the default of the reply. A delivery that comes while another one is being handled is
+/// delivered again later; it is never handled beside it, and is no attempt. A request with the same id and another
+/// body is no duplicate: it fails with `HandlerError::Collision`, and on a consumer goes to the dead-letter channel.
+///
+/// The id is the request's own, or else that of its message. A request that has neither cannot be recognised: it is
+/// handled, and the log says so once.
+#[proc_macro_attribute]
+pub fn use_inbox(_: TokenStream, item: TokenStream) -> TokenStream {
+    shell::run("#[use_inbox]", |errors| {
+        step::alone("use_inbox", item.into(), errors)
+    })
+}

@@ -78,7 +78,9 @@ pub mod transport;
 pub mod __private;
 
 #[cfg(feature = "macros")]
-pub use brighter_macros::{Command, Event, Message, derive, handler, request_logging, timeout, use_policy};
+pub use brighter_macros::{
+    Command, Event, Message, derive, handler, request_logging, timeout, use_inbox, use_policy,
+};
 
 pub use channel::{InMemoryBroker, Publication, Subscription};
 pub use context::Context;

@@ -4,7 +4,7 @@
 //! by name where you want a message's topic inside the derive.
 
 #[cfg(feature = "macros")]
-pub use brighter_macros::{handler, request_logging, timeout, use_policy};
+pub use brighter_macros::{handler, request_logging, timeout, use_inbox, use_policy};
 #[doc(no_inline)]
 pub use serde::{Deserialize, Serialize};
 

@@ -4,7 +4,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::Type;
 
-use super::model::{Layer, Step, Timing};
+use super::model::{Step, Timing, Types};
 use crate::path::PRIVATE;
 
 /// The item of `impl HandlerPipeline<R>`.
@@ -19,10 +19,17 @@ pub(crate) fn pipeline(request: &Type, steps: &[Step]) -> TokenStream {
         let place = place(step);
         let (wiring, stack) = (&wiring, &stack);
         step.layers.iter().rev().map(move |layer| {
-            let Layer { method, arguments } = layer;
-            let method = Ident::new(method, span);
+            let span = layer.at.map_or(span, |at| span.located_at(at));
+            let (method, arguments) = (Ident::new(layer.method, span), &layer.arguments);
+            let types = match layer.types {
+                Types::None => TokenStream::new(),
+                Types::Request => quote!(::<#request>),
+            };
             quote_spanned! {span=>
-                let #stack = #PRIVATE::Layer::layer(&#PRIVATE::Wiring::#method(#wiring, #place, #arguments), #stack);
+                let #stack = #PRIVATE::Layer::layer(
+                    &#PRIVATE::Wiring::#method #types (#wiring, #place, #arguments),
+                    #stack,
+                );
             }
         })
     });

@@ -1,6 +1,6 @@
 //! What the step attributes are to the macros, and one step of one pipeline.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use syn::LitInt;
 
 use crate::args::Args;
@@ -23,6 +23,38 @@ pub(crate) struct Attribute {
 pub(crate) struct Layer {
     pub(crate) method: &'static str,
     pub(crate) arguments: TokenStream,
+    /// The types that the method is told.
+    pub(crate) types: Types,
+    /// What the compiler's errors about it point at, if not `#[handler]`.
+    pub(crate) at: Option<Span>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Types {
+    None,
+    Request,
+}
+
+impl Layer {
+    pub(crate) fn new(method: &'static str, arguments: TokenStream) -> Self {
+        Self {
+            method,
+            arguments,
+            types: Types::None,
+            at: None,
+        }
+    }
+
+    pub(crate) fn with(self, types: Types) -> Self {
+        Self { types, ..self }
+    }
+
+    pub(crate) fn at(self, span: Span) -> Self {
+        Self {
+            at: Some(span),
+            ..self
+        }
+    }
 }
 
 /// Derived `Ord` is the order from the outside in: what acts after stands inside of all that acts before, so

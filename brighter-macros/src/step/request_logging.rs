@@ -9,10 +9,5 @@ pub(super) const ATTRIBUTE: Attribute = Attribute {
     example: "request_logging(step = 1)",
     keys: &[],
     never_after: None,
-    layers: |_, _, _| {
-        vec![Layer {
-            method: "request_logging",
-            arguments: TokenStream::new(),
-        }]
-    },
+    layers: |_, _, _| vec![Layer::new("request_logging", TokenStream::new())],
 };

@@ -35,8 +35,5 @@ fn layers(args: &mut Args, written: &Written, errors: &Errors) -> Vec<Layer> {
     let Some(after) = errors.keep(duration::parse(&text)) else {
         return Vec::new();
     };
-    vec![Layer {
-        method: "timeout",
-        arguments: duration::expression(after),
-    }]
+    vec![Layer::new("timeout", duration::expression(after))]
 }

@@ -81,13 +81,7 @@ fn one(policy: &Expr, errors: &Errors) -> Option<Layer> {
         _ => None,
     };
     Some(match name {
-        Some(name) => Layer {
-            method: "named_policy",
-            arguments: name.to_token_stream(),
-        },
-        None => Layer {
-            method: "inline_policy",
-            arguments: quote!(::core::stringify!(#policy), #policy),
-        },
+        Some(name) => Layer::new("named_policy", name.to_token_stream()),
+        None => Layer::new("inline_policy", quote!(::core::stringify!(#policy), #policy)),
     })
 }

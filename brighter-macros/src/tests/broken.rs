@@ -33,6 +33,27 @@ struct GreetHandler { mail: Mail }",
 }
 
 #[test]
+fn use_inbox_of_wrong_words() {
+    becomes(
+        "use_inbox_of_wrong_words",
+        HANDLER,
+        "Greet",
+        "
+#[use_inbox(contxt = \"mail\", step = 1)]
+#[use_inbox(on_duplicate = wran, step = 2)]
+#[use_inbox(on_duplicate = \"warn\", step = 3)]
+#[use_inbox(lease = \"5 minutes\", step = 4)]
+#[use_inbox(lease = 5, step = 5)]
+#[use_inbox(context = \"\", step = 6)]
+#[use_inbox(mail, step = 7)]
+#[use_inbox(timing = after, step = 8)]
+#[use_inbox(lease = \"5m\")]
+#[use_inbox]
+struct GreetHandler;",
+    );
+}
+
+#[test]
 fn handler_half_typed() {
     becomes(
         "handler_half_typed",

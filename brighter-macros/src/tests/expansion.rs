@@ -111,6 +111,20 @@ struct GreetHandler;",
 }
 
 #[test]
+fn use_inbox() {
+    becomes(
+        "use_inbox",
+        HANDLER,
+        "Greet",
+        "
+#[use_inbox(step = 1)]
+#[use_inbox(context = \"mail\", lease = \"90s\", on_duplicate = reject, step = 2)]
+#[brighter::use_inbox(context = \"desk\", on_duplicate = replay, step = 3)]
+struct GreetHandler;",
+    );
+}
+
+#[test]
 fn requests() {
     becomes(
         "command",
