@@ -1,0 +1,250 @@
+//! What becomes of a duplicate on a consumer.
+
+use brighter::inbox::{Begun, ClaimId, Fingerprint, InMemoryInbox, InboxError, InboxKey};
+use brighter_tests::wait::until_eq;
+use futures_util::future::BoxFuture;
+use tokio::time::Instant;
+
+use super::*;
+
+cashier!(Timed, timeout("1s", step = 1), use_inbox(step = 2));
+
+#[tokio::test(start_paused = true)]
+async fn a_duplicate_is_dropped_and_counts_as_handled() {
+    let desk = Desk::with(InMemoryInbox::new(), Cashier, one_attempt()).await;
+    let (first, other) = (pay("now"), pay("now"));
+    for payment in [&first, &first, &other, &first] {
+        desk.deliver(payment).await;
+    }
+    desk.settled().await;
+    assert_eq!(desk.till.paid(), [first.id, other.id]);
+    assert_eq!(desk.till.asked(), 2);
+    assert!(desk.dead().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_duplicate_that_is_rejected_is_a_dead_letter_with_the_reason() {
+    let desk = Desk::with(InMemoryInbox::new(), Strict, payments()).await;
+    let payment = pay("now");
+    desk.deliver(&payment).await;
+    desk.deliver(&payment).await;
+    desk.settled().await;
+    assert_eq!(desk.till.asked(), 1);
+    let id = &payment.id;
+    let reason = format!("attempt 1 of 3: request `{id}` was handled before by `till`; it is a duplicate");
+    assert_eq!(desk.dead(), [reason]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_five_deliveries_at_once_one_is_handled_and_the_others_come_again_uncounted() {
+    let desk = Desk::with(InMemoryInbox::new(), Cashier, one_attempt().performers(2)).await;
+    let payment = pay("wait");
+    for _ in 0..5 {
+        desk.deliver(&payment).await;
+    }
+    until_eq("the handler asked", 1, || desk.till.asked()).await;
+    // Twice as long as the others stay away.
+    tokio::time::sleep(2 * MINUTE + SECOND).await;
+    assert_eq!((desk.till.asked(), desk.till.paid().len()), (1, 0));
+    desk.till.go_on.notify_one();
+    desk.settled().await;
+    assert_eq!((desk.till.asked(), desk.till.paid().len()), (1, 1));
+    assert!(desk.dead().is_empty(), "{:?}", desk.dead());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_fails_is_tried_again_and_recorded_once() {
+    let desk = Desk::with(InMemoryInbox::new(), Cashier, payments()).await;
+    let payment = pay("fail twice");
+    desk.deliver(&payment).await;
+    until_eq("the payment", 1, || desk.till.paid().len()).await;
+    desk.deliver(&payment).await;
+    desk.settled().await;
+    assert_eq!((desk.till.asked(), desk.till.paid().len()), (3, 1));
+}
+
+/// Long before the lease ends.
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_is_cancelled_or_panics_gives_up_its_claim() {
+    let inbox = InMemoryInbox::new();
+    for how in ["hang once", "panic once"] {
+        let desk = Desk::with(inbox.clone(), Timed, payments()).await;
+        let (payment, began) = (pay(how), Instant::now());
+        desk.deliver(&payment).await;
+        until_eq("the payment", 1, || desk.till.paid().len()).await;
+        assert_eq!(desk.till.asked(), 2);
+        assert!(began.elapsed() < 10 * SECOND, "{how}: {:?}", began.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_end_of_a_dispatcher_cut_short_is_handled_by_the_next() {
+    let inbox = InMemoryInbox::new();
+    let desk = Desk::with(inbox.clone(), Cashier, one_attempt()).await;
+    let payment = pay("hang once");
+    desk.deliver(&payment).await;
+    until_eq("the handler asked", 1, || desk.till.asked()).await;
+    assert_eq!(desk.dispatcher.end().await.interrupted.len(), 1);
+    let till = desk.till.clone();
+    let desk = Desk::again(desk.broker, till.clone(), inbox, Cashier(till), one_attempt()).await;
+    until_eq("the payment", 1, || desk.till.paid().len()).await;
+    desk.settled().await;
+    assert!(desk.dead().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_died_is_replaced_when_its_lease_ends() {
+    let (inbox, payment, began) = (InMemoryInbox::new(), pay("now"), Instant::now());
+    let key = InboxKey::new(payment.id.clone(), "till");
+    inbox.begin(&key, None, MINUTE + MINUTE / 2).await.unwrap();
+    let desk = Desk::with(inbox, Strict, one_attempt()).await;
+    desk.deliver(&payment).await;
+    tokio::time::sleep(MINUTE + MINUTE / 2 - SECOND).await;
+    assert_eq!(desk.till.asked(), 0);
+    until_eq("the payment", 1, || desk.till.paid().len()).await;
+    assert!(began.elapsed() < 2 * MINUTE, "{:?}", began.elapsed());
+    assert!(desk.dead().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_id_with_another_body_is_a_collision_and_a_dead_letter() {
+    let desk = Desk::with(InMemoryInbox::new(), Cashier, payments()).await;
+    let (first, mut second) = (pay("now"), pay("later"));
+    second.id = first.id.clone();
+    desk.deliver(&first).await;
+    desk.deliver(&second).await;
+    desk.settled().await;
+    assert_eq!(desk.till.asked(), 1);
+    let [reason] = &desk.dead()[..] else {
+        panic!("one dead letter")
+    };
+    assert!(
+        reason.contains("another body") && reason.contains(&first.id.to_string()),
+        "{reason}"
+    );
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, Message)]
+#[message(topic = "Order.Paid", kind = "event")]
+struct Paid {
+    id: MessageId,
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_handler_of_an_event_handles_it_once() {
+    #[derive(Clone, Default)]
+    struct Ships(Arc<AtomicU32>);
+    #[handler]
+    impl Handler<Paid> for Ships {
+        #[use_inbox(step = 1)]
+        async fn handle(&self, _: &Paid) -> Result<(), BoxError> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        }
+    }
+    #[derive(Clone, Default)]
+    struct Bills(Arc<AtomicU32>);
+    #[handler]
+    impl Handler<Paid> for Bills {
+        #[use_inbox(step = 1)]
+        async fn handle(&self, _: &Paid) -> Result<(), BoxError> {
+            match self.0.fetch_add(1, Ordering::Relaxed) {
+                0 | 1 => Err("the printer has no paper".into()),
+                _ => Ok(()),
+            }
+        }
+    }
+    let (ships, bills, broker) = (Ships::default(), Bills::default(), InMemoryBroker::new());
+    let processor = CommandProcessor::builder()
+        .handler(ships.clone())
+        .handler(Arc::new(bills.clone()))
+        .broker(broker.clone())
+        .outbox(InMemoryOutbox::new())
+        .inbox(InMemoryInbox::new())
+        .build()
+        .unwrap();
+    let subscription = Subscription::<Paid>::new("paid").attempts(3).delays([SECOND]);
+    let dispatcher = Dispatcher::builder(processor.clone())
+        .subscription(subscription)
+        .build()
+        .unwrap();
+    dispatcher.receive();
+    dispatcher.consuming().await;
+    let paid = Paid { id: MessageId::new() };
+    processor.post(paid.clone()).await.unwrap();
+    tokio::time::sleep(MINUTE).await;
+    let asked = || (ships.0.load(Ordering::Relaxed), bills.0.load(Ordering::Relaxed));
+    assert_eq!(asked(), (1, 3));
+    processor.repost(&paid.id).await.unwrap();
+    tokio::time::sleep(MINUTE).await;
+    assert_eq!(asked(), (1, 3));
+    assert!(broker.messages("paid.dlq").is_empty());
+}
+
+/// An inbox that can be away, and one that forgets to note what is done.
+#[derive(Clone, Default)]
+struct Flaky {
+    inner: InMemoryInbox,
+    away: Arc<AtomicU32>,
+}
+
+impl Flaky {
+    fn fails(&self) -> Result<(), InboxError> {
+        let less = |left: u32| left.checked_sub(1);
+        match self.away.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less) {
+            Ok(_) => Err(InboxError::Unavailable("the disk is gone".into())),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+impl Inbox for Flaky {
+    fn begin<'a>(
+        &'a self,
+        key: &'a InboxKey,
+        fingerprint: Option<Fingerprint>,
+        lease: Duration,
+    ) -> BoxFuture<'a, Result<Begun, InboxError>> {
+        Box::pin(async move {
+            self.fails()?;
+            self.inner.begin(key, fingerprint, lease).await
+        })
+    }
+
+    fn complete<'a>(&'a self, key: &'a InboxKey) -> BoxFuture<'a, Result<(), InboxError>> {
+        Box::pin(async move {
+            self.fails()?;
+            self.inner.complete(key).await
+        })
+    }
+
+    fn abandon<'a>(&'a self, key: &'a InboxKey, claim: ClaimId) -> BoxFuture<'a, Result<(), InboxError>> {
+        self.inner.abandon(key, claim)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_inbox_is_away_nothing_is_handled_and_no_attempt_is_used_up() {
+    let inbox = Flaky::default();
+    inbox.away.store(3, Ordering::Relaxed);
+    let desk = Desk::with(inbox, Cashier, one_attempt()).await;
+    let payment = pay("now");
+    desk.deliver(&payment).await;
+    desk.settled().await;
+    assert_eq!((desk.till.asked(), desk.till.paid()), (1, vec![payment.id]));
+    assert!(desk.dead().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_handled_is_acked_even_if_the_inbox_cannot_note_it() {
+    let inbox = Flaky::default();
+    let desk = Desk::with(inbox.clone(), Cashier, one_attempt()).await;
+    let payment = pay("wait");
+    desk.deliver(&payment).await;
+    until_eq("the handler asked", 1, || desk.till.asked()).await;
+    inbox.away.store(1, Ordering::Relaxed);
+    desk.till.go_on.notify_one();
+    desk.settled().await;
+    assert_eq!(desk.till.paid(), [payment.id]);
+    assert!(desk.dead().is_empty());
+}

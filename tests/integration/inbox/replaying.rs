@@ -1,0 +1,180 @@
+//! `#[use_inbox(on_duplicate = replay)]`: what the first handling posted is sent again.
+
+use brighter::channel::Channel;
+use brighter::outbox::Outbox;
+use brighter::processor::{ProcessorGone, ProcessorHandle};
+use brighter::{SqliteOutbox, Sweeper};
+use brighter_tests::wait::until_eq;
+
+use super::*;
+
+#[derive(Debug, Clone, Serialize, Deserialize, Message)]
+#[message(topic = "Payment.Made", kind = "event")]
+struct Made {
+    how: String,
+}
+
+/// Posts what follows from a payment, and something that does not.
+struct Teller {
+    till: Till,
+    processor: ProcessorHandle,
+}
+
+#[handler]
+impl Handler<Pay> for Teller {
+    #[use_inbox(on_duplicate = replay, step = 1)]
+    async fn handle(&self, pay: &Pay, cx: &Context) -> Result<(), BoxError> {
+        self.till.pay(pay).await?;
+        let processor = self.processor.get()?;
+        processor.post_with(Made { how: pay.how.clone() }, cx).await?;
+        processor
+            .post(Made {
+                how: "by itself".into(),
+            })
+            .await?;
+        Ok(())
+    }
+}
+
+/// A processor, with the channel of what it posts.
+fn bank(outbox: impl Outbox) -> (CommandProcessor, InMemoryBroker, Till) {
+    let (broker, till) = (InMemoryBroker::new(), Till::default());
+    broker.declare(&Channel::new("made", "Payment.Made")).unwrap();
+    let processor = CommandProcessor::builder()
+        .handler_with(|processor| Teller {
+            till: till.clone(),
+            processor,
+        })
+        .broker(broker.clone())
+        .outbox(outbox)
+        .inbox(InMemoryInbox::new())
+        .sweeper(Sweeper::default().interval(Duration::from_millis(5)))
+        .build()
+        .unwrap();
+    (processor, broker, till)
+}
+
+fn made(broker: &InMemoryBroker) -> Vec<String> {
+    let how = |message: &Message| {
+        serde_json::from_slice::<Made>(message.body.as_bytes())
+            .unwrap()
+            .how
+    };
+    broker.messages("made").iter().map(how).collect()
+}
+
+async fn a_duplicate_sends_again_what_its_handling_posted(outbox: impl Outbox) {
+    let (processor, broker, till) = bank(outbox);
+    let subscription = Subscription::<Pay>::new("payments");
+    let dispatcher = Dispatcher::builder(processor.clone())
+        .subscription(subscription)
+        .build()
+        .unwrap();
+    dispatcher.receive();
+    dispatcher.consuming().await;
+
+    let payment = pay("cash");
+    processor.post(payment.clone()).await.unwrap();
+    until_eq(
+        "the posts",
+        vec!["cash".to_owned(), "by itself".to_owned()],
+        || made(&broker),
+    )
+    .await;
+    assert!(dispatcher.stop("payments").await.unwrap().interrupted.is_empty());
+    processor.repost(&payment.id).await.unwrap();
+    dispatcher.start("payments").unwrap();
+    let again = ["cash", "by itself", "cash"].map(str::to_owned);
+    until_eq("the post again", again.to_vec(), || made(&broker)).await;
+    assert_eq!(till.asked(), 1);
+
+    let sent = broker.messages("made");
+    assert_eq!(sent[0], sent[2], "with the same id");
+    let header = &sent[0].header;
+    assert_eq!(
+        (&header.causation_id, &header.correlation_id),
+        (&Some(payment.id.clone()), &Some(payment.id))
+    );
+    assert_eq!(sent[1].header.causation_id, None);
+    dispatcher.end().await;
+    assert!(broker.messages("payments.dlq").is_empty());
+}
+
+#[tokio::test]
+async fn a_duplicate_sends_again_what_its_handling_posted_in_memory() {
+    a_duplicate_sends_again_what_its_handling_posted(InMemoryOutbox::new()).await;
+}
+
+#[tokio::test]
+async fn a_duplicate_sends_again_what_its_handling_posted_in_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let outbox = SqliteOutbox::open(folder.path().join("outbox.db")).await.unwrap();
+    a_duplicate_sends_again_what_its_handling_posted(outbox).await;
+}
+
+#[tokio::test]
+async fn in_process_the_cause_is_the_id_of_the_request() {
+    let (processor, broker, till) = bank(InMemoryOutbox::new());
+    let payment = pay("cash");
+    processor.send(payment.clone()).await.unwrap();
+    assert_eq!(
+        broker.messages("made")[0].header.causation_id.as_ref(),
+        Some(&payment.id)
+    );
+    processor.send(payment).await.unwrap();
+    until_eq("the post again", 3, || made(&broker).len()).await;
+    assert_eq!(till.asked(), 1);
+}
+
+#[tokio::test]
+async fn a_deposit_in_a_transaction_notes_its_cause_too() {
+    let outbox = InMemoryOutbox::new();
+    let processor = CommandProcessor::builder()
+        .outbox(outbox.clone())
+        .build()
+        .unwrap();
+    let (cause, conversation) = (MessageId::new(), MessageId::new());
+    let cx = Context::new()
+        .with_message_id(cause.clone())
+        .with_correlation_id(conversation.clone());
+    let mut tx = outbox.begin();
+    let id = processor
+        .deposit_post_with(
+            &mut tx,
+            Made {
+                how: "by card".into(),
+            },
+            &cx,
+        )
+        .await
+        .unwrap();
+    tx.commit().unwrap();
+    let stored = &outbox.get(&[id.clone()]).await.unwrap()[0].header;
+    assert_eq!(
+        (&stored.causation_id, &stored.correlation_id),
+        (&Some(cause.clone()), &Some(conversation))
+    );
+    outbox.mark_dispatched(&[id]).await.unwrap();
+    assert_eq!(outbox.replay(&cause).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_handle_knows_its_processor_while_that_lives() {
+    let mut kept = ProcessorHandle::default();
+    let processor = CommandProcessor::builder()
+        .handler_with(|processor| {
+            assert!(matches!(processor.get(), Err(ProcessorGone { .. })));
+            kept = processor.clone();
+            Teller {
+                till: Till::default(),
+                processor,
+            }
+        })
+        .inbox(InMemoryInbox::new())
+        .outbox(InMemoryOutbox::new())
+        .build()
+        .unwrap();
+    assert!(kept.get().is_ok());
+    drop(processor);
+    assert!(matches!(kept.get(), Err(ProcessorGone { .. })));
+}
