@@ -8,6 +8,7 @@
 //! | consume | [`Subscription`], [`Dispatcher`], [`host::run`] |
 //! | retry, break the circuit, limit the time | [`policy`] |
 //! | choose what happens to a message | [`Defer`], [`Reject`], [`Invalid`], [`DontAck`] |
+//! | handle a duplicate once | `#[use_inbox]`, [`InMemoryInbox`] |
 //! | store until sent | [`InMemoryOutbox`], `SqliteOutbox` (feature `sqlite`) |
 //! | carry | [`InMemoryBroker`], `RabbitMq` (feature `rabbitmq`) |
 //!
