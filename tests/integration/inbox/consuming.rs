@@ -1,7 +1,7 @@
 //! What becomes of a duplicate on a consumer.
 
 use brighter::inbox::{Begun, ClaimId, Fingerprint, InMemoryInbox, InboxError, InboxKey};
-use brighter_tests::wait::until_eq;
+use brighter_tests::wait::{until, until_eq};
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
@@ -181,20 +181,52 @@ async fn each_handler_of_an_event_handles_it_once() {
     assert!(broker.messages("paid.dlq").is_empty());
 }
 
-/// An inbox that can be away, and one that forgets to note what is done.
+/// Whatever the interleaving.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_payment_is_made_twice_by_performers_that_race() {
+    let desk = Desk::with(InMemoryInbox::new(), Cashier, one_attempt().performers(4)).await;
+    let payments: Vec<Pay> = (0..200).map(|_| pay("now")).collect();
+    for payment in &payments {
+        for _ in 0..4 {
+            desk.deliver(payment).await;
+        }
+    }
+    until_eq("every payment", payments.len(), || desk.till.paid().len()).await;
+    until("the channel is empty", || {
+        desk.broker.messages("payments").is_empty()
+    })
+    .await;
+    assert!(desk.dispatcher.end().await.interrupted.is_empty());
+    let mut paid = desk.till.paid();
+    paid.sort_unstable();
+    paid.dedup();
+    assert_eq!((paid.len(), desk.till.asked()), (200, 200));
+    assert!(desk.dead().is_empty());
+}
+
+/// An inbox that can be away, and that can be slow to note what is done.
 #[derive(Clone, Default)]
 struct Flaky {
     inner: InMemoryInbox,
+    /// How often it fails.
     away: Arc<AtomicU32>,
+    /// How often completing takes for ever.
+    slow: Arc<AtomicU32>,
+}
+
+/// Whether there is one left, which is then one less.
+fn take(left: &AtomicU32) -> bool {
+    let less = |left: u32| left.checked_sub(1);
+    left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
+        .is_ok()
 }
 
 impl Flaky {
     fn fails(&self) -> Result<(), InboxError> {
-        let less = |left: u32| left.checked_sub(1);
-        match self.away.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less) {
-            Ok(_) => Err(InboxError::Unavailable("the disk is gone".into())),
-            Err(_) => Ok(()),
+        if take(&self.away) {
+            return Err(InboxError::Unavailable("the disk is gone".into()));
         }
+        Ok(())
     }
 }
 
@@ -214,6 +246,9 @@ impl Inbox for Flaky {
     fn complete<'a>(&'a self, key: &'a InboxKey) -> BoxFuture<'a, Result<(), InboxError>> {
         Box::pin(async move {
             self.fails()?;
+            if take(&self.slow) {
+                std::future::pending::<()>().await;
+            }
             self.inner.complete(key).await
         })
     }
@@ -246,5 +281,18 @@ async fn what_was_handled_is_acked_even_if_the_inbox_cannot_note_it() {
     desk.till.go_on.notify_one();
     desk.settled().await;
     assert_eq!(desk.till.paid(), [payment.id]);
+    assert!(desk.dead().is_empty());
+}
+
+/// What is done is done, though nobody waited for the inbox to note it.
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_succeeded_before_it_was_cancelled_does_not_give_up_its_claim() {
+    let inbox = Flaky::default();
+    inbox.slow.store(1, Ordering::Relaxed);
+    let desk = Desk::with(inbox, Timed, payments()).await;
+    let payment = pay("now");
+    desk.deliver(&payment).await;
+    desk.settled().await;
+    assert_eq!((desk.till.asked(), desk.till.paid()), (1, vec![payment.id]));
     assert!(desk.dead().is_empty());
 }

@@ -149,7 +149,7 @@ async fn a_deposit_in_a_transaction_notes_its_cause_too() {
         .await
         .unwrap();
     tx.commit().unwrap();
-    let stored = &outbox.get(&[id.clone()]).await.unwrap()[0].header;
+    let stored = &outbox.get(std::slice::from_ref(&id)).await.unwrap()[0].header;
     assert_eq!(
         (&stored.causation_id, &stored.correlation_id),
         (&Some(cause.clone()), &Some(conversation))
