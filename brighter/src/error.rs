@@ -49,6 +49,9 @@ pub enum HandlerError {
         /// What the panic said.
         message: String,
     },
+    /// The request is not valid: the handler was not called.
+    #[error("the request is not valid")]
+    Validation(#[source] BoxError),
     /// The process is shutting down.
     #[error("given up because the process is shutting down")]
     Cancelled,
@@ -57,13 +60,24 @@ pub enum HandlerError {
 impl HandlerError {
     /// Whether trying again may help, which is what a retry policy asks.
     ///
-    /// Not after an open circuit or a limit without room, nor when the handler said what is to become of the message.
+    /// Not after an open circuit or a limit without room, nor for a request that is not valid, nor when the handler said what is to become of the message.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(
             self,
             Self::Failed(_) | Self::TimedOut { .. } | Self::Panicked { .. }
         )
+    }
+
+    /// This as the cause of a pump action, unless it is one already, or the process is shutting down.
+    pub(crate) fn stopped_by(self, kind: ActionKind) -> Self {
+        let error = match self {
+            Self::Action(_) | Self::Cancelled => return self,
+            // The handler's own, not wrapped once more.
+            Self::Failed(error) => error,
+            other => other.into(),
+        };
+        Self::Action(PumpAction::new(kind).caused_by(error))
     }
 
     /// What the handler asked of the pump, if that is what this is.
@@ -75,11 +89,11 @@ impl HandlerError {
         }
     }
 
-    /// The handler's own error, if it is of type `E`.
+    /// The handler's own error, or that of its request's validation, if it is of type `E`.
     #[must_use]
     pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
         match self {
-            Self::Failed(error) => error.downcast_ref(),
+            Self::Failed(error) | Self::Validation(error) => error.downcast_ref(),
             _ => None,
         }
     }

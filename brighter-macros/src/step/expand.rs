@@ -4,14 +4,14 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::Type;
 
-use super::model::{Layer, Step, Timing};
+use super::model::{HANDLER, Step, Timing, Types};
 use crate::path::PRIVATE;
 
 /// The item of `impl HandlerPipeline<R>`.
 pub(crate) fn pipeline(request: &Type, steps: &[Step]) -> TokenStream {
     // Of the macro's scope: an inline policy is the user's expression and must not see these names.
     let span = Span::mixed_site();
-    let [handler, stack] = ["handler", "stack"].map(|name| Ident::new(name, span));
+    let [handler, stack] = [HANDLER, "stack"].map(|name| Ident::new(name, span));
     let wiring = Ident::new(if steps.is_empty() { "_wiring" } else { "wiring" }, span);
 
     // Innermost first, as each layer is put around what there is already.
@@ -19,19 +19,33 @@ pub(crate) fn pipeline(request: &Type, steps: &[Step]) -> TokenStream {
         let place = place(step);
         let (wiring, stack) = (&wiring, &stack);
         step.layers.iter().rev().map(move |layer| {
-            let Layer { method, arguments } = layer;
-            let method = Ident::new(method, span);
+            let span = layer.at.map_or(span, |at| span.located_at(at));
+            let (method, arguments) = (Ident::new(layer.method, span), &layer.arguments);
+            let types = match layer.types {
+                Types::None => TokenStream::new(),
+                Types::Request => quote!(::<#request>),
+                Types::RequestAndMethod => quote!(::<#request, _, _>),
+            };
             quote_spanned! {span=>
-                let #stack = #PRIVATE::Layer::layer(&#PRIVATE::Wiring::#method(#wiring, #place, #arguments), #stack);
+                let #stack = #PRIVATE::Layer::layer(
+                    &#PRIVATE::Wiring::#method #types (#wiring, #place, #arguments),
+                    #stack
+                );
             }
         })
     });
+    let mut all = steps.iter().flat_map(|step| &step.layers);
+    let innermost = if all.any(|layer| layer.types == Types::RequestAndMethod) {
+        quote!(#PRIVATE::Arc::clone(&#handler))
+    } else {
+        quote!(#handler)
+    };
     quote! {
         fn pipeline(
             #handler: #PRIVATE::Arc<Self>,
             #wiring: &mut #PRIVATE::Wiring<'_>,
         ) -> #PRIVATE::Pipeline<#request> {
-            let #stack = #PRIVATE::HandlerService::new(#handler);
+            let #stack = #PRIVATE::HandlerService::new(#innermost);
             #(#layers)*
             #PRIVATE::Pipeline::new(#stack)
         }

@@ -16,7 +16,7 @@ use crate::error::{ActionKind, HandlerError};
 /// | a handler failed, timed out or panicked | again after the subscription's delay, counted |
 /// | a circuit is open | kept in hand until it may have closed, then handled again; not counted |
 /// | a limit had no room | again after the subscription's first delay, a second at least, not counted |
-/// | a handler asked for [`Reject`](crate::Reject) | dead-letter channel |
+/// | a handler asked for [`Reject`](crate::Reject), or the request is not valid | dead-letter channel |
 /// | a handler asked for [`Invalid`](crate::Invalid), the mapper failed, or the headers made no sense | invalid-message channel |
 /// | again, counted, but that was the last attempt | dead-letter channel |
 ///
@@ -72,6 +72,9 @@ pub(super) fn settlement(
             ActionKind::Reject => Settlement::SetAside(Rejection::new(RejectionKind::DeadLetter, report())),
             ActionKind::Invalid => invalid(gravest.error.report()),
         },
+        HandlerError::Validation(_) => {
+            Settlement::SetAside(Rejection::new(RejectionKind::DeadLetter, gravest.error.report()))
+        }
         HandlerError::Cancelled => Settlement::GiveBack,
         HandlerError::BrokenCircuit { retry_after, .. } => return Err(*retry_after),
         HandlerError::Overloaded { .. } => Settlement::Again {
@@ -100,5 +103,6 @@ fn rank(error: &HandlerError) -> u8 {
         },
         HandlerError::Failed(_) | HandlerError::TimedOut { .. } | HandlerError::Panicked { .. } => 2,
         HandlerError::BrokenCircuit { .. } | HandlerError::Overloaded { .. } => 3,
+        HandlerError::Validation(_) => 4,
     }
 }

@@ -1,6 +1,8 @@
 //! A [`Pipeline`]: a handler with its layers around it, typed inside and erased once.
 
+mod provided;
 mod service;
+mod steps;
 mod wiring;
 
 use std::any::Any;
@@ -11,6 +13,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tower::{Service, ServiceExt};
 
+pub(crate) use provided::Provided;
 pub use service::HandlerService;
 pub use wiring::{Step, StepDescription, Timing, Wiring, WiringError};
 

@@ -3,11 +3,15 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::Serialize;
+
+use super::Provided;
 use crate::layer::RequestLoggingLayer;
-use crate::policy::{Policy, PolicyLayer, PolicyRegistry};
+use crate::policy::{Policy, PolicyLayer};
 
 /// Which way through a step a layer acts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Timing {
     /// Around what is inside it: it sees the request before, and the outcome after.
@@ -26,7 +30,7 @@ impl fmt::Display for Timing {
 }
 
 /// Where in a pipeline a layer stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Step {
     /// 1 is outermost.
     pub number: u32,
@@ -35,10 +39,11 @@ pub struct Step {
 }
 
 /// One step of a pipeline, for a person to read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct StepDescription {
     /// Where it stands.
+    #[serde(flatten)]
     pub step: Step,
     /// The attribute that put it there.
     pub attribute: &'static str,
@@ -76,22 +81,44 @@ pub enum WiringError {
         /// A name that is known and looks like it.
         nearest: Option<String>,
     },
+    /// A handler has a feature switch, and nobody knows the switches.
+    #[error(
+        "`{handler}` has the feature switch `{switch}` at step {step}, and there is nobody to ask: add `.feature_switches(…)`, `FeatureSwitchMap::new()` if they are set in the program"
+    )]
+    NoFeatureSwitches {
+        /// The type of the handler.
+        handler: &'static str,
+        /// The name of the switch.
+        switch: &'static str,
+        /// The step that names it.
+        step: u32,
+    },
+    /// A handler is monitored, and there is no sink.
+    #[error(
+        "`{handler}` is monitored at step {step}, and there is no sink to tell: add `.monitor(…)` with your `MonitorSink`, or remove `#[monitor]`"
+    )]
+    NoMonitorSink {
+        /// The type of the handler.
+        handler: &'static str,
+        /// The step that wants it.
+        step: u32,
+    },
 }
 
 /// Hands out the layers of one pipeline, and notes what it was asked for and what was wrong with it.
 #[derive(Debug)]
 pub struct Wiring<'a> {
-    handler: &'static str,
-    policies: &'a PolicyRegistry,
+    pub(super) handler: &'static str,
+    pub(super) provided: &'a Provided,
     steps: Vec<StepDescription>,
-    errors: Vec<WiringError>,
+    pub(super) errors: Vec<WiringError>,
 }
 
 impl<'a> Wiring<'a> {
-    pub(crate) fn new(handler: &'static str, policies: &'a PolicyRegistry) -> Self {
+    pub(crate) fn new(handler: &'static str, provided: &'a Provided) -> Self {
         Self {
             handler,
-            policies,
+            provided,
             steps: Vec::new(),
             errors: Vec::new(),
         }
@@ -103,7 +130,7 @@ impl<'a> Wiring<'a> {
         (self.steps, self.errors)
     }
 
-    fn note(&mut self, step: Step, attribute: &'static str, detail: impl Into<String>) {
+    pub(super) fn note(&mut self, step: Step, attribute: &'static str, detail: impl Into<String>) {
         self.steps.push(StepDescription {
             step,
             attribute,
@@ -128,14 +155,14 @@ impl<'a> Wiring<'a> {
 
     /// `#[use_policy(name)]`: the policy of that name, which all who name it share.
     pub fn named_policy(&mut self, step: Step, name: &str) -> PolicyLayer {
-        let policy = self.policies.get(name).cloned();
+        let policy = self.provided.policies.get(name).cloned();
         match &policy {
             Some(found) => self.note(step, "use_policy", format!("{name}: {found}")),
             None => self.errors.push(WiringError::UnknownPolicy {
                 handler: self.handler,
                 policy: name.to_owned(),
                 step: step.number,
-                nearest: self.policies.nearest(name).map(str::to_owned),
+                nearest: self.provided.policies.nearest(name).map(str::to_owned),
             }),
         }
         // Without the policy nothing is built, so it does not matter what stands in its place.

@@ -11,10 +11,11 @@ use super::registry::{Registered, Registry};
 use super::relay::Relay;
 use super::{BuildError, BuildErrors, CommandProcessor, Inner, Sweeper, is_for_one};
 use crate::channel::{Broker, Publication};
+use crate::layer::{FeatureSwitches, MonitorSink};
 use crate::mapper::Postable;
 use crate::message::RoutingKey;
 use crate::outbox::Outbox;
-use crate::pipeline::{HandlerPipeline, Wiring};
+use crate::pipeline::{HandlerPipeline, Provided, Wiring};
 use crate::policy::PolicyRegistry;
 use crate::request::Request;
 
@@ -25,24 +26,24 @@ use crate::request::Request;
 pub struct CommandProcessorBuilder {
     handlers: Vec<AddHandler>,
     publications: Vec<(TypeId, &'static str, RoutingKey)>,
-    policies: PolicyRegistry,
+    provided: Provided,
     broker: Option<Arc<dyn Broker>>,
     outbox: Option<Arc<dyn Outbox>>,
     sweeper: Option<Sweeper>,
     without_sweeper: bool,
 }
 
-/// A handler that waits for the policies to be known.
-type AddHandler = Box<dyn FnOnce(&PolicyRegistry, &mut Registry, &mut Vec<BuildError>) + Send>;
+/// A handler that waits for what its steps need to be known.
+type AddHandler = Box<dyn FnOnce(&Provided, &mut Registry, &mut Vec<BuildError>) + Send>;
 
 impl CommandProcessorBuilder {
     /// Adds a handler, with the layers that its attributes say.
     ///
     /// A type that handles several requests is added once for each: `.handler::<Order, _>(arc.clone())`.
     pub fn handler<R: Request, H: HandlerPipeline<R>>(mut self, handler: H) -> Self {
-        self.handlers.push(Box::new(move |policies, registry, errors| {
+        self.handlers.push(Box::new(move |provided, registry, errors| {
             let name = std::any::type_name::<H>();
-            let mut wiring = Wiring::new(name, policies);
+            let mut wiring = Wiring::new(name, provided);
             let pipeline = H::pipeline(Arc::new(handler), &mut wiring);
             let (steps, wrong) = wiring.finish();
             errors.extend(wrong.into_iter().map(BuildError::from));
@@ -59,7 +60,19 @@ impl CommandProcessorBuilder {
 
     /// Uses these named policies. Without this there are the two of [`PolicyRegistry::default`].
     pub fn policies(mut self, policies: PolicyRegistry) -> Self {
-        self.policies = policies;
+        self.provided.policies = policies;
+        self
+    }
+
+    /// Asks this, which knows whether a feature is on, for every `#[feature_switch]`.
+    pub fn feature_switches(mut self, switches: impl FeatureSwitches) -> Self {
+        self.provided.switches = Some(Arc::new(switches));
+        self
+    }
+
+    /// Tells this sink what every `#[monitor]` sees.
+    pub fn monitor(mut self, sink: impl MonitorSink) -> Self {
+        self.provided.monitor = Some(Arc::new(sink));
         self
     }
 
@@ -106,7 +119,7 @@ impl CommandProcessorBuilder {
         let mut errors = Vec::new();
         let mut registry = Registry::default();
         for add in self.handlers {
-            add(&self.policies, &mut registry, &mut errors);
+            add(&self.provided, &mut registry, &mut errors);
         }
         find_commands_with_several_handlers(&registry, &mut errors);
 
@@ -180,7 +193,7 @@ impl fmt::Debug for CommandProcessorBuilder {
         f.debug_struct("CommandProcessorBuilder")
             .field("handlers", &self.handlers.len())
             .field("publications", &self.publications)
-            .field("policies", &self.policies)
+            .field("policies", &self.provided.policies)
             .finish_non_exhaustive()
     }
 }
