@@ -8,3 +8,4 @@ mod posting;
 mod processing;
 mod rabbitmq;
 mod snippets;
+mod steps;

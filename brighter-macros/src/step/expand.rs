@@ -5,7 +5,7 @@ use quote::{quote, quote_spanned};
 use syn::Type;
 
 use super::model::{HANDLER, Step, Timing, Types};
-use crate::path::PRIVATE;
+use crate::path::{PRIVATE, private_at};
 
 /// The item of `impl HandlerPipeline<R>`.
 pub(crate) fn pipeline(request: &Type, steps: &[Step]) -> TokenStream {
@@ -24,13 +24,11 @@ pub(crate) fn pipeline(request: &Type, steps: &[Step]) -> TokenStream {
             let types = match layer.types {
                 Types::None => TokenStream::new(),
                 Types::Request => quote!(::<#request>),
-                Types::RequestAndMethod => quote!(::<#request, _, _>),
+                Types::RequestAndMethod => quote_spanned!(span=> ::<#request, _, _>),
             };
+            let [layer, asked] = ["Layer", "Wiring"].map(|name| private_at(span, name));
             quote_spanned! {span=>
-                let #stack = #PRIVATE::Layer::layer(
-                    &#PRIVATE::Wiring::#method #types (#wiring, #place, #arguments),
-                    #stack
-                );
+                let #stack = #layer::layer(&#asked::#method #types (#wiring, #place, #arguments), #stack);
             }
         })
     });

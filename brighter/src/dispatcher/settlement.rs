@@ -73,7 +73,7 @@ pub(super) fn settlement(
             ActionKind::Invalid => invalid(gravest.error.report()),
         },
         HandlerError::Validation(_) => {
-            Settlement::SetAside(Rejection::new(RejectionKind::DeadLetter, gravest.error.report()))
+            Settlement::SetAside(Rejection::new(RejectionKind::DeadLetter, report()))
         }
         HandlerError::Cancelled => Settlement::GiveBack,
         HandlerError::BrokenCircuit { retry_after, .. } => return Err(*retry_after),
