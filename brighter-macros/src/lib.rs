@@ -311,46 +311,7 @@ pub fn dont_ack_on_error(_: TokenStream, item: TokenStream) -> TokenStream {
     })
 }
 
-/// A step of a [`macro@handler`]: asks the request's
-/// [`Validate`](https://docs.rs/brighter/latest/brighter/trait.Validate.html) whether it is valid, and calls nothing
-/// inside if it is not.
-///
-/// That is `HandlerError::Validation`: never tried again, and on a consumer the message goes to the dead-letter
-/// channel at once.
-///
-/// ```
-/// use brighter::prelude::*;
-///
-/// #[derive(Command)]
-/// struct Greet { name: String }
-///
-/// impl Validate for Greet {
-///     type Error = &'static str;
-///
-///     fn validate(&self) -> Result<(), &'static str> {
-///         if self.name.is_empty() { Err("a greeting needs a name") } else { Ok(()) }
-///     }
-/// }
-///
-/// struct GreetHandler;
-///
-/// #[handler]
-/// impl Handler<Greet> for GreetHandler {
-///     #[validate(step = 1)]
-///     async fn handle(&self, greet: &Greet) -> Result<(), std::io::Error> {
-///         println!("Hello, {}", greet.name);
-///         Ok(())
-///     }
-/// }
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), BoxError> {
-/// let processor = CommandProcessor::builder().handler(GreetHandler).build()?;
-/// let error = processor.send(Greet { name: String::new() }).await.unwrap_err();
-/// assert!(matches!(error, brighter::processor::SendError::Handler(HandlerError::Validation(_))));
-/// # Ok(())
-/// # }
-/// ```
+#[doc = include_str!("step/validate.md")]
 #[proc_macro_attribute]
 pub fn validate(_: TokenStream, item: TokenStream) -> TokenStream {
     shell::run("#[validate]", |errors| {
@@ -358,43 +319,7 @@ pub fn validate(_: TokenStream, item: TokenStream) -> TokenStream {
     })
 }
 
-/// A step of a [`macro@handler`]: when what is inside fails, calls another method of the handler, which sees the
-/// error. What that method returns is the outcome.
-///
-/// With `on = broken_circuit` only when a circuit breaker inside was open; else, or with `on = any`, after any error
-/// but what the handler asks of the pump (`Defer`, `Reject`, `Invalid`, `DontAck`) and the end of the process.
-///
-/// ```
-/// use brighter::prelude::*;
-///
-/// #[derive(Command)]
-/// #[command(reply = f64)]
-/// struct Rate { currency: String }
-///
-/// struct RateHandler { of_yesterday: f64 }
-///
-/// #[handler]
-/// impl Handler<Rate> for RateHandler {
-///     #[fallback(of_yesterday, step = 1)]
-///     async fn handle(&self, rate: &Rate) -> Result<f64, std::io::Error> {
-///         Err(std::io::Error::other("the bank is closed"))
-///     }
-/// }
-///
-/// impl RateHandler {
-///     async fn of_yesterday(&self, rate: &Rate, error: &HandlerError) -> Result<f64, std::io::Error> {
-///         println!("no rate of {}: {}", rate.currency, error.report());
-///         Ok(self.of_yesterday)
-///     }
-/// }
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), BoxError> {
-/// let processor = CommandProcessor::builder().handler(RateHandler { of_yesterday: 1.5 }).build()?;
-/// assert_eq!(processor.send(Rate { currency: "EUR".into() }).await?, 1.5);
-/// # Ok(())
-/// # }
-/// ```
+#[doc = include_str!("step/fallback.md")]
 #[proc_macro_attribute]
 pub fn fallback(_: TokenStream, item: TokenStream) -> TokenStream {
     shell::run("#[fallback]", |errors| {
@@ -402,44 +327,7 @@ pub fn fallback(_: TokenStream, item: TokenStream) -> TokenStream {
     })
 }
 
-/// A step of a [`macro@handler`]: calls what is inside only while a switch is on. A bare name or a text names it.
-///
-/// The processor is built with whoever knows the switches,
-/// [`FeatureSwitches`](https://docs.rs/brighter/latest/brighter/layer/trait.FeatureSwitches.html). A switch that
-/// nobody knows is on, with a warning, once.
-///
-/// | | while it is off |
-/// |---|---|
-/// | `off = skip`, the default | the request counts as handled, its reply being the `Default` |
-/// | `off = dont_ack` | as if the handler had returned `DontAck`: a consumer gives the message back |
-///
-/// ```
-/// use brighter::layer::FeatureSwitchMap;
-/// use brighter::prelude::*;
-/// # #[derive(Command)] struct Greet;
-///
-/// struct GreetHandler;
-///
-/// #[handler]
-/// impl Handler<Greet> for GreetHandler {
-///     #[feature_switch(greetings, off = skip, step = 1)]
-///     async fn handle(&self, greet: &Greet) -> Result<(), std::io::Error> {
-///         unreachable!()
-///     }
-/// }
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), BoxError> {
-/// let switches = FeatureSwitchMap::new();
-/// switches.set("greetings", false);
-/// let processor = CommandProcessor::builder()
-///     .handler(GreetHandler)
-///     .feature_switches(switches.clone())          // shared: it can be set later
-///     .build()?;
-/// processor.send(Greet).await?;
-/// # Ok(())
-/// # }
-/// ```
+#[doc = include_str!("step/feature_switch.md")]
 #[proc_macro_attribute]
 pub fn feature_switch(_: TokenStream, item: TokenStream) -> TokenStream {
     shell::run("#[feature_switch]", |errors| {
@@ -447,66 +335,13 @@ pub fn feature_switch(_: TokenStream, item: TokenStream) -> TokenStream {
     })
 }
 
-/// A step of a [`macro@handler`]: tells a
-/// [`MonitorSink`](https://docs.rs/brighter/latest/brighter/layer/trait.MonitorSink.html), with which the processor is
-/// built, when a request goes in, and when and how it comes out.
-///
-/// ```
-/// use brighter::layer::{MonitorEvent, MonitorSink};
-/// use brighter::prelude::*;
-/// # #[derive(Command)] struct Greet;
-///
-/// struct GreetHandler;
-///
-/// #[handler]
-/// impl Handler<Greet> for GreetHandler {
-///     #[monitor(step = 1)]
-///     async fn handle(&self, greet: &Greet) -> Result<(), std::io::Error> {
-///         Ok(())
-///     }
-/// }
-///
-/// struct Print;
-///
-/// impl MonitorSink for Print {
-///     fn record(&self, event: &MonitorEvent) {
-///         println!("{event:?}");
-///     }
-/// }
-///
-/// # fn main() -> Result<(), BoxError> {
-/// let processor = CommandProcessor::builder().handler(GreetHandler).monitor(Print).build()?;
-/// # Ok(())
-/// # }
-/// ```
+#[doc = include_str!("step/monitor.md")]
 #[proc_macro_attribute]
 pub fn monitor(_: TokenStream, item: TokenStream) -> TokenStream {
     shell::run("#[monitor]", |errors| step::alone("monitor", item.into(), errors))
 }
 
-/// A step of a [`macro@handler`]: any [`tower::Layer`](https://docs.rs/tower-layer/latest/tower_layer/trait.Layer.html),
-/// your own too. Its service takes and gives what the one inside it does, with an error of its own if it likes; it is
-/// `Clone + Send + Sync`, and its future is `Send`.
-///
-/// ```
-/// use brighter::prelude::*;
-/// use tower::limit::ConcurrencyLimitLayer;
-/// # #[derive(Command)] struct Greet;
-///
-/// struct GreetHandler;
-///
-/// #[handler]
-/// impl Handler<Greet> for GreetHandler {
-///     #[layer(ConcurrencyLimitLayer::new(4), step = 1)]
-///     async fn handle(&self, greet: &Greet) -> Result<(), std::io::Error> {
-///         Ok(())
-///     }
-/// }
-/// ```
-///
-/// A step of your own is a function that returns a layer; how to write one from nothing is shown at
-/// [`brighter::layer`](https://docs.rs/brighter/latest/brighter/layer/index.html). The expression is evaluated once,
-/// when the processor is built; each handler that names it has a layer of its own.
+#[doc = include_str!("step/layer.md")]
 #[proc_macro_attribute]
 pub fn layer(_: TokenStream, item: TokenStream) -> TokenStream {
     shell::run("#[layer]", |errors| step::alone("layer", item.into(), errors))
