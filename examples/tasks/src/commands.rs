@@ -160,13 +160,8 @@ fn say(line: std::fmt::Arguments<'_>) -> Result<(), Failure> {
 }
 
 async fn told_to_end() {
-    #[cfg(unix)]
-    if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
-        }
-        return;
+    // If signals cannot be listened to, they end the process without our help.
+    if brighter::host::shutdown_signal().await.is_err() {
+        std::future::pending::<()>().await;
     }
-    let _ = tokio::signal::ctrl_c().await;
 }

@@ -1,5 +1,10 @@
 //! API and workers as processes of their own on RabbitMQ, some of them killed: nothing is lost.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -31,7 +36,10 @@ struct Running {
 
 impl Rig {
     fn new() -> Self {
-        Self { corner: Corner::new(), folder: TempDir::new().unwrap() }
+        Self {
+            corner: Corner::new(),
+            folder: TempDir::new().unwrap(),
+        }
     }
 
     /// A queue of this test, removed at its end with those beside it.
@@ -67,7 +75,15 @@ impl Rig {
 
     async fn worker(&self, queue: &str, folder: &str) -> Running {
         let mails = self.mails(folder);
-        let arguments = ["worker", "--queue", queue, "--mail-dir", mails.to_str().unwrap(), "--buffer", "10"];
+        let arguments = [
+            "worker",
+            "--queue",
+            queue,
+            "--mail-dir",
+            mails.to_str().unwrap(),
+            "--buffer",
+            "10",
+        ];
         let running = self.start(&arguments, None).await;
         assert_eq!(running.first_line, "receiving");
         running
@@ -75,9 +91,19 @@ impl Rig {
 
     async fn api(&self, crash: Option<&str>) -> (Running, Client) {
         let database = self.folder.path().join("tasks.db");
-        let arguments = ["api", "--database", database.to_str().unwrap(), "--listen", "127.0.0.1:0"];
+        let arguments = [
+            "api",
+            "--database",
+            database.to_str().unwrap(),
+            "--listen",
+            "127.0.0.1:0",
+        ];
         let running = self.start(&arguments, crash).await;
-        let address = running.first_line.strip_prefix("listening on http://").expect("its address").to_owned();
+        let address = running
+            .first_line
+            .strip_prefix("listening on http://")
+            .expect("its address")
+            .to_owned();
         (running, Client::connect(address).await)
     }
 }
@@ -135,7 +161,10 @@ impl Client {
 
     /// Whether the broker has a reminder, as the API tells.
     async fn is_sent(&mut self, id: &str) -> bool {
-        let (status, body) = self.request("GET", &format!("/reminders/{id}"), String::new()).await.unwrap();
+        let (status, body) = self
+            .request("GET", &format!("/reminders/{id}"), String::new())
+            .await
+            .unwrap();
         assert_eq!(status, 200, "{body}");
         serde_json::from_str::<serde_json::Value>(&body).unwrap()["sent"] == true
     }
@@ -143,9 +172,13 @@ impl Client {
 
 /// The ids of the reminders that were mailed to the folder.
 fn mailed(folder: &Path) -> BTreeSet<String> {
-    let Ok(files) = std::fs::read_dir(folder) else { return BTreeSet::new() };
+    let Ok(files) = std::fs::read_dir(folder) else {
+        return BTreeSet::new();
+    };
     let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
-    names.filter_map(|name| name.strip_suffix(".eml").map(str::to_owned)).collect()
+    names
+        .filter_map(|name| name.strip_suffix(".eml").map(str::to_owned))
+        .collect()
 }
 
 const REMINDERS: usize = 1_000;
@@ -167,7 +200,10 @@ async fn a_worker_killed_half_way_loses_nothing() {
         }
     }
     assert_eq!(posted.len(), REMINDERS);
-    assert!(mailed(&mails).len() < REMINDERS, "the worker was killed before it was done");
+    assert!(
+        mailed(&mails).len() < REMINDERS,
+        "the worker was killed before it was done"
+    );
     let _worker = rig.worker(&queue, "mail").await;
     until("every reminder is mailed", || mailed(&mails).len() >= REMINDERS).await;
     assert_eq!(mailed(&mails), posted);
@@ -213,9 +249,15 @@ async fn an_api_killed_while_it_takes_reminders_loses_none_that_it_accepted() {
     tokio::join!(killing, posting);
     let (_api, mut client) = rig.api(None).await;
     accepted.insert(client.post(number).await.unwrap());
-    until("all that were accepted are mailed", || accepted.is_subset(&mailed(&mails))).await;
+    until("all that were accepted are mailed", || {
+        accepted.is_subset(&mailed(&mails))
+    })
+    .await;
     let unanswered = mailed(&mails).len() - accepted.len();
-    assert!(unanswered <= 1, "only one can have been committed and not answered: {unanswered}");
+    assert!(
+        unanswered <= 1,
+        "only one can have been committed and not answered: {unanswered}"
+    );
 }
 
 #[tokio::test]
@@ -238,6 +280,12 @@ async fn two_workers_share_a_queue_and_two_queues_each_get_every_message() {
     })
     .await;
     assert_eq!(mailed(&all), posted);
-    assert!(mailed(&one).is_disjoint(&mailed(&two)), "each reminder was mailed by one of the two");
-    assert!(!mailed(&one).is_empty() && !mailed(&two).is_empty(), "both worked");
+    assert!(
+        mailed(&one).is_disjoint(&mailed(&two)),
+        "each reminder was mailed by one of the two"
+    );
+    assert!(
+        !mailed(&one).is_empty() && !mailed(&two).is_empty(),
+        "both worked"
+    );
 }

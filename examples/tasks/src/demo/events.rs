@@ -1,13 +1,13 @@
 //! Turns brighter's own log events into lines of the story: nothing is told here that a log would not say.
 
-use std::collections::HashMap;
 use std::fmt::Debug;
-use std::sync::{Mutex, PoisonError};
 
 use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::narrator::{Narrator, Tone};
@@ -16,46 +16,47 @@ use super::narrator::{Narrator, Tone};
 pub(super) fn listen(narrator: &Narrator) {
     let listener = Listener {
         narrator: narrator.clone(),
-        in_hand: Mutex::default(),
     };
     tracing_subscriber::registry().with(listener).init();
 }
 
 struct Listener {
     narrator: Narrator,
-    /// Which message each task handles. A policy does not say which message it acts on; but a performer is one
-    /// task, which handles one message at a time and says which when it begins.
-    in_hand: Mutex<HashMap<tokio::task::Id, String>>,
 }
 
-impl<S: Subscriber> Layer<S> for Listener {
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+/// Which message a span is about.
+struct MessageId(String);
+
+impl<S> Layer<S> for Listener
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let mut fields = Fields::default();
+        attributes.record(&mut fields);
+        if let (Some(message), Some(span)) = (fields.get("id"), context.span(id)) {
+            span.extensions_mut().insert(MessageId(message.to_owned()));
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let metadata = event.metadata();
         if !metadata.target().starts_with("brighter") || *metadata.level() > Level::INFO {
             return;
         }
         let mut fields = Fields::default();
         event.record(&mut fields);
-        let name = self
-            .message_of(&fields)
-            .map_or_else(|| "worker".to_owned(), |id| self.narrator.name_of(&id));
+        // A policy does not say which message it acts on; the pump's span around it does.
+        let of_span = || {
+            let scope = context.event_scope(event)?;
+            scope
+                .into_iter()
+                .find_map(|span| Some(span.extensions().get::<MessageId>()?.0.clone()))
+        };
+        let id = fields.get("id").map(str::to_owned).or_else(of_span);
+        let name = id.map_or_else(|| "worker".to_owned(), |id| self.narrator.name_of(&id));
         let (tone, place, text) = tell(&fields, *metadata.level());
         self.narrator.line(tone, &name, place, text);
-    }
-}
-
-impl Listener {
-    /// The id of the message that an event is about.
-    fn message_of(&self, fields: &Fields) -> Option<String> {
-        let mut in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
-        let task = tokio::task::try_id();
-        if let Some(id) = fields.get("id") {
-            if let Some(task) = task {
-                in_hand.insert(task, id.to_owned());
-            }
-            return Some(id.to_owned());
-        }
-        in_hand.get(&task?).cloned()
     }
 }
 
