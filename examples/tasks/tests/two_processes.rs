@@ -121,6 +121,17 @@ impl Running {
     }
 }
 
+impl Running {
+    /// Tells it to end, as an operator or a service manager does, and waits until it has.
+    async fn terminate(mut self) -> bool {
+        let id = self.child.id().expect("it runs").to_string();
+        let told = Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
+        assert!(told.success());
+        let ended = tokio::time::timeout(Duration::from_secs(60), self.child.wait()).await;
+        ended.expect("it ends").unwrap().success()
+    }
+}
+
 /// Posts reminders over one HTTP connection.
 struct Client {
     sender: SendRequest<Full<Bytes>>,
@@ -210,6 +221,24 @@ async fn a_worker_killed_half_way_loses_nothing() {
     for id in posted.iter().take(10) {
         assert!(client.is_sent(id).await);
     }
+}
+
+#[tokio::test]
+async fn a_worker_told_to_end_finishes_what_is_in_hand_and_gives_back_the_rest() {
+    let rig = Rig::new();
+    let (queue, mails) = (rig.queue("reminders"), rig.mails("mail"));
+    let worker = rig.worker(&queue, "mail").await;
+    let (api, mut client) = rig.api(None).await;
+    let mut posted = BTreeSet::new();
+    for number in 0..REMINDERS / 5 {
+        posted.insert(client.post(number).await.unwrap());
+    }
+    until("some are mailed", || !mailed(&mails).is_empty()).await;
+    assert!(worker.terminate().await, "nothing was cut short");
+    assert!(api.terminate().await);
+    let _worker = rig.worker(&queue, "mail").await;
+    let _api = rig.api(None).await;
+    until("every reminder is mailed", || mailed(&mails) == posted).await;
 }
 
 #[tokio::test]
