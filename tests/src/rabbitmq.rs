@@ -1,8 +1,5 @@
 //! A corner of a real RabbitMQ for one test: an exchange and queues of its own, removed at the end.
 
-// What the tests are let off, this is too: it fails where they fail.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use std::sync::Mutex;
 use std::time::Duration;
 

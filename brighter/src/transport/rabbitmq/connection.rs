@@ -60,6 +60,7 @@ enum State {
 
 /// A connection that is kept up, from when it is first needed until `stop`.
 pub(super) struct Link {
+    settings: Arc<Settings>,
     state: watch::Receiver<State>,
     keeper: Mutex<Option<Keeper>>,
 }
@@ -85,11 +86,12 @@ impl Link {
         });
         let keeper = Keeper {
             role,
-            settings,
+            settings: Arc::clone(&settings),
             stop,
             state: sender,
         };
         Self {
+            settings,
             state,
             keeper: Mutex::new(Some(keeper)),
         }
@@ -123,7 +125,7 @@ impl Link {
         });
         match found.await {
             Ok(result) => result,
-            Err(_) => Err(last.unwrap_or_else(|| self.silent())),
+            Err(_) => Err(last.unwrap_or_else(|| ConnectError::silent(&self.settings.address, PATIENCE))),
         }
     }
 
@@ -136,7 +138,9 @@ impl Link {
             loop {
                 match &*state.borrow_and_update() {
                     State::Up(open) => return Ok(Arc::clone(open)),
-                    State::Down { error: Some(error), .. } if error.is_fatal() => return Err(error.clone()),
+                    State::Down {
+                        error: Some(error), ..
+                    } if error.is_fatal() => return Err(error.clone()),
                     State::Down { error, .. } => last.clone_from(error),
                     State::Closed => return Err(ConnectError::Closed),
                 }
@@ -149,7 +153,7 @@ impl Link {
             None => up.await,
             Some(limit) => match timeout(limit, up).await {
                 Ok(result) => result,
-                Err(_) => Err(last.unwrap_or_else(|| self.silent())),
+                Err(_) => Err(last.unwrap_or_else(|| ConnectError::silent(&self.settings.address, limit))),
             },
         }
     }
@@ -171,13 +175,6 @@ impl Link {
 
     fn take_keeper(&self) -> Option<Keeper> {
         self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
-    fn silent(&self) -> ConnectError {
-        ConnectError::Unreachable {
-            address: "the broker".into(),
-            source: Arc::new(std::io::Error::from(std::io::ErrorKind::TimedOut)),
-        }
     }
 }
 
@@ -213,12 +210,10 @@ impl Keeper {
                 }
                 Err(error) => {
                     failures += 1;
-                    if failures == 1 {
-                        warn!(
-                            role = self.role.as_str(),
-                            error = report(&error),
-                            "no connection to RabbitMQ; trying on"
-                        );
+                    // At the start a refusal is an error of `connect`, which whoever called it will tell.
+                    if failures == 1 && !(generation == 0 && error.is_fatal()) {
+                        let (role, error) = (self.role.as_str(), report(&error));
+                        warn!(role, error, "no connection to RabbitMQ; trying on");
                     }
                     let pause = if error.is_fatal() {
                         PAUSE_AFTER_REFUSAL
@@ -234,7 +229,11 @@ impl Keeper {
     }
 
     async fn attempt(&self) -> Result<Connection, ConnectError> {
-        let Settings { address, connection_name, .. } = &*self.settings;
+        let Settings {
+            address,
+            connection_name,
+            ..
+        } = &*self.settings;
         let name = format!("{connection_name} {}", self.role.as_str());
         let properties = ConnectionProperties::default()
             .with_connection_name(name.into())
@@ -251,7 +250,10 @@ impl Keeper {
         let role = self.role.as_str();
         let address = &self.settings.address;
         let mut events = connection.events_listener().boxed();
-        let open = Arc::new(Open { connection, generation });
+        let open = Arc::new(Open {
+            connection,
+            generation,
+        });
         self.state.send_replace(State::Up(Arc::clone(&open)));
         if generation == 1 {
             info!(role, %address, "connected to RabbitMQ");
@@ -273,9 +275,15 @@ impl Keeper {
             }
         }
         let error = cause.map(|error| ConnectError::of_attempt(error, address));
-        self.state.send_replace(State::Down { failures: 0, error: error.clone() });
+        self.state.send_replace(State::Down {
+            failures: 0,
+            error: error.clone(),
+        });
         let error = error.as_ref().map(|error| report(error));
-        warn!(role, generation, error, "lost the connection to RabbitMQ; connecting again");
+        warn!(
+            role,
+            generation, error, "lost the connection to RabbitMQ; connecting again"
+        );
     }
 }
 

@@ -32,10 +32,13 @@ pub(super) async fn consume(shared: &Arc<Shared>, channel: &Channel) -> Result<C
     let starting = async {
         let amqp = open.connection.create_channel().await?;
         topology::declare(&amqp, &shared.settings, channel).await?;
-        amqp.basic_qos(channel.buffer.get(), BasicQosOptions::default()).await?;
+        amqp.basic_qos(channel.buffer.get(), BasicQosOptions::default())
+            .await?;
         let queue = wire::short("channel name", channel.name.as_str())?;
         let options = BasicConsumeOptions::default();
-        let incoming = amqp.basic_consume(queue, "".into(), options, FieldTable::default()).await?;
+        let incoming = amqp
+            .basic_consume(queue, "".into(), options, FieldTable::default())
+            .await?;
         Ok((amqp, incoming))
     };
     let (amqp, incoming) = timeout(STARTING, starting)
@@ -94,7 +97,9 @@ impl Stream for Incoming {
         let end = match ready!(incoming.poll_next_unpin(task)) {
             Some(Ok(delivery)) => return Poll::Ready(Some(Ok(lend(&this.lane, delivery)))),
             _ if this.lane.shared.closing.is_cancelled() => None,
-            Some(Err(error)) if of_channel(&error).is_some() => Some(ChannelError::Lost { reason: said(&error) }),
+            Some(Err(error)) if of_channel(&error).is_some() => {
+                Some(ChannelError::Lost { reason: said(&error) })
+            }
             Some(Err(error)) => Some(ChannelError::Disconnected(error.into())),
             None => Some(ChannelError::Lost {
                 reason: format!(
@@ -118,7 +123,9 @@ impl Drop for Incoming {
         let lane = Arc::clone(&self.lane);
         let runtime = lane.shared.runtime.clone();
         runtime.spawn(async move {
-            let cancelled = lane.amqp.basic_cancel(incoming.tag(), BasicCancelOptions::default());
+            let cancelled = lane
+                .amqp
+                .basic_cancel(incoming.tag(), BasicCancelOptions::default());
             let _ = timeout(ENDING, cancelled).await;
             // All that the broker had sent before it confirmed has arrived before the confirmation.
             while let Some(Some(Ok(delivery))) = incoming.next().now_or_never() {

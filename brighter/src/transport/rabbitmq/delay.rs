@@ -60,7 +60,12 @@ struct Known {
 
 impl Delays {
     /// The name of the queue for this delay, which exists from now on.
-    pub(super) async fn queue(&self, link: &Link, queue: &str, milliseconds: u32) -> Result<String, PublishError> {
+    pub(super) async fn queue(
+        &self,
+        link: &Link,
+        queue: &str,
+        milliseconds: u32,
+    ) -> Result<String, PublishError> {
         let name = name_of(queue, milliseconds);
         let open = link.current().await?;
         if self.of(open.generation).names.contains(&name) {

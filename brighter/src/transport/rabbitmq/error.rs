@@ -21,13 +21,17 @@ pub enum ConnectError {
         reason: String,
     },
     /// The user or the password is wrong.
-    #[error("{address} refused the user or the password: correct them in the URL (special characters escaped as in `%40` for `@`)")]
+    #[error(
+        "{address} refused the user or the password: correct them in the URL (special characters escaped as in `%40` for `@`)"
+    )]
     Credentials {
         /// The URL, without credentials.
         address: String,
     },
     /// The virtual host does not exist, or this user may not use it.
-    #[error("{address} refused the virtual host: {reason}; create it or grant the user access to it, and mind that the host `/` is `%2f` at the end of the URL")]
+    #[error(
+        "{address} refused the virtual host: {reason}; create it or grant the user access to it, and mind that the host `/` is `%2f` at the end of the URL"
+    )]
     VirtualHost {
         /// The URL, without credentials.
         address: String,
@@ -44,7 +48,9 @@ pub enum ConnectError {
         source: Arc<dyn Error + Send + Sync>,
     },
     /// The exchange exists in another form, or this user may not declare it.
-    #[error("the exchange `{exchange}` cannot be used: {reason}; give the builder the form it has, name another, or delete it")]
+    #[error(
+        "the exchange `{exchange}` cannot be used: {reason}; give the builder the form it has, name another, or delete it"
+    )]
     Exchange {
         /// The name of the exchange.
         exchange: String,
@@ -183,7 +189,9 @@ pub(super) fn of_declaring(error: lapin::Error, queue: &str) -> ChannelError {
         Some(AMQPSoftError::ACCESSREFUSED) => {
             "grant the user `configure`, `write` and `read` on it, or see whether another consumer has it for itself"
         }
-        Some(AMQPSoftError::RESOURCELOCKED) => "another connection has it for itself: stop that, or name another",
+        Some(AMQPSoftError::RESOURCELOCKED) => {
+            "another connection has it for itself: stop that, or name another"
+        }
         Some(AMQPSoftError::NOTFOUND) => "somebody deleted it in this moment: start again",
         Some(AMQPSoftError::CONTENTTOOLARGE | AMQPSoftError::NOROUTE | AMQPSoftError::NOCONSUMERS) | None => {
             return ChannelError::Disconnected(error.into());

@@ -11,13 +11,14 @@ use futures_util::{FutureExt, StreamExt, poll};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::ShortString;
 use lapin::{BasicProperties, Confirmation};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::Link;
 use super::error::{of_publishing, said};
 use super::options::Settings;
+use super::queue::Queue;
 use super::returns::{Returns, Route};
 use super::topology::{DeclareError, declare_exchange};
 use super::{ConnectError, wire};
@@ -26,8 +27,6 @@ use crate::channel::PublishError;
 /// How many messages may be on their way unconfirmed. Enough to hide the way to a broker and its disk, and
 /// few enough that a broker which stops answering holds no more than these.
 const WINDOW: usize = 256;
-/// How many more wait their turn; beyond, callers wait.
-const WAITING: usize = 64;
 /// Opening a channel and declaring the exchange take this long at most.
 const OPENING: Duration = Duration::from_secs(10);
 
@@ -48,17 +47,18 @@ struct Job {
 
 /// Publishes messages, confirmed. Ends, once it is dropped or told to close, when all are.
 pub(super) struct Publisher {
-    jobs: mpsc::Sender<Job>,
+    jobs: Arc<Queue<Job>>,
     done: CancellationToken,
     deadline: Duration,
 }
 
 impl Publisher {
     pub(super) fn start(link: Arc<Link>, settings: Arc<Settings>, close: CancellationToken) -> Self {
-        let (jobs, waiting) = mpsc::channel(WAITING);
+        let jobs = Arc::new(Queue::new());
         let done = CancellationToken::new();
         let deadline = settings.confirm_within;
         let desk = Desk {
+            jobs: Arc::clone(&jobs),
             link,
             settings,
             channel: None,
@@ -67,7 +67,7 @@ impl Publisher {
         };
         let finished = done.clone().drop_guard();
         tokio::spawn(async move {
-            desk.run(waiting, close).await;
+            desk.run(close).await;
             drop(finished);
         });
         Self { jobs, done, deadline }
@@ -76,18 +76,26 @@ impl Publisher {
     /// Publishes, and returns once the broker has confirmed.
     pub(super) async fn publish(&self, message: Outgoing) -> Outcome {
         let (reply, outcome) = oneshot::channel();
-        let confirmed = async {
-            let job = Job { message, reply };
-            self.jobs.send(job).await.map_err(|_| PublishError::Closed)?;
-            outcome.await.unwrap_or(Err(PublishError::Closed))
-        };
         let after = self.deadline;
-        timeout(after, confirmed).await.unwrap_or(Err(PublishError::TimedOut { after }))
+        // Held until the end: whoever gives up leaves the queue.
+        let Some(_place) = self.jobs.enter(Job { message, reply }) else {
+            return Err(PublishError::Closed);
+        };
+        match timeout(after, outcome).await {
+            Ok(outcome) => outcome.unwrap_or(Err(PublishError::Closed)),
+            Err(_) => Err(PublishError::TimedOut { after }),
+        }
     }
 
     /// Once told to close: waits until nothing is on its way any more.
     pub(super) async fn done(&self) {
         self.done.cancelled().await;
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.jobs.close();
     }
 }
 
@@ -101,6 +109,7 @@ struct Done {
 
 /// The task that publishes.
 struct Desk {
+    jobs: Arc<Queue<Job>>,
     link: Arc<Link>,
     settings: Arc<Settings>,
     channel: Option<Arc<lapin::Channel>>,
@@ -109,23 +118,27 @@ struct Desk {
 }
 
 impl Desk {
-    async fn run(mut self, mut jobs: mpsc::Receiver<Job>, close: CancellationToken) {
-        let mut open = true;
+    async fn run(mut self, close: CancellationToken) {
+        let jobs = Arc::clone(&self.jobs);
+        let (mut open, mut closed) = (true, false);
         while open || !self.on_their_way.is_empty() {
             let room = self.on_their_way.len() < WINDOW;
             tokio::select! {
                 Some(done) = self.on_their_way.next() => self.conclude(done),
-                job = jobs.recv(), if open && room => match job {
-                    Some(job) => self.begin(job, &mut jobs).await,
+                job = jobs.first(), if open && room => match job {
+                    Some(job) => self.begin(job).await,
                     None => open = false,
                 },
                 // Those that wait already still go out.
-                () = close.cancelled(), if !jobs.is_closed() => jobs.close(),
+                () = close.cancelled(), if !closed => {
+                    closed = true;
+                    jobs.close();
+                }
             }
         }
     }
 
-    async fn begin(&mut self, job: Job, jobs: &mut mpsc::Receiver<Job>) {
+    async fn begin(&mut self, job: Job) {
         // Whoever wanted it has given up.
         if job.reply.is_closed() {
             return;
@@ -135,7 +148,7 @@ impl Desk {
             Err(error) => {
                 let _ = job.reply.send(Err(error.clone().into()));
                 // What waits behind it would meet the same, one after the other.
-                while let Ok(job) = jobs.try_recv() {
+                while let Some(job) = self.jobs.first_now() {
                     let _ = job.reply.send(Err(error.clone().into()));
                 }
                 return;
@@ -151,7 +164,11 @@ impl Desk {
 
     /// The publishing channel: open, with confirms, and with its exchange declared.
     async fn channel(&mut self) -> Result<Arc<lapin::Channel>, ConnectError> {
-        if let Some(channel) = self.channel.as_ref().filter(|channel| channel.status().connected()) {
+        if let Some(channel) = self
+            .channel
+            .as_ref()
+            .filter(|channel| channel.status().connected())
+        {
             return Ok(Arc::clone(channel));
         }
         let open = self.link.current().await?;

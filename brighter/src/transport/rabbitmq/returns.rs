@@ -18,7 +18,11 @@ pub(super) struct Route {
 }
 
 impl Route {
-    pub(super) fn of(exchange: &ShortString, routing_key: &ShortString, properties: &BasicProperties) -> Self {
+    pub(super) fn of(
+        exchange: &ShortString,
+        routing_key: &ShortString,
+        properties: &BasicProperties,
+    ) -> Self {
         Self {
             exchange: exchange.clone(),
             routing_key: routing_key.clone(),

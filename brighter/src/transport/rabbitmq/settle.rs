@@ -72,7 +72,10 @@ impl Lease {
             return self.copy_to(queue, properties).await;
         }
         let shared = &self.lane.shared;
-        let waiting = shared.delays.queue(&shared.publishing, queue, milliseconds).await?;
+        let waiting = shared
+            .delays
+            .queue(&shared.publishing, queue, milliseconds)
+            .await?;
         let copied = self.copy_to(&waiting, properties).await;
         if let Err(PublishError::Unroutable { .. }) = &copied {
             shared.delays.forget(&waiting);
@@ -103,7 +106,11 @@ impl Settle for Lease {
         Box::pin(async move { self.ack_now() })
     }
 
-    fn requeue(self: Box<Self>, message: Message, delay: Duration) -> BoxFuture<'static, Result<(), SettleError>> {
+    fn requeue(
+        self: Box<Self>,
+        message: Message,
+        delay: Duration,
+    ) -> BoxFuture<'static, Result<(), SettleError>> {
         Box::pin(async move {
             if !self.is_live() {
                 return Err(SettleError::Stale);

@@ -37,7 +37,8 @@ pub(super) async fn declare_exchange(amqp: &lapin::Channel, settings: &Settings)
         ..ExchangeDeclareOptions::default()
     };
     let name = short("exchange name", &settings.exchange)?;
-    amqp.exchange_declare(name, kind, options, FieldTable::default()).await?;
+    amqp.exchange_declare(name, kind, options, FieldTable::default())
+        .await?;
     Ok(())
 }
 
@@ -76,7 +77,10 @@ pub(super) async fn declare_delay(
     milliseconds: u32,
 ) -> Result<(), DeclareError> {
     let mut arguments = dead_letter_to(queue);
-    arguments.insert("x-message-ttl".into(), AMQPValue::LongLongInt(milliseconds.into()));
+    arguments.insert(
+        "x-message-ttl".into(),
+        AMQPValue::LongLongInt(milliseconds.into()),
+    );
     declare_queue(amqp, name, arguments).await
 }
 
@@ -85,7 +89,8 @@ async fn declare_queue(amqp: &lapin::Channel, name: &str, arguments: FieldTable)
         durable: true,
         ..QueueDeclareOptions::default()
     };
-    amqp.queue_declare(short("channel name", name)?, options, arguments).await?;
+    amqp.queue_declare(short("channel name", name)?, options, arguments)
+        .await?;
     Ok(())
 }
 
@@ -93,7 +98,13 @@ async fn declare_queue(amqp: &lapin::Channel, name: &str, arguments: FieldTable)
 fn dead_letter_to(queue: &str) -> FieldTable {
     let mut arguments = FieldTable::default();
     arguments
-        .insert("x-dead-letter-exchange".into(), AMQPValue::LongString(LongString::from("")))
-        .insert("x-dead-letter-routing-key".into(), AMQPValue::LongString(LongString::from(queue)));
+        .insert(
+            "x-dead-letter-exchange".into(),
+            AMQPValue::LongString(LongString::from("")),
+        )
+        .insert(
+            "x-dead-letter-routing-key".into(),
+            AMQPValue::LongString(LongString::from(queue)),
+        );
     arguments
 }

@@ -16,8 +16,13 @@ pub(super) struct Address {
 
 impl Address {
     pub(super) fn parse(url: &str) -> Result<Self, ConnectError> {
-        let wrong = |reason: &str| ConnectError::Url { reason: reason.into() };
-        if !["amqp://", "amqps://"].iter().any(|scheme| url.starts_with(scheme)) {
+        let wrong = |reason: &str| ConnectError::Url {
+            reason: reason.into(),
+        };
+        if !["amqp://", "amqps://"]
+            .iter()
+            .any(|scheme| url.starts_with(scheme))
+        {
             return Err(wrong("it must begin with `amqp://` or `amqps://`"));
         }
         // What the parser says may repeat the URL, and with it the password.
@@ -129,7 +134,10 @@ mod tests {
         let address = Address::parse("amqp://u:secret@[::1]:5673/%2f").unwrap();
         assert_eq!(address.uri.authority.host, "::1");
         assert_eq!(address.uri.vhost, "/");
-        assert_eq!(format!("{address:?} {address}"), "amqp://[::1]:5673/%2f amqp://[::1]:5673/%2f");
+        assert_eq!(
+            format!("{address:?} {address}"),
+            "amqp://[::1]:5673/%2f amqp://[::1]:5673/%2f"
+        );
         assert_eq!(Address::parse("amqp://host").unwrap().uri.vhost, "/");
     }
 }

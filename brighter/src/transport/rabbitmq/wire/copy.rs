@@ -17,7 +17,10 @@ fn kept(original: &BasicProperties) -> BasicProperties {
     type Setter = fn(BasicProperties, ShortString) -> BasicProperties;
     let texts: [(&Option<ShortString>, Setter); 8] = [
         (original.content_type(), BasicProperties::with_content_type),
-        (original.content_encoding(), BasicProperties::with_content_encoding),
+        (
+            original.content_encoding(),
+            BasicProperties::with_content_encoding,
+        ),
         (original.correlation_id(), BasicProperties::with_correlation_id),
         (original.reply_to(), BasicProperties::with_reply_to),
         (original.message_id(), BasicProperties::with_message_id),

@@ -27,10 +27,14 @@ pub(in super::super) fn message(original: &Original) -> Result<Message, String> 
     let field = |name| find(headers, name).map_or(Ok(None), |value| string(name, value));
 
     let bag = bag(headers)?;
-    let id = property(properties.message_id()).map_or_else(|| field(name::CE_ID), |id| Ok(Some(id.into())))?;
+    let id =
+        property(properties.message_id()).map_or_else(|| field(name::CE_ID), |id| Ok(Some(id.into())))?;
     if let Some(id) = id.as_ref().filter(|id: &&String| id.len() > MAX_NAME_BYTES) {
         // It could be handled, but never sent again.
-        return Err(format!("the message id has {} bytes, and 255 at most can be sent", id.len()));
+        return Err(format!(
+            "the message id has {} bytes, and 255 at most can be sent",
+            id.len()
+        ));
     }
     let mut header = MessageHeader::new(
         id.map_or_else(MessageId::new, MessageId::from),

@@ -57,7 +57,10 @@ fn what_is_written_is_what_dotnet_reads() {
     let written = properties(&sent).unwrap();
     let id = sent.header.id.to_string();
     assert_eq!(written.message_id().as_ref().unwrap().as_str(), id);
-    assert_eq!(written.content_type().as_ref().unwrap().as_str(), DEFAULT_CONTENT_TYPE);
+    assert_eq!(
+        written.content_type().as_ref().unwrap().as_str(),
+        DEFAULT_CONTENT_TYPE
+    );
     assert_eq!(written.kind().as_ref().unwrap().as_str(), DEFAULT_CONTENT_TYPE);
     assert_eq!(*written.delivery_mode(), Some(2));
     assert_eq!(*written.timestamp(), Some(1_790_000_000));
@@ -79,20 +82,42 @@ fn what_is_written_is_what_dotnet_reads() {
     assert_eq!(header(&written, "priority"), Some(&AMQPValue::LongLongInt(-7)));
     assert_eq!(header(&written, "share"), Some(&AMQPValue::Double(0.5)));
     assert_eq!(header(&written, "urgent"), Some(&AMQPValue::Boolean(true)));
-    assert!(written.headers().as_ref().unwrap().inner().values().all(|value| {
-        !matches!(value, AMQPValue::ShortString(_))
-    }));
+    assert!(
+        written
+            .headers()
+            .as_ref()
+            .unwrap()
+            .inner()
+            .values()
+            .all(|value| { !matches!(value, AMQPValue::ShortString(_)) })
+    );
 }
 
 #[test]
 fn the_bag_changes_neither_the_message_nor_where_it_goes() {
     let mut sent = a_message();
-    for name in ["topic", "HANDLEDCOUNT", "cloudEvents:id", "messageType", "CC", "BCC", "x-death"] {
+    for name in [
+        "topic",
+        "HANDLEDCOUNT",
+        "cloudEvents:id",
+        "messageType",
+        "CC",
+        "BCC",
+        "x-death",
+    ] {
         sent.header.bag.insert(name, "forged");
     }
     let written = properties(&sent).unwrap();
     let forged = text("forged");
-    assert!(written.headers().as_ref().unwrap().inner().values().all(|value| *value != forged));
+    assert!(
+        written
+            .headers()
+            .as_ref()
+            .unwrap()
+            .inner()
+            .values()
+            .all(|value| *value != forged)
+    );
 }
 
 #[test]
@@ -105,7 +130,10 @@ fn odd_values_are_written_without_harm() {
     sent.header.bag.insert("", "");
     let written = properties(&sent).unwrap();
     assert!(written.timestamp().is_none());
-    assert_eq!(header(&written, "HandledCount"), Some(&AMQPValue::LongInt(i32::MAX)));
+    assert_eq!(
+        header(&written, "HandledCount"),
+        Some(&AMQPValue::LongInt(i32::MAX))
+    );
     assert_eq!(written.kind().as_ref().unwrap().as_str(), DEFAULT_CONTENT_TYPE);
     let read = message(&original(written)).unwrap();
     assert_eq!(read.header.timestamp, sent.header.timestamp);
@@ -121,10 +149,23 @@ fn what_does_not_fit_is_refused_by_name() {
     let long = "é".repeat(128);
     let mut sent = a_message();
     sent.header.id = MessageId::from(long.as_str());
-    assert!(matches!(properties(&sent), Err(NameError::TooLong { what: "message id", bytes: 256, .. })));
+    assert!(matches!(
+        properties(&sent),
+        Err(NameError::TooLong {
+            what: "message id",
+            bytes: 256,
+            ..
+        })
+    ));
     let mut sent = a_message();
     sent.header.bag.insert(long, 1);
-    assert!(matches!(properties(&sent), Err(NameError::TooLong { what: "header name", .. })));
+    assert!(matches!(
+        properties(&sent),
+        Err(NameError::TooLong {
+            what: "header name",
+            ..
+        })
+    ));
 }
 
 #[test]
@@ -152,7 +193,10 @@ fn dotnet_of_every_version_is_read() {
         assert_eq!(read.topic, "greeting");
         assert_eq!(read.message_type, MessageType::Event);
         assert_eq!(read.handled_count, 2);
-        assert_eq!(read.timestamp, UNIX_EPOCH + Duration::from_millis(1_790_000_000_123));
+        assert_eq!(
+            read.timestamp,
+            UNIX_EPOCH + Duration::from_millis(1_790_000_000_123)
+        );
         assert!(read.bag.is_empty(), "{:?}", read.bag);
     }
     // Version 9 writes no CloudEvents, and a delay as a number.
@@ -211,12 +255,20 @@ fn what_makes_no_sense_is_said() {
     let bytes = AMQPValue::LongString(LongString::from(vec![0xff, 0xfe]));
     for (name, value, reason) in [
         ("MessageType", text("MT_QUIT"), "unknown MessageType \"MT_QUIT\""),
-        ("MessageType", text("\n\u{7}"), "unknown MessageType \"\\n\\u{7}\""),
+        (
+            "MessageType",
+            text("\n\u{7}"),
+            "unknown MessageType \"\\n\\u{7}\"",
+        ),
         ("MessageType", AMQPValue::LongInt(1), "not a text"),
         ("MessageType", bytes.clone(), "not UTF-8"),
         ("Topic", bytes.clone(), "not UTF-8"),
         ("tenant", bytes, "the header \"tenant\" is not UTF-8"),
-        ("cloudEvents_id", text("x".repeat(256)), "the message id has 256 bytes"),
+        (
+            "cloudEvents_id",
+            text("x".repeat(256)),
+            "the message id has 256 bytes",
+        ),
     ] {
         let said = message(&with_headers(&[(name, value)])).unwrap_err();
         assert!(said.contains(reason), "{said}");
@@ -226,10 +278,16 @@ fn what_makes_no_sense_is_said() {
 #[test]
 fn what_the_bag_cannot_hold_stays_on_the_original() {
     let list = AMQPValue::FieldArray(FieldArray::from(vec![text("a")]));
-    let there = with_headers(&[("list", list.clone()), ("table", AMQPValue::FieldTable(FieldTable::default()))]);
+    let there = with_headers(&[
+        ("list", list.clone()),
+        ("table", AMQPValue::FieldTable(FieldTable::default())),
+    ]);
     assert!(message(&there).unwrap().header.bag.is_empty());
     let rejection = Rejection::new(RejectionKind::DeadLetter, "no");
-    assert_eq!(header(&set_aside(&there, &rejection, SystemTime::now()), "list"), Some(&list));
+    assert_eq!(
+        header(&set_aside(&there, &rejection, SystemTime::now()), "list"),
+        Some(&list)
+    );
 }
 
 #[test]
@@ -239,7 +297,10 @@ fn a_retry_keeps_what_it_can_and_counts() {
         ("HandledCount", AMQPValue::LongLongInt(1)),
         ("cloudEvents:type", text("greeting.v1")),
         ("list", AMQPValue::FieldArray(FieldArray::default())),
-        ("CC", AMQPValue::FieldArray(FieldArray::from(vec![text("elsewhere")]))),
+        (
+            "CC",
+            AMQPValue::FieldArray(FieldArray::from(vec![text("elsewhere")])),
+        ),
         ("x-death", AMQPValue::FieldArray(FieldArray::default())),
         ("x-first-death-queue", text("here")),
     ]);
@@ -259,18 +320,27 @@ fn a_retry_keeps_what_it_can_and_counts() {
     for gone in ["CC", "x-death", "x-first-death-queue", "cloudEvents:type"] {
         assert!(header(&copy, gone).is_none(), "{gone}");
     }
-    assert_eq!(copy.message_id().as_ref().unwrap().as_str(), again.header.id.to_string());
+    assert_eq!(
+        copy.message_id().as_ref().unwrap().as_str(),
+        again.header.id.to_string()
+    );
     assert_eq!(copy.reply_to().as_ref().unwrap().as_str(), "answers");
     assert_eq!((*copy.priority(), *copy.delivery_mode()), (Some(4), Some(2)));
     assert!(copy.expiration().is_none() && copy.user_id().is_none());
     let read = message(&original(copy)).unwrap().header;
-    assert_eq!((read.topic, read.handled_count), (RoutingKey::from("greeting"), 2));
+    assert_eq!(
+        (read.topic, read.handled_count),
+        (RoutingKey::from("greeting"), 2)
+    );
 }
 
 #[test]
 fn what_is_set_aside_says_why() {
     let mut there = with_headers(&[("MessageType", text("MT_QUIT")), ("mine", text("kept"))]);
-    there.properties = there.properties.with_type("Order".into()).with_user_id("somebody".into());
+    there.properties = there
+        .properties
+        .with_type("Order".into())
+        .with_user_id("somebody".into());
     let rejection = Rejection::new(RejectionKind::Invalid, "unknown MessageType");
     let copy = set_aside(&there, &rejection, UNIX_EPOCH);
     for (name, value) in [

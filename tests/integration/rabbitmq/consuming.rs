@@ -1,0 +1,158 @@
+//! Consuming: copies, competition, and what comes back.
+
+use std::collections::HashSet;
+
+use brighter::channel::{Broker, ChannelError, Producer};
+use brighter_tests::rabbitmq::{Corner, Raw};
+use lapin::types::{AMQPValue, FieldTable};
+
+use super::{id, message, next, with_buffer};
+
+#[tokio::test]
+async fn each_channel_gets_its_copy() {
+    let corner = Corner::new();
+    let broker = corner.connect().await;
+    let mut one = broker.consume(&corner.channel("one", "Task.#")).await.unwrap();
+    let mut two = broker
+        .consume(&corner.channel("two", "Task.Reminder"))
+        .await
+        .unwrap();
+    let sent = message("Task.Reminder");
+    broker.publish(&sent).await.unwrap();
+    for consumer in [&mut one, &mut two] {
+        let delivery = next(consumer).await;
+        assert_eq!(id(&delivery), sent.header.id);
+        delivery.ack().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn consumers_of_one_channel_compete() {
+    let corner = Corner::new();
+    let broker = corner.connect().await;
+    let channel = with_buffer(corner.channel("shared", "topic"), 1);
+    let mut one = broker.consume(&channel).await.unwrap();
+    let mut two = broker.clone().consume(&channel).await.unwrap();
+    let (first, second) = (message("topic"), message("topic"));
+    broker.publish(&first).await.unwrap();
+    broker.publish(&second).await.unwrap();
+    // Neither is settled, so each consumer has one.
+    let (a, b) = (next(&mut one).await, next(&mut two).await);
+    assert_eq!(
+        HashSet::from([id(&a), id(&b)]),
+        HashSet::from([first.header.id, second.header.id])
+    );
+    a.ack().await.unwrap();
+    b.ack().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_dropped_consumer_had_comes_back_but_for_what_is_being_handled() {
+    let corner = Corner::new();
+    let broker = corner.connect().await;
+    let channel = corner.channel("dropped", "topic");
+    let mut consumer = broker.consume(&channel).await.unwrap();
+    let sent: Vec<_> = (0..5).map(|_| message("topic")).collect();
+    for message in &sent {
+        broker.publish(message).await.unwrap();
+    }
+    let held = next(&mut consumer).await;
+    assert_eq!(id(&held), sent[0].header.id);
+    drop(consumer);
+
+    let mut others = broker.consume(&channel).await.unwrap();
+    let mut came = HashSet::new();
+    for _ in 1..sent.len() {
+        let delivery = next(&mut others).await;
+        came.insert(id(&delivery));
+        delivery.ack().await.unwrap();
+    }
+    let expected: HashSet<_> = sent[1..]
+        .iter()
+        .map(|message| message.header.id.clone())
+        .collect();
+    assert_eq!(came, expected);
+    held.ack().await.unwrap();
+    drop(others);
+    broker.close().await;
+    Raw::connect().await.until_depth(channel.name.as_str(), 0).await;
+}
+
+#[tokio::test]
+async fn what_is_released_or_dropped_comes_again() {
+    let corner = Corner::new();
+    let broker = corner.connect().await;
+    let mut consumer = broker
+        .consume(&corner.channel("released", "topic"))
+        .await
+        .unwrap();
+    let sent = message("topic");
+    broker.publish(&sent).await.unwrap();
+    next(&mut consumer).await.release();
+    drop(next(&mut consumer).await);
+    // A settling that is cut short settles nothing.
+    drop(next(&mut consumer).await.ack());
+    let delivery = next(&mut consumer).await;
+    assert_eq!(id(&delivery), sent.header.id);
+    assert_eq!(delivery.message().unwrap().header.handled_count, 0);
+    delivery.ack().await.unwrap();
+}
+
+#[tokio::test]
+async fn no_more_than_the_buffer_is_taken() {
+    let corner = Corner::new();
+    let broker = corner.connect().await;
+    let channel = with_buffer(corner.channel("bounded", "topic"), 2);
+    let mut consumer = broker.consume(&channel).await.unwrap();
+    for _ in 0..5 {
+        broker.publish(&message("topic")).await.unwrap();
+    }
+    let held = [next(&mut consumer).await, next(&mut consumer).await];
+    Raw::connect().await.until_depth(channel.name.as_str(), 3).await;
+    for delivery in held {
+        delivery.ack().await.unwrap();
+    }
+    next(&mut consumer).await.ack().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_queue_in_another_form_is_refused_and_the_others_work() {
+    let corner = Corner::new();
+    let broker = corner.connect().await;
+    let channel = corner.channel("other", "topic");
+    let raw = Raw::connect().await;
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-max-length".into(), AMQPValue::LongInt(7));
+    let durable = lapin::options::QueueDeclareOptions {
+        durable: true,
+        ..Default::default()
+    };
+    raw.channel
+        .queue_declare(channel.name.as_str().into(), durable, arguments)
+        .await
+        .unwrap();
+
+    let refused = broker.consume(&channel).await.unwrap_err();
+    let ChannelError::Refused { reason } = &refused else {
+        panic!("{refused:?}");
+    };
+    assert!(reason.contains(channel.name.as_str()), "{reason}");
+    assert!(
+        reason.contains("received") && reason.contains("current"),
+        "{reason}"
+    );
+    assert!(reason.contains("delete it"), "{reason}");
+    broker.consume(&corner.channel("fine", "topic")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_name_that_no_broker_takes_is_refused_here() {
+    let corner = Corner::new();
+    let broker = corner.connect().await;
+    for name in [String::new(), "q".repeat(250)] {
+        let refused = broker
+            .consume(&brighter::channel::Channel::new(name, "topic"))
+            .await;
+        assert!(matches!(refused, Err(ChannelError::Name(_))));
+    }
+}
