@@ -35,9 +35,7 @@ pub(crate) fn in_order(mut steps: Vec<Step>, errors: &Errors) -> Vec<Step> {
 
 /// What a backstop has stopped is no error any more to what is around it: a retry there would never retry.
 fn backstops_are_outside(steps: &[Step], errors: &Errors) {
-    let has = |role: Role| {
-        move |step: &&Step| step.attribute.role == role && step.timing == Timing::Before
-    };
+    let has = |role: Role| move |step: &&Step| step.attribute.role == role && step.timing == Timing::Before;
     let Some(policy) = steps.iter().find(has(Role::Policy)) else {
         return;
     };

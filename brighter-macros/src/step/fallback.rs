@@ -50,5 +50,9 @@ fn layers(args: &mut Args, written: &Written, errors: &Errors) -> Vec<Layer> {
     let arguments = quote! {
         #name, #PRIVATE::FallbackOn::#on, #PRIVATE::Arc::clone(&#handler), #path
     };
-    vec![Layer::new("fallback", arguments).with(Types::RequestAndMethod).at(method.span())]
+    vec![
+        Layer::new("fallback", arguments)
+            .with(Types::RequestAndMethod)
+            .at(method.span()),
+    ]
 }

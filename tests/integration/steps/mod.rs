@@ -36,7 +36,11 @@ impl Validate for Try {
     type Error = String;
 
     fn validate(&self) -> Result<(), String> {
-        if self.fails > 100 { Err(format!("{} is too often", self.fails)) } else { Ok(()) }
+        if self.fails > 100 {
+            Err(format!("{} is too often", self.fails))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -47,7 +51,11 @@ struct Calls(Arc<AtomicU32>);
 impl Calls {
     fn attempt(&self, request: &Try) -> Result<u32, BoxError> {
         let calls = self.0.fetch_add(1, Ordering::Relaxed);
-        if calls < request.fails { Err((request.with)()) } else { Ok(7) }
+        if calls < request.fails {
+            Err((request.with)())
+        } else {
+            Ok(7)
+        }
     }
 
     fn count(&self) -> u32 {
@@ -96,7 +104,11 @@ handler_with!(NotAcked, dont_ack_on_error(step = 1), validate(step = 2));
 #[tokio::test(start_paused = true)]
 async fn a_backstop_sees_what_the_policies_inside_it_gave_up_on() {
     let handler = Rejected::default();
-    let processor = CommandProcessor::builder().handler(handler.clone()).policies(policies()).build().unwrap();
+    let processor = CommandProcessor::builder()
+        .handler(handler.clone())
+        .policies(policies())
+        .build()
+        .unwrap();
     let error = handler_error(processor.send(times(9)).await.unwrap_err());
     assert_eq!((kind(&error), handler.0.count()), (Some(ActionKind::Reject), 3));
     assert_eq!(error.report(), "rejected: not yet");
@@ -105,24 +117,55 @@ async fn a_backstop_sees_what_the_policies_inside_it_gave_up_on() {
 
 #[tokio::test]
 async fn each_backstop_asks_for_its_own() {
-    async fn asked<H: brighter::pipeline::HandlerPipeline<Try>>(handler: H, request: Try) -> Option<ActionKind> {
+    async fn asked<H: brighter::pipeline::HandlerPipeline<Try>>(
+        handler: H,
+        request: Try,
+    ) -> Option<ActionKind> {
         let processor = CommandProcessor::builder().handler(handler).build().unwrap();
         kind(&handler_error(processor.send(request).await.unwrap_err()))
     }
-    assert_eq!(asked(Deferred::default(), times(1)).await, Some(ActionKind::Defer(Some(30 * SECOND))));
-    assert_eq!(asked(DeferredBySubscription::default(), times(1)).await, Some(ActionKind::Defer(None)));
-    assert_eq!(asked(NotAcked::default(), times(1)).await, Some(ActionKind::DontAck));
-    assert_eq!(asked(NotAcked::default(), times(101)).await, Some(ActionKind::DontAck), "invalid too");
-    let invalid = || Try { fails: 1, with: || Invalid::because("no").into() };
-    assert_eq!(asked(NotAcked::default(), invalid()).await, Some(ActionKind::Invalid), "as the handler asked");
+    assert_eq!(
+        asked(Deferred::default(), times(1)).await,
+        Some(ActionKind::Defer(Some(30 * SECOND)))
+    );
+    assert_eq!(
+        asked(DeferredBySubscription::default(), times(1)).await,
+        Some(ActionKind::Defer(None))
+    );
+    assert_eq!(
+        asked(NotAcked::default(), times(1)).await,
+        Some(ActionKind::DontAck)
+    );
+    assert_eq!(
+        asked(NotAcked::default(), times(101)).await,
+        Some(ActionKind::DontAck),
+        "invalid too"
+    );
+    let invalid = || Try {
+        fails: 1,
+        with: || Invalid::because("no").into(),
+    };
+    assert_eq!(
+        asked(NotAcked::default(), invalid()).await,
+        Some(ActionKind::Invalid),
+        "as the handler asked"
+    );
 }
 
-handler_with!(Validated, use_policy([circuit_breaker, retry], step = 1), validate(step = 2));
+handler_with!(
+    Validated,
+    use_policy([circuit_breaker, retry], step = 1),
+    validate(step = 2)
+);
 
 #[tokio::test(start_paused = true)]
 async fn what_is_not_valid_is_not_handled_nor_tried_again_and_breaks_no_circuit() {
     let handler = Validated::default();
-    let processor = CommandProcessor::builder().handler(handler.clone()).policies(policies()).build().unwrap();
+    let processor = CommandProcessor::builder()
+        .handler(handler.clone())
+        .policies(policies())
+        .build()
+        .unwrap();
     for _ in 0..3 {
         let error = handler_error(processor.send(times(101)).await.unwrap_err());
         assert!(matches!(error, HandlerError::Validation(_)), "{error}");
@@ -142,7 +185,11 @@ async fn a_message_that_is_not_valid_is_dead_lettered_at_once() {
     impl Validate for Parcel {
         type Error = &'static str;
         fn validate(&self) -> Result<(), &'static str> {
-            if self.weight < 0 { Err("it would float away") } else { Ok(()) }
+            if self.weight < 0 {
+                Err("it would float away")
+            } else {
+                Ok(())
+            }
         }
     }
     struct Carrier;
@@ -167,10 +214,16 @@ async fn a_message_that_is_not_valid_is_dead_lettered_at_once() {
     dispatcher.receive();
     dispatcher.consuming().await;
     processor.post(Parcel { weight: -1 }).await.unwrap();
-    until("the message is dead", || !broker.messages("parcels.dlq").is_empty()).await;
+    until("the message is dead", || {
+        !broker.messages("parcels.dlq").is_empty()
+    })
+    .await;
     let dead = broker.messages("parcels.dlq");
     let reason = dead[0].header.bag.get("rejectionMessage").unwrap();
-    assert_eq!(reason.as_str(), Some("attempt 1 of 5: the request is not valid: it would float away"));
+    assert_eq!(
+        reason.as_str(),
+        Some("attempt 1 of 5: the request is not valid: it would float away")
+    );
     dispatcher.end().await;
 }
 
@@ -198,26 +251,50 @@ handler_with_fallback!(
 #[tokio::test(start_paused = true)]
 async fn a_fallback_is_the_outcome_of_what_failed() {
     let handler = FallsBack::default();
-    let processor = CommandProcessor::builder().handler(handler.clone()).policies(policies()).build().unwrap();
+    let processor = CommandProcessor::builder()
+        .handler(handler.clone())
+        .policies(policies())
+        .build()
+        .unwrap();
     assert_eq!(processor.send(times(40)).await.unwrap(), 1);
     assert_eq!(handler.0.count(), 3, "after the last attempt");
     let error = processor.send(times(50)).await.unwrap_err();
     assert_eq!(error.to_string(), "no, because not yet");
-    assert_eq!(processor.send(times(0)).await.unwrap(), 7, "not called after a success");
+    assert_eq!(
+        processor.send(times(0)).await.unwrap(),
+        7,
+        "not called after a success"
+    );
 }
 
 #[tokio::test]
 async fn a_fallback_sees_no_pump_action() {
-    let processor = CommandProcessor::builder().handler(FallsBack::default()).build().unwrap();
-    let error = processor.send(Try { fails: 1, with: || Reject::because("no").into() }).await.unwrap_err();
+    let processor = CommandProcessor::builder()
+        .handler(FallsBack::default())
+        .build()
+        .unwrap();
+    let error = processor
+        .send(Try {
+            fails: 1,
+            with: || Reject::because("no").into(),
+        })
+        .await
+        .unwrap_err();
     assert_eq!(kind(&handler_error(error)), Some(ActionKind::Reject));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_fallback_on_a_broken_circuit_is_for_nothing_else() {
     let handler = FallsBackOnBroken::default();
-    let processor = CommandProcessor::builder().handler(handler.clone()).policies(policies()).build().unwrap();
-    assert_eq!(processor.send(times(40)).await.unwrap_err().to_string(), "not yet");
+    let processor = CommandProcessor::builder()
+        .handler(handler.clone())
+        .policies(policies())
+        .build()
+        .unwrap();
+    assert_eq!(
+        processor.send(times(40)).await.unwrap_err().to_string(),
+        "not yet"
+    );
     assert_eq!(processor.send(times(40)).await.unwrap(), 1);
     assert_eq!(handler.0.count(), 1, "the circuit was open");
 }
@@ -229,9 +306,16 @@ handler_with!(Postponed, feature_switch("new-prices", off = dont_ack, step = 1))
 async fn a_switch_decides_at_each_call() {
     let switches = FeatureSwitchMap::new();
     let handler = Skipped::default();
-    let processor =
-        CommandProcessor::builder().handler(handler.clone()).feature_switches(switches.clone()).build().unwrap();
-    assert_eq!(processor.send(times(0)).await.unwrap(), 7, "nobody knows it, so it is on");
+    let processor = CommandProcessor::builder()
+        .handler(handler.clone())
+        .feature_switches(switches.clone())
+        .build()
+        .unwrap();
+    assert_eq!(
+        processor.send(times(0)).await.unwrap(),
+        7,
+        "nobody knows it, so it is on"
+    );
     switches.set("new_prices", false);
     assert_eq!(processor.send(times(0)).await.unwrap(), 0, "the default");
     assert_eq!(handler.0.count(), 1);
@@ -239,8 +323,11 @@ async fn a_switch_decides_at_each_call() {
     assert_eq!(processor.send(times(0)).await.unwrap(), 7);
 
     switches.set("new-prices", false);
-    let processor =
-        CommandProcessor::builder().handler(Postponed::default()).feature_switches(switches.clone()).build().unwrap();
+    let processor = CommandProcessor::builder()
+        .handler(Postponed::default())
+        .feature_switches(switches.clone())
+        .build()
+        .unwrap();
     let error = handler_error(processor.send(times(0)).await.unwrap_err());
     assert_eq!(kind(&error), Some(ActionKind::DontAck));
     assert!(error.to_string().contains("`new-prices` is off"), "{error}");
@@ -260,17 +347,32 @@ impl MonitorSink for Sink {
 #[tokio::test]
 async fn a_monitor_tells_what_goes_in_and_what_comes_out() {
     let sink = Sink::default();
-    let processor = CommandProcessor::builder().handler(Watched::default()).monitor(sink.clone()).build().unwrap();
+    let processor = CommandProcessor::builder()
+        .handler(Watched::default())
+        .monitor(sink.clone())
+        .build()
+        .unwrap();
     let id = MessageId::new();
     let cx = Context::new().with_message_id(id.clone()).with_handled_count(2);
     processor.send_with(times(1), cx).await.unwrap_err();
     processor.send(times(0)).await.unwrap();
 
     let events = std::mem::take(&mut *sink.0.lock().unwrap());
-    let [enter, failure, enter_again, exit] = events.as_slice() else { panic!("{events:?}") };
-    assert!(enter.handler.ends_with("::Watched") && enter.request.ends_with("::Try"), "{enter:?}");
-    assert_eq!((&enter.message_id, enter.attempt, &enter.kind), (&Some(id), 3, &MonitorEventKind::Enter));
-    assert!(matches!(&failure.kind, MonitorEventKind::Failure { error, .. } if error == "not yet"), "{failure:?}");
+    let [enter, failure, enter_again, exit] = events.as_slice() else {
+        panic!("{events:?}")
+    };
+    assert!(
+        enter.handler.ends_with("::Watched") && enter.request.ends_with("::Try"),
+        "{enter:?}"
+    );
+    assert_eq!(
+        (&enter.message_id, enter.attempt, &enter.kind),
+        (&Some(id), 3, &MonitorEventKind::Enter)
+    );
+    assert!(
+        matches!(&failure.kind, MonitorEventKind::Failure { error, .. } if error == "not yet"),
+        "{failure:?}"
+    );
     assert_eq!((&enter_again.message_id, enter_again.attempt), (&None, 1));
     assert!(matches!(exit.kind, MonitorEventKind::Exit { .. }), "{exit:?}");
 
@@ -291,30 +393,59 @@ async fn a_monitor_tells_what_nobody_waits_for() {
         }
     }
     let sink = Sink::default();
-    let processor = CommandProcessor::builder().handler(Slow).monitor(sink.clone()).build().unwrap();
+    let processor = CommandProcessor::builder()
+        .handler(Slow)
+        .monitor(sink.clone())
+        .build()
+        .unwrap();
     processor.send(times(0)).await.unwrap_err();
-    let kinds: Vec<_> = sink.0.lock().unwrap().iter().map(|event| event.kind.clone()).collect();
-    assert!(matches!(kinds[..], [MonitorEventKind::Enter, MonitorEventKind::Abandoned { .. }]), "{kinds:?}");
+    let kinds: Vec<_> = sink
+        .0
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|event| event.kind.clone())
+        .collect();
+    assert!(
+        matches!(
+            kinds[..],
+            [MonitorEventKind::Enter, MonitorEventKind::Abandoned { .. }]
+        ),
+        "{kinds:?}"
+    );
 }
 
 #[test]
 fn what_a_step_needs_and_was_not_given_fails_build() {
-    let built = CommandProcessor::builder().handler(Skipped::default()).handler(Watched::default()).build();
+    let built = CommandProcessor::builder()
+        .handler(Skipped::default())
+        .handler(Watched::default())
+        .build();
     let errors = built.unwrap_err();
     let found: Vec<_> = errors.iter().collect();
     assert!(
         found.iter().any(|error| matches!(
             error,
-            BuildError::Wiring(WiringError::NoFeatureSwitches { switch: "new_prices", step: 1, .. })
+            BuildError::Wiring(WiringError::NoFeatureSwitches {
+                switch: "new_prices",
+                step: 1,
+                ..
+            })
         )),
         "{errors}"
     );
     assert!(
-        found.iter().any(|error| matches!(error, BuildError::Wiring(WiringError::NoMonitorSink { step: 1, .. }))),
+        found.iter().any(|error| matches!(
+            error,
+            BuildError::Wiring(WiringError::NoMonitorSink { step: 1, .. })
+        )),
         "{errors}"
     );
     let text = errors.to_string();
-    assert!(text.contains("add `.feature_switches(…)`") && text.contains("add `.monitor(…)`"), "{text}");
+    assert!(
+        text.contains("add `.feature_switches(…)`") && text.contains("add `.monitor(…)`"),
+        "{text}"
+    );
 }
 
 // Tower's own layers, and what passes through them.
@@ -323,14 +454,21 @@ handler_with!(
     use_policy(retry, step = 1),
     layer(ConcurrencyLimitLayer::new(1), step = 2),
     layer(TimeoutLayer::new(SECOND), step = 3),
-    layer(MapRequestLayer::new(|call: brighter::handler::Call<Try>| call), step = 4),
+    layer(
+        MapRequestLayer::new(|call: brighter::handler::Call<Try>| call),
+        step = 4
+    ),
     use_policy(circuit_breaker, step = 5)
 );
 
 #[tokio::test(start_paused = true)]
 async fn any_tower_layer_is_a_step_and_errors_from_inside_it_stay_what_they_are() {
     let handler = InTowers::default();
-    let processor = CommandProcessor::builder().handler(handler.clone()).policies(policies()).build().unwrap();
+    let processor = CommandProcessor::builder()
+        .handler(handler.clone())
+        .policies(policies())
+        .build()
+        .unwrap();
     let (one, other) = tokio::join!(processor.send(times(0)), processor.send(times(0)));
     assert_eq!((one.unwrap(), other.unwrap()), (7, 7));
 
@@ -352,7 +490,10 @@ async fn an_error_of_a_tower_layer_is_a_failure_like_any_other() {
     }
     let processor = CommandProcessor::builder().handler(Slow).build().unwrap();
     let error = processor.send(times(0)).await.unwrap_err();
-    assert!(error.downcast_ref::<tower::timeout::error::Elapsed>().is_some(), "{error}");
+    assert!(
+        error.downcast_ref::<tower::timeout::error::Elapsed>().is_some(),
+        "{error}"
+    );
 }
 
 fn four_at_a_time() -> ConcurrencyLimitLayer {

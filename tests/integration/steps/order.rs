@@ -80,7 +80,10 @@ where
     fn call(&mut self, call: Call<Go>) -> Self::Future {
         let (name, trail) = (self.name, call.request().trail.clone());
         trail.add(name);
-        self.inner.call(call).inspect(move |_| trail.add(format!("/{name}"))).boxed()
+        self.inner
+            .call(call)
+            .inspect(move |_| trail.add(format!("/{name}")))
+            .boxed()
     }
 }
 
@@ -114,7 +117,12 @@ async fn run(processor: &CommandProcessor, fails: bool) -> String {
         .with_target(false)
         .with_env_filter("info");
     let guard = tracing::subscriber::set_default(subscriber.finish());
-    let result = processor.send(Go { trail: trail.clone(), fails }).await;
+    let result = processor
+        .send(Go {
+            trail: trail.clone(),
+            fails,
+        })
+        .await;
     drop(guard);
     assert_eq!(result.is_err(), fails);
     trail.0.lock().unwrap().join(" ")
@@ -173,6 +181,10 @@ fn of_the_steps_after_the_highest_is_innermost() {
     }
     let processor = CommandProcessor::builder().handler(H).build().unwrap();
     let description = processor.describe().next().unwrap();
-    let places: Vec<_> = description.steps.iter().map(|it| format!("{} {}", it.step.timing, it.step.number)).collect();
+    let places: Vec<_> = description
+        .steps
+        .iter()
+        .map(|it| format!("{} {}", it.step.timing, it.step.number))
+        .collect();
     assert_eq!(places, ["before 1", "before 2", "after 1", "after 2", "after 7"]);
 }
