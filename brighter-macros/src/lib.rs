@@ -165,15 +165,16 @@ pub fn handler(args: TokenStream, item: TokenStream) -> TokenStream {
     })
 }
 
-/// A step of a [`macro@handler`]: logs each request, its duration and its outcome.
+/// A step of a [`macro@handler`]: logs each request, its duration and its outcome. The fields of the request are
+/// logged only with `fields = debug`, as its `Debug` shows them: what is secret must be hidden there.
 ///
 /// ```
 /// # use brighter::prelude::*;
-/// # #[derive(Command)] struct Greet;
+/// # #[derive(Debug, Command)] struct Greet;
 /// # struct GreetHandler;
 /// # #[handler]
 /// # impl Handler<Greet> for GreetHandler {
-/// #[request_logging(step = 1)]
+/// #[request_logging(step = 1, fields = debug)]
 /// #[request_logging(step = 2, timing = after)]     // on success only
 /// async fn handle(&self, greet: &Greet) -> Result<(), std::io::Error> {
 ///     Ok(())

@@ -139,12 +139,21 @@ impl<'a> Wiring<'a> {
     }
 
     /// `#[request_logging]`.
-    pub fn request_logging(&mut self, step: Step) -> RequestLoggingLayer {
+    pub fn request_logging<R>(&mut self, step: Step) -> RequestLoggingLayer<R> {
         self.note(step, "request_logging", "");
         match step.timing {
             Timing::Before => RequestLoggingLayer::around(self.handler),
             Timing::After => RequestLoggingLayer::after(self.handler),
         }
+    }
+
+    /// `#[request_logging(fields = debug)]`.
+    pub fn request_logging_with_fields<R: fmt::Debug>(&mut self, step: Step) -> RequestLoggingLayer<R> {
+        let layer = self.request_logging(step).with_fields();
+        if let Some(noted) = self.steps.last_mut() {
+            noted.detail = "with the request's fields".into();
+        }
+        layer
     }
 
     /// `#[timeout(after)]`.

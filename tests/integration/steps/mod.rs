@@ -1,6 +1,7 @@
 //! The steps that are no policies: what each does, and which comes first.
 
 mod errors;
+mod logging;
 mod order;
 mod others;
 
