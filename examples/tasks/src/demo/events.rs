@@ -75,6 +75,11 @@ fn tell(fields: &Fields, level: Level) -> (Tone, &'static str, String) {
             "1 logging",
             "handled, so the pump acknowledges it".into(),
         ),
+        "not handled" => (
+            Tone::Trouble,
+            "1 logging",
+            format!("not handled: {}", rounded(get("outcome"))),
+        ),
         "failed" => (Tone::Trouble, "1 logging", format!("failed: {}", rounded(error))),
         "trying again" => (
             Tone::Trouble,
