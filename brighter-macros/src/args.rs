@@ -8,6 +8,7 @@ use syn::{Attribute, Meta, Token};
 
 use crate::nearest::advice;
 use crate::shell::Errors;
+use crate::step;
 
 /// The arguments that nobody has taken yet. Each is parsed by the one who takes it, so that a mistake in one,
 /// or an argument still being typed, costs only that one.
@@ -81,6 +82,29 @@ impl Args {
             .into_iter()
             .map(|arg| arg.value)
             .collect()
+    }
+
+    /// Takes the one argument without a key that this step has, `what` it is.
+    pub(crate) fn only(
+        &mut self,
+        step: &step::Attribute,
+        what: &str,
+        written: &Attribute,
+        errors: &Errors,
+    ) -> Option<TokenStream> {
+        let step::Attribute { name, example, .. } = step;
+        let mut given = self.positional().into_iter();
+        let only = given.next();
+        if only.is_none() {
+            errors.at(
+                &written.meta,
+                format!("`{name}` needs {what}; write `#[{example}]`"),
+            );
+        }
+        for more in given {
+            errors.at(more, format!("`{name}` takes {what} and no more; remove this"));
+        }
+        only
     }
 
     /// Takes the word `name` that stands alone.

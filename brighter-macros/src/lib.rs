@@ -165,15 +165,16 @@ pub fn handler(args: TokenStream, item: TokenStream) -> TokenStream {
     })
 }
 
-/// A step of a [`macro@handler`]: logs each request, its duration and its outcome.
+/// A step of a [`macro@handler`]: logs each request, its duration and its outcome. The fields of the request are
+/// logged only with `fields = debug`, as its `Debug` shows them: what is secret must be hidden there.
 ///
 /// ```
 /// # use brighter::prelude::*;
-/// # #[derive(Command)] struct Greet;
+/// # #[derive(Debug, Command)] struct Greet;
 /// # struct GreetHandler;
 /// # #[handler]
 /// # impl Handler<Greet> for GreetHandler {
-/// #[request_logging(step = 1)]
+/// #[request_logging(step = 1, fields = debug)]
 /// #[request_logging(step = 2, timing = after)]     // on success only
 /// async fn handle(&self, greet: &Greet) -> Result<(), std::io::Error> {
 ///     Ok(())
@@ -235,53 +236,119 @@ pub fn use_policy(_: TokenStream, item: TokenStream) -> TokenStream {
     })
 }
 
-/// A step of a [`macro@handler`]: handles a request once, however often it comes.
+/// A step of a [`macro@handler`], a backstop: whatever error comes out of what is inside it, the message goes to the
+/// dead-letter channel at once, with that error as the reason.
 ///
-/// Brokers deliver at least once, so a duplicate is nothing unusual. The key of a request, its id and the
-/// context, is claimed in the processor's inbox before the handler, and completed after it. If the handler
-/// fails, panics or is cancelled, the key is free again.
+/// What the handler itself asks of the pump (`Defer`, `Reject`, `Invalid`, `DontAck`) passes through, and so does
+/// the end of the process. It stands outside of every policy and fallback, or it does not compile: they would never
+/// see an error. A panic is no error, and passes through too.
 ///
 /// ```
 /// # use brighter::prelude::*;
-/// # #[derive(Command)] struct Greet { id: MessageId }
-/// # #[derive(Clone)] struct GreetHandler;
-/// #[handler]
-/// impl Handler<Greet> for GreetHandler {
-///     #[use_inbox(context = "greetings", lease = "2m", on_duplicate = warn, step = 1)]
-///     #[use_policy(retry, step = 2)]
-///     async fn handle(&self, greet: &Greet) -> Result<(), std::io::Error> {
-///         println!("Hello, once");
-///         Ok(())
-///     }
+/// # #[derive(Command)] struct Greet;
+/// # struct GreetHandler;
+/// # #[handler]
+/// # impl Handler<Greet> for GreetHandler {
+/// #[reject_on_error(step = 1)]
+/// #[use_policy(retry, step = 2)]
+/// async fn handle(&self, greet: &Greet) -> Result<(), std::io::Error> {
+///     Ok(())
 /// }
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), BoxError> {
-/// let processor = CommandProcessor::builder()
-///     .handler(GreetHandler)
-///     .inbox(InMemoryInbox::new())
-///     .build()?;
-/// let id = MessageId::new();
-/// processor.send(Greet { id: id.clone() }).await?;
-/// processor.send(Greet { id }).await?;             // says nothing
-/// # Ok(())
 /// # }
 /// ```
+#[proc_macro_attribute]
+pub fn reject_on_error(_: TokenStream, item: TokenStream) -> TokenStream {
+    shell::run("#[reject_on_error]", |errors| {
+        step::alone("reject_on_error", item.into(), errors)
+    })
+}
+
+/// A step of a [`macro@handler`], a backstop: whatever error comes out of what is inside it, the message comes again
+/// after this delay; without one, after the subscription's own. It counts as an attempt.
 ///
-/// | argument | |
-/// |---|---|
-/// | `context = "greetings"` | the name under which the inbox knows this handler; without it, the name of its type, which changes when the type is moved or renamed |
-/// | `lease = "5m"` | how long the key is claimed, five minutes unless said; longer than the handler takes, retries and all, or a duplicate is handled beside it; and a process that dies holds its requests up as long |
-/// | `on_duplicate = warn` | the default: a duplicate is dropped, with a note in the log, and counts as handled |
-/// | `on_duplicate = replay` | counts as handled too, and the messages that the first handling posted with `post_with` are sent again |
-/// | `on_duplicate = reject` | a duplicate fails with `HandlerError::Duplicate`, and on a consumer goes to the dead-letter channel |
+/// The rest is as with [`macro@reject_on_error`].
 ///
-/// `warn` and `replay` give the default of the reply. A delivery that comes while another one is being handled is
-/// delivered again later; it is never handled beside it, and is no attempt. A request with the same id and another
-/// body is no duplicate: it fails with `HandlerError::Collision`, and on a consumer goes to the dead-letter channel.
+/// ```
+/// # use brighter::prelude::*;
+/// # #[derive(Command)] struct Greet;
+/// # struct GreetHandler;
+/// # #[handler]
+/// # impl Handler<Greet> for GreetHandler {
+/// #[defer_on_error("30s", step = 1)]
+/// #[use_policy(retry, step = 2)]
+/// async fn handle(&self, greet: &Greet) -> Result<(), std::io::Error> {
+///     Ok(())
+/// }
+/// # }
+/// ```
+#[proc_macro_attribute]
+pub fn defer_on_error(_: TokenStream, item: TokenStream) -> TokenStream {
+    shell::run("#[defer_on_error]", |errors| {
+        step::alone("defer_on_error", item.into(), errors)
+    })
+}
+
+/// A step of a [`macro@handler`], a backstop: whatever error comes out of what is inside it, the message is given
+/// back to the broker as it is. It does not count as an attempt, so a message that always fails never ends.
 ///
-/// The id is the request's own, or else that of its message. A request that has neither cannot be recognised: it is
-/// handled, and the log says so once.
+/// The rest is as with [`macro@reject_on_error`].
+///
+/// ```
+/// # use brighter::prelude::*;
+/// # #[derive(Command)] struct Greet;
+/// # struct GreetHandler;
+/// # #[handler]
+/// # impl Handler<Greet> for GreetHandler {
+/// #[dont_ack_on_error(step = 1)]
+/// async fn handle(&self, greet: &Greet) -> Result<(), std::io::Error> {
+///     Ok(())
+/// }
+/// # }
+/// ```
+#[proc_macro_attribute]
+pub fn dont_ack_on_error(_: TokenStream, item: TokenStream) -> TokenStream {
+    shell::run("#[dont_ack_on_error]", |errors| {
+        step::alone("dont_ack_on_error", item.into(), errors)
+    })
+}
+
+#[doc = include_str!("step/validate.md")]
+#[proc_macro_attribute]
+pub fn validate(_: TokenStream, item: TokenStream) -> TokenStream {
+    shell::run("#[validate]", |errors| {
+        step::alone("validate", item.into(), errors)
+    })
+}
+
+#[doc = include_str!("step/fallback.md")]
+#[proc_macro_attribute]
+pub fn fallback(_: TokenStream, item: TokenStream) -> TokenStream {
+    shell::run("#[fallback]", |errors| {
+        step::alone("fallback", item.into(), errors)
+    })
+}
+
+#[doc = include_str!("step/feature_switch.md")]
+#[proc_macro_attribute]
+pub fn feature_switch(_: TokenStream, item: TokenStream) -> TokenStream {
+    shell::run("#[feature_switch]", |errors| {
+        step::alone("feature_switch", item.into(), errors)
+    })
+}
+
+#[doc = include_str!("step/monitor.md")]
+#[proc_macro_attribute]
+pub fn monitor(_: TokenStream, item: TokenStream) -> TokenStream {
+    shell::run("#[monitor]", |errors| step::alone("monitor", item.into(), errors))
+}
+
+#[doc = include_str!("step/layer.md")]
+#[proc_macro_attribute]
+pub fn layer(_: TokenStream, item: TokenStream) -> TokenStream {
+    shell::run("#[layer]", |errors| step::alone("layer", item.into(), errors))
+}
+
+#[doc = include_str!("step/use_inbox.md")]
 #[proc_macro_attribute]
 pub fn use_inbox(_: TokenStream, item: TokenStream) -> TokenStream {
     shell::run("#[use_inbox]", |errors| {

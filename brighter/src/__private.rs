@@ -1,5 +1,6 @@
 //! Everything that the code written by the macros may name. Not for people: it may change in any release.
 
+pub use std::option::Option::{None, Some};
 pub use std::sync::Arc;
 
 use serde::Serialize;
@@ -10,6 +11,7 @@ pub use crate::context::Context;
 pub use crate::error::BoxError;
 pub use crate::handler::Handler;
 pub use crate::id::MessageId;
+pub use crate::layer::FallbackOn;
 pub use crate::mapper::{JsonMapper, Postable};
 pub use crate::pipeline::{HandlerPipeline, HandlerService, Pipeline, Step, Timing, Wiring};
 pub use crate::request::{Command, Event, Request, RequestKind};

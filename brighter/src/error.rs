@@ -51,6 +51,9 @@ pub enum HandlerError {
         /// What the panic said.
         message: String,
     },
+    /// The request is not valid: the handler was not called.
+    #[error("the request is not valid")]
+    Validation(#[source] BoxError),
     /// The request was handled before, and its handler has `#[use_inbox(on_duplicate = reject)]`.
     #[error("request `{id}` was handled before by `{context}`; it is a duplicate")]
     Duplicate {
@@ -92,14 +95,26 @@ pub enum HandlerError {
 impl HandlerError {
     /// Whether trying again may help, which is what a retry policy asks.
     ///
-    /// Not after an open circuit or a limit without room, nor when the handler said what is to become of the message,
-    /// nor when the inbox kept the request from it.
+    /// Not after an open circuit or a limit without room, nor for a request that is not valid, nor when the handler said
+    /// what is to become of the message, nor when the inbox kept the request from it.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(
             self,
             Self::Failed(_) | Self::TimedOut { .. } | Self::Panicked { .. }
         )
+    }
+
+    /// This as the cause of a pump action, unless it is one already, or nobody failed: the process is
+    /// shutting down, or another delivery of the request is being handled.
+    pub(crate) fn stopped_by(self, kind: ActionKind) -> Self {
+        let error = match self {
+            Self::Action(_) | Self::Cancelled | Self::InProgress { .. } => return self,
+            // The handler's own, not wrapped once more.
+            Self::Failed(error) => error,
+            other => other.into(),
+        };
+        Self::Action(PumpAction::new(kind).caused_by(error))
     }
 
     /// What the handler asked of the pump, if that is what this is.
@@ -111,11 +126,11 @@ impl HandlerError {
         }
     }
 
-    /// The handler's own error, if it is of type `E`.
+    /// The handler's own error, or that of its request's validation, if it is of type `E`.
     #[must_use]
     pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
         match self {
-            Self::Failed(error) => error.downcast_ref(),
+            Self::Failed(error) | Self::Validation(error) => error.downcast_ref(),
             _ => None,
         }
     }

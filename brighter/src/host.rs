@@ -48,8 +48,14 @@ pub async fn run(dispatcher: Dispatcher) -> Result<(), HostError> {
     // Before anything is consumed: from here on no signal kills the process unseen.
     let mut signals = Signals::listen().map_err(HostError::Signals)?;
     dispatcher.receive();
-    tracing::info!("receiving");
-    signals.next().await;
+    tokio::select! {
+        () = signals.next() => {}
+        // Until every subscription consumes, there is nothing to say but what the performers say.
+        () = dispatcher.consuming() => {
+            tracing::info!("receiving");
+            signals.next().await;
+        }
+    }
     tracing::info!("ending: finishing what is in hand");
     let drained = async {
         let report = dispatcher.end().await;
@@ -66,6 +72,30 @@ pub async fn run(dispatcher: Dispatcher) -> Result<(), HostError> {
     } else {
         Err(HostError::Interrupted { report })
     }
+}
+
+/// Waits for SIGTERM or ctrl-c: for a process that has no dispatcher, such as one that only posts.
+///
+/// # Errors
+/// The signals of the operating system cannot be listened to.
+///
+/// # Panics
+/// Outside a tokio runtime.
+///
+/// ```no_run
+/// # async fn serve_http() {}
+/// # async fn example(processor: brighter::CommandProcessor) -> Result<(), brighter::BoxError> {
+/// tokio::select! {
+///     () = serve_http() => {}
+///     told = brighter::host::shutdown_signal() => told?,
+/// }
+/// processor.close().await;
+/// # Ok(())
+/// # }
+/// ```
+pub async fn shutdown_signal() -> Result<(), HostError> {
+    Signals::listen().map_err(HostError::Signals)?.next().await;
+    Ok(())
 }
 
 /// The signals that tell a process to end.

@@ -7,7 +7,8 @@
 //! | send, publish, post | [`CommandProcessor`] |
 //! | consume | [`Subscription`], [`Dispatcher`], [`host::run`] |
 //! | retry, break the circuit, limit the time | [`policy`] |
-//! | choose what happens to a message | [`Defer`], [`Reject`], [`Invalid`], [`DontAck`] |
+//! | choose what happens to a message | [`Defer`], [`Reject`], [`Invalid`], [`DontAck`]; `#[reject_on_error]` and its like |
+//! | validate, fall back, switch off, monitor, put any tower layer around | [`layer`](mod@layer) |
 //! | handle a duplicate once | `#[use_inbox]`, [`InMemoryInbox`] |
 //! | store until sent | [`InMemoryOutbox`], `SqliteOutbox` (feature `sqlite`) |
 //! | carry | [`InMemoryBroker`], `RabbitMq` (feature `rabbitmq`) |
@@ -80,7 +81,8 @@ pub mod __private;
 
 #[cfg(feature = "macros")]
 pub use brighter_macros::{
-    Command, Event, Message, derive, handler, request_logging, timeout, use_inbox, use_policy,
+    Command, Event, Message, defer_on_error, derive, dont_ack_on_error, fallback, feature_switch, handler,
+    layer, monitor, reject_on_error, request_logging, timeout, use_inbox, use_policy, validate,
 };
 
 pub use channel::{InMemoryBroker, Publication, Subscription};
@@ -94,7 +96,7 @@ pub use message::Message;
 pub use outbox::InMemoryOutbox;
 pub use policy::PolicyRegistry;
 pub use processor::{CommandProcessor, Sweeper};
-pub use request::{Command, Event, Request};
+pub use request::{Command, Event, Request, Validate};
 #[cfg(feature = "sqlite")]
 pub use store::sqlite::SqliteOutbox;
 #[cfg(feature = "rabbitmq")]

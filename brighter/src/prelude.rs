@@ -1,10 +1,14 @@
 //! What most files of an application need: `use brighter::prelude::*;`
 //!
 //! The attribute `brighter::derive` is not in it: a glob would make every `#[derive(…)]` ambiguous. Import it
-//! by name where you want a message's topic inside the derive.
+//! by name where you want a message's topic inside the derive. Nor is `brighter::validate`, for other crates have
+//! derives with an attribute of that name; below `#[handler]` a step needs no import.
 
 #[cfg(feature = "macros")]
-pub use brighter_macros::{handler, request_logging, timeout, use_inbox, use_policy};
+pub use brighter_macros::{
+    defer_on_error, dont_ack_on_error, fallback, feature_switch, handler, layer, monitor, reject_on_error,
+    request_logging, timeout, use_inbox, use_policy,
+};
 #[doc(no_inline)]
 pub use serde::{Deserialize, Serialize};
 
@@ -18,7 +22,7 @@ pub use crate::SqliteOutbox;
 pub use crate::{
     BoxError, Command, CommandProcessor, Context, Defer, Dispatcher, DontAck, Event, Handler, HandlerError,
     InMemoryBroker, InMemoryInbox, InMemoryOutbox, Invalid, Message, MessageId, PolicyRegistry, Publication,
-    Reject, Request, Subscription,
+    Reject, Request, Subscription, Validate,
     message::MessageHeader,
     policy::{CircuitBreaker, ConcurrencyLimit, Policy, RateLimit, Retry},
 };

@@ -1,5 +1,8 @@
 //! [`Request`], and its two kinds: [`Command`], for one handler, and [`Event`], for many.
 
+use serde::Serialize;
+
+use crate::error::BoxError;
 use crate::id::MessageId;
 
 /// Something that a handler handles. Derived, never written by hand: by `#[derive(Command)]`,
@@ -24,7 +27,8 @@ pub trait Request: Send + Sync + 'static {
 }
 
 /// How a request is dispatched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RequestKind {
     /// To exactly one handler.
@@ -52,3 +56,36 @@ pub trait Command: Request {}
     note = "a command is sent: `processor.send(command)`"
 )]
 pub trait Event: Request<Reply = ()> {}
+
+/// A request that knows whether it is valid, which `#[validate]` asks it.
+///
+/// ```
+/// use brighter::prelude::*;
+///
+/// #[derive(Command)]
+/// struct Greet { name: String }
+///
+/// impl Validate for Greet {
+///     type Error = &'static str;                   // or any error type, or a `String`
+///
+///     fn validate(&self) -> Result<(), &'static str> {
+///         if self.name.is_empty() { Err("a greeting needs a name") } else { Ok(()) }
+///     }
+/// }
+/// # assert!(Greet { name: String::new() }.validate().is_err());
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be validated",
+    label = "has no `Validate`, which `#[validate]` asks",
+    note = "write `impl Validate for {Self} {{ type Error = …; fn validate(&self) -> Result<(), Self::Error> {{ … }} }}`, or remove `#[validate]`"
+)]
+pub trait Validate {
+    /// What is wrong with it: any error type, or a text.
+    type Error: Into<BoxError>;
+
+    /// Looks at the request alone: no input or output here.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn validate(&self) -> Result<(), Self::Error>;
+}

@@ -21,7 +21,10 @@ struct Work {
 }
 
 fn work(what: &str) -> Work {
-    Work { id: MessageId::new(), what: what.into() }
+    Work {
+        id: MessageId::new(),
+        what: what.into(),
+    }
 }
 
 /// Does as the work says, and counts how often it was asked.
@@ -90,11 +93,18 @@ async fn app(subscription: Subscription<Work>) -> App {
         .outbox(InMemoryOutbox::new())
         .build()
         .unwrap();
-    let dispatcher =
-        Dispatcher::builder(processor).subscription(subscription).drain(Duration::from_secs(5)).build().unwrap();
+    let dispatcher = Dispatcher::builder(processor)
+        .subscription(subscription)
+        .drain(Duration::from_secs(5))
+        .build()
+        .unwrap();
     dispatcher.receive();
     dispatcher.consuming().await;
-    App { broker, worker, dispatcher }
+    App {
+        broker,
+        worker,
+        dispatcher,
+    }
 }
 
 impl App {
@@ -111,7 +121,14 @@ impl App {
         until("a message was set aside", || !self.in_channel(channel).is_empty()).await;
         let messages = self.in_channel(channel);
         assert_eq!(messages.len(), 1);
-        messages[0].header.bag.get("rejectionMessage").unwrap().as_str().unwrap().to_owned()
+        messages[0]
+            .header
+            .bag
+            .get("rejectionMessage")
+            .unwrap()
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 }
 
@@ -140,7 +157,10 @@ async fn an_unhandled_error_is_retried_then_dead_lettered_never_acked_away() {
 async fn what_fails_twice_is_done_the_third_time() {
     let app = app(subscription()).await;
     app.post("fail twice").await;
-    until_eq("the work done", vec!["fail twice".to_owned()], || app.worker.done()).await;
+    until_eq("the work done", vec!["fail twice".to_owned()], || {
+        app.worker.done()
+    })
+    .await;
     assert!(app.in_channel("work.dlq").is_empty());
 }
 
@@ -148,7 +168,10 @@ async fn what_fails_twice_is_done_the_third_time() {
 async fn a_panic_is_caught_retried_and_dead_lettered_with_its_text() {
     let app = app(subscription()).await;
     app.post("panic").await;
-    assert_eq!(app.reason_in("work.dlq").await, "attempt 3 of 3: panicked: lost its head");
+    assert_eq!(
+        app.reason_in("work.dlq").await,
+        "attempt 3 of 3: panicked: lost its head"
+    );
     app.post("after").await;
     until_eq("the work done", vec!["after".to_owned()], || app.worker.done()).await;
 }
@@ -177,7 +200,10 @@ async fn a_handler_defers_until_the_message_is_rejected() {
 async fn a_handler_rejects_at_once() {
     let app = app(subscription()).await;
     app.post("reject").await;
-    assert_eq!(app.reason_in("work.dlq").await, "attempt 1 of 3: rejected: not for us");
+    assert_eq!(
+        app.reason_in("work.dlq").await,
+        "attempt 1 of 3: rejected: not for us"
+    );
     assert_eq!(app.worker.asked(), 1);
 }
 
@@ -192,7 +218,10 @@ async fn a_handler_calls_a_message_invalid() {
 async fn a_handler_that_does_not_ack_gets_the_message_again_uncounted() {
     let app = app(subscription()).await;
     app.post("don't ack").await;
-    until_eq("the work done", vec!["don't ack".to_owned()], || app.worker.done()).await;
+    until_eq("the work done", vec!["don't ack".to_owned()], || {
+        app.worker.done()
+    })
+    .await;
     assert_eq!(app.worker.asked(), 3);
 }
 
@@ -230,7 +259,11 @@ async fn an_open_circuit_does_not_use_up_attempts() {
         #[use_policy(circuit_breaker, step = 1)]
         async fn handle(&self, _: &Work) -> Result<(), BoxError> {
             // Away for the first two calls.
-            if self.0.fetch_add(1, Ordering::Relaxed) < 2 { Err("away".into()) } else { Ok(()) }
+            if self.0.fetch_add(1, Ordering::Relaxed) < 2 {
+                Err("away".into())
+            } else {
+                Ok(())
+            }
         }
     }
     let broker = InMemoryBroker::new();
@@ -276,7 +309,11 @@ async fn when_several_handlers_of_an_event_fail_what_brings_it_again_comes_first
     #[handler]
     impl Handler<Happened> for Second {
         async fn handle(&self, _: &Happened) -> Result<(), BoxError> {
-            if self.0.fetch_add(1, Ordering::Relaxed) == 0 { Err("not yet".into()) } else { Ok(()) }
+            if self.0.fetch_add(1, Ordering::Relaxed) == 0 {
+                Err("not yet".into())
+            } else {
+                Ok(())
+            }
         }
     }
     let (broker, second) = (InMemoryBroker::new(), Second::default());
@@ -287,13 +324,19 @@ async fn when_several_handlers_of_an_event_fail_what_brings_it_again_comes_first
         .outbox(InMemoryOutbox::new())
         .build()
         .unwrap();
-    let dispatcher =
-        Dispatcher::builder(processor.clone()).subscription(Subscription::<Happened>::new("h")).build().unwrap();
+    let dispatcher = Dispatcher::builder(processor.clone())
+        .subscription(Subscription::<Happened>::new("h"))
+        .build()
+        .unwrap();
     dispatcher.receive();
     dispatcher.consuming().await;
     processor.post(Happened).await.unwrap();
     until_eq("the dead letter", 1, || broker.messages("h.dlq").len()).await;
-    assert_eq!(second.0.load(Ordering::Relaxed), 2, "the second handler had its retry");
+    assert_eq!(
+        second.0.load(Ordering::Relaxed),
+        2,
+        "the second handler had its retry"
+    );
 }
 
 #[tokio::test]
@@ -319,7 +362,10 @@ async fn a_message_dispatcher_shuts_and_restarts_a_subscription() {
     app.dispatcher.start("work").unwrap();
     until_eq("the work done", vec!["later".to_owned()], || app.worker.done()).await;
     let error = app.dispatcher.start("wrok").unwrap_err();
-    assert_eq!(error.to_string(), "there is no subscription `wrok`; there are: work");
+    assert_eq!(
+        error.to_string(),
+        "there is no subscription `wrok`; there are: work"
+    );
 }
 
 #[tokio::test]
@@ -341,10 +387,14 @@ async fn the_drain_exceeds_its_time_then_the_rest_is_given_back_and_named() {
     app.post("wait").await;
     until_eq("the handler asked", 1, || app.worker.asked()).await;
     let report = app.dispatcher.end().await;
-    let [cut] = &report.interrupted[..] else { panic!("{report:?}") };
+    let [cut] = &report.interrupted[..] else {
+        panic!("{report:?}")
+    };
     assert_eq!(cut.subscription, "work");
     assert!(cut.since >= Duration::from_secs(5));
-    let [message] = &app.in_channel("work")[..] else { panic!("given back") };
+    let [message] = &app.in_channel("work")[..] else {
+        panic!("given back")
+    };
     assert_eq!(message.header.id, cut.id);
 }
 
@@ -379,9 +429,15 @@ async fn a_broker_that_is_away_is_waited_for() {
         .outbox(InMemoryOutbox::new())
         .build()
         .unwrap();
-    let dispatcher = Dispatcher::builder(processor.clone()).subscription(subscription()).build().unwrap();
+    let dispatcher = Dispatcher::builder(processor.clone())
+        .subscription(subscription())
+        .build()
+        .unwrap();
     dispatcher.receive();
-    until("it waits", || dispatcher.status()[0].performers == [PerformerState::Waiting]).await;
+    until("it waits", || {
+        dispatcher.status()[0].performers == [PerformerState::Waiting]
+    })
+    .await;
     broker.consume_meets(None);
     dispatcher.consuming().await;
     processor.post(work("one")).await.unwrap();
@@ -393,7 +449,10 @@ fn build_finds_everything_that_is_wrong_with_subscriptions() {
     #[derive(Debug, Serialize, Deserialize, Message)]
     #[message(topic = "Orphan")]
     struct Orphan;
-    let processor = CommandProcessor::builder().handler(Worker::default()).build().unwrap();
+    let processor = CommandProcessor::builder()
+        .handler(Worker::default())
+        .build()
+        .unwrap();
     let errors = Dispatcher::builder(processor.clone())
         .subscription(Subscription::<Work>::new("work"))
         .subscription(Subscription::<Orphan>::new("orphan"))
@@ -418,7 +477,13 @@ fn build_finds_everything_that_is_wrong_with_subscriptions() {
         ),
         "{errors}"
     );
-    assert!(errors.to_string().starts_with("6 things are wrong:\n  - "), "{errors}");
+    assert!(
+        errors.to_string().starts_with("6 things are wrong:\n  - "),
+        "{errors}"
+    );
     let none = Dispatcher::builder(processor).build().unwrap_err();
-    assert!(none.iter().any(|error| matches!(error, BuildError::NoSubscription)));
+    assert!(
+        none.iter()
+            .any(|error| matches!(error, BuildError::NoSubscription))
+    );
 }

@@ -29,7 +29,9 @@ fn id(delivery: &Delivery) -> MessageId {
 
 /// Whether the consumer has nothing to give, once everything that can run has run.
 async fn is_idle(consumer: &mut Consumer) -> bool {
-    tokio::time::timeout(Duration::from_millis(1), consumer.receive()).await.is_err()
+    tokio::time::timeout(Duration::from_millis(1), consumer.receive())
+        .await
+        .is_err()
 }
 
 #[tokio::test(start_paused = true)]
@@ -43,7 +45,10 @@ async fn each_channel_gets_a_copy_and_consumers_of_one_compete() {
     broker.publish(&two).await.unwrap();
 
     let (first_got, second_got) = (next(&mut first).await, next(&mut second).await);
-    assert_eq!((id(&first_got), id(&second_got)), (one.header.id.clone(), two.header.id.clone()));
+    assert_eq!(
+        (id(&first_got), id(&second_got)),
+        (one.header.id.clone(), two.header.id.clone())
+    );
     assert_eq!(*first_got.message().unwrap(), one, "every header and the body");
     assert!(is_idle(&mut first).await && is_idle(&mut second).await);
     for expected in [&one, &two] {
@@ -81,7 +86,10 @@ async fn what_is_not_settled_comes_again_first() {
     drop(consumer);
     let mut other = broker.consume(&channel("c", "t", 10)).await.unwrap();
     let again = next(&mut other).await;
-    assert_eq!((id(&again), again.message().unwrap().header.handled_count), (one.header.id, 0));
+    assert_eq!(
+        (id(&again), again.message().unwrap().header.handled_count),
+        (one.header.id, 0)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -92,7 +100,11 @@ async fn requeued_it_comes_after_its_delay_to_its_own_channel_only() {
     broker.publish(&message("t")).await.unwrap();
     next(&mut other).await.ack().await.unwrap();
     let began = tokio::time::Instant::now();
-    next(&mut consumer).await.requeue(Duration::from_secs(30), true).await.unwrap();
+    next(&mut consumer)
+        .await
+        .requeue(Duration::from_secs(30), true)
+        .await
+        .unwrap();
     let again = next(&mut consumer).await;
     assert!(began.elapsed() >= Duration::from_secs(30));
     assert_eq!(again.message().unwrap().header.handled_count, 1);
@@ -105,14 +117,33 @@ async fn set_aside_it_keeps_its_bytes_and_says_why() {
     let mut consumer = broker.consume(&channel("c", "t", 10)).await.unwrap();
     for kind in [RejectionKind::DeadLetter, RejectionKind::Invalid] {
         broker.publish(&message("t")).await.unwrap();
-        next(&mut consumer).await.reject(Rejection::new(kind, "wrong")).await.unwrap();
+        next(&mut consumer)
+            .await
+            .reject(Rejection::new(kind, "wrong"))
+            .await
+            .unwrap();
     }
     for (channel, reason) in [("c.dlq", "DeliveryError"), ("c.invalid", "Unacceptable")] {
-        let [message] = &broker.messages(channel)[..] else { panic!("one in {channel}") };
-        let header = |name| message.header.bag.get(name).and_then(|value| value.as_str()).unwrap();
+        let [message] = &broker.messages(channel)[..] else {
+            panic!("one in {channel}")
+        };
+        let header = |name| {
+            message
+                .header
+                .bag
+                .get(name)
+                .and_then(|value| value.as_str())
+                .unwrap()
+        };
         assert_eq!(message.body.as_bytes(), b"{}");
-        assert_eq!((header("rejectionReason"), header("rejectionMessage")), (reason, "wrong"));
-        assert_eq!((header("originalTopic"), header("originalMessageType")), ("t", "MT_EVENT"));
+        assert_eq!(
+            (header("rejectionReason"), header("rejectionMessage")),
+            (reason, "wrong")
+        );
+        assert_eq!(
+            (header("originalTopic"), header("originalMessageType")),
+            ("t", "MT_EVENT")
+        );
     }
 }
 
@@ -121,7 +152,10 @@ async fn a_topic_that_nobody_wants_is_unroutable() {
     let broker = InMemoryBroker::new();
     broker.declare(&channel("c", "t", 1)).unwrap();
     let error = broker.publish(&message("other")).await.unwrap_err();
-    assert!(matches!(&error, PublishError::Unroutable { topic } if *topic == "other"), "{error}");
+    assert!(
+        matches!(&error, PublishError::Unroutable { topic } if *topic == "other"),
+        "{error}"
+    );
     broker.declare(&channel("late", "other", 1)).unwrap();
     broker.publish(&message("other")).await.unwrap();
     assert_eq!(broker.messages("late").len(), 1);
@@ -136,15 +170,24 @@ async fn a_full_channel_refuses_and_no_other_gets_a_copy() {
     broker.publish(&message("t.three")).await.unwrap();
     let error = broker.publish(&message("t.one")).await.unwrap_err();
     assert!(matches!(&error, PublishError::Refused { .. }), "{error}");
-    assert_eq!((broker.messages("full").len(), broker.messages("empty").len()), (0, 1));
+    assert_eq!(
+        (broker.messages("full").len(), broker.messages("empty").len()),
+        (0, 1)
+    );
 }
 
 #[tokio::test]
 async fn names_that_no_broker_takes_are_refused() {
     let broker = InMemoryBroker::new();
-    assert!(matches!(broker.publish(&message("")).await, Err(PublishError::Name(_))));
+    assert!(matches!(
+        broker.publish(&message("")).await,
+        Err(PublishError::Name(_))
+    ));
     let long = "x".repeat(256);
-    assert!(matches!(broker.consume(&channel(&long, "t", 1)).await, Err(ChannelError::Name(_))));
+    assert!(matches!(
+        broker.consume(&channel(&long, "t", 1)).await,
+        Err(ChannelError::Name(_))
+    ));
 }
 
 #[tokio::test]
@@ -153,8 +196,14 @@ async fn closed_it_ends_its_consumers_and_takes_nothing() {
     let mut consumer = broker.consume(&channel("c", "t", 1)).await.unwrap();
     let (end, ()) = tokio::join!(consumer.receive(), broker.close());
     assert!(end.is_none());
-    assert!(matches!(broker.publish(&message("t")).await, Err(PublishError::Closed)));
-    assert!(matches!(broker.consume(&channel("c", "t", 1)).await, Err(ChannelError::Closed)));
+    assert!(matches!(
+        broker.publish(&message("t")).await,
+        Err(PublishError::Closed)
+    ));
+    assert!(matches!(
+        broker.consume(&channel("c", "t", 1)).await,
+        Err(ChannelError::Closed)
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,5 +1,10 @@
 //! brighter with real stores and real brokers, as a user sees it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
 
 mod dispatching;
 mod in_memory_broker;
@@ -10,3 +15,4 @@ mod posting;
 mod processing;
 mod rabbitmq;
 mod snippets;
+mod steps;

@@ -30,7 +30,11 @@ struct Calls(Arc<AtomicU32>);
 impl Calls {
     fn attempt(&self, request: &Try) -> Result<(), BoxError> {
         let calls = self.0.fetch_add(1, Ordering::Relaxed);
-        if calls < request.fails { Err((request.with)()) } else { Ok(()) }
+        if calls < request.fails {
+            Err((request.with)())
+        } else {
+            Ok(())
+        }
     }
 
     fn count(&self) -> u32 {
@@ -53,10 +57,21 @@ macro_rules! handler_with {
 
 handler_with!(Retried, use_policy(retry, step = 1));
 handler_with!(Broken, use_policy(circuit_breaker, step = 1));
-handler_with!(BrokenOutside, use_policy(circuit_breaker, step = 1), use_policy(retry, step = 2));
-handler_with!(BrokenInside, use_policy(retry, step = 1), use_policy(circuit_breaker, step = 2));
+handler_with!(
+    BrokenOutside,
+    use_policy(circuit_breaker, step = 1),
+    use_policy(retry, step = 2)
+);
+handler_with!(
+    BrokenInside,
+    use_policy(retry, step = 1),
+    use_policy(circuit_breaker, step = 2)
+);
 handler_with!(BothInOne, use_policy([circuit_breaker, retry], step = 1));
-handler_with!(Inline, use_policy(Retry::attempts(2).fixed(Duration::from_secs(1)), step = 1));
+handler_with!(
+    Inline,
+    use_policy(Retry::attempts(2).fixed(Duration::from_secs(1)), step = 1)
+);
 handler_with!(Misnamed, use_policy(retrry, step = 1), use_policy(xyz, step = 2));
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -70,7 +85,11 @@ fn policies() -> PolicyRegistry {
 #[tokio::test(start_paused = true)]
 async fn sending_a_command_that_should_retry_failure() {
     let calls = Calls::default();
-    let processor = CommandProcessor::builder().handler(Retried(calls.clone())).policies(policies()).build().unwrap();
+    let processor = CommandProcessor::builder()
+        .handler(Retried(calls.clone()))
+        .policies(policies())
+        .build()
+        .unwrap();
     let began = tokio::time::Instant::now();
     processor.send(times(2)).await.unwrap();
     assert_eq!((calls.count(), began.elapsed()), (3, 2 * SECOND));
@@ -79,7 +98,11 @@ async fn sending_a_command_that_should_retry_failure() {
 #[tokio::test(start_paused = true)]
 async fn a_retry_gives_up_with_the_last_error() {
     let calls = Calls::default();
-    let processor = CommandProcessor::builder().handler(Retried(calls.clone())).policies(policies()).build().unwrap();
+    let processor = CommandProcessor::builder()
+        .handler(Retried(calls.clone()))
+        .policies(policies())
+        .build()
+        .unwrap();
     let error = processor.send(times(9)).await.unwrap_err();
     assert_eq!((calls.count(), error.to_string().as_str()), (3, "not yet"));
 }
@@ -108,12 +131,21 @@ async fn what_a_handler_asks_of_the_pump_is_not_retried_and_breaks_no_circuit() 
 #[tokio::test(start_paused = true)]
 async fn sending_a_command_that_repeatedly_fails_breaks_the_circuit() {
     let calls = Calls::default();
-    let processor = CommandProcessor::builder().handler(Broken(calls.clone())).policies(policies()).build().unwrap();
+    let processor = CommandProcessor::builder()
+        .handler(Broken(calls.clone()))
+        .policies(policies())
+        .build()
+        .unwrap();
     processor.send(times(9)).await.unwrap_err();
     processor.send(times(9)).await.unwrap_err();
     let error = processor.send(times(9)).await.unwrap_err();
     assert_eq!(calls.count(), 2, "the open circuit kept the third away");
-    assert!(error.to_string().contains("`circuit_breaker` is open for another 10s"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("`circuit_breaker` is open for another 10s"),
+        "{error}"
+    );
 
     tokio::time::advance(10 * SECOND).await;
     processor.send(times(0)).await.unwrap();
@@ -136,18 +168,29 @@ async fn a_breaker_outside_a_retry_counts_the_whole_of_it() {
 }
 
 fn outside(calls: Calls) -> CommandProcessor {
-    CommandProcessor::builder().handler(BrokenOutside(calls)).policies(policies()).build().unwrap()
+    CommandProcessor::builder()
+        .handler(BrokenOutside(calls))
+        .policies(policies())
+        .build()
+        .unwrap()
 }
 
 fn in_one(calls: Calls) -> CommandProcessor {
-    CommandProcessor::builder().handler(BothInOne(calls)).policies(policies()).build().unwrap()
+    CommandProcessor::builder()
+        .handler(BothInOne(calls))
+        .policies(policies())
+        .build()
+        .unwrap()
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_breaker_inside_a_retry_counts_each_attempt_and_an_open_circuit_is_not_retried() {
     let calls = Calls::default();
-    let processor =
-        CommandProcessor::builder().handler(BrokenInside(calls.clone())).policies(policies()).build().unwrap();
+    let processor = CommandProcessor::builder()
+        .handler(BrokenInside(calls.clone()))
+        .policies(policies())
+        .build()
+        .unwrap();
     let error = processor.send(times(99)).await.unwrap_err();
     assert_eq!(calls.count(), 2, "the third attempt met an open circuit");
     assert!(error.to_string().contains("is open"), "{error}");
@@ -181,8 +224,11 @@ async fn handlers_that_name_one_breaker_share_it() {
 #[tokio::test(start_paused = true)]
 async fn an_inline_policy_is_the_handlers_own() {
     let calls = Calls::default();
-    let processor =
-        CommandProcessor::builder().handler(Inline(calls.clone())).policies(PolicyRegistry::empty()).build().unwrap();
+    let processor = CommandProcessor::builder()
+        .handler(Inline(calls.clone()))
+        .policies(PolicyRegistry::empty())
+        .build()
+        .unwrap();
     processor.send(times(1)).await.unwrap();
     assert_eq!(calls.count(), 2);
 }
@@ -210,13 +256,19 @@ async fn a_shutdown_ends_the_wait_of_a_retry() {
 
 #[test]
 fn an_unknown_policy_names_the_nearest() {
-    let errors = CommandProcessor::builder().handler(Misnamed(Calls::default())).build().unwrap_err();
+    let errors = CommandProcessor::builder()
+        .handler(Misnamed(Calls::default()))
+        .build()
+        .unwrap_err();
     let found: Vec<_> = errors
         .iter()
         .map(|error| match error {
-            BuildError::Wiring(WiringError::UnknownPolicy { policy, nearest, step, .. }) => {
-                (policy.as_str(), nearest.as_deref(), *step)
-            }
+            BuildError::Wiring(WiringError::UnknownPolicy {
+                policy,
+                nearest,
+                step,
+                ..
+            }) => (policy.as_str(), nearest.as_deref(), *step),
             other => panic!("{other}"),
         })
         .collect();

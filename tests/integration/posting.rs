@@ -19,7 +19,10 @@ struct TaskAdded {
 }
 
 fn added(name: &str) -> TaskAdded {
-    TaskAdded { id: MessageId::new(), name: name.into() }
+    TaskAdded {
+        id: MessageId::new(),
+        name: name.into(),
+    }
 }
 
 fn broker() -> FlakyBroker {
@@ -39,7 +42,12 @@ fn processor(broker: &FlakyBroker, outbox: &InMemoryOutbox) -> CommandProcessor 
 
 /// Nothing is sent but by the call itself.
 fn unswept(broker: &FlakyBroker, outbox: &InMemoryOutbox) -> CommandProcessor {
-    CommandProcessor::builder().broker(broker.clone()).outbox(outbox.clone()).without_sweeper().build().unwrap()
+    CommandProcessor::builder()
+        .broker(broker.clone())
+        .outbox(outbox.clone())
+        .without_sweeper()
+        .build()
+        .unwrap()
 }
 
 async fn outstanding(outbox: &InMemoryOutbox) -> u64 {
@@ -52,11 +60,16 @@ async fn posting_a_message_to_the_command_processor() {
     let processor = unswept(&broker, &outbox);
     let task = added("write");
     let id = processor.post(task.clone()).await.unwrap();
-    let [message] = &broker.inner.messages("tasks")[..] else { panic!("one message") };
+    let [message] = &broker.inner.messages("tasks")[..] else {
+        panic!("one message")
+    };
     assert_eq!((&id, &id), (&task.id, &message.header.id));
     assert_eq!(message.header.message_type, MessageType::Event);
     assert_eq!(message.header.topic, "Task.Added");
-    assert_eq!(serde_json::from_slice::<TaskAdded>(message.body.as_bytes()).unwrap(), task);
+    assert_eq!(
+        serde_json::from_slice::<TaskAdded>(message.body.as_bytes()).unwrap(),
+        task
+    );
     assert_eq!(outstanding(&outbox).await, 0);
 }
 
@@ -64,7 +77,10 @@ async fn posting_a_message_to_the_command_processor() {
 async fn posting_without_broker_or_outbox_says_what_to_add() {
     let bare = CommandProcessor::builder().build().unwrap();
     assert!(matches!(bare.post(added("x")).await, Err(PostError::NoOutbox)));
-    let no_broker = CommandProcessor::builder().outbox(InMemoryOutbox::new()).build().unwrap();
+    let no_broker = CommandProcessor::builder()
+        .outbox(InMemoryOutbox::new())
+        .build()
+        .unwrap();
     let error = no_broker.post(added("x")).await.unwrap_err();
     assert!(error.to_string().contains(".broker("), "{error}");
 }
@@ -122,7 +138,9 @@ async fn while_the_broker_is_away_a_post_succeeds_and_the_sweeper_sends_it_later
 }
 
 fn name(message: &Message) -> String {
-    serde_json::from_slice::<TaskAdded>(message.body.as_bytes()).unwrap().name
+    serde_json::from_slice::<TaskAdded>(message.body.as_bytes())
+        .unwrap()
+        .name
 }
 
 #[tokio::test]
@@ -131,13 +149,21 @@ async fn an_unroutable_post_is_a_typed_error_and_the_outbox_keeps_the_message() 
     let processor = processor(&broker, &outbox);
     let task = added("write");
     let error = processor.post(task.clone()).await.unwrap_err();
-    let PostError::NotSent(NotSent { id, error: PublishError::Unroutable { topic }, .. }) = &error else {
+    let PostError::NotSent(NotSent {
+        id,
+        error: PublishError::Unroutable { topic },
+        ..
+    }) = &error
+    else {
         panic!("{error}")
     };
     assert_eq!((id, topic.as_str()), (&task.id, "Task.Added"));
     assert_eq!(outstanding(&outbox).await, 1);
 
-    broker.inner.declare(&Channel::new("tasks", "Task.Added")).unwrap();
+    broker
+        .inner
+        .declare(&Channel::new("tasks", "Task.Added"))
+        .unwrap();
     until_eq("the message sent", 1, || broker.inner.messages("tasks").len()).await;
     assert_eq!(outstanding(&outbox).await, 0);
 }
@@ -149,7 +175,13 @@ async fn a_confirm_that_is_lost_sends_the_message_again_with_the_same_id() {
     let processor = processor(&broker, &outbox);
     let id = processor.post(added("write")).await.unwrap();
     until_eq("the copies", 2, || broker.inner.messages("tasks").len()).await;
-    assert!(broker.inner.messages("tasks").iter().all(|message| message.header.id == id));
+    assert!(
+        broker
+            .inner
+            .messages("tasks")
+            .iter()
+            .all(|message| message.header.id == id)
+    );
     assert_eq!(outstanding(&outbox).await, 0);
 }
 
@@ -158,17 +190,34 @@ async fn depositing_sends_nothing_before_the_commit_and_nothing_after_a_rollback
     let (broker, outbox) = (broker(), InMemoryOutbox::new());
     let processor = processor(&broker, &outbox);
     let mut rolled_back = outbox.begin();
-    processor.deposit_post(&mut rolled_back, added("never")).await.unwrap();
+    processor
+        .deposit_post(&mut rolled_back, added("never"))
+        .await
+        .unwrap();
     drop(rolled_back);
 
     let mut committed = outbox.begin();
-    processor.deposit_post(&mut committed, added("first")).await.unwrap();
-    processor.deposit_post(&mut committed, added("second")).await.unwrap();
+    processor
+        .deposit_post(&mut committed, added("first"))
+        .await
+        .unwrap();
+    processor
+        .deposit_post(&mut committed, added("second"))
+        .await
+        .unwrap();
     assert_eq!(outstanding(&outbox).await, 0);
     assert!(broker.inner.messages("tasks").is_empty());
     committed.commit().unwrap();
     until_eq("the messages sent", 2, || broker.inner.messages("tasks").len()).await;
-    assert_eq!(broker.inner.messages("tasks").iter().map(name).collect::<Vec<_>>(), ["first", "second"]);
+    assert_eq!(
+        broker
+            .inner
+            .messages("tasks")
+            .iter()
+            .map(name)
+            .collect::<Vec<_>>(),
+        ["first", "second"]
+    );
 }
 
 #[tokio::test]
@@ -200,9 +249,15 @@ async fn reposting_sends_again_what_was_sent() {
     let messages = broker.inner.messages("tasks");
     assert_eq!(messages.len(), 2);
     assert_eq!(messages[0], messages[1]);
-    assert!(matches!(processor.repost(&MessageId::new()).await, Err(PostError::NotFound { .. })));
+    assert!(matches!(
+        processor.repost(&MessageId::new()).await,
+        Err(PostError::NotFound { .. })
+    ));
     broker.always(Some(Fault::Away));
-    assert!(matches!(processor.repost(&id).await, Err(PostError::NotReposted { .. })));
+    assert!(matches!(
+        processor.repost(&id).await,
+        Err(PostError::NotReposted { .. })
+    ));
 }
 
 #[tokio::test]
@@ -212,8 +267,13 @@ async fn a_request_without_an_id_gets_one() {
     struct Anonymous;
     let (broker, outbox) = (broker(), InMemoryOutbox::new());
     let id = unswept(&broker, &outbox).post(Anonymous).await.unwrap();
-    let [message] = &broker.inner.messages("tasks")[..] else { panic!("one message") };
-    assert_eq!((&message.header.id, message.header.message_type), (&id, MessageType::Command));
+    let [message] = &broker.inner.messages("tasks")[..] else {
+        panic!("one message")
+    };
+    assert_eq!(
+        (&message.header.id, message.header.message_type),
+        (&id, MessageType::Command)
+    );
 }
 
 #[tokio::test]
@@ -241,7 +301,10 @@ async fn a_request_may_have_a_mapper_of_its_own() {
     let processor = unswept(&broker, &outbox);
     processor.post(Note("fire".into())).await.unwrap();
     let messages = broker.inner.messages("tasks");
-    assert_eq!((messages[0].body.as_bytes(), &*messages[0].header.content_type), (&b"FIRE"[..], "text/plain"));
+    assert_eq!(
+        (messages[0].body.as_bytes(), &*messages[0].header.content_type),
+        (&b"FIRE"[..], "text/plain")
+    );
     let error = processor.post(Note(String::new())).await.unwrap_err();
     assert!(matches!(error, PostError::Map { .. }), "{error}");
     assert_eq!(outstanding(&outbox).await, 0, "nothing was stored");
@@ -269,7 +332,10 @@ async fn the_sweeper_outlives_an_outage_and_ends_with_its_processor() {
     until_eq("the message sent", 1, || broker.inner.messages("tasks").len()).await;
     drop(sweeping);
 
-    let unswept = CommandProcessor::builder().outbox(outbox.clone()).build().unwrap();
+    let unswept = CommandProcessor::builder()
+        .outbox(outbox.clone())
+        .build()
+        .unwrap();
     let mut tx = outbox.begin();
     unswept.deposit_post(&mut tx, added("two")).await.unwrap();
     tx.commit().unwrap();
@@ -280,8 +346,10 @@ async fn the_sweeper_outlives_an_outage_and_ends_with_its_processor() {
         let mut tx = other.begin();
         witness.deposit_post(&mut tx, added(name)).await.unwrap();
         tx.commit().unwrap();
-        until_eq("the witness swept", 0, || futures_util::future::FutureExt::now_or_never(outstanding(&other)).unwrap())
-            .await;
+        until_eq("the witness swept", 0, || {
+            futures_util::future::FutureExt::now_or_never(outstanding(&other)).unwrap()
+        })
+        .await;
     }
     assert_eq!(outstanding(&outbox).await, 1);
 }

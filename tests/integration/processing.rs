@@ -28,7 +28,10 @@ struct Noter(Log);
 #[handler]
 impl Handler<Happened> for Noter {
     async fn handle(&self, _: &Happened, cx: &Context) -> Result<(), BoxError> {
-        assert!(cx.get::<Mark>().is_none_or(|mark| mark.0 == "caller"), "another subscriber's bag");
+        assert!(
+            cx.get::<Mark>().is_none_or(|mark| mark.0 == "caller"),
+            "another subscriber's bag"
+        );
         cx.insert(Mark("noter"));
         self.0.lock().unwrap().push("noted");
         Ok(())
@@ -42,7 +45,10 @@ struct Failer;
 #[handler]
 impl Handler<Happened> for Failer {
     async fn handle(&self, _: &Happened, cx: &Context) -> Result<(), BoxError> {
-        assert!(cx.get::<Mark>().is_none_or(|mark| mark.0 == "caller"), "another subscriber's bag");
+        assert!(
+            cx.get::<Mark>().is_none_or(|mark| mark.0 == "caller"),
+            "another subscriber's bag"
+        );
         cx.insert(Mark("failer"));
         Err("fell over".into())
     }
@@ -67,7 +73,10 @@ async fn sending_a_command_to_the_processor() {
 async fn a_handlers_own_error_comes_back() {
     let processor = CommandProcessor::builder().handler(Doubler).build().unwrap();
     let error = processor.send(Double(u32::MAX)).await.unwrap_err();
-    assert!(error.downcast_ref::<std::num::TryFromIntError>().is_some(), "{error}");
+    assert!(
+        error.downcast_ref::<std::num::TryFromIntError>().is_some(),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -80,14 +89,23 @@ async fn there_are_no_command_handlers() {
 
 #[tokio::test]
 async fn there_are_multiple_possible_command_handlers() {
-    let errors = CommandProcessor::builder().handler(Doubler).handler(Doubler).build().unwrap_err();
+    let errors = CommandProcessor::builder()
+        .handler(Doubler)
+        .handler(Doubler)
+        .build()
+        .unwrap_err();
     let errors: Vec<_> = errors.iter().collect();
     assert!(matches!(errors[..], [BuildError::SeveralHandlers { handlers, .. }] if handlers.len() == 2));
 }
 
 #[tokio::test]
 async fn there_are_no_subscribers() {
-    CommandProcessor::builder().build().unwrap().publish(Happened).await.unwrap();
+    CommandProcessor::builder()
+        .build()
+        .unwrap()
+        .publish(Happened)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -113,7 +131,11 @@ async fn publishing_to_multiple_subscribers_should_aggregate_errors() {
         .build()
         .unwrap();
     let errors = processor.publish(Happened).await.unwrap_err();
-    let shown: Vec<_> = errors.failures.iter().map(|failure| failure.error.to_string()).collect();
+    let shown: Vec<_> = errors
+        .failures
+        .iter()
+        .map(|failure| failure.error.to_string())
+        .collect();
     assert_eq!(shown, ["fell over", "panicked: lost its head", "fell over"]);
     assert_eq!(*log.lock().unwrap(), ["noted"], "the others were not disturbed");
 }
@@ -121,7 +143,11 @@ async fn publishing_to_multiple_subscribers_should_aggregate_errors() {
 #[tokio::test]
 async fn every_subscriber_has_a_context_of_its_own() {
     let log = Log::default();
-    let processor = CommandProcessor::builder().handler(Noter(log.clone())).handler(Failer).build().unwrap();
+    let processor = CommandProcessor::builder()
+        .handler(Noter(log.clone()))
+        .handler(Failer)
+        .build()
+        .unwrap();
     let cx = Context::new();
     cx.insert(Mark("caller"));
     let errors = processor.publish_with(Happened, cx).await.unwrap_err();

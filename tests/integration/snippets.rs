@@ -189,7 +189,11 @@ async fn in_process_out_of_it_and_the_consumer() -> Result<(), BoxError> {
         .build()?; // every wiring mistake, all at once, each with its fix
 
     let dispatcher = Dispatcher::builder(processor.clone())
-        .subscription(Subscription::<TaskReminder>::new("task-reminders").performers(4).buffer(200))
+        .subscription(
+            Subscription::<TaskReminder>::new("task-reminders")
+                .performers(4)
+                .buffer(200),
+        )
         .build()?;
     dispatcher.receive();
     dispatcher.consuming().await;
@@ -198,9 +202,13 @@ async fn in_process_out_of_it_and_the_consumer() -> Result<(), BoxError> {
     processor.publish(TaskOverdue).await?; // in process: every handler; all errors come back
     processor.post(reminder("posted")).await?; // out of process: outbox, then broker
 
-    sqlx::query("CREATE TABLE tasks (name TEXT)").execute(&pool).await?;
+    sqlx::query("CREATE TABLE tasks (name TEXT)")
+        .execute(&pool)
+        .await?;
     let mut tx = pool.begin().await?; // the app's own transaction
-    sqlx::query("INSERT INTO tasks VALUES ('deposited')").execute(&mut *tx).await?;
+    sqlx::query("INSERT INTO tasks VALUES ('deposited')")
+        .execute(&mut *tx)
+        .await?;
     let id = processor.deposit_post(&mut tx, reminder("deposited")).await?; // committed with it, or not at all
     tx.commit().await?; // the sweeper sends it; clear_outbox(ids) sends it now
     processor.clear_outbox(&[id]).await?;
@@ -208,7 +216,13 @@ async fn in_process_out_of_it_and_the_consumer() -> Result<(), BoxError> {
     let mut expected = vec!["deposited", "posted", "sent"];
     expected.sort_unstable();
     until_eq("the tasks mailed", expected, || {
-        let mut tasks = mail.0.lock().unwrap().iter().map(|task| &*task.clone().leak()).collect::<Vec<_>>();
+        let mut tasks = mail
+            .0
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|task| &*task.clone().leak())
+            .collect::<Vec<_>>();
         tasks.sort_unstable();
         tasks
     })

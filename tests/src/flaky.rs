@@ -39,7 +39,10 @@ impl FlakyBroker {
     /// A broker with no faults yet.
     #[must_use]
     pub fn new(inner: InMemoryBroker) -> Self {
-        Self { inner, script: Arc::default() }
+        Self {
+            inner,
+            script: Arc::default(),
+        }
     }
 
     /// The next publishes meet these, one each.
@@ -72,7 +75,9 @@ impl Producer for FlakyBroker {
                     self.inner.publish(message).await?;
                     Err(PublishError::Disconnected("pulled the plug too late".into()))
                 }
-                Some(Fault::Refuse) => Err(PublishError::Refused { reason: "not today".into() }),
+                Some(Fault::Refuse) => Err(PublishError::Refused {
+                    reason: "not today".into(),
+                }),
             }
         })
     }

@@ -1,5 +1,10 @@
 //! What the tests share. It sees brighter only as a user can.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
 
 pub mod flaky;
 pub mod rabbitmq;

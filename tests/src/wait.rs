@@ -29,5 +29,9 @@ pub async fn until_eq<T: PartialEq + Debug>(what: &str, expected: T, mut ask: im
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     });
-    assert!(waited.await.is_ok(), "waited in vain for {what} to be {expected:?}: it is {:?}", ask());
+    assert!(
+        waited.await.is_ok(),
+        "waited in vain for {what} to be {expected:?}: it is {:?}",
+        ask()
+    );
 }

@@ -1,5 +1,10 @@
 //! What the compiler says: what must compile, and every mistake with its one error.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
 
 use std::fs;
 use std::path::Path;

@@ -65,7 +65,13 @@ pub(super) fn of_impl(handler: &HandlerImpl, request: &Type, steps: Steps, list:
         .attributes
         .iter()
         .filter(|attribute| attribute.path().is_ident("cfg"));
-    let where_clause = where_also(generics, &given(request));
+    // Of a generic request the compiler would then know no more than that: not even its reply, which steps ask for.
+    let given = if generics.params.is_empty() {
+        given(request)
+    } else {
+        TokenStream::new()
+    };
+    let where_clause = where_also(generics, &given);
     let pipeline = step::pipeline(request, list);
     quote! {
         #item

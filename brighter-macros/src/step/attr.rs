@@ -56,6 +56,7 @@ fn parse(kind: &'static Attribute, attribute: &syn::Attribute, errors: &Errors) 
     };
     match at.base10_parse::<u32>() {
         Ok(number) if number > 0 && at.suffix().is_empty() => Some(Step {
+            attribute: kind,
             timing,
             number,
             at,

@@ -2,7 +2,7 @@
 
 use quote::ToTokens;
 
-use super::model::{Step, Timing};
+use super::model::{Role, Step, Timing};
 use crate::shell::Errors;
 
 /// The steps, outermost first.
@@ -29,5 +29,30 @@ pub(crate) fn in_order(mut steps: Vec<Step>, errors: &Errors) -> Vec<Step> {
             );
         }
     }
+    backstops_are_outside(&steps, errors);
     steps
+}
+
+/// What a backstop has stopped is no error any more to what is around it: a retry there would never retry.
+fn backstops_are_outside(steps: &[Step], errors: &Errors) {
+    let has = |role: Role| move |step: &&Step| step.attribute.role == role && step.timing == Timing::Before;
+    let Some(policy) = steps.iter().find(has(Role::Policy)) else {
+        return;
+    };
+    let (around, number) = (policy.attribute.name, policy.number);
+    for backstop in steps
+        .iter()
+        .filter(has(Role::Backstop))
+        .filter(|step| step.number > number)
+    {
+        let name = backstop.attribute.name;
+        let advice = match number {
+            1 => "give it step 1, and the others higher ones".to_owned(),
+            _ => format!("give it a step below {number}"),
+        };
+        errors.at(
+            &backstop.at,
+            format!("`{name}` must be outside of every policy, and `{around}` has step {number}; {advice}"),
+        );
+    }
 }

@@ -4,14 +4,14 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::Type;
 
-use super::model::{Step, Timing, Types};
-use crate::path::PRIVATE;
+use super::model::{HANDLER, Step, Timing, Types};
+use crate::path::{PRIVATE, private_at};
 
 /// The item of `impl HandlerPipeline<R>`.
 pub(crate) fn pipeline(request: &Type, steps: &[Step]) -> TokenStream {
     // Of the macro's scope: an inline policy is the user's expression and must not see these names.
     let span = Span::mixed_site();
-    let [handler, stack] = ["handler", "stack"].map(|name| Ident::new(name, span));
+    let [handler, stack] = [HANDLER, "stack"].map(|name| Ident::new(name, span));
     let wiring = Ident::new(if steps.is_empty() { "_wiring" } else { "wiring" }, span);
 
     // Innermost first, as each layer is put around what there is already.
@@ -24,21 +24,26 @@ pub(crate) fn pipeline(request: &Type, steps: &[Step]) -> TokenStream {
             let types = match layer.types {
                 Types::None => TokenStream::new(),
                 Types::Request => quote!(::<#request>),
+                Types::RequestAndMethod => quote_spanned!(span=> ::<#request, _, _>),
             };
+            let [layer, asked] = ["Layer", "Wiring"].map(|name| private_at(span, name));
             quote_spanned! {span=>
-                let #stack = #PRIVATE::Layer::layer(
-                    &#PRIVATE::Wiring::#method #types (#wiring, #place, #arguments),
-                    #stack,
-                );
+                let #stack = #layer::layer(&#asked::#method #types (#wiring, #place, #arguments), #stack);
             }
         })
     });
+    let mut all = steps.iter().flat_map(|step| &step.layers);
+    let innermost = if all.any(|layer| layer.types == Types::RequestAndMethod) {
+        quote!(#PRIVATE::Arc::clone(&#handler))
+    } else {
+        quote!(#handler)
+    };
     quote! {
         fn pipeline(
             #handler: #PRIVATE::Arc<Self>,
             #wiring: &mut #PRIVATE::Wiring<'_>,
         ) -> #PRIVATE::Pipeline<#request> {
-            let #stack = #PRIVATE::HandlerService::new(#handler);
+            let #stack = #PRIVATE::HandlerService::new(#innermost);
             #(#layers)*
             #PRIVATE::Pipeline::new(#stack)
         }

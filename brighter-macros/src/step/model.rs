@@ -15,8 +15,19 @@ pub(crate) struct Attribute {
     pub(crate) keys: &'static [&'static str],
     /// Why it cannot act after the handler, if it cannot.
     pub(crate) never_after: Option<&'static str>,
+    pub(crate) role: Role,
     /// Its layers, outermost first, from the arguments that are its own.
     pub(crate) layers: fn(&mut Args, &syn::Attribute, &Errors) -> Vec<Layer>,
+}
+
+/// What an attribute is to the others of its pipeline.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It looks at the errors of what is inside it, so no backstop may be there.
+    Policy,
+    /// It turns every error into what becomes of the message, so it is outside of every policy.
+    Backstop,
+    Other,
 }
 
 /// A layer that the wiring is asked for: `wiring.method(step, arguments)`.
@@ -33,6 +44,8 @@ pub(crate) struct Layer {
 pub(crate) enum Types {
     None,
     Request,
+    /// The request, and by what is in the arguments the handler, [`HANDLER`] there, and its method.
+    RequestAndMethod,
 }
 
 impl Layer {
@@ -57,6 +70,9 @@ impl Layer {
     }
 }
 
+/// The name of the handler, in an `Arc`, among the arguments of a layer with [`Types::RequestAndMethod`].
+pub(crate) const HANDLER: &str = "handler";
+
 /// Derived `Ord` is the order from the outside in: what acts after stands inside of all that acts before, so
 /// that the highest step acts first on the way out.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,6 +83,7 @@ pub(crate) enum Timing {
 
 /// One step.
 pub(crate) struct Step {
+    pub(crate) attribute: &'static Attribute,
     pub(crate) timing: Timing,
     pub(crate) number: u32,
     /// Where the number was written.

@@ -2,7 +2,7 @@
 
 use syn::{Attribute as Written, LitStr};
 
-use super::{Attribute, Layer};
+use super::{Attribute, Layer, Role};
 use crate::args::Args;
 use crate::duration;
 use crate::shell::Errors;
@@ -12,6 +12,7 @@ pub(super) const ATTRIBUTE: Attribute = Attribute {
     example: "timeout(\"5s\", step = 1)",
     keys: &[],
     never_after: Some("a timeout is around what it limits"),
+    role: Role::Policy,
     layers,
 };
 

@@ -7,7 +7,7 @@ use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Attribute as Written, LitStr};
 
-use super::{Attribute, Layer, Types};
+use super::{Attribute, Layer, Role, Types};
 use crate::args::{Args, Given};
 use crate::duration;
 use crate::nearest::advice;
@@ -18,6 +18,7 @@ pub(super) const ATTRIBUTE: Attribute = Attribute {
     example: "use_inbox(step = 1)",
     keys: &["context", "lease", "on_duplicate"],
     never_after: Some("the inbox decides before the request is handled"),
+    role: Role::Other,
     layers,
 };
 

@@ -5,7 +5,7 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::{Attribute as Written, Expr, Lit};
 
-use super::{Attribute, Layer};
+use super::{Attribute, Layer, Role};
 use crate::args::Args;
 use crate::shell::Errors;
 
@@ -14,6 +14,7 @@ pub(super) const ATTRIBUTE: Attribute = Attribute {
     example: "use_policy(retry, step = 1)",
     keys: &[],
     never_after: Some("a policy is around what it protects"),
+    role: Role::Policy,
     layers,
 };
 

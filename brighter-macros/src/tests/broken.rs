@@ -161,3 +161,52 @@ fn derive_without_message() {
         "struct Note;",
     );
 }
+
+#[test]
+fn backstop_inside_a_policy() {
+    becomes(
+        "backstop_inside_a_policy",
+        HANDLER,
+        "Greet",
+        "
+#[reject_on_error(step = 4)]
+#[defer_on_error(\"soon\", step = 1)]
+#[dont_ack_on_error(step = 5, timing = after)]
+#[timeout(\"5s\", step = 3)]
+#[use_policy(retry, step = 2)]
+struct GreetHandler;",
+    );
+    becomes(
+        "backstop_inside_a_fallback",
+        HANDLER,
+        "Greet",
+        "
+#[fallback(later, step = 1)]
+#[defer_on_error(step = 2)]
+struct GreetHandler;",
+    );
+}
+
+#[test]
+fn steps_with_arguments_of_their_own() {
+    becomes(
+        "steps_with_wrong_arguments",
+        HANDLER,
+        "Greet",
+        "
+#[defer_on_error(30, step = 1)]
+#[validate(strictly, step = 2)]
+#[fallback(step = 3)]
+#[fallback(self.later, step = 4)]
+#[fallback(later, on = broken_circut, step = 5)]
+#[feature_switch(step = 6)]
+#[feature_switch(a.b, step = 7)]
+#[feature_switch(greetings, off = dontack, step = 8)]
+#[feature_switch(greetings, later, off = \"skip\", step = 9)]
+#[layer(step = 10)]
+#[layer(a b, step = 11)]
+#[monitor(step = 12, timing = after)]
+#[monitor(step = 13, sink = mine)]
+struct GreetHandler;",
+    );
+}

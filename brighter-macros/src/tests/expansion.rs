@@ -164,3 +164,52 @@ fn derives() {
         "struct TaskReminder { id: MessageId }",
     );
 }
+
+#[test]
+fn every_step_that_is_no_policy() {
+    becomes(
+        "every_step_that_is_no_policy",
+        HANDLER,
+        "Greet",
+        "
+#[monitor(step = 1)]
+#[reject_on_error(step = 2)]
+#[validate(step = 3)]
+#[feature_switch(greetings, step = 4)]
+#[feature_switch(\"greet-later\", off = dont_ack, step = 5)]
+#[layer(tower::limit::ConcurrencyLimitLayer::new(4), step = 6)]
+struct GreetHandler;",
+    );
+}
+
+#[test]
+fn backstops() {
+    becomes(
+        "backstops",
+        HANDLER,
+        "Greet",
+        "
+#[dont_ack_on_error(step = 1)]
+#[defer_on_error(step = 2)]
+#[defer_on_error(\"30s\", step = 3)]
+#[use_policy(retry, step = 4)]
+#[request_logging(step = 1, timing = after)]
+struct GreetHandler;",
+    );
+}
+
+#[test]
+fn fallback() {
+    becomes(
+        "fallback",
+        HANDLER,
+        "",
+        "
+impl Handler<Greet> for GreetHandler {
+    #[fallback(later, on = broken_circuit, step = 1)]
+    #[fallback(at_once, step = 2)]
+    #[use_policy(circuit_breaker, step = 3)]
+    async fn handle(&self, greet: &Greet) -> Result<(), MailError> { Ok(()) }
+}",
+    );
+}

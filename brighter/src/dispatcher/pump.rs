@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::Instrument;
+
 use crate::channel::{ChannelError, Consumer, Delivery, Rejection, RejectionKind, SettleError};
 use crate::context::Context;
 use crate::error::report;
@@ -50,7 +52,9 @@ impl Performer {
         let settlement = match delivery.message() {
             Ok(message) => {
                 let _in_hand = self.place.takes(message.header.id.clone());
-                self.decide(message).await
+                // What is logged on the way, by a policy for instance, then says for which message.
+                let span = tracing::info_span!("handle", subscription = %self.settings.name, id = %message.header.id);
+                self.decide(message).instrument(span).await
             }
             Err(reason) => {
                 tracing::warn!(subscription = %self.settings.name, reason, "a message made no sense; set aside as invalid");

@@ -17,7 +17,7 @@ use crate::error::{ActionKind, HandlerError};
 /// | a circuit is open | kept in hand until it may have closed, then handled again; not counted |
 /// | a limit had no room, or the inbox is away | again after the subscription's first delay, a second at least, not counted |
 /// | another delivery of the request is being handled | again when that one's claim has ended, a minute at most, not counted |
-/// | a handler asked for [`Reject`](crate::Reject) | dead-letter channel |
+/// | a handler asked for [`Reject`](crate::Reject), or the request is not valid | dead-letter channel |
 /// | a duplicate that is to be rejected, or an id that is used twice | dead-letter channel |
 /// | a handler asked for [`Invalid`](crate::Invalid), the mapper failed, or the headers made no sense | invalid-message channel |
 /// | again, counted, but that was the last attempt | dead-letter channel |
@@ -74,6 +74,9 @@ pub(super) fn settlement(
             ActionKind::Reject => Settlement::SetAside(Rejection::new(RejectionKind::DeadLetter, report())),
             ActionKind::Invalid => invalid(gravest.error.report()),
         },
+        HandlerError::Validation(_) => {
+            Settlement::SetAside(Rejection::new(RejectionKind::DeadLetter, report()))
+        }
         HandlerError::Cancelled => Settlement::GiveBack,
         HandlerError::BrokenCircuit { retry_after, .. } => return Err(*retry_after),
         HandlerError::Overloaded { .. } | HandlerError::Inbox(_) => Settlement::Again {
@@ -111,5 +114,6 @@ fn rank(error: &HandlerError) -> u8 {
         HandlerError::BrokenCircuit { .. } | HandlerError::Overloaded { .. } => 3,
         HandlerError::Inbox(_) | HandlerError::InProgress { .. } => 3,
         HandlerError::Duplicate { .. } | HandlerError::Collision { .. } => 4,
+        HandlerError::Validation(_) => 4,
     }
 }

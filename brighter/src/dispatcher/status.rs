@@ -150,18 +150,22 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Says what the performer does now; gives whether that is something else than before.
+    /// Says what the performer does now; gives whether it is the first of its subscription to do so, which is
+    /// when it is worth a line in the log.
     pub(super) fn change(&self, new: PerformerState) -> bool {
         let mut state = self.board.lock();
         let Some(entry) = state.performers.get_mut(&self.number) else {
             return false;
         };
-        let changed = std::mem::replace(&mut entry.state, new) != new;
-        drop(state);
-        if changed {
-            self.board.changes.send_replace(());
+        if std::mem::replace(&mut entry.state, new) == new {
+            return false;
         }
-        changed
+        let subscription = entry.subscription.clone();
+        let alike = |entry: &&Entry| entry.subscription == subscription && entry.state == new;
+        let first = state.performers.values().filter(alike).count() == 1;
+        drop(state);
+        self.board.changes.send_replace(());
+        first
     }
 
     /// Says which message is being handled, until what is given back is dropped.

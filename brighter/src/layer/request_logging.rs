@@ -1,5 +1,6 @@
 //! `#[request_logging]`: says what is handled, how it ended, and how long it took.
 
+use std::fmt::{self, Debug};
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context as Task, Poll, ready};
@@ -7,28 +8,32 @@ use std::time::Instant;
 
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
+use tracing::field;
 
 use crate::error::HandlerError;
 use crate::handler::Call;
+use crate::id::MessageId;
 use crate::request::Request;
 
 /// The layer of `#[request_logging]`.
 ///
 /// Around a handler it writes an event when the request goes in and another when the outcome is known; after
-/// it, one when the request was handled. The request's own fields are never written.
-#[derive(Debug, Clone, Copy)]
-pub struct RequestLoggingLayer {
+/// it, one when the request was handled. The request's own fields are written only when that was asked for,
+/// as its `Debug` shows them: what is secret must be hidden there.
+pub struct RequestLoggingLayer<R> {
     handler: &'static str,
     around: bool,
+    fields: Option<fn(&R) -> &dyn Debug>,
 }
 
-impl RequestLoggingLayer {
+impl<R> RequestLoggingLayer<R> {
     /// Writes on the way in and on the way out.
     #[must_use]
     pub fn around(handler: &'static str) -> Self {
         Self {
             handler,
             around: true,
+            fields: None,
         }
     }
 
@@ -38,26 +43,66 @@ impl RequestLoggingLayer {
         Self {
             handler,
             around: false,
+            fields: None,
+        }
+    }
+
+    /// Writes the fields of the request too, once.
+    #[must_use]
+    pub fn with_fields(self) -> Self
+    where
+        R: Debug,
+    {
+        Self {
+            fields: Some(|request| request),
+            ..self
         }
     }
 }
 
-impl<S> Layer<S> for RequestLoggingLayer {
-    type Service = RequestLoggingService<S>;
+impl<R> Clone for RequestLoggingLayer<R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
 
-    fn layer(&self, inner: S) -> RequestLoggingService<S> {
+impl<R> Copy for RequestLoggingLayer<R> {}
+
+impl<R> Debug for RequestLoggingLayer<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestLoggingLayer")
+            .field("handler", &self.handler)
+            .field("around", &self.around)
+            .field("fields", &self.fields.is_some())
+            .finish()
+    }
+}
+
+impl<S, R> Layer<S> for RequestLoggingLayer<R> {
+    type Service = RequestLoggingService<S, R>;
+
+    fn layer(&self, inner: S) -> RequestLoggingService<S, R> {
         RequestLoggingService { inner, layer: *self }
     }
 }
 
 /// The service of [`RequestLoggingLayer`].
-#[derive(Debug, Clone)]
-pub struct RequestLoggingService<S> {
+#[derive(Debug)]
+pub struct RequestLoggingService<S, R> {
     inner: S,
-    layer: RequestLoggingLayer,
+    layer: RequestLoggingLayer<R>,
 }
 
-impl<S, R> Service<Call<R>> for RequestLoggingService<S>
+impl<S: Clone, R> Clone for RequestLoggingService<S, R> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            layer: self.layer,
+        }
+    }
+}
+
+impl<S, R> Service<Call<R>> for RequestLoggingService<S, R>
 where
     S: Service<Call<R>, Error = HandlerError>,
     R: Request,
@@ -71,15 +116,15 @@ where
     }
 
     fn call(&mut self, call: Call<R>) -> Self::Future {
-        let RequestLoggingLayer { handler, around } = self.layer;
+        let RequestLoggingLayer {
+            handler,
+            around,
+            fields,
+        } = self.layer;
         if around {
-            tracing::info!(
-                request = name_of::<R>(),
-                handler,
-                id = id_of(&call),
-                attempt = call.context().attempt(),
-                "handling"
-            );
+            let (request, attempt) = (name_of::<R>(), call.context().attempt());
+            let fields = fields.map(|fields| field::debug(fields(call.request())));
+            tracing::info!(request, handler, id = id_of(&call), attempt, fields, "handling");
         }
         RequestLoggingFuture {
             inner: self.inner.call(call.clone()),
@@ -96,11 +141,11 @@ fn name_of<R>() -> &'static str {
     name.rsplit("::").next().unwrap_or(name)
 }
 
-fn id_of<R: Request>(call: &Call<R>) -> Option<tracing::field::DisplayValue<&crate::id::MessageId>> {
+fn id_of<R: Request>(call: &Call<R>) -> Option<field::DisplayValue<&MessageId>> {
     call.request()
         .id()
         .or(call.context().message_id())
-        .map(tracing::field::display)
+        .map(field::display)
 }
 
 pin_project! {
@@ -109,7 +154,7 @@ pin_project! {
     pub struct RequestLoggingFuture<F, R> {
         #[pin]
         inner: F,
-        layer: RequestLoggingLayer,
+        layer: RequestLoggingLayer<R>,
         began: Instant,
         call: Call<R>,
     }
@@ -125,12 +170,26 @@ where
     fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let result = ready!(this.inner.poll(task));
-        let RequestLoggingLayer { handler, around } = *this.layer;
+        let RequestLoggingLayer {
+            handler,
+            around,
+            fields,
+        } = *this.layer;
         let (request, id, took) = (name_of::<R>(), id_of(this.call), this.began.elapsed());
         match &result {
-            Ok(_) => tracing::info!(request, handler, id, ?took, "handled"),
+            Ok(_) => {
+                // Around, they were written on the way in.
+                let fields = fields.filter(|_| !around);
+                let fields = fields.map(|fields| field::debug(fields(this.call.request())));
+                tracing::info!(request, handler, id, ?took, fields, "handled");
+            }
             Err(_) if !around => {}
-            Err(error @ HandlerError::Action(_)) => {
+            // The handler decided so, or was spared: nothing went wrong here.
+            Err(
+                error @ (HandlerError::Action(_)
+                | HandlerError::BrokenCircuit { .. }
+                | HandlerError::InProgress { .. }),
+            ) => {
                 tracing::info!(request, handler, id, ?took, outcome = %error, "not handled");
             }
             Err(error) => tracing::warn!(request, handler, id, ?took, error = error.report(), "failed"),

@@ -2,6 +2,7 @@
 
 mod provided;
 mod service;
+mod steps;
 mod use_inbox;
 mod wiring;
 

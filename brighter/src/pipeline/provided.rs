@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::inbox::Inbox;
+use crate::layer::{FeatureSwitches, MonitorSink};
 use crate::outbox::Outbox;
 use crate::policy::PolicyRegistry;
 
@@ -13,6 +14,8 @@ use crate::policy::PolicyRegistry;
 #[derive(Clone, Default)]
 pub(crate) struct Provided {
     pub(crate) policies: PolicyRegistry,
+    pub(crate) switches: Option<Arc<dyn FeatureSwitches>>,
+    pub(crate) monitor: Option<Arc<dyn MonitorSink>>,
     pub(crate) inbox: Option<Arc<dyn Inbox>>,
     pub(crate) outbox: Option<Arc<dyn Outbox>>,
     /// The contexts in which the inbox is used, by request.
@@ -33,6 +36,8 @@ impl fmt::Debug for Provided {
             .field("policies", &self.policies)
             .field("inbox", &self.inbox.is_some())
             .field("outbox", &self.outbox.is_some())
+            .field("switches", &self.switches.is_some())
+            .field("monitor", &self.monitor.is_some())
             .finish()
     }
 }

@@ -3,12 +3,15 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::Provided;
 use crate::layer::RequestLoggingLayer;
 use crate::policy::{Policy, PolicyLayer};
 
 /// Which way through a step a layer acts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Timing {
     /// Around what is inside it: it sees the request before, and the outcome after.
@@ -27,7 +30,7 @@ impl fmt::Display for Timing {
 }
 
 /// Where in a pipeline a layer stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Step {
     /// 1 is outermost.
     pub number: u32,
@@ -36,10 +39,11 @@ pub struct Step {
 }
 
 /// One step of a pipeline, for a person to read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct StepDescription {
     /// Where it stands.
+    #[serde(flatten)]
     pub step: Step,
     /// The attribute that put it there.
     pub attribute: &'static str,
@@ -76,6 +80,28 @@ pub enum WiringError {
         step: u32,
         /// A name that is known and looks like it.
         nearest: Option<String>,
+    },
+    /// A handler has a feature switch, and nobody knows the switches.
+    #[error(
+        "`{handler}` has the feature switch `{switch}` at step {step}, and there is nobody to ask: add `.feature_switches(…)`, `FeatureSwitchMap::new()` if they are set in the program"
+    )]
+    NoFeatureSwitches {
+        /// The type of the handler.
+        handler: &'static str,
+        /// The name of the switch.
+        switch: &'static str,
+        /// The step that names it.
+        step: u32,
+    },
+    /// A handler is monitored, and there is no sink.
+    #[error(
+        "`{handler}` is monitored at step {step}, and there is no sink to tell: add `.monitor(…)` with your `MonitorSink`, or remove `#[monitor]`"
+    )]
+    NoMonitorSink {
+        /// The type of the handler.
+        handler: &'static str,
+        /// The step that wants it.
+        step: u32,
     },
     /// A handler uses an inbox, and there is none.
     #[error(
@@ -146,12 +172,21 @@ impl<'a> Wiring<'a> {
     }
 
     /// `#[request_logging]`.
-    pub fn request_logging(&mut self, step: Step) -> RequestLoggingLayer {
+    pub fn request_logging<R>(&mut self, step: Step) -> RequestLoggingLayer<R> {
         self.note(step, "request_logging", "");
         match step.timing {
             Timing::Before => RequestLoggingLayer::around(self.handler),
             Timing::After => RequestLoggingLayer::after(self.handler),
         }
+    }
+
+    /// `#[request_logging(fields = debug)]`.
+    pub fn request_logging_with_fields<R: fmt::Debug>(&mut self, step: Step) -> RequestLoggingLayer<R> {
+        let layer = self.request_logging(step).with_fields();
+        if let Some(noted) = self.steps.last_mut() {
+            noted.detail = "with the request's fields".into();
+        }
+        layer
     }
 
     /// `#[timeout(after)]`.

@@ -13,6 +13,7 @@ use super::relay::Relay;
 use super::{BuildError, BuildErrors, CommandProcessor, Inner, Sweeper, is_for_one};
 use crate::channel::{Broker, Publication};
 use crate::inbox::Inbox;
+use crate::layer::{FeatureSwitches, MonitorSink};
 use crate::mapper::Postable;
 use crate::message::RoutingKey;
 use crate::outbox::Outbox;
@@ -73,6 +74,18 @@ impl CommandProcessorBuilder {
     /// Uses these named policies. Without this there are the two of [`PolicyRegistry::default`].
     pub fn policies(mut self, policies: PolicyRegistry) -> Self {
         self.provided.policies = policies;
+        self
+    }
+
+    /// Asks this, which knows whether a feature is on, for every `#[feature_switch]`.
+    pub fn feature_switches(mut self, switches: impl FeatureSwitches) -> Self {
+        self.provided.switches = Some(Arc::new(switches));
+        self
+    }
+
+    /// Tells this sink what every `#[monitor]` sees.
+    pub fn monitor(mut self, sink: impl MonitorSink) -> Self {
+        self.provided.monitor = Some(Arc::new(sink));
         self
     }
 

@@ -171,7 +171,27 @@ impl CommandProcessor {
         }
     }
 
-    /// Every pipeline, step by step, in the order of registration.
+    /// Every pipeline, step by step, in the order of registration: as text by `Display`, as JSON by serde.
+    ///
+    /// ```
+    /// # use brighter::prelude::*;
+    /// # #[derive(Command)] struct Greet;
+    /// # struct GreetHandler;
+    /// #[handler]
+    /// impl Handler<Greet> for GreetHandler {
+    ///     #[timeout("5s", step = 1)]
+    ///     async fn handle(&self, _: &Greet) -> Result<(), std::io::Error> { Ok(()) }
+    /// }
+    ///
+    /// # fn main() -> Result<(), BoxError> {
+    /// let processor = CommandProcessor::builder().handler(GreetHandler).build()?;
+    /// let pipelines: Vec<_> = processor.describe().collect();
+    /// let json = serde_json::to_value(&pipelines)?;
+    /// assert_eq!(json[0]["steps"][0]["attribute"], "timeout");
+    /// assert_eq!(json[0]["steps"][0]["number"], 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn describe(&self) -> impl Iterator<Item = &PipelineDescription> {
         self.0.registry.descriptions()
     }

@@ -4,6 +4,8 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::pipeline::{Pipeline, StepDescription};
 use crate::request::{Request, RequestKind};
 
@@ -20,8 +22,8 @@ pub(super) struct Registry {
     descriptions: Vec<PipelineDescription>,
 }
 
-/// One pipeline, for a person to read: `Display` prints it step by step.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One pipeline: `Display` prints it step by step for a person to read, serde writes the same for a program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct PipelineDescription {
     /// The type of the request.

@@ -65,6 +65,40 @@ async fn one_that_is_being_handled_is_a_typed_error_and_no_policy_retries_it() {
     assert_eq!(till.asked(), 1);
 }
 
+/// Nobody failed, so neither a fallback nor a backstop has anything to do.
+#[tokio::test]
+async fn one_that_is_being_handled_is_no_failure_to_the_steps_around() {
+    struct Covered(Till);
+    impl Covered {
+        async fn instead(&self, pay: &Pay, _: &HandlerError) -> Result<(), BoxError> {
+            Err(format!("no fallback for {}", pay.id).into())
+        }
+    }
+    #[handler]
+    impl Handler<Pay> for Covered {
+        #[reject_on_error(step = 1)]
+        #[fallback(instead, step = 2)]
+        #[use_inbox(step = 3)]
+        async fn handle(&self, pay: &Pay) -> Result<(), BoxError> {
+            self.0.pay(pay).await
+        }
+    }
+    let till = Till::default();
+    let processor = processor(Covered(till.clone()));
+    let payment = pay("wait");
+    let both = async {
+        until("it is being handled", || till.asked() == 1).await;
+        let running = processor.send(payment.clone()).await.unwrap_err();
+        assert!(
+            matches!(running, SendError::Handler(HandlerError::InProgress { .. })),
+            "{running}"
+        );
+        till.go_on.notify_one();
+    };
+    let (sent, ()) = tokio::join!(processor.send(payment.clone()), both);
+    sent.unwrap();
+}
+
 #[tokio::test]
 async fn a_failure_leaves_the_way_free_and_a_retry_inside_is_one_handling() {
     cashier!(

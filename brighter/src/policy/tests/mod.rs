@@ -17,6 +17,7 @@ use super::{Policy, PolicyService};
 use crate::context::Context;
 use crate::error::{BoxError, Defer, DontAck, HandlerError, Invalid, Reject};
 use crate::handler::Call;
+use crate::id::MessageId;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -117,5 +118,20 @@ fn untouchables() -> Vec<HandlerError> {
         policy: "inner".to_owned(),
         waited: SECOND,
     });
+    let (id, context) = (MessageId::new(), || "inner".to_owned());
+    errors.push(HandlerError::Duplicate {
+        id: id.clone(),
+        context: context(),
+    });
+    errors.push(HandlerError::Collision {
+        id: id.clone(),
+        context: context(),
+    });
+    errors.push(HandlerError::InProgress {
+        id,
+        context: context(),
+        retry_after: SECOND,
+    });
+    errors.push(HandlerError::Inbox("away".into()));
     errors
 }

@@ -210,12 +210,10 @@ impl Keeper {
                 }
                 Err(error) => {
                     failures += 1;
-                    if failures == 1 {
-                        warn!(
-                            role = self.role.as_str(),
-                            error = report(&error),
-                            "no connection to RabbitMQ; trying on"
-                        );
+                    // At the start a refusal is an error of `connect`, which whoever called it will tell.
+                    if failures == 1 && !(generation == 0 && error.is_fatal()) {
+                        let (role, error) = (self.role.as_str(), report(&error));
+                        warn!(role, error, "no connection to RabbitMQ; trying on");
                     }
                     let pause = if error.is_fatal() {
                         PAUSE_AFTER_REFUSAL

@@ -13,6 +13,9 @@
 //! Delays are rounded up to two digits (1234 ms to 1300 ms), and last 48 days at most. A copy that is sent
 //! again or set aside loses the properties `expiration` and `user_id` and the headers `CC` and `BCC`, with
 //! which the broker would lose it, refuse it, or send it elsewhere.
+//!
+//! The client library, lapin, writes messages that come back into the log, with their bodies, as warnings under
+//! the target `lapin`. Every one of them is a typed error here, so a filter such as `info,lapin=off` loses nothing.
 
 mod connection;
 mod consumer;

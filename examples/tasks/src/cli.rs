@@ -1,0 +1,152 @@
+//! What may be said on the command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use tasks::mail::DEFAULT_SENDER;
+use tasks::worker::QUEUE;
+
+const EXAMPLES: &str = "\
+Examples:
+  tasks                                         everything in one process, no servers: a story, line by line
+
+  export TASKS_BROKER=amqp://guest:guest@localhost:5672/%2f
+  tasks worker --mail-dir mail                  mails what arrives, as files in a folder
+  tasks api --database tasks.db                 takes reminders by HTTP
+  curl -i localhost:8080/reminders --json '{\"task_name\":\"Pay\",\"due\":\"now\",\"recipient\":\"ada@example.com\"}'
+  tasks send --task Pay --due now --to ada@example.com --count 1000
+
+Logs go to standard error; RUST_LOG says how much.";
+
+/// Reminders that are posted, survive, and are mailed: brighter end to end. Without a command: the demo.
+#[derive(Debug, Parser)]
+#[command(name = "tasks", version, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Takes reminders by HTTP, keeps them, and sends them through the broker
+    Api(Api),
+    /// Takes reminders from the broker and mails them
+    Worker(Worker),
+    /// Posts reminders without the API: through an outbox of its own, and prints their ids
+    Send(Send),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Broker {
+    /// Where RabbitMQ is: amqp://user:password@host:5672/vhost, with `/` in a vhost as `%2f`
+    // The password must be in no help text.
+    #[arg(
+        long = "broker",
+        value_name = "URL",
+        env = "TASKS_BROKER",
+        hide_env_values = true
+    )]
+    pub(crate) url: String,
+
+    /// The exchange that API and worker share
+    #[arg(long, value_name = "NAME", default_value = "brighter")]
+    pub(crate) exchange: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Api {
+    #[command(flatten)]
+    pub(crate) broker: Broker,
+
+    /// The SQLite file that holds the reminders and the outbox; made if missing
+    #[arg(long, value_name = "FILE", default_value = "tasks.db")]
+    pub(crate) database: PathBuf,
+
+    /// Where to listen; port 0 takes one that is free. The address is the first line of the output
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Worker {
+    #[command(flatten)]
+    pub(crate) broker: Broker,
+
+    /// The queue to read; workers that name the same one share its work
+    #[arg(long, value_name = "NAME", default_value = QUEUE)]
+    pub(crate) queue: String,
+
+    /// How many reminders to mail at the same time
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub(crate) performers: usize,
+
+    /// How many reminders each performer may have waiting in memory
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub(crate) buffer: u16,
+
+    /// The folder for the mails, one <id>.eml each; made if missing
+    #[arg(long, value_name = "FOLDER", default_value = "mail")]
+    pub(crate) mail_dir: PathBuf,
+
+    /// Mail through this server, not to a folder: smtp://localhost:25, smtps://user:password@host:465
+    #[arg(long, value_name = "URL", env = "TASKS_SMTP", hide_env_values = true)]
+    pub(crate) smtp: Option<String>,
+
+    /// Who writes the mails
+    #[arg(long, value_name = "MAILBOX", default_value = DEFAULT_SENDER)]
+    pub(crate) from: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Send {
+    #[command(flatten)]
+    pub(crate) broker: Broker,
+
+    /// The SQLite file that holds the reminders and the outbox; made if missing
+    #[arg(long, value_name = "FILE", default_value = "tasks.db")]
+    pub(crate) database: PathBuf,
+
+    /// What is to be done
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) task: String,
+
+    /// By when
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) due: String,
+
+    /// Whom to remind
+    #[arg(long, value_name = "MAILBOX")]
+    pub(crate) to: String,
+
+    /// How many
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) count: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_command_is_the_demo() {
+        assert!(Cli::try_parse_from(["tasks"]).unwrap().command.is_none());
+    }
+
+    #[test]
+    fn a_worker_has_defaults() {
+        let cli = Cli::try_parse_from(["tasks", "worker", "--broker", "amqp://localhost"]).unwrap();
+        let Some(Command::Worker(worker)) = cli.command else {
+            panic!("{cli:?}");
+        };
+        assert_eq!((worker.queue.as_str(), worker.performers), (QUEUE, 4));
+        assert!(worker.smtp.is_none());
+    }
+}

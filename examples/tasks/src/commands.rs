@@ -1,0 +1,167 @@
+//! The three commands that need a broker: `api`, `worker`, `send`.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use brighter::{CommandProcessor, PolicyRegistry, Publication, Subscription};
+use lettre::message::Mailbox;
+use tasks::api::{AfterCommit, Api};
+use tasks::mail::{MailFolder, MailGateway, SmtpServer};
+use tasks::{NewReminder, ReminderStore, TaskReminder};
+
+use crate::cli;
+use crate::failure::Failure;
+
+/// Serves HTTP until SIGTERM or ctrl-c; then answers what was asked, sends what is under way, and ends.
+pub(crate) async fn api(options: cli::Api) -> Result<(), Failure> {
+    let broker = crate::broker::connect(&options.broker, "api").await?;
+    let store = open(&options.database).await?;
+    let api = Api::new(store, broker, after_commit())
+        .map_err(|error| Failure::because("the API is not wired well", &error))?;
+    let processor = api.processor().clone();
+
+    let listener = tokio::net::TcpListener::bind(options.listen)
+        .await
+        .map_err(|error| Failure::because(&format!("cannot listen on {}", options.listen), &error))?;
+    let address = listener.local_addr().unwrap_or(options.listen);
+    say(format_args!("listening on http://{address}"))?;
+    axum::serve(listener, api.router())
+        .with_graceful_shutdown(told_to_end())
+        .await
+        .map_err(|error| Failure::because("the server failed", &error))?;
+    processor.close().await;
+    Ok(())
+}
+
+/// Mails what arrives until SIGTERM or ctrl-c; then finishes what is in hand, and ends.
+pub(crate) async fn worker(options: cli::Worker) -> Result<(), Failure> {
+    let mail = gateway(&options)?;
+    let broker = crate::broker::connect(&options.broker, "worker").await?;
+    let subscription = Subscription::<TaskReminder>::new(options.queue)
+        .performers(options.performers)
+        .buffer(options.buffer);
+    let dispatcher = tasks::worker::worker(broker, mail, PolicyRegistry::default(), subscription)
+        .map_err(|error| Failure::because("the worker is not wired well", &error))?;
+    // The host would start it too, but does not say when the broker has begun to deliver.
+    dispatcher.receive();
+    dispatcher.consuming().await;
+    say(format_args!("receiving"))?;
+    brighter::host::run(dispatcher)
+        .await
+        .map_err(|error| Failure::because("the worker did not end well", &error))
+}
+
+/// How many reminders share a transaction: one wait for the disk for them all.
+const BATCH: usize = 100;
+
+/// Stores reminders, prints the id of each as soon as it cannot be lost, and sends them.
+pub(crate) async fn send(options: cli::Send) -> Result<(), Failure> {
+    // A mistake in what to send is told before anything is waited for.
+    new_reminder(&options)?;
+    let broker = crate::broker::connect(&options.broker, "send").await?;
+    let store = open(&options.database).await?;
+    let processor = CommandProcessor::builder()
+        .broker(broker)
+        .outbox(store.outbox())
+        .publication(Publication::<TaskReminder>::new())
+        // It sends its own, and is gone before a sweeper would look.
+        .without_sweeper()
+        .build()
+        .map_err(|error| Failure::because("the sender is not wired well", &error))?;
+
+    let mut kept = Vec::new();
+    let mut left = options.count;
+    while left > 0 {
+        let batch = (0..left.min(BATCH))
+            .map(|_| new_reminder(&options))
+            .collect::<Result<Vec<_>, _>>()?;
+        left -= batch.len();
+        let ids: Vec<_> = batch.iter().map(|reminder| reminder.id.clone()).collect();
+        store
+            .add(&processor, batch)
+            .await
+            .map_err(|error| Failure::because("the reminders were not stored", &error))?;
+        for id in &ids {
+            say(format_args!("{id}"))?;
+        }
+        let cleared = processor
+            .clear_outbox(&ids)
+            .await
+            .map_err(|error| Failure::because("the outbox could not be read", &error))?;
+        kept.extend(cleared.kept);
+    }
+    processor.close().await;
+    match kept.first() {
+        None => Ok(()),
+        Some((_, error)) => Err(Failure::because(
+            &format!(
+                "{} of {} reminders were not sent; {} keeps them, and `tasks api` with that database will send them",
+                kept.len(),
+                options.count,
+                options.database.display()
+            ),
+            error,
+        )),
+    }
+}
+
+fn new_reminder(options: &cli::Send) -> Result<TaskReminder, Failure> {
+    let reminder = NewReminder {
+        task_name: options.task.clone(),
+        due: options.due.clone(),
+        recipient: options.to.clone(),
+    };
+    reminder
+        .accept()
+        .map_err(|error| Failure::usage(error.to_string()))
+}
+
+async fn open(database: &std::path::Path) -> Result<ReminderStore, Failure> {
+    ReminderStore::open(database)
+        .await
+        .map_err(|error| Failure::because(&format!("cannot use the database {}", database.display()), &error))
+}
+
+fn gateway(options: &cli::Worker) -> Result<Arc<dyn MailGateway>, Failure> {
+    let from: Mailbox = options.from.parse().map_err(|_| {
+        Failure::usage(
+            "--from is not a mail address: write `tasks@example.com` or `Tasks <tasks@example.com>`",
+        )
+    })?;
+    match &options.smtp {
+        Some(url) => match SmtpServer::new(url, from) {
+            Ok(server) => Ok(Arc::new(server)),
+            Err(error) => Err(Failure::usage(error.to_string())),
+        },
+        None => match MailFolder::open(&options.mail_dir, from) {
+            Ok(folder) => Ok(Arc::new(folder)),
+            Err(error) => Err(Failure::because(
+                &format!("cannot make the folder {}", options.mail_dir.display()),
+                &error,
+            )),
+        },
+    }
+}
+
+/// A fault for the tests: see [`AfterCommit::Die`].
+fn after_commit() -> AfterCommit {
+    match std::env::var("TASKS_CRASH").as_deref() {
+        Ok("after-commit") => AfterCommit::Die,
+        _ => AfterCommit::Answer,
+    }
+}
+
+/// Prints a line for other programs to read, at once. Whoever reads may be gone, as in `tasks send … | head`.
+fn say(line: std::fmt::Arguments<'_>) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")
+        .and_then(|()| out.flush())
+        .map_err(|error| Failure::because("nobody reads the output", &error))
+}
+
+async fn told_to_end() {
+    // If signals cannot be listened to, they end the process without our help.
+    if brighter::host::shutdown_signal().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,126 @@
+//! The command line, as a person meets it when something is wrong.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Output, Stdio};
+
+fn tasks(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tasks"));
+    command
+        .args(arguments)
+        .current_dir(env!("CARGO_TARGET_TMPDIR"))
+        .env_remove("TASKS_BROKER")
+        .env_remove("RUST_LOG");
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    tasks(arguments).output().unwrap()
+}
+
+/// Ends with this code, and says one line without a secret.
+fn says_one_line(output: &Output, code: i32) -> String {
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(!said.contains("secret"), "{said}");
+    said
+}
+
+#[test]
+fn a_wrong_broker_url_is_one_line_and_exit_2() {
+    let send = ["send", "--task", "Pay", "--due", "now", "--to", "ada@example.com"];
+    for url in [
+        "localhost",
+        "http://u:secret@localhost",
+        "amqp://u:secret@host:port/",
+        "amqp://u:secret@",
+    ] {
+        for command in [&["api"][..], &["worker"], &send] {
+            let output = run(&[command, &["--broker", url]].concat());
+            let said = says_one_line(&output, 2);
+            assert!(
+                said.starts_with("tasks: the URL of the broker is wrong: "),
+                "{said}"
+            );
+            assert!(output.stdout.is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_wrong_smtp_url_or_address_is_one_line_and_exit_2() {
+    let worker = ["worker", "--broker", "amqp://localhost"];
+    for wrong in [["--smtp", "http://u:secret@localhost"], ["--from", "nobody"]] {
+        says_one_line(&run(&[&worker[..], &wrong].concat()), 2);
+    }
+    let send = [
+        "send",
+        "--broker",
+        "amqp://localhost",
+        "--task",
+        "Pay",
+        "--due",
+        "now",
+        "--to",
+        "nobody",
+    ];
+    let said = says_one_line(&run(&send), 2);
+    assert!(said.contains("`recipient` is not a mail address"), "{said}");
+}
+
+#[test]
+fn a_missing_broker_is_a_usage_error() {
+    let output = run(&["worker"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--broker <URL>"));
+}
+
+#[test]
+fn help_shows_how_and_no_secret() {
+    for arguments in [
+        &["--help"][..],
+        &["api", "--help"],
+        &["worker", "--help"],
+        &["send", "--help"],
+    ] {
+        let output = tasks(arguments)
+            .env("TASKS_BROKER", "amqp://u:secret@localhost")
+            .output()
+            .unwrap();
+        let help = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success());
+        assert!(!help.contains("secret"), "{help}");
+    }
+    let help = run(&["--help"]).stdout;
+    assert!(String::from_utf8_lossy(&help).contains("tasks worker --mail-dir mail"));
+}
+
+#[test]
+fn a_broker_that_is_away_is_waited_for_and_said_once() {
+    // A port that was free a moment ago, and on which nobody listens.
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let url = format!("amqp://u:secret@127.0.0.1:{port}");
+    let mut child = tasks(&["worker", "--broker", &url])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let said = lines.next().unwrap().unwrap();
+    assert!(said.contains("no connection to RabbitMQ"), "{said}");
+    assert!(!said.contains("secret"), "{said}");
+    assert!(child.try_wait().unwrap().is_none(), "it waits");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(lines.next().is_none(), "it said so once");
+}

@@ -1,0 +1,17 @@
+use brighter::prelude::*;
+
+#[derive(Command)]
+struct Greet;
+
+struct GreetHandler;
+
+#[handler]
+impl Handler<Greet> for GreetHandler {
+    #[use_policy(retry, step = 2)]
+    #[reject_on_error(step = 3)]
+    async fn handle(&self, _: &Greet) -> Result<(), std::io::Error> {
+        Ok(())
+    }
+}
+
+fn main() {}
