@@ -152,7 +152,7 @@ mod tests {
         for (from, to) in [
             ("context", "id::MessageId"),
             ("processor::builder", "outbox::Outbox"),
-            ("mapper::json", "channel::Publication"),
+            ("channel::publication", "mapper::Postable"),
             ("layer::retry", "policy::Policy"),
             ("layer::retry", "layer::Timing"),
             ("layer", "layer::retry::RetryLayer"),
@@ -174,6 +174,7 @@ mod tests {
             ("message::header", "::serde_json::Value"),
             ("request", "message::Message"),
             ("channel", "outbox::Outbox"),
+            ("mapper", "channel::Publication"),
             ("pipeline", "message::Message"),
             ("handler", "pipeline::Pipeline"),
             ("layer::retry", "layer::timeout::TimeoutLayer"),
