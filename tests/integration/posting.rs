@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use brighter::channel::{Channel, PublishError};
 use brighter::message::{MessageBody, MessageType};
-use brighter::outbox::Outbox;
+use brighter::outbox::{MessageState, Outbox};
 use brighter::prelude::*;
 use brighter::processor::{BuildError, NotSent, PostError};
 use brighter::{MessageId, Sweeper};
 use brighter_tests::flaky::{Fault, FlakyBroker};
 use brighter_tests::wait::until_eq;
+use futures_util::FutureExt;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Message)]
 #[message(topic = "Task.Added", kind = "event")]
@@ -159,13 +160,30 @@ async fn an_unroutable_post_is_a_typed_error_and_the_outbox_keeps_the_message() 
     };
     assert_eq!((id, topic.as_str()), (&task.id, "Task.Added"));
     assert_eq!(outstanding(&outbox).await, 1);
+    let state = processor.message_state(&task.id).await.unwrap();
+    let Some(MessageState::Outstanding {
+        last_error: Some(reason),
+        ..
+    }) = state
+    else {
+        panic!("{state:?}")
+    };
+    assert!(
+        reason.starts_with("no channel is bound to `Task.Added`"),
+        "{reason}"
+    );
 
     broker
         .inner
         .declare(&Channel::new("tasks", "Task.Added"))
         .unwrap();
     until_eq("the message sent", 1, || broker.inner.messages("tasks").len()).await;
-    assert_eq!(outstanding(&outbox).await, 0);
+    // Sent, and a moment later noted as sent.
+    until_eq("the outbox", 0, || outstanding(&outbox).now_or_never().unwrap()).await;
+    assert_eq!(
+        processor.message_state(&task.id).await.unwrap(),
+        Some(MessageState::Dispatched)
+    );
 }
 
 #[tokio::test]
@@ -347,7 +365,7 @@ async fn the_sweeper_outlives_an_outage_and_ends_with_its_processor() {
         witness.deposit_post(&mut tx, added(name)).await.unwrap();
         tx.commit().unwrap();
         until_eq("the witness swept", 0, || {
-            futures_util::future::FutureExt::now_or_never(outstanding(&other)).unwrap()
+            outstanding(&other).now_or_never().unwrap()
         })
         .await;
     }

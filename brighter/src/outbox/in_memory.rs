@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::{Claim, Claimed, Failure, Outbox, OutboxError, OutboxStatus, OutboxTransaction};
+use super::{Claim, Claimed, Failure, MessageState, Outbox, OutboxError, OutboxStatus, OutboxTransaction};
 use crate::id::MessageId;
 use crate::message::Message;
 
@@ -73,14 +73,8 @@ impl InMemoryOutbox {
         }
     }
 
-    /// Why this message could not be published the last time, if it is outstanding and has failed.
-    #[must_use]
-    pub fn last_error(&self, id: &MessageId) -> Option<String> {
-        self.state().waiting(id)?.last_error.clone()
-    }
-
     /// No method of [`State`] can panic half way, so what a poisoned lock guards is whole.
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -93,7 +87,7 @@ impl Default for InMemoryOutbox {
 
 impl fmt::Debug for InMemoryOutbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.state();
+        let state = self.lock();
         f.debug_struct("InMemoryOutbox")
             .field("outstanding", &state.outstanding.len())
             .field("dispatched", &state.dispatched.len())
@@ -108,7 +102,7 @@ impl Outbox for InMemoryOutbox {
         messages: &'a [Message],
         lease: Option<Duration>,
     ) -> BoxFuture<'a, Result<(), OutboxError>> {
-        Box::pin(async move { self.state().deposit(messages, lease, self.limit) })
+        Box::pin(async move { self.lock().deposit(messages, lease, self.limit) })
     }
 
     fn claim<'a>(
@@ -116,26 +110,26 @@ impl Outbox for InMemoryOutbox {
         which: Claim<'a>,
         lease: Duration,
     ) -> BoxFuture<'a, Result<Vec<Claimed>, OutboxError>> {
-        Box::pin(async move { Ok(self.state().claim(which, lease)) })
+        Box::pin(async move { Ok(self.lock().claim(which, lease)) })
     }
 
     fn mark_dispatched<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<(), OutboxError>> {
         Box::pin(async move {
-            self.state().mark_dispatched(ids);
+            self.lock().mark_dispatched(ids);
             Ok(())
         })
     }
 
     fn mark_failed<'a>(&'a self, failures: &'a [Failure]) -> BoxFuture<'a, Result<(), OutboxError>> {
         Box::pin(async move {
-            self.state().mark_failed(failures);
+            self.lock().mark_failed(failures);
             Ok(())
         })
     }
 
     fn release<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<(), OutboxError>> {
         Box::pin(async move {
-            let mut state = self.state();
+            let mut state = self.lock();
             for id in ids {
                 if let Some(waiting) = state.waiting_mut(id) {
                     waiting.claimed_until = None;
@@ -146,19 +140,23 @@ impl Outbox for InMemoryOutbox {
     }
 
     fn replay<'a>(&'a self, causation: &'a MessageId) -> BoxFuture<'a, Result<u64, OutboxError>> {
-        Box::pin(async move { self.state().replay(causation, self.limit) })
+        Box::pin(async move { self.lock().replay(causation, self.limit) })
     }
 
     fn get<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<Vec<Message>, OutboxError>> {
         Box::pin(async move {
-            let state = self.state();
+            let state = self.lock();
             Ok(ids.iter().filter_map(|id| state.get(id).cloned()).collect())
         })
     }
 
+    fn state<'a>(&'a self, id: &'a MessageId) -> BoxFuture<'a, Result<Option<MessageState>, OutboxError>> {
+        Box::pin(async move { Ok(self.lock().how_far(id)) })
+    }
+
     fn status(&self) -> BoxFuture<'_, Result<OutboxStatus, OutboxError>> {
         Box::pin(async move {
-            let state = self.state();
+            let state = self.lock();
             let oldest = state.outstanding.values().next();
             Ok(OutboxStatus::new(
                 state.outstanding.len() as u64,
@@ -184,7 +182,7 @@ impl InMemoryTransaction {
     /// [`OutboxError::Full`] when there is no room for all of it.
     pub fn commit(self) -> Result<(), OutboxError> {
         self.outbox
-            .state()
+            .lock()
             .deposit(&self.messages, None, self.outbox.limit)
     }
 
@@ -376,15 +374,21 @@ impl State {
         }
     }
 
+    fn how_far(&self, id: &MessageId) -> Option<MessageState> {
+        match self.places.get(id)? {
+            Place::Outstanding(number) => self
+                .outstanding
+                .get(number)
+                .map(|waiting| MessageState::outstanding(waiting.attempts, waiting.last_error.clone())),
+            Place::Dispatched(_) => Some(MessageState::Dispatched),
+        }
+    }
+
     fn number(&self, id: &MessageId) -> Option<u64> {
         match self.places.get(id)? {
             Place::Outstanding(number) => Some(*number),
             Place::Dispatched(_) => None,
         }
-    }
-
-    fn waiting(&self, id: &MessageId) -> Option<&Waiting> {
-        self.outstanding.get(&self.number(id)?)
     }
 
     fn waiting_mut(&mut self, id: &MessageId) -> Option<&mut Waiting> {

@@ -105,6 +105,30 @@ impl Claimed {
     }
 }
 
+/// How far a message in an outbox has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MessageState {
+    /// It waits for the broker.
+    #[non_exhaustive]
+    Outstanding {
+        /// How often publishing it has failed.
+        attempts: u32,
+        /// Why, the last time; its first 2,000 characters.
+        last_error: Option<String>,
+    },
+    /// The broker has it.
+    Dispatched,
+}
+
+impl MessageState {
+    /// It waits, publishing it has failed this often, and the last time for this reason.
+    #[must_use]
+    pub fn outstanding(attempts: u32, last_error: Option<String>) -> Self {
+        Self::Outstanding { attempts, last_error }
+    }
+}
+
 /// How full an outbox is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -185,6 +209,12 @@ pub trait Outbox: Any + Send + Sync {
     /// # Errors
     /// See [`OutboxError`].
     fn get<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<Vec<Message>, OutboxError>>;
+
+    /// Says how far one message has come; `None`, if it is not there.
+    ///
+    /// # Errors
+    /// See [`OutboxError`].
+    fn state<'a>(&'a self, id: &'a MessageId) -> BoxFuture<'a, Result<Option<MessageState>, OutboxError>>;
 
     /// Says how full it is.
     ///

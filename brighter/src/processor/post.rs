@@ -11,7 +11,7 @@ use crate::id::MessageId;
 use crate::inbox::InboxKey;
 use crate::mapper::{MessageMapper, Postable};
 use crate::message::{Message, MessageHeader, RoutingKey};
-use crate::outbox::{Claim, Claimed, OutboxTransaction};
+use crate::outbox::{Claim, Claimed, MessageState, OutboxTransaction};
 
 /// What [`CommandProcessor::clear_outbox`] did.
 #[derive(Debug, Default)]
@@ -163,6 +163,15 @@ impl CommandProcessor {
                 id: id.clone(),
                 source,
             })
+    }
+
+    /// Says how far a message that was posted has come: whether the broker has it, and if not, why not the last
+    /// time. `None`, if the outbox does not hold it.
+    ///
+    /// # Errors
+    /// The outbox cannot be read.
+    pub async fn message_state(&self, id: &MessageId) -> Result<Option<MessageState>, PostError> {
+        Ok(self.relay()?.outbox().state(id).await?)
     }
 
     fn relay(&self) -> Result<&Arc<Relay>, PostError> {

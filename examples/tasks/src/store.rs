@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use brighter::outbox::OutboxError;
+use brighter::outbox::{MessageState, Outbox, OutboxError};
 use brighter::processor::PostError;
 use brighter::{CommandProcessor, MessageId, SqliteOutbox};
 use serde::Serialize;
@@ -25,12 +25,7 @@ const INSERT: &str = "\
 INSERT INTO reminders (id, task_name, due, recipient, stored_at)
 VALUES (?1, ?2, ?3, ?4, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))";
 
-/// A message is sent unless it is still outstanding: a row of the outbox that is gone was archived. The outbox
-/// does not tell this of one message, so its table is asked.
-const FIND: &str = "\
-SELECT task_name, due, recipient, stored_at, NOT EXISTS (
-  SELECT 1 FROM brighter_outbox WHERE message_id = reminders.id AND outstanding = 1)
-FROM reminders WHERE id = ?1";
+const FIND: &str = "SELECT task_name, due, recipient, stored_at FROM reminders WHERE id = ?1";
 
 /// The reminders, and the outbox beside them.
 #[derive(Debug, Clone)]
@@ -127,14 +122,18 @@ impl ReminderStore {
     /// # Errors
     /// The database cannot be read.
     pub async fn find(&self, id: &MessageId) -> Result<Option<StoredReminder>, StoreError> {
-        let row: Option<(String, String, String, String, bool)> = sqlx::query_as(FIND)
+        let row: Option<(String, String, String, String)> = sqlx::query_as(FIND)
             .bind(id.to_string())
             .fetch_optional(self.outbox.pool())
             .await?;
-        let Some((task_name, due, recipient, stored_at, sent)) = row else {
+        let Some((task_name, due, recipient, stored_at)) = row else {
             return Ok(None);
         };
-        let not_sent_because = self.outbox.last_error(id).await?;
+        let (sent, not_sent_because) = match self.outbox.state(id).await? {
+            Some(MessageState::Outstanding { last_error, .. }) => (false, last_error),
+            // One that is gone from the outbox was sent, and archived since.
+            _ => (true, None),
+        };
         Ok(Some(StoredReminder {
             id: id.clone(),
             task_name,

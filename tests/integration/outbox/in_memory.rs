@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use brighter::message::Message;
-use brighter::outbox::{Claim, Failure, Outbox, OutboxError, OutboxTransaction};
+use brighter::outbox::{Claim, Failure, MessageState, Outbox, OutboxError, OutboxTransaction};
 use brighter::testing::outbox::some_message;
 use brighter::{InMemoryOutbox, MessageId};
 
@@ -75,7 +75,8 @@ async fn its_clock_is_that_of_tokio() {
     let id = claimed[0].message.header.id.clone();
     let failure = Failure::new(id.clone(), "é".repeat(5_000), MINUTE);
     outbox.mark_failed(&[failure]).await.unwrap();
-    assert_eq!(outbox.last_error(&id), Some("é".repeat(2_000)));
+    let expected = MessageState::outstanding(1, Some("é".repeat(2_000)));
+    assert_eq!(outbox.state(&id).await.unwrap(), Some(expected));
     assert!(outbox.claim(ALL, MINUTE).await.unwrap().is_empty());
     tokio::time::advance(MINUTE).await;
     assert_eq!(outbox.claim(ALL, MINUTE).await.unwrap().len(), 1);

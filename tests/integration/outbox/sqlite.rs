@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use brighter::message::{Message, MessageBody};
-use brighter::outbox::{Claim, Claimed, Failure, Outbox, OutboxError, OutboxTransaction};
+use brighter::outbox::{Claim, Claimed, Failure, MessageState, Outbox, OutboxError, OutboxTransaction};
 use brighter::testing::eventually;
 use brighter::testing::outbox::some_message;
 use brighter::{MessageId, SqliteOutbox};
@@ -276,13 +276,13 @@ async fn everything_is_there_after_it_was_opened_again() {
     assert_eq!(outbox.get(&all).await.unwrap(), messages);
     assert_eq!(outbox.status().await.unwrap().outstanding, 2);
     assert!(outbox.claim(ALL, LONG).await.unwrap().is_empty());
-    let kept = outbox.last_error(&all[1]).await.unwrap();
+    // The error is kept, but not all of it.
+    let failed = MessageState::outstanding(1, Some("é".repeat(2_000)));
+    assert_eq!(outbox.state(&all[1]).await.unwrap(), Some(failed));
     assert_eq!(
-        kept,
-        Some("é".repeat(2_000)),
-        "the error is kept, but not all of it"
+        outbox.state(&all[2]).await.unwrap(),
+        Some(MessageState::outstanding(0, None))
     );
-    assert_eq!(outbox.last_error(&all[2]).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -309,7 +309,14 @@ async fn a_row_that_cannot_be_read_is_set_aside_and_keeps_nobody_back() {
         "they are still there"
     );
     for id in &all[..3] {
-        let reason = outbox.last_error(id).await.unwrap().unwrap();
+        let state = outbox.state(id).await.unwrap();
+        let Some(MessageState::Outstanding {
+            last_error: Some(reason),
+            ..
+        }) = state
+        else {
+            panic!("{state:?}");
+        };
         assert!(reason.contains(&id.to_string()), "{reason}");
         match outbox.get(std::slice::from_ref(id)).await {
             Err(OutboxError::Corrupt { id: corrupt, .. }) => assert_eq!(corrupt, id.to_string()),

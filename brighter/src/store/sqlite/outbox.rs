@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, Sqlite, SqliteConnection, SqlitePool};
+use sqlx::{Row, SqliteConnection, SqlitePool};
 
 use super::database::Database;
 use super::error::outbox_error;
@@ -13,7 +13,7 @@ use super::{row, schema, sql};
 use crate::error::BoxError;
 use crate::id::MessageId;
 use crate::message::Message;
-use crate::outbox::{Claim, Claimed, Failure, Outbox, OutboxError, OutboxStatus};
+use crate::outbox::{Claim, Claimed, Failure, MessageState, Outbox, OutboxError, OutboxStatus};
 
 /// An outbox in a table of a SQLite database, best the one in which the application keeps its own tables: a
 /// message deposited in the application's transaction is committed with it, or not at all.
@@ -114,18 +114,6 @@ impl SqliteOutbox {
     #[must_use]
     pub fn ddl() -> String {
         schema::OUTBOX.ddl()
-    }
-
-    /// Why this message could not be published the last time, if it is outstanding and has failed.
-    ///
-    /// # Errors
-    /// See [`OutboxError`].
-    pub async fn last_error(&self, id: &MessageId) -> Result<Option<String>, OutboxError> {
-        let found = sqlx::query_scalar::<Sqlite, Option<String>>(sql::LAST_ERROR)
-            .bind(id.to_string())
-            .fetch_optional(self.pool())
-            .await;
-        Ok(found.map_err(outbox_error)?.flatten())
     }
 
     async fn update(&self, statement: &'static str, ids: &[MessageId]) -> Result<(), OutboxError> {
@@ -233,6 +221,22 @@ impl Outbox for SqliteOutbox {
             let rows = query.fetch_all(self.pool()).await.map_err(outbox_error)?;
             let read = |row| row::message(row).map_err(|source| corrupt(row, source));
             rows.iter().map(read).collect()
+        })
+    }
+
+    fn state<'a>(&'a self, id: &'a MessageId) -> BoxFuture<'a, Result<Option<MessageState>, OutboxError>> {
+        Box::pin(async move {
+            let found: Option<(bool, u32, Option<String>)> = sqlx::query_as(sql::STATE)
+                .bind(id.to_string())
+                .fetch_optional(self.pool())
+                .await
+                .map_err(outbox_error)?;
+            Ok(
+                found.map(|(outstanding, attempts, last_error)| match outstanding {
+                    true => MessageState::outstanding(attempts, last_error),
+                    false => MessageState::Dispatched,
+                }),
+            )
         })
     }
 

@@ -90,8 +90,8 @@ pub(super) const REPLAY: &str = concat!(
 pub(super) const GET: &str = "SELECT message_id, header, body FROM json_each(?1) AS wanted \
     JOIN brighter_outbox ON message_id = wanted.value ORDER BY wanted.key";
 
-pub(super) const LAST_ERROR: &str =
-    "SELECT last_error FROM brighter_outbox WHERE message_id = ?1 AND outstanding = 1";
+pub(super) const STATE: &str =
+    "SELECT outstanding, attempts, last_error FROM brighter_outbox WHERE message_id = ?1";
 
 pub(super) const STATUS: &str = concat!(
     "SELECT count(*), ",
@@ -135,7 +135,7 @@ mod tests {
             (super::RELEASE, by_id),
             (super::REPLAY, by_causation),
             (super::GET, by_id),
-            (super::LAST_ERROR, by_id),
+            (super::STATE, by_id),
         ] {
             let plan = plan(&outbox, statement).await;
             assert!(plan.contains(step), "{statement}\n{plan}");

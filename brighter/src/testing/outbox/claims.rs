@@ -8,7 +8,7 @@ use super::{
     some_messages,
 };
 use crate::id::MessageId;
-use crate::outbox::{Claim, Failure, Outbox};
+use crate::outbox::{Claim, Failure, MessageState, Outbox};
 use crate::testing::eventually;
 
 /// The order is that of the deposits, not that of the ids; a claim takes what it asked for and no more.
@@ -117,6 +117,25 @@ pub async fn a_failure_is_counted_and_left_alone(outbox: &impl Outbox) {
     let asked = claim_ids(outbox, &all[..1], LONG).await;
     assert_eq!(asked.len(), 1);
     assert_eq!(asked[0].attempts, 1);
+}
+
+/// Outstanding, with what went wrong the last time; then dispatched; and nothing of what is not there.
+pub async fn state_tells_how_far_a_message_has_come(outbox: &impl Outbox) {
+    let messages = some_messages(2);
+    let all = ids(&messages);
+    deposit(outbox, &messages).await;
+    let state = async |id: &MessageId| outbox.state(id).await.expect("state");
+    assert_eq!(state(&all[0]).await, Some(MessageState::outstanding(0, None)));
+    for (attempts, reason) in [(1, "no route: \"ünï\""), (2, "still none")] {
+        let failure = Failure::new(all[0].clone(), reason, Duration::ZERO);
+        outbox.mark_failed(&[failure]).await.expect("mark failed");
+        let expected = MessageState::outstanding(attempts, Some(reason.to_owned()));
+        assert_eq!(state(&all[0]).await, Some(expected));
+    }
+    outbox.mark_dispatched(&all[..1]).await.expect("mark dispatched");
+    assert_eq!(state(&all[0]).await, Some(MessageState::Dispatched));
+    assert_eq!(state(&all[1]).await, Some(MessageState::outstanding(0, None)));
+    assert_eq!(state(&MessageId::new()).await, None);
 }
 
 /// A claim that is given back has not failed.

@@ -43,6 +43,7 @@ macro_rules! outbox_contract {
             ids_are_claimed_if_outstanding_and_free,
             what_is_dispatched_is_never_claimed_again,
             a_failure_is_counted_and_left_alone,
+            state_tells_how_far_a_message_has_come,
             what_is_released_is_claimable_at_once,
             an_id_is_stored_once,
             get_gives_them_in_the_order_of_the_ids,
