@@ -274,4 +274,9 @@ fn an_unknown_policy_names_the_nearest() {
         .collect();
     assert_eq!(found, [("xyz", None, 2), ("retrry", Some("retry"), 1)]);
     assert!(errors.to_string().contains("did you mean `retry`?"), "{errors}");
+    assert_eq!(
+        format!("{errors:?}"),
+        errors.to_string(),
+        "what `main` shows names the fix too"
+    );
 }

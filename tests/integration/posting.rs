@@ -159,6 +159,11 @@ async fn an_unroutable_post_is_a_typed_error_and_the_outbox_keeps_the_message() 
         panic!("{error}")
     };
     assert_eq!((id, topic.as_str()), (&task.id, "Task.Added"));
+    assert!(
+        error.report().contains("no channel is bound to `Task.Added`"),
+        "{}",
+        error.report()
+    );
     assert_eq!(outstanding(&outbox).await, 1);
     let state = processor.message_state(&task.id).await.unwrap();
     let Some(MessageState::Outstanding {

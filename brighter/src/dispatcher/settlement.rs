@@ -24,6 +24,7 @@ use crate::error::{ActionKind, HandlerError};
 ///
 /// When several handlers of an event fail, the first line of this table that one of them is on decides: what
 /// brings the message again comes before what ends it, so that no handler misses its retry for another's sake.
+/// After the last attempt, a handler whose error counts is on the last line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Settlement {
     Ack,
@@ -48,7 +49,8 @@ pub(super) fn settlement(
         Err(RouteError::Map(error)) => return Ok(invalid(crate::error::report(error))),
         Err(RouteError::Handlers(errors)) => errors.failures.iter(),
     };
-    let Some(gravest) = failures.min_by_key(|failure| rank(&failure.error)) else {
+    let last = attempt >= settings.attempts;
+    let Some(gravest) = failures.min_by_key(|failure| line(&failure.error, last)) else {
         return Ok(Settlement::Ack);
     };
     let report = || {
@@ -59,7 +61,7 @@ pub(super) fn settlement(
         )
     };
     let again = |delay: Option<Duration>| {
-        if attempt >= settings.attempts {
+        if last {
             return Settlement::SetAside(Rejection::new(RejectionKind::DeadLetter, report()));
         }
         Settlement::Again {
@@ -100,20 +102,155 @@ pub(super) fn invalid(reason: impl Into<String>) -> Settlement {
     Settlement::SetAside(Rejection::new(RejectionKind::Invalid, reason))
 }
 
-/// The line of the table.
-fn rank(error: &HandlerError) -> u8 {
+/// The line of the table that an error is on.
+fn line(error: &HandlerError, last_attempt: bool) -> u8 {
     match error {
         HandlerError::Cancelled => 0,
         HandlerError::Action(action) => match action.kind() {
             ActionKind::DontAck => 0,
+            ActionKind::Defer(_) if last_attempt => 9,
             ActionKind::Defer(_) => 1,
-            ActionKind::Reject => 4,
-            ActionKind::Invalid => 5,
+            ActionKind::Reject => 6,
+            ActionKind::Invalid => 8,
         },
-        HandlerError::Failed(_) | HandlerError::TimedOut { .. } | HandlerError::Panicked { .. } => 2,
-        HandlerError::BrokenCircuit { .. } | HandlerError::Overloaded { .. } => 3,
-        HandlerError::Inbox(_) | HandlerError::InProgress { .. } => 3,
-        HandlerError::Duplicate { .. } | HandlerError::Collision { .. } => 4,
-        HandlerError::Validation(_) => 4,
+        HandlerError::Failed(_) | HandlerError::TimedOut { .. } | HandlerError::Panicked { .. } => {
+            if last_attempt {
+                9
+            } else {
+                2
+            }
+        }
+        HandlerError::BrokenCircuit { .. } => 3,
+        HandlerError::Overloaded { .. } | HandlerError::Inbox(_) => 4,
+        HandlerError::InProgress { .. } => 5,
+        HandlerError::Validation(_) => 6,
+        HandlerError::Duplicate { .. } | HandlerError::Collision { .. } => 7,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::channel::Channel;
+    use crate::error::{Defer, DontAck, Invalid, PumpAction, Reject};
+    use crate::processor::{PublishErrors, SubscriberFailure};
+
+    fn settings() -> SubscriptionSettings {
+        SubscriptionSettings {
+            name: "test".into(),
+            channel: Channel::new("test", "test"),
+            performers: 1,
+            attempts: 3,
+            delays: vec![Duration::from_secs(1), Duration::from_secs(2)],
+        }
+    }
+
+    fn decide(errors: Vec<HandlerError>, attempt: u32) -> Result<Settlement, Duration> {
+        let failures = errors
+            .into_iter()
+            .map(|error| SubscriberFailure {
+                handler: "handler",
+                error,
+            })
+            .collect();
+        settlement(
+            &Err(RouteError::Handlers(PublishErrors { failures })),
+            attempt,
+            &settings(),
+        )
+    }
+
+    fn failed() -> HandlerError {
+        HandlerError::Failed("no".into())
+    }
+
+    fn asked(action: PumpAction) -> HandlerError {
+        HandlerError::Action(action)
+    }
+
+    fn broken() -> HandlerError {
+        HandlerError::BrokenCircuit {
+            policy: "breaker".into(),
+            retry_after: Duration::from_secs(7),
+        }
+    }
+
+    fn aside(kind: RejectionKind) -> impl Fn(Result<Settlement, Duration>) -> bool {
+        move |settled| matches!(settled, Ok(Settlement::SetAside(rejection)) if rejection.kind == kind)
+    }
+
+    #[test]
+    fn one_handler_is_settled_by_its_line() {
+        let again = |seconds, counted| {
+            Ok(Settlement::Again {
+                delay: Duration::from_secs(seconds),
+                counted,
+            })
+        };
+        assert_eq!(settlement(&Ok(()), 1, &settings()), Ok(Settlement::Ack));
+        assert_eq!(
+            decide(vec![asked(DontAck::because("later"))], 9),
+            Ok(Settlement::GiveBack)
+        );
+        assert_eq!(decide(vec![HandlerError::Cancelled], 9), Ok(Settlement::GiveBack));
+        assert_eq!(
+            decide(vec![asked(Defer::after(Duration::from_secs(5)))], 1),
+            again(5, true)
+        );
+        assert_eq!(decide(vec![asked(Defer::by_subscription())], 2), again(2, true));
+        assert_eq!(decide(vec![failed()], 1), again(1, true));
+        assert_eq!(decide(vec![broken()], 9), Err(Duration::from_secs(7)));
+        let full = HandlerError::Overloaded {
+            policy: "limit".into(),
+            waited: Duration::ZERO,
+        };
+        assert_eq!(decide(vec![full], 9), again(1, false));
+        let (dead, invalid) = (aside(RejectionKind::DeadLetter), aside(RejectionKind::Invalid));
+        assert!(dead(decide(vec![asked(Reject::because("no"))], 1)));
+        assert!(dead(decide(vec![HandlerError::Validation("no".into())], 1)));
+        assert!(invalid(decide(vec![asked(Invalid::because("no"))], 1)));
+        for last in [
+            failed(),
+            asked(Defer::by_subscription()),
+            HandlerError::Panicked { message: "no".into() },
+        ] {
+            assert!(dead(decide(vec![last], 3)));
+        }
+    }
+
+    #[test]
+    fn of_several_handlers_the_first_line_decides_whatever_their_order() {
+        let lines: [fn() -> HandlerError; 6] = [
+            || asked(DontAck::because("later")),
+            || asked(Defer::after(Duration::from_secs(5))),
+            failed,
+            broken,
+            || asked(Reject::because("no")),
+            || asked(Invalid::because("no")),
+        ];
+        for (index, first) in lines.iter().enumerate() {
+            for other in &lines[index..] {
+                let alone = decide(vec![first()], 1);
+                assert_eq!(decide(vec![first(), other()], 1), alone);
+                assert_eq!(decide(vec![other(), first()], 1), alone);
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_attempt_of_one_handler_does_not_end_the_message_for_one_that_was_not_called() {
+        for spared in [broken, || HandlerError::Overloaded {
+            policy: "limit".into(),
+            waited: Duration::ZERO,
+        }] {
+            let settled = decide(vec![failed(), spared()], 3);
+            assert_eq!(settled, decide(vec![spared()], 3));
+        }
+        assert!(aside(RejectionKind::DeadLetter)(decide(
+            vec![failed(), failed()],
+            3
+        )));
     }
 }

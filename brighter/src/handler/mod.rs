@@ -13,7 +13,8 @@ use crate::request::Request;
 
 /// Handles requests of type `R`.
 ///
-/// Under `#[handler]` the method may leave out `cx`, and the impl may leave out `type Error`:
+/// Under `#[handler]` the method may leave out `cx`, and the impl may leave out `type Error`. If the compiler
+/// asks for a third parameter or for `type Error`, `#[handler]` is missing above the impl.
 ///
 /// ```
 /// use brighter::prelude::*;
@@ -38,7 +39,8 @@ use crate::request::Request;
     note = "write `#[handler] impl Handler<{R}> for {Self} {{ async fn handle(&self, request: &{R}) -> Result<(), …> {{ … }} }}`"
 )]
 pub trait Handler<R: Request>: Send + Sync + 'static {
-    /// What may go wrong: any error type, `anyhow::Error` too.
+    /// What may go wrong: any type that implements [`std::error::Error`], by `thiserror` for instance, or
+    /// [`BoxError`], or `anyhow::Error`.
     type Error: Into<BoxError> + Send;
 
     /// Handles one request.

@@ -114,7 +114,7 @@ pub enum BuildError {
 }
 
 /// Everything that `build()` found wrong, together.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct BuildErrors(Vec<BuildError>);
 
 impl BuildErrors {
@@ -150,6 +150,13 @@ impl fmt::Display for BuildErrors {
                     .try_for_each(|error| write!(f, "\n  - {}", crate::error::report(error)))
             }
         }
+    }
+}
+
+/// The same as `Display`: a `main` that returns this error shows it by `Debug`, and the fixes are what matters.
+impl fmt::Debug for BuildErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

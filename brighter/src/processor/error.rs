@@ -35,6 +35,14 @@ impl SendError {
     }
 }
 
+impl PostError {
+    /// The error with every cause behind it, on one line: what happened, and why.
+    #[must_use]
+    pub fn report(&self) -> String {
+        crate::error::report(self)
+    }
+}
+
 /// One handler that failed.
 #[derive(Debug)]
 #[non_exhaustive]

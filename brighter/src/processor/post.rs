@@ -32,7 +32,7 @@ impl CommandProcessor {
     /// message when the broker is back.
     ///
     /// # Errors
-    /// It was not stored, or the broker would not take it, for instance because no channel wants its topic
+    /// `{error}` says what happened, [`report`](PostError::report) also why. It was not stored, or the broker would not take it, for instance because no channel wants its topic
     /// ([`PostError::NotSent`]; then the outbox keeps it).
     pub async fn post<R: Postable>(&self, request: R) -> Result<MessageId, PostError> {
         self.post_caused(&request, None).await
