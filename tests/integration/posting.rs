@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use brighter::channel::{Channel, PublishError};
 use brighter::message::{MessageBody, MessageType};
-use brighter::outbox::{MessageState, Outbox};
+use brighter::outbox::{MessageState, Outbox, OutboxError};
 use brighter::prelude::*;
 use brighter::processor::{BuildError, NotSent, PostError};
 use brighter::{MessageId, Sweeper};
@@ -375,4 +375,39 @@ async fn the_sweeper_outlives_an_outage_and_ends_with_its_processor() {
         .await;
     }
     assert_eq!(outstanding(&outbox).await, 1);
+}
+
+#[tokio::test]
+async fn the_same_request_twice_is_sent_once_and_another_with_its_id_is_refused() {
+    let (broker, outbox) = (broker(), InMemoryOutbox::new());
+    let processor = unswept(&broker, &outbox);
+    let task = added("write");
+    broker.next([Fault::Refuse]);
+    processor.post(task.clone()).await.unwrap_err();
+    let other = TaskAdded {
+        name: "another".into(),
+        ..task.clone()
+    };
+    for _ in 0..2 {
+        let error = processor.post(other.clone()).await.unwrap_err();
+        assert!(
+            matches!(&error, PostError::Outbox(OutboxError::IdInUse { id }) if *id == task.id),
+            "{error}"
+        );
+        // The second time, the first message was sent.
+        processor
+            .clear_outbox(std::slice::from_ref(&task.id))
+            .await
+            .unwrap();
+    }
+    processor.post(task.clone()).await.unwrap();
+    assert_eq!(
+        broker
+            .inner
+            .messages("tasks")
+            .iter()
+            .map(name)
+            .collect::<Vec<_>>(),
+        ["write"]
+    );
 }

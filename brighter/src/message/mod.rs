@@ -72,4 +72,9 @@ impl Message {
     pub fn new(header: MessageHeader, body: MessageBody) -> Self {
         Self { header, body }
     }
+
+    /// Whether it says the same as another with its id: the rest of the header tells of its making.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.header.topic == other.header.topic && self.body == other.body
+    }
 }

@@ -101,7 +101,7 @@ impl Outbox for InMemoryOutbox {
         &'a self,
         messages: &'a [Message],
         lease: Option<Duration>,
-    ) -> BoxFuture<'a, Result<(), OutboxError>> {
+    ) -> BoxFuture<'a, Result<Vec<MessageId>, OutboxError>> {
         Box::pin(async move { self.lock().deposit(messages, lease, self.limit) })
     }
 
@@ -179,11 +179,13 @@ impl InMemoryTransaction {
     /// Stores everything that was deposited in it, or nothing.
     ///
     /// # Errors
-    /// [`OutboxError::Full`] when there is no room for all of it.
+    /// [`OutboxError::Full`] when there is no room for all of it, [`OutboxError::IdInUse`] when one has the id of
+    /// another message.
     pub fn commit(self) -> Result<(), OutboxError> {
         self.outbox
             .lock()
             .deposit(&self.messages, None, self.outbox.limit)
+            .map(drop)
     }
 
     /// Stores nothing, as dropping it does.
@@ -252,20 +254,26 @@ impl State {
         messages: &[Message],
         lease: Option<Duration>,
         limit: usize,
-    ) -> Result<(), OutboxError> {
+    ) -> Result<Vec<MessageId>, OutboxError> {
         let now = Instant::now();
-        let mut seen = HashSet::new();
-        let new: Vec<&Message> = messages
-            .iter()
-            .filter(|message| {
-                !self.places.contains_key(&message.header.id) && seen.insert(&message.header.id)
-            })
-            .collect();
+        let (mut new, mut known) = (Vec::new(), Vec::new());
+        let mut among_new: HashMap<&MessageId, &Message> = HashMap::new();
+        for message in messages {
+            let id = &message.header.id;
+            match self.get(id).or(among_new.get(id).copied()) {
+                None => {
+                    among_new.insert(id, message);
+                    new.push(message);
+                }
+                Some(held) if held.is_same(message) => known.push(id.clone()),
+                Some(_) => return Err(OutboxError::IdInUse { id: id.clone() }),
+            }
+        }
         self.check_room(new.len(), limit)?;
         for message in new {
             self.add(message.clone(), now, lease.map(|lease| after(now, lease)));
         }
-        Ok(())
+        Ok(known)
     }
 
     fn check_room(&self, wanted: usize, limit: usize) -> Result<(), OutboxError> {

@@ -34,6 +34,14 @@ pub enum OutboxError {
         /// The newest version that this program knows.
         known: i64,
     },
+    /// Another message has that id. A known id with the same topic and body is no error.
+    #[error(
+        "the outbox holds another message with the id `{id}`, and so not this one: an id is for one message; give each request its own"
+    )]
+    IdInUse {
+        /// The id.
+        id: MessageId,
+    },
     /// What the store holds cannot be read.
     #[error("message `{id}` in the outbox cannot be read")]
     Corrupt {
@@ -157,15 +165,15 @@ impl OutboxStatus {
 /// All methods are atomic: after an error nothing has changed.
 pub trait Outbox: Any + Send + Sync {
     /// Stores messages, in a transaction of the outbox's own, claimed for `lease` if there is one. A message
-    /// whose id is there already is left as it is.
+    /// that it holds already, dispatched or not, is left as it is; gives the ids of those.
     ///
     /// # Errors
-    /// See [`OutboxError`].
+    /// See [`OutboxError`]; [`IdInUse`](OutboxError::IdInUse) when one is known with another topic or body.
     fn deposit<'a>(
         &'a self,
         messages: &'a [Message],
         lease: Option<Duration>,
-    ) -> BoxFuture<'a, Result<(), OutboxError>>;
+    ) -> BoxFuture<'a, Result<Vec<MessageId>, OutboxError>>;
 
     /// Claims messages for `lease`, oldest first.
     ///
@@ -233,10 +241,11 @@ pub trait OutboxTransaction: Send {
     /// The outbox that this is a transaction of.
     type Outbox: Outbox;
 
-    /// Stores messages in this transaction. A message whose id is there already is left as it is.
+    /// Stores messages in this transaction. A message that the outbox holds already is left as it is.
     ///
     /// # Errors
-    /// See [`OutboxError`].
+    /// See [`OutboxError`]; [`IdInUse`](OutboxError::IdInUse) when one is known with another topic or body. Then
+    /// roll back.
     fn deposit<'a>(
         &'a mut self,
         outbox: &'a Self::Outbox,

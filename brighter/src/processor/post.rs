@@ -28,6 +28,9 @@ impl CommandProcessor {
     /// Posts a request to whoever subscribes to it, in this process or another: stores it in the outbox, then
     /// sends it.
     ///
+    /// A request that was posted before, with the same id and content, is not sent again: see
+    /// [`repost`](Self::repost).
+    ///
     /// Once it is in the outbox it is not lost. If the broker is away that is no error: the sweeper sends the
     /// message when the broker is back.
     ///
@@ -62,13 +65,12 @@ impl CommandProcessor {
         let message = self.to_message(request, cx)?;
         let id = message.header.id.clone();
         let messages = [message];
-        relay.deposit_claimed(&messages).await?;
+        if relay.deposit_claimed(&messages).await?.contains(&id) {
+            // Posted before. It was sent, or the sweeper will see to it.
+            return Ok(id);
+        }
         let [message] = messages;
-        let sent = relay.send(&[Claimed::new(message, 0)]).await.unwrap_or_else(|error| {
-            // It is stored, and it may have been sent: the sweeper will see to it when its claim ends.
-            tracing::warn!(%id, error = crate::error::report(&error), "the outbox could not note what became of a message");
-            Default::default()
-        });
+        let sent = relay.send(&[Claimed::new(message, 0)]).await;
         match sent.refused.into_iter().next() {
             Some((id, error)) => Err(NotSent { id, error }.into()),
             None => Ok(id),

@@ -48,24 +48,25 @@ impl Relay {
     }
 
     /// Stores messages that are sent at once: nobody else sends them unless this process dies before it has.
-    pub(super) async fn deposit_claimed(&self, messages: &[Message]) -> Result<(), OutboxError> {
+    /// Gives the ids of those that the outbox holds already: they are not ours to send.
+    pub(super) async fn deposit_claimed(&self, messages: &[Message]) -> Result<Vec<MessageId>, OutboxError> {
         self.outbox.deposit(messages, Some(self.settings.lease)).await
     }
 
     /// Claims messages and sends them.
     pub(super) async fn send_claim(&self, which: Claim<'_>) -> Result<Sent, OutboxError> {
         let claimed = self.outbox.claim(which, self.settings.lease).await?;
-        self.send(&claimed).await
+        Ok(self.send(&claimed).await)
     }
 
     /// Sends messages that are claimed, all at once and in order, and notes in the outbox what became of each.
-    pub(super) async fn send(&self, claimed: &[Claimed]) -> Result<Sent, OutboxError> {
+    pub(super) async fn send(&self, claimed: &[Claimed]) -> Sent {
         let mut sent = Sent::default();
         let Some(broker) = &self.broker else {
-            return Ok(sent);
+            return sent;
         };
         if claimed.is_empty() {
-            return Ok(sent);
+            return sent;
         }
         let _under_way = self.under_way.read().await;
         let results = join_all(claimed.iter().map(|claimed| broker.publish(&claimed.message))).await;
@@ -91,16 +92,25 @@ impl Relay {
                 }
             }
         }
+        // One that cannot be noted must not keep the others from it: each is tried, and the first error told.
+        let mut noted = Ok(());
         if !sent.done.is_empty() {
-            self.outbox.mark_dispatched(&sent.done).await?;
+            noted = noted.and(self.outbox.mark_dispatched(&sent.done).await);
         }
         if !refused.is_empty() {
-            self.outbox.mark_failed(&refused).await?;
+            noted = noted.and(self.outbox.mark_failed(&refused).await);
         }
         if !untried.is_empty() {
-            self.outbox.release(&untried).await?;
+            noted = noted.and(self.outbox.release(&untried).await);
         }
-        Ok(sent)
+        if let Err(error) = &noted {
+            tracing::warn!(
+                error = crate::error::report(error),
+                "the outbox could not note what became of messages; they may be sent again"
+            );
+        }
+        sent.not_noted = noted.err();
+        sent
     }
 
     /// Waits until nothing is under way, but not for ever.
@@ -120,6 +130,9 @@ pub(super) struct Sent {
     pub(super) done: Vec<MessageId>,
     pub(super) outages: Vec<(MessageId, PublishError)>,
     pub(super) refused: Vec<(MessageId, PublishError)>,
+    /// The outbox could not note all of it. What it could not stays claimed until its lease ends, and is then
+    /// sent again.
+    pub(super) not_noted: Option<OutboxError>,
 }
 
 fn pause_after(attempts: u32) -> Duration {

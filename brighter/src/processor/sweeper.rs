@@ -1,8 +1,10 @@
 //! The [`Sweeper`]: sends what the outbox still holds.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 
 use super::relay::Relay;
@@ -84,7 +86,9 @@ impl Sweeper {
                 () = tokio::time::sleep(wait) => {}
             }
             // A sweep that has begun is finished: its messages are claimed.
-            match self.sweep(&relay, &ended).await {
+            // A panic is one of the broker's or the outbox's, which may be the application's own.
+            let swept = AssertUnwindSafe(self.sweep(&relay, &ended)).catch_unwind().await;
+            match swept.unwrap_or_else(|_| Err(OutboxError::Other("the sweep panicked".into()))) {
                 Ok(Swept::All) => {
                     if std::mem::take(&mut away) {
                         tracing::info!("the sweeper sends again");
@@ -115,6 +119,9 @@ impl Sweeper {
                 min_age: self.min_age,
             };
             let sent = relay.send_claim(which).await?;
+            if let Some(error) = sent.not_noted {
+                return Err(error);
+            }
             if let Some((_, error)) = sent.outages.first() {
                 return Ok(Swept::Outage {
                     reason: crate::error::report(error),

@@ -137,15 +137,16 @@ impl Outbox for SqliteOutbox {
         &'a self,
         messages: &'a [Message],
         lease: Option<Duration>,
-    ) -> BoxFuture<'a, Result<(), OutboxError>> {
+    ) -> BoxFuture<'a, Result<Vec<MessageId>, OutboxError>> {
         Box::pin(async move {
             if messages.is_empty() {
-                return Ok(());
+                return Ok(Vec::new());
             }
             let mut writer = self.database.writer().await?;
             let mut tx = writer.begin().await?;
-            row::insert(&mut tx, messages, lease.map(millis)).await?;
-            tx.commit().await.map_err(outbox_error)
+            let known = row::insert(&mut tx, messages, lease.map(millis)).await?;
+            tx.commit().await.map_err(outbox_error)?;
+            Ok(known)
         })
     }
 

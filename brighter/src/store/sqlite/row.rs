@@ -6,18 +6,20 @@ use sqlx::{Row, SqliteConnection};
 use super::error::outbox_error;
 use super::sql;
 use crate::error::BoxError;
+use crate::id::MessageId;
 use crate::message::{BagValue, Message, MessageBody, MessageHeader};
 use crate::outbox::{Claimed, OutboxError};
 
-/// Inserts messages; `lease` is in milliseconds.
+/// Inserts messages; `lease` is in milliseconds. Gives the ids of those that are there already.
 pub(super) async fn insert(
     connection: &mut SqliteConnection,
     messages: &[Message],
     lease: Option<i64>,
-) -> Result<(), OutboxError> {
+) -> Result<Vec<MessageId>, OutboxError> {
+    let mut known = Vec::new();
     for message in messages {
         let header = &message.header;
-        sqlx::query(sql::INSERT)
+        let inserted = sqlx::query(sql::INSERT)
             .bind(header.id.to_string())
             .bind(header.topic.as_str())
             .bind(header.message_type.as_str())
@@ -28,8 +30,22 @@ pub(super) async fn insert(
             .execute(&mut *connection)
             .await
             .map_err(outbox_error)?;
+        if inserted.rows_affected() == 0 {
+            let same: bool = sqlx::query_scalar(sql::IS_SAME)
+                .bind(header.id.to_string())
+                .bind(header.topic.as_str())
+                .bind(message.body.as_bytes())
+                .fetch_one(&mut *connection)
+                .await
+                .map_err(outbox_error)?;
+            let id = header.id.clone();
+            if !same {
+                return Err(OutboxError::IdInUse { id });
+            }
+            known.push(id);
+        }
     }
-    Ok(())
+    Ok(known)
 }
 
 fn header_text(header: &MessageHeader) -> Result<String, BoxError> {

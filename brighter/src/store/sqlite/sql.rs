@@ -24,6 +24,8 @@ pub(super) const INSERT: &str = concat!(
     " AS now) WHERE true ON CONFLICT (message_id) DO NOTHING"
 );
 
+pub(super) const IS_SAME: &str = "SELECT topic = ?2 AND body = ?3 FROM brighter_outbox WHERE message_id = ?1";
+
 /// The index is named, for SQLite would rather walk the table in the order of its key, past every message
 /// that was ever dispatched. `RETURNING` gives the rows in any order.
 pub(super) const CLAIM_OLDEST: &str = concat!(
@@ -136,6 +138,7 @@ mod tests {
             (super::REPLAY, by_causation),
             (super::GET, by_id),
             (super::STATE, by_id),
+            (super::IS_SAME, by_id),
         ] {
             let plan = plan(&outbox, statement).await;
             assert!(plan.contains(step), "{statement}\n{plan}");

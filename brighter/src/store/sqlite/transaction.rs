@@ -19,6 +19,6 @@ impl OutboxTransaction for Transaction<'_, Sqlite> {
         _outbox: &'a SqliteOutbox,
         messages: &'a [Message],
     ) -> BoxFuture<'a, Result<(), OutboxError>> {
-        Box::pin(row::insert(self, messages, None))
+        Box::pin(async move { row::insert(self, messages, None).await.map(drop) })
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use super::{LONG, SHORT, claim_ids, claim_oldest, deposit, ids, message_of, some_message, some_messages};
 use crate::id::MessageId;
 use crate::message::{Message, MessageBody, MessageType};
-use crate::outbox::{Failure, Outbox};
+use crate::outbox::{Failure, MessageState, Outbox, OutboxError};
 use crate::testing::eventually;
 
 /// A message comes out as it went in, and has not failed.
@@ -18,20 +18,55 @@ pub async fn what_is_deposited_comes_out(outbox: &impl Outbox) {
     assert_eq!(claimed[0].attempts, 0);
 }
 
-/// Of two messages with one id the first stays, as it is and where it is.
+/// The same message again is left as it is, waiting or dispatched; another message with its id is refused, and
+/// with it all that came in the same call.
 pub async fn an_id_is_stored_once(outbox: &impl Outbox) {
     let first = some_message();
     let id = first.header.id.clone();
     let mut second = first.clone();
     second.body = MessageBody::new("another body");
     let other = some_message();
-    deposit(outbox, &[first.clone(), second.clone()]).await;
-    deposit(outbox, &[second.clone(), other.clone()]).await;
+    deposit(outbox, std::slice::from_ref(&first)).await;
+    let again = [first.clone(), other.clone()];
+    assert_eq!(
+        outbox.deposit(&again, None).await.expect("deposit"),
+        std::slice::from_ref(&id)
+    );
     assert_eq!(outbox.status().await.expect("status").outstanding, 2);
     assert_eq!(claim_oldest(outbox, 10, LONG).await[0].message, first);
-    deposit(outbox, &[second]).await;
+    deposit(outbox, std::slice::from_ref(&first)).await;
     assert!(claim_oldest(outbox, 10, LONG).await.is_empty(), "its claim stays");
-    assert_eq!(outbox.get(&[id]).await.expect("get"), [first]);
+
+    let refused = async || {
+        let both = [some_message(), second.clone()];
+        let error = outbox
+            .deposit(&both, None)
+            .await
+            .expect_err("another message of that id");
+        assert!(
+            matches!(&error, OutboxError::IdInUse { id: used } if *used == id),
+            "{error}"
+        );
+        assert_eq!(
+            outbox
+                .get(std::slice::from_ref(&both[0].header.id))
+                .await
+                .expect("get"),
+            []
+        );
+    };
+    refused().await;
+    outbox
+        .mark_dispatched(std::slice::from_ref(&id))
+        .await
+        .expect("mark dispatched");
+    refused().await;
+    deposit(outbox, std::slice::from_ref(&first)).await;
+    assert_eq!(
+        outbox.state(&id).await.expect("state"),
+        Some(MessageState::Dispatched)
+    );
+    assert_eq!(outbox.get(std::slice::from_ref(&id)).await.expect("get"), [first]);
 }
 
 /// What is not there is left out; what was dispatched is still there.
