@@ -487,3 +487,132 @@ fn build_finds_everything_that_is_wrong_with_subscriptions() {
             .any(|error| matches!(error, BuildError::NoSubscription))
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn while_a_circuit_is_open_handlers_that_succeeded_are_not_asked_again() {
+    #[derive(Debug, Serialize, Deserialize, Message)]
+    #[message(topic = "Happened", kind = "event")]
+    struct Happened;
+    #[derive(Clone, Default)]
+    struct Healthy(Arc<AtomicU32>);
+    #[handler]
+    impl Handler<Happened> for Healthy {
+        async fn handle(&self, _: &Happened) -> Result<(), BoxError> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        }
+    }
+    #[derive(Clone, Default)]
+    struct Downstream(Arc<AtomicU32>);
+    #[handler]
+    impl Handler<Happened> for Downstream {
+        #[use_policy(circuit_breaker, step = 1)]
+        async fn handle(&self, _: &Happened) -> Result<(), BoxError> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        }
+    }
+    let (broker, healthy, downstream) = (InMemoryBroker::new(), Healthy::default(), Downstream::default());
+    let breaker = CircuitBreaker::consecutive(1, SECOND);
+    breaker.force_open();
+    let processor = CommandProcessor::builder()
+        .handler(healthy.clone())
+        .handler(downstream.clone())
+        .policies(PolicyRegistry::default().insert("circuit_breaker", breaker.clone()))
+        .broker(broker.clone())
+        .outbox(InMemoryOutbox::new())
+        .build()
+        .unwrap();
+    let dispatcher = Dispatcher::builder(processor.clone())
+        .subscription(Subscription::<Happened>::new("h"))
+        .build()
+        .unwrap();
+    dispatcher.receive();
+    dispatcher.consuming().await;
+    processor.post(Happened).await.unwrap();
+    until_eq("the healthy handler asked", 1, || {
+        healthy.0.load(Ordering::Relaxed)
+    })
+    .await;
+    tokio::time::sleep(100 * SECOND).await;
+    breaker.reset();
+    until_eq("the other one asked", 1, || downstream.0.load(Ordering::Relaxed)).await;
+    dispatcher.end().await;
+    assert_eq!(healthy.0.load(Ordering::Relaxed), 1);
+    assert!(broker.messages("h").is_empty() && broker.messages("h.dlq").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_gives_up_on_an_end_leaves_nothing_running() {
+    let app = app(subscription()).await;
+    app.post("wait").await;
+    until_eq("the handler asked", 1, || app.worker.asked()).await;
+    assert!(tokio::time::timeout(SECOND, app.dispatcher.end()).await.is_err());
+    until_eq("the message back", 1, || app.in_channel("work").len()).await;
+    assert!(app.dispatcher.status()[0].performers.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn stopping_one_subscription_names_only_what_it_had_in_hand() {
+    let (broker, worker) = (InMemoryBroker::new(), Worker::default());
+    let processor = CommandProcessor::builder()
+        .handler(worker.clone())
+        .broker(broker.clone())
+        .outbox(InMemoryOutbox::new())
+        .build()
+        .unwrap();
+    let dispatcher = Dispatcher::builder(processor.clone())
+        .subscription(subscription())
+        .subscription(Subscription::<Work>::new("other"))
+        .drain(SECOND)
+        .build()
+        .unwrap();
+    dispatcher.receive();
+    dispatcher.consuming().await;
+    processor.post(work("wait")).await.unwrap();
+    until_eq("both at work", 2, || worker.asked()).await;
+    let report = dispatcher.stop("other").await.unwrap();
+    let [cut] = &report.interrupted[..] else {
+        panic!("{report:?}")
+    };
+    assert_eq!(cut.subscription, "other");
+    worker.go_on.notify_waiters();
+    until_eq("the other done", 1, || worker.done().len()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_that_cannot_be_written_is_a_failure_like_any_other() {
+    #[derive(Debug)]
+    struct Unspeakable;
+    impl std::fmt::Display for Unspeakable {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            panic!("words fail")
+        }
+    }
+    impl std::error::Error for Unspeakable {}
+    #[derive(Clone, Default)]
+    struct Fails(Arc<AtomicU32>);
+    #[handler]
+    impl Handler<Work> for Fails {
+        async fn handle(&self, _: &Work) -> Result<(), Unspeakable> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Err(Unspeakable)
+        }
+    }
+    let (broker, fails) = (InMemoryBroker::new(), Fails::default());
+    let processor = CommandProcessor::builder()
+        .handler(fails.clone())
+        .broker(broker.clone())
+        .outbox(InMemoryOutbox::new())
+        .build()
+        .unwrap();
+    let dispatcher = Dispatcher::builder(processor.clone())
+        .subscription(subscription())
+        .build()
+        .unwrap();
+    dispatcher.receive();
+    dispatcher.consuming().await;
+    processor.post(work("x")).await.unwrap();
+    until_eq("the dead letter", 1, || broker.messages("work.dlq").len()).await;
+    assert_eq!(fails.0.load(Ordering::Relaxed), 3);
+}

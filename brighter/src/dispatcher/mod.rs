@@ -9,12 +9,13 @@ mod status;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 pub use builder::DispatcherBuilder;
@@ -22,7 +23,7 @@ pub use status::{EndReport, InFlight, PerformerState, SubscriptionStatus};
 
 use self::performer::Performer;
 use self::route::Route;
-use self::status::Board;
+use self::status::{Board, Place};
 use crate::channel::{Broker, SubscriptionSettings};
 use crate::message::SubscriptionName;
 use crate::processor::CommandProcessor;
@@ -87,6 +88,17 @@ struct Running {
     /// Cancelled to have them stop taking messages.
     stop: Arc<CancellationToken>,
     performers: Vec<JoinHandle<()>>,
+    /// Their numbers on the board.
+    numbers: Vec<u64>,
+}
+
+/// Tasks that end with it: whoever gives up waiting for a drain must not leave them running.
+struct AbortOnDrop(Vec<AbortHandle>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.iter().for_each(AbortHandle::abort);
+    }
 }
 
 /// There is no subscription of that name.
@@ -152,7 +164,7 @@ impl Dispatcher {
     }
 
     /// Stops every subscription, as [`stop`](Self::stop) does, at the same time, and says what was cut short:
-    /// those messages were given back, and will be delivered again.
+    /// those messages were given back, and will be delivered again. Dropping the future cuts short at once.
     pub async fn end(&self) -> EndReport {
         let running = std::mem::take(&mut *self.running());
         self.drain(running).await
@@ -201,31 +213,43 @@ impl Dispatcher {
             return;
         }
         let stop = Arc::new(CancellationToken::new());
-        let performers = (0..registered.settings.performers.max(1)).map(|_| {
+        let places: Vec<_> = (0..registered.settings.performers.max(1))
+            .map(|_| self.board.join(name))
+            .collect();
+        let numbers = places.iter().map(Place::number).collect();
+        let performers = places.into_iter().map(|place| {
             let performer = Performer {
                 processor: self.processor.clone(),
                 broker: Arc::clone(&self.broker),
                 settings: Arc::clone(&registered.settings),
                 route: Arc::clone(&registered.route),
                 stop: Arc::clone(&stop),
-                place: self.board.join(name),
+                place,
             };
             tokio::spawn(performer.run())
         });
         let performers = performers.collect();
-        running.insert(name.clone(), Running { stop, performers });
+        running.insert(
+            name.clone(),
+            Running {
+                stop,
+                performers,
+                numbers,
+            },
+        );
     }
 
     async fn drain(&self, running: BTreeMap<SubscriptionName, Running>) -> EndReport {
         for Running { stop, .. } in running.values() {
             stop.cancel();
         }
-        let aborts: Vec<_> = running
+        let performers = || running.values().flat_map(|running| &running.performers);
+        let aborts = AbortOnDrop(performers().map(JoinHandle::abort_handle).collect());
+        let numbers: Vec<u64> = running
             .values()
-            .flat_map(|running| &running.performers)
-            .map(JoinHandle::abort_handle)
+            .flat_map(|running| running.numbers.clone())
             .collect();
-        let mut ends = std::pin::pin!(join_all(
+        let mut ends = pin!(join_all(
             running.into_values().flat_map(|running| running.performers)
         ));
         if tokio::time::timeout(self.drain, &mut ends).await.is_ok() {
@@ -233,10 +257,8 @@ impl Dispatcher {
         }
         // What they have in hand goes back to its channel as their tasks are dropped. The note of it is taken
         // first, for it goes with them.
-        let interrupted = self.board.in_flight();
-        for abort in aborts {
-            abort.abort();
-        }
+        let interrupted = self.board.in_flight(&numbers);
+        drop(aborts);
         // A handler that blocks its thread cannot be aborted: it must not hold up the end as well.
         let _ = tokio::time::timeout(ABORT_DEADLINE, ends).await;
         EndReport { interrupted }
@@ -253,7 +275,7 @@ const ABORT_DEADLINE: Duration = Duration::from_secs(1);
 /// Dropping a dispatcher that was not ended stops it as a crash would: what was in hand goes back.
 impl Drop for Dispatcher {
     fn drop(&mut self) {
-        for Running { stop, performers } in self.running().values() {
+        for Running { stop, performers, .. } in self.running().values() {
             stop.cancel();
             performers.iter().for_each(JoinHandle::abort);
         }

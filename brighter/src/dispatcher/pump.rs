@@ -1,5 +1,6 @@
 //! The pump: get a message, translate it, dispatch it, settle it; again.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,9 +8,10 @@ use tracing::Instrument;
 
 use crate::channel::{ChannelError, Consumer, Delivery, Rejection, RejectionKind, SettleError};
 use crate::context::Context;
-use crate::error::report;
+use crate::error::{HandlerError, report};
 use crate::inbox::Fingerprint;
 use crate::message::Message;
+use crate::processor::{PublishErrors, SubscriberFailure};
 
 use super::performer::Performer;
 use super::route::RouteError;
@@ -20,6 +22,18 @@ use super::settlement::{GIVE_BACK_AFTER, Settlement, invalid, settlement};
 const LONGEST_HOLD: Duration = Duration::from_secs(300);
 /// A circuit that is about to close must not be asked in a tight loop.
 const SHORTEST_HOLD: Duration = Duration::from_millis(10);
+
+/// In place of errors that cannot be written.
+fn unspeakable() -> RouteError {
+    let message = "the error of a handler panicked when it was written".to_owned();
+    let failure = SubscriberFailure {
+        handler: "",
+        error: HandlerError::Panicked { message },
+    };
+    RouteError::Handlers(PublishErrors {
+        failures: vec![failure],
+    })
+}
 
 /// Why a pump came to its end.
 pub(super) enum PumpEnd {
@@ -49,9 +63,13 @@ impl Performer {
 
     /// Sees one delivery through. Whatever happens here, the message is either settled or still the broker's.
     async fn handle(&self, delivery: Delivery) {
+        // Until it is settled, which takes a confirm of the broker when it comes again or is set aside.
+        let _in_hand = delivery
+            .message()
+            .ok()
+            .map(|message| self.place.takes(message.header.id.clone()));
         let settlement = match delivery.message() {
             Ok(message) => {
-                let _in_hand = self.place.takes(message.header.id.clone());
                 // What is logged on the way, by a policy for instance, then says for which message.
                 let span = tracing::info_span!("handle", subscription = %self.settings.name, id = %message.header.id);
                 self.decide(message).instrument(span).await
@@ -67,18 +85,16 @@ impl Performer {
     }
 
     /// Dispatches a message, and again for as long as a circuit is open: the performer pauses with the message
-    /// in hand, which uses up no delivery. It does not keep one for ever, for a broker would take that for a
-    /// consumer that hangs.
+    /// in hand, which uses up no delivery. Handlers of an event that succeeded are not asked again. It does not
+    /// keep a message for ever, for a broker would take that for a consumer that hangs.
     async fn decide(&self, message: &Message) -> Settlement {
-        let mut held = Duration::ZERO;
+        let (mut held, mut done) = (Duration::ZERO, Vec::new());
         loop {
-            let outcome = self.dispatch(message).await;
-            let attempt = message.header.handled_count.saturating_add(1);
-            let pause = match settlement(&outcome, attempt, &self.settings) {
-                Ok(settlement) => {
-                    self.log(message, &outcome, &settlement);
-                    return settlement;
-                }
+            let outcome = self.dispatch(message, &mut done).await;
+            // Errors are the application's own, and may panic when they are written.
+            let settled = catch_unwind(AssertUnwindSafe(|| self.settlement_of(message, &outcome)));
+            let pause = match settled.unwrap_or_else(|_| self.settlement_of(message, &Err(unspeakable()))) {
+                Ok(settlement) => return settlement,
                 Err(pause) => pause.clamp(SHORTEST_HOLD, LONGEST_HOLD),
             };
             if held.is_zero() {
@@ -99,8 +115,20 @@ impl Performer {
         }
     }
 
-    /// Translates a message and brings the request to its handlers.
-    async fn dispatch(&self, message: &Message) -> Result<(), RouteError> {
+    /// What becomes of a message, told to the log; or how long to keep it.
+    fn settlement_of(
+        &self,
+        message: &Message,
+        outcome: &Result<(), RouteError>,
+    ) -> Result<Settlement, Duration> {
+        let attempt = message.header.handled_count.saturating_add(1);
+        let settlement = settlement(outcome, attempt, &self.settings)?;
+        self.log(message, outcome, &settlement);
+        Ok(settlement)
+    }
+
+    /// Translates a message and brings the request to its handlers that are not done with it.
+    async fn dispatch(&self, message: &Message, done: &mut Vec<usize>) -> Result<(), RouteError> {
         let header = &message.header;
         let mut cx = Context::new()
             .with_message_id(header.id.clone())
@@ -113,7 +141,7 @@ impl Performer {
         if self.processor.has_inbox() {
             cx.insert(Fingerprint::of(message.body.as_bytes()));
         }
-        self.route.dispatch(&self.processor, message, cx).await
+        self.route.dispatch(&self.processor, message, cx, done).await
     }
 
     async fn settle(&self, delivery: Delivery, settlement: Settlement) -> Result<(), SettleError> {

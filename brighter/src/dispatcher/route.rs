@@ -20,12 +20,13 @@ pub(super) enum RouteError {
 
 /// From a message to the handlers of its request, whose type is known inside and nowhere else.
 pub(super) trait Route: Send + Sync {
-    /// Translates the message and dispatches the request.
+    /// Translates the message and dispatches the request to the handlers that are not done with it yet.
     fn dispatch<'a>(
         &'a self,
         processor: &'a CommandProcessor,
         message: &'a Message,
         cx: Context,
+        done: &'a mut Vec<usize>,
     ) -> BoxFuture<'a, Result<(), RouteError>>;
 }
 
@@ -50,6 +51,7 @@ impl<R: Postable> Route for RouteTo<R> {
         processor: &'a CommandProcessor,
         message: &'a Message,
         cx: Context,
+        done: &'a mut Vec<usize>,
     ) -> BoxFuture<'a, Result<(), RouteError>> {
         Box::pin(async move {
             // A mapper is the application's code, and reads what a stranger wrote.
@@ -57,7 +59,7 @@ impl<R: Postable> Route for RouteTo<R> {
                 .unwrap_or_else(|_| Err(MapError::new("the mapper panicked")))
                 .map_err(RouteError::Map)?;
             processor
-                .dispatch(request, cx)
+                .dispatch(request, cx, done)
                 .await
                 .map_err(RouteError::Handlers)
         })

@@ -124,7 +124,8 @@ impl Board {
         }
     }
 
-    pub(super) fn in_flight(&self) -> Vec<InFlight> {
+    /// What these performers have in hand.
+    pub(super) fn in_flight(&self, numbers: &[u64]) -> Vec<InFlight> {
         let state = self.lock();
         let in_flight = |entry: &Entry| {
             let (id, since) = entry.in_hand.as_ref()?;
@@ -134,7 +135,10 @@ impl Board {
                 since: since.elapsed(),
             })
         };
-        state.performers.values().filter_map(in_flight).collect()
+        numbers
+            .iter()
+            .filter_map(|number| in_flight(state.performers.get(number)?))
+            .collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -150,6 +154,10 @@ pub(super) struct Place {
 }
 
 impl Place {
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// Says what the performer does now; gives whether it is the first of its subscription to do so, which is
     /// when it is worth a line in the log.
     pub(super) fn change(&self, new: PerformerState) -> bool {

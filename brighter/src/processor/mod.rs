@@ -125,15 +125,17 @@ impl CommandProcessor {
     /// # Errors
     /// As [`publish`](Self::publish).
     pub async fn publish_with<E: Event>(&self, event: E, cx: Context) -> Result<(), PublishErrors> {
-        self.to_every_handler(event, cx).await
+        self.dispatch(event, cx, &mut Vec::new()).await
     }
 
-    /// Handles a request that came as a message: as a command or as an event, as its type says.
-    pub(crate) async fn dispatch<R: Request>(&self, request: R, cx: Context) -> Result<(), PublishErrors> {
-        self.to_every_handler(request, cx).await
-    }
-
-    async fn to_every_handler<R: Request>(&self, request: R, cx: Context) -> Result<(), PublishErrors> {
+    /// Brings a request to every handler it has, be that one or many. Those that succeed are noted in `done`, by
+    /// the order of registration, and those that are there already are not asked again.
+    pub(crate) async fn dispatch<R: Request>(
+        &self,
+        request: R,
+        cx: Context,
+        done: &mut Vec<usize>,
+    ) -> Result<(), PublishErrors> {
         let failures = match self.0.registry.pipelines::<R>() {
             [] => Vec::new(),
             // The usual case, and every command's: nothing to share and nothing to gather.
@@ -146,22 +148,27 @@ impl CommandProcessor {
             },
             several => {
                 let request = Arc::new(request);
-                let calls = several.iter().map(|subscriber| {
-                    let call = subscriber
+                let asked: Vec<_> = several
+                    .iter()
+                    .enumerate()
+                    .filter(|(index, _)| !done.contains(index))
+                    .collect();
+                let calls = asked.iter().map(|(_, subscriber)| {
+                    subscriber
                         .pipeline
-                        .call(Call::shared(Arc::clone(&request), cx.fork()));
-                    async {
-                        call.await.map_err(|error| SubscriberFailure {
+                        .call(Call::shared(Arc::clone(&request), cx.fork()))
+                });
+                let mut failures = Vec::new();
+                for ((index, subscriber), result) in asked.iter().zip(join_all(calls).await) {
+                    match result {
+                        Ok(_) => done.push(*index),
+                        Err(error) => failures.push(SubscriberFailure {
                             handler: subscriber.handler,
                             error,
-                        })
+                        }),
                     }
-                });
-                join_all(calls)
-                    .await
-                    .into_iter()
-                    .filter_map(Result::err)
-                    .collect()
+                }
+                failures
             }
         };
         if failures.is_empty() {
