@@ -106,10 +106,10 @@ impl HandlerError {
     }
 
     /// This as the cause of a pump action, unless it is one already, or nobody failed: the process is
-    /// shutting down, or another delivery of the request is being handled.
+    /// shutting down, another delivery of the request is being handled, or the inbox is away.
     pub(crate) fn stopped_by(self, kind: ActionKind) -> Self {
         let error = match self {
-            Self::Action(_) | Self::Cancelled | Self::InProgress { .. } => return self,
+            Self::Action(_) | Self::Cancelled | Self::InProgress { .. } | Self::Inbox(_) => return self,
             // The handler's own, not wrapped once more.
             Self::Failed(error) => error,
             other => other.into(),
