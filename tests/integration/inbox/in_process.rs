@@ -176,6 +176,21 @@ async fn a_duplicate_gets_the_default_reply_and_what_has_no_id_is_always_handled
     assert_eq!(printer.0.load(Ordering::Relaxed), 3);
 }
 
+/// The panic itself gives up the claim, not somebody later.
+#[tokio::test]
+async fn a_handler_that_panics_is_tried_again_at_once() {
+    let till = Till::default();
+    let processor = processor(Cashier(till.clone()));
+    let payment = pay("panic once");
+    let panicked = processor.send(payment.clone()).await.unwrap_err();
+    assert!(
+        matches!(&panicked, SendError::Handler(HandlerError::Panicked { message }) if message == "lost its head"),
+        "{panicked:?}"
+    );
+    processor.send(payment.clone()).await.unwrap();
+    assert_eq!((till.asked(), till.paid()), (2, vec![payment.id]));
+}
+
 #[tokio::test]
 async fn build_says_what_the_inbox_needs() {
     cashier!(Replays, use_inbox(on_duplicate = replay, step = 1));
