@@ -49,7 +49,7 @@ pub(crate) enum OnDuplicate<R: Request> {
     Reject,
     /// Drops it, with a note in the log.
     Warn(fn() -> R::Reply),
-    /// Sends again what the first handling posted.
+    /// Sends again what handling the message posted, by whichever handler.
     Replay(fn() -> R::Reply, Arc<dyn Outbox>),
 }
 
