@@ -13,7 +13,7 @@ pub use crate::handler::Handler;
 pub use crate::id::MessageId;
 pub use crate::layer::FallbackOn;
 pub use crate::mapper::{JsonMapper, Postable};
-pub use crate::pipeline::{HandlerPipeline, HandlerService, Pipeline, Step, Timing, Wiring};
+pub use crate::pipeline::{HandlerPipeline, HandlerService, InboxContext, Pipeline, Step, Timing, Wiring};
 pub use crate::request::{Command, Event, Request, RequestKind};
 
 /// The error of what `handle` returns, by whatever alias of `Result` it is called.

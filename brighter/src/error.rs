@@ -106,15 +106,51 @@ impl HandlerError {
     }
 
     /// This as the cause of a pump action, unless it is one already, or nobody failed: the process is
-    /// shutting down, or another delivery of the request is being handled.
+    /// shutting down, another delivery of the request is being handled, or the inbox is away.
     pub(crate) fn stopped_by(self, kind: ActionKind) -> Self {
         let error = match self {
-            Self::Action(_) | Self::Cancelled | Self::InProgress { .. } => return self,
+            Self::Action(_) | Self::Cancelled | Self::InProgress { .. } | Self::Inbox(_) => return self,
             // The handler's own, not wrapped once more.
             Self::Failed(error) => error,
             other => other.into(),
         };
         Self::Action(PumpAction::new(kind).caused_by(error))
+    }
+
+    /// This once more, if it says more than that somebody failed.
+    fn again(&self) -> Option<Again> {
+        Some(Again::Whole(match self {
+            // An action is found by what it asks.
+            Self::Failed(_) | Self::Action(_) | Self::TimedOut { .. } | Self::Panicked { .. } => return None,
+            Self::Validation(_) => return Some(Again::Around(Self::Validation)),
+            Self::Inbox(_) => return Some(Again::Around(Self::Inbox)),
+            Self::BrokenCircuit { policy, retry_after } => Self::BrokenCircuit {
+                policy: policy.clone(),
+                retry_after: *retry_after,
+            },
+            Self::Overloaded { policy, waited } => Self::Overloaded {
+                policy: policy.clone(),
+                waited: *waited,
+            },
+            Self::Duplicate { id, context } => Self::Duplicate {
+                id: id.clone(),
+                context: context.clone(),
+            },
+            Self::Collision { id, context } => Self::Collision {
+                id: id.clone(),
+                context: context.clone(),
+            },
+            Self::InProgress {
+                id,
+                context,
+                retry_after,
+            } => Self::InProgress {
+                id: id.clone(),
+                context: context.clone(),
+                retry_after: *retry_after,
+            },
+            Self::Cancelled => Self::Cancelled,
+        }))
     }
 
     /// What the handler asked of the pump, if that is what this is.
@@ -143,18 +179,23 @@ impl HandlerError {
 }
 
 /// Turns what a handler or a layer returned into a [`HandlerError`], finding a pump action or another
-/// `HandlerError` wherever in the chain of causes it stands.
+/// `HandlerError` wherever in the chain of causes it stands. What only says that somebody failed
+/// (`Failed`, `TimedOut`, `Panicked`) inside another error stays that error.
 impl From<BoxError> for HandlerError {
     fn from(error: BoxError) -> Self {
         let error = match error.downcast::<Self>() {
-            Ok(known) => return *known,
+            Ok(known) => match *known {
+                Self::Failed(inner) => return Self::from(inner),
+                known => return known,
+            },
             Err(other) => other,
         };
         let error = match error.downcast::<PumpAction>() {
             Ok(action) => return Self::Action(*action),
             Err(other) => other,
         };
-        // An action deeper in the chain counts too: an application may wrap it in its own error.
+        // What is deeper in the chain counts too: an application may wrap it in its own error, and sending from
+        // a handler does.
         let mut cause = error.source();
         while let Some(inner) = cause {
             if let Some(Asked { kind, reason, .. }) = inner.downcast_ref() {
@@ -165,10 +206,27 @@ impl From<BoxError> for HandlerError {
                 };
                 return Self::Action(PumpAction(asked));
             }
-            cause = inner.source();
+            cause = match inner.downcast_ref::<Self>() {
+                // Transparent: its source is the source of what it holds.
+                Some(Self::Failed(failed)) => Some(&**failed),
+                Some(known) => match known.again() {
+                    Some(Again::Whole(again)) => return again,
+                    Some(Again::Around(around)) => return around(error),
+                    None => inner.source(),
+                },
+                None => inner.source(),
+            };
         }
         Self::Failed(error)
     }
+}
+
+/// How an error that stands deep in a chain is made once more, to stand at the top.
+enum Again {
+    /// Of its own fields.
+    Whole(HandlerError),
+    /// Around the error in whose chain it was found, as its own cause cannot be taken out.
+    Around(fn(BoxError) -> HandlerError),
 }
 
 /// An error with its causes, on one line, parted by `: `, each said once.
@@ -368,6 +426,46 @@ mod tests {
         assert_eq!(wrapped.report(), "deferred: outer");
         let nested = HandlerError::from(BoxError::from(HandlerError::Cancelled));
         assert!(matches!(nested, HandlerError::Cancelled));
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer")]
+    struct Around(#[source] BoxError);
+
+    fn around(error: HandlerError) -> HandlerError {
+        HandlerError::from(BoxError::from(Around(Around(error.into()).into())))
+    }
+
+    #[test]
+    fn another_handler_error_is_found_however_deep() {
+        let broken = HandlerError::BrokenCircuit {
+            policy: "mail".to_owned(),
+            retry_after: Duration::from_secs(7),
+        };
+        let said = broken.to_string();
+        let found = around(broken);
+        assert!(matches!(found, HandlerError::BrokenCircuit { .. }), "{found:?}");
+        assert_eq!(found.report(), said);
+        assert!(matches!(around(HandlerError::Cancelled), HandlerError::Cancelled));
+        let found = around(HandlerError::Inbox("the disk is gone".into()));
+        assert!(matches!(found, HandlerError::Inbox(_)), "{found:?}");
+        assert_eq!(
+            found.report(),
+            "the inbox could not do its part; the handler was not called: outer: the disk is gone"
+        );
+        let held = around(HandlerError::Failed(HandlerError::Cancelled.into()));
+        assert!(matches!(held, HandlerError::Cancelled), "{held:?}");
+    }
+
+    #[test]
+    fn what_only_failed_inside_another_error_stays_that_error() {
+        let found = around(HandlerError::Failed("disk".into()));
+        assert!(found.downcast_ref::<Around>().is_some());
+        assert_eq!(found.report(), "outer: disk");
+        let after = Duration::from_secs(1);
+        let found = around(HandlerError::TimedOut { after });
+        assert!(found.is_retryable());
+        assert_eq!(found.report(), "outer: no result within 1s");
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! The attribute `brighter::derive` is not in it: a glob would make every `#[derive(…)]` ambiguous. Import it
 //! by name where you want a message's topic inside the derive. Nor is `brighter::validate`, for other crates have
-//! derives with an attribute of that name; below `#[handler]` a step needs no import.
+//! derives with an attribute of that name; below `#[handler]` a step needs no import. So
+//! `cannot find attribute validate` means that `#[handler]` is missing above.
 
 #[cfg(feature = "macros")]
 pub use brighter_macros::{

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, quote_spanned};
+use quote::quote_spanned;
 use syn::spanned::Spanned;
 use syn::{Attribute as Written, LitStr};
 
@@ -55,17 +55,18 @@ fn on_duplicate(word: &Ident, errors: &Errors) -> &'static str {
     }
 }
 
-/// The name of the handler's own type, whatever it is registered in.
+/// Without a name, that of the handler's own type, whatever it is registered in.
 fn context(given: Given<LitStr>, errors: &Errors) -> TokenStream {
     match given {
         Given::Value(name, _) => {
             if name.value().is_empty() {
                 errors.at(&name, "a context is a name; leave it out for that of the type");
             }
-            name.into_token_stream()
+            quote_spanned!(Span::mixed_site()=> ::brighter::__private::InboxContext::Named(#name))
         }
         Given::Missing | Given::Wrong => {
-            quote_spanned!(Span::mixed_site()=> ::core::any::type_name::<Self>())
+            let handler = quote_spanned!(Span::mixed_site()=> ::core::any::type_name::<Self>());
+            quote_spanned!(Span::mixed_site()=> ::brighter::__private::InboxContext::OfHandler(#handler))
         }
     }
 }

@@ -15,8 +15,9 @@ use crate::handler::Call;
 /// The layer of a backstop: every error becomes a pump action, with the error as its cause.
 ///
 /// What is a pump action already passes through, and so does the end of the process
-/// ([`Cancelled`](HandlerError::Cancelled)), and a request that another delivery of it is handling
-/// ([`InProgress`](HandlerError::InProgress)): nobody failed.
+/// ([`Cancelled`](HandlerError::Cancelled)), a request that another delivery of it is handling
+/// ([`InProgress`](HandlerError::InProgress)), and an inbox that is away ([`Inbox`](HandlerError::Inbox)):
+/// the handler did not fail.
 #[derive(Debug, Clone, Copy)]
 pub struct BackstopLayer {
     kind: ActionKind,

@@ -19,7 +19,8 @@ use crate::request::Request;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FallbackOn {
-    /// Any error but a pump action, the end of the process, and a request that another delivery of it is handling.
+    /// Any error but a pump action, the end of the process, and what the inbox says: that it is away, that the
+    /// request is being handled or was handled before, or that its id is used twice.
     Any,
     /// A circuit breaker inside was open.
     BrokenCircuit,
@@ -30,7 +31,12 @@ impl FallbackOn {
         match self {
             Self::Any => !matches!(
                 error,
-                HandlerError::Action(_) | HandlerError::Cancelled | HandlerError::InProgress { .. }
+                HandlerError::Action(_)
+                    | HandlerError::Cancelled
+                    | HandlerError::InProgress { .. }
+                    | HandlerError::Inbox(_)
+                    | HandlerError::Duplicate { .. }
+                    | HandlerError::Collision { .. }
             ),
             Self::BrokenCircuit => matches!(error, HandlerError::BrokenCircuit { .. }),
         }

@@ -16,6 +16,7 @@ use tower::{Service, ServiceExt};
 
 pub(crate) use provided::Provided;
 pub use service::HandlerService;
+pub use use_inbox::InboxContext;
 pub use wiring::{Step, StepDescription, Timing, Wiring, WiringError};
 
 use crate::error::HandlerError;

@@ -1,6 +1,5 @@
 //! [`Provided`]: what a processor is built with that the steps of its handlers need.
 
-use std::any::TypeId;
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,15 +17,15 @@ pub(crate) struct Provided {
     pub(crate) monitor: Option<Arc<dyn MonitorSink>>,
     pub(crate) inbox: Option<Arc<dyn Inbox>>,
     pub(crate) outbox: Option<Arc<dyn Outbox>>,
-    /// The contexts in which the inbox is used, by request.
-    contexts: Arc<Mutex<HashSet<(TypeId, String)>>>,
+    /// The contexts in which the inbox is used.
+    contexts: Arc<Mutex<HashSet<String>>>,
 }
 
 impl Provided {
-    /// Whether nobody who handles `R` has taken this context before.
-    pub(super) fn take_context<R: 'static>(&self, context: &str) -> bool {
+    /// Whether nobody has taken this context before, for whatever request.
+    pub(super) fn take_context(&self, context: &str) -> bool {
         let mut taken = self.contexts.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.insert((TypeId::of::<R>(), context.to_owned()))
+        taken.insert(context.to_owned())
     }
 }
 

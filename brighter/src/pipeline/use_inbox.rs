@@ -1,5 +1,6 @@
 //! The layers that [`Wiring`] hands out for `#[use_inbox]`.
 
+use std::any::type_name;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +9,29 @@ use crate::inbox::InMemoryInbox;
 use crate::layer::{DuplicateReply, OnDuplicate, UseInboxLayer};
 use crate::request::Request;
 
+/// By what name the inbox knows who handles a request.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum InboxContext {
+    /// By the name that the attribute gives.
+    Named(&'static str),
+    /// By the name of the handler's own type, whatever it is registered in, and that of the request: one type may
+    /// handle several requests.
+    OfHandler(&'static str),
+}
+
+impl InboxContext {
+    fn name<R>(self) -> String {
+        match self {
+            Self::Named(name) => name.to_owned(),
+            Self::OfHandler(handler) => format!("{handler} for {}", type_name::<R>()),
+        }
+    }
+}
+
 impl Wiring<'_> {
     /// `#[use_inbox(on_duplicate = warn)]`.
-    pub fn inbox_or_warn<R>(&mut self, step: Step, context: &'static str, lease: Duration) -> UseInboxLayer<R>
+    pub fn inbox_or_warn<R>(&mut self, step: Step, context: InboxContext, lease: Duration) -> UseInboxLayer<R>
     where
         R: Request<Reply: DuplicateReply>,
     {
@@ -22,7 +43,7 @@ impl Wiring<'_> {
     pub fn inbox_or_reject<R: Request>(
         &mut self,
         step: Step,
-        context: &'static str,
+        context: InboxContext,
         lease: Duration,
     ) -> UseInboxLayer<R> {
         self.use_inbox(step, context, lease, "reject", OnDuplicate::Reject)
@@ -32,7 +53,7 @@ impl Wiring<'_> {
     pub fn inbox_or_replay<R>(
         &mut self,
         step: Step,
-        context: &'static str,
+        context: InboxContext,
         lease: Duration,
     ) -> UseInboxLayer<R>
     where
@@ -54,21 +75,22 @@ impl Wiring<'_> {
     fn use_inbox<R: Request>(
         &mut self,
         step: Step,
-        context: &'static str,
+        context: InboxContext,
         lease: Duration,
         duplicates: &str,
         on_duplicate: OnDuplicate<R>,
     ) -> UseInboxLayer<R> {
+        let context = context.name::<R>();
         self.note(
             step,
             "use_inbox",
             format!("{context}, on duplicate: {duplicates}, lease: {lease:?}"),
         );
         let (handler, number) = (self.handler, step.number);
-        if !self.provided.take_context::<R>(context) {
+        if !self.provided.take_context(&context) {
             self.errors.push(WiringError::SameInboxContext {
                 handler,
-                context,
+                context: context.clone(),
                 step: number,
             });
         }
@@ -80,6 +102,6 @@ impl Wiring<'_> {
             // Without an inbox nothing is built, so it does not matter what stands in its place.
             Arc::new(InMemoryInbox::new())
         });
-        UseInboxLayer::new(inbox, context, lease, on_duplicate)
+        UseInboxLayer::new(inbox, &context, lease, on_duplicate)
     }
 }

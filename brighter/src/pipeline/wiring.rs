@@ -123,16 +123,15 @@ pub enum WiringError {
         /// The step that wants it.
         step: u32,
     },
-    /// Two use the inbox for the same request by the same name, so that one would take the other's requests
-    /// for duplicates.
+    /// Two use the inbox by the same name, so that one would take the other's requests for duplicates.
     #[error(
-        "`{handler}` uses the inbox at step {step} by the name `{context}`, as another step for the same request does, and each would take the other's requests for duplicates: give it another with `context = \"…\"`"
+        "`{handler}` uses the inbox at step {step} by the name `{context}`, as another step does, and each would take the other's requests for duplicates: give it another with `context = \"…\"`"
     )]
     SameInboxContext {
         /// The type of the handler.
         handler: &'static str,
         /// The name.
-        context: &'static str,
+        context: String,
         /// The step that came second.
         step: u32,
     },

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::channel::PublishError;
-use crate::error::HandlerError;
+use crate::error::{ActionKind, HandlerError};
 use crate::id::MessageId;
 use crate::mapper::MapError;
 use crate::message::NameError;
@@ -20,7 +20,8 @@ pub enum SendError {
         command: &'static str,
     },
     /// The handler failed.
-    #[error(transparent)]
+    // Not transparent: the chain of causes is to show the `HandlerError` itself to a handler that sends.
+    #[error("{0}")]
     Handler(#[from] HandlerError),
 }
 
@@ -71,9 +72,23 @@ impl fmt::Display for PublishErrors {
     }
 }
 
+/// The cause is the first failure that handling the request again may mend, or else the first, so that a handler that
+/// publishes and passes this on has its own request handled again if one of them needs that.
 impl std::error::Error for PublishErrors {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.failures.first().map(|failure| &failure.error as _)
+        let mends = self.failures.iter().find(|failure| comes_again(&failure.error));
+        let cause = mends.or_else(|| self.failures.first());
+        cause.map(|failure| &failure.error as _)
+    }
+}
+
+fn comes_again(error: &HandlerError) -> bool {
+    match error {
+        HandlerError::Action(action) => matches!(action.kind(), ActionKind::Defer(_) | ActionKind::DontAck),
+        HandlerError::Validation(_) | HandlerError::Duplicate { .. } | HandlerError::Collision { .. } => {
+            false
+        }
+        _ => true,
     }
 }
 

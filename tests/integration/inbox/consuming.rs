@@ -1,6 +1,7 @@
 //! What becomes of a duplicate on a consumer.
 
 use brighter::inbox::{Begun, ClaimId, Fingerprint, InMemoryInbox, InboxError, InboxKey};
+use brighter::processor::SendError;
 use brighter_tests::wait::{until, until_eq};
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
@@ -268,6 +269,68 @@ async fn while_the_inbox_is_away_nothing_is_handled_and_no_attempt_is_used_up() 
     desk.settled().await;
     assert_eq!((desk.till.asked(), desk.till.paid()), (1, vec![payment.id]));
     assert!(desk.dead().is_empty());
+}
+
+cashier!(Rejects, reject_on_error(step = 1), use_inbox(step = 2));
+cashier!(Defers, defer_on_error("1s", step = 1), use_inbox(step = 2));
+cashier!(GivesBack, dont_ack_on_error(step = 1), use_inbox(step = 2));
+cashier!(
+    FallsBack,
+    fallback(instead, step = 1),
+    use_inbox(context = "till", on_duplicate = reject, step = 2)
+);
+
+impl FallsBack {
+    async fn instead(&self, _: &Pay, _: &HandlerError) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_inbox_is_away_no_step_around_it_says_what_becomes_of_a_message() {
+    async fn comes_again<H: HandlerPipeline<Pay>>(handler: fn(Till) -> H) {
+        let inbox = Flaky::default();
+        inbox.away.store(1, Ordering::Relaxed);
+        let processor = CommandProcessor::builder()
+            .handler(handler(Till::default()))
+            .inbox(inbox.clone())
+            .build()
+            .unwrap();
+        let error = processor.send(pay("now")).await.unwrap_err();
+        assert!(
+            matches!(error, SendError::Handler(HandlerError::Inbox(_))),
+            "{error:?}"
+        );
+        inbox.away.store(3, Ordering::Relaxed);
+        let desk = Desk::with(inbox, handler, one_attempt()).await;
+        let payment = pay("now");
+        desk.deliver(&payment).await;
+        desk.settled().await;
+        assert_eq!((desk.till.asked(), desk.till.paid()), (1, vec![payment.id]));
+        assert!(desk.dead().is_empty(), "{:?}", desk.dead());
+    }
+    comes_again(Rejects).await;
+    comes_again(Defers).await;
+    comes_again(GivesBack).await;
+    comes_again(FallsBack).await;
+}
+
+/// A fallback would have acked them.
+#[tokio::test(start_paused = true)]
+async fn a_fallback_covers_up_neither_a_duplicate_nor_an_id_used_twice() {
+    let desk = Desk::with(InMemoryInbox::new(), FallsBack, one_attempt()).await;
+    let (first, mut second) = (pay("now"), pay("later"));
+    second.id = first.id.clone();
+    for payment in [&first, &first, &second] {
+        desk.deliver(payment).await;
+    }
+    desk.settled().await;
+    assert_eq!(desk.till.asked(), 1);
+    let [duplicate, collision] = &desk.dead()[..] else {
+        panic!("two dead letters, not {:?}", desk.dead())
+    };
+    assert!(duplicate.contains("it is a duplicate"), "{duplicate}");
+    assert!(collision.contains("another body"), "{collision}");
 }
 
 #[tokio::test(start_paused = true)]

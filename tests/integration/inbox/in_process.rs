@@ -176,6 +176,93 @@ async fn a_duplicate_gets_the_default_reply_and_what_has_no_id_is_always_handled
     assert_eq!(printer.0.load(Ordering::Relaxed), 3);
 }
 
+/// The panic itself gives up the claim, not somebody later.
+#[tokio::test]
+async fn a_handler_that_panics_is_tried_again_at_once() {
+    let till = Till::default();
+    let processor = processor(Cashier(till.clone()));
+    let payment = pay("panic once");
+    let panicked = processor.send(payment.clone()).await.unwrap_err();
+    assert!(
+        matches!(&panicked, SendError::Handler(HandlerError::Panicked { message }) if message == "lost its head"),
+        "{panicked:?}"
+    );
+    processor.send(payment.clone()).await.unwrap();
+    assert_eq!((till.asked(), till.paid()), (2, vec![payment.id]));
+}
+
+#[derive(Debug, Clone, Command)]
+struct Refund {
+    id: MessageId,
+}
+
+#[tokio::test]
+async fn one_type_that_handles_two_requests_with_one_id_handles_both() {
+    struct Clerk(Till);
+    #[handler]
+    impl Handler<Pay> for Clerk {
+        #[use_inbox(step = 1)]
+        async fn handle(&self, pay: &Pay) -> Result<(), BoxError> {
+            self.0.pay(pay).await
+        }
+    }
+    #[handler]
+    impl Handler<Refund> for Clerk {
+        #[use_inbox(on_duplicate = reject, step = 1)]
+        async fn handle(&self, refund: &Refund) -> Result<(), BoxError> {
+            self.0.paid.lock().unwrap().push(refund.id.clone());
+            Ok(())
+        }
+    }
+    let till = Till::default();
+    let clerk = Arc::new(Clerk(till.clone()));
+    let processor = CommandProcessor::builder()
+        .handler::<Pay, _>(Arc::clone(&clerk))
+        .handler::<Refund, _>(clerk)
+        .inbox(InMemoryInbox::new())
+        .build()
+        .unwrap();
+    let payment = pay("now");
+    let refund = Refund {
+        id: payment.id.clone(),
+    };
+    processor.send(payment.clone()).await.unwrap();
+    processor.send(refund.clone()).await.unwrap();
+    assert_eq!(till.paid(), [payment.id.clone(), payment.id]);
+    let again = processor.send(refund).await.unwrap_err();
+    let SendError::Handler(HandlerError::Duplicate { context, .. }) = &again else {
+        panic!("{again}")
+    };
+    assert!(
+        context.contains("Clerk for ") && context.ends_with("Refund"),
+        "{context}"
+    );
+}
+
+#[tokio::test]
+async fn build_refuses_one_context_for_two_requests() {
+    struct Refunds;
+    #[handler]
+    impl Handler<Refund> for Refunds {
+        #[use_inbox(context = "till", step = 1)]
+        async fn handle(&self, _: &Refund) -> Result<(), BoxError> {
+            Ok(())
+        }
+    }
+    let errors = CommandProcessor::builder()
+        .handler(Strict(Till::default()))
+        .handler(Refunds)
+        .inbox(InMemoryInbox::new())
+        .build()
+        .unwrap_err();
+    let [BuildError::Wiring(WiringError::SameInboxContext { context, .. })] =
+        errors.iter().collect::<Vec<_>>()[..]
+    else {
+        panic!("{errors}")
+    };
+    assert_eq!(context, "till");
+}
+
 #[tokio::test]
 async fn build_says_what_the_inbox_needs() {
     cashier!(Replays, use_inbox(on_duplicate = replay, step = 1));
@@ -209,11 +296,12 @@ async fn build_says_what_the_inbox_needs() {
         .handler(Twice(Till::default()))
         .inbox(InMemoryInbox::new());
     let errors = twice.build().unwrap_err();
-    let [BuildError::Wiring(WiringError::SameInboxContext { context: "till", .. })] =
+    let [BuildError::Wiring(WiringError::SameInboxContext { context, .. })] =
         errors.iter().collect::<Vec<_>>()[..]
     else {
         panic!("{errors}")
     };
+    assert_eq!(context, "till");
 }
 
 #[tokio::test]

@@ -1,7 +1,10 @@
 //! What is made of errors: backstops, validation, fallbacks.
 
+use std::sync::atomic::Ordering;
+
 use brighter::error::ActionKind;
 use brighter::prelude::*;
+use brighter::processor::ProcessorHandle;
 use brighter_tests::wait::until;
 
 use super::{Calls, SECOND, Try, handler_error, handler_with, kind, policies, times};
@@ -207,4 +210,94 @@ async fn a_fallback_on_a_broken_circuit_is_for_nothing_else() {
     );
     assert_eq!(processor.send(times(40)).await.unwrap(), 1);
     assert_eq!(handler.0.count(), 1, "the circuit was open");
+}
+
+/// What a handler gets back from another one, of a command that it sends.
+#[tokio::test(start_paused = true)]
+async fn what_kept_a_command_from_its_handler_is_no_failure_of_the_handler_that_sends_it() {
+    #[derive(Clone, Command)]
+    #[command(reply = u32)]
+    struct Ask;
+    #[derive(Clone)]
+    struct Asker(ProcessorHandle, Calls);
+    #[handler]
+    impl Handler<Ask> for Asker {
+        #[use_policy(retry, step = 1)]
+        async fn handle(&self, _: &Ask) -> Result<u32, BoxError> {
+            self.1.0.fetch_add(1, Ordering::Relaxed);
+            Ok(self.0.get()?.send(times(9)).await?)
+        }
+    }
+    handler_with!(Breaks, use_policy(circuit_breaker, step = 1));
+    let (asked, answers) = (Calls::default(), Breaks::default());
+    let processor = CommandProcessor::builder()
+        .handler(answers.clone())
+        .handler_with(|processor| Asker(processor, asked.clone()))
+        .policies(policies())
+        .build()
+        .unwrap();
+    let error = handler_error(processor.send(Ask).await.unwrap_err());
+    assert!(
+        matches!(&error, HandlerError::BrokenCircuit { policy, .. } if policy == "circuit_breaker"),
+        "{error:?}"
+    );
+    assert_eq!(
+        (asked.count(), answers.0.count()),
+        (2, 1),
+        "retried after the failure, and not after the open circuit"
+    );
+}
+
+#[tokio::test]
+async fn a_failure_that_is_passed_on_is_reported_once() {
+    #[derive(Clone, Command)]
+    #[command(reply = u32)]
+    struct Ask;
+    struct Asker(ProcessorHandle);
+    #[handler]
+    impl Handler<Ask> for Asker {
+        async fn handle(&self, _: &Ask) -> Result<u32, BoxError> {
+            Ok(self.0.get()?.send(times(9)).await?)
+        }
+    }
+    let processor = CommandProcessor::builder()
+        .handler(Deferred::default())
+        .handler_with(Asker)
+        .build()
+        .unwrap();
+    let error = handler_error(processor.send(Ask).await.unwrap_err());
+    assert_eq!(kind(&error), Some(ActionKind::Defer(Some(30 * SECOND))));
+    assert_eq!(error.report(), "deferred for 30s: not yet");
+}
+
+/// What comes again goes before what ends the message, as on a consumer.
+#[tokio::test]
+async fn of_the_failures_of_an_event_the_one_that_may_get_better_is_passed_on() {
+    #[derive(Clone, Event)]
+    struct Rang;
+    struct Deaf;
+    #[handler]
+    impl Handler<Rang> for Deaf {
+        async fn handle(&self, _: &Rang) -> Result<(), BoxError> {
+            Err(Reject::because("heard nothing").into())
+        }
+    }
+    struct Busy;
+    #[handler]
+    impl Handler<Rang> for Busy {
+        async fn handle(&self, _: &Rang) -> Result<(), BoxError> {
+            Err("in a moment".into())
+        }
+    }
+    let processor = CommandProcessor::builder()
+        .handler(Deaf)
+        .handler(Busy)
+        .build()
+        .unwrap();
+    let errors = processor.publish(Rang).await.unwrap_err();
+    let error = HandlerError::from(BoxError::from(errors));
+    assert!(error.is_retryable(), "{error:?}");
+    let report = error.report();
+    assert_eq!(report.matches("in a moment").count(), 1, "{report}");
+    assert_eq!(report.matches("heard nothing").count(), 1, "{report}");
 }

@@ -6,8 +6,8 @@ use tokio::runtime::Handle;
 
 use crate::inbox::{ClaimId, Inbox, InboxError, InboxKey};
 
-/// A claim that this process holds: abandoned when it is dropped, by a handler that was cancelled or
-/// panicked, unless the handler is known to have succeeded.
+/// A claim that this process holds: abandoned when it is dropped, by a handler that was cancelled, unless the
+/// handler is known to have succeeded.
 pub(super) struct Held {
     inbox: Arc<dyn Inbox>,
     key: Arc<InboxKey>,
@@ -40,7 +40,7 @@ impl Held {
         self.end = None;
     }
 
-    /// The handler failed, and the request may be handled again.
+    /// The handler failed or panicked, and the request may be handled again.
     pub(super) async fn abandon(mut self) {
         tell(&*self.inbox, &self.key, self.claim, End::Abandon).await;
         self.end = None;

@@ -3,11 +3,13 @@
 mod held;
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context as Task, Poll};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tower::{Layer, Service, ServiceExt};
 
@@ -47,7 +49,7 @@ pub(crate) enum OnDuplicate<R: Request> {
     Reject,
     /// Drops it, with a note in the log.
     Warn(fn() -> R::Reply),
-    /// Sends again what the first handling posted.
+    /// Sends again what handling the message posted, by whichever handler.
     Replay(fn() -> R::Reply, Arc<dyn Outbox>),
 }
 
@@ -141,12 +143,14 @@ impl<R: Request> Settings<R> {
             Begun::First(claim) => {
                 call.context().insert_arc(Arc::clone(&key));
                 let held = Held::new(Arc::clone(&self.inbox), key, claim);
-                let result = inner.oneshot(call).await;
+                let handling = AssertUnwindSafe(inner.oneshot(call)).catch_unwind();
+                let result = handling.await;
                 match &result {
-                    Ok(_) => held.complete().await,
-                    Err(_) => held.abandon().await,
+                    Ok(Ok(_)) => held.complete().await,
+                    // Before the panic goes on, so that who tries again does not find it running.
+                    Ok(Err(_)) | Err(_) => held.abandon().await,
                 }
-                result
+                result.unwrap_or_else(|panic| resume_unwind(panic))
             }
             Begun::Running { left } => Err(HandlerError::InProgress {
                 id: key.id.clone(),
