@@ -233,6 +233,50 @@ async fn an_inline_policy_is_the_handlers_own() {
     assert_eq!(calls.count(), 2);
 }
 
+/// Takes a minute each time it is asked.
+macro_rules! slow_with {
+    ($name:ident, $($step:meta),+) => {
+        struct $name(Calls);
+        #[handler]
+        impl Handler<Try> for $name {
+            $(#[$step])+
+            async fn handle(&self, request: &Try) -> Result<(), BoxError> {
+                let attempt = self.0.attempt(request);
+                tokio::time::sleep(60 * SECOND).await;
+                attempt
+            }
+        }
+    };
+}
+
+slow_with!(
+    LimitedEachTime,
+    use_policy(retry, step = 1),
+    timeout("5s", step = 2)
+);
+slow_with!(LimitedInAll, timeout("5s", step = 1), use_policy(retry, step = 2));
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_inside_a_retry_is_for_each_attempt_and_outside_it_for_all() {
+    let calls = Calls::default();
+    let builder = CommandProcessor::builder()
+        .handler(LimitedEachTime(calls.clone()))
+        .policies(policies());
+    let began = tokio::time::Instant::now();
+    let error = builder.build().unwrap().send(times(0)).await.unwrap_err();
+    assert_eq!(error.to_string(), "no result within 5s");
+    // Three attempts of five seconds, and two waits of one.
+    assert_eq!((calls.count(), began.elapsed()), (3, 17 * SECOND));
+
+    let calls = Calls::default();
+    let builder = CommandProcessor::builder()
+        .handler(LimitedInAll(calls.clone()))
+        .policies(policies());
+    let began = tokio::time::Instant::now();
+    builder.build().unwrap().send(times(0)).await.unwrap_err();
+    assert_eq!((calls.count(), began.elapsed()), (1, 5 * SECOND));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_ends_the_wait_of_a_retry() {
     let calls = Calls::default();
