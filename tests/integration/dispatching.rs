@@ -4,11 +4,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use brighter::channel::{Channel, Producer};
+use brighter::channel::{Broker, Channel, Producer};
 use brighter::dispatcher::PerformerState;
+use brighter::mapper::Postable;
 use brighter::message::{MessageBody, MessageType};
 use brighter::prelude::*;
-use brighter::processor::BuildError;
+use brighter::processor::{BuildError, CommandProcessorBuilder};
 use brighter_tests::flaky::{Fault, FlakyBroker};
 use brighter_tests::wait::{until, until_eq};
 use tokio::sync::Notify;
@@ -84,22 +85,33 @@ fn subscription() -> Subscription<Work> {
     Subscription::new("work").attempts(3).delays([SECOND, 2 * SECOND])
 }
 
-/// An application with one subscription, consuming.
-async fn app(subscription: Subscription<Work>) -> App {
-    let (broker, worker) = (FlakyBroker::new(InMemoryBroker::new()), Worker::default());
-    let processor = CommandProcessor::builder()
-        .handler(worker.clone())
-        .broker(broker.clone())
+/// The beginning of a processor on this broker.
+fn on(broker: impl Broker) -> CommandProcessorBuilder {
+    CommandProcessor::builder()
+        .broker(broker)
         .outbox(InMemoryOutbox::new())
-        .build()
-        .unwrap();
-    let dispatcher = Dispatcher::builder(processor)
+}
+
+/// A dispatcher that consumes, and its processor.
+async fn consume<R: Postable>(
+    processor: CommandProcessorBuilder,
+    subscription: Subscription<R>,
+) -> (Dispatcher, CommandProcessor) {
+    let processor = processor.build().unwrap();
+    let dispatcher = Dispatcher::builder(processor.clone())
         .subscription(subscription)
         .drain(Duration::from_secs(5))
         .build()
         .unwrap();
     dispatcher.receive();
     dispatcher.consuming().await;
+    (dispatcher, processor)
+}
+
+/// An application with one subscription, consuming.
+async fn app(subscription: Subscription<Work>) -> App {
+    let (broker, worker) = (FlakyBroker::new(InMemoryBroker::new()), Worker::default());
+    let (dispatcher, _) = consume(on(broker.clone()).handler(worker.clone()), subscription).await;
     App {
         broker,
         worker,
@@ -243,7 +255,6 @@ async fn a_message_that_cannot_be_mapped_is_set_aside_as_it_came_and_the_pump_go
 }
 
 async fn take_all(broker: &InMemoryBroker, channel: &str) {
-    use brighter::channel::Broker;
     let mut consumer = broker.consume(&Channel::new(channel, "never")).await.unwrap();
     while !broker.messages(channel).is_empty() {
         consumer.receive().await.unwrap().unwrap().ack().await.unwrap();
@@ -270,19 +281,12 @@ async fn an_open_circuit_does_not_use_up_attempts() {
     let downstream = Downstream::default();
     let policies =
         PolicyRegistry::default().insert("circuit_breaker", CircuitBreaker::consecutive(1, 100 * SECOND));
-    let processor = CommandProcessor::builder()
-        .handler(downstream.clone())
-        .policies(policies)
-        .broker(broker.clone())
-        .outbox(InMemoryOutbox::new())
-        .build()
-        .unwrap();
-    let dispatcher = Dispatcher::builder(processor.clone())
-        .subscription(Subscription::<Work>::new("work").attempts(3).delays([SECOND]))
-        .build()
-        .unwrap();
-    dispatcher.receive();
-    dispatcher.consuming().await;
+    let application = on(broker.clone()).handler(downstream.clone()).policies(policies);
+    let (dispatcher, processor) = consume(
+        application,
+        Subscription::<Work>::new("work").attempts(3).delays([SECOND]),
+    )
+    .await;
     processor.post(work("x")).await.unwrap();
     // Called, called again by the probe, then a third time: in between the circuit was open for 100 s, through
     // which the message came again more often than it has attempts.
@@ -317,19 +321,8 @@ async fn when_several_handlers_of_an_event_fail_what_brings_it_again_comes_first
         }
     }
     let (broker, second) = (InMemoryBroker::new(), Second::default());
-    let processor = CommandProcessor::builder()
-        .handler(Rejects)
-        .handler(second.clone())
-        .broker(broker.clone())
-        .outbox(InMemoryOutbox::new())
-        .build()
-        .unwrap();
-    let dispatcher = Dispatcher::builder(processor.clone())
-        .subscription(Subscription::<Happened>::new("h"))
-        .build()
-        .unwrap();
-    dispatcher.receive();
-    dispatcher.consuming().await;
+    let application = on(broker.clone()).handler(Rejects).handler(second.clone());
+    let (_dispatcher, processor) = consume(application, Subscription::<Happened>::new("h")).await;
     processor.post(Happened).await.unwrap();
     until_eq("the dead letter", 1, || broker.messages("h.dlq").len()).await;
     assert_eq!(
@@ -423,12 +416,7 @@ async fn a_dispatcher_that_is_dropped_gives_back_what_was_in_hand() {
 async fn a_broker_that_is_away_is_waited_for() {
     let (broker, worker) = (FlakyBroker::new(InMemoryBroker::new()), Worker::default());
     broker.consume_meets(Some(Fault::Away));
-    let processor = CommandProcessor::builder()
-        .handler(worker.clone())
-        .broker(broker.clone())
-        .outbox(InMemoryOutbox::new())
-        .build()
-        .unwrap();
+    let processor = on(broker.clone()).handler(worker.clone()).build().unwrap();
     let dispatcher = Dispatcher::builder(processor.clone())
         .subscription(subscription())
         .build()
@@ -515,20 +503,11 @@ async fn while_a_circuit_is_open_handlers_that_succeeded_are_not_asked_again() {
     let (broker, healthy, downstream) = (InMemoryBroker::new(), Healthy::default(), Downstream::default());
     let breaker = CircuitBreaker::consecutive(1, SECOND);
     breaker.force_open();
-    let processor = CommandProcessor::builder()
+    let application = on(broker.clone())
         .handler(healthy.clone())
         .handler(downstream.clone())
-        .policies(PolicyRegistry::default().insert("circuit_breaker", breaker.clone()))
-        .broker(broker.clone())
-        .outbox(InMemoryOutbox::new())
-        .build()
-        .unwrap();
-    let dispatcher = Dispatcher::builder(processor.clone())
-        .subscription(Subscription::<Happened>::new("h"))
-        .build()
-        .unwrap();
-    dispatcher.receive();
-    dispatcher.consuming().await;
+        .policies(PolicyRegistry::default().insert("circuit_breaker", breaker.clone()));
+    let (dispatcher, processor) = consume(application, Subscription::<Happened>::new("h")).await;
     processor.post(Happened).await.unwrap();
     until_eq("the healthy handler asked", 1, || {
         healthy.0.load(Ordering::Relaxed)
@@ -555,12 +534,7 @@ async fn who_gives_up_on_an_end_leaves_nothing_running() {
 #[tokio::test(start_paused = true)]
 async fn stopping_one_subscription_names_only_what_it_had_in_hand() {
     let (broker, worker) = (InMemoryBroker::new(), Worker::default());
-    let processor = CommandProcessor::builder()
-        .handler(worker.clone())
-        .broker(broker.clone())
-        .outbox(InMemoryOutbox::new())
-        .build()
-        .unwrap();
+    let processor = on(broker.clone()).handler(worker.clone()).build().unwrap();
     let dispatcher = Dispatcher::builder(processor.clone())
         .subscription(subscription())
         .subscription(Subscription::<Work>::new("other"))
@@ -600,18 +574,8 @@ async fn an_error_that_cannot_be_written_is_a_failure_like_any_other() {
         }
     }
     let (broker, fails) = (InMemoryBroker::new(), Fails::default());
-    let processor = CommandProcessor::builder()
-        .handler(fails.clone())
-        .broker(broker.clone())
-        .outbox(InMemoryOutbox::new())
-        .build()
-        .unwrap();
-    let dispatcher = Dispatcher::builder(processor.clone())
-        .subscription(subscription())
-        .build()
-        .unwrap();
-    dispatcher.receive();
-    dispatcher.consuming().await;
+    let application = on(broker.clone()).handler(fails.clone());
+    let (_dispatcher, processor) = consume(application, subscription()).await;
     processor.post(work("x")).await.unwrap();
     until_eq("the dead letter", 1, || broker.messages("work.dlq").len()).await;
     assert_eq!(fails.0.load(Ordering::Relaxed), 3);

@@ -123,7 +123,7 @@ impl Performer {
     ) -> Result<Settlement, Duration> {
         let attempt = message.header.handled_count.saturating_add(1);
         let settlement = settlement(outcome, attempt, &self.settings)?;
-        self.log(message, outcome, &settlement);
+        self.log(message, attempt, outcome, &settlement);
         Ok(settlement)
     }
 
@@ -160,14 +160,20 @@ impl Performer {
         }
     }
 
-    fn log(&self, message: &Message, outcome: &Result<(), RouteError>, settlement: &Settlement) {
+    fn log(
+        &self,
+        message: &Message,
+        attempt: u32,
+        outcome: &Result<(), RouteError>,
+        settlement: &Settlement,
+    ) {
         let error = match outcome {
             Ok(()) => return,
             Err(RouteError::Map(error)) => report(error),
             Err(RouteError::Handlers(errors)) => errors.to_string(),
         };
         let subscription = &self.settings.name;
-        let (id, attempt) = (&message.header.id, message.header.handled_count.saturating_add(1));
+        let id = &message.header.id;
         match settlement {
             Settlement::Ack => {}
             Settlement::GiveBack => {

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::context::Context;
+use crate::id::MessageId;
+use crate::request::Request;
 
 /// One request on its way through a pipeline, with its context: what every layer is a tower service of.
 ///
@@ -45,6 +47,15 @@ impl<R> Call<R> {
             Held::Alone(request) => request,
             Held::Shared(request) => request,
         }
+    }
+
+    /// Which request this is: by its own id, or by that of the message that brought it.
+    #[must_use]
+    pub fn id(&self) -> Option<&MessageId>
+    where
+        R: Request,
+    {
+        self.request().id().or(self.context().message_id())
     }
 
     /// The context of this handling of it.

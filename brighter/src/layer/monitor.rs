@@ -195,11 +195,10 @@ impl<R: Request> Watch<R> {
     fn record(&self, kind: impl FnOnce(Duration) -> MonitorEventKind) {
         let Some(sink) = &self.layer.sink else { return };
         let context = self.call.context();
-        let id = self.call.request().id().or(context.message_id());
         sink.record(&MonitorEvent {
             handler: self.layer.handler,
             request: std::any::type_name::<R>(),
-            message_id: id.cloned(),
+            message_id: self.call.id().cloned(),
             attempt: context.attempt(),
             kind: kind(self.began.elapsed()),
         });

@@ -12,7 +12,6 @@ use tracing::field;
 
 use crate::error::HandlerError;
 use crate::handler::Call;
-use crate::id::MessageId;
 use crate::request::Request;
 
 /// The layer of `#[request_logging]`.
@@ -123,8 +122,9 @@ where
         } = self.layer;
         if around {
             let (request, attempt) = (name_of::<R>(), call.context().attempt());
+            let id = call.id().map(field::display);
             let fields = fields.map(|fields| field::debug(fields(call.request())));
-            tracing::info!(request, handler, id = id_of(&call), attempt, fields, "handling");
+            tracing::info!(request, handler, id, attempt, fields, "handling");
         }
         RequestLoggingFuture {
             inner: self.inner.call(call.clone()),
@@ -139,13 +139,6 @@ where
 fn name_of<R>() -> &'static str {
     let name = std::any::type_name::<R>();
     name.rsplit("::").next().unwrap_or(name)
-}
-
-fn id_of<R: Request>(call: &Call<R>) -> Option<field::DisplayValue<&MessageId>> {
-    call.request()
-        .id()
-        .or(call.context().message_id())
-        .map(field::display)
 }
 
 pin_project! {
@@ -175,7 +168,8 @@ where
             around,
             fields,
         } = *this.layer;
-        let (request, id, took) = (name_of::<R>(), id_of(this.call), this.began.elapsed());
+        let (request, took) = (name_of::<R>(), this.began.elapsed());
+        let id = this.call.id().map(field::display);
         match &result {
             Ok(_) => {
                 // Around, they were written on the way in.

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::handle::ProcessorHandle;
 use super::registry::{Registered, Registry};
 use super::relay::Relay;
-use super::{BuildError, BuildErrors, CommandProcessor, Inner, Sweeper, is_for_one};
+use super::{BuildError, BuildErrors, CommandProcessor, Inner, Sweeper};
 use crate::channel::{Broker, Publication};
 use crate::inbox::Inbox;
 use crate::layer::{FeatureSwitches, MonitorSink};
@@ -19,7 +19,7 @@ use crate::message::RoutingKey;
 use crate::outbox::Outbox;
 use crate::pipeline::{HandlerPipeline, Provided, Wiring};
 use crate::policy::PolicyRegistry;
-use crate::request::Request;
+use crate::request::{Request, RequestKind};
 
 /// Puts a [`CommandProcessor`] together. The order of the calls does not matter, but that handlers of an event
 /// are described in the order in which they were added.
@@ -161,14 +161,9 @@ impl CommandProcessorBuilder {
 
         let ended = Arc::new(CancellationToken::new());
         let sweeper = self.sweeper.unwrap_or_default();
-        let relay = match (&self.outbox, &self.broker) {
-            (Some(outbox), broker) => Some(Arc::new(Relay::new(
-                Arc::clone(outbox),
-                broker.clone(),
-                sweeper.clone(),
-            ))),
-            (None, _) => None,
-        };
+        let relay = self
+            .outbox
+            .map(|outbox| Arc::new(Relay::new(outbox, self.broker.clone(), sweeper.clone())));
         let sweeps = !self.without_sweeper && self.broker.is_some();
         match (tokio::runtime::Handle::try_current(), &relay) {
             _ if !errors.is_empty() => {}
@@ -196,7 +191,7 @@ fn find_commands_with_several_handlers(registry: &Registry, errors: &mut Vec<Bui
     let mut handlers = BTreeMap::<&'static str, Vec<&'static str>>::new();
     for description in registry
         .descriptions()
-        .filter(|description| is_for_one(description.kind))
+        .filter(|description| description.kind == RequestKind::Command)
     {
         handlers
             .entry(description.request)

@@ -31,7 +31,7 @@ use crate::channel::Broker;
 use crate::context::Context;
 use crate::handler::Call;
 use crate::message::RoutingKey;
-use crate::request::{Command, Event, Request, RequestKind};
+use crate::request::{Command, Event, Request};
 
 /// Sends commands and publishes events in this process; posts both to others, through an outbox and a broker.
 ///
@@ -242,9 +242,4 @@ impl fmt::Debug for CommandProcessor {
             .field("broker", &self.0.broker.as_ref().map(|broker| broker.system()))
             .finish_non_exhaustive()
     }
-}
-
-/// Whether a request of this kind has one handler.
-fn is_for_one(kind: RequestKind) -> bool {
-    matches!(kind, RequestKind::Command)
 }

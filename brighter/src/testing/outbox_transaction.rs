@@ -63,29 +63,13 @@ pub trait Transactional {
 #[macro_export]
 macro_rules! outbox_transaction_contract {
     ($module:ident, $make:expr) => {
-        $crate::outbox_transaction_contract! { @tests $module, $make, [
+        $crate::__contract_tests! { $module, $make, subject => subject, outbox_transaction, [
             what_is_committed_is_stored,
             what_is_rolled_back_is_not_stored,
             what_is_dropped_is_not_stored,
             nobody_sees_it_before_the_commit,
             an_id_that_is_there_is_left_as_it_is,
         ] }
-    };
-    (@tests $module:ident, $make:expr, [$($behaviour:ident,)*]) => {
-        mod $module {
-            #[allow(unused_imports)]
-            use super::*;
-
-            $(
-                #[test]
-                fn $behaviour() {
-                    $crate::testing::run(async {
-                        let subject = ($make)().await;
-                        $crate::testing::outbox_transaction::$behaviour(&subject).await;
-                    });
-                }
-            )*
-        }
     };
 }
 

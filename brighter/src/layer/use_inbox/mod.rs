@@ -17,7 +17,6 @@ use self::held::Held;
 use crate::context::Context;
 use crate::error::HandlerError;
 use crate::handler::Call;
-use crate::id::MessageId;
 use crate::inbox::{Begun, Fingerprint, Inbox, InboxKey};
 use crate::outbox::Outbox;
 use crate::request::Request;
@@ -132,7 +131,7 @@ impl<R: Request> Settings<R> {
     where
         S: Service<Call<R>, Response = R::Reply, Error = HandlerError>,
     {
-        let Some(id) = identity(&call) else {
+        let Some(id) = call.id() else {
             self.warn_of_no_id();
             return inner.oneshot(call).await;
         };
@@ -196,11 +195,6 @@ impl<R: Request> Settings<R> {
             );
         }
     }
-}
-
-/// The request's own id, which is that of its message too where it came by one.
-fn identity<R: Request>(call: &Call<R>) -> Option<&MessageId> {
-    call.request().id().or(call.context().message_id())
 }
 
 /// Rounded up, as a broker may need a queue for each length of delay.

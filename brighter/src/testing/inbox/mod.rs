@@ -30,7 +30,7 @@ use crate::inbox::{Begun, ClaimId, Fingerprint, Inbox, InboxKey};
 #[macro_export]
 macro_rules! inbox_contract {
     ($module:ident, $make:expr) => {
-        $crate::inbox_contract! { @tests $module, $make, [
+        $crate::__contract_tests! { $module, $make, (inbox, _kept) => inbox, inbox, [
             the_first_is_first_and_the_next_finds_it_running,
             what_is_complete_is_done,
             what_is_abandoned_may_begin_at_once,
@@ -48,22 +48,6 @@ macro_rules! inbox_contract {
             without_a_body_there_is_nothing_to_compare,
             every_id_and_every_context_is_kept_as_it_is,
         ] }
-    };
-    (@tests $module:ident, $make:expr, [$($behaviour:ident,)*]) => {
-        mod $module {
-            #[allow(unused_imports)]
-            use super::*;
-
-            $(
-                #[test]
-                fn $behaviour() {
-                    $crate::testing::run(async {
-                        let (inbox, _kept) = ($make)().await;
-                        $crate::testing::inbox::$behaviour(&inbox).await;
-                    });
-                }
-            )*
-        }
     };
 }
 

@@ -33,7 +33,7 @@ use crate::outbox::{Claim, Claimed, Outbox};
 #[macro_export]
 macro_rules! outbox_contract {
     ($module:ident, $make:expr) => {
-        $crate::outbox_contract! { @tests $module, $make, [
+        $crate::__contract_tests! { $module, $make, (outbox, _kept) => outbox, outbox, [
             what_is_deposited_comes_out,
             the_oldest_come_first_and_no_more_than_asked,
             the_young_are_left,
@@ -57,22 +57,6 @@ macro_rules! outbox_contract {
             a_failure_is_forgotten_by_a_replay,
             two_claimers_share_and_never_overlap,
         ] }
-    };
-    (@tests $module:ident, $make:expr, [$($behaviour:ident,)*]) => {
-        mod $module {
-            #[allow(unused_imports)]
-            use super::*;
-
-            $(
-                #[test]
-                fn $behaviour() {
-                    $crate::testing::run(async {
-                        let (outbox, _kept) = ($make)().await;
-                        $crate::testing::outbox::$behaviour(&outbox).await;
-                    });
-                }
-            )*
-        }
     };
 }
 
