@@ -115,6 +115,7 @@ pub trait Settle: Send + Sync {
 pub struct Delivery {
     /// The message, or why the transport could not make sense of what came.
     message: Result<Message, String>,
+    redeliveries: u32,
     settle: Option<Box<dyn Settle>>,
 }
 
@@ -123,6 +124,7 @@ impl Delivery {
     pub fn new(message: Message, settle: Box<dyn Settle>) -> Self {
         Self {
             message: Ok(message),
+            redeliveries: 0,
             settle: Some(settle),
         }
     }
@@ -131,8 +133,23 @@ impl Delivery {
     pub fn malformed(reason: impl Into<String>, settle: Box<dyn Settle>) -> Self {
         Self {
             message: Err(reason.into()),
+            redeliveries: 0,
             settle: Some(settle),
         }
+    }
+
+    /// The same delivery, of a message that the broker has delivered this often before without its being
+    /// settled.
+    pub fn with_redeliveries(mut self, times: u32) -> Self {
+        self.redeliveries = times;
+        self
+    }
+
+    /// How often the broker has delivered this very copy before, by its own count, which no sender can set: it
+    /// was given back, or its consumer died. 0 where the broker does not count.
+    #[must_use]
+    pub fn redeliveries(&self) -> u32 {
+        self.redeliveries
     }
 
     /// The message.

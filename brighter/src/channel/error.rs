@@ -40,6 +40,15 @@ pub enum PublishError {
         /// How long was waited.
         after: Duration,
     },
+    /// The broker holds publishers back, for it is short of memory or disk, and did so until the time was up.
+    /// It does not have the message.
+    #[error("the broker takes no messages for now ({reason}), and did not within {after:?}")]
+    Blocked {
+        /// What the broker said.
+        reason: String,
+        /// How long was waited.
+        after: Duration,
+    },
     /// There is no connection, or it was lost before the broker confirmed the message. It may have it.
     #[error("no connection to the broker")]
     Disconnected(#[source] BoxError),
@@ -56,7 +65,10 @@ impl PublishError {
     /// whoever has more messages to publish may as well wait.
     #[must_use]
     pub fn is_outage(&self) -> bool {
-        matches!(self, Self::TimedOut { .. } | Self::Disconnected(_) | Self::Closed)
+        matches!(
+            self,
+            Self::TimedOut { .. } | Self::Blocked { .. } | Self::Disconnected(_) | Self::Closed
+        )
     }
 }
 

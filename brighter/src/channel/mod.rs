@@ -1,6 +1,8 @@
 //! The ports through which messages leave and arrive: a [`Producer`] publishes, a [`Consumer`] gives out
 //! [`Delivery`] after delivery, a [`Broker`] makes both; [`Publication`] and [`Subscription`] say what for.
 
+mod broker_status;
+mod definition;
 mod delivery;
 mod error;
 mod in_memory;
@@ -11,15 +13,17 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{self, BoxFuture, join_all};
 use futures_util::stream::BoxStream;
-use futures_util::{Stream, StreamExt};
+use futures_util::{FutureExt, Stream, StreamExt};
 
+pub use broker_status::{BrokerStatus, ConsumerBounds};
+pub use definition::{Channel, ChannelLimits, MakeChannel, Overflow, QueueType};
 pub use delivery::{Delivery, Rejection, RejectionKind, Settle, rejection_headers};
 pub use error::{ChannelError, PublishError, SettleError};
 pub use in_memory::InMemoryBroker;
 pub use publication::Publication;
-pub use subscription::{Channel, Subscription, SubscriptionSettings};
+pub use subscription::{Subscription, SubscriptionSettings};
 
 use crate::message::Message;
 
@@ -34,6 +38,12 @@ pub trait Producer: Send + Sync + 'static {
     /// See [`PublishError`]. After one the message may still have been taken, unless the error says it was
     /// not; publishing it again with the same id is right.
     fn publish<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<(), PublishError>>;
+
+    /// Publishes several messages, in their order and all at once, and tells what became of each, in the same
+    /// order.
+    fn publish_all<'a>(&'a self, messages: Vec<&'a Message>) -> BoxFuture<'a, Vec<Result<(), PublishError>>> {
+        join_all(messages.into_iter().map(|message| self.publish(message))).boxed()
+    }
 }
 
 /// A message broker: makes consumers of channels, and is a producer itself.
@@ -51,6 +61,26 @@ pub trait Broker: Producer {
     /// # Errors
     /// See [`ChannelError`].
     fn consume<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Consumer, ChannelError>>;
+
+    /// How many messages wait in the channel, where the broker can tell; used to scale performers.
+    ///
+    /// # Errors
+    /// See [`ChannelError`].
+    fn depth<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Option<u64>, ChannelError>> {
+        let _ = channel;
+        future::ready(Ok(None)).boxed()
+    }
+
+    /// What the broker itself asks of a consumer of the channel, as far as it is known by now.
+    fn bounds(&self, channel: &Channel) -> ConsumerBounds {
+        let _ = channel;
+        ConsumerBounds::default()
+    }
+
+    /// Whether the broker can be reached at this moment, for those who watch the health of the process.
+    fn status(&self) -> BrokerStatus {
+        BrokerStatus::Connected
+    }
 
     /// Writes what is still to be written (acknowledgements, confirms to come), within a deadline of its own,
     /// and closes the connections. Later calls fail.

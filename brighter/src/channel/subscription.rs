@@ -5,56 +5,9 @@ use std::marker::PhantomData;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
+use super::Channel;
 use crate::mapper::Postable;
-use crate::message::{ChannelName, NameError, RoutingKey, SubscriptionName};
-
-/// What a broker has to know to make a channel and to consume it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Channel {
-    /// The queue.
-    pub name: ChannelName,
-    /// The topics it wants, or patterns of topics.
-    pub routing_keys: Vec<RoutingKey>,
-    /// Where messages go that could not be handled.
-    pub dead_letters: ChannelName,
-    /// Where messages go that could not be understood.
-    pub invalid_messages: ChannelName,
-    /// How many messages a consumer may have at once that are not settled.
-    pub buffer: NonZeroU16,
-}
-
-impl Channel {
-    /// A channel of this name that wants this topic, with `.dlq` and `.invalid` beside it and a buffer of 10.
-    #[must_use]
-    pub fn new(name: impl Into<ChannelName>, routing_key: impl Into<RoutingKey>) -> Self {
-        let name = name.into();
-        Self {
-            dead_letters: format!("{name}.dlq").into(),
-            invalid_messages: format!("{name}.invalid").into(),
-            routing_keys: vec![routing_key.into()],
-            buffer: DEFAULT_BUFFER,
-            name,
-        }
-    }
-
-    /// Whether a broker can take every name in it.
-    ///
-    /// # Errors
-    /// The first name that it cannot.
-    pub fn validate(&self) -> Result<(), NameError> {
-        for channel in [&self.name, &self.dead_letters, &self.invalid_messages] {
-            channel.validate()?;
-        }
-        self.routing_keys.iter().try_for_each(RoutingKey::validate)
-    }
-}
-
-/// Enough to keep a performer busy over a network, few enough that a slow one leaves work for its fellows.
-const DEFAULT_BUFFER: NonZeroU16 = match NonZeroU16::new(10) {
-    Some(buffer) => buffer,
-    None => NonZeroU16::MIN,
-};
+use crate::message::{ChannelName, RoutingKey, SubscriptionName};
 
 /// What a dispatcher has to know of a subscription, besides the type of its requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,12 +91,16 @@ impl<R: Postable> Subscription<R> {
     #[must_use]
     pub fn channel(mut self, name: impl Into<ChannelName>) -> Self {
         let Channel {
-            routing_keys, buffer, ..
-        } = self.settings.channel;
+            name,
+            dead_letters,
+            invalid_messages,
+            ..
+        } = Channel::new(name, "");
         self.settings.channel = Channel {
-            routing_keys,
-            buffer,
-            ..Channel::new(name, "")
+            name,
+            dead_letters,
+            invalid_messages,
+            ..self.settings.channel
         };
         self
     }

@@ -19,6 +19,10 @@ pub trait Postable: Request + Sized {
     /// Where it is published, unless its publication says otherwise.
     const TOPIC: &'static str;
 
+    /// What kind of thing it is, as CloudEvents' `type` says it: its topic, unless `#[message(type = "…")]` says
+    /// otherwise. By it a subscription tells the requests of one channel apart.
+    const EVENT_TYPE: &'static str = Self::TOPIC;
+
     /// What turns it into a message and back: [`JsonMapper`], unless `#[message(mapper = …)]` names another.
     type Mapper: MessageMapper<Self> + Default;
 }

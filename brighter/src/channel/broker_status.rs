@@ -1,0 +1,55 @@
+//! What a broker says of itself.
+
+use std::time::Duration;
+
+/// Whether a broker can be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BrokerStatus {
+    /// It can.
+    Connected,
+    /// It can, and takes no messages for now; consumers go on.
+    Blocked {
+        /// What it said.
+        reason: String,
+    },
+    /// It cannot, and is tried again.
+    Disconnected {
+        /// What the last attempt ended with, without credentials.
+        reason: String,
+    },
+    /// It was closed by this process.
+    Closed,
+}
+
+/// What a broker asks of the consumers of a channel. `None` where it asks nothing, or does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ConsumerBounds {
+    /// How long a delivery may stay unsettled before the broker takes the channel for dead.
+    pub settle_within: Option<Duration>,
+    /// How often it delivers one message before it puts it in the dead-letter channel by itself.
+    pub deliveries: Option<u32>,
+}
+
+impl ConsumerBounds {
+    /// Bounds that ask nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same bounds, with this time to settle a delivery.
+    #[must_use]
+    pub fn settle_within(mut self, time: Duration) -> Self {
+        self.settle_within = Some(time);
+        self
+    }
+
+    /// The same bounds, with this many deliveries.
+    #[must_use]
+    pub fn deliveries(mut self, times: u32) -> Self {
+        self.deliveries = Some(times);
+        self
+    }
+}
