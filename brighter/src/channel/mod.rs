@@ -7,6 +7,7 @@ mod delivery;
 mod error;
 mod in_memory;
 mod publication;
+mod rate;
 mod subscription;
 
 use std::fmt;
@@ -23,6 +24,7 @@ pub use delivery::{Delivery, Rejection, RejectionKind, Settle, rejection_headers
 pub use error::{ChannelError, PublishError, SettleError};
 pub use in_memory::InMemoryBroker;
 pub use publication::Publication;
+pub use rate::Rate;
 pub use subscription::{Subscription, SubscriptionSettings};
 
 use crate::message::Message;

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use super::Channel;
+use super::{Channel, Rate};
 use crate::mapper::Postable;
 use crate::message::{ChannelName, RoutingKey, SubscriptionName};
 
@@ -19,6 +19,10 @@ pub struct SubscriptionSettings {
     pub channel: Channel,
     /// How many performers read it.
     pub performers: usize,
+    /// How many messages each performer handles at once, within its one task.
+    pub concurrency: usize,
+    /// How fast all performers together begin to handle messages; `None` for as fast as they can.
+    pub rate: Option<Rate>,
     /// How often a message is delivered at most before it goes to the dead-letter channel.
     pub attempts: u32,
     /// How long a message waits before it is delivered again: the first after the first failure, and so on;
@@ -46,6 +50,8 @@ impl SubscriptionSettings {
 /// | channel | the subscription's name | one name for one thing |
 /// | routing key | the topic of `R` | what the derive says |
 /// | performers | 1 | more give up the order |
+/// | concurrency | 1 | more give up the order |
+/// | rate | as fast as they can | the buffer keeps what cannot be handled with the broker |
 /// | buffer | 10 | busy over a network, yet shared fairly |
 /// | attempts | 5 | a fault that outlasts a minute wants a person |
 /// | delays | 1, 5, 15, 60 s | soon for a hiccup, later for an outage |
@@ -78,6 +84,8 @@ impl<R: Postable> Subscription<R> {
             channel: Channel::new(name.as_str(), R::TOPIC),
             name,
             performers: 1,
+            concurrency: 1,
+            rate: None,
             attempts: 5,
             delays: [1, 5, 15, 60].map(Duration::from_secs).to_vec(),
         };
@@ -122,6 +130,23 @@ impl<R: Postable> Subscription<R> {
     #[must_use]
     pub fn performers(mut self, performers: usize) -> Self {
         self.settings.performers = performers;
+        self
+    }
+
+    /// Lets each performer handle this many messages at once (0 is taken for 1), within its one task: cheaper
+    /// than more performers for handlers that wait, no help for handlers that compute. Can be changed while the
+    /// subscription runs.
+    #[must_use]
+    pub fn concurrency(mut self, messages: usize) -> Self {
+        self.settings.concurrency = messages.max(1);
+        self
+    }
+
+    /// Begins to handle messages at most this fast, over all performers of this process. Can be changed while
+    /// the subscription runs.
+    #[must_use]
+    pub fn rate(mut self, rate: Rate) -> Self {
+        self.settings.rate = Some(rate);
         self
     }
 

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::controls::Controls;
 use super::route::{Route, RouteTo};
 use super::status::Board;
 use super::{Dispatcher, Registered};
@@ -85,6 +86,7 @@ impl DispatcherBuilder {
                 (
                     settings.name.clone(),
                     Registered {
+                        controls: Arc::new(Controls::new(&settings)),
                         settings: Arc::new(settings),
                         route,
                     },

@@ -1,6 +1,7 @@
 //! The [`Dispatcher`]: consumes channels and brings what arrives to its handlers.
 
 mod builder;
+mod controls;
 mod performer;
 mod pump;
 mod route;
@@ -19,8 +20,10 @@ use tokio::task::{AbortHandle, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 pub use builder::DispatcherBuilder;
+pub use controls::Throttle;
 pub use status::{EndReport, InFlight, PerformerState, SubscriptionStatus};
 
+use self::controls::Controls;
 use self::performer::Performer;
 use self::route::Route;
 use self::status::{Board, Place};
@@ -81,6 +84,8 @@ pub struct Dispatcher {
 struct Registered {
     settings: Arc<SubscriptionSettings>,
     route: Arc<dyn Route>,
+    /// What its performers are told while they run.
+    controls: Arc<Controls>,
 }
 
 /// The performers of a subscription that was started.
@@ -223,6 +228,7 @@ impl Dispatcher {
                 broker: Arc::clone(&self.broker),
                 settings: Arc::clone(&registered.settings),
                 route: Arc::clone(&registered.route),
+                controls: Arc::clone(&registered.controls),
                 stop: Arc::clone(&stop),
                 place,
             };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 
+use super::controls::Controls;
 use super::pump::PumpEnd;
 use super::route::Route;
 use super::status::{PerformerState, Place};
@@ -26,6 +27,8 @@ pub(super) struct Performer {
     pub(super) broker: Arc<dyn Broker>,
     pub(super) settings: Arc<SubscriptionSettings>,
     pub(super) route: Arc<dyn Route>,
+    /// What it is told while it runs.
+    pub(super) controls: Arc<Controls>,
     /// Cancelled when it shall take no more messages; handlers see it through their context.
     pub(super) stop: Arc<CancellationToken>,
     /// Where it says what it is doing.
@@ -42,6 +45,7 @@ impl Performer {
             let end = AssertUnwindSafe(self.perform(&mut wait)).catch_unwind().await;
             let error = match end {
                 Ok(PumpEnd::Stopped) => break,
+                Ok(PumpEnd::Paused) => continue,
                 Ok(PumpEnd::Lost(error)) => Some(error),
                 Err(_) => None,
             };
@@ -66,6 +70,15 @@ impl Performer {
 
     /// Consumes the channel once, for as long as that lasts.
     async fn perform(&self, wait: &mut Duration) -> PumpEnd {
+        let mut changes = self.controls.changes();
+        if changes.borrow_and_update().paused {
+            self.place.change(PerformerState::Paused);
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return PumpEnd::Stopped,
+                _ = changes.wait_for(|throttle| !throttle.paused) => {}
+            }
+        }
         let consumer = tokio::select! {
             biased;
             () = self.stop.cancelled() => return PumpEnd::Stopped,

@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tracing::Instrument;
 
 use crate::channel::{ChannelError, Consumer, Delivery, Rejection, RejectionKind, SettleError};
@@ -13,6 +14,7 @@ use crate::inbox::Fingerprint;
 use crate::message::Message;
 use crate::processor::{PublishErrors, SubscriberFailure};
 
+use super::controls::Throttle;
 use super::performer::Performer;
 use super::route::RouteError;
 use super::settlement::{GIVE_BACK_AFTER, Settlement, invalid, settlement};
@@ -39,6 +41,8 @@ fn unspeakable() -> RouteError {
 pub(super) enum PumpEnd {
     /// It was told to.
     Stopped,
+    /// Its subscription is paused.
+    Paused,
     /// Its channel is gone.
     Lost(ChannelError),
 }
@@ -47,16 +51,42 @@ impl Performer {
     /// Pumps until told to stop or until the channel is lost. The message in hand is settled before a stop;
     /// those that wait in the consumer go back with it.
     pub(super) async fn pump(&self, mut consumer: Consumer) -> PumpEnd {
+        let mut changes = self.controls.changes();
         loop {
+            if changes.borrow_and_update().paused {
+                return PumpEnd::Paused;
+            }
             let delivery = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return PumpEnd::Stopped,
+                _ = changes.changed() => continue,
                 delivery = consumer.receive() => delivery,
             };
             match delivery {
                 None => return PumpEnd::Lost(ChannelError::Closed),
                 Some(Err(error)) => return PumpEnd::Lost(error),
-                Some(Ok(delivery)) => self.handle(delivery).await,
+                Some(Ok(delivery)) => {
+                    if self.paced(&mut changes).await {
+                        self.handle(delivery).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits until the rate allows another message; says whether it is to be handled at all.
+    async fn paced(&self, changes: &mut watch::Receiver<Throttle>) -> bool {
+        loop {
+            let throttle = *changes.borrow_and_update();
+            if throttle.paused {
+                return false;
+            }
+            let Some(rate) = throttle.rate else { return true };
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return false,
+                _ = changes.changed() => {}
+                () = tokio::time::sleep_until(self.controls.reserve(rate)) => return true,
             }
         }
     }

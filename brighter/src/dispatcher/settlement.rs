@@ -142,6 +142,8 @@ mod tests {
             name: "test".into(),
             channel: Channel::new("test", "test"),
             performers: 1,
+            concurrency: 1,
+            rate: None,
             attempts: 3,
             delays: vec![Duration::from_secs(1), Duration::from_secs(2)],
         }

@@ -20,6 +20,8 @@ pub enum PerformerState {
     Consuming,
     /// Waiting to consume again, because it could not or its channel was lost.
     Waiting,
+    /// Taking no messages, for its subscription is paused.
+    Paused,
     /// Ended.
     Stopped,
 }
