@@ -9,6 +9,7 @@ mod in_memory;
 mod publication;
 mod rate;
 mod subscription;
+mod subscription_limits;
 
 use std::fmt;
 use std::pin::Pin;

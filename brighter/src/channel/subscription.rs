@@ -71,7 +71,7 @@ impl SubscriptionSettings {
 ///     .delays([Duration::from_secs(1), Duration::from_secs(10)]);
 /// ```
 pub struct Subscription<R> {
-    settings: SubscriptionSettings,
+    pub(super) settings: SubscriptionSettings,
     request: PhantomData<fn() -> R>,
 }
 
