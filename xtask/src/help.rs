@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::error::{Error, Result};
-use crate::{Call, deny, lint, services, test};
+use crate::{Call, bench, deny, lint, services, test};
 
 /// One command of `cargo xtask`.
 pub(crate) struct Command {
@@ -33,6 +33,11 @@ const COMMANDS: &[Command] = &[
         run: test::run,
     },
     Command {
+        usage: "bench [CELL …] [--json FILE] [--pairs N]",
+        summary: "how fast it is, against a raw client where there is one; --list names the cells",
+        run: bench::run,
+    },
+    Command {
         usage: "services",
         summary: "start what the tests need, print it as `export` lines, keep it until ctrl-c",
         run: services::run,
@@ -50,7 +55,7 @@ pub(crate) fn text() -> String {
         "The chores of this repository: CI runs what you run.\n\nUsage: cargo xtask COMMAND\n\n",
     );
     for command in COMMANDS {
-        let _ = writeln!(text, "  {:<16} {}", command.usage, command.summary);
+        let _ = writeln!(text, "  {:<42} {}", command.usage, command.summary);
     }
     text
 }

@@ -1,5 +1,6 @@
 //! The chores of this repository. `cargo xtask` lists them; a person and CI run the same ones.
 
+mod bench;
 mod deny;
 mod error;
 mod file_size;

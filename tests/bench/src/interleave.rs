@@ -1,0 +1,80 @@
+//! Takes the samples of a cell: A B B A, so that a machine that grows slower is unfair to neither side.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::cells::{Cell, Side};
+use crate::measure::Sample;
+
+/// A cell with all its samples. Those of the same place in both lists were taken one after the other.
+pub(crate) struct Taken {
+    pub(crate) cell: &'static Cell,
+    pub(crate) ours: Vec<Sample>,
+    pub(crate) twin: Vec<Sample>,
+}
+
+/// Takes so many pairs of samples, or single ones where the cell has no twin.
+pub(crate) fn run(cell: &'static Cell, pairs: usize) -> Result<Taken> {
+    let mut taken = Taken {
+        cell,
+        ours: Vec::new(),
+        twin: Vec::new(),
+    };
+    for pair in 0..pairs {
+        for side in order(pair) {
+            match side {
+                Side::Ours => taken.ours.push(sample(cell, side)?),
+                Side::Twin if cell.twin.is_none() => {}
+                Side::Twin => taken.twin.push(sample(cell, side)?),
+            }
+        }
+    }
+    Ok(taken)
+}
+
+fn order(pair: usize) -> [Side; 2] {
+    if pair.is_multiple_of(2) {
+        [Side::Ours, Side::Twin]
+    } else {
+        [Side::Twin, Side::Ours]
+    }
+}
+
+/// One sample, from a process of its own.
+fn sample(cell: &Cell, side: Side) -> Result<Sample> {
+    let output = Command::new(std::env::current_exe()?)
+        .args(["--sample", cell.name, side.as_str()])
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("could not take a sample of {}", cell.name))?;
+    if !output.status.success() {
+        bail!("a sample of {}, {}, failed", cell.name, side.as_str());
+    }
+    serde_json::from_slice(&output.stdout)
+        .with_context(|| format!("the sample of {} is not what was expected", cell.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sides_take_turns_in_going_first() {
+        let sides: Vec<_> = (0..4).flat_map(order).collect();
+        assert_eq!(
+            sides,
+            [
+                Side::Ours,
+                Side::Twin,
+                Side::Twin,
+                Side::Ours,
+                Side::Ours,
+                Side::Twin,
+                Side::Twin,
+                Side::Ours
+            ]
+        );
+    }
+}

@@ -1,0 +1,112 @@
+//! How fast brighter is, and how far from its twin: the same work done with a raw client. `cargo xtask bench` builds
+//! this in release and starts the servers that it needs.
+//!
+//! Each sample is taken in a process of its own, so that no cell finds the memory that another left.
+
+mod cells;
+mod interleave;
+mod machine;
+mod measure;
+mod report;
+mod statistics;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+use cells::{CELLS, Cell, Side};
+
+/// A median of fewer says nothing on a machine that others use as well.
+const FEWEST_PAIRS: usize = 5;
+
+fn main() -> ExitCode {
+    match run(&std::env::args().skip(1).collect::<Vec<_>>()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &[String]) -> Result<()> {
+    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["--list"] => print!("{}", list()),
+        ["--sample", cell, side] => {
+            let sample = find(cell)?.sample(Side::parse(side)?)?;
+            println!("{}", serde_json::to_string(&sample)?);
+        }
+        _ => measure_all(&Wanted::parse(args)?)?,
+    }
+    Ok(())
+}
+
+/// What the command line asks for.
+struct Wanted {
+    cells: Vec<&'static Cell>,
+    json: Option<PathBuf>,
+    pairs: usize,
+}
+
+impl Wanted {
+    fn parse(args: &[String]) -> Result<Self> {
+        let mut wanted = Self {
+            cells: Vec::new(),
+            json: None,
+            pairs: FEWEST_PAIRS,
+        };
+        let mut args = args.iter();
+        while let Some(arg) = args.next() {
+            match arg.as_str() {
+                "--json" => wanted.json = Some(args.next().context("--json wants a file")?.into()),
+                "--pairs" => {
+                    let pairs = args.next().context("--pairs wants a number")?;
+                    wanted.pairs = pairs.parse().with_context(|| format!("--pairs {pairs}"))?;
+                }
+                option if option.starts_with('-') => bail!("no option `{option}`"),
+                name => wanted.cells.push(find(name)?),
+            }
+        }
+        if wanted.pairs < FEWEST_PAIRS {
+            bail!("{FEWEST_PAIRS} pairs are the fewest that say anything");
+        }
+        if wanted.cells.is_empty() {
+            wanted.cells = CELLS.iter().collect();
+        }
+        Ok(wanted)
+    }
+}
+
+fn measure_all(wanted: &Wanted) -> Result<()> {
+    let mut results = Vec::new();
+    for cell in &wanted.cells {
+        eprintln!("bench: {} ({})", cell.name, cell.summary);
+        results.push(interleave::run(cell, wanted.pairs)?);
+    }
+    let report = report::Report::new(results);
+    print!("{}", report.table());
+    if let Some(file) = &wanted.json {
+        let json = serde_json::to_string_pretty(&report)? + "\n";
+        std::fs::write(file, json).with_context(|| format!("could not write {}", file.display()))?;
+    }
+    Ok(())
+}
+
+fn find(name: &str) -> Result<&'static Cell> {
+    CELLS
+        .iter()
+        .find(|cell| cell.name == name)
+        .with_context(|| format!("no cell `{name}`; there are:\n{}", list()))
+}
+
+/// One line a cell: its name, whether it needs a broker, what it measures.
+fn list() -> String {
+    CELLS
+        .iter()
+        .map(|cell| {
+            let needs = if cell.needs_broker { "rabbitmq" } else { "-" };
+            format!("{}\t{needs}\t{}\n", cell.name, cell.summary)
+        })
+        .collect()
+}

@@ -1,0 +1,75 @@
+//! Taking one sample.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use nix::sys::resource::{UsageWho, getrusage};
+use serde::{Deserialize, Serialize};
+
+/// What one run of one side of a cell gave.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Sample {
+    /// In the unit of the cell.
+    pub(crate) value: f64,
+    /// How many times the work was done; counted, not assumed.
+    pub(crate) operations: u64,
+    /// What this process spent on each, in user and kernel, in microseconds.
+    pub(crate) cpu_micros: f64,
+    /// How often each allocates, where that was counted.
+    pub(crate) allocations: Option<f64>,
+}
+
+/// Time by the wall and by the processor, since it was started.
+pub(crate) struct Stopwatch {
+    wall: Instant,
+    cpu: Duration,
+}
+
+impl Stopwatch {
+    pub(crate) fn start() -> Result<Self> {
+        Ok(Self {
+            cpu: cpu()?,
+            wall: Instant::now(),
+        })
+    }
+
+    /// A sample whose value is how often the work was done in a second.
+    pub(crate) fn per_second(&self, operations: u64) -> Result<Sample> {
+        self.sample(operations, operations as f64 / self.wall.elapsed().as_secs_f64())
+    }
+
+    /// A sample whose value is how many nanoseconds the work took once.
+    pub(crate) fn nanoseconds(&self, operations: u64) -> Result<Sample> {
+        self.sample(
+            operations,
+            self.wall.elapsed().as_secs_f64() * 1e9 / operations as f64,
+        )
+    }
+
+    /// A sample whose value is how many milliseconds the processor was busy in each second.
+    pub(crate) fn busy(&self) -> Result<Sample> {
+        let spent = cpu()?.saturating_sub(self.cpu);
+        let value = spent.as_secs_f64() * 1e3 / self.wall.elapsed().as_secs_f64();
+        self.sample(1, value)
+    }
+
+    fn sample(&self, operations: u64, value: f64) -> Result<Sample> {
+        let spent = cpu()?.saturating_sub(self.cpu);
+        Ok(Sample {
+            value,
+            operations,
+            cpu_micros: spent.as_secs_f64() * 1e6 / operations as f64,
+            allocations: None,
+        })
+    }
+}
+
+/// What this process has spent, in user and kernel.
+fn cpu() -> Result<Duration> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF)?;
+    let micros = [usage.user_time(), usage.system_time()]
+        .iter()
+        .map(|time| time.tv_sec() * 1_000_000 + time.tv_usec())
+        .sum::<i64>();
+    Ok(Duration::from_micros(u64::try_from(micros)?))
+}

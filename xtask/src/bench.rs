@@ -1,0 +1,124 @@
+//! `cargo xtask bench`: builds the benchmark in release, starts what its cells need, and runs it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::error::{Error, Result, failed};
+use crate::{Call, services, shell};
+
+const PACKAGE: &str = "brighter-bench";
+
+/// Runs the cells that are named, or all of them.
+pub(crate) fn run(call: &Call) -> Result {
+    shell::run(
+        shell::locked("build").args(["--release", "--package", PACKAGE]),
+        &call.stop,
+    )?;
+    let program = program();
+    if call.args == ["--list"] {
+        return shell::run(Command::new(&program).arg("--list"), &call.stop);
+    }
+    let listed = shell::read(Command::new(&program).arg("--list"))?;
+    let cells = Cells::parse(&listed)?;
+    let needs_broker = cells.need_broker(&cells.chosen(&call.args)?);
+
+    let mut bench = Command::new(&program);
+    bench.args(&call.args);
+    if !needs_broker {
+        return shell::run(&mut bench, &call.stop);
+    }
+    let services = services::start(&call.stop)?;
+    services.report()?;
+    shell::run(services.apply(&mut bench), &call.stop)
+}
+
+fn program() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    let program = format!("{PACKAGE}{}", std::env::consts::EXE_SUFFIX);
+    Path::new(&target).join("release").join(program)
+}
+
+/// What the benchmark says that it can do.
+struct Cells<'a>(Vec<Listed<'a>>);
+
+struct Listed<'a> {
+    name: &'a str,
+    needs_broker: bool,
+}
+
+impl<'a> Cells<'a> {
+    fn parse(list: &'a str) -> Result<Self> {
+        let cells = list.lines().map(|line| {
+            let mut parts = line.split('\t');
+            match (parts.next(), parts.next()) {
+                (Some(name), Some(needs)) => Ok(Listed {
+                    name,
+                    needs_broker: needs != "-",
+                }),
+                _ => Err(failed(format_args!("the benchmark lists `{line}`"))),
+            }
+        });
+        cells.collect::<Result<_>>().map(Self)
+    }
+
+    /// The cells that the arguments name; none, if they name none. A name that is unknown is told before a
+    /// server is started for it.
+    fn chosen<'b>(&self, args: &'b [String]) -> Result<Vec<&'b str>> {
+        let mut chosen = Vec::new();
+        let mut args = args.iter().map(String::as_str);
+        while let Some(arg) = args.next() {
+            match arg {
+                "--json" | "--pairs" => {
+                    args.next()
+                        .ok_or_else(|| Error::Usage(format!("`{arg}` wants something after it")))?;
+                }
+                name if self.0.iter().any(|cell| cell.name == name) => chosen.push(name),
+                other => {
+                    let names: Vec<_> = self.0.iter().map(|cell| cell.name).collect();
+                    return Err(Error::Usage(format!(
+                        "`bench` has no cell `{other}`; it has: {}",
+                        names.join(", ")
+                    )));
+                }
+            }
+        }
+        Ok(chosen)
+    }
+
+    fn need_broker(&self, chosen: &[&str]) -> bool {
+        self.0
+            .iter()
+            .filter(|cell| chosen.is_empty() || chosen.contains(&cell.name))
+            .any(|cell| cell.needs_broker)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIST: &str = "in-memory\t-\tof memory\nconsume\trabbitmq\tof a broker\n";
+
+    fn needs(args: &[&str]) -> Result<bool> {
+        let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        let cells = Cells::parse(LIST)?;
+        let chosen = cells.chosen(&args)?;
+        Ok(cells.need_broker(&chosen))
+    }
+
+    #[test]
+    fn a_server_is_started_only_for_the_cells_that_need_one() {
+        assert!(!needs(&["in-memory", "--json", "consume"]).unwrap());
+        assert!(needs(&["in-memory", "consume"]).unwrap());
+        assert!(needs(&["--pairs", "7"]).unwrap(), "all of them");
+    }
+
+    #[test]
+    fn an_unknown_cell_is_told_with_those_there_are() {
+        let Err(Error::Usage(text)) = needs(&["consumer"]) else {
+            panic!("`consumer` is no cell")
+        };
+        assert!(text.contains("in-memory, consume"), "{text}");
+        assert!(matches!(needs(&["--json"]), Err(Error::Usage(_))));
+    }
+}
