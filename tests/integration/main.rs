@@ -6,6 +6,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod dispatcher;
 mod dispatching;
 mod in_memory_broker;
 mod inbox;

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// So many messages within a time, spread evenly over it.
 ///
 /// ```
@@ -12,7 +14,7 @@ use std::time::Duration;
 /// assert_eq!(Rate::per_second(50).to_string(), "50 within 1s");
 /// assert_eq!(Rate::new(6, Duration::from_secs(60)).interval(), Duration::from_secs(10));
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rate {
     messages: u32,
     within: Duration,
@@ -35,7 +37,8 @@ impl Rate {
     /// The time from one message to the next.
     #[must_use]
     pub fn interval(self) -> Duration {
-        self.within / self.messages
+        // One that was read from outside may say 0.
+        self.within / self.messages.max(1)
     }
 }
 

@@ -1,16 +1,11 @@
 //! Puts a [`Dispatcher`] together.
 
-use std::any::type_name;
-use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::controls::Controls;
-use super::route::{Route, RouteTo};
-use super::status::Board;
-use super::{Dispatcher, Registered};
-use crate::channel::{Subscription, SubscriptionSettings};
+use super::Dispatcher;
+use super::check::Candidate;
+use crate::channel::Subscription;
 use crate::mapper::Postable;
 use crate::processor::{BuildError, BuildErrors, CommandProcessor};
 
@@ -25,14 +20,6 @@ pub struct DispatcherBuilder {
     drain: Duration,
 }
 
-/// A subscription that is still to be checked.
-struct Candidate {
-    settings: SubscriptionSettings,
-    route: Arc<dyn Route>,
-    request: &'static str,
-    handlers: usize,
-}
-
 impl DispatcherBuilder {
     pub(super) fn new(processor: CommandProcessor) -> Self {
         Self {
@@ -44,12 +31,8 @@ impl DispatcherBuilder {
 
     /// Adds a subscription.
     pub fn subscription<R: Postable>(mut self, subscription: Subscription<R>) -> Self {
-        self.subscriptions.push(Candidate {
-            settings: subscription.into_settings(),
-            route: Arc::new(RouteTo::<R>::new()),
-            request: type_name::<R>(),
-            handlers: self.processor.handlers_of::<R>(),
-        });
+        let candidate = Candidate::new(&self.processor, subscription);
+        self.subscriptions.push(candidate);
         self
     }
 
@@ -73,90 +56,28 @@ impl DispatcherBuilder {
             errors.push(BuildError::NoSubscription);
         }
         for (index, candidate) in self.subscriptions.iter().enumerate() {
-            check(candidate, &self.subscriptions[..index], &mut errors);
+            let before = self.subscriptions[..index].iter();
+            candidate.check(before.map(|candidate| &candidate.settings), &mut errors);
         }
         BuildErrors::check(errors)?;
         let Some(broker) = broker else {
             return Err(BuildErrors::from(BuildError::NoBrokerToConsume));
         };
-        let subscriptions: BTreeMap<_, _> = self
-            .subscriptions
-            .into_iter()
-            .map(|Candidate { settings, route, .. }| {
-                (
-                    settings.name.clone(),
-                    Registered {
-                        controls: Arc::new(Controls::new(&settings)),
-                        settings: Arc::new(settings),
-                        route,
-                    },
-                )
-            })
-            .collect();
-        Ok(Dispatcher {
-            processor: self.processor,
+        let subscriptions = self.subscriptions.into_iter().map(Candidate::register);
+        Ok(Dispatcher::new(
+            self.processor,
             broker,
-            subscriptions,
-            drain: self.drain,
-            running: Mutex::default(),
-            board: Arc::new(Board::default()),
-        })
-    }
-}
-
-fn check(candidate: &Candidate, before: &[Candidate], errors: &mut Vec<BuildError>) {
-    let Candidate {
-        settings,
-        request,
-        handlers,
-        ..
-    } = candidate;
-    let subscription = &settings.name;
-    let name = settings.name.validate();
-    if let Err(source) = name.and_then(|()| settings.channel.validate()) {
-        errors.push(BuildError::Name {
-            subscription: subscription.clone(),
-            source,
-        });
-    }
-    if settings.channel.routing_keys.is_empty() {
-        errors.push(BuildError::NoRoutingKey {
-            subscription: subscription.clone(),
-        });
-    }
-    if *handlers == 0 {
-        errors.push(BuildError::NoHandler {
-            subscription: subscription.clone(),
-            request,
-        });
-    }
-    if before.iter().any(|other| other.settings.name == *subscription) {
-        errors.push(BuildError::SameName {
-            subscription: subscription.clone(),
-        });
-    } else if let Some(other) = before
-        .iter()
-        .find(|other| other.settings.channel.name == settings.channel.name)
-    {
-        errors.push(BuildError::SameChannel {
-            channel: settings.channel.name.clone(),
-            first: other.settings.name.clone(),
-            second: subscription.clone(),
-        });
+            self.drain,
+            subscriptions.collect(),
+        ))
     }
 }
 
 impl fmt::Debug for DispatcherBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let settings = self.subscriptions.iter().map(|candidate| &candidate.settings);
         f.debug_struct("DispatcherBuilder")
-            .field(
-                "subscriptions",
-                &self
-                    .subscriptions
-                    .iter()
-                    .map(|candidate| &candidate.settings)
-                    .collect::<Vec<_>>(),
-            )
+            .field("subscriptions", &settings.collect::<Vec<_>>())
             .field("drain", &self.drain)
             .finish_non_exhaustive()
     }

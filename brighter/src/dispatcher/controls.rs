@@ -2,13 +2,14 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::channel::{Rate, SubscriptionSettings};
 
 /// How much a subscription may do, changeable while it runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Throttle {
     /// Whether it takes no messages for now. What it has in hand it finishes, what waits in its performers'
@@ -42,7 +43,6 @@ impl Controls {
     }
 
     /// What holds now.
-    #[allow(dead_code, reason = "the dispatcher's methods are built on it")]
     pub(super) fn throttle(&self) -> Throttle {
         *self.throttle.borrow()
     }
@@ -52,7 +52,6 @@ impl Controls {
         self.throttle.subscribe()
     }
 
-    #[allow(dead_code, reason = "the dispatcher's methods are built on it")]
     /// Changes what holds; gives whether that was a change.
     pub(super) fn change(&self, change: impl FnOnce(&mut Throttle)) -> bool {
         self.throttle.send_if_modified(|throttle| {

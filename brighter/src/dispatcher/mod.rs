@@ -1,38 +1,50 @@
 //! The [`Dispatcher`]: consumes channels and brings what arrives to its handlers.
 
 mod builder;
+mod check;
 mod controls;
+mod drain;
+mod observe;
 mod performer;
 mod pump;
+mod readiness;
+mod registered;
 mod route;
 mod settlement;
 mod status;
+mod steer;
+mod subscription_status;
+mod supervisor;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::join_all;
-use tokio::sync::watch;
-use tokio::task::{AbortHandle, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 pub use builder::DispatcherBuilder;
 pub use controls::Throttle;
-pub use status::{EndReport, InFlight, PerformerState, SubscriptionStatus};
+pub use observe::StatusChanges;
+pub use readiness::{NotReady, Readiness};
+pub use status::{EndReport, InFlight, PerformerState};
+pub use subscription_status::{PerformerStatus, SubscriptionState, SubscriptionStatus};
 
-use self::controls::Controls;
-use self::performer::Performer;
-use self::route::Route;
-use self::status::{Board, Place};
-use crate::channel::{Broker, SubscriptionSettings};
+use self::check::Candidate;
+use self::registered::{Registered, Running};
+use self::status::Board;
+use self::supervisor::Supervisor;
+use crate::channel::{Broker, Subscription};
+use crate::mapper::Postable;
 use crate::message::SubscriptionName;
-use crate::processor::CommandProcessor;
+use crate::processor::{BuildErrors, CommandProcessor};
 
 /// Consumes channels: each subscription has performers, each performer runs one pump, which gets a message,
 /// translates it to a request, dispatches that to its handlers, and settles the message by what became of it.
+///
+/// Clones are the same dispatcher: keep one to steer it, or to look at it, while [`host::run`](crate::host::run)
+/// has the other. When the last is dropped, it stops as a crash would stop it, and what was in hand goes back; a
+/// handler that keeps one prevents that.
 ///
 /// ```
 /// use brighter::prelude::*;
@@ -70,40 +82,28 @@ use crate::processor::CommandProcessor;
 /// # Ok(())
 /// # }
 /// ```
-pub struct Dispatcher {
+#[derive(Clone)]
+pub struct Dispatcher(Arc<Inner>);
+
+struct Inner {
     processor: CommandProcessor,
     broker: Arc<dyn Broker>,
-    subscriptions: BTreeMap<SubscriptionName, Registered>,
     drain: Duration,
-    running: Mutex<BTreeMap<SubscriptionName, Running>>,
     /// What every performer is doing.
     board: Arc<Board>,
+    state: Mutex<State>,
 }
 
-/// A subscription with what brings its messages to their handlers.
-struct Registered {
-    settings: Arc<SubscriptionSettings>,
-    route: Arc<dyn Route>,
-    /// What its performers are told while they run.
-    controls: Arc<Controls>,
+struct State {
+    /// Whether a subscription that is added is started at once.
+    receiving: bool,
+    subscriptions: BTreeMap<SubscriptionName, Known>,
 }
 
-/// The performers of a subscription that was started.
-struct Running {
-    /// Cancelled to have them stop taking messages.
-    stop: Arc<CancellationToken>,
-    performers: Vec<JoinHandle<()>>,
-    /// Their numbers on the board.
-    numbers: Vec<u64>,
-}
-
-/// Tasks that end with it: whoever gives up waiting for a drain must not leave them running.
-struct AbortOnDrop(Vec<AbortHandle>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.iter().for_each(AbortHandle::abort);
-    }
+/// A subscription, and its performers if it was started.
+struct Known {
+    registered: Arc<Registered>,
+    running: Option<Running>,
 }
 
 /// There is no subscription of that name.
@@ -123,19 +123,42 @@ impl Dispatcher {
         DispatcherBuilder::new(processor)
     }
 
-    /// Starts every subscription that is not running. Returns at once: see [`consuming`](Self::consuming).
+    fn new(
+        processor: CommandProcessor,
+        broker: Arc<dyn Broker>,
+        drain: Duration,
+        subscriptions: Vec<Registered>,
+    ) -> Self {
+        let subscriptions = subscriptions.into_iter().map(Known::from_registered);
+        Self(Arc::new(Inner {
+            processor,
+            broker,
+            drain,
+            board: Arc::default(),
+            state: Mutex::new(State {
+                receiving: false,
+                subscriptions: subscriptions.collect(),
+            }),
+        }))
+    }
+
+    /// Starts every subscription that is not running, and from now on every one that is added. Returns at once:
+    /// see [`consuming`](Self::consuming).
     ///
     /// A broker that is away is no error: the performers wait for it.
     ///
     /// # Panics
     /// Outside a tokio runtime.
     pub fn receive(&self) {
-        for (name, registered) in &self.subscriptions {
-            self.start_registered(name, registered);
+        let mut state = self.0.state();
+        state.receiving = true;
+        for known in state.subscriptions.values_mut() {
+            self.0.start(known);
         }
     }
 
-    /// Starts one subscription, if it is not running.
+    /// Starts one subscription, if it is not running: with the performers and the throttle that it had last, and
+    /// paused if it was.
     ///
     /// # Errors
     /// There is none of that name.
@@ -143,9 +166,8 @@ impl Dispatcher {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn start(&self, name: impl Into<SubscriptionName>) -> Result<(), UnknownSubscription> {
-        let name = name.into();
-        let registered = self.find(&name)?;
-        self.start_registered(&name, registered);
+        let mut state = self.0.state();
+        self.0.start(state.find(&name.into())?);
         Ok(())
     }
 
@@ -155,135 +177,154 @@ impl Dispatcher {
     /// # Errors
     /// There is none of that name.
     pub async fn stop(&self, name: impl Into<SubscriptionName>) -> Result<EndReport, UnknownSubscription> {
-        let name = name.into();
-        self.find(&name)?;
-        let running = self.running().remove(&name);
-        Ok(self
-            .drain(
-                running
-                    .into_iter()
-                    .map(|running| (name.clone(), running))
-                    .collect(),
-            )
-            .await)
+        let running = self.0.state().find(&name.into())?.running.take();
+        Ok(self.0.drain(running.into_iter().collect()).await)
     }
 
     /// Stops every subscription, as [`stop`](Self::stop) does, at the same time, and says what was cut short:
     /// those messages were given back, and will be delivered again. Dropping the future cuts short at once.
     pub async fn end(&self) -> EndReport {
-        let running = std::mem::take(&mut *self.running());
-        self.drain(running).await
+        let running = {
+            let mut state = self.0.state();
+            state.receiving = false;
+            let known = state.subscriptions.values_mut();
+            known.filter_map(|known| known.running.take()).collect()
+        };
+        self.0.drain(running).await
     }
 
-    /// Waits until every performer of every subscription that is running consumes its channel.
-    pub async fn consuming(&self) {
-        let mut changes: watch::Receiver<()> = self.board.changes();
-        while !self.board.all_consuming() {
-            if changes.changed().await.is_err() {
-                return;
-            }
+    /// Adds a subscription, also while others are running: it is started at once if the dispatcher is receiving.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, as `build()` would have said. Then nothing has changed.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime, if it is to be started.
+    ///
+    /// ```
+    /// # use brighter::prelude::*;
+    /// # #[derive(Serialize, Deserialize, Message)]
+    /// # #[message(topic = "Greeting")]
+    /// # struct Greet;
+    /// # fn example(dispatcher: &Dispatcher) -> Result<(), BoxError> {
+    /// dispatcher.add(Subscription::<Greet>::new("more-greetings").performers(2))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn add<R: Postable>(&self, subscription: Subscription<R>) -> Result<(), BuildErrors> {
+        let candidate = Candidate::new(&self.0.processor, subscription);
+        let mut state = self.0.state();
+        let known = state.subscriptions.values();
+        let mut errors = Vec::new();
+        candidate.check(known.map(|known| &*known.registered.settings), &mut errors);
+        BuildErrors::check(errors)?;
+        let (name, mut known) = Known::from_registered(candidate.register());
+        if state.receiving {
+            self.0.start(&mut known);
         }
+        state.subscriptions.insert(name, known);
+        drop(state);
+        self.0.board.changed();
+        Ok(())
     }
 
-    /// What every subscription is doing, by name.
-    #[must_use]
-    pub fn status(&self) -> Vec<SubscriptionStatus> {
-        self.subscriptions
-            .keys()
-            .map(|name| self.board.status(name))
-            .collect()
+    /// Stops a subscription, as [`stop`](Self::stop) does, and forgets it. Its channel stays as it is at the
+    /// broker, and goes on gathering messages.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub async fn remove(&self, name: impl Into<SubscriptionName>) -> Result<EndReport, UnknownSubscription> {
+        let name = name.into();
+        let running = {
+            let mut state = self.0.state();
+            let running = state.find(&name)?.running.take();
+            state.subscriptions.remove(&name);
+            running
+        };
+        let report = self.0.drain(running.into_iter().collect()).await;
+        self.0.board.forget(&name);
+        self.0.board.changed();
+        Ok(report)
     }
 
     /// The processor that handles what arrives.
     #[must_use]
     pub fn processor(&self) -> &CommandProcessor {
-        &self.processor
-    }
-
-    fn find(&self, name: &SubscriptionName) -> Result<&Registered, UnknownSubscription> {
-        self.subscriptions.get(name).ok_or_else(|| UnknownSubscription {
-            name: name.clone(),
-            known: self
-                .subscriptions
-                .keys()
-                .map(SubscriptionName::as_str)
-                .collect::<Vec<_>>()
-                .join(", "),
-        })
-    }
-
-    fn start_registered(&self, name: &SubscriptionName, registered: &Registered) {
-        let mut running = self.running();
-        if running.contains_key(name) {
-            return;
-        }
-        let stop = Arc::new(CancellationToken::new());
-        let places: Vec<_> = (0..registered.settings.performers.max(1))
-            .map(|_| self.board.join(name))
-            .collect();
-        let numbers = places.iter().map(Place::number).collect();
-        let performers = places.into_iter().map(|place| {
-            let performer = Performer {
-                processor: self.processor.clone(),
-                broker: Arc::clone(&self.broker),
-                settings: Arc::clone(&registered.settings),
-                route: Arc::clone(&registered.route),
-                controls: Arc::clone(&registered.controls),
-                stop: Arc::clone(&stop),
-                place,
-            };
-            tokio::spawn(performer.run())
-        });
-        let performers = performers.collect();
-        running.insert(
-            name.clone(),
-            Running {
-                stop,
-                performers,
-                numbers,
-            },
-        );
-    }
-
-    async fn drain(&self, running: BTreeMap<SubscriptionName, Running>) -> EndReport {
-        for Running { stop, .. } in running.values() {
-            stop.cancel();
-        }
-        let performers = || running.values().flat_map(|running| &running.performers);
-        let aborts = AbortOnDrop(performers().map(JoinHandle::abort_handle).collect());
-        let numbers: Vec<u64> = running
-            .values()
-            .flat_map(|running| running.numbers.clone())
-            .collect();
-        let mut ends = pin!(join_all(
-            running.into_values().flat_map(|running| running.performers)
-        ));
-        if tokio::time::timeout(self.drain, &mut ends).await.is_ok() {
-            return EndReport::default();
-        }
-        // What they have in hand goes back to its channel as their tasks are dropped. The note of it is taken
-        // first, for it goes with them.
-        let interrupted = self.board.in_flight(&numbers);
-        drop(aborts);
-        // A handler that blocks its thread cannot be aborted: it must not hold up the end as well.
-        let _ = tokio::time::timeout(ABORT_DEADLINE, ends).await;
-        EndReport { interrupted }
-    }
-
-    fn running(&self) -> MutexGuard<'_, BTreeMap<SubscriptionName, Running>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+        &self.0.processor
     }
 }
 
-/// How long aborted performers may take to be gone.
-const ABORT_DEADLINE: Duration = Duration::from_secs(1);
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
-/// Dropping a dispatcher that was not ended stops it as a crash would: what was in hand goes back.
-impl Drop for Dispatcher {
+    fn start(&self, known: &mut Known) {
+        if known.is_running() {
+            return;
+        }
+        let run = self.board.next_run();
+        let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
+        let supervisor = Supervisor {
+            registered: Arc::clone(&known.registered),
+            processor: self.processor.clone(),
+            broker: Arc::clone(&self.broker),
+            board: Arc::clone(&self.board),
+            run,
+            stop: stop.clone(),
+            cut: cut.clone(),
+        };
+        known.running = Some(Running {
+            run,
+            stop,
+            cut,
+            supervisor: tokio::spawn(supervisor.run()),
+        });
+    }
+}
+
+impl State {
+    fn find(&mut self, name: &SubscriptionName) -> Result<&mut Known, UnknownSubscription> {
+        // Made in advance, for what was not found still lends the map; nobody steers often enough to notice.
+        let unknown = self.unknown(name);
+        self.subscriptions.get_mut(name).ok_or(unknown)
+    }
+
+    fn unknown(&self, name: &SubscriptionName) -> UnknownSubscription {
+        let known = self.subscriptions.keys().map(SubscriptionName::as_str);
+        UnknownSubscription {
+            name: name.clone(),
+            known: known.collect::<Vec<_>>().join(", "),
+        }
+    }
+}
+
+impl Known {
+    fn from_registered(registered: Registered) -> (SubscriptionName, Self) {
+        let known = Self {
+            registered: Arc::new(registered),
+            running: None,
+        };
+        (known.registered.settings.name.clone(), known)
+    }
+
+    fn is_running(&self) -> bool {
+        let running = self.running.as_ref();
+        running.is_some_and(|running| !running.supervisor.is_finished())
+    }
+}
+
+/// A dispatcher that was not ended stops as a crash would stop it: what was in hand goes back.
+impl Drop for Inner {
     fn drop(&mut self) {
-        for Running { stop, performers, .. } in self.running().values() {
-            stop.cancel();
-            performers.iter().for_each(JoinHandle::abort);
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for running in state
+            .subscriptions
+            .values()
+            .filter_map(|known| known.running.as_ref())
+        {
+            running.stop.cancel();
+            running.supervisor.abort();
         }
     }
 }

@@ -49,11 +49,12 @@ impl Performer {
                 Ok(PumpEnd::Lost(error)) => Some(error),
                 Err(_) => None,
             };
+            let said = error
+                .as_ref()
+                .map_or_else(|| "it panicked".to_owned(), |error| report(error));
+            self.place.failed(&said);
             if self.place.change(PerformerState::Waiting) {
-                let error = error
-                    .as_ref()
-                    .map_or_else(|| "it panicked".to_owned(), |error| report(error));
-                tracing::warn!(subscription = %self.settings.name, error, "not consuming; trying again");
+                tracing::warn!(subscription = %self.settings.name, error = said, "not consuming; trying again");
             }
             let longest = match error {
                 Some(ChannelError::Refused { .. } | ChannelError::Name(_)) => LONGEST_WAIT_REFUSED,

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::subscription_status::PerformerStatus;
 use crate::id::MessageId;
 use crate::message::SubscriptionName;
 
-/// What a performer is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// How far a performer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum PerformerState {
     /// Asking the broker for its channel for the first time.
@@ -26,30 +28,20 @@ pub enum PerformerState {
     Stopped,
 }
 
-/// What a subscription is doing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SubscriptionStatus {
-    /// Its name.
-    pub name: SubscriptionName,
-    /// The state of each of its performers; none, if it was not started.
-    pub performers: Vec<PerformerState>,
-}
-
-/// A message that was being handled.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A message that is being handled, or was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct InFlight {
     /// The subscription that brought it.
     pub subscription: SubscriptionName,
     /// Which message.
     pub id: MessageId,
-    /// For how long it was being handled.
+    /// For how long it has been in hand.
     pub since: Duration,
 }
 
 /// How a dispatcher ended.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct EndReport {
     /// Messages whose handling was cut short, and which were given back. None, if all was finished in time.
@@ -76,75 +68,147 @@ impl Default for Board {
 struct State {
     next: u64,
     performers: BTreeMap<u64, Entry>,
+    /// What outlives the performers of a subscription.
+    records: BTreeMap<SubscriptionName, Record>,
 }
 
 #[derive(Debug)]
 struct Entry {
     subscription: SubscriptionName,
+    /// The start of the subscription that it belongs to.
+    run: u64,
     state: PerformerState,
+    last_error: Option<String>,
     in_hand: Option<(MessageId, Instant)>,
 }
 
+/// What a subscription remembers when its performers are gone.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Record {
+    pub(super) restarts: u64,
+    pub(super) last_error: Option<String>,
+}
+
+/// How many performers of one start of a subscription there are, and how many of them consume.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Count {
+    pub(super) consuming: usize,
+    pub(super) busy: usize,
+}
+
 impl Board {
-    /// A place for a new performer.
-    pub(super) fn join(self: &Arc<Self>, subscription: &SubscriptionName) -> Place {
+    /// A number for another start of a subscription.
+    pub(super) fn next_run(&self) -> u64 {
+        self.lock().next()
+    }
+
+    /// A place for a new performer of this start of a subscription.
+    pub(super) fn join(self: &Arc<Self>, subscription: &SubscriptionName, run: u64) -> Place {
         let mut state = self.lock();
-        state.next += 1;
-        let number = state.next;
+        let number = state.next();
         let entry = Entry {
             subscription: subscription.clone(),
+            run,
             state: PerformerState::Starting,
+            last_error: None,
             in_hand: None,
         };
         state.performers.insert(number, entry);
+        drop(state);
+        self.changed();
         Place {
             board: Arc::clone(self),
             number,
         }
     }
 
+    /// Tells who waits for a change that there is one.
+    pub(super) fn changed(&self) {
+        self.changes.send_replace(());
+    }
+
     pub(super) fn changes(&self) -> watch::Receiver<()> {
         self.changes.subscribe()
     }
 
-    pub(super) fn all_consuming(&self) -> bool {
-        self.lock()
-            .performers
-            .values()
-            .all(|entry| entry.state == PerformerState::Consuming)
-    }
-
-    pub(super) fn status(&self, name: &SubscriptionName) -> SubscriptionStatus {
-        let state = self.lock();
-        let entries = state
-            .performers
-            .values()
-            .filter(|entry| entry.subscription == *name);
-        SubscriptionStatus {
-            name: name.clone(),
-            performers: entries.map(|entry| entry.state).collect(),
+    /// How many performers every start of a subscription has, in one pass over all of them.
+    pub(super) fn counts(&self) -> BTreeMap<u64, Count> {
+        let mut counts = BTreeMap::<u64, Count>::new();
+        for entry in self.lock().performers.values() {
+            let count = counts.entry(entry.run).or_default();
+            count.consuming += usize::from(entry.state == PerformerState::Consuming);
+            count.busy += usize::from(entry.in_hand.is_some());
         }
+        counts
     }
 
-    /// What these performers have in hand.
-    pub(super) fn in_flight(&self, numbers: &[u64]) -> Vec<InFlight> {
+    /// What every performer is doing, by subscription, in one pass over all of them.
+    pub(super) fn performers(&self) -> BTreeMap<SubscriptionName, Vec<PerformerStatus>> {
+        let mut performers = BTreeMap::<SubscriptionName, Vec<PerformerStatus>>::new();
+        for entry in self.lock().performers.values() {
+            let status = PerformerStatus {
+                state: entry.state,
+                last_error: entry.last_error.clone(),
+                in_hand: entry.in_flight().into_iter().collect(),
+            };
+            performers
+                .entry(entry.subscription.clone())
+                .or_default()
+                .push(status);
+        }
+        performers
+    }
+
+    /// What outlives the performers of a subscription.
+    pub(super) fn record(&self, subscription: &SubscriptionName) -> Record {
+        self.lock().records.get(subscription).cloned().unwrap_or_default()
+    }
+
+    /// Forgets a subscription that is no more.
+    pub(super) fn forget(&self, subscription: &SubscriptionName) {
+        self.lock().records.remove(subscription);
+    }
+
+    /// Notes that a performer ended that should not have, and why.
+    pub(super) fn restarted(&self, subscription: &SubscriptionName, error: String) {
+        let mut state = self.lock();
+        let record = state.records.entry(subscription.clone()).or_default();
+        record.restarts = record.restarts.saturating_add(1);
+        record.last_error = Some(error);
+        drop(state);
+        self.changed();
+    }
+
+    /// What the performers of these starts have in hand.
+    pub(super) fn in_flight(&self, runs: &[u64]) -> Vec<InFlight> {
         let state = self.lock();
-        let in_flight = |entry: &Entry| {
-            let (id, since) = entry.in_hand.as_ref()?;
-            Some(InFlight {
-                subscription: entry.subscription.clone(),
-                id: id.clone(),
-                since: since.elapsed(),
-            })
-        };
-        numbers
-            .iter()
-            .filter_map(|number| in_flight(state.performers.get(number)?))
-            .collect()
+        let theirs = state
+            .performers
+            .values()
+            .filter(|entry| runs.contains(&entry.run));
+        theirs.filter_map(Entry::in_flight).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn next(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+}
+
+impl Entry {
+    fn in_flight(&self) -> Option<InFlight> {
+        let (id, since) = self.in_hand.as_ref()?;
+        Some(InFlight {
+            subscription: self.subscription.clone(),
+            id: id.clone(),
+            since: since.elapsed(),
+        })
     }
 }
 
@@ -156,10 +220,6 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub(super) fn number(&self) -> u64 {
-        self.number
-    }
-
     /// Says what the performer does now; gives whether it is the first of its subscription to do so, which is
     /// when it is worth a line in the log.
     pub(super) fn change(&self, new: PerformerState) -> bool {
@@ -170,12 +230,26 @@ impl Place {
         if std::mem::replace(&mut entry.state, new) == new {
             return false;
         }
+        if new == PerformerState::Consuming {
+            entry.last_error = None;
+        }
         let subscription = entry.subscription.clone();
         let alike = |entry: &&Entry| entry.subscription == subscription && entry.state == new;
         let first = state.performers.values().filter(alike).count() == 1;
         drop(state);
-        self.board.changes.send_replace(());
+        self.board.changed();
         first
+    }
+
+    /// Says why the performer does not consume its channel.
+    pub(super) fn failed(&self, error: &str) {
+        let mut state = self.board.lock();
+        let Some(entry) = state.performers.get_mut(&self.number) else {
+            return;
+        };
+        entry.last_error = Some(error.to_owned());
+        let subscription = entry.subscription.clone();
+        state.records.entry(subscription).or_default().last_error = Some(error.to_owned());
     }
 
     /// Says which message is being handled, until what is given back is dropped.
@@ -194,7 +268,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.board.lock().performers.remove(&self.number);
-        self.board.changes.send_replace(());
+        self.board.changed();
     }
 }
 

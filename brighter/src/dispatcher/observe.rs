@@ -1,0 +1,113 @@
+//! Looking at a [`Dispatcher`]: what its subscriptions are doing, and when that changes.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::readiness::Readiness;
+use super::status::Board;
+use super::subscription_status::{SubscriptionState, SubscriptionStatus};
+use super::{Dispatcher, Known};
+
+/// Tells when the state of a subscription or of a performer has changed: see [`Dispatcher::changes`].
+#[derive(Debug)]
+pub struct StatusChanges {
+    receiver: watch::Receiver<()>,
+    /// Keeps the sender, so that waiting never fails.
+    _board: Arc<Board>,
+}
+
+impl StatusChanges {
+    /// Waits for a change since the last one that was waited for, or since this was made. Several changes may be
+    /// told as one; none is missed. Cancelling loses nothing.
+    pub async fn changed(&mut self) {
+        // Its sender is on the board, so this cannot fail.
+        let _ = self.receiver.changed().await;
+    }
+}
+
+impl Dispatcher {
+    /// What every subscription is doing, by name.
+    #[must_use]
+    pub fn status(&self) -> Vec<SubscriptionStatus> {
+        let state = self.0.state();
+        let mut performers = self.0.board.performers();
+        let status = |known: &Known| {
+            let name = &known.registered.settings.name;
+            let record = self.0.board.record(name);
+            let throttle = known.registered.controls.throttle();
+            SubscriptionStatus {
+                name: name.clone(),
+                state: match known.is_running() {
+                    false => SubscriptionState::Stopped,
+                    true if throttle.paused => SubscriptionState::Paused,
+                    true => SubscriptionState::Running,
+                },
+                performers: performers.remove(name).unwrap_or_default(),
+                wanted: known.registered.wanted(),
+                throttle,
+                restarts: record.restarts,
+                last_error: record.last_error,
+            }
+        };
+        state.subscriptions.values().map(status).collect()
+    }
+
+    /// Tells of changes, so that one can wait for a state without asking again and again. What is in hand changes
+    /// too often to be told.
+    ///
+    /// ```
+    /// # use brighter::Dispatcher;
+    /// use brighter::dispatcher::SubscriptionState;
+    ///
+    /// # async fn example(dispatcher: &Dispatcher) {
+    /// let mut changes = dispatcher.changes();
+    /// while !dispatcher.status().iter().all(|status| status.state == SubscriptionState::Paused) {
+    ///     changes.changed().await;
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn changes(&self) -> StatusChanges {
+        StatusChanges {
+            receiver: self.0.board.changes(),
+            _board: Arc::clone(&self.0.board),
+        }
+    }
+
+    /// Waits until every subscription that is running has all its performers, and each of them consumes its
+    /// channel. Those that are paused are not waited for.
+    pub async fn consuming(&self) {
+        let mut changes = self.changes();
+        while !self.all_consume() {
+            changes.changed().await;
+        }
+    }
+
+    /// Whether every subscription is being consumed at this moment; if not, why not. It costs a look at every
+    /// performer and asks nobody, so that it can be asked as often as anyone likes.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        Readiness::of(&self.0.broker.status(), &self.status())
+    }
+
+    /// Whether every subscription is being consumed at this moment: see [`readiness`](Self::readiness).
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.readiness().is_ready()
+    }
+
+    fn all_consume(&self) -> bool {
+        let state = self.0.state();
+        let counts = self.0.board.counts();
+        let consumes = |known: &Known| {
+            let registered = &known.registered;
+            let Some(running) = &known.running else {
+                return true;
+            };
+            let count = counts.get(&running.run).copied().unwrap_or_default();
+            registered.controls.throttle().paused || count.consuming >= registered.wanted()
+        };
+        state.subscriptions.values().all(consumes)
+    }
+}

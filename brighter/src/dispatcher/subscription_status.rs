@@ -1,0 +1,79 @@
+//! [`SubscriptionStatus`]: what a subscription is doing, for whoever looks.
+
+use serde::{Deserialize, Serialize};
+
+use super::controls::Throttle;
+use super::status::{InFlight, PerformerState};
+use crate::message::SubscriptionName;
+
+/// What a subscription is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SubscriptionStatus {
+    /// Its name.
+    pub name: SubscriptionName,
+    /// What holds for all of it.
+    pub state: SubscriptionState,
+    /// Each of its performers, also those that finish what they have in hand before they end; none, if it was
+    /// not started.
+    pub performers: Vec<PerformerStatus>,
+    /// How many performers it is to have while it runs.
+    pub wanted: usize,
+    /// What its performers may do.
+    pub throttle: Throttle,
+    /// How often one of its performers ended that should not have, since the dispatcher was made. Each was
+    /// replaced.
+    pub restarts: u64,
+    /// Why a performer last lost its channel, could not consume it, or ended. It stays when all is well again.
+    pub last_error: Option<String>,
+}
+
+/// What holds for all of a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum SubscriptionState {
+    /// It was not started, or was stopped.
+    Stopped,
+    /// It runs; its performers say how far they are.
+    Running,
+    /// It runs, and takes no messages for now.
+    Paused,
+    /// It has set aside as many messages as it may, and takes no more until it is stopped and started.
+    LimitReached,
+}
+
+/// What a performer is doing. It equals its [`PerformerState`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PerformerStatus {
+    /// How far it is.
+    pub state: PerformerState,
+    /// Why it waits, if it does.
+    pub last_error: Option<String>,
+    /// What it is handling.
+    pub in_hand: Vec<InFlight>,
+}
+
+impl PartialEq<PerformerState> for PerformerStatus {
+    fn eq(&self, state: &PerformerState) -> bool {
+        self.state == *state
+    }
+}
+
+impl SubscriptionStatus {
+    /// How many of its performers consume its channel.
+    #[must_use]
+    pub fn consuming(&self) -> usize {
+        let consumes = |performer: &&PerformerStatus| performer.state == PerformerState::Consuming;
+        self.performers.iter().filter(consumes).count()
+    }
+
+    /// How many messages it is handling.
+    #[must_use]
+    pub fn in_hand(&self) -> usize {
+        self.performers
+            .iter()
+            .map(|performer| performer.in_hand.len())
+            .sum()
+    }
+}
