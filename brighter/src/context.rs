@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 use crate::id::MessageId;
+use crate::trace::TraceContext;
 
 /// What a handler may know of the request besides the request itself: who asked, which attempt this is,
 /// whether the process is ending, and whatever the layers around it and the pump have put in its bag.
@@ -28,6 +29,7 @@ use crate::id::MessageId;
 pub struct Context {
     message_id: Option<MessageId>,
     correlation_id: Option<MessageId>,
+    trace: TraceContext,
     handled_count: u32,
     cancellation: Option<Arc<CancellationToken>>,
     /// A handful of values at most: a scan beats a map, and an empty one costs nothing.
@@ -55,6 +57,13 @@ impl Context {
         self
     }
 
+    /// The same context, within this trace.
+    #[must_use]
+    pub fn with_trace(mut self, trace: TraceContext) -> Self {
+        self.trace = trace;
+        self
+    }
+
     /// The same context, of a message that was handled this often before.
     #[must_use]
     pub fn with_handled_count(mut self, count: u32) -> Self {
@@ -78,6 +87,13 @@ impl Context {
     #[must_use]
     pub fn correlation_id(&self) -> Option<&MessageId> {
         self.correlation_id.as_ref()
+    }
+
+    /// The trace that the message which brought the request belongs to, as its sender said. What is posted with
+    /// this context goes on with it as it is: the span named there is still the sender's.
+    #[must_use]
+    pub fn trace(&self) -> &TraceContext {
+        &self.trace
     }
 
     /// Which delivery of the message this is: 1 the first time. Retries by a policy do not count.
@@ -130,6 +146,7 @@ impl Context {
         Self {
             message_id: self.message_id.clone(),
             correlation_id: self.correlation_id.clone(),
+            trace: self.trace.clone(),
             handled_count: self.handled_count,
             cancellation: self.cancellation.clone(),
             bag: Mutex::new(self.bag.lock().unwrap_or_else(PoisonError::into_inner).clone()),

@@ -73,6 +73,7 @@ pub mod request;
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod trace;
 #[cfg(feature = "rabbitmq")]
 pub mod transport;
 

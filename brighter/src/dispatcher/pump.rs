@@ -162,6 +162,7 @@ impl Performer {
         let header = &message.header;
         let mut cx = Context::new()
             .with_message_id(header.id.clone())
+            .with_trace(header.trace.clone())
             .with_handled_count(header.handled_count)
             .with_cancellation(Arc::clone(&self.stop));
         if let Some(id) = &header.correlation_id {

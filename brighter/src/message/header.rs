@@ -1,12 +1,14 @@
 //! The [`MessageHeader`]: what the framework knows of a message without reading its body.
 
 use std::borrow::Cow;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Bag, RoutingKey};
+use super::event::{DEFAULT_SOURCE, EventAttributes};
+use super::{Bag, NameError, RoutingKey, routing};
 use crate::id::MessageId;
+use crate::trace::TraceContext;
 
 /// The content type of a message whose mapper says nothing else.
 pub const DEFAULT_CONTENT_TYPE: &str = "application/json; charset=utf-8";
@@ -66,6 +68,19 @@ pub struct MessageHeader {
     pub causation_id: Option<MessageId>,
     /// The media type of the body.
     pub content_type: Cow<'static, str>,
+    /// Where an answer to it is to be published. The sender says so, and nothing answers by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<RoutingKey>,
+    /// What CloudEvents says of it beside its id and time.
+    #[serde(default, skip_serializing_if = "EventAttributes::is_empty")]
+    pub event: EventAttributes,
+    /// The trace that it belongs to.
+    #[serde(default, skip_serializing_if = "TraceContext::is_empty")]
+    pub trace: TraceContext,
+    /// How long the broker held it back before it delivered it, as its sender had asked. It is only read: what
+    /// is published is not delayed by it.
+    #[serde(skip)]
+    pub delayed: Duration,
     /// How often it was handed to a handler and given back: 0 the first time.
     pub handled_count: u32,
     /// What the application adds.
@@ -84,6 +99,10 @@ impl MessageHeader {
             correlation_id: None,
             causation_id: None,
             content_type: Cow::Borrowed(DEFAULT_CONTENT_TYPE),
+            reply_to: None,
+            event: EventAttributes::default(),
+            trace: TraceContext::default(),
+            delayed: Duration::ZERO,
             handled_count: 0,
             bag: Bag::default(),
         }
@@ -108,5 +127,139 @@ impl MessageHeader {
     pub fn with_causation_id(mut self, id: MessageId) -> Self {
         self.causation_id = Some(id);
         self
+    }
+
+    /// The same header, whose answer is to be published to this topic.
+    #[must_use]
+    pub fn with_reply_to(mut self, topic: impl Into<RoutingKey>) -> Self {
+        self.reply_to = Some(topic.into());
+        self
+    }
+
+    /// The same header with these attributes.
+    #[must_use]
+    pub fn with_event(mut self, event: EventAttributes) -> Self {
+        self.event = event;
+        self
+    }
+
+    /// The same header, of a message within this trace.
+    #[must_use]
+    pub fn with_trace(mut self, trace: TraceContext) -> Self {
+        self.trace = trace;
+        self
+    }
+
+    /// What kind of thing the message is, as CloudEvents' `type` says it: its topic, unless it says otherwise.
+    #[must_use]
+    pub fn event_type(&self) -> &str {
+        self.event
+            .event_type
+            .as_deref()
+            .unwrap_or_else(|| self.topic.as_str())
+    }
+
+    /// Where the message comes from, as CloudEvents' `source` says it.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        self.event.source.as_deref().unwrap_or(DEFAULT_SOURCE)
+    }
+
+    /// Whether every broker can carry this header. What is in the bag is limited only by what a broker takes in
+    /// all, but that its names are short.
+    ///
+    /// # Errors
+    /// The id, the topic, the reply address, the content type or a name in the bag has more than
+    /// [`MAX_NAME_BYTES`](super::MAX_NAME_BYTES) bytes; or one of the first four, an attribute of the event or
+    /// the correlation id is empty or holds a control character.
+    pub fn validate(&self) -> Result<(), NameError> {
+        routing::check("message id", &self.id.to_string())?;
+        self.topic.validate()?;
+        routing::check("content type", &self.content_type)?;
+        if let Some(id) = &self.correlation_id {
+            routing::check_text("correlation id", &id.to_string())?;
+        }
+        if let Some(reply_to) = &self.reply_to {
+            routing::check("reply address", reply_to.as_str())?;
+        }
+        self.event.validate()?;
+        self.bag
+            .iter()
+            .try_for_each(|(name, _)| routing::check_length("header name", name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As it stood in the outboxes of the first release.
+    const OLD_ROW: &str = r#"{"id":"0197f2a0-7c3e-7d5a-9b7e-1f2a3b4c5d6e","topic":"Task.Reminder",
+        "message_type":"MT_COMMAND","timestamp":{"secs_since_epoch":1790000000,"nanos_since_epoch":123000000},
+        "correlation_id":null,"content_type":"application/json; charset=utf-8","handled_count":2,
+        "bag":{"tenant":"north"}}"#;
+
+    #[test]
+    fn a_header_that_was_stored_before_it_knew_of_events_is_read() {
+        let header: MessageHeader = serde_json::from_str(OLD_ROW).unwrap();
+        assert_eq!((header.handled_count, header.bag.len()), (2, 1));
+        assert_eq!(header.causation_id, None);
+        assert_eq!(header.reply_to, None);
+        assert_eq!(header.event, EventAttributes::default());
+        assert!(header.trace.is_empty());
+        assert_eq!(
+            (header.event_type(), header.source()),
+            ("Task.Reminder", DEFAULT_SOURCE)
+        );
+    }
+
+    #[test]
+    fn a_header_is_stored_with_all_it_says() {
+        let header = MessageHeader::new(MessageId::new(), "Order.Placed", MessageType::Event)
+            .with_reply_to("Answers")
+            .with_event(
+                EventAttributes::default()
+                    .with_type("Order.Placed.v2")
+                    .with_source("urn:shop")
+                    .with_subject("order-17")
+                    .with_data_schema("urn:schema"),
+            )
+            .with_trace(TraceContext::default().with_baggage("tenant=north"));
+        let json = serde_json::to_string(&header).unwrap();
+        assert_eq!(serde_json::from_str::<MessageHeader>(&json).unwrap(), header);
+        // And what it does not say takes no room.
+        let plain = MessageHeader::new(MessageId::new(), "Order.Placed", MessageType::Event);
+        let json = serde_json::to_string(&plain).unwrap();
+        for absent in ["event", "trace", "reply_to"] {
+            assert!(!json.contains(absent), "{json}");
+        }
+    }
+
+    #[test]
+    fn what_no_broker_can_carry_is_told_by_name() {
+        let plain = || MessageHeader::new(MessageId::new(), "topic", MessageType::Event);
+        assert_eq!(plain().validate(), Ok(()));
+        let mut long_name = plain();
+        long_name.bag.insert("x".repeat(256), 1);
+        let mut no_id = plain();
+        no_id.id = "".into();
+        let of_event = |subject| plain().with_event(EventAttributes::default().with_subject(subject));
+        for (header, wrong) in [
+            (no_id, "a message id cannot be empty"),
+            (
+                plain().with_content_type("x".repeat(256)),
+                "a content type has at most 255 bytes",
+            ),
+            (
+                plain().with_correlation_id("a\nb".into()),
+                "a correlation id cannot hold control",
+            ),
+            (plain().with_reply_to(""), "a reply address cannot be empty"),
+            (of_event("a\u{7}"), "a CloudEvents subject cannot hold control"),
+            (long_name, "a header name has at most 255 bytes"),
+        ] {
+            let said = header.validate().unwrap_err().to_string();
+            assert!(said.starts_with(wrong), "{said}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What travels: a [`Message`], made of a [`MessageHeader`] and a [`MessageBody`].
 
 mod bag;
+mod event;
 mod header;
 mod routing;
 
@@ -8,6 +9,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 pub use bag::{Bag, BagValue};
+pub use event::{DEFAULT_SOURCE, EventAttributes};
 pub use header::{DEFAULT_CONTENT_TYPE, MessageHeader, MessageType};
 pub use routing::{ChannelName, MAX_NAME_BYTES, NameError, RoutingKey, SubscriptionName};
 

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 /// kept for every transport, so that a name that works on one works on all.
 pub const MAX_NAME_BYTES: usize = 255;
 
-/// Why a text cannot be a [`RoutingKey`], [`ChannelName`] or [`SubscriptionName`].
+/// Why a text cannot be a [`RoutingKey`], [`ChannelName`] or [`SubscriptionName`], or stand in a
+/// [`MessageHeader`](super::MessageHeader).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NameError {
@@ -40,23 +41,36 @@ pub enum NameError {
     },
 }
 
-fn check(what: &'static str, name: &str) -> Result<(), NameError> {
-    if name.is_empty() {
-        Err(NameError::Empty { what })
-    } else if name.len() > MAX_NAME_BYTES {
-        Err(NameError::TooLong {
+/// Whether a text can be a name.
+pub(super) fn check(what: &'static str, name: &str) -> Result<(), NameError> {
+    check_length(what, name)?;
+    check_text(what, name)
+}
+
+/// Whether a text is short enough for a name.
+pub(super) fn check_length(what: &'static str, name: &str) -> Result<(), NameError> {
+    if name.len() > MAX_NAME_BYTES {
+        return Err(NameError::TooLong {
             what,
             bytes: name.len(),
             begins: name.chars().take(24).collect(),
-        })
-    } else if name.chars().any(char::is_control) {
-        Err(NameError::Control {
-            what,
-            name: name.chars().take(48).collect(),
-        })
-    } else {
-        Ok(())
+        });
     }
+    Ok(())
+}
+
+/// Whether a text says something, and nothing that would spoil a log.
+pub(super) fn check_text(what: &'static str, text: &str) -> Result<(), NameError> {
+    if text.is_empty() {
+        return Err(NameError::Empty { what });
+    }
+    if text.chars().any(char::is_control) {
+        return Err(NameError::Control {
+            what,
+            name: text.chars().take(48).collect(),
+        });
+    }
+    Ok(())
 }
 
 macro_rules! name {

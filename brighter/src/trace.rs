@@ -1,0 +1,254 @@
+//! [`TraceContext`]: which trace a request belongs to, as the W3C has it.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// The most bytes of a `tracestate` that are carried on.
+const LONGEST_STATE: usize = 8192;
+/// The most members of a baggage that Brighter in .NET takes, and the longest key and value.
+const MOST_MEMBERS: usize = 32;
+const LONGEST_MEMBER_PART: usize = 256;
+
+/// The trace that a request belongs to, in the texts of [W3C Trace Context] and [W3C Baggage]: it travels with
+/// every message, so that what happened in several processes can be put together.
+///
+/// A stranger may have written it, and nothing is decided by it: what makes no sense is dropped and never an
+/// error.
+///
+/// ```
+/// use brighter::trace::TraceContext;
+///
+/// let trace = TraceContext::default()
+///     .with_traceparent("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+///     .with_baggage("tenant=north");
+/// assert_eq!(trace.trace_id(), Some("4bf92f3577b34da6a3ce929d0e0e4736"));
+/// assert!(TraceContext::default().with_traceparent("nonsense").is_empty());
+/// ```
+///
+/// [W3C Trace Context]: https://www.w3.org/TR/trace-context/
+/// [W3C Baggage]: https://www.w3.org/TR/baggage/
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(from = "Unchecked")]
+pub struct TraceContext {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<Arc<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tracestate: Option<Arc<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    baggage: Option<Arc<str>>,
+}
+
+impl TraceContext {
+    /// The same context in this trace, below this span: `00-`, 32 digits of the trace, `-`, 16 digits of the
+    /// span, `-`, two of flags. Anything else leaves it in no trace.
+    #[must_use]
+    pub fn with_traceparent(mut self, text: &str) -> Self {
+        let text = text.trim();
+        self.traceparent = is_traceparent(text).then(|| text.into());
+        if self.traceparent.is_none() {
+            self.tracestate = None;
+        }
+        self
+    }
+
+    /// The same context with what the tracing systems on the way noted: `vendor=value,…`. It belongs to the
+    /// traceparent, and is dropped without one.
+    #[must_use]
+    pub fn with_tracestate(mut self, text: &str) -> Self {
+        self.tracestate = match self.traceparent {
+            Some(_) if text.len() <= LONGEST_STATE => members(text, usize::MAX, is_state_member),
+            _ => None,
+        };
+        self
+    }
+
+    /// The same context with what the application said on the way: `key=value,…`.
+    ///
+    /// Kept are the members that every Brighter takes: Brighter in .NET would set the whole message aside for
+    /// one whose key has other characters than letters, digits, and `_-*/`, whose value is empty or has a `=`
+    /// in it, or for one more than 32.
+    #[must_use]
+    pub fn with_baggage(mut self, text: &str) -> Self {
+        self.baggage = members(text, MOST_MEMBERS, is_baggage_member);
+        self
+    }
+
+    /// The trace and the span that the request was made in.
+    #[must_use]
+    pub fn traceparent(&self) -> Option<&str> {
+        self.traceparent.as_deref()
+    }
+
+    /// What the tracing systems on the way noted.
+    #[must_use]
+    pub fn tracestate(&self) -> Option<&str> {
+        self.tracestate.as_deref()
+    }
+
+    /// What the application said on the way.
+    #[must_use]
+    pub fn baggage(&self) -> Option<&str> {
+        self.baggage.as_deref()
+    }
+
+    /// The 32 digits that all messages of one trace share.
+    #[must_use]
+    pub fn trace_id(&self) -> Option<&str> {
+        self.traceparent.as_deref()?.get(3..35)
+    }
+
+    /// Whether it says nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.traceparent.is_none() && self.baggage.is_none()
+    }
+}
+
+/// What stands in an outbox was checked when it was put in; somebody may have changed it since.
+#[derive(Deserialize)]
+struct Unchecked {
+    #[serde(default)]
+    traceparent: Option<String>,
+    #[serde(default)]
+    tracestate: Option<String>,
+    #[serde(default)]
+    baggage: Option<String>,
+}
+
+impl From<Unchecked> for TraceContext {
+    fn from(unchecked: Unchecked) -> Self {
+        let text = |text: Option<String>| text.unwrap_or_default();
+        Self::default()
+            .with_traceparent(&text(unchecked.traceparent))
+            .with_tracestate(&text(unchecked.tracestate))
+            .with_baggage(&text(unchecked.baggage))
+    }
+}
+
+/// Version, trace, span, flags; a version after the first may add more behind.
+fn is_traceparent(text: &str) -> bool {
+    let mut parts = text.splitn(5, '-');
+    let mut digits = |count: usize| {
+        let part = parts.next().unwrap_or_default().as_bytes();
+        let right = part.len() == count && part.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        right.then(|| part.iter().any(|digit| *digit != b'0'))
+    };
+    let version = digits(2);
+    // All zeros mean that there is none.
+    let right =
+        version.is_some() && digits(32) == Some(true) && digits(16) == Some(true) && digits(2).is_some();
+    let more = parts.next();
+    right
+        && !text.starts_with("ff")
+        && match more {
+            None => true,
+            Some(more) => {
+                version == Some(true) && text.len() <= LONGEST_STATE && more.bytes().all(is_printable)
+            }
+        }
+}
+
+/// The members of a list that are right, without the spaces around them.
+fn members(text: &str, most: usize, is_right: fn(&str, &str) -> bool) -> Option<Arc<str>> {
+    let right = |member: &&str| {
+        member
+            .split_once('=')
+            .is_some_and(|(key, value)| is_right(key, value))
+    };
+    let mut kept = String::new();
+    for member in text.split(',').map(str::trim).filter(right).take(most) {
+        if !kept.is_empty() {
+            kept.push(',');
+        }
+        kept.push_str(member);
+    }
+    (!kept.is_empty()).then(|| kept.into())
+}
+
+fn is_state_member(key: &str, value: &str) -> bool {
+    !key.is_empty() && key.bytes().chain(value.bytes()).all(is_printable)
+}
+
+fn is_baggage_member(key: &str, value: &str) -> bool {
+    let is_key = |byte: u8| byte.is_ascii_alphanumeric() || b"_-*/".contains(&byte);
+    key.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && key.bytes().all(is_key)
+        && !value.is_empty()
+        && value.bytes().all(|byte| is_printable(byte) && byte != b'=')
+        && key.len().max(value.len()) <= LONGEST_MEMBER_PART
+}
+
+fn is_printable(byte: u8) -> bool {
+    (b' '..=b'~').contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    #[test]
+    fn a_traceparent_is_as_the_w3c_has_it_or_none() {
+        let later = format!("01{}-more", &PARENT[2..]);
+        for right in [PARENT, &format!(" {PARENT} "), &later] {
+            let trace = TraceContext::default().with_traceparent(right);
+            assert_eq!(trace.traceparent(), Some(right.trim()));
+            assert_eq!(trace.trace_id(), Some("4bf92f3577b34da6a3ce929d0e0e4736"));
+        }
+        for wrong in [
+            "",
+            "nonsense",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1",
+            &format!("{PARENT}-more"),
+            &format!("ff{}", &PARENT[2..]),
+            &PARENT.to_uppercase(),
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e473\u{e9}-00f067aa0ba902b7-01",
+            &format!("01{}-a\u{7}", &PARENT[2..]),
+        ] {
+            let trace = TraceContext::default()
+                .with_traceparent(PARENT)
+                .with_tracestate("a=b");
+            assert!(trace.with_traceparent(wrong).is_empty(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn lists_keep_what_makes_sense() {
+        let trace = TraceContext::default().with_traceparent(PARENT);
+        let state = trace.with_tracestate(" rojo=00f0 ,, congo = t61 , \u{7}=x, nonsense,=y");
+        assert_eq!(state.tracestate(), Some("rojo=00f0,congo = t61"));
+        let trace = TraceContext::default()
+            .with_tracestate("rojo=1")
+            .with_baggage("tenant=north, user.id=7, a=b=c, empty=, note=a b;p,\u{e9}=1");
+        assert_eq!(
+            (trace.tracestate(), trace.baggage()),
+            (None, Some("tenant=north,note=a b;p"))
+        );
+        let many: Vec<String> = (0..40).map(|n| format!("k{n}=v")).collect();
+        let trace = trace.with_baggage(&many.join(","));
+        assert_eq!(trace.baggage().unwrap().split(',').count(), MOST_MEMBERS);
+        assert!(!trace.is_empty());
+    }
+
+    #[test]
+    fn what_was_stored_is_checked_again() {
+        let trace = TraceContext::default()
+            .with_traceparent(PARENT)
+            .with_tracestate("a=b")
+            .with_baggage("c=d");
+        let json = serde_json::to_string(&trace).unwrap();
+        assert_eq!(serde_json::from_str::<TraceContext>(&json).unwrap(), trace);
+        assert_eq!(serde_json::to_string(&TraceContext::default()).unwrap(), "{}");
+        let changed = json.replace("00-4bf", "xx-4bf");
+        let read: TraceContext = serde_json::from_str(&changed).unwrap();
+        assert_eq!(
+            (read.traceparent(), read.tracestate(), read.baggage()),
+            (None, None, Some("c=d"))
+        );
+    }
+}
