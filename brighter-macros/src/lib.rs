@@ -80,6 +80,7 @@ pub fn event(item: TokenStream) -> TokenStream {
 /// | argument | |
 /// |---|---|
 /// | `topic = "Task.Overdue"` | where it is published; required |
+/// | `type = "Task.Overdue.v2"` | what kind of event it is, as CloudEvents' `type` says it; without it, the topic |
 /// | `kind = "command"` | for one handler, the default; `"event"`, for many; `"document"`, data for many |
 /// | `mapper = MyMapper` | what turns it into a message and back; without it, JSON by serde |
 /// | `reply = Invoice` | of a command only: what its handler gives back in process |

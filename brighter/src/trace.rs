@@ -28,15 +28,22 @@ const LONGEST_MEMBER_PART: usize = 256;
 ///
 /// [W3C Trace Context]: https://www.w3.org/TR/trace-context/
 /// [W3C Baggage]: https://www.w3.org/TR/baggage/
+///
+/// Cloning shares the texts.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(from = "Unchecked")]
-pub struct TraceContext {
+#[serde(from = "Option<Texts>")]
+pub struct TraceContext(Option<Arc<Texts>>);
+
+/// As it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Texts {
     #[serde(skip_serializing_if = "Option::is_none")]
-    traceparent: Option<Arc<str>>,
+    traceparent: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tracestate: Option<Arc<str>>,
+    tracestate: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    baggage: Option<Arc<str>>,
+    baggage: Option<String>,
 }
 
 impl TraceContext {
@@ -45,21 +52,25 @@ impl TraceContext {
     #[must_use]
     pub fn with_traceparent(mut self, text: &str) -> Self {
         let text = text.trim();
-        self.traceparent = is_traceparent(text).then(|| text.into());
-        if self.traceparent.is_none() {
-            self.tracestate = None;
+        if is_traceparent(text) {
+            self.texts().traceparent = Some(text.to_owned());
+        } else if self.0.is_some() {
+            let texts = self.texts();
+            (texts.traceparent, texts.tracestate) = (None, None);
         }
-        self
+        self.or_none()
     }
 
     /// The same context with what the tracing systems on the way noted: `vendor=value,…`. It belongs to the
     /// traceparent, and is dropped without one.
     #[must_use]
     pub fn with_tracestate(mut self, text: &str) -> Self {
-        self.tracestate = match self.traceparent {
-            Some(_) if text.len() <= LONGEST_STATE => members(text, usize::MAX, is_state_member),
-            _ => None,
-        };
+        if self.traceparent().is_some() {
+            self.texts().tracestate = match text.len() {
+                ..=LONGEST_STATE => members(text, usize::MAX, is_state_member),
+                _ => None,
+            };
+        }
         self
     }
 
@@ -70,59 +81,62 @@ impl TraceContext {
     /// in it, or for one more than 32.
     #[must_use]
     pub fn with_baggage(mut self, text: &str) -> Self {
-        self.baggage = members(text, MOST_MEMBERS, is_baggage_member);
-        self
+        let baggage = members(text, MOST_MEMBERS, is_baggage_member);
+        if self.0.is_some() || baggage.is_some() {
+            self.texts().baggage = baggage;
+        }
+        self.or_none()
+    }
+
+    /// What says nothing is equal to what never did.
+    fn or_none(self) -> Self {
+        Self(self.0.filter(|texts| **texts != Texts::default()))
+    }
+
+    fn texts(&mut self) -> &mut Texts {
+        Arc::make_mut(self.0.get_or_insert_default())
     }
 
     /// The trace and the span that the request was made in.
     #[must_use]
     pub fn traceparent(&self) -> Option<&str> {
-        self.traceparent.as_deref()
+        self.0.as_ref()?.traceparent.as_deref()
     }
 
     /// What the tracing systems on the way noted.
     #[must_use]
     pub fn tracestate(&self) -> Option<&str> {
-        self.tracestate.as_deref()
+        self.0.as_ref()?.tracestate.as_deref()
     }
 
     /// What the application said on the way.
     #[must_use]
     pub fn baggage(&self) -> Option<&str> {
-        self.baggage.as_deref()
+        self.0.as_ref()?.baggage.as_deref()
     }
 
     /// The 32 digits that all messages of one trace share.
     #[must_use]
     pub fn trace_id(&self) -> Option<&str> {
-        self.traceparent.as_deref()?.get(3..35)
+        self.traceparent()?.get(3..35)
     }
 
     /// Whether it says nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.traceparent.is_none() && self.baggage.is_none()
+        self.traceparent().is_none() && self.baggage().is_none()
     }
 }
 
 /// What stands in an outbox was checked when it was put in; somebody may have changed it since.
-#[derive(Deserialize)]
-struct Unchecked {
-    #[serde(default)]
-    traceparent: Option<String>,
-    #[serde(default)]
-    tracestate: Option<String>,
-    #[serde(default)]
-    baggage: Option<String>,
-}
-
-impl From<Unchecked> for TraceContext {
-    fn from(unchecked: Unchecked) -> Self {
-        let text = |text: Option<String>| text.unwrap_or_default();
+impl From<Option<Texts>> for TraceContext {
+    fn from(texts: Option<Texts>) -> Self {
+        let texts = texts.unwrap_or_default();
+        let text = Option::unwrap_or_default;
         Self::default()
-            .with_traceparent(&text(unchecked.traceparent))
-            .with_tracestate(&text(unchecked.tracestate))
-            .with_baggage(&text(unchecked.baggage))
+            .with_traceparent(&text(texts.traceparent))
+            .with_tracestate(&text(texts.tracestate))
+            .with_baggage(&text(texts.baggage))
     }
 }
 
@@ -150,7 +164,7 @@ fn is_traceparent(text: &str) -> bool {
 }
 
 /// The members of a list that are right, without the spaces around them.
-fn members(text: &str, most: usize, is_right: fn(&str, &str) -> bool) -> Option<Arc<str>> {
+fn members(text: &str, most: usize, is_right: fn(&str, &str) -> bool) -> Option<String> {
     let right = |member: &&str| {
         member
             .split_once('=')
@@ -163,7 +177,7 @@ fn members(text: &str, most: usize, is_right: fn(&str, &str) -> bool) -> Option<
         }
         kept.push_str(member);
     }
-    (!kept.is_empty()).then(|| kept.into())
+    (!kept.is_empty()).then_some(kept)
 }
 
 fn is_state_member(key: &str, value: &str) -> bool {
@@ -243,7 +257,13 @@ mod tests {
             .with_baggage("c=d");
         let json = serde_json::to_string(&trace).unwrap();
         assert_eq!(serde_json::from_str::<TraceContext>(&json).unwrap(), trace);
-        assert_eq!(serde_json::to_string(&TraceContext::default()).unwrap(), "{}");
+        let nothing = TraceContext::default();
+        let json_of_nothing = serde_json::to_string(&nothing).unwrap();
+        assert_eq!(
+            serde_json::from_str::<TraceContext>(&json_of_nothing).unwrap(),
+            nothing
+        );
+        assert_eq!(trace.clone().with_traceparent("no").with_baggage(""), nothing);
         let changed = json.replace("00-4bf", "xx-4bf");
         let read: TraceContext = serde_json::from_str(&changed).unwrap();
         assert_eq!(

@@ -8,6 +8,7 @@
 
 mod dispatcher;
 mod dispatching;
+mod headers;
 mod in_memory_broker;
 mod inbox;
 mod outbox;

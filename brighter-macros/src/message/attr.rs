@@ -6,9 +6,10 @@ use super::model::Derive;
 use crate::args::{Args, Given};
 use crate::shell::Errors;
 
-/// `#[message(topic = …, kind = …, mapper = …, reply = …, no_id)]`
+/// `#[message(topic = …, type = …, kind = …, mapper = …, reply = …, no_id)]`
 pub(super) struct Written<'a> {
     pub(super) topic: Given<LitStr>,
+    pub(super) event_type: Given<LitStr>,
     pub(super) kind: Given<LitStr>,
     pub(super) mapper: Given<Type>,
     pub(super) reply: Given<Type>,
@@ -23,6 +24,7 @@ pub(super) fn read<'a>(derive: Derive, item: &'a DeriveInput, errors: &Errors) -
     let mut args = arguments(derive, &item.attrs, errors);
     let written = Written {
         topic: args.value("topic", "\"Task.Reminder\"", errors),
+        event_type: args.value("type", "\"Task.Reminder.v2\"", errors),
         kind: args.value("kind", "\"command\"", errors),
         mapper: args.value("mapper", "JsonMapper", errors),
         reply: args.value("reply", "Invoice", errors),
@@ -108,6 +110,9 @@ fn refuse_foreign(derive: Derive, written: &Written<'_>, errors: &Errors) {
     };
     if let Given::Value(_, arg) = &written.topic {
         refuse("topic", arg);
+    }
+    if let Given::Value(_, arg) = &written.event_type {
+        refuse("type", arg);
     }
     if let Given::Value(_, arg) = &written.kind {
         refuse("kind", arg);

@@ -44,6 +44,12 @@ pub(super) fn model<'a>(
         Given::Missing | Given::Wrong => None,
     };
     let mapper = written.mapper.value().map(ToTokens::into_token_stream);
+    let event_type = written.event_type.value();
+    if let Some(event_type) = &event_type
+        && let Some(wrong) = wrong_type(&event_type.value())
+    {
+        errors.at(event_type, wrong);
+    }
     let topic = (derive == Derive::Message).then(|| topic(written.topic, written.misread, errors));
     Request {
         name: &item.ident,
@@ -51,7 +57,11 @@ pub(super) fn model<'a>(
         kind,
         reply,
         id,
-        route: topic.map(|topic| Route { topic, mapper }),
+        route: topic.map(|topic| Route {
+            topic,
+            event_type,
+            mapper,
+        }),
     }
 }
 
@@ -98,16 +108,32 @@ fn wrong_topic(topic: &str) -> Option<String> {
         Some(format!(
             "the topic has {length} bytes, and a broker takes {LONGEST_TOPIC}; shorten it"
         ))
-    } else if let Some(control) = topic.chars().find(|c| c.is_control()) {
-        Some(format!(
-            "the topic has the control character {control:?} in it; remove it"
-        ))
+    } else if let Some(control) = control_in("topic", topic) {
+        Some(control)
     } else {
         let wildcard = topic.split('.').find(|word| matches!(*word, "*" | "#"))?;
         Some(format!(
             "the topic has the wildcard `{wildcard}` in it, which only a subscription may have; name one topic"
         ))
     }
+}
+
+/// CloudEvents wants a type that says something; what it says is free.
+fn wrong_type(event_type: &str) -> Option<String> {
+    if event_type.is_empty() {
+        return Some(
+            "the type is empty; say what kind of event this is, or remove it: then it is the topic"
+                .to_owned(),
+        );
+    }
+    control_in("type", event_type)
+}
+
+fn control_in(what: &str, text: &str) -> Option<String> {
+    let control = text.chars().find(|c| c.is_control())?;
+    Some(format!(
+        "the {what} has the control character {control:?} in it; remove it"
+    ))
 }
 
 fn id<'a>(derive: Derive, item: &'a DeriveInput, written: &Written<'a>, errors: &Errors) -> Option<Id<'a>> {

@@ -9,7 +9,7 @@ use crate::nearest::nearest;
 use crate::shell::Errors;
 
 /// What `#[message(…)]` takes.
-pub(super) const KEYS: &[&str] = &["topic", "kind", "mapper", "reply"];
+pub(super) const KEYS: &[&str] = &["topic", "type", "kind", "mapper", "reply"];
 
 /// Only sorts: what is wrong with the traits the standard derive says, and what is wrong with the rest
 /// `#[derive(Message)]`.

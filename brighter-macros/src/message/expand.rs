@@ -57,7 +57,14 @@ fn id(id: &Id<'_>) -> TokenStream {
 fn postable(request: &Request<'_>, route: &Route) -> TokenStream {
     let Request { name, generics, .. } = request;
     let (parameters, arguments, _) = generics.split_for_impl();
-    let Route { topic, mapper } = route;
+    let Route {
+        topic,
+        event_type,
+        mapper,
+    } = route;
+    let event_type = event_type
+        .as_ref()
+        .map(|event_type| quote!(const EVENT_TYPE: &'static str = #event_type;));
     let mut added = if generics.params.is_empty() {
         TokenStream::new()
     } else {
@@ -82,6 +89,7 @@ fn postable(request: &Request<'_>, route: &Route) -> TokenStream {
         #[automatically_derived]
         impl #parameters #PRIVATE::Postable for #name #arguments #where_clause {
             const TOPIC: &'static str = #topic;
+            #event_type
             type Mapper = #mapper;
         }
     }

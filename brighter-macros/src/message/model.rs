@@ -1,7 +1,7 @@
 //! What a request is to the derives.
 
 use proc_macro2::{Ident, TokenStream};
-use syn::{Generics, Member, Type};
+use syn::{Generics, LitStr, Member, Type};
 
 /// Which derive is at work.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -86,6 +86,8 @@ pub(super) struct Id<'a> {
 
 pub(super) struct Route {
     pub(super) topic: TokenStream,
+    /// The topic if there is none.
+    pub(super) event_type: Option<LitStr>,
     /// `JsonMapper` if there is none.
     pub(super) mapper: Option<TokenStream>,
 }

@@ -150,7 +150,7 @@ fn requests() {
         "message_with_all",
         MESSAGE,
         "",
-        "#[message(topic = \"Task.Data\", kind = \"document\", mapper = Text<A, B>)] struct Data<T>(T);",
+        "#[message(topic = \"Task.Data\", type = \"Data.v2\", kind = \"document\", mapper = Text<A, B>)] struct Data<T>(T);",
     );
 }
 

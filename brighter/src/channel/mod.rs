@@ -25,6 +25,7 @@ pub use delivery::{Delivery, Rejection, RejectionKind, Settle, rejection_headers
 pub use error::{ChannelError, PublishError, SettleError};
 pub use in_memory::InMemoryBroker;
 pub use publication::Publication;
+pub(crate) use publication::PublicationSettings;
 pub use rate::Rate;
 pub use subscription::{Subscription, SubscriptionSettings};
 

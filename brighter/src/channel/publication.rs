@@ -3,22 +3,36 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use crate::id::MessageId;
 use crate::mapper::Postable;
-use crate::message::RoutingKey;
+use crate::message::{Bag, BagValue, EventAttributes, MessageHeader, MessageType, NameError, RoutingKey};
 
-/// Says where requests of type `R` are published. Every [`Postable`] request has one by its derive; give the
-/// builder another to change it, or to have `build()` check that this process can post `R` at all.
+/// Says where requests of type `R` are published, and what their messages say beside the request itself. Every
+/// [`Postable`] request has one by its derive; give the builder another to change it, or to have `build()` check
+/// that this process can post `R` at all.
 ///
 /// ```
 /// # use brighter::prelude::*;
 /// # #[derive(Serialize, Deserialize, Message)]
 /// # #[message(topic = "Task.Reminder")]
 /// # struct TaskReminder;
-/// let publication = Publication::<TaskReminder>::new().topic("Staging.Task.Reminder");
+/// let publication = Publication::<TaskReminder>::new()
+///     .topic("Staging.Task.Reminder")
+///     .source("https://tasks.example/reminders")
+///     .default_header("tenant", "north");
 /// ```
 pub struct Publication<R> {
-    topic: RoutingKey,
+    settings: PublicationSettings,
     request: PhantomData<fn() -> R>,
+}
+
+/// What a [`Publication`] says, whatever its request is.
+#[derive(Debug, Clone)]
+pub(crate) struct PublicationSettings {
+    topic: RoutingKey,
+    event: EventAttributes,
+    reply_to: Option<RoutingKey>,
+    default_headers: Bag,
 }
 
 impl<R: Postable> Publication<R> {
@@ -26,20 +40,96 @@ impl<R: Postable> Publication<R> {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            topic: RoutingKey::from(R::TOPIC),
+            settings: PublicationSettings::of::<R>(),
             request: PhantomData,
         }
     }
 
-    /// The same publication on another topic.
+    /// The same publication on another topic. The kind of event stays
+    /// [what the request says](Postable::EVENT_TYPE).
     #[must_use]
     pub fn topic(mut self, topic: impl Into<RoutingKey>) -> Self {
-        self.topic = topic.into();
+        let event = &mut self.settings.event;
+        event.event_type.get_or_insert_with(|| R::EVENT_TYPE.into());
+        self.settings.topic = topic.into();
         self
     }
 
-    pub(crate) fn into_topic(self) -> RoutingKey {
-        self.topic
+    /// The same publication from this source, a URI that says which part of the business speaks: CloudEvents'
+    /// `source`. Without it there is [`DEFAULT_SOURCE`](crate::message::DEFAULT_SOURCE).
+    #[must_use]
+    pub fn source(mut self, source: impl AsRef<str>) -> Self {
+        self.settings.event = self.settings.event.with_source(source);
+        self
+    }
+
+    /// The same publication with another CloudEvents `type` than [the request's](Postable::EVENT_TYPE).
+    #[must_use]
+    pub fn event_type(mut self, event_type: impl AsRef<str>) -> Self {
+        self.settings.event = self.settings.event.with_type(event_type);
+        self
+    }
+
+    /// The same publication about this: CloudEvents' `subject`.
+    #[must_use]
+    pub fn subject(mut self, subject: impl AsRef<str>) -> Self {
+        self.settings.event = self.settings.event.with_subject(subject);
+        self
+    }
+
+    /// The same publication of bodies with the schema that is found there: CloudEvents' `dataschema`, a URI.
+    #[must_use]
+    pub fn data_schema(mut self, data_schema: impl AsRef<str>) -> Self {
+        self.settings.event = self.settings.event.with_data_schema(data_schema);
+        self
+    }
+
+    /// The same publication of requests whose answers are to be published to this topic.
+    #[must_use]
+    pub fn reply_to(mut self, topic: impl Into<RoutingKey>) -> Self {
+        self.settings.reply_to = Some(topic.into());
+        self
+    }
+
+    /// The same publication, whose every message has this in its bag, unless its mapper puts something else
+    /// there.
+    #[must_use]
+    pub fn default_header(mut self, name: impl Into<String>, value: impl Into<BagValue>) -> Self {
+        self.settings.default_headers.insert(name, value);
+        self
+    }
+
+    pub(crate) fn into_settings(self) -> PublicationSettings {
+        self.settings
+    }
+}
+
+impl PublicationSettings {
+    /// What the request itself says.
+    pub(crate) fn of<R: Postable>() -> Self {
+        let mut event = EventAttributes::default();
+        if R::EVENT_TYPE != R::TOPIC {
+            event = event.with_type(R::EVENT_TYPE);
+        }
+        Self {
+            topic: RoutingKey::from(R::TOPIC),
+            event,
+            reply_to: None,
+            default_headers: Bag::default(),
+        }
+    }
+
+    /// The header of a message under this id.
+    pub(crate) fn header(&self, id: MessageId, message_type: MessageType) -> MessageHeader {
+        let mut header = MessageHeader::new(id, &self.topic, message_type).with_event(self.event.clone());
+        header.reply_to.clone_from(&self.reply_to);
+        header.bag = self.default_headers.clone();
+        header
+    }
+
+    /// Whether a broker can take what is said here.
+    pub(crate) fn validate(&self) -> Result<(), NameError> {
+        self.header(MessageId::new(), MessageType::Event).validate()
     }
 }
 
@@ -53,7 +143,7 @@ impl<R> fmt::Debug for Publication<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Publication")
             .field("request", &std::any::type_name::<R>())
-            .field("topic", &self.topic)
+            .field("settings", &self.settings)
             .finish()
     }
 }

@@ -52,8 +52,9 @@ pub trait Postable: Request + Sized {
 /// }
 /// ```
 pub trait MessageMapper<R>: Send + Sync + 'static {
-    /// Makes the message. The header comes filled in: id, topic, kind, time; the mapper sets the content type
-    /// and may add to the bag.
+    /// Makes the message. The header comes filled in: id, topic, kind, time, what the publication says, and, when
+    /// it is posted from a handler, correlation, causation and trace; the mapper sets the content type, and may
+    /// add to the bag or set attributes that depend on the request.
     ///
     /// # Errors
     /// The request cannot be written in the mapper's form. Nothing is posted.

@@ -224,7 +224,7 @@ struct State {
 
 enum Place {
     Outstanding(u64),
-    Dispatched(Message),
+    Dispatched(Box<Message>),
 }
 
 struct Waiting {
@@ -353,7 +353,8 @@ impl State {
             else {
                 continue;
             };
-            self.places.insert(id.clone(), Place::Dispatched(waiting.message));
+            self.places
+                .insert(id.clone(), Place::Dispatched(Box::new(waiting.message)));
             self.dispatched.push_back(id.clone());
             if self.dispatched.len() > DISPATCHED_KEPT
                 && let Some(oldest) = self.dispatched.pop_front()

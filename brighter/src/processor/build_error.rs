@@ -44,9 +44,9 @@ pub enum BuildError {
         /// The type of the request.
         request: &'static str,
     },
-    /// A request's topic is a name that no broker takes.
-    #[error("the topic of `{request}` is no good")]
-    Topic {
+    /// A request's publication says what no broker takes: a topic that is no name, for instance.
+    #[error("the publication of `{request}` is no good")]
+    Publication {
         /// The type of the request.
         request: &'static str,
         /// What is wrong with it.

@@ -11,11 +11,10 @@ use super::handle::ProcessorHandle;
 use super::registry::{Registered, Registry};
 use super::relay::Relay;
 use super::{BuildError, BuildErrors, CommandProcessor, Inner, Sweeper};
-use crate::channel::{Broker, Publication};
+use crate::channel::{Broker, Publication, PublicationSettings};
 use crate::inbox::Inbox;
 use crate::layer::{FeatureSwitches, MonitorSink};
 use crate::mapper::Postable;
-use crate::message::RoutingKey;
 use crate::outbox::Outbox;
 use crate::pipeline::{HandlerPipeline, Provided, Wiring};
 use crate::policy::PolicyRegistry;
@@ -27,7 +26,7 @@ use crate::request::{Request, RequestKind};
 #[derive(Default)]
 pub struct CommandProcessorBuilder {
     handlers: Vec<AddHandler>,
-    publications: Vec<(TypeId, &'static str, RoutingKey)>,
+    publications: Vec<(TypeId, &'static str, PublicationSettings)>,
     provided: Provided,
     broker: Option<Arc<dyn Broker>>,
     outbox: Option<Arc<dyn Outbox>>,
@@ -113,7 +112,7 @@ impl CommandProcessorBuilder {
         self.publications.push((
             TypeId::of::<R>(),
             std::any::type_name::<R>(),
-            publication.into_topic(),
+            publication.into_settings(),
         ));
         self
     }
@@ -143,18 +142,18 @@ impl CommandProcessorBuilder {
         }
         find_commands_with_several_handlers(&registry, &mut errors);
 
-        let mut topics = HashMap::new();
-        for (id, request, topic) in self.publications {
+        let mut publications = HashMap::new();
+        for (id, request, publication) in self.publications {
             if self.broker.is_none() {
                 errors.push(BuildError::NoBrokerToPublish { request });
             }
             if self.outbox.is_none() {
                 errors.push(BuildError::NoOutbox { request });
             }
-            if let Err(source) = topic.validate() {
-                errors.push(BuildError::Topic { request, source });
+            if let Err(source) = publication.validate() {
+                errors.push(BuildError::Publication { request, source });
             }
-            if topics.insert(id, topic).is_some() {
+            if publications.insert(id, publication).is_some() {
                 errors.push(BuildError::SeveralPublications { request });
             }
         }
@@ -176,7 +175,7 @@ impl CommandProcessorBuilder {
         BuildErrors::check(errors)?;
         let inner = Arc::new(Inner {
             registry,
-            topics,
+            publications,
             broker: self.broker,
             relay,
             has_inbox: self.provided.inbox.is_some(),

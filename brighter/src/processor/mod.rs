@@ -27,10 +27,9 @@ pub use sweeper::Sweeper;
 
 use self::registry::Registry;
 use self::relay::Relay;
-use crate::channel::Broker;
+use crate::channel::{Broker, PublicationSettings};
 use crate::context::Context;
 use crate::handler::Call;
-use crate::message::RoutingKey;
 use crate::request::{Command, Event, Request};
 
 /// Sends commands and publishes events in this process; posts both to others, through an outbox and a broker.
@@ -67,8 +66,8 @@ pub struct CommandProcessor(Arc<Inner>);
 
 struct Inner {
     registry: Registry,
-    /// Topics that differ from the request's own, by request.
-    topics: HashMap<TypeId, RoutingKey>,
+    /// Publications that differ from the request's own, by request.
+    publications: HashMap<TypeId, PublicationSettings>,
     broker: Option<Arc<dyn Broker>>,
     relay: Option<Arc<Relay>>,
     has_inbox: bool,

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::relay::Relay;
 use super::{CommandProcessor, NotSent, PostError};
-use crate::channel::PublishError;
+use crate::channel::{PublicationSettings, PublishError};
 use crate::context::Context;
 use crate::id::MessageId;
 use crate::inbox::InboxKey;
 use crate::mapper::{MessageMapper, Postable};
-use crate::message::{Message, MessageHeader, RoutingKey};
+use crate::message::Message;
 use crate::outbox::{Claim, Claimed, MessageState, OutboxTransaction};
 
 /// What [`CommandProcessor::clear_outbox`] did.
@@ -42,8 +42,8 @@ impl CommandProcessor {
     }
 
     /// The same, from a handler, with its context: the message notes which message caused it
-    /// ([`causation_id`](MessageHeader::causation_id)) and to which conversation it belongs
-    /// ([`correlation_id`](MessageHeader::correlation_id)).
+    /// ([`causation_id`](crate::message::MessageHeader::causation_id)), to which conversation it belongs
+    /// ([`correlation_id`](crate::message::MessageHeader::correlation_id)), and to which [trace](Context::trace).
     ///
     /// What is posted like this is sent again when `#[use_inbox(on_duplicate = replay)]` replays its cause.
     ///
@@ -183,28 +183,31 @@ impl CommandProcessor {
     /// The message of a request, with the header that its publication and its cause say.
     fn to_message<R: Postable>(&self, request: &R, cx: Option<&Context>) -> Result<Message, PostError> {
         let name = std::any::type_name::<R>();
-        let topic = match self.0.topics.get(&TypeId::of::<R>()) {
-            Some(topic) => topic.clone(),
-            None => RoutingKey::from(R::TOPIC),
-        };
-        topic.validate().map_err(|source| PostError::Name {
-            request: name,
-            source,
-        })?;
         let id = request.id().cloned().unwrap_or_else(MessageId::new);
-        let mut header = MessageHeader::new(id, topic, R::KIND.into());
+        let kind = R::KIND.into();
+        let mut header = match self.0.publications.get(&TypeId::of::<R>()) {
+            Some(publication) => publication.header(id, kind),
+            None => PublicationSettings::of::<R>().header(id, kind),
+        };
         if let Some(cx) = cx {
             // In process the inbox, where there is one, knows which request is being handled.
             let key = cx.get::<InboxKey>();
             let causation = cx.message_id().or(key.as_ref().map(|key| &key.id));
             header.causation_id = causation.cloned();
             header.correlation_id = cx.correlation_id().or(causation).cloned();
+            header.trace = cx.trace().clone();
         }
-        R::Mapper::default()
+        let message = R::Mapper::default()
             .to_message(request, header)
             .map_err(|source| PostError::Map {
                 request: name,
                 source,
-            })
+            })?;
+        // Before it is stored: what no broker takes would stay in the outbox for ever.
+        message.header.validate().map_err(|source| PostError::Name {
+            request: name,
+            source,
+        })?;
+        Ok(message)
     }
 }

@@ -13,7 +13,7 @@ pub struct TaskReminder {
     pub task_name: String,
 }
 
-#[derive(Serialize, Deserialize, brighter::Message, topic = "Task.Overdue", kind = "event")]
+#[derive(Serialize, Deserialize, brighter::Message, topic = "Task.Overdue", type = "Overdue", kind = "event")]
 #[message(no_id)]
 pub struct TaskOverdue<T> {
     id: T,
@@ -33,6 +33,7 @@ mod by_path {
 fn main() {
     assert_eq!(TaskReminder::TOPIC, "Task.Reminder");
     assert_eq!(<TaskOverdue<u64> as Postable>::TOPIC, "Task.Overdue");
+    assert_eq!(<TaskOverdue<u64> as Postable>::EVENT_TYPE, "Overdue");
     assert_eq!(<TaskOverdue<u64> as Request>::KIND, RequestKind::Event);
     assert!(TaskOverdue { id: 3 }.id().is_none());
     println!("{:?} {:?}", Plain::default(), by_path::Here);

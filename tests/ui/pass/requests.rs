@@ -46,7 +46,7 @@ struct Data<T> {
 }
 
 #[derive(Message)]
-#[message(topic = "Text", kind = "command", mapper = TextMapper<u8, ()>, reply = Vec<u8>)]
+#[message(topic = "Text", type = "Text.v2", kind = "command", mapper = TextMapper<u8, ()>, reply = Vec<u8>)]
 struct Text(#[message(id)] MessageId);
 
 struct TextMapper<A, B>(std::marker::PhantomData<(A, B)>);
@@ -90,6 +90,8 @@ fn main() {
     assert_eq!(generic.id().unwrap().to_string(), "one");
     assert_eq!(<Data<u8> as Request>::KIND, RequestKind::Document);
     assert!(command(&Text(MessageId::new())));
+    assert_eq!(<Text as Postable>::EVENT_TYPE, "Text.v2");
+    assert_eq!(<Data<u8> as Postable>::EVENT_TYPE, "Data");
     let _: JsonMapper = <<Data<u8> as Postable>::Mapper as Default>::default();
     let _: Option<<Bill as Request>::Reply> = Some(Invoice);
     let Data { r#type } = Data { r#type: 1 };
