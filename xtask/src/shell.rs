@@ -46,7 +46,8 @@ pub(crate) fn run(command: &mut Command, stop: &Stop) -> Result {
     }
 }
 
-/// Runs a command without its output and gives what it wrote to stdout; an error names what it wrote to stderr.
+/// Runs a command without its output and gives what it wrote to stdout; an error names what it wrote to stderr,
+/// or else to stdout.
 pub(crate) fn read(command: &mut Command) -> Result<String> {
     let line = shown(command);
     let output = command
@@ -56,11 +57,14 @@ pub(crate) fn read(command: &mut Command) -> Result<String> {
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     } else {
-        let said = String::from_utf8_lossy(&output.stderr);
+        // Some tell their mistakes where others tell their results.
+        let said = match String::from_utf8_lossy(&output.stderr).trim() {
+            "" => String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+            said => said.to_owned(),
+        };
         Err(failed(format_args!(
-            "`{line}` failed ({}): {}",
-            output.status,
-            said.trim()
+            "`{line}` failed ({}): {said}",
+            output.status
         )))
     }
 }

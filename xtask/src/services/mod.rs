@@ -1,15 +1,18 @@
 //! The servers that tests talk to: found on the machine or set up for one run.
 
+mod database;
+mod install;
 mod rabbitmq;
 
 use std::process::Command;
+use std::thread;
 
 use crate::Call;
 use crate::error::{Error, Result, failed};
 use crate::stop::Stop;
 
 /// A server that is up. Dropping it takes down what was started for it.
-pub(crate) trait Service {
+pub(crate) trait Service: Send {
     /// One line for people: its name, the version it answers with now, and where it came from. Asks the server,
     /// so that an error means that it is not there. Never holds a password.
     fn describe(&self) -> Result<String>;
@@ -21,9 +24,35 @@ pub(crate) trait Service {
 /// Every service, up.
 pub(crate) struct Services(Vec<Box<dyn Service>>);
 
-/// Starts every service that the tests need.
+/// Finds a service or sets it up.
+type Start = fn(&Stop) -> Result<Box<dyn Service>>;
+
+const ALL: &[Start] = &[rabbitmq::start, database::postgres, database::mysql];
+
+/// Starts every service that the tests need, all at the same time: a run waits for the slowest.
 pub(crate) fn start(stop: &Stop) -> Result<Services> {
-    Ok(Services(vec![rabbitmq::start(stop)?]))
+    let started: Vec<Result<Box<dyn Service>>> = thread::scope(|scope| {
+        let starting: Vec<_> = ALL.iter().map(|start| scope.spawn(|| start(stop))).collect();
+        let join = |thread: thread::ScopedJoinHandle<'_, _>| {
+            thread
+                .join()
+                .unwrap_or_else(|_| Err(failed("xtask panicked while it started a service")))
+        };
+        starting.into_iter().map(join).collect()
+    });
+    let (mut services, mut errors) = (Vec::new(), Vec::new());
+    for result in started {
+        match result {
+            Ok(service) => services.push(service),
+            Err(Error::Stopped) => return Err(Error::Stopped),
+            Err(error) => errors.push(error.to_string()),
+        }
+    }
+    if errors.is_empty() {
+        Ok(Services(services))
+    } else {
+        Err(failed(errors.join("\n")))
+    }
 }
 
 /// `cargo xtask services`.

@@ -2,13 +2,12 @@
 
 mod amqp;
 mod container;
-mod install;
 mod named;
 mod private;
 
 use std::time::{Duration, Instant};
 
-use super::Service;
+use super::{Service, install};
 use crate::error::{Error, Result, failed};
 use crate::stop::Stop;
 
@@ -33,7 +32,7 @@ pub(super) fn start(stop: &Stop) -> Result<Box<dyn Service>> {
     }
     let mut tried = Vec::new();
     if private::Install::find().is_none()
-        && let Err(error) = install::install(stop)
+        && let Err(error) = install::install("RabbitMQ", &["rabbitmq-server"], stop)
     {
         tried.push(keep_stop(error)?);
     }

@@ -1,8 +1,9 @@
-//! Installs RabbitMQ with the system's package manager, where we may: as root on Debian and its kin.
+//! Installs a server with the system's package manager, where we may: as root on Debian and its kin.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use crate::error::{Doing, Result, failed};
 use crate::shell;
@@ -12,21 +13,38 @@ use crate::stop::Stop;
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 const POLICY_BEFORE: &str = "/usr/sbin/policy-rc.d.before-xtask";
 
-/// Installs RabbitMQ without starting the system's own broker.
-pub(super) fn install(stop: &Stop) -> Result {
+/// Services start at the same time, but apt works for one at a time; whether it knows of the newest packages.
+static APT: Mutex<bool> = Mutex::new(false);
+
+/// Installs what `name` needs without starting a server of the system's own.
+pub(super) fn install(name: &str, packages: &[&str], stop: &Stop) -> Result {
     if !Path::new("/etc/debian_version").exists() || shell::find("apt-get", &[]).is_none() {
-        return Err(failed(
-            "RabbitMQ is not installed, and this is not a Debian to install it on",
-        ));
+        return Err(failed(format_args!(
+            "{name} is not installed, and this is not a Debian to install it on"
+        )));
     }
-    if shell::read(Command::new("id").arg("-u"))? != "0" {
-        return Err(failed("RabbitMQ is not installed, and only root may install it"));
+    if !is_root()? {
+        return Err(failed(format_args!(
+            "{name} is not installed, and only root may install it"
+        )));
     }
-    eprintln!("services: RabbitMQ is not installed; installing it");
+    let mut updated = APT.lock().unwrap_or_else(PoisonError::into_inner);
+    eprintln!("services: {name} is not installed; installing it");
     let _policy = NoServices::hold()?;
-    shell::run(apt_get().arg("update").stdout(std::io::stderr()), stop)?;
-    let install = ["install", "-y", "--no-install-recommends", "rabbitmq-server"];
-    shell::run(apt_get().args(install).stdout(std::io::stderr()), stop)
+    if !*updated {
+        shell::run(apt_get().arg("update").stdout(std::io::stderr()), stop)?;
+        *updated = true;
+    }
+    let install = ["install", "-y", "--no-install-recommends"];
+    shell::run(
+        apt_get().args(install).args(packages).stdout(std::io::stderr()),
+        stop,
+    )
+}
+
+/// Whether this process may do everything.
+pub(super) fn is_root() -> Result<bool> {
+    Ok(shell::read(Command::new("id").arg("-u"))? == "0")
 }
 
 fn apt_get() -> Command {
