@@ -37,6 +37,12 @@ impl fmt::Display for Error {
     }
 }
 
+impl From<private_rabbitmq::Error> for Error {
+    fn from(error: private_rabbitmq::Error) -> Self {
+        failed(error)
+    }
+}
+
 /// Builds an [`Error::Failed`] from anything that can be shown.
 pub(crate) fn failed(text: impl fmt::Display) -> Error {
     Error::Failed(text.to_string())

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::{CTL, URL, amqp, until_up};
+use super::{CTL, URL, until_up};
 use crate::error::{Result, failed};
 use crate::services::Service;
 use crate::shell;
@@ -64,7 +64,7 @@ impl Container {
 
 impl Service for Container {
     fn describe(&self) -> Result<String> {
-        let version = amqp::version(&self.address)?;
+        let version = private_rabbitmq::version(&self.address)?;
         Ok(format!(
             "RabbitMQ {version}, in a container of {}, started for this run",
             self.engine

@@ -1,11 +1,12 @@
 //! RabbitMQ: a broker that the environment names, else a private one, else a container.
 
-mod amqp;
 mod container;
 mod named;
 mod private;
 
 use std::time::{Duration, Instant};
+
+use private_rabbitmq::Install;
 
 use super::{Service, install};
 use crate::error::{Error, Result, failed};
@@ -31,12 +32,12 @@ pub(super) fn start(stop: &Stop) -> Result<Box<dyn Service>> {
         return Ok(Box::new(named));
     }
     let mut tried = Vec::new();
-    if private::Install::find().is_none()
+    if Install::find().is_none()
         && let Err(error) = install::install("RabbitMQ", &["rabbitmq-server"], stop)
     {
         tried.push(keep_stop(error)?);
     }
-    if let Some(install) = private::Install::find() {
+    if let Some(install) = Install::find() {
         // What is installed but does not start is a mistake to be seen, not one to be worked around.
         return Ok(Box::new(private::Private::start(&install, stop)?));
     }
@@ -62,7 +63,7 @@ fn keep_stop(error: Error) -> Result<String> {
 fn until_up(address: &str, stop: &Stop, mut alive: impl FnMut() -> Result) -> Result {
     let deadline = Instant::now() + START;
     loop {
-        let Err(error) = amqp::version(address) else {
+        let Err(error) = private_rabbitmq::version(address) else {
             return Ok(());
         };
         alive()?;

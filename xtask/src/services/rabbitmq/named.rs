@@ -1,6 +1,6 @@
 //! A broker that the environment names: nothing is started, nothing is taken down.
 
-use super::{URL, amqp};
+use super::URL;
 use crate::error::{Doing, Result, failed};
 use crate::services::Service;
 
@@ -53,7 +53,7 @@ impl Service for Named {
                 "RabbitMQ (version not asked for, as it is behind TLS), {address}, named by {URL}"
             ));
         }
-        let version = amqp::version(address).doing(format_args!("use the broker that {URL} names"))?;
+        let version = private_rabbitmq::version(address).doing(format_args!("use the broker that {URL} names"))?;
         Ok(format!("RabbitMQ {version}, {address}, named by {URL}"))
     }
 

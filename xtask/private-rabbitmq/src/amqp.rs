@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-use crate::error::{Doing, Result, failed};
+use crate::{Doing, Result, failed};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 const PROTOCOL_HEADER: &[u8] = b"AMQP\x00\x00\x09\x01";
@@ -14,7 +14,7 @@ const FRAME_HEADER: usize = 7;
 const LARGEST: usize = 64 * 1024;
 
 /// The version that the broker at `address` (`host:port`) names in its Connection.Start.
-pub(super) fn version(address: &str) -> Result<String> {
+pub fn version(address: &str) -> Result<String> {
     let start = connection_start(address).doing(format_args!("reach RabbitMQ at {address}"))?;
     server_version(&start).ok_or_else(|| {
         failed(format_args!(
