@@ -50,7 +50,11 @@ impl Broker {
         let node = format!("brighter-{}-{port}@localhost", std::process::id());
         let environment = environment(folder.path(), &node, port, distribution, epmd);
         let shown = folder.path().display().to_string();
-        write(&folder, "rabbitmq.conf", &settings.rabbitmq_conf(&shown, tls_port))?;
+        write(
+            &folder,
+            "rabbitmq.conf",
+            &settings.rabbitmq_conf(&shown, tls_port),
+        )?;
         write(&folder, "enabled_plugins", PLUGINS)?;
         if let Some(tls) = &settings.tls {
             write(&folder, "authority.pem", &tls.authority)?;
@@ -266,8 +270,7 @@ fn write_ctl(folder: &TempDir, install: &Install, environment: &[(&str, OsString
     #[cfg(unix)]
     {
         let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        fs::set_permissions(&path, permissions)
-            .doing(format_args!("make {} executable", path.display()))?;
+        fs::set_permissions(&path, permissions).doing(format_args!("make {} executable", path.display()))?;
     }
     Ok(())
 }

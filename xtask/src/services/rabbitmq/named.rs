@@ -53,7 +53,8 @@ impl Service for Named {
                 "RabbitMQ (version not asked for, as it is behind TLS), {address}, named by {URL}"
             ));
         }
-        let version = private_rabbitmq::version(address).doing(format_args!("use the broker that {URL} names"))?;
+        let version =
+            private_rabbitmq::version(address).doing(format_args!("use the broker that {URL} names"))?;
         Ok(format!("RabbitMQ {version}, {address}, named by {URL}"))
     }
 

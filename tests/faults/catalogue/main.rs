@@ -1,0 +1,9 @@
+//! The faults of the catalogue, each injected for real, and what must hold after it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
+mod rig;

@@ -1,0 +1,19 @@
+//! The rig of the fault tests: what does harm, repeatably, and what sees whether anything came of it.
+//! It sees brighter only as a user can.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
+pub mod capture;
+pub mod certificates;
+pub mod frames;
+pub mod leaks;
+pub mod ledger;
+pub mod node;
+pub mod place;
+pub mod proxy;
+pub mod scale;
+pub mod wait;

@@ -1,0 +1,311 @@
+//! The private broker that the faults are done to. One serves every test: starting it takes seconds.
+//!
+//! Tests that leave it as it is share it ([`shared`]); one that kills it, stops it or raises an alarm has it
+//! [`alone`]. Whoever comes next finds it mended, whatever the last one did or died of.
+
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use private_rabbitmq::{Broker, Error, Install, Settings};
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+use tokio::sync::{OnceCell, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tokio::task::spawn_blocking;
+
+/// The password of every node: no line of a log may hold it.
+pub const PASSWORD: &str = "hunter2-is-no-secret";
+/// On a machine with little memory left, a node would hold publishers back at once.
+const CONFIG: &str = "vm_memory_high_watermark.absolute = 4GB\n";
+
+/// A private broker.
+pub struct Node {
+    broker: Arc<Mutex<Broker>>,
+    url: String,
+    address: String,
+    tls_address: Option<String>,
+    ctl: std::path::PathBuf,
+    /// Somebody has done it harm, and it is not mended yet.
+    harmed: AtomicBool,
+}
+
+impl Node {
+    /// Starts a broker, and waits until it is up.
+    ///
+    /// # Panics
+    /// There is no RabbitMQ on this machine, or it does not start.
+    pub async fn start(settings: Settings) -> Self {
+        let broker = spawn_blocking(move || {
+            let install = Install::find()
+                .expect("RabbitMQ is installed on this machine, for these tests kill and stop it");
+            let broker = Broker::launch(&install, settings)?;
+            broker.until_up(|| Ok::<_, Error>(()))?;
+            Ok::<_, Error>(broker)
+        });
+        let broker = broker.await.expect("starting does not panic");
+        let broker = broker.unwrap_or_else(|error| panic!("{error}"));
+        Self {
+            url: broker.url(),
+            address: broker.address(),
+            tls_address: broker.tls_address(),
+            ctl: broker.ctl(),
+            broker: Arc::new(Mutex::new(broker)),
+            harmed: AtomicBool::new(false),
+        }
+    }
+
+    /// The settings that the tests use: a user with a password to look for in the logs.
+    #[must_use]
+    pub fn settings() -> Settings {
+        Settings {
+            user: "tester".into(),
+            password: PASSWORD.into(),
+            config: CONFIG.into(),
+            ..Settings::default()
+        }
+    }
+
+    /// The URL of its virtual host `/`, with user and password.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The same URL for another way to it, `host:port`.
+    #[must_use]
+    pub fn url_at(&self, address: &str) -> String {
+        self.url.replace(&self.address, address)
+    }
+
+    /// `host:port` of it.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// `host:port` of its TLS listener.
+    ///
+    /// # Panics
+    /// It has none.
+    #[must_use]
+    pub fn tls_address(&self) -> &str {
+        self.tls_address.as_deref().expect("the node has a TLS listener")
+    }
+
+    /// Kills it, as `kill -9` does.
+    pub async fn kill(&self) {
+        self.tell(Broker::kill).await;
+    }
+
+    /// Stops it, as a machine that shuts down does.
+    pub async fn stop(&self) {
+        self.tell(Broker::stop).await;
+    }
+
+    /// Starts it after it was killed or stopped, with its data, and waits until it is up.
+    pub async fn start_again(&self) {
+        self.tell(|broker| {
+            broker.start()?;
+            broker.until_up(|| Ok(()))
+        })
+        .await;
+    }
+
+    async fn tell(&self, what: impl FnOnce(&mut Broker) -> Result<(), Error> + Send + 'static) {
+        self.harmed.store(true, Ordering::SeqCst);
+        let broker = Arc::clone(&self.broker);
+        let done = spawn_blocking(move || what(&mut broker.lock().unwrap_or_else(PoisonError::into_inner)));
+        done.await
+            .expect("telling does not panic")
+            .unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Evaluates Erlang within the broker, and gives what it is worth.
+    ///
+    /// # Panics
+    /// It cannot be evaluated.
+    pub async fn eval(&self, erlang: &str) -> String {
+        let command = self
+            .broker
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .eval()
+            .unwrap_or_else(|error| panic!("{error}"));
+        let mut child = Command::from(command).spawn().expect("erl_call starts");
+        let mut input = child.stdin.take().expect("erl_call has an input");
+        let line = format!("{erlang}\n");
+        input.write_all(line.as_bytes()).await.expect("erl_call reads");
+        drop(input);
+        let output = child.wait_with_output().await.expect("erl_call ends");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let worth = said
+            .trim()
+            .strip_prefix("{ok, ")
+            .and_then(|said| said.strip_suffix('}'));
+        let Some(worth) = worth.filter(|_| output.status.success()) else {
+            let errors = String::from_utf8_lossy(&output.stderr);
+            panic!("the broker could not evaluate `{erlang}`: {said} {errors}");
+        };
+        worth.to_owned()
+    }
+
+    /// Calls `rabbitmqctl`, which takes a second or two, and gives what it wrote.
+    ///
+    /// # Panics
+    /// It fails.
+    pub async fn ctl(&self, arguments: &[&str]) -> String {
+        let output = Command::new(&self.ctl)
+            .arg("--quiet")
+            .args(arguments)
+            .output()
+            .await
+            .expect("rabbitmqctl starts");
+        assert!(
+            output.status.success(),
+            "rabbitmqctl {arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// How many connections there are whose name begins so.
+    pub async fn connections(&self, name: &str) -> usize {
+        let count = format!("length({}).", named(name));
+        self.eval(&count).await.parse().expect("a number")
+    }
+
+    /// Closes the connections whose name begins so, as an operator does, and says how many they were.
+    pub async fn close_connections(&self, name: &str) -> usize {
+        let close = format!(
+            "Found = {}, [rabbit_networking:close_connection(P, \"by a test\") || P <- Found], length(Found).",
+            named(name)
+        );
+        self.eval(&close).await.parse().expect("a number")
+    }
+
+    /// Deletes a queue of the virtual host `/`, whoever reads it.
+    pub async fn delete_queue(&self, queue: &str) {
+        let delete = format!(
+            "{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>)), \
+             rabbit_amqqueue:delete(Q, false, false, <<\"a test\">>), done."
+        );
+        self.eval(&delete).await;
+    }
+
+    /// Raises or clears the alarm of a broker that is short of memory: it takes no messages then.
+    pub async fn memory_alarm(&self, on: bool) {
+        self.harmed.store(true, Ordering::SeqCst);
+        let watermark = if on { "1.0e-6" } else { "{absolute, \"4GB\"}" };
+        self.eval(&format!(
+            "vm_memory_monitor:set_vm_memory_high_watermark({watermark}), done."
+        ))
+        .await;
+    }
+
+    /// Raises or clears the alarm of a broker that is short of disk: it takes no messages then.
+    pub async fn disk_alarm(&self, on: bool) {
+        self.harmed.store(true, Ordering::SeqCst);
+        let limit = if on { "900000000000000" } else { "1000000" };
+        self.eval(&format!(
+            "rabbit_disk_monitor:set_disk_free_limit({limit}), done."
+        ))
+        .await;
+    }
+
+    /// How long a delivery may stay unsettled on channels that are opened from now on. The broker looks every
+    /// second then, and not once a minute.
+    pub async fn consumer_timeout(&self, limit: Option<Duration>) {
+        self.harmed.store(true, Ordering::SeqCst);
+        let (limit, look) = limit.map_or((1_800_000, 60_000), |limit| (limit.as_millis(), 1_000));
+        self.eval(&format!(
+            "application:set_env(rabbit, consumer_timeout, {limit}), \
+             application:set_env(rabbit, channel_tick_interval, {look}), done."
+        ))
+        .await;
+    }
+
+    /// Makes it as it was at the start, if somebody has done it harm.
+    async fn mend(&self) {
+        if !self.harmed.load(Ordering::SeqCst) {
+            return;
+        }
+        let broker = Arc::clone(&self.broker);
+        let running =
+            spawn_blocking(move || broker.lock().unwrap_or_else(PoisonError::into_inner).is_running());
+        if running.await.expect("looking does not panic") {
+            self.tell(|broker| broker.until_up(|| Ok(()))).await;
+        } else {
+            self.start_again().await;
+        }
+        self.memory_alarm(false).await;
+        self.disk_alarm(false).await;
+        self.consumer_timeout(None).await;
+        self.harmed.store(false, Ordering::SeqCst);
+    }
+}
+
+/// Erlang for the connections whose name, as the client gives it, begins so.
+fn named(name: &str) -> String {
+    format!(
+        "[P || P <- rabbit_networking:connections(), \
+         [{{client_properties, T}}] <- [try rabbit_reader:info(P, [client_properties]) catch _:_ -> [] end], \
+         {{<<\"connection_name\">>, _, N}} <- T, string:prefix(N, <<\"{name}\">>) =/= nomatch]"
+    )
+}
+
+static NODE: OnceCell<Node> = OnceCell::const_new();
+static GATE: RwLock<()> = RwLock::const_new(());
+
+/// The node, shared with others: do it no harm.
+pub struct Shared {
+    node: &'static Node,
+    _gate: RwLockReadGuard<'static, ()>,
+}
+
+/// The node, for one test alone.
+pub struct Alone {
+    node: &'static Node,
+    _gate: RwLockWriteGuard<'static, ()>,
+}
+
+impl Deref for Shared {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        self.node
+    }
+}
+
+impl Deref for Alone {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        self.node
+    }
+}
+
+/// The node that all tests use, shared with others: do it no harm.
+pub async fn shared() -> Shared {
+    let node = the_node().await;
+    loop {
+        let gate = GATE.read().await;
+        if !node.harmed.load(Ordering::SeqCst) {
+            return Shared { node, _gate: gate };
+        }
+        drop(gate);
+        drop(alone().await);
+    }
+}
+
+/// The node that all tests use, for one test alone.
+pub async fn alone() -> Alone {
+    let node = the_node().await;
+    let gate = GATE.write().await;
+    node.mend().await;
+    Alone { node, _gate: gate }
+}
+
+async fn the_node() -> &'static Node {
+    NODE.get_or_init(|| Node::start(Node::settings())).await
+}
