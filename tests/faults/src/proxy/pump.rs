@@ -53,11 +53,14 @@ async fn one_way(
         };
         splitter.push(&chunk[..read]);
         let mut out = Vec::new();
-        if !greeted && let Some(header) = splitter.protocol_header() {
+        if !greeted {
+            let Some(header) = splitter.protocol_header() else {
+                continue;
+            };
             greeted = true;
             out.extend(header);
         }
-        while greeted {
+        loop {
             match splitter.frame() {
                 Ok(Some(frame)) => match pass(frame, to, &mut out, plan, direction).await {
                     Ok(()) => {}
