@@ -134,7 +134,11 @@ impl Drop for Corner {
     }
 }
 
-async fn ctl(arguments: &[&str]) -> String {
+/// What `rabbitmqctl` says.
+///
+/// # Panics
+/// It does not start.
+pub async fn ctl(arguments: &[&str]) -> String {
     let program = variable("BRIGHTER_TEST_RABBITMQ_CTL");
     let output = Command::new(program)
         .arg("--quiet")

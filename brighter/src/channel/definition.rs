@@ -3,6 +3,8 @@
 use std::num::NonZeroU16;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::message::{ChannelName, NameError, RoutingKey};
 
 /// What a broker has to know to make a channel and to consume it.
@@ -28,7 +30,8 @@ pub struct Channel {
 }
 
 /// Who sees to it that a channel exists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum MakeChannel {
     /// The consumer makes what is missing.
@@ -41,7 +44,8 @@ pub enum MakeChannel {
 }
 
 /// How a broker keeps a queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum QueueType {
     /// On one node.

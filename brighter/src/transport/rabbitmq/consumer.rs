@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use futures_util::{FutureExt, Stream, StreamExt};
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
-use lapin::types::FieldTable;
+use lapin::types::{AMQPValue, FieldTable};
 use tokio::time::timeout;
 
-use super::error::{of_channel, of_declaring, said};
+use super::error::{of_channel, said};
 use super::settle::Lease;
-use super::topology::{self, DeclareError};
+use super::topology::{self, DeclareError, Topology};
 use super::wire::{self, Original};
-use super::{ConnectError, Shared, delay};
-use crate::channel::{Channel, ChannelError, Consumer, Delivery};
+use super::{ConnectError, Shared};
+use crate::channel::{Channel, ChannelError, Consumer, Delivery, QueueType};
 
 /// Declaring everything and beginning to consume take this long at most.
 const STARTING: Duration = Duration::from_secs(30);
@@ -23,33 +23,26 @@ const STARTING: Duration = Duration::from_secs(30);
 const ENDING: Duration = Duration::from_secs(5);
 
 pub(super) async fn consume(shared: &Arc<Shared>, channel: &Channel) -> Result<Consumer, ChannelError> {
-    channel.validate()?;
-    delay::check(&channel.name)?;
+    let topology = shared.settings.topology(channel)?;
     if shared.closing.is_cancelled() {
         return Err(ChannelError::Closed);
     }
     let open = shared.consuming.current().await?;
     let starting = async {
-        let amqp = open.connection.create_channel().await?;
-        topology::declare(&amqp, &shared.settings, channel).await?;
-        amqp.basic_qos(channel.buffer.get(), BasicQosOptions::default())
-            .await?;
-        let queue = wire::short("channel name", channel.name.as_str())?;
-        let options = BasicConsumeOptions::default();
-        let incoming = amqp
-            .basic_consume(queue, "".into(), options, FieldTable::default())
-            .await?;
-        Ok((amqp, incoming))
+        let about = |error: DeclareError| error.about(topology.messages());
+        let opened = open.connection.create_channel().await;
+        let amqp = opened.map_err(|error| about(error.into()))?;
+        topology::declare(&open.connection, &amqp, &topology).await?;
+        let incoming = begin(&amqp, channel).await.map_err(about)?;
+        Ok::<_, ChannelError>((amqp, incoming))
     };
     let (amqp, incoming) = timeout(STARTING, starting)
         .await
-        .map_err(|_| ConnectError::silent(&shared.settings.address, STARTING))?
-        .map_err(|error| match error {
-            DeclareError::Name(error) => error.into(),
-            DeclareError::Broker(error) => of_declaring(error, channel.name.as_str()),
-        })?;
+        .map_err(|_| ConnectError::silent(&shared.settings.address, STARTING))??;
     let lane = Lane {
         amqp,
+        counts: topology.messages().queue_type() == Some(QueueType::Quorum),
+        topology,
         channel: channel.clone(),
         shared: Arc::clone(shared),
     };
@@ -59,11 +52,23 @@ pub(super) async fn consume(shared: &Arc<Shared>, channel: &Channel) -> Result<C
     }))
 }
 
+async fn begin(amqp: &lapin::Channel, channel: &Channel) -> Result<lapin::Consumer, DeclareError> {
+    amqp.basic_qos(channel.buffer.get(), BasicQosOptions::default())
+        .await?;
+    let queue = wire::short("channel name", channel.name.as_str())?;
+    let options = BasicConsumeOptions::default();
+    let incoming = amqp.basic_consume(queue, "".into(), options, FieldTable::default());
+    Ok(incoming.await?)
+}
+
 /// An AMQP channel, shared by a consumer and its deliveries: an acknowledgement means something only on the
 /// channel that brought the message. Closed with the last of them.
 pub(super) struct Lane {
     pub(super) amqp: lapin::Channel,
     pub(super) channel: Channel,
+    pub(super) topology: Topology,
+    /// Whether the queue counts how often it delivers a message.
+    counts: bool,
     pub(super) shared: Arc<Shared>,
 }
 
@@ -141,10 +146,27 @@ fn lend(lane: &Arc<Lane>, delivery: lapin::message::Delivery) -> Delivery {
         properties: delivery.properties,
         body: delivery.data.into(),
     };
+    let redeliveries = if delivery.redelivered && lane.counts {
+        delivery_count(&original)
+    } else {
+        0
+    };
     let message = wire::message(&original);
     let settle = Box::new(Lease::new(Arc::clone(lane), delivery.delivery_tag, original));
     match message {
         Ok(message) => Delivery::new(message, settle),
         Err(reason) => Delivery::malformed(reason, settle),
+    }
+    .with_redeliveries(redeliveries)
+}
+
+/// How often a quorum queue says that it has delivered the message before. Only for what it delivers again:
+/// what comes for the first time may bring the header from a stranger.
+fn delivery_count(original: &Original) -> u32 {
+    let headers = original.properties.headers().as_ref();
+    let count = headers.and_then(|headers| headers.inner().get("x-delivery-count"));
+    match count {
+        Some(AMQPValue::LongLongInt(count)) => u32::try_from(*count).unwrap_or_default(),
+        _ => 0,
     }
 }

@@ -2,23 +2,29 @@
 //!
 //! Each length of delay has a queue of its own, so that no message waits behind a longer one. The lengths are
 //! rounded up to two digits, which bounds the number of queues: ninety for each power of ten. They never
-//! expire, as a queue that does drops what is in it.
+//! expire, as the broker drops what is in a queue that does. One that is no longer used is empty, and costs the
+//! broker next to nothing.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::connection::Link;
-use super::error::{of_publishing, said};
-use super::topology::{DeclareError, declare_delay};
-use crate::channel::PublishError;
+use super::error::{of_channel, of_publishing, said};
+use super::topology::{DeclareError, Queue, declare_delay};
+use crate::channel::{MakeChannel, PublishError};
 use crate::message::{ChannelName, MAX_NAME_BYTES, NameError};
 
 /// The longest delay, a little under 49 days: the broker counts milliseconds in 32 bits.
 const LONGEST: u32 = 4_200_000_000;
+pub(super) const LONGEST_DELAY: Duration = Duration::from_millis(LONGEST as u64);
 const DECLARING: Duration = Duration::from_secs(10);
+/// How long a queue that could not be had is not asked for.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// How long a message waits with its consumer at most, as a settling must not take for ever.
+pub(super) const LONGEST_IN_HAND: Duration = Duration::from_secs(10);
 
 /// The milliseconds to wait, rounded up to two digits; 0 for no wait at all.
 pub(super) fn milliseconds(delay: Duration) -> u32 {
@@ -31,7 +37,7 @@ pub(super) fn milliseconds(delay: Duration) -> u32 {
     u32::try_from(exact.div_ceil(unit) * unit).unwrap_or(LONGEST)
 }
 
-fn name_of(queue: &str, milliseconds: u32) -> String {
+pub(super) fn name_of(queue: &str, milliseconds: u32) -> String {
     format!("{queue}.delay.{milliseconds}")
 }
 
@@ -48,7 +54,7 @@ pub(super) fn check(queue: &ChannelName) -> Result<(), NameError> {
     Ok(())
 }
 
-/// The delay queues that are known to exist.
+/// The delay queues that are known to exist, and those that could not be had.
 #[derive(Default)]
 pub(super) struct Delays(Mutex<Known>);
 
@@ -56,40 +62,60 @@ pub(super) struct Delays(Mutex<Known>);
 struct Known {
     generation: u64,
     names: HashSet<String>,
+    /// Since when.
+    refused: HashMap<String, Instant>,
+}
+
+/// How a message waits.
+pub(super) enum Waiting {
+    /// In this queue.
+    In(String),
+    /// With its consumer, as there is no such queue, and none can be made.
+    InHand,
 }
 
 impl Delays {
-    /// The name of the queue for this delay, which exists from now on.
+    /// How to wait in this queue. It is made where it is missing, if that is for the consumer to do.
     pub(super) async fn queue(
         &self,
         link: &Link,
-        queue: &str,
-        milliseconds: u32,
-    ) -> Result<String, PublishError> {
-        let name = name_of(queue, milliseconds);
+        make: MakeChannel,
+        queue: &Queue,
+    ) -> Result<Waiting, PublishError> {
         let open = link.current().await?;
-        if self.of(open.generation).names.contains(&name) {
-            return Ok(name);
+        let name = &queue.name;
+        {
+            let known = self.of(open.generation);
+            if known
+                .refused
+                .get(name)
+                .is_some_and(|since| since.elapsed() < LOOK_AGAIN)
+            {
+                return Ok(Waiting::InHand);
+            }
+            // Looked for by publishing to it: a queue that is not there gives the message back.
+            if make != MakeChannel::Create || known.names.contains(name) {
+                return Ok(Waiting::In(name.clone()));
+            }
         }
         let declaring = async {
             // A channel of its own: a refusal closes it, and would take others' messages with it.
             let amqp = open.connection.create_channel().await?;
-            declare_delay(&amqp, &name, queue, milliseconds).await?;
+            declare_delay(&amqp, queue).await?;
             amqp.close(200, "done".into()).await?;
             Ok(())
         };
         match timeout(DECLARING, declaring).await {
             Ok(Ok(())) => {
                 self.of(open.generation).names.insert(name.clone());
-                Ok(name)
+                Ok(Waiting::In(name.clone()))
             }
             Ok(Err(DeclareError::Name(error))) => Err(error.into()),
-            Ok(Err(DeclareError::Broker(error))) => Err(match super::error::of_channel(&error) {
-                Some(_) => PublishError::Refused {
-                    reason: format!("`{name}`: {}", said(&error)),
-                },
-                None => of_publishing(error),
-            }),
+            Ok(Err(DeclareError::Broker(error))) if of_channel(&error).is_some() => {
+                self.refused(queue, &said(&error));
+                Ok(Waiting::InHand)
+            }
+            Ok(Err(DeclareError::Broker(error))) => Err(of_publishing(error)),
             Err(_) => Err(PublishError::TimedOut { after: DECLARING }),
         }
     }
@@ -99,13 +125,22 @@ impl Delays {
         self.lock().names.remove(name);
     }
 
+    /// It cannot be had, which a person should know: meanwhile its messages take up places of the consumer.
+    pub(super) fn refused(&self, queue: &Queue, reason: &str) {
+        tracing::warn!(
+            %queue, reason,
+            "there is no queue to wait in, so messages that come again wait with their consumer, 10 s at most: make that queue, or grant the user `configure` on it"
+        );
+        self.lock().refused.insert(queue.name.clone(), Instant::now());
+    }
+
     /// What is known of this connection: another broker may answer at the same address.
     fn of(&self, generation: u64) -> MutexGuard<'_, Known> {
         let mut known = self.lock();
         if known.generation != generation {
             *known = Known {
                 generation,
-                names: HashSet::new(),
+                ..Known::default()
             };
         }
         known

@@ -178,26 +178,3 @@ pub(super) fn of_publishing(error: lapin::Error) -> PublishError {
         PublishError::Disconnected(error.into())
     }
 }
-
-/// Why a channel could not be declared or consumed.
-pub(super) fn of_declaring(error: lapin::Error, queue: &str) -> ChannelError {
-    let said = said(&error);
-    let advice = match of_channel(&error) {
-        Some(AMQPSoftError::PRECONDITIONFAILED) => {
-            "it was declared as `received`, and exists as `current`: give it another name, or let it run empty and delete it"
-        }
-        Some(AMQPSoftError::ACCESSREFUSED) => {
-            "grant the user `configure`, `write` and `read` on it, or see whether another consumer has it for itself"
-        }
-        Some(AMQPSoftError::RESOURCELOCKED) => {
-            "another connection has it for itself: stop that, or name another"
-        }
-        Some(AMQPSoftError::NOTFOUND) => "somebody deleted it in this moment: start again",
-        Some(AMQPSoftError::CONTENTTOOLARGE | AMQPSoftError::NOROUTE | AMQPSoftError::NOCONSUMERS) | None => {
-            return ChannelError::Disconnected(error.into());
-        }
-    };
-    ChannelError::Refused {
-        reason: format!("`{queue}`: {said}; {advice}"),
-    }
-}

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | a topic | a routing key on one durable exchange, `brighter` unless said otherwise |
 //! | a channel | a durable queue, with `.dlq` and `.invalid` beside it |
+//! | a channel's limits | arguments of its queue: see [`Topology`], which shows them all |
 //! | a retry | a confirmed copy through `<queue>.delay.<milliseconds>` back to that queue alone |
 //! | a dead letter | a confirmed copy of the original bytes and properties, with the reason in its headers |
 //!
@@ -20,6 +21,7 @@
 mod connection;
 mod consumer;
 mod delay;
+mod depth;
 mod error;
 mod options;
 mod publisher;
@@ -41,9 +43,10 @@ use tokio_util::sync::CancellationToken;
 
 pub use error::ConnectError;
 pub use options::{ExchangeKind, RabbitMqBuilder};
+pub use topology::{Argument, Binding, Exchange, Purpose, Queue, Topology};
 pub use url::without_credentials;
 
-use crate::channel::{Broker, Channel, ChannelError, Consumer, Producer, PublishError};
+use crate::channel::{Broker, Channel, ChannelError, Consumer, ConsumerBounds, Producer, PublishError};
 use crate::message::Message;
 use connection::{Link, Role};
 use delay::Delays;
@@ -108,6 +111,14 @@ impl RabbitMq {
         RabbitMqBuilder::new(url)
     }
 
+    /// What a channel needs of the broker, to be looked at; [`consume`](Broker::consume) declares it.
+    ///
+    /// # Errors
+    /// A name that no broker takes, or limits that the type of queue does not have.
+    pub fn topology(&self, channel: &Channel) -> Result<Topology, ChannelError> {
+        self.0.settings.topology(channel)
+    }
+
     async fn open(settings: Settings, wait: Option<Duration>) -> Result<Self, ConnectError> {
         let settings = Arc::new(settings);
         let (closing, disconnect) = (CancellationToken::new(), CancellationToken::new());
@@ -145,6 +156,19 @@ impl Broker for RabbitMq {
 
     fn consume<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Consumer, ChannelError>> {
         Box::pin(consumer::consume(&self.0, channel))
+    }
+
+    fn depth<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Option<u64>, ChannelError>> {
+        Box::pin(depth::depth(&self.0, channel))
+    }
+
+    /// The time-out is what the builder was told, as the broker does not tell it. A quorum queue of RabbitMQ 4
+    /// delivers 20 times unless the channel says otherwise, which is not known here.
+    fn bounds(&self, channel: &Channel) -> ConsumerBounds {
+        ConsumerBounds {
+            settle_within: self.0.settings.consumer_timeout,
+            deliveries: channel.limits.deliveries,
+        }
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

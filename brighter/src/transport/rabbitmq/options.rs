@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
+use super::topology::{Exchange, Topology, plan};
 use super::url::Address;
 use super::{ConnectError, RabbitMq};
+use crate::channel::{Channel, ChannelError, MakeChannel, QueueType};
 use crate::message::{NameError, RoutingKey};
 
 /// How the exchange compares the topic of a message with the routing keys of a channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ExchangeKind {
     /// Routing keys may be patterns: `Task.*`, `Task.#`.
@@ -15,6 +20,18 @@ pub enum ExchangeKind {
     Topic,
     /// Routing keys are taken literally.
     Direct,
+    /// Routing keys mean nothing: every channel gets every message.
+    Fanout,
+}
+
+impl std::fmt::Display for ExchangeKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Topic => "topic",
+            Self::Direct => "direct",
+            Self::Fanout => "fanout",
+        })
+    }
 }
 
 /// What is fixed once connected.
@@ -23,9 +40,24 @@ pub(super) struct Settings {
     pub(super) address: Address,
     pub(super) exchange: String,
     pub(super) exchange_kind: ExchangeKind,
+    pub(super) make_exchange: MakeChannel,
+    pub(super) queue_type: Option<QueueType>,
+    pub(super) consumer_timeout: Option<Duration>,
     pub(super) connection_name: String,
     pub(super) confirm_within: Duration,
     pub(super) max_message_bytes: usize,
+}
+
+impl Settings {
+    /// The exchange, as data.
+    pub(super) fn exchange(&self) -> Exchange {
+        Exchange::new(&self.exchange, self.exchange_kind)
+    }
+
+    /// What a channel needs of the broker.
+    pub(super) fn topology(&self, channel: &Channel) -> Result<Topology, ChannelError> {
+        plan(self.exchange(), self.queue_type, channel)
+    }
 }
 
 /// Sets up a [`RabbitMq`]; made by [`RabbitMq::builder`].
@@ -33,6 +65,9 @@ pub(super) struct Settings {
 /// | setting | default | why |
 /// |---|---|---|
 /// | exchange | `brighter`, topic, durable | shared by all who speak with each other |
+/// | making the exchange | where it is missing | a first start wants no preparation |
+/// | queue type | the virtual host's default | which is classic; say quorum where the broker is a cluster |
+/// | consumer time-out | 30 minutes | RabbitMQ's own |
 /// | connection name | the name of the program | what the broker's lists show |
 /// | heartbeat | 10 s | a lost network is noticed within 20 s |
 /// | confirm within | 30 s | longer than a busy disk, shorter than patience |
@@ -59,6 +94,9 @@ pub struct RabbitMqBuilder {
     url: String,
     exchange: String,
     exchange_kind: ExchangeKind,
+    make_exchange: MakeChannel,
+    queue_type: Option<QueueType>,
+    consumer_timeout: Option<Duration>,
     connection_name: String,
     heartbeat: Duration,
     confirm_within: Duration,
@@ -72,6 +110,9 @@ impl RabbitMqBuilder {
             url: url.to_owned(),
             exchange: "brighter".to_owned(),
             exchange_kind: ExchangeKind::default(),
+            make_exchange: MakeChannel::default(),
+            queue_type: None,
+            consumer_timeout: Some(CONSUMER_TIMEOUT),
             connection_name: program(),
             heartbeat: Duration::from_secs(10),
             confirm_within: Duration::from_secs(30),
@@ -85,6 +126,39 @@ impl RabbitMqBuilder {
         self.exchange = name.into();
         self.exchange_kind = kind;
         self
+    }
+
+    /// Declares the exchange where it is missing, only looks whether it is there, or takes it for granted. For
+    /// a channel its subscription decides: see [`MakeChannel`].
+    pub fn make_exchange(mut self, make: MakeChannel) -> Self {
+        self.make_exchange = make;
+        self
+    }
+
+    /// Keeps channels in this way unless they say otherwise. Say [`QueueType::Quorum`] where the broker is a
+    /// cluster: its queues outlive the loss of a node, they count deliveries, and what they put in the
+    /// dead-letter channel by themselves arrives there. They need RabbitMQ 3.10.
+    ///
+    /// A queue that exists keeps its type, and is refused under another.
+    pub fn queue_type(mut self, queue_type: QueueType) -> Self {
+        self.queue_type = Some(queue_type);
+        self
+    }
+
+    /// Says how long the broker lets a delivery go unsettled before it takes its consumer for dead: its
+    /// setting `consumer_timeout`, which it does not tell. `None` when it is switched off.
+    pub fn consumer_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.consumer_timeout = timeout;
+        self
+    }
+
+    /// What a channel will need of the broker, to be looked at: see [`Topology`].
+    ///
+    /// # Errors
+    /// A name that no broker takes, or limits that the type of queue does not have.
+    pub fn topology(&self, channel: &Channel) -> Result<Topology, ChannelError> {
+        let exchange = Exchange::new(&self.exchange, self.exchange_kind);
+        plan(exchange, self.queue_type, channel)
     }
 
     /// Shows this name in the broker's lists and logs; ` publisher` or ` consumer` follows it.
@@ -145,6 +219,9 @@ impl RabbitMqBuilder {
             address,
             exchange: self.exchange,
             exchange_kind: self.exchange_kind,
+            make_exchange: self.make_exchange,
+            queue_type: self.queue_type,
+            consumer_timeout: self.consumer_timeout,
             connection_name: self.connection_name,
             confirm_within: self.confirm_within,
             max_message_bytes: self.max_message_bytes,
@@ -162,6 +239,9 @@ impl std::fmt::Debug for RabbitMqBuilder {
             .finish_non_exhaustive()
     }
 }
+
+/// RabbitMQ's own default.
+const CONSUMER_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
 /// The rules for the name of an exchange are those for a routing key.
 fn check(exchange: &str) -> Result<(), NameError> {

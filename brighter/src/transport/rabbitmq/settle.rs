@@ -8,13 +8,17 @@ use futures_util::future::BoxFuture;
 use lapin::BasicProperties;
 use lapin::options::{BasicAckOptions, BasicNackOptions};
 use lapin::types::ShortString;
+use tokio::time::sleep;
 
 use super::consumer::Lane;
-use super::delay;
+use super::delay::{self, LONGEST_IN_HAND, Waiting};
 use super::publisher::Outgoing;
 use super::wire::{self, Original};
 use crate::channel::{PublishError, Rejection, RejectionKind, Settle, SettleError};
 use crate::message::Message;
+
+/// How long a message is kept whose copy could not be published.
+const BEFORE_GIVING_BACK: Duration = Duration::from_secs(1);
 
 /// A message on loan from a queue. Dropped before it is settled, as when its handling is cut short, it goes
 /// back.
@@ -66,21 +70,41 @@ impl Lease {
 
     async fn retry(&self, message: &Message, delay: Duration) -> Result<(), PublishError> {
         let properties = wire::for_retry(&self.original, message)?;
-        let queue = self.lane.channel.name.as_str();
         let milliseconds = delay::milliseconds(delay);
-        if milliseconds == 0 {
-            return self.copy_to(queue, properties).await;
+        if milliseconds > 0 {
+            if self.park(milliseconds, &properties).await? {
+                return Ok(());
+            }
+            self.wait(delay.min(LONGEST_IN_HAND)).await?;
         }
-        let shared = &self.lane.shared;
-        let waiting = shared
-            .delays
-            .queue(&shared.publishing, queue, milliseconds)
-            .await?;
-        let copied = self.copy_to(&waiting, properties).await;
-        if let Err(PublishError::Unroutable { .. }) = &copied {
-            shared.delays.forget(&waiting);
+        self.copy_to(self.lane.channel.name.as_str(), properties).await
+    }
+
+    /// Puts the copy into the queue for its delay, if it can be had.
+    async fn park(&self, milliseconds: u32, properties: &BasicProperties) -> Result<bool, PublishError> {
+        let Lane { shared, topology, .. } = &*self.lane;
+        let queue = topology.delay_of(milliseconds);
+        // Twice, for somebody may have deleted it since it was made.
+        for _ in 0..2 {
+            let waiting = shared.delays.queue(&shared.publishing, topology.make, &queue);
+            let Waiting::In(name) = waiting.await? else {
+                return Ok(false);
+            };
+            match self.copy_to(&name, properties.clone()).await {
+                Err(PublishError::Unroutable { .. }) => shared.delays.forget(&name),
+                copied => return copied.map(|()| true),
+            }
         }
-        copied
+        shared.delays.refused(&queue, "it does not exist");
+        Ok(false)
+    }
+
+    /// Keeps the message, unless the broker is closed meanwhile.
+    async fn wait(&self, time: Duration) -> Result<(), PublishError> {
+        tokio::select! {
+            () = sleep(time) => Ok(()),
+            () = self.lane.shared.closing.cancelled() => Err(PublishError::Closed),
+        }
     }
 
     /// Straight to a queue: the default exchange routes by its name, and to nobody else.
@@ -94,9 +118,13 @@ impl Lease {
         self.lane.shared.publisher.publish(outgoing).await
     }
 
-    /// The original goes only once the copy is safe, and back to its queue when it is not.
-    fn moved(self, copied: Result<(), PublishError>) -> Result<(), SettleError> {
-        copied?;
+    /// The original goes only once the copy is safe, and back to its queue when it is not: after a moment, as
+    /// it would come again at once and meet the same.
+    async fn moved(self, copied: Result<(), PublishError>) -> Result<(), SettleError> {
+        if let Err(error) = copied {
+            let _ = self.wait(BEFORE_GIVING_BACK).await;
+            return Err(error.into());
+        }
         self.ack_now()
     }
 }
@@ -116,7 +144,7 @@ impl Settle for Lease {
                 return Err(SettleError::Stale);
             }
             let copied = self.retry(&message, delay).await;
-            self.moved(copied)
+            self.moved(copied).await
         })
     }
 
@@ -131,7 +159,7 @@ impl Settle for Lease {
             };
             let properties = wire::set_aside(&self.original, &rejection, SystemTime::now());
             let copied = self.copy_to(aside.as_str(), properties).await;
-            self.moved(copied)
+            self.moved(copied).await
         })
     }
 
