@@ -11,6 +11,7 @@ mod dispatching;
 mod headers;
 mod host;
 mod in_memory_broker;
+mod in_memory_limits;
 mod inbox;
 mod outbox;
 mod pipelines;

@@ -1,6 +1,7 @@
 //! A [`Delivery`]: a message on loan from its channel until it is settled.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -113,17 +114,18 @@ pub trait Settle: Send + Sync {
 /// [`reject`](Self::reject); dropped, it goes back to the channel.
 #[must_use = "a delivery that is dropped goes back to its channel"]
 pub struct Delivery {
-    /// The message, or why the transport could not make sense of what came.
-    message: Result<Message, String>,
+    /// The message, or why the transport could not make sense of what came. It is shared with a broker that keeps
+    /// it until it is settled.
+    message: Result<Arc<Message>, String>,
     redeliveries: u32,
     settle: Option<Box<dyn Settle>>,
 }
 
 impl Delivery {
     /// A delivery of this message.
-    pub fn new(message: Message, settle: Box<dyn Settle>) -> Self {
+    pub fn new(message: impl Into<Arc<Message>>, settle: Box<dyn Settle>) -> Self {
         Self {
-            message: Ok(message),
+            message: Ok(message.into()),
             redeliveries: 0,
             settle: Some(settle),
         }
@@ -157,7 +159,7 @@ impl Delivery {
     /// # Errors
     /// Why what came is no message: [`reject`](Self::reject) it as invalid.
     pub fn message(&self) -> Result<&Message, &str> {
-        self.message.as_ref().map_err(String::as_str)
+        self.message.as_deref().map_err(String::as_str)
     }
 
     /// Done with.
@@ -179,7 +181,7 @@ impl Delivery {
         let Some(settle) = self.settle.take() else {
             return Ok(());
         };
-        match self.message.clone() {
+        match self.message().cloned() {
             Ok(mut message) => {
                 let count = &mut message.header.handled_count;
                 *count = count.saturating_add(u32::from(counted));
@@ -219,7 +221,7 @@ impl Drop for Delivery {
 impl fmt::Debug for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Delivery")
-            .field("message", &self.message)
+            .field("message", &self.message())
             .finish_non_exhaustive()
     }
 }

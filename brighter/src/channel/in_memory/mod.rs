@@ -1,24 +1,37 @@
 //! [`InMemoryBroker`]: a broker inside the process, for tests and for programs that need no other.
 
-mod queues;
+mod clock;
+mod consumer;
+mod queue;
 mod settle;
+mod topology;
+mod waiters;
+#[allow(dead_code, reason = "only the kit for tests watches")]
+mod watcher;
 
-use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use futures_util::Stream;
-use futures_util::future::{self, BoxFuture};
+use futures_util::future::{self, BoxFuture, FutureExt};
 
-use self::queues::Queues;
-use self::settle::Receipt;
-use super::{Broker, Channel, ChannelError, Consumer, Delivery, Producer, PublishError};
+use self::clock::Clock;
+use self::consumer::Deliveries;
+use self::topology::Topology;
+use self::watcher::Watch;
+#[cfg(feature = "testing")]
+#[allow(unused_imports, reason = "the kit for tests is next")]
+pub(crate) use self::watcher::{Departure, Watcher};
+use super::{Broker, BrokerStatus, Channel, ChannelError, Consumer, ConsumerBounds, Producer, PublishError};
 use crate::message::{ChannelName, Message};
 
 /// A broker inside the process: topics, a copy of each message for every channel that wants it, competing
 /// consumers, redelivery of what was not settled, delays, dead letters. It behaves as RabbitMQ does with a
 /// topic exchange, so moving there is one line.
+///
+/// It keeps the limits of a [`Channel`] as well: time to live, length, deliveries, a single active consumer. It
+/// has no priorities, and refuses a channel that asks for them. A queue type means nothing in one process.
+///
+/// As RabbitMQ does, it gives a message to a consumer that asked for one and has room, in turn, whether its
+/// task still looks or not: who pauses drops the consumer.
 ///
 /// Nothing outlives the process: what must not be lost belongs in a broker that keeps it on disk.
 ///
@@ -35,7 +48,7 @@ pub struct InMemoryBroker(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    queues: Mutex<Queues>,
+    topology: RwLock<Topology>,
     limit: usize,
 }
 
@@ -60,39 +73,68 @@ impl InMemoryBroker {
     #[must_use]
     pub fn with_limit(messages: usize) -> Self {
         Self(Arc::new(Shared {
-            queues: Mutex::default(),
+            topology: RwLock::new(Topology::new(Arc::new(Clock::default()), Watch::new())),
             limit: messages,
         }))
     }
 
-    /// Makes the channel, as consuming it would, so that messages gather in it before anyone consumes.
+    /// Makes the channel, or looks for it, as consuming it would, so that messages gather in it before anyone
+    /// consumes.
     ///
     /// # Errors
-    /// A name that no broker takes, or the broker is closed.
+    /// As [`consume`](Broker::consume): a name that no broker takes, a limit that this one does not know, a
+    /// channel that exists with other limits or does not exist and should; or the broker is closed.
     pub fn declare(&self, channel: &Channel) -> Result<(), ChannelError> {
-        channel.validate()?;
-        self.0.lock().declare(channel).map(|_| ())
+        self.0.write().open(channel).map(drop)
     }
 
     /// The messages that wait in a channel, the next one first. None, if there is no such channel.
     #[must_use]
     pub fn messages(&self, channel: impl Into<ChannelName>) -> Vec<Message> {
-        self.0.lock().waiting(&channel.into())
+        let queue = self.0.read().find(&channel.into()).cloned();
+        queue.map(|queue| queue.waiting()).unwrap_or_default()
+    }
+
+    /// Has what happens to every message told to this watcher, unless there is one already.
+    #[cfg(feature = "testing")]
+    #[allow(dead_code, reason = "the kit for tests is next")]
+    pub(crate) fn watched_by(&self, watcher: Arc<dyn Watcher>) {
+        self.0.read().watched_by(watcher);
     }
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Queues> {
-        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    fn read(&self) -> RwLockReadGuard<'_, Topology> {
+        self.topology.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Topology> {
+        self.topology.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn publish(&self, message: &Message) -> Result<(), PublishError> {
+        let topic = &message.header.topic;
+        if let Some(published) = self.read().publish(message, self.limit) {
+            return published;
+        }
+        topic.validate()?;
+        let mut topology = self.write();
+        topology.learn(topic);
+        let unroutable = || PublishError::Unroutable { topic: topic.clone() };
+        topology
+            .publish(message, self.limit)
+            .unwrap_or_else(|| Err(unroutable()))
     }
 }
 
 impl Producer for InMemoryBroker {
     fn publish<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<(), PublishError>> {
-        Box::pin(future::lazy(|_| {
-            message.header.topic.validate()?;
-            self.0.lock().publish(message, self.0.limit)
-        }))
+        future::lazy(|_| self.0.publish(message)).boxed()
+    }
+
+    fn publish_all<'a>(&'a self, messages: Vec<&'a Message>) -> BoxFuture<'a, Vec<Result<(), PublishError>>> {
+        let publish = |message| self.0.publish(message);
+        future::lazy(move |_| messages.into_iter().map(publish).collect()).boxed()
     }
 }
 
@@ -102,67 +144,41 @@ impl Broker for InMemoryBroker {
     }
 
     fn consume<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Consumer, ChannelError>> {
-        Box::pin(future::lazy(|_| {
-            channel.validate()?;
-            let queue = self.0.lock().declare(channel)?;
-            Ok(Consumer::new(Deliveries {
-                broker: Arc::clone(&self.0),
-                channel: Arc::new(channel.clone()),
-                queue,
-                loans: Arc::new(AtomicUsize::new(0)),
-                waiter: None,
-            }))
-        }))
+        future::lazy(|_| {
+            let opened = self.0.write().open(channel)?;
+            Ok(Consumer::new(Deliveries::new(opened, channel)))
+        })
+        .boxed()
+    }
+
+    /// `None`, if there is no such channel. What waits for its delay does not count.
+    fn depth<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Option<u64>, ChannelError>> {
+        future::lazy(|_| {
+            let topology = self.0.read();
+            if topology.is_closed() {
+                return Err(ChannelError::Closed);
+            }
+            Ok(topology.find(&channel.name).map(|queue| queue.depth()))
+        })
+        .boxed()
+    }
+
+    fn bounds(&self, channel: &Channel) -> ConsumerBounds {
+        match channel.limits.deliveries {
+            Some(times) => ConsumerBounds::new().deliveries(times),
+            None => ConsumerBounds::new(),
+        }
+    }
+
+    fn status(&self) -> BrokerStatus {
+        if self.0.read().is_closed() {
+            BrokerStatus::Closed
+        } else {
+            BrokerStatus::Connected
+        }
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
-        Box::pin(future::lazy(|_| self.0.lock().close()))
-    }
-}
-
-/// The deliveries of one consumer.
-struct Deliveries {
-    broker: Arc<Shared>,
-    channel: Arc<Channel>,
-    queue: usize,
-    /// How many this consumer has that are not settled.
-    loans: Arc<AtomicUsize>,
-    /// Where this consumer waits in the queue, once it has.
-    waiter: Option<usize>,
-}
-
-impl Stream for Deliveries {
-    type Item = Result<Delivery, ChannelError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let broker = Arc::clone(&self.broker);
-        let mut queues = broker.lock();
-        if queues.is_closed() {
-            return Poll::Ready(None);
-        }
-        // Loans are given back under the same lock, so a place that comes free after this look wakes the task.
-        let full = self.loans.load(Ordering::Relaxed) >= usize::from(self.channel.buffer.get());
-        let Some(message) = (if full { None } else { queues.take(self.queue) }) else {
-            self.waiter = Some(queues.wait(self.queue, self.waiter, task.waker()));
-            return Poll::Pending;
-        };
-        self.loans.fetch_add(1, Ordering::Relaxed);
-        drop(queues);
-        let receipt = Receipt {
-            broker,
-            channel: Arc::clone(&self.channel),
-            queue: self.queue,
-            loans: Arc::clone(&self.loans),
-            message: Some(message.clone()),
-        };
-        Poll::Ready(Some(Ok(Delivery::new(message, Box::new(receipt)))))
-    }
-}
-
-impl Drop for Deliveries {
-    fn drop(&mut self) {
-        if let Some(waiter) = self.waiter {
-            self.broker.lock().forget(self.queue, waiter);
-        }
+        future::lazy(|_| self.0.write().close()).boxed()
     }
 }

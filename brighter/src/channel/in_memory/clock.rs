@@ -1,0 +1,175 @@
+//! The [`Clock`] of an in-memory broker: one task that does at its time whatever is to be done later.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+use std::sync::atomic::{self, AtomicBool};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use tokio::runtime::{self, Handle};
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep_until};
+
+use super::queue::{Item, Queue};
+
+/// Does at its time whatever is to be done later. There is a task only once something was.
+#[derive(Debug, Default)]
+pub(super) struct Clock {
+    state: Mutex<State>,
+    /// Whether anything is to be done, for those who only want to know that nothing is.
+    pending: AtomicBool,
+    /// Apart from the clock, which the task must not keep alive.
+    changed: Arc<Notify>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    entries: BinaryHeap<Reverse<Entry>>,
+    next: u64,
+    /// The task, with the runtime that it runs on.
+    timer: Option<(runtime::Id, AbortHandle)>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    due: Instant,
+    /// Of two that are due at once, the first comes first.
+    number: u64,
+    what: Due,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub(super) enum Due {
+    /// A message comes back to its queue.
+    Return(Weak<Queue>, Item),
+    /// The first message of a queue has waited too long.
+    Expire(Weak<Queue>),
+}
+
+impl Due {
+    fn happen(self) {
+        match self {
+            Self::Return(queue, item) => {
+                if let Some(queue) = queue.upgrade() {
+                    queue.returned(item);
+                }
+            }
+            Self::Expire(queue) => {
+                if let Some(queue) = queue.upgrade() {
+                    queue.expire();
+                }
+            }
+        }
+    }
+}
+
+impl Clock {
+    /// Does this at that time.
+    pub(super) fn schedule(self: &Arc<Self>, due: Instant, what: Due) {
+        let mut state = self.lock();
+        state.next += 1;
+        let number = state.next;
+        let first = state.entries.peek().is_none_or(|Reverse(entry)| due < entry.due);
+        state.entries.push(Reverse(Entry { due, number, what }));
+        self.pending.store(true, atomic::Ordering::Relaxed);
+        self.keep_going(&mut state);
+        drop(state);
+        if first {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Called by whoever waits for what the clock brings: the runtime that it was set on may be gone, or stand
+    /// still, as those of tests do.
+    pub(super) fn look(self: &Arc<Self>) {
+        if self.pending.load(atomic::Ordering::Relaxed) {
+            self.keep_going(&mut self.lock());
+        }
+    }
+
+    /// Sees to it that the task runs on the runtime of the caller. Outside of one nothing can be done; the next
+    /// who waits will.
+    fn keep_going(self: &Arc<Self>, state: &mut State) {
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        let here = runtime.id();
+        if let Some((id, task)) = &state.timer {
+            if *id == here && !task.is_finished() {
+                return;
+            }
+            task.abort();
+        }
+        let timer = run(Arc::downgrade(self), Arc::clone(&self.changed));
+        state.timer = Some((here, runtime.spawn(timer).abort_handle()));
+    }
+
+    /// Does what is due; gives the time of what is next.
+    fn tick(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let mut due = Vec::new();
+        let next = {
+            let mut state = self.lock();
+            while state
+                .entries
+                .peek()
+                .is_some_and(|Reverse(entry)| entry.due <= now)
+            {
+                due.extend(state.entries.pop());
+            }
+            let next = state.entries.peek().map(|Reverse(entry)| entry.due);
+            self.pending.store(next.is_some(), atomic::Ordering::Relaxed);
+            next
+        };
+        // What happens may schedule something that is earlier than what was next; that is noted in `changed`.
+        due.into_iter().for_each(|Reverse(entry)| entry.what.happen());
+        next
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn run(clock: Weak<Clock>, changed: Arc<Notify>) {
+    while let Some(next) = clock.upgrade().map(|clock| clock.tick()) {
+        match next {
+            Some(due) => {
+                tokio::select! {
+                    () = sleep_until(due) => {}
+                    () = changed.notified() => {}
+                }
+            }
+            None => changed.notified().await,
+        }
+    }
+}
+
+impl Drop for Clock {
+    fn drop(&mut self) {
+        if let Some((_, task)) = &self.lock().timer {
+            task.abort();
+        }
+    }
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.due, self.number).cmp(&(other.due, other.number))
+    }
+}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Entry {}
