@@ -3,7 +3,6 @@
 //! Whoever needs the connection asks [`Link::current`]; that there is one task only makes sure that there is
 //! one attempt only, however many ask.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,7 +14,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::ConnectError;
+use super::backoff::pause_after;
+use super::connector::{self, Cut};
+use super::io::Io;
 use super::options::Settings;
+use crate::channel::BrokerStatus;
 use crate::error::report;
 
 /// What a connection is for. They are two, so that a broker that holds publishers back does not hold back
@@ -39,11 +42,30 @@ impl Role {
 pub(super) struct Open {
     pub(super) connection: Connection,
     pub(super) generation: u64,
+    /// Why the broker takes no messages for now.
+    blocked: watch::Sender<Option<String>>,
+    /// Dropped last: what could not be closed politely is closed all the same.
+    _cut: Arc<Cut>,
 }
 
 impl Open {
     pub(super) fn is_alive(&self) -> bool {
         self.connection.status().connected()
+    }
+
+    /// Why the broker takes no messages for now, if it does not.
+    pub(super) fn blocked(&self) -> Option<String> {
+        self.blocked.borrow().clone()
+    }
+
+    pub(super) fn is_blocked(&self) -> bool {
+        self.blocked.borrow().is_some()
+    }
+
+    /// Waits until the broker takes messages again, or the connection is lost.
+    pub(super) async fn unblocked(&self) {
+        // The sender is here, so this is no error.
+        let _ = self.blocked.subscribe().wait_for(Option::is_none).await;
     }
 }
 
@@ -61,25 +83,20 @@ enum State {
 /// A connection that is kept up, from when it is first needed until `stop`.
 pub(super) struct Link {
     settings: Arc<Settings>,
+    io: Io,
     state: watch::Receiver<State>,
     keeper: Mutex<Option<Keeper>>,
 }
 
 /// How long a caller waits for a connection that is being made, at most.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long one attempt may take.
-const ATTEMPT: Duration = Duration::from_secs(10);
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// Between attempts that only a person can help, such as with a password that is wrong since yesterday.
-const PAUSE_AFTER_REFUSAL: Duration = Duration::from_secs(15);
 /// How often to look whether the connection is still there.
 const LOOK: Duration = Duration::from_secs(1);
 /// A polite end takes this long at most.
 const GOODBYE: Duration = Duration::from_secs(2);
 
 impl Link {
-    pub(super) fn new(role: Role, settings: Arc<Settings>, stop: CancellationToken) -> Self {
+    pub(super) fn new(role: Role, settings: Arc<Settings>, io: Io, stop: CancellationToken) -> Self {
         let (sender, state) = watch::channel(State::Down {
             failures: 0,
             error: None,
@@ -87,11 +104,13 @@ impl Link {
         let keeper = Keeper {
             role,
             settings: Arc::clone(&settings),
+            io: io.clone(),
             stop,
             state: sender,
         };
         Self {
             settings,
+            io,
             state,
             keeper: Mutex::new(Some(keeper)),
         }
@@ -158,6 +177,31 @@ impl Link {
         }
     }
 
+    /// What is known of the connection at this moment; nothing while nobody has needed it.
+    pub(super) fn status(&self) -> Option<BrokerStatus> {
+        let disconnected = |error: Option<&ConnectError>| BrokerStatus::Disconnected {
+            reason: error.map_or_else(|| "not connected yet".into(), |error| report(error)),
+        };
+        match &*self.state.borrow() {
+            State::Closed => Some(BrokerStatus::Closed),
+            State::Up(open) if !open.is_alive() => Some(disconnected(None)),
+            State::Up(open) => Some(match open.blocked() {
+                Some(reason) => BrokerStatus::Blocked { reason },
+                None => BrokerStatus::Connected,
+            }),
+            State::Down { .. } if self.is_idle() => None,
+            State::Down { error, .. } => Some(disconnected(error.as_ref())),
+        }
+    }
+
+    /// Why the broker takes no messages for now, if it does not.
+    pub(super) fn blocked(&self) -> Option<String> {
+        match &*self.state.borrow() {
+            State::Up(open) => open.blocked(),
+            State::Down { .. } | State::Closed => None,
+        }
+    }
+
     /// Once told to stop: waits until the connection is closed.
     pub(super) async fn closed(&self) {
         // One that was never needed has nothing to close.
@@ -167,14 +211,22 @@ impl Link {
         let _ = state.wait_for(|state| matches!(state, State::Closed)).await;
     }
 
-    fn start(&self) {
+    /// Begins to connect, unless that was done.
+    pub(super) fn start(&self) {
         if let Some(keeper) = self.take_keeper() {
-            tokio::spawn(keeper.run());
+            self.io.spawn(keeper.run());
         }
     }
 
     fn take_keeper(&self) -> Option<Keeper> {
         self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.keeper
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some()
     }
 }
 
@@ -182,6 +234,7 @@ impl Link {
 struct Keeper {
     role: Role,
     settings: Arc<Settings>,
+    io: Io,
     stop: CancellationToken,
     state: watch::Sender<State>,
 }
@@ -202,24 +255,25 @@ impl Keeper {
 
     async fn keep_up(&self) {
         let (mut generation, mut failures) = (0, 0);
+        // Whether the last attempt was refused, rather than met by nobody.
+        let mut refused = None;
         loop {
             match self.attempt().await {
-                Ok(connection) => {
-                    (generation, failures) = (generation + 1, 0);
-                    self.serve(connection, generation).await;
+                Ok((connection, cut)) => {
+                    (generation, failures, refused) = (generation + 1, 0, None);
+                    self.serve(connection, cut, generation).await;
                 }
                 Err(error) => {
                     failures += 1;
+                    let changed = refused.replace(error.is_fatal()) != Some(error.is_fatal());
                     // At the start a refusal is an error of `connect`, which whoever called it will tell.
-                    if failures == 1 && !(generation == 0 && error.is_fatal()) {
+                    if changed
+                        && !(generation == 0 && failures == 1 && error.is_fatal() && !self.settings.lazy)
+                    {
                         let (role, error) = (self.role.as_str(), report(&error));
                         warn!(role, error, "no connection to RabbitMQ; trying on");
                     }
-                    let pause = if error.is_fatal() {
-                        PAUSE_AFTER_REFUSAL
-                    } else {
-                        pause_after(failures)
-                    };
+                    let pause = pause_after(failures, &error);
                     let error = Some(error);
                     self.state.send_replace(State::Down { failures, error });
                     sleep(pause).await;
@@ -228,31 +282,34 @@ impl Keeper {
         }
     }
 
-    async fn attempt(&self) -> Result<Connection, ConnectError> {
-        let Settings {
-            address,
-            connection_name,
-            ..
-        } = &*self.settings;
-        let name = format!("{connection_name} {}", self.role.as_str());
+    /// Tries one node after the other.
+    async fn attempt(&self) -> Result<(Connection, Arc<Cut>), ConnectError> {
+        let settings = &*self.settings;
+        let name = format!("{} {}", settings.connection_name, self.role.as_str());
         let properties = ConnectionProperties::default()
             .with_connection_name(name.into())
             .with_client_property("product".into(), "brighter".into())
             .with_client_property("version".into(), env!("CARGO_PKG_VERSION").into());
-        match timeout(ATTEMPT, Connection::connect_uri(address.uri.clone(), properties)).await {
-            Ok(result) => result.map_err(|error| ConnectError::of_attempt(error, address)),
-            Err(_) => Err(ConnectError::silent(address, ATTEMPT)),
+        let mut failures = Vec::new();
+        for address in settings.address.round() {
+            match connector::attempt(&self.io, address, &settings.tls, properties.clone()).await {
+                Ok(connected) => return Ok(connected),
+                Err(error) => failures.push(error),
+            }
         }
+        Err(ConnectError::of_round(failures))
     }
 
     /// Hands the connection out, and returns once it is lost.
-    async fn serve(&self, connection: Connection, generation: u64) {
+    async fn serve(&self, connection: Connection, cut: Arc<Cut>, generation: u64) {
         let role = self.role.as_str();
         let address = &self.settings.address;
         let mut events = connection.events_listener().boxed();
         let open = Arc::new(Open {
             connection,
             generation,
+            blocked: watch::Sender::new(None),
+            _cut: cut,
         });
         self.state.send_replace(State::Up(Arc::clone(&open)));
         if generation == 1 {
@@ -266,14 +323,19 @@ impl Keeper {
             match timeout(LOOK, events.next()).await {
                 Ok(Some(Event::ConnectionBlocked(reason))) => {
                     warn!(role, reason, "RabbitMQ takes no messages for now");
+                    open.blocked.send_replace(Some(reason));
                 }
-                Ok(Some(Event::ConnectionUnblocked)) => info!(role, "RabbitMQ takes messages again"),
+                Ok(Some(Event::ConnectionUnblocked)) => {
+                    info!(role, "RabbitMQ takes messages again");
+                    open.blocked.send_replace(None);
+                }
                 // Of a channel, too: the loop asks whether the connection is alive.
                 Ok(Some(Event::Error(error))) => cause = Some(error),
                 Ok(Some(_)) | Err(_) => {}
                 Ok(None) => break,
             }
         }
+        open.blocked.send_replace(None);
         let error = cause.map(|error| ConnectError::of_attempt(error, address));
         self.state.send_replace(State::Down {
             failures: 0,
@@ -284,33 +346,5 @@ impl Keeper {
             role,
             generation, error, "lost the connection to RabbitMQ; connecting again"
         );
-    }
-}
-
-/// Doubles from one failure to the next up to a limit, with a random half, so that many processes do not
-/// come back to the broker at once.
-fn pause_after(failures: u32) -> Duration {
-    let doubled = FIRST_PAUSE.saturating_mul(1 << failures.min(10));
-    let half = doubled.min(LONGEST_PAUSE) / 2;
-    half + half.mul_f64(random())
-}
-
-/// Between 0 and 1. The standard library seeds its hashers at random, which is random enough to spread out.
-fn random() -> f64 {
-    f64::from(RandomState::new().build_hasher().finish() as u32) / f64::from(u32::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_grow_to_a_limit_and_differ() {
-        for failures in [1, 2, 5, 10, 100, u32::MAX] {
-            let pause = pause_after(failures);
-            assert!(pause >= FIRST_PAUSE && pause <= LONGEST_PAUSE, "{pause:?}");
-        }
-        let pauses: Vec<_> = (0..20).map(|_| pause_after(10)).collect();
-        assert!(pauses.iter().any(|pause| pause != &pauses[0]));
     }
 }

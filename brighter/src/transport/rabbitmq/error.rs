@@ -1,14 +1,16 @@
 //! [`ConnectError`], and what lapin's errors mean: by their kind, never by their text.
 
 use std::error::Error;
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lapin::ErrorKind;
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
 
-use super::url::Address;
+use super::fault::TlsFault;
 use crate::channel::{ChannelError, PublishError};
+use crate::error::report;
 
 /// Why there is no connection to the broker. Never holds the credentials.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -38,6 +40,17 @@ pub enum ConnectError {
         /// What the broker said.
         reason: String,
     },
+    /// TLS did not come about. There is no fall-back to plaintext.
+    #[error("no TLS with {address}: {fault}")]
+    Tls {
+        /// The URL, without credentials.
+        address: String,
+        /// What is wrong, and what to do.
+        fault: TlsFault,
+        /// What it ended with, unless the fault says it all.
+        #[source]
+        source: Option<Arc<dyn Error + Send + Sync>>,
+    },
     /// What answers there does not speak AMQP 0-9-1.
     #[error("what answers at {address} does not speak AMQP 0-9-1")]
     Protocol {
@@ -66,9 +79,32 @@ pub enum ConnectError {
         #[source]
         source: Arc<dyn Error + Send + Sync>,
     },
+    /// None of several nodes can be used.
+    #[error("none of {} nodes can be used: {}", failures.len(), told(failures))]
+    Nodes {
+        /// Why not, one for each node, in the order in which they were tried.
+        failures: Vec<ConnectError>,
+    },
+    /// The thread for the connections could not be started.
+    #[error(
+        "the thread for the connections to RabbitMQ could not be started: see what limits threads and files"
+    )]
+    Thread(#[source] Arc<std::io::Error>),
     /// The broker was closed by this process.
     #[error("the broker is closed")]
     Closed,
+}
+
+/// So many failures are told at most.
+const TOLD: usize = 5;
+
+fn told(failures: &[ConnectError]) -> String {
+    let told = failures.iter().take(TOLD).map(|failure| report(failure));
+    let mut text = told.collect::<Vec<_>>().join("; ");
+    if let Some(rest @ 1..) = failures.len().checked_sub(TOLD) {
+        text.push_str(&format!("; and {rest} more"));
+    }
+    text
 }
 
 impl ConnectError {
@@ -81,13 +117,17 @@ impl ConnectError {
             | Self::VirtualHost { .. }
             | Self::Protocol { .. }
             | Self::Exchange { .. }
+            | Self::Thread(_)
             | Self::Closed => true,
+            Self::Tls { fault, .. } => fault.is_fatal(),
             Self::Unreachable { .. } => false,
+            // One that may come back is enough.
+            Self::Nodes { failures } => failures.iter().all(Self::is_fatal),
         }
     }
 
     /// What an attempt to connect ended with.
-    pub(super) fn of_attempt(error: lapin::Error, address: &Address) -> Self {
+    pub(super) fn of_attempt(error: lapin::Error, address: &impl Display) -> Self {
         let address = address.to_string();
         let said = said(&error);
         let fatal = match error.kind() {
@@ -114,8 +154,31 @@ impl ConnectError {
         })
     }
 
+    pub(super) fn tls(address: &impl Display, fault: TlsFault, error: lapin::Error) -> Self {
+        let says_it_all = matches!(fault, TlsFault::Settings { .. } | TlsFault::Demanded);
+        Self::Tls {
+            address: address.to_string(),
+            fault,
+            source: (!says_it_all).then(|| Arc::new(error) as _),
+        }
+    }
+
+    /// What a round of attempts ended with, one error for each node.
+    pub(super) fn of_round(mut failures: Vec<Self>) -> Self {
+        match failures.pop() {
+            Some(only) if failures.is_empty() => only,
+            Some(last) => {
+                failures.push(last);
+                Self::Nodes { failures }
+            }
+            None => Self::Url {
+                reason: "no URL is given".into(),
+            },
+        }
+    }
+
     /// An attempt to connect that took too long.
-    pub(super) fn silent(address: &Address, after: Duration) -> Self {
+    pub(super) fn silent(address: &impl Display, after: Duration) -> Self {
         let silence = std::io::Error::new(
             std::io::ErrorKind::TimedOut,
             format!("no answer within {after:?}"),

@@ -18,16 +18,22 @@
 //! The client library, lapin, writes messages that come back into the log, with their bodies, as warnings under
 //! the target `lapin`. Every one of them is a typed error here, so a filter such as `info,lapin=off` loses nothing.
 
+mod backoff;
 mod connection;
+mod connector;
 mod consumer;
 mod delay;
 mod depth;
+mod desk;
 mod error;
+mod fault;
+mod io;
 mod options;
 mod publisher;
 mod queue;
 mod returns;
 mod settle;
+mod tls;
 mod topology;
 mod url;
 mod wire;
@@ -37,19 +43,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 pub use error::ConnectError;
+pub use fault::TlsFault;
 pub use options::{ExchangeKind, RabbitMqBuilder};
+pub use tls::Tls;
 pub use topology::{Argument, Binding, Exchange, Purpose, Queue, Topology};
 pub use url::without_credentials;
 
-use crate::channel::{Broker, Channel, ChannelError, Consumer, ConsumerBounds, Producer, PublishError};
+use crate::channel::{
+    Broker, BrokerStatus, Channel, ChannelError, Consumer, ConsumerBounds, Producer, PublishError,
+};
 use crate::message::Message;
 use connection::{Link, Role};
 use delay::Delays;
+use io::Io;
 use options::Settings;
 use publisher::Publisher;
 
@@ -90,7 +100,7 @@ struct Shared {
     /// The connections go.
     disconnect: CancellationToken,
     /// For what a drop has to leave to later.
-    runtime: Handle,
+    runtime: Io,
 }
 
 /// How long [`Broker::close`] waits for confirms.
@@ -106,9 +116,10 @@ impl RabbitMq {
         Self::builder(url).connect().await
     }
 
-    /// Says how to connect, before it is done.
+    /// Says how to connect, before it is done. The URL may be several, with commas between them: see
+    /// [`cluster`](Self::cluster).
     pub fn builder(url: &str) -> RabbitMqBuilder {
-        RabbitMqBuilder::new(url)
+        RabbitMqBuilder::new(vec![url.to_owned()])
     }
 
     /// What a channel needs of the broker, to be looked at; [`consume`](Broker::consume) declares it.
@@ -119,14 +130,31 @@ impl RabbitMq {
         self.0.settings.topology(channel)
     }
 
-    async fn open(settings: Settings, wait: Option<Duration>) -> Result<Self, ConnectError> {
+    /// The same for a broker of several nodes, each with a URL of its own. A connection goes to one that
+    /// answers, with a random one asked first; names are looked up anew for each attempt.
+    ///
+    /// ```
+    /// use brighter::RabbitMq;
+    ///
+    /// let builder = RabbitMq::cluster(["amqp://app:secret@rabbit-1/orders", "amqp://app:secret@rabbit-2/orders"]);
+    /// # assert!(!format!("{builder:?}").contains("secret"));
+    /// ```
+    pub fn cluster(urls: impl IntoIterator<Item = impl Into<String>>) -> RabbitMqBuilder {
+        RabbitMqBuilder::new(urls.into_iter().map(Into::into).collect())
+    }
+
+    fn open(settings: Settings) -> Result<Self, ConnectError> {
         let settings = Arc::new(settings);
+        let io = Io::shared().map_err(|error| ConnectError::Thread(Arc::new(error)))?;
         let (closing, disconnect) = (CancellationToken::new(), CancellationToken::new());
-        let link = |role| Link::new(role, Arc::clone(&settings), disconnect.clone());
+        let link = |role| Link::new(role, Arc::clone(&settings), io.clone(), disconnect.clone());
         let publishing = Arc::new(link(Role::Publisher));
-        let first = publishing.established(wait).await?;
-        publisher::check_exchange(&first.connection, &settings).await?;
-        let publisher = Publisher::start(Arc::clone(&publishing), Arc::clone(&settings), closing.clone());
+        let publisher = Publisher::start(
+            Arc::clone(&publishing),
+            Arc::clone(&settings),
+            &io,
+            closing.clone(),
+        );
         Ok(Self(Arc::new(Shared {
             consuming: link(Role::Consumer),
             publishing,
@@ -135,17 +163,33 @@ impl RabbitMq {
             settings,
             closing,
             disconnect,
-            runtime: Handle::current(),
+            runtime: io,
         })))
+    }
+
+    /// Begins to connect.
+    fn begin(&self) {
+        self.0.publishing.start();
+    }
+
+    /// Waits for the first connection, until the limit or for ever, and for its exchange.
+    async fn established(&self, limit: Option<Duration>) -> Result<(), ConnectError> {
+        let open = self.0.publishing.established(limit).await?;
+        publisher::check_exchange(&open.connection, &self.0.settings).await
     }
 }
 
 impl Producer for RabbitMq {
     fn publish<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<(), PublishError>> {
-        Box::pin(async move {
-            let outgoing = publisher::outgoing(message, &self.0.settings)?;
-            self.0.publisher.publish(outgoing).await
-        })
+        let shared = &self.0;
+        let make = || publisher::outgoing(message, &shared.settings);
+        Box::pin(shared.publisher.publish(make))
+    }
+
+    fn publish_all<'a>(&'a self, messages: Vec<&'a Message>) -> BoxFuture<'a, Vec<Result<(), PublishError>>> {
+        let shared = &self.0;
+        let make = |message| publisher::outgoing(message, &shared.settings);
+        Box::pin(async move { shared.publisher.publish_all(&messages, make).await })
     }
 }
 
@@ -171,6 +215,17 @@ impl Broker for RabbitMq {
         }
     }
 
+    /// The worse of the two connections'; one that nobody has needed yet does not count.
+    fn status(&self) -> BrokerStatus {
+        let shared = &self.0;
+        if shared.closing.is_cancelled() {
+            return BrokerStatus::Closed;
+        }
+        let links = [&*shared.publishing, &shared.consuming];
+        let found = links.into_iter().filter_map(Link::status);
+        found.max_by_key(badness).unwrap_or(BrokerStatus::Connected)
+    }
+
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             let shared = &self.0;
@@ -181,6 +236,15 @@ impl Broker for RabbitMq {
             let gone = futures_util::future::join(shared.publishing.closed(), shared.consuming.closed());
             let _ = timeout(CLOSING, gone).await;
         })
+    }
+}
+
+fn badness(status: &BrokerStatus) -> u8 {
+    match status {
+        BrokerStatus::Connected => 0,
+        BrokerStatus::Blocked { .. } => 1,
+        BrokerStatus::Disconnected { .. } => 2,
+        BrokerStatus::Closed => 3,
     }
 }
 

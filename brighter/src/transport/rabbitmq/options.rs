@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::tls::Tls;
 use super::topology::{Exchange, Topology, plan};
-use super::url::Address;
-use super::{ConnectError, RabbitMq};
+use super::url::{Nodes, split};
+use super::{ConnectError, RabbitMq, without_credentials};
 use crate::channel::{Channel, ChannelError, MakeChannel, QueueType};
 use crate::message::{NameError, RoutingKey};
 
@@ -37,7 +38,10 @@ impl std::fmt::Display for ExchangeKind {
 /// What is fixed once connected.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
-    pub(super) address: Address,
+    pub(super) address: Nodes,
+    pub(super) tls: Tls,
+    /// Nobody waits for the first connection.
+    pub(super) lazy: bool,
     pub(super) exchange: String,
     pub(super) exchange_kind: ExchangeKind,
     pub(super) make_exchange: MakeChannel,
@@ -60,7 +64,7 @@ impl Settings {
     }
 }
 
-/// Sets up a [`RabbitMq`]; made by [`RabbitMq::builder`].
+/// Sets up a [`RabbitMq`]; made by [`RabbitMq::builder`] or [`RabbitMq::cluster`].
 ///
 /// | setting | default | why |
 /// |---|---|---|
@@ -91,7 +95,8 @@ impl Settings {
 #[must_use = "call `connect` to connect"]
 #[derive(Clone)]
 pub struct RabbitMqBuilder {
-    url: String,
+    urls: Vec<String>,
+    tls: Option<Tls>,
     exchange: String,
     exchange_kind: ExchangeKind,
     make_exchange: MakeChannel,
@@ -105,9 +110,10 @@ pub struct RabbitMqBuilder {
 }
 
 impl RabbitMqBuilder {
-    pub(super) fn new(url: &str) -> Self {
+    pub(super) fn new(urls: Vec<String>) -> Self {
         Self {
-            url: url.to_owned(),
+            urls,
+            tls: None,
             exchange: "brighter".to_owned(),
             exchange_kind: ExchangeKind::default(),
             make_exchange: MakeChannel::default(),
@@ -161,6 +167,13 @@ impl RabbitMqBuilder {
         plan(exchange, self.queue_type, channel)
     }
 
+    /// Speaks TLS in this way with every node: an authority of one's own, a client certificate. The URLs must
+    /// begin with `amqps://`, which alone asks for TLS with what the system trusts.
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
     /// Shows this name in the broker's lists and logs; ` publisher` or ` consumer` follows it.
     pub fn connection_name(mut self, name: impl Into<String>) -> Self {
         self.connection_name = name.into();
@@ -208,15 +221,57 @@ impl RabbitMqBuilder {
     /// See [`ConnectError`]: at once where waiting is no use, and [`ConnectError::Unreachable`] when the time
     /// is up.
     pub async fn connect(self) -> Result<RabbitMq, ConnectError> {
-        let mut address = Address::parse(&self.url)?;
+        let wait = self.wait;
+        let broker = RabbitMq::open(self.settings(false)?)?;
+        broker.established(wait).await?;
+        Ok(broker)
+    }
+
+    /// Begins to connect, and does not wait: for an application that must start while its broker may be away.
+    ///
+    /// Until the broker answers, [`status`](crate::channel::Broker::status) is `Disconnected` and says why,
+    /// and publishing and consuming fail with a connection error after a few seconds; the attempts go on with
+    /// pauses of 2 s at most. A refusal, such as a wrong password, is no error here: it is in the status and
+    /// the log, and is tried again every 15 s. An exchange of another form shows when it is used.
+    ///
+    /// Needs no runtime around it.
+    ///
+    /// # Errors
+    /// [`ConnectError::Url`], [`ConnectError::Exchange`] and [`ConnectError::Tls`] when what was given cannot
+    /// be right, [`ConnectError::Thread`] when the machine has no thread left.
+    pub fn connect_lazily(self) -> Result<RabbitMq, ConnectError> {
+        let broker = RabbitMq::open(self.settings(true)?)?;
+        broker.begin();
+        Ok(broker)
+    }
+
+    fn settings(self, lazy: bool) -> Result<Settings, ConnectError> {
+        let mut address = Nodes::parse(&self.urls)?;
         let heartbeat = u16::try_from(self.heartbeat.as_secs().max(1)).unwrap_or(u16::MAX);
-        address.uri.query.heartbeat.get_or_insert(heartbeat);
+        for node in address.iter_mut() {
+            node.uri.query.heartbeat.get_or_insert(heartbeat);
+            if let Some(tls) = &self.tls {
+                if !node.speaks_tls() {
+                    return Err(ConnectError::Url {
+                        reason: "there are TLS settings, so it must begin with `amqps://`".into(),
+                    });
+                }
+                tls.check(&node.uri.authority.host)
+                    .map_err(|fault| ConnectError::Tls {
+                        address: node.to_string(),
+                        fault,
+                        source: None,
+                    })?;
+            }
+        }
         check(&self.exchange).map_err(|error| ConnectError::Exchange {
             exchange: self.exchange.chars().take(48).collect(),
             reason: error.to_string(),
         })?;
-        let settings = Settings {
+        Ok(Settings {
             address,
+            tls: self.tls.unwrap_or_default(),
+            lazy,
             exchange: self.exchange,
             exchange_kind: self.exchange_kind,
             make_exchange: self.make_exchange,
@@ -225,15 +280,16 @@ impl RabbitMqBuilder {
             connection_name: self.connection_name,
             confirm_within: self.confirm_within,
             max_message_bytes: self.max_message_bytes,
-        };
-        RabbitMq::open(settings, self.wait).await
+        })
     }
 }
 
 impl std::fmt::Debug for RabbitMqBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let urls = self.urls.iter().flat_map(|urls| split(urls));
         f.debug_struct("RabbitMqBuilder")
-            .field("url", &super::without_credentials(&self.url))
+            .field("urls", &urls.map(without_credentials).collect::<Vec<_>>())
+            .field("tls", &self.tls)
             .field("exchange", &self.exchange)
             .field("exchange_kind", &self.exchange_kind)
             .finish_non_exhaustive()

@@ -1,34 +1,31 @@
-//! Publishing: one task that owns the publishing channel, so that messages leave in order, and their
-//! confirms come back as they may.
+//! Publishing, as callers see it: each message is confirmed, refused or given back, for itself and in time.
+//!
+//! The broker tells that a message made it close the channel, and not which. So those that were on the channel
+//! are sent again, each alone: the culprit is found, and the others are not blamed. They may arrive twice.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, StreamExt, poll};
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::BasicProperties;
 use lapin::types::ShortString;
-use lapin::{BasicProperties, Confirmation};
-use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::sync::oneshot::{self, error::TryRecvError};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::connection::Link;
-use super::error::{of_publishing, said};
+use super::desk::Desk;
+use super::error::said;
+use super::io::Io;
 use super::options::Settings;
 use super::queue::Queue;
-use super::returns::{Returns, Route};
 use super::topology::{DeclareError, declare_exchange};
 use super::{ConnectError, wire};
 use crate::channel::PublishError;
+use crate::message::Message;
 
-/// How many messages may be on their way unconfirmed. Enough to hide the way to a broker and its disk, and
-/// few enough that a broker which stops answering holds no more than these.
-const WINDOW: usize = 256;
 /// Opening a channel and declaring the exchange take this long at most.
-const OPENING: Duration = Duration::from_secs(10);
+pub(super) const OPENING: Duration = Duration::from_secs(10);
 
 /// A message as it goes to the broker.
 pub(super) struct Outgoing {
@@ -38,52 +35,151 @@ pub(super) struct Outgoing {
     pub(super) body: Bytes,
 }
 
-type Outcome = Result<(), PublishError>;
+pub(super) type Outcome = Result<(), PublishError>;
 
-struct Job {
-    message: Outgoing,
-    reply: oneshot::Sender<Outcome>,
+/// What the desk says of a message.
+pub(super) enum Verdict {
+    Known(Outcome),
+    /// Its channel was closed over it, or over another that was on the way with it.
+    Suspect,
+}
+
+pub(super) struct Job {
+    pub(super) message: Outgoing,
+    /// It goes when no other is on its way, and none goes until it has arrived.
+    pub(super) alone: bool,
+    pub(super) reply: oneshot::Sender<Verdict>,
+}
+
+impl Job {
+    fn new(message: Outgoing, alone: bool) -> (Self, oneshot::Receiver<Verdict>) {
+        let (reply, verdict) = oneshot::channel();
+        let job = Self {
+            message,
+            alone,
+            reply,
+        };
+        (job, verdict)
+    }
 }
 
 /// Publishes messages, confirmed. Ends, once it is dropped or told to close, when all are.
 pub(super) struct Publisher {
     jobs: Arc<Queue<Job>>,
+    link: Arc<Link>,
     done: CancellationToken,
     deadline: Duration,
 }
 
 impl Publisher {
-    pub(super) fn start(link: Arc<Link>, settings: Arc<Settings>, close: CancellationToken) -> Self {
+    pub(super) fn start(link: Arc<Link>, settings: Arc<Settings>, io: &Io, close: CancellationToken) -> Self {
         let jobs = Arc::new(Queue::new());
         let done = CancellationToken::new();
         let deadline = settings.confirm_within;
-        let desk = Desk {
-            jobs: Arc::clone(&jobs),
-            link,
-            settings,
-            channel: None,
-            on_their_way: FuturesUnordered::new(),
-            returns: Returns::default(),
-        };
+        let desk = Desk::new(Arc::clone(&jobs), Arc::clone(&link), settings);
         let finished = done.clone().drop_guard();
-        tokio::spawn(async move {
+        io.spawn(async move {
             desk.run(close).await;
             drop(finished);
         });
-        Self { jobs, done, deadline }
+        Self {
+            jobs,
+            link,
+            done,
+            deadline,
+        }
     }
 
-    /// Publishes, and returns once the broker has confirmed.
-    pub(super) async fn publish(&self, message: Outgoing) -> Outcome {
-        let (reply, outcome) = oneshot::channel();
-        let after = self.deadline;
-        // Held until the end: whoever gives up leaves the queue.
-        let Some(_place) = self.jobs.enter(Job { message, reply }) else {
-            return Err(PublishError::Closed);
+    /// Publishes the message that is made, and returns once the broker has confirmed. It is made again if it
+    /// must be sent again.
+    pub(super) async fn publish(&self, make: impl Fn() -> Result<Outgoing, PublishError> + Send) -> Outcome {
+        let deadline = Instant::now() + self.deadline;
+        for alone in [false, true] {
+            let (job, verdict) = Job::new(make()?, alone);
+            // Held until the end: whoever gives up leaves the queue.
+            let Some(mut place) = self.jobs.enter([job]) else {
+                return Err(PublishError::Closed);
+            };
+            match timeout_at(deadline, verdict).await {
+                Ok(Ok(Verdict::Known(outcome))) => return outcome,
+                Ok(Ok(Verdict::Suspect)) => {}
+                Ok(Err(_)) => return Err(PublishError::Closed),
+                Err(_) => return Err(self.too_late(place.give_up() > 0)),
+            }
+        }
+        Err(unknown())
+    }
+
+    /// Publishes all messages that are made, in their order and at once, and tells what became of each.
+    pub(super) async fn publish_all<'a>(
+        &self,
+        messages: &[&'a Message],
+        make: impl Fn(&'a Message) -> Result<Outgoing, PublishError> + Send + Sync,
+    ) -> Vec<Outcome> {
+        let deadline = Instant::now() + self.deadline;
+        let mut outcomes: Vec<_> = messages.iter().map(|_| Err(unknown())).collect();
+        let mut open: Vec<usize> = (0..messages.len()).collect();
+        for alone in [false, true] {
+            let mut made = Vec::with_capacity(open.len());
+            open.retain(|&n| match make(messages[n]) {
+                Ok(message) => {
+                    made.push(message);
+                    true
+                }
+                Err(error) => {
+                    outcomes[n] = Err(error);
+                    false
+                }
+            });
+            if open.is_empty() {
+                break;
+            }
+            let mut verdicts = self.send(made, alone, deadline).await.into_iter();
+            open.retain(|&n| match verdicts.next() {
+                Some(Verdict::Known(outcome)) => {
+                    outcomes[n] = outcome;
+                    false
+                }
+                Some(Verdict::Suspect) | None => true,
+            });
+        }
+        outcomes
+    }
+
+    /// One verdict for each message.
+    async fn send(&self, messages: Vec<Outgoing>, alone: bool, deadline: Instant) -> Vec<Verdict> {
+        let new = messages.into_iter().map(|message| Job::new(message, alone));
+        let (jobs, mut verdicts): (Vec<_>, Vec<_>) = new.unzip();
+        let Some(mut places) = self.jobs.enter(jobs) else {
+            return verdicts.iter().map(|_| closed()).collect();
         };
-        match timeout(after, outcome).await {
-            Ok(outcome) => outcome.unwrap_or(Err(PublishError::Closed)),
-            Err(_) => Err(PublishError::TimedOut { after }),
+        let mut told = Vec::with_capacity(verdicts.len());
+        let all = async {
+            for verdict in &mut verdicts {
+                told.push(verdict.await.unwrap_or_else(|_| closed()));
+            }
+        };
+        if timeout_at(deadline, all).await.is_err() {
+            // The last of them are those that the desk has not taken.
+            let taken = verdicts.len() - places.give_up();
+            for (n, verdict) in verdicts.iter_mut().enumerate().skip(told.len()) {
+                told.push(match verdict.try_recv() {
+                    Ok(verdict) => verdict,
+                    Err(TryRecvError::Empty | TryRecvError::Closed) => {
+                        Verdict::Known(Err(self.too_late(n >= taken)))
+                    }
+                });
+            }
+        }
+        told
+    }
+
+    /// The error when the deadline passed over a message, which is or is not in the queue still.
+    fn too_late(&self, queued: bool) -> PublishError {
+        let after = self.deadline;
+        match self.link.blocked() {
+            Some(reason) if queued => PublishError::Blocked { reason, after },
+            _ => PublishError::TimedOut { after },
         }
     }
 
@@ -99,182 +195,13 @@ impl Drop for Publisher {
     }
 }
 
-/// What became of one message: confirmed or not, and which message the broker gave back by the way.
-struct Done {
-    route: Route,
-    taken: lapin::Result<bool>,
-    returned: Option<Route>,
-    reply: oneshot::Sender<Outcome>,
+fn closed() -> Verdict {
+    Verdict::Known(Err(PublishError::Closed))
 }
 
-/// The task that publishes.
-struct Desk {
-    jobs: Arc<Queue<Job>>,
-    link: Arc<Link>,
-    settings: Arc<Settings>,
-    channel: Option<Arc<lapin::Channel>>,
-    on_their_way: FuturesUnordered<BoxFuture<'static, Done>>,
-    returns: Returns,
-}
-
-impl Desk {
-    async fn run(mut self, close: CancellationToken) {
-        let jobs = Arc::clone(&self.jobs);
-        let (mut open, mut closed) = (true, false);
-        while open || !self.on_their_way.is_empty() {
-            let room = self.on_their_way.len() < WINDOW;
-            tokio::select! {
-                Some(done) = self.on_their_way.next() => self.conclude(done),
-                job = jobs.first(), if open && room => match job {
-                    Some(job) => self.begin(job).await,
-                    None => open = false,
-                },
-                // Those that wait already still go out.
-                () = close.cancelled(), if !closed => {
-                    closed = true;
-                    jobs.close();
-                }
-            }
-        }
-    }
-
-    async fn begin(&mut self, job: Job) {
-        // Whoever wanted it has given up.
-        if job.reply.is_closed() {
-            return;
-        }
-        let channel = match self.channel().await {
-            Ok(channel) => channel,
-            Err(error) => {
-                let _ = job.reply.send(Err(error.clone().into()));
-                // What waits behind it would meet the same, one after the other.
-                while let Some(job) = self.jobs.first_now() {
-                    let _ = job.reply.send(Err(error.clone().into()));
-                }
-                return;
-            }
-        };
-        let mut publishing = publish(channel, job).boxed();
-        // Begun here and now, which is what keeps the order.
-        match poll!(&mut publishing) {
-            std::task::Poll::Ready(done) => self.conclude(done),
-            std::task::Poll::Pending => self.on_their_way.push(publishing),
-        }
-    }
-
-    /// The publishing channel: open, with confirms, and with its exchange declared.
-    async fn channel(&mut self) -> Result<Arc<lapin::Channel>, ConnectError> {
-        if let Some(channel) = self
-            .channel
-            .as_ref()
-            .filter(|channel| channel.status().connected())
-        {
-            return Ok(Arc::clone(channel));
-        }
-        let open = self.link.current().await?;
-        let opening = async {
-            let channel = open.connection.create_channel().await?;
-            channel.confirm_select(ConfirmSelectOptions::default()).await?;
-            declare_exchange(&channel, &self.settings).await?;
-            Ok(channel)
-        };
-        let address = &self.settings.address;
-        let opened = timeout(OPENING, opening).await;
-        let channel = opened
-            .map_err(|_| ConnectError::silent(address, OPENING))?
-            .map_err(|error| exchange_error(error, &self.settings))?;
-        self.returns.clear();
-        Ok(Arc::clone(self.channel.insert(Arc::new(channel))))
-    }
-
-    /// Tells everyone whose message the broker has decided on.
-    ///
-    /// A returned message may hang on the confirm of another that came in the same frame, so all of a frame
-    /// are looked at before the first is told.
-    fn conclude(&mut self, first: Done) {
-        let mut decided = vec![first];
-        while !decided.is_empty() {
-            self.collect(&mut decided);
-            self.wait_for_the_frame();
-            let mut siblings = Vec::new();
-            self.collect(&mut siblings);
-            for done in decided.iter_mut().chain(&mut siblings) {
-                if let Some(route) = done.returned.take() {
-                    self.returns.note(route);
-                }
-            }
-            for done in decided {
-                self.tell(done);
-            }
-            decided = siblings;
-        }
-    }
-
-    fn collect(&mut self, into: &mut Vec<Done>) {
-        while let Some(Some(done)) = self.on_their_way.next().now_or_never() {
-            into.push(done);
-        }
-    }
-
-    /// Waits until lapin has completed every confirm of the frame that it is at. It holds a lock meanwhile,
-    /// which this call wants first of all; what it would wait for afterwards is nothing to us.
-    fn wait_for_the_frame(&self) {
-        if let Some(channel) = &self.channel {
-            let _ = channel.wait_for_confirms().now_or_never();
-        }
-    }
-
-    fn tell(&mut self, done: Done) {
-        let came_back = self.returns.take(&done.route);
-        let outcome = match done.taken {
-            _ if came_back => Err(PublishError::Unroutable {
-                topic: done.route.routing_key().into(),
-            }),
-            Ok(true) => Ok(()),
-            Ok(false) => Err(PublishError::Refused {
-                reason: format!(
-                    "a queue for `{}` would not take it; it may be full",
-                    done.route.routing_key()
-                ),
-            }),
-            Err(error) => Err(of_publishing(error)),
-        };
-        // Whoever wanted it may have given up.
-        let _ = done.reply.send(outcome);
-    }
-}
-
-async fn publish(channel: Arc<lapin::Channel>, job: Job) -> Done {
-    let Job { message, reply } = job;
-    let Outgoing {
-        exchange,
-        routing_key,
-        properties,
-        body,
-    } = message;
-    let route = Route::of(&exchange, &routing_key, &properties);
-    let options = BasicPublishOptions {
-        mandatory: true,
-        ..BasicPublishOptions::default()
-    };
-    let confirmation = async {
-        let sent = channel.basic_publish(exchange, routing_key, options, &body, properties);
-        sent.await?.await
-    };
-    let (taken, returned) = match confirmation.await {
-        Ok(Confirmation::Ack(returned)) => (Ok(true), returned),
-        // Without confirms nothing is known, and what is not known was not taken. We always ask for them.
-        Ok(Confirmation::Nack(returned)) => (Ok(false), returned),
-        Ok(Confirmation::NotRequested) => (Ok(false), None),
-        Err(error) => (Err(error), None),
-    };
-    let returned = returned.map(|back| Route::of(&back.exchange, &back.routing_key, &back.properties));
-    Done {
-        route,
-        taken,
-        returned,
-        reply,
-    }
+/// A message that was alone on its channel is never a suspect, so this is for what cannot be.
+fn unknown() -> PublishError {
+    PublishError::Disconnected("the channel was closed before the message was confirmed".into())
 }
 
 /// Declares the exchange on a channel that is thrown away.
@@ -294,7 +221,7 @@ pub(super) async fn check_exchange(
         .map_err(|error| exchange_error(error, settings))
 }
 
-fn exchange_error(error: DeclareError, settings: &Settings) -> ConnectError {
+pub(super) fn exchange_error(error: DeclareError, settings: &Settings) -> ConnectError {
     let exchange = settings.exchange.clone();
     match error {
         DeclareError::Name(error) => ConnectError::Exchange {
@@ -310,15 +237,11 @@ fn exchange_error(error: DeclareError, settings: &Settings) -> ConnectError {
 }
 
 /// A message for the exchange, checked for what the broker would close the channel or the connection over.
-pub(super) fn outgoing(
-    message: &crate::message::Message,
-    settings: &Settings,
-) -> Result<Outgoing, PublishError> {
+pub(super) fn outgoing(message: &Message, settings: &Settings) -> Result<Outgoing, PublishError> {
     message.header.topic.validate()?;
     let properties = wire::properties(message)?;
     let body = message.body.to_bytes();
     fits(body.len(), settings.max_message_bytes)?;
-    fits(wire::header_bytes(&properties), MAX_HEADER_BYTES)?;
     Ok(Outgoing {
         exchange: wire::short("exchange name", &settings.exchange)?,
         routing_key: wire::short("routing key", message.header.topic.as_str())?,
@@ -327,10 +250,7 @@ pub(super) fn outgoing(
     })
 }
 
-/// All headers share one frame, which has this many bytes unless the broker was told otherwise.
-const MAX_HEADER_BYTES: usize = 128 * 1024;
-
-fn fits(bytes: usize, limit: usize) -> Result<(), PublishError> {
+pub(super) fn fits(bytes: usize, limit: usize) -> Result<(), PublishError> {
     if bytes > limit {
         return Err(PublishError::TooLarge { bytes, limit });
     }

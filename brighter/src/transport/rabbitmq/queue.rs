@@ -4,7 +4,8 @@
 //! in any. Here a place is taken at once. There are never more than there are callers that wait: one that
 //! gives up takes what it brought away again.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -15,21 +16,53 @@ pub(super) struct Queue<T> {
 }
 
 struct Line<T> {
-    next: u64,
-    waiting: BTreeMap<u64, T>,
+    /// The number of the first place.
+    first: u64,
+    /// None where somebody has left.
+    waiting: VecDeque<Option<T>>,
     closed: bool,
 }
 
-/// A place in the queue, given up when dropped.
-pub(super) struct Place<'a, T> {
-    queue: &'a Queue<T>,
-    number: u64,
+impl<T> Line<T> {
+    /// Nobody waits at the front who has left.
+    fn trim(&mut self) {
+        while let Some(None) = self.waiting.front() {
+            self.waiting.pop_front();
+            self.first += 1;
+        }
+    }
+
+    fn leave(&mut self, number: u64) -> Option<T> {
+        let place = number.checked_sub(self.first)?;
+        let item = self.waiting.get_mut(usize::try_from(place).ok()?)?.take();
+        self.trim();
+        item
+    }
 }
 
-impl<T> Drop for Place<'_, T> {
+/// Places in the queue, given up when dropped.
+pub(super) struct Places<'a, T> {
+    queue: &'a Queue<T>,
+    numbers: Range<u64>,
+}
+
+impl<T> Places<'_, T> {
+    /// Gives up what is still in the queue of them, and tells how many of the last that are.
+    pub(super) fn give_up(&mut self) -> usize {
+        let mut left = Vec::new();
+        let mut line = self.queue.line();
+        for number in self.numbers.by_ref() {
+            left.extend(line.leave(number));
+        }
+        drop(line);
+        // They are dropped out of the lock.
+        left.len()
+    }
+}
+
+impl<T> Drop for Places<'_, T> {
     fn drop(&mut self) {
-        // Taken out of the lock before it is dropped.
-        let _item = self.queue.line().waiting.remove(&self.number);
+        self.give_up();
     }
 }
 
@@ -37,44 +70,57 @@ impl<T> Queue<T> {
     pub(super) fn new() -> Self {
         Self {
             line: Mutex::new(Line {
-                next: 0,
-                waiting: BTreeMap::new(),
+                first: 0,
+                waiting: VecDeque::new(),
                 closed: false,
             }),
             changed: Notify::new(),
         }
     }
 
-    /// Takes a place at the end; none once closed.
-    pub(super) fn enter(&self, item: T) -> Option<Place<'_, T>> {
+    /// Takes places at the end, next to each other; none once closed.
+    pub(super) fn enter(&self, items: impl IntoIterator<Item = T>) -> Option<Places<'_, T>> {
         let mut line = self.line();
         if line.closed {
             return None;
         }
-        let number = line.next;
-        line.next += 1;
-        line.waiting.insert(number, item);
+        let start = line.first + line.waiting.len() as u64;
+        line.waiting.extend(items.into_iter().map(Some));
+        let end = line.first + line.waiting.len() as u64;
         drop(line);
         self.changed.notify_one();
-        Some(Place { queue: self, number })
+        Some(Places {
+            queue: self,
+            numbers: start..end,
+        })
     }
 
-    /// The first in line, once there is one; none when closed and empty. For one caller at a time.
-    pub(super) async fn first(&self) -> Option<T> {
+    /// Takes so many from the front, at most, as soon as there is one; none when closed and empty. For one
+    /// caller at a time.
+    pub(super) async fn take(&self, most: usize, into: &mut VecDeque<T>) -> bool {
         loop {
             // One notice is kept for who is not waiting yet.
-            if let Some(item) = self.first_now() {
-                return Some(item);
+            if self.take_now(most, into) {
+                return true;
             }
             if self.line().closed {
-                return None;
+                return false;
             }
             self.changed.notified().await;
         }
     }
 
-    pub(super) fn first_now(&self) -> Option<T> {
-        self.line().waiting.pop_first().map(|(_, item)| item)
+    pub(super) fn take_now(&self, most: usize, into: &mut VecDeque<T>) -> bool {
+        let mut line = self.line();
+        let before = into.len();
+        while into.len() - before < most
+            && let Some(place) = line.waiting.pop_front()
+        {
+            line.first += 1;
+            into.extend(place);
+        }
+        line.trim();
+        into.len() > before
     }
 
     /// Lets nobody in any more. Those who wait are still served.
@@ -94,17 +140,39 @@ mod tests {
 
     use super::*;
 
+    fn take(queue: &Queue<char>, most: usize) -> Option<(bool, String)> {
+        let mut taken = VecDeque::new();
+        let open = queue.take(most, &mut taken).now_or_never()?;
+        Some((open, taken.into_iter().collect()))
+    }
+
     #[test]
     fn who_came_first_goes_first_and_who_leaves_is_not_waited_for() {
         let queue = Queue::new();
-        let _a = queue.enter('a');
-        let b = queue.enter('b');
-        let _c = queue.enter('c');
+        assert_eq!(take(&queue, 1), None);
+        let _a = queue.enter(['a']);
+        let b = queue.enter(['b', 'c']);
+        let mut d = queue.enter(['d', 'e', 'f']).unwrap();
         drop(b);
-        assert_eq!(queue.first().now_or_never(), Some(Some('a')));
+        assert_eq!(take(&queue, 2), Some((true, "ad".into())));
+        // It had three places, and one is served.
+        assert_eq!(d.give_up(), 2);
+        let _g = queue.enter(['g']);
         queue.close();
-        assert!(queue.enter('d').is_none());
-        assert_eq!(queue.first().now_or_never(), Some(Some('c')));
-        assert_eq!(queue.first().now_or_never(), Some(None));
+        assert!(queue.enter(['h']).is_none());
+        assert_eq!(take(&queue, 9), Some((true, "g".into())));
+        assert_eq!(take(&queue, 9), Some((false, String::new())));
+    }
+
+    #[test]
+    fn nothing_is_kept_for_those_who_left() {
+        let queue = Queue::new();
+        for _ in 0..1000 {
+            let first = queue.enter(['a']);
+            let second = queue.enter(['b']);
+            drop(second);
+            drop(first);
+        }
+        assert!(queue.line().waiting.is_empty());
     }
 }

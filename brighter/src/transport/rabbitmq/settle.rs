@@ -77,7 +77,7 @@ impl Lease {
             }
             self.wait(delay.min(LONGEST_IN_HAND)).await?;
         }
-        self.copy_to(self.lane.channel.name.as_str(), properties).await
+        self.copy_to(self.lane.channel.name.as_str(), &properties).await
     }
 
     /// Puts the copy into the queue for its delay, if it can be had.
@@ -90,7 +90,7 @@ impl Lease {
             let Waiting::In(name) = waiting.await? else {
                 return Ok(false);
             };
-            match self.copy_to(&name, properties.clone()).await {
+            match self.copy_to(&name, properties).await {
                 Err(PublishError::Unroutable { .. }) => shared.delays.forget(&name),
                 copied => return copied.map(|()| true),
             }
@@ -108,14 +108,16 @@ impl Lease {
     }
 
     /// Straight to a queue: the default exchange routes by its name, and to nobody else.
-    async fn copy_to(&self, queue: &str, properties: BasicProperties) -> Result<(), PublishError> {
-        let outgoing = Outgoing {
-            exchange: ShortString::default(),
-            routing_key: wire::short("channel name", queue)?,
-            properties,
-            body: self.original.body.clone(),
+    async fn copy_to(&self, queue: &str, properties: &BasicProperties) -> Result<(), PublishError> {
+        let copy = || {
+            Ok(Outgoing {
+                exchange: ShortString::default(),
+                routing_key: wire::short("channel name", queue)?,
+                properties: properties.clone(),
+                body: self.original.body.clone(),
+            })
         };
-        self.lane.shared.publisher.publish(outgoing).await
+        self.lane.shared.publisher.publish(copy).await
     }
 
     /// The original goes only once the copy is safe, and back to its queue when it is not: after a moment, as
@@ -158,7 +160,7 @@ impl Settle for Lease {
                 RejectionKind::Invalid => &self.lane.channel.invalid_messages,
             };
             let properties = wire::set_aside(&self.original, &rejection, SystemTime::now());
-            let copied = self.copy_to(aside.as_str(), properties).await;
+            let copied = self.copy_to(aside.as_str(), &properties).await;
             self.moved(copied).await
         })
     }

@@ -2,10 +2,73 @@
 
 use std::fmt;
 
-use lapin::uri::AMQPUri;
+use lapin::uri::{AMQPScheme, AMQPUri};
 
 use super::ConnectError;
+use super::backoff::random;
 use crate::message::MAX_NAME_BYTES;
+
+/// The nodes of a broker, each of which will do.
+#[derive(Clone)]
+pub(super) struct Nodes(Vec<Address>);
+
+impl Nodes {
+    /// Reads URLs. Each may be several, with commas between them.
+    pub(super) fn parse(urls: &[String]) -> Result<Self, ConnectError> {
+        let found: Result<Vec<_>, _> = urls
+            .iter()
+            .flat_map(|urls| split(urls))
+            .map(Address::parse)
+            .collect();
+        match found? {
+            none if none.is_empty() => Err(ConnectError::of_round(Vec::new())),
+            some => Ok(Self(some)),
+        }
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Address> {
+        self.0.iter_mut()
+    }
+
+    /// All of them, beginning anywhere, so that many clients spread over them.
+    pub(super) fn round(&self) -> impl Iterator<Item = &Address> {
+        let start = (random() * self.0.len() as f64) as usize;
+        self.0.iter().cycle().skip(start).take(self.0.len())
+    }
+}
+
+impl fmt::Display for Nodes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, address) in self.0.iter().enumerate() {
+            let comma = if n == 0 { "" } else { ", " };
+            write!(f, "{comma}{address}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Nodes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.0).finish()
+    }
+}
+
+/// At the commas that a URL follows: a password may have others.
+pub(super) fn split(urls: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut begin = 0;
+    for (at, _) in urls.match_indices(',') {
+        let next = urls[at + 1..].trim_start();
+        if SCHEMES.iter().any(|scheme| next.starts_with(scheme)) {
+            found.push(urls[begin..at].trim());
+            begin = at + 1;
+        }
+    }
+    found.push(urls[begin..].trim());
+    found
+}
+
+const SCHEMES: [&str; 2] = ["amqp://", "amqps://"];
 
 /// Where a broker is, and who we are to it. Prints without the credentials.
 #[derive(Clone)]
@@ -19,10 +82,7 @@ impl Address {
         let wrong = |reason: &str| ConnectError::Url {
             reason: reason.into(),
         };
-        if !["amqp://", "amqps://"]
-            .iter()
-            .any(|scheme| url.starts_with(scheme))
-        {
+        if !SCHEMES.iter().any(|scheme| url.starts_with(scheme)) {
             return Err(wrong("it must begin with `amqp://` or `amqps://`"));
         }
         // What the parser says may repeat the URL, and with it the password.
@@ -41,6 +101,10 @@ impl Address {
         }
         let shown = without_credentials(url);
         Ok(Self { uri, shown })
+    }
+
+    pub(super) fn speaks_tls(&self) -> bool {
+        self.uri.scheme == AMQPScheme::AMQPS
     }
 }
 

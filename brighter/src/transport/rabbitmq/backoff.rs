@@ -1,0 +1,63 @@
+//! How long to wait before the next attempt to connect.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::Duration;
+
+use super::ConnectError;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// Between attempts that only a person can help, such as with a password that is wrong since yesterday.
+const PAUSE_AFTER_REFUSAL: Duration = Duration::from_secs(15);
+
+/// The pause after so many failures in a row, of which this is the last.
+pub(super) fn pause_after(failures: u32, error: &ConnectError) -> Duration {
+    if error.is_fatal() {
+        spread(PAUSE_AFTER_REFUSAL)
+    } else {
+        // Doubles up to a limit.
+        let doubled = FIRST_PAUSE.saturating_mul(1 << failures.min(10));
+        spread(doubled.min(LONGEST_PAUSE))
+    }
+}
+
+/// With a random half, so that many processes do not come back to the broker at once.
+fn spread(pause: Duration) -> Duration {
+    pause / 2 + (pause / 2).mul_f64(random())
+}
+
+/// From 0, and less than 1. The standard library seeds its hashers at random, which is random enough to spread
+/// out.
+pub(super) fn random() -> f64 {
+    f64::from(RandomState::new().build_hasher().finish() as u32) / (f64::from(u32::MAX) + 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_limit_and_differ() {
+        let lost = ConnectError::silent(&"amqp://host", Duration::from_secs(1));
+        for failures in [1, 2, 5, 10, 100, u32::MAX] {
+            let pause = pause_after(failures, &lost);
+            assert!(pause >= FIRST_PAUSE && pause <= LONGEST_PAUSE, "{pause:?}");
+        }
+        let pauses: Vec<_> = (0..20).map(|_| pause_after(10, &lost)).collect();
+        assert!(pauses.iter().any(|pause| pause != &pauses[0]));
+    }
+
+    #[test]
+    fn a_refusal_is_tried_again_slowly_from_the_first() {
+        let refused = ConnectError::Credentials {
+            address: "amqp://host".into(),
+        };
+        for failures in [1, 100] {
+            let pause = pause_after(failures, &refused);
+            assert!(
+                pause >= PAUSE_AFTER_REFUSAL / 2 && pause <= PAUSE_AFTER_REFUSAL,
+                "{pause:?}"
+            );
+        }
+    }
+}

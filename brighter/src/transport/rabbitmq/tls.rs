@@ -1,0 +1,190 @@
+//! [`Tls`]: whom to trust, and who we are, behind an `amqps://` URL.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+
+use super::fault::TlsFault;
+
+/// How to speak TLS with a broker; for [`RabbitMqBuilder::tls`](super::RabbitMqBuilder::tls).
+///
+/// Without it, an `amqps://` URL trusts the authorities that the system trusts, and shows no certificate.
+/// Files are read again for each attempt to connect, so that a renewed certificate needs no new start.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use brighter::transport::rabbitmq::{RabbitMq, Tls};
+///
+/// let broker = RabbitMq::builder("amqps://rabbit.example/orders")
+///     .tls(
+///         Tls::new()
+///             .authority_file("ca.pem")
+///             .client_certificate_files("client.pem", "client.key"),
+///     )
+///     .connect()
+///     .await?;
+/// # Ok(()) }
+/// ```
+///
+/// To be known to the broker by the certificate alone, and by no password, add `?auth_mechanism=external` to
+/// the URL and enable the broker's plugin for it.
+#[derive(Clone, Default)]
+#[must_use = "give it to the builder"]
+pub struct Tls {
+    authorities: Option<Pem>,
+    identity: Option<(Pem, Pem)>,
+    server_name: Option<String>,
+}
+
+/// Text that stands in memory or in a file.
+#[derive(Clone)]
+enum Pem {
+    Bytes(Arc<[u8]>),
+    File(PathBuf),
+}
+
+impl Tls {
+    /// Trusts the authorities of the system, and shows no certificate.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Trusts the authorities whose certificates these are (PEM, one or several), and no others.
+    pub fn authority(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.authorities = Some(Pem::bytes(pem));
+        self
+    }
+
+    /// Trusts the authorities whose certificates are in this file (PEM, one or several), and no others.
+    pub fn authority_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.authorities = Some(Pem::File(path.into()));
+        self
+    }
+
+    /// Shows the broker this certificate, with those up to its authority behind it, and proves it with this
+    /// key (both PEM): mutual TLS.
+    pub fn client_certificate(mut self, chain: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
+        self.identity = Some((Pem::bytes(chain), Pem::bytes(key)));
+        self
+    }
+
+    /// The same, from files.
+    pub fn client_certificate_files(mut self, chain: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        self.identity = Some((Pem::File(chain.into()), Pem::File(key.into())));
+        self
+    }
+
+    /// Expects the broker's certificate to be for this name, rather than for the host of the URL: for a broker
+    /// behind a tunnel or an address.
+    pub fn server_name(mut self, name: impl Into<String>) -> Self {
+        self.server_name = Some(name.into());
+        self
+    }
+
+    pub(super) fn has_client_certificate(&self) -> bool {
+        self.identity.is_some()
+    }
+
+    /// The name that the certificate of the broker at `host` must be for.
+    pub(super) fn name<'a>(&'a self, host: &'a str) -> &'a str {
+        self.server_name.as_deref().unwrap_or(host)
+    }
+
+    /// Whether all that was given can be read and used.
+    pub(super) fn check(&self, host: &str) -> Result<(), TlsFault> {
+        let name = self.name(host);
+        ServerName::try_from(name).map_err(|_| settings(format!("`{name}` is no name of a server")))?;
+        if self.authorities.is_some() {
+            self.roots()?;
+        }
+        self.identity()?;
+        Ok(())
+    }
+
+    pub(super) fn config(&self) -> Result<ClientConfig, TlsFault> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| settings(error.to_string()))?
+            .with_root_certificates(self.roots()?);
+        match self.identity()? {
+            None => Ok(builder.with_no_client_auth()),
+            Some((chain, key)) => builder
+                .with_client_auth_cert(chain, key)
+                .map_err(|error| settings(format!("the client certificate and its key: {error}"))),
+        }
+    }
+
+    fn roots(&self) -> Result<RootCertStore, TlsFault> {
+        let mut roots = RootCertStore::empty();
+        let Some(pem) = &self.authorities else {
+            // A system has certificates that cannot be read, and those that can are enough.
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            return Ok(roots);
+        };
+        for certificate in pem.certificates("the authorities' certificates")? {
+            roots
+                .add(certificate)
+                .map_err(|error| settings(format!("the authorities' certificates: {error}")))?;
+        }
+        Ok(roots)
+    }
+
+    #[allow(clippy::type_complexity)]
+    fn identity(&self) -> Result<Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>, TlsFault> {
+        let Some((chain, key)) = &self.identity else {
+            return Ok(None);
+        };
+        let what = "the key of the client certificate";
+        let key = PrivateKeyDer::from_pem_slice(&key.read(what)?)
+            // What the parser says could repeat the text.
+            .map_err(|_| settings(format!("{what} is no private key in the form PEM")))?;
+        Ok(Some((chain.certificates("the client certificate")?, key)))
+    }
+}
+
+impl Pem {
+    fn bytes(pem: impl Into<Vec<u8>>) -> Self {
+        Self::Bytes(pem.into().into())
+    }
+
+    fn read(&self, what: &str) -> Result<Vec<u8>, TlsFault> {
+        match self {
+            Self::Bytes(bytes) => Ok(bytes.to_vec()),
+            Self::File(path) => std::fs::read(path)
+                .map_err(|error: io::Error| settings(format!("{what}: {}: {error}", path.display()))),
+        }
+    }
+
+    fn certificates(&self, what: &str) -> Result<Vec<CertificateDer<'static>>, TlsFault> {
+        let pem = self.read(what)?;
+        let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+        let found = found.map_err(|error| settings(format!("{what}: {error}")))?;
+        if found.is_empty() {
+            return Err(settings(format!(
+                "{what}: no certificate in the form PEM is in it"
+            )));
+        }
+        Ok(found)
+    }
+}
+
+fn settings(reason: String) -> TlsFault {
+    TlsFault::Settings { reason }
+}
+
+/// Without what is in it: a key is secret.
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls")
+            .field("own_authorities", &self.authorities.is_some())
+            .field("client_certificate", &self.identity.is_some())
+            .field("server_name", &self.server_name)
+            .finish_non_exhaustive()
+    }
+}
