@@ -88,6 +88,15 @@ impl Corner {
             .expect("the broker of the tests answers")
     }
 
+    /// Lets nobody publish to the exchange of this corner but on topics of this pattern.
+    pub async fn allow_topics(&self, pattern: &str) {
+        let exchange = self.exchange();
+        let user = url();
+        let (_, user) = user.split_once("://").expect("a URL");
+        let user = user.split([':', '@']).next().expect("a user");
+        ctl(&["set_topic_permissions", user, &exchange, pattern, ".*"]).await;
+    }
+
     /// Closes the connection of this corner that is for `role`, as an operator does.
     pub async fn close_connection(&self, role: &str) {
         let name = format!("\"{} {role}\"", self.id);

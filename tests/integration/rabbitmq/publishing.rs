@@ -199,3 +199,99 @@ async fn an_exchange_that_was_deleted_is_declared_again() {
         "{unroutable:?}"
     );
 }
+
+#[tokio::test]
+async fn a_batch_is_published_in_its_order_and_each_has_its_outcome() {
+    let corner = Corner::new();
+    let broker = corner.builder().max_message_bytes(1000).connect().await.unwrap();
+    let mut consumer = broker.consume(&corner.channel("batch", "wanted")).await.unwrap();
+    let mut messages: Vec<_> = (0..700)
+        .map(|n| message(if n % 7 == 3 { "unwanted" } else { "wanted" }))
+        .collect();
+    messages[5].body = MessageBody::new(vec![0; 1001]);
+
+    let outcomes = broker.publish_all(messages.iter().collect()).await;
+    let mut expected = Vec::new();
+    for (n, (message, outcome)) in messages.iter().zip(outcomes).enumerate() {
+        match outcome {
+            Ok(()) => expected.push(message.header.id.clone()),
+            Err(PublishError::TooLarge { .. }) => assert_eq!(n, 5),
+            Err(PublishError::Unroutable { .. }) => assert_eq!(n % 7, 3),
+            Err(error) => panic!("{n}: {error:?}"),
+        }
+    }
+    assert_eq!(expected.len(), 599);
+    for expected in expected {
+        let delivery = next(&mut consumer).await;
+        assert_eq!(super::id(&delivery), expected);
+        delivery.ack().await.unwrap();
+    }
+    assert!(broker.publish_all(Vec::new()).await.is_empty());
+    broker.close().await;
+    let closed = broker.publish_all(messages.iter().take(3).collect()).await;
+    assert!(
+        closed
+            .iter()
+            .all(|outcome| matches!(outcome, Err(PublishError::Closed))),
+        "{closed:?}"
+    );
+}
+
+/// A message that makes the broker close the channel is refused; those that were on the way with it arrive,
+/// and are not blamed.
+#[tokio::test]
+async fn of_those_on_a_channel_that_is_closed_the_culprit_alone_is_refused() {
+    let corner = Corner::new();
+    let broker = corner.connect().await;
+    let channel = corner.channel("others", "#");
+    drop(broker.consume(&channel).await.unwrap());
+    corner.allow_topics("^allowed$").await;
+    let messages: Vec<_> = (0..60)
+        .map(|n| message(if n % 25 == 20 { "forbidden" } else { "allowed" }))
+        .collect();
+
+    let outcomes = broker.publish_all(messages.iter().collect()).await;
+    let mut missing = std::collections::HashSet::new();
+    for (n, (message, outcome)) in messages.iter().zip(outcomes).enumerate() {
+        match outcome {
+            Err(PublishError::Refused { reason }) => {
+                assert!(n % 25 == 20 && reason.contains("forbidden"), "{n}: {reason}");
+            }
+            Ok(()) => assert!(n % 25 != 20 && missing.insert(message.header.id.to_string())),
+            Err(error) => panic!("{n}: {error:?}"),
+        }
+    }
+    assert_eq!(missing.len(), 58);
+    // Alone, it is known at once; and the next finds a new channel.
+    let alone = broker.publish(&message("forbidden")).await;
+    assert!(matches!(alone, Err(PublishError::Refused { .. })), "{alone:?}");
+    broker.publish(&message("allowed")).await.unwrap();
+    // They may be there twice, and none is missing.
+    let raw = Raw::connect().await;
+    while !missing.is_empty() {
+        let found = raw.take(channel.name.as_str()).await;
+        missing.remove(found.properties.message_id().as_ref().unwrap().as_str());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_tasks_publish_at_once() {
+    let corner = Corner::new();
+    let broker = corner.connect().await;
+    let channel = corner.channel("many", "topic");
+    drop(broker.consume(&channel).await.unwrap());
+    let tasks: Vec<_> = (0..50)
+        .map(|_| {
+            let broker = broker.clone();
+            tokio::spawn(async move {
+                for _ in 0..10 {
+                    broker.publish(&message("topic")).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    Raw::connect().await.until_depth(channel.name.as_str(), 500).await;
+}

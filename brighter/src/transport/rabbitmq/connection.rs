@@ -246,11 +246,17 @@ impl Keeper {
             () = self.stop.cancelled() => {}
             () = self.state.closed() => {}
         }
-        if let State::Up(open) = self.state.send_replace(State::Closed) {
+        let last = match &*self.state.borrow() {
+            State::Up(open) => Some(Arc::clone(open)),
+            State::Down { .. } | State::Closed => None,
+        };
+        if let Some(open) = last {
             // Deliveries may still hold channels, so dropping it would not close it.
             let _ = timeout(GOODBYE, open.connection.close(200, "goodbye".into())).await;
             info!(role = self.role.as_str(), "disconnected from RabbitMQ");
         }
+        // Last, for whoever waits for it takes every delivery to be stale from now on.
+        self.state.send_replace(State::Closed);
     }
 
     async fn keep_up(&self) {
