@@ -6,4 +6,9 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod a_broker;
+mod a_network;
+mod a_refusal;
+mod b_channel;
+mod b_publishing;
 mod rig;

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+pub mod app;
 pub mod capture;
 pub mod certificates;
 pub mod frames;
@@ -16,4 +17,5 @@ pub mod node;
 pub mod place;
 pub mod proxy;
 pub mod scale;
+pub mod traffic;
 pub mod wait;

@@ -30,6 +30,13 @@ impl Place {
         }
     }
 
+    /// The same place in another virtual host.
+    #[must_use]
+    pub fn in_virtual_host(mut self, name: &str) -> Self {
+        self.url = self.url.replace("%2f", name);
+        self
+    }
+
     /// Part of every name: the connections' too.
     #[must_use]
     pub fn id(&self) -> &str {
@@ -44,7 +51,12 @@ impl Place {
 
     /// How to connect to it.
     pub fn builder(&self) -> RabbitMqBuilder {
-        RabbitMq::builder(&self.url)
+        self.builder_at(&self.url)
+    }
+
+    /// How to connect to it by another URL.
+    pub fn builder_at(&self, url: &str) -> RabbitMqBuilder {
+        RabbitMq::builder(url)
             .exchange(self.exchange(), ExchangeKind::Topic)
             .connection_name(self.id.as_str())
     }

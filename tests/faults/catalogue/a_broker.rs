@@ -1,0 +1,162 @@
+//! The broker goes: A01 to A04.
+
+use std::time::Duration;
+
+use brighter::channel::Broker;
+use brighter::prelude::*;
+use brighter_faults::app::{App, Deed, What, order};
+use brighter_faults::capture;
+use brighter_faults::frames::Kind;
+use brighter_faults::ledger::{Entry, Ledger};
+use brighter_faults::node;
+use brighter_faults::place::Place;
+use brighter_faults::proxy::{Direction, Proxy};
+use brighter_faults::scale::{report, size};
+use brighter_faults::traffic::{Traffic, consume, handle_all};
+use brighter_faults::wait::{in_time, until_answer};
+
+const CONFIRM: Duration = Duration::from_secs(30);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a01_killing_the_broker_loses_no_confirmed_message() {
+    let node = node::alone().await;
+    let place = Place::new(&node);
+    let broker = place.connect().await;
+    let channel = place.channel("a01", "a01");
+    drop(consume(&broker, &channel).await);
+
+    let ledger = Ledger::new();
+    let traffic = Traffic::new(broker.clone(), &ledger, CONFIRM);
+    let (publishers, each) = size((20, 30), (100, 100));
+    let publishing = tokio::spawn({
+        let traffic = traffic.clone();
+        async move { traffic.many(publishers, each, "a01").await }
+    });
+    for share in [3, 2] {
+        let due = publishers * each / share;
+        until_answer("enough are confirmed", true, async || traffic.confirmed() >= due).await;
+        ledger.fault();
+        node.kill().await;
+        node.start_again().await;
+        ledger.cleared();
+    }
+    in_time("the publishers", publishing).await.unwrap();
+    handle_all(&broker, &channel, &ledger, publishers * each).await;
+    let verdict = ledger.verdict();
+    verdict.check("A01");
+    assert_eq!(verdict.handled, publishers * each);
+    assert!(traffic.failed() > 0, "nobody noticed");
+    report(
+        "A01",
+        format_args!("{} calls failed and were repeated", traffic.failed()),
+    );
+    capture::assert_no_password();
+    broker.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a02_after_a_restart_all_subscriptions_consume_again_and_no_stale_ack_is_sent() {
+    const SUBSCRIPTIONS: usize = 8;
+    let node = node::alone().await;
+    let proxy = Proxy::start(node.address()).await;
+    let place = Place::at(&node, proxy.address());
+    let broker = place.connect().await;
+    let ledger = Ledger::new();
+    let topic = |n: usize| format!("a02.{n}");
+    let app = App::start(
+        broker.clone(),
+        &ledger,
+        (0..SUBSCRIPTIONS).map(|n| Subscription::<Deed>::new(place.queue(&topic(n))).routing_key(topic(n))),
+    );
+    app.consuming().await;
+    let traffic = Traffic::new(broker.clone(), &ledger, CONFIRM);
+    for n in 0..SUBSCRIPTIONS {
+        order(&traffic, &topic(n), [What::Wait]).await;
+    }
+    let doer = app.doer.clone();
+    until_answer("waiting", SUBSCRIPTIONS, async || doer.waiting()).await;
+
+    let seen = |kind| proxy.seen(Direction::ToBroker, kind);
+    let before = (seen(Kind::QOS), seen(Kind::CONSUME), seen(Kind::QUEUE_DECLARE));
+    assert_eq!(seen(Kind::ACK), 0);
+    ledger.fault();
+    node.stop().await;
+    node.start_again().await;
+    ledger.cleared();
+    // What they finish now was brought by a connection that is gone: it is handled again, and acked once.
+    app.doer.open_gate(true);
+    until_answer("handled", true, async || {
+        ledger.count(Entry::Handled) >= 2 * SUBSCRIPTIONS
+    })
+    .await;
+    app.consuming().await;
+    until_answer("acks", SUBSCRIPTIONS, async || seen(Kind::ACK)).await;
+    let again = (seen(Kind::QOS), seen(Kind::CONSUME), seen(Kind::QUEUE_DECLARE));
+    assert_eq!(
+        (again.0, again.1),
+        (2 * before.0, 2 * before.1),
+        "prefetch and consumers"
+    );
+    assert!(
+        again.2 >= 2 * before.2,
+        "the topology was not asserted again: {again:?}"
+    );
+    // A stale ack that was sent would have closed a channel, and brought a message a third time.
+    assert_eq!(ledger.count(Entry::Handled), 2 * SUBSCRIPTIONS);
+    ledger.verdict().check("A02");
+    capture::assert_no_password();
+    app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a04_a_broker_that_comes_and_goes_leaves_no_leak_and_one_line_for_each_change() {
+    let node = node::shared().await;
+    let proxy = Proxy::start(node.address()).await;
+    let place = Place::at(&node, proxy.address());
+    let broker = place.connect().await;
+    let ledger = Ledger::new();
+    let app = App::start(
+        broker.clone(),
+        &ledger,
+        [Subscription::<Deed>::new(place.queue("a04")).routing_key("a04")],
+    );
+    app.consuming().await;
+    let traffic = Traffic::new(broker.clone(), &ledger, CONFIRM);
+    let (rounds, up, down) = size((4, 0, 300), (50, 2_000, 1_000));
+    for _ in 0..rounds {
+        order(&traffic, "a04", [What::Note; 3]).await;
+        app.consuming().await;
+        // Part of the fault.
+        tokio::time::sleep(Duration::from_millis(up)).await;
+        ledger.fault();
+        proxy.refuse(true);
+        proxy.reset();
+        app.not_ready().await;
+        tokio::time::sleep(Duration::from_millis(down)).await;
+        proxy.refuse(false);
+        ledger.cleared();
+    }
+    order(&traffic, "a04", [What::Note; 3]).await;
+    let handled = 3 * (rounds + 1);
+    until_answer("handled", handled, async || ledger.distinct(Entry::Handled)).await;
+    app.consuming().await;
+    ledger.verdict().check("A04");
+
+    for role in ["publisher", "consumer"] {
+        let told = |what: &str| {
+            let role = format!("role=\"{role}\"");
+            capture::lines(&[what, &role, proxy.address()]).len()
+        };
+        assert_eq!(told("connected to RabbitMQ again"), rounds, "{role}");
+        let lost = capture::lines(&["lost the connection to RabbitMQ", proxy.address()]);
+        assert!(lost.len() <= 2 * rounds, "{lost:#?}");
+    }
+    assert_eq!(proxy.open(), 2);
+    app.end().await;
+    until_answer("connections", 0, async || proxy.open()).await;
+    until_answer("connections of the broker", 0, async || {
+        node.connections(place.id()).await
+    })
+    .await;
+    capture::assert_no_password();
+}
