@@ -9,6 +9,7 @@
 mod dispatcher;
 mod dispatching;
 mod headers;
+mod host;
 mod in_memory_broker;
 mod in_memory_limits;
 mod inbox;

@@ -6,6 +6,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+pub mod errand;
 pub mod flaky;
 pub mod rabbitmq;
 pub mod wait;

@@ -75,8 +75,8 @@ impl Dispatcher {
         }
     }
 
-    /// Waits until every subscription that is running has all its performers, and each of them consumes its
-    /// channel. Those that are paused are not waited for.
+    /// Waits until a subscription is running, and every one that is has all its performers, each of which consumes
+    /// its channel. Those that are paused are not waited for.
     pub async fn consuming(&self) {
         let mut changes = self.changes();
         while !self.all_consume() {
@@ -97,6 +97,17 @@ impl Dispatcher {
         self.readiness().is_ready()
     }
 
+    /// Whether every subscription that was started has a task that sees to its performers. It always has, unless
+    /// this crate is at fault: what watches the process from outside asks.
+    pub(crate) fn is_looked_after(&self) -> bool {
+        let state = self.0.state();
+        let mut started = state
+            .subscriptions
+            .values()
+            .filter(|known| known.running.is_some());
+        started.all(Known::is_running)
+    }
+
     fn all_consume(&self) -> bool {
         let state = self.0.state();
         let counts = self.0.board.counts();
@@ -108,6 +119,7 @@ impl Dispatcher {
             let count = counts.get(&running.run).copied().unwrap_or_default();
             registered.controls.throttle().paused || count.consuming >= registered.wanted()
         };
-        state.subscriptions.values().all(consumes)
+        let any = state.subscriptions.values().any(|known| known.running.is_some());
+        any && state.subscriptions.values().all(consumes)
     }
 }

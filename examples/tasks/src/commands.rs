@@ -48,7 +48,7 @@ pub(crate) async fn worker(options: cli::Worker) -> Result<(), Failure> {
     say(format_args!("receiving"))?;
     brighter::host::run(dispatcher)
         .await
-        .map_err(|error| Failure::because("the worker did not end well", &error))
+        .map_err(|error| Failure::because("the worker did not end well", &error).with_code(error.code()))
 }
 
 /// How many reminders share a transaction: one wait for the disk for them all.

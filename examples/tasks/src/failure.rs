@@ -4,7 +4,8 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-/// One line for a person, and a code for a program: 2 for a mistake in how it was called, 1 for the rest.
+/// One line for a person, and a code for a program: 2 for a mistake in how it was called, a host's own for how it
+/// ended, 1 for the rest.
 #[derive(Debug)]
 pub(crate) struct Failure {
     message: String,
@@ -41,6 +42,11 @@ impl Failure {
             cause = error.source();
         }
         Self::new(message)
+    }
+
+    /// The same, with this code.
+    pub(crate) fn with_code(self, code: u8) -> Self {
+        Self { code, ..self }
     }
 
     /// Says it, and gives the code.

@@ -64,6 +64,21 @@ async fn a_subscription_without_a_live_consumer_is_not_ready_and_says_why() {
 }
 
 #[tokio::test]
+async fn who_waits_for_a_dispatcher_that_another_starts_waits_until_it_consumes() {
+    let app = App::new(Hand::free(), [chores()]);
+    let waiting = tokio::spawn({
+        let dispatcher = app.dispatcher.clone();
+        async move {
+            dispatcher.consuming().await;
+            assert!(dispatcher.is_ready());
+        }
+    });
+    tokio::task::yield_now().await;
+    app.dispatcher.receive();
+    waiting.await.unwrap();
+}
+
+#[tokio::test]
 async fn what_is_in_hand_is_told() {
     let app = App::receiving(Hand::allowed(0), [chores().performers(2)]).await;
     app.post(1).await;
