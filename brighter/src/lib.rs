@@ -6,6 +6,7 @@
 //! | handle it, with layers around | [`Handler`] and `#[handler]` |
 //! | send, publish, post | [`CommandProcessor`] |
 //! | consume | [`Subscription`], [`Dispatcher`], [`host::run`] |
+//! | steer and watch what consumes | [`Dispatcher`], [`dispatcher::ControlCommand`], `dispatcher::Control` (feature `control`) |
 //! | retry, break the circuit, limit the time | [`policy`] |
 //! | choose what happens to a message | [`Defer`], [`Reject`], [`Invalid`], [`DontAck`]; `#[reject_on_error]` and its like |
 //! | validate, fall back, switch off, monitor, put any tower layer around | [`layer`](mod@layer) |

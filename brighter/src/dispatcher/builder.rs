@@ -1,10 +1,14 @@
 //! Puts a [`Dispatcher`] together.
 
 use std::fmt;
+#[cfg(feature = "control")]
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Dispatcher;
 use super::check::Candidate;
+#[cfg(feature = "control")]
+use super::control::Control;
 use crate::channel::Subscription;
 use crate::mapper::Postable;
 use crate::processor::{BuildError, BuildErrors, CommandProcessor};
@@ -18,6 +22,8 @@ pub struct DispatcherBuilder {
     processor: CommandProcessor,
     subscriptions: Vec<Candidate>,
     drain: Duration,
+    #[cfg(feature = "control")]
+    control: Option<Control>,
 }
 
 impl DispatcherBuilder {
@@ -26,6 +32,8 @@ impl DispatcherBuilder {
             processor,
             subscriptions: Vec::new(),
             drain: DEFAULT_DRAIN,
+            #[cfg(feature = "control")]
+            control: None,
         }
     }
 
@@ -39,6 +47,13 @@ impl DispatcherBuilder {
     /// Gives handlers this long to finish when the dispatcher ends: 20 s unless said here.
     pub fn drain(mut self, within: Duration) -> Self {
         self.drain = within;
+        self
+    }
+
+    /// Obeys commands that come over this topic of the broker. Without this there are the dispatcher's methods only.
+    #[cfg(feature = "control")]
+    pub fn control(mut self, control: Control) -> Self {
+        self.control = Some(control);
         self
     }
 
@@ -63,13 +78,25 @@ impl DispatcherBuilder {
         let Some(broker) = broker else {
             return Err(BuildErrors::from(BuildError::NoBrokerToConsume));
         };
+        #[cfg(feature = "control")]
+        let control = match self.control {
+            Some(control) => {
+                let controlled = control.into_controlled(Arc::clone(&broker))?;
+                let others = self.subscriptions.iter().map(|candidate| &candidate.settings);
+                let mut errors = Vec::new();
+                controlled.candidate.check(others, &mut errors);
+                BuildErrors::check(errors)?;
+                Some(controlled)
+            }
+            None => None,
+        };
         let subscriptions = self.subscriptions.into_iter().map(Candidate::register);
-        Ok(Dispatcher::new(
-            self.processor,
-            broker,
-            self.drain,
-            subscriptions.collect(),
-        ))
+        let dispatcher = Dispatcher::new(self.processor, broker, self.drain, subscriptions.collect());
+        #[cfg(feature = "control")]
+        if let Some(controlled) = control {
+            dispatcher.controlled(controlled);
+        }
+        Ok(dispatcher)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod builder;
 mod check;
+mod control;
 mod controls;
 mod drain;
 mod observe;
@@ -24,6 +25,9 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 pub use builder::DispatcherBuilder;
+#[cfg(feature = "control")]
+pub use control::{Control, ControlSecret, Nodes, SendControlError, WeakSecret};
+pub use control::{ControlCommand, ControlReport};
 pub use controls::Throttle;
 pub use observe::StatusChanges;
 pub use readiness::{NotReady, Readiness};
@@ -98,11 +102,15 @@ struct State {
     /// Whether a subscription that is added is started at once.
     receiving: bool,
     subscriptions: BTreeMap<SubscriptionName, Known>,
+    /// What brings commands, if they come over the broker. It has no name, so no command stops it.
+    control: Option<Known>,
 }
 
 /// A subscription, and its performers if it was started.
 struct Known {
     registered: Arc<Registered>,
+    /// What handles what it brings.
+    processor: CommandProcessor,
     running: Option<Running>,
 }
 
@@ -129,7 +137,11 @@ impl Dispatcher {
         drain: Duration,
         subscriptions: Vec<Registered>,
     ) -> Self {
-        let subscriptions = subscriptions.into_iter().map(Known::from_registered);
+        let known = |registered| Known::new(registered, processor.clone());
+        let subscriptions: BTreeMap<_, _> = subscriptions
+            .into_iter()
+            .map(|registered| (registered.settings.name.clone(), known(registered)))
+            .collect();
         Self(Arc::new(Inner {
             processor,
             broker,
@@ -137,9 +149,19 @@ impl Dispatcher {
             board: Arc::default(),
             state: Mutex::new(State {
                 receiving: false,
-                subscriptions: subscriptions.collect(),
+                subscriptions,
+                control: None,
             }),
         }))
+    }
+
+    /// Obeys what comes by a control topic.
+    #[cfg(feature = "control")]
+    fn controlled(&self, controlled: control::Controlled) {
+        let registered = controlled.candidate.register();
+        self.0.state().control = Some(Known::new(registered, controlled.processor));
+        // It is new, so nothing is in it yet.
+        let _ = controlled.dispatcher.set(Arc::downgrade(&self.0));
     }
 
     /// Starts every subscription that is not running, and from now on every one that is added. Returns at once:
@@ -152,7 +174,12 @@ impl Dispatcher {
     pub fn receive(&self) {
         let mut state = self.0.state();
         state.receiving = true;
-        for known in state.subscriptions.values_mut() {
+        let State {
+            subscriptions,
+            control,
+            ..
+        } = &mut *state;
+        for known in subscriptions.values_mut().chain(control) {
             self.0.start(known);
         }
     }
@@ -186,10 +213,15 @@ impl Dispatcher {
     pub async fn end(&self) -> EndReport {
         let running = {
             let mut state = self.0.state();
-            state.receiving = false;
-            let known = state.subscriptions.values_mut();
-            known.filter_map(|known| known.running.take()).collect()
+            let control = state.control.as_mut().and_then(|known| known.running.take());
+            state.take_running().chain(control).collect()
         };
+        self.0.drain(running).await
+    }
+
+    /// The same, but that control commands are obeyed still.
+    async fn stop_all(&self) -> EndReport {
+        let running = self.0.state().take_running().collect();
         self.0.drain(running).await
     }
 
@@ -218,10 +250,11 @@ impl Dispatcher {
         let mut errors = Vec::new();
         candidate.check(known.map(|known| &*known.registered.settings), &mut errors);
         BuildErrors::check(errors)?;
-        let (name, mut known) = Known::from_registered(candidate.register());
+        let mut known = Known::new(candidate.register(), self.0.processor.clone());
         if state.receiving {
             self.0.start(&mut known);
         }
+        let name = known.registered.settings.name.clone();
         state.subscriptions.insert(name, known);
         drop(state);
         self.0.board.changed();
@@ -267,7 +300,7 @@ impl Inner {
         let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
         let supervisor = Supervisor {
             registered: Arc::clone(&known.registered),
-            processor: self.processor.clone(),
+            processor: known.processor.clone(),
             broker: Arc::clone(&self.broker),
             board: Arc::clone(&self.board),
             run,
@@ -284,6 +317,13 @@ impl Inner {
 }
 
 impl State {
+    /// From now on nothing is running, nor started when it is added.
+    fn take_running(&mut self) -> impl Iterator<Item = Running> {
+        self.receiving = false;
+        let known = self.subscriptions.values_mut();
+        known.filter_map(|known| known.running.take())
+    }
+
     fn find(&mut self, name: &SubscriptionName) -> Result<&mut Known, UnknownSubscription> {
         // Made in advance, for what was not found still lends the map; nobody steers often enough to notice.
         let unknown = self.unknown(name);
@@ -300,12 +340,12 @@ impl State {
 }
 
 impl Known {
-    fn from_registered(registered: Registered) -> (SubscriptionName, Self) {
-        let known = Self {
+    fn new(registered: Registered, processor: CommandProcessor) -> Self {
+        Self {
             registered: Arc::new(registered),
+            processor,
             running: None,
-        };
-        (known.registered.settings.name.clone(), known)
+        }
     }
 
     fn is_running(&self) -> bool {
@@ -318,11 +358,8 @@ impl Known {
 impl Drop for Inner {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for running in state
-            .subscriptions
-            .values()
-            .filter_map(|known| known.running.as_ref())
-        {
+        let known = state.subscriptions.values().chain(&state.control);
+        for running in known.filter_map(|known| known.running.as_ref()) {
             running.stop.cancel();
             running.supervisor.abort();
         }

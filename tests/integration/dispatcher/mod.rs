@@ -1,5 +1,6 @@
 //! The dispatcher: what runs, how it is steered while it runs, and whether what it says of itself is true.
 
+mod control;
 mod running;
 mod steering;
 mod supervision;
@@ -9,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use brighter::dispatcher::SubscriptionStatus;
+use brighter::dispatcher::{DispatcherBuilder, SubscriptionStatus};
 use brighter::prelude::*;
 use brighter_tests::flaky::FlakyBroker;
 use tokio::sync::Semaphore;
@@ -89,7 +90,25 @@ struct App {
 
 impl App {
     fn new(hand: Hand, subscriptions: impl IntoIterator<Item = Subscription<Chore>>) -> Self {
-        let broker = FlakyBroker::new(InMemoryBroker::new());
+        Self::built(hand, subscriptions, |builder| builder)
+    }
+
+    /// The same, with what the test adds to its builder.
+    fn built(
+        hand: Hand,
+        subscriptions: impl IntoIterator<Item = Subscription<Chore>>,
+        more: impl FnOnce(DispatcherBuilder) -> DispatcherBuilder,
+    ) -> Self {
+        Self::on(FlakyBroker::new(InMemoryBroker::new()), hand, subscriptions, more)
+    }
+
+    /// The same, on this broker.
+    fn on(
+        broker: FlakyBroker,
+        hand: Hand,
+        subscriptions: impl IntoIterator<Item = Subscription<Chore>>,
+        more: impl FnOnce(DispatcherBuilder) -> DispatcherBuilder,
+    ) -> Self {
         let processor = CommandProcessor::builder()
             .handler::<Chore, _>(hand.clone())
             .handler::<Rest, _>(hand.clone())
@@ -97,7 +116,7 @@ impl App {
             .outbox(InMemoryOutbox::new())
             .build()
             .unwrap();
-        let builder = Dispatcher::builder(processor).drain(DRAIN);
+        let builder = more(Dispatcher::builder(processor).drain(DRAIN));
         let dispatcher = subscriptions
             .into_iter()
             .fold(builder, |builder, subscription| {

@@ -1,0 +1,92 @@
+//! [`ControlCommand`]: what a dispatcher may be told to do, as data.
+
+use serde::{Deserialize, Serialize};
+
+use super::super::status::EndReport;
+use super::super::{Dispatcher, UnknownSubscription};
+use crate::channel::Rate;
+use crate::message::SubscriptionName;
+
+/// What a dispatcher may be told to do while it runs: the same as its methods, as data that can travel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ControlCommand {
+    /// [`receive`](Dispatcher::receive): start every subscription that is not running.
+    StartAll,
+    /// Stop every subscription, and let what is in hand be finished within the time to drain.
+    StopAll,
+    /// [`start`](Dispatcher::start) one subscription.
+    Start(SubscriptionName),
+    /// [`stop`](Dispatcher::stop) one subscription.
+    Stop(SubscriptionName),
+    /// [`pause`](Dispatcher::pause) one subscription.
+    Pause(SubscriptionName),
+    /// [`resume`](Dispatcher::resume) one subscription.
+    Resume(SubscriptionName),
+    /// [`scale`](Dispatcher::scale) one subscription.
+    Scale {
+        /// Which.
+        subscription: SubscriptionName,
+        /// How many performers it is to have.
+        performers: usize,
+    },
+    /// [`throttle`](Dispatcher::throttle) one subscription. What is not said stays as it is.
+    Throttle {
+        /// Which.
+        subscription: SubscriptionName,
+        /// How many messages each performer handles at once.
+        concurrency: Option<usize>,
+        /// How fast all performers together begin to handle messages.
+        rate: Option<Rate>,
+    },
+    /// Let a subscription be as fast as it can.
+    Unthrottle(SubscriptionName),
+    /// Nothing but the report that follows every command.
+    Report,
+}
+
+impl Dispatcher {
+    /// Does what a command says, and gives what had to be cut short when it stops something.
+    ///
+    /// # Errors
+    /// There is no subscription of the name it says.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime, if it is to start something.
+    ///
+    /// ```
+    /// use brighter::dispatcher::{ControlCommand, UnknownSubscription};
+    ///
+    /// # async fn example(dispatcher: &brighter::Dispatcher) -> Result<(), UnknownSubscription> {
+    /// let command: ControlCommand = serde_json::from_str(r#"{"pause": "task-reminders"}"#).expect("a command");
+    /// dispatcher.obey(command).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn obey(&self, command: ControlCommand) -> Result<EndReport, UnknownSubscription> {
+        match command {
+            ControlCommand::StartAll => self.receive(),
+            ControlCommand::StopAll => return Ok(self.stop_all().await),
+            ControlCommand::Start(name) => self.start(name)?,
+            ControlCommand::Stop(name) => return self.stop(name).await,
+            ControlCommand::Pause(name) => self.pause(name)?,
+            ControlCommand::Resume(name) => self.resume(name)?,
+            ControlCommand::Scale {
+                subscription,
+                performers,
+            } => self.scale(subscription, performers)?,
+            ControlCommand::Throttle {
+                subscription,
+                concurrency,
+                rate,
+            } => self.throttle(subscription, |throttle| {
+                throttle.concurrency = concurrency.unwrap_or(throttle.concurrency);
+                throttle.rate = rate.or(throttle.rate);
+            })?,
+            ControlCommand::Unthrottle(name) => self.throttle(name, |throttle| throttle.rate = None)?,
+            ControlCommand::Report => {}
+        }
+        Ok(EndReport::default())
+    }
+}

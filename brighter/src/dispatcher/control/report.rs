@@ -1,0 +1,61 @@
+//! [`ControlReport`]: what a node answers to a command.
+
+use serde::{Deserialize, Serialize};
+
+use super::command::ControlCommand;
+use crate::dispatcher::{InFlight, Readiness, SubscriptionStatus};
+use crate::id::MessageId;
+use crate::mapper::{JsonMapper, Postable};
+use crate::request::{Event, Request, RequestKind};
+
+/// What a node answers to a command: whether it did what it was told, and how it is. An event like any other, on the
+/// topic `<control topic>.reports`.
+///
+/// ```
+/// # use brighter::prelude::*;
+/// use brighter::dispatcher::ControlReport;
+///
+/// struct Show;
+///
+/// #[handler]
+/// impl Handler<ControlReport> for Show {
+///     async fn handle(&self, report: &ControlReport) -> Result<(), BoxError> {
+///         println!("{}: {}", report.node, report.readiness);
+///         Ok(())
+///     }
+/// }
+///
+/// let subscription = Subscription::<ControlReport>::new("control-desk").routing_key("ops.control.reports");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ControlReport {
+    /// The id that the command was sent with.
+    pub command_id: MessageId,
+    /// What the node was told.
+    pub command: ControlCommand,
+    /// Who answers.
+    pub node: String,
+    /// Why the command was not obeyed, if it was not.
+    pub refused: Option<String>,
+    /// What had to be cut short, if something was stopped.
+    pub interrupted: Vec<InFlight>,
+    /// Whether the node is ready.
+    pub readiness: Readiness,
+    /// What its subscriptions are doing, after the command.
+    pub subscriptions: Vec<SubscriptionStatus>,
+}
+
+impl Request for ControlReport {
+    type Reply = ();
+
+    const KIND: RequestKind = RequestKind::Event;
+}
+
+impl Event for ControlReport {}
+
+impl Postable for ControlReport {
+    const TOPIC: &'static str = "brighter.control.reports";
+
+    type Mapper = JsonMapper;
+}

@@ -1,0 +1,277 @@
+//! [`Signed`]: a command on its way, and how a forged, stale or replayed one is told.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use hmac::{Hmac, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+
+use super::command::ControlCommand;
+use super::secret::ControlSecret;
+use crate::id::MessageId;
+use crate::mapper::{JsonMapper, Postable};
+use crate::message::RoutingKey;
+use crate::request::{Command, Request, RequestKind};
+
+/// A command, where it goes and when it was given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Order {
+    /// Different for every order, so that none counts twice.
+    pub(super) id: MessageId,
+    /// For whom; for every node, if it is `None`.
+    pub(super) node: Option<String>,
+    /// When, in milliseconds since 1970, by the clock of who gave it.
+    pub(super) given_at: u64,
+    pub(super) command: ControlCommand,
+}
+
+/// An order as it travels. What is signed is the very text, so that nobody has to write it the same way twice.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Signed {
+    order: String,
+    /// HMAC-SHA256 in hexadecimal digits.
+    signature: String,
+}
+
+/// Why an order is not obeyed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refusal {
+    #[error("a control command is not signed, or not with the secret of this topic")]
+    Forged,
+    #[error("a control command makes no sense: {0}")]
+    Senseless(String),
+    #[error("a control command is {by:?} too old or too new: it was held back, or a clock is wrong")]
+    Stale { by: Duration },
+    #[error("a control command was given before this node started")]
+    BeforeStart,
+    #[error("a control command came a second time")]
+    Replayed,
+    #[error("there are too many control commands at once")]
+    TooMany,
+}
+
+/// What a node has to remember to tell orders that count from others.
+#[derive(Debug)]
+pub(super) struct Gate {
+    topic: RoutingKey,
+    secret: ControlSecret,
+    window: Duration,
+    /// In milliseconds since 1970.
+    started_at: u64,
+    /// When the orders of the last two windows were given.
+    seen: HashMap<MessageId, u64>,
+}
+
+/// Only who has the secret can fill the memory of a gate, and even then it stays this small.
+const MOST_SEEN: usize = 10_000;
+
+/// Nothing else that may ever be signed with the secret begins so.
+const PURPOSE: &[u8] = b"brighter control order 1\0";
+
+fn mac(secret: &ControlSecret, topic: &RoutingKey, order: &str) -> Option<Hmac<Sha256>> {
+    // A key of any length will do, so this never fails.
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.bytes()).ok()?;
+    // Its length parts the topic from the order.
+    mac.update(PURPOSE);
+    mac.update(
+        &u64::try_from(topic.as_str().len())
+            .unwrap_or(u64::MAX)
+            .to_be_bytes(),
+    );
+    mac.update(topic.as_str().as_bytes());
+    mac.update(order.as_bytes());
+    Some(mac)
+}
+
+impl Signed {
+    pub(super) fn new(order: &Order, topic: &RoutingKey, secret: &ControlSecret) -> serde_json::Result<Self> {
+        let order = serde_json::to_string(order)?;
+        let mac = mac(secret, topic, &order);
+        let bytes = mac.map(|mac| mac.finalize().into_bytes()).unwrap_or_default();
+        let signature = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self { order, signature })
+    }
+}
+
+impl Gate {
+    pub(super) fn new(topic: RoutingKey, secret: ControlSecret, window: Duration, now: u64) -> Self {
+        Self {
+            topic,
+            secret,
+            window,
+            started_at: now,
+            seen: HashMap::new(),
+        }
+    }
+
+    /// The order, if it counts; from now on it does not count again.
+    pub(super) fn admit(&mut self, signed: &Signed, now: u64) -> Result<Order, Refusal> {
+        let signature = bytes_of(&signed.signature).ok_or(Refusal::Forged)?;
+        let mac = mac(&self.secret, &self.topic, &signed.order).ok_or(Refusal::Forged)?;
+        // Takes as long whatever is wrong with it.
+        mac.verify_slice(&signature).map_err(|_| Refusal::Forged)?;
+        let order: Order =
+            serde_json::from_str(&signed.order).map_err(|error| Refusal::Senseless(error.to_string()))?;
+        let off = Duration::from_millis(now.abs_diff(order.given_at));
+        if let Some(by) = off.checked_sub(self.window)
+            && !by.is_zero()
+        {
+            return Err(Refusal::Stale { by });
+        }
+        // What it has seen it forgets with its process, so nothing counts that may have been seen before.
+        if order.given_at < self.started_at {
+            return Err(Refusal::BeforeStart);
+        }
+        let window = u64::try_from(self.window.as_millis()).unwrap_or(u64::MAX);
+        self.seen
+            .retain(|_, given_at| now.saturating_sub(*given_at) <= window);
+        if self.seen.contains_key(&order.id) {
+            return Err(Refusal::Replayed);
+        }
+        if self.seen.len() >= MOST_SEEN {
+            return Err(Refusal::TooMany);
+        }
+        self.seen.insert(order.id.clone(), order.given_at);
+        Ok(order)
+    }
+}
+
+fn bytes_of(hexadecimal: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let pairs = hexadecimal.as_bytes().chunks(2);
+    let bytes = pairs.map(|pair| match *pair {
+        [high, low] => u8::try_from(digit(high)? * 16 + digit(low)?).ok(),
+        _ => None,
+    });
+    bytes.collect()
+}
+
+impl Request for Signed {
+    type Reply = ();
+
+    const KIND: RequestKind = RequestKind::Command;
+}
+
+impl Command for Signed {}
+
+impl Postable for Signed {
+    const TOPIC: &'static str = "brighter.control";
+
+    type Mapper = JsonMapper;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: u64 = 1_800_000_000_000;
+    const WINDOW: Duration = Duration::from_secs(60);
+
+    fn secret(text: &str) -> ControlSecret {
+        ControlSecret::new(text.repeat(32)).unwrap()
+    }
+
+    fn gate() -> Gate {
+        Gate::new("ops".into(), secret("s"), WINDOW, NOW)
+    }
+
+    fn order(given_at: u64) -> Order {
+        Order {
+            id: MessageId::new(),
+            node: Some("one".into()),
+            given_at,
+            command: ControlCommand::StopAll,
+        }
+    }
+
+    fn signed(order: &Order) -> Signed {
+        Signed::new(order, &"ops".into(), &secret("s")).unwrap()
+    }
+
+    #[test]
+    fn what_is_signed_with_the_secret_counts_once() {
+        let (mut gate, order) = (gate(), order(NOW));
+        assert_eq!(gate.admit(&signed(&order), NOW), Ok(order.clone()));
+        assert_eq!(gate.admit(&signed(&order), NOW + 59_000), Err(Refusal::Replayed));
+        let much_later = gate.admit(&signed(&order), NOW + 61_000);
+        assert_eq!(
+            much_later,
+            Err(Refusal::Stale {
+                by: Duration::from_secs(1)
+            })
+        );
+    }
+
+    #[test]
+    fn a_change_of_anything_is_a_forgery() {
+        let original = signed(&order(NOW));
+        let other_topic = Signed::new(&order(NOW), &"other".into(), &secret("s")).unwrap();
+        let other_secret = Signed::new(&order(NOW), &"ops".into(), &secret("t")).unwrap();
+        let changed = |from: &str, to: &str| Signed {
+            order: original.order.replace(from, to),
+            ..original.clone()
+        };
+        let with = |signature: &str| Signed {
+            signature: signature.to_owned(),
+            ..original.clone()
+        };
+        for forged in [
+            other_topic,
+            other_secret,
+            changed("one", "two"),
+            changed("stop_all", "start_all"),
+            changed(&NOW.to_string(), &(NOW + 1).to_string()),
+            with(""),
+            with("no digits"),
+            with(&original.signature[..62]),
+            with(&format!("{}00", original.signature)),
+        ] {
+            assert_eq!(gate().admit(&forged, NOW), Err(Refusal::Forged), "{forged:?}");
+        }
+        assert!(gate().admit(&original, NOW).is_ok());
+    }
+
+    #[test]
+    fn what_is_too_old_or_too_new_or_from_before_the_start_does_not_count() {
+        let admit = |given_at: u64, now: u64| gate().admit(&signed(&order(given_at)), now).map(|_| ());
+        let stale = |seconds| {
+            Err(Refusal::Stale {
+                by: Duration::from_secs(seconds),
+            })
+        };
+        assert_eq!(admit(NOW, NOW + 60_000), Ok(()));
+        assert_eq!(admit(NOW, NOW + 65_000), stale(5));
+        assert_eq!(admit(NOW + 65_000, NOW), stale(5));
+        assert_eq!(admit(NOW + 60_000, NOW), Ok(()));
+        assert_eq!(admit(NOW - 1, NOW), Err(Refusal::BeforeStart));
+    }
+
+    #[test]
+    fn what_comes_from_the_future_is_remembered_until_it_is_stale() {
+        let (mut gate, order) = (gate(), order(NOW + 60_000));
+        assert!(gate.admit(&signed(&order), NOW).is_ok());
+        assert_eq!(gate.admit(&signed(&order), NOW + 119_000), Err(Refusal::Replayed));
+    }
+
+    #[test]
+    fn its_memory_has_an_end() {
+        let mut gate = gate();
+        for _ in 0..MOST_SEEN {
+            gate.seen.insert(MessageId::new(), NOW);
+        }
+        assert_eq!(gate.admit(&signed(&order(NOW)), NOW), Err(Refusal::TooMany));
+        let later = NOW + 61_000;
+        assert!(gate.admit(&signed(&order(later)), later).is_ok());
+        assert_eq!(gate.seen.len(), 1);
+    }
+
+    #[test]
+    fn the_secret_never_prints() {
+        let shown = format!("{:?}", gate());
+        assert!(
+            shown.contains("ControlSecret(…)") && !shown.contains("ssss"),
+            "{shown}"
+        );
+    }
+}

@@ -1,0 +1,222 @@
+//! [`Control`]: the topic over which dispatchers are controlled.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::command::ControlCommand;
+use super::handler::Obeys;
+use super::secret::ControlSecret;
+use super::signed::{Order, Signed};
+use crate::channel::{Broker, Producer, PublishError, Subscription};
+use crate::dispatcher::Inner;
+use crate::dispatcher::check::Candidate;
+use crate::id::MessageId;
+use crate::mapper::{JsonMapper, MapError, MessageMapper};
+use crate::message::{MessageHeader, MessageType, RoutingKey};
+use crate::processor::{BuildErrors, CommandProcessor};
+
+/// The topic over which dispatchers are controlled. Without it, a dispatcher is controlled by its methods only.
+///
+/// Every node, which is a process with a dispatcher, has a channel of its own, named after the topic and the node. It
+/// obeys what comes there and is signed (HMAC-SHA256) with the secret that it shares with those who may command it, was
+/// given within the window, after the node started, and did not come before. Anything else it puts in the channel's
+/// invalid-message channel, with the reason, says so in its log, and does nothing. A command is obeyed at most once:
+/// one whose node dies with it in hand is not obeyed by the next. After each there is a [`ControlReport`] on
+/// [`reports`](Self::reports).
+///
+/// Commands are obeyed one after the other; one that stops something takes as long as its handlers do. They are
+/// signed, not secret: who reads the broker reads them.
+///
+/// ```
+/// use brighter::dispatcher::{Control, ControlCommand, ControlSecret, Nodes};
+/// # use brighter::prelude::*;
+/// # #[derive(Debug, Serialize, Deserialize, Message)]
+/// # #[message(topic = "Greeting")]
+/// # struct Greet { name: String }
+/// # struct Greeter;
+/// # #[handler]
+/// # impl Handler<Greet> for Greeter {
+/// #     async fn handle(&self, _: &Greet) -> Result<(), BoxError> { Ok(()) }
+/// # }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// # let broker = InMemoryBroker::new();
+/// # let processor = CommandProcessor::builder().handler(Greeter).broker(broker.clone()).build()?;
+/// # let secret = "from the environment, as secrets are";
+/// let control = Control::topic("ops.control", ControlSecret::new(secret)?);
+///
+/// // On the node:
+/// let dispatcher = Dispatcher::builder(processor)
+///     .subscription(Subscription::<Greet>::new("greetings"))
+///     .control(control.clone().node("web-1"))
+///     .build()?;
+/// dispatcher.receive();
+/// dispatcher.consuming().await;
+///
+/// // At the desk:
+/// control.send(&broker, Nodes::one("web-1"), ControlCommand::Pause("greetings".into())).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// [`ControlReport`]: super::ControlReport
+#[derive(Clone)]
+pub struct Control {
+    pub(super) topic: RoutingKey,
+    pub(super) secret: ControlSecret,
+    pub(super) node: String,
+    pub(super) window: Duration,
+}
+
+/// Who shall obey a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Nodes {
+    /// Every node that listens to the topic.
+    All,
+    /// The node of this name.
+    One(String),
+}
+
+/// Why a command was not sent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendControlError {
+    /// It cannot be written.
+    #[error("the command cannot be written")]
+    Map(#[source] MapError),
+    /// The broker did not take it. If it is unroutable, no node has listened to the topic yet.
+    #[error("the command was not sent")]
+    Publish(#[from] PublishError),
+}
+
+/// How far clocks may differ, and how long a command may be under way.
+const DEFAULT_WINDOW: Duration = Duration::from_secs(60);
+
+impl Control {
+    /// This topic, for those who have this secret. The node is named after the machine, and commands count for a
+    /// minute.
+    #[must_use]
+    pub fn topic(topic: impl Into<RoutingKey>, secret: ControlSecret) -> Self {
+        Self {
+            topic: topic.into(),
+            secret,
+            node: machine(),
+            window: DEFAULT_WINDOW,
+        }
+    }
+
+    /// Names this node. Two processes of one name share a channel, and only one of them gets each command: give
+    /// several on one machine names of their own. A name that changes with each start leaves a channel behind each
+    /// time.
+    #[must_use]
+    pub fn node(mut self, name: impl Into<String>) -> Self {
+        self.node = name.into();
+        self
+    }
+
+    /// Has commands count for this long before and after they were given, by the clocks of both sides.
+    #[must_use]
+    pub fn window(mut self, window: Duration) -> Self {
+        self.window = window;
+        self
+    }
+
+    /// The topic of the reports.
+    #[must_use]
+    pub fn reports(&self) -> RoutingKey {
+        format!("{}.reports", self.topic).into()
+    }
+
+    /// Signs a command and sends it through this broker. The reports say under this id what became of it.
+    ///
+    /// # Errors
+    /// It was not sent.
+    pub async fn send(
+        &self,
+        broker: &dyn Producer,
+        nodes: Nodes,
+        command: ControlCommand,
+    ) -> Result<MessageId, SendControlError> {
+        let order = Order {
+            id: MessageId::new(),
+            node: match nodes {
+                Nodes::All => None,
+                Nodes::One(name) => Some(name),
+            },
+            given_at: milliseconds(),
+            command,
+        };
+        let signed = Signed::new(&order, &self.topic, &self.secret);
+        let signed = signed.map_err(|error| SendControlError::Map(MapError::new(error)))?;
+        let header = MessageHeader::new(order.id.clone(), self.topic.clone(), MessageType::Command);
+        let message = JsonMapper.to_message(&signed, header);
+        broker.publish(&message.map_err(SendControlError::Map)?).await?;
+        Ok(order.id)
+    }
+
+    /// The subscription that brings this node's commands, with the processor that obeys them.
+    pub(in crate::dispatcher) fn into_controlled(
+        self,
+        broker: Arc<dyn Broker>,
+    ) -> Result<Controlled, BuildErrors> {
+        let name = format!("{}.{}", self.topic, self.node);
+        let subscription = Subscription::<Signed>::new(name)
+            .routing_key(self.topic.clone())
+            // What nobody was there to obey does not count any more.
+            .time_to_live(self.window);
+        let dispatcher = Arc::new(OnceLock::new());
+        let obeys = Obeys::new(self, broker, Arc::clone(&dispatcher));
+        let processor = CommandProcessor::builder().handler(obeys).build()?;
+        Ok(Controlled {
+            candidate: Candidate::new(&processor, subscription),
+            processor,
+            dispatcher,
+        })
+    }
+}
+
+/// A control topic on its way into a dispatcher.
+pub(in crate::dispatcher) struct Controlled {
+    pub(in crate::dispatcher) candidate: Candidate,
+    /// Obeys what the subscription brings; it is not the application's.
+    pub(in crate::dispatcher) processor: CommandProcessor,
+    /// To be filled with the dispatcher.
+    pub(in crate::dispatcher) dispatcher: Arc<OnceLock<Weak<Inner>>>,
+}
+
+impl Nodes {
+    /// The node of this name.
+    #[must_use]
+    pub fn one(name: impl Into<String>) -> Self {
+        Self::One(name.into())
+    }
+}
+
+/// The name of the machine, as far as it has one.
+fn machine() -> String {
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let name = kernel.or_else(|| std::env::var("HOSTNAME").ok());
+    let name = name.or_else(|| std::env::var("COMPUTERNAME").ok());
+    let name = name.map(|name| name.trim().to_owned());
+    name.filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "node".to_owned())
+}
+
+/// Since 1970.
+pub(super) fn milliseconds() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control")
+            .field("topic", &self.topic)
+            .field("node", &self.node)
+            .field("window", &self.window)
+            .finish_non_exhaustive()
+    }
+}
