@@ -217,6 +217,19 @@ impl Raw {
         );
     }
 
+    /// Waits until so many messages of the queue are with consumers that have not settled them.
+    pub async fn until_unsettled(&self, queue: &str, expected: u32) {
+        let line = format!("{queue}\t{expected}");
+        let reached = timeout(DEADLINE, async {
+            let asked = ["list_queues", "name", "messages_unacknowledged"];
+            while !ctl(&asked).await.lines().any(|found| found == line) {}
+        });
+        assert!(
+            reached.await.is_ok(),
+            "{queue} has not {expected} messages with its consumers"
+        );
+    }
+
     /// Puts a message into the queue, as a stranger may.
     pub async fn put(&self, queue: &str, properties: BasicProperties, body: &[u8]) {
         self.publish("", queue, properties, body).await;

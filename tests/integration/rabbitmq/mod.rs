@@ -1,5 +1,6 @@
 //! RabbitMQ through its ports, on a real broker.
 
+mod acking;
 mod behaviours;
 mod connecting;
 mod consuming;

@@ -11,15 +11,16 @@ use lapin::types::{AMQPValue, FieldTable};
 use tokio::time::timeout;
 
 use super::error::{of_channel, said};
+use super::lane::Lane;
 use super::settle::Lease;
-use super::topology::{self, DeclareError, Topology};
+use super::topology::{self, DeclareError};
 use super::wire::{self, Original};
 use super::{ConnectError, Shared};
-use crate::channel::{Channel, ChannelError, Consumer, Delivery, QueueType};
+use crate::channel::{Channel, ChannelError, Consumer, Delivery};
 
 /// Declaring everything and beginning to consume take this long at most.
 const STARTING: Duration = Duration::from_secs(30);
-/// Cancelling a consumer, or closing its channel, takes this long at most.
+/// Cancelling a consumer takes this long at most.
 const ENDING: Duration = Duration::from_secs(5);
 
 pub(super) async fn consume(shared: &Arc<Shared>, channel: &Channel) -> Result<Consumer, ChannelError> {
@@ -39,15 +40,15 @@ pub(super) async fn consume(shared: &Arc<Shared>, channel: &Channel) -> Result<C
     let (amqp, incoming) = timeout(STARTING, starting)
         .await
         .map_err(|_| ConnectError::silent(&shared.settings.address, STARTING))??;
-    let lane = Lane {
+    let lane = Lane::begin(
         amqp,
-        counts: topology.messages().queue_type() == Some(QueueType::Quorum),
+        open.generation,
+        channel.clone(),
         topology,
-        channel: channel.clone(),
-        shared: Arc::clone(shared),
-    };
+        Arc::clone(shared),
+    );
     Ok(Consumer::new(Incoming {
-        lane: Arc::new(lane),
+        lane,
         incoming: Some(incoming),
     }))
 }
@@ -59,29 +60,6 @@ async fn begin(amqp: &lapin::Channel, channel: &Channel) -> Result<lapin::Consum
     let options = BasicConsumeOptions::default();
     let incoming = amqp.basic_consume(queue, "".into(), options, FieldTable::default());
     Ok(incoming.await?)
-}
-
-/// An AMQP channel, shared by a consumer and its deliveries: an acknowledgement means something only on the
-/// channel that brought the message. Closed with the last of them.
-pub(super) struct Lane {
-    pub(super) amqp: lapin::Channel,
-    pub(super) channel: Channel,
-    pub(super) topology: Topology,
-    /// Whether the queue counts how often it delivers a message.
-    counts: bool,
-    pub(super) shared: Arc<Shared>,
-}
-
-impl Drop for Lane {
-    fn drop(&mut self) {
-        if self.amqp.status().connected() {
-            let amqp = self.amqp.clone();
-            // Left to lapin, a close that crosses one of the broker's would take down the connection.
-            self.shared.runtime.spawn(async move {
-                let _ = timeout(ENDING, amqp.close(200, "done".into())).await;
-            });
-        }
-    }
 }
 
 /// The stream behind a [`Consumer`].
@@ -114,6 +92,7 @@ impl Stream for Incoming {
             }),
         };
         this.incoming = None;
+        this.lane.ended();
         Poll::Ready(end.map(Err))
     }
 }
@@ -125,12 +104,12 @@ impl Drop for Incoming {
         let Some(mut incoming) = self.incoming.take() else {
             return;
         };
+        self.lane.ended();
         let lane = Arc::clone(&self.lane);
         let runtime = lane.shared.runtime.clone();
         runtime.spawn(async move {
-            let cancelled = lane
-                .amqp
-                .basic_cancel(incoming.tag(), BasicCancelOptions::default());
+            let amqp = lane.amqp();
+            let cancelled = amqp.basic_cancel(incoming.tag(), BasicCancelOptions::default());
             let _ = timeout(ENDING, cancelled).await;
             // All that the broker had sent before it confirmed has arrived before the confirmation.
             while let Some(Some(Ok(delivery))) = incoming.next().now_or_never() {
@@ -152,6 +131,7 @@ fn lend(lane: &Arc<Lane>, delivery: lapin::message::Delivery) -> Delivery {
         0
     };
     let message = wire::message(&original);
+    lane.lent(delivery.delivery_tag);
     let settle = Box::new(Lease::new(Arc::clone(lane), delivery.delivery_tag, original));
     match message {
         Ok(message) => Delivery::new(message, settle),

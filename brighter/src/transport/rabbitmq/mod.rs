@@ -18,6 +18,7 @@
 //! The client library, lapin, writes messages that come back into the log, with their bodies, as warnings under
 //! the target `lapin`. Every one of them is a typed error here, so a filter such as `info,lapin=off` loses nothing.
 
+mod ack_window;
 mod backoff;
 mod connection;
 mod connector;
@@ -28,6 +29,7 @@ mod desk;
 mod error;
 mod fault;
 mod io;
+mod lane;
 mod options;
 mod publisher;
 mod queue;
@@ -48,6 +50,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use error::ConnectError;
 pub use fault::TlsFault;
+pub use lane::LiveConsumer;
 pub use options::{ExchangeKind, RabbitMqBuilder};
 pub use tls::Tls;
 pub use topology::{Argument, Binding, Exchange, Purpose, Queue, Topology};
@@ -60,6 +63,7 @@ use crate::message::Message;
 use connection::{Link, Role};
 use delay::Delays;
 use io::Io;
+use lane::Lanes;
 use options::Settings;
 use publisher::Publisher;
 
@@ -95,6 +99,7 @@ struct Shared {
     consuming: Link,
     publisher: Publisher,
     delays: Delays,
+    lanes: Lanes,
     /// No more messages are taken to be published.
     closing: CancellationToken,
     /// The connections go.
@@ -143,6 +148,13 @@ impl RabbitMq {
         RabbitMqBuilder::new(urls.into_iter().map(Into::into).collect())
     }
 
+    /// The consumers that get messages at this moment, or would if there were any: what was lost and is not
+    /// consumed again yet is not among them.
+    #[must_use]
+    pub fn consumers(&self) -> Vec<LiveConsumer> {
+        self.0.lanes.consumers()
+    }
+
     fn open(settings: Settings) -> Result<Self, ConnectError> {
         let settings = Arc::new(settings);
         let io = Io::shared().map_err(|error| ConnectError::Thread(Arc::new(error)))?;
@@ -160,6 +172,7 @@ impl RabbitMq {
             publishing,
             publisher,
             delays: Delays::default(),
+            lanes: Lanes::default(),
             settings,
             closing,
             disconnect,
@@ -232,6 +245,7 @@ impl Broker for RabbitMq {
             shared.closing.cancel();
             // What is not confirmed by then is told so when the connection goes.
             let _ = timeout(CLOSING, shared.publisher.done()).await;
+            shared.lanes.write_all();
             shared.disconnect.cancel();
             let gone = futures_util::future::join(shared.publishing.closed(), shared.consuming.closed());
             let _ = timeout(CLOSING, gone).await;

@@ -3,15 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use lapin::BasicProperties;
-use lapin::options::{BasicAckOptions, BasicNackOptions};
 use lapin::types::ShortString;
 use tokio::time::sleep;
 
-use super::consumer::Lane;
 use super::delay::{self, LONGEST_IN_HAND, Waiting};
+use super::lane::Lane;
 use super::publisher::Outgoing;
 use super::wire::{self, Original};
 use crate::channel::{PublishError, Rejection, RejectionKind, Settle, SettleError};
@@ -32,12 +30,7 @@ pub(super) struct Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if !self.settled {
-            let options = BasicNackOptions {
-                requeue: true,
-                multiple: false,
-            };
-            // Queues it. When the channel is gone, the broker has the message back already.
-            let _ = self.lane.amqp.basic_nack(self.tag, options).now_or_never();
+            self.lane.give_back(self.tag);
         }
     }
 }
@@ -52,20 +45,17 @@ impl Lease {
         }
     }
 
-    /// Whether the broker still waits for what becomes of it.
-    fn is_live(&self) -> bool {
-        self.lane.amqp.status().connected()
+    fn done(mut self) -> Result<(), SettleError> {
+        self.settled = true;
+        self.lane.done(self.tag)
     }
 
-    /// Queues the acknowledgement, in the order of the calls; lapin writes it together with others.
-    fn ack_now(mut self) -> Result<(), SettleError> {
-        self.settled = true;
-        let acked = self.lane.amqp.basic_ack(self.tag, BasicAckOptions::default());
-        match acked.now_or_never() {
-            Some(Err(_)) => Err(SettleError::Stale),
-            // None: queued, and not written yet.
-            Some(Ok(())) | None => Ok(()),
+    /// Whether the broker still waits for what becomes of it.
+    fn check(&self) -> Result<(), SettleError> {
+        if self.lane.is_live() {
+            return Ok(());
         }
+        Err(self.lane.stale(self.tag))
     }
 
     async fn retry(&self, message: &Message, delay: Duration) -> Result<(), PublishError> {
@@ -127,13 +117,13 @@ impl Lease {
             let _ = self.wait(BEFORE_GIVING_BACK).await;
             return Err(error.into());
         }
-        self.ack_now()
+        self.done()
     }
 }
 
 impl Settle for Lease {
     fn ack(self: Box<Self>) -> BoxFuture<'static, Result<(), SettleError>> {
-        Box::pin(async move { self.ack_now() })
+        Box::pin(async move { self.done() })
     }
 
     fn requeue(
@@ -142,9 +132,7 @@ impl Settle for Lease {
         delay: Duration,
     ) -> BoxFuture<'static, Result<(), SettleError>> {
         Box::pin(async move {
-            if !self.is_live() {
-                return Err(SettleError::Stale);
-            }
+            self.check()?;
             let copied = self.retry(&message, delay).await;
             self.moved(copied).await
         })
@@ -152,9 +140,7 @@ impl Settle for Lease {
 
     fn reject(self: Box<Self>, rejection: Rejection) -> BoxFuture<'static, Result<(), SettleError>> {
         Box::pin(async move {
-            if !self.is_live() {
-                return Err(SettleError::Stale);
-            }
+            self.check()?;
             let aside = match rejection.kind {
                 RejectionKind::DeadLetter => &self.lane.channel.dead_letters,
                 RejectionKind::Invalid => &self.lane.channel.invalid_messages,

@@ -1,0 +1,369 @@
+//! Which acknowledgements may be written as one. Pure: nothing here talks to anyone.
+//!
+//! The deliveries of an AMQP channel are numbered, and one acknowledgement may settle all up to a number: so
+//! many messages cost one frame. But only up to the first that is still being handled: past it, a message
+//! would be settled that nobody has handled, and lost if its handler died. Those that are done beyond it wait
+//! for it a moment, and are then acknowledged one by one.
+
+use std::collections::VecDeque;
+
+/// What is to be written: that this delivery is done, or also all before it that are not settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ack {
+    pub(super) tag: u64,
+    pub(super) multiple: bool,
+}
+
+/// When what is done must be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Due {
+    /// At once: the broker would soon have nothing left that it may deliver.
+    Now,
+    /// In a moment. It is the first that waits, so somebody has to think of it.
+    Soon,
+    /// With the others that wait already.
+    WithOthers,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// On loan.
+    Out,
+    /// Done, and the broker does not know.
+    Done,
+    /// Done since before the last writing.
+    Late,
+    /// The broker knows.
+    Settled,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    tag: u64,
+    state: State,
+}
+
+/// The deliveries of one AMQP channel that the broker does not know to be settled.
+#[derive(Debug)]
+pub(super) struct AckWindow {
+    /// By their numbers, from the first that is on loan.
+    entries: VecDeque<Entry>,
+    /// How many of these are settled: kept until they are worth sweeping up.
+    settled: usize,
+    /// How many of these are done.
+    beyond: usize,
+    /// The last that is done of those before the first on loan, and how many they are.
+    covered: Option<(u64, usize)>,
+    /// So many are written at once.
+    most: usize,
+}
+
+/// More than so many in one acknowledgement gain nothing, and all come again if they are lost.
+const MOST: u16 = 64;
+
+impl AckWindow {
+    /// A window for a channel on which so many deliveries may be on loan.
+    pub(super) fn new(buffer: u16) -> Self {
+        Self {
+            entries: VecDeque::new(),
+            settled: 0,
+            beyond: 0,
+            covered: None,
+            // From half the buffer on the broker may run out of what it may deliver.
+            most: usize::from((buffer / 2).clamp(1, MOST)),
+        }
+    }
+
+    /// A delivery has come. Their numbers grow.
+    pub(super) fn lent(&mut self, tag: u64) {
+        let state = State::Out;
+        self.entries.push_back(Entry { tag, state });
+    }
+
+    /// A delivery is done.
+    pub(super) fn done(&mut self, tag: u64) -> Due {
+        let Some(index) = self.position(tag) else {
+            return Due::WithOthers;
+        };
+        self.entries[index].state = State::Done;
+        self.beyond += 1;
+        self.advance();
+        match self.waiting() {
+            waiting if waiting >= self.most => Due::Now,
+            1 => Due::Soon,
+            _ => Due::WithOthers,
+        }
+    }
+
+    /// A delivery is given back, which the broker is told at once: before any acknowledgement of those after
+    /// it, as that would settle it.
+    pub(super) fn given_back(&mut self, tag: u64) {
+        if let Some(index) = self.position(tag) {
+            self.entries[index].state = State::Settled;
+            self.settled += 1;
+            self.advance();
+        }
+    }
+
+    /// How many are done that the broker does not know of.
+    pub(super) fn waiting(&self) -> usize {
+        self.beyond + self.covered.map_or(0, |(_, count)| count)
+    }
+
+    /// What to write now. Those behind one that is on loan are left for the next time, in the hope that it is
+    /// done by then, unless they have been left before or are too many. Whether some are left says
+    /// [`waiting`](Self::waiting).
+    pub(super) fn write(&mut self, write: impl FnMut(Ack)) {
+        let all = self.beyond >= self.most;
+        self.write_these(all, write);
+    }
+
+    /// All that is done.
+    pub(super) fn write_all(&mut self, write: impl FnMut(Ack)) {
+        self.write_these(true, write);
+    }
+
+    fn write_these(&mut self, all: bool, mut write: impl FnMut(Ack)) {
+        if let Some((tag, count)) = self.covered.take() {
+            let multiple = count > 1;
+            write(Ack { tag, multiple });
+        }
+        if self.beyond == 0 {
+            return;
+        }
+        for entry in &mut self.entries {
+            match entry.state {
+                State::Done if !all => entry.state = State::Late,
+                State::Done | State::Late => {
+                    entry.state = State::Settled;
+                    self.beyond -= 1;
+                    self.settled += 1;
+                    write(Ack {
+                        tag: entry.tag,
+                        multiple: false,
+                    });
+                }
+                State::Out | State::Settled => {}
+            }
+        }
+        self.sweep();
+    }
+
+    /// Passes over all that are not on loan, up to the first that is.
+    fn advance(&mut self) {
+        while let Some(first) = self.entries.front() {
+            match first.state {
+                State::Out => break,
+                State::Settled => self.settled -= 1,
+                State::Done | State::Late => {
+                    self.beyond -= 1;
+                    let count = self.covered.map_or(0, |(_, count)| count);
+                    self.covered = Some((first.tag, count + 1));
+                }
+            }
+            self.entries.pop_front();
+        }
+        self.sweep();
+    }
+
+    /// One that is on loan for long must not have all those after it remembered.
+    fn sweep(&mut self) {
+        if self.settled > 32 && self.settled * 2 > self.entries.len() {
+            self.entries.retain(|entry| entry.state != State::Settled);
+            self.settled = 0;
+        }
+    }
+
+    /// Where a delivery that is on loan is. Without gaps that can be told from its number.
+    fn position(&self, tag: u64) -> Option<usize> {
+        let first = self.entries.front()?.tag;
+        let guess = usize::try_from(tag.checked_sub(first)?).ok()?;
+        let is_it = |index: &usize| self.entries.get(*index).is_some_and(|entry| entry.tag == tag);
+        let index = Some(guess)
+            .filter(is_it)
+            .or_else(|| self.entries.binary_search_by_key(&tag, |entry| entry.tag).ok())?;
+        (self.entries[index].state == State::Out).then_some(index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn written(window: &mut AckWindow) -> Vec<(u64, bool)> {
+        let mut acks = Vec::new();
+        window.write(|ack| acks.push((ack.tag, ack.multiple)));
+        acks
+    }
+
+    fn window(buffer: u16, lent: u64) -> AckWindow {
+        let mut window = AckWindow::new(buffer);
+        (1..=lent).for_each(|tag| window.lent(tag));
+        window
+    }
+
+    #[test]
+    fn what_is_done_in_order_is_written_as_one() {
+        let mut window = window(200, 5);
+        assert_eq!(window.done(1), Due::Soon);
+        assert_eq!(window.done(2), Due::WithOthers);
+        assert_eq!(written(&mut window), [(2, true)]);
+        assert_eq!(window.done(3), Due::Soon);
+        assert_eq!(written(&mut window), [(3, false)]);
+        assert_eq!(written(&mut window), []);
+    }
+
+    /// B03: the 50th is done, and 1 to 49 are not.
+    #[test]
+    fn an_ack_never_passes_one_that_is_not_done() {
+        let mut window = window(200, 50);
+        window.done(50);
+        window.done(48);
+        // Left for once, in the hope that the others are done by then.
+        assert_eq!(written(&mut window), []);
+        assert_eq!(window.waiting(), 2);
+        assert_eq!(written(&mut window), [(48, false), (50, false)]);
+        for tag in (1..=47).chain([49]) {
+            window.done(tag);
+        }
+        assert_eq!(written(&mut window), [(49, true)]);
+    }
+
+    #[test]
+    fn what_is_given_back_is_passed_over() {
+        let mut window = window(200, 3);
+        window.done(1);
+        window.given_back(2);
+        window.done(3);
+        assert_eq!(written(&mut window), [(3, true)]);
+    }
+
+    #[test]
+    fn half_the_buffer_is_written_at_once() {
+        let mut one = window(1, 1);
+        assert_eq!(one.done(1), Due::Now);
+        let mut ten = window(10, 10);
+        let due: Vec<_> = (6..=10).map(|tag| ten.done(tag)).collect();
+        assert_eq!(due[4], Due::Now);
+        // Although the first is not done: they are too many to wait for it.
+        assert_eq!(written(&mut ten).len(), 5);
+    }
+
+    #[test]
+    fn one_that_takes_for_ever_is_all_that_is_remembered() {
+        let mut window = window(10, 1);
+        for tag in 2..10_000 {
+            window.lent(tag);
+            window.done(tag);
+            written(&mut window);
+        }
+        assert!(window.entries.len() < 200, "{}", window.entries.len());
+        window.done(1);
+        window.write_all(|_| {});
+        assert_eq!(window.waiting(), 0);
+    }
+
+    /// What the broker knows of the channel.
+    #[derive(Default)]
+    struct Model {
+        unsettled: BTreeMap<u64, bool>,
+        given_back: usize,
+        acked: usize,
+    }
+
+    impl Model {
+        fn take(&mut self, ack: Ack) {
+            // The broker closes the channel over a number that it does not know, or knows to be settled.
+            assert!(self.unsettled.contains_key(&ack.tag), "{ack:?} is unknown");
+            let settled: Vec<_> = match ack.multiple {
+                true => self.unsettled.range(..=ack.tag).map(|(tag, _)| *tag).collect(),
+                false => vec![ack.tag],
+            };
+            for tag in settled {
+                let done = self.unsettled.remove(&tag).unwrap();
+                assert!(done, "{tag} is not done, and settled by {ack:?}");
+                self.acked += 1;
+            }
+        }
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Lend,
+        Done(prop::sample::Index),
+        GiveBack(prop::sample::Index),
+        Write,
+        WriteAll,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            4 => Just(Step::Lend),
+            4 => any::<prop::sample::Index>().prop_map(Step::Done),
+            1 => any::<prop::sample::Index>().prop_map(Step::GiveBack),
+            2 => Just(Step::Write),
+            1 => Just(Step::WriteAll),
+        ];
+        prop::collection::vec(step, 0..400)
+    }
+
+    proptest! {
+        /// No delivery is acknowledged that is not done, and each that is, is acknowledged once.
+        #[test]
+        fn every_one_that_is_done_is_acked_once_and_no_other(buffer in 1..100_u16, steps in steps()) {
+            let mut window = AckWindow::new(buffer);
+            let mut model = Model::default();
+            let (mut next, mut on_loan, mut done) = (1, Vec::new(), 0);
+            for step in steps {
+                match step {
+                    Step::Lend => {
+                        window.lent(next);
+                        model.unsettled.insert(next, false);
+                        on_loan.push(next);
+                        next += 1;
+                    }
+                    Step::Done(which) if !on_loan.is_empty() => {
+                        let tag = on_loan.swap_remove(which.index(on_loan.len()));
+                        model.unsettled.insert(tag, true);
+                        done += 1;
+                        if window.done(tag) == Due::Now {
+                            window.write(|ack| model.take(ack));
+                        }
+                    }
+                    Step::GiveBack(which) if !on_loan.is_empty() => {
+                        let tag = on_loan.swap_remove(which.index(on_loan.len()));
+                        model.unsettled.remove(&tag);
+                        model.given_back += 1;
+                        window.given_back(tag);
+                    }
+                    Step::Done(_) | Step::GiveBack(_) => {}
+                    Step::Write => window.write(|ack| model.take(ack)),
+                    Step::WriteAll => window.write_all(|ack| model.take(ack)),
+                }
+                prop_assert_eq!(window.waiting(), done - model.acked);
+            }
+            // Twice is enough, whatever is on loan still.
+            window.write(|ack| model.take(ack));
+            window.write(|ack| model.take(ack));
+            prop_assert_eq!(window.waiting(), 0);
+            prop_assert_eq!(model.acked, done);
+            prop_assert_eq!(model.unsettled.into_keys().collect::<Vec<_>>(), {
+                on_loan.sort_unstable();
+                on_loan
+            });
+            prop_assert_eq!(next - 1, (model.acked + model.given_back) as u64 + window_on_loan(&window));
+        }
+    }
+
+    fn window_on_loan(window: &AckWindow) -> u64 {
+        window
+            .entries
+            .iter()
+            .filter(|entry| entry.state == State::Out)
+            .count() as u64
+    }
+}

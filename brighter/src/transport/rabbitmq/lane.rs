@@ -1,0 +1,225 @@
+//! An AMQP channel that brings messages, and what is settled on it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use lapin::options::{BasicAckOptions, BasicNackOptions};
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
+
+use super::Shared;
+use super::ack_window::{Ack, AckWindow, Due};
+use super::topology::Topology;
+use crate::channel::{Channel, QueueType, SettleError};
+use crate::message::ChannelName;
+
+/// Closing a channel takes this long at most.
+const CLOSING: Duration = Duration::from_secs(5);
+/// How long what is done waits for others, to be written with them.
+const SOON: Duration = Duration::from_millis(1);
+
+/// An AMQP channel, shared by a consumer and its deliveries: an acknowledgement means something only on the
+/// channel that brought the message. Closed with the last of them.
+pub(super) struct Lane {
+    pub(super) channel: Channel,
+    pub(super) topology: Topology,
+    pub(super) shared: Arc<Shared>,
+    /// Which connection it is of: it does not outlive it, and neither does what is on loan.
+    pub(super) generation: u64,
+    /// Whether the queue counts how often it delivers a message.
+    pub(super) counts: bool,
+    /// Whether its consumer is there still, and not only what that brought.
+    consuming: AtomicBool,
+    acks: Arc<Acks>,
+}
+
+impl Lane {
+    /// A lane on which a consumer has just begun.
+    pub(super) fn begin(
+        amqp: lapin::Channel,
+        generation: u64,
+        channel: Channel,
+        topology: Topology,
+        shared: Arc<Shared>,
+    ) -> Arc<Self> {
+        let acks = Arc::new(Acks {
+            window: Mutex::new(AckWindow::new(channel.buffer.get())),
+            amqp,
+            some: Notify::new(),
+            over: AtomicBool::new(false),
+        });
+        shared.runtime.spawn(Arc::clone(&acks).write_in_time());
+        let lane = Arc::new(Self {
+            counts: topology.messages().queue_type() == Some(QueueType::Quorum),
+            channel,
+            topology,
+            generation,
+            consuming: AtomicBool::new(true),
+            acks,
+            shared,
+        });
+        lane.shared.lanes.add(&lane);
+        lane
+    }
+
+    pub(super) fn amqp(&self) -> &lapin::Channel {
+        &self.acks.amqp
+    }
+
+    /// Whether the broker still waits for what becomes of its deliveries.
+    pub(super) fn is_live(&self) -> bool {
+        self.acks.amqp.status().connected()
+    }
+
+    /// The consumer is gone.
+    pub(super) fn ended(&self) {
+        self.consuming.store(false, Ordering::Relaxed);
+    }
+
+    /// A delivery has come.
+    pub(super) fn lent(&self, tag: u64) {
+        self.acks.window().lent(tag);
+    }
+
+    /// A delivery is done. Written in a moment, together with others.
+    pub(super) fn done(&self, tag: u64) -> Result<(), SettleError> {
+        if !self.is_live() {
+            return Err(self.stale(tag));
+        }
+        let mut window = self.acks.window();
+        match window.done(tag) {
+            Due::Now => window.write(|ack| self.acks.write(ack)),
+            Due::Soon => self.acks.some.notify_one(),
+            Due::WithOthers => {}
+        }
+        Ok(())
+    }
+
+    /// A delivery goes back to its queue. When the channel is gone, the broker has it back already.
+    pub(super) fn give_back(&self, tag: u64) {
+        // Written while no acknowledgement can be: one of those after it would settle it.
+        let mut window = self.acks.window();
+        window.given_back(tag);
+        let options = BasicNackOptions {
+            requeue: true,
+            multiple: false,
+        };
+        let _ = self.acks.amqp.basic_nack(tag, options).now_or_never();
+    }
+
+    /// A delivery whose connection is gone: its settling goes to nobody.
+    pub(super) fn stale(&self, tag: u64) -> SettleError {
+        let (channel, generation) = (&self.channel.name, self.generation);
+        tracing::debug!(%channel, generation, tag, "settled after its connection was gone; the broker delivers it again");
+        SettleError::Stale
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.acks.write_all();
+        self.acks.over.store(true, Ordering::Release);
+        self.acks.some.notify_one();
+        if self.is_live() {
+            let amqp = self.acks.amqp.clone();
+            // Left to lapin, a close that crosses one of the broker's would take down the connection.
+            self.shared.runtime.spawn(async move {
+                let _ = timeout(CLOSING, amqp.close(200, "done".into())).await;
+            });
+        }
+    }
+}
+
+/// What was settled on a lane, on its way to the broker.
+struct Acks {
+    amqp: lapin::Channel,
+    window: Mutex<AckWindow>,
+    /// That some are waiting, or that it is over.
+    some: Notify,
+    over: AtomicBool,
+}
+
+impl Acks {
+    /// Sees to it that nothing waits for long. Asleep while nothing does.
+    async fn write_in_time(self: Arc<Self>) {
+        while !self.over.load(Ordering::Acquire) {
+            self.some.notified().await;
+            let mut waiting = true;
+            while waiting {
+                sleep(SOON).await;
+                let mut window = self.window();
+                window.write(|ack| self.write(ack));
+                waiting = window.waiting() > 0;
+            }
+        }
+    }
+
+    fn write_all(&self) {
+        self.window().write_all(|ack| self.write(ack));
+    }
+
+    /// Queues it, in the order of the calls. When the channel is gone, the broker delivers again what this would
+    /// have settled.
+    fn write(&self, ack: Ack) {
+        let Ack { tag, multiple } = ack;
+        let acked = self.amqp.basic_ack(tag, BasicAckOptions { multiple });
+        if let Some(Err(_)) = acked.now_or_never() {
+            tracing::debug!(
+                tag,
+                multiple,
+                "not acknowledged, as the connection is gone; the broker delivers it again"
+            );
+        }
+    }
+
+    fn window(&self) -> MutexGuard<'_, AckWindow> {
+        self.window.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A consumer that is alive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LiveConsumer {
+    /// What it consumes.
+    pub channel: ChannelName,
+    /// The how-manieth connection it is on.
+    pub connection: u64,
+}
+
+/// All lanes there are.
+#[derive(Default)]
+pub(super) struct Lanes(Mutex<Vec<Weak<Lane>>>);
+
+impl Lanes {
+    fn add(&self, lane: &Arc<Lane>) {
+        let mut lanes = self.lock();
+        lanes.retain(|lane| lane.strong_count() > 0);
+        lanes.push(Arc::downgrade(lane));
+    }
+
+    /// The consumers that get messages, or would if there were any.
+    pub(super) fn consumers(&self) -> Vec<LiveConsumer> {
+        let alive = |lane: &Arc<Lane>| lane.consuming.load(Ordering::Relaxed) && lane.is_live();
+        let consumers = self.all().into_iter().filter(alive).map(|lane| LiveConsumer {
+            channel: lane.channel.name.clone(),
+            connection: lane.generation,
+        });
+        consumers.collect()
+    }
+
+    /// Writes what waits, before the connection goes.
+    pub(super) fn write_all(&self) {
+        self.all().iter().for_each(|lane| lane.acks.write_all());
+    }
+
+    fn all(&self) -> Vec<Arc<Lane>> {
+        self.lock().iter().filter_map(Weak::upgrade).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Weak<Lane>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
