@@ -28,6 +28,8 @@ pub(super) struct Queue {
 pub(super) struct Item {
     pub(super) message: Arc<Message>,
     pub(super) redeliveries: u32,
+    /// Its place among the others of its queue, which it keeps when it is given back.
+    position: u64,
     /// When it will have waited too long.
     expires: Option<Instant>,
 }
@@ -35,7 +37,10 @@ pub(super) struct Item {
 /// What a queue holds, and what it was declared to be.
 #[derive(Debug, Default)]
 pub(super) struct State {
+    /// In the order of their positions.
     ready: VecDeque<Item>,
+    /// The position of the last that came.
+    last_position: u64,
     /// On their way back after a delay: they count, but cannot be taken.
     delayed: usize,
     closed: bool,
@@ -72,6 +77,7 @@ impl Item {
         Self {
             message,
             redeliveries: 0,
+            position: 0,
             expires: None,
         }
     }
@@ -132,6 +138,8 @@ impl Queue {
 
     fn append(&self, state: &mut State, mut item: Item) -> After {
         item.expires = state.limits.time_to_live.map(|ttl| Instant::now() + ttl);
+        state.last_position += 1;
+        item.position = state.last_position;
         state.ready.push_back(item);
         let mut after = state.after();
         if let (Some(length), Overflow::DeadLetterOldest) = (state.limits.length, state.limits.overflow) {
@@ -232,7 +240,10 @@ impl Queue {
                 }
                 _ => {
                     self.departed(&item.message, Departure::Returned);
-                    state.ready.push_front(item);
+                    let place = state
+                        .ready
+                        .partition_point(|other| other.position < item.position);
+                    state.ready.insert(place, item);
                     state.after()
                 }
             }
