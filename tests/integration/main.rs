@@ -17,6 +17,7 @@ mod outbox;
 mod pipelines;
 mod posting;
 mod processing;
+mod pump;
 mod rabbitmq;
 mod snippets;
 mod steps;

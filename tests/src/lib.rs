@@ -9,4 +9,5 @@
 pub mod errand;
 pub mod flaky;
 pub mod rabbitmq;
+pub mod scripted;
 pub mod wait;

@@ -93,6 +93,12 @@ pub enum ChannelError {
         /// What the broker said, and what to do.
         reason: String,
     },
+    /// The broker did not answer in time. Consuming again may work.
+    #[error("the broker has not given the channel within {after:?}")]
+    TimedOut {
+        /// How long was waited.
+        after: Duration,
+    },
     /// The channel has a name that no broker takes.
     #[error("the channel cannot be consumed")]
     Name(#[from] NameError),

@@ -2,12 +2,15 @@
 //! [`Delivery`] after delivery, a [`Broker`] makes both; [`Publication`] and [`Subscription`] say what for.
 
 mod broker_status;
+mod budget;
 mod definition;
 mod delivery;
 mod error;
 mod in_memory;
+mod order;
 mod publication;
 mod rate;
+mod several;
 mod subscription;
 mod subscription_limits;
 
@@ -20,13 +23,17 @@ use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, Stream, StreamExt};
 
 pub use broker_status::{BrokerStatus, ConsumerBounds};
+pub use budget::BudgetError;
+pub(crate) use budget::budget;
 pub use definition::{Channel, ChannelLimits, MakeChannel, Overflow, QueueType};
 pub use delivery::{Delivery, Rejection, RejectionKind, Settle, rejection_headers};
 pub use error::{ChannelError, PublishError, SettleError};
 pub use in_memory::InMemoryBroker;
+pub(crate) use order::{Keys, LaneOf};
 pub use publication::Publication;
 pub(crate) use publication::PublicationSettings;
 pub use rate::Rate;
+pub use several::Several;
 pub use subscription::{Subscription, SubscriptionSettings};
 
 use crate::message::Message;

@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
+use super::order::Keys;
 use super::{Channel, Rate};
 use crate::mapper::Postable;
 use crate::message::{ChannelName, RoutingKey, SubscriptionName};
@@ -23,14 +24,55 @@ pub struct SubscriptionSettings {
     pub concurrency: usize,
     /// How fast all performers together begin to handle messages; `None` for as fast as they can.
     pub rate: Option<Rate>,
+    /// Whether requests of one key are handled in their order: see [`Subscription::ordered_by`].
+    pub ordered: bool,
+    /// How long one handling of a message may take; `None` for [`DEFAULT_TIMEOUT`](Self::DEFAULT_TIMEOUT),
+    /// which the check of `build()` leaves alone.
+    pub timeout: Option<Duration>,
     /// How often a message is delivered at most before it goes to the dead-letter channel.
     pub attempts: u32,
     /// How long a message waits before it is delivered again: the first after the first failure, and so on;
     /// the last is used for all that follow.
     pub delays: Vec<Duration>,
+    /// How often the broker may have delivered a message before without its being settled; beyond that it goes
+    /// to the dead-letter channel and is not handled.
+    pub redeliveries: u32,
+    /// How many messages may be set aside before the subscription stops; 0 for any number.
+    pub unacceptable_limit: u32,
+    /// The time in which they are counted; `None` for all the time it runs.
+    pub unacceptable_window: Option<Duration>,
 }
 
 impl SubscriptionSettings {
+    /// How long one handling of a message may take, unless the subscription says otherwise: 5 minutes. A handler
+    /// that hangs would hold its performer for ever; few that do not hang take as long; and it is a sixth of the
+    /// 30 minutes after which RabbitMQ takes a consumer for dead.
+    pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
+
+    /// The defaults, which the table at [`Subscription`] explains.
+    pub(crate) fn new(name: SubscriptionName, channel: Channel) -> Self {
+        Self {
+            name,
+            channel,
+            performers: 1,
+            concurrency: 1,
+            rate: None,
+            ordered: false,
+            timeout: None,
+            attempts: 5,
+            delays: [1, 5, 15, 60].map(Duration::from_secs).to_vec(),
+            redeliveries: 20,
+            unacceptable_limit: 0,
+            unacceptable_window: None,
+        }
+    }
+
+    /// How long one handling of a message may take.
+    #[must_use]
+    pub fn time_limit(&self) -> Duration {
+        self.timeout.unwrap_or(Self::DEFAULT_TIMEOUT)
+    }
+
     /// How long a message waits that failed for the `attempt`th time, counted from 1.
     #[must_use]
     pub fn delay_after(&self, attempt: u32) -> Duration {
@@ -53,8 +95,12 @@ impl SubscriptionSettings {
 /// | concurrency | 1 | more give up the order |
 /// | rate | as fast as they can | the buffer keeps what cannot be handled with the broker |
 /// | buffer | 10 | busy over a network, yet shared fairly |
+/// | time-out | 5 minutes | a handler that hangs must not hold a performer for ever |
 /// | attempts | 5 | a fault that outlasts a minute wants a person |
 /// | delays | 1, 5, 15, 60 s | soon for a hiccup, later for an outage |
+/// | redeliveries | 20 | far more than restarts, and an end to a message that kills its process |
+/// | unacceptable limit | none | one bad sender must not stop the others |
+/// | order | none | whoever needs it pays for it |
 /// | dead letters, invalid messages | `<channel>.dlq`, `<channel>.invalid` | Brighter's names |
 ///
 /// ```
@@ -72,6 +118,7 @@ impl SubscriptionSettings {
 /// ```
 pub struct Subscription<R> {
     pub(super) settings: SubscriptionSettings,
+    pub(super) keys: Keys,
     request: PhantomData<fn() -> R>,
 }
 
@@ -80,17 +127,25 @@ impl<R: Postable> Subscription<R> {
     #[must_use]
     pub fn new(name: impl Into<SubscriptionName>) -> Self {
         let name = name.into();
-        let settings = SubscriptionSettings {
-            channel: Channel::new(name.as_str(), R::TOPIC),
-            name,
-            performers: 1,
-            concurrency: 1,
-            rate: None,
-            attempts: 5,
-            delays: [1, 5, 15, 60].map(Duration::from_secs).to_vec(),
-        };
+        let channel = Channel::new(name.as_str(), R::TOPIC);
+        Self::from_settings(SubscriptionSettings::new(name, channel))
+    }
+}
+
+impl<R> Subscription<R> {
+    pub(super) fn from_settings(settings: SubscriptionSettings) -> Self {
         Self {
             settings,
+            keys: Keys::default(),
+            request: PhantomData,
+        }
+    }
+
+    /// The same, of other requests.
+    pub(super) fn of_others<O>(self) -> Subscription<O> {
+        Subscription {
+            settings: self.settings,
+            keys: self.keys,
             request: PhantomData,
         }
     }
@@ -158,6 +213,43 @@ impl<R: Postable> Subscription<R> {
         self
     }
 
+    /// Gives one handling of a message this long (5 minutes unless said here), from its body to the last of its
+    /// handlers; then it is cut short, which counts as a failure. `#[timeout]` on a handler is for that handler,
+    /// and within this.
+    ///
+    /// `build()` compares it with the time to drain and with what the broker asks of consumers.
+    #[must_use]
+    pub fn timeout(mut self, time: Duration) -> Self {
+        self.settings.timeout = Some(time);
+        self
+    }
+
+    /// Puts a message in the dead-letter channel, unhandled, once the broker has delivered it this often before
+    /// (0 for no limit) without its being settled: whoever handles it dies. It is the broker's own count, which
+    /// RabbitMQ keeps for quorum queues and no sender can set. What goes back from a consumer that is stopped or
+    /// paused counts too.
+    #[must_use]
+    pub fn redeliveries(mut self, times: u32) -> Self {
+        self.settings.redeliveries = times;
+        self
+    }
+
+    /// Stops the subscription once so many messages were set aside (0 for never), to the dead-letter channel or
+    /// as invalid: something is wrong that a person must look at, and more messages would follow these. Its
+    /// status says so; starting it again begins a new count.
+    #[must_use]
+    pub fn unacceptable_limit(mut self, messages: u32) -> Self {
+        self.settings.unacceptable_limit = messages;
+        self
+    }
+
+    /// Counts them anew once this time has passed since the first.
+    #[must_use]
+    pub fn unacceptable_window(mut self, time: Duration) -> Self {
+        self.settings.unacceptable_window = Some(time);
+        self
+    }
+
     /// Delivers a message at most this often (0 is taken for 1), then puts it in the dead-letter channel.
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {
@@ -192,8 +284,8 @@ impl<R: Postable> Subscription<R> {
         &self.settings
     }
 
-    pub(crate) fn into_settings(self) -> SubscriptionSettings {
-        self.settings
+    pub(crate) fn into_parts(self) -> (SubscriptionSettings, Keys) {
+        (self.settings, self.keys)
     }
 }
 

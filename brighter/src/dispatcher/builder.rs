@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Dispatcher;
-use super::check::Candidate;
+use super::check::{Candidate, Terms};
 #[cfg(feature = "control")]
 use super::control::Control;
+use super::requests::Requests;
 use crate::channel::Subscription;
-use crate::mapper::Postable;
 use crate::processor::{BuildError, BuildErrors, CommandProcessor};
 
 /// Longer than most handlers take; shorter than the 30 s after which most hosts kill a process.
@@ -38,7 +38,7 @@ impl DispatcherBuilder {
     }
 
     /// Adds a subscription.
-    pub fn subscription<R: Postable>(mut self, subscription: Subscription<R>) -> Self {
+    pub fn subscription<R: Requests>(mut self, subscription: Subscription<R>) -> Self {
         let candidate = Candidate::new(&self.processor, subscription);
         self.subscriptions.push(candidate);
         self
@@ -70,9 +70,13 @@ impl DispatcherBuilder {
         if self.subscriptions.is_empty() {
             errors.push(BuildError::NoSubscription);
         }
+        let terms = Terms {
+            broker: broker.as_deref(),
+            drain: self.drain,
+        };
         for (index, candidate) in self.subscriptions.iter().enumerate() {
             let before = self.subscriptions[..index].iter();
-            candidate.check(before.map(|candidate| &candidate.settings), &mut errors);
+            candidate.check(before.map(|candidate| &candidate.settings), &terms, &mut errors);
         }
         BuildErrors::check(errors)?;
         let Some(broker) = broker else {
@@ -84,7 +88,11 @@ impl DispatcherBuilder {
                 let controlled = control.into_controlled(Arc::clone(&broker))?;
                 let others = self.subscriptions.iter().map(|candidate| &candidate.settings);
                 let mut errors = Vec::new();
-                controlled.candidate.check(others, &mut errors);
+                let terms = Terms {
+                    broker: Some(&*broker),
+                    drain: self.drain,
+                };
+                controlled.candidate.check(others, &terms, &mut errors);
                 BuildErrors::check(errors)?;
                 Some(controlled)
             }

@@ -1,40 +1,41 @@
 //! What a subscription must be to be dispatched, checked in one place for `build()` and for one that is added later.
 
-use std::any::type_name;
-use std::sync::Arc;
+use std::time::Duration;
 
 use super::registered::Registered;
-use super::route::{Route, RouteTo};
-use crate::channel::{Subscription, SubscriptionSettings};
-use crate::mapper::Postable;
+use super::requests::{Brought, Requests, Routing};
+use crate::channel::{Broker, Subscription, SubscriptionSettings, budget};
 use crate::processor::{BuildError, CommandProcessor};
+
+/// What a subscription has to fit.
+pub(super) struct Terms<'a> {
+    pub(super) broker: Option<&'a dyn Broker>,
+    /// How long handlers have to finish when the dispatcher ends.
+    pub(super) drain: Duration,
+}
 
 /// A subscription that is still to be checked.
 pub(super) struct Candidate {
     pub(super) settings: SubscriptionSettings,
-    route: Arc<dyn Route>,
-    request: &'static str,
-    handlers: usize,
+    routing: Routing,
 }
 
 impl Candidate {
-    pub(super) fn new<R: Postable>(processor: &CommandProcessor, subscription: Subscription<R>) -> Self {
-        Self {
-            settings: subscription.into_settings(),
-            route: Arc::new(RouteTo::<R>::new()),
-            request: type_name::<R>(),
-            handlers: processor.handlers_of::<R>(),
-        }
+    pub(super) fn new<R: Requests>(processor: &CommandProcessor, subscription: Subscription<R>) -> Self {
+        let (settings, mut keys) = subscription.into_parts();
+        let routing = R::routing(processor, &mut keys);
+        Self { settings, routing }
     }
 
     pub(super) fn register(self) -> Registered {
-        Registered::new(self.settings, self.route)
+        Registered::new(self.settings, self.routing.route)
     }
 
     /// Adds everything that is wrong with it, beside these that are there already.
     pub(super) fn check<'a>(
         &self,
         mut others: impl Iterator<Item = &'a SubscriptionSettings> + Clone,
+        terms: &Terms<'_>,
         errors: &mut Vec<BuildError>,
     ) {
         let settings = &self.settings;
@@ -51,10 +52,37 @@ impl Candidate {
                 subscription: subscription.clone(),
             });
         }
-        if self.handlers == 0 {
-            errors.push(BuildError::NoHandler {
+        for brought in &self.routing.requests {
+            if brought.handlers.is_empty() {
+                errors.push(BuildError::NoHandler {
+                    subscription: subscription.clone(),
+                    request: brought.request,
+                });
+            }
+        }
+        let brought = &self.routing.requests;
+        for (index, one) in brought.iter().enumerate() {
+            let alike = |other: &&Brought| other.event_type == one.event_type;
+            if let Some(other) = brought[..index].iter().find(alike) {
+                errors.push(BuildError::SameType {
+                    subscription: subscription.clone(),
+                    event_type: one.event_type,
+                    first: other.request,
+                    second: one.request,
+                });
+            }
+        }
+        if settings.ordered && settings.performers > 1 {
+            errors.push(BuildError::OrderWithPerformers {
                 subscription: subscription.clone(),
-                request: self.request,
+                performers: settings.performers,
+            });
+        }
+        let bounds = terms.broker.map(|broker| broker.bounds(&settings.channel));
+        for source in budget(settings, bounds.unwrap_or_default(), terms.drain) {
+            errors.push(BuildError::Budget {
+                subscription: subscription.clone(),
+                source,
             });
         }
         if others.clone().any(|other| other.name == *subscription) {

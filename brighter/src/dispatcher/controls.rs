@@ -1,6 +1,7 @@
 //! [`Controls`]: what the performers of one subscription are told while they run.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -21,61 +22,185 @@ pub struct Throttle {
     pub rate: Option<Rate>,
 }
 
+/// What holds for the performers of one subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Told {
+    pub(super) throttle: Throttle,
+    /// Whether it has set aside as many messages as it may.
+    pub(super) limit_reached: bool,
+}
+
+impl Told {
+    /// Whether messages are to be taken at all.
+    pub(super) fn consumes(&self) -> bool {
+        !self.throttle.paused && !self.limit_reached
+    }
+}
+
 /// What the performers of one subscription are told while they run, shared by all of them. A change wakes every
 /// performer, so that none has to look.
 #[derive(Debug)]
 pub(super) struct Controls {
-    throttle: watch::Sender<Throttle>,
+    told: watch::Sender<Told>,
     /// When the next message may begin, while there is a rate.
     next: Mutex<Option<Instant>>,
+    unacceptable: Mutex<Tally>,
+}
+
+/// How many messages were set aside.
+#[derive(Debug)]
+struct Tally {
+    limit: u32,
+    window: Option<Duration>,
+    count: u32,
+    /// When the first of them was.
+    since: Option<Instant>,
 }
 
 impl Controls {
     pub(super) fn new(settings: &SubscriptionSettings) -> Self {
+        let throttle = Throttle {
+            paused: false,
+            concurrency: concurrency(settings.concurrency),
+            rate: settings.rate,
+        };
         Self {
-            throttle: watch::Sender::new(Throttle {
-                paused: false,
-                concurrency: settings.concurrency.max(1),
-                rate: settings.rate,
+            told: watch::Sender::new(Told {
+                throttle,
+                limit_reached: false,
             }),
             next: Mutex::default(),
+            unacceptable: Mutex::new(Tally {
+                limit: settings.unacceptable_limit,
+                window: settings.unacceptable_window,
+                count: 0,
+                since: None,
+            }),
         }
     }
 
     /// What holds now.
     pub(super) fn throttle(&self) -> Throttle {
-        *self.throttle.borrow()
+        self.told.borrow().throttle
+    }
+
+    /// Whether the subscription has set aside as many messages as it may.
+    pub(super) fn limit_reached(&self) -> bool {
+        self.told.borrow().limit_reached
     }
 
     /// What holds now, and whatever comes after it.
-    pub(super) fn changes(&self) -> watch::Receiver<Throttle> {
-        self.throttle.subscribe()
+    pub(super) fn changes(&self) -> watch::Receiver<Told> {
+        self.told.subscribe()
     }
 
     /// Changes what holds; gives whether that was a change.
     pub(super) fn change(&self, change: impl FnOnce(&mut Throttle)) -> bool {
-        self.throttle.send_if_modified(|throttle| {
-            let before = *throttle;
-            change(throttle);
-            throttle.concurrency = throttle.concurrency.max(1);
-            if throttle.rate != before.rate {
-                *self.next() = None;
+        self.told.send_if_modified(|told| {
+            let before = *told;
+            change(&mut told.throttle);
+            told.throttle.concurrency = concurrency(told.throttle.concurrency);
+            if told.throttle.rate != before.throttle.rate {
+                *lock(&self.next) = None;
             }
-            *throttle != before
+            *told != before
         })
+    }
+
+    /// Begins a new count of what is set aside: the subscription is started.
+    pub(super) fn begin_anew(&self) {
+        let mut tally = lock(&self.unacceptable);
+        (tally.count, tally.since) = (0, None);
+        self.told
+            .send_if_modified(|told| std::mem::replace(&mut told.limit_reached, false));
+    }
+
+    /// Notes that a message is set aside; gives how many there are, if that is one too many, the first time.
+    pub(super) fn set_aside(&self) -> Option<u32> {
+        let mut tally = lock(&self.unacceptable);
+        tally.add(Instant::now()).then_some(())?;
+        let first = self
+            .told
+            .send_if_modified(|told| !std::mem::replace(&mut told.limit_reached, true));
+        first.then_some(tally.count)
     }
 
     /// When the next message may begin; the one after it may not before the rate allows it.
     pub(super) fn reserve(&self, rate: Rate) -> Instant {
         let now = Instant::now();
-        let mut next = self.next();
+        let mut next = lock(&self.next);
         // An idle time is not saved up.
         let begin = next.map_or(now, |next| next.max(now));
         *next = begin.checked_add(rate.interval());
         begin
     }
+}
 
-    fn next(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.next.lock().unwrap_or_else(PoisonError::into_inner)
+impl Tally {
+    /// Counts one more; says whether the limit is reached.
+    fn add(&mut self, now: Instant) -> bool {
+        if self.limit == 0 {
+            return false;
+        }
+        let over = |since| self.window.is_some_and(|window| now - since >= window);
+        if self.since.is_none_or(over) {
+            (self.count, self.since) = (0, Some(now));
+        }
+        self.count = self.count.saturating_add(1);
+        self.count >= self.limit
+    }
+}
+
+/// No more than a broker gives to one consumer.
+fn concurrency(asked: usize) -> usize {
+    asked.clamp(1, u16::MAX.into())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::Channel;
+
+    fn settings() -> SubscriptionSettings {
+        SubscriptionSettings::new("test".into(), Channel::new("test", "test"))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rate_spreads_messages_evenly_and_saves_nothing_up() {
+        let controls = Controls::new(&settings());
+        let (rate, began) = (Rate::per_second(10), Instant::now());
+        let at = |controls: &Controls| (controls.reserve(rate) - began).as_millis();
+        assert_eq!([at(&controls), at(&controls), at(&controls)], [0, 100, 200]);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!([at(&controls), at(&controls)], [1000, 1100]);
+        controls.change(|throttle| throttle.rate = Some(rate));
+        assert_eq!(at(&controls), 1000, "another rate begins at once");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_limit_is_reached_once_and_a_window_begins_a_new_count() {
+        let mut settings = settings();
+        settings.unacceptable_limit = 2;
+        settings.unacceptable_window = Some(Duration::from_secs(60));
+        let controls = Controls::new(&settings);
+        assert_eq!(controls.set_aside(), None);
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(controls.set_aside(), None, "the first is forgotten");
+        assert_eq!(controls.set_aside(), Some(2));
+        assert!(controls.limit_reached() && !controls.changes().borrow().consumes());
+        assert_eq!(controls.set_aside(), None, "it is told once");
+        controls.begin_anew();
+        assert!(!controls.limit_reached());
+        assert_eq!(controls.set_aside(), None);
+    }
+
+    #[test]
+    fn a_limit_of_zero_is_none() {
+        let controls = Controls::new(&settings());
+        assert!((0..1000).all(|_| controls.set_aside().is_none()));
     }
 }

@@ -5,17 +5,24 @@ mod check;
 mod control;
 mod controls;
 mod drain;
+mod handling;
+mod hands;
+mod lanes;
 mod observe;
 mod performer;
 mod pump;
 mod readiness;
 mod registered;
+mod requests;
 mod route;
+mod selector;
 mod settlement;
 mod status;
 mod steer;
 mod subscription_status;
 mod supervisor;
+mod watchdog;
+mod within;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,15 +38,15 @@ pub use control::{ControlCommand, ControlReport};
 pub use controls::Throttle;
 pub use observe::StatusChanges;
 pub use readiness::{NotReady, Readiness};
+pub use requests::Requests;
 pub use status::{EndReport, InFlight, PerformerState};
 pub use subscription_status::{PerformerStatus, SubscriptionState, SubscriptionStatus};
 
-use self::check::Candidate;
+use self::check::{Candidate, Terms};
 use self::registered::{Registered, Running};
 use self::status::Board;
 use self::supervisor::Supervisor;
 use crate::channel::{Broker, Subscription};
-use crate::mapper::Postable;
 use crate::message::SubscriptionName;
 use crate::processor::{BuildErrors, CommandProcessor};
 
@@ -243,12 +250,20 @@ impl Dispatcher {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn add<R: Postable>(&self, subscription: Subscription<R>) -> Result<(), BuildErrors> {
+    pub fn add<R: Requests>(&self, subscription: Subscription<R>) -> Result<(), BuildErrors> {
         let candidate = Candidate::new(&self.0.processor, subscription);
         let mut state = self.0.state();
         let known = state.subscriptions.values();
         let mut errors = Vec::new();
-        candidate.check(known.map(|known| &*known.registered.settings), &mut errors);
+        let terms = Terms {
+            broker: Some(&*self.0.broker),
+            drain: self.0.drain,
+        };
+        candidate.check(
+            known.map(|known| &*known.registered.settings),
+            &terms,
+            &mut errors,
+        );
         BuildErrors::check(errors)?;
         let mut known = Known::new(candidate.register(), self.0.processor.clone());
         if state.receiving {
@@ -296,6 +311,7 @@ impl Inner {
         if known.is_running() {
             return;
         }
+        known.registered.controls.begin_anew();
         let run = self.board.next_run();
         let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
         let supervisor = Supervisor {

@@ -40,6 +40,7 @@ impl Dispatcher {
                 name: name.clone(),
                 state: match known.is_running() {
                     false => SubscriptionState::Stopped,
+                    true if known.registered.controls.limit_reached() => SubscriptionState::LimitReached,
                     true if throttle.paused => SubscriptionState::Paused,
                     true => SubscriptionState::Running,
                 },

@@ -1,17 +1,18 @@
 //! A [`Performer`]: one task that runs one pump, and runs it again when its channel is lost.
 
-use std::panic::AssertUnwindSafe;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 
 use super::controls::Controls;
-use super::pump::PumpEnd;
+use super::handling::{Done, Item};
+use super::pump::{PumpEnd, Work};
 use super::route::Route;
 use super::status::{PerformerState, Place};
-use crate::channel::{Broker, ChannelError, SubscriptionSettings};
+use super::within::within;
+use crate::channel::{Broker, Channel, ChannelError, Consumer, SubscriptionSettings};
 use crate::error::report;
 use crate::processor::CommandProcessor;
 
@@ -20,6 +21,9 @@ const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// The longest while the broker refuses, which only a person can change.
 const LONGEST_WAIT_REFUSED: Duration = Duration::from_secs(30);
+/// How long a broker may take to give a consumer. Transports have shorter deadlines of their own; this is for
+/// one that has not.
+const CONSUME_WITHIN: Duration = Duration::from_secs(60);
 
 /// One task that reads one channel.
 pub(super) struct Performer {
@@ -38,62 +42,104 @@ pub(super) struct Performer {
 impl Performer {
     /// Performs until it is told to stop.
     pub(super) async fn run(self) {
+        let mut work = Work::new(&self, |item| self.see_through(item));
         let mut wait = FIRST_WAIT;
         loop {
-            // Handlers cannot panic through the pump; if anything else does, the message in hand went back as
-            // it unwound, and the subscription must not stay without its performer.
-            let end = AssertUnwindSafe(self.perform(&mut wait)).catch_unwind().await;
-            let error = match end {
-                Ok(PumpEnd::Stopped) => break,
-                Ok(PumpEnd::Paused) => continue,
-                Ok(PumpEnd::Lost(error)) => Some(error),
-                Err(_) => None,
+            let error = match self.perform(&mut work, &mut wait).await {
+                PumpEnd::Stopped => break,
+                PumpEnd::Paused | PumpEnd::Again => continue,
+                PumpEnd::Lost(error) => error,
             };
-            let said = error
-                .as_ref()
-                .map_or_else(|| "it panicked".to_owned(), |error| report(error));
+            let said = report(&error);
             self.place.failed(&said);
             if self.place.change(PerformerState::Waiting) {
                 tracing::warn!(subscription = %self.settings.name, error = said, "not consuming; trying again");
             }
             let longest = match error {
-                Some(ChannelError::Refused { .. } | ChannelError::Name(_)) => LONGEST_WAIT_REFUSED,
+                ChannelError::Refused { .. } | ChannelError::Name(_) => LONGEST_WAIT_REFUSED,
                 _ => LONGEST_WAIT,
             };
-            tokio::select! {
-                () = self.stop.cancelled() => break,
-                () = tokio::time::sleep(wait) => {}
-            }
+            let waited = work.meanwhile(async {
+                tokio::select! {
+                    () = self.stop.cancelled() => {}
+                    () = tokio::time::sleep(wait) => {}
+                }
+            });
+            waited.await;
             wait = (wait * 2).min(longest);
         }
+        work.finish().await;
+        // What was kept in hand for its order, while it was finished.
+        work.give_back();
+        drop(work);
         self.place.change(PerformerState::Stopped);
     }
 
     /// Consumes the channel once, for as long as that lasts.
-    async fn perform(&self, wait: &mut Duration) -> PumpEnd {
+    async fn perform<B, F>(&self, work: &mut Work<'_, B, F>, wait: &mut Duration) -> PumpEnd
+    where
+        B: Fn(Item) -> F,
+        F: Future<Output = Done>,
+    {
         let mut changes = self.controls.changes();
-        if changes.borrow_and_update().paused {
-            self.place.change(PerformerState::Paused);
-            tokio::select! {
-                biased;
-                () = self.stop.cancelled() => return PumpEnd::Stopped,
-                _ = changes.wait_for(|throttle| !throttle.paused) => {}
-            }
+        let told = *changes.borrow_and_update();
+        if !told.consumes() {
+            self.place.change(if told.limit_reached {
+                PerformerState::LimitReached
+            } else {
+                PerformerState::Paused
+            });
+            let resumed = work.meanwhile(async {
+                tokio::select! {
+                    biased;
+                    () = self.stop.cancelled() => PumpEnd::Stopped,
+                    _ = changes.changed() => PumpEnd::Again,
+                }
+            });
+            return resumed.await;
         }
+        // A message in the consumer's memory waits for room as well, and is nobody else's meanwhile.
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return PumpEnd::Stopped,
+            _ = changes.changed() => return PumpEnd::Again,
+            () = work.room() => {}
+        }
+        let channel = self.channel(told.throttle.concurrency);
         let consumer = tokio::select! {
             biased;
             () = self.stop.cancelled() => return PumpEnd::Stopped,
-            consumer = self.broker.consume(&self.settings.channel) => consumer,
+            consumer = work.meanwhile(self.consume(&channel)) => consumer,
         };
         match consumer {
             Ok(consumer) => {
                 *wait = FIRST_WAIT;
+                self.place
+                    .hands()
+                    .settle_within(self.broker.bounds(&channel).settle_within);
                 if self.place.change(PerformerState::Consuming) {
-                    tracing::debug!(subscription = %self.settings.name, channel = %self.settings.channel.name, "consuming");
+                    tracing::debug!(subscription = %self.settings.name, channel = %channel.name, "consuming");
                 }
-                self.pump(consumer).await
+                work.pump(consumer, channel.buffer.get().into()).await
             }
             Err(error) => PumpEnd::Lost(error),
         }
+    }
+
+    async fn consume(&self, channel: &Channel) -> Result<Consumer, ChannelError> {
+        let consumer = within(CONSUME_WITHIN, self.broker.consume(channel)).await;
+        consumer.unwrap_or(Err(ChannelError::TimedOut {
+            after: CONSUME_WITHIN,
+        }))
+    }
+
+    /// The channel, with a buffer that lets this many messages be handled at once.
+    fn channel(&self, concurrency: usize) -> Channel {
+        let mut channel = self.settings.channel.clone();
+        let least = u16::try_from(concurrency).unwrap_or(u16::MAX);
+        channel.buffer = channel
+            .buffer
+            .max(NonZeroU16::new(least).unwrap_or(NonZeroU16::MIN));
+        channel
     }
 }

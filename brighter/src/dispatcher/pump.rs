@@ -1,227 +1,287 @@
 //! The pump: get a message, translate it, dispatch it, settle it; again.
+//!
+//! A pump is a loop over what may happen next. It takes a message when there is room, and puts it in hand:
+//!
+//! ```text
+//!              room, not paused                    rate allows it
+//!  consumer ───────────────────▶ its turn in the lane ──────────▶ in hand ──▶ settled ──▶ the next of the lane
+//!                                  │        ▲                        │
+//!                                  ▼        │ its delay is over      ▼ keeps its order and comes again
+//!                            behind others  └──────────────────── resting
+//! ```
+//!
+//! # Why it cannot stall
+//!
+//! It waits in one place, for whichever comes first of these, and each of them ends by itself:
+//!
+//! * **the consumer**, which ends when its channel is lost; the transport finds out by heartbeats;
+//! * **what is in hand**: each handling ends within the subscription's time-out, then its settling within a
+//!   deadline, and holding it for an open circuit within another;
+//! * **a timer**, for the rate or for what rests;
+//! * **a change** of what it is told, and **the stop**.
+//!
+//! The consumer is left alone only while there is no room, and then something is in hand or a timer runs, or while
+//! it is paused, which a person ends. The same holds outside the loop: asking for a consumer has a deadline, and
+//! whatever a performer waits for then, what is in hand goes on. A handler that blocks its thread is the one thing
+//! that nothing in this task can end: see the [watchdog](super::watchdog).
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::sync::watch;
-use tracing::Instrument;
-
-use crate::channel::{ChannelError, Consumer, Delivery, Rejection, RejectionKind, SettleError};
-use crate::context::Context;
-use crate::error::{HandlerError, report};
-use crate::inbox::Fingerprint;
-use crate::message::Message;
-use crate::processor::{PublishErrors, SubscriberFailure};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::task::coop::consume_budget;
+use tokio::time::{Instant, sleep_until};
 
 use super::controls::Throttle;
+use super::handling::{Done, Item, Turn};
+use super::hands::Watched;
+use super::lanes::Lanes;
 use super::performer::Performer;
-use super::route::RouteError;
-use super::settlement::{GIVE_BACK_AFTER, Settlement, invalid, settlement};
-
-/// How long a message is kept in hand at most while a circuit is open: far less than the 30 minutes after
-/// which RabbitMQ closes the channel of a consumer that has not settled.
-const LONGEST_HOLD: Duration = Duration::from_secs(300);
-/// A circuit that is about to close must not be asked in a tight loop.
-const SHORTEST_HOLD: Duration = Duration::from_millis(10);
-
-/// In place of errors that cannot be written.
-fn unspeakable() -> RouteError {
-    let message = "the error of a handler panicked when it was written".to_owned();
-    let failure = SubscriberFailure {
-        handler: "",
-        error: HandlerError::Panicked { message },
-    };
-    RouteError::Handlers(PublishErrors {
-        failures: vec![failure],
-    })
-}
+use crate::channel::{ChannelError, Consumer, Delivery};
+use crate::message::Message;
 
 /// Why a pump came to its end.
 pub(super) enum PumpEnd {
     /// It was told to.
     Stopped,
-    /// Its subscription is paused.
+    /// Its subscription is paused, or has reached its limit.
     Paused,
+    /// It gives everything back and begins again: a message that keeps its order was not settled, so that others
+    /// must not go past it; or it needs a larger buffer.
+    Again,
     /// Its channel is gone.
     Lost(ChannelError),
 }
 
-impl Performer {
-    /// Pumps until told to stop or until the channel is lost. The message in hand is settled before a stop;
-    /// those that wait in the consumer go back with it.
-    pub(super) async fn pump(&self, mut consumer: Consumer) -> PumpEnd {
-        let mut changes = self.controls.changes();
+/// What a performer has taken, which outlives the consumer that brought it: a handler goes on while its channel is
+/// lost, and a message that comes again meanwhile does not overtake it.
+pub(super) struct Work<'p, B, F> {
+    performer: &'p Performer,
+    /// Sees an item through.
+    begin: B,
+    in_hand: FuturesUnordered<Watched<F>>,
+    lanes: Lanes<Item>,
+    /// At their turn, when there is room again.
+    ready: Vec<Item>,
+    /// At its turn, when the rate allows it.
+    paced: Option<(Item, Instant)>,
+    /// The number of the consumer that is used, or will be next.
+    consumer: u64,
+    /// A message that keeps its order was not settled.
+    broken: bool,
+}
+
+impl<'p, B, F> Work<'p, B, F>
+where
+    B: Fn(Item) -> F,
+    F: Future<Output = Done>,
+{
+    pub(super) fn new(performer: &'p Performer, begin: B) -> Self {
+        Self {
+            performer,
+            begin,
+            in_hand: FuturesUnordered::new(),
+            lanes: Lanes::default(),
+            ready: Vec::new(),
+            paced: None,
+            consumer: 0,
+            broken: false,
+        }
+    }
+
+    /// Pumps until told to stop or until the channel is lost. What waits in the consumer goes back with it.
+    pub(super) async fn pump(&mut self, mut consumer: Consumer, buffer: usize) -> PumpEnd {
+        let end = self.run(&mut consumer, buffer).await;
+        let lost = matches!(end, PumpEnd::Lost(_));
+        // Others get what is given back here. Where order matters, they must not while what comes before it is in
+        // hand; if the channel is lost they have it already.
+        if self.performer.settings.ordered && !lost {
+            self.finish().await;
+        }
+        self.consumer += 1;
+        self.give_back();
+        end
+    }
+
+    async fn run(&mut self, consumer: &mut Consumer, buffer: usize) -> PumpEnd {
+        let performer = self.performer;
+        let mut changes = performer.controls.changes();
+        let mut told = *changes.borrow_and_update();
         loop {
-            if changes.borrow_and_update().paused {
+            // Nothing below need ever wait, and others want their turn.
+            consume_budget().await;
+            if performer.stop.is_cancelled() {
+                return PumpEnd::Stopped;
+            }
+            if changes.has_changed().unwrap_or_default() {
+                told = *changes.borrow_and_update();
+                self.pace_anew();
+            }
+            if !told.consumes() {
                 return PumpEnd::Paused;
             }
-            let delivery = tokio::select! {
-                biased;
-                () = self.stop.cancelled() => return PumpEnd::Stopped,
-                _ = changes.changed() => continue,
-                delivery = consumer.receive() => delivery,
-            };
-            match delivery {
-                None => return PumpEnd::Lost(ChannelError::Closed),
-                Some(Err(error)) => return PumpEnd::Lost(error),
-                Some(Ok(delivery)) => {
-                    if self.paced(&mut changes).await {
-                        self.handle(delivery).await;
-                    }
-                }
+            if self.broken || told.throttle.concurrency > buffer {
+                return PumpEnd::Again;
             }
-        }
-    }
-
-    /// Waits until the rate allows another message; says whether it is to be handled at all.
-    async fn paced(&self, changes: &mut watch::Receiver<Throttle>) -> bool {
-        loop {
-            let throttle = *changes.borrow_and_update();
-            if throttle.paused {
-                return false;
-            }
-            let Some(rate) = throttle.rate else { return true };
+            self.begin_ready(told.throttle);
+            let (room, timer) = (self.has_room(told.throttle), self.timer());
             tokio::select! {
                 biased;
-                () = self.stop.cancelled() => return false,
-                _ = changes.changed() => {}
-                () = tokio::time::sleep_until(self.controls.reserve(rate)) => return true,
+                Some(done) = self.in_hand.next() => self.done(done),
+                came = consumer.receive(), if room => match came {
+                    Some(Ok(delivery)) => self.take(delivery),
+                    Some(Err(error)) => return PumpEnd::Lost(error),
+                    None => return PumpEnd::Lost(ChannelError::Closed),
+                },
+                // These three are looked at above.
+                () = until(timer) => {}
+                _ = changes.changed() => changes.mark_changed(),
+                () = performer.stop.cancelled() => {}
             }
         }
     }
 
-    /// Sees one delivery through. Whatever happens here, the message is either settled or still the broker's.
-    async fn handle(&self, delivery: Delivery) {
-        // Until it is settled, which takes a confirm of the broker when it comes again or is set aside.
-        let _in_hand = delivery
-            .message()
-            .ok()
-            .map(|message| self.place.takes(message.header.id.clone()));
-        let settlement = match delivery.message() {
-            Ok(message) => {
-                // What is logged on the way, by a policy for instance, then says for which message.
-                let span = tracing::info_span!("handle", subscription = %self.settings.name, id = %message.header.id);
-                self.decide(message).instrument(span).await
-            }
-            Err(reason) => {
-                tracing::warn!(subscription = %self.settings.name, reason, "a message made no sense; set aside as invalid");
-                invalid(reason)
-            }
-        };
-        if let Err(error) = self.settle(delivery, settlement).await {
-            tracing::warn!(subscription = %self.settings.name, error = report(&error), "not settled");
-        }
-    }
-
-    /// Dispatches a message, and again for as long as a circuit is open: the performer pauses with the message
-    /// in hand, which uses up no delivery. Handlers of an event that succeeded are not asked again. It does not
-    /// keep a message for ever, for a broker would take that for a consumer that hangs.
-    async fn decide(&self, message: &Message) -> Settlement {
-        let (mut held, mut done) = (Duration::ZERO, Vec::new());
+    /// Waits for something else, while what is in hand goes on.
+    pub(super) async fn meanwhile<T>(&mut self, other: impl Future<Output = T>) -> T {
+        let mut other = std::pin::pin!(other);
         loop {
-            let outcome = self.dispatch(message, &mut done).await;
-            // Errors are the application's own, and may panic when they are written.
-            let settled = catch_unwind(AssertUnwindSafe(|| self.settlement_of(message, &outcome)));
-            let pause = match settled.unwrap_or_else(|_| self.settlement_of(message, &Err(unspeakable()))) {
-                Ok(settlement) => return settlement,
-                Err(pause) => pause.clamp(SHORTEST_HOLD, LONGEST_HOLD),
-            };
-            if held.is_zero() {
-                tracing::info!(subscription = %self.settings.name, id = %message.header.id, ?pause, "pausing, for a circuit is open");
-            }
-            held += pause;
-            if held > LONGEST_HOLD {
-                return Settlement::Again {
-                    delay: pause,
-                    counted: false,
-                };
-            }
             tokio::select! {
                 biased;
-                () = self.stop.cancelled() => return Settlement::GiveBack,
-                () = tokio::time::sleep(pause) => {}
+                output = &mut other => return output,
+                Some(done) = self.in_hand.next() => self.done(done),
             }
         }
     }
 
-    /// What becomes of a message, told to the log; or how long to keep it.
-    fn settlement_of(
-        &self,
-        message: &Message,
-        outcome: &Result<(), RouteError>,
-    ) -> Result<Settlement, Duration> {
-        let attempt = message.header.handled_count.saturating_add(1);
-        let settlement = settlement(outcome, attempt, &self.settings)?;
-        self.log(message, attempt, outcome, &settlement);
-        Ok(settlement)
+    /// Waits until there is room for another message.
+    pub(super) async fn room(&mut self) {
+        let throttle = self.performer.controls.throttle();
+        while self.in_hand.len() >= throttle.concurrency
+            && let Some(done) = self.in_hand.next().await
+        {
+            self.done(done);
+        }
     }
 
-    /// Translates a message and brings the request to its handlers that are not done with it.
-    async fn dispatch(&self, message: &Message, done: &mut Vec<usize>) -> Result<(), RouteError> {
-        let header = &message.header;
-        let mut cx = Context::new()
-            .with_message_id(header.id.clone())
-            .with_trace(header.trace.clone())
-            .with_handled_count(header.handled_count)
-            .with_cancellation(Arc::clone(&self.stop));
-        if let Some(id) = &header.correlation_id {
-            cx = cx.with_correlation_id(id.clone());
+    /// Finishes what is in hand. The handlings have their deadlines.
+    pub(super) async fn finish(&mut self) {
+        while let Some(done) = self.in_hand.next().await {
+            self.done(done);
         }
-        cx.insert(header.clone());
-        if self.processor.has_inbox() {
-            cx.insert(Fingerprint::of(message.body.as_bytes()));
-        }
-        self.route.dispatch(&self.processor, message, cx, done).await
     }
 
-    async fn settle(&self, delivery: Delivery, settlement: Settlement) -> Result<(), SettleError> {
-        match settlement {
-            Settlement::Ack => delivery.ack().await,
-            Settlement::Again { delay, counted } => delivery.requeue(delay, counted).await,
-            Settlement::SetAside(rejection) => delivery.reject(rejection).await,
-            Settlement::GiveBack => {
-                tokio::select! {
-                    () = tokio::time::sleep(GIVE_BACK_AFTER) => {}
-                    () = self.stop.cancelled() => {}
-                }
-                delivery.release();
-                Ok(())
+    /// Gives back all that is not in hand.
+    pub(super) fn give_back(&mut self) {
+        self.broken = false;
+        let paced = self.paced.take().map(|(item, _)| item);
+        let ready = std::mem::take(&mut self.ready);
+        for item in paced.into_iter().chain(ready).chain(self.lanes.rested()) {
+            let turn = item.turn;
+            drop(item);
+            if let Some(Turn { lane, .. }) = turn {
+                self.lanes.abandon(lane);
             }
         }
+        self.lanes.clear_behind();
     }
 
-    fn log(
-        &self,
-        message: &Message,
-        attempt: u32,
-        outcome: &Result<(), RouteError>,
-        settlement: &Settlement,
-    ) {
-        let error = match outcome {
-            Ok(()) => return,
-            Err(RouteError::Map(error)) => report(error),
-            Err(RouteError::Handlers(errors)) => errors.to_string(),
+    /// Whether one more may be taken.
+    fn has_room(&self, throttle: Throttle) -> bool {
+        self.in_hand.len() < throttle.concurrency
+            && self.ready.is_empty()
+            && self.paced.is_none()
+            && !self.performer.place.hands().holds_back()
+    }
+
+    /// When to look again, whatever happens.
+    fn timer(&self) -> Option<Instant> {
+        let paced = self.paced.as_ref().map(|(_, at)| *at);
+        [paced, self.lanes.wakes_at()].into_iter().flatten().min()
+    }
+
+    /// Takes a message, which is begun with at the next look: what holds may have changed while it was waited for.
+    fn take(&mut self, delivery: Delivery) {
+        let performer = self.performer;
+        let consumer = self.consumer;
+        let turn = match delivery.message() {
+            Ok(message) if performer.settings.ordered => performer.route.lane(message),
+            _ => None,
         };
-        let subscription = &self.settings.name;
-        let id = &message.header.id;
-        match settlement {
-            Settlement::Ack => {}
-            Settlement::GiveBack => {
-                tracing::info!(%subscription, %id, attempt, error, "gave the message back")
-            }
-            Settlement::Again { delay, .. } => {
-                tracing::warn!(%subscription, %id, attempt, error, ?delay, "the message will come again");
-            }
-            Settlement::SetAside(Rejection {
-                kind: RejectionKind::DeadLetter,
-                ..
-            }) => {
-                tracing::error!(%subscription, %id, attempt, error, to = %self.settings.channel.dead_letters, "put in the dead-letter channel");
-            }
-            Settlement::SetAside(_) => {
-                tracing::error!(%subscription, %id, error, to = %self.settings.channel.invalid_messages, "set aside as invalid");
+        let turn = turn.map(|(lane, made)| (Turn { lane, consumer }, made));
+        let item = Item::new(delivery, turn);
+        self.ready.extend(match item.turn {
+            Some(Turn { lane, .. }) => self.lanes.enter(lane, item),
+            None => Some(item),
+        });
+    }
+
+    /// Begins with those that are at their turn, as far as there is room.
+    fn begin_ready(&mut self, throttle: Throttle) {
+        if self.lanes.wakes_at().is_some() {
+            let now = Instant::now();
+            while let Some(item) = self.lanes.wake(now) {
+                self.ready.push(item);
             }
         }
+        while self.in_hand.len() < throttle.concurrency {
+            if let Some((item, _)) = self.paced.take_if(|(_, at)| *at <= Instant::now()) {
+                self.put_in_hand(item);
+            } else if self.paced.is_none() && !self.ready.is_empty() {
+                let item = self.ready.remove(0);
+                self.begin_at_its_time(item, throttle);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn begin_at_its_time(&mut self, item: Item, throttle: Throttle) {
+        let at = throttle.rate.map(|rate| self.performer.controls.reserve(rate));
+        match at.filter(|at| *at > Instant::now()) {
+            Some(at) => self.paced = Some((item, at)),
+            None => self.put_in_hand(item),
+        }
+    }
+
+    /// What waits for a rate that has changed asks again.
+    fn pace_anew(&mut self) {
+        if let Some((item, _)) = self.paced.take() {
+            self.ready.insert(0, item);
+        }
+    }
+
+    fn put_in_hand(&mut self, item: Item) {
+        let performer = self.performer;
+        let hold = |message: &Message| {
+            let handlers = performer.route.handlers(message);
+            performer.place.hands().hold(message.header.id.clone(), handlers)
+        };
+        let in_hand = item.delivery.message().ok().map(hold);
+        self.in_hand.push(Watched::new((self.begin)(item), in_hand));
+    }
+
+    fn done(&mut self, done: Done) {
+        match done {
+            Done::Settled { turn: None, .. } => {}
+            Done::Settled {
+                turn: Some(turn),
+                well,
+            } => {
+                self.broken |= !well && turn.consumer == self.consumer;
+                self.ready.extend(self.lanes.leave(turn.lane));
+            }
+            Done::Kept { item, until } => match item.turn {
+                Some(turn) if turn.consumer != self.consumer => {
+                    drop(item);
+                    self.ready.extend(self.lanes.leave(turn.lane));
+                }
+                _ => self.lanes.rest(until, *item),
+            },
+        }
+    }
+}
+
+async fn until(timer: Option<Instant>) {
+    match timer {
+        Some(timer) => sleep_until(timer).await,
+        None => std::future::pending().await,
     }
 }

@@ -1,10 +1,13 @@
 //! A [`Route`]: from a message to the handlers of its request.
 
-use std::marker::PhantomData;
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+use crate::channel::LaneOf;
 use crate::context::Context;
 use crate::mapper::{MapError, MessageMapper, Postable};
 use crate::message::Message;
@@ -16,15 +19,32 @@ pub(super) enum RouteError {
     Map(MapError),
     /// One handler or more failed.
     Handlers(PublishErrors),
+    /// All of it together took longer than it may.
+    TimedOut(Duration),
 }
+
+/// A request that was made from a message before it was its turn.
+pub(super) type Made = Box<dyn Any + Send>;
 
 /// From a message to the handlers of its request, whose type is known inside and nowhere else.
 pub(super) trait Route: Send + Sync {
-    /// Translates the message and dispatches the request to the handlers that are not done with it yet.
+    /// The types of the handlers that the message goes to.
+    fn handlers(&self, message: &Message) -> &Arc<[&'static str]>;
+
+    /// The types of all handlers.
+    fn handlers_of_all(&self) -> &Arc<[&'static str]>;
+
+    /// The lane of the message, and its request, which had to be made to know it; `None` if it keeps no order,
+    /// also because it cannot be made, which dispatching it will say.
+    fn lane(&self, message: &Message) -> Option<(u64, Made)>;
+
+    /// Translates the message, unless its request was made before, and dispatches the request to the handlers
+    /// that are not done with it yet.
     fn dispatch<'a>(
         &'a self,
         processor: &'a CommandProcessor,
         message: &'a Message,
+        made: Option<Made>,
         cx: Context,
         done: &'a mut Vec<usize>,
     ) -> BoxFuture<'a, Result<(), RouteError>>;
@@ -33,31 +53,59 @@ pub(super) trait Route: Send + Sync {
 /// The route to the handlers of `R`.
 pub(super) struct RouteTo<R: Postable> {
     mapper: R::Mapper,
-    request: PhantomData<fn() -> R>,
+    handlers: Arc<[&'static str]>,
+    lane_of: Option<LaneOf<R>>,
 }
 
 impl<R: Postable> RouteTo<R> {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(handlers: Arc<[&'static str]>, lane_of: Option<LaneOf<R>>) -> Self {
         Self {
             mapper: R::Mapper::default(),
-            request: PhantomData,
+            handlers,
+            lane_of,
         }
+    }
+
+    /// A mapper is the application's code, and reads what a stranger wrote.
+    fn request(&self, message: &Message) -> Result<R, MapError> {
+        catch_unwind(AssertUnwindSafe(|| self.mapper.to_request(message)))
+            .unwrap_or_else(|_| Err(MapError::new("the mapper panicked")))
     }
 }
 
 impl<R: Postable> Route for RouteTo<R> {
+    fn handlers(&self, _: &Message) -> &Arc<[&'static str]> {
+        &self.handlers
+    }
+
+    fn handlers_of_all(&self) -> &Arc<[&'static str]> {
+        &self.handlers
+    }
+
+    fn lane(&self, message: &Message) -> Option<(u64, Made)> {
+        let lane_of = self.lane_of.as_ref()?;
+        let request = self.request(message).ok()?;
+        // Also the application's. All whose key cannot be had share a lane, so that they keep their order.
+        let lane = catch_unwind(AssertUnwindSafe(|| lane_of(&request))).unwrap_or_else(|_| {
+            tracing::warn!(id = %message.header.id, "the key of a message panicked");
+            0
+        });
+        Some((lane, Box::new(request)))
+    }
+
     fn dispatch<'a>(
         &'a self,
         processor: &'a CommandProcessor,
         message: &'a Message,
+        made: Option<Made>,
         cx: Context,
         done: &'a mut Vec<usize>,
     ) -> BoxFuture<'a, Result<(), RouteError>> {
         Box::pin(async move {
-            // A mapper is the application's code, and reads what a stranger wrote.
-            let request = catch_unwind(AssertUnwindSafe(|| self.mapper.to_request(message)))
-                .unwrap_or_else(|_| Err(MapError::new("the mapper panicked")))
-                .map_err(RouteError::Map)?;
+            let request = match made.and_then(|made| made.downcast().ok()) {
+                Some(request) => *request,
+                None => self.request(message).map_err(RouteError::Map)?,
+            };
             processor
                 .dispatch(request, cx, done)
                 .await

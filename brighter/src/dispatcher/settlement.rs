@@ -13,13 +13,14 @@ use crate::error::{ActionKind, HandlerError};
 /// | every handler succeeded | ack |
 /// | a handler asked for [`DontAck`](crate::DontAck), or the process is shutting down | give back, unchanged |
 /// | a handler asked for [`Defer`](crate::Defer) | again after its delay, counted |
-/// | a handler failed, timed out or panicked | again after the subscription's delay, counted |
+/// | a handler failed, timed out or panicked, or all of it took longer than the subscription's time-out | again after the subscription's delay, counted |
 /// | a circuit is open | kept in hand until it may have closed, then handled again; not counted |
 /// | a limit had no room, or the inbox is away | again after the subscription's first delay, a second at least, not counted |
 /// | another delivery of the request is being handled | again when that one's claim has ended, a minute at most, not counted |
 /// | a handler asked for [`Reject`](crate::Reject), or the request is not valid | dead-letter channel |
 /// | a duplicate that is to be rejected, or an id that is used twice | dead-letter channel |
-/// | a handler asked for [`Invalid`](crate::Invalid), the mapper failed, or the headers made no sense | invalid-message channel |
+/// | the broker has delivered it too often without its being settled | dead-letter channel, unhandled |
+/// | a handler asked for [`Invalid`](crate::Invalid), the mapper failed, it is of no type that is brought, or the headers made no sense | invalid-message channel |
 /// | again, counted, but that was the last attempt | dead-letter channel |
 ///
 /// When several handlers of an event fail, the first line of this table that one of them is on decides: what
@@ -47,38 +48,43 @@ pub(super) fn settlement(
     let failures = match outcome {
         Ok(()) => return Ok(Settlement::Ack),
         Err(RouteError::Map(error)) => return Ok(invalid(crate::error::report(error))),
-        Err(RouteError::Handlers(errors)) => errors.failures.iter(),
+        Err(RouteError::Handlers(errors)) => errors.failures.iter().map(|failure| &failure.error),
+        Err(RouteError::TimedOut(after)) => {
+            return settlement_of(&HandlerError::TimedOut { after: *after }, attempt, settings);
+        }
     };
     let last = attempt >= settings.attempts;
-    let Some(gravest) = failures.min_by_key(|failure| line(&failure.error, last)) else {
-        return Ok(Settlement::Ack);
-    };
-    let report = || {
-        format!(
-            "attempt {attempt} of {}: {}",
-            settings.attempts,
-            gravest.error.report()
-        )
-    };
+    match failures.min_by_key(|error| line(error, last)) {
+        Some(gravest) => settlement_of(gravest, attempt, settings),
+        None => Ok(Settlement::Ack),
+    }
+}
+
+/// What becomes of a message for this error.
+fn settlement_of(
+    error: &HandlerError,
+    attempt: u32,
+    settings: &SubscriptionSettings,
+) -> Result<Settlement, Duration> {
+    let last = attempt >= settings.attempts;
+    let report = || format!("attempt {attempt} of {}: {}", settings.attempts, error.report());
     let again = |delay: Option<Duration>| {
         if last {
-            return Settlement::SetAside(Rejection::new(RejectionKind::DeadLetter, report()));
+            return dead(report());
         }
         Settlement::Again {
             delay: delay.unwrap_or_else(|| settings.delay_after(attempt)),
             counted: true,
         }
     };
-    Ok(match &gravest.error {
+    Ok(match error {
         HandlerError::Action(action) => match action.kind() {
             ActionKind::DontAck => Settlement::GiveBack,
             ActionKind::Defer(delay) => again(delay),
-            ActionKind::Reject => Settlement::SetAside(Rejection::new(RejectionKind::DeadLetter, report())),
-            ActionKind::Invalid => invalid(gravest.error.report()),
+            ActionKind::Reject => dead(report()),
+            ActionKind::Invalid => invalid(error.report()),
         },
-        HandlerError::Validation(_) => {
-            Settlement::SetAside(Rejection::new(RejectionKind::DeadLetter, report()))
-        }
+        HandlerError::Validation(_) => dead(report()),
         HandlerError::Cancelled => Settlement::GiveBack,
         HandlerError::BrokenCircuit { retry_after, .. } => return Err(*retry_after),
         HandlerError::Overloaded { .. } | HandlerError::Inbox(_) => Settlement::Again {
@@ -89,13 +95,15 @@ pub(super) fn settlement(
             delay: *retry_after,
             counted: false,
         },
-        HandlerError::Duplicate { .. } | HandlerError::Collision { .. } => {
-            Settlement::SetAside(Rejection::new(RejectionKind::DeadLetter, report()))
-        }
+        HandlerError::Duplicate { .. } | HandlerError::Collision { .. } => dead(report()),
         HandlerError::Failed(_) | HandlerError::TimedOut { .. } | HandlerError::Panicked { .. } => {
             again(None)
         }
     })
+}
+
+pub(super) fn dead(reason: impl Into<String>) -> Settlement {
+    Settlement::SetAside(Rejection::new(RejectionKind::DeadLetter, reason))
 }
 
 pub(super) fn invalid(reason: impl Into<String>) -> Settlement {
@@ -138,15 +146,10 @@ mod tests {
     use crate::processor::{PublishErrors, SubscriberFailure};
 
     fn settings() -> SubscriptionSettings {
-        SubscriptionSettings {
-            name: "test".into(),
-            channel: Channel::new("test", "test"),
-            performers: 1,
-            concurrency: 1,
-            rate: None,
-            attempts: 3,
-            delays: vec![Duration::from_secs(1), Duration::from_secs(2)],
-        }
+        let mut settings = SubscriptionSettings::new("test".into(), Channel::new("test", "test"));
+        settings.attempts = 3;
+        settings.delays = vec![Duration::from_secs(1), Duration::from_secs(2)];
+        settings
     }
 
     fn decide(errors: Vec<HandlerError>, attempt: u32) -> Result<Settlement, Duration> {

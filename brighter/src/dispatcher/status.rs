@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
-use tokio::time::Instant;
 
+use super::hands::Hands;
 use super::subscription_status::PerformerStatus;
+use super::watchdog::Watchdog;
 use crate::id::MessageId;
 use crate::message::SubscriptionName;
 
@@ -24,6 +25,8 @@ pub enum PerformerState {
     Waiting,
     /// Taking no messages, for its subscription is paused.
     Paused,
+    /// Taking no messages, for its subscription has set aside as many as it may.
+    LimitReached,
     /// Ended.
     Stopped,
 }
@@ -52,6 +55,7 @@ pub struct EndReport {
 #[derive(Debug)]
 pub(super) struct Board {
     state: Mutex<State>,
+    watchdog: Watchdog,
     changes: watch::Sender<()>,
 }
 
@@ -59,6 +63,7 @@ impl Default for Board {
     fn default() -> Self {
         Self {
             state: Mutex::default(),
+            watchdog: Watchdog::default(),
             changes: watch::Sender::new(()),
         }
     }
@@ -79,7 +84,7 @@ struct Entry {
     run: u64,
     state: PerformerState,
     last_error: Option<String>,
-    in_hand: Option<(MessageId, Instant)>,
+    hands: Arc<Hands>,
 }
 
 /// What a subscription remembers when its performers are gone.
@@ -104,6 +109,7 @@ impl Board {
 
     /// A place for a new performer of this start of a subscription.
     pub(super) fn join(self: &Arc<Self>, subscription: &SubscriptionName, run: u64) -> Place {
+        let hands = self.watchdog.watch(subscription);
         let mut state = self.lock();
         let number = state.next();
         let entry = Entry {
@@ -111,7 +117,7 @@ impl Board {
             run,
             state: PerformerState::Starting,
             last_error: None,
-            in_hand: None,
+            hands: Arc::clone(&hands),
         };
         state.performers.insert(number, entry);
         drop(state);
@@ -119,6 +125,7 @@ impl Board {
         Place {
             board: Arc::clone(self),
             number,
+            hands,
         }
     }
 
@@ -137,7 +144,7 @@ impl Board {
         for entry in self.lock().performers.values() {
             let count = counts.entry(entry.run).or_default();
             count.consuming += usize::from(entry.state == PerformerState::Consuming);
-            count.busy += usize::from(entry.in_hand.is_some());
+            count.busy += usize::from(!entry.hands.is_empty());
         }
         counts
     }
@@ -149,7 +156,7 @@ impl Board {
             let status = PerformerStatus {
                 state: entry.state,
                 last_error: entry.last_error.clone(),
-                in_hand: entry.in_flight().into_iter().collect(),
+                in_hand: entry.in_flight().collect(),
             };
             performers
                 .entry(entry.subscription.clone())
@@ -186,7 +193,7 @@ impl Board {
             .performers
             .values()
             .filter(|entry| runs.contains(&entry.run));
-        theirs.filter_map(Entry::in_flight).collect()
+        theirs.flat_map(Entry::in_flight).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -202,12 +209,11 @@ impl State {
 }
 
 impl Entry {
-    fn in_flight(&self) -> Option<InFlight> {
-        let (id, since) = self.in_hand.as_ref()?;
-        Some(InFlight {
+    fn in_flight(&self) -> impl Iterator<Item = InFlight> {
+        self.hands.held().into_iter().map(|held| InFlight {
             subscription: self.subscription.clone(),
-            id: id.clone(),
-            since: since.elapsed(),
+            id: held.id,
+            since: held.since.elapsed(),
         })
     }
 }
@@ -217,6 +223,7 @@ impl Entry {
 pub(super) struct Place {
     board: Arc<Board>,
     number: u64,
+    hands: Arc<Hands>,
 }
 
 impl Place {
@@ -252,16 +259,9 @@ impl Place {
         state.records.entry(subscription).or_default().last_error = Some(error.to_owned());
     }
 
-    /// Says which message is being handled, until what is given back is dropped.
-    pub(super) fn takes(&self, id: MessageId) -> InHand<'_> {
-        self.hold(Some((id, Instant::now())));
-        InHand(self)
-    }
-
-    fn hold(&self, message: Option<(MessageId, Instant)>) {
-        if let Some(entry) = self.board.lock().performers.get_mut(&self.number) {
-            entry.in_hand = message;
-        }
+    /// Where the performer shows what it has in hand.
+    pub(super) fn hands(&self) -> &Arc<Hands> {
+        &self.hands
     }
 }
 
@@ -269,14 +269,5 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.board.lock().performers.remove(&self.number);
         self.board.changed();
-    }
-}
-
-/// A message is being handled.
-pub(super) struct InHand<'a>(&'a Place);
-
-impl Drop for InHand<'_> {
-    fn drop(&mut self) {
-        self.0.hold(None);
     }
 }

@@ -56,7 +56,8 @@ impl Dispatcher {
     }
 
     /// Has a subscription run with this many performers (0 is taken for 1; to have none, stop or pause it), now if
-    /// it runs, and whenever it is started. The surplus finish what they have in hand, and then end.
+    /// it runs, and whenever it is started. The surplus finish what they have in hand, and then end. One that keeps
+    /// order by key has one performer, whatever is said here: give it more concurrency.
     ///
     /// # Errors
     /// There is none of that name.
@@ -66,7 +67,12 @@ impl Dispatcher {
         performers: usize,
     ) -> Result<(), UnknownSubscription> {
         let registered = self.registered(name)?;
-        registered.wanted.send_replace(performers.max(1));
+        let most = if registered.settings.ordered {
+            1
+        } else {
+            usize::MAX
+        };
+        registered.wanted.send_replace(performers.clamp(1, most));
         self.0.board.changed();
         Ok(())
     }

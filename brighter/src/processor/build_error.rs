@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::channel::BudgetError;
 use crate::message::{ChannelName, NameError, SubscriptionName};
 use crate::pipeline::WiringError;
 
@@ -95,6 +96,39 @@ pub enum BuildError {
         first: SubscriptionName,
         /// The other.
         second: SubscriptionName,
+    },
+    /// Two requests of one subscription have the same type, so that their messages could not be told apart.
+    #[error(
+        "the subscription `{subscription}` brings `{first}` and `{second}`, which are both of type `{event_type}`: give one of them another by `#[message(type = \"…\")]`, or a subscription of its own"
+    )]
+    SameType {
+        /// The name of the subscription.
+        subscription: SubscriptionName,
+        /// The type, as CloudEvents has it.
+        event_type: &'static str,
+        /// The type of one request.
+        first: &'static str,
+        /// The type of the other.
+        second: &'static str,
+    },
+    /// A subscription keeps the order of its messages, and has more than one performer.
+    #[error(
+        "the subscription `{subscription}` keeps the order by key and has {performers} performers, which know nothing of each other: leave it at one, and use `.concurrency(…)` to handle several keys at once"
+    )]
+    OrderWithPerformers {
+        /// The name of the subscription.
+        subscription: SubscriptionName,
+        /// How many performers it has.
+        performers: usize,
+    },
+    /// The times and counts of a subscription do not go together with each other or with the broker's.
+    #[error("the subscription `{subscription}` asks for too much")]
+    Budget {
+        /// The name of the subscription.
+        subscription: SubscriptionName,
+        /// What does not go together.
+        #[source]
+        source: BudgetError,
     },
     /// A subscription wants no topic.
     #[error("the subscription `{subscription}` wants no topic: give it at least one routing key")]

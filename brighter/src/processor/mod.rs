@@ -228,9 +228,10 @@ impl CommandProcessor {
         self.0.has_inbox
     }
 
-    /// How many handlers a request has, whether it is a command or not.
-    pub(crate) fn handlers_of<R: Request>(&self) -> usize {
-        self.0.registry.pipelines::<R>().len()
+    /// The types of the handlers that a request has, whether it is a command or not.
+    pub(crate) fn handlers_of<R: Request>(&self) -> impl Iterator<Item = &'static str> {
+        let pipelines = self.0.registry.pipelines::<R>();
+        pipelines.iter().map(|registered| registered.handler)
     }
 }
 

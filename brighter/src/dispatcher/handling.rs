@@ -1,0 +1,305 @@
+//! Seeing one delivery through: dispatching its message, deciding what becomes of it, settling it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use super::performer::Performer;
+use super::route::{Made, RouteError};
+use super::settlement::{GIVE_BACK_AFTER, Settlement, dead, invalid, settlement};
+use super::within::within;
+use crate::channel::{Delivery, Rejection, RejectionKind};
+use crate::context::Context;
+use crate::error::{HandlerError, report};
+use crate::inbox::Fingerprint;
+use crate::message::Message;
+use crate::processor::{PublishErrors, SubscriberFailure};
+
+/// How long a message is kept in hand at most while a circuit is open: far less than the 30 minutes after
+/// which RabbitMQ closes the channel of a consumer that has not settled.
+const LONGEST_HOLD: Duration = Duration::from_secs(300);
+/// A circuit that is about to close must not be asked in a tight loop.
+const SHORTEST_HOLD: Duration = Duration::from_millis(10);
+/// How long settling may take: longer than a publish or a reconnect should, so that whoever is slower hangs.
+/// The broker still has the message then, and delivers it again.
+const SETTLE_WITHIN: Duration = Duration::from_secs(60);
+
+/// A delivery on its way through the pump.
+pub(super) struct Item {
+    pub(super) delivery: Delivery,
+    /// Where it keeps its order, if it does.
+    pub(super) turn: Option<Turn>,
+    /// Its request, if that was made to know the lane.
+    pub(super) made: Option<Made>,
+    /// How often it was handled in hand, and is to be handled again.
+    pub(super) tries: u32,
+    /// Handlers that are done with it.
+    pub(super) done: Vec<usize>,
+}
+
+/// The lane in which an item keeps its order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Turn {
+    pub(super) lane: u64,
+    /// Which of the performer's consumers brought it: what another one brought comes again.
+    pub(super) consumer: u64,
+}
+
+/// What became of an item.
+pub(super) enum Done {
+    /// It is settled, or the broker has it.
+    Settled {
+        turn: Option<Turn>,
+        /// Whether it was settled as it should be. If not, it comes again.
+        well: bool,
+    },
+    /// It must not lose its place, so it is kept in hand and handled again then.
+    Kept { item: Box<Item>, until: Instant },
+}
+
+impl Item {
+    pub(super) fn new(delivery: Delivery, turn: Option<(Turn, Made)>) -> Self {
+        let (turn, made) = turn.unzip();
+        Self {
+            delivery,
+            turn,
+            made,
+            tries: 0,
+            done: Vec::new(),
+        }
+    }
+}
+
+impl Performer {
+    /// Sees one delivery through. Whatever happens here, the message is either settled or still the broker's.
+    pub(super) async fn see_through(&self, mut item: Item) -> Done {
+        let settlement = self.settlement_of(&mut item).await;
+        if let Some((delay, counted)) = self.keeps(&item, &settlement) {
+            item.tries = item.tries.saturating_add(u32::from(counted));
+            // As when it comes again from its channel: all handlers see it.
+            item.done.clear();
+            let now = Instant::now();
+            return Done::Kept {
+                item: Box::new(item),
+                until: now.checked_add(delay).unwrap_or(now),
+            };
+        }
+        let Item { delivery, turn, .. } = item;
+        let well = self.settle(delivery, settlement).await;
+        Done::Settled { turn, well }
+    }
+
+    /// What becomes of a delivery, told to the log.
+    async fn settlement_of(&self, item: &mut Item) -> Settlement {
+        let delivery = &item.delivery;
+        let (limit, redeliveries) = (self.settings.redeliveries, delivery.redeliveries());
+        match delivery.message() {
+            Err(reason) => {
+                tracing::warn!(subscription = %self.settings.name, reason, "a message made no sense; set aside as invalid");
+                invalid(reason)
+            }
+            Ok(message) if limit > 0 && redeliveries >= limit => {
+                let reason = format!(
+                    "delivered {redeliveries} times before without being settled, and not handled again: whoever handles it may die of it"
+                );
+                tracing::error!(subscription = %self.settings.name, id = %message.header.id, to = %self.settings.channel.dead_letters, reason, "put in the dead-letter channel");
+                dead(reason)
+            }
+            Ok(message) => {
+                let made = item.made.take();
+                let decided = self.decide(message, made, item.tries, &mut item.done);
+                // What is logged on the way, by a policy for instance, then says for which message.
+                let span = tracing::info_span!("handle", subscription = %self.settings.name, id = %message.header.id);
+                let settlement = decided.instrument(span).await;
+                // Giving it back once more could be once too often for a broker that counts.
+                if settlement == Settlement::GiveBack
+                    && limit > 0
+                    && redeliveries >= limit / 2
+                    && !self.stop.is_cancelled()
+                {
+                    return Settlement::Again {
+                        delay: GIVE_BACK_AFTER,
+                        counted: false,
+                    };
+                }
+                settlement
+            }
+        }
+    }
+
+    /// Dispatches a message, and again for as long as a circuit is open: the performer pauses with the message
+    /// in hand, which uses up no delivery. Handlers of an event that succeeded are not asked again. It does not
+    /// keep a message for ever, for a broker would take that for a consumer that hangs.
+    async fn decide(
+        &self,
+        message: &Message,
+        mut made: Option<Made>,
+        tries: u32,
+        done: &mut Vec<usize>,
+    ) -> Settlement {
+        let mut held = Duration::ZERO;
+        let attempt = message
+            .header
+            .handled_count
+            .saturating_add(tries)
+            .saturating_add(1);
+        loop {
+            let outcome = self.dispatch(message, made.take(), tries, done).await;
+            // Errors are the application's own, and may panic when they are written.
+            let settled = catch_unwind(AssertUnwindSafe(|| self.told(message, attempt, &outcome)));
+            let pause = match settled.unwrap_or_else(|_| self.told(message, attempt, &Err(unspeakable()))) {
+                Ok(settlement) => return settlement,
+                Err(pause) => pause.clamp(SHORTEST_HOLD, LONGEST_HOLD),
+            };
+            if held.is_zero() {
+                tracing::info!(subscription = %self.settings.name, id = %message.header.id, ?pause, "pausing, for a circuit is open");
+            }
+            held += pause;
+            if held > LONGEST_HOLD {
+                return Settlement::Again {
+                    delay: pause,
+                    counted: false,
+                };
+            }
+            let _holding = self.place.hands().hold_back();
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Settlement::GiveBack,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// What becomes of a message, told to the log; or how long to keep it.
+    fn told(
+        &self,
+        message: &Message,
+        attempt: u32,
+        outcome: &Result<(), RouteError>,
+    ) -> Result<Settlement, Duration> {
+        let settlement = settlement(outcome, attempt, &self.settings)?;
+        self.log(message, attempt, outcome, &settlement);
+        Ok(settlement)
+    }
+
+    /// Translates a message and brings the request to its handlers that are not done with it.
+    async fn dispatch(
+        &self,
+        message: &Message,
+        made: Option<Made>,
+        tries: u32,
+        done: &mut Vec<usize>,
+    ) -> Result<(), RouteError> {
+        let mut header = message.header.clone();
+        header.handled_count = header.handled_count.saturating_add(tries);
+        let mut cx = Context::new()
+            .with_message_id(header.id.clone())
+            .with_trace(header.trace.clone())
+            .with_handled_count(header.handled_count)
+            .with_cancellation(Arc::clone(&self.stop));
+        if let Some(id) = &header.correlation_id {
+            cx = cx.with_correlation_id(id.clone());
+        }
+        cx.insert(header);
+        if self.processor.has_inbox() {
+            cx.insert(Fingerprint::of(message.body.as_bytes()));
+        }
+        let limit = self.settings.time_limit();
+        let dispatched = self.route.dispatch(&self.processor, message, made, cx, done);
+        within(limit, dispatched)
+            .await
+            .unwrap_or(Err(RouteError::TimedOut(limit)))
+    }
+
+    /// Whether an item is kept in hand because it must not lose its place and is to come again: for how long, and
+    /// whether that is an attempt. When the pump ends, what is kept goes back to its place in the channel.
+    fn keeps(&self, item: &Item, settlement: &Settlement) -> Option<(Duration, bool)> {
+        item.turn?;
+        match settlement {
+            Settlement::Again { delay, counted } => Some((*delay, *counted)),
+            Settlement::GiveBack => Some((GIVE_BACK_AFTER, false)),
+            Settlement::Ack | Settlement::SetAside(_) => None,
+        }
+    }
+
+    /// Settles a delivery; says whether that went well.
+    async fn settle(&self, delivery: Delivery, settlement: Settlement) -> bool {
+        let settled = async {
+            match settlement {
+                Settlement::Ack => delivery.ack().await,
+                Settlement::Again { delay, counted } => delivery.requeue(delay, counted).await,
+                Settlement::SetAside(rejection) => {
+                    if let Some(count) = self.controls.set_aside() {
+                        tracing::error!(subscription = %self.settings.name, count, "set aside as many messages as it may: stopping, until it is started again");
+                    }
+                    delivery.reject(rejection).await
+                }
+                Settlement::GiveBack => {
+                    tokio::select! {
+                        () = tokio::time::sleep(GIVE_BACK_AFTER) => {}
+                        () = self.stop.cancelled() => {}
+                    }
+                    delivery.release();
+                    Ok(())
+                }
+            }
+        };
+        let error = match within(SETTLE_WITHIN, settled).await {
+            Some(Ok(())) => return true,
+            Some(Err(error)) => report(&error),
+            None => format!("the broker has not answered within {SETTLE_WITHIN:?}"),
+        };
+        tracing::warn!(subscription = %self.settings.name, error, "not settled; the message will come again");
+        false
+    }
+
+    fn log(
+        &self,
+        message: &Message,
+        attempt: u32,
+        outcome: &Result<(), RouteError>,
+        settlement: &Settlement,
+    ) {
+        let error = match outcome {
+            Ok(()) => return,
+            Err(RouteError::Map(error)) => report(error),
+            Err(RouteError::Handlers(errors)) => errors.to_string(),
+            Err(RouteError::TimedOut(after)) => format!("not done within {after:?}"),
+        };
+        let subscription = &self.settings.name;
+        let id = &message.header.id;
+        match settlement {
+            Settlement::Ack => {}
+            Settlement::GiveBack => {
+                tracing::info!(%subscription, %id, attempt, error, "gave the message back")
+            }
+            Settlement::Again { delay, .. } => {
+                tracing::warn!(%subscription, %id, attempt, error, ?delay, "the message will come again");
+            }
+            Settlement::SetAside(Rejection {
+                kind: RejectionKind::DeadLetter,
+                ..
+            }) => {
+                tracing::error!(%subscription, %id, attempt, error, to = %self.settings.channel.dead_letters, "put in the dead-letter channel");
+            }
+            Settlement::SetAside(_) => {
+                tracing::error!(%subscription, %id, error, to = %self.settings.channel.invalid_messages, "set aside as invalid");
+            }
+        }
+    }
+}
+
+/// In place of errors that cannot be written.
+fn unspeakable() -> RouteError {
+    let message = "the error of a handler panicked when it was written".to_owned();
+    let failure = SubscriberFailure {
+        handler: "",
+        error: HandlerError::Panicked { message },
+    };
+    RouteError::Handlers(PublishErrors {
+        failures: vec![failure],
+    })
+}

@@ -1,0 +1,133 @@
+//! [`Lanes`]: what must be handled in its order, one after the other.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use tokio::time::Instant;
+
+/// What waits for its turn, by lane. In each lane one is at its turn, which is somewhere else: being handled, or
+/// waiting here for its time to come again. The others stand behind it.
+#[derive(Debug)]
+pub(super) struct Lanes<T> {
+    /// The lanes in which one is at its turn.
+    taken: HashMap<u64, VecDeque<T>>,
+    /// Those that are at their turn, and wait for their time; with a number, for several may have one time.
+    resting: BTreeMap<(Instant, u64), T>,
+    next: u64,
+}
+
+impl<T> Default for Lanes<T> {
+    fn default() -> Self {
+        Self {
+            taken: HashMap::new(),
+            resting: BTreeMap::new(),
+            next: 0,
+        }
+    }
+}
+
+impl<T> Lanes<T> {
+    /// Gives it back if it is at its turn at once, which [`leave`](Self::leave) ends; keeps it otherwise.
+    pub(super) fn enter(&mut self, lane: u64, item: T) -> Option<T> {
+        if let Some(behind) = self.taken.get_mut(&lane) {
+            behind.push_back(item);
+            return None;
+        }
+        self.taken.insert(lane, VecDeque::new());
+        Some(item)
+    }
+
+    /// Ends a turn: gives the next of the lane, whose turn it is then.
+    pub(super) fn leave(&mut self, lane: u64) -> Option<T> {
+        let next = self.taken.get_mut(&lane).and_then(VecDeque::pop_front);
+        if next.is_none() {
+            self.taken.remove(&lane);
+        }
+        next
+    }
+
+    /// Keeps one that is at its turn until then.
+    pub(super) fn rest(&mut self, until: Instant, item: T) {
+        self.next += 1;
+        self.resting.insert((until, self.next), item);
+    }
+
+    /// When the next of those that rest may go on.
+    pub(super) fn wakes_at(&self) -> Option<Instant> {
+        self.resting.keys().next().map(|(until, _)| *until)
+    }
+
+    /// One whose time has come.
+    pub(super) fn wake(&mut self, now: Instant) -> Option<T> {
+        let first = self.resting.first_entry()?;
+        (first.key().0 <= now).then(|| first.remove())
+    }
+
+    /// Takes out all that rest.
+    pub(super) fn rested(&mut self) -> impl Iterator<Item = T> + use<T> {
+        std::mem::take(&mut self.resting).into_values()
+    }
+
+    /// Frees a lane whose turn is given up, and drops those behind it, from the front to the back.
+    pub(super) fn abandon(&mut self, lane: u64) {
+        self.taken.remove(&lane).into_iter().flatten().for_each(drop);
+    }
+
+    /// Drops those that are behind others, each lane from the front to the back.
+    pub(super) fn clear_behind(&mut self) {
+        self.taken.values_mut().for_each(VecDeque::clear);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn one_of_a_lane_is_at_its_turn_and_the_others_follow_in_their_order() {
+        let mut lanes = Lanes::default();
+        assert_eq!(lanes.enter(1, "a"), Some("a"));
+        assert_eq!(lanes.enter(1, "b"), None);
+        assert_eq!(lanes.enter(1, "c"), None);
+        assert_eq!(lanes.enter(2, "x"), Some("x"), "another lane goes on");
+        assert_eq!(lanes.leave(1), Some("b"));
+        assert_eq!(lanes.enter(1, "d"), None);
+        assert_eq!(lanes.leave(1), Some("c"));
+        assert_eq!(lanes.leave(1), Some("d"));
+        assert_eq!(lanes.leave(1), None);
+        assert_eq!(lanes.enter(1, "e"), Some("e"), "the lane is free again");
+    }
+
+    #[test]
+    fn what_rests_keeps_its_lane_until_its_time() {
+        let mut lanes = Lanes::default();
+        let now = Instant::now();
+        let later = now + Duration::from_secs(1);
+        assert_eq!(lanes.enter(1, "a"), Some("a"));
+        lanes.rest(later, "a");
+        assert_eq!(lanes.enter(1, "b"), None);
+        assert_eq!(lanes.wakes_at(), Some(later));
+        assert_eq!(lanes.wake(now), None);
+        assert_eq!(lanes.wake(later), Some("a"));
+        assert_eq!(lanes.wake(later), None);
+        assert_eq!(lanes.leave(1), Some("b"));
+    }
+
+    #[test]
+    fn a_lane_that_is_abandoned_is_free_and_one_whose_turn_goes_on_is_not() {
+        let mut lanes = Lanes::default();
+        for (lane, item) in [(1, "running"), (2, "resting")] {
+            assert_eq!(lanes.enter(lane, item), Some(item));
+            assert_eq!(lanes.enter(lane, "behind"), None);
+        }
+        lanes.rest(Instant::now(), "resting");
+        assert_eq!(lanes.rested().collect::<Vec<_>>(), ["resting"]);
+        lanes.abandon(2);
+        lanes.clear_behind();
+        assert_eq!(lanes.wakes_at(), None);
+        assert_eq!(lanes.enter(2, "new"), Some("new"), "its lane is free");
+        assert_eq!(lanes.enter(1, "new"), None, "behind the one that runs");
+        assert_eq!(lanes.leave(1), Some("new"));
+    }
+}

@@ -1,0 +1,194 @@
+//! Behaviours of Brighter's pump, by their names there, that no other file of the tests has.
+
+use brighter::channel::{Producer, Rejection, RejectionKind};
+use brighter::mapper::{MapError, MessageMapper};
+use brighter_tests::scripted::{Came, Consume, Scripted, Settled};
+use brighter_tests::wait::{until, until_eq};
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn reading_a_message_from_a_channel_pump_out_to_command_processor() {
+    let clerk = Clerk::new(|_, _| Ok(()));
+    let sent = message(&note(7, 8));
+    let broker = Scripted::new([Consume::Gives(vec![Came::Message(sent.clone())])]);
+    let _dispatcher = receiving(broker.clone(), clerk.clone(), notes());
+    until_eq("acked", vec![(sent.header.id, Settled::Ack)], || broker.settled()).await;
+    assert_eq!(clerk.done(), [(7, 8)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unacceptable_message_is_received_and_the_pump_goes_on() {
+    let clerk = Clerk::new(|_, _| Ok(()));
+    let broker = Scripted::new([Consume::Gives(vec![
+        Came::Nonsense("its id is no text"),
+        Came::Message(message(&note(1, 1))),
+    ])]);
+    let _dispatcher = receiving(broker.clone(), clerk.clone(), notes());
+    until_eq("both settled", 2, || broker.settled().len()).await;
+    let invalid = Rejection::new(RejectionKind::Invalid, "its id is no text");
+    assert_eq!(broker.settled()[0], ("nonsense".into(), Settled::Reject(invalid)));
+    assert_eq!(clerk.done(), [(1, 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_requeue_count_threshold_for_events_has_been_reached() {
+    let clerk = Clerk::new(|_, _| Err(brighter::Defer::after(SECOND).into()));
+    let broker = InMemoryBroker::new();
+    let dispatcher = consuming(&broker, &clerk, notes().attempts(3)).await;
+    post(&dispatcher, [note(0, 0)]).await;
+    until_eq("the dead letter", 1, || broker.messages("notes.dlq").len()).await;
+    assert_eq!(clerk.asked().len(), 3, "attempts are deliveries");
+    assert_eq!(broker.messages("notes.dlq")[0].header.handled_count, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_handler_rejects_and_the_other_is_asked_all_the_same() {
+    struct Rejects;
+    #[handler]
+    impl Handler<Note> for Rejects {
+        async fn handle(&self, _: &Note) -> Result<(), BoxError> {
+            Err(brighter::Reject::because("not for us").into())
+        }
+    }
+    let (broker, clerk) = (InMemoryBroker::new(), Clerk::new(|_, _| Ok(())));
+    let processor = CommandProcessor::builder()
+        .broker(broker.clone())
+        .outbox(InMemoryOutbox::new())
+        .handler(Rejects)
+        .handler(clerk.clone())
+        .build()
+        .unwrap();
+    let dispatcher = Dispatcher::builder(processor)
+        .subscription(notes())
+        .build()
+        .unwrap();
+    dispatcher.receive();
+    dispatcher.consuming().await;
+    post(&dispatcher, [note(0, 0)]).await;
+    until_eq("the dead letter", 1, || broker.messages("notes.dlq").len()).await;
+    assert_eq!(clerk.done(), [(0, 0)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_failures_of_which_one_is_dont_ack_should_not_acknowledge() {
+    struct DoesNotAck;
+    #[handler]
+    impl Handler<Note> for DoesNotAck {
+        async fn handle(&self, _: &Note) -> Result<(), BoxError> {
+            Err(brighter::DontAck::because("not now").into())
+        }
+    }
+    let sent = message(&note(0, 0));
+    let broker = Scripted::new([Consume::Gives(vec![Came::Message(sent.clone())])]);
+    let processor = CommandProcessor::builder()
+        .broker(broker.clone())
+        .handler(Clerk::new(|_, _| Err("broken".into())))
+        .handler(DoesNotAck)
+        .build()
+        .unwrap();
+    let dispatcher = Dispatcher::builder(processor)
+        .subscription(notes())
+        .build()
+        .unwrap();
+    dispatcher.receive();
+    until_eq("given back", vec![(sent.header.id, Settled::Release)], || {
+        broker.settled()
+    })
+    .await;
+}
+
+/// Reads nothing, and says so in its own way.
+#[derive(Default)]
+struct Picky;
+
+#[derive(Debug, Clone, Message)]
+#[message(topic = "Picked", kind = "event", mapper = Picky)]
+struct Picked;
+
+impl MessageMapper<Picked> for Picky {
+    fn to_message(&self, _: &Picked, header: MessageHeader) -> Result<Message, MapError> {
+        Ok(Message::new(header, MessageBody::new("picked")))
+    }
+
+    fn to_request(&self, message: &Message) -> Result<Picked, MapError> {
+        match message.body.as_bytes() {
+            b"panic" => panic!("out of its mind"),
+            b"invalid" => Err(MapError::new(brighter::Invalid::because("not to our taste"))),
+            _ => Ok(Picked),
+        }
+    }
+}
+
+#[derive(Clone, Default)]
+struct Counts(Arc<AtomicUsize>);
+
+#[handler]
+impl Handler<Picked> for Counts {
+    async fn handle(&self, _: &Picked) -> Result<(), BoxError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_mapper_calls_a_message_invalid_or_panics_and_the_pump_goes_on() {
+    let (broker, counts) = (InMemoryBroker::new(), Counts::default());
+    let processor = CommandProcessor::builder()
+        .broker(broker.clone())
+        .outbox(InMemoryOutbox::new())
+        .handler(counts.clone())
+        .build()
+        .unwrap();
+    let dispatcher = Dispatcher::builder(processor)
+        .subscription(Subscription::<Picked>::new("picked"))
+        .build()
+        .unwrap();
+    dispatcher.receive();
+    dispatcher.consuming().await;
+    for body in ["invalid", "panic", "fine"] {
+        let header = MessageHeader::new(MessageId::new(), "Picked", MessageType::Event);
+        let message = Message::new(header, MessageBody::new(body));
+        broker.publish(&message).await.unwrap();
+    }
+    until_eq("the one that is fine", 1, || counts.0.load(Ordering::Relaxed)).await;
+    let reason = |message: &Message| {
+        let reason = message.header.bag.get("rejectionMessage").unwrap();
+        reason.as_str().unwrap().to_owned()
+    };
+    let reasons: Vec<_> = broker.messages("picked.invalid").iter().map(reason).collect();
+    assert_eq!(reasons, ["invalid: not to our taste", "the mapper panicked"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_has_a_malformed_correlation_id_the_pump_continues() {
+    let clerk = Clerk::new(|_, _| Ok(()));
+    let mut odd = message(&note(1, 1));
+    odd.header.correlation_id = Some("no uuid at all: {}\u{7f}".into());
+    let broker = Scripted::new([Consume::Gives(vec![
+        Came::Message(odd),
+        Came::Message(message(&note(2, 2))),
+    ])]);
+    let _dispatcher = receiving(broker.clone(), clerk.clone(), notes());
+    until_eq("both acked", 2, || broker.settled().len()).await;
+    assert_eq!(clerk.done(), [(1, 1), (2, 2)]);
+}
+
+#[tokio::test]
+async fn running_a_message_pump_should_be_able_to_stop_and_dispose_its_channel() {
+    let (broker, clerk) = (InMemoryBroker::new(), Clerk::gated(|_, _| Ok(())));
+    let dispatcher = consuming(&broker, &clerk, notes()).await;
+    post(&dispatcher, (0..5).map(|number| note(0, number))).await;
+    until_eq("one is at it", 1, || clerk.now()).await;
+    let stopping = tokio::spawn({
+        let dispatcher = dispatcher.clone();
+        async move { dispatcher.stop("notes").await }
+    });
+    // Its consumer goes at once, so that others get what waited in it.
+    until("the others are back", || broker.messages("notes").len() == 4).await;
+    clerk.open();
+    assert!(stopping.await.unwrap().unwrap().interrupted.is_empty());
+    assert_eq!(clerk.done().len(), 1);
+    post(&dispatcher, [note(9, 9)]).await;
+    assert_eq!(broker.messages("notes").len(), 5, "nobody takes it");
+}

@@ -1,0 +1,162 @@
+//! Order by key.
+
+use std::collections::HashMap;
+
+use brighter::channel::RejectionKind;
+use brighter::processor::BuildError;
+use brighter_tests::scripted::{Came, Consume, Scripted, Settled, Settling};
+use brighter_tests::wait::until_eq;
+
+use super::*;
+
+fn ordered() -> Subscription<Note> {
+    notes().ordered_by(|note: &Note| note.key).concurrency(16)
+}
+
+/// The numbers of each key, in the order in which they were done.
+fn by_key(done: &[(u32, u32)]) -> HashMap<u32, Vec<u32>> {
+    let mut keys = HashMap::<_, Vec<_>>::new();
+    for (key, number) in done {
+        keys.entry(*key).or_default().push(*number);
+    }
+    keys
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_order_of_each_key_holds_over_retries_and_restarts() {
+    // One in twenty fails twice before it works.
+    let clerk = Clerk::new(
+        |note, attempt| match note.number % 20 == note.key && attempt < 3 {
+            true => Err("not yet".into()),
+            false => Ok(()),
+        },
+    );
+    let broker = InMemoryBroker::new();
+    let dispatcher = consuming(&broker, &clerk, ordered().delays([SECOND / 100])).await;
+    post(
+        &dispatcher,
+        (0..1600).map(|number| note(number % 16, number / 16)),
+    )
+    .await;
+    for done in [200, 500, 900] {
+        until_eq("some are done", true, || clerk.done().len() >= done).await;
+        dispatcher.stop("notes").await.unwrap();
+        dispatcher.start("notes").unwrap();
+    }
+    until_eq("all done", 1600, || clerk.done().len()).await;
+    for (key, numbers) in by_key(&clerk.done()) {
+        assert!(numbers.iter().copied().eq(0..100), "key {key}: {numbers:?}");
+    }
+    assert!(broker.messages("notes.dlq").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_fails_blocks_only_itself_and_goes_on_after_its_dead_letter() {
+    let clerk = Clerk::new(|note, _| match (note.key, note.number) {
+        (1, 0) => Err("never".into()),
+        _ => Ok(()),
+    });
+    let broker = InMemoryBroker::new();
+    let subscription = ordered().attempts(3).delays([100 * SECOND]).concurrency(2);
+    let dispatcher = consuming(&broker, &clerk, subscription).await;
+    post(&dispatcher, (0..20).map(|number| note(1, number))).await;
+    post(&dispatcher, (0..20).map(|number| note(2, number))).await;
+    until_eq("the other key done", 20, || clerk.done().len()).await;
+    assert!(clerk.done().iter().all(|(key, _)| *key == 2));
+    assert_eq!(
+        clerk.asked().iter().filter(|(key, _)| *key == 1).count(),
+        1,
+        "its others wait"
+    );
+    tokio::time::sleep(200 * SECOND).await;
+    until_eq("all but the one that failed", 39, || clerk.done().len()).await;
+    assert!(by_key(&clerk.done())[&1].iter().copied().eq(1..20));
+    let dead = broker.messages("notes.dlq");
+    assert_eq!(dead.len(), 1);
+    let reason = dead[0].header.bag.get("rejectionMessage").unwrap();
+    assert_eq!(reason.as_str(), Some("attempt 3 of 3: never"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_in_hand_comes_again_counted_and_is_settled_once() {
+    let clerk = Clerk::new(|_, attempt| match attempt {
+        1 | 2 => Err("not yet".into()),
+        _ => Ok(()),
+    });
+    let sent = message(&note(1, 0));
+    let broker = Scripted::new([Consume::Gives(vec![Came::Message(sent.clone())])]);
+    let _dispatcher = receiving(broker.clone(), clerk.clone(), ordered());
+    until_eq("it done", vec![(sent.header.id, Settled::Ack)], || {
+        broker.settled()
+    })
+    .await;
+    assert_eq!(clerk.asked().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_one_is_not_settled_none_of_its_key_overtakes_it() {
+    let clerk = Clerk::new(|_, _| Ok(()));
+    let messages: Vec<_> = (0..3).map(|number| message(&note(1, number))).collect();
+    let came = |messages: &[Message]| messages.iter().cloned().map(Came::Message).collect();
+    let broker = Scripted::new([Consume::Gives(came(&messages)), Consume::Gives(came(&messages))]);
+    broker.settling([Settling::Stale]);
+    let _dispatcher = receiving(broker.clone(), clerk.clone(), ordered());
+    until_eq("all done", 4, || clerk.done().len()).await;
+    let numbers: Vec<_> = clerk.done().into_iter().map(|(_, number)| number).collect();
+    assert_eq!(numbers, [0, 0, 1, 2], "the first again, before the others");
+    assert_eq!(broker.consumed(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_again_waits_for_the_handler_that_has_it_still() {
+    let clerk = Clerk::gated(|_, _| Ok(()));
+    let first = message(&note(1, 0));
+    let again = || Came::Message(first.clone());
+    let broker = Scripted::new([
+        Consume::Gives(vec![again(), Came::Lost]),
+        Consume::Gives(vec![again(), Came::Message(message(&note(2, 0)))]),
+    ]);
+    let _dispatcher = receiving(broker.clone(), clerk.clone(), ordered());
+    until_eq("another key goes on", 2, || clerk.now()).await;
+    assert_eq!(clerk.asked(), [(1, 0), (2, 0)], "not the first twice at once");
+    clerk.open();
+    until_eq("all done", 3, || clerk.done().len()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_without_a_key_is_set_aside_and_holds_up_nobody() {
+    let clerk = Clerk::new(|_, _| Ok(()));
+    let mut wrong = message(&note(1, 0));
+    wrong.body = brighter::message::MessageBody::new("no note at all");
+    let broker = Scripted::new([Consume::Gives(vec![
+        Came::Message(wrong),
+        Came::Nonsense("no id"),
+        Came::Message(message(&note(1, 1))),
+    ])]);
+    let _dispatcher = receiving(broker.clone(), clerk.clone(), ordered());
+    until_eq("all settled", 3, || broker.settled().len()).await;
+    let rejected = broker.settled().into_iter().filter(|(_, settled)| {
+        matches!(settled, Settled::Reject(rejection) if rejection.kind == RejectionKind::Invalid)
+    });
+    assert_eq!(rejected.count(), 2);
+}
+
+#[test]
+fn order_wants_one_performer_and_says_to_use_concurrency() {
+    let processor = CommandProcessor::builder()
+        .broker(InMemoryBroker::new())
+        .handler(Clerk::new(|_, _| Ok(())))
+        .build()
+        .unwrap();
+    let errors = Dispatcher::builder(processor)
+        .subscription(ordered().performers(4))
+        .build()
+        .unwrap_err();
+    assert!(errors.to_string().contains("4 performers") && errors.to_string().contains(".concurrency("));
+    let only = errors.iter().next().unwrap();
+    assert!(matches!(
+        only,
+        BuildError::OrderWithPerformers { performers: 4, .. }
+    ));
+    assert!(ordered().settings().channel.limits.single_active_consumer);
+}
