@@ -11,4 +11,5 @@ mod a_network;
 mod a_refusal;
 mod b_channel;
 mod b_publishing;
+mod closings;
 mod rig;
