@@ -12,4 +12,5 @@ mod a_refusal;
 mod b_channel;
 mod b_publishing;
 mod closings;
+mod delays;
 mod rig;
