@@ -10,7 +10,7 @@ use brighter::mapper::Postable;
 use brighter::message::{MessageBody, MessageType};
 use brighter::prelude::*;
 use brighter::processor::{BuildError, CommandProcessorBuilder};
-use brighter_tests::flaky::{Fault, FlakyBroker};
+use brighter::testing::FaultyBroker;
 use brighter_tests::wait::{until, until_eq};
 use tokio::sync::Notify;
 
@@ -76,7 +76,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
 struct App {
-    broker: FlakyBroker,
+    broker: FaultyBroker,
     worker: Worker,
     dispatcher: Dispatcher,
 }
@@ -110,7 +110,7 @@ async fn consume<R: Postable>(
 
 /// An application with one subscription, consuming.
 async fn app(subscription: Subscription<Work>) -> App {
-    let (broker, worker) = (FlakyBroker::new(InMemoryBroker::new()), Worker::default());
+    let (broker, worker) = (FaultyBroker::new(InMemoryBroker::new()), Worker::default());
     let (dispatcher, _) = consume(on(broker.clone()).handler(worker.clone()), subscription).await;
     App {
         broker,
@@ -125,7 +125,7 @@ impl App {
     }
 
     fn in_channel(&self, channel: &str) -> Vec<Message> {
-        self.broker.inner.messages(channel)
+        self.broker.inner().messages(channel)
     }
 
     /// The reason of the one message in the channel, once there is one.
@@ -243,11 +243,11 @@ async fn a_message_that_cannot_be_mapped_is_set_aside_as_it_came_and_the_pump_go
     for body in [&b"not json at all"[..], br#"{"what": 3}"#, b"", b"\xff\xfe"] {
         let header = MessageHeader::new(MessageId::new(), "Work", MessageType::Command);
         let message = Message::new(header, MessageBody::new(body));
-        app.broker.inner.publish(&message).await.unwrap();
+        app.broker.inner().publish(&message).await.unwrap();
         let reason = app.reason_in("work.invalid").await;
         assert!(!reason.is_empty());
         assert_eq!(app.in_channel("work.invalid")[0].body.as_bytes(), body);
-        take_all(&app.broker.inner, "work.invalid").await;
+        take_all(app.broker.inner(), "work.invalid").await;
     }
     app.post("after").await;
     until_eq("the work done", vec!["after".to_owned()], || app.worker.done()).await;
@@ -409,13 +409,16 @@ async fn a_dispatcher_that_is_dropped_gives_back_what_was_in_hand() {
     app.post("wait").await;
     until_eq("the handler asked", 1, || app.worker.asked()).await;
     drop(app.dispatcher);
-    until_eq("the message back", 1, || app.broker.inner.messages("work").len()).await;
+    until_eq("the message back", 1, || {
+        app.broker.inner().messages("work").len()
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_broker_that_is_away_is_waited_for() {
-    let (broker, worker) = (FlakyBroker::new(InMemoryBroker::new()), Worker::default());
-    broker.consume_meets(Some(Fault::Away));
+    let (broker, worker) = (FaultyBroker::new(InMemoryBroker::new()), Worker::default());
+    broker.lose_connection();
     let processor = on(broker.clone()).handler(worker.clone()).build().unwrap();
     let dispatcher = Dispatcher::builder(processor.clone())
         .subscription(subscription())
@@ -426,7 +429,7 @@ async fn a_broker_that_is_away_is_waited_for() {
         dispatcher.status()[0].performers == [PerformerState::Waiting]
     })
     .await;
-    broker.consume_meets(None);
+    broker.restore_connection();
     dispatcher.consuming().await;
     processor.post(work("one")).await.unwrap();
     until_eq("the work done", 1, || worker.done().len()).await;

@@ -21,3 +21,4 @@ mod pump;
 mod rabbitmq;
 mod snippets;
 mod steps;
+mod testing;

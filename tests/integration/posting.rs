@@ -7,8 +7,8 @@ use brighter::message::{MessageBody, MessageType};
 use brighter::outbox::{MessageState, Outbox, OutboxError};
 use brighter::prelude::*;
 use brighter::processor::{BuildError, NotSent, PostError};
+use brighter::testing::{FaultyBroker, PublishFault};
 use brighter::{MessageId, Sweeper};
-use brighter_tests::flaky::{Fault, FlakyBroker};
 use brighter_tests::wait::until_eq;
 use futures_util::FutureExt;
 
@@ -26,13 +26,13 @@ fn added(name: &str) -> TaskAdded {
     }
 }
 
-fn broker() -> FlakyBroker {
+fn broker() -> FaultyBroker {
     let broker = InMemoryBroker::new();
     broker.declare(&Channel::new("tasks", "Task.*")).unwrap();
-    FlakyBroker::new(broker)
+    FaultyBroker::new(broker)
 }
 
-fn processor(broker: &FlakyBroker, outbox: &InMemoryOutbox) -> CommandProcessor {
+fn processor(broker: &FaultyBroker, outbox: &InMemoryOutbox) -> CommandProcessor {
     CommandProcessor::builder()
         .broker(broker.clone())
         .outbox(outbox.clone())
@@ -42,7 +42,7 @@ fn processor(broker: &FlakyBroker, outbox: &InMemoryOutbox) -> CommandProcessor 
 }
 
 /// Nothing is sent but by the call itself.
-fn unswept(broker: &FlakyBroker, outbox: &InMemoryOutbox) -> CommandProcessor {
+fn unswept(broker: &FaultyBroker, outbox: &InMemoryOutbox) -> CommandProcessor {
     CommandProcessor::builder()
         .broker(broker.clone())
         .outbox(outbox.clone())
@@ -61,7 +61,7 @@ async fn posting_a_message_to_the_command_processor() {
     let processor = unswept(&broker, &outbox);
     let task = added("write");
     let id = processor.post(task.clone()).await.unwrap();
-    let [message] = &broker.inner.messages("tasks")[..] else {
+    let [message] = &broker.inner().messages("tasks")[..] else {
         panic!("one message")
     };
     assert_eq!((&id, &id), (&task.id, &message.header.id));
@@ -120,21 +120,21 @@ async fn a_publication_changes_the_topic() {
         .build()
         .unwrap();
     processor.post(added("write")).await.unwrap();
-    assert_eq!(broker.inner.messages("tasks")[0].header.topic, "Task.Staging");
+    assert_eq!(broker.inner().messages("tasks")[0].header.topic, "Task.Staging");
 }
 
 #[tokio::test]
 async fn while_the_broker_is_away_a_post_succeeds_and_the_sweeper_sends_it_later() {
     let (broker, outbox) = (broker(), InMemoryOutbox::new());
-    broker.always(Some(Fault::Away));
+    broker.every_publish(Some(PublishFault::Away));
     let processor = processor(&broker, &outbox);
     for name in ["a", "b", "c"] {
         processor.post(added(name)).await.unwrap();
     }
     assert_eq!(outstanding(&outbox).await, 3);
-    broker.always(None);
-    until_eq("the messages sent", 3, || broker.inner.messages("tasks").len()).await;
-    let names: Vec<_> = broker.inner.messages("tasks").iter().map(name).collect();
+    broker.every_publish(None);
+    until_eq("the messages sent", 3, || broker.inner().messages("tasks").len()).await;
+    let names: Vec<_> = broker.inner().messages("tasks").iter().map(name).collect();
     assert_eq!(names, ["a", "b", "c"], "oldest first");
 }
 
@@ -146,7 +146,7 @@ fn name(message: &Message) -> String {
 
 #[tokio::test]
 async fn an_unroutable_post_is_a_typed_error_and_the_outbox_keeps_the_message() {
-    let (broker, outbox) = (FlakyBroker::new(InMemoryBroker::new()), InMemoryOutbox::new());
+    let (broker, outbox) = (FaultyBroker::new(InMemoryBroker::new()), InMemoryOutbox::new());
     let processor = processor(&broker, &outbox);
     let task = added("write");
     let error = processor.post(task.clone()).await.unwrap_err();
@@ -179,10 +179,10 @@ async fn an_unroutable_post_is_a_typed_error_and_the_outbox_keeps_the_message() 
     );
 
     broker
-        .inner
+        .inner()
         .declare(&Channel::new("tasks", "Task.Added"))
         .unwrap();
-    until_eq("the message sent", 1, || broker.inner.messages("tasks").len()).await;
+    until_eq("the message sent", 1, || broker.inner().messages("tasks").len()).await;
     // Sent, and a moment later noted as sent.
     until_eq("the outbox", 0, || outstanding(&outbox).now_or_never().unwrap()).await;
     assert_eq!(
@@ -194,13 +194,13 @@ async fn an_unroutable_post_is_a_typed_error_and_the_outbox_keeps_the_message() 
 #[tokio::test]
 async fn a_confirm_that_is_lost_sends_the_message_again_with_the_same_id() {
     let (broker, outbox) = (broker(), InMemoryOutbox::new());
-    broker.next([Fault::ConfirmLost]);
+    broker.next_publishes([PublishFault::ConfirmLost]);
     let processor = processor(&broker, &outbox);
     let id = processor.post(added("write")).await.unwrap();
-    until_eq("the copies", 2, || broker.inner.messages("tasks").len()).await;
+    until_eq("the copies", 2, || broker.inner().messages("tasks").len()).await;
     assert!(
         broker
-            .inner
+            .inner()
             .messages("tasks")
             .iter()
             .all(|message| message.header.id == id)
@@ -229,12 +229,12 @@ async fn depositing_sends_nothing_before_the_commit_and_nothing_after_a_rollback
         .await
         .unwrap();
     assert_eq!(outstanding(&outbox).await, 0);
-    assert!(broker.inner.messages("tasks").is_empty());
+    assert!(broker.inner().messages("tasks").is_empty());
     committed.commit().unwrap();
-    until_eq("the messages sent", 2, || broker.inner.messages("tasks").len()).await;
+    until_eq("the messages sent", 2, || broker.inner().messages("tasks").len()).await;
     assert_eq!(
         broker
-            .inner
+            .inner()
             .messages("tasks")
             .iter()
             .map(name)
@@ -253,10 +253,9 @@ async fn clearing_the_outbox_sends_what_is_named_and_says_what_it_kept() {
         ids.push(processor.deposit_post(&mut tx, added(name)).await.unwrap());
     }
     tx.commit().unwrap();
-    broker.next([]);
     let cleared = processor.clear_outbox(&ids[..1]).await.unwrap();
     assert_eq!((cleared.sent, cleared.kept.len()), (1, 0));
-    broker.always(Some(Fault::Refuse));
+    broker.every_publish(Some(PublishFault::Refuse));
     let cleared = processor.clear_outbox(&ids[..2]).await.unwrap();
     assert_eq!(cleared.sent, 0, "the first was sent already");
     assert!(matches!(&cleared.kept[..], [(id, PublishError::Refused { .. })] if *id == ids[1]));
@@ -269,14 +268,14 @@ async fn reposting_sends_again_what_was_sent() {
     let processor = unswept(&broker, &outbox);
     let id = processor.post(added("write")).await.unwrap();
     processor.repost(&id).await.unwrap();
-    let messages = broker.inner.messages("tasks");
+    let messages = broker.inner().messages("tasks");
     assert_eq!(messages.len(), 2);
     assert_eq!(messages[0], messages[1]);
     assert!(matches!(
         processor.repost(&MessageId::new()).await,
         Err(PostError::NotFound { .. })
     ));
-    broker.always(Some(Fault::Away));
+    broker.every_publish(Some(PublishFault::Away));
     assert!(matches!(
         processor.repost(&id).await,
         Err(PostError::NotReposted { .. })
@@ -290,7 +289,7 @@ async fn a_request_without_an_id_gets_one() {
     struct Anonymous;
     let (broker, outbox) = (broker(), InMemoryOutbox::new());
     let id = unswept(&broker, &outbox).post(Anonymous).await.unwrap();
-    let [message] = &broker.inner.messages("tasks")[..] else {
+    let [message] = &broker.inner().messages("tasks")[..] else {
         panic!("one message")
     };
     assert_eq!(
@@ -323,7 +322,7 @@ async fn a_request_may_have_a_mapper_of_its_own() {
     let (broker, outbox) = (broker(), InMemoryOutbox::new());
     let processor = unswept(&broker, &outbox);
     processor.post(Note("fire".into())).await.unwrap();
-    let messages = broker.inner.messages("tasks");
+    let messages = broker.inner().messages("tasks");
     assert_eq!(
         (messages[0].body.as_bytes(), &*messages[0].header.content_type),
         (&b"FIRE"[..], "text/plain")
@@ -348,11 +347,11 @@ async fn a_transaction_of_another_outbox_is_refused() {
 #[tokio::test]
 async fn the_sweeper_outlives_an_outage_and_ends_with_its_processor() {
     let (broker, outbox) = (broker(), InMemoryOutbox::new());
-    broker.always(Some(Fault::Away));
+    broker.every_publish(Some(PublishFault::Away));
     let sweeping = processor(&broker, &outbox);
     sweeping.post(added("one")).await.unwrap();
-    broker.always(None);
-    until_eq("the message sent", 1, || broker.inner.messages("tasks").len()).await;
+    broker.every_publish(None);
+    until_eq("the message sent", 1, || broker.inner().messages("tasks").len()).await;
     drop(sweeping);
 
     let unswept = CommandProcessor::builder()
@@ -382,7 +381,7 @@ async fn the_same_request_twice_is_sent_once_and_another_with_its_id_is_refused(
     let (broker, outbox) = (broker(), InMemoryOutbox::new());
     let processor = unswept(&broker, &outbox);
     let task = added("write");
-    broker.next([Fault::Refuse]);
+    broker.next_publishes([PublishFault::Refuse]);
     processor.post(task.clone()).await.unwrap_err();
     let other = TaskAdded {
         name: "another".into(),
@@ -403,7 +402,7 @@ async fn the_same_request_twice_is_sent_once_and_another_with_its_id_is_refused(
     processor.post(task.clone()).await.unwrap();
     assert_eq!(
         broker
-            .inner
+            .inner()
             .messages("tasks")
             .iter()
             .map(name)

@@ -7,7 +7,6 @@
 )]
 
 pub mod errand;
-pub mod flaky;
 pub mod rabbitmq;
 pub mod scripted;
 pub mod wait;

@@ -162,6 +162,14 @@ impl Delivery {
         self.message.as_deref().map_err(String::as_str)
     }
 
+    /// The message, how often it was delivered before, and what settles it, for a broker in front of another.
+    /// `None` of what made no sense.
+    #[cfg(feature = "testing")]
+    pub(crate) fn into_parts(mut self) -> Option<(Arc<Message>, u32, Box<dyn Settle>)> {
+        let message = Arc::clone(self.message.as_ref().ok()?);
+        Some((message, self.redeliveries, self.settle.take()?))
+    }
+
     /// Done with.
     ///
     /// # Errors

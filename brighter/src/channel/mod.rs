@@ -29,6 +29,8 @@ pub use definition::{Channel, ChannelLimits, MakeChannel, Overflow, QueueType};
 pub use delivery::{Delivery, Rejection, RejectionKind, Settle, rejection_headers};
 pub use error::{ChannelError, PublishError, SettleError};
 pub use in_memory::InMemoryBroker;
+#[cfg(feature = "testing")]
+pub(crate) use in_memory::{Departure, Watcher};
 pub(crate) use order::{Keys, LaneOf};
 pub use publication::Publication;
 pub(crate) use publication::PublicationSettings;

@@ -44,6 +44,9 @@ const ERROR_KEPT: usize = 2_000;
 #[derive(Clone)]
 pub struct InMemoryOutbox {
     state: Arc<Mutex<State>>,
+    /// Tells those who wait in tests that something may have changed.
+    #[cfg(feature = "testing")]
+    changed: Arc<tokio::sync::Notify>,
     limit: usize,
 }
 
@@ -60,6 +63,8 @@ impl InMemoryOutbox {
     pub fn with_limit(limit: usize) -> Self {
         Self {
             state: Arc::default(),
+            #[cfg(feature = "testing")]
+            changed: Arc::default(),
             limit,
         }
     }
@@ -71,6 +76,20 @@ impl InMemoryOutbox {
             outbox: self.clone(),
             messages: Vec::new(),
         }
+    }
+
+    /// How many messages are still to be sent, those not counted that the broker refused.
+    #[cfg(feature = "testing")]
+    pub(crate) fn unsent(&self) -> usize {
+        let state = self.lock();
+        let waiting = state.outstanding.values();
+        waiting.filter(|waiting| waiting.attempts == 0).count()
+    }
+
+    /// Is notified when a message was sent or refused.
+    #[cfg(feature = "testing")]
+    pub(crate) fn changed(&self) -> &tokio::sync::Notify {
+        &self.changed
     }
 
     /// No method of [`State`] can panic half way, so what a poisoned lock guards is whole.
@@ -116,6 +135,8 @@ impl Outbox for InMemoryOutbox {
     fn mark_dispatched<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<(), OutboxError>> {
         Box::pin(async move {
             self.lock().mark_dispatched(ids);
+            #[cfg(feature = "testing")]
+            self.changed.notify_waiters();
             Ok(())
         })
     }
@@ -123,6 +144,8 @@ impl Outbox for InMemoryOutbox {
     fn mark_failed<'a>(&'a self, failures: &'a [Failure]) -> BoxFuture<'a, Result<(), OutboxError>> {
         Box::pin(async move {
             self.lock().mark_failed(failures);
+            #[cfg(feature = "testing")]
+            self.changed.notify_waiters();
             Ok(())
         })
     }

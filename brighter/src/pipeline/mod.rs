@@ -1,5 +1,7 @@
 //! A [`Pipeline`]: a handler with its layers around it, typed inside and erased once.
 
+#[cfg(feature = "testing")]
+mod observed;
 mod provided;
 mod service;
 mod steps;
@@ -14,6 +16,8 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tower::{Service, ServiceExt};
 
+#[cfg(feature = "testing")]
+pub(crate) use observed::Observer;
 pub(crate) use provided::Provided;
 pub use service::HandlerService;
 pub use use_inbox::InboxContext;

@@ -17,6 +17,9 @@ pub(crate) struct Provided {
     pub(crate) monitor: Option<Arc<dyn MonitorSink>>,
     pub(crate) inbox: Option<Arc<dyn Inbox>>,
     pub(crate) outbox: Option<Arc<dyn Outbox>>,
+    /// Is told of every call, in tests.
+    #[cfg(feature = "testing")]
+    pub(crate) observer: Option<Arc<dyn super::Observer>>,
     /// The contexts in which the inbox is used.
     contexts: Arc<Mutex<HashSet<String>>>,
 }

@@ -49,6 +49,11 @@ impl CommandProcessorBuilder {
             let pipeline = H::pipeline(Arc::new(handler), &mut wiring);
             let (steps, wrong) = wiring.finish();
             errors.extend(wrong.into_iter().map(BuildError::from));
+            #[cfg(feature = "testing")]
+            let pipeline = match &provided.observer {
+                Some(observer) => pipeline.observed(name, observer),
+                None => pipeline,
+            };
             registry.add(
                 Registered {
                     handler: name,
@@ -85,6 +90,13 @@ impl CommandProcessorBuilder {
     /// Tells this sink what every `#[monitor]` sees.
     pub fn monitor(mut self, sink: impl MonitorSink) -> Self {
         self.provided.monitor = Some(Arc::new(sink));
+        self
+    }
+
+    /// Tells this observer of every call of every handler.
+    #[cfg(feature = "testing")]
+    pub(crate) fn observed_by(mut self, observer: Arc<dyn crate::pipeline::Observer>) -> Self {
+        self.provided.observer = Some(observer);
         self
     }
 

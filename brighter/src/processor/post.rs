@@ -181,7 +181,11 @@ impl CommandProcessor {
     }
 
     /// The message of a request, with the header that its publication and its cause say.
-    fn to_message<R: Postable>(&self, request: &R, cx: Option<&Context>) -> Result<Message, PostError> {
+    pub(crate) fn to_message<R: Postable>(
+        &self,
+        request: &R,
+        cx: Option<&Context>,
+    ) -> Result<Message, PostError> {
         let name = std::any::type_name::<R>();
         let id = request.id().cloned().unwrap_or_else(MessageId::new);
         let kind = R::KIND.into();

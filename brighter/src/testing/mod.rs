@@ -1,4 +1,96 @@
-//! What tests are made with: the contracts that every store must keep.
+//! What tests are made with: a whole [application](TestApp) in one process, a [broker that fails](FaultyBroker)
+//! when it is told to, and the contracts that every store must keep.
+//!
+//! # A whole application in one process
+//!
+//! [`TestApp`] takes the application's own handlers, policies and subscriptions, and brings a broker and an outbox
+//! in memory. A test says what is *given*, *when* something happens, and what is to have come of it *then*. `when`
+//! waits until everything that followed has settled: what handlers posted, to whatever depth, is handled, deferred
+//! and handled again, or set aside. It counts messages and does not guess at times, so a test is neither slow nor
+//! flaky; with tokio's clock paused, retries after an hour take no time.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use brighter::prelude::*;
+//! use brighter::processor::ProcessorHandle;
+//! use brighter::testing::{PublishFault, TestApp};
+//!
+//! #[derive(Debug, Serialize, Deserialize, Message)]
+//! #[message(topic = "Order.Place")]
+//! struct PlaceOrder { item: String }
+//!
+//! #[derive(Debug, PartialEq, Serialize, Deserialize, Message)]
+//! #[message(topic = "Order.Placed", kind = "event")]
+//! struct OrderPlaced { item: String }
+//!
+//! struct PlaceOrderHandler { processor: ProcessorHandle }
+//!
+//! #[handler]
+//! impl Handler<PlaceOrder> for PlaceOrderHandler {
+//!     async fn handle(&self, order: &PlaceOrder, cx: &Context) -> Result<(), BoxError> {
+//!         if order.item == "unicorn" {
+//!             return Err(Reject::because("there are none").into());
+//!         }
+//!         if cx.attempt() == 1 {
+//!             return Err(Defer::after(Duration::from_secs(3600)).into());
+//!         }
+//!         let placed = OrderPlaced { item: order.item.clone() };
+//!         self.processor.get()?.post_with(placed, cx).await?;
+//!         Ok(())
+//!     }
+//! }
+//!
+//! struct ShipOrderHandler;
+//!
+//! #[handler]
+//! impl Handler<OrderPlaced> for ShipOrderHandler {
+//!     async fn handle(&self, placed: &OrderPlaced) -> Result<(), BoxError> {
+//!         println!("shipping {}", placed.item);
+//!         Ok(())
+//!     }
+//! }
+//!
+//! // In a test: #[tokio::test(start_paused = true)]
+//! # tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap().block_on(async {
+//! let app = TestApp::builder()
+//!     .processor(|processor| {
+//!         processor
+//!             .handler_with(|processor| PlaceOrderHandler { processor })
+//!             .handler(ShipOrderHandler)
+//!     })
+//!     .dispatcher(|dispatcher| {
+//!         dispatcher
+//!             .subscription(Subscription::<PlaceOrder>::new("orders"))
+//!             .subscription(Subscription::<OrderPlaced>::new("shipping"))
+//!     })
+//!     .start()
+//!     .await;
+//!
+//! app.when_posted(PlaceOrder { item: "tea".into() }).await;
+//! app.then()
+//!     .failed::<PlaceOrderHandler>(1)
+//!     .deferred::<PlaceOrder>(Duration::from_secs(3600))
+//!     .handled_by::<PlaceOrderHandler>(1)
+//!     .posted::<OrderPlaced>(1)
+//!     .handled_by::<ShipOrderHandler>(1)
+//!     .nothing_else();
+//! assert_eq!(app.posted::<OrderPlaced>(), [OrderPlaced { item: "tea".into() }]);
+//!
+//! app.when_posted(PlaceOrder { item: "unicorn".into() }).await;
+//! app.then()
+//!     .failed::<PlaceOrderHandler>(1)
+//!     .dead_lettered::<PlaceOrder>("there are none")
+//!     .nothing_else();
+//!
+//! // What if a message comes twice?
+//! app.broker().next_publishes([PublishFault::Duplicate]);
+//! app.when_posted(PlaceOrder { item: "unicorn".into() }).await;
+//! app.then().failed::<PlaceOrderHandler>(2);
+//! # });
+//! ```
+//!
+//! An assertion that fails says what was expected, and prints everything that happened, in its order, with the time.
 //!
 //! Everything here panics when what it checks is not so; it belongs in tests only.
 #![allow(
@@ -8,13 +100,17 @@
     reason = "a test says by a panic what is wrong"
 )]
 
+mod app;
 mod eventually;
+mod faulty_broker;
 pub mod inbox;
 pub mod outbox;
 pub mod outbox_transaction;
 
 pub use crate::{inbox_contract, outbox_contract, outbox_transaction_contract};
+pub use app::{TestApp, TestAppBuilder, Then};
 pub use eventually::eventually;
+pub use faulty_broker::{FaultyBroker, PublishFault, RandomFaults, SettleFault};
 
 /// One `#[test]` for each behaviour of a contract: the end of every macro that makes a contract's tests. What is made
 /// is taken apart by `$made`, and `$subject` of it is what a behaviour of `$contract` looks at.

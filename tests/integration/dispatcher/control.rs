@@ -65,7 +65,7 @@ impl Node {
     /// Why the one command was set aside.
     async fn set_aside(&self) -> String {
         until_eq("commands set aside", 1, || self.app.waiting("ops.one.invalid")).await;
-        let message = self.app.broker.inner.messages("ops.one.invalid").remove(0);
+        let message = self.app.broker.inner().messages("ops.one.invalid").remove(0);
         let reason = message.header.bag.get("rejectionMessage").unwrap();
         reason.as_str().unwrap().to_owned()
     }
@@ -203,10 +203,10 @@ async fn an_unsigned_command_is_set_aside_and_changes_nothing() {
 async fn a_replayed_command_is_set_aside_and_changes_nothing() {
     let mut node = Node::new(Hand::free()).await;
     let wire = Channel::new("wire", TOPIC);
-    node.app.broker.inner.declare(&wire).unwrap();
+    node.app.broker.inner().declare(&wire).unwrap();
     node.told(ControlCommand::Pause("chores".into())).await;
     node.app.dispatcher.resume("chores").unwrap();
-    let seen = node.app.broker.inner.messages("wire").remove(0);
+    let seen = node.app.broker.inner().messages("wire").remove(0);
     node.app.broker.publish(&seen).await.unwrap();
     let said = node.set_aside().await;
     assert!(said.contains("a second time"), "{said}");

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use brighter::dispatcher::{DispatcherBuilder, SubscriptionStatus};
 use brighter::prelude::*;
-use brighter_tests::flaky::FlakyBroker;
+use brighter::testing::FaultyBroker;
 use tokio::sync::Semaphore;
 
 /// A task whose handling the test ends.
@@ -83,7 +83,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 
 /// A dispatcher that is not receiving yet, of a hand that handles both.
 struct App {
-    broker: FlakyBroker,
+    broker: FaultyBroker,
     hand: Hand,
     dispatcher: Dispatcher,
 }
@@ -99,12 +99,17 @@ impl App {
         subscriptions: impl IntoIterator<Item = Subscription<Chore>>,
         more: impl FnOnce(DispatcherBuilder) -> DispatcherBuilder,
     ) -> Self {
-        Self::on(FlakyBroker::new(InMemoryBroker::new()), hand, subscriptions, more)
+        Self::on(
+            FaultyBroker::new(InMemoryBroker::new()),
+            hand,
+            subscriptions,
+            more,
+        )
     }
 
     /// The same, on this broker.
     fn on(
-        broker: FlakyBroker,
+        broker: FaultyBroker,
         hand: Hand,
         subscriptions: impl IntoIterator<Item = Subscription<Chore>>,
         more: impl FnOnce(DispatcherBuilder) -> DispatcherBuilder,
@@ -147,7 +152,7 @@ impl App {
     }
 
     fn waiting(&self, channel: &str) -> usize {
-        self.broker.inner.messages(channel).len()
+        self.broker.inner().messages(channel).len()
     }
 
     fn status(&self, name: &str) -> SubscriptionStatus {

@@ -160,5 +160,5 @@ async fn when_the_last_clone_is_dropped_what_was_in_hand_goes_back() {
     drop(dispatcher);
     assert_eq!(clone.status()[0].in_hand(), 1, "a clone keeps it running");
     drop(clone);
-    until_eq("the message back", 1, || broker.inner.messages("chores").len()).await;
+    until_eq("the message back", 1, || broker.inner().messages("chores").len()).await;
 }

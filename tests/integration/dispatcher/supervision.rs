@@ -1,6 +1,5 @@
 //! A performer that ends though nobody told it to.
 
-use brighter_tests::flaky::Fault;
 use brighter_tests::wait::until_eq;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -39,7 +38,7 @@ impl Subscriber for BrokenLog {
 async fn a_performer_that_ends_unexpectedly_is_started_again_with_back_off_and_counted() {
     let _log = tracing::subscriber::set_default(BrokenLog(AtomicUsize::new(3)));
     let app = App::new(Hand::free(), [chores()]);
-    app.broker.consume_meets(Some(Fault::Away));
+    app.broker.lose_connection();
     app.dispatcher.receive();
     let began = tokio::time::Instant::now();
     app.until("chores", |status| status.restarts == 3).await;
@@ -48,7 +47,7 @@ async fn a_performer_that_ends_unexpectedly_is_started_again_with_back_off_and_c
     let said = app.status("chores").last_error.unwrap();
     assert!(said.contains("the disk of the log is full"), "{said}");
     assert!(!app.dispatcher.is_ready(), "and nobody is told otherwise");
-    app.broker.consume_meets(None);
+    app.broker.restore_connection();
     app.dispatcher.consuming().await;
     app.post(1).await;
     until_eq("done", 1, || app.hand.done()).await;

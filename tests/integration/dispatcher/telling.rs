@@ -1,7 +1,6 @@
 //! Whether what the dispatcher says of itself is true.
 
 use brighter::dispatcher::{NotReady, PerformerState};
-use brighter_tests::flaky::Fault;
 use brighter_tests::wait::{until, until_eq};
 
 use super::*;
@@ -38,19 +37,22 @@ async fn a_dispatcher_is_ready_when_every_subscription_is_consumed_and_only_then
 #[tokio::test(start_paused = true)]
 async fn a_subscription_without_a_live_consumer_is_not_ready_and_says_why() {
     let app = App::new(Hand::free(), [chores().performers(2)]);
-    app.broker.consume_meets(Some(Fault::Away));
+    app.broker.lose_connection();
     app.dispatcher.receive();
     app.until("chores", |status| {
         status.performers == [PerformerState::Waiting, PerformerState::Waiting]
     })
     .await;
-    let said = "no connection to the broker: pulled the plug";
+    let said = "no connection to the broker: the connection is lost";
     let no_consumer = NotReady::NoConsumer {
         subscription: "chores".into(),
         last_error: Some(said.into()),
     };
-    assert_eq!(app.dispatcher.readiness().reasons, [no_consumer]);
-    app.broker.consume_meets(None);
+    let no_broker = NotReady::NoBroker {
+        reason: "the connection is lost".into(),
+    };
+    assert_eq!(app.dispatcher.readiness().reasons, [no_broker, no_consumer]);
+    app.broker.restore_connection();
     app.dispatcher.consuming().await;
     assert!(app.dispatcher.is_ready());
     let status = app.status("chores");

@@ -2,7 +2,7 @@
 
 use brighter::channel::Producer;
 use brighter::dispatcher::PerformerState;
-use brighter_tests::flaky::{Fault, FlakyBroker};
+use brighter::testing::{FaultyBroker, PublishFault};
 use brighter_tests::scripted::{Came, Consume, Scripted, Settled, Settling};
 use brighter_tests::wait::{until, until_eq};
 
@@ -117,15 +117,15 @@ async fn a_handler_goes_on_while_its_channel_is_lost_and_a_stop_waits_for_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_retry_that_cannot_be_published_leaves_the_original() {
-    let broker = FlakyBroker::new(InMemoryBroker::new());
+    let broker = FaultyBroker::new(InMemoryBroker::new());
     let clerk = Clerk::new(|_, attempt| match attempt {
         1 => Err("once".into()),
         _ => Ok(()),
     });
     let dispatcher = receiving(broker.clone(), clerk.clone(), notes().delays([SECOND]));
     dispatcher.consuming().await;
-    broker.inner.publish(&message(&note(0, 0))).await.unwrap();
-    broker.always(Some(Fault::Away));
+    broker.inner().publish(&message(&note(0, 0))).await.unwrap();
+    broker.every_publish(Some(PublishFault::Away));
     until_eq("done the second time", 1, || clerk.done().len()).await;
-    until("nothing is left", || broker.inner.messages("notes").is_empty()).await;
+    until("nothing is left", || broker.inner().messages("notes").is_empty()).await;
 }

@@ -6,7 +6,7 @@ mod queue;
 mod settle;
 mod topology;
 mod waiters;
-#[allow(dead_code, reason = "only the kit for tests watches")]
+#[cfg_attr(not(feature = "testing"), allow(dead_code, reason = "only tests watch"))]
 mod watcher;
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -18,7 +18,6 @@ use self::consumer::Deliveries;
 use self::topology::Topology;
 use self::watcher::Watch;
 #[cfg(feature = "testing")]
-#[allow(unused_imports, reason = "the kit for tests is next")]
 pub(crate) use self::watcher::{Departure, Watcher};
 use super::{Broker, BrokerStatus, Channel, ChannelError, Consumer, ConsumerBounds, Producer, PublishError};
 use crate::message::{ChannelName, Message};
@@ -95,11 +94,10 @@ impl InMemoryBroker {
         queue.map(|queue| queue.waiting()).unwrap_or_default()
     }
 
-    /// Has what happens to every message told to this watcher, unless there is one already.
+    /// Has what happens to every message told to this watcher; whether there was none yet.
     #[cfg(feature = "testing")]
-    #[allow(dead_code, reason = "the kit for tests is next")]
-    pub(crate) fn watched_by(&self, watcher: Arc<dyn Watcher>) {
-        self.0.read().watched_by(watcher);
+    pub(crate) fn watched_by(&self, watcher: Arc<dyn Watcher>) -> bool {
+        self.0.read().watched_by(watcher)
     }
 }
 

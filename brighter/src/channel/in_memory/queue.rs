@@ -188,10 +188,10 @@ impl Queue {
             to.append(&mut state, Item::new(Arc::new(moved)))
         };
         to.finish(after);
-        self.departed(&message, Departure::Moved(&to.name));
+        self.departed(&message, Departure::Moved);
     }
 
-    pub(super) fn departed(&self, message: &Message, how: Departure<'_>) {
+    pub(super) fn departed(&self, message: &Message, how: Departure) {
         self.watch
             .tell(|watcher| watcher.departed(&self.name, message, how));
     }

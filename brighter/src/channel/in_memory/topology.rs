@@ -58,9 +58,8 @@ impl Topology {
     }
 
     #[cfg(feature = "testing")]
-    #[allow(dead_code, reason = "the kit for tests is next")]
-    pub(super) fn watched_by(&self, watcher: Arc<dyn super::watcher::Watcher>) {
-        self.watch.set(watcher);
+    pub(super) fn watched_by(&self, watcher: Arc<dyn super::watcher::Watcher>) -> bool {
+        self.watch.set(watcher)
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -17,20 +17,20 @@ pub(crate) trait Watcher: Send + Sync {
 
     /// A copy is no longer in the hands of its consumer, or no longer waits. What moves has arrived before it
     /// departs, so that it is never nowhere.
-    fn departed(&self, channel: &ChannelName, message: &Message, how: Departure<'_>);
+    fn departed(&self, channel: &ChannelName, message: &Message, how: Departure);
 }
 
 /// How a copy of a message came out of the hands of its consumer, or of its channel.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Departure<'a> {
+pub(crate) enum Departure {
     /// It was acked.
     Done,
     /// It was given back as it was.
     Returned,
     /// It comes again after this long.
     Again(Duration),
-    /// It went to this channel.
-    Moved(&'a ChannelName),
+    /// It went to another channel.
+    Moved,
 }
 
 /// The watcher of a broker, if it has one.
@@ -43,8 +43,8 @@ impl Watch {
     }
 
     #[cfg(feature = "testing")]
-    pub(super) fn set(&self, watcher: Arc<dyn Watcher>) {
-        let _ = self.0.set(watcher);
+    pub(super) fn set(&self, watcher: Arc<dyn Watcher>) -> bool {
+        self.0.set(watcher).is_ok()
     }
 
     pub(super) fn tell(&self, what: impl FnOnce(&dyn Watcher)) {

@@ -1,0 +1,268 @@
+//! The [`Journal`] of a test application: what happened, in its order, and what is still under way.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::channel::{Departure, PublishError, Watcher, rejection_headers};
+use crate::error::HandlerError;
+use crate::id::MessageId;
+use crate::message::{ChannelName, Message};
+use crate::pipeline::Observer;
+
+/// One thing that happened.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    /// Since the application was started.
+    pub(crate) at: Duration,
+    pub(crate) message: Option<Arc<Message>>,
+    pub(crate) what: What,
+}
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub(crate) enum What {
+    /// A copy of it arrived in a channel.
+    Posted { channel: ChannelName },
+    /// The broker did not take it.
+    NotPublished { error: String },
+    /// A performer has it.
+    Delivered { channel: ChannelName, attempt: u32 },
+    /// A handler succeeded.
+    Handled {
+        handler: &'static str,
+        request: &'static str,
+    },
+    /// A handler failed.
+    Failed {
+        handler: &'static str,
+        request: &'static str,
+        error: String,
+    },
+    /// It was acked.
+    Acked { channel: ChannelName },
+    /// It was given back as it was.
+    Returned { channel: ChannelName },
+    /// It comes again.
+    Deferred { channel: ChannelName, delay: Duration },
+    /// It went to a dead-letter or an invalid-message channel.
+    SetAside {
+        channel: ChannelName,
+        kind: String,
+        reason: String,
+    },
+    /// The test did something to the broker.
+    Note { text: &'static str },
+}
+
+/// What happened, and what is still under way.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    state: Mutex<State>,
+    changed: Notify,
+    began: Instant,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    entries: Vec<Entry>,
+    /// Copies that are not done with, by channel. Those in channels that nobody consumes are parked there.
+    live: HashMap<ChannelName, HashMap<MessageId, usize>>,
+    consumed: HashSet<ChannelName>,
+    /// What each message was caused by.
+    causes: HashMap<MessageId, MessageId>,
+    /// How often anything of this was changed.
+    version: u64,
+}
+
+impl Journal {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::default(),
+            changed: Notify::new(),
+            began: Instant::now(),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state, and tells those who wait.
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.lock();
+        change(&mut state);
+        state.version += 1;
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    fn enter(&self, message: Option<&Message>, what: What) {
+        let entry = Entry {
+            at: self.began.elapsed(),
+            message: message.cloned().map(Arc::new),
+            what,
+        };
+        self.change(|state| state.entries.push(entry));
+    }
+
+    pub(crate) fn note(&self, text: &'static str) {
+        self.enter(None, What::Note { text });
+    }
+
+    pub(crate) fn not_published(&self, message: &Message, error: &PublishError) {
+        let error = crate::error::report(error);
+        self.enter(Some(message), What::NotPublished { error });
+    }
+
+    /// The channel has a consumer: what is in it will be handled.
+    pub(crate) fn consumed(&self, channel: &ChannelName) {
+        self.change(|state| {
+            state.consumed.insert(channel.clone());
+        });
+    }
+
+    /// Notified after every change.
+    pub(crate) fn changed(&self) -> &Notify {
+        &self.changed
+    }
+
+    pub(crate) fn entries(&self) -> Vec<Entry> {
+        self.lock().entries.clone()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.lock().entries.len()
+    }
+
+    /// How many copies are not done with, of the messages that were caused by this one, it included; or of all.
+    /// With the version that this is true of.
+    pub(crate) fn live(&self, cause: Option<&MessageId>) -> (usize, u64) {
+        let state = self.lock();
+        let consumed = state
+            .live
+            .iter()
+            .filter(|(channel, _)| state.consumed.contains(*channel));
+        let counts = consumed
+            .flat_map(|(_, messages)| messages)
+            .filter(|(id, _)| cause.is_none_or(|cause| state.is_caused_by(id, cause)));
+        (counts.map(|(_, count)| count).sum(), state.version)
+    }
+}
+
+impl State {
+    fn is_caused_by(&self, id: &MessageId, cause: &MessageId) -> bool {
+        let mut seen = HashSet::new();
+        let mut id = id;
+        while id != cause {
+            // Ids are anybody's, so that there may be a circle.
+            if !seen.insert(id) {
+                return false;
+            }
+            let Some(next) = self.causes.get(id) else {
+                return false;
+            };
+            id = next;
+        }
+        true
+    }
+}
+
+fn text(message: &Message, header: &str) -> String {
+    let value = message.header.bag.get(header);
+    value
+        .and_then(|value| value.as_str())
+        .unwrap_or_default()
+        .to_owned()
+}
+
+impl Watcher for Journal {
+    fn arrived(&self, channel: &ChannelName, message: &Message, moved: bool) {
+        let (id, channel) = (message.header.id.clone(), channel.clone());
+        self.change(|state| {
+            if let Some(cause) = &message.header.causation_id {
+                state.causes.insert(id.clone(), cause.clone());
+            }
+            let live = state.live.entry(channel.clone()).or_default();
+            *live.entry(id).or_default() += 1;
+        });
+        let what = if moved {
+            What::SetAside {
+                channel,
+                kind: text(message, rejection_headers::REASON),
+                reason: text(message, rejection_headers::MESSAGE),
+            }
+        } else {
+            What::Posted { channel }
+        };
+        self.enter(Some(message), what);
+    }
+
+    fn delivered(&self, channel: &ChannelName, message: &Message) {
+        let channel = channel.clone();
+        let attempt = message.header.handled_count.saturating_add(1);
+        self.enter(Some(message), What::Delivered { channel, attempt });
+    }
+
+    fn departed(&self, channel: &ChannelName, message: &Message, how: Departure) {
+        let name = channel.clone();
+        match how {
+            Departure::Done => self.enter(Some(message), What::Acked { channel: name }),
+            Departure::Returned => self.enter(Some(message), What::Returned { channel: name }),
+            Departure::Again(delay) => {
+                self.enter(Some(message), What::Deferred { channel: name, delay });
+            }
+            // Its arrival there is told already.
+            Departure::Moved => {}
+        }
+        if matches!(how, Departure::Done | Departure::Moved) {
+            self.change(|state| {
+                let Some(live) = state.live.get_mut(channel) else {
+                    return;
+                };
+                if let Some(copies) = live.get_mut(&message.header.id) {
+                    *copies = copies.saturating_sub(1);
+                    if *copies == 0 {
+                        live.remove(&message.header.id);
+                    }
+                }
+            });
+        }
+    }
+}
+
+impl Observer for Journal {
+    fn called(
+        &self,
+        handler: &'static str,
+        request: &'static str,
+        id: Option<&MessageId>,
+        error: Option<&HandlerError>,
+    ) {
+        // What arrived with that id is the message, where there was one.
+        let message = id.and_then(|id| {
+            let state = self.lock();
+            let messages = state
+                .entries
+                .iter()
+                .rev()
+                .filter_map(|entry| entry.message.as_ref());
+            messages
+                .into_iter()
+                .find(|message| message.header.id == *id)
+                .cloned()
+        });
+        let what = match error {
+            None => What::Handled { handler, request },
+            Some(error) => What::Failed {
+                handler,
+                request,
+                error: error.report(),
+            },
+        };
+        self.enter(message.as_deref(), what);
+    }
+}

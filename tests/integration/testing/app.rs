@@ -1,0 +1,242 @@
+//! `TestApp`: given, when, then.
+
+use std::time::Duration;
+
+use brighter::prelude::*;
+use brighter::processor::ProcessorHandle;
+use brighter::testing::{FaultyBroker, PublishFault, TestApp, TestAppBuilder};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Message)]
+#[message(topic = "Order.Place")]
+struct PlaceOrder {
+    item: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Message)]
+#[message(topic = "Order.Placed", kind = "event")]
+struct OrderPlaced {
+    item: String,
+}
+
+#[derive(Debug, Command)]
+struct Restock;
+
+struct Places(ProcessorHandle);
+
+#[handler]
+impl Handler<PlaceOrder> for Places {
+    async fn handle(&self, order: &PlaceOrder, cx: &Context) -> Result<(), BoxError> {
+        match order.item.as_str() {
+            "later" if cx.attempt() == 1 => return Err(Defer::after(Duration::from_secs(60)).into()),
+            "rotten" => return Err(Reject::because("nobody wants it").into()),
+            "missing" => return Err("out of stock".into()),
+            _ => {}
+        }
+        let item = order.item.clone();
+        self.0.get()?.post_with(OrderPlaced { item }, cx).await?;
+        Ok(())
+    }
+}
+
+struct Ships;
+
+#[handler]
+impl Handler<OrderPlaced> for Ships {
+    async fn handle(&self, _: &OrderPlaced) -> Result<(), std::convert::Infallible> {
+        Ok(())
+    }
+}
+
+struct Restocks(ProcessorHandle);
+
+#[handler]
+impl Handler<Restock> for Restocks {
+    async fn handle(&self, _: &Restock, cx: &Context) -> Result<(), BoxError> {
+        let item = "stock".to_owned();
+        self.0.get()?.post_with(PlaceOrder { item }, cx).await?;
+        Ok(())
+    }
+}
+
+fn orders() -> Subscription<PlaceOrder> {
+    Subscription::new("orders").attempts(2)
+}
+
+fn shop() -> TestAppBuilder {
+    TestApp::builder()
+        .processor(|it| it.handler_with(Places).handler_with(Restocks).handler(Ships))
+        .dispatcher(|it| {
+            it.subscription(orders())
+                .subscription(Subscription::<OrderPlaced>::new("shipping"))
+        })
+}
+
+fn order(item: &str) -> PlaceOrder {
+    PlaceOrder { item: item.into() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_follows_from_a_message_is_there_when_it_has_settled() {
+    let app = shop().start().await;
+    app.when_posted(order("tea")).await;
+    app.then()
+        .handled_by::<Places>(1)
+        .posted::<OrderPlaced>(1)
+        .handled::<OrderPlaced>(1)
+        .nothing_else();
+    assert_eq!(app.posted::<OrderPlaced>(), [OrderPlaced { item: "tea".into() }]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_waits_for_what_comes_again_later_and_no_longer() {
+    let app = shop().start().await;
+    let began = tokio::time::Instant::now();
+    app.when_posted(order("later")).await;
+    assert!((60..62).contains(&began.elapsed().as_secs()));
+    app.then()
+        .failed::<Places>(1)
+        .deferred::<PlaceOrder>(Duration::from_secs(60))
+        .handled_by::<Places>(1)
+        .posted::<OrderPlaced>(1)
+        .handled_by::<Ships>(1)
+        .nothing_else();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_set_aside_says_why() {
+    let app = shop().start().await;
+    app.when_posted(order("rotten")).await;
+    app.then()
+        .failed::<Places>(1)
+        .dead_lettered::<PlaceOrder>("nobody wants it")
+        .nothing_else();
+    app.when_posted(order("missing")).await;
+    app.then()
+        .failed::<Places>(2)
+        .deferred::<PlaceOrder>(Duration::from_secs(1))
+        .dead_lettered::<PlaceOrder>("attempt 2 of 2: out of stock")
+        .nothing_else();
+}
+
+#[tokio::test(start_paused = true)]
+async fn then_is_of_the_last_when_and_not_of_what_was_given() {
+    let app = shop().start().await;
+    app.given(order("tea")).await;
+    app.then().nothing_else();
+    app.when_sent(Restock).await.unwrap();
+    app.then()
+        .handled::<Restock>(1)
+        .posted::<PlaceOrder>(1)
+        .posted::<OrderPlaced>(1)
+        .handled::<PlaceOrder>(1)
+        .handled::<OrderPlaced>(1)
+        .nothing_else();
+    app.when_published(OrderPlaced { item: "here".into() })
+        .await
+        .unwrap();
+    app.then().handled_by::<Ships>(1).nothing_else();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_in_a_channel_or_in_the_outbox_is_handled_after_the_start() {
+    let app = shop()
+        .waiting(&orders(), order("tea"))
+        .deposited(order("milk"))
+        .start()
+        .await;
+    app.settled().await;
+    app.then()
+        .handled_by::<Places>(2)
+        .posted::<OrderPlaced>(2)
+        .handled_by::<Ships>(2)
+        .nothing_else();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_deposited_in_a_transaction_settles_too() {
+    let outbox = InMemoryOutbox::new();
+    let app = shop().outbox(outbox.clone()).start().await;
+    let mut transaction = outbox.begin();
+    let processor = app.processor();
+    processor
+        .deposit_post(&mut transaction, order("tea"))
+        .await
+        .unwrap();
+    transaction.commit().unwrap();
+    app.settled().await;
+    app.then().handled_by::<Ships>(1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_passes_without_waiting_for_what_is_due_later() {
+    let app = shop().start().await;
+    app.processor().post(order("later")).await.unwrap();
+    app.when_time_passes(Duration::from_secs(59)).await;
+    app.then()
+        .handled::<PlaceOrder>(0)
+        .deferred::<PlaceOrder>(Duration::from_secs(60));
+    app.when_time_passes(Duration::from_secs(1)).await;
+    app.then().handled::<PlaceOrder>(1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_broker_will_not_take_is_told_and_is_no_reason_to_wait() {
+    let broker = FaultyBroker::new(InMemoryBroker::new());
+    let app = shop().broker(broker.clone()).start().await;
+    broker.every_publish(Some(PublishFault::Refuse));
+    assert!(app.processor().post(order("tea")).await.is_err());
+    app.settled().await;
+    app.then()
+        .not_published::<PlaceOrder>("told to refuse")
+        .nothing_else();
+}
+
+/// What the test of a user would say when it fails.
+async fn failure(assertion: impl FnOnce(&TestApp) + Send) -> String {
+    let app = shop().start().await;
+    app.when_posted(order("tea")).await;
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| assertion(&app)));
+    *caught.unwrap_err().downcast::<String>().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_says_what_was_expected_and_all_that_happened() {
+    let said = failure(|app| drop(app.then().handled_by::<Places>(2))).await;
+    assert!(
+        said.starts_with("expected Places to succeed 2 times, but it did 1 times\n\nWhat happened:\n"),
+        "{said}"
+    );
+    let lines = [
+        "arrived in `orders`",
+        "delivered from `orders`, attempt 1",
+        "arrived in `shipping`",
+        "Places handled PlaceOrder",
+        "acked in `orders`",
+    ];
+    let mut rest = said.as_str();
+    for line in lines {
+        let at = rest
+            .find(line)
+            .unwrap_or_else(|| panic!("no `{line}` in its place in {said}"));
+        rest = &rest[at..];
+    }
+    let said = failure(|app| drop(app.then().handled_by::<Places>(1).nothing_else())).await;
+    assert!(said.contains("nothing else, but there was"), "{said}");
+    assert!(said.contains("Ships handled OrderPlaced"), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
+#[should_panic(expected = "not settled: 0 copies are not handled, and the outbox has 1 to send")]
+async fn what_can_never_settle_is_told_and_not_waited_for_for_ever() {
+    let app = shop().patience(Duration::from_secs(60)).start().await;
+    app.broker().lose_connection();
+    app.when_posted(order("tea")).await;
+}
+
+#[tokio::test]
+async fn it_works_with_the_clock_running() {
+    let app = shop().start().await;
+    app.when_posted(order("tea")).await;
+    app.then().handled_by::<Ships>(1);
+    assert!(app.end().await.interrupted.is_empty());
+}

@@ -1,0 +1,6 @@
+//! What users test with.
+
+mod app;
+mod cascade;
+mod faulty_broker;
+mod idle;
