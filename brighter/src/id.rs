@@ -40,6 +40,14 @@ impl MessageId {
         Self(Repr::Uuid(Uuid::now_v7()))
     }
 
+    /// Its text, unless that is of a UUID in its usual form, about which nothing can be wrong.
+    pub(crate) fn unusual(&self) -> Option<&str> {
+        match &self.0 {
+            Repr::Uuid(_) => None,
+            Repr::Text(text) => Some(text),
+        }
+    }
+
     /// The id as a UUID, when that is what its text is.
     #[must_use]
     pub fn as_uuid(&self) -> Option<Uuid> {

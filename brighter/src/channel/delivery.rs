@@ -6,78 +6,8 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use super::SettleError;
-use crate::message::{Message, MessageHeader};
-
-/// Why a message is set aside.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Rejection {
-    /// Where it goes.
-    pub kind: RejectionKind,
-    /// What went wrong, for the person who reads the dead letter. Bounded: see [`Rejection::new`].
-    pub reason: String,
-}
-
-/// The headers of a message that was set aside, by the names that Brighter gives them.
-pub mod rejection_headers {
-    /// `DeliveryError` or `Unacceptable`: see [`RejectionKind::as_str`](super::RejectionKind::as_str).
-    pub const REASON: &str = "rejectionReason";
-    /// What went wrong.
-    pub const MESSAGE: &str = "rejectionMessage";
-    /// The topic that the message came by.
-    pub const ORIGINAL_TOPIC: &str = "originalTopic";
-    /// The kind of message that it was.
-    pub const ORIGINAL_TYPE: &str = "originalMessageType";
-}
-
-/// Where a message that is set aside goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum RejectionKind {
-    /// It was understood and could not be handled: to the dead-letter channel.
-    DeadLetter,
-    /// It was not understood: to the invalid-message channel.
-    Invalid,
-}
-
-impl Rejection {
-    /// The most bytes of a reason that are kept: it travels as a header.
-    pub const MAX_REASON_BYTES: usize = 2048;
-
-    /// Set aside for this reason, which is cut to [`MAX_REASON_BYTES`](Self::MAX_REASON_BYTES).
-    #[must_use]
-    pub fn new(kind: RejectionKind, reason: impl Into<String>) -> Self {
-        let mut reason = reason.into();
-        reason.truncate(reason.floor_char_boundary(Self::MAX_REASON_BYTES));
-        Self { kind, reason }
-    }
-
-    /// Notes in a header why its message was set aside, under the names of [`rejection_headers`].
-    pub fn annotate(&self, header: &mut MessageHeader) {
-        header.bag.insert(rejection_headers::REASON, self.kind.as_str());
-        header
-            .bag
-            .insert(rejection_headers::MESSAGE, self.reason.as_str());
-        header
-            .bag
-            .insert(rejection_headers::ORIGINAL_TOPIC, header.topic.as_str());
-        header
-            .bag
-            .insert(rejection_headers::ORIGINAL_TYPE, header.message_type.as_str());
-    }
-}
-
-impl RejectionKind {
-    /// The text of the header, which is Brighter's: `DeliveryError` or `Unacceptable`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::DeadLetter => "DeliveryError",
-            Self::Invalid => "Unacceptable",
-        }
-    }
-}
+use super::{Rejection, SettleError};
+use crate::message::Message;
 
 /// How a transport settles one delivery. Each method ends the loan; what fails leaves the message with the
 /// broker, which delivers it again.

@@ -10,6 +10,7 @@ mod in_memory;
 mod order;
 mod publication;
 mod rate;
+mod rejection;
 mod several;
 mod subscription;
 mod subscription_limits;
@@ -26,7 +27,7 @@ pub use broker_status::{BrokerStatus, ConsumerBounds};
 pub use budget::BudgetError;
 pub(crate) use budget::budget;
 pub use definition::{Channel, ChannelLimits, MakeChannel, Overflow, QueueType};
-pub use delivery::{Delivery, Rejection, RejectionKind, Settle, rejection_headers};
+pub use delivery::{Delivery, Settle};
 pub use error::{ChannelError, PublishError, SettleError};
 pub use in_memory::InMemoryBroker;
 #[cfg(feature = "testing")]
@@ -35,6 +36,7 @@ pub(crate) use order::{Keys, LaneOf};
 pub use publication::Publication;
 pub(crate) use publication::PublicationSettings;
 pub use rate::Rate;
+pub use rejection::{Rejected, Rejection, RejectionKind, rejection_headers};
 pub use several::Several;
 pub use subscription::{Subscription, SubscriptionSettings};
 

@@ -173,11 +173,13 @@ impl MessageHeader {
     /// [`MAX_NAME_BYTES`](super::MAX_NAME_BYTES) bytes; or one of the first four, an attribute of the event or
     /// the correlation id is empty or holds a control character.
     pub fn validate(&self) -> Result<(), NameError> {
-        routing::check("message id", &self.id.to_string())?;
+        if let Some(id) = self.id.unusual() {
+            routing::check("message id", id)?;
+        }
         self.topic.validate()?;
         routing::check("content type", &self.content_type)?;
-        if let Some(id) = &self.correlation_id {
-            routing::check_text("correlation id", &id.to_string())?;
+        if let Some(id) = self.correlation_id.as_ref().and_then(MessageId::unusual) {
+            routing::check_text("correlation id", id)?;
         }
         if let Some(reply_to) = &self.reply_to {
             routing::check("reply address", reply_to.as_str())?;

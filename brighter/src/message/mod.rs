@@ -3,6 +3,7 @@
 mod bag;
 mod event;
 mod header;
+pub(crate) mod rfc3339;
 mod routing;
 
 use bytes::Bytes;

@@ -148,3 +148,36 @@ async fn when_the_copy_has_nowhere_to_go_the_original_stays() {
         .unwrap();
     assert_eq!(raw.depth(&delay).await, 1);
 }
+
+/// Headers that fill their frame leave no room for a reason, nor for what a retry notes.
+#[tokio::test]
+async fn a_message_whose_headers_fill_their_frame_gets_away_from_its_queue() {
+    let corner = Corner::new();
+    let broker = corner.connect().await;
+    let channel = corner.channel("full", "topic");
+    let mut consumer = broker.consume(&channel).await.unwrap();
+    let raw = Raw::connect().await;
+    let frame = usize::try_from(raw.connection.configuration().frame_max()).unwrap();
+    let large = AMQPValue::LongString("x".repeat(frame - 200).into());
+    for again in [true, false] {
+        let mut headers = FieldTable::default();
+        headers.insert("large".into(), large.clone());
+        headers.insert("small".into(), AMQPValue::LongInt(1));
+        let properties = BasicProperties::default().with_headers(headers);
+        raw.put(channel.name.as_str(), properties, b"as it came").await;
+        let delivery = next(&mut consumer).await;
+        if again {
+            delivery.requeue(Duration::ZERO, true).await.unwrap();
+        } else {
+            let rejection = Rejection::new(RejectionKind::DeadLetter, "no");
+            delivery.reject(rejection).await.unwrap();
+        }
+        let dead = raw.take(channel.dead_letters.as_str()).await;
+        assert_eq!(dead.data, b"as it came");
+        let headers = dead.properties.headers().as_ref().unwrap().inner();
+        assert!(headers.contains_key("small") && !headers.contains_key("large"));
+        let said = headers["rejectionMessage"].as_long_string().unwrap().to_string();
+        assert!(said.ends_with("left out for want of room: [\"large\"]"), "{said}");
+        assert_eq!(said.contains("cannot be sent again"), again);
+    }
+}

@@ -55,6 +55,8 @@ pub use options::{ExchangeKind, RabbitMqBuilder};
 pub use tls::Tls;
 pub use topology::{Argument, Binding, Exchange, Purpose, Queue, Topology};
 pub use url::without_credentials;
+#[cfg(feature = "testing")]
+pub use wire::fuzz_wire;
 
 use crate::channel::{
     Broker, BrokerStatus, Channel, ChannelError, Consumer, ConsumerBounds, Producer, PublishError,

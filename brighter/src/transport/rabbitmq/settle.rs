@@ -97,6 +97,24 @@ impl Lease {
         }
     }
 
+    /// Puts a copy with the reason where the rejection says. One whose headers fill their frame leaves some out:
+    /// it must get away from its queue.
+    async fn set_aside(&self, rejection: &Rejection) -> Result<(), PublishError> {
+        let aside = match rejection.kind {
+            RejectionKind::DeadLetter => &self.lane.channel.dead_letters,
+            RejectionKind::Invalid => &self.lane.channel.invalid_messages,
+        };
+        let now = SystemTime::now();
+        let whole = wire::set_aside(&self.original, rejection, now, usize::MAX);
+        match self.copy_to(aside.as_str(), &whole).await {
+            Err(PublishError::TooLarge { limit, .. }) if wire::header_bytes(&whole) > limit => {
+                let fitting = wire::set_aside(&self.original, rejection, now, limit);
+                self.copy_to(aside.as_str(), &fitting).await
+            }
+            copied => copied,
+        }
+    }
+
     /// Straight to a queue: the default exchange routes by its name, and to nobody else.
     async fn copy_to(&self, queue: &str, properties: &BasicProperties) -> Result<(), PublishError> {
         let copy = || {
@@ -133,7 +151,14 @@ impl Settle for Lease {
     ) -> BoxFuture<'static, Result<(), SettleError>> {
         Box::pin(async move {
             self.check()?;
-            let copied = self.retry(&message, delay).await;
+            let mut copied = self.retry(&message, delay).await;
+            if let Err(error @ PublishError::TooLarge { .. }) = &copied {
+                // Nor would it fit the next time.
+                let reason = format!("it cannot be sent again: {error}");
+                copied = self
+                    .set_aside(&Rejection::new(RejectionKind::DeadLetter, reason))
+                    .await;
+            }
             self.moved(copied).await
         })
     }
@@ -141,12 +166,7 @@ impl Settle for Lease {
     fn reject(self: Box<Self>, rejection: Rejection) -> BoxFuture<'static, Result<(), SettleError>> {
         Box::pin(async move {
             self.check()?;
-            let aside = match rejection.kind {
-                RejectionKind::DeadLetter => &self.lane.channel.dead_letters,
-                RejectionKind::Invalid => &self.lane.channel.invalid_messages,
-            };
-            let properties = wire::set_aside(&self.original, &rejection, SystemTime::now());
-            let copied = self.copy_to(aside.as_str(), &properties).await;
+            let copied = self.set_aside(&rejection).await;
             self.moved(copied).await
         })
     }

@@ -7,9 +7,15 @@ use bytes::Bytes;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
-use super::{find, name, time};
+use super::headers::Headers;
+use super::name::{BARE_TRACE_PARENT, BARE_TRACE_STATE, Known, is_free};
+use super::{is_mime, value};
 use crate::id::MessageId;
-use crate::message::{Bag, BagValue, MAX_NAME_BYTES, Message, MessageBody, MessageHeader, MessageType};
+use crate::message::{
+    Bag, DEFAULT_CONTENT_TYPE, DEFAULT_SOURCE, EventAttributes, MAX_NAME_BYTES, Message, MessageBody,
+    MessageHeader, MessageType, RoutingKey, rfc3339,
+};
+use crate::trace::TraceContext;
 
 /// A message as the broker brought it.
 #[derive(Debug, Clone)]
@@ -23,132 +29,156 @@ pub(in super::super) struct Original {
 pub(in super::super) fn message(original: &Original) -> Result<Message, String> {
     let none = FieldTable::default();
     let properties = &original.properties;
-    let headers = properties.headers().as_ref().unwrap_or(&none);
-    let field = |name| find(headers, name).map_or(Ok(None), |value| string(name, value));
+    let table = properties.headers().as_ref().unwrap_or(&none);
 
-    let bag = bag(headers)?;
-    let id =
-        property(properties.message_id()).map_or_else(|| field(name::CE_ID), |id| Ok(Some(id.into())))?;
-    if let Some(id) = id.as_ref().filter(|id: &&String| id.len() > MAX_NAME_BYTES) {
+    let mut bag = Bag::default();
+    let headers = Headers::read(table, |name, value| {
+        // What the bag cannot hold stays on the original, and is in every copy of it.
+        if let Some(value) = value::of_bag(name, value)?.filter(|_| is_free(name)) {
+            bag.insert(name, value);
+        }
+        Ok::<(), String>(())
+    })?;
+    let mut header = MessageHeader::new(
+        id(properties, &headers)?,
+        topic(original, &headers)?,
+        message_type(&headers)?,
+    );
+    header.timestamp = timestamp(properties, value::lenient(headers.get(Known::Time)));
+    header.correlation_id = correlation_id(properties, &headers)?;
+    header.content_type = content_type(properties);
+    header.reply_to = property("reply_to", properties.reply_to())?.map(RoutingKey::from);
+    header.event = event(&headers, &header.topic)?;
+    header.trace = trace(table, &headers);
+    header.delayed = value::delay(headers.get(Known::Delay));
+    header.handled_count = value::count(headers.get(Known::HandledCount));
+    header.bag = bag;
+    Ok(Message::new(header, MessageBody::new(original.body.clone())))
+}
+
+/// The first id that the message had: .NET gives another to what it sends again, and who remembers what was
+/// handled must not take that for another message.
+fn id(properties: &BasicProperties, headers: &Headers<'_>) -> Result<MessageId, String> {
+    let header = |known| value::text(known, headers.get(known));
+    let id = match header(Known::OriginalId)? {
+        Some(id) => Some(id),
+        None => match property("message_id", properties.message_id())? {
+            Some(id) => Some(id),
+            None => header(Known::Id)?,
+        },
+    };
+    let Some(id) = id else {
+        return Ok(MessageId::new());
+    };
+    if id.len() > MAX_NAME_BYTES {
         // It could be handled, but never sent again.
         return Err(format!(
             "the message id has {} bytes, and 255 at most can be sent",
             id.len()
         ));
     }
-    let mut header = MessageHeader::new(
-        id.map_or_else(MessageId::new, MessageId::from),
-        topic(original, headers)?,
-        message_type(headers)?,
-    );
-    header.timestamp = timestamp(properties, field(name::CE_TIME)?);
-    header.correlation_id = field(name::CORRELATION_ID)?
-        .or_else(|| property(properties.correlation_id()).map(str::to_owned))
-        .map(MessageId::from);
-    if let Some(content_type) = property(properties.content_type()) {
-        header.content_type = Cow::Owned(content_type.to_owned());
-    }
-    header.handled_count = find(headers, name::HANDLED_COUNT).map_or(0, count);
-    header.bag = bag;
-    Ok(Message::new(header, MessageBody::new(original.body.clone())))
+    Ok(MessageId::from(id))
 }
 
-/// The topic that the sender wrote, or else the one the message was published under.
-pub(super) fn topic(original: &Original, headers: &FieldTable) -> Result<String, String> {
-    let written = find(headers, name::TOPIC).map_or(Ok(None), |value| string(name::TOPIC, value))?;
-    Ok(written.unwrap_or_else(|| original.routing_key.as_str().to_owned()))
+/// The topic that the sender wrote, or else the one the message was published under: empty, where an exchange
+/// does not route by it. A copy that comes again goes under another, and so says what it was.
+pub(super) fn topic(original: &Original, headers: &Headers<'_>) -> Result<RoutingKey, String> {
+    let written = headers.get(Known::Topic);
+    let topic = match written {
+        Some(AMQPValue::LongString(_) | AMQPValue::ShortString(_)) => value::text(Known::Topic, written)?,
+        _ => value::plain("the routing key", original.routing_key.as_str())?,
+    };
+    Ok(topic.unwrap_or_default().into())
 }
 
-fn message_type(headers: &FieldTable) -> Result<MessageType, String> {
-    let Some(value) = find(headers, name::MESSAGE_TYPE) else {
+fn message_type(headers: &Headers<'_>) -> Result<MessageType, String> {
+    let name = Known::MessageType.as_str();
+    let Some(value) = headers.get(Known::MessageType) else {
         return Ok(MessageType::Event);
     };
-    let written = string(name::MESSAGE_TYPE, value)?
-        .ok_or_else(|| format!("the header `{}` is not a text", name::MESSAGE_TYPE))?;
-    MessageType::parse(&written).ok_or_else(|| {
-        let shown: String = written.chars().take(48).collect();
-        format!("unknown MessageType {shown:?}")
+    let text = match value {
+        AMQPValue::LongString(bytes) => value::utf8(name, bytes.as_bytes())?,
+        AMQPValue::ShortString(text) => text.as_str(),
+        _ => return Err(format!("the header `{name}` is not a text")),
+    };
+    MessageType::parse(text).ok_or_else(|| {
+        let begins: String = text.chars().take(48).collect();
+        format!("unknown MessageType {begins:?}")
     })
 }
 
+/// A number will do, for somebody counts conversations; what is no id at all is as good as none.
+fn correlation_id(properties: &BasicProperties, headers: &Headers<'_>) -> Result<Option<MessageId>, String> {
+    let header = headers.get(Known::CorrelationId);
+    if let Some(number) = header.and_then(value::integer) {
+        return Ok(Some(number.to_string().into()));
+    }
+    let id = match value::text(Known::CorrelationId, header)? {
+        Some(id) => Some(id),
+        None => property("correlation_id", properties.correlation_id())?,
+    };
+    Ok(id.map(MessageId::from))
+}
+
+/// The property `type` is the media type of the body too, where it is one.
+fn content_type(properties: &BasicProperties) -> Cow<'static, str> {
+    fn written(property: &Option<ShortString>) -> Option<&str> {
+        let text = property.as_ref()?.as_str();
+        (!text.is_empty()).then_some(text)
+    }
+    let content_type = written(properties.content_type());
+    match content_type.or_else(|| written(properties.kind()).filter(|kind| is_mime(kind))) {
+        // What almost every message has needs no allocation.
+        None | Some(DEFAULT_CONTENT_TYPE) => Cow::Borrowed(DEFAULT_CONTENT_TYPE),
+        Some("application/json") => Cow::Borrowed("application/json"),
+        Some(other) => Cow::Owned(other.to_owned()),
+    }
+}
+
 /// The property counts seconds; the header, when it says the same, knows the milliseconds.
-fn timestamp(properties: &BasicProperties, precise: Option<String>) -> SystemTime {
-    let coarse = properties.timestamp().and_then(time::from_seconds);
-    let precise = precise.and_then(|text| time::from_rfc3339(&text));
-    match (coarse, precise) {
-        (Some(coarse), Some(precise)) if time::seconds(coarse) == time::seconds(precise) => precise,
+fn timestamp(properties: &BasicProperties, precise: &str) -> SystemTime {
+    let coarse = properties.timestamp().and_then(rfc3339::from_seconds);
+    match (coarse, rfc3339::read(precise)) {
+        (Some(coarse), Some(precise)) if rfc3339::seconds(coarse) == rfc3339::seconds(precise) => precise,
         (Some(coarse), _) => coarse,
         (None, Some(precise)) => precise,
         (None, None) => SystemTime::now(),
     }
 }
 
-/// How often it was handled, by whatever kind of number the sender chose; nonsense counts as never.
-fn count(value: &AMQPValue) -> u32 {
-    let count = integer(value).or_else(|| match value {
-        // A cast of a float saturates, and makes zero of what is no number.
-        AMQPValue::Float(number) => Some(*number as i64),
-        AMQPValue::Double(number) => Some(*number as i64),
-        AMQPValue::LongString(text) => std::str::from_utf8(text.as_bytes()).ok()?.trim().parse().ok(),
-        AMQPValue::ShortString(text) => text.as_str().trim().parse().ok(),
-        _ => None,
-    });
-    u32::try_from(count.unwrap_or(0).max(0)).unwrap_or(u32::MAX)
-}
-
-fn integer(value: &AMQPValue) -> Option<i64> {
-    Some(match value {
-        AMQPValue::ShortShortInt(number) => (*number).into(),
-        AMQPValue::ShortShortUInt(number) => (*number).into(),
-        AMQPValue::ShortInt(number) => (*number).into(),
-        AMQPValue::ShortUInt(number) => (*number).into(),
-        AMQPValue::LongInt(number) => (*number).into(),
-        AMQPValue::LongUInt(number) => (*number).into(),
-        AMQPValue::LongLongInt(number) => *number,
-        _ => return None,
+fn event(headers: &Headers<'_>, topic: &RoutingKey) -> Result<EventAttributes, String> {
+    let text = |known| value::text(known, headers.get(known));
+    Ok(EventAttributes {
+        event_type: text(Known::Type)?.filter(|kind| *topic != *kind).map(Into::into),
+        source: text(Known::Source)?
+            .filter(|source| !is_default(source))
+            .map(Into::into),
+        subject: text(Known::Subject)?.map(Into::into),
+        data_schema: text(Known::DataSchema)?.map(Into::into),
     })
 }
 
-/// The text of a header that is one and not empty; none of any other kind of value.
-fn string(name: &str, value: &AMQPValue) -> Result<Option<String>, String> {
-    let text = match value {
-        AMQPValue::LongString(bytes) => utf8(name, bytes.as_bytes())?,
-        AMQPValue::ShortString(text) => text.as_str(),
-        _ => return Ok(None),
+/// .NET adds the slash.
+fn is_default(source: &str) -> bool {
+    source == DEFAULT_SOURCE || DEFAULT_SOURCE.strip_suffix('/') == Some(source)
+}
+
+/// Nothing is decided by it, so nonsense is dropped.
+fn trace(table: &FieldTable, headers: &Headers<'_>) -> TraceContext {
+    let ours = |known| value::lenient(headers.get(known));
+    let bare = |name: &str| value::lenient(table.inner().get(name));
+    let mut trace = TraceContext::default().with_traceparent(ours(Known::TraceParent));
+    trace = match trace.traceparent() {
+        Some(_) => trace.with_tracestate(ours(Known::TraceState)),
+        None => trace
+            .with_traceparent(bare(BARE_TRACE_PARENT))
+            .with_tracestate(bare(BARE_TRACE_STATE)),
     };
-    Ok((!text.is_empty()).then(|| text.to_owned()))
+    trace.with_baggage(ours(Known::Baggage))
 }
 
-fn utf8<'a>(name: &str, bytes: &'a [u8]) -> Result<&'a str, String> {
-    std::str::from_utf8(bytes).map_err(|_| format!("the header {name:?} is not UTF-8"))
-}
-
-fn property(value: &Option<ShortString>) -> Option<&str> {
+fn property<'a>(name: &str, value: &'a Option<ShortString>) -> Result<Option<&'a str>, String> {
     value
         .as_ref()
-        .map(ShortString::as_str)
-        .filter(|text| !text.is_empty())
-}
-
-/// Every header that is not ours. What the bag cannot hold (lists, tables, bytes) is left out.
-fn bag(headers: &FieldTable) -> Result<Bag, String> {
-    let mut bag = Bag::default();
-    for (name, value) in headers {
-        let name = name.as_str();
-        let value = match value {
-            AMQPValue::LongString(text) => BagValue::from(utf8(name, text.as_bytes())?),
-            AMQPValue::ShortString(text) => text.as_str().into(),
-            AMQPValue::Boolean(value) => (*value).into(),
-            AMQPValue::Float(number) => f64::from(*number).into(),
-            AMQPValue::Double(number) => (*number).into(),
-            other => match integer(other) {
-                Some(number) => number.into(),
-                None => continue,
-            },
-        };
-        if !name::is_ours(name) && !name::steers_the_broker(name) && !name::is_death(name) {
-            bag.insert(name, value);
-        }
-    }
-    Ok(bag)
+        .map_or(Ok(None), |text| value::plain(name, text.as_str()))
 }

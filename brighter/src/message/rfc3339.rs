@@ -1,4 +1,4 @@
-//! Times on the wire: seconds since 1970 as a property, RFC 3339 with milliseconds as a header.
+//! Times as they travel: seconds since 1970, or RFC 3339 with milliseconds.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -6,19 +6,22 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 /// Seconds since 1970; none for a time before.
-pub(super) fn seconds(time: SystemTime) -> Option<u64> {
+#[cfg(feature = "rabbitmq")]
+pub(crate) fn seconds(time: SystemTime) -> Option<u64> {
     let since = time.duration_since(UNIX_EPOCH).ok()?;
     Some(since.as_secs())
 }
 
-pub(super) fn from_seconds(seconds: u64) -> Option<SystemTime> {
+/// The time so many seconds after 1970; none for one that no calendar holds.
+#[cfg(feature = "rabbitmq")]
+pub(crate) fn from_seconds(seconds: u64) -> Option<SystemTime> {
     let time = UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?;
     // What no calendar holds was no time at all, but a number somebody put there.
     calendar(time).map(|_| time)
 }
 
 /// `2026-09-30T12:00:00.000Z`; none for a time outside the years 0 to 9999.
-pub(super) fn rfc3339(time: SystemTime) -> Option<String> {
+pub(crate) fn write(time: SystemTime) -> Option<String> {
     let t = calendar(time)?;
     Some(format!(
         "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
@@ -32,7 +35,8 @@ pub(super) fn rfc3339(time: SystemTime) -> Option<String> {
     ))
 }
 
-pub(super) fn from_rfc3339(text: &str) -> Option<SystemTime> {
+/// Any time of RFC 3339, however precise.
+pub(crate) fn read(text: &str) -> Option<SystemTime> {
     let nanos = OffsetDateTime::parse(text.trim(), &Rfc3339)
         .ok()?
         .unix_timestamp_nanos();

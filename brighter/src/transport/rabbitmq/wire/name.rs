@@ -1,0 +1,142 @@
+//! The names of headers: ours, in every spelling that somebody writes, and the broker's.
+
+/// A header that is ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Known {
+    MessageType,
+    Topic,
+    HandledCount,
+    CorrelationId,
+    Id,
+    SpecVersion,
+    Type,
+    Source,
+    Time,
+    Subject,
+    DataSchema,
+    TraceParent,
+    TraceState,
+    Baggage,
+    Delay,
+    OriginalId,
+    DeliveryTag,
+}
+
+/// Beside each the name that is written, in exactly this case: .NET reads no other.
+const NAMES: [(Known, &str); Known::COUNT] = [
+    (Known::MessageType, "MessageType"),
+    (Known::Topic, "Topic"),
+    (Known::HandledCount, "HandledCount"),
+    (Known::CorrelationId, "CorrelationId"),
+    (Known::Id, "cloudEvents_id"),
+    (Known::SpecVersion, "cloudEvents_specversion"),
+    (Known::Type, "cloudEvents_type"),
+    (Known::Source, "cloudEvents_source"),
+    (Known::Time, "cloudEvents_time"),
+    (Known::Subject, "cloudEvents_subject"),
+    (Known::DataSchema, "cloudEvents_dataschema"),
+    (Known::TraceParent, "cloudEvents_traceparent"),
+    // The small `e` is .NET's.
+    (Known::TraceState, "cloudevents_tracestate"),
+    (Known::Baggage, "baggage"),
+    // What the exchange that delays has done. Nothing of ours is delayed by it.
+    (Known::Delay, "x-delay"),
+    // .NET gives what it sends again another id, and notes the first here.
+    (Known::OriginalId, "x-original-message-id"),
+    // .NET adds it to what it sends again; it means nothing to the next reader.
+    (Known::DeliveryTag, "DeliveryTag"),
+];
+
+/// A misspelling that .NET reads and writes beside the right one.
+pub(super) const TRACE_STATE_TWIN: &str = "cloudevents_:tracestate";
+
+/// Without Brighter's prefix, as OpenTelemetry's own instrumentations write them.
+pub(super) const BARE_TRACE_PARENT: &str = "traceparent";
+pub(super) const BARE_TRACE_STATE: &str = "tracestate";
+
+/// Send the message to further queues: RabbitMQ's "sender-selected distribution".
+const STEERS: [&str; 2] = ["CC", "BCC"];
+/// What the broker writes when it moves a message itself, or delivers it again.
+const BROKERS: [&str; 5] = [
+    "x-death",
+    "x-first-death-",
+    "x-last-death-",
+    "x-delivery-count",
+    "x-acquired-count",
+];
+
+impl Known {
+    pub(super) const COUNT: usize = 17;
+
+    /// What the sender says of the event and its trace: it stays as it came in every copy.
+    pub(super) const SENDERS: [Self; 7] = [
+        Self::Type,
+        Self::Source,
+        Self::Subject,
+        Self::DataSchema,
+        Self::TraceParent,
+        Self::TraceState,
+        Self::Baggage,
+    ];
+
+    /// The name that is written.
+    pub(super) fn as_str(self) -> &'static str {
+        NAMES[self as usize].1
+    }
+
+    /// Which header this is: written in any case, with `cloudEvents:` for `cloudEvents_`, as the CloudEvents
+    /// binding for AMQP and .NET's older client have it.
+    pub(super) fn of(name: &str) -> Option<Self> {
+        let found = NAMES.iter().find(|(_, ours)| same(ours, name));
+        let twin = || same(TRACE_STATE_TWIN, name).then_some(Self::TraceState);
+        found.map(|(known, _)| *known).or_else(twin)
+    }
+}
+
+fn same(one: &str, other: &str) -> bool {
+    let alike = |a: u8, b: u8| a.eq_ignore_ascii_case(&b) || (is_separator(a) && is_separator(b));
+    one.len() == other.len() && one.bytes().zip(other.bytes()).all(|(a, b)| alike(a, b))
+}
+
+fn is_separator(byte: u8) -> bool {
+    matches!(byte, b'_' | b':')
+}
+
+pub(super) fn steers_the_broker(name: &str) -> bool {
+    STEERS.contains(&name)
+}
+
+pub(super) fn is_brokers(name: &str) -> bool {
+    BROKERS.iter().any(|brokers| name.starts_with(brokers))
+}
+
+/// Whether an application may have a header of this name. Any other would not add to the message: it would
+/// change where it goes, or what it is.
+pub(super) fn is_free(name: &str) -> bool {
+    Known::of(name).is_none() && !steers_the_broker(name) && !is_brokers(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_is_known() {
+        for (index, (known, name)) in NAMES.iter().enumerate() {
+            assert_eq!(*known as usize, index);
+            assert_eq!(known.as_str(), *name);
+            for spelling in [
+                name.to_string(),
+                name.to_lowercase(),
+                name.to_uppercase(),
+                name.replace('_', ":"),
+            ] {
+                assert_eq!(Known::of(&spelling), Some(*known), "{spelling}");
+            }
+        }
+        assert_eq!(Known::of("cloudEvents_:traceState"), Some(Known::TraceState));
+        for other in ["", "cloudEvents", "cloudEvents_subject2", "tenant", "x-delays"] {
+            assert_eq!(Known::of(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! What strangers write: of another Brighter, of another system, or in bad faith.
+
+use super::*;
+
+#[test]
+fn a_message_that_dotnet_sent_again_keeps_the_id_it_had_first() {
+    let first = "0197f2a0-7c3e-7d5a-9b7e-1f2a3b4c5d6e";
+    let mut there = with_headers(&[
+        ("x-original-message-id", text(first)),
+        ("cloudEvents_id", text("of the second time")),
+        ("DeliveryTag", text("1")),
+        ("HandledCount", AMQPValue::LongInt(1)),
+    ]);
+    there.properties = there.properties.with_message_id("of the second time".into());
+    let read = message(&there).unwrap();
+    assert_eq!(read.header.id, MessageId::from(first));
+    assert!(read.header.bag.is_empty());
+    // And so has the copy that we send again.
+    let copy = for_retry(&there, &read).unwrap();
+    assert_eq!(copy.message_id().as_ref().unwrap().as_str(), first);
+    assert_eq!(header(&copy, "x-original-message-id"), Some(&text(first)));
+    assert!(header(&copy, "DeliveryTag").is_none());
+    assert_eq!(message(&original(copy)).unwrap().header.id, read.header.id);
+    // What is no id does not hide the one there is.
+    let mut there = with_headers(&[("x-original-message-id", text(""))]);
+    there.properties = there.properties.with_message_id("right".into());
+    assert_eq!(message(&there).unwrap().header.id, "right".into());
+}
+
+#[test]
+fn attributes_and_trace_are_read_in_both_spellings() {
+    for separator in ["_", ":"] {
+        let name = |attribute: &str| format!("cloudEvents{separator}{attribute}");
+        let (kind, source, subject) = (name("type"), name("source"), name("subject"));
+        let (schema, parent, state) = (name("dataschema"), name("traceparent"), name("tracestate"));
+        let there = with_headers(&[
+            (&kind, text("order.placed")),
+            (&source, text("urn:shop")),
+            (&subject, text("order-7")),
+            (&schema, text("urn:schema")),
+            (&parent, text(PARENT)),
+            (&state.to_lowercase(), text("vendor=1")),
+            ("BAGGAGE", text("tenant=north")),
+        ]);
+        let read = message(&there).unwrap().header;
+        assert_eq!((read.event_type(), read.source()), ("order.placed", "urn:shop"));
+        assert_eq!(read.event.subject.as_deref(), Some("order-7"));
+        assert_eq!(read.event.data_schema.as_deref(), Some("urn:schema"));
+        assert_eq!(read.trace.traceparent(), Some(PARENT));
+        assert_eq!(read.trace.tracestate(), Some("vendor=1"));
+        assert_eq!(read.trace.baggage(), Some("tenant=north"));
+        assert!(read.bag.is_empty(), "{:?}", read.bag);
+        // A copy says it in our spelling.
+        let copy = for_retry(&there, &Message::new(read, MessageBody::default())).unwrap();
+        assert_eq!(header(&copy, "cloudEvents_subject"), Some(&text("order-7")));
+        assert_eq!(header(&copy, "cloudevents_:tracestate"), Some(&text("vendor=1")));
+        assert!(header(&copy, "cloudEvents:subject").is_none());
+    }
+    // The misspelling alone, and the default source without its slash.
+    let there = with_headers(&[
+        ("cloudEvents_traceparent", text(PARENT)),
+        ("cloudevents_:tracestate", text("vendor=1")),
+        ("cloudEvents_source", text("http://goparamore.io")),
+    ]);
+    let read = message(&there).unwrap().header;
+    assert_eq!(read.trace.tracestate(), Some("vendor=1"));
+    assert_eq!(read.event.source, None);
+}
+
+#[test]
+fn the_trace_of_another_system_is_read_and_nonsense_dropped() {
+    let bare = with_headers(&[
+        ("traceparent", text(PARENT)),
+        ("tracestate", text("vendor=1")),
+        ("cloudEvents_traceparent", text("nonsense")),
+    ]);
+    let read = message(&bare).unwrap().header;
+    assert_eq!(read.trace.traceparent(), Some(PARENT));
+    assert_eq!(read.trace.tracestate(), Some("vendor=1"));
+    // It is the application's header too.
+    assert_eq!(read.bag.get("traceparent"), Some(&BagValue::from(PARENT)));
+    for nonsense in [
+        text("\r\n"),
+        text("00-forged"),
+        AMQPValue::LongInt(1),
+        AMQPValue::LongString(LongString::from(vec![0xff])),
+    ] {
+        for name in ["cloudEvents_traceparent", "cloudevents_tracestate", "baggage"] {
+            let read = message(&with_headers(&[(name, nonsense.clone())])).unwrap();
+            assert!(read.header.trace.is_empty(), "{name} {nonsense:?}");
+        }
+    }
+}
+
+#[test]
+fn a_correlation_id_that_is_no_text_harms_nobody() {
+    for (value, expected) in [
+        (AMQPValue::LongInt(17), Some("17")),
+        (AMQPValue::LongLongInt(-1), Some("-1")),
+        (AMQPValue::Boolean(true), None),
+        (AMQPValue::Void, None),
+        (AMQPValue::FieldTable(FieldTable::default()), None),
+        (text("not a uuid"), Some("not a uuid")),
+        (text(""), None),
+    ] {
+        let read = message(&with_headers(&[("CorrelationId", value.clone())])).unwrap();
+        assert_eq!(
+            read.header.correlation_id,
+            expected.map(MessageId::from),
+            "{value:?}"
+        );
+    }
+    let properties = BasicProperties::default().with_correlation_id("of the property".into());
+    let read = message(&original(properties)).unwrap();
+    assert_eq!(read.header.correlation_id, Some("of the property".into()));
+}
+
+#[test]
+fn a_media_type_is_taken_from_where_there_is_one() {
+    for (content_type, kind, expected) in [
+        (Some("text/plain"), Some("application/json"), "text/plain"),
+        (
+            None,
+            Some("text/plain; charset=utf-8"),
+            "text/plain; charset=utf-8",
+        ),
+        (None, Some("OrderPlaced"), DEFAULT_CONTENT_TYPE),
+        (None, Some("a b/c"), DEFAULT_CONTENT_TYPE),
+        (Some(""), None, DEFAULT_CONTENT_TYPE),
+        // Not ours to judge: the mapper says whether it can read it.
+        (Some("nonsense"), Some("OrderPlaced"), "nonsense"),
+    ] {
+        let mut properties = BasicProperties::default();
+        if let Some(content_type) = content_type {
+            properties = properties.with_content_type(content_type.into());
+        }
+        if let Some(kind) = kind {
+            properties = properties.with_type(kind.into());
+        }
+        let there = original(properties);
+        let read = message(&there).unwrap();
+        assert_eq!(read.header.content_type, expected);
+        let copy = for_retry(&there, &read).unwrap();
+        assert_eq!(copy.content_type().as_ref().unwrap().as_str(), expected);
+        if let Some(kind) = kind {
+            assert_eq!(copy.kind().as_ref().unwrap().as_str(), kind);
+        }
+    }
+}
+
+#[test]
+fn media_types_are_told_from_other_words() {
+    for right in [
+        "a/b",
+        DEFAULT_CONTENT_TYPE,
+        "application/cloudevents+json",
+        "text/plain ; a=b;c=\"d e\"",
+    ] {
+        assert!(is_mime(right), "{right}");
+    }
+    for wrong in [
+        "",
+        "/",
+        "a",
+        "a/",
+        "/b",
+        "a/b/c",
+        "a b/c",
+        "a/é",
+        "a/b;",
+        "a/b; c",
+        "a/b;c=",
+        "a/b;c=\"",
+        "a/b;c=d\n",
+    ] {
+        assert!(!is_mime(wrong), "{wrong}");
+    }
+}
+
+#[test]
+fn a_reply_address_is_read_and_one_that_makes_no_sense_is_said() {
+    let there = original(BasicProperties::default().with_reply_to("Answers".into()));
+    let read = message(&there).unwrap();
+    assert_eq!(read.header.reply_to, Some("Answers".into()));
+    assert_eq!(
+        for_retry(&there, &read).unwrap().reply_to(),
+        there.properties.reply_to()
+    );
+    let forged = original(BasicProperties::default().with_reply_to("a\r\nb".into()));
+    assert!(message(&forged).unwrap_err().contains("`reply_to` holds control"));
+}
+
+#[test]
+fn a_topic_that_an_exchange_does_not_need_stays_empty() {
+    let mut there = original(BasicProperties::default());
+    there.routing_key = "".into();
+    let read = message(&there).unwrap();
+    assert_eq!(read.header.topic, "");
+    // The copy goes under the name of its queue, and that is not its topic.
+    let again = original(for_retry(&there, &read).unwrap());
+    assert_eq!(message(&again).unwrap().header.topic, "");
+}
+
+#[test]
+fn what_has_no_room_for_a_reason_leaves_out_what_is_largest() {
+    let there = with_headers(&[
+        ("MessageType", text("MT_QUIT")),
+        ("large", text("x".repeat(50_000))),
+        ("larger", text("x".repeat(70_000))),
+        ("small", text("kept")),
+    ]);
+    let rejection = Rejection::new(RejectionKind::Invalid, "x".repeat(5000));
+    let whole = set_aside(&there, &rejection, UNIX_EPOCH, usize::MAX);
+    assert!(header(&whole, "larger").is_some());
+    let limit = 100_000;
+    assert!(header_bytes(&whole) > limit);
+    let copy = set_aside(&there, &rejection, UNIX_EPOCH, limit);
+    assert!(header_bytes(&copy) <= limit);
+    for kept in ["MessageType", "large", "small"] {
+        assert_eq!(header(&copy, kept), header(&whole, kept), "{kept}");
+    }
+    assert!(header(&copy, "larger").is_none());
+    let AMQPValue::LongString(said) = header(&copy, "rejectionMessage").unwrap() else {
+        panic!("a text")
+    };
+    assert!(
+        said.to_string()
+            .ends_with("left out for want of room: [\"larger\"]")
+    );
+}
