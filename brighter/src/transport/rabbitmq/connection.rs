@@ -194,11 +194,11 @@ impl Link {
         }
     }
 
-    /// Why the broker takes no messages for now, if it does not.
-    pub(super) fn blocked(&self) -> Option<String> {
+    /// The connection, while the broker takes no messages by it.
+    pub(super) fn blocked(&self) -> Option<Arc<Open>> {
         match &*self.state.borrow() {
-            State::Up(open) => open.blocked(),
-            State::Down { .. } | State::Closed => None,
+            State::Up(open) if open.is_blocked() => Some(Arc::clone(open)),
+            State::Up(_) | State::Down { .. } | State::Closed => None,
         }
     }
 

@@ -68,7 +68,6 @@ pub(super) struct Desk<F> {
 struct Publishing {
     amqp: Arc<lapin::Channel>,
     number: u64,
-    open: Arc<Open>,
     /// How many bytes all headers of a message may have: they share a frame.
     most_header_bytes: usize,
 }
@@ -100,13 +99,15 @@ impl<F: Future<Output = Done> + Send> Desk<F> {
         let jobs = Arc::clone(&self.jobs);
         let (mut open, mut closed) = (true, false);
         while open || !self.on_their_way.is_empty() || !self.held.is_empty() {
-            self.begin_held().await;
-            let room = self.room();
-            let blocked = self.blocked();
-            let wanted = open && room > 0 && blocked.is_none() && self.held.is_empty();
+            let blocked = self.link.blocked();
+            // What waits stays in the queue meanwhile, where its sender sees that nobody took it.
+            if blocked.is_none() {
+                self.begin_waiting().await;
+            }
+            let wanted = open && blocked.is_none() && self.held.is_empty() && self.room() > 0;
             tokio::select! {
                 Some(done) = self.on_their_way.next() => self.conclude(done),
-                more = jobs.take(room, &mut self.held), if wanted => open = more,
+                more = jobs.ready(), if wanted => open = more,
                 () = unblocked(blocked.as_deref()), if blocked.is_some() => {}
                 // Those that wait already still go out.
                 () = close.cancelled(), if !closed => {
@@ -124,16 +125,13 @@ impl<F: Future<Output = Done> + Send> Desk<F> {
         WINDOW.saturating_sub(self.on_their_way.len())
     }
 
-    /// The connection, while the broker takes nothing by it.
-    fn blocked(&self) -> Option<Arc<Open>> {
-        let open = &self.channel.as_ref()?.open;
-        open.is_blocked().then(|| Arc::clone(open))
-    }
-
-    /// Begins what can be begun of the jobs that were taken.
-    async fn begin_held(&mut self) {
+    /// Begins what there is room for.
+    async fn begin_waiting(&mut self) {
+        if self.held.is_empty() {
+            self.jobs.take(self.room(), &mut self.held);
+        }
         while let Some(job) = self.held.front() {
-            if self.alone || (job.alone && !self.on_their_way.is_empty()) || self.blocked().is_some() {
+            if self.alone || (job.alone && !self.on_their_way.is_empty()) {
                 break;
             }
             if let Some(job) = self.held.pop_front() {
@@ -156,7 +154,7 @@ impl<F: Future<Output = Done> + Send> Desk<F> {
             Err(error) => {
                 tell(job, Err(error.clone().into()));
                 // What waits behind it would meet the same, one after the other.
-                self.jobs.take_now(usize::MAX, &mut self.held);
+                self.jobs.take(usize::MAX, &mut self.held);
                 for job in self.held.drain(..) {
                     tell(job, Err(error.clone().into()));
                 }
@@ -206,7 +204,6 @@ impl<F: Future<Output = Done> + Send> Desk<F> {
                 0 => usize::MAX,
                 bytes => (bytes as usize).saturating_sub(FRAME),
             },
-            open,
         })
     }
 

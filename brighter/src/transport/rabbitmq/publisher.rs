@@ -177,7 +177,7 @@ impl Publisher {
     /// The error when the deadline passed over a message, which is or is not in the queue still.
     fn too_late(&self, queued: bool) -> PublishError {
         let after = self.deadline;
-        match self.link.blocked() {
+        match self.link.blocked().and_then(|open| open.blocked()) {
             Some(reason) if queued => PublishError::Blocked { reason, after },
             _ => PublishError::TimedOut { after },
         }

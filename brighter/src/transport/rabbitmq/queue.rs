@@ -95,22 +95,25 @@ impl<T> Queue<T> {
         })
     }
 
-    /// Takes so many from the front, at most, as soon as there is one; none when closed and empty. For one
-    /// caller at a time.
-    pub(super) async fn take(&self, most: usize, into: &mut VecDeque<T>) -> bool {
+    /// Waits until there is one; says no when closed and empty. For one caller at a time.
+    pub(super) async fn ready(&self) -> bool {
         loop {
+            {
+                let line = self.line();
+                if !line.waiting.is_empty() {
+                    return true;
+                }
+                if line.closed {
+                    return false;
+                }
+            }
             // One notice is kept for who is not waiting yet.
-            if self.take_now(most, into) {
-                return true;
-            }
-            if self.line().closed {
-                return false;
-            }
             self.changed.notified().await;
         }
     }
 
-    pub(super) fn take_now(&self, most: usize, into: &mut VecDeque<T>) -> bool {
+    /// Takes so many from the front, at most.
+    pub(super) fn take(&self, most: usize, into: &mut VecDeque<T>) {
         let mut line = self.line();
         let before = into.len();
         while into.len() - before < most
@@ -120,7 +123,6 @@ impl<T> Queue<T> {
             into.extend(place);
         }
         line.trim();
-        into.len() > before
     }
 
     /// Lets nobody in any more. Those who wait are still served.
@@ -140,28 +142,29 @@ mod tests {
 
     use super::*;
 
-    fn take(queue: &Queue<char>, most: usize) -> Option<(bool, String)> {
+    fn take(queue: &Queue<char>, most: usize) -> String {
         let mut taken = VecDeque::new();
-        let open = queue.take(most, &mut taken).now_or_never()?;
-        Some((open, taken.into_iter().collect()))
+        queue.take(most, &mut taken);
+        taken.into_iter().collect()
     }
 
     #[test]
     fn who_came_first_goes_first_and_who_leaves_is_not_waited_for() {
         let queue = Queue::new();
-        assert_eq!(take(&queue, 1), None);
+        assert_eq!(queue.ready().now_or_never(), None);
         let _a = queue.enter(['a']);
         let b = queue.enter(['b', 'c']);
         let mut d = queue.enter(['d', 'e', 'f']).unwrap();
         drop(b);
-        assert_eq!(take(&queue, 2), Some((true, "ad".into())));
+        assert_eq!(queue.ready().now_or_never(), Some(true));
+        assert_eq!(take(&queue, 2), "ad");
         // It had three places, and one is served.
         assert_eq!(d.give_up(), 2);
         let _g = queue.enter(['g']);
         queue.close();
         assert!(queue.enter(['h']).is_none());
-        assert_eq!(take(&queue, 9), Some((true, "g".into())));
-        assert_eq!(take(&queue, 9), Some((false, String::new())));
+        assert_eq!(take(&queue, 9), "g");
+        assert_eq!(queue.ready().now_or_never(), Some(false));
     }
 
     #[test]
