@@ -9,8 +9,7 @@
 mod a_broker;
 mod a_network;
 mod a_refusal;
+mod a_tls;
 mod b_channel;
 mod b_publishing;
-mod closings;
-mod delays;
 mod rig;

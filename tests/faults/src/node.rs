@@ -28,6 +28,8 @@ pub struct Node {
     ctl: std::path::PathBuf,
     /// Somebody has done it harm, and it is not mended yet.
     harmed: AtomicBool,
+    /// Held while something is evaluated: of two callers at the same moment the broker may turn one away.
+    evaluating: tokio::sync::Mutex<()>,
 }
 
 impl Node {
@@ -52,6 +54,7 @@ impl Node {
             ctl: broker.ctl(),
             broker: Arc::new(Mutex::new(broker)),
             harmed: AtomicBool::new(false),
+            evaluating: tokio::sync::Mutex::default(),
         }
     }
 
@@ -126,6 +129,7 @@ impl Node {
     /// # Panics
     /// It cannot be evaluated.
     pub async fn eval(&self, erlang: &str) -> String {
+        let _one = self.evaluating.lock().await;
         let command = self
             .broker
             .lock()

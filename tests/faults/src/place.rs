@@ -37,6 +37,16 @@ impl Place {
         self
     }
 
+    /// A new place, reached by TLS at `host:port`.
+    #[must_use]
+    pub fn by_tls(node: &Node, address: &str) -> Self {
+        let place = Self::at(node, address);
+        Self {
+            url: place.url.replace("amqp:", "amqps:"),
+            ..place
+        }
+    }
+
     /// Part of every name: the connections' too.
     #[must_use]
     pub fn id(&self) -> &str {

@@ -49,6 +49,8 @@ async fn a_consumer_connection_that_is_closed_gives_everything_back() {
     }
     let first = next(&mut consumer).await;
     let second = next(&mut consumer).await;
+    let live = broker.consumers();
+    assert!(live.len() == 1 && live[0].channel == channel.name && live[0].connection == 1);
 
     corner.close_connection("consumer").await;
     let end = received(&mut consumer).await;
@@ -59,7 +61,11 @@ async fn a_consumer_connection_that_is_closed_gives_everything_back() {
     let stale = second.requeue(std::time::Duration::ZERO, true).await;
     assert!(matches!(stale, Err(SettleError::Stale)), "{stale:?}");
 
+    // Nobody is served until somebody consumes again.
+    assert_eq!(broker.consumers(), []);
     let mut again = consume(&broker, &channel).await;
+    let live = broker.consumers();
+    assert!(live.len() == 1 && live[0].connection == 2, "{live:?}");
     for message in &sent {
         let delivery = next(&mut again).await;
         assert_eq!(id(&delivery), message.header.id);
