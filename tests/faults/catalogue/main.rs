@@ -12,4 +12,6 @@ mod a_refusal;
 mod a_tls;
 mod b_channel;
 mod b_publishing;
+mod closings;
+mod delays;
 mod rig;

@@ -1,6 +1,7 @@
 //! The cells of the table: what is measured, against what, and what it has to be.
 
 mod broker;
+mod consume;
 mod idle;
 mod pump;
 mod send;
@@ -81,6 +82,7 @@ impl Cell {
     }
 }
 
+const PERSISTENT: &str = "persistent; acked after the handler";
 const IN_MEMORY: &str = "in memory; acked after the handler";
 
 /// Every cell.
@@ -144,5 +146,35 @@ pub(crate) const CELLS: &[Cell] = &[
         needs_broker: false,
         ours: send::through_three_steps,
         twin: None,
+    },
+    Cell {
+        name: "consume",
+        summary: "RabbitMQ: a full queue → pump → handler → ack, prefetch 200, 1 KB of JSON; against lapin acking each",
+        unit: "messages/s",
+        better: Better::Higher,
+        durability: PERSISTENT,
+        must: 1.0,
+        reach: 1.6,
+        needs_broker: true,
+        ours: consume::through_the_pump,
+        twin: Some(Twin {
+            name: "lapin, acking each",
+            run: consume::raw_acking_each,
+        }),
+    },
+    Cell {
+        name: "consume-50",
+        summary: "RabbitMQ: a full queue → pump → handler → ack, prefetch 200, 1 KB of JSON; against lapin acking each fiftieth",
+        unit: "messages/s",
+        better: Better::Higher,
+        durability: PERSISTENT,
+        must: 0.7,
+        reach: 0.9,
+        needs_broker: true,
+        ours: consume::through_the_pump,
+        twin: Some(Twin {
+            name: "lapin, acking every 50th",
+            run: consume::raw_acking_every_50th,
+        }),
     },
 ];

@@ -29,7 +29,7 @@ pub(crate) struct Order {
 }
 
 impl Order {
-    fn new(number: u32) -> Self {
+    pub(crate) fn new(number: u32) -> Self {
         Self {
             number,
             text: "x".repeat(980),
@@ -38,14 +38,14 @@ impl Order {
 }
 
 /// Whether every order was handled, and none twice.
-struct Tally {
+pub(crate) struct Tally {
     seen: Vec<AtomicU8>,
     left: AtomicU32,
     done: Notify,
 }
 
 impl Tally {
-    fn of(orders: u32) -> Arc<Self> {
+    pub(crate) fn of(orders: u32) -> Arc<Self> {
         Arc::new(Self {
             seen: (0..orders).map(|_| AtomicU8::new(0)).collect(),
             left: AtomicU32::new(orders),
@@ -54,7 +54,7 @@ impl Tally {
     }
 
     /// Waits until all were handled; an error if one was more than once.
-    async fn complete(&self) -> Result<()> {
+    pub(crate) async fn complete(&self) -> Result<()> {
         self.done.notified().await;
         let times = |wanted: fn(u8) -> bool| {
             let seen = self.seen.iter().map(|seen| seen.load(Ordering::Relaxed));
@@ -68,7 +68,7 @@ impl Tally {
     }
 }
 
-struct Counts(Arc<Tally>);
+pub(crate) struct Counts(pub(crate) Arc<Tally>);
 
 #[handler]
 impl Handler<Order> for Counts {

@@ -1,0 +1,147 @@
+//! Two publishers and three consumers, while an operator closes the consumers' connections every second.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use brighter::channel::{Broker, Channel, ChannelError, Producer};
+use brighter::{MessageId, RabbitMq};
+use brighter_faults::node;
+use brighter_faults::place::{Place, message};
+use brighter_faults::scale::{report, size};
+use brighter_faults::wait::until_answer;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+const PUBLISHERS: usize = 2;
+const CONSUMERS: usize = 3;
+/// How many messages are handed over at once.
+const BATCH: usize = 200;
+
+/// How often each message was handled.
+type Handled = Arc<Mutex<HashMap<MessageId, u32>>>;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn consumers_whose_connections_are_closed_every_second_get_exactly_what_was_sent() {
+    let node = node::shared().await;
+    let place = Place::new(&node);
+    let messages = size(10_000, 100_000);
+    let mut channel = place.channel("closings", "closings");
+    channel.buffer = 200.try_into().unwrap();
+    let sent: Vec<_> = (0..messages).map(|_| MessageId::new()).collect();
+    let (handled, over) = (Handled::default(), CancellationToken::new());
+
+    let mut consumers = JoinSet::new();
+    for _ in 0..CONSUMERS {
+        let broker = place.connect().await;
+        // So that the queue is there before the first message.
+        drop(broker.consume(&channel).await.unwrap());
+        consumers.spawn(consume(
+            broker,
+            channel.clone(),
+            Arc::clone(&handled),
+            over.clone(),
+        ));
+    }
+    let mut publishers = JoinSet::new();
+    for share in sent.chunks(messages / PUBLISHERS) {
+        publishers.spawn(publish(place.connect().await, share.to_vec()));
+    }
+    let count = || handled.lock().unwrap().len();
+    let connections = format!("{} consumer", place.id());
+    let (mut closed, mut before) = (0, 0);
+    while count() < messages {
+        if count() > 0 {
+            closed += node.close_connections(&connections).await;
+        }
+        sleep(Duration::from_secs(1)).await;
+        // Not one second may pass in which nothing at all is handled once they are back: at worst they lose
+        // their connections again before the first.
+        let now = count();
+        before = if now > before {
+            now
+        } else {
+            until_more(&count, before).await
+        };
+    }
+    publishers.join_all().await;
+    // What came twice is settled too, and only then is nothing left.
+    until_answer("left in the queue", 0, async || {
+        left(&node, channel.name.as_str()).await
+    })
+    .await;
+    over.cancel();
+    consumers.join_all().await;
+
+    let handled = handled.lock().unwrap();
+    let twice = handled.values().map(|times| times - 1).sum::<u32>();
+    report(
+        "closings",
+        format_args!("{messages} messages, {closed} closed, {twice} twice, 0 lost"),
+    );
+    assert!(closed >= CONSUMERS, "{closed} connections were closed");
+    assert_eq!(handled.len(), messages);
+    assert!(
+        sent.iter().all(|id| handled.contains_key(id)),
+        "one is none of ours"
+    );
+}
+
+async fn until_more(count: &impl Fn() -> usize, before: usize) -> usize {
+    until_answer("progress", true, async || count() > before).await;
+    count()
+}
+
+/// Messages of the queue that are not settled.
+async fn left(node: &node::Shared, queue: &str) -> u32 {
+    let asking = format!(
+        "{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>)), \
+         [{{messages, N}}] = rabbit_amqqueue:info(Q, [messages]), N."
+    );
+    node.eval(&asking).await.parse().unwrap()
+}
+
+/// Publishes all of them, each again with the same id until it is confirmed.
+async fn publish(broker: RabbitMq, ids: Vec<MessageId>) {
+    let mut waiting: Vec<_> = ids
+        .iter()
+        .map(|id| message("closings", &id.to_string()))
+        .collect();
+    while !waiting.is_empty() {
+        let some = waiting.split_off(waiting.len().saturating_sub(BATCH));
+        let results = broker.publish_all(some.iter().collect()).await;
+        for (message, result) in some.into_iter().zip(results) {
+            match result {
+                Ok(()) => {}
+                Err(error) if error.is_outage() => waiting.push(message),
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+    }
+    broker.close().await;
+}
+
+/// Consumes, as a dispatcher does, through every loss.
+async fn consume(broker: RabbitMq, channel: Channel, handled: Handled, over: CancellationToken) {
+    let consuming = async {
+        loop {
+            let mut consumer = match broker.consume(&channel).await {
+                Ok(consumer) => consumer,
+                Err(ChannelError::Disconnected(_) | ChannelError::Lost { .. }) => {
+                    sleep(Duration::from_millis(20)).await;
+                    continue;
+                }
+                Err(error) => panic!("{error:?}"),
+            };
+            while let Some(Ok(delivery)) = consumer.receive().await {
+                let id = delivery.message().unwrap().header.id.clone();
+                *handled.lock().unwrap().entry(id).or_default() += 1;
+                // One that is stale comes again.
+                let _ = delivery.ack().await;
+            }
+        }
+    };
+    over.run_until_cancelled(consuming).await;
+    broker.close().await;
+}
