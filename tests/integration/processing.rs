@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use brighter::prelude::*;
-use brighter::processor::{BuildError, SendError};
+use brighter::processor::{BuildError, Choice, NoSuchHandler, SendError};
+use brighter_tests::wait::until_eq;
+use tokio::sync::Notify;
 
 #[derive(Debug, Command)]
 #[command(reply = u32)]
@@ -205,4 +207,227 @@ async fn one_handler_of_several_requests() {
     assert!(*door.0.lock().unwrap());
     processor.send(Close).await.unwrap();
     assert!(!*door.0.lock().unwrap());
+}
+
+/// A handler that looks whether it is to go on.
+struct Patient {
+    begun: Arc<Notify>,
+}
+
+#[derive(Debug, Command)]
+#[command(reply = bool)]
+struct WaitForTheEnd;
+
+#[handler]
+impl Handler<WaitForTheEnd> for Patient {
+    async fn handle(&self, _: &WaitForTheEnd, cx: &Context) -> Result<bool, BoxError> {
+        assert!(!cx.is_cancelled());
+        self.begun.notify_one();
+        cx.cancelled().await;
+        Ok(cx.is_cancelled())
+    }
+}
+
+#[tokio::test]
+async fn cancelling_a_command() {
+    let begun = Arc::new(Notify::new());
+    let handler = Patient { begun: begun.clone() };
+    let processor = CommandProcessor::builder().handler(handler).build().unwrap();
+    let sent = tokio::spawn({
+        let processor = processor.clone();
+        async move { processor.send(WaitForTheEnd).await }
+    });
+    begun.notified().await;
+    processor.close().await;
+    assert!(
+        sent.await.unwrap().unwrap(),
+        "the handler was told, and ended by itself"
+    );
+}
+
+#[tokio::test]
+async fn who_gives_up_on_a_command_cancels_its_handler() {
+    struct Guard(Arc<Mutex<bool>>);
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            *self.0.lock().unwrap() = true;
+        }
+    }
+    struct Forever {
+        begun: Arc<Notify>,
+        dropped: Arc<Mutex<bool>>,
+    }
+    #[handler]
+    impl Handler<WaitForTheEnd> for Forever {
+        async fn handle(&self, _: &WaitForTheEnd) -> Result<bool, BoxError> {
+            let _guard = Guard(self.dropped.clone());
+            self.begun.notify_one();
+            std::future::pending().await
+        }
+    }
+    let (begun, dropped) = (Arc::new(Notify::new()), Arc::new(Mutex::new(false)));
+    let handler = Forever {
+        begun: begun.clone(),
+        dropped: dropped.clone(),
+    };
+    let processor = CommandProcessor::builder().handler(handler).build().unwrap();
+    tokio::select! {
+        _ = processor.send(WaitForTheEnd) => panic!("it never ends"),
+        () = begun.notified() => {}
+    }
+    assert!(*dropped.lock().unwrap());
+}
+
+#[derive(Debug, Serialize, Deserialize, Message)]
+#[message(topic = "Ship")]
+struct Ship {
+    weight: u32,
+}
+
+struct Letter(Log);
+struct Parcel(Log);
+struct Pallet;
+
+#[handler]
+impl Handler<Ship> for Letter {
+    async fn handle(&self, _: &Ship) -> Result<(), BoxError> {
+        self.0.lock().unwrap().push("letter");
+        Ok(())
+    }
+}
+
+#[handler]
+impl Handler<Ship> for Parcel {
+    async fn handle(&self, _: &Ship) -> Result<(), BoxError> {
+        self.0.lock().unwrap().push("parcel");
+        Ok(())
+    }
+}
+
+fn by_weight(ship: &Ship, cx: &Context) -> Choice {
+    match ship.weight {
+        _ if cx.get::<Mark>().is_some() => Choice::of::<Parcel>(),
+        0..1000 => Choice::of::<Letter>(),
+        1000..30_000 => Choice::of::<Parcel>(),
+        30_000..100_000 => Choice::of::<Pallet>(),
+        _ => panic!("too heavy"),
+    }
+}
+
+#[tokio::test]
+async fn sending_a_command_to_the_processor_via_agreement() {
+    let log = Log::default();
+    let processor = CommandProcessor::builder()
+        .handler(Letter(log.clone()))
+        .handler(Parcel(log.clone()))
+        .agreement(by_weight)
+        .build()
+        .unwrap();
+    processor.send(Ship { weight: 2000 }).await.unwrap();
+    processor.send(Ship { weight: 20 }).await.unwrap();
+    let cx = Context::new();
+    cx.insert(Mark("express"));
+    processor.send_with(Ship { weight: 20 }, cx).await.unwrap();
+    assert_eq!(*log.lock().unwrap(), ["parcel", "letter", "parcel"]);
+    let error = processor.send(Ship { weight: 50_000 }).await.unwrap_err();
+    let chosen = error.downcast_ref::<NoSuchHandler>().unwrap();
+    assert!(chosen.chosen.ends_with("Pallet"), "{error}");
+    let error = processor.send(Ship { weight: 1_000_000 }).await.unwrap_err();
+    assert!(
+        error.to_string().starts_with("panicked: the agreement"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn what_a_channel_brings_goes_by_the_agreement_too() {
+    let (log, broker) = (Log::default(), InMemoryBroker::new());
+    let processor = CommandProcessor::builder()
+        .handler(Letter(log.clone()))
+        .handler(Parcel(log.clone()))
+        .agreement(by_weight)
+        .broker(broker.clone())
+        .outbox(InMemoryOutbox::new())
+        .build()
+        .unwrap();
+    let dispatcher = Dispatcher::builder(processor.clone())
+        .subscription(Subscription::<Ship>::new("ships").attempts(1))
+        .build()
+        .unwrap();
+    dispatcher.receive();
+    dispatcher.consuming().await;
+    processor.post(Ship { weight: 2000 }).await.unwrap();
+    processor.post(Ship { weight: 50_000 }).await.unwrap();
+    until_eq("dead letters", 1, || broker.messages("ships.dlq").len()).await;
+    assert_eq!(*log.lock().unwrap(), ["parcel"]);
+    let dead = broker.messages("ships.dlq").remove(0);
+    let reason = format!("{:?}", dead.header.bag.get("rejectionMessage"));
+    assert!(reason.contains("Pallet"), "{reason}");
+}
+
+#[tokio::test]
+async fn build_finds_what_is_wrong_with_an_agreement() {
+    let errors = CommandProcessor::builder()
+        .agreement(by_weight)
+        .agreement(by_weight)
+        .build()
+        .unwrap_err();
+    let errors: Vec<_> = errors.iter().collect();
+    assert!(
+        matches!(
+            errors[..],
+            [
+                BuildError::AgreementOnNothing { .. },
+                BuildError::AgreementOnNothing { .. },
+                BuildError::SeveralAgreements { .. },
+            ]
+        ),
+        "{errors:?}"
+    );
+}
+
+/// Says what its context is.
+struct Tells;
+
+#[derive(Debug, Command)]
+#[command(reply = (Option<MessageId>, u32, bool))]
+struct WhatContext;
+
+#[handler]
+impl Handler<WhatContext> for Tells {
+    async fn handle(
+        &self,
+        _: &WhatContext,
+        cx: &Context,
+    ) -> Result<(Option<MessageId>, u32, bool), BoxError> {
+        Ok((cx.message_id().cloned(), cx.attempt(), cx.get::<Mark>().is_some()))
+    }
+}
+
+#[tokio::test]
+async fn a_context_is_provided() {
+    let processor = CommandProcessor::builder().handler(Tells).build().unwrap();
+    let id = MessageId::new();
+    let cx = Context::new().with_message_id(id.clone()).with_handled_count(2);
+    cx.insert(Mark("caller"));
+    let seen = processor.send_with(WhatContext, cx).await.unwrap();
+    assert_eq!(seen, (Some(id), 3, true));
+}
+
+#[tokio::test]
+async fn no_context_is_provided() {
+    let processor = CommandProcessor::builder().handler(Tells).build().unwrap();
+    let seen = processor.send(WhatContext).await.unwrap();
+    assert_eq!(seen, (None, 1, false));
+}
+
+#[tokio::test]
+async fn publishing_an_event_to_the_processor() {
+    let log = Log::default();
+    let processor = CommandProcessor::builder()
+        .handler(Noter(log.clone()))
+        .build()
+        .unwrap();
+    processor.publish(Happened).await.unwrap();
+    assert_eq!(*log.lock().unwrap(), ["noted"]);
 }

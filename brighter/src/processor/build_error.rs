@@ -22,6 +22,20 @@ pub enum BuildError {
         /// The types of the handlers.
         handlers: Vec<&'static str>,
     },
+    /// An agreement chooses among handlers that are not there.
+    #[error(
+        "the agreement on `{request}` has no handler to choose: add `.handler(…)` for each that it may name"
+    )]
+    AgreementOnNothing {
+        /// The type of the request.
+        request: &'static str,
+    },
+    /// Two agreements choose for one request.
+    #[error("`{request}` has two agreements: keep one")]
+    SeveralAgreements {
+        /// The type of the request.
+        request: &'static str,
+    },
     /// A pipeline cannot be put together.
     #[error(transparent)]
     Wiring(#[from] WiringError),

@@ -10,8 +10,9 @@ use tokio_util::sync::CancellationToken;
 use super::handle::ProcessorHandle;
 use super::registry::{Registered, Registry};
 use super::relay::Relay;
-use super::{BuildError, BuildErrors, CommandProcessor, Inner, Sweeper};
+use super::{BuildError, BuildErrors, Choice, CommandProcessor, Inner, Sweeper};
 use crate::channel::{Broker, Publication, PublicationSettings};
+use crate::context::Context;
 use crate::inbox::Inbox;
 use crate::layer::{FeatureSwitches, MonitorSink};
 use crate::mapper::Postable;
@@ -26,6 +27,7 @@ use crate::request::{Request, RequestKind};
 #[derive(Default)]
 pub struct CommandProcessorBuilder {
     handlers: Vec<AddHandler>,
+    agreements: Vec<AddAgreement>,
     publications: Vec<(TypeId, &'static str, PublicationSettings)>,
     provided: Provided,
     broker: Option<Arc<dyn Broker>>,
@@ -37,6 +39,12 @@ pub struct CommandProcessorBuilder {
 
 /// A handler that waits for what its steps need to be known.
 type AddHandler = Box<dyn FnOnce(&Provided, &mut Registry, &mut Vec<BuildError>) + Send>;
+
+/// What chooses among handlers, with the type of their request.
+type AddAgreement = (
+    &'static str,
+    Box<dyn FnOnce(&mut Registry, &mut Vec<BuildError>) + Send>,
+);
 
 impl CommandProcessorBuilder {
     /// Adds a handler, with the layers that its attributes say.
@@ -56,6 +64,7 @@ impl CommandProcessorBuilder {
             };
             registry.add(
                 Registered {
+                    id: TypeId::of::<H>(),
                     handler: name,
                     pipeline,
                 },
@@ -73,6 +82,64 @@ impl CommandProcessorBuilder {
     {
         let handler = make(self.handle.clone());
         self.handler(handler)
+    }
+
+    /// Has each request of type `R` handled by one of its handlers, chosen by what is in the request or its context:
+    /// by region, by date, by tenant. Without an agreement a command has one handler, and an event goes to all.
+    ///
+    /// A choice that is no handler of `R` is an error of that request, and so is a panic.
+    ///
+    /// ```
+    /// use brighter::prelude::*;
+    /// use brighter::processor::Choice;
+    ///
+    /// #[derive(Debug, Command)]
+    /// #[command(reply = &'static str)]
+    /// struct Ship { weight: u32 }
+    ///
+    /// struct Letter;
+    /// struct Parcel;
+    ///
+    /// #[handler]
+    /// impl Handler<Ship> for Letter {
+    ///     async fn handle(&self, _: &Ship) -> Result<&'static str, BoxError> { Ok("letter") }
+    /// }
+    ///
+    /// #[handler]
+    /// impl Handler<Ship> for Parcel {
+    ///     async fn handle(&self, _: &Ship) -> Result<&'static str, BoxError> { Ok("parcel") }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), BoxError> {
+    /// let processor = CommandProcessor::builder()
+    ///     .handler(Letter)
+    ///     .handler(Parcel)
+    ///     .agreement(|ship: &Ship, _cx| match ship.weight {
+    ///         0..1000 => Choice::of::<Letter>(),
+    ///         _ => Choice::of::<Parcel>(),
+    ///     })
+    ///     .build()?;
+    /// assert_eq!(processor.send(Ship { weight: 20 }).await?, "letter");
+    /// assert_eq!(processor.send(Ship { weight: 2000 }).await?, "parcel");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn agreement<R: Request>(
+        mut self,
+        choose: impl Fn(&R, &Context) -> Choice + Send + Sync + 'static,
+    ) -> Self {
+        let request = std::any::type_name::<R>();
+        let add = move |registry: &mut Registry, errors: &mut Vec<BuildError>| {
+            if registry.pipelines::<R>().is_empty() {
+                errors.push(BuildError::AgreementOnNothing { request });
+            }
+            if registry.agree::<R>(Box::new(choose)) {
+                errors.push(BuildError::SeveralAgreements { request });
+            }
+        };
+        self.agreements.push((request, Box::new(add)));
+        self
     }
 
     /// Uses these named policies. Without this there are the two of [`PolicyRegistry::default`].
@@ -152,7 +219,12 @@ impl CommandProcessorBuilder {
         for add in self.handlers {
             add(&self.provided, &mut registry, &mut errors);
         }
-        find_commands_with_several_handlers(&registry, &mut errors);
+        let mut agreed = Vec::new();
+        for (request, add) in self.agreements {
+            add(&mut registry, &mut errors);
+            agreed.push(request);
+        }
+        find_commands_with_several_handlers(&registry, &agreed, &mut errors);
 
         let mut publications = HashMap::new();
         for (id, request, publication) in self.publications {
@@ -198,7 +270,12 @@ impl CommandProcessorBuilder {
     }
 }
 
-fn find_commands_with_several_handlers(registry: &Registry, errors: &mut Vec<BuildError>) {
+/// Except those that an agreement chooses among.
+fn find_commands_with_several_handlers(
+    registry: &Registry,
+    agreed: &[&'static str],
+    errors: &mut Vec<BuildError>,
+) {
     let mut handlers = BTreeMap::<&'static str, Vec<&'static str>>::new();
     for description in registry
         .descriptions()
@@ -209,7 +286,7 @@ fn find_commands_with_several_handlers(registry: &Registry, errors: &mut Vec<Bui
             .or_default()
             .push(description.handler);
     }
-    handlers.retain(|_, handlers| handlers.len() > 1);
+    handlers.retain(|command, handlers| handlers.len() > 1 && !agreed.contains(command));
     errors.extend(
         handlers
             .into_iter()

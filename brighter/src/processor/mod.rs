@@ -1,5 +1,6 @@
 //! The [`CommandProcessor`]: sends, publishes and posts requests.
 
+mod agreement;
 mod build_error;
 mod builder;
 mod error;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
+pub use agreement::{Choice, NoSuchHandler};
 pub use build_error::{BuildError, BuildErrors};
 pub use builder::CommandProcessorBuilder;
 pub use error::{NotSent, PostError, PublishErrors, SendError, SubscriberFailure};
@@ -102,8 +104,15 @@ impl CommandProcessor {
     /// As [`send`](Self::send).
     pub async fn send_with<C: Command>(&self, command: C, cx: Context) -> Result<C::Reply, SendError> {
         let pipelines = self.0.registry.pipelines::<C>();
-        // That there are not two is seen to by `build()`.
-        let Some(registered) = pipelines.first() else {
+        let registered = match self.0.registry.agreement::<C>() {
+            Some(agreement) => {
+                let chosen = agreement::choose(agreement, pipelines, &command, &cx);
+                Some(chosen.map_err(|(_, error)| SendError::Handler(error))?)
+            }
+            // That there are not two is seen to by `build()`.
+            None => pipelines.first(),
+        };
+        let Some(registered) = registered else {
             return Err(SendError::NoHandler {
                 command: std::any::type_name::<C>(),
             });
@@ -135,7 +144,17 @@ impl CommandProcessor {
         cx: Context,
         done: &mut Vec<usize>,
     ) -> Result<(), PublishErrors> {
-        let failures = match self.0.registry.pipelines::<R>() {
+        let mut pipelines = self.0.registry.pipelines::<R>();
+        if let Some(agreement) = self.0.registry.agreement::<R>() {
+            match agreement::choose(agreement, pipelines, &request, &cx) {
+                Ok(chosen) => pipelines = std::slice::from_ref(chosen),
+                Err((handler, error)) => {
+                    let failures = vec![SubscriberFailure { handler, error }];
+                    return Err(PublishErrors { failures });
+                }
+            }
+        }
+        let failures = match pipelines {
             [] => Vec::new(),
             // The usual case, and every command's: nothing to share and nothing to gather.
             [only] => match only.pipeline.call(Call::new(request, cx)).await {

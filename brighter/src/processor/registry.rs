@@ -6,11 +6,14 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::agreement::Agreement;
 use crate::pipeline::{Pipeline, StepDescription};
 use crate::request::{Request, RequestKind};
 
 /// One handler with its layers, as registered.
 pub(super) struct Registered<R: Request> {
+    /// The type of the handler.
+    pub(super) id: TypeId,
     pub(super) handler: &'static str,
     pub(super) pipeline: Pipeline<R>,
 }
@@ -19,6 +22,8 @@ pub(super) struct Registered<R: Request> {
 #[derive(Default)]
 pub(super) struct Registry {
     pipelines: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
+    /// Of the requests that go to one of several handlers.
+    agreements: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
     descriptions: Vec<PipelineDescription>,
 }
 
@@ -65,6 +70,20 @@ impl Registry {
             .get(&TypeId::of::<R>())
             .and_then(|entry| entry.downcast_ref::<Vec<Registered<R>>>())
             .map_or(&[], Vec::as_slice)
+    }
+
+    /// Has requests of this type go where the agreement says; gives whether there was one already.
+    pub(super) fn agree<R: Request>(&mut self, agreement: Agreement<R>) -> bool {
+        let before = self.agreements.insert(TypeId::of::<R>(), Box::new(agreement));
+        before.is_some()
+    }
+
+    /// What chooses among several handlers, if there is such a thing. Most processors have none, and look no further.
+    pub(super) fn agreement<R: Request>(&self) -> Option<&Agreement<R>> {
+        if self.agreements.is_empty() {
+            return None;
+        }
+        self.agreements.get(&TypeId::of::<R>())?.downcast_ref()
     }
 
     pub(super) fn descriptions(&self) -> impl Iterator<Item = &PipelineDescription> {
