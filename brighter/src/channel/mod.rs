@@ -8,6 +8,7 @@ mod delivery;
 mod error;
 mod in_memory;
 mod order;
+mod performers;
 mod publication;
 mod rate;
 mod rejection;
@@ -33,6 +34,7 @@ pub use in_memory::InMemoryBroker;
 #[cfg(feature = "testing")]
 pub(crate) use in_memory::{Departure, Watcher};
 pub(crate) use order::{Keys, LaneOf};
+pub use performers::Performers;
 pub use publication::Publication;
 pub(crate) use publication::PublicationSettings;
 pub use rate::Rate;

@@ -6,7 +6,7 @@ use std::num::NonZeroU16;
 use std::time::Duration;
 
 use super::order::Keys;
-use super::{Channel, Rate};
+use super::{Channel, Performers, Rate};
 use crate::mapper::Postable;
 use crate::message::{ChannelName, RoutingKey, SubscriptionName};
 
@@ -18,8 +18,10 @@ pub struct SubscriptionSettings {
     pub name: SubscriptionName,
     /// What it reads.
     pub channel: Channel,
-    /// How many performers read it.
+    /// How many performers read it, at least.
     pub performers: usize,
+    /// How many performers read it when there is work for so many.
+    pub performers_at_most: usize,
     /// How many messages each performer handles at once, within its one task.
     pub concurrency: usize,
     /// How fast all performers together begin to handle messages; `None` for as fast as they can.
@@ -55,6 +57,7 @@ impl SubscriptionSettings {
             name,
             channel,
             performers: 1,
+            performers_at_most: 1,
             concurrency: 1,
             rate: None,
             ordered: false,
@@ -181,10 +184,15 @@ impl<R> Subscription<R> {
         self
     }
 
-    /// Has this many performers: tasks that each read the channel and handle one message at a time.
+    /// Has this many performers: tasks that each read the channel and handle messages. Of a range, as in
+    /// `performers(2..=8)`, it begins with the least, and has more while more messages wait than they work off, and
+    /// fewer again once some were idle for a minute. For that the depth of the channel is looked at every five
+    /// seconds, where the broker tells it; where it does not, there are the least.
     #[must_use]
-    pub fn performers(mut self, performers: usize) -> Self {
-        self.settings.performers = performers;
+    pub fn performers(mut self, performers: impl Into<Performers>) -> Self {
+        let performers = performers.into();
+        self.settings.performers = performers.least();
+        self.settings.performers_at_most = performers.most();
         self
     }
 

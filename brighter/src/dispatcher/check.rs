@@ -72,10 +72,10 @@ impl Candidate {
                 });
             }
         }
-        if settings.ordered && settings.performers > 1 {
+        if settings.ordered && settings.performers_at_most > 1 {
             errors.push(BuildError::OrderWithPerformers {
                 subscription: subscription.clone(),
-                performers: settings.performers,
+                performers: settings.performers_at_most,
             });
         }
         let bounds = terms.broker.map(|broker| broker.bounds(&settings.channel));

@@ -84,6 +84,11 @@ impl Controls {
         self.told.borrow().throttle
     }
 
+    /// Whether it is to take nothing: it is paused, or its limit is reached.
+    pub(super) fn is_idle(&self) -> bool {
+        !self.told.borrow().consumes()
+    }
+
     /// Whether the subscription has set aside as many messages as it may.
     pub(super) fn limit_reached(&self) -> bool {
         self.told.borrow().limit_reached

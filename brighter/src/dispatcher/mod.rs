@@ -1,5 +1,6 @@
 //! The [`Dispatcher`]: consumes channels and brings what arrives to its handlers.
 
+mod adaptive;
 mod builder;
 mod check;
 mod control;

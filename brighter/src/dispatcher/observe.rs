@@ -45,6 +45,7 @@ impl Dispatcher {
                     true => SubscriptionState::Running,
                 },
                 performers: performers.remove(name).unwrap_or_default(),
+                scale: *known.registered.performers.borrow(),
                 wanted: known.registered.wanted(),
                 throttle,
                 restarts: record.restarts,
@@ -77,7 +78,8 @@ impl Dispatcher {
     }
 
     /// Waits until a subscription is running, and every one that is has all its performers, each of which consumes
-    /// its channel. Those that are paused are not waited for.
+    /// its channel. Those that are paused or have reached their
+    /// limit are not waited for.
     pub async fn consuming(&self) {
         let mut changes = self.changes();
         while !self.all_consume() {
@@ -118,7 +120,7 @@ impl Dispatcher {
                 return true;
             };
             let count = counts.get(&running.run).copied().unwrap_or_default();
-            registered.controls.throttle().paused || count.consuming >= registered.wanted()
+            registered.controls.is_idle() || count.consuming >= registered.wanted()
         };
         let any = state.subscriptions.values().any(|known| known.running.is_some());
         any && state.subscriptions.values().all(consumes)

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::controls::Controls;
 use super::route::Route;
-use crate::channel::SubscriptionSettings;
+use crate::channel::{Performers, SubscriptionSettings};
 
 /// A subscription with what brings its messages to their handlers. It outlives its performers: what it was told
 /// while it ran holds when it is started again.
@@ -17,7 +17,9 @@ pub(super) struct Registered {
     pub(super) route: Arc<dyn Route>,
     /// What its performers are told while they run.
     pub(super) controls: Arc<Controls>,
-    /// How many performers it is to have while it runs.
+    /// How many performers it may have.
+    pub(super) performers: watch::Sender<Performers>,
+    /// How many of them it is to have now, if it runs.
     pub(super) wanted: watch::Sender<usize>,
 }
 
@@ -35,12 +37,27 @@ pub(super) struct Running {
 
 impl Registered {
     pub(super) fn new(settings: SubscriptionSettings, route: Arc<dyn Route>) -> Self {
+        let performers = Performers::from(settings.performers..=settings.performers_at_most);
         Self {
+            performers: watch::Sender::new(performers),
             controls: Arc::new(Controls::new(&settings)),
-            wanted: watch::Sender::new(settings.performers.max(1)),
+            wanted: watch::Sender::new(performers.least()),
             settings: Arc::new(settings),
             route,
         }
+    }
+
+    /// Changes how many performers it may have; how many it has stays, if it may.
+    pub(super) fn scale(&self, performers: Performers) {
+        // Order by key is kept by one performer; `build()` has said so.
+        let performers = if self.settings.ordered {
+            Performers::from(1)
+        } else {
+            performers
+        };
+        self.performers.send_replace(performers);
+        self.wanted
+            .send_modify(|wanted| *wanted = (*wanted).clamp(performers.least(), performers.most()));
     }
 
     pub(super) fn wanted(&self) -> usize {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::registered::Registered;
 use super::{Dispatcher, Throttle, UnknownSubscription};
+use crate::channel::Performers;
 use crate::message::SubscriptionName;
 
 impl Dispatcher {
@@ -55,24 +56,19 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Has a subscription run with this many performers (0 is taken for 1; to have none, stop or pause it), now if
-    /// it runs, and whenever it is started. The surplus finish what they have in hand, and then end. One that keeps
-    /// order by key has one performer, whatever is said here: give it more concurrency.
+    /// Has a subscription run with this many performers (0 is taken for 1; to have none, stop or pause it), or with as
+    /// many of a range as there is work for, now if it runs, and whenever it is started. The surplus finish what they
+    /// have in hand, and then end. One that keeps order by key has one performer, whatever is said here: give it more
+    /// concurrency.
     ///
     /// # Errors
     /// There is none of that name.
     pub fn scale(
         &self,
         name: impl Into<SubscriptionName>,
-        performers: usize,
+        performers: impl Into<Performers>,
     ) -> Result<(), UnknownSubscription> {
-        let registered = self.registered(name)?;
-        let most = if registered.settings.ordered {
-            1
-        } else {
-            usize::MAX
-        };
-        registered.wanted.send_replace(performers.clamp(1, most));
+        self.registered(name)?.scale(performers.into());
         self.0.board.changed();
         Ok(())
     }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::controls::Throttle;
 use super::status::{InFlight, PerformerState};
+use crate::channel::Performers;
 use crate::message::SubscriptionName;
 
 /// What a subscription is doing.
@@ -17,7 +18,9 @@ pub struct SubscriptionStatus {
     /// Each of its performers, also those that finish what they have in hand before they end; none, if it was
     /// not started.
     pub performers: Vec<PerformerStatus>,
-    /// How many performers it is to have while it runs.
+    /// How many performers it may have.
+    pub scale: Performers,
+    /// How many performers it is to have now, if it runs.
     pub wanted: usize,
     /// What its performers may do.
     pub throttle: Throttle,

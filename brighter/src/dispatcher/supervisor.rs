@@ -1,6 +1,7 @@
 //! A [`Supervisor`]: one task that sees to it that a subscription has the performers it is to have.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,6 +61,7 @@ impl Supervisor {
 
     async fn supervise(&self) {
         let mut wanted = self.registered.wanted.subscribe();
+        let mut adapting = pin!(self.adapt());
         let mut back_off = BackOff::new();
         let mut crew = Crew {
             tasks: JoinSet::new(),
@@ -80,6 +82,7 @@ impl Supervisor {
                 () = self.stop.cancelled(), if !stopping => {}
                 // Its sender is beside us in `registered`.
                 _ = wanted.changed(), if !stopping => {}
+                never = &mut adapting, if !stopping => match never {},
                 () = back_off.over(), if !stopping => back_off.until = None,
             }
         }

@@ -117,7 +117,7 @@ async fn every_command_does_what_the_method_of_its_name_does() {
     assert_eq!(node.app.status("chores").state, SubscriptionState::Running);
     let scale = ControlCommand::Scale {
         subscription: "chores".into(),
-        performers: 3,
+        performers: 3.into(),
     };
     node.told(scale).await;
     assert_eq!(node.app.status("chores").wanted, 3);

@@ -118,3 +118,38 @@ async fn who_steers_what_is_not_there_is_told_what_there_is() {
         said
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_range_of_performers_follows_the_work() {
+    let broker = InMemoryBroker::new();
+    let hand = Hand::allowed(0);
+    let processor = CommandProcessor::builder()
+        .handler::<Chore, _>(hand.clone())
+        .broker(broker.clone())
+        .outbox(InMemoryOutbox::new())
+        .build()
+        .unwrap();
+    let dispatcher = Dispatcher::builder(processor.clone())
+        .subscription(chores().performers(1..=3).buffer(1))
+        .build()
+        .unwrap();
+    dispatcher.receive();
+    dispatcher.consuming().await;
+    assert_eq!(dispatcher.status()[0].scale, (1..=3).into());
+    for _ in 0..20 {
+        let chore = Chore { id: MessageId::new() };
+        processor.post(chore).await.unwrap();
+    }
+    // The clock is paused, so this takes no time: two looks, then two more.
+    until_eq("three at work", 3, || hand.begun()).await;
+    assert_eq!(dispatcher.status()[0].wanted, 3);
+    hand.allowed.add_permits(20);
+    until_eq("all done", 20, || hand.done()).await;
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    dispatcher.consuming().await;
+    assert_eq!(dispatcher.status()[0].performers, [PerformerState::Consuming]);
+    // From now on it follows nothing.
+    dispatcher.scale("chores", 2).unwrap();
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    assert_eq!(dispatcher.status()[0].consuming(), 2);
+}

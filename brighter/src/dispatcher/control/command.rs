@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::status::EndReport;
 use super::super::{Dispatcher, UnknownSubscription};
-use crate::channel::Rate;
+use crate::channel::{Performers, Rate};
 use crate::message::SubscriptionName;
 
 /// What a dispatcher may be told to do while it runs: the same as its methods, as data that can travel.
@@ -29,7 +29,7 @@ pub enum ControlCommand {
         /// Which.
         subscription: SubscriptionName,
         /// How many performers it is to have.
-        performers: usize,
+        performers: Performers,
     },
     /// [`throttle`](Dispatcher::throttle) one subscription. What is not said stays as it is.
     Throttle {

@@ -25,8 +25,8 @@ use crate::processor::{BuildErrors, CommandProcessor};
 /// one whose node dies with it in hand is not obeyed by the next. After each there is a [`ControlReport`] on
 /// [`reports`](Self::reports).
 ///
-/// Commands are obeyed one after the other; one that stops something takes as long as its handlers do. They are
-/// signed, not secret: who reads the broker reads them.
+/// Commands are obeyed one after the other; one that stops something takes as long as its handlers do, five
+/// minutes at most. They are signed, not secret: who reads the broker reads them.
 ///
 /// ```
 /// use brighter::dispatcher::{Control, ControlCommand, ControlSecret, Nodes};
