@@ -2,7 +2,7 @@
 
 use brighter::channel::{Broker, Channel, ChannelError, Consumer, Producer, PublishError, SettleError};
 use brighter::{Message, RabbitMq};
-use brighter_tests::rabbitmq::{Corner, Raw};
+use brighter_tests::rabbitmq::{Corner, Raw, ctl};
 use brighter_tests::wait::DEADLINE;
 use tokio::time::timeout;
 
@@ -117,4 +117,27 @@ async fn a_queue_that_is_deleted_under_its_consumer_is_lost_and_declared_again()
     let delivery = next(&mut again).await;
     assert_eq!(id(&delivery), sent.header.id);
     delivery.ack().await.unwrap();
+}
+
+/// lapin ends the connection over it before we see it, so it cannot be set aside: it is told, and nothing is lost.
+#[tokio::test]
+async fn a_message_that_cannot_be_read_is_told_and_not_taken_for_a_lost_network() {
+    let corner = Corner::new();
+    let broker = corner.connect().await;
+    let channel = corner.channel("unreadable", "topic");
+    let mut consumer = broker.consume(&channel).await.unwrap();
+    // The name of a header that is not UTF-8, which no library in Rust would write.
+    let publishing = format!(
+        "rabbit_basic:publish(rabbit_misc:r(<<\"/\">>, exchange, <<\"\">>), <<\"{}\">>, \
+         [{{headers, [{{<<255, 254>>, longstr, <<\"x\">>}}]}}], <<\"{{}}\">>).",
+        channel.name
+    );
+    ctl(&["eval", &publishing]).await;
+    let end = received(&mut consumer).await;
+    let Some(Err(ChannelError::Lost { reason })) = end else {
+        panic!("{end:?}");
+    };
+    assert!(reason.contains(channel.name.as_str()), "{reason}");
+    assert!(reason.contains("take it out of the queue"), "{reason}");
+    Raw::connect().await.until_depth(channel.name.as_str(), 1).await;
 }

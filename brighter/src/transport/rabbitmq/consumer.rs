@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::{FutureExt, Stream, StreamExt};
+use lapin::ErrorKind;
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use tokio::time::timeout;
@@ -83,6 +84,14 @@ impl Stream for Incoming {
             Some(Err(error)) if of_channel(&error).is_some() => {
                 Some(ChannelError::Lost { reason: said(&error) })
             }
+            Some(Err(error)) if is_unreadable(&error) => Some(ChannelError::Lost {
+                reason: format!(
+                    "the connection broke over something that is no valid AMQP ({error}); if it was a message of \
+                     `{}`, with the name of a header or a short text that is not UTF-8, it comes again and again: \
+                     take it out of the queue",
+                    this.lane.channel.name
+                ),
+            }),
             Some(Err(error)) => Some(ChannelError::Disconnected(error.into())),
             None => Some(ChannelError::Lost {
                 reason: format!(
@@ -95,6 +104,12 @@ impl Stream for Incoming {
         this.lane.ended();
         Poll::Ready(end.map(Err))
     }
+}
+
+/// Whether lapin could not make sense of what came. It ends the connection over it, and does not say which
+/// message it was.
+fn is_unreadable(error: &lapin::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ParsingError(_))
 }
 
 /// Stops the consumer, then gives back what it had taken and nobody has seen. What is being handled can still
