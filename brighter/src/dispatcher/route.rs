@@ -66,10 +66,20 @@ impl<R: Postable> RouteTo<R> {
         }
     }
 
-    /// A mapper is the application's code, and reads what a stranger wrote.
     fn request(&self, message: &Message) -> Result<R, MapError> {
-        catch_unwind(AssertUnwindSafe(|| self.mapper.to_request(message)))
-            .unwrap_or_else(|_| Err(MapError::new("the mapper panicked")))
+        caught(|| self.mapper.to_request(message))
+    }
+
+    /// The same context, with what the body says of the message.
+    fn enriched(&self, message: &Message, cx: Context) -> Result<Context, MapError> {
+        let Some(header) = caught(|| self.mapper.header_of(message))? else {
+            return Ok(cx);
+        };
+        let cx = cx
+            .with_message_id(header.id.clone())
+            .with_trace(header.trace.clone());
+        cx.insert(header);
+        Ok(cx)
     }
 }
 
@@ -106,10 +116,16 @@ impl<R: Postable> Route for RouteTo<R> {
                 Some(request) => *request,
                 None => self.request(message).map_err(RouteError::Map)?,
             };
+            let cx = self.enriched(message, cx).map_err(RouteError::Map)?;
             processor
                 .dispatch(request, cx, done)
                 .await
                 .map_err(RouteError::Handlers)
         })
     }
+}
+
+/// A mapper is the application's code, and reads what a stranger wrote.
+fn caught<T>(map: impl FnOnce() -> Result<T, MapError>) -> Result<T, MapError> {
+    catch_unwind(AssertUnwindSafe(map)).unwrap_or_else(|_| Err(MapError::new("the mapper panicked")))
 }

@@ -1,8 +1,10 @@
 //! Between a request and the message that carries it: [`MessageMapper`], and [`Postable`], which says which
 //! mapper a request has.
 
+mod cloud_events;
 mod json;
 
+pub use cloud_events::CloudEventsMapper;
 pub use json::JsonMapper;
 
 use crate::error::BoxError;
@@ -66,6 +68,18 @@ pub trait MessageMapper<R>: Send + Sync + 'static {
     /// The body is not in the mapper's form, or does not fit the request. The message goes to the
     /// invalid-message channel at once, as it came, with the error as the reason.
     fn to_request(&self, message: &Message) -> Result<R, MapError>;
+
+    /// The header that handlers see, where the body says more of the message than what carried it, as an envelope
+    /// does; `None`, which is the default, where it does not.
+    ///
+    /// What becomes of the message is decided by the header that it came with.
+    ///
+    /// # Errors
+    /// As [`to_request`](Self::to_request).
+    fn header_of(&self, message: &Message) -> Result<Option<MessageHeader>, MapError> {
+        let _ = message;
+        Ok(None)
+    }
 }
 
 /// Why a message could not be made from a request, or a request from a message.
