@@ -5,6 +5,7 @@ mod behaviours;
 mod connecting;
 mod consuming;
 mod foreign;
+mod interop;
 mod losing;
 mod publishing;
 mod settling;

@@ -2,6 +2,7 @@
 
 mod database;
 mod install;
+mod pika;
 mod rabbitmq;
 
 use std::process::Command;
@@ -27,7 +28,7 @@ pub(crate) struct Services(Vec<Box<dyn Service>>);
 /// Finds a service or sets it up.
 type Start = fn(&Stop) -> Result<Box<dyn Service>>;
 
-const ALL: &[Start] = &[rabbitmq::start, database::postgres, database::mysql];
+const ALL: &[Start] = &[rabbitmq::start, database::postgres, database::mysql, pika::start];
 
 /// Starts every service that the tests need, all at the same time: a run waits for the slowest.
 pub(crate) fn start(stop: &Stop) -> Result<Services> {
