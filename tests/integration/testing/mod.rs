@@ -4,3 +4,4 @@ mod app;
 mod cascade;
 mod faulty_broker;
 mod idle;
+mod soak;

@@ -8,9 +8,8 @@ mod timeline;
 use std::collections::HashSet;
 use std::fmt;
 use std::pin::pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-use std::{sync::Arc, time};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{self, Duration};
 
 use tokio::time::{Instant, sleep};
 
