@@ -1,6 +1,7 @@
 //! [`HandlerError`]: how handling a request ends when it does not end well, and what a handler may ask of
 //! the pump that brought the request: [`Defer`], [`Reject`], [`Invalid`], [`DontAck`].
 
+use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
@@ -227,6 +228,15 @@ enum Again {
     Whole(HandlerError),
     /// Around the error in whose chain it was found, as its own cause cannot be taken out.
     Around(fn(BoxError) -> HandlerError),
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a value that is no text".to_owned())
 }
 
 /// An error with its causes, on one line, parted by `: `, each said once.

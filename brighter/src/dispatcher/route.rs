@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 
 use crate::channel::LaneOf;
 use crate::context::Context;
+use crate::error::panic_text;
 use crate::mapper::{MapError, MessageMapper, Postable};
 use crate::message::Message;
 use crate::processor::{CommandProcessor, PublishErrors};
@@ -127,5 +128,8 @@ impl<R: Postable> Route for RouteTo<R> {
 
 /// A mapper is the application's code, and reads what a stranger wrote.
 fn caught<T>(map: impl FnOnce() -> Result<T, MapError>) -> Result<T, MapError> {
-    catch_unwind(AssertUnwindSafe(map)).unwrap_or_else(|_| Err(MapError::new("the mapper panicked")))
+    catch_unwind(AssertUnwindSafe(map)).unwrap_or_else(|panic| {
+        let text = panic_text(&*panic);
+        Err(MapError::new(format!("the mapper panicked: {text}")))
+    })
 }

@@ -23,7 +23,7 @@ pub use service::HandlerService;
 pub use use_inbox::InboxContext;
 pub use wiring::{Step, StepDescription, Timing, Wiring, WiringError};
 
-use crate::error::HandlerError;
+use crate::error::{HandlerError, panic_text};
 use crate::handler::{Call, Handler};
 use crate::request::Request;
 
@@ -68,12 +68,9 @@ where
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> HandlerError {
-    let message = panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a value that is no text".to_owned());
-    HandlerError::Panicked { message }
+    HandlerError::Panicked {
+        message: panic_text(panic),
+    }
 }
 
 impl<R: Request> Pipeline<R> {

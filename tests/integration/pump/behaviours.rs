@@ -157,7 +157,13 @@ async fn a_message_mapper_calls_a_message_invalid_or_panics_and_the_pump_goes_on
         reason.as_str().unwrap().to_owned()
     };
     let reasons: Vec<_> = broker.messages("picked.invalid").iter().map(reason).collect();
-    assert_eq!(reasons, ["invalid: not to our taste", "the mapper panicked"]);
+    assert_eq!(
+        reasons,
+        [
+            "invalid: not to our taste",
+            "the mapper panicked: out of its mind"
+        ]
+    );
 }
 
 #[tokio::test(start_paused = true)]
