@@ -18,8 +18,9 @@ use super::io::Io;
 use super::tls::Tls;
 use super::url::Address;
 
-/// One attempt at one node may take this long, until we are logged in.
-pub(super) const ATTEMPT: Duration = Duration::from_secs(10);
+/// One attempt at one node may take this long, until we are logged in. One that was begun while the network swallowed
+/// everything learns of nothing else, so it must not hold up the next for long.
+pub(super) const ATTEMPT: Duration = Duration::from_secs(5);
 /// One address of it may take this long to answer, so that another has its turn.
 const ANSWER: Duration = Duration::from_secs(4);
 /// How long to look for the reason why a node would not speak with us.
