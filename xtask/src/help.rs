@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::error::{Error, Result};
-use crate::{Call, bench, deny, lint, services, test};
+use crate::{Call, bench, deny, faults, lint, services, test};
 
 /// One command of `cargo xtask`.
 pub(crate) struct Command {
@@ -36,6 +36,11 @@ const COMMANDS: &[Command] = &[
         usage: "bench [CELL …] [--json FILE] [--pairs N]",
         summary: "how fast it is, against a raw client where there is one; --list names the cells",
         run: bench::run,
+    },
+    Command {
+        usage: "faults [ID …] [--seed N] [--soak TIME]",
+        summary: "inject faults (A01, B02 …; all of them) at their full sizes, and say what came of each",
+        run: faults::run,
     },
     Command {
         usage: "services",

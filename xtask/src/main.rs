@@ -3,6 +3,7 @@
 mod bench;
 mod deny;
 mod error;
+mod faults;
 mod file_size;
 mod floors;
 mod help;

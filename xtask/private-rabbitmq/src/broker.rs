@@ -6,6 +6,7 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -181,10 +182,14 @@ impl Broker {
                 "there is no `erl_call` on this machine: install all of Erlang's base (Debian: `erlang-base`)",
             ));
         };
+        // Two of one name would get each other's answers.
+        static CALLS: AtomicU64 = AtomicU64::new(0);
+        let call = CALLS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("call-{}-{call}", std::process::id());
         let mut command = Command::new(program);
         without_others_settings(&mut command);
         command
-            .args(["-r", "-sname", &self.node, "-timeout", "20", "-e"])
+            .args(["-h", &name, "-sname", &self.node, "-timeout", "20", "-e"])
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
