@@ -130,26 +130,12 @@ async fn b02_when_a_channel_dies_no_stale_ack_is_sent() {
         delivery.ack().await.unwrap();
     }
     // Only what came anew is acked, one by one or several at once; the broker has nothing to complain of.
-    until_answer("queued", 0, async || {
-        node.eval(&depth(channel.name.as_str()))
-            .await
-            .parse::<u32>()
-            .unwrap()
-    })
-    .await;
+    until_answer("queued", 0, async || node.depth(channel.name.as_str()).await.0).await;
     assert!(proxy.seen(Direction::ToBroker, Kind::ACK) - acks < RUNNING);
     assert_eq!(proxy.seen(Direction::ToClient, CHANNEL_CLOSE), 1);
     ledger.verdict().check("B02");
     capture::assert_no_password();
     broker.close().await;
-}
-
-/// How many messages the queue holds, those that are being handled included.
-fn depth(queue: &str) -> String {
-    format!(
-        "{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>)), \
-         [{{messages, N}}] = rabbit_amqqueue:info(Q, [messages]), N."
-    )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -178,10 +164,7 @@ async fn b03_an_ack_never_passes_a_delivery_that_is_not_done() {
         delivery.ack().await.unwrap();
     }
     until_answer("queued", PREFETCH - done.len(), async || {
-        node.eval(&depth(channel.name.as_str()))
-            .await
-            .parse::<usize>()
-            .unwrap()
+        node.depth(channel.name.as_str()).await.0
     })
     .await;
     // The process dies, as far as the broker can see.

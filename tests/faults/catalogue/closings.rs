@@ -23,7 +23,7 @@ const BATCH: usize = 200;
 type Handled = Arc<Mutex<HashMap<MessageId, u32>>>;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn consumers_whose_connections_are_closed_every_second_get_exactly_what_was_sent() {
+async fn e06_consumers_whose_connections_are_closed_every_second_get_exactly_what_was_sent() {
     let node = node::shared().await;
     let place = Place::new(&node);
     let messages = size(10_000, 100_000);
@@ -68,7 +68,7 @@ async fn consumers_whose_connections_are_closed_every_second_get_exactly_what_wa
     publishers.join_all().await;
     // What came twice is settled too, and only then is nothing left.
     until_answer("left in the queue", 0, async || {
-        left(&node, channel.name.as_str()).await
+        node.depth(channel.name.as_str()).await.0
     })
     .await;
     over.cancel();
@@ -91,15 +91,6 @@ async fn consumers_whose_connections_are_closed_every_second_get_exactly_what_wa
 async fn until_more(count: &impl Fn() -> usize, before: usize) -> usize {
     until_answer("progress", true, async || count() > before).await;
     count()
-}
-
-/// Messages of the queue that are not settled.
-async fn left(node: &node::Shared, queue: &str) -> u32 {
-    let asking = format!(
-        "{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>)), \
-         [{{messages, N}}] = rabbit_amqqueue:info(Q, [messages]), N."
-    );
-    node.eval(&asking).await.parse().unwrap()
 }
 
 /// Publishes all of them, each again with the same id until it is confirmed.

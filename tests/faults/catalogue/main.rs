@@ -8,10 +8,17 @@
 
 mod a_broker;
 mod a_network;
+mod a_nodes;
 mod a_refusal;
 mod a_tls;
+mod b_blocked;
 mod b_channel;
 mod b_publishing;
+mod c_handling;
+mod c_lanes;
+mod c_process;
 mod closings;
 mod delays;
+mod e_soak;
 mod rig;
+mod table;

@@ -1,5 +1,7 @@
 //! An application whose handler does as it is told, for faults that are done to a dispatcher.
 
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use brighter::channel::{Broker, Producer};
@@ -67,6 +69,7 @@ pub struct Doer {
     ledger: Ledger,
     gate: watch::Sender<bool>,
     waiting: watch::Sender<usize>,
+    handled: Arc<Mutex<HashSet<String>>>,
 }
 
 impl Doer {
@@ -77,7 +80,26 @@ impl Doer {
             ledger: ledger.clone(),
             gate: watch::Sender::new(false),
             waiting: watch::Sender::new(0),
+            handled: Arc::default(),
         }
+    }
+
+    /// How many different deeds it has done.
+    ///
+    /// # Panics
+    /// It has panicked while it noted one.
+    #[must_use]
+    pub fn handled(&self) -> usize {
+        self.handled.lock().unwrap().len()
+    }
+
+    /// Whether it has done this one.
+    ///
+    /// # Panics
+    /// It has panicked while it noted one.
+    #[must_use]
+    pub fn has_handled(&self, id: &str) -> bool {
+        self.handled.lock().unwrap().contains(id)
     }
 
     /// Opens the gate or shuts it.
@@ -119,7 +141,9 @@ impl Handler<Deed> for Doer {
             What::Block(milliseconds) => std::thread::sleep(Duration::from_millis(milliseconds)),
             What::Sleep(milliseconds) => tokio::time::sleep(Duration::from_millis(milliseconds)).await,
         }
-        self.ledger.write(Entry::Handled, &deed.id.to_string());
+        let id = deed.id.to_string();
+        self.ledger.write(Entry::Handled, &id);
+        self.handled.lock().unwrap().insert(id);
         Ok(())
     }
 }

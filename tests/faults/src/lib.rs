@@ -10,6 +10,7 @@
 pub mod app;
 pub mod capture;
 pub mod certificates;
+pub mod child;
 pub mod frames;
 pub mod leaks;
 pub mod ledger;

@@ -6,13 +6,15 @@
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use private_rabbitmq::{Broker, Error, Install, Settings};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::sync::{OnceCell, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::task::spawn_blocking;
+
+use crate::wait::DEADLINE;
 
 /// The password of every node: no line of a log may hold it.
 pub const PASSWORD: &str = "hunter2-is-no-secret";
@@ -28,8 +30,6 @@ pub struct Node {
     ctl: std::path::PathBuf,
     /// Somebody has done it harm, and it is not mended yet.
     harmed: AtomicBool,
-    /// Held while something is evaluated: of two callers at the same moment the broker may turn one away.
-    evaluating: tokio::sync::Mutex<()>,
 }
 
 impl Node {
@@ -54,7 +54,6 @@ impl Node {
             ctl: broker.ctl(),
             broker: Arc::new(Mutex::new(broker)),
             harmed: AtomicBool::new(false),
-            evaluating: tokio::sync::Mutex::default(),
         }
     }
 
@@ -129,7 +128,24 @@ impl Node {
     /// # Panics
     /// It cannot be evaluated.
     pub async fn eval(&self, erlang: &str) -> String {
-        let _one = self.evaluating.lock().await;
+        let begun = Instant::now();
+        loop {
+            let output = self.erl_call(erlang).await;
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            let worth = said.trim().strip_prefix("{ok, ");
+            if let Some(worth) = worth.and_then(|worth| worth.strip_suffix('}')) {
+                return worth.to_owned();
+            }
+            let errors = String::from_utf8_lossy(&output.stderr);
+            // On a busy machine a greeting between nodes may take too long.
+            assert!(
+                errors.contains("failed to connect") && begun.elapsed() < DEADLINE,
+                "the broker could not evaluate `{erlang}`: {said} {errors}"
+            );
+        }
+    }
+
+    async fn erl_call(&self, erlang: &str) -> std::process::Output {
         let command = self
             .broker
             .lock()
@@ -139,19 +155,10 @@ impl Node {
         let mut child = Command::from(command).spawn().expect("erl_call starts");
         let mut input = child.stdin.take().expect("erl_call has an input");
         let line = format!("{erlang}\n");
-        input.write_all(line.as_bytes()).await.expect("erl_call reads");
+        // One that has ended already reads nothing, and its exit tells why.
+        let _ = input.write_all(line.as_bytes()).await;
         drop(input);
-        let output = child.wait_with_output().await.expect("erl_call ends");
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let worth = said
-            .trim()
-            .strip_prefix("{ok, ")
-            .and_then(|said| said.strip_suffix('}'));
-        let Some(worth) = worth.filter(|_| output.status.success()) else {
-            let errors = String::from_utf8_lossy(&output.stderr);
-            panic!("the broker could not evaluate `{erlang}`: {said} {errors}");
-        };
-        worth.to_owned()
+        child.wait_with_output().await.expect("erl_call ends")
     }
 
     /// Calls `rabbitmqctl`, which takes a second or two, and gives what it wrote.
@@ -179,6 +186,11 @@ impl Node {
         self.eval(&count).await.parse().expect("a number")
     }
 
+    /// Which connections there are whose name begins so, as the broker numbers them.
+    pub async fn connection_pids(&self, name: &str) -> String {
+        self.eval(&format!("lists:sort({}).", named(name))).await
+    }
+
     /// Closes the connections whose name begins so, as an operator does, and says how many they were.
     pub async fn close_connections(&self, name: &str) -> usize {
         let close = format!(
@@ -186,6 +198,21 @@ impl Node {
             named(name)
         );
         self.eval(&close).await.parse().expect("a number")
+    }
+
+    /// How many messages a queue of the virtual host `/` holds, those that are being handled included, and how many
+    /// of them wait.
+    ///
+    /// # Panics
+    /// There is no such queue.
+    pub async fn depth(&self, queue: &str) -> (usize, usize) {
+        let depth = format!(
+            "{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>)), \
+             [{{_, All}}, {{_, Ready}}] = rabbit_amqqueue:info(Q, [messages, messages_ready]), \
+             1000000 * All + Ready."
+        );
+        let depth: usize = self.eval(&depth).await.parse().expect("a number");
+        (depth / 1_000_000, depth % 1_000_000)
     }
 
     /// Deletes a queue of the virtual host `/`, whoever reads it.

@@ -1,0 +1,93 @@
+//! A consumer in a process of its own, to be killed. It says on its output how far it is, and writes what it has done
+//! to the ledger that it is given. See `brighter_faults::child`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
+use std::future::pending;
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use brighter::RabbitMq;
+use brighter::host;
+use brighter::prelude::*;
+use brighter::transport::rabbitmq::ExchangeKind;
+use brighter_faults::app::{Deed, What};
+use brighter_faults::child::{Orders, Point};
+use brighter_faults::ledger::{Entry, Ledger};
+
+struct Doer {
+    orders: Orders,
+    ledger: Ledger,
+}
+
+#[handler]
+impl Handler<Deed> for Doer {
+    async fn handle(&self, deed: &Deed) -> Result<(), BoxError> {
+        say(&format!("begun {}", deed.id));
+        if self.orders.dies == Some(Point::BeforeTheEffect) {
+            at_the_point().await;
+        }
+        match deed.what {
+            What::Sleep(milliseconds) => tokio::time::sleep(Duration::from_millis(milliseconds)).await,
+            What::Wait => pending().await,
+            _ => {}
+        }
+        self.ledger.write(Entry::Handled, &deed.id.to_string());
+        if self.orders.dies == Some(Point::AfterTheEffect) {
+            at_the_point().await;
+        }
+        Ok(())
+    }
+}
+
+/// Waits to be killed.
+async fn at_the_point() {
+    say("at the point");
+    pending().await
+}
+
+fn say(what: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{what}").and_then(|()| out.flush());
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let orders = Orders::read();
+    let broker = RabbitMq::builder(&orders.url)
+        .exchange(orders.exchange.as_str(), ExchangeKind::Topic)
+        .connection_name(orders.name.as_str())
+        .heartbeat(Duration::from_secs(1))
+        .connect()
+        .await
+        .expect("the node answers");
+    let ledger = Ledger::open(&orders.ledger);
+    let subscription = Subscription::<Deed>::new(orders.queue.as_str())
+        .routing_key(orders.topic.as_str())
+        .performers(orders.performers)
+        .buffer(1);
+    let drain = Duration::from_millis(orders.drain);
+    let processor = CommandProcessor::builder()
+        .handler(Doer { orders, ledger })
+        .broker(broker)
+        .outbox(InMemoryOutbox::new())
+        .build()
+        .expect("the processor is put together well");
+    let dispatcher = Dispatcher::builder(processor)
+        .subscription(subscription)
+        .drain(drain)
+        .build()
+        .expect("the dispatcher is put together well");
+    match host::run(dispatcher).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("ended: {error}"));
+            error.exit_code()
+        }
+    }
+}
