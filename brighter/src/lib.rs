@@ -10,8 +10,8 @@
 //! | retry, break the circuit, limit the time | [`policy`] |
 //! | choose what happens to a message | [`Defer`], [`Reject`], [`Invalid`], [`DontAck`]; `#[reject_on_error]` and its like |
 //! | validate, fall back, switch off, monitor, put any tower layer around | [`layer`](mod@layer) |
-//! | handle a duplicate once | `#[use_inbox]`, [`InMemoryInbox`] |
-//! | store until sent | [`InMemoryOutbox`], `SqliteOutbox` (feature `sqlite`) |
+//! | handle a duplicate once | `#[use_inbox]`, [`InMemoryInbox`], `SqliteInbox`, `PostgresInbox`, `MySqlInbox` |
+//! | store until sent | [`InMemoryOutbox`], `SqliteOutbox`, `PostgresOutbox`, `MySqlOutbox` (features `sqlite`, `postgres`, `mysql`) |
 //! | carry | [`InMemoryBroker`], `RabbitMq` (feature `rabbitmq`) |
 //!
 //! ```
@@ -70,7 +70,7 @@ pub mod policy;
 pub mod prelude;
 pub mod processor;
 pub mod request;
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "_sql")]
 pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -99,8 +99,12 @@ pub use outbox::InMemoryOutbox;
 pub use policy::PolicyRegistry;
 pub use processor::{CommandProcessor, Sweeper};
 pub use request::{Command, Event, Request, Validate};
+#[cfg(feature = "mysql")]
+pub use store::mysql::{MySqlInbox, MySqlOutbox};
+#[cfg(feature = "postgres")]
+pub use store::postgres::{PostgresInbox, PostgresOutbox};
 #[cfg(feature = "sqlite")]
-pub use store::sqlite::SqliteOutbox;
+pub use store::sqlite::{SqliteInbox, SqliteOutbox};
 #[cfg(feature = "rabbitmq")]
 pub use transport::rabbitmq::RabbitMq;
 

@@ -16,9 +16,6 @@ pub use serde::{Deserialize, Serialize};
 #[cfg(feature = "rabbitmq")]
 #[doc(no_inline)]
 pub use crate::RabbitMq;
-#[cfg(feature = "sqlite")]
-#[doc(no_inline)]
-pub use crate::SqliteOutbox;
 #[doc(no_inline)]
 pub use crate::{
     BoxError, Command, CommandProcessor, Context, Defer, Dispatcher, DontAck, Event, Handler, HandlerError,
@@ -27,3 +24,12 @@ pub use crate::{
     message::MessageHeader,
     policy::{CircuitBreaker, ConcurrencyLimit, Policy, RateLimit, Retry},
 };
+#[cfg(feature = "mysql")]
+#[doc(no_inline)]
+pub use crate::{MySqlInbox, MySqlOutbox};
+#[cfg(feature = "postgres")]
+#[doc(no_inline)]
+pub use crate::{PostgresInbox, PostgresOutbox};
+#[cfg(feature = "sqlite")]
+#[doc(no_inline)]
+pub use crate::{SqliteInbox, SqliteOutbox};

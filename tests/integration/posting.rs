@@ -192,6 +192,58 @@ async fn an_unroutable_post_is_a_typed_error_and_the_outbox_keeps_the_message() 
 }
 
 #[tokio::test]
+async fn many_deposits_go_in_one_call_and_come_in_their_order() {
+    let (broker, outbox) = (broker(), InMemoryOutbox::new());
+    let processor = unswept(&broker, &outbox);
+    let tasks: Vec<_> = (0..100).map(|number| added(&number.to_string())).collect();
+    let mut tx = outbox.begin();
+    let ids = processor.deposit_posts(&mut tx, tasks.clone()).await.unwrap();
+    assert_eq!(ids, tasks.iter().map(|task| task.id.clone()).collect::<Vec<_>>());
+    assert_eq!(outstanding(&outbox).await, 0);
+    tx.commit().unwrap();
+    assert_eq!(processor.clear_outbox(&ids).await.unwrap().sent, 100);
+    let sent = broker.inner().messages("tasks");
+    let sent: Vec<_> = sent.iter().map(|message| message.header.id.clone()).collect();
+    assert_eq!(sent, ids);
+}
+
+#[tokio::test]
+async fn what_the_broker_refuses_too_often_is_dead_until_it_is_revived() {
+    let broker = FaultyBroker::new(InMemoryBroker::new());
+    let processor = CommandProcessor::builder()
+        .broker(broker.clone())
+        .outbox(InMemoryOutbox::new())
+        .sweeper(Sweeper::default().interval(Duration::from_millis(5)).attempts(1))
+        .build()
+        .unwrap();
+    let task = added("write");
+    processor.post(task.clone()).await.unwrap_err();
+    let dead = processor.dead_messages(10).await.unwrap();
+    assert_eq!(dead.len(), 1);
+    assert_eq!((&dead[0].id, dead[0].topic.as_str()), (&task.id, "Task.Added"));
+    assert!(
+        dead[0]
+            .last_error
+            .starts_with("no channel is bound to `Task.Added`"),
+        "{dead:?}"
+    );
+    assert_eq!(
+        processor
+            .clear_outbox(std::slice::from_ref(&task.id))
+            .await
+            .unwrap()
+            .sent,
+        0
+    );
+
+    let channel = Channel::new("tasks", "Task.Added");
+    broker.inner().declare(&channel).unwrap();
+    assert_eq!(processor.revive(std::slice::from_ref(&task.id)).await.unwrap(), 1);
+    until_eq("the message sent", 1, || broker.inner().messages("tasks").len()).await;
+    assert!(processor.dead_messages(10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_confirm_that_is_lost_sends_the_message_again_with_the_same_id() {
     let (broker, outbox) = (broker(), InMemoryOutbox::new());
     broker.next_publishes([PublishFault::ConfirmLost]);

@@ -6,6 +6,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+pub mod databases;
 pub mod errand;
 pub mod rabbitmq;
 pub mod scripted;

@@ -1,6 +1,7 @@
 //! The [`Inbox`]: which requests were handled, so that a duplicate is recognised.
 
 mod fingerprint;
+mod handling;
 mod in_memory;
 
 use std::any::Any;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 pub use fingerprint::Fingerprint;
+pub use handling::{Handling, InboxTransaction, complete_in};
 pub use in_memory::InMemoryInbox;
 
 use crate::error::BoxError;
@@ -98,6 +100,26 @@ pub enum InboxError {
         found: i64,
         /// The newest version that this program knows.
         known: i64,
+    },
+    /// The claim of the request has ended, and another has it now or has handled it. It must not be handled once
+    /// more.
+    #[error(
+        "the claim of {key} has ended, and another handles it or has handled it: roll back; if it takes that long to handle, give `#[use_inbox]` a longer lease"
+    )]
+    ClaimLost {
+        /// Which.
+        key: InboxKey,
+    },
+    /// A request was to be completed that no inbox knows.
+    #[error("the request is not handled within an inbox, or has no id: put `#[use_inbox]` on the handler")]
+    NotHandling,
+    /// A request was to be completed in a transaction of another kind of inbox.
+    #[error(
+        "the transaction is one for a `{wanted}`, and the processor has another inbox: give the builder that one"
+    )]
+    WrongTransaction {
+        /// The inbox that goes with the transaction.
+        wanted: &'static str,
     },
     /// Something else.
     #[error("the inbox failed")]

@@ -8,7 +8,9 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::{Claim, Claimed, Failure, MessageState, Outbox, OutboxError, OutboxStatus, OutboxTransaction};
+use super::{
+    Claim, Claimed, DeadMessage, Failure, MessageState, Outbox, OutboxError, OutboxStatus, OutboxTransaction,
+};
 use crate::id::MessageId;
 use crate::message::Message;
 
@@ -181,11 +183,23 @@ impl Outbox for InMemoryOutbox {
         Box::pin(async move {
             let state = self.lock();
             let oldest = state.outstanding.values().next();
-            Ok(OutboxStatus::new(
+            let status = OutboxStatus::new(
                 state.outstanding.len() as u64,
                 oldest.map(|waiting| waiting.deposited.elapsed()),
-            ))
+            );
+            Ok(status.with_dead(state.dead.len() as u64))
         })
+    }
+
+    fn dead(&self, limit: usize) -> BoxFuture<'_, Result<Vec<DeadMessage>, OutboxError>> {
+        Box::pin(async move {
+            let state = self.lock();
+            Ok(state.dead.values().take(limit).map(Waiting::obituary).collect())
+        })
+    }
+
+    fn revive<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<u64, OutboxError>> {
+        Box::pin(async move { Ok(self.lock().revive(ids)) })
     }
 }
 
@@ -240,6 +254,8 @@ struct State {
     places: HashMap<MessageId, Place>,
     /// By the order of their deposit.
     outstanding: BTreeMap<u64, Waiting>,
+    /// By the order of their deposit.
+    dead: BTreeMap<u64, Waiting>,
     /// By the order in which they were dispatched, to forget the oldest.
     dispatched: VecDeque<MessageId>,
     deposited: u64,
@@ -247,6 +263,7 @@ struct State {
 
 enum Place {
     Outstanding(u64),
+    Dead(u64),
     Dispatched(Box<Message>),
 }
 
@@ -260,6 +277,12 @@ struct Waiting {
 }
 
 impl Waiting {
+    fn obituary(&self) -> DeadMessage {
+        let header = &self.message.header;
+        let last_error = self.last_error.clone().unwrap_or_default();
+        DeadMessage::new(header.id.clone(), header.topic.clone(), self.attempts, last_error)
+    }
+
     fn is_free(&self, now: Instant) -> bool {
         self.claimed_until.is_none_or(|end| end <= now)
     }
@@ -300,8 +323,9 @@ impl State {
     }
 
     fn check_room(&self, wanted: usize, limit: usize) -> Result<(), OutboxError> {
-        if wanted > limit.saturating_sub(self.outstanding.len()) {
-            let reason = format!("at most {limit} messages may be outstanding");
+        // The dead take room too, until they are revived and sent.
+        if wanted > limit.saturating_sub(self.outstanding.len() + self.dead.len()) {
+            let reason = format!("at most {limit} messages may be outstanding or dead");
             return Err(OutboxError::Full(reason.into()));
         }
         Ok(())
@@ -395,13 +419,43 @@ impl State {
                 waiting.last_error = Some(failure.error.chars().take(ERROR_KEPT).collect());
                 waiting.not_before = Some(after(now, failure.retry_after));
                 waiting.claimed_until = None;
+                if failure.is_last {
+                    self.bury(&failure.id);
+                }
             }
         }
+    }
+
+    fn bury(&mut self, id: &MessageId) {
+        if let Some(number) = self.number(id)
+            && let Some(waiting) = self.outstanding.remove(&number)
+        {
+            self.dead.insert(number, waiting);
+            self.places.insert(id.clone(), Place::Dead(number));
+        }
+    }
+
+    fn revive(&mut self, ids: &[MessageId]) -> u64 {
+        let mut revived = 0;
+        for id in ids {
+            let Some(Place::Dead(number)) = self.places.get(id) else {
+                continue;
+            };
+            let number = *number;
+            if let Some(mut waiting) = self.dead.remove(&number) {
+                (waiting.attempts, waiting.last_error, waiting.not_before) = (0, None, None);
+                self.outstanding.insert(number, waiting);
+                self.places.insert(id.clone(), Place::Outstanding(number));
+                revived += 1;
+            }
+        }
+        revived
     }
 
     fn get(&self, id: &MessageId) -> Option<&Message> {
         match self.places.get(id)? {
             Place::Outstanding(number) => self.outstanding.get(number).map(|waiting| &waiting.message),
+            Place::Dead(number) => self.dead.get(number).map(|waiting| &waiting.message),
             Place::Dispatched(message) => Some(message),
         }
     }
@@ -412,6 +466,10 @@ impl State {
                 .outstanding
                 .get(number)
                 .map(|waiting| MessageState::outstanding(waiting.attempts, waiting.last_error.clone())),
+            Place::Dead(number) => self
+                .dead
+                .get(number)
+                .map(|waiting| MessageState::dead(waiting.attempts, waiting.last_error.clone())),
             Place::Dispatched(_) => Some(MessageState::Dispatched),
         }
     }
@@ -419,7 +477,7 @@ impl State {
     fn number(&self, id: &MessageId) -> Option<u64> {
         match self.places.get(id)? {
             Place::Outstanding(number) => Some(*number),
-            Place::Dispatched(_) => None,
+            Place::Dead(_) | Place::Dispatched(_) => None,
         }
     }
 

@@ -11,13 +11,14 @@ pub use in_memory::{InMemoryOutbox, InMemoryTransaction};
 
 use crate::error::BoxError;
 use crate::id::MessageId;
-use crate::message::Message;
+use crate::message::{Message, RoutingKey};
 
 /// Why an outbox could not do what it was asked. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OutboxError {
-    /// There is no room for more: the disk is full, or the file may not grow.
+    /// There is no room for more: the disk is full, or the file may not grow, or as many messages are outstanding
+    /// as may be.
     #[error("the outbox is full; nothing was stored")]
     Full(#[source] BoxError),
     /// The store is busy or away. Trying again may work.
@@ -82,6 +83,8 @@ pub struct Failure {
     pub error: String,
     /// How long to leave it alone.
     pub retry_after: Duration,
+    /// Whether it is not tried again until it is revived: the message is dead.
+    pub is_last: bool,
 }
 
 impl Failure {
@@ -91,6 +94,43 @@ impl Failure {
             id,
             error: error.into(),
             retry_after,
+            is_last: false,
+        }
+    }
+
+    /// The same, and it is not tried again until it is revived.
+    #[must_use]
+    pub fn last(self) -> Self {
+        Self {
+            is_last: true,
+            ..self
+        }
+    }
+}
+
+/// A message that is not tried again, for publishing it has failed too often, or its row cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeadMessage {
+    /// Which.
+    pub id: MessageId,
+    /// Where it was to go.
+    pub topic: RoutingKey,
+    /// How often publishing it has failed.
+    pub attempts: u32,
+    /// Why, the last time; its first 2,000 characters.
+    pub last_error: String,
+}
+
+impl DeadMessage {
+    /// The message with this id for this topic, whose publishing has failed this often, and the last time for
+    /// this reason.
+    pub fn new(id: MessageId, topic: RoutingKey, attempts: u32, last_error: impl Into<String>) -> Self {
+        Self {
+            id,
+            topic,
+            attempts,
+            last_error: last_error.into(),
         }
     }
 }
@@ -127,6 +167,14 @@ pub enum MessageState {
     },
     /// The broker has it.
     Dispatched,
+    /// Publishing it has failed too often, or it cannot be read: it is not tried again until it is revived.
+    #[non_exhaustive]
+    Dead {
+        /// How often publishing it has failed.
+        attempts: u32,
+        /// Why, the last time; its first 2,000 characters.
+        last_error: Option<String>,
+    },
 }
 
 impl MessageState {
@@ -134,6 +182,12 @@ impl MessageState {
     #[must_use]
     pub fn outstanding(attempts: u32, last_error: Option<String>) -> Self {
         Self::Outstanding { attempts, last_error }
+    }
+
+    /// It is dead, publishing it has failed this often, and the last time for this reason.
+    #[must_use]
+    pub fn dead(attempts: u32, last_error: Option<String>) -> Self {
+        Self::Dead { attempts, last_error }
     }
 }
 
@@ -145,13 +199,25 @@ pub struct OutboxStatus {
     pub outstanding: u64,
     /// How long ago the oldest of them was deposited.
     pub oldest: Option<Duration>,
+    /// How many messages are dead.
+    pub dead: u64,
 }
 
 impl OutboxStatus {
     /// This many outstanding, the oldest this old.
     #[must_use]
     pub fn new(outstanding: u64, oldest: Option<Duration>) -> Self {
-        Self { outstanding, oldest }
+        Self {
+            outstanding,
+            oldest,
+            dead: 0,
+        }
+    }
+
+    /// The same, with this many dead.
+    #[must_use]
+    pub fn with_dead(self, dead: u64) -> Self {
+        Self { dead, ..self }
     }
 }
 
@@ -191,7 +257,8 @@ pub trait Outbox: Any + Send + Sync {
     /// See [`OutboxError`]. The messages stay claimed, and are published again when the lease ends.
     fn mark_dispatched<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<(), OutboxError>>;
 
-    /// The broker did not take these: counts the attempt, notes the error, and ends the claim.
+    /// The broker did not take these: counts the attempt, notes the error, and ends the claim. One whose
+    /// [last](Failure::last) failure it is becomes dead.
     ///
     /// # Errors
     /// See [`OutboxError`].
@@ -229,13 +296,25 @@ pub trait Outbox: Any + Send + Sync {
     /// # Errors
     /// See [`OutboxError`].
     fn status(&self) -> BoxFuture<'_, Result<OutboxStatus, OutboxError>>;
+
+    /// The dead messages, oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// See [`OutboxError`].
+    fn dead(&self, limit: usize) -> BoxFuture<'_, Result<Vec<DeadMessage>, OutboxError>>;
+
+    /// Makes these outstanding again, if they are dead: they are due at once, and have not failed. Says how many.
+    ///
+    /// # Errors
+    /// See [`OutboxError`].
+    fn revive<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<u64, OutboxError>>;
 }
 
 /// A transaction of the application in which messages can be deposited: committed with it, or not at all.
 #[diagnostic::on_unimplemented(
     message = "messages cannot be deposited in a `{Self}`",
     label = "no transaction of an outbox",
-    note = "pass the transaction of the database that holds the outbox: `&mut sqlx::Transaction<'_, Sqlite>` for a `SqliteOutbox`"
+    note = "pass the transaction of the database that holds the outbox: `&mut sqlx::Transaction<'_, Sqlite>` for a `SqliteOutbox`, `…<'_, Postgres>` for a `PostgresOutbox`, `…<'_, MySql>` for a `MySqlOutbox`"
 )]
 pub trait OutboxTransaction: Send {
     /// The outbox that this is a transaction of.

@@ -11,7 +11,7 @@ use crate::id::MessageId;
 use crate::inbox::InboxKey;
 use crate::mapper::{MessageMapper, Postable};
 use crate::message::Message;
-use crate::outbox::{Claim, Claimed, MessageState, OutboxTransaction};
+use crate::outbox::{Claim, Claimed, DeadMessage, MessageState, OutboxTransaction};
 
 /// What [`CommandProcessor::clear_outbox`] did.
 #[derive(Debug, Default)]
@@ -91,6 +91,28 @@ impl CommandProcessor {
         self.deposit_caused(transaction, &request, None).await
     }
 
+    /// Stores many requests in one go, as [`deposit_post`](Self::deposit_post) does one: all of them or, after
+    /// an error, none once the transaction is rolled back. Gives their ids in the same order.
+    ///
+    /// # Errors
+    /// As [`deposit_post`](Self::deposit_post).
+    pub async fn deposit_posts<T, R>(
+        &self,
+        transaction: &mut T,
+        requests: impl IntoIterator<Item = R>,
+    ) -> Result<Vec<MessageId>, PostError>
+    where
+        T: OutboxTransaction,
+        R: Postable,
+    {
+        let messages = requests
+            .into_iter()
+            .map(|request| self.to_message(&request, None))
+            .collect::<Result<Vec<_>, _>>()?;
+        transaction.deposit(self.outbox_of::<T>()?, &messages).await?;
+        Ok(messages.into_iter().map(|message| message.header.id).collect())
+    }
+
     /// The same, from a handler, with its context: see [`post_with`](Self::post_with).
     ///
     /// # Errors
@@ -118,12 +140,7 @@ impl CommandProcessor {
         T: OutboxTransaction,
         R: Postable,
     {
-        let outbox: &dyn Any = &**self.relay()?.outbox();
-        let Some(outbox) = outbox.downcast_ref::<T::Outbox>() else {
-            return Err(PostError::WrongTransaction {
-                wanted: std::any::type_name::<T::Outbox>(),
-            });
-        };
+        let outbox = self.outbox_of::<T>()?;
         let message = self.to_message(request, cx)?;
         let id = message.header.id.clone();
         transaction.deposit(outbox, &[message]).await?;
@@ -174,6 +191,35 @@ impl CommandProcessor {
     /// The outbox cannot be read.
     pub async fn message_state(&self, id: &MessageId) -> Result<Option<MessageState>, PostError> {
         Ok(self.relay()?.outbox().state(id).await?)
+    }
+
+    /// The messages that are not sent again because the broker refused them too often
+    /// ([`Sweeper::attempts`](crate::Sweeper::attempts)), or because they cannot be read: the oldest first, at
+    /// most `limit`.
+    ///
+    /// # Errors
+    /// The outbox cannot be read.
+    pub async fn dead_messages(&self, limit: usize) -> Result<Vec<DeadMessage>, PostError> {
+        Ok(self.relay()?.outbox().dead(limit).await?)
+    }
+
+    /// Makes dead messages outstanding again, as if they had never failed; the sweeper sends them. Says how many
+    /// were dead.
+    ///
+    /// # Errors
+    /// The outbox cannot be written.
+    pub async fn revive(&self, ids: &[MessageId]) -> Result<u64, PostError> {
+        Ok(self.relay()?.outbox().revive(ids).await?)
+    }
+
+    /// The outbox, if it is one for such transactions.
+    fn outbox_of<T: OutboxTransaction>(&self) -> Result<&T::Outbox, PostError> {
+        let outbox: &dyn Any = &**self.relay()?.outbox();
+        outbox
+            .downcast_ref::<T::Outbox>()
+            .ok_or(PostError::WrongTransaction {
+                wanted: std::any::type_name::<T::Outbox>(),
+            })
     }
 
     fn relay(&self) -> Result<&Arc<Relay>, PostError> {

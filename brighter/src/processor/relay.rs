@@ -82,12 +82,16 @@ impl Relay {
                     sent.outages.push((id, error));
                 }
                 Err(error) => {
-                    tracing::warn!(%id, topic = %message.header.topic, error = crate::error::report(&error), "the outbox keeps a message that the broker would not take");
-                    refused.push(Failure::new(
-                        id.clone(),
-                        crate::error::report(&error),
-                        pause_after(*attempts),
-                    ));
+                    let report = crate::error::report(&error);
+                    let failure = Failure::new(id.clone(), report.as_str(), pause_after(*attempts));
+                    let topic = &message.header.topic;
+                    if attempts.saturating_add(1) < self.settings.attempts {
+                        tracing::warn!(%id, %topic, error = report, "the outbox keeps a message that the broker would not take");
+                        refused.push(failure);
+                    } else {
+                        tracing::error!(%id, %topic, error = report, "the broker has refused a message too often; it is dead until it is revived");
+                        refused.push(failure.last());
+                    }
                     sent.refused.push((id, error));
                 }
             }

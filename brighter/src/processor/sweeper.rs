@@ -28,16 +28,19 @@ pub struct Sweeper {
     min_age: Duration,
     batch: usize,
     pub(super) lease: Duration,
+    pub(super) attempts: u32,
 }
 
 impl Default for Sweeper {
-    /// Every second, a hundred messages at once, of any age, claimed for a minute.
+    /// Every second, a hundred messages at once, of any age, claimed for a minute, and a hundred attempts for each
+    /// before it is dead: that is seven hours.
     fn default() -> Self {
         Self {
             interval: Duration::from_secs(1),
             min_age: Duration::ZERO,
             batch: 100,
             lease: Duration::from_secs(60),
+            attempts: 100,
         }
     }
 }
@@ -50,6 +53,14 @@ impl Sweeper {
     #[must_use]
     pub fn interval(mut self, interval: Duration) -> Self {
         self.interval = interval;
+        self
+    }
+
+    /// Tries to publish a message this often before it is dead: it stays in the outbox, and is not tried again
+    /// until it is revived. Only what the broker refuses counts, not an outage. 0 is taken for 1.
+    #[must_use]
+    pub fn attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts.max(1);
         self
     }
 

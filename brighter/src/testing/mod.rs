@@ -104,10 +104,11 @@ mod app;
 mod eventually;
 mod faulty_broker;
 pub mod inbox;
+pub mod inbox_transaction;
 pub mod outbox;
 pub mod outbox_transaction;
 
-pub use crate::{inbox_contract, outbox_contract, outbox_transaction_contract};
+pub use crate::{inbox_contract, inbox_transaction_contract, outbox_contract, outbox_transaction_contract};
 pub use app::{TestApp, TestAppBuilder, Then};
 pub use eventually::eventually;
 pub use faulty_broker::{FaultyBroker, PublishFault, RandomFaults, SettleFault};

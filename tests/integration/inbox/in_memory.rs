@@ -1,6 +1,6 @@
 //! What is special to the inbox in memory.
 
-use brighter::inbox::{Begun, InMemoryInbox, Inbox, InboxError, InboxKey};
+use brighter::inbox::{Begun, InboxError};
 
 use super::*;
 

@@ -1,6 +1,8 @@
 //! The inbox: the contract, and `#[use_inbox]` with a real broker and a real outbox.
 
 mod consuming;
+mod contract;
+mod exactly_once;
 mod in_memory;
 mod in_process;
 mod replaying;
@@ -10,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use brighter::channel::Producer;
-use brighter::inbox::Inbox;
+use brighter::inbox::{Inbox, InboxKey};
 use brighter::message::{MessageBody, MessageType};
 use brighter::pipeline::HandlerPipeline;
 use brighter::prelude::*;

@@ -2,19 +2,40 @@
 
 use brighter::outbox::InMemoryTransaction;
 use brighter::testing::outbox_transaction::Transactional;
-use brighter::{InMemoryOutbox, SqliteOutbox};
-use sqlx::{Sqlite, Transaction};
+use brighter::{InMemoryOutbox, MySqlOutbox, PostgresOutbox, SqliteOutbox};
+use brighter_tests::databases;
+use sqlx::{MySql, Postgres, Sqlite, Transaction};
 use tempfile::TempDir;
 
 brighter::outbox_contract!(in_memory, async || (InMemoryOutbox::new(), ()));
 brighter::outbox_contract!(sqlite, sqlite_outbox);
+brighter::outbox_contract!(postgres, postgres_outbox);
+brighter::outbox_contract!(mysql, mysql_outbox);
 brighter::outbox_transaction_contract!(in_memory_transaction, async || InMemory(InMemoryOutbox::new()));
 brighter::outbox_transaction_contract!(sqlite_transaction, async || InSqlite(sqlite_outbox().await));
+brighter::outbox_transaction_contract!(postgres_transaction, async || InPostgres(postgres_outbox().await));
+brighter::outbox_transaction_contract!(mysql_transaction, async || InMySql(mysql_outbox().await));
 
 async fn sqlite_outbox() -> (SqliteOutbox, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let outbox = SqliteOutbox::open(folder.path().join("outbox.db")).await.unwrap();
     (outbox, folder)
+}
+
+async fn postgres_outbox() -> (PostgresOutbox, databases::Postgres) {
+    let schema = databases::Postgres::new().await;
+    (
+        PostgresOutbox::with_pool(schema.pool().await).await.unwrap(),
+        schema,
+    )
+}
+
+async fn mysql_outbox() -> (MySqlOutbox, databases::MySql) {
+    let database = databases::MySql::new().await;
+    (
+        MySqlOutbox::with_pool(database.pool().await).await.unwrap(),
+        database,
+    )
 }
 
 struct InMemory(InMemoryOutbox);
@@ -40,25 +61,34 @@ impl Transactional for InMemory {
     }
 }
 
-struct InSqlite((SqliteOutbox, TempDir));
+/// The transactions of sqlx are alike.
+macro_rules! transactional {
+    ($name:ident, $outbox:ident, $kept:ty, $database:ident) => {
+        struct $name(($outbox, $kept));
 
-impl Transactional for InSqlite {
-    type Outbox = SqliteOutbox;
-    type Transaction = Transaction<'static, Sqlite>;
+        impl Transactional for $name {
+            type Outbox = $outbox;
+            type Transaction = Transaction<'static, $database>;
 
-    fn outbox(&self) -> &SqliteOutbox {
-        &self.0.0
-    }
+            fn outbox(&self) -> &$outbox {
+                &self.0.0
+            }
 
-    async fn begin(&self) -> Self::Transaction {
-        self.outbox().pool().begin().await.unwrap()
-    }
+            async fn begin(&self) -> Self::Transaction {
+                self.outbox().pool().begin().await.unwrap()
+            }
 
-    async fn commit(&self, transaction: Self::Transaction) {
-        transaction.commit().await.unwrap();
-    }
+            async fn commit(&self, transaction: Self::Transaction) {
+                transaction.commit().await.unwrap();
+            }
 
-    async fn rollback(&self, transaction: Self::Transaction) {
-        transaction.rollback().await.unwrap();
-    }
+            async fn rollback(&self, transaction: Self::Transaction) {
+                transaction.rollback().await.unwrap();
+            }
+        }
+    };
 }
+
+transactional!(InSqlite, SqliteOutbox, TempDir, Sqlite);
+transactional!(InPostgres, PostgresOutbox, databases::Postgres, Postgres);
+transactional!(InMySql, MySqlOutbox, databases::MySql, MySql);

@@ -2,4 +2,5 @@
 
 mod contract;
 mod in_memory;
+mod servers;
 mod sqlite;

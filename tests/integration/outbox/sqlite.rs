@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use brighter::message::{Message, MessageBody};
 use brighter::outbox::{Claim, Claimed, Failure, MessageState, Outbox, OutboxError, OutboxTransaction};
+use brighter::store::OutboxOptions;
 use brighter::testing::eventually;
 use brighter::testing::outbox::some_message;
 use brighter::{MessageId, SqliteOutbox};
@@ -190,9 +191,44 @@ async fn a_newer_schema_is_refused() {
     execute(outbox.pool(), "UPDATE brighter_schema SET version = 99").await;
     let refused = SqliteOutbox::open(&path).await;
     assert!(
-        matches!(refused, Err(OutboxError::NewerSchema { found: 99, known: 1 })),
+        matches!(refused, Err(OutboxError::NewerSchema { found: 99, known: 2 })),
         "{refused:?}"
     );
+}
+
+#[tokio::test]
+async fn the_tables_of_the_first_version_are_brought_up_to_date() {
+    let folder = folder();
+    let path = folder.path().join("outbox.db");
+    let message = some_message();
+    let outbox = SqliteOutbox::open(&path).await.unwrap();
+    outbox
+        .deposit(std::slice::from_ref(&message), None)
+        .await
+        .unwrap();
+    execute(outbox.pool(), "DROP INDEX brighter_outbox_dead").await;
+    execute(outbox.pool(), "UPDATE brighter_schema SET version = 1").await;
+    drop(outbox);
+
+    let outbox = SqliteOutbox::open(&path).await.unwrap();
+    let version: i64 = sqlx::query_scalar("SELECT version FROM brighter_schema WHERE name = 'outbox'")
+        .fetch_one(outbox.pool())
+        .await
+        .unwrap();
+    assert_eq!(version, 2);
+    let id = message.header.id.clone();
+    let failure = Failure::new(id.clone(), "no", LONG).last();
+    outbox.mark_failed(&[failure]).await.unwrap();
+    assert_eq!(outbox.dead(10).await.unwrap()[0].id, id);
+}
+
+#[tokio::test]
+async fn beyond_the_limit_nothing_is_stored() {
+    let folder = folder();
+    let pool = pool(options(&folder.path().join("outbox.db"))).await;
+    let limited = OutboxOptions::default().limit(3);
+    let outbox = SqliteOutbox::with_options(pool, &limited).await.unwrap();
+    super::servers::beyond_the_limit_nothing_is_stored(&outbox).await;
 }
 
 #[tokio::test]
@@ -303,14 +339,14 @@ async fn a_row_that_cannot_be_read_is_set_aside_and_keeps_nobody_back() {
 
     assert_eq!(ids(&outbox.claim(ALL, Duration::ZERO).await.unwrap()), all[3..]);
     assert_eq!(ids(&outbox.claim(ALL, Duration::ZERO).await.unwrap()), all[3..]);
-    assert_eq!(
-        outbox.status().await.unwrap().outstanding,
-        4,
-        "they are still there"
-    );
+    let status = outbox.status().await.unwrap();
+    assert_eq!((status.outstanding, status.dead), (1, 3), "they are still there");
+    let dead = outbox.dead(10).await.unwrap();
+    let dead: Vec<_> = dead.into_iter().map(|dead| dead.id).collect();
+    assert_eq!(dead, all[..3]);
     for id in &all[..3] {
         let state = outbox.state(id).await.unwrap();
-        let Some(MessageState::Outstanding {
+        let Some(MessageState::Dead {
             last_error: Some(reason),
             ..
         }) = state

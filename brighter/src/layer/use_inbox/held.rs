@@ -40,6 +40,11 @@ impl Held {
         self.end = None;
     }
 
+    /// The handler has completed it itself.
+    pub(super) fn forget(mut self) {
+        self.end = None;
+    }
+
     /// The handler failed or panicked, and the request may be handled again.
     pub(super) async fn abandon(mut self) {
         tell(&*self.inbox, &self.key, self.claim, End::Abandon).await;

@@ -17,7 +17,7 @@ use self::held::Held;
 use crate::context::Context;
 use crate::error::HandlerError;
 use crate::handler::Call;
-use crate::inbox::{Begun, Fingerprint, Inbox, InboxKey};
+use crate::inbox::{Begun, Fingerprint, Handling, Inbox, InboxKey};
 use crate::outbox::Outbox;
 use crate::request::Request;
 
@@ -140,11 +140,15 @@ impl<R: Request> Settings<R> {
         let begun = self.inbox.begin(&key, fingerprint, self.lease).await;
         match begun.map_err(|error| HandlerError::Inbox(error.into()))? {
             Begun::First(claim) => {
+                let handling = Handling::new(Arc::clone(&self.inbox), Arc::clone(&key), claim);
+                let handling = Arc::new(handling);
                 call.context().insert_arc(Arc::clone(&key));
+                call.context().insert_arc(Arc::clone(&handling));
                 let held = Held::new(Arc::clone(&self.inbox), key, claim);
-                let handling = AssertUnwindSafe(inner.oneshot(call)).catch_unwind();
-                let result = handling.await;
+                let result = AssertUnwindSafe(inner.oneshot(call)).catch_unwind().await;
                 match &result {
+                    // Committed with the effect.
+                    Ok(Ok(_)) if handling.is_completed() => held.forget(),
                     Ok(Ok(_)) => held.complete().await,
                     // Before the panic goes on, so that who tries again does not find it running.
                     Ok(Err(_)) | Err(_) => held.abandon().await,

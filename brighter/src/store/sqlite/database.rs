@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection, Sqlite, SqliteConnection, SqlitePool, Transaction};
+use sqlx::{Connection, Sqlite, SqlitePool, Transaction};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use super::error::{is_busy, outbox_error};
-use crate::outbox::OutboxError;
+use super::error::{is_busy, sort};
+use crate::store::backend::{Backend, Work};
+use crate::store::error::StoreError;
 
 /// The longest wait for a lock, for a connection, and for one's turn to write.
 const WAIT: Duration = Duration::from_secs(5);
@@ -27,7 +28,7 @@ pub(super) struct Database {
 }
 
 impl Database {
-    pub(super) async fn open(path: &Path) -> Result<Self, OutboxError> {
+    pub(super) async fn open(path: &Path) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -49,19 +50,15 @@ impl Database {
         }
     }
 
-    pub(super) fn pool(&self) -> &SqlitePool {
-        &self.pool
-    }
-
     /// A connection to write with, when it is our turn. Without turns, all but one would poll SQLite for its
     /// lock at growing intervals, and a late one could starve; other processes still have to.
-    pub(super) async fn writer(&self) -> Result<Writer, OutboxError> {
+    async fn writer(&self) -> Result<Writer, StoreError> {
         let turn = tokio::time::timeout(WAIT, Arc::clone(&self.turn).acquire_owned())
             .await
-            .map_err(|elapsed| OutboxError::Unavailable(elapsed.into()))?
-            .map_err(|closed| OutboxError::Other(closed.into()))?;
+            .map_err(|elapsed| StoreError::Unavailable(elapsed.into()))?
+            .map_err(|closed| StoreError::Other(closed.into()))?;
         let connection = loop {
-            let mut connection = self.pool.acquire().await.map_err(outbox_error)?;
+            let mut connection = self.pool.acquire().await.map_err(sort)?;
             if !connection.is_in_transaction() {
                 break connection;
             }
@@ -76,29 +73,38 @@ impl Database {
     }
 }
 
+impl Backend for Database {
+    type Db = Sqlite;
+
+    fn pool(&self) -> &SqlitePool {
+        &self.pool
+    }
+
+    async fn write<W: Work<Sqlite>>(&self, work: W) -> Result<W::Done, W::Error> {
+        let mut writer = self.writer().await?;
+        let mut transaction = writer.begin().await?;
+        let done = work.run(&mut transaction).await?;
+        transaction.commit().await.map_err(sort)?;
+        Ok(done)
+    }
+}
+
 /// A connection whose turn it is to write.
-pub(super) struct Writer {
+struct Writer {
     connection: PoolConnection<Sqlite>,
     _turn: OwnedSemaphorePermit,
 }
 
 impl Writer {
-    pub(super) fn connection(&mut self) -> &mut SqliteConnection {
-        &mut self.connection
-    }
-
     /// Begins a transaction that has the lock from the start: one that reads first and then writes would
     /// fail without waiting if another wrote in between.
-    pub(super) async fn begin(&mut self) -> Result<Transaction<'_, Sqlite>, OutboxError> {
-        self.connection
-            .begin_with("BEGIN IMMEDIATE")
-            .await
-            .map_err(outbox_error)
+    async fn begin(&mut self) -> Result<Transaction<'_, Sqlite>, StoreError> {
+        self.connection.begin_with("BEGIN IMMEDIATE").await.map_err(sort)
     }
 }
 
 /// Makes the file one with a write-ahead log, which it stays: those who read do not wait for who writes.
-async fn write_ahead(pool: &SqlitePool) -> Result<(), OutboxError> {
+async fn write_ahead(pool: &SqlitePool) -> Result<(), StoreError> {
     let deadline = Instant::now() + WAIT;
     loop {
         let mode = sqlx::query_scalar::<_, String>("PRAGMA journal_mode = WAL")
@@ -107,7 +113,7 @@ async fn write_ahead(pool: &SqlitePool) -> Result<(), OutboxError> {
         match mode.as_deref() {
             Ok("wal") => return Ok(()),
             Ok("memory") => {
-                return Err(OutboxError::Other(
+                return Err(StoreError::Other(
                     "a database in memory has one connection only: give the path of a file, or use an InMemoryOutbox"
                         .into(),
                 ));
@@ -123,7 +129,7 @@ async fn write_ahead(pool: &SqlitePool) -> Result<(), OutboxError> {
             Err(error) if is_busy(error) && Instant::now() < deadline => {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
-            Err(_) => return mode.map(drop).map_err(outbox_error),
+            Err(_) => return mode.map(drop).map_err(sort),
         }
     }
 }

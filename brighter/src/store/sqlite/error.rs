@@ -1,8 +1,6 @@
-//! What an error of SQLite means to who uses the outbox.
+//! What an error of SQLite means.
 
-use std::io;
-
-use crate::outbox::OutboxError;
+use crate::store::error::{StoreError, sorted};
 
 /// The primary result codes that mean something to us: <https://sqlite.org/rescode.html>.
 mod code {
@@ -17,30 +15,16 @@ mod code {
     pub(super) const PROTOCOL: i32 = 15;
 }
 
-/// Sorts an error by its code, never by its text.
-pub(super) fn outbox_error(error: sqlx::Error) -> OutboxError {
-    let sort: fn(_) -> OutboxError = match &error {
-        sqlx::Error::Database(_) => match primary_code(&error) {
-            Some(code::FULL) => OutboxError::Full,
-            Some(code::PERM | code::READONLY) => OutboxError::ReadOnly,
-            Some(code::BUSY | code::LOCKED | code::IOERR | code::CANTOPEN | code::PROTOCOL) => {
-                OutboxError::Unavailable
-            }
-            _ => OutboxError::Other,
-        },
-        sqlx::Error::Io(error) => match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => OutboxError::Full,
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => OutboxError::ReadOnly,
-            // A path that cannot be one.
-            io::ErrorKind::InvalidData => OutboxError::Other,
-            _ => OutboxError::Unavailable,
-        },
-        // The next try gets another connection.
-        sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => OutboxError::Unavailable,
-        // Whoever closed the pool will not open it again. The rest are mistakes in a program.
-        _ => OutboxError::Other,
-    };
-    sort(error.into())
+/// Sorts an error by its code.
+pub(super) fn sort(error: sqlx::Error) -> StoreError {
+    sorted(error, |error| match primary_code(error) {
+        Some(code::FULL) => StoreError::Full,
+        Some(code::PERM | code::READONLY) => StoreError::ReadOnly,
+        Some(code::BUSY | code::LOCKED | code::IOERR | code::CANTOPEN | code::PROTOCOL) => {
+            StoreError::Unavailable
+        }
+        _ => StoreError::Other,
+    })
 }
 
 /// Whether another connection holds the lock that was wanted.

@@ -1,11 +1,12 @@
-//! The outbox in SQLite: [`SqliteOutbox`].
+//! The outbox and the inbox in SQLite: [`SqliteOutbox`], [`SqliteInbox`].
 
 mod database;
+mod dialect;
 mod error;
+mod inbox;
 mod outbox;
-mod row;
-mod schema;
-mod sql;
-mod transaction;
 
+pub use inbox::SqliteInbox;
 pub use outbox::SqliteOutbox;
+
+crate::store::value::implement_sql!(sqlx::Sqlite, dialect::SQLITE, error::sort);

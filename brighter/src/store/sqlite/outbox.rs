@@ -1,19 +1,14 @@
 //! The [`SqliteOutbox`].
 
 use std::path::Path;
-use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection, SqlitePool};
+use sqlx::{Sqlite, SqlitePool};
 
 use super::database::Database;
-use super::error::outbox_error;
-use super::{row, schema, sql};
-use crate::error::BoxError;
-use crate::id::MessageId;
-use crate::message::Message;
-use crate::outbox::{Claim, Claimed, Failure, MessageState, Outbox, OutboxError, OutboxStatus};
+use crate::outbox::OutboxError;
+use crate::store::OutboxOptions;
+use crate::store::backend::Backend;
+use crate::store::outbox::{self, SqlOutbox, implement_outbox};
 
 /// An outbox in a table of a SQLite database, best the one in which the application keeps its own tables: a
 /// message deposited in the application's transaction is committed with it, or not at all.
@@ -43,12 +38,13 @@ use crate::outbox::{Claim, Claimed, Failure, MessageState, Outbox, OutboxError, 
 /// # }).unwrap();
 /// ```
 ///
+/// After an error of a deposit, roll back: when the disk is full SQLite has done so already, and what is
+/// executed then is in no transaction.
+///
 /// A plain `begin()` works too; `BEGIN IMMEDIATE` has the lock from the start, so that a transaction that
 /// reads before it writes does not fail because another wrote in between.
 #[derive(Debug, Clone)]
-pub struct SqliteOutbox {
-    database: Database,
-}
+pub struct SqliteOutbox(SqlOutbox<Database>);
 
 impl SqliteOutbox {
     /// Opens this file, makes it if it is missing, and makes the tables or brings them up to date.
@@ -60,7 +56,9 @@ impl SqliteOutbox {
     /// The file cannot be opened or made, is no database, or has tables newer than this program: see
     /// [`OutboxError`].
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, OutboxError> {
-        Self::prepared(Database::open(path.as_ref()).await?).await
+        let database = Database::open(path.as_ref()).await?;
+        let options = OutboxOptions::default();
+        SqlOutbox::open(database, &options).await.map(Self)
     }
 
     /// Uses the application's own pool, whose settings stay as they are, and makes the tables or brings them
@@ -90,18 +88,21 @@ impl SqliteOutbox {
     /// # Errors
     /// The tables cannot be made, or are newer than this program: see [`OutboxError`].
     pub async fn with_pool(pool: SqlitePool) -> Result<Self, OutboxError> {
-        Self::prepared(Database::new(pool)).await
+        Self::with_options(pool, &OutboxOptions::default()).await
     }
 
-    async fn prepared(database: Database) -> Result<Self, OutboxError> {
-        schema::OUTBOX.apply(&database).await?;
-        Ok(Self { database })
+    /// The same, with what may be chosen of it.
+    ///
+    /// # Errors
+    /// As [`with_pool`](Self::with_pool), or the table cannot have that name.
+    pub async fn with_options(pool: SqlitePool, options: &OutboxOptions) -> Result<Self, OutboxError> {
+        SqlOutbox::open(Database::new(pool), options).await.map(Self)
     }
 
     /// The pool of connections to the database, to begin a transaction with.
     #[must_use]
     pub fn pool(&self) -> &SqlitePool {
-        self.database.pool()
+        self.0.backend().pool()
     }
 
     /// The tables as SQL, for those who make them by hand in a database that has none of them yet. An outbox
@@ -113,187 +114,59 @@ impl SqliteOutbox {
     /// ```
     #[must_use]
     pub fn ddl() -> String {
-        schema::OUTBOX.ddl()
+        Self::ddl_with(&OutboxOptions::default()).unwrap_or_default()
     }
 
-    async fn update(&self, statement: &'static str, ids: &[MessageId]) -> Result<(), OutboxError> {
-        if ids.is_empty() {
-            return Ok(());
-        }
-        let ids = list(ids)?;
-        let mut writer = self.database.writer().await?;
-        let mut tx = writer.begin().await?;
-        sqlx::query(statement)
-            .bind(ids)
-            .execute(&mut *tx)
+    /// The same, for an outbox with these options.
+    ///
+    /// # Errors
+    /// The table cannot have that name.
+    pub fn ddl_with(options: &OutboxOptions) -> Result<String, OutboxError> {
+        Ok(outbox::schema::<Sqlite>(options)?.ddl::<Sqlite>())
+    }
+}
+
+implement_outbox!(SqliteOutbox, Sqlite);
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{AssertSqlSafe, Row};
+
+    use super::*;
+
+    /// How SQLite goes about a statement, one line a step.
+    async fn plan(outbox: &SqliteOutbox, statement: &str) -> String {
+        sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")))
+            .bind(1)
+            .bind(1)
+            .bind(1)
+            .fetch_all(outbox.pool())
             .await
-            .map_err(outbox_error)?;
-        tx.commit().await.map_err(outbox_error)
-    }
-}
-
-impl Outbox for SqliteOutbox {
-    fn deposit<'a>(
-        &'a self,
-        messages: &'a [Message],
-        lease: Option<Duration>,
-    ) -> BoxFuture<'a, Result<Vec<MessageId>, OutboxError>> {
-        Box::pin(async move {
-            if messages.is_empty() {
-                return Ok(Vec::new());
-            }
-            let mut writer = self.database.writer().await?;
-            let mut tx = writer.begin().await?;
-            let known = row::insert(&mut tx, messages, lease.map(millis)).await?;
-            tx.commit().await.map_err(outbox_error)?;
-            Ok(known)
-        })
+            .unwrap()
+            .iter()
+            .map(|row| row.get::<String, _>("detail") + "\n")
+            .collect()
     }
 
-    fn claim<'a>(
-        &'a self,
-        which: Claim<'a>,
-        lease: Duration,
-    ) -> BoxFuture<'a, Result<Vec<Claimed>, OutboxError>> {
-        Box::pin(async move {
-            let query = match which {
-                Claim::Ids([]) | Claim::Oldest { limit: 0, .. } => return Ok(Vec::new()),
-                Claim::Ids(ids) => sqlx::query(sql::CLAIM_IDS).bind(millis(lease)).bind(list(ids)?),
-                Claim::Oldest { limit, min_age } => sqlx::query(sql::CLAIM_OLDEST)
-                    .bind(millis(lease))
-                    .bind(millis(min_age))
-                    .bind(i64::try_from(limit).unwrap_or(i64::MAX)),
+    #[tokio::test]
+    async fn no_statement_walks_the_table() {
+        let folder = tempfile::tempdir().unwrap();
+        let outbox = SqliteOutbox::open(folder.path().join("outbox.db")).await.unwrap();
+        let by_age = "SCAN brighter_outbox USING COVERING INDEX brighter_outbox_outstanding";
+        let by_death = "brighter_outbox USING INDEX brighter_outbox_dead";
+        let by_id = "SEARCH brighter_outbox USING INDEX sqlite_autoindex_brighter_outbox_1 (message_id=?)";
+        let by_causation = "SEARCH brighter_outbox USING INDEX brighter_outbox_causation (causation_id=?)";
+        for (statement, step) in outbox.0.statements() {
+            let step = match step {
+                "age" => by_age,
+                "death" => by_death,
+                "id" => by_id,
+                _ => by_causation,
             };
-            let mut writer = self.database.writer().await?;
-            let mut tx = writer.begin().await?;
-            let rows = query.fetch_all(&mut *tx).await.map_err(outbox_error)?;
-            let claimed = readable(&mut tx, rows).await.map_err(outbox_error)?;
-            tx.commit().await.map_err(outbox_error)?;
-            Ok(claimed)
-        })
-    }
-
-    fn mark_dispatched<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<(), OutboxError>> {
-        Box::pin(self.update(sql::DISPATCHED, ids))
-    }
-
-    fn mark_failed<'a>(&'a self, failures: &'a [Failure]) -> BoxFuture<'a, Result<(), OutboxError>> {
-        Box::pin(async move {
-            if failures.is_empty() {
-                return Ok(());
-            }
-            let mut writer = self.database.writer().await?;
-            let mut tx = writer.begin().await?;
-            for failure in failures {
-                sqlx::query(sql::FAILED)
-                    .bind(failure.id.to_string())
-                    .bind(failure.error.as_str())
-                    .bind(millis(failure.retry_after))
-                    .execute(&mut *tx)
-                    .await
-                    .map_err(outbox_error)?;
-            }
-            tx.commit().await.map_err(outbox_error)
-        })
-    }
-
-    fn release<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<(), OutboxError>> {
-        Box::pin(self.update(sql::RELEASE, ids))
-    }
-
-    fn replay<'a>(&'a self, causation: &'a MessageId) -> BoxFuture<'a, Result<u64, OutboxError>> {
-        Box::pin(async move {
-            let mut writer = self.database.writer().await?;
-            let mut tx = writer.begin().await?;
-            let replayed = sqlx::query(sql::REPLAY)
-                .bind(causation.to_string())
-                .execute(&mut *tx)
-                .await
-                .map_err(outbox_error)?
-                .rows_affected();
-            tx.commit().await.map_err(outbox_error)?;
-            Ok(replayed)
-        })
-    }
-
-    fn get<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<Vec<Message>, OutboxError>> {
-        Box::pin(async move {
-            let query = sqlx::query(sql::GET).bind(list(ids)?);
-            let rows = query.fetch_all(self.pool()).await.map_err(outbox_error)?;
-            let read = |row| row::message(row).map_err(|source| corrupt(row, source));
-            rows.iter().map(read).collect()
-        })
-    }
-
-    fn state<'a>(&'a self, id: &'a MessageId) -> BoxFuture<'a, Result<Option<MessageState>, OutboxError>> {
-        Box::pin(async move {
-            let found: Option<(bool, u32, Option<String>)> = sqlx::query_as(sql::STATE)
-                .bind(id.to_string())
-                .fetch_optional(self.pool())
-                .await
-                .map_err(outbox_error)?;
-            Ok(
-                found.map(|(outstanding, attempts, last_error)| match outstanding {
-                    true => MessageState::outstanding(attempts, last_error),
-                    false => MessageState::Dispatched,
-                }),
-            )
-        })
-    }
-
-    fn status(&self) -> BoxFuture<'_, Result<OutboxStatus, OutboxError>> {
-        Box::pin(async move {
-            let (outstanding, oldest): (i64, Option<i64>) = sqlx::query_as(sql::STATUS)
-                .fetch_one(self.pool())
-                .await
-                .map_err(outbox_error)?;
-            // The age is negative when the clock was put back.
-            let oldest = oldest.map(|age| Duration::from_millis(age.try_into().unwrap_or(0)));
-            Ok(OutboxStatus::new(outstanding.unsigned_abs(), oldest))
-        })
-    }
-}
-
-/// The messages of these rows, oldest first. One that cannot be read must not keep back the others: its row
-/// stays, with the reason in it, and is not due again.
-async fn readable(tx: &mut SqliteConnection, rows: Vec<SqliteRow>) -> Result<Vec<Claimed>, sqlx::Error> {
-    let mut claimed = Vec::with_capacity(rows.len());
-    for row in rows {
-        let seq: i64 = row.try_get("seq")?;
-        match row::claimed(&row) {
-            Ok(readable) => claimed.push((seq, readable)),
-            Err(source) => {
-                let error = corrupt(&row, source);
-                let reason = crate::error::report(&error);
-                tracing::error!(
-                    error = reason,
-                    "a message in the outbox cannot be read and is set aside"
-                );
-                sqlx::query(sql::SET_ASIDE)
-                    .bind(seq)
-                    .bind(reason)
-                    .execute(&mut *tx)
-                    .await?;
-            }
+            let plan = plan(&outbox, statement).await;
+            assert!(plan.contains(step), "{statement}\n{plan}");
+            assert!(!plan.contains("SCAN brighter_outbox\n"), "{statement}\n{plan}");
+            assert!(!plan.contains("TEMP B-TREE"), "{statement}\n{plan}");
         }
     }
-    claimed.sort_unstable_by_key(|(seq, _)| *seq);
-    Ok(claimed.into_iter().map(|(_, claimed)| claimed).collect())
-}
-
-fn corrupt(row: &SqliteRow, source: BoxError) -> OutboxError {
-    let id = row::id(row);
-    OutboxError::Corrupt { id, source }
-}
-
-/// Ids as one parameter.
-fn list(ids: &[MessageId]) -> Result<String, OutboxError> {
-    serde_json::to_string(ids).map_err(|error| OutboxError::Other(error.into()))
-}
-
-/// Rounded up, so that no lease is shorter than was asked; and bounded, so that the database can add it to
-/// the time.
-fn millis(time: Duration) -> i64 {
-    const NEVER: u128 = 1 << 53;
-    time.as_nanos().div_ceil(1_000_000).min(NEVER) as i64
 }

@@ -7,12 +7,14 @@
 
 mod claims;
 mod contents;
+mod dead;
 mod replay;
 
 use std::time::Duration;
 
 pub use claims::*;
 pub use contents::*;
+pub use dead::*;
 pub use replay::*;
 
 use super::eventually;
@@ -56,6 +58,10 @@ macro_rules! outbox_contract {
             what_is_outstanding_is_not_replayed,
             a_failure_is_forgotten_by_a_replay,
             two_claimers_share_and_never_overlap,
+            many_are_stored_at_once_whatever_is_there,
+            the_last_failure_is_the_end,
+            the_dead_are_listed_oldest_first,
+            a_revived_message_is_as_new,
         ] }
     };
 }

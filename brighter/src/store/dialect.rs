@@ -1,0 +1,122 @@
+//! What one database says otherwise than another.
+
+use super::value::Statement;
+
+/// How the values of a statement are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(
+    dead_code,
+    reason = "each is the way of one database, and features choose which there are"
+)]
+pub(crate) enum Placeholder {
+    /// `?1`.
+    Question,
+    /// `$1`.
+    Dollar,
+    /// `?`, in their order.
+    Unnumbered,
+}
+
+/// What one database says otherwise than another.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Dialect {
+    pub(super) placeholder: Placeholder,
+    /// Whether a text may hold U+0000.
+    pub(super) keeps_nul: bool,
+    /// The time by the clock of the database, in milliseconds since 1970: one clock for all who share it. It
+    /// stands still while a statement runs.
+    pub(super) now: &'static str,
+    /// The table, where the ids of value 1 are wanted, a JSON array, however many they are: the number of values
+    /// has a limit. Joined with them where [`and_among_ids`](Self::and_among_ids) does not choose them.
+    pub(super) table_by_ids: &'static str,
+    /// The condition that the id is one of them.
+    pub(super) and_among_ids: &'static str,
+    /// What leaves a row alone that is there already; empty where it is an error that ends the statement only.
+    pub(super) if_new: &'static str,
+    /// Reads what others have committed, whatever this transaction has seen before.
+    pub(super) latest: &'static str,
+    /// Names the index of the outstanding rows, where it would not be taken otherwise.
+    pub(super) by_outstanding: &'static str,
+    /// Claims the oldest that are due: lease, smallest age, limit.
+    pub(super) claim_oldest: Claiming,
+    /// Claims by ids: the ids, lease.
+    pub(super) claim_ids: Claiming,
+    /// What a transaction that claims is told before it begins.
+    pub(super) before_claim: Option<&'static str>,
+    /// Whether there is a table of this name.
+    pub(super) has_table: &'static str,
+    /// The version of a schema, noted anew.
+    pub(super) note_version: &'static str,
+    pub(super) schema: SchemaDialect,
+}
+
+/// How rows are claimed and read.
+#[derive(Debug, Clone, Copy)]
+#[allow(
+    dead_code,
+    reason = "each is the way of one database, and features choose which there are"
+)]
+pub(crate) enum Claiming {
+    /// By one statement.
+    AtOnce(&'static str),
+    /// They are locked first, and then the claim is written in them.
+    LockFirst(&'static str),
+}
+
+/// How tables are made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SchemaDialect {
+    pub(super) versions: &'static str,
+    pub(super) outbox: &'static [&'static str],
+    pub(super) inbox: &'static [&'static str],
+    /// Keeps others from making tables until the transaction, or `unlock`, ends it: says 1 when it is ours.
+    pub(super) lock: Option<&'static str>,
+    pub(super) unlock: Option<&'static str>,
+    /// Around the script for those who make the tables by hand.
+    pub(super) begin: &'static str,
+    pub(super) commit: &'static str,
+}
+
+impl Dialect {
+    /// A statement of this dialect. In a template, `?1` is the first value, `{table}` the table, and other
+    /// names in braces are what this dialect says for them.
+    pub(super) fn statement(&self, template: &str, table: &str) -> Statement {
+        let text = template
+            .replace("{by_outstanding}", self.by_outstanding)
+            .replace("{table_by_ids}", self.table_by_ids)
+            .replace("{and_among_ids}", self.and_among_ids)
+            .replace("{if_new}", self.if_new)
+            .replace("{latest}", self.latest)
+            .replace("{now}", self.now)
+            .replace("{table}", table);
+        self.numbered(&text)
+    }
+
+    fn numbered(&self, text: &str) -> Statement {
+        let (mut out, mut order) = (String::with_capacity(text.len()), Vec::new());
+        let mut rest = text;
+        while let Some(at) = rest.find('?') {
+            let after = &rest[at + 1..];
+            let digits = after.len() - after.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+            let number: usize = after[..digits].parse().unwrap_or(1);
+            out.push_str(&rest[..at]);
+            match self.placeholder {
+                Placeholder::Question => out.push_str(&format!("?{number}")),
+                Placeholder::Dollar => out.push_str(&format!("${number}")),
+                Placeholder::Unnumbered => out.push('?'),
+            }
+            // One that is numbered is given once, however often it is named.
+            if self.placeholder == Placeholder::Unnumbered {
+                order.push(number - 1);
+            } else if order.len() < number {
+                order = (0..number).collect();
+            }
+            rest = &after[digits..];
+        }
+        out.push_str(rest);
+        Statement {
+            text: out.into(),
+            order,
+        }
+    }
+}

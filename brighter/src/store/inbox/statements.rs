@@ -1,0 +1,66 @@
+//! The statements of the inbox, as templates: see [`Dialect::statement`].
+
+use crate::store::dialect::Dialect;
+use crate::store::value::Statement;
+
+/// `ends_at` is when the claim ends, or when the request was handled. The values: id, context, fingerprint,
+/// whether there is one, claim, lease.
+const BEGIN: &str = "INSERT INTO {table} (message_id, context, fingerprint, claim, done, ends_at) \
+     VALUES (?1, ?2, CASE WHEN ?4 = 0 THEN NULL ELSE ?3 END, ?5, 0, {now} + ?6){if_new}";
+
+/// Only from a claim that has ended, and only for the same body.
+const TAKE_OVER: &str = "UPDATE {table} SET claim = ?5, ends_at = {now} + ?6, \
+     fingerprint = CASE WHEN ?4 = 0 THEN fingerprint ELSE ?3 END \
+     WHERE message_id = ?1 AND context = ?2 AND done = 0 AND ends_at <= {now} \
+     AND (fingerprint IS NULL OR ?4 = 0 OR fingerprint = ?3)";
+
+const FIND: &str =
+    "SELECT done, ends_at - {now}, fingerprint FROM {table} WHERE message_id = ?1 AND context = ?2";
+
+const COMPLETE: &str =
+    "UPDATE {table} SET done = 1, ends_at = {now} WHERE message_id = ?1 AND context = ?2 AND done = 0";
+
+const COMPLETE_UNKNOWN: &str = "INSERT INTO {table} (message_id, context, claim, done, ends_at) \
+     VALUES (?1, ?2, 0, 1, {now}){if_new}";
+
+const COMPLETE_CLAIM: &str = "UPDATE {table} SET done = 1, ends_at = {now} \
+     WHERE message_id = ?1 AND context = ?2 AND claim = ?3 AND done = 0";
+
+const ABANDON: &str =
+    "DELETE FROM {table} WHERE message_id = ?1 AND context = ?2 AND claim = ?3 AND done = 0";
+
+/// Some at once, so that nobody waits for long. Claims that ended long ago are kept no longer either.
+const FORGET: &str = "DELETE FROM {table} WHERE seq IN (SELECT seq FROM \
+     (SELECT seq FROM {table} WHERE ends_at <= {now} - ?1 ORDER BY ends_at LIMIT 500) AS old)";
+
+/// How many [`FORGET`] takes.
+pub(super) const FORGOTTEN_AT_ONCE: u64 = 500;
+
+/// One statement of each for one table in one dialect.
+#[derive(Debug)]
+pub(super) struct Statements {
+    pub(super) begin: Statement,
+    pub(super) take_over: Statement,
+    pub(super) find: Statement,
+    pub(super) complete: Statement,
+    pub(super) complete_unknown: Statement,
+    pub(super) complete_claim: Statement,
+    pub(super) abandon: Statement,
+    pub(super) forget: Statement,
+}
+
+impl Statements {
+    pub(super) fn new(dialect: &Dialect, table: &str) -> Self {
+        let of = |template| dialect.statement(template, table);
+        Self {
+            begin: of(BEGIN),
+            take_over: of(TAKE_OVER),
+            find: of(FIND),
+            complete: of(COMPLETE),
+            complete_unknown: of(COMPLETE_UNKNOWN),
+            complete_claim: of(COMPLETE_CLAIM),
+            abandon: of(ABANDON),
+            forget: of(FORGET),
+        }
+    }
+}

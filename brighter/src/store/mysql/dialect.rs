@@ -1,0 +1,90 @@
+//! The words that MySQL and MariaDB have in common.
+
+use crate::store::dialect::{Claiming, Dialect, Placeholder, SchemaDialect};
+
+pub(super) const MYSQL: Dialect = Dialect {
+    placeholder: Placeholder::Unnumbered,
+    keeps_nul: true,
+    // In UTC, for a local time comes twice when the clocks are put back.
+    now: "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000)",
+    // Joined, for an index is not taken for a subquery in an update; and by the index in any case, for whoever walks the
+    // table waits for every row that another has locked.
+    table_by_ids: "JSON_TABLE(?1, '$[*]' COLUMNS (id VARCHAR(700) CHARACTER SET utf8mb4 PATH '$')) AS wanted \
+        STRAIGHT_JOIN {table} FORCE INDEX ({table}_message_id) ON message_id = wanted.id COLLATE utf8mb4_bin",
+    and_among_ids: "",
+    // `ON DUPLICATE KEY` does not say whether the row was there, and `IGNORE` would ignore other mistakes too.
+    if_new: "",
+    latest: " LOCK IN SHARE MODE",
+    by_outstanding: "",
+    claim_oldest: Claiming::LockFirst(
+        "SELECT seq, message_id, header, body, attempts FROM {table} WHERE outstanding = 1 \
+         AND deposited_at <= {now} - ?2 AND not_before <= {now} AND claimed_until <= {now} \
+         ORDER BY seq LIMIT ?3 FOR UPDATE SKIP LOCKED",
+    ),
+    claim_ids: Claiming::LockFirst(
+        "SELECT seq, message_id, header, body, attempts FROM {table_by_ids} WHERE outstanding = 1 \
+         AND claimed_until <= {now} FOR UPDATE SKIP LOCKED",
+    ),
+    // Otherwise the end of the index is locked too, and who deposits has to wait.
+    before_claim: Some("SET TRANSACTION ISOLATION LEVEL READ COMMITTED"),
+    has_table: "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?1",
+    note_version: "INSERT INTO brighter_schema (name, version) VALUES (?1, ?2)\n  \
+        ON DUPLICATE KEY UPDATE version = VALUES(version)",
+    schema: SchemaDialect {
+        versions: VERSIONS,
+        outbox: OUTBOX,
+        inbox: INBOX,
+        // MySQL makes no tables within a transaction.
+        lock: Some("SELECT CAST(GET_LOCK(CONCAT('brighter.', LEFT(MD5(DATABASE()), 32)), 20) AS SIGNED)"),
+        unlock: Some("SELECT CAST(RELEASE_LOCK(CONCAT('brighter.', LEFT(MD5(DATABASE()), 32))) AS SIGNED)"),
+        begin: "",
+        commit: "",
+    },
+};
+
+/// Which version of which tables a database has.
+const VERSIONS: &str = "\
+CREATE TABLE IF NOT EXISTS brighter_schema (
+  name    VARCHAR(100) NOT NULL PRIMARY KEY,
+  version BIGINT       NOT NULL
+) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+";
+
+/// Times are milliseconds since 1970 by the clock of the database.
+const OUTBOX: &[&str] = &["\
+CREATE TABLE IF NOT EXISTS {table} (
+  seq           BIGINT       NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  message_id    VARCHAR(700) NOT NULL,
+  topic         VARCHAR(700) NOT NULL,
+  message_type  VARCHAR(50)  NOT NULL,
+  outstanding   BIGINT       NOT NULL DEFAULT 1, -- 0 when the broker has it, 2 when it is dead
+  attempts      BIGINT       NOT NULL DEFAULT 0, -- how often publishing it has failed
+  deposited_at  BIGINT       NOT NULL,
+  not_before    BIGINT       NOT NULL,           -- when it is due
+  claimed_until BIGINT       NOT NULL,           -- nobody has it when this is past
+  dispatched_at BIGINT       NOT NULL,           -- says something only when it is not outstanding
+  last_error    TEXT,
+  causation_id  VARCHAR(700),                    -- the message whose handling deposited it
+  header        LONGTEXT     NOT NULL,           -- JSON
+  body          LONGBLOB     NOT NULL,
+  UNIQUE INDEX {table}_message_id (message_id),
+  INDEX {table}_outstanding (outstanding, seq),
+  INDEX {table}_causation (causation_id)
+) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+"];
+
+/// `ends_at` is when the claim ends, or when the request was handled. The texts are bytes, for to MySQL two texts are the
+/// same that differ in the spaces at their end.
+const INBOX: &[&str] = &["\
+CREATE TABLE IF NOT EXISTS {table} (
+  seq         BIGINT          NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  message_id  VARBINARY(1500) NOT NULL,
+  context     VARBINARY(1500) NOT NULL, -- who handles it
+  fingerprint BIGINT,                   -- of the body
+  claim       BIGINT          NOT NULL, -- whose it is
+  done        BIGINT          NOT NULL,
+  ends_at     BIGINT          NOT NULL,
+  UNIQUE INDEX {table}_key (message_id, context),
+  INDEX {table}_ends_at (ends_at)
+) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+"];

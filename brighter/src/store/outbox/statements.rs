@@ -1,0 +1,135 @@
+//! The statements of the outbox, as templates: see [`Dialect::statement`].
+
+use crate::store::dialect::{Claiming, Dialect};
+use crate::store::value::Statement;
+
+/// `outstanding` is 1, 0 when the broker has the message, and 2 when it is dead.
+pub(super) const IS_SAME: &str = "SELECT CASE WHEN topic = ?2 AND body = ?3 THEN 'same' ELSE 'other' END FROM {table} WHERE message_id = ?1{latest}";
+
+pub(super) const DISPATCHED: &str = "UPDATE {table_by_ids} SET outstanding = 0, dispatched_at = {now} \
+     WHERE outstanding = 1{and_among_ids}";
+
+pub(super) const FAILED: &str = "UPDATE {table} SET claimed_until = {now}, attempts = attempts + 1, last_error = ?2, \
+     not_before = {now} + ?3, outstanding = ?4 WHERE outstanding = 1 AND message_id = ?1";
+
+/// A row that cannot be read is dead, and says why.
+pub(super) const SET_ASIDE: &str = "UPDATE {table} SET claimed_until = {now}, attempts = attempts + 1, last_error = ?2, \
+     outstanding = 2 WHERE seq = ?1";
+
+pub(super) const RELEASE: &str =
+    "UPDATE {table_by_ids} SET claimed_until = {now} WHERE outstanding = 1{and_among_ids}";
+
+/// A row may only become shorter: see the schema of SQLite.
+pub(super) const REPLAY: &str = "UPDATE {table} SET outstanding = 1, attempts = 0, last_error = NULL, \
+     claimed_until = {now}, not_before = {now} WHERE outstanding = 0 AND causation_id = ?1";
+
+pub(super) const REVIVE: &str = "UPDATE {table_by_ids} SET outstanding = 1, attempts = 0, last_error = NULL, \
+     claimed_until = {now}, not_before = {now} WHERE outstanding = 2{and_among_ids}";
+
+pub(super) const GET: &str = "SELECT message_id, header, body FROM {table_by_ids} WHERE 1 = 1{and_among_ids}";
+
+pub(super) const STATE: &str = "SELECT outstanding, attempts, last_error FROM {table} WHERE message_id = ?1";
+
+pub(super) const STATUS: &str = "SELECT count(*), {now} - min(deposited_at), \
+     (SELECT count(*) FROM {table} WHERE outstanding = 2) FROM {table}{by_outstanding} WHERE outstanding = 1";
+
+pub(super) const DEAD: &str =
+    "SELECT message_id, topic, attempts, last_error FROM {table} WHERE outstanding = 2 ORDER BY seq LIMIT ?1";
+
+/// No more than are asked for, so that a full outbox is not counted to its end.
+pub(super) const COUNT: &str =
+    "SELECT count(*) FROM (SELECT 1 FROM {table}{by_outstanding} WHERE outstanding = 1 LIMIT ?1) AS counted";
+
+/// How many messages one statement inserts. There are few sizes, so that few statements are prepared.
+const SIZES: [usize; 3] = [64, 8, 1];
+
+/// How many values a message is.
+pub(super) const VALUES: usize = 7;
+
+/// One statement of each for one table in one dialect.
+#[derive(Debug)]
+pub(super) struct Statements {
+    inserts: [(usize, Statement); SIZES.len()],
+    pub(super) is_same: Statement,
+    pub(super) dispatched: Statement,
+    pub(super) failed: Statement,
+    pub(super) set_aside: Statement,
+    pub(super) release: Statement,
+    pub(super) replay: Statement,
+    pub(super) revive: Statement,
+    pub(super) get: Statement,
+    pub(super) state: Statement,
+    pub(super) status: Statement,
+    pub(super) dead: Statement,
+    pub(super) count: Statement,
+    pub(super) claim_oldest: Claim,
+    pub(super) claim_ids: Claim,
+}
+
+/// How to claim: a statement that gives the rows, and for some a second one that writes the claim in them.
+#[derive(Debug)]
+pub(super) struct Claim {
+    pub(super) rows: Statement,
+    pub(super) write: Option<Statement>,
+}
+
+impl Statements {
+    pub(super) fn new(dialect: &Dialect, table: &str) -> Self {
+        let of = |template: &str| dialect.statement(template, table);
+        let claim = |claiming: Claiming| match claiming {
+            Claiming::AtOnce(rows) => Claim {
+                rows: of(rows),
+                write: None,
+            },
+            Claiming::LockFirst(rows) => Claim {
+                rows: of(rows),
+                write: Some(of(CLAIM)),
+            },
+        };
+        Self {
+            inserts: SIZES.map(|size| (size, of(&insert(size)))),
+            is_same: of(IS_SAME),
+            dispatched: of(DISPATCHED),
+            failed: of(FAILED),
+            set_aside: of(SET_ASIDE),
+            release: of(RELEASE),
+            replay: of(REPLAY),
+            revive: of(REVIVE),
+            get: of(GET),
+            state: of(STATE),
+            status: of(STATUS),
+            dead: of(DEAD),
+            count: of(COUNT),
+            claim_oldest: claim(dialect.claim_oldest),
+            claim_ids: claim(dialect.claim_ids),
+        }
+    }
+
+    /// The largest insert for at most this many messages, and how many it takes.
+    pub(super) fn insert(&self, messages: usize) -> (usize, &Statement) {
+        let fits = self.inserts.iter().find(|(size, _)| *size <= messages);
+        // The last one takes one message.
+        let (size, statement) = fits.unwrap_or(&self.inserts[SIZES.len() - 1]);
+        (*size, statement)
+    }
+}
+
+/// Writes the claim in rows that are locked, by their ids: the ids, lease.
+const CLAIM: &str =
+    "UPDATE {table_by_ids} SET claimed_until = {now} + ?2 WHERE outstanding = 1{and_among_ids}";
+
+fn insert(messages: usize) -> String {
+    let row = |number: usize| {
+        let [id, topic, kind, header, body, lease, cause] =
+            std::array::from_fn(|at| format!("?{}", number * VALUES + at + 1));
+        format!(
+            "({id}, {topic}, {kind}, {header}, {body}, {{now}}, {{now}}, {{now}}, {{now}} + {lease}, {cause})"
+        )
+    };
+    let rows: Vec<_> = (0..messages).map(row).collect();
+    format!(
+        "INSERT INTO {{table}} (message_id, topic, message_type, header, body, deposited_at, not_before, \
+         dispatched_at, claimed_until, causation_id) VALUES {}{{if_new}}",
+        rows.join(", ")
+    )
+}

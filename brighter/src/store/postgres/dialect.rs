@@ -1,0 +1,95 @@
+//! PostgreSQL's own words.
+
+use crate::store::dialect::{Claiming, Dialect, Placeholder, SchemaDialect};
+
+pub(super) const POSTGRES: Dialect = Dialect {
+    placeholder: Placeholder::Dollar,
+    keeps_nul: false,
+    now: "CAST(extract(epoch FROM statement_timestamp()) * 1000 AS bigint)",
+    table_by_ids: "{table}",
+    and_among_ids: " AND message_id = ANY (ARRAY(SELECT json_array_elements_text(CAST(?1 AS json))))",
+    if_new: " ON CONFLICT DO NOTHING",
+    latest: "",
+    by_outstanding: "",
+    // Claimed rows are passed over by the others, who do not wait for them.
+    claim_oldest: Claiming::AtOnce(
+        "WITH due AS MATERIALIZED (SELECT seq FROM {table} WHERE outstanding = 1 AND deposited_at <= {now} - ?2 \
+         AND not_before <= {now} AND claimed_until <= {now} ORDER BY seq LIMIT ?3 FOR UPDATE SKIP LOCKED) \
+         UPDATE {table} AS claimed SET claimed_until = {now} + ?1 FROM due WHERE claimed.seq = due.seq \
+         RETURNING claimed.seq, message_id, header, body, attempts",
+    ),
+    claim_ids: Claiming::AtOnce(
+        "UPDATE {table} SET claimed_until = {now} + ?2 WHERE outstanding = 1 AND claimed_until <= {now}\
+         {and_among_ids} RETURNING seq, message_id, header, body, attempts",
+    ),
+    before_claim: None,
+    has_table: "SELECT 1 WHERE to_regclass(?1) IS NOT NULL",
+    note_version: "INSERT INTO brighter_schema (name, version) VALUES (?1, ?2)\n  \
+        ON CONFLICT (name) DO UPDATE SET version = excluded.version",
+    schema: SchemaDialect {
+        versions: VERSIONS,
+        outbox: OUTBOX,
+        inbox: INBOX,
+        // Until the transaction ends. The number is ours by chance, and the same for every version.
+        lock: Some(
+            "SELECT CAST(1 AS bigint) FROM (SELECT pg_advisory_xact_lock(7209065218427388114)) AS locked",
+        ),
+        unlock: None,
+        begin: "BEGIN;\n",
+        commit: "COMMIT;\n",
+    },
+};
+
+/// Which version of which tables a database has.
+const VERSIONS: &str = "\
+CREATE TABLE IF NOT EXISTS brighter_schema (
+  name    text   PRIMARY KEY,
+  version bigint NOT NULL
+);
+";
+
+/// Times are milliseconds since 1970 by the clock of the database. The columns that change are in no index,
+/// so that PostgreSQL changes a row that is claimed without a change of its indexes, and there is room for it
+/// on the page.
+const OUTBOX: &[&str] = &["\
+CREATE TABLE IF NOT EXISTS {table} (
+  seq           bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  message_id    text    NOT NULL UNIQUE,
+  topic         text    NOT NULL,
+  message_type  text    NOT NULL,
+  outstanding   bigint  NOT NULL DEFAULT 1, -- 0 when the broker has it, 2 when it is dead
+  attempts      bigint  NOT NULL DEFAULT 0, -- how often publishing it has failed
+  deposited_at  bigint  NOT NULL,
+  not_before    bigint  NOT NULL,           -- when it is due
+  claimed_until bigint  NOT NULL,           -- nobody has it when this is past
+  dispatched_at bigint  NOT NULL,           -- says something only when it is not outstanding
+  last_error    text,
+  causation_id  text,                       -- the message whose handling deposited it
+  header        text    NOT NULL,           -- JSON
+  body          bytea   NOT NULL
+) WITH (fillfactor = 85);
+CREATE INDEX IF NOT EXISTS {table}_outstanding
+  ON {table} (seq) INCLUDE (deposited_at)
+  WHERE outstanding = 1;
+CREATE INDEX IF NOT EXISTS {table}_dead
+  ON {table} (seq)
+  WHERE outstanding = 2;
+CREATE INDEX IF NOT EXISTS {table}_causation
+  ON {table} (causation_id)
+  WHERE causation_id IS NOT NULL;
+"];
+
+/// `ends_at` is when the claim ends, or when the request was handled.
+const INBOX: &[&str] = &["\
+CREATE TABLE IF NOT EXISTS {table} (
+  seq         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  message_id  text   NOT NULL,
+  context     text   NOT NULL, -- who handles it
+  fingerprint bigint,          -- of the body
+  claim       bigint NOT NULL, -- whose it is
+  done        bigint NOT NULL,
+  ends_at     bigint NOT NULL,
+  UNIQUE (message_id, context)
+);
+CREATE INDEX IF NOT EXISTS {table}_ends_at ON {table} (ends_at);
+"];

@@ -1,0 +1,51 @@
+//! A database that is a server.
+
+use sqlx::{Connection, Pool};
+
+use super::backend::{Backend, DEADLINE, Work, connection};
+use super::error::StoreError;
+use super::value::Sql;
+
+/// A server, which sees to it itself that those who write at the same time do not disturb each other.
+#[derive(Debug)]
+pub(crate) struct Server<D: Sql>(Pool<D>);
+
+impl<D: Sql> Server<D> {
+    pub(crate) fn new(pool: Pool<D>) -> Self {
+        Self(pool)
+    }
+}
+
+impl<D: Sql> Clone for Server<D> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<D: Sql> Backend for Server<D> {
+    type Db = D;
+
+    fn pool(&self) -> &Pool<D> {
+        &self.0
+    }
+
+    async fn write<W: Work<D>>(&self, work: W) -> Result<W::Done, W::Error> {
+        let writing = async {
+            let mut connection = connection(&self.0).await?;
+            if work.is_whole() {
+                return work.run(&mut connection).await;
+            }
+            if let Some(before) = work.before() {
+                D::script(&mut connection, before).await.map_err(D::sort)?;
+            }
+            let mut transaction = connection.begin().await.map_err(D::sort)?;
+            let done = work.run(&mut transaction).await?;
+            transaction.commit().await.map_err(D::sort)?;
+            Ok(done)
+        };
+        match tokio::time::timeout(DEADLINE, writing).await {
+            Ok(result) => result,
+            Err(elapsed) => Err(StoreError::Unavailable(elapsed.into()).into()),
+        }
+    }
+}

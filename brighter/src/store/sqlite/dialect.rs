@@ -1,0 +1,101 @@
+//! SQLite's own words.
+
+use crate::store::dialect::{Claiming, Dialect, Placeholder, SchemaDialect};
+
+pub(super) const SQLITE: Dialect = Dialect {
+    placeholder: Placeholder::Question,
+    keeps_nul: true,
+    now: "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
+    table_by_ids: "{table}",
+    and_among_ids: " AND message_id IN (SELECT value FROM json_each(?1))",
+    if_new: " ON CONFLICT DO NOTHING",
+    latest: "",
+    // SQLite would rather walk the table in the order of its key, past every message that was ever dispatched.
+    by_outstanding: " INDEXED BY {table}_outstanding",
+    // `RETURNING` gives the rows in any order.
+    claim_oldest: Claiming::AtOnce(
+        "UPDATE {table} SET claimed_until = {now} + ?1 WHERE seq IN (SELECT seq FROM {table}{by_outstanding} \
+         WHERE outstanding = 1 AND deposited_at <= {now} - ?2 AND not_before <= {now} AND claimed_until <= {now} \
+         ORDER BY seq LIMIT ?3) RETURNING seq, message_id, header, body, attempts",
+    ),
+    claim_ids: Claiming::AtOnce(
+        "UPDATE {table} SET claimed_until = {now} + ?2 WHERE outstanding = 1 AND claimed_until <= {now}\
+         {and_among_ids} RETURNING seq, message_id, header, body, attempts",
+    ),
+    before_claim: None,
+    has_table: "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1",
+    note_version: "INSERT INTO brighter_schema (name, version) VALUES (?1, ?2)\n  \
+        ON CONFLICT (name) DO UPDATE SET version = excluded.version",
+    schema: SchemaDialect {
+        versions: VERSIONS,
+        outbox: OUTBOX,
+        inbox: INBOX,
+        // Whoever writes has the whole file.
+        lock: None,
+        unlock: None,
+        begin: "BEGIN IMMEDIATE;\n",
+        commit: "COMMIT;\n",
+    },
+};
+
+/// Which version of which tables a database has.
+const VERSIONS: &str = "\
+CREATE TABLE IF NOT EXISTS brighter_schema (
+  name    TEXT PRIMARY KEY,
+  version INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
+/// Times are milliseconds since 1970 by the clock of the database. All are there from the start, as the time
+/// of the deposit, and whether a message is outstanding is a flag: so a row has the same length before and
+/// after it is claimed and dispatched, and SQLite writes over those bytes in place. A row that grew would be
+/// written anew, its body and all, and could find the disk full.
+///
+/// The columns after `seq` in the index let it answer who is due without a look at the table.
+const OUTBOX: &[&str] = &[
+    "\
+CREATE TABLE IF NOT EXISTS {table} (
+  seq           INTEGER PRIMARY KEY AUTOINCREMENT,
+  message_id    TEXT    NOT NULL UNIQUE,
+  topic         TEXT    NOT NULL,
+  message_type  TEXT    NOT NULL,
+  outstanding   INTEGER NOT NULL DEFAULT 1, -- 0 when the broker has it
+  attempts      INTEGER NOT NULL DEFAULT 0, -- how often publishing it has failed
+  deposited_at  INTEGER NOT NULL,
+  not_before    INTEGER NOT NULL,           -- when it is due
+  claimed_until INTEGER NOT NULL,           -- nobody has it when this is past
+  dispatched_at INTEGER NOT NULL,           -- says something only when it is not outstanding
+  last_error    TEXT,
+  causation_id  TEXT,                       -- the message whose handling deposited it
+  header        TEXT    NOT NULL,           -- JSON
+  body          BLOB    NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS {table}_outstanding
+  ON {table} (seq, deposited_at, not_before, claimed_until)
+  WHERE outstanding = 1;
+CREATE INDEX IF NOT EXISTS {table}_causation
+  ON {table} (causation_id)
+  WHERE causation_id IS NOT NULL;
+",
+    // Since the second version, `outstanding` may be 2: the message is dead.
+    "\
+CREATE INDEX IF NOT EXISTS {table}_dead
+  ON {table} (seq)
+  WHERE outstanding = 2;
+",
+];
+
+/// `ends_at` is when the claim ends, or when the request was handled.
+const INBOX: &[&str] = &["\
+CREATE TABLE IF NOT EXISTS {table} (
+  seq         INTEGER PRIMARY KEY,
+  message_id  TEXT    NOT NULL,
+  context     TEXT    NOT NULL, -- who handles it
+  fingerprint INTEGER,          -- of the body
+  claim       INTEGER NOT NULL, -- whose it is
+  done        INTEGER NOT NULL,
+  ends_at     INTEGER NOT NULL,
+  UNIQUE (message_id, context)
+) STRICT;
+CREATE INDEX IF NOT EXISTS {table}_ends_at ON {table} (ends_at);
+"];

@@ -1,0 +1,146 @@
+//! How statements are executed and rows are read, in the same words for every database.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use sqlx::Database;
+
+use super::dialect::Dialect;
+use super::error::StoreError;
+
+/// A value of a statement.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Value<'a> {
+    Text(&'a str),
+    MaybeText(Option<&'a str>),
+    Bytes(&'a [u8]),
+    Number(i64),
+}
+
+/// A statement as one database wants it.
+#[derive(Debug, Clone)]
+pub(crate) struct Statement {
+    pub(super) text: Arc<str>,
+    /// Which value stands where: a database that does not number them may want one twice.
+    pub(super) order: Vec<usize>,
+}
+
+/// A database that sqlx knows. Its implementations differ in their types only, so a macro writes them.
+pub(crate) trait Sql: Database {
+    const DIALECT: Dialect;
+
+    /// What an error means, by its code and never by its text.
+    fn sort(error: sqlx::Error) -> StoreError;
+
+    /// Executes a statement and says how many rows it found.
+    fn execute<'a>(
+        connection: &'a mut Self::Connection,
+        statement: &'a Statement,
+        values: &'a [Value<'a>],
+    ) -> BoxFuture<'a, Result<u64, sqlx::Error>>;
+
+    /// Executes a statement and gives the rows that it says.
+    fn fetch<'a>(
+        connection: &'a mut Self::Connection,
+        statement: &'a Statement,
+        values: &'a [Value<'a>],
+    ) -> BoxFuture<'a, Result<Vec<Self::Row>, sqlx::Error>>;
+
+    /// Executes several statements that take no values.
+    fn script<'a>(
+        connection: &'a mut Self::Connection,
+        text: &'a str,
+    ) -> BoxFuture<'a, Result<(), sqlx::Error>>;
+
+    fn text(row: &Self::Row, column: usize) -> Result<&str, sqlx::Error>;
+    fn maybe_text(row: &Self::Row, column: usize) -> Result<Option<&str>, sqlx::Error>;
+    fn bytes(row: &Self::Row, column: usize) -> Result<&[u8], sqlx::Error>;
+    fn number(row: &Self::Row, column: usize) -> Result<i64, sqlx::Error>;
+    fn maybe_number(row: &Self::Row, column: usize) -> Result<Option<i64>, sqlx::Error>;
+}
+
+/// Implements [`Sql`] for a database of sqlx.
+macro_rules! implement_sql {
+    ($database:ty, $dialect:expr, $sort:path) => {
+        impl $crate::store::value::Sql for $database {
+            const DIALECT: $crate::store::dialect::Dialect = $dialect;
+
+            fn sort(error: sqlx::Error) -> $crate::store::error::StoreError {
+                $sort(error)
+            }
+
+            fn execute<'a>(
+                connection: &'a mut Self::Connection,
+                statement: &'a $crate::store::value::Statement,
+                values: &'a [$crate::store::value::Value<'a>],
+            ) -> futures_util::future::BoxFuture<'a, Result<u64, sqlx::Error>> {
+                Box::pin(async move {
+                    let done = bound(statement, values).execute(connection).await?;
+                    Ok(done.rows_affected())
+                })
+            }
+
+            fn fetch<'a>(
+                connection: &'a mut Self::Connection,
+                statement: &'a $crate::store::value::Statement,
+                values: &'a [$crate::store::value::Value<'a>],
+            ) -> futures_util::future::BoxFuture<'a, Result<Vec<Self::Row>, sqlx::Error>> {
+                Box::pin(async move { bound(statement, values).fetch_all(connection).await })
+            }
+
+            fn script<'a>(
+                connection: &'a mut Self::Connection,
+                text: &'a str,
+            ) -> futures_util::future::BoxFuture<'a, Result<(), sqlx::Error>> {
+                Box::pin(async move {
+                    sqlx::raw_sql(sqlx::AssertSqlSafe(text))
+                        .execute(connection)
+                        .await
+                        .map(drop)
+                })
+            }
+
+            fn text(row: &Self::Row, column: usize) -> Result<&str, sqlx::Error> {
+                sqlx::Row::try_get(row, column)
+            }
+
+            fn maybe_text(row: &Self::Row, column: usize) -> Result<Option<&str>, sqlx::Error> {
+                sqlx::Row::try_get(row, column)
+            }
+
+            fn bytes(row: &Self::Row, column: usize) -> Result<&[u8], sqlx::Error> {
+                sqlx::Row::try_get(row, column)
+            }
+
+            fn number(row: &Self::Row, column: usize) -> Result<i64, sqlx::Error> {
+                sqlx::Row::try_get(row, column)
+            }
+
+            fn maybe_number(row: &Self::Row, column: usize) -> Result<Option<i64>, sqlx::Error> {
+                sqlx::Row::try_get(row, column)
+            }
+        }
+
+        /// A statement with its values where it wants them.
+        fn bound<'q>(
+            statement: &$crate::store::value::Statement,
+            values: &[$crate::store::value::Value<'_>],
+        ) -> sqlx::query::Query<'q, $database, <$database as sqlx::Database>::Arguments> {
+            use $crate::store::value::Value;
+
+            let mut query = sqlx::query(sqlx::AssertSqlSafe(std::sync::Arc::clone(&statement.text)));
+            // A statement wants no value that is not there: the templates are tested.
+            for value in statement.order.iter().filter_map(|at| values.get(*at)) {
+                query = match *value {
+                    Value::Text(text) => query.bind(text),
+                    Value::MaybeText(text) => query.bind(text),
+                    Value::Bytes(bytes) => query.bind(bytes),
+                    Value::Number(number) => query.bind(number),
+                };
+            }
+            query
+        }
+    };
+}
+
+pub(crate) use implement_sql;
