@@ -108,7 +108,7 @@ pub use store::sqlite::{SqliteInbox, SqliteOutbox};
 #[cfg(feature = "rabbitmq")]
 pub use transport::rabbitmq::RabbitMq;
 
-/// The README's example, run as a test.
-#[cfg(all(doctest, feature = "macros"))]
+/// The README's examples, run as tests.
+#[cfg(all(doctest, feature = "macros", feature = "rabbitmq", feature = "testing"))]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;

@@ -265,14 +265,19 @@ async fn b07_when_the_active_consumer_dies_the_standby_consumes() {
     proxy.reset();
     ledger.cleared();
     let begun = Instant::now();
-    let delivery = next(&mut second).await;
-    report(
-        "B07",
-        format_args!("the standby consumes after {:?}", begun.elapsed()),
-    );
-    assert_eq!(id(&delivery), pending);
-    ledger.write(Entry::Handled, &pending);
-    delivery.ack().await.unwrap();
+    let mut came = None;
+    // An acknowledgement may still have been under way, so what was handled last may come once more before it.
+    while came.as_ref() != Some(&pending) {
+        let delivery = next(&mut second).await;
+        if came.is_none() {
+            report(
+                "B07",
+                format_args!("the standby consumes after {:?}", begun.elapsed()),
+            );
+        }
+        ledger.write(Entry::Handled, came.insert(id(&delivery)));
+        delivery.ack().await.unwrap();
+    }
     drop(unsettled);
     ledger.verdict().check("B07");
     standby.close().await;

@@ -1,12 +1,13 @@
 //! One connection that is kept up: a task of its own opens it, watches it, and opens it again.
 //!
-//! Whoever needs the connection asks [`Link::current`]; that there is one task only makes sure that there is
-//! one attempt only, however many ask.
+//! Whoever needs the connection asks [`Link::current`]; that there is one task only makes sure that what is
+//! tried does not depend on how many ask.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use lapin::{Connection, ConnectionProperties, Event};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -92,6 +93,9 @@ pub(super) struct Link {
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How often to look whether the connection is still there.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long a round of attempts may meet silence before another is begun beside it. An attempt is given up before
+/// there are many.
+const SILENCE: Duration = Duration::from_secs(2);
 /// A polite end takes this long at most.
 const GOODBYE: Duration = Duration::from_secs(2);
 
@@ -288,8 +292,19 @@ impl Keeper {
         }
     }
 
-    /// Tries one node after the other.
+    /// Tries one node after the other, and begins again beside a round that meets silence: what was said while the
+    /// network swallowed everything is never answered, though the network may be back by now.
     async fn attempt(&self) -> Result<(Connection, Arc<Cut>), ConnectError> {
+        let mut rounds = FuturesUnordered::from_iter([self.round()]);
+        loop {
+            tokio::select! {
+                Some(ended) = rounds.next() => return ended,
+                () = sleep(SILENCE) => rounds.push(self.round()),
+            }
+        }
+    }
+
+    async fn round(&self) -> Result<(Connection, Arc<Cut>), ConnectError> {
         let settings = &*self.settings;
         let name = format!("{} {}", settings.connection_name, self.role.as_str());
         let properties = ConnectionProperties::default()
