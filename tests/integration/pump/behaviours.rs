@@ -2,6 +2,7 @@
 
 use brighter::channel::{Producer, Rejection, RejectionKind};
 use brighter::mapper::{MapError, MessageMapper};
+use brighter::trace::TraceContext;
 use brighter_tests::scripted::{Came, Consume, Scripted, Settled};
 use brighter_tests::wait::{until, until_eq};
 
@@ -178,6 +179,58 @@ async fn a_message_has_a_malformed_correlation_id_the_pump_continues() {
     let _dispatcher = receiving(broker.clone(), clerk.clone(), notes());
     until_eq("both acked", 2, || broker.settled().len()).await;
     assert_eq!(clerk.done(), [(1, 1), (2, 2)]);
+}
+
+/// Who wants one channel for dead letters and for what is invalid names it for both.
+#[tokio::test(start_paused = true)]
+async fn no_imq_configured_reject_falls_back_to_dlq() {
+    let (broker, clerk) = (InMemoryBroker::new(), Clerk::new(|_, _| Ok(())));
+    let _dispatcher = consuming(&broker, &clerk, notes().invalid_messages("notes.dlq")).await;
+    let header = MessageHeader::new(MessageId::new(), "Note", MessageType::Event);
+    let nonsense = Message::new(header, MessageBody::new("no note"));
+    broker.publish(&nonsense).await.unwrap();
+    until_eq("the dead letter", 1, || broker.messages("notes.dlq").len()).await;
+    let found = &broker.messages("notes.dlq")[0];
+    assert_eq!(found.body, nonsense.body);
+    let reason = found.header.bag.get("rejectionReason").unwrap();
+    assert_eq!(reason.as_str(), Some("Unacceptable"));
+}
+
+/// A trace is its message's: one that has none is in none, whatever was handled before it.
+#[tokio::test(start_paused = true)]
+async fn messages_without_traceparent_are_consumed_should_have_distinct_traces() {
+    #[derive(Clone, Default)]
+    struct Traces(Arc<Mutex<Vec<Option<String>>>>);
+    #[handler]
+    impl Handler<Note> for Traces {
+        async fn handle(&self, _: &Note, cx: &Context) -> Result<(), BoxError> {
+            let parent = cx.trace().traceparent().map(str::to_owned);
+            self.0.lock().unwrap().push(parent);
+            Ok(())
+        }
+    }
+    let traces = Traces::default();
+    let parents = [
+        Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+        None,
+        Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        None,
+        None,
+    ];
+    let came = parents.map(|parent| {
+        let mut message = message(&note(0, 0));
+        if let Some(parent) = parent {
+            message.header.trace = TraceContext::default().with_traceparent(parent);
+        }
+        Came::Message(message)
+    });
+    let broker = Scripted::new([Consume::Gives(came.into())]);
+    let _dispatcher = receiving(broker.clone(), traces.clone(), notes());
+    until_eq("all settled", parents.len(), || broker.settled().len()).await;
+    assert_eq!(
+        *traces.0.lock().unwrap(),
+        parents.map(|parent| parent.map(str::to_owned))
+    );
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ on_both_queue_types!(
     rejecting_a_message_to_a_dead_letter_queue,
     requeuing_a_message_too_many_times_should_move_to_dead_letter_queue,
     retry_limits_force_a_message_onto_the_dlq,
+    no_imq_configured_reject_falls_back_to_dlq,
 );
 
 /// What a header of a dead letter says.
@@ -47,6 +48,20 @@ async fn rejecting_a_message_to_a_dead_letter_queue(ground: Ground) {
         Some("no such customer")
     );
     assert_eq!(header(&found, "originalTopic").as_deref(), Some("topic"));
+}
+
+/// Who wants one channel for both names it for both.
+async fn no_imq_configured_reject_falls_back_to_dlq(ground: Ground) {
+    let broker = ground.corner.connect().await;
+    let mut channel = ground.channel("fallback", "topic");
+    channel.invalid_messages = channel.dead_letters.clone();
+    let mut consumer = broker.consume(&channel).await.unwrap();
+    broker.publish(&message("topic")).await.unwrap();
+    let rejection = Rejection::new(RejectionKind::Invalid, "no JSON");
+    next(&mut consumer).await.reject(rejection).await.unwrap();
+    let found = Raw::connect().await.take(channel.dead_letters.as_str()).await;
+    assert_eq!(header(&found, "rejectionReason").as_deref(), Some("Unacceptable"));
+    assert_eq!(header(&found, "rejectionMessage").as_deref(), Some("no JSON"));
 }
 
 #[derive(Debug, Serialize, Deserialize, Message)]

@@ -21,6 +21,7 @@ macro_rules! on_both_queue_types {
     };
 }
 
+mod connecting;
 mod dead_letters;
 mod delays;
 mod infrastructure;

@@ -4,7 +4,9 @@ use std::collections::HashSet;
 
 use brighter::channel::{Broker, Producer};
 use brighter::message::{MessageBody, MessageHeader, MessageType};
-use brighter::{Message, MessageId};
+use brighter::prelude::*;
+use brighter::processor::ProcessorHandle;
+use brighter::trace::TraceContext;
 use brighter_tests::rabbitmq::Raw;
 use futures_util::future::join_all;
 
@@ -18,6 +20,7 @@ on_both_queue_types!(
     multiple_tasks_try_to_post_a_message_at_the_same_time_should_not_fail,
     posting_a_message_to_persist_via_the_messaging_gateway,
     binding_a_channel_to_multiple_topics,
+    sending_a_message_should_propagate_activity_context,
 );
 
 async fn posting_a_message_via_the_messaging_gateway_should_be_received(ground: Ground) {
@@ -120,4 +123,67 @@ async fn binding_a_channel_to_multiple_topics(ground: Ground) {
         delivery.ack().await.unwrap();
     }
     broker.publish(&message("three")).await.unwrap_err();
+}
+
+#[derive(Serialize, Deserialize, Message)]
+#[message(topic = "Order.Place")]
+struct PlaceOrder;
+
+#[derive(Serialize, Deserialize, Message)]
+#[message(topic = "Order.Placed", kind = "event")]
+struct OrderPlaced;
+
+struct Places(ProcessorHandle);
+
+#[handler]
+impl Handler<PlaceOrder> for Places {
+    async fn handle(&self, _: &PlaceOrder, cx: &Context) -> Result<(), BoxError> {
+        self.0.get()?.post_with(OrderPlaced, cx).await?;
+        Ok(())
+    }
+}
+
+/// From whoever posts, over a handler, to what this posts.
+async fn sending_a_message_should_propagate_activity_context(ground: Ground) {
+    let broker = ground.corner.connect().await;
+    let orders = ground.channel("orders", "Order.Place");
+    let mut placed = broker
+        .consume(&ground.channel("placed", "Order.Placed"))
+        .await
+        .unwrap();
+    let mut witness = broker
+        .consume(&ground.channel("witness", "Order.Place"))
+        .await
+        .unwrap();
+    let processor = CommandProcessor::builder()
+        .handler_with(Places)
+        .broker(broker.clone())
+        .outbox(InMemoryOutbox::new())
+        .build()
+        .unwrap();
+    let subscription = Subscription::<PlaceOrder>::new("orders")
+        .channel(orders.name.clone())
+        .queue_type(ground.queue_type);
+    let dispatcher = Dispatcher::builder(processor.clone())
+        .subscription(subscription)
+        .build()
+        .unwrap();
+    dispatcher.receive();
+    dispatcher.consuming().await;
+
+    let trace = TraceContext::default()
+        .with_traceparent("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+        .with_tracestate("vendor=1")
+        .with_baggage("tenant=north");
+    let cx = Context::new().with_trace(trace.clone());
+    processor.post_with(PlaceOrder, &cx).await.unwrap();
+    for consumer in [&mut witness, &mut placed] {
+        let delivery = next(consumer).await;
+        let arrived = &delivery.message().unwrap().header.trace;
+        assert_eq!(arrived.traceparent(), trace.traceparent());
+        assert_eq!(arrived.tracestate(), Some("vendor=1"));
+        assert_eq!(arrived.baggage(), Some("tenant=north"));
+        delivery.ack().await.unwrap();
+    }
+    dispatcher.end().await;
 }
