@@ -33,16 +33,20 @@ pub(super) fn start(_: &Stop) -> Result<Box<dyn Service>> {
 
 fn make(folder: &Path, python: &Path) -> Result {
     eprintln!("services: installing pika {VERSION} into {}", folder.display());
-    shell::read(
-        Command::new("python3")
-            .args(["-m", "venv", "--clear"])
-            .arg(folder),
-    )
-    .map_err(|error| {
+    make_environment(&mut Command::new("python3"), folder)?;
+    install(python)
+}
+
+fn make_environment(python3: &mut Command, folder: &Path) -> Result {
+    let made = shell::read(python3.args(["-m", "venv", "--clear"]).arg(folder));
+    made.map(drop).map_err(|error| {
         failed(format_args!(
             "{error}\nthe interop tests need python3 with venv: install it (`apt-get install python3-venv`)"
         ))
-    })?;
+    })
+}
+
+fn install(python: &Path) -> Result {
     let package = format!("pika=={VERSION}");
     let mut install = Command::new(python);
     install.args([
@@ -53,12 +57,11 @@ fn make(folder: &Path, python: &Path) -> Result {
         "--disable-pip-version-check",
         &package,
     ]);
-    shell::read(&mut install).map_err(|error| {
+    shell::read(&mut install).map(drop).map_err(|error| {
         failed(format_args!(
             "{error}\nthe interop tests need pika: see that pip reaches a package index (PIP_INDEX_URL), once"
         ))
-    })?;
-    Ok(())
+    })
 }
 
 impl Service for Pika {
@@ -70,5 +73,30 @@ impl Service for Pika {
 
     fn environment(&self) -> Vec<(&'static str, Option<String>)> {
         vec![("BRIGHTER_TEST_PIKA", Some(self.python.display().to_string()))]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_without_python_is_told_what_to_install() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut python3 = Command::new("python3");
+        python3.env("PATH", folder.path());
+        let error = make_environment(&mut python3, &folder.path().join("pika")).unwrap_err();
+        let said = error.to_string();
+        assert!(said.contains("`python3 -m venv"), "{said}");
+        assert!(said.contains("apt-get install python3-venv"), "{said}");
+    }
+
+    #[test]
+    fn where_pip_fails_its_own_words_and_the_index_are_told() {
+        // A shell is as good as a python whose pip fails: there is no script of that name.
+        let said = install(Path::new("/bin/sh")).unwrap_err().to_string();
+        assert!(said.contains("-m pip install"), "{said}");
+        assert!(said.contains("pip: "), "{said}");
+        assert!(said.contains("PIP_INDEX_URL"), "{said}");
     }
 }
