@@ -1,9 +1,13 @@
 //! `cargo xtask lint`: every check that needs no server and no network.
 
+use std::fs;
 use std::process::Command;
 
-use crate::error::{Error, Result, failed};
+use crate::error::{Doing, Error, Result, failed};
 use crate::{Call, file_size, floors, shell};
+
+/// Where the features of brighter are.
+const MANIFEST: &str = "brighter/Cargo.toml";
 
 /// A check and the words by which the summary names it.
 type Check = (&'static str, fn(&Call) -> Result);
@@ -22,6 +26,15 @@ const CHECKS: &[Check] = &[
     }),
     ("clippy, brighter without features", |call| {
         clippy(call, &["--package", "brighter", "--no-default-features"])
+    }),
+    ("each feature alone", |call| {
+        let manifest = fs::read_to_string(MANIFEST).doing(format_args!("read {MANIFEST}"))?;
+        for feature in features(&manifest) {
+            let check = &mut shell::locked("check");
+            check.args(["--quiet", "--package", "brighter", "--no-default-features"]);
+            shell::run(check.args(["--features", feature]), &call.stop)?;
+        }
+        Ok(())
     }),
     ("documentation", |call| {
         let doc = &mut shell::locked("doc");
@@ -60,6 +73,19 @@ pub(crate) fn run(call: &Call) -> Result {
     )))
 }
 
+/// The features that a manifest names. Those that are checked in any case are not among them: `default`, and
+/// `macros`, which is all of it.
+fn features(manifest: &str) -> impl Iterator<Item = &str> {
+    manifest
+        .lines()
+        .skip_while(|line| *line != "[features]")
+        .skip(1)
+        .take_while(|line| !line.starts_with('['))
+        .filter_map(|line| line.split_once(" = ["))
+        .map(|(name, _)| name)
+        .filter(|name| !name.starts_with('#') && !["default", "macros"].contains(name))
+}
+
 fn clippy(call: &Call, what: &[&str]) -> Result {
     component("clippy", "clippy")?;
     shell::run(
@@ -78,4 +104,16 @@ fn component(subcommand: &str, component: &str) -> Result {
                 "{component} is not installed: `rustup component add {component}`"
             ))
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::features;
+
+    #[test]
+    fn features_are_found_and_nothing_else() {
+        let manifest = "[package]\nkeywords = [\"a\"]\n\n[features]\ndefault = [\"macros\"]\n# Why = [so].\n\
+            macros = [\"dep:m\"]\none = []\ntwo = [\n  \"one\",\n]\n\n[dependencies]\nthree = [\"x\"]\n";
+        assert_eq!(features(manifest).collect::<Vec<_>>(), ["one", "two"]);
+    }
 }
