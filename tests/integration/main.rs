@@ -6,6 +6,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod behaviours;
 mod cloud_events;
 mod dispatcher;
 mod dispatching;
