@@ -74,7 +74,7 @@ pub(crate) fn run(call: &Call) -> Result {
 }
 
 /// The features that a manifest names. Those that are checked in any case are not among them: `default`, and
-/// `macros`, which is all of it.
+/// `macros`, which is all of it, and those that begin with `_`, which are parts of others.
 fn features(manifest: &str) -> impl Iterator<Item = &str> {
     manifest
         .lines()
@@ -83,7 +83,7 @@ fn features(manifest: &str) -> impl Iterator<Item = &str> {
         .take_while(|line| !line.starts_with('['))
         .filter_map(|line| line.split_once(" = ["))
         .map(|(name, _)| name)
-        .filter(|name| !name.starts_with('#') && !["default", "macros"].contains(name))
+        .filter(|name| !name.starts_with(['#', '_']) && !["default", "macros"].contains(name))
 }
 
 fn clippy(call: &Call, what: &[&str]) -> Result {
@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn features_are_found_and_nothing_else() {
         let manifest = "[package]\nkeywords = [\"a\"]\n\n[features]\ndefault = [\"macros\"]\n# Why = [so].\n\
-            macros = [\"dep:m\"]\none = []\ntwo = [\n  \"one\",\n]\n\n[dependencies]\nthree = [\"x\"]\n";
+            macros = [\"dep:m\"]\n_part = []\none = []\ntwo = [\n  \"one\",\n]\n\n[dependencies]\nthree = [\"x\"]\n";
         assert_eq!(features(manifest).collect::<Vec<_>>(), ["one", "two"]);
     }
 }
