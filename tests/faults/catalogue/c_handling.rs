@@ -151,6 +151,80 @@ async fn c03_a_panic_is_caught_retried_and_dead_lettered_with_its_text() {
     app.end().await;
 }
 
+/// A layer of the application's own that panics before its handler is called.
+struct CursedLayer;
+
+impl<S> tower::Layer<S> for CursedLayer {
+    type Service = Curse;
+
+    fn layer(&self, _: S) -> Curse {
+        Curse
+    }
+}
+
+#[derive(Clone)]
+struct Curse;
+
+impl<R> tower::Service<R> for Curse {
+    type Response = ();
+    type Error = BoxError;
+    type Future = std::future::Ready<Result<(), BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), BoxError>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: R) -> Self::Future {
+        panic!("a layer panicked")
+    }
+}
+
+struct BehindACursedLayer;
+
+#[handler]
+impl Handler<Deed> for BehindACursedLayer {
+    #[layer(CursedLayer, step = 1)]
+    async fn handle(&self, _: &Deed) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c03_a_panic_of_a_layer_is_caught_and_dead_lettered_with_its_text() {
+    let node = node::shared().await;
+    let (place, ledger) = (Place::new(&node), Ledger::new());
+    let broker = place.connect().await;
+    let queue = place.queue("c03-layer");
+    let subscription = Subscription::<Deed>::new(queue.as_str())
+        .routing_key("c03-layer")
+        .attempts(2)
+        .delays([Duration::from_millis(20)]);
+    let processor = CommandProcessor::builder()
+        .handler(BehindACursedLayer)
+        .broker(broker.clone())
+        .outbox(InMemoryOutbox::new())
+        .build()
+        .unwrap();
+    let dispatcher = Dispatcher::builder(processor)
+        .subscription(subscription)
+        .build()
+        .unwrap();
+    dispatcher.receive();
+    brighter_faults::wait::in_time("the performer to consume", dispatcher.consuming()).await;
+    let traffic = Traffic::new(broker, &ledger, CONFIRM);
+    let cursed = order(&traffic, "c03-layer", [What::Note; 2]).await;
+    for (id, reason, _) in set_aside(&place, &format!("{queue}.dlq"), 2).await {
+        assert!(
+            cursed.contains(&id) && reason.contains("a layer panicked"),
+            "{id}: {reason}"
+        );
+        ledger.write(Entry::SetAside, &id);
+    }
+    ledger.verdict().check("C03, a layer");
+    dispatcher.end().await;
+    dispatcher.processor().close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn c07_poison_is_set_aside_at_once_with_its_bytes_and_the_consumer_goes_on() {
     let node = node::shared().await;

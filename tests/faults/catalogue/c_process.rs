@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
+use brighter::SqliteInbox;
 use brighter_faults::app::{Deed, What};
 use brighter_faults::child::{Child, Orders, Point};
 use brighter_faults::frames::Kind;
@@ -45,7 +46,7 @@ async fn c01_a_consumer_killed_before_or_after_the_effect_gets_the_message_again
         dying.kill().await;
         ledger.cleared();
         orders.dies = None;
-        finish(&node, &place, &orders).await;
+        finish(&node, &place, &orders, &ledger).await;
         let verdict = ledger.verdict();
         verdict.check(&format!("C01 {point:?}"));
         // The effect is at least once, and no more than once where it had not begun.
@@ -70,15 +71,54 @@ async fn c01_a_consumer_killed_when_its_ack_is_lost_gets_the_message_again() {
     ledger.fault();
     dying.kill().await;
     ledger.cleared();
-    finish(&node, &place, &orders).await;
+    finish(&node, &place, &orders, &ledger).await;
     let verdict = ledger.verdict();
     verdict.check("C01 ack lost");
     assert_eq!(verdict.duplicated.len(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c01_with_an_inbox_the_effect_is_there_once_wherever_the_consumer_was_killed() {
+    let node = node::shared().await;
+    for point in [
+        Point::BeforeTheEffect,
+        Point::AfterTheEffect,
+        Point::AfterTheCommit,
+    ] {
+        let (place, ledger) = (Place::new(&node), Ledger::new());
+        let folder = tempfile::tempdir().unwrap();
+        let books = folder.path().join("books.db");
+        let inbox = SqliteInbox::open(&books).await.unwrap();
+        sqlx::raw_sql("CREATE TABLE effects (id TEXT NOT NULL)")
+            .execute(inbox.pool())
+            .await
+            .unwrap();
+        prepare(&place, "c01", &ledger, &[What::Note]).await;
+        let mut orders = Orders::new(&place, "c01", &ledger);
+        orders.books = Some(books);
+        orders.dies = Some(point);
+        let mut dying = start(&orders);
+        dying.says("at the point", 1).await;
+        ledger.fault();
+        dying.kill().await;
+        ledger.cleared();
+        orders.dies = None;
+        finish(&node, &place, &orders, &ledger).await;
+        let verdict = ledger.verdict();
+        verdict.check(&format!("C01 with an inbox, {point:?}"));
+        let effects: i64 = sqlx::query_scalar("SELECT count(*) FROM effects")
+            .fetch_one(inbox.pool())
+            .await
+            .unwrap();
+        assert_eq!((effects, verdict.duplicated.len()), (1, 0), "{point:?}");
+    }
+}
+
 /// Has another process do what is left, then ends it politely.
-async fn finish(node: &Node, place: &Place, orders: &Orders) {
+async fn finish(node: &Node, place: &Place, orders: &Orders, ledger: &Ledger) {
     let mut second = start(orders);
+    // It may be on its way back through a delay, where it is not in the queue.
+    until_answer("handled", 1, async || ledger.distinct(Entry::Handled)).await;
     until_answer("left in the queue", 0, async || node.depth(&orders.queue).await.0).await;
     second.terminate().await;
     let status = second.ended().await;

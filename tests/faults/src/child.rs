@@ -21,6 +21,8 @@ pub enum Point {
     BeforeTheEffect,
     /// The handler has done all, and not ended.
     AfterTheEffect,
+    /// The effect is committed, and the message is not acknowledged.
+    AfterTheCommit,
 }
 
 /// What the process is told.
@@ -38,6 +40,9 @@ pub struct Orders {
     pub topic: String,
     /// Where it writes what it has done.
     pub ledger: PathBuf,
+    /// A SQLite file with a table `effects`. Given, each effect is a row in it, committed together with its key in the
+    /// inbox that is there too.
+    pub books: Option<PathBuf>,
     /// How many performers it has, each with one message.
     pub performers: usize,
     /// How many milliseconds its handlers have to finish.
@@ -57,6 +62,7 @@ impl Orders {
             queue: place.queue(topic),
             topic: topic.to_owned(),
             ledger: ledger.path().to_owned(),
+            books: None,
             performers: 1,
             drain: 5_000,
             dies: None,

@@ -276,12 +276,12 @@ impl Node {
     }
 }
 
-/// Erlang for the connections whose name, as the client gives it, begins so.
+/// Erlang for the connections whose name, as the client gives it, begins so. One that has not logged in has none.
 fn named(name: &str) -> String {
     format!(
         "[P || P <- rabbit_networking:connections(), \
          [{{client_properties, T}}] <- [try rabbit_reader:info(P, [client_properties]) catch _:_ -> [] end], \
-         {{<<\"connection_name\">>, _, N}} <- T, string:prefix(N, <<\"{name}\">>) =/= nomatch]"
+         is_list(T), {{<<\"connection_name\">>, _, N}} <- T, string:prefix(N, <<\"{name}\">>) =/= nomatch]"
     )
 }
 

@@ -9,13 +9,16 @@
 
 use std::future::pending;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use brighter::RabbitMq;
 use brighter::host;
+use brighter::inbox::complete_in;
 use brighter::prelude::*;
+use brighter::processor::CommandProcessorBuilder;
 use brighter::transport::rabbitmq::ExchangeKind;
+use brighter::{RabbitMq, SqliteInbox};
 use brighter_faults::app::{Deed, What};
 use brighter_faults::child::{Orders, Point};
 use brighter_faults::ledger::{Entry, Ledger};
@@ -45,6 +48,41 @@ impl Handler<Deed> for Doer {
     }
 }
 
+/// Has its effects in a database.
+struct Bookkeeper {
+    orders: Orders,
+    ledger: Ledger,
+    pool: sqlx::SqlitePool,
+}
+
+#[handler]
+impl Handler<Deed> for Bookkeeper {
+    // Short, for who takes over waits until it has ended.
+    #[use_inbox(lease = "1s", step = 1)]
+    async fn handle(&self, deed: &Deed, cx: &Context) -> Result<(), BoxError> {
+        self.stop_at(Point::BeforeTheEffect).await;
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query("INSERT INTO effects (id) VALUES (?)")
+            .bind(deed.id.to_string())
+            .execute(&mut *transaction)
+            .await?;
+        complete_in(&mut transaction, cx).await?;
+        self.stop_at(Point::AfterTheEffect).await;
+        transaction.commit().await?;
+        self.ledger.write(Entry::Handled, &deed.id.to_string());
+        self.stop_at(Point::AfterTheCommit).await;
+        Ok(())
+    }
+}
+
+impl Bookkeeper {
+    async fn stop_at(&self, point: Point) {
+        if self.orders.dies == Some(point) {
+            at_the_point().await;
+        }
+    }
+}
+
 /// Waits to be killed.
 async fn at_the_point() {
     say("at the point");
@@ -54,6 +92,17 @@ async fn at_the_point() {
 fn say(what: &str) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{what}").and_then(|()| out.flush());
+}
+
+async fn with_books(
+    builder: CommandProcessorBuilder,
+    orders: Orders,
+    ledger: Ledger,
+    books: &Path,
+) -> CommandProcessorBuilder {
+    let inbox = SqliteInbox::open(books).await.expect("the books can be opened");
+    let pool = inbox.pool().clone();
+    builder.inbox(inbox).handler(Bookkeeper { orders, ledger, pool })
 }
 
 #[tokio::main]
@@ -72,8 +121,12 @@ async fn main() -> ExitCode {
         .performers(orders.performers)
         .buffer(1);
     let drain = Duration::from_millis(orders.drain);
-    let processor = CommandProcessor::builder()
-        .handler(Doer { orders, ledger })
+    let builder = CommandProcessor::builder();
+    let builder = match orders.books.clone() {
+        None => builder.handler(Doer { orders, ledger }),
+        Some(books) => with_books(builder, orders, ledger, &books).await,
+    };
+    let processor = builder
         .broker(broker)
         .outbox(InMemoryOutbox::new())
         .build()
