@@ -55,6 +55,8 @@
 
 pub mod channel;
 pub mod context;
+#[cfg(feature = "_sql")]
+mod database;
 pub mod dispatcher;
 pub mod error;
 pub mod handler;

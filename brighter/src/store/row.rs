@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::error::StoreError;
-use super::value::{Sql, Statement, Value};
+use crate::database::error::DatabaseError;
+use crate::database::value::{Sql, Statement, Value};
 use crate::error::BoxError;
 use crate::id::MessageId;
 use crate::message::{BagValue, Message, MessageBody, MessageHeader};
@@ -89,7 +89,7 @@ pub(super) async fn are_new<D: Sql>(
     insert: &Statement,
     values: &[Value<'_>],
     rows: usize,
-) -> Result<bool, StoreError> {
+) -> Result<bool, DatabaseError> {
     match D::execute(connection, insert, values).await {
         Ok(inserted) => Ok(inserted == rows as u64),
         // Where the database has no other way to say so. It undoes the statement, not the transaction.
@@ -103,7 +103,7 @@ pub(super) async fn is_new<D: Sql>(
     connection: &mut D::Connection,
     insert: &Statement,
     values: &[Value<'_>],
-) -> Result<bool, StoreError> {
+) -> Result<bool, DatabaseError> {
     are_new::<D>(connection, insert, values, 1).await
 }
 

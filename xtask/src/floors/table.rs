@@ -60,6 +60,7 @@ const MODULES: &[Module] = &[
     Module::new("channel", 2).beside(&["mapper"]),
     Module::new("outbox", 2),
     Module::new("inbox", 2),
+    Module::new("database", 2),
     Module::new("handler", 3).never(DELIVERY),
     Module::new("policy", 3).beside(&["handler"]),
     Module::new("layer", 3)

@@ -14,10 +14,10 @@ use uuid::Uuid;
 use statements::{FORGOTTEN_AT_ONCE, Statements};
 use work::{Begin, Complete, Execute};
 
-use super::backend::{Backend, reading};
 use super::row;
-use super::schema::Schema;
-use super::value::{Sql, Value};
+use crate::database::backend::{Backend, reading};
+use crate::database::schema::Schema;
+use crate::database::value::{Sql, Value};
 use crate::inbox::{Begun, ClaimId, Fingerprint, InboxError, InboxKey};
 
 /// How often what is too old is looked for, unless there is more of it.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::database::names;
 use crate::inbox::InboxError;
-use crate::store::names;
 
 /// The table of an inbox unless told otherwise.
 pub(crate) const TABLE: &str = "brighter_inbox";

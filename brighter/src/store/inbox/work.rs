@@ -1,10 +1,10 @@
 //! The changes of the inbox that are more than one statement. Each statement can stand alone.
 
 use super::statements::Statements;
+use crate::database::backend::Work;
+use crate::database::value::{Sql, Statement, Value};
 use crate::inbox::{Begun, ClaimId, InboxError};
-use crate::store::backend::Work;
 use crate::store::row::is_new;
-use crate::store::value::{Sql, Statement, Value};
 
 /// How often a key is looked at that is changed by others meanwhile.
 const LOOKS: usize = 10;

@@ -5,12 +5,12 @@ use std::time::Duration;
 use sqlx::mysql::MySqlPoolOptions;
 use sqlx::{MySql, MySqlPool};
 
+use crate::database::backend::Backend;
+use crate::database::server::Server;
+use crate::database::value::Sql;
 use crate::outbox::OutboxError;
 use crate::store::OutboxOptions;
-use crate::store::backend::Backend;
 use crate::store::outbox::{self, SqlOutbox, implement_outbox};
-use crate::store::server::Server;
-use crate::store::value::Sql;
 
 /// The longest wait for a connection.
 const WAIT: Duration = Duration::from_secs(5);

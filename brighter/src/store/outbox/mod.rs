@@ -15,10 +15,10 @@ use room::Room;
 use statements::Statements;
 use work::{Claiming, Deposit, Execute, Failing};
 
-use super::backend::{Backend, Work, connection, reading};
 use super::row;
-use super::schema::Schema;
-use super::value::{Sql, Statement, Value};
+use crate::database::backend::{Backend, Work, connection, reading};
+use crate::database::schema::Schema;
+use crate::database::value::{Sql, Statement, Value};
 use crate::id::MessageId;
 use crate::message::Message;
 use crate::outbox::{Claim, Claimed, DeadMessage, Failure, MessageState, OutboxError, OutboxStatus};

@@ -1,7 +1,7 @@
 //! The [`OutboxOptions`].
 
+use crate::database::names;
 use crate::outbox::OutboxError;
-use crate::store::names;
 
 /// The table of an outbox unless told otherwise.
 pub(crate) const TABLE: &str = "brighter_outbox";

@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 
 use super::statements::{Claim, Statements, VALUES};
+use crate::database::backend::Work;
+use crate::database::error::DatabaseError;
+use crate::database::value::{Sql, Statement, Value};
 use crate::id::MessageId;
 use crate::message::Message;
 use crate::outbox::{Claimed, Failure, OutboxError};
-use crate::store::backend::Work;
-use crate::store::error::StoreError;
 use crate::store::row;
-use crate::store::value::{Sql, Statement, Value};
 
 /// Stores messages; gives the ids of those that are there already.
 pub(super) struct Deposit<'a> {
@@ -115,7 +115,7 @@ impl Deposit<'_> {
     }
 }
 
-async fn script<D: Sql>(connection: &mut D::Connection, text: &str) -> Result<(), StoreError> {
+async fn script<D: Sql>(connection: &mut D::Connection, text: &str) -> Result<(), DatabaseError> {
     D::script(connection, text).await.map_err(D::sort)
 }
 

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use sqlx::{Sqlite, SqlitePool};
 
-use super::database::Database;
+use crate::database::backend::Backend;
+use crate::database::sqlite::Database;
 use crate::inbox::InboxError;
 use crate::store::InboxOptions;
-use crate::store::backend::Backend;
 use crate::store::inbox::{self, SqlInbox, implement_inbox};
 
 /// An inbox in a table of a SQLite database, best the one in which the application keeps its own tables: then a

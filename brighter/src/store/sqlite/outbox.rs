@@ -4,10 +4,10 @@ use std::path::Path;
 
 use sqlx::{Sqlite, SqlitePool};
 
-use super::database::Database;
+use crate::database::backend::Backend;
+use crate::database::sqlite::Database;
 use crate::outbox::OutboxError;
 use crate::store::OutboxOptions;
-use crate::store::backend::Backend;
 use crate::store::outbox::{self, SqlOutbox, implement_outbox};
 
 /// An outbox in a table of a SQLite database, best the one in which the application keeps its own tables: a

@@ -1,6 +1,6 @@
 //! SQLite's own words.
 
-use crate::store::dialect::{Claiming, Dialect, Placeholder, SchemaDialect};
+use crate::database::dialect::{Claiming, Dialect, Placeholder, SchemaDialect};
 
 pub(super) const SQLITE: Dialect = Dialect {
     placeholder: Placeholder::Question,

@@ -6,16 +6,16 @@ use std::time::Duration;
 use sqlx::Pool;
 use sqlx::pool::PoolConnection;
 
-use super::error::StoreError;
+use super::error::DatabaseError;
 use super::value::Sql;
 
 /// No call takes longer, whatever becomes of the database.
-pub(super) const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A change, made whole or not at all.
 pub(crate) trait Work<D: Sql>: Send {
     type Done: Send;
-    type Error: From<StoreError> + Send;
+    type Error: From<DatabaseError> + Send;
 
     /// Whether it is whole without a transaction: it is one statement, or its statements need not stand together.
     #[cfg_attr(
@@ -52,16 +52,16 @@ pub(crate) trait Backend: fmt::Debug + Clone + Send + Sync + 'static {
 }
 
 /// A connection to read with.
-pub(crate) async fn connection<D: Sql>(pool: &Pool<D>) -> Result<PoolConnection<D>, StoreError> {
+pub(crate) async fn connection<D: Sql>(pool: &Pool<D>) -> Result<PoolConnection<D>, DatabaseError> {
     pool.acquire().await.map_err(D::sort)
 }
 
 /// Reads, for as long as a call may take.
-pub(crate) async fn reading<T, E: From<StoreError>>(
+pub(crate) async fn reading<T, E: From<DatabaseError>>(
     read: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
     match tokio::time::timeout(DEADLINE, read).await {
         Ok(result) => result,
-        Err(elapsed) => Err(StoreError::Unavailable(elapsed.into()).into()),
+        Err(elapsed) => Err(DatabaseError::Unavailable(elapsed.into()).into()),
     }
 }

@@ -3,7 +3,7 @@
 use sqlx::{Connection, Pool};
 
 use super::backend::{Backend, DEADLINE, Work, connection};
-use super::error::StoreError;
+use super::error::DatabaseError;
 use super::value::Sql;
 
 /// A server, which sees to it itself that those who write at the same time do not disturb each other.
@@ -45,7 +45,7 @@ impl<D: Sql> Backend for Server<D> {
         };
         match tokio::time::timeout(DEADLINE, writing).await {
             Ok(result) => result,
-            Err(elapsed) => Err(StoreError::Unavailable(elapsed.into()).into()),
+            Err(elapsed) => Err(DatabaseError::Unavailable(elapsed.into()).into()),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The words that MySQL and MariaDB have in common.
 
-use crate::store::dialect::{Claiming, Dialect, Placeholder, SchemaDialect};
+use crate::database::dialect::{Claiming, Dialect, Placeholder, SchemaDialect};
 
 pub(super) const MYSQL: Dialect = Dialect {
     placeholder: Placeholder::Unnumbered,

@@ -1,7 +1,7 @@
 //! The tables, and how those of an older version become those of today.
 
 use super::backend::{Backend, Work};
-use super::error::StoreError;
+use super::error::DatabaseError;
 use super::value::{Sql, Value};
 
 /// The tables of one part of brighter, of this name: what to do for version 1, for version 2, …
@@ -33,7 +33,7 @@ impl Schema {
 
     /// Brings the tables of the database up to date. Several processes may do so at once: one of them does
     /// the work, and the others wait and find it done.
-    pub(crate) async fn apply<B: Backend>(&self, backend: &B) -> Result<(), StoreError> {
+    pub(crate) async fn apply<B: Backend>(&self, backend: &B) -> Result<(), DatabaseError> {
         let mut connection = super::backend::connection(backend.pool()).await?;
         // A database that is up to date is only read, so that it opens when it may not be written.
         let is_missing = !self.missing::<B::Db>(&mut connection).await?.is_empty();
@@ -44,13 +44,13 @@ impl Schema {
         Ok(())
     }
 
-    async fn missing<D: Sql>(&self, connection: &mut D::Connection) -> Result<&[String], StoreError> {
+    async fn missing<D: Sql>(&self, connection: &mut D::Connection) -> Result<&[String], DatabaseError> {
         let found = self.found::<D>(connection).await.map_err(D::sort)?;
         let known = self.newest();
         usize::try_from(found)
             .ok()
             .and_then(|done| self.steps.get(done..))
-            .ok_or(StoreError::NewerSchema { found, known })
+            .ok_or(DatabaseError::NewerSchema { found, known })
     }
 
     async fn found<D: Sql>(&self, connection: &mut D::Connection) -> Result<i64, sqlx::Error> {
@@ -65,7 +65,7 @@ impl Schema {
     }
 
     /// Takes the steps that are missing, by whoever keeps the others out.
-    async fn make<D: Sql>(&self, connection: &mut D::Connection) -> Result<(), StoreError> {
+    async fn make<D: Sql>(&self, connection: &mut D::Connection) -> Result<(), DatabaseError> {
         for step in self.missing::<D>(connection).await? {
             D::script(connection, step).await.map_err(D::sort)?;
         }
@@ -96,9 +96,9 @@ struct Apply<'a>(&'a Schema);
 
 impl<D: Sql> Work<D> for Apply<'_> {
     type Done = ();
-    type Error = StoreError;
+    type Error = DatabaseError;
 
-    async fn run(self, connection: &mut D::Connection) -> Result<(), StoreError> {
+    async fn run(self, connection: &mut D::Connection) -> Result<(), DatabaseError> {
         let (schema, dialect) = (self.0, D::DIALECT.schema);
         if let Some(lock) = dialect.lock {
             let lock = D::DIALECT.statement(lock, "");
@@ -106,7 +106,7 @@ impl<D: Sql> Work<D> for Apply<'_> {
             let locked = rows.first().map_or(Ok(None), |row| D::maybe_number(row, 0));
             if locked.map_err(D::sort)? != Some(1) {
                 let reason = "another process is making the tables, and has not come to an end";
-                return Err(StoreError::Unavailable(reason.into()));
+                return Err(DatabaseError::Unavailable(reason.into()));
             }
         }
         let made = schema.make::<D>(connection).await;

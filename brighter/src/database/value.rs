@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use sqlx::Database;
 
 use super::dialect::Dialect;
-use super::error::StoreError;
+use super::error::DatabaseError;
 
 /// A value of a statement.
 #[derive(Debug, Clone, Copy)]
@@ -20,9 +20,9 @@ pub(crate) enum Value<'a> {
 /// A statement as one database wants it.
 #[derive(Debug, Clone)]
 pub(crate) struct Statement {
-    pub(super) text: Arc<str>,
+    pub(crate) text: Arc<str>,
     /// Which value stands where: a database that does not number them may want one twice.
-    pub(super) order: Vec<usize>,
+    pub(crate) order: Vec<usize>,
 }
 
 /// A database that sqlx knows. Its implementations differ in their types only, so a macro writes them.
@@ -30,7 +30,7 @@ pub(crate) trait Sql: Database {
     const DIALECT: Dialect;
 
     /// What an error means, by its code and never by its text.
-    fn sort(error: sqlx::Error) -> StoreError;
+    fn sort(error: sqlx::Error) -> DatabaseError;
 
     /// Executes a statement and says how many rows it found.
     fn execute<'a>(
@@ -62,17 +62,17 @@ pub(crate) trait Sql: Database {
 /// Implements [`Sql`] for a database of sqlx.
 macro_rules! implement_sql {
     ($database:ty, $dialect:expr, $sort:path) => {
-        impl $crate::store::value::Sql for $database {
-            const DIALECT: $crate::store::dialect::Dialect = $dialect;
+        impl $crate::database::value::Sql for $database {
+            const DIALECT: $crate::database::dialect::Dialect = $dialect;
 
-            fn sort(error: sqlx::Error) -> $crate::store::error::StoreError {
+            fn sort(error: sqlx::Error) -> $crate::database::error::DatabaseError {
                 $sort(error)
             }
 
             fn execute<'a>(
                 connection: &'a mut Self::Connection,
-                statement: &'a $crate::store::value::Statement,
-                values: &'a [$crate::store::value::Value<'a>],
+                statement: &'a $crate::database::value::Statement,
+                values: &'a [$crate::database::value::Value<'a>],
             ) -> futures_util::future::BoxFuture<'a, Result<u64, sqlx::Error>> {
                 Box::pin(async move {
                     let done = bound(statement, values).execute(connection).await?;
@@ -82,8 +82,8 @@ macro_rules! implement_sql {
 
             fn fetch<'a>(
                 connection: &'a mut Self::Connection,
-                statement: &'a $crate::store::value::Statement,
-                values: &'a [$crate::store::value::Value<'a>],
+                statement: &'a $crate::database::value::Statement,
+                values: &'a [$crate::database::value::Value<'a>],
             ) -> futures_util::future::BoxFuture<'a, Result<Vec<Self::Row>, sqlx::Error>> {
                 Box::pin(async move { bound(statement, values).fetch_all(connection).await })
             }
@@ -123,10 +123,10 @@ macro_rules! implement_sql {
 
         /// A statement with its values where it wants them.
         fn bound<'q>(
-            statement: &$crate::store::value::Statement,
-            values: &[$crate::store::value::Value<'_>],
+            statement: &$crate::database::value::Statement,
+            values: &[$crate::database::value::Value<'_>],
         ) -> sqlx::query::Query<'q, $database, <$database as sqlx::Database>::Arguments> {
-            use $crate::store::value::Value;
+            use $crate::database::value::Value;
 
             let mut query = sqlx::query(sqlx::AssertSqlSafe(std::sync::Arc::clone(&statement.text)));
             // A statement wants no value that is not there: the templates are tested.

@@ -1,6 +1,6 @@
 //! PostgreSQL's own words.
 
-use crate::store::dialect::{Claiming, Dialect, Placeholder, SchemaDialect};
+use crate::database::dialect::{Claiming, Dialect, Placeholder, SchemaDialect};
 
 pub(super) const POSTGRES: Dialect = Dialect {
     placeholder: Placeholder::Dollar,

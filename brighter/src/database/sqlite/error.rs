@@ -1,6 +1,6 @@
 //! What an error of SQLite means.
 
-use crate::store::error::{StoreError, sorted};
+use crate::database::error::{DatabaseError, sorted};
 
 /// The primary result codes that mean something to us: <https://sqlite.org/rescode.html>.
 mod code {
@@ -16,14 +16,14 @@ mod code {
 }
 
 /// Sorts an error by its code.
-pub(super) fn sort(error: sqlx::Error) -> StoreError {
+pub(super) fn sort(error: sqlx::Error) -> DatabaseError {
     sorted(error, |error| match primary_code(error) {
-        Some(code::FULL) => StoreError::Full,
-        Some(code::PERM | code::READONLY) => StoreError::ReadOnly,
+        Some(code::FULL) => DatabaseError::Full,
+        Some(code::PERM | code::READONLY) => DatabaseError::ReadOnly,
         Some(code::BUSY | code::LOCKED | code::IOERR | code::CANTOPEN | code::PROTOCOL) => {
-            StoreError::Unavailable
+            DatabaseError::Unavailable
         }
-        _ => StoreError::Other,
+        _ => DatabaseError::Other,
     })
 }
 

@@ -11,8 +11,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::error::{is_busy, sort};
-use crate::store::backend::{Backend, Work};
-use crate::store::error::StoreError;
+use crate::database::backend::{Backend, Work};
+use crate::database::error::DatabaseError;
 
 /// The longest wait for a lock, for a connection, and for one's turn to write.
 const WAIT: Duration = Duration::from_secs(5);
@@ -22,13 +22,13 @@ const CONNECTIONS: u32 = 8;
 
 /// A pool, and the order in which those who share it write.
 #[derive(Debug, Clone)]
-pub(super) struct Database {
+pub(crate) struct Database {
     pool: SqlitePool,
     turn: Arc<Semaphore>,
 }
 
 impl Database {
-    pub(super) async fn open(path: &Path) -> Result<Self, StoreError> {
+    pub(crate) async fn open(path: &Path) -> Result<Self, DatabaseError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -43,7 +43,7 @@ impl Database {
         Ok(Self::new(pool))
     }
 
-    pub(super) fn new(pool: SqlitePool) -> Self {
+    pub(crate) fn new(pool: SqlitePool) -> Self {
         Self {
             pool,
             turn: Arc::new(Semaphore::new(1)),
@@ -52,11 +52,11 @@ impl Database {
 
     /// A connection to write with, when it is our turn. Without turns, all but one would poll SQLite for its
     /// lock at growing intervals, and a late one could starve; other processes still have to.
-    async fn writer(&self) -> Result<Writer, StoreError> {
+    async fn writer(&self) -> Result<Writer, DatabaseError> {
         let turn = tokio::time::timeout(WAIT, Arc::clone(&self.turn).acquire_owned())
             .await
-            .map_err(|elapsed| StoreError::Unavailable(elapsed.into()))?
-            .map_err(|closed| StoreError::Other(closed.into()))?;
+            .map_err(|elapsed| DatabaseError::Unavailable(elapsed.into()))?
+            .map_err(|closed| DatabaseError::Other(closed.into()))?;
         let connection = loop {
             let mut connection = self.pool.acquire().await.map_err(sort)?;
             if !connection.is_in_transaction() {
@@ -98,13 +98,13 @@ struct Writer {
 impl Writer {
     /// Begins a transaction that has the lock from the start: one that reads first and then writes would
     /// fail without waiting if another wrote in between.
-    async fn begin(&mut self) -> Result<Transaction<'_, Sqlite>, StoreError> {
+    async fn begin(&mut self) -> Result<Transaction<'_, Sqlite>, DatabaseError> {
         self.connection.begin_with("BEGIN IMMEDIATE").await.map_err(sort)
     }
 }
 
 /// Makes the file one with a write-ahead log, which it stays: those who read do not wait for who writes.
-async fn write_ahead(pool: &SqlitePool) -> Result<(), StoreError> {
+async fn write_ahead(pool: &SqlitePool) -> Result<(), DatabaseError> {
     let deadline = Instant::now() + WAIT;
     loop {
         let mode = sqlx::query_scalar::<_, String>("PRAGMA journal_mode = WAL")
@@ -113,7 +113,7 @@ async fn write_ahead(pool: &SqlitePool) -> Result<(), StoreError> {
         match mode.as_deref() {
             Ok("wal") => return Ok(()),
             Ok("memory") => {
-                return Err(StoreError::Other(
+                return Err(DatabaseError::Other(
                     "a database in memory has one connection only: give the path of a file, or use an InMemoryOutbox"
                         .into(),
                 ));

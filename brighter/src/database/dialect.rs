@@ -20,34 +20,34 @@ pub(crate) enum Placeholder {
 /// What one database says otherwise than another.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Dialect {
-    pub(super) placeholder: Placeholder,
+    pub(crate) placeholder: Placeholder,
     /// Whether a text may hold U+0000.
-    pub(super) keeps_nul: bool,
+    pub(crate) keeps_nul: bool,
     /// The time by the clock of the database, in milliseconds since 1970: one clock for all who share it. It
     /// stands still while a statement runs.
-    pub(super) now: &'static str,
+    pub(crate) now: &'static str,
     /// The table, where the ids of value 1 are wanted, a JSON array, however many they are: the number of values
     /// has a limit. Joined with them where [`and_among_ids`](Self::and_among_ids) does not choose them.
-    pub(super) table_by_ids: &'static str,
+    pub(crate) table_by_ids: &'static str,
     /// The condition that the id is one of them.
-    pub(super) and_among_ids: &'static str,
+    pub(crate) and_among_ids: &'static str,
     /// What leaves a row alone that is there already; empty where it is an error that ends the statement only.
-    pub(super) if_new: &'static str,
+    pub(crate) if_new: &'static str,
     /// Reads what others have committed, whatever this transaction has seen before.
-    pub(super) latest: &'static str,
+    pub(crate) latest: &'static str,
     /// Names the index of the outstanding rows, where it would not be taken otherwise.
-    pub(super) by_outstanding: &'static str,
+    pub(crate) by_outstanding: &'static str,
     /// Claims the oldest that are due: lease, smallest age, limit.
-    pub(super) claim_oldest: Claiming,
+    pub(crate) claim_oldest: Claiming,
     /// Claims by ids: the ids, lease.
-    pub(super) claim_ids: Claiming,
+    pub(crate) claim_ids: Claiming,
     /// What a transaction that claims is told before it begins.
-    pub(super) before_claim: Option<&'static str>,
+    pub(crate) before_claim: Option<&'static str>,
     /// Whether there is a table of this name.
-    pub(super) has_table: &'static str,
+    pub(crate) has_table: &'static str,
     /// The version of a schema, noted anew.
-    pub(super) note_version: &'static str,
-    pub(super) schema: SchemaDialect,
+    pub(crate) note_version: &'static str,
+    pub(crate) schema: SchemaDialect,
 }
 
 /// How rows are claimed and read.
@@ -66,21 +66,21 @@ pub(crate) enum Claiming {
 /// How tables are made.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SchemaDialect {
-    pub(super) versions: &'static str,
-    pub(super) outbox: &'static [&'static str],
-    pub(super) inbox: &'static [&'static str],
+    pub(crate) versions: &'static str,
+    pub(crate) outbox: &'static [&'static str],
+    pub(crate) inbox: &'static [&'static str],
     /// Keeps others from making tables until the transaction, or `unlock`, ends it: says 1 when it is ours.
-    pub(super) lock: Option<&'static str>,
-    pub(super) unlock: Option<&'static str>,
+    pub(crate) lock: Option<&'static str>,
+    pub(crate) unlock: Option<&'static str>,
     /// Around the script for those who make the tables by hand.
-    pub(super) begin: &'static str,
-    pub(super) commit: &'static str,
+    pub(crate) begin: &'static str,
+    pub(crate) commit: &'static str,
 }
 
 impl Dialect {
     /// A statement of this dialect. In a template, `?1` is the first value, `{table}` the table, and other
     /// names in braces are what this dialect says for them.
-    pub(super) fn statement(&self, template: &str, table: &str) -> Statement {
+    pub(crate) fn statement(&self, template: &str, table: &str) -> Statement {
         let text = template
             .replace("{by_outstanding}", self.by_outstanding)
             .replace("{table_by_ids}", self.table_by_ids)

@@ -1,0 +1,21 @@
+//! How brighter speaks to a database, whatever it keeps there: connections and transactions, statements as templates
+//! that each dialect fills in, tables with their versions, and what an error means.
+//!
+//! Who keeps something in one uses this: the outbox and the inbox in `store`, the broker in a file of SQLite in
+//! `transport`.
+
+pub(crate) mod backend;
+pub(crate) mod dialect;
+pub(crate) mod error;
+pub(crate) mod names;
+pub(crate) mod schema;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(crate) mod server;
+pub(crate) mod value;
+
+#[cfg(feature = "mysql")]
+mod mysql;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "sqlite")]
+pub(crate) mod sqlite;

@@ -1,0 +1,9 @@
+//! What SQLite says otherwise than others, and the file that is opened.
+
+mod dialect;
+mod error;
+mod file;
+
+pub(crate) use file::Database;
+
+crate::database::value::implement_sql!(sqlx::Sqlite, dialect::SQLITE, error::sort);
