@@ -1,0 +1,1 @@
+//! A transfer of money whose effect happens exactly once.
