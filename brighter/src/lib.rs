@@ -12,6 +12,7 @@
 //! | validate, fall back, switch off, monitor, put any tower layer around | [`layer`](mod@layer) |
 //! | handle a duplicate once | `#[use_inbox]`, [`InMemoryInbox`], `SqliteInbox`, `PostgresInbox`, `MySqlInbox` |
 //! | store until sent | [`InMemoryOutbox`], `SqliteOutbox`, `PostgresOutbox`, `MySqlOutbox` (features `sqlite`, `postgres`, `mysql`) |
+//! | change settings by a file or variables | `config::Config` (feature `config`) |
 //! | carry | [`InMemoryBroker`], `RabbitMq` (feature `rabbitmq`) |
 //!
 //! ```
@@ -54,6 +55,8 @@
 //! What is promised, and what is not, is in `docs/guarantees.md` of the repository.
 
 pub mod channel;
+#[cfg(feature = "config")]
+pub mod config;
 pub mod context;
 #[cfg(feature = "_sql")]
 mod database;

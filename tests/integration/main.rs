@@ -8,6 +8,7 @@
 
 mod behaviours;
 mod cloud_events;
+mod config;
 mod dispatcher;
 mod dispatching;
 mod headers;

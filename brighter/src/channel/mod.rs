@@ -3,6 +3,8 @@
 
 mod broker_status;
 mod budget;
+#[cfg(feature = "config")]
+mod configure;
 mod definition;
 mod delivery;
 mod error;

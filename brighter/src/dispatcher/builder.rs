@@ -22,6 +22,8 @@ pub struct DispatcherBuilder {
     processor: CommandProcessor,
     subscriptions: Vec<Candidate>,
     drain: Duration,
+    #[cfg(feature = "config")]
+    config: Option<crate::config::Config>,
     #[cfg(feature = "control")]
     control: Option<Control>,
 }
@@ -32,6 +34,8 @@ impl DispatcherBuilder {
             processor,
             subscriptions: Vec::new(),
             drain: DEFAULT_DRAIN,
+            #[cfg(feature = "config")]
+            config: None,
             #[cfg(feature = "control")]
             control: None,
         }
@@ -57,12 +61,31 @@ impl DispatcherBuilder {
         self
     }
 
+    /// Takes what the configuration says of subscriptions and of the time to drain: it overrides what this builder was
+    /// told, before or after.
+    ///
+    /// A subscription that only the configuration has is an error of `build()`. If a file lists subscriptions, one
+    /// that only the program has is an error too, so that nobody reads a list that lacks some.
+    #[cfg(feature = "config")]
+    pub fn configure(mut self, config: &crate::config::Config) -> Self {
+        self.config = Some(config.clone());
+        self
+    }
+
     /// Makes the dispatcher. Nothing is consumed before [`Dispatcher::receive`].
     ///
     /// # Errors
     /// Everything that is wrong, all at once: see [`BuildError`].
-    pub fn build(self) -> Result<Dispatcher, BuildErrors> {
+    #[cfg_attr(
+        not(feature = "config"),
+        expect(unused_mut, reason = "only a configuration changes it")
+    )]
+    pub fn build(mut self) -> Result<Dispatcher, BuildErrors> {
         let mut errors = Vec::new();
+        #[cfg(feature = "config")]
+        if let Some(config) = self.config.take() {
+            super::configure::configure(&config, &mut self.subscriptions, &mut self.drain, &mut errors);
+        }
         let broker = self.processor.broker().cloned();
         if broker.is_none() {
             errors.push(BuildError::NoBrokerToConsume);

@@ -3,6 +3,8 @@
 mod adaptive;
 mod builder;
 mod check;
+#[cfg(feature = "config")]
+mod configure;
 mod control;
 mod controls;
 mod drain;

@@ -18,6 +18,8 @@
 //! All time is tokio's, so tests can pause it.
 
 mod circuit_breaker;
+#[cfg(feature = "config")]
+mod configure;
 mod delay;
 mod limit;
 mod registry;

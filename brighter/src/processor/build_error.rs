@@ -144,6 +144,42 @@ pub enum BuildError {
         #[source]
         source: BudgetError,
     },
+    /// The configuration has a subscription that the program does not have.
+    #[error(
+        "{origin}: there is no subscription `{name}`{}",
+        nearest.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_else(|| format!("; the program has: {known}"))
+    )]
+    UnknownSubscription {
+        /// The name in the configuration.
+        name: String,
+        /// Where it stands.
+        origin: String,
+        /// One that the program has and that looks like it.
+        nearest: Option<String>,
+        /// Those that the program has, parted by commas.
+        known: String,
+    },
+    /// The program has a subscription that its configuration does not have, although it has others.
+    #[error(
+        "the subscription `{subscription}` is not in the configuration, which lists others: add `[subscriptions.{subscription}]`, empty if the program has said it all"
+    )]
+    NotConfigured {
+        /// The name of the subscription.
+        subscription: SubscriptionName,
+    },
+    /// The configuration has a policy that no handler uses.
+    #[error(
+        "{origin}: no handler uses the policy `{policy}`{}",
+        nearest.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+    )]
+    UnknownPolicy {
+        /// The name in the configuration.
+        policy: String,
+        /// Where it stands.
+        origin: String,
+        /// One that is used, or was given by the program, and looks like it.
+        nearest: Option<String>,
+    },
     /// A subscription wants no topic.
     #[error("the subscription `{subscription}` wants no topic: give it at least one routing key")]
     NoRoutingKey {

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+#[cfg(feature = "config")]
+use super::configure::Configured;
 use super::handle::ProcessorHandle;
 use super::registry::{Registered, Registry};
 use super::relay::Relay;
@@ -34,6 +36,8 @@ pub struct CommandProcessorBuilder {
     outbox: Option<Arc<dyn Outbox>>,
     sweeper: Option<Sweeper>,
     without_sweeper: bool,
+    #[cfg(feature = "config")]
+    config: Option<crate::config::Config>,
     handle: ProcessorHandle,
 }
 
@@ -208,11 +212,35 @@ impl CommandProcessorBuilder {
         self
     }
 
+    /// Takes what the configuration says of policies and of the sweeper: it overrides what this builder was told,
+    /// before or after.
+    ///
+    /// ```
+    /// use brighter::CommandProcessor;
+    /// use brighter::config::Config;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let config = Config::load()?;
+    /// let processor = CommandProcessor::builder().configure(&config).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "config")]
+    pub fn configure(mut self, config: &crate::config::Config) -> Self {
+        self.config = Some(config.clone());
+        self
+    }
+
     /// Makes the processor, and starts the sweeper if there is an outbox and a broker.
     ///
     /// # Errors
     /// Everything that is wrong, all at once: see [`BuildError`].
     pub fn build(mut self) -> Result<CommandProcessor, BuildErrors> {
+        #[cfg(feature = "config")]
+        let configured = self.config.take().map(|config| {
+            let policies = &mut self.provided.policies;
+            Configured::take(config, policies, &mut self.sweeper, &mut self.without_sweeper)
+        });
         self.provided.outbox = self.outbox.clone();
         let mut errors = Vec::new();
         let mut registry = Registry::default();
@@ -225,6 +253,10 @@ impl CommandProcessorBuilder {
             agreed.push(request);
         }
         find_commands_with_several_handlers(&registry, &agreed, &mut errors);
+        #[cfg(feature = "config")]
+        if let Some(configured) = configured {
+            configured.check(&registry, &mut errors);
+        }
 
         let mut publications = HashMap::new();
         for (id, request, publication) in self.publications {

@@ -3,6 +3,8 @@
 mod agreement;
 mod build_error;
 mod builder;
+#[cfg(feature = "config")]
+mod configure;
 mod error;
 mod handle;
 mod post;

@@ -24,9 +24,9 @@ use crate::outbox::{Claim, OutboxError};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sweeper {
-    interval: Duration,
-    min_age: Duration,
-    batch: usize,
+    pub(super) interval: Duration,
+    pub(super) min_age: Duration,
+    pub(super) batch: usize,
     pub(super) lease: Duration,
     pub(super) attempts: u32,
 }

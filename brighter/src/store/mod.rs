@@ -3,6 +3,8 @@
 //! What they have in common stands here once: the statements, as templates that each dialect fills in, and the
 //! rows. How a database is opened and spoken to stands in `database`.
 
+#[cfg(all(feature = "config", feature = "_sql"))]
+mod configure;
 #[cfg(feature = "_sql")]
 mod error;
 #[cfg(feature = "_sql")]

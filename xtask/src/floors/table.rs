@@ -53,6 +53,7 @@ const MODULES: &[Module] = &[
     Module::new("id", 0),
     Module::new("error", 0).beside(&["id"]),
     Module::new("trace", 0),
+    Module::new("config", 0),
     Module::new("context", 0).beside(&["id", "error", "trace"]),
     Module::new("request", 1).never(&["message"]),
     Module::new("message", 1).never(&["request", "serde_json", "tower", "lapin"]),

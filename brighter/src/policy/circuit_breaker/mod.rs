@@ -1,6 +1,8 @@
 //! [`CircuitBreaker`]: stops calling what keeps failing.
 
 mod changes;
+#[cfg(feature = "config")]
+mod configure;
 mod permit;
 mod settings;
 mod state;

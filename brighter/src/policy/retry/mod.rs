@@ -1,6 +1,8 @@
 //! [`Retry`]: tries again what failed.
 
 mod budget;
+#[cfg(feature = "config")]
+mod configure;
 mod future;
 
 use std::fmt;

@@ -20,6 +20,8 @@
 
 mod ack_window;
 mod backoff;
+#[cfg(feature = "config")]
+mod configure;
 mod connection;
 mod connector;
 mod consumer;

@@ -95,18 +95,18 @@ impl Settings {
 #[must_use = "call `connect` to connect"]
 #[derive(Clone)]
 pub struct RabbitMqBuilder {
-    urls: Vec<String>,
-    tls: Option<Tls>,
-    exchange: String,
-    exchange_kind: ExchangeKind,
-    make_exchange: MakeChannel,
-    queue_type: Option<QueueType>,
-    consumer_timeout: Option<Duration>,
-    connection_name: String,
-    heartbeat: Duration,
-    confirm_within: Duration,
-    wait: Option<Duration>,
-    max_message_bytes: usize,
+    pub(super) urls: Vec<String>,
+    pub(super) tls: Option<Tls>,
+    pub(super) exchange: String,
+    pub(super) exchange_kind: ExchangeKind,
+    pub(super) make_exchange: MakeChannel,
+    pub(super) queue_type: Option<QueueType>,
+    pub(super) consumer_timeout: Option<Duration>,
+    pub(super) connection_name: String,
+    pub(super) heartbeat: Duration,
+    pub(super) confirm_within: Duration,
+    pub(super) wait: Option<Duration>,
+    pub(super) max_message_bytes: usize,
 }
 
 impl RabbitMqBuilder {

@@ -1,0 +1,194 @@
+//! [`Loader`]: where settings are looked for.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::raw::Raw;
+use super::schema::{Known, SCHEMA};
+use super::settings::Settings;
+use super::{Config, ConfigErrors, Origin, Problem, Section, check, files, nearest, variables};
+
+/// Says where settings are looked for; made by [`Config::loader`]. What comes later in this table wins:
+///
+/// | what | by |
+/// |---|---|
+/// | brighter's defaults, and what the builders were told in the program | |
+/// | defaults of the program that are to show in the configuration | [`default_of`](Self::default_of) |
+/// | a TOML or YAML file | [`file`](Self::file), or `BRIGHTER_CONFIG` |
+/// | variables of the environment | [`environment`](Self::environment) |
+/// | arguments of the command line | [`set`](Self::set) |
+#[must_use = "nothing is read until `load` is called"]
+#[derive(Default)]
+pub struct Loader {
+    sections: Vec<Section>,
+    defaults: Vec<(String, String)>,
+    file: Option<(PathBuf, Option<Origin>)>,
+    variables: Vec<(OsString, OsString)>,
+    set: Vec<(String, String, String)>,
+}
+
+impl Loader {
+    /// Knows this section too.
+    pub fn section(mut self, section: Section) -> Self {
+        self.sections.push(section);
+        self
+    }
+
+    /// Has this value unless a file, a variable or an argument says another. `key` is as in
+    /// `subscriptions.orders.performers`, and the value as one would write it in a variable: lists with commas.
+    pub fn default_of(mut self, key: impl Into<String>, value: impl fmt::Display) -> Self {
+        self.defaults.push((key.into(), value.to_string()));
+        self
+    }
+
+    /// Reads this file, which must be there, as TOML or YAML by its name. It takes the place of another, and of what
+    /// `BRIGHTER_CONFIG` says.
+    pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.file = Some((path.into(), None));
+        self
+    }
+
+    /// Reads the variables of this process that begin with `BRIGHTER_`: of these `BRIGHTER_CONFIG` names the file,
+    /// and each other is a setting, such as `BRIGHTER_SUBSCRIPTIONS_ORDERS_PERFORMERS`.
+    pub fn environment(self) -> Self {
+        self.variables(std::env::vars_os())
+    }
+
+    /// Reads these variables as if they were the environment.
+    pub fn variables<N: Into<OsString>, V: Into<OsString>>(
+        mut self,
+        variables: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        let variables = variables.into_iter();
+        self.variables
+            .extend(variables.map(|(name, value)| (name.into(), value.into())));
+        self
+    }
+
+    /// Has this value, whatever others say. `by` is what says it, such as `--performers`, and stands in messages.
+    pub fn set(mut self, by: impl Into<String>, key: impl Into<String>, value: impl fmt::Display) -> Self {
+        self.set.push((by.into(), key.into(), value.to_string()));
+        self
+    }
+
+    /// Reads all of it.
+    ///
+    /// # Errors
+    /// Everything that is wrong, all at once, each with its file and line, its variable or its argument.
+    pub fn load(mut self) -> Result<Config, ConfigErrors> {
+        let mut settings = Settings::default();
+        let mut schema = SCHEMA.to_vec();
+        for section in std::mem::take(&mut self.sections) {
+            let known = section.into_known();
+            let taken = schema.iter().any(|other| other.name == known.name);
+            if taken {
+                let first = Box::new(Origin::Default);
+                let key = known.name.to_string();
+                settings.wrong(Origin::Code, Problem::Twice { key, first });
+                continue;
+            }
+            schema.push(known);
+        }
+        for known in schema.iter().filter(|known| !known.named) {
+            own_defaults(known, &mut settings);
+        }
+        settings.next_layer();
+        for (key, value) in &self.defaults {
+            one(key, value, Origin::Code, &schema, &mut settings);
+        }
+        settings.next_layer();
+        if let Some((path, named_by)) = self.file_to_read() {
+            let before = settings.errors.len();
+            files::read(&path, &schema, &mut settings);
+            // Whoever named a file that is not there has to know where.
+            if let (Some(named_by), Some(error)) = (named_by, settings.errors.get_mut(before))
+                && matches!(error.problem, Problem::Unreadable { .. } | Problem::UnknownKind)
+            {
+                error.origin = Origin::SecretFile {
+                    path,
+                    named_by: Box::new(named_by),
+                };
+            }
+        }
+        settings.next_layer();
+        variables::read(&self.variables, &schema, &mut settings);
+        for (by, key, value) in &self.set {
+            settings.next_layer();
+            let name = Arc::from(by.as_str());
+            one(key, value, Origin::Other { name }, &schema, &mut settings);
+        }
+        check::check(&mut settings);
+        ConfigErrors::check(settings.errors)?;
+        Ok(Config::new(schema, settings.entries))
+    }
+
+    fn file_to_read(&mut self) -> Option<(PathBuf, Option<Origin>)> {
+        self.file.take().or_else(|| {
+            let named = self
+                .variables
+                .iter()
+                .find(|(name, _)| name == variables::CONFIG)?;
+            let name = Arc::from(variables::CONFIG);
+            Some((PathBuf::from(&named.1), Some(Origin::Variable { name })))
+        })
+    }
+}
+
+/// The defaults of an application's own section, which its program has no other place for.
+fn own_defaults(known: &Known, settings: &mut Settings) {
+    if SCHEMA.iter().any(|own| own.name == known.name) {
+        return;
+    }
+    for key in known.keys.iter() {
+        if let Some(default) = &key.default {
+            settings.put(
+                known,
+                None,
+                key.name,
+                &Raw::Plain((*default).to_owned()),
+                Origin::Default,
+            );
+        }
+    }
+}
+
+/// Reads one setting by its whole name: `sweeper.interval`, `subscriptions.orders.performers`.
+fn one(path: &str, value: &str, origin: Origin, schema: &[Known], settings: &mut Settings) {
+    let (section, rest) = path.split_once('.').unwrap_or((path, ""));
+    let Some(known) = schema.iter().find(|known| known.name == section) else {
+        let names = schema.iter().map(|known| known.name);
+        let problem = Problem::UnknownSection {
+            name: section.to_owned(),
+            nearest: nearest::nearest(section, names.clone()),
+            known: names.collect::<Vec<_>>().join(", "),
+        };
+        return settings.wrong(origin, problem);
+    };
+    let (name, key) = match known.named {
+        true => match rest.rsplit_once('.') {
+            Some((name, key)) => (Some(name), key),
+            None => {
+                let what = format!("write `{section}.a-name.a-key`");
+                let key = path.to_owned();
+                return settings.wrong(origin, Problem::Missing { key, what });
+            }
+        },
+        false => (None, rest),
+    };
+    settings.put(known, name, key, &Raw::Plain(value.to_owned()), origin);
+}
+
+/// Without the values, of which some are secrets.
+impl fmt::Debug for Loader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys = |pairs: &[(String, String)]| pairs.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>();
+        f.debug_struct("Loader")
+            .field("sections", &self.sections)
+            .field("defaults", &keys(&self.defaults))
+            .field("file", &self.file)
+            .field("set", &self.set.iter().map(|(by, ..)| by).collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,74 @@
+//! [`Origin`]: where a setting comes from.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where a setting comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Origin {
+    /// Nobody said anything: it is brighter's own default.
+    Default,
+    /// The program said it.
+    Code,
+    /// A line of a file.
+    #[non_exhaustive]
+    File {
+        /// The file.
+        path: Arc<Path>,
+        /// The line, counted from 1; 0 for the whole file.
+        line: usize,
+    },
+    /// A variable of the environment.
+    #[non_exhaustive]
+    Variable {
+        /// Its name.
+        name: Arc<str>,
+    },
+    /// Something else that the program named, such as an argument of its command line.
+    #[non_exhaustive]
+    Other {
+        /// What it was called.
+        name: Arc<str>,
+    },
+    /// A file of its own, as secrets have them.
+    #[non_exhaustive]
+    SecretFile {
+        /// The file.
+        path: PathBuf,
+        /// What named the file.
+        named_by: Box<Origin>,
+    },
+}
+
+impl Origin {
+    /// The same file, whichever line.
+    pub(super) fn file(path: &Arc<Path>, line: usize) -> Self {
+        Self::File {
+            path: Arc::clone(path),
+            line,
+        }
+    }
+
+    /// The folder that relative paths are meant from.
+    pub(super) fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::File { path, .. } => path.parent(),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::Code => f.write_str("the program"),
+            Self::File { path, line: 0 } => write!(f, "{}", path.display()),
+            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::Variable { name } | Self::Other { name } => f.write_str(name),
+            Self::SecretFile { path, named_by } => write!(f, "{}, by {named_by}", path.display()),
+        }
+    }
+}

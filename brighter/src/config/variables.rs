@@ -1,0 +1,155 @@
+//! Reads variables of the environment.
+
+use std::ffi::OsString;
+use std::sync::Arc;
+
+use super::key::Key;
+use super::nearest::nearest;
+use super::raw::Raw;
+use super::schema::Known;
+use super::settings::{Settings, alike};
+use super::{Origin, Problem};
+
+/// What the names of all variables begin with.
+const PREFIX: &str = "BRIGHTER_";
+/// The variable that names the file.
+pub(super) const CONFIG: &str = "BRIGHTER_CONFIG";
+
+/// Variables that are no settings. The last three are what Kubernetes tells every pod about a service that is called
+/// `brighter`; those before are of brighter's own tests.
+const OTHERS: &[&str] = &[
+    "BRIGHTER_TEST_",
+    "BRIGHTER_FAULTS",
+    "BRIGHTER_SEED",
+    "BRIGHTER_SOAK",
+    "BRIGHTER_MACROS_DEBUG",
+    "BRIGHTER_SERVICE_",
+    "BRIGHTER_PORT_",
+    "BRIGHTER_PORT",
+];
+
+/// Which setting a variable is of.
+struct Target<'a> {
+    section: &'a Known,
+    name: Option<String>,
+    key: String,
+}
+
+/// The name of the variable of a setting.
+pub(crate) fn variable(section: &str, name: Option<&str>, key: &str) -> String {
+    let name = name.map(|name| format!("{}_", alike(name))).unwrap_or_default();
+    format!("{PREFIX}{}_{name}{}", alike(section), alike(key))
+}
+
+pub(super) fn read(variables: &[(OsString, OsString)], schema: &[Known], settings: &mut Settings) {
+    let mut named = Vec::new();
+    for (variable, value) in variables {
+        let Some(variable) = variable.to_str().filter(|name| name.starts_with(PREFIX)) else {
+            continue;
+        };
+        let is_other = |other: &&str| match other.ends_with('_') || **other == *"BRIGHTER_FAULTS" {
+            true => variable.starts_with(*other),
+            false => *variable == **other,
+        };
+        if variable != CONFIG && !OTHERS.iter().any(is_other) {
+            named.push((variable, value));
+        }
+    }
+    // The environment is in no order.
+    named.sort_unstable();
+    for (variable, value) in named {
+        let name = Arc::from(variable);
+        let origin = Origin::Variable { name };
+        let Some(target) = target(variable, schema) else {
+            let known = guesses(variable, schema, settings);
+            let nearest = nearest(variable, known.iter().map(String::as_str));
+            settings.wrong(origin, Problem::UnknownVariable { nearest });
+            continue;
+        };
+        let Some(text) = value.to_str() else {
+            let reason = "the value is no text in UTF-8".to_owned();
+            settings.wrong(origin, Problem::Unreadable { reason });
+            continue;
+        };
+        // A file may have the table under a name that its variable cannot spell.
+        let known = target.name.as_deref().and_then(|name| {
+            let key = (target.section.name.to_string(), alike(name));
+            settings.entries.get(&key).map(|entry| entry.name.clone())
+        });
+        let name = known.or(target.name);
+        settings.put(
+            target.section,
+            name.as_deref(),
+            &target.key,
+            &Raw::Plain(text.to_owned()),
+            origin,
+        );
+    }
+}
+
+/// The endings that a variable of this section may have, with the keys that they are of.
+fn endings(section: &Known) -> impl Iterator<Item = (String, String)> {
+    section.keys.iter().flat_map(|key: &Key| {
+        let file = key.is_secret().then(|| format!("{}_file", key.name));
+        let keys = std::iter::once(key.name.to_string()).chain(file);
+        keys.map(|key| (alike(&key), key))
+    })
+}
+
+fn target<'a>(variable: &str, schema: &'a [Known]) -> Option<Target<'a>> {
+    let rest = variable.strip_prefix(PREFIX)?;
+    let of = |section: &'a Known| {
+        let rest = rest.strip_prefix(&alike(section.name))?.strip_prefix('_')?;
+        let found = endings(section).filter_map(|(ending, key)| {
+            let before = rest.strip_suffix(&ending)?;
+            let name = match section.named {
+                // A name of its own stands between.
+                true => Some(
+                    before
+                        .strip_suffix('_')
+                        .filter(|name| !name.is_empty())?
+                        .to_ascii_lowercase(),
+                ),
+                false if before.is_empty() => None,
+                false => return None,
+            };
+            Some((ending.len(), Target { section, name, key }))
+        });
+        // Of `LENGTH_LIMIT` and `LIMIT` the longer is meant.
+        found.max_by_key(|(length, _)| *length).map(|(_, target)| target)
+    };
+    schema.iter().find_map(of)
+}
+
+/// The variables that somebody may have meant: all there are, with the names that are known.
+fn guesses(variable: &str, schema: &[Known], settings: &Settings) -> Vec<String> {
+    let mut guesses = Vec::new();
+    for section in schema {
+        let names: Vec<Option<String>> = match section.named {
+            false => vec![None],
+            true => {
+                let of = |(of, _): &&(String, String)| of == section.name;
+                let mut names: Vec<_> = settings
+                    .entries
+                    .keys()
+                    .filter(of)
+                    .map(|(_, name)| Some(name.clone()))
+                    .collect();
+                names.extend(name_in(variable, section).map(Some));
+                names
+            }
+        };
+        for name in names {
+            guesses
+                .extend(endings(section).map(|(_, key)| self::variable(section.name, name.as_deref(), &key)));
+        }
+    }
+    guesses
+}
+
+/// What may be the name in a variable whose key is not known: all but its last word.
+fn name_in(variable: &str, section: &Known) -> Option<String> {
+    let rest = variable.strip_prefix(PREFIX)?;
+    let rest = rest.strip_prefix(&alike(section.name))?.strip_prefix('_')?;
+    rest.rsplit_once('_').map(|(name, _)| name.to_owned())
+}

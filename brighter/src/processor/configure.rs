@@ -1,0 +1,99 @@
+//! What a configuration changes of a processor.
+
+use super::registry::Registry;
+use super::{BuildError, Sweeper};
+use crate::config::schema::POLICIES;
+use crate::config::{Config, Entry, nearest};
+use crate::policy::PolicyRegistry;
+
+/// A configuration that was taken, with the names of the policies that there were before.
+pub(super) struct Configured {
+    config: Config,
+    policies: Vec<String>,
+}
+
+impl Configured {
+    pub(super) fn take(
+        config: Config,
+        policies: &mut PolicyRegistry,
+        sweeper: &mut Option<Sweeper>,
+        without_sweeper: &mut bool,
+    ) -> Self {
+        let names = policies.names().map(str::to_owned).collect();
+        *policies = std::mem::replace(policies, PolicyRegistry::empty()).configure(&config);
+        if let Some(entry) = config.entry("sweeper") {
+            *sweeper = Some(sweeper.take().unwrap_or_default().configure(entry));
+            if let Some(enabled) = entry.flag("enabled") {
+                *without_sweeper = !enabled;
+            }
+        }
+        Self {
+            config,
+            policies: names,
+        }
+    }
+
+    /// A policy that no handler names is a slip; but not where no handler names any, for several programs may share
+    /// a file.
+    pub(super) fn check(&self, registry: &Registry, errors: &mut Vec<BuildError>) {
+        let steps = || registry.descriptions().flat_map(|pipeline| &pipeline.steps);
+        let mut named: Vec<_> = steps()
+            .filter(|step| step.attribute == "use_policy")
+            .filter_map(|step| Some(step.detail.split_once(": ")?.0))
+            .collect();
+        if named.is_empty() {
+            return;
+        }
+        named.extend(self.policies.iter().map(String::as_str));
+        for entry in self.config.entries_of(POLICIES) {
+            if !named.iter().any(|name| self.config.is_named(entry, name)) {
+                errors.push(BuildError::UnknownPolicy {
+                    policy: entry.name.clone(),
+                    origin: entry.origin.to_string(),
+                    nearest: nearest(&entry.name, named.iter().copied()),
+                });
+            }
+        }
+    }
+}
+
+impl Sweeper {
+    /// The same, but for what is said here.
+    fn configure(self, entry: &Entry) -> Self {
+        let interval = entry.time("interval").unwrap_or(self.interval);
+        let min_age = entry.time("min_age").unwrap_or(self.min_age);
+        let batch = entry.size("batch").unwrap_or(self.batch);
+        let lease = entry.time("lease").unwrap_or(self.lease);
+        let attempts = entry.small("attempts").unwrap_or(self.attempts);
+        let sweeper = self.interval(interval).min_age(min_age);
+        sweeper.batch(batch).lease(lease).attempts(attempts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::schema::SCHEMA;
+
+    #[test]
+    fn every_key_of_the_sweeper_changes_it_and_what_the_table_says_are_the_defaults() {
+        let known = SCHEMA.iter().find(|known| known.name == "sweeper").unwrap();
+        let read = |key: &str, value: &str| {
+            let config = Config::loader().set("test", format!("sweeper.{key}"), value);
+            let config = config.load().unwrap();
+            let (mut sweeper, mut without) = (None, false);
+            Configured::take(config, &mut PolicyRegistry::default(), &mut sweeper, &mut without);
+            (sweeper.unwrap(), without)
+        };
+        for key in known.keys.iter() {
+            let value = match key.name {
+                "enabled" => "false",
+                "batch" | "attempts" => "7",
+                _ => "7s",
+            };
+            let plain = (Sweeper::default(), false);
+            assert_ne!(read(key.name, value), plain, "{}", key.name);
+            assert_eq!(read(key.name, key.default.unwrap()), plain, "{}", key.name);
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Settings from files and variables.
+
+mod layers;
+mod program;
+mod wrong;
