@@ -32,8 +32,19 @@ pub struct Context {
     trace: TraceContext,
     handled_count: u32,
     cancellation: Option<Arc<CancellationToken>>,
+    /// What brought the request, of which one more value is made for whoever asks.
+    brought: Option<Arc<dyn Brought>>,
     /// A handful of values at most: a scan beats a map, and an empty one costs nothing.
     bag: Mutex<Vec<(TypeId, Arc<dyn Any + Send + Sync>)>>,
+}
+
+/// What brought a request into the process, and a value for the bag that is made only once somebody asks for it.
+pub(crate) trait Brought: Send + Sync {
+    /// The type of the value.
+    fn key(&self) -> TypeId;
+
+    /// The value, of a message that was handled this often before.
+    fn value(&self, handled_count: u32) -> Arc<dyn Any + Send + Sync>;
 }
 
 impl Context {
@@ -74,6 +85,12 @@ impl Context {
     /// The same context, which is cancelled when the token is.
     pub(crate) fn with_cancellation(mut self, token: Arc<CancellationToken>) -> Self {
         self.cancellation = Some(token);
+        self
+    }
+
+    /// The same context, of a request that this brought.
+    pub(crate) fn with_brought(mut self, brought: Arc<dyn Brought>) -> Self {
+        self.brought = Some(brought);
         self
     }
 
@@ -135,9 +152,18 @@ impl Context {
     /// `cx.get::<MessageHeader>()`.
     #[must_use]
     pub fn get<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
-        let bag = self.bag.lock().unwrap_or_else(PoisonError::into_inner);
-        let (_, value) = bag.iter().find(|(key, _)| *key == TypeId::of::<T>())?;
-        Arc::clone(value).downcast().ok()
+        let mut bag = self.bag.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = TypeId::of::<T>();
+        let value = match bag.iter().find(|(other, _)| *other == key) {
+            Some((_, value)) => Arc::clone(value),
+            None => {
+                let brought = self.brought.as_ref().filter(|brought| brought.key() == key)?;
+                let value = brought.value(self.handled_count);
+                bag.push((key, Arc::clone(&value)));
+                value
+            }
+        };
+        value.downcast().ok()
     }
 
     /// A context for another subscriber of the same event: the same facts, and a bag of its own that begins
@@ -149,6 +175,7 @@ impl Context {
             trace: self.trace.clone(),
             handled_count: self.handled_count,
             cancellation: self.cancellation.clone(),
+            brought: self.brought.clone(),
             bag: Mutex::new(self.bag.lock().unwrap_or_else(PoisonError::into_inner).clone()),
         }
     }
@@ -178,5 +205,31 @@ mod tests {
         assert_eq!((*cx.get::<u8>().unwrap(), *fork.get::<u8>().unwrap()), (1, 2));
         assert_eq!(fork.attempt(), 3);
         assert!(cx.get::<u16>().is_none());
+    }
+
+    #[test]
+    fn what_was_brought_is_made_once_and_only_if_nothing_stands_in_its_place() {
+        struct Letter;
+        impl Brought for Letter {
+            fn key(&self) -> TypeId {
+                TypeId::of::<u32>()
+            }
+
+            fn value(&self, handled_count: u32) -> Arc<dyn Any + Send + Sync> {
+                Arc::new(handled_count)
+            }
+        }
+        let cx = Context::new()
+            .with_handled_count(7)
+            .with_brought(Arc::new(Letter));
+        assert!(cx.get::<u8>().is_none());
+        let first = cx.get::<u32>().unwrap();
+        assert_eq!(*first, 7);
+        assert!(Arc::ptr_eq(&first, &cx.get().unwrap()));
+        cx.insert(8_u32);
+        assert_eq!(
+            (*cx.get::<u32>().unwrap(), *cx.fork().get::<u32>().unwrap()),
+            (8, 8)
+        );
     }
 }

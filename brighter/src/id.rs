@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -26,10 +27,20 @@ use uuid::Uuid;
 pub struct MessageId(Repr);
 
 /// Almost every id is a UUID in its canonical text; that form needs no allocation.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Repr {
     Uuid(Uuid),
     Text(Arc<str>),
+}
+
+impl Hash for Repr {
+    /// In one piece: the two forms need not be told apart, for one text has but one of them.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Uuid(uuid) => state.write_u128(uuid.as_u128()),
+            Self::Text(text) => text.hash(state),
+        }
+    }
 }
 
 impl MessageId {

@@ -92,6 +92,11 @@ impl Delivery {
         self.message.as_deref().map_err(String::as_str)
     }
 
+    /// The message, shared with whoever keeps it until it is settled; `None` of what made no sense.
+    pub(crate) fn shared(&self) -> Option<&Arc<Message>> {
+        self.message.as_ref().ok()
+    }
+
     /// The message, how often it was delivered before, and what settles it, for a broker in front of another.
     /// `None` of what made no sense.
     #[cfg(feature = "testing")]

@@ -112,7 +112,7 @@ impl PublicationSettings {
             event = event.with_type(R::EVENT_TYPE);
         }
         Self {
-            topic: RoutingKey::from(R::TOPIC),
+            topic: RoutingKey::from_static(R::TOPIC),
             event,
             reply_to: None,
             default_headers: Bag::default(),

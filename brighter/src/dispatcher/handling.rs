@@ -96,7 +96,10 @@ impl Performer {
     async fn settlement_of(&self, item: &mut Item) -> Settlement {
         let delivery = &item.delivery;
         let (limit, redeliveries) = (self.settings.redeliveries, delivery.redeliveries());
-        match delivery.message() {
+        match delivery
+            .shared()
+            .ok_or_else(|| delivery.message().err().unwrap_or_default())
+        {
             Err(reason) => {
                 tracing::warn!(subscription = %self.settings.name, reason, "a message made no sense; set aside as invalid");
                 invalid(reason)
@@ -135,7 +138,7 @@ impl Performer {
     /// keep a message for ever, for a broker would take that for a consumer that hangs.
     async fn decide(
         &self,
-        message: &Message,
+        message: &Arc<Message>,
         mut made: Option<Made>,
         tries: u32,
         done: &mut Vec<usize>,
@@ -188,22 +191,21 @@ impl Performer {
     /// Translates a message and brings the request to its handlers that are not done with it.
     async fn dispatch(
         &self,
-        message: &Message,
+        message: &Arc<Message>,
         made: Option<Made>,
         tries: u32,
         done: &mut Vec<usize>,
     ) -> Result<(), RouteError> {
-        let mut header = message.header.clone();
-        header.handled_count = header.handled_count.saturating_add(tries);
+        let header = &message.header;
         let mut cx = Context::new()
             .with_message_id(header.id.clone())
             .with_trace(header.trace.clone())
-            .with_handled_count(header.handled_count)
-            .with_cancellation(Arc::clone(&self.stop));
+            .with_handled_count(header.handled_count.saturating_add(tries))
+            .with_cancellation(Arc::clone(&self.stop))
+            .with_brought(Arc::<Message>::clone(message));
         if let Some(id) = &header.correlation_id {
             cx = cx.with_correlation_id(id.clone());
         }
-        cx.insert(header);
         if self.processor.has_inbox() {
             cx.insert(Fingerprint::of(message.body.as_bytes()));
         }

@@ -8,6 +8,7 @@ mod configure;
 mod control;
 mod controls;
 mod drain;
+mod grip;
 mod handling;
 mod hands;
 mod lanes;

@@ -26,11 +26,11 @@
 //! that nothing in this task can end: see the [watchdog](super::watchdog).
 
 use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, sleep_until};
 
 use super::controls::Throttle;
+use super::grip::Grip;
 use super::handling::{Done, Item, Turn};
 use super::hands::Watched;
 use super::lanes::Lanes;
@@ -57,7 +57,7 @@ pub(super) struct Work<'p, B, F> {
     performer: &'p Performer,
     /// Sees an item through.
     begin: B,
-    in_hand: FuturesUnordered<Watched<F>>,
+    in_hand: Grip<Watched<F>>,
     lanes: Lanes<Item>,
     /// At their turn, when there is room again.
     ready: Vec<Item>,
@@ -78,7 +78,7 @@ where
         Self {
             performer,
             begin,
-            in_hand: FuturesUnordered::new(),
+            in_hand: Grip::new(),
             lanes: Lanes::default(),
             ready: Vec::new(),
             paced: None,
@@ -221,9 +221,10 @@ where
                 self.ready.push(item);
             }
         }
+        let alone = throttle.concurrency == 1;
         while self.in_hand.len() < throttle.concurrency {
             if let Some((item, _)) = self.paced.take_if(|(_, at)| *at <= Instant::now()) {
-                self.put_in_hand(item);
+                self.put_in_hand(item, alone);
             } else if self.paced.is_none() && !self.ready.is_empty() {
                 let item = self.ready.remove(0);
                 self.begin_at_its_time(item, throttle);
@@ -237,7 +238,7 @@ where
         let at = throttle.rate.map(|rate| self.performer.controls.reserve(rate));
         match at.filter(|at| *at > Instant::now()) {
             Some(at) => self.paced = Some((item, at)),
-            None => self.put_in_hand(item),
+            None => self.put_in_hand(item, throttle.concurrency == 1),
         }
     }
 
@@ -248,14 +249,15 @@ where
         }
     }
 
-    fn put_in_hand(&mut self, item: Item) {
+    fn put_in_hand(&mut self, item: Item, alone: bool) {
         let performer = self.performer;
         let hold = |message: &Message| {
             let handlers = performer.route.handlers(message);
             performer.place.hands().hold(message.header.id.clone(), handlers)
         };
         let in_hand = item.delivery.message().ok().map(hold);
-        self.in_hand.push(Watched::new((self.begin)(item), in_hand));
+        self.in_hand
+            .push(Watched::new((self.begin)(item), in_hand), alone);
     }
 
     fn done(&mut self, done: Done) {

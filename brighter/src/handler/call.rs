@@ -1,7 +1,9 @@
 //! [`Call`]: one request on its way through a pipeline.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use tokio::time::Instant;
 
 use crate::context::Context;
 use crate::id::MessageId;
@@ -15,6 +17,8 @@ pub struct Call<R>(Arc<Inner<R>>);
 struct Inner<R> {
     request: Held<R>,
     context: Context,
+    /// Once somebody has asked: most calls through a pipeline need no more than one look at the clock.
+    began: OnceLock<Instant>,
 }
 
 enum Held<R> {
@@ -27,17 +31,24 @@ enum Held<R> {
 impl<R> Call<R> {
     /// A call of this request.
     pub fn new(request: R, context: Context) -> Self {
-        Self(Arc::new(Inner {
-            request: Held::Alone(request),
-            context,
-        }))
+        Self::of(Held::Alone(request), context)
     }
 
     pub(crate) fn shared(request: Arc<R>, context: Context) -> Self {
+        Self::of(Held::Shared(request), context)
+    }
+
+    fn of(request: Held<R>, context: Context) -> Self {
         Self(Arc::new(Inner {
-            request: Held::Shared(request),
+            request,
             context,
+            began: OnceLock::new(),
         }))
+    }
+
+    /// When the first of its layers asked.
+    pub(crate) fn began(&self) -> Instant {
+        *self.0.began.get_or_init(Instant::now)
     }
 
     /// The request.

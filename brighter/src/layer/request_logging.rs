@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
-use tracing::field;
+use tracing::{Level, field};
 
 use crate::error::HandlerError;
 use crate::handler::Call;
@@ -120,7 +120,7 @@ where
             around,
             fields,
         } = self.layer;
-        if around {
+        if around && tracing::enabled!(Level::INFO) {
             let (request, attempt) = (name_of::<R>(), call.context().attempt());
             let id = call.id().map(field::display);
             let fields = fields.map(|fields| field::debug(fields(call.request())));
@@ -129,7 +129,8 @@ where
         RequestLoggingFuture {
             inner: self.inner.call(call.clone()),
             layer: self.layer,
-            began: Instant::now(),
+            // Whoever hears nothing of it is spared the clock.
+            began: tracing::enabled!(Level::WARN).then(Instant::now),
             call,
         }
     }
@@ -148,7 +149,7 @@ pin_project! {
         #[pin]
         inner: F,
         layer: RequestLoggingLayer<R>,
-        began: Instant,
+        began: Option<Instant>,
         call: Call<R>,
     }
 }
@@ -163,12 +164,15 @@ where
     fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let result = ready!(this.inner.poll(task));
+        let Some(began) = this.began else {
+            return Poll::Ready(result);
+        };
         let RequestLoggingLayer {
             handler,
             around,
             fields,
         } = *this.layer;
-        let (request, took) = (name_of::<R>(), this.began.elapsed());
+        let (request, took) = (name_of::<R>(), began.elapsed());
         let id = this.call.id().map(field::display);
         match &result {
             Ok(_) => {

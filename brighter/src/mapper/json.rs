@@ -1,5 +1,8 @@
 //! [`JsonMapper`]: a request as JSON, by serde.
 
+use std::cell::Cell;
+
+use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -15,7 +18,7 @@ pub struct JsonMapper;
 
 impl<R: Serialize + DeserializeOwned> MessageMapper<R> for JsonMapper {
     fn to_message(&self, request: &R, header: MessageHeader) -> Result<Message, MapError> {
-        let body = serde_json::to_vec(request).map_err(MapError::new)?;
+        let body = write(request).map_err(MapError::new)?;
         Ok(Message::new(
             header.with_content_type(DEFAULT_CONTENT_TYPE),
             MessageBody::new(body),
@@ -24,5 +27,53 @@ impl<R: Serialize + DeserializeOwned> MessageMapper<R> for JsonMapper {
 
     fn to_request(&self, message: &Message) -> Result<R, MapError> {
         serde_json::from_slice(message.body.as_bytes()).map_err(MapError::new)
+    }
+}
+
+thread_local! {
+    /// Where this thread writes, whatever it writes: so that a body is one allocation of the size that it has.
+    static PAPER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// A thread that wrote something larger once need not keep the room for it.
+const LARGEST_KEPT: usize = 64 * 1024;
+
+fn write<R: Serialize>(request: &R) -> serde_json::Result<Bytes> {
+    // Taken, for what writes itself may well write another.
+    let mut paper = PAPER.take();
+    paper.clear();
+    serde_json::to_writer(&mut paper, request)?;
+    let body = Bytes::copy_from_slice(&paper);
+    if paper.capacity() <= LARGEST_KEPT {
+        PAPER.set(paper);
+    }
+    Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Writes another while it is written.
+    struct Nested;
+
+    impl Serialize for Nested {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let inner = write(&[1, 2]).map_err(serde::ser::Error::custom)?;
+            serializer.serialize_bytes(&inner)
+        }
+    }
+
+    #[test]
+    fn what_is_written_while_something_is_written_does_not_disturb_it() {
+        assert_eq!(write(&("a", Nested)).unwrap(), r#"["a",[91,49,44,50,93]]"#);
+        assert_eq!(write(&"b").unwrap(), r#""b""#);
+    }
+
+    #[test]
+    fn room_for_something_large_is_given_back() {
+        let large = "x".repeat(2 * LARGEST_KEPT);
+        assert_eq!(write(&large).unwrap().len(), large.len() + 2);
+        assert!(PAPER.take().capacity() <= LARGEST_KEPT);
     }
 }

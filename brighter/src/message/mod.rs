@@ -5,9 +5,15 @@ mod event;
 mod header;
 pub(crate) mod rfc3339;
 mod routing;
+mod text;
+
+use std::any::{Any, TypeId};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+
+use crate::context::Brought;
 
 pub use bag::{Bag, BagValue};
 pub use event::{DEFAULT_SOURCE, EventAttributes};
@@ -67,6 +73,19 @@ pub struct Message {
     pub header: MessageHeader,
     /// What the application put in.
     pub body: MessageBody,
+}
+
+/// A handler that asks its context for the header gets it; to make one for each that does not would be a waste.
+impl Brought for Message {
+    fn key(&self) -> TypeId {
+        TypeId::of::<MessageHeader>()
+    }
+
+    fn value(&self, handled_count: u32) -> Arc<dyn Any + Send + Sync> {
+        let mut header = self.header.clone();
+        header.handled_count = handled_count;
+        Arc::new(header)
+    }
 }
 
 impl Message {

@@ -2,9 +2,10 @@
 
 use std::borrow::{Borrow, Cow};
 use std::fmt;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+use super::text::Text;
 
 /// AMQP 0-9-1 (4.2.5.3) limits a routing key and a queue name to what a short string holds. The limit is
 /// kept for every transport, so that a name that works on one works on all.
@@ -64,7 +65,9 @@ pub(super) fn check_text(what: &'static str, text: &str) -> Result<(), NameError
     if text.is_empty() {
         return Err(NameError::Empty { what });
     }
-    if text.chars().any(char::is_control) {
+    // Almost every text is plain, which is seen at a glance.
+    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if !is_plain && text.chars().any(char::is_control) {
         return Err(NameError::Control {
             what,
             name: text.chars().take(48).collect(),
@@ -78,9 +81,15 @@ macro_rules! name {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(transparent)]
-        pub struct $name(Arc<str>);
+        pub struct $name(Text);
 
         impl $name {
+            /// A name that stands in the program: it takes no memory of its own.
+            #[must_use]
+            pub const fn from_static(text: &'static str) -> Self {
+                Self(Text::Static(text))
+            }
+
             /// The name as text.
             #[must_use]
             pub fn as_str(&self) -> &str {

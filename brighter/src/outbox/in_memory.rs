@@ -1,6 +1,6 @@
 //! The [`InMemoryOutbox`]: for tests, and for programs that may lose what they have not yet published.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -256,15 +256,18 @@ struct State {
     outstanding: BTreeMap<u64, Waiting>,
     /// By the order of their deposit.
     dead: BTreeMap<u64, Waiting>,
-    /// By the order in which they were dispatched, to forget the oldest.
-    dispatched: VecDeque<MessageId>,
+    /// By the order in which they were dispatched, to forget the oldest; nothing in the place of one that was
+    /// replayed.
+    dispatched: VecDeque<Option<Message>>,
+    /// How many of those were forgotten: the number of the first that was not.
+    forgotten: u64,
     deposited: u64,
 }
 
 enum Place {
     Outstanding(u64),
     Dead(u64),
-    Dispatched(Box<Message>),
+    Dispatched(u64),
 }
 
 struct Waiting {
@@ -302,6 +305,20 @@ impl State {
         limit: usize,
     ) -> Result<Vec<MessageId>, OutboxError> {
         let now = Instant::now();
+        let claimed_until = lease.map(|lease| after(now, lease));
+        // The usual case: nothing to gather, and nothing to compare with but what is held.
+        if let [message] = messages {
+            let id = &message.header.id;
+            return match self.get(id) {
+                Some(held) if held.is_same(message) => Ok(vec![id.clone()]),
+                Some(_) => Err(OutboxError::IdInUse { id: id.clone() }),
+                None => {
+                    self.check_room(1, limit)?;
+                    self.add(message.clone(), now, claimed_until);
+                    Ok(Vec::new())
+                }
+            };
+        }
         let (mut new, mut known) = (Vec::new(), Vec::new());
         let mut among_new: HashMap<&MessageId, &Message> = HashMap::new();
         for message in messages {
@@ -317,7 +334,7 @@ impl State {
         }
         self.check_room(new.len(), limit)?;
         for message in new {
-            self.add(message.clone(), now, lease.map(|lease| after(now, lease)));
+            self.add(message.clone(), now, claimed_until);
         }
         Ok(known)
     }
@@ -347,16 +364,13 @@ impl State {
     }
 
     fn replay(&mut self, causation: &MessageId, limit: usize) -> Result<u64, OutboxError> {
-        let caused: Vec<Message> = self
-            .dispatched
-            .iter()
-            .filter_map(|id| self.get(id))
-            .filter(|message| message.header.causation_id.as_ref() == Some(causation))
-            .cloned()
+        let is_caused = |message: &Message| message.header.causation_id.as_ref() == Some(causation);
+        let held = self.dispatched.iter().flatten();
+        self.check_room(held.filter(|message| is_caused(message)).count(), limit)?;
+        let slots = self.dispatched.iter_mut();
+        let caused: Vec<Message> = slots
+            .filter_map(|slot| slot.take_if(|message| is_caused(message)))
             .collect();
-        self.check_room(caused.len(), limit)?;
-        let ids: HashSet<&MessageId> = caused.iter().map(|message| &message.header.id).collect();
-        self.dispatched.retain(|id| !ids.contains(id));
         let (now, count) = (Instant::now(), caused.len() as u64);
         for message in caused {
             self.add(message, now, None);
@@ -394,19 +408,24 @@ impl State {
 
     fn mark_dispatched(&mut self, ids: &[MessageId]) {
         for id in ids {
-            let Some(waiting) = self
-                .number(id)
-                .and_then(|number| self.outstanding.remove(&number))
-            else {
+            let Some(place) = self.places.get_mut(id) else {
                 continue;
             };
-            self.places
-                .insert(id.clone(), Place::Dispatched(Box::new(waiting.message)));
-            self.dispatched.push_back(id.clone());
+            let Place::Outstanding(number) = place else {
+                continue;
+            };
+            let Some(waiting) = self.outstanding.remove(number) else {
+                continue;
+            };
+            *place = Place::Dispatched(self.forgotten + self.dispatched.len() as u64);
+            self.dispatched.push_back(Some(waiting.message));
             if self.dispatched.len() > DISPATCHED_KEPT
                 && let Some(oldest) = self.dispatched.pop_front()
             {
-                self.places.remove(&oldest);
+                self.forgotten += 1;
+                if let Some(oldest) = oldest {
+                    self.places.remove(&oldest.header.id);
+                }
             }
         }
     }
@@ -456,7 +475,10 @@ impl State {
         match self.places.get(id)? {
             Place::Outstanding(number) => self.outstanding.get(number).map(|waiting| &waiting.message),
             Place::Dead(number) => self.dead.get(number).map(|waiting| &waiting.message),
-            Place::Dispatched(message) => Some(message),
+            Place::Dispatched(number) => {
+                let slot = usize::try_from(number.checked_sub(self.forgotten)?).ok()?;
+                self.dispatched.get(slot)?.as_ref()
+            }
         }
     }
 

@@ -13,22 +13,36 @@ use tower::{Layer, Service, ServiceExt};
 use super::Policy;
 use super::circuit_breaker::Permit;
 use super::limit::LimitFuture;
-use super::retry::RetryFuture;
+use super::retry::{Retry, RetryFuture};
 use crate::error::HandlerError;
 use crate::handler::Call;
 
 /// The layer of `#[use_policy]`.
 #[derive(Debug, Clone)]
-pub struct PolicyLayer {
+pub struct PolicyLayer(Arc<Named>);
+
+/// A policy under its name: together, so that each call shares them at the price of one.
+#[derive(Debug)]
+struct Named {
     name: Arc<str>,
     policy: Policy,
 }
 
 impl PolicyLayer {
     pub(super) fn new(name: &str, policy: Policy) -> Self {
-        Self {
-            name: name.into(),
-            policy,
+        let name = name.into();
+        Self(Arc::new(Named { name, policy }))
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The retry, if that is what it is.
+    pub(super) fn retry(&self) -> Option<&Retry> {
+        match &self.0.policy {
+            Policy::Retry(retry) => Some(retry),
+            _ => None,
         }
     }
 }
@@ -66,23 +80,23 @@ where
     }
 
     fn call(&mut self, call: Call<R>) -> PolicyFuture<S, R> {
-        let PolicyLayer { name, policy } = &self.layer;
+        let Named { name, policy } = &*self.layer.0;
         let attempt = |call| self.inner.clone().oneshot(call);
         let kind = match policy {
             Policy::None => Kind::Through {
                 attempt: attempt(call),
             },
             Policy::Retry(retry) => Kind::Retry {
-                attempts: RetryFuture::new(name.clone(), retry.clone(), self.inner.clone(), call),
+                attempts: RetryFuture::new(self.layer.clone(), retry, self.inner.clone(), call),
             },
             Policy::CircuitBreaker(breaker) => match breaker.admit() {
                 Ok(permit) => Kind::Admitted {
                     attempt: attempt(call),
                     permit,
-                    name: name.clone(),
+                    layer: self.layer.clone(),
                 },
                 Err(retry_after) => Kind::Refused {
-                    name: name.clone(),
+                    layer: self.layer.clone(),
                     retry_after,
                 },
             },
@@ -120,8 +134,8 @@ pin_project! {
     {
         Through { #[pin] attempt: Oneshot<S, Call<R>> },
         Retry { #[pin] attempts: RetryFuture<S, R> },
-        Admitted { #[pin] attempt: Oneshot<S, Call<R>>, permit: Permit, name: Arc<str> },
-        Refused { name: Arc<str>, retry_after: Duration },
+        Admitted { #[pin] attempt: Oneshot<S, Call<R>>, permit: Permit, layer: PolicyLayer },
+        Refused { layer: PolicyLayer, retry_after: Duration },
         Limited { #[pin] attempt: LimitFuture<S, R> },
         Timeout { #[pin] attempt: tokio::time::Timeout<Oneshot<S, Call<R>>>, after: Duration },
     }
@@ -138,17 +152,17 @@ where
         match self.project().kind.project() {
             KindProj::Through { attempt } => attempt.poll(task),
             KindProj::Retry { attempts } => attempts.poll(task),
-            KindProj::Refused { name, retry_after } => Poll::Ready(Err(HandlerError::BrokenCircuit {
-                policy: name.to_string(),
+            KindProj::Refused { layer, retry_after } => Poll::Ready(Err(HandlerError::BrokenCircuit {
+                policy: layer.name().to_owned(),
                 retry_after: *retry_after,
             })),
             KindProj::Admitted {
                 attempt,
                 permit,
-                name,
+                layer,
             } => {
-                let result = ready!(permit.watch(name, || attempt.poll(task)));
-                permit.settle_by(&result, name);
+                let result = ready!(permit.watch(layer.name(), || attempt.poll(task)));
+                permit.settle_by(&result, layer.name());
                 Poll::Ready(result)
             }
             KindProj::Limited { attempt } => attempt.poll(task),

@@ -11,6 +11,7 @@ mod post;
 mod registry;
 mod relay;
 mod sweeper;
+mod type_map;
 
 use std::any::TypeId;
 use std::collections::HashMap;

@@ -1,12 +1,12 @@
 //! Which request has which pipelines.
 
 use std::any::{Any, TypeId};
-use std::collections::HashMap;
 use std::fmt;
 
 use serde::Serialize;
 
 use super::agreement::Agreement;
+use super::type_map::TypeMap;
 use crate::pipeline::{Pipeline, StepDescription};
 use crate::request::{Request, RequestKind};
 
@@ -21,9 +21,9 @@ pub(super) struct Registered<R: Request> {
 /// The pipelines of every request. The type of a request is the key, so nothing is erased but the `Vec`.
 #[derive(Default)]
 pub(super) struct Registry {
-    pipelines: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
+    pipelines: TypeMap<Box<dyn Any + Send + Sync>>,
     /// Of the requests that go to one of several handlers.
-    agreements: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
+    agreements: TypeMap<Box<dyn Any + Send + Sync>>,
     descriptions: Vec<PipelineDescription>,
 }
 

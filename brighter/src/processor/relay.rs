@@ -69,7 +69,10 @@ impl Relay {
             return sent;
         }
         let _under_way = self.under_way.read().await;
-        let results = join_all(claimed.iter().map(|claimed| broker.publish(&claimed.message))).await;
+        let results = match claimed {
+            [only] => vec![broker.publish(&only.message).await],
+            several => join_all(several.iter().map(|claimed| broker.publish(&claimed.message))).await,
+        };
 
         let (mut untried, mut refused) = (Vec::new(), Vec::new());
         for (Claimed { message, attempts }, result) in claimed.iter().zip(results) {

@@ -9,6 +9,7 @@ mod state;
 mod tally;
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -76,9 +77,15 @@ pub struct CircuitBreaker(Arc<Shared>);
 struct Shared {
     settings: Settings,
     state: Mutex<State>,
+    /// The generation of the state, while it is one in which a call that does not fail is let through and changes
+    /// nothing; else [`NOT_QUIET`]. As long as all goes well nobody locks the state or looks at the clock.
+    quiet: AtomicU64,
     /// Tells of every change of state; which one is read from the state.
     changed: watch::Sender<()>,
 }
+
+/// No generation that there will ever be.
+const NOT_QUIET: u64 = u64::MAX;
 
 impl Default for CircuitBreaker {
     fn default() -> Self {
@@ -146,8 +153,10 @@ impl CircuitBreaker {
     }
 
     fn build(settings: Settings) -> Self {
+        let state = State::new(&settings, Instant::now());
         Self(Arc::new(Shared {
-            state: Mutex::new(State::new(&settings, Instant::now())),
+            quiet: AtomicU64::new(state.quiet().unwrap_or(NOT_QUIET)),
+            state: Mutex::new(state),
             settings,
             changed: watch::Sender::new(()),
         }))
@@ -196,8 +205,17 @@ impl CircuitBreaker {
     /// Lets a call through, or says how long the circuit stays open. While probes run or it is held open, that
     /// is unknown: the whole time is given.
     pub(super) fn admit(&self) -> Result<Permit, Duration> {
-        let generation = self.act(State::admit)?;
+        let generation = match self.0.quiet.load(Ordering::Acquire) {
+            NOT_QUIET => self.act(State::admit)?,
+            quiet => quiet,
+        };
         Ok(Permit::new(self.clone(), generation))
+    }
+
+    /// Whether a call of this generation that did not fail changes nothing: as if it had ended just before a change
+    /// that comes now.
+    fn is_quiet(&self, generation: u64) -> bool {
+        self.0.quiet.load(Ordering::Acquire) == generation
     }
 
     /// Whether this error is a failure of what was called.
@@ -211,6 +229,9 @@ impl CircuitBreaker {
         let before = state.generation();
         let result = act(&mut state, &self.0.settings, Instant::now());
         let is_changed = state.generation() != before;
+        // Under the lock, so that the last change is the one that is seen.
+        let quiet = state.quiet().unwrap_or(NOT_QUIET);
+        self.0.quiet.store(quiet, Ordering::Release);
         drop(state);
         if is_changed {
             self.0.changed.send_replace(());

@@ -60,6 +60,9 @@ impl Permit {
             return;
         };
         let generation = self.generation;
+        if verdict != Verdict::Failure && breaker.is_quiet(generation) {
+            return;
+        }
         match breaker.act(|state, settings, now| state.settle(settings, now, generation, verdict)) {
             Effect::Opened => {
                 tracing::warn!(policy, open_for = ?breaker.0.settings.open_for, "circuit opened")

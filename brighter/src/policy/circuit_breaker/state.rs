@@ -56,6 +56,16 @@ impl State {
         self.generation
     }
 
+    /// Its generation, if calls are let through and one that does not fail changes nothing.
+    pub(super) fn quiet(&self) -> Option<u64> {
+        let quiet = match &self.circuit {
+            Circuit::Closed(tally) => tally.forgets_successes(),
+            Circuit::Held(state) => *state == CircuitState::Closed,
+            Circuit::Open { .. } | Circuit::HalfOpen { .. } => false,
+        };
+        quiet.then_some(self.generation)
+    }
+
     pub(super) fn seen(&self, now: Instant) -> CircuitState {
         match self.circuit {
             Circuit::Closed(_) => CircuitState::Closed,

@@ -55,6 +55,11 @@ impl Tally {
         }
     }
 
+    /// Whether the success of a call, noted now, would change nothing.
+    pub(super) fn forgets_successes(&self) -> bool {
+        matches!(self, Self::Consecutive { failures: 0, .. })
+    }
+
     /// Notes the end of a call; whether the circuit has to open.
     pub(super) fn note(&mut self, is_failure: bool, now: Instant) -> bool {
         match self {

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context as Task, Poll, ready};
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use super::Retry;
 use crate::error::HandlerError;
 use crate::handler::Call;
 use crate::policy::delay::Delays;
+use crate::policy::service::PolicyLayer;
 
 pin_project! {
     /// One call, with its attempts.
@@ -24,8 +24,7 @@ pin_project! {
     {
         #[pin]
         state: State<S, R>,
-        name: Arc<str>,
-        retry: Retry,
+        layer: PolicyLayer,
         service: S,
         call: Call<R>,
         left: u32,
@@ -51,15 +50,14 @@ enum Wait {
 }
 
 impl<S: Service<Call<R>> + Clone, R> RetryFuture<S, R> {
-    pub(in crate::policy) fn new(name: Arc<str>, retry: Retry, service: S, call: Call<R>) -> Self {
-        retry.began();
+    pub(in crate::policy) fn new(layer: PolicyLayer, retry: &Retry, service: S, call: Call<R>) -> Self {
+        retry.began(&call);
         Self {
             state: State::Calling {
                 attempt: service.clone().oneshot(call.clone()),
             },
-            name,
             left: retry.attempts.get() - 1,
-            retry,
+            layer,
             service,
             call,
             delays: None,
@@ -79,13 +77,16 @@ where
         loop {
             match this.state.as_mut().project() {
                 StateProj::Calling { attempt } => {
-                    let error = match ready!(attempt.poll(task)) {
-                        Err(error) if *this.left > 0 && this.retry.is_worth_it(&error) => error,
-                        result => return Poll::Ready(result),
+                    let (error, retry) = match (ready!(attempt.poll(task)), this.layer.retry()) {
+                        (Err(error), Some(retry)) if *this.left > 0 && retry.is_worth_it(&error) => {
+                            (error, retry)
+                        }
+                        (result, _) => return Poll::Ready(result),
                     };
-                    if !this.retry.may_retry() {
+                    let policy = this.layer.name();
+                    if !retry.may_retry() {
                         tracing::warn!(
-                            policy = %this.name,
+                            policy,
                             error = error.report(),
                             left = *this.left,
                             "not trying again: the retry budget is spent"
@@ -93,12 +94,9 @@ where
                         return Poll::Ready(Err(error));
                     }
                     *this.left -= 1;
-                    let delay = this
-                        .delays
-                        .get_or_insert_with(|| this.retry.delay.delays())
-                        .next();
+                    let delay = this.delays.get_or_insert_with(|| retry.delay.delays()).next();
                     tracing::info!(
-                        policy = %this.name,
+                        policy,
                         error = error.report(),
                         left = *this.left + 1,
                         ?delay,

@@ -14,6 +14,7 @@ pub(super) use future::RetryFuture;
 
 use super::delay::{self, Delay};
 use crate::error::HandlerError;
+use crate::handler::Call;
 
 /// How far an exponential wait is spread at random, as a share of it, unless said otherwise.
 const JITTER: f64 = 0.5;
@@ -151,9 +152,9 @@ impl Retry {
         self
     }
 
-    fn began(&self) {
+    fn began<R>(&self, call: &Call<R>) {
         if let Some(budget) = &self.budget {
-            budget.deposit();
+            budget.deposit(call.began());
         }
     }
 

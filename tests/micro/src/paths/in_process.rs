@@ -48,10 +48,7 @@ impl Handler<Happened> for Hears {
 }
 
 pub(super) fn send() -> Walk {
-    let processor = CommandProcessor::builder()
-        .handler(HandlesPlain)
-        .build()
-        .unwrap();
+    let processor = CommandProcessor::builder().handler(HandlesPlain).build().unwrap();
     Box::new(move |times| {
         for _ in 0..times {
             processor.send(Plain).now_or_never().unwrap().unwrap();
