@@ -1,7 +1,8 @@
 //! The database file: how it is opened, and how it is written.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
@@ -20,6 +21,9 @@ const WAIT: Duration = Duration::from_secs(5);
 /// One writes at a time whatever their number, so a few are enough for those who read meanwhile.
 const CONNECTIONS: u32 = 8;
 
+/// What SQLite takes for a page unless told otherwise.
+const PAGE: u64 = 4096;
+
 /// A pool, and the order in which those who share it write.
 #[derive(Debug, Clone)]
 pub(crate) struct Database {
@@ -29,12 +33,20 @@ pub(crate) struct Database {
 
 impl Database {
     pub(crate) async fn open(path: &Path) -> Result<Self, DatabaseError> {
-        let options = SqliteConnectOptions::new()
+        Self::open_limited(path, None).await
+    }
+
+    /// The same, of a file that is to have so many bytes at most.
+    pub(crate) async fn open_limited(path: &Path, bytes: Option<u64>) -> Result<Self, DatabaseError> {
+        let mut options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
             // With NORMAL, the last commits may be lost when the power fails.
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(WAIT);
+        if let Some(bytes) = bytes {
+            options = options.pragma("max_page_count", (bytes / PAGE).max(1).to_string());
+        }
         let pool = SqlitePoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(WAIT)
@@ -45,8 +57,8 @@ impl Database {
 
     pub(crate) fn new(pool: SqlitePool) -> Self {
         Self {
+            turn: turn_of(pool.connect_options().get_filename()),
             pool,
-            turn: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -71,6 +83,25 @@ impl Database {
             _turn: turn,
         })
     }
+}
+
+/// Whose turn it is, for each file that this process has open: an outbox, an inbox and a broker may share one.
+static TURNS: LazyLock<Mutex<HashMap<PathBuf, Weak<Semaphore>>>> = LazyLock::new(Mutex::default);
+
+/// The turns of a file. One that cannot be found, as it is in memory, has turns of its own.
+fn turn_of(path: &Path) -> Arc<Semaphore> {
+    let new = || Arc::new(Semaphore::new(1));
+    let Ok(path) = path.canonicalize() else {
+        return new();
+    };
+    let mut turns = TURNS.lock().unwrap_or_else(PoisonError::into_inner);
+    turns.retain(|_, turn| turn.strong_count() > 0);
+    if let Some(turn) = turns.get(&path).and_then(Weak::upgrade) {
+        return turn;
+    }
+    let turn = new();
+    turns.insert(path, Arc::downgrade(&turn));
+    turn
 }
 
 impl Backend for Database {
@@ -114,14 +145,14 @@ async fn write_ahead(pool: &SqlitePool) -> Result<(), DatabaseError> {
             Ok("wal") => return Ok(()),
             Ok("memory") => {
                 return Err(DatabaseError::Other(
-                    "a database in memory has one connection only: give the path of a file, or use an InMemoryOutbox"
+                    "a database in memory has one connection only: give the path of a file, or use an InMemoryOutbox or an InMemoryBroker"
                         .into(),
                 ));
             }
             Ok(mode) => {
                 tracing::warn!(
                     mode,
-                    "the outbox cannot use a write-ahead log here, and is slower without"
+                    "the file cannot have a write-ahead log here, and is slower without"
                 );
                 return Ok(());
             }
