@@ -13,7 +13,7 @@
 //! | handle a duplicate once | `#[use_inbox]`, [`InMemoryInbox`], `SqliteInbox`, `PostgresInbox`, `MySqlInbox` |
 //! | store until sent | [`InMemoryOutbox`], `SqliteOutbox`, `PostgresOutbox`, `MySqlOutbox` (features `sqlite`, `postgres`, `mysql`) |
 //! | change settings by a file or variables | `config::Config` (feature `config`) |
-//! | carry | [`InMemoryBroker`], `RabbitMq` (feature `rabbitmq`) |
+//! | carry | [`InMemoryBroker`], `SqliteBroker` (feature `sqlite`), `RabbitMq` (feature `rabbitmq`) |
 //!
 //! ```
 //! use brighter::prelude::*;
@@ -80,7 +80,7 @@ pub mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod trace;
-#[cfg(feature = "rabbitmq")]
+#[cfg(any(feature = "rabbitmq", feature = "sqlite"))]
 pub mod transport;
 
 #[doc(hidden)]
@@ -112,6 +112,8 @@ pub use store::postgres::{PostgresInbox, PostgresOutbox};
 pub use store::sqlite::{SqliteInbox, SqliteOutbox};
 #[cfg(feature = "rabbitmq")]
 pub use transport::rabbitmq::RabbitMq;
+#[cfg(feature = "sqlite")]
+pub use transport::sqlite::SqliteBroker;
 
 /// The README's examples, run as tests.
 #[cfg(all(doctest, feature = "macros", feature = "rabbitmq", feature = "testing"))]

@@ -2,3 +2,5 @@
 
 #[cfg(feature = "rabbitmq")]
 pub mod rabbitmq;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
