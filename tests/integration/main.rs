@@ -23,5 +23,6 @@ mod processing;
 mod pump;
 mod rabbitmq;
 mod snippets;
+mod sqlite_broker;
 mod steps;
 mod testing;

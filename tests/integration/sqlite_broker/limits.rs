@@ -1,0 +1,137 @@
+//! What a channel may hold, and for how long.
+
+use std::time::Duration;
+
+use brighter::channel::{Broker, Channel, Overflow, Producer, PublishError, Rejection};
+
+use super::{Place, channel, id, next, numbered, publish, until_depth, until_there};
+
+fn ids(messages: &[brighter::Message]) -> Vec<String> {
+    messages
+        .iter()
+        .map(|message| message.header.id.to_string())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_full_channel_refuses_one_more_and_says_which() {
+    let place = Place::new();
+    let broker = place.open().await;
+    let channel = channel(|it| it.limits.length = Some(2));
+    broker.declare(&channel).await.unwrap();
+    // A copy in every channel or in none.
+    let beside = Channel::new("beside", "topic");
+    broker.declare(&beside).await.unwrap();
+    let messages: Vec<_> = (0..4).map(numbered).collect();
+    let results = broker.publish_all(messages.iter().collect()).await;
+    let refused = |result: &Result<(), PublishError>| matches!(result, Err(PublishError::Refused { reason }) if reason.contains("`c` is full"));
+    assert!(results[..2].iter().all(Result::is_ok), "{results:?}");
+    assert!(results[2..].iter().all(refused), "{results:?}");
+    for channel in [&channel, &beside] {
+        assert_eq!(broker.depth(channel).await.unwrap(), Some(2));
+    }
+    let mut consumer = broker.consume(&channel).await.unwrap();
+    next(&mut consumer).await.ack().await.unwrap();
+    broker.publish(&messages[2]).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_oldest_makes_room_as_a_dead_letter() {
+    let place = Place::new();
+    let broker = place.open().await;
+    let channel = channel(|it| {
+        it.limits.length = Some(2);
+        it.limits.overflow = Overflow::DeadLetterOldest;
+    });
+    broker.declare(&channel).await.unwrap();
+    publish(&broker, 0..4).await;
+    assert_eq!(ids(&broker.messages("c", 10).await.unwrap()), ["2", "3"]);
+    let aside = broker.messages("c.dlq", 10).await.unwrap();
+    assert_eq!(ids(&aside), ["0", "1"]);
+    let reason = Rejection::read(&aside[0].header).unwrap().rejection.reason;
+    assert!(reason.contains("2 messages at most"), "{reason}");
+}
+
+#[tokio::test]
+async fn what_waits_too_long_is_a_dead_letter_though_nobody_consumes() {
+    let place = Place::new();
+    let broker = place.open().await;
+    let channel = channel(|it| it.limits.time_to_live = Some(Duration::from_millis(50)));
+    broker.declare(&channel).await.unwrap();
+    publish(&broker, [0]).await;
+    let aside = until_there(&broker, "c.dlq").await;
+    assert_eq!(ids(&aside), ["0"]);
+    let reason = Rejection::read(&aside[0].header).unwrap().rejection.reason;
+    assert!(reason.contains("longer than 50ms"), "{reason}");
+    until_depth(&broker, &channel, 0).await;
+}
+
+#[tokio::test]
+async fn what_is_in_hand_does_not_wait_and_expires_when_it_is_given_back() {
+    let place = Place::new();
+    let broker = place.open().await;
+    let mut consumer = broker
+        .consume(&channel(|it| {
+            it.limits.time_to_live = Some(Duration::from_millis(100));
+            it.buffer = 1.try_into().unwrap();
+        }))
+        .await
+        .unwrap();
+    publish(&broker, 0..2).await;
+    let held = next(&mut consumer).await;
+    // The other one has expired meanwhile, so the time of this one is over as well.
+    assert_eq!(ids(&until_there(&broker, "c.dlq").await), ["1"]);
+    drop(held);
+    until_depth(&broker, &Channel::new("c.dlq", ""), 2).await;
+}
+
+#[tokio::test]
+async fn what_is_delivered_too_often_is_a_dead_letter() {
+    let place = Place::new();
+    let broker = place.open().await;
+    let channel = channel(|it| it.limits.deliveries = Some(2));
+    assert_eq!(broker.bounds(&channel).deliveries, Some(2));
+    let mut consumer = broker.consume(&channel).await.unwrap();
+    publish(&broker, [0]).await;
+    for redeliveries in 0..2 {
+        let delivery = next(&mut consumer).await;
+        assert_eq!(delivery.redeliveries(), redeliveries);
+        drop(delivery);
+    }
+    let aside = until_there(&broker, "c.dlq").await;
+    let reason = Rejection::read(&aside[0].header).unwrap().rejection.reason;
+    assert!(reason.contains("delivered 2 times"), "{reason}");
+}
+
+#[tokio::test]
+async fn one_of_several_consumers_is_active_and_another_takes_over() {
+    let place = Place::new();
+    let (one, other) = (place.open().await, place.open().await);
+    let channel = channel(|it| {
+        it.limits.single_active_consumer = true;
+        it.buffer = 1.try_into().unwrap();
+    });
+    let mut active = one.consume(&channel).await.unwrap();
+    publish(&one, 0..4).await;
+    let held = next(&mut active).await;
+    let mut beside = one.consume(&channel).await.unwrap();
+    let mut standby = other.consume(&channel).await.unwrap();
+    // The others have nothing, although three wait and they have room.
+    until_depth(&other, &channel, 3).await;
+    held.ack().await.unwrap();
+    let held = next(&mut active).await;
+    assert_eq!(id(&held), "1");
+    until_depth(&other, &channel, 2).await;
+    drop(active);
+    held.ack().await.unwrap();
+    // One of them is the active one now, and gets the rest in order.
+    let (first, mut rest) = tokio::select! {
+        delivery = next(&mut beside) => (delivery, beside),
+        delivery = next(&mut standby) => (delivery, standby),
+    };
+    assert_eq!(id(&first), "2");
+    first.ack().await.unwrap();
+    let last = next(&mut rest).await;
+    assert_eq!(id(&last), "3");
+    last.ack().await.unwrap();
+}
