@@ -2,6 +2,7 @@
 
 mod broker;
 mod consume;
+mod embedded;
 mod idle;
 mod pump;
 mod send;
@@ -83,6 +84,7 @@ impl Cell {
 }
 
 const PERSISTENT: &str = "persistent; acked after the handler";
+const ON_DISK: &str = "on disk, synchronous = FULL; acked after the handler";
 const IN_MEMORY: &str = "in memory; acked after the handler";
 
 /// Every cell.
@@ -121,6 +123,30 @@ pub(crate) const CELLS: &[Cell] = &[
         reach: 2_000_000.0,
         needs_broker: false,
         ours: broker::publish_to_ack,
+        twin: None,
+    },
+    Cell {
+        name: "embedded",
+        summary: "a broker in a file: post through an outbox beside it, 50 in a transaction → sweeper → broker → pump → handler → ack, 1 KB of JSON",
+        unit: "messages/s",
+        better: Better::Higher,
+        durability: ON_DISK,
+        must: 5_000.0,
+        reach: 15_000.0,
+        needs_broker: false,
+        ours: embedded::post_to_ack,
+        twin: None,
+    },
+    Cell {
+        name: "embedded-broker",
+        summary: "a broker in a file by itself: publish, 64 at once → pump → handler → ack, 1 KB of JSON",
+        unit: "messages/s",
+        better: Better::Higher,
+        durability: ON_DISK,
+        must: 5_000.0,
+        reach: 20_000.0,
+        needs_broker: false,
+        ours: embedded::publish_to_ack,
         twin: None,
     },
     Cell {
