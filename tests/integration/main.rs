@@ -9,6 +9,7 @@
 mod behaviours;
 mod cloud_events;
 mod config;
+mod conformance;
 mod dispatcher;
 mod dispatching;
 mod headers;

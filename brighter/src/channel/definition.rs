@@ -64,7 +64,8 @@ pub struct ChannelLimits {
     pub length: Option<u32>,
     /// What becomes of a message that finds the channel full.
     pub overflow: Overflow,
-    /// How often the broker itself delivers one message before it puts it in the dead-letter channel.
+    /// How often the broker itself delivers one message before it puts it in the dead-letter channel. RabbitMQ
+    /// counts from the second delivery, and so delivers it once more.
     pub deliveries: Option<u32>,
     /// Whether one consumer at a time gets messages, the others standing by.
     pub single_active_consumer: bool,

@@ -1,5 +1,5 @@
 //! What tests are made with: a whole [application](TestApp) in one process, a [broker that fails](FaultyBroker)
-//! when it is told to, and the contracts that every store must keep.
+//! when it is told to, the contracts that every store must keep, and [what every transport must do](conformance).
 //!
 //! # A whole application in one process
 //!
@@ -101,6 +101,7 @@
 )]
 
 mod app;
+pub mod conformance;
 mod eventually;
 mod faulty_broker;
 pub mod inbox;
@@ -108,7 +109,10 @@ pub mod inbox_transaction;
 pub mod outbox;
 pub mod outbox_transaction;
 
-pub use crate::{inbox_contract, inbox_transaction_contract, outbox_contract, outbox_transaction_contract};
+pub use crate::{
+    inbox_contract, inbox_transaction_contract, outbox_contract, outbox_transaction_contract,
+    transport_conformance,
+};
 pub use app::{TestApp, TestAppBuilder, Then};
 pub use eventually::eventually;
 pub use faulty_broker::{FaultyBroker, PublishFault, RandomFaults, SettleFault};

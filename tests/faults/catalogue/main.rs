@@ -18,6 +18,7 @@ mod c_handling;
 mod c_lanes;
 mod c_process;
 mod closings;
+mod conformance;
 mod delays;
 mod e_soak;
 mod rig;

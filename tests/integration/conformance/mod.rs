@@ -1,0 +1,90 @@
+//! Every transport does what a transport must, and the suite that says so can fail.
+
+mod broken;
+
+use std::time::Duration;
+
+use brighter::channel::{Channel, QueueType};
+use brighter::testing::conformance::{Feature, Features, Harness};
+use brighter::{InMemoryBroker, RabbitMq};
+use brighter_tests::rabbitmq::Corner;
+
+/// A broker of its own, which has neither a server nor a disk.
+struct InMemory(InMemoryBroker);
+
+impl Harness for InMemory {
+    type Broker = InMemoryBroker;
+
+    fn features(&self) -> Features {
+        Features::all()
+            .without(Feature::Durable)
+            .without(Feature::Reconnect)
+            .without(Feature::Restart)
+    }
+
+    async fn connect(&self) -> InMemoryBroker {
+        self.0.clone()
+    }
+
+    /// It does at once what it does.
+    fn quiet(&self) -> Duration {
+        Duration::from_millis(20)
+    }
+}
+
+/// A corner of the broker that all tests share, which is not to be restarted.
+struct Rabbit {
+    corner: Corner,
+    queue_type: QueueType,
+}
+
+impl Rabbit {
+    fn new(queue_type: QueueType) -> Self {
+        Self {
+            corner: Corner::new(),
+            queue_type,
+        }
+    }
+}
+
+impl Harness for Rabbit {
+    type Broker = RabbitMq;
+
+    fn features(&self) -> Features {
+        let features = Features::all().without(Feature::Restart);
+        match self.queue_type {
+            // Quorum queues alone count deliveries.
+            QueueType::Quorum => features,
+            _ => features
+                .without(Feature::RedeliveryCount)
+                .without(Feature::DeliveryLimit),
+        }
+    }
+
+    async fn connect(&self) -> RabbitMq {
+        self.corner.connect().await
+    }
+
+    fn channel(&self, name: &str, routing_key: &str) -> Channel {
+        let mut channel = self.corner.channel(name, routing_key);
+        channel.queue_type = Some(self.queue_type);
+        channel
+    }
+
+    fn quiet(&self) -> Duration {
+        Duration::from_millis(100)
+    }
+
+    async fn cut(&self, _: &RabbitMq) {
+        self.corner.close_connection("consumer").await;
+        self.corner.close_connection("publisher").await;
+    }
+}
+
+brighter::transport_conformance!(
+    in_memory,
+    async || (InMemory(InMemoryBroker::new()), ()),
+    times = 8
+);
+brighter::transport_conformance!(rabbitmq_classic, async || (Rabbit::new(QueueType::Classic), ()));
+brighter::transport_conformance!(rabbitmq_quorum, async || (Rabbit::new(QueueType::Quorum), ()));
