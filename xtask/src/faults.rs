@@ -89,7 +89,7 @@ fn fault(text: &str) -> Result<String> {
         return Ok(id);
     }
     Err(Error::Usage(format!(
-        "`{text}` is no fault: they are called A01 to E06"
+        "`{text}` is no fault: they are called A01 to E07"
     )))
 }
 

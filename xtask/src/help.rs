@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::error::{Error, Result};
-use crate::{Call, bench, deny, faults, lint, services, test};
+use crate::{Call, bench, deny, faults, lint, mutants, protections, services, test};
 
 /// One command of `cargo xtask`.
 pub(crate) struct Command {
@@ -41,6 +41,16 @@ const COMMANDS: &[Command] = &[
         usage: "faults [ID …] [--seed N] [--soak TIME]",
         summary: "inject faults (A01, B02 …; all of them) at their full sizes, and say what came of each",
         run: faults::run,
+    },
+    Command {
+        usage: "protections [NAME …] [--page]",
+        summary: "take out what protects from a fault, one after the other, and expect its test to fail",
+        run: protections::run,
+    },
+    Command {
+        usage: "mutants [FILE …] [--shard K/N]",
+        summary: "change the code where it matters most, in every small way, and expect a test to fail",
+        run: mutants::run,
     },
     Command {
         usage: "services",

@@ -8,6 +8,8 @@ mod file_size;
 mod floors;
 mod help;
 mod lint;
+mod mutants;
+mod protections;
 mod services;
 mod shell;
 mod stop;

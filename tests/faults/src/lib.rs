@@ -18,5 +18,6 @@ pub mod node;
 pub mod place;
 pub mod proxy;
 pub mod scale;
+pub mod tally;
 pub mod traffic;
 pub mod wait;
