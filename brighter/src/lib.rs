@@ -12,6 +12,7 @@
 //! | validate, fall back, switch off, monitor, put any tower layer around | [`layer`](mod@layer) |
 //! | handle a duplicate once | `#[use_inbox]`, [`InMemoryInbox`], `SqliteInbox`, `PostgresInbox`, `MySqlInbox` |
 //! | store until sent | [`InMemoryOutbox`], `SqliteOutbox`, `PostgresOutbox`, `MySqlOutbox` (features `sqlite`, `postgres`, `mysql`) |
+//! | ask whether it does what it is for | [`CommandProcessor::health`], [`Dispatcher::health`]; `http::Endpoints` for probes (feature `http`) |
 //! | change settings by a file or variables | `config::Config` (feature `config`) |
 //! | carry | [`InMemoryBroker`], `SqliteBroker` (feature `sqlite`), `RabbitMq` (feature `rabbitmq`) |
 //!
@@ -64,6 +65,8 @@ pub mod dispatcher;
 pub mod error;
 pub mod handler;
 pub mod host;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod id;
 pub mod inbox;
 pub mod layer;

@@ -11,6 +11,7 @@ mod drain;
 mod grip;
 mod handling;
 mod hands;
+mod health;
 mod lanes;
 mod observe;
 mod performer;

@@ -10,9 +10,10 @@ use tokio_util::sync::CancellationToken;
 #[cfg(feature = "config")]
 use super::configure::Configured;
 use super::handle::ProcessorHandle;
+use super::health::Checkup;
 use super::registry::{Registered, Registry};
 use super::relay::Relay;
-use super::{BuildError, BuildErrors, Choice, CommandProcessor, Inner, Sweeper};
+use super::{BuildError, BuildErrors, Choice, CommandProcessor, HealthOptions, Inner, Sweeper};
 use crate::channel::{Broker, Publication, PublicationSettings};
 use crate::context::Context;
 use crate::inbox::Inbox;
@@ -36,6 +37,7 @@ pub struct CommandProcessorBuilder {
     outbox: Option<Arc<dyn Outbox>>,
     sweeper: Option<Sweeper>,
     without_sweeper: bool,
+    health: HealthOptions,
     #[cfg(feature = "config")]
     config: Option<crate::config::Config>,
     handle: ProcessorHandle,
@@ -212,7 +214,13 @@ impl CommandProcessorBuilder {
         self
     }
 
-    /// Takes what the configuration says of policies and of the sweeper: it overrides what this builder was told,
+    /// Takes this for healthy, in place of [`HealthOptions::default`].
+    pub fn health(mut self, options: HealthOptions) -> Self {
+        self.health = options;
+        self
+    }
+
+    /// Takes what the configuration says of policies, of the sweeper and of health: it overrides what this builder was told,
     /// before or after.
     ///
     /// ```
@@ -239,6 +247,7 @@ impl CommandProcessorBuilder {
         #[cfg(feature = "config")]
         let configured = self.config.take().map(|config| {
             let policies = &mut self.provided.policies;
+            self.health = self.health.configure(&config);
             Configured::take(config, policies, &mut self.sweeper, &mut self.without_sweeper)
         });
         self.provided.outbox = self.outbox.clone();
@@ -295,6 +304,7 @@ impl CommandProcessorBuilder {
             broker: self.broker,
             relay,
             has_inbox: self.provided.inbox.is_some(),
+            checkup: Checkup::new(self.health, sweeps),
             ended,
         });
         self.handle.fill(&inner);

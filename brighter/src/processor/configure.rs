@@ -1,7 +1,7 @@
 //! What a configuration changes of a processor.
 
 use super::registry::Registry;
-use super::{BuildError, Sweeper};
+use super::{BuildError, HealthOptions, Sweeper};
 use crate::config::schema::POLICIES;
 use crate::config::{Config, Entry, nearest};
 use crate::policy::PolicyRegistry;
@@ -57,6 +57,20 @@ impl Configured {
     }
 }
 
+impl HealthOptions {
+    /// The same, but for what is said here.
+    pub(super) fn configure(self, config: &Config) -> Self {
+        let Some(entry) = config.entry("health") else {
+            return self;
+        };
+        Self {
+            oldest: entry.time("oldest").unwrap_or(self.oldest),
+            deadline: entry.time("deadline").unwrap_or(self.deadline),
+            fresh_for: entry.time("fresh_for").unwrap_or(self.fresh_for),
+        }
+    }
+}
+
 impl Sweeper {
     /// The same, but for what is said here.
     fn configure(self, entry: &Entry) -> Self {
@@ -74,6 +88,20 @@ impl Sweeper {
 mod tests {
     use super::*;
     use crate::config::schema::SCHEMA;
+
+    #[test]
+    fn every_key_of_health_changes_it_and_what_the_table_says_are_the_defaults() {
+        let known = SCHEMA.iter().find(|known| known.name == "health").unwrap();
+        let plain = HealthOptions::default();
+        for key in known.keys.iter() {
+            let read = |value| {
+                let config = Config::loader().set("test", format!("health.{}", key.name), value);
+                plain.configure(&config.load().unwrap())
+            };
+            assert_ne!(read("7s"), plain, "{}", key.name);
+            assert_eq!(read(key.default.unwrap()), plain, "{}", key.name);
+        }
+    }
 
     #[test]
     fn every_key_of_the_sweeper_changes_it_and_what_the_table_says_are_the_defaults() {

@@ -7,6 +7,7 @@ mod builder;
 mod configure;
 mod error;
 mod handle;
+mod health;
 mod post;
 mod registry;
 mod relay;
@@ -26,10 +27,12 @@ pub use build_error::{BuildError, BuildErrors};
 pub use builder::CommandProcessorBuilder;
 pub use error::{NotSent, PostError, PublishErrors, SendError, SubscriberFailure};
 pub use handle::{ProcessorGone, ProcessorHandle};
+pub use health::{Health, HealthOptions, OutboxFigures, Unhealthy};
 pub use post::Cleared;
 pub use registry::PipelineDescription;
 pub use sweeper::Sweeper;
 
+use self::health::Checkup;
 use self::registry::Registry;
 use self::relay::Relay;
 use crate::channel::{Broker, PublicationSettings};
@@ -76,6 +79,7 @@ struct Inner {
     broker: Option<Arc<dyn Broker>>,
     relay: Option<Arc<Relay>>,
     has_inbox: bool,
+    checkup: Checkup,
     /// Cancelled when this processor ends.
     ended: Arc<CancellationToken>,
 }

@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use tokio::sync::RwLock;
 
 use super::Sweeper;
+use super::health::Sweeping;
 use crate::channel::{Broker, PublishError};
 use crate::id::MessageId;
 use crate::message::Message;
@@ -18,6 +19,8 @@ pub(super) struct Relay {
     outbox: Arc<dyn Outbox>,
     broker: Option<Arc<dyn Broker>>,
     settings: Sweeper,
+    /// What the sweeper says of itself, for who asks for health.
+    pub(super) sweeping: Sweeping,
     /// Held for reading while messages are under way, so that closing can wait for them.
     under_way: RwLock<()>,
 }
@@ -35,6 +38,7 @@ impl Relay {
             outbox,
             broker,
             settings,
+            sweeping: Sweeping::new(),
             under_way: RwLock::new(()),
         }
     }

@@ -101,18 +101,21 @@ impl Sweeper {
             let swept = AssertUnwindSafe(self.sweep(&relay, &ended)).catch_unwind().await;
             match swept.unwrap_or_else(|_| Err(OutboxError::Other("the sweep panicked".into()))) {
                 Ok(Swept::All) => {
+                    relay.sweeping.complete();
                     if std::mem::take(&mut away) {
                         tracing::info!("the sweeper sends again");
                     }
                     wait = self.interval;
                 }
                 Ok(Swept::Outage { reason }) => {
+                    relay.sweeping.cut_short();
                     if !std::mem::replace(&mut away, true) {
                         tracing::warn!(reason, "the broker is away; the outbox keeps what is posted");
                     }
                     wait = longer(wait);
                 }
                 Err(error) => {
+                    relay.sweeping.failed(crate::error::report(&error));
                     if !std::mem::replace(&mut away, true) {
                         tracing::warn!(error = crate::error::report(&error), "the outbox cannot be swept");
                     }

@@ -78,6 +78,7 @@ const MODULES: &[Module] = &[
         .never(&["handler", "pipeline", "processor", "dispatcher", "store"])
         .apart(),
     Module::new("store", 6),
+    Module::new("http", 6).never(&["transport", "store"]),
     // On the top floor and beside nobody, so that nothing uses it.
     Module::new("testing", 6),
 ];
