@@ -10,6 +10,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use brighter::channel::Broker;
+use brighter::config::Config;
+use brighter::http::Endpoints;
 use brighter::processor::BuildErrors;
 use brighter::{CommandProcessor, MessageId, Publication, Sweeper};
 use serde_json::json;
@@ -59,10 +61,28 @@ impl Api {
         broker: impl Broker,
         after_commit: AfterCommit,
     ) -> Result<Self, BuildErrors> {
+        Self::configured(store, broker, after_commit, None)
+    }
+
+    /// The same, as this configuration says.
+    ///
+    /// # Errors
+    /// What is wrong with how the processor is put together.
+    pub fn configured(
+        store: ReminderStore,
+        broker: impl Broker,
+        after_commit: AfterCommit,
+        config: Option<&Config>,
+    ) -> Result<Self, BuildErrors> {
         let builder = CommandProcessor::builder()
             .broker(broker)
             .outbox(store.outbox())
             .publication(Publication::<TaskReminder>::new());
+        let builder = match config {
+            // What is said below about dying is not to be overridden.
+            Some(config) if after_commit == AfterCommit::Answer => builder.configure(config),
+            _ => builder,
+        };
         let builder = match after_commit {
             AfterCommit::Answer => {
                 builder.sweeper(Sweeper::default().interval(SWEEP_EVERY).lease(CLAIMED_FOR))
@@ -77,12 +97,14 @@ impl Api {
         })
     }
 
-    /// The routes, for a server.
+    /// The routes, for a server: the reminders, and `/livez`, `/readyz` and `/metrics`.
     pub fn router(self) -> Router {
+        let endpoints = Endpoints::of_processor(self.processor.clone());
         Router::new()
             .route("/reminders", post(add))
             .route("/reminders/{id}", get(find))
             .with_state(Arc::new(self))
+            .fallback_service(endpoints)
     }
 
     /// The processor that sends what is posted, to be closed at the end.

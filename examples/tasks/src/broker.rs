@@ -1,29 +1,29 @@
 //! The connection to RabbitMQ.
 
-use std::time::Duration;
-
 use brighter::RabbitMq;
-use brighter::transport::rabbitmq::ExchangeKind;
+use brighter::config::{Config, ConfigErrors, Problem};
 
-use crate::cli;
 use crate::failure::Failure;
+use crate::settings;
 
-/// Shorter than the API's sweeper claims a message for: see [`tasks::api::CLAIMED_FOR`].
-const CONFIRM_WITHIN: Duration = Duration::from_secs(5);
+/// Connects, as the settings say.
+pub(crate) async fn connect(config: &Config) -> Result<RabbitMq, Failure> {
+    let builder = config.rabbitmq().map_err(|errors| not_said(&errors))?;
+    builder.connect().await.map_err(|error| match error.is_fatal() {
+        // The URL, or what it says: user, password, virtual host.
+        true => Failure::usage(error.to_string()),
+        false => Failure::because("no connection to the broker", &error),
+    })
+}
 
-/// Connects, and waits for a broker that is away, however long: the transport logs that it waits, and when it
-/// need no longer.
-pub(crate) async fn connect(options: &cli::Broker, role: &str) -> Result<RabbitMq, Failure> {
-    RabbitMq::builder(&options.url)
-        .exchange(&options.exchange, ExchangeKind::Topic)
-        .connection_name(format!("tasks {role}"))
-        .confirm_within(CONFIRM_WITHIN)
-        .wait_for_broker_forever()
-        .connect()
-        .await
-        .map_err(|error| match error.is_fatal() {
-            // The URL, or what it says: user, password, virtual host.
-            true => Failure::usage(error.to_string()),
-            false => Failure::because("no connection to the broker", &error),
-        })
+fn not_said(errors: &ConfigErrors) -> Failure {
+    match errors.iter().next().map(|error| &error.problem) {
+        Some(Problem::Missing { .. }) => Failure::usage(
+            "where is the broker? Say `--broker <URL>`, TASKS_BROKER, BRIGHTER_RABBITMQ_URL, or `url` in `[rabbitmq]` of a file",
+        ),
+        Some(Problem::Impossible { .. }) => {
+            Failure::usage(format!("the URL of the broker is wrong: {errors}"))
+        }
+        _ => settings::wrong(errors),
+    }
 }

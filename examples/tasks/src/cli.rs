@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use tasks::mail::DEFAULT_SENDER;
-use tasks::worker::QUEUE;
 
 const EXAMPLES: &str = "\
 Examples:
   tasks                                         everything in one process, no servers: a story, line by line
 
   export TASKS_BROKER=amqp://guest:guest@localhost:5672/%2f
+  tasks worker --config tasks.toml --print-config   what holds, and where it comes from
   tasks worker --mail-dir mail                  mails what arrives, as files in a folder
   tasks api --database tasks.db                 takes reminders by HTTP
   curl -i localhost:8080/reminders --json '{\"task_name\":\"Pay\",\"due\":\"now\",\"recipient\":\"ada@example.com\"}'
@@ -23,8 +23,26 @@ Logs go to standard error; RUST_LOG says how much.";
 #[derive(Debug, Parser)]
 #[command(name = "tasks", version, after_help = EXAMPLES)]
 pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) general: General,
+
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct General {
+    /// The settings, as TOML or YAML; else what BRIGHTER_CONFIG names. BRIGHTER_… variables override it
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Show every setting and where it comes from, without secrets, and end
+    #[arg(long, global = true)]
+    pub(crate) print_config: bool,
+
+    /// How to write the log: text, or json with one object a line
+    #[arg(long, value_name = "FORM", global = true)]
+    pub(crate) log: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -47,11 +65,11 @@ pub(crate) struct Broker {
         env = "TASKS_BROKER",
         hide_env_values = true
     )]
-    pub(crate) url: String,
+    pub(crate) url: Option<String>,
 
-    /// The exchange that API and worker share
-    #[arg(long, value_name = "NAME", default_value = "brighter")]
-    pub(crate) exchange: String,
+    /// The exchange that API and worker share [default: brighter]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) exchange: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -73,17 +91,21 @@ pub(crate) struct Worker {
     #[command(flatten)]
     pub(crate) broker: Broker,
 
-    /// The queue to read; workers that name the same one share its work
-    #[arg(long, value_name = "NAME", default_value = QUEUE)]
-    pub(crate) queue: String,
+    /// The queue to read; workers that name the same one share its work [default: task-reminders]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) queue: Option<String>,
 
-    /// How many reminders to mail at the same time
-    #[arg(long, value_name = "N", default_value_t = 4)]
-    pub(crate) performers: usize,
+    /// How many reminders to mail at the same time: a number, or a range as in "2 to 8" [default: 4]
+    #[arg(long, value_name = "N")]
+    pub(crate) performers: Option<String>,
 
-    /// How many reminders each performer may have waiting in memory
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    pub(crate) buffer: u16,
+    /// How many reminders each performer may have waiting in memory [default: 50]
+    #[arg(long, value_name = "N")]
+    pub(crate) buffer: Option<u16>,
+
+    /// Where to answer /livez, /readyz and /metrics; port 0 takes one that is free
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) observe: Option<SocketAddr>,
 
     /// The folder for the mails, one <id>.eml each; made if missing
     #[arg(long, value_name = "FOLDER", default_value = "mail")]
@@ -138,15 +160,5 @@ mod tests {
     #[test]
     fn no_command_is_the_demo() {
         assert!(Cli::try_parse_from(["tasks"]).unwrap().command.is_none());
-    }
-
-    #[test]
-    fn a_worker_has_defaults() {
-        let cli = Cli::try_parse_from(["tasks", "worker", "--broker", "amqp://localhost"]).unwrap();
-        let Some(Command::Worker(worker)) = cli.command else {
-            panic!("{cli:?}");
-        };
-        assert_eq!((worker.queue.as_str(), worker.performers), (QUEUE, 4));
-        assert!(worker.smtp.is_none());
     }
 }

@@ -1,26 +1,32 @@
 //! The three commands that need a broker: `api`, `worker`, `send`.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use brighter::{CommandProcessor, PolicyRegistry, Publication, Subscription};
+use brighter::config::Config;
+use brighter::http::Endpoints;
+use brighter::{CommandProcessor, Dispatcher, PolicyRegistry, Publication, Subscription};
 use lettre::message::Mailbox;
 use tasks::api::{AfterCommit, Api};
 use tasks::mail::{MailFolder, MailGateway, SmtpServer};
+use tasks::worker::QUEUE;
 use tasks::{NewReminder, ReminderStore, TaskReminder};
+use tokio::net::TcpListener;
 
 use crate::cli;
 use crate::failure::Failure;
+use crate::settings::SECTION;
 
 /// Serves HTTP until SIGTERM or ctrl-c; then answers what was asked, sends what is under way, and ends.
-pub(crate) async fn api(options: cli::Api) -> Result<(), Failure> {
-    let broker = crate::broker::connect(&options.broker, "api").await?;
+pub(crate) async fn api(options: cli::Api, config: Config) -> Result<(), Failure> {
+    let broker = crate::broker::connect(&config).await?;
     let store = open(&options.database).await?;
-    let api = Api::new(store, broker, after_commit())
+    let api = Api::configured(store, broker, after_commit(), Some(&config))
         .map_err(|error| Failure::because("the API is not wired well", &error))?;
     let processor = api.processor().clone();
 
-    let listener = tokio::net::TcpListener::bind(options.listen)
+    let listener = TcpListener::bind(options.listen)
         .await
         .map_err(|error| Failure::because(&format!("cannot listen on {}", options.listen), &error))?;
     let address = listener.local_addr().unwrap_or(options.listen);
@@ -34,14 +40,22 @@ pub(crate) async fn api(options: cli::Api) -> Result<(), Failure> {
 }
 
 /// Mails what arrives until SIGTERM or ctrl-c; then finishes what is in hand, and ends.
-pub(crate) async fn worker(options: cli::Worker) -> Result<(), Failure> {
-    let mail = gateway(&options)?;
-    let broker = crate::broker::connect(&options.broker, "worker").await?;
-    let subscription = Subscription::<TaskReminder>::new(options.queue)
-        .performers(options.performers)
-        .buffer(options.buffer);
-    let dispatcher = tasks::worker::worker(broker, mail, PolicyRegistry::default(), subscription)
-        .map_err(|error| Failure::because("the worker is not wired well", &error))?;
+pub(crate) async fn worker(options: cli::Worker, config: Config) -> Result<(), Failure> {
+    let mail = gateway(&options, &config)?;
+    let observer = observer(&config).await?;
+    let broker = crate::broker::connect(&config).await?;
+    let subscription = Subscription::<TaskReminder>::new(QUEUE);
+    let dispatcher = tasks::worker::worker(
+        broker,
+        mail,
+        PolicyRegistry::default(),
+        subscription,
+        Some(&config),
+    )
+    .map_err(|error| Failure::because("the worker is not wired well", &error))?;
+    if let Some(observer) = observer {
+        observe(observer, &dispatcher)?;
+    }
     // The host would start it too, but does not say when the broker has begun to deliver.
     dispatcher.receive();
     dispatcher.consuming().await;
@@ -51,19 +65,52 @@ pub(crate) async fn worker(options: cli::Worker) -> Result<(), Failure> {
         .map_err(|error| Failure::because("the worker did not end well", &error).with_code(error.code()))
 }
 
+/// Listens where the worker is to be observed, if it is: an address that is taken is told before anything begins.
+async fn observer(config: &Config) -> Result<Option<TcpListener>, Failure> {
+    let Some(address) = config.text(SECTION, "observe") else {
+        return Ok(None);
+    };
+    let address: SocketAddr = address.parse().map_err(|_| {
+        let reason = "it must look like `127.0.0.1:8081`";
+        Failure::usage(config.impossible(SECTION, "observe", reason).to_string())
+    })?;
+    let listener = TcpListener::bind(address).await;
+    let refused = |error| Failure::because(&format!("cannot listen on {address}"), &error);
+    listener.map(Some).map_err(refused)
+}
+
+/// Answers probes until the process ends, while it drains too.
+fn observe(listener: TcpListener, dispatcher: &Dispatcher) -> Result<(), Failure> {
+    let address = listener.local_addr();
+    let address = address.map_err(|error| Failure::because("the observer has no address", &error))?;
+    say(format_args!("observed on http://{address}"))?;
+    let endpoints = Endpoints::of_dispatcher(dispatcher.clone());
+    let router = axum::Router::new().fallback_service(endpoints);
+    tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, router).await {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "probes are not answered any more"
+            );
+        }
+    });
+    Ok(())
+}
+
 /// How many reminders share a transaction: one wait for the disk for them all.
 const BATCH: usize = 100;
 
 /// Stores reminders, prints the id of each as soon as it cannot be lost, and sends them.
-pub(crate) async fn send(options: cli::Send) -> Result<(), Failure> {
+pub(crate) async fn send(options: cli::Send, config: Config) -> Result<(), Failure> {
     // A mistake in what to send is told before anything is waited for.
     new_reminder(&options)?;
-    let broker = crate::broker::connect(&options.broker, "send").await?;
+    let broker = crate::broker::connect(&config).await?;
     let store = open(&options.database).await?;
     let processor = CommandProcessor::builder()
         .broker(broker)
         .outbox(store.outbox())
         .publication(Publication::<TaskReminder>::new())
+        .configure(&config)
         // It sends its own, and is gone before a sweeper would look.
         .without_sweeper()
         .build()
@@ -122,14 +169,14 @@ async fn open(database: &std::path::Path) -> Result<ReminderStore, Failure> {
         .map_err(|error| Failure::because(&format!("cannot use the database {}", database.display()), &error))
 }
 
-fn gateway(options: &cli::Worker) -> Result<Arc<dyn MailGateway>, Failure> {
+fn gateway(options: &cli::Worker, config: &Config) -> Result<Arc<dyn MailGateway>, Failure> {
     let from: Mailbox = options.from.parse().map_err(|_| {
         Failure::usage(
             "--from is not a mail address: write `tasks@example.com` or `Tasks <tasks@example.com>`",
         )
     })?;
-    match &options.smtp {
-        Some(url) => match SmtpServer::new(url, from) {
+    match config.secret(SECTION, "smtp") {
+        Some(url) => match SmtpServer::new(url.expose(), from) {
             Ok(server) => Ok(Arc::new(server)),
             Err(error) => Err(Failure::usage(error.to_string())),
         },
@@ -152,7 +199,7 @@ fn after_commit() -> AfterCommit {
 }
 
 /// Prints a line for other programs to read, at once. Whoever reads may be gone, as in `tasks send … | head`.
-fn say(line: std::fmt::Arguments<'_>) -> Result<(), Failure> {
+pub(crate) fn say(line: std::fmt::Arguments<'_>) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}")
         .and_then(|()| out.flush())

@@ -5,11 +5,13 @@ mod cli;
 mod commands;
 mod demo;
 mod failure;
+mod log;
+mod settings;
 
 use std::process::ExitCode;
 
+use brighter::config::Config;
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, Command};
 use crate::failure::Failure;
@@ -26,26 +28,30 @@ fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<(), Failure> {
-    match cli.command {
+    let Cli { general, command } = cli;
+    match command {
         None => demo::run().await,
-        Some(command) => {
-            // Standard output is for what other programs read.
-            tracing_subscriber::fmt()
-                .with_env_filter(filter())
-                .with_writer(std::io::stderr)
-                .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-                .init();
-            match command {
-                Command::Api(options) => commands::api(options).await,
-                Command::Worker(options) => commands::worker(options).await,
-                Command::Send(options) => commands::send(options).await,
-            }
-        }
+        Some(Command::Api(options)) => match begin(&general, settings::of_api(&general, &options)?)? {
+            Some(config) => commands::api(options, config).await,
+            None => Ok(()),
+        },
+        Some(Command::Worker(options)) => match begin(&general, settings::of_worker(&general, &options)?)? {
+            Some(config) => commands::worker(options, config).await,
+            None => Ok(()),
+        },
+        Some(Command::Send(options)) => match begin(&general, settings::of_send(&general, &options)?)? {
+            Some(config) => commands::send(options, config).await,
+            None => Ok(()),
+        },
     }
 }
 
-/// `RUST_LOG`, or `info` without lapin: what it has to say brighter says too, and it writes whole messages to
-/// the log, with all that is in them.
-fn filter() -> EnvFilter {
-    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,lapin=off"))
+/// Begins to log; or shows the settings, and there is nothing to do.
+fn begin(general: &cli::General, config: Config) -> Result<Option<Config>, Failure> {
+    if general.print_config {
+        commands::say(format_args!("{config}"))?;
+        return Ok(None);
+    }
+    log::begin(config.text(settings::SECTION, "log").unwrap_or_default());
+    Ok(Some(config))
 }

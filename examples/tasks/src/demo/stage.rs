@@ -84,7 +84,7 @@ impl Stage {
             .insert("circuit_breaker", breaker.clone());
         let troubles = CAST.iter().map(|part| (part.task_name, part.trouble));
         let gateway = Arc::new(TroubledGateway::new(folder, narrator.clone(), troubles));
-        let dispatcher = tasks::worker::worker(broker.clone(), gateway.clone(), policies, subscription)
+        let dispatcher = tasks::worker::worker(broker.clone(), gateway.clone(), policies, subscription, None)
             .map_err(|error| Failure::because("the worker is not wired well", &error))?;
         Ok(Self {
             narrator,
