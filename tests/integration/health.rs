@@ -5,11 +5,14 @@ use std::time::Duration;
 use brighter::channel::Broker;
 use brighter::prelude::*;
 use brighter::processor::{Health, HealthOptions, Unhealthy};
+use brighter::store::postgres::PostgresOutbox;
 use brighter::store::sqlite::SqliteOutbox;
 use brighter::{CommandProcessor, Sweeper};
 use brighter_tests::wait::DEADLINE;
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqlitePoolOptions;
+
+use crate::gate::Gate;
 
 #[derive(Debug, Serialize, Deserialize, Message)]
 #[message(topic = "Health.Checked")]
@@ -149,4 +152,40 @@ async fn a_sweeper_that_fails_says_so_and_a_broker_that_was_closed_too() {
     broker.close().await;
     let health = processor.health().await;
     assert!(health.reasons.contains(&Unhealthy::Closed), "{health}");
+}
+
+/// A database that goes and comes back, as a time line of what is said: it is away within the deadline of a question,
+/// and there again without anybody's help.
+#[tokio::test]
+async fn health_follows_an_outage_of_the_database() {
+    let corner = brighter_tests::databases::Postgres::new().await;
+    let gate = Gate::to(corner.address()).await;
+    let pool = corner.pool_by(&gate.address).await;
+    let outbox = PostgresOutbox::with_pool(pool).await.unwrap();
+    let processor = CommandProcessor::builder()
+        .broker(InMemoryBroker::new())
+        .outbox(outbox)
+        .sweeper(Sweeper::default().interval(Duration::from_millis(10)))
+        .health(always().deadline(Duration::from_millis(500)))
+        .build()
+        .unwrap();
+    for _ in 0..3 {
+        until_health(&processor, Health::is_ready).await;
+        gate.open(false);
+        let health = until_health(&processor, |health| !health.is_ready()).await;
+        let of_the_database = |reason: &Unhealthy| {
+            matches!(
+                reason,
+                Unhealthy::OutboxAway { .. }
+                    | Unhealthy::OutboxSilent { .. }
+                    | Unhealthy::SweeperFails { .. }
+            )
+        };
+        assert!(health.reasons.iter().all(of_the_database), "{health}");
+        let fails = |reason: &Unhealthy| matches!(reason, Unhealthy::SweeperFails { .. });
+        until_health(&processor, |health| health.reasons.iter().any(fails)).await;
+        gate.open(true);
+    }
+    until_health(&processor, Health::is_ready).await;
+    processor.close().await;
 }

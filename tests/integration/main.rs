@@ -12,6 +12,7 @@ mod config;
 mod conformance;
 mod dispatcher;
 mod dispatching;
+mod gate;
 mod headers;
 mod health;
 mod host;

@@ -64,6 +64,22 @@ impl Postgres {
         let pool = PgPoolOptions::new().max_connections(CONNECTIONS);
         pool.connect_with(self.options.clone()).await.unwrap()
     }
+
+    /// `host:port` of the server.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("{}:{}", self.options.get_host(), self.options.get_port())
+    }
+
+    /// A pool of connections by another way to the server, `host:port`, that soon gives up.
+    pub async fn pool_by(&self, address: &str) -> PgPool {
+        let (host, port) = address.rsplit_once(':').unwrap();
+        let options = self.options.clone().host(host).port(port.parse().unwrap());
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(std::time::Duration::from_secs(1));
+        pool.connect_with(options).await.unwrap()
+    }
 }
 
 impl Drop for Postgres {

@@ -113,12 +113,17 @@ impl Performer {
         };
         match consumer {
             Ok(consumer) => {
-                *wait = FIRST_WAIT;
+                let again = std::mem::replace(wait, FIRST_WAIT) > FIRST_WAIT;
                 self.place
                     .hands()
                     .settle_within(self.broker.bounds(&channel).settle_within);
                 if self.place.change(PerformerState::Consuming) {
-                    tracing::debug!(subscription = %self.settings.name, channel = %channel.name, "consuming");
+                    let (subscription, channel) = (&self.settings.name, &channel.name);
+                    match again {
+                        // There was a warning before.
+                        true => tracing::info!(%subscription, %channel, "consuming again"),
+                        false => tracing::debug!(%subscription, %channel, "consuming"),
+                    }
                 }
                 work.pump(consumer, channel.buffer.get().into()).await
             }

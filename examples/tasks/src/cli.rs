@@ -36,7 +36,7 @@ pub(crate) struct General {
     #[arg(long, value_name = "FILE", global = true)]
     pub(crate) config: Option<PathBuf>,
 
-    /// Show every setting and where it comes from, without secrets, and end
+    /// Show every setting and where it comes from, passwords masked, and end
     #[arg(long, global = true)]
     pub(crate) print_config: bool,
 

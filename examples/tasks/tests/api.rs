@@ -156,6 +156,13 @@ async fn what_cannot_be_mailed_is_refused_with_a_reason() {
 }
 
 #[tokio::test]
+async fn the_api_says_whether_it_is_ready() {
+    let rig = Rig::new().await;
+    let (status, said) = rig.get("/readyz").await;
+    assert_eq!((status, &said["ready"]), (StatusCode::OK, &json!(true)), "{said}");
+}
+
+#[tokio::test]
 async fn an_unknown_reminder_is_not_found() {
     let rig = Rig::new().await;
     for path in [

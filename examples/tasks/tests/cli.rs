@@ -15,7 +15,8 @@ fn tasks(arguments: &[&str]) -> Command {
         .args(arguments)
         .current_dir(env!("CARGO_TARGET_TMPDIR"))
         .env_remove("TASKS_BROKER")
-        .env_remove("RUST_LOG");
+        .env_remove("RUST_LOG")
+        .env_remove("BRIGHTER_CONFIG");
     command
 }
 
@@ -99,6 +100,71 @@ fn help_shows_how_and_no_secret() {
     }
     let help = run(&["--help"]).stdout;
     assert!(String::from_utf8_lossy(&help).contains("tasks worker --mail-dir mail"));
+}
+
+#[test]
+fn the_settings_are_shown_with_their_origins_and_without_secrets() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tasks.toml");
+    let output = tasks(&["worker", "--config", file, "--performers", "3", "--print-config"])
+        .env("BRIGHTER_RABBITMQ_URL", "amqp://u:secret@localhost/v")
+        .env("BRIGHTER_SUBSCRIPTIONS_TASK_REMINDERS_BUFFER", "7")
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(!shown.contains("secret"), "{shown}");
+    for (value, origin) in [
+        ("url = \"amqp://***@localhost/v\"", "BRIGHTER_RABBITMQ_URL"),
+        ("performers = 3", "--performers"),
+        ("buffer = 7", "BRIGHTER_SUBSCRIPTIONS_TASK_REMINDERS_BUFFER"),
+        ("confirm_within = \"5s\"", "the program"),
+        ("# attempts = 5", "default"),
+    ] {
+        let stands = |line: &str| line.starts_with(value) && line.ends_with(&format!("# {origin}"));
+        assert!(shown.lines().any(stands), "{value} by {origin}: {shown}");
+    }
+    let from_file = |line: &str| line.starts_with("heartbeat = \"5s\"") && line.contains("tasks.toml:7");
+    assert!(shown.lines().any(from_file), "{shown}");
+}
+
+#[test]
+fn wrong_settings_are_told_all_at_once_and_exit_2() {
+    let output = tasks(&["worker", "--broker", "amqp://localhost", "--performers", "many"])
+        .env("BRIGHTER_SWEEPER_INTERVALL", "1s")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    for part in [
+        "did you mean `BRIGHTER_SWEEPER_INTERVAL`",
+        "--performers: `subscriptions.task-reminders.performers`",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+}
+
+#[test]
+fn a_log_in_json_has_one_object_a_line() {
+    let mut child = tasks(&[
+        "worker",
+        "--broker",
+        "amqp://u:secret@127.0.0.1:1",
+        "--log",
+        "json",
+    ])
+    .stdout(Stdio::null())
+    .stderr(Stdio::piped())
+    .spawn()
+    .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let line: serde_json::Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(line["level"], "WARN", "{line}");
+    assert!(
+        line["message"].as_str().unwrap().contains("no connection"),
+        "{line}"
+    );
 }
 
 #[test]

@@ -194,6 +194,37 @@ fn mailed(folder: &Path) -> BTreeSet<String> {
 
 const REMINDERS: usize = 1_000;
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_is_observed_is_ready_once_it_consumes() {
+    let rig = Rig::new();
+    let (queue, mails) = (rig.queue("observed"), rig.mails("observed"));
+    let arguments = [
+        "worker",
+        "--queue",
+        &queue,
+        "--mail-dir",
+        mails.to_str().unwrap(),
+        "--observe",
+        "127.0.0.1:0",
+    ];
+    let running = rig.start(&arguments, None).await;
+    let address = running.first_line.strip_prefix("observed on http://");
+    let mut client = Client::connect(address.expect("its address").to_owned()).await;
+    let ready = async {
+        loop {
+            let (status, body) = client.request("GET", "/readyz", String::new()).await.unwrap();
+            if status == 200 {
+                return body;
+            }
+            assert_eq!(status, 503, "{body}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let body = tokio::time::timeout(Duration::from_secs(60), ready).await;
+    assert!(body.expect("ready in time").contains(r#""ready":true"#));
+    assert!(running.terminate().await, "it ends well");
+}
+
 #[tokio::test]
 async fn a_worker_killed_half_way_loses_nothing() {
     let rig = Rig::new();

@@ -20,6 +20,7 @@ mod c_process;
 mod closings;
 mod conformance;
 mod delays;
+mod e_health;
 mod e_million;
 mod e_soak;
 mod rig;

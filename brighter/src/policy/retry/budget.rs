@@ -1,6 +1,7 @@
 //! [`RetryBudget`]: keeps retries from becoming a storm.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -48,6 +49,15 @@ struct Shared {
     window: Duration,
     /// First attempts, and retries.
     made: Mutex<TimeWindow>,
+    /// Whether the last retry that was asked for was too many.
+    spent: AtomicBool,
+}
+
+/// A retry is not allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Spent {
+    /// Whether the one before was. When everything fails there are many like this, and one line says it.
+    pub(super) is_news: bool,
 }
 
 impl Default for RetryBudget {
@@ -82,6 +92,7 @@ impl RetryBudget {
             min_per_second,
             window,
             made: Mutex::new(TimeWindow::new(window, Instant::now())),
+            spent: AtomicBool::new(false),
         }))
     }
 
@@ -100,12 +111,17 @@ impl RetryBudget {
     }
 
     /// Notes a retry, if it is allowed.
-    pub(super) fn withdraw(&self) -> bool {
+    pub(super) fn withdraw(&self) -> Result<(), Spent> {
         self.with(|made, now| {
             let sums = made.sums(now);
             let allowed = sums.second < self.0.allowed(sums.first);
             made.now(now).second += u64::from(allowed);
-            allowed
+            // Within the lock, so that it is news to one.
+            let was_spent = self.0.spent.swap(!allowed, Ordering::Relaxed);
+            match allowed {
+                true => Ok(()),
+                false => Err(Spent { is_news: !was_spent }),
+            }
         })
     }
 
@@ -149,6 +165,22 @@ impl fmt::Display for RetryBudget {
         match window.as_secs() {
             WINDOW_SECS => Ok(()),
             _ => write!(f, ", over {window:?}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn that_it_is_spent_is_news_once_until_a_retry_was_allowed() {
+        let budget = RetryBudget::new(0.0, 1).window(Duration::from_secs(1));
+        for _ in 0..2 {
+            assert_eq!(budget.withdraw(), Ok(()));
+            assert_eq!(budget.withdraw(), Err(Spent { is_news: true }));
+            assert_eq!(budget.withdraw(), Err(Spent { is_news: false }));
+            tokio::time::advance(Duration::from_secs(2)).await;
         }
     }
 }

@@ -84,13 +84,13 @@ where
                         (result, _) => return Poll::Ready(result),
                     };
                     let policy = this.layer.name();
-                    if !retry.may_retry() {
-                        tracing::warn!(
-                            policy,
-                            error = error.report(),
-                            left = *this.left,
-                            "not trying again: the retry budget is spent"
-                        );
+                    if let Err(spent) = retry.may_retry() {
+                        let left = *this.left;
+                        let said = "not trying again: the retry budget is spent";
+                        match spent.is_news {
+                            true => tracing::warn!(policy, error = error.report(), left, "{said}"),
+                            false => tracing::debug!(policy, error = error.report(), left, "{said}"),
+                        }
                         return Poll::Ready(Err(error));
                     }
                     *this.left -= 1;

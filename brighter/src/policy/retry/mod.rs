@@ -10,6 +10,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 pub use budget::RetryBudget;
+use budget::Spent;
 pub(super) use future::RetryFuture;
 
 use super::delay::{self, Delay};
@@ -162,8 +163,8 @@ impl Retry {
         error.is_retryable() && self.when.is_none_or(|when| when(error))
     }
 
-    fn may_retry(&self) -> bool {
-        self.budget.as_ref().is_none_or(RetryBudget::withdraw)
+    fn may_retry(&self) -> Result<(), Spent> {
+        self.budget.as_ref().map_or(Ok(()), RetryBudget::withdraw)
     }
 }
 

@@ -1,0 +1,95 @@
+//! Health tells the truth: E03.
+
+use std::time::Duration;
+
+use brighter::channel::{Broker, MakeChannel};
+use brighter::prelude::*;
+use brighter::processor::{Health, HealthOptions, Unhealthy};
+use brighter::{CommandProcessor, Dispatcher};
+use brighter_faults::capture;
+use brighter_faults::node;
+use brighter_faults::place::Place;
+use brighter_faults::wait::until_answer;
+
+#[derive(Debug, Serialize, Deserialize, Message)]
+#[message(topic = "e03")]
+struct Checked;
+
+struct Handles;
+
+#[handler]
+impl Handler<Checked> for Handles {
+    async fn handle(&self, _: &Checked) -> Result<(), std::io::Error> {
+        Ok(())
+    }
+}
+
+/// What is said, without the words.
+fn kinds(health: &Health) -> Vec<&'static str> {
+    let kind = |reason: &Unhealthy| match reason {
+        Unhealthy::NoBroker { .. } => "no broker",
+        Unhealthy::NotConsumed { .. } => "not consumed",
+        _ => "other",
+    };
+    health.reasons.iter().map(kind).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn e03_health_follows_a_restart_of_the_broker_and_a_deleted_queue() {
+    let node = node::alone().await;
+    let place = Place::new(&node);
+    let broker = place.connect().await;
+    let queue = place.queue("e03");
+    let channel = place.channel("e03", "e03");
+    drop(broker.consume(&channel).await.unwrap());
+    let processor = CommandProcessor::builder()
+        .handler(Handles)
+        .broker(broker.clone())
+        .outbox(InMemoryOutbox::new())
+        .health(HealthOptions::default().fresh_for(Duration::ZERO))
+        .build()
+        .unwrap();
+    let dispatcher = Dispatcher::builder(processor.clone())
+        // It makes no queue, so that one that is deleted stays away.
+        .subscription(Subscription::<Checked>::new(queue.as_str()).make_channel(MakeChannel::Validate))
+        .build()
+        .unwrap();
+    let is_ready = async || dispatcher.health().await.is_ready();
+    assert_eq!(
+        kinds(&dispatcher.health().await),
+        ["not consumed"],
+        "nothing was started"
+    );
+    dispatcher.receive();
+    until_answer("ready", true, is_ready).await;
+
+    // The broker goes: both say so, and stay so while it is away.
+    node.stop().await;
+    let gone = vec!["no broker", "not consumed"];
+    until_answer("what is said", gone.clone(), async || {
+        kinds(&dispatcher.health().await)
+    })
+    .await;
+    until_answer("what the processor says", vec!["no broker"], async || {
+        kinds(&processor.health().await)
+    })
+    .await;
+    node.start_again().await;
+    until_answer("ready", true, is_ready).await;
+
+    // The queue goes, and the broker stays.
+    node.delete_queue(&queue).await;
+    until_answer("what is said", vec!["not consumed"], async || {
+        kinds(&dispatcher.health().await)
+    })
+    .await;
+    assert!(
+        processor.health().await.is_ready(),
+        "the processor does not consume"
+    );
+    drop(broker.consume(&channel).await.unwrap());
+    until_answer("ready", true, is_ready).await;
+    dispatcher.end().await;
+    broker.close().await;
+    capture::assert_no_password();
+}
