@@ -15,6 +15,7 @@ mod publication;
 mod rate;
 mod rejection;
 mod several;
+mod shared;
 mod subscription;
 mod subscription_limits;
 

@@ -145,6 +145,8 @@ impl Engine {
             tracing::warn!("the broker's file could not be written within {ENDING:?} of closing");
         }
         self.seats.clear();
+        // The pool waits for every connection that it has given out.
+        self.reader = None;
         let _ = timeout(ENDING, self.database.pool().close()).await;
     }
 

@@ -109,6 +109,7 @@ pub struct SqliteBroker(Arc<Handle>);
 pub(crate) struct Handle {
     desk: Arc<Desk>,
     path: PathBuf,
+    confirm_within: Duration,
 }
 
 impl SqliteBroker {
@@ -134,7 +135,12 @@ impl SqliteBroker {
         let desk = Arc::new(Desk::new());
         let opened = engine::start(path.clone(), options.clone(), Arc::clone(&desk))?;
         // Ends the engine if nobody waits any longer.
-        let broker = Self(Arc::new(Handle { desk, path }));
+        let confirm_within = options.confirm_within;
+        let broker = Self(Arc::new(Handle {
+            desk,
+            path,
+            confirm_within,
+        }));
         match timeout(DEADLINE, opened).await {
             Ok(Ok(opened)) => opened.map(|()| broker),
             Ok(Err(gone)) => Err(SqliteBrokerError::Other(gone.into())),
@@ -210,11 +216,12 @@ impl Handle {
             }
             answer.await.ok()
         };
-        let all = |error: fn() -> PublishError| (0..count).map(|_| Err(error())).collect();
-        match timeout(DEADLINE, published).await {
+        let all = |error: &dyn Fn() -> PublishError| (0..count).map(|_| Err(error())).collect();
+        let after = self.confirm_within;
+        match timeout(after, published).await {
             Ok(Some(results)) => results,
-            Ok(None) => all(|| PublishError::Closed),
-            Err(_) => all(|| PublishError::TimedOut { after: DEADLINE }),
+            Ok(None) => all(&|| PublishError::Closed),
+            Err(_) => all(&|| PublishError::TimedOut { after }),
         }
     }
 }

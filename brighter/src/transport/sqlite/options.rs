@@ -14,14 +14,16 @@ use std::time::Duration;
 pub struct SqliteBrokerOptions {
     pub(super) lease: Duration,
     pub(super) size_limit: Option<u64>,
+    pub(super) confirm_within: Duration,
 }
 
 impl Default for SqliteBrokerOptions {
-    /// A lease of 15 seconds, and as many messages as the disk holds.
+    /// A lease of 15 seconds, as many messages as the disk holds, and 30 seconds to be confirmed.
     fn default() -> Self {
         Self {
             lease: Duration::from_secs(15),
             size_limit: None,
+            confirm_within: Duration::from_secs(30),
         }
     }
 }
@@ -43,6 +45,13 @@ impl SqliteBrokerOptions {
     #[must_use]
     pub fn size_limit(mut self, bytes: u64) -> Self {
         self.size_limit = Some(bytes);
+        self
+    }
+
+    /// How long a publisher waits until its message is on the disk, before it is told that it may not be.
+    #[must_use]
+    pub fn confirm_within(mut self, time: Duration) -> Self {
+        self.confirm_within = time;
         self
     }
 }
