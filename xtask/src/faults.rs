@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use crate::error::{Error, Result};
+use crate::error::{Doing, Error, Result};
 use crate::{Call, shell};
 
 const PACKAGE: &str = "brighter-faults";
 /// The test that goes on for as long as it is told.
 const SOAK: &str = "e06";
+/// What the tests of a run report, one line each.
+const FIGURES: &str = "target/faults-figures.jsonl";
 
 /// Injects the faults that are named, or all of them.
 pub(crate) fn run(call: &Call) -> Result {
@@ -24,7 +26,25 @@ pub(crate) fn run(call: &Call) -> Result {
     if let Some(soak) = asked.soak {
         test.env("BRIGHTER_SOAK", soak.as_secs().to_string());
     }
-    shell::run(&mut test, &call.stop)
+    if !asked.page {
+        return shell::run(&mut test, &call.stop);
+    }
+    let figures = std::env::current_dir()
+        .doing("find the repository")?
+        .join(FIGURES);
+    let _ = std::fs::remove_file(&figures);
+    shell::run(test.env("BRIGHTER_FAULTS_FIGURES", &figures), &call.stop)?;
+    let mut page = shell::locked("test");
+    page.args([
+        "--package",
+        PACKAGE,
+        "--test",
+        "catalogue",
+        "--",
+        "the_page_has_the_figures",
+    ])
+    .env("BRIGHTER_FAULTS_PAGE", &figures);
+    shell::run(&mut page, &call.stop)
 }
 
 /// What was asked for.
@@ -33,6 +53,8 @@ struct Asked {
     ids: Vec<String>,
     seed: Option<u64>,
     soak: Option<Duration>,
+    /// Whether the figures go to `docs/faults.json` and `docs/faults.md`.
+    page: bool,
 }
 
 impl Asked {
@@ -60,6 +82,7 @@ impl Asked {
                         ))
                     })?);
                 }
+                "--page" => asked.page = true,
                 id => asked.ids.push(fault(id)?),
             }
         }
@@ -114,7 +137,8 @@ mod tests {
     fn faults_are_named_as_in_the_catalogue() {
         let asked = parsed("A01 b12 --seed 7").unwrap();
         assert_eq!(asked.filters(), ["::a01_", "::b12_"]);
-        assert_eq!(asked.seed, Some(7));
+        assert_eq!((asked.seed, asked.page), (Some(7), false));
+        assert!(parsed("--page a01").unwrap().page);
         assert!(parsed("").unwrap().filters().is_empty());
         for wrong in ["A1", "F01", "a01x", "--sead", "--seed", "--seed x", "--soak 0s"] {
             assert!(matches!(parsed(wrong), Err(Error::Usage(_))), "{wrong}");

@@ -38,7 +38,7 @@ const COMMANDS: &[Command] = &[
         run: bench::run,
     },
     Command {
-        usage: "faults [ID …] [--seed N] [--soak TIME]",
+        usage: "faults [ID …] [--seed N] [--soak TIME] [--page]",
         summary: "inject faults (A01, B02 …; all of them) at their full sizes, and say what came of each",
         run: faults::run,
     },

@@ -94,7 +94,6 @@ fn tested(protection: &Protection, services: &Services, call: &Call) -> Result {
         command
             .current_dir(SCRATCH)
             .env("CARGO_TARGET_DIR", &target)
-            .arg("--all-features")
             .args(&protection.test)
             .args(more);
         command

@@ -2,6 +2,8 @@
 //! `BRIGHTER_FAULTS=full`, and every random choice from `BRIGHTER_SEED`.
 
 use std::cell::Cell;
+use std::fs::OpenOptions;
+use std::io::Write;
 
 /// Whether the full sizes of the catalogue are asked for.
 #[must_use]
@@ -73,7 +75,18 @@ fn new_seed() -> u64 {
     RandomState::new().build_hasher().finish() % 1_000_000
 }
 
-/// One line of figures for a fault, as `cargo xtask faults` shows it.
+/// One line of figures for a fault, as `cargo xtask faults` shows it; and for the page, in the file of
+/// `BRIGHTER_FAULTS_FIGURES`, if there is to be one.
+///
+/// # Panics
+/// That file cannot be written.
 pub fn report(id: &str, figures: impl std::fmt::Display) {
     println!("fault {id}: {figures}");
+    if let Some(path) = std::env::var_os("BRIGHTER_FAULTS_FIGURES") {
+        let line = serde_json::json!({ "fault": id, "figures": figures.to_string() });
+        let file = OpenOptions::new().create(true).append(true).open(path);
+        // One call, so that the lines of several tests do not mix.
+        file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()))
+            .expect("the figures can be written");
+    }
 }
