@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 use crate::id::MessageId;
-use crate::trace::TraceContext;
+use crate::trace::{Op, TraceContext};
 
 /// What a handler may know of the request besides the request itself: who asked, which attempt this is,
 /// whether the process is ending, and whatever the layers around it and the pump have put in its bag.
@@ -34,6 +34,9 @@ pub struct Context {
     cancellation: Option<Arc<CancellationToken>>,
     /// What brought the request, of which one more value is made for whoever asks.
     brought: Option<Arc<dyn Brought>>,
+    /// Set by each attempt to handle the request.
+    #[cfg(feature = "otel")]
+    handling: Mutex<Option<tracing::Span>>,
     /// A handful of values at most: a scan beats a map, and an empty one costs nothing.
     bag: Mutex<Vec<(TypeId, Arc<dyn Any + Send + Sync>)>>,
 }
@@ -113,6 +116,53 @@ impl Context {
         &self.trace
     }
 
+    /// The span in which the request is handled, in which a handler finds itself anyway. What it spawns does not:
+    /// give it this, and it is seen below the handler. Without the feature `otel`, and outside of a handler, it
+    /// is the span that goes on where this is asked.
+    ///
+    /// ```
+    /// use brighter::Context;
+    /// use tracing::Instrument;
+    ///
+    /// # async fn count_words() {}
+    /// # async fn example(cx: &Context) {
+    /// tokio::spawn(count_words().instrument(cx.span()));
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn span(&self) -> tracing::Span {
+        #[cfg(feature = "otel")]
+        if let Some(span) = self.handling() {
+            return span;
+        }
+        tracing::Span::current()
+    }
+
+    #[cfg(feature = "otel")]
+    fn handling(&self) -> Option<tracing::Span> {
+        self.handling
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// The request is handled within this from now on.
+    pub(crate) fn handled_within(&self, op: &Op) {
+        #[cfg(feature = "otel")]
+        if !op.span().is_disabled() {
+            *self.handling.lock().unwrap_or_else(PoisonError::into_inner) = Some(op.span().clone());
+        }
+        #[cfg(not(feature = "otel"))]
+        let _ = op;
+    }
+
+    /// The same operation, as one of the handling of this request.
+    pub(crate) fn puts_in_place(&self, op: Op) -> Op {
+        #[cfg(feature = "otel")]
+        let op = op.within(self.handling(), &self.trace);
+        op
+    }
+
     /// Which delivery of the message this is: 1 the first time. Retries by a policy do not count.
     #[must_use]
     pub fn attempt(&self) -> u32 {
@@ -176,6 +226,8 @@ impl Context {
             handled_count: self.handled_count,
             cancellation: self.cancellation.clone(),
             brought: self.brought.clone(),
+            #[cfg(feature = "otel")]
+            handling: Mutex::new(self.handling()),
             bag: Mutex::new(self.bag.lock().unwrap_or_else(PoisonError::into_inner).clone()),
         }
     }

@@ -106,6 +106,38 @@ impl HandlerError {
         )
     }
 
+    /// What went wrong, as one of few words, by which failures are counted.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Failed(_) => "failed",
+            Self::Action(action) => match action.kind() {
+                ActionKind::Reject => "reject",
+                ActionKind::Defer(_) => "defer",
+                ActionKind::DontAck => "dont_ack",
+                ActionKind::Invalid => "invalid",
+            },
+            Self::BrokenCircuit { .. } => "broken_circuit",
+            Self::Overloaded { .. } => "overloaded",
+            Self::TimedOut { .. } => "timed_out",
+            Self::Panicked { .. } => "panicked",
+            Self::Validation(_) => "validation",
+            Self::Duplicate { .. } => "duplicate",
+            Self::Collision { .. } => "collision",
+            Self::InProgress { .. } => "in_progress",
+            Self::Inbox(_) => "inbox",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether something went wrong, rather than the handler wanting the message once more, or being spared it.
+    pub(crate) fn is_failure(&self) -> bool {
+        match self {
+            Self::Action(action) => !matches!(action.kind(), ActionKind::Defer(_) | ActionKind::DontAck),
+            Self::Cancelled | Self::InProgress { .. } => false,
+            _ => true,
+        }
+    }
+
     /// This as the cause of a pump action, unless it is one already, or nobody failed: the process is
     /// shutting down, another delivery of the request is being handled, or the inbox is away.
     pub(crate) fn stopped_by(self, kind: ActionKind) -> Self {

@@ -80,6 +80,7 @@ pub mod processor;
 pub mod request;
 #[cfg(feature = "_sql")]
 pub mod store;
+pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod trace;

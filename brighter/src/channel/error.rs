@@ -61,6 +61,21 @@ pub enum PublishError {
 }
 
 impl PublishError {
+    /// What went wrong, as one of few words, by which failures are counted.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Unroutable { .. } => "unroutable",
+            Self::Refused { .. } => "refused",
+            Self::Name(_) => "name",
+            Self::TooLarge { .. } => "too_large",
+            Self::TimedOut { .. } => "timed_out",
+            Self::Blocked { .. } => "blocked",
+            Self::Disconnected(_) => "disconnected",
+            Self::Closed => "closed",
+            Self::Other(_) => "_OTHER",
+        }
+    }
+
     /// Whether it is the broker that cannot be reached, rather than this message that cannot be published:
     /// whoever has more messages to publish may as well wait.
     #[must_use]

@@ -119,6 +119,10 @@ impl PublicationSettings {
         }
     }
 
+    pub(crate) fn topic(&self) -> &RoutingKey {
+        &self.topic
+    }
+
     /// The header of a message under this id.
     pub(crate) fn header(&self, id: MessageId, message_type: MessageType) -> MessageHeader {
         let mut header = MessageHeader::new(id, &self.topic, message_type).with_event(self.event.clone());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use super::performer::Performer;
 use super::route::{Made, RouteError};
@@ -17,6 +17,8 @@ use crate::error::{HandlerError, report};
 use crate::inbox::Fingerprint;
 use crate::message::Message;
 use crate::processor::{PublishErrors, SubscriberFailure};
+use crate::telemetry::spans;
+use crate::trace::Op;
 
 /// How long a message is kept in hand at most while a circuit is open: far less than the 30 minutes after
 /// which RabbitMQ closes the channel of a consumer that has not settled.
@@ -38,6 +40,9 @@ pub(super) struct Item {
     pub(super) tries: u32,
     /// Handlers that are done with it.
     pub(super) done: Vec<usize>,
+    /// What brought it, and its waiting for its turn.
+    pub(super) pump: Op,
+    pub(super) waiting: Op,
 }
 
 /// The lane in which an item keeps its order.
@@ -61,7 +66,7 @@ pub(super) enum Done {
 }
 
 impl Item {
-    pub(super) fn new(delivery: Delivery, turn: Option<(Turn, Made)>) -> Self {
+    pub(super) fn new(delivery: Delivery, turn: Option<(Turn, Made)>, pump: Op) -> Self {
         let (turn, made) = turn.unzip();
         Self {
             delivery,
@@ -69,6 +74,8 @@ impl Item {
             made,
             tries: 0,
             done: Vec::new(),
+            pump,
+            waiting: Op::none(),
         }
     }
 }
@@ -76,7 +83,11 @@ impl Item {
 impl Performer {
     /// Sees one delivery through. Whatever happens here, the message is either settled or still the broker's.
     pub(super) async fn see_through(&self, mut item: Item) -> Done {
-        let settlement = self.settlement_of(&mut item).await;
+        item.waiting = Op::none();
+        let message = item.delivery.message().ok();
+        let (span, op) = spans::process(self.broker.system(), &self.settings, message, &item.pump);
+        let settlement = self.settlement_of(&mut item, span, &op).await;
+        op.describe(|span| span.set("brighter.settlement", settlement.name()));
         if let Some((delay, counted)) = self.keeps(&item, &settlement) {
             item.tries = item.tries.saturating_add(u32::from(counted));
             // As when it comes again from its channel: all handlers see it.
@@ -88,12 +99,12 @@ impl Performer {
             };
         }
         let Item { delivery, turn, .. } = item;
-        let well = self.settle(delivery, settlement).await;
+        let well = op.run(self.settle(delivery, settlement)).await;
         Done::Settled { turn, well }
     }
 
     /// What becomes of a delivery, told to the log.
-    async fn settlement_of(&self, item: &mut Item) -> Settlement {
+    async fn settlement_of(&self, item: &mut Item, span: Span, op: &Op) -> Settlement {
         let delivery = &item.delivery;
         let (limit, redeliveries) = (self.settings.redeliveries, delivery.redeliveries());
         match delivery
@@ -101,6 +112,7 @@ impl Performer {
             .ok_or_else(|| delivery.message().err().unwrap_or_default())
         {
             Err(reason) => {
+                op.failed("headers");
                 tracing::warn!(subscription = %self.settings.name, reason, "a message made no sense; set aside as invalid");
                 invalid(reason)
             }
@@ -108,14 +120,13 @@ impl Performer {
                 let reason = format!(
                     "delivered {redeliveries} times before without being settled, and not handled again: whoever handles it may die of it"
                 );
+                op.failed("delivered_too_often");
                 tracing::error!(subscription = %self.settings.name, id = %message.header.id, to = %self.settings.channel.dead_letters, reason, "put in the dead-letter channel");
                 dead(reason)
             }
             Ok(message) => {
                 let made = item.made.take();
-                let decided = self.decide(message, made, item.tries, &mut item.done);
-                // What is logged on the way, by a policy for instance, then says for which message.
-                let span = tracing::info_span!("handle", subscription = %self.settings.name, id = %message.header.id);
+                let decided = self.decide(message, made, item.tries, &mut item.done, op);
                 let settlement = decided.instrument(span).await;
                 // Giving it back once more could be once too often for a broker that counts.
                 if settlement == Settlement::GiveBack
@@ -142,6 +153,7 @@ impl Performer {
         mut made: Option<Made>,
         tries: u32,
         done: &mut Vec<usize>,
+        op: &Op,
     ) -> Settlement {
         let mut held = Duration::ZERO;
         let attempt = message
@@ -149,8 +161,14 @@ impl Performer {
             .handled_count
             .saturating_add(tries)
             .saturating_add(1);
+        spans::processes(op, message, attempt, self.processor.bodies_in_spans());
         loop {
             let outcome = self.dispatch(message, made.take(), tries, done).await;
+            if let Err(error) = &outcome
+                && error.is_failure()
+            {
+                op.failed(error.kind());
+            }
             // Errors are the application's own, and may panic when they are written.
             let settled = catch_unwind(AssertUnwindSafe(|| self.told(message, attempt, &outcome)));
             let pause = match settled.unwrap_or_else(|_| self.told(message, attempt, &Err(unspeakable()))) {
@@ -229,6 +247,7 @@ impl Performer {
 
     /// Settles a delivery; says whether that went well.
     async fn settle(&self, delivery: Delivery, settlement: Settlement) -> bool {
+        let operation = settlement.name();
         let settled = async {
             match settlement {
                 Settlement::Ack => delivery.ack().await,
@@ -249,11 +268,13 @@ impl Performer {
                 }
             }
         };
-        let error = match within(SETTLE_WITHIN, settled).await {
+        let op = spans::settle(operation, self.broker.system(), &self.settings.channel);
+        let error = match op.run(within(SETTLE_WITHIN, settled)).await {
             Some(Ok(())) => return true,
             Some(Err(error)) => report(&error),
             None => format!("the broker has not answered within {SETTLE_WITHIN:?}"),
         };
+        op.failed("not_settled");
         tracing::warn!(subscription = %self.settings.name, error, "not settled; the message will come again");
         false
     }

@@ -37,6 +37,8 @@ use super::lanes::Lanes;
 use super::performer::Performer;
 use crate::channel::{ChannelError, Consumer, Delivery};
 use crate::message::Message;
+use crate::telemetry::spans;
+use crate::trace::Op;
 
 /// Why a pump came to its end.
 pub(super) enum PumpEnd {
@@ -67,6 +69,8 @@ pub(super) struct Work<'p, B, F> {
     consumer: u64,
     /// A message that keeps its order was not settled.
     broken: bool,
+    /// The consuming of the present consumer.
+    op: Op,
 }
 
 impl<'p, B, F> Work<'p, B, F>
@@ -84,12 +88,15 @@ where
             paced: None,
             consumer: 0,
             broken: false,
+            op: Op::none(),
         }
     }
 
     /// Pumps until told to stop or until the channel is lost. What waits in the consumer goes back with it.
     pub(super) async fn pump(&mut self, mut consumer: Consumer, buffer: usize) -> PumpEnd {
+        self.op = spans::pump(self.performer.broker.system(), &self.performer.settings);
         let end = self.run(&mut consumer, buffer).await;
+        self.op = Op::none();
         let lost = matches!(end, PumpEnd::Lost(_));
         // Others get what is given back here. Where order matters, they must not while what comes before it is in
         // hand; if the channel is lost they have it already.
@@ -206,7 +213,11 @@ where
             _ => None,
         };
         let turn = turn.map(|(lane, made)| (Turn { lane, consumer }, made));
-        let item = Item::new(delivery, turn);
+        let mut item = Item::new(delivery, turn, self.op.clone());
+        if let Ok(message) = item.delivery.message() {
+            let (system, channel) = (performer.broker.system(), &performer.settings.channel);
+            item.waiting = spans::receive(system, channel, message, &self.op);
+        }
         self.ready.extend(match item.turn {
             Some(Turn { lane, .. }) => self.lanes.enter(lane, item),
             None => Some(item),

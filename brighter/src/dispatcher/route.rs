@@ -24,6 +24,25 @@ pub(super) enum RouteError {
     TimedOut(Duration),
 }
 
+impl RouteError {
+    /// What went wrong, as one of few words.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Map(_) => "mapping",
+            Self::Handlers(errors) => errors.kind(),
+            Self::TimedOut(_) => "timed_out",
+        }
+    }
+
+    /// Whether something went wrong, rather than the message being wanted once more.
+    pub(super) fn is_failure(&self) -> bool {
+        match self {
+            Self::Handlers(errors) => errors.is_failure(),
+            Self::Map(_) | Self::TimedOut(_) => true,
+        }
+    }
+}
+
 /// A request that was made from a message before it was its turn.
 pub(super) type Made = Box<dyn Any + Send>;
 

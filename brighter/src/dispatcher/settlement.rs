@@ -34,6 +34,22 @@ pub(super) enum Settlement {
     SetAside(Rejection),
 }
 
+impl Settlement {
+    /// By what word it is known in traces and metrics.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Ack => "ack",
+            Self::GiveBack => "release",
+            Self::Again { .. } => "requeue",
+            Self::SetAside(Rejection {
+                kind: RejectionKind::Invalid,
+                ..
+            }) => "set_aside_invalid",
+            Self::SetAside(_) => "dead_letter",
+        }
+    }
+}
+
 /// A broker's redelivery is immediate, so what is given back waits this long in hand: a handler that always
 /// says `DontAck` must not spin.
 pub(super) const GIVE_BACK_AFTER: Duration = Duration::from_secs(1);

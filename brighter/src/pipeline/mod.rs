@@ -4,6 +4,8 @@
 mod observed;
 mod provided;
 mod service;
+#[cfg(feature = "otel")]
+mod step_layer;
 mod steps;
 mod use_inbox;
 mod wiring;
@@ -20,12 +22,18 @@ use tower::{Service, ServiceExt};
 pub(crate) use observed::Observer;
 pub(crate) use provided::Provided;
 pub use service::HandlerService;
+#[cfg(feature = "otel")]
+pub use step_layer::{StepLayer, StepService};
 pub use use_inbox::InboxContext;
 pub use wiring::{Step, StepDescription, Timing, Wiring, WiringError};
 
 use crate::error::{HandlerError, panic_text};
 use crate::handler::{Call, Handler};
 use crate::request::Request;
+
+/// A layer as [`Wiring`] hands it out.
+#[cfg(not(feature = "otel"))]
+pub type StepLayer<L> = L;
 
 /// How a handler's pipeline is put together: what `#[handler]` writes.
 #[diagnostic::on_unimplemented(

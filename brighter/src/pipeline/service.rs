@@ -1,14 +1,17 @@
 //! [`HandlerService`]: the innermost service, which calls the handler.
 
+use std::any::type_name;
 use std::sync::Arc;
 use std::task::{Context as Task, Poll};
 
 use futures_util::future::BoxFuture;
 use tower::Service;
 
+use crate::context::Context;
 use crate::error::HandlerError;
 use crate::handler::{Call, Handler};
 use crate::request::Request;
+use crate::trace::{Op, op, short};
 
 /// The innermost service of a pipeline: calls the handler.
 ///
@@ -40,9 +43,28 @@ impl<R: Request, H: Handler<R>> Service<Call<R>> for HandlerService<H> {
 
     fn call(&mut self, call: Call<R>) -> Self::Future {
         let handler = Arc::clone(&self.0);
-        Box::pin(async move {
+        let op = handling::<H>(call.context());
+        Box::pin(op.clone().run(async move {
             let result = handler.handle(call.request(), call.context()).await;
-            result.map_err(|error| HandlerError::from(error.into()))
-        })
+            result.map_err(|error| {
+                let error = HandlerError::from(error.into());
+                if error.is_failure() {
+                    op.failed(error.kind());
+                }
+                error
+            })
+        }))
     }
+}
+
+/// One attempt of the handler.
+fn handling<H>(cx: &Context) -> Op {
+    let handler = type_name::<H>();
+    let op = op!("handler", otel.name = format_args!("handle {}", short(handler)));
+    op.describe(|span| {
+        span.set("brighter.handler", handler);
+        span.set("brighter.attempt", i64::from(cx.attempt()));
+    });
+    cx.handled_within(&op);
+    op
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Step, Wiring, WiringError};
+use super::{Step, StepLayer, Wiring, WiringError};
 use crate::error::ActionKind;
 use crate::layer::{
     BackstopLayer, DefaultReply, FallbackLayer, FallbackMethod, FallbackOn, FeatureSwitchLayer, ForeignLayer,
@@ -13,28 +13,28 @@ use crate::request::{Request, Validate};
 
 impl Wiring<'_> {
     /// `#[reject_on_error]`.
-    pub fn reject_on_error(&mut self, step: Step) -> BackstopLayer {
+    pub fn reject_on_error(&mut self, step: Step) -> StepLayer<BackstopLayer> {
         self.note(step, "reject_on_error", "");
-        BackstopLayer::new(ActionKind::Reject)
+        self.step(BackstopLayer::new(ActionKind::Reject))
     }
 
     /// `#[defer_on_error]`, after this delay or the subscription's own.
-    pub fn defer_on_error(&mut self, step: Step, delay: Option<Duration>) -> BackstopLayer {
+    pub fn defer_on_error(&mut self, step: Step, delay: Option<Duration>) -> StepLayer<BackstopLayer> {
         let detail = delay.map(|delay| format!("{delay:?}"));
         self.note(step, "defer_on_error", detail.unwrap_or_default());
-        BackstopLayer::new(ActionKind::Defer(delay))
+        self.step(BackstopLayer::new(ActionKind::Defer(delay)))
     }
 
     /// `#[dont_ack_on_error]`.
-    pub fn dont_ack_on_error(&mut self, step: Step) -> BackstopLayer {
+    pub fn dont_ack_on_error(&mut self, step: Step) -> StepLayer<BackstopLayer> {
         self.note(step, "dont_ack_on_error", "");
-        BackstopLayer::new(ActionKind::DontAck)
+        self.step(BackstopLayer::new(ActionKind::DontAck))
     }
 
     /// `#[validate]`.
-    pub fn validate<R: Validate>(&mut self, step: Step) -> ValidateLayer<R> {
+    pub fn validate<R: Validate>(&mut self, step: Step) -> StepLayer<ValidateLayer<R>> {
         self.note(step, "validate", "");
-        ValidateLayer::new()
+        self.step(ValidateLayer::new())
     }
 
     /// `#[fallback(method)]`.
@@ -45,18 +45,18 @@ impl Wiring<'_> {
         on: FallbackOn,
         handler: Arc<H>,
         method: M,
-    ) -> FallbackLayer<R>
+    ) -> StepLayer<FallbackLayer<R>>
     where
         R: Request,
         H: Send + Sync + 'static,
         M: for<'a> FallbackMethod<'a, H, R>,
     {
         self.note(step, "fallback", format!("{name} on {on}"));
-        FallbackLayer::new(on, handler, method)
+        self.step(FallbackLayer::new(on, handler, method))
     }
 
     /// `#[feature_switch(name, off = skip)]`.
-    pub fn switch_or_skip<R>(&mut self, step: Step, name: &'static str) -> FeatureSwitchLayer<R>
+    pub fn switch_or_skip<R>(&mut self, step: Step, name: &'static str) -> StepLayer<FeatureSwitchLayer<R>>
     where
         R: Request<Reply: DefaultReply>,
     {
@@ -68,7 +68,7 @@ impl Wiring<'_> {
         &mut self,
         step: Step,
         name: &'static str,
-    ) -> FeatureSwitchLayer<R> {
+    ) -> StepLayer<FeatureSwitchLayer<R>> {
         self.switch(step, name, "dont_ack", None)
     }
 
@@ -78,7 +78,7 @@ impl Wiring<'_> {
         name: &'static str,
         off: &str,
         skipped: Option<fn() -> R::Reply>,
-    ) -> FeatureSwitchLayer<R> {
+    ) -> StepLayer<FeatureSwitchLayer<R>> {
         self.note(step, "feature_switch", format!("{name}, off: {off}"));
         if self.provided.switches.is_none() {
             self.errors.push(WiringError::NoFeatureSwitches {
@@ -87,11 +87,15 @@ impl Wiring<'_> {
                 step: step.number,
             });
         }
-        FeatureSwitchLayer::new(name, self.provided.switches.clone(), skipped)
+        self.step(FeatureSwitchLayer::new(
+            name,
+            self.provided.switches.clone(),
+            skipped,
+        ))
     }
 
     /// `#[monitor]`.
-    pub fn monitor(&mut self, step: Step) -> MonitorLayer {
+    pub fn monitor(&mut self, step: Step) -> StepLayer<MonitorLayer> {
         self.note(step, "monitor", "");
         if self.provided.monitor.is_none() {
             self.errors.push(WiringError::NoMonitorSink {
@@ -99,12 +103,17 @@ impl Wiring<'_> {
                 step: step.number,
             });
         }
-        MonitorLayer::new(self.handler, self.provided.monitor.clone())
+        self.step(MonitorLayer::new(self.handler, self.provided.monitor.clone()))
     }
 
     /// `#[layer(expr)]`.
-    pub fn foreign_layer<L>(&mut self, step: Step, text: &'static str, layer: L) -> ForeignLayer<L> {
+    pub fn foreign_layer<L>(
+        &mut self,
+        step: Step,
+        text: &'static str,
+        layer: L,
+    ) -> StepLayer<ForeignLayer<L>> {
         self.note(step, "layer", text);
-        ForeignLayer::new(layer)
+        self.step(ForeignLayer::new(layer))
     }
 }

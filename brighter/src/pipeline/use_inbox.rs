@@ -4,7 +4,7 @@ use std::any::type_name;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Step, Wiring, WiringError};
+use super::{Step, StepLayer, Wiring, WiringError};
 use crate::inbox::InMemoryInbox;
 use crate::layer::{DuplicateReply, OnDuplicate, UseInboxLayer};
 use crate::request::Request;
@@ -31,7 +31,12 @@ impl InboxContext {
 
 impl Wiring<'_> {
     /// `#[use_inbox(on_duplicate = warn)]`.
-    pub fn inbox_or_warn<R>(&mut self, step: Step, context: InboxContext, lease: Duration) -> UseInboxLayer<R>
+    pub fn inbox_or_warn<R>(
+        &mut self,
+        step: Step,
+        context: InboxContext,
+        lease: Duration,
+    ) -> StepLayer<UseInboxLayer<R>>
     where
         R: Request<Reply: DuplicateReply>,
     {
@@ -45,7 +50,7 @@ impl Wiring<'_> {
         step: Step,
         context: InboxContext,
         lease: Duration,
-    ) -> UseInboxLayer<R> {
+    ) -> StepLayer<UseInboxLayer<R>> {
         self.use_inbox(step, context, lease, "reject", OnDuplicate::Reject)
     }
 
@@ -55,7 +60,7 @@ impl Wiring<'_> {
         step: Step,
         context: InboxContext,
         lease: Duration,
-    ) -> UseInboxLayer<R>
+    ) -> StepLayer<UseInboxLayer<R>>
     where
         R: Request<Reply: DuplicateReply>,
     {
@@ -79,7 +84,7 @@ impl Wiring<'_> {
         lease: Duration,
         duplicates: &str,
         on_duplicate: OnDuplicate<R>,
-    ) -> UseInboxLayer<R> {
+    ) -> StepLayer<UseInboxLayer<R>> {
         let context = context.name::<R>();
         self.note(
             step,
@@ -102,6 +107,6 @@ impl Wiring<'_> {
             // Without an inbox nothing is built, so it does not matter what stands in its place.
             Arc::new(InMemoryInbox::new())
         });
-        UseInboxLayer::new(inbox, &context, lease, on_duplicate)
+        self.step(UseInboxLayer::new(inbox, &context, lease, on_duplicate))
     }
 }

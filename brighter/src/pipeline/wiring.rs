@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Provided;
+use super::{Provided, StepLayer};
 use crate::layer::RequestLoggingLayer;
 use crate::policy::{Policy, PolicyLayer};
 
@@ -170,32 +170,55 @@ impl<'a> Wiring<'a> {
         });
     }
 
+    /// The layer, as the step that was noted last.
+    pub(super) fn step<L>(&self, layer: L) -> StepLayer<L> {
+        self.step_named(layer, "")
+    }
+
+    /// The same, which is known by more than its attribute.
+    #[cfg(feature = "otel")]
+    fn step_named<L>(&self, layer: L, name: &str) -> StepLayer<L> {
+        // A policy that is not known was not noted, and nothing is built.
+        let attribute = self.steps.last().map_or("", |step| step.attribute);
+        let name = format!("{attribute} {name}");
+        StepLayer::new(layer, name.trim_end(), self.handler)
+    }
+
+    #[cfg(not(feature = "otel"))]
+    fn step_named<L>(&self, layer: L, _: &str) -> StepLayer<L> {
+        layer
+    }
+
     /// `#[request_logging]`.
-    pub fn request_logging<R>(&mut self, step: Step) -> RequestLoggingLayer<R> {
+    pub fn request_logging<R>(&mut self, step: Step) -> StepLayer<RequestLoggingLayer<R>> {
         self.note(step, "request_logging", "");
+        self.step(self.logging(step))
+    }
+
+    /// `#[request_logging(fields = debug)]`.
+    pub fn request_logging_with_fields<R: fmt::Debug>(
+        &mut self,
+        step: Step,
+    ) -> StepLayer<RequestLoggingLayer<R>> {
+        self.note(step, "request_logging", "with the request's fields");
+        self.step(self.logging(step).with_fields())
+    }
+
+    fn logging<R>(&self, step: Step) -> RequestLoggingLayer<R> {
         match step.timing {
             Timing::Before => RequestLoggingLayer::around(self.handler),
             Timing::After => RequestLoggingLayer::after(self.handler),
         }
     }
 
-    /// `#[request_logging(fields = debug)]`.
-    pub fn request_logging_with_fields<R: fmt::Debug>(&mut self, step: Step) -> RequestLoggingLayer<R> {
-        let layer = self.request_logging(step).with_fields();
-        if let Some(noted) = self.steps.last_mut() {
-            noted.detail = "with the request's fields".into();
-        }
-        layer
-    }
-
     /// `#[timeout(after)]`.
-    pub fn timeout(&mut self, step: Step, after: Duration) -> PolicyLayer {
+    pub fn timeout(&mut self, step: Step, after: Duration) -> StepLayer<PolicyLayer> {
         self.note(step, "timeout", format!("{after:?}"));
-        Policy::timeout(after).layer_named("timeout")
+        self.step(Policy::timeout(after).layer_named("timeout"))
     }
 
     /// `#[use_policy(name)]`: the policy of that name, which all who name it share.
-    pub fn named_policy(&mut self, step: Step, name: &str) -> PolicyLayer {
+    pub fn named_policy(&mut self, step: Step, name: &str) -> StepLayer<PolicyLayer> {
         let policy = self.provided.policies.get(name).cloned();
         match &policy {
             Some(found) => self.note(step, "use_policy", format!("{name}: {found}")),
@@ -207,7 +230,7 @@ impl<'a> Wiring<'a> {
             }),
         }
         // Without the policy nothing is built, so it does not matter what stands in its place.
-        policy.unwrap_or_default().layer_named(name)
+        self.step_named(policy.unwrap_or_default().layer_named(name), name)
     }
 
     /// `#[use_policy(expr)]`: a policy of this handler alone.
@@ -216,9 +239,9 @@ impl<'a> Wiring<'a> {
         step: Step,
         text: &'static str,
         policy: impl Into<Policy>,
-    ) -> PolicyLayer {
+    ) -> StepLayer<PolicyLayer> {
         let policy = policy.into();
         self.note(step, "use_policy", format!("{text}: {policy}"));
-        policy.layer_named(text)
+        self.step(policy.layer_named(text))
     }
 }

@@ -41,6 +41,7 @@ pub struct CommandProcessorBuilder {
     #[cfg(feature = "config")]
     config: Option<crate::config::Config>,
     handle: ProcessorHandle,
+    bodies_in_spans: usize,
 }
 
 /// A handler that waits for what its steps need to be known.
@@ -239,6 +240,13 @@ impl CommandProcessorBuilder {
         self
     }
 
+    /// Shows the bodies of messages in their spans, at most this many bytes of each: whoever may see the traces
+    /// sees them. They are not shown unless this is asked for, and without the feature `otel` not at all.
+    pub fn bodies_in_spans(mut self, bytes: usize) -> Self {
+        self.bodies_in_spans = bytes;
+        self
+    }
+
     /// Makes the processor, and starts the sweeper if there is an outbox and a broker.
     ///
     /// # Errors
@@ -305,6 +313,7 @@ impl CommandProcessorBuilder {
             relay,
             has_inbox: self.provided.inbox.is_some(),
             checkup: Checkup::new(self.health, sweeps),
+            bodies_in_spans: self.bodies_in_spans,
             ended,
         });
         self.handle.fill(&inner);

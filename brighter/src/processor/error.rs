@@ -62,6 +62,20 @@ pub struct PublishErrors {
     pub failures: Vec<SubscriberFailure>,
 }
 
+impl PublishErrors {
+    /// What went wrong first, as one of few words.
+    pub(crate) fn kind(&self) -> &'static str {
+        self.failures
+            .first()
+            .map_or("_OTHER", |failure| failure.error.kind())
+    }
+
+    /// Whether something went wrong, rather than the message being wanted once more.
+    pub(crate) fn is_failure(&self) -> bool {
+        self.failures.iter().any(|failure| failure.error.is_failure())
+    }
+}
+
 impl fmt::Display for PublishErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, SubscriberFailure { handler, error }) in self.failures.iter().enumerate() {
@@ -163,4 +177,18 @@ pub enum PostError {
         /// Which message.
         id: MessageId,
     },
+}
+
+impl PostError {
+    /// What went wrong, as one of few words.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::NoBroker | Self::NoOutbox | Self::WrongTransaction { .. } => "not_set_up",
+            Self::Map { .. } => "mapping",
+            Self::Name { .. } => "name",
+            Self::Outbox(_) => "outbox",
+            Self::NotSent(NotSent { error, .. }) | Self::NotReposted { source: error, .. } => error.kind(),
+            Self::NotFound { .. } => "not_found",
+        }
+    }
 }

@@ -39,6 +39,7 @@ use crate::channel::{Broker, PublicationSettings};
 use crate::context::Context;
 use crate::handler::Call;
 use crate::request::{Command, Event, Request};
+use crate::telemetry::spans;
 
 /// Sends commands and publishes events in this process; posts both to others, through an outbox and a broker.
 ///
@@ -80,6 +81,8 @@ struct Inner {
     relay: Option<Arc<Relay>>,
     has_inbox: bool,
     checkup: Checkup,
+    /// How many bytes of a body are shown in spans.
+    bodies_in_spans: usize,
     /// Cancelled when this processor ends.
     ended: Arc<CancellationToken>,
 }
@@ -124,7 +127,9 @@ impl CommandProcessor {
                 command: std::any::type_name::<C>(),
             });
         };
-        Ok(registered.pipeline.call(Call::new(command, cx)).await?)
+        let op = spans::call("send", std::any::type_name::<C>(), &cx);
+        let sent = op.run(registered.pipeline.call(Call::new(command, cx))).await;
+        Ok(sent.inspect_err(|error| op.failed(error.kind()))?)
     }
 
     /// Handles an event in this process, by every handler it has, at the same time. Having none is no error.
@@ -140,7 +145,9 @@ impl CommandProcessor {
     /// # Errors
     /// As [`publish`](Self::publish).
     pub async fn publish_with<E: Event>(&self, event: E, cx: Context) -> Result<(), PublishErrors> {
-        self.dispatch(event, cx, &mut Vec::new()).await
+        let op = spans::call("publish", std::any::type_name::<E>(), &cx);
+        let published = op.run(self.dispatch(event, cx, &mut Vec::new())).await;
+        published.inspect_err(|errors| op.failed(errors.kind()))
     }
 
     /// Brings a request to every handler it has, be that one or many. Those that succeed are noted in `done`, by
@@ -252,6 +259,11 @@ impl CommandProcessor {
     /// Whether a step of a handler may ask what came before.
     pub(crate) fn has_inbox(&self) -> bool {
         self.0.has_inbox
+    }
+
+    /// How many bytes of a body are shown in spans.
+    pub(crate) fn bodies_in_spans(&self) -> usize {
+        self.0.bodies_in_spans
     }
 
     /// The types of the handlers that a request has, whether it is a command or not.

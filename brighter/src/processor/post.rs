@@ -12,6 +12,8 @@ use crate::inbox::InboxKey;
 use crate::mapper::{MessageMapper, Postable};
 use crate::message::Message;
 use crate::outbox::{Claim, Claimed, DeadMessage, MessageState, OutboxTransaction};
+use crate::telemetry::spans;
+use crate::trace::Op;
 
 /// What [`CommandProcessor::clear_outbox`] did.
 #[derive(Debug, Default)]
@@ -62,7 +64,19 @@ impl CommandProcessor {
         if !relay.has_broker() {
             return Err(PostError::NoBroker);
         }
-        let message = self.to_message(request, cx)?;
+        let op = self.creates::<R>("post", cx);
+        let posted = op.run(self.post_within(&op, relay, request, cx)).await;
+        posted.inspect_err(|error| op.failed(error.kind()))
+    }
+
+    async fn post_within<R: Postable>(
+        &self,
+        op: &Op,
+        relay: &Relay,
+        request: &R,
+        cx: Option<&Context>,
+    ) -> Result<MessageId, PostError> {
+        let message = self.to_message(request, cx, op)?;
         let id = message.header.id.clone();
         let messages = [message];
         if relay.deposit_claimed(&messages).await?.contains(&id) {
@@ -105,11 +119,21 @@ impl CommandProcessor {
         T: OutboxTransaction,
         R: Postable,
     {
-        let messages = requests
-            .into_iter()
-            .map(|request| self.to_message(&request, None))
-            .collect::<Result<Vec<_>, _>>()?;
-        transaction.deposit(self.outbox_of::<T>()?, &messages).await?;
+        let outbox = self.outbox_of::<T>()?;
+        let ops = requests.into_iter().map(|request| {
+            let op = self.creates::<R>("deposit", None);
+            let message = self.to_message(&request, None, &op);
+            message
+                .inspect_err(|error| op.failed(error.kind()))
+                .map(|message| (op, message))
+        });
+        // They are over when all are in the outbox.
+        let (ops, messages): (Vec<_>, Vec<_>) = ops.collect::<Result<_, _>>()?;
+        let deposited = transaction.deposit(outbox, &messages).await;
+        if deposited.is_err() {
+            ops.iter().for_each(|op| op.failed("outbox"));
+        }
+        deposited?;
         Ok(messages.into_iter().map(|message| message.header.id).collect())
     }
 
@@ -141,10 +165,16 @@ impl CommandProcessor {
         R: Postable,
     {
         let outbox = self.outbox_of::<T>()?;
-        let message = self.to_message(request, cx)?;
-        let id = message.header.id.clone();
-        transaction.deposit(outbox, &[message]).await?;
-        Ok(id)
+        let op = self.creates::<R>("deposit", cx);
+        let deposited = op.run(async {
+            let message = self.to_message(request, cx, &op)?;
+            let id = message.header.id.clone();
+            transaction.deposit(outbox, &[message]).await?;
+            Ok(id)
+        });
+        deposited
+            .await
+            .inspect_err(|error: &PostError| op.failed(error.kind()))
     }
 
     /// Sends these messages now, if they are in the outbox and nobody else is sending them.
@@ -175,8 +205,7 @@ impl CommandProcessor {
         let Some(message) = messages.first() else {
             return Err(PostError::NotFound { id: id.clone() });
         };
-        broker
-            .publish(message)
+        spans::published(broker, message)
             .await
             .map_err(|source| PostError::NotReposted {
                 id: id.clone(),
@@ -226,11 +255,20 @@ impl CommandProcessor {
         self.0.relay.as_ref().ok_or(PostError::NoOutbox)
     }
 
-    /// The message of a request, with the header that its publication and its cause say.
+    /// Begins to make a message of a request.
+    fn creates<R: Postable>(&self, operation: &'static str, cx: Option<&Context>) -> Op {
+        let publication = self.0.publications.get(&TypeId::of::<R>());
+        let topic = publication.map_or(R::TOPIC, |publication| publication.topic().as_str());
+        let system = self.broker().map(|broker| broker.system());
+        spans::create(operation, system, topic, cx)
+    }
+
+    /// The message of a request, with the header that its publication and its cause say, made within `op`.
     pub(crate) fn to_message<R: Postable>(
         &self,
         request: &R,
         cx: Option<&Context>,
+        op: &Op,
     ) -> Result<Message, PostError> {
         let name = std::any::type_name::<R>();
         let id = request.id().cloned().unwrap_or_else(MessageId::new);
@@ -247,6 +285,9 @@ impl CommandProcessor {
             header.correlation_id = cx.correlation_id().or(causation).cloned();
             header.trace = cx.trace().clone();
         }
+        if let Some(trace) = op.trace() {
+            header.trace = trace.with_baggage_of(&header.trace);
+        }
         let message = R::Mapper::default()
             .to_message(request, header)
             .map_err(|source| PostError::Map {
@@ -258,6 +299,7 @@ impl CommandProcessor {
             request: name,
             source,
         })?;
+        spans::made(op, &message, self.0.bodies_in_spans);
         Ok(message)
     }
 }

@@ -13,6 +13,7 @@ use crate::channel::{Broker, PublishError};
 use crate::id::MessageId;
 use crate::message::Message;
 use crate::outbox::{Claim, Claimed, Failure, Outbox, OutboxError};
+use crate::telemetry::spans;
 
 /// Takes messages from the outbox to the broker.
 pub(super) struct Relay {
@@ -60,7 +61,14 @@ impl Relay {
     /// Claims messages and sends them.
     pub(super) async fn send_claim(&self, which: Claim<'_>) -> Result<Sent, OutboxError> {
         let claimed = self.outbox.claim(which, self.settings.lease).await?;
-        Ok(self.send(&claimed).await)
+        if claimed.is_empty() {
+            return Ok(Sent::default());
+        }
+        let op = match which {
+            Claim::Ids(_) => spans::batch("clear", claimed.len()),
+            _ => spans::sweep(claimed.len()),
+        };
+        Ok(op.run(self.send(&claimed)).await)
     }
 
     /// Sends messages that are claimed, all at once and in order, and notes in the outbox what became of each.
@@ -74,8 +82,8 @@ impl Relay {
         }
         let _under_way = self.under_way.read().await;
         let results = match claimed {
-            [only] => vec![broker.publish(&only.message).await],
-            several => join_all(several.iter().map(|claimed| broker.publish(&claimed.message))).await,
+            [only] => vec![spans::published(broker, &only.message).await],
+            several => join_all(several.iter().map(|claimed| spans::published(broker, &claimed.message))).await,
         };
 
         let (mut untried, mut refused) = (Vec::new(), Vec::new());

@@ -1,8 +1,16 @@
 //! [`TraceContext`]: which trace a request belongs to, as the W3C has it.
 
+#[cfg(feature = "otel")]
+mod otel;
+#[cfg_attr(feature = "otel", path = "span/on.rs")]
+#[cfg_attr(not(feature = "otel"), path = "span/off.rs")]
+mod span;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+pub(crate) use span::{Op, op};
 
 /// The most bytes of a `tracestate` that are carried on.
 const LONGEST_STATE: usize = 8192;
@@ -86,6 +94,16 @@ impl TraceContext {
             self.texts().baggage = baggage;
         }
         self.or_none()
+    }
+
+    /// The same context with the baggage of another, if it has none.
+    pub(crate) fn with_baggage_of(mut self, other: &Self) -> Self {
+        if self.baggage().is_none()
+            && let Some(baggage) = other.baggage()
+        {
+            self.texts().baggage = Some(baggage.to_owned());
+        }
+        self
     }
 
     /// What says nothing is equal to what never did.
@@ -197,6 +215,13 @@ fn is_printable(byte: u8) -> bool {
     (b' '..=b'~').contains(&byte)
 }
 
+/// A type's own name, without the modules it is in.
+pub(crate) fn short(name: &'static str) -> &'static str {
+    let own = name.find('<').unwrap_or(name.len());
+    let module = name[..own].rfind("::").map_or(0, |end| end + 2);
+    &name[module..]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,6 +272,13 @@ mod tests {
         let trace = trace.with_baggage(&many.join(","));
         assert_eq!(trace.baggage().unwrap().split(',').count(), MOST_MEMBERS);
         assert!(!trace.is_empty());
+    }
+
+    #[test]
+    fn a_type_is_called_by_its_own_name() {
+        assert_eq!(short("tasks::handler::Mail"), "Mail");
+        assert_eq!(short("a::Audited<b::Mail>"), "Audited<b::Mail>");
+        assert_eq!(short("Mail"), "Mail");
     }
 
     #[test]
