@@ -7,5 +7,6 @@
 )]
 
 mod collector;
+mod metrics;
 mod propagation;
 mod spans;

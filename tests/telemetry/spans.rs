@@ -7,6 +7,7 @@ use std::time::Duration;
 use brighter::channel::Broker;
 use brighter::prelude::*;
 use brighter::processor::ProcessorHandle;
+use brighter::transport::sqlite::SqliteBroker;
 use brighter::{MessageId, SqliteOutbox, Sweeper};
 use brighter_tests::rabbitmq::Corner;
 use brighter_tests::wait::{until, until_eq};
@@ -72,6 +73,7 @@ struct Channels {
 async fn one_trace(broker: impl Broker, channels: Channels) {
     collect();
     let Channels { reminders, receipts } = channels;
+    let system = broker.system();
     let folder = tempfile::tempdir().unwrap();
     let outbox = SqliteOutbox::open(folder.path().join("tasks.db")).await.unwrap();
     let pool = outbox.pool().clone();
@@ -151,7 +153,6 @@ async fn one_trace(broker: impl Broker, channels: Channels) {
     ] {
         let span = spans.iter().find(|span| span.name == name).unwrap();
         let said = |attribute_name| attribute(span, attribute_name);
-        let system = processor_system(&processor);
         assert_eq!(said("messaging.system"), Some(system.to_owned()), "{name}");
         assert_eq!(said("messaging.operation.name").as_deref(), Some(operation));
         assert_eq!(said("messaging.operation.type").as_deref(), Some(kind));
@@ -169,15 +170,6 @@ async fn one_trace(broker: impl Broker, channels: Channels) {
     assert!(!said.contains("not to be seen"), "{said}");
 }
 
-fn processor_system(processor: &CommandProcessor) -> &'static str {
-    let shown = format!("{processor:?}");
-    if shown.contains("rabbitmq") {
-        "rabbitmq"
-    } else {
-        "in_memory"
-    }
-}
-
 #[tokio::test]
 async fn on_the_in_memory_broker_it_is_one_trace_from_the_request_to_the_last_handler() {
     let channels = Channels {
@@ -185,6 +177,17 @@ async fn on_the_in_memory_broker_it_is_one_trace_from_the_request_to_the_last_ha
         receipts: "receipts".to_owned(),
     };
     one_trace(InMemoryBroker::new(), channels).await;
+}
+
+#[tokio::test]
+async fn on_sqlite_it_is_one_trace_from_the_request_to_the_last_handler() {
+    let channels = Channels {
+        reminders: "reminders-in-a-file".to_owned(),
+        receipts: "receipts-in-a-file".to_owned(),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let broker = SqliteBroker::open(folder.path().join("broker.db")).await.unwrap();
+    one_trace(broker, channels).await;
 }
 
 #[tokio::test]

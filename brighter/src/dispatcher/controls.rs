@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::channel::{Rate, SubscriptionSettings};
+use crate::telemetry::metrics::SubscriptionMetrics;
 
 /// How much a subscription may do, changeable while it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +46,7 @@ pub(super) struct Controls {
     /// When the next message may begin, while there is a rate.
     next: Mutex<Option<Instant>>,
     unacceptable: Mutex<Tally>,
+    pub(super) metrics: SubscriptionMetrics,
 }
 
 /// How many messages were set aside.
@@ -65,6 +67,7 @@ impl Controls {
             rate: settings.rate,
         };
         Self {
+            metrics: SubscriptionMetrics::new(settings),
             told: watch::Sender::new(Told {
                 throttle,
                 limit_reached: false,

@@ -17,6 +17,7 @@ use crate::error::{HandlerError, report};
 use crate::inbox::Fingerprint;
 use crate::message::Message;
 use crate::processor::{PublishErrors, SubscriberFailure};
+use crate::telemetry::metrics::Began;
 use crate::telemetry::spans;
 use crate::trace::Op;
 
@@ -86,7 +87,14 @@ impl Performer {
         item.waiting = Op::none();
         let message = item.delivery.message().ok();
         let (span, op) = spans::process(self.broker.system(), &self.settings, message, &item.pump);
-        let settlement = self.settlement_of(&mut item, span, &op).await;
+        let (system, began) = (self.broker.system(), Began::now());
+        let header = message.map(|message| &message.header);
+        let _in_flight = self.controls.metrics.in_flight(system, header);
+        let mut failed = None;
+        let settlement = self.settlement_of(&mut item, span, &op, &mut failed).await;
+        self.controls
+            .metrics
+            .decided(system, began, settlement.outcome(), failed);
         op.describe(|span| span.set("brighter.settlement", settlement.name()));
         if let Some((delay, counted)) = self.keeps(&item, &settlement) {
             item.tries = item.tries.saturating_add(u32::from(counted));
@@ -104,7 +112,13 @@ impl Performer {
     }
 
     /// What becomes of a delivery, told to the log.
-    async fn settlement_of(&self, item: &mut Item, span: Span, op: &Op) -> Settlement {
+    async fn settlement_of(
+        &self,
+        item: &mut Item,
+        span: Span,
+        op: &Op,
+        failed: &mut Option<&'static str>,
+    ) -> Settlement {
         let delivery = &item.delivery;
         let (limit, redeliveries) = (self.settings.redeliveries, delivery.redeliveries());
         match delivery
@@ -113,6 +127,7 @@ impl Performer {
         {
             Err(reason) => {
                 op.failed("headers");
+                *failed = Some("headers");
                 tracing::warn!(subscription = %self.settings.name, reason, "a message made no sense; set aside as invalid");
                 invalid(reason)
             }
@@ -121,12 +136,13 @@ impl Performer {
                     "delivered {redeliveries} times before without being settled, and not handled again: whoever handles it may die of it"
                 );
                 op.failed("delivered_too_often");
+                *failed = Some("delivered_too_often");
                 tracing::error!(subscription = %self.settings.name, id = %message.header.id, to = %self.settings.channel.dead_letters, reason, "put in the dead-letter channel");
                 dead(reason)
             }
             Ok(message) => {
                 let made = item.made.take();
-                let decided = self.decide(message, made, item.tries, &mut item.done, op);
+                let decided = self.decide(message, made, item.tries, &mut item.done, op, failed);
                 let settlement = decided.instrument(span).await;
                 // Giving it back once more could be once too often for a broker that counts.
                 if settlement == Settlement::GiveBack
@@ -154,6 +170,7 @@ impl Performer {
         tries: u32,
         done: &mut Vec<usize>,
         op: &Op,
+        failed: &mut Option<&'static str>,
     ) -> Settlement {
         let mut held = Duration::ZERO;
         let attempt = message
@@ -164,10 +181,13 @@ impl Performer {
         spans::processes(op, message, attempt, self.processor.bodies_in_spans());
         loop {
             let outcome = self.dispatch(message, made.take(), tries, done).await;
-            if let Err(error) = &outcome
-                && error.is_failure()
-            {
-                op.failed(error.kind());
+            *failed = outcome
+                .as_ref()
+                .err()
+                .filter(|error| error.is_failure())
+                .map(RouteError::kind);
+            if let Some(reason) = *failed {
+                op.failed(reason);
             }
             // Errors are the application's own, and may panic when they are written.
             let settled = catch_unwind(AssertUnwindSafe(|| self.told(message, attempt, &outcome)));

@@ -125,6 +125,7 @@ impl Performer {
                         false => tracing::debug!(%subscription, %channel, "consuming"),
                     }
                 }
+                let _consumes = self.controls.metrics.consumes(self.broker.system());
                 work.pump(consumer, channel.buffer.get().into()).await
             }
             Err(error) => PumpEnd::Lost(error),

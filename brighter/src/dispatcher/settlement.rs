@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::route::RouteError;
 use crate::channel::{Rejection, RejectionKind, SubscriptionSettings};
 use crate::error::{ActionKind, HandlerError};
+use crate::telemetry::metrics::Outcome;
 
 /// What becomes of a message.
 ///
@@ -46,6 +47,20 @@ impl Settlement {
                 ..
             }) => "set_aside_invalid",
             Self::SetAside(_) => "dead_letter",
+        }
+    }
+
+    /// As what it is counted.
+    pub(super) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Ack => Outcome::Handled,
+            Self::GiveBack => Outcome::Returned,
+            Self::Again { .. } => Outcome::Again,
+            Self::SetAside(Rejection {
+                kind: RejectionKind::Invalid,
+                ..
+            }) => Outcome::Invalid,
+            Self::SetAside(_) => Outcome::DeadLettered,
         }
     }
 }

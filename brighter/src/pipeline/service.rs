@@ -11,24 +11,25 @@ use crate::context::Context;
 use crate::error::HandlerError;
 use crate::handler::{Call, Handler};
 use crate::request::Request;
+use crate::telemetry::metrics::{Began, HandlerMetrics};
 use crate::trace::{Op, op, short};
 
 /// The innermost service of a pipeline: calls the handler.
 ///
 /// The handler's future has no name, so it is boxed here; the layers around it need no box.
 #[derive(Debug)]
-pub struct HandlerService<H>(Arc<H>);
+pub struct HandlerService<H>(Arc<H>, HandlerMetrics);
 
 impl<H> HandlerService<H> {
     /// The service of this handler.
     pub fn new(handler: Arc<H>) -> Self {
-        Self(handler)
+        Self(handler, HandlerMetrics::new(type_name::<H>()))
     }
 }
 
 impl<H> Clone for HandlerService<H> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self(Arc::clone(&self.0), self.1.clone())
     }
 }
 
@@ -43,16 +44,18 @@ impl<R: Request, H: Handler<R>> Service<Call<R>> for HandlerService<H> {
 
     fn call(&mut self, call: Call<R>) -> Self::Future {
         let handler = Arc::clone(&self.0);
+        let (metrics, began) = (self.1.clone(), Began::now());
         let op = handling::<H>(call.context());
         Box::pin(op.clone().run(async move {
             let result = handler.handle(call.request(), call.context()).await;
-            result.map_err(|error| {
-                let error = HandlerError::from(error.into());
-                if error.is_failure() {
-                    op.failed(error.kind());
-                }
-                error
-            })
+            let result = result.map_err(|error| HandlerError::from(error.into()));
+            let error = result.as_ref().err().filter(|error| error.is_failure());
+            let failed = error.map(HandlerError::kind);
+            if let Some(reason) = failed {
+                op.failed(reason);
+            }
+            metrics.tried(began, failed);
+            result
         }))
     }
 }

@@ -2,10 +2,14 @@
 //! here.
 
 use std::sync::Arc;
+#[cfg(feature = "metrics")]
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::sync::RwLock;
+#[cfg(feature = "metrics")]
+use tokio::time::Instant;
 
 use super::Sweeper;
 use super::health::Sweeping;
@@ -13,6 +17,9 @@ use crate::channel::{Broker, PublishError};
 use crate::id::MessageId;
 use crate::message::Message;
 use crate::outbox::{Claim, Claimed, Failure, Outbox, OutboxError};
+#[cfg(feature = "metrics")]
+use crate::telemetry::metrics;
+use crate::telemetry::metrics::{Began, SentMetrics};
 use crate::telemetry::spans;
 
 /// Takes messages from the outbox to the broker.
@@ -24,6 +31,10 @@ pub(super) struct Relay {
     pub(super) sweeping: Sweeping,
     /// Held for reading while messages are under way, so that closing can wait for them.
     under_way: RwLock<()>,
+    metrics: SentMetrics,
+    /// When the metrics were told last what the outbox holds.
+    #[cfg(feature = "metrics")]
+    measured: Mutex<Option<Instant>>,
 }
 
 /// How long a message that the broker refused is left alone: doubled with each attempt between these two.
@@ -33,6 +44,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// How long closing waits for messages under way.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
 
+/// The outbox counts its rows for it.
+#[cfg(feature = "metrics")]
+const MEASURE_EVERY: Duration = Duration::from_secs(5);
+
 impl Relay {
     pub(super) fn new(outbox: Arc<dyn Outbox>, broker: Option<Arc<dyn Broker>>, settings: Sweeper) -> Self {
         Self {
@@ -41,6 +56,9 @@ impl Relay {
             settings,
             sweeping: Sweeping::new(),
             under_way: RwLock::new(()),
+            metrics: SentMetrics::default(),
+            #[cfg(feature = "metrics")]
+            measured: Mutex::default(),
         }
     }
 
@@ -82,8 +100,15 @@ impl Relay {
         }
         let _under_way = self.under_way.read().await;
         let results = match claimed {
-            [only] => vec![spans::published(broker, &only.message).await],
-            several => join_all(several.iter().map(|claimed| spans::published(broker, &claimed.message))).await,
+            [only] => vec![self.publish(broker, &only.message).await],
+            several => {
+                join_all(
+                    several
+                        .iter()
+                        .map(|claimed| self.publish(broker, &claimed.message)),
+                )
+                .await
+            }
         };
 
         let (mut untried, mut refused) = (Vec::new(), Vec::new());
@@ -130,6 +155,32 @@ impl Relay {
         }
         sent.not_noted = noted.err();
         sent
+    }
+
+    async fn publish(&self, broker: &Arc<dyn Broker>, message: &Message) -> Result<(), PublishError> {
+        let began = Began::now();
+        let published = spans::published(broker, message).await;
+        let failed = published.as_ref().err().map(PublishError::kind);
+        self.metrics
+            .sent(broker.system(), &message.header.topic, began, failed);
+        published
+    }
+
+    /// Tells the metrics what the outbox holds, now and then.
+    #[cfg(feature = "metrics")]
+    pub(super) async fn measure(&self) {
+        let is_due = {
+            let mut measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_due = measured.is_none_or(|at| at.elapsed() >= MEASURE_EVERY);
+            if is_due {
+                *measured = Some(Instant::now());
+            }
+            is_due
+        };
+        // An outbox that does not answer is told of by the sweep.
+        if is_due && let Ok(Ok(status)) = tokio::time::timeout(MEASURE_EVERY, self.outbox.status()).await {
+            metrics::outbox(&status);
+        }
     }
 
     /// Waits until nothing is under way, but not for ever.

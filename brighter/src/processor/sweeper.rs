@@ -96,6 +96,8 @@ impl Sweeper {
                 () = ended.cancelled() => return,
                 () = tokio::time::sleep(wait) => {}
             }
+            #[cfg(feature = "metrics")]
+            relay.measure().await;
             // A sweep that has begun is finished: its messages are claimed.
             // A panic is one of the broker's or the outbox's, which may be the application's own.
             let swept = AssertUnwindSafe(self.sweep(&relay, &ended)).catch_unwind().await;

@@ -1,3 +1,15 @@
 //! What is seen of messages from outside: spans, with the feature `otel`, and metrics, with the feature `metrics`.
+//!
+//! The metrics go through the `metrics` facade to whatever recorder the application has installed. It must be
+//! installed before the processor and its dispatcher are built: what asks for a metric before then is not heard.
 
+#[cfg_attr(feature = "metrics", path = "metrics/on.rs")]
+#[cfg_attr(not(feature = "metrics"), path = "metrics/off.rs")]
+pub(crate) mod metrics;
 pub(crate) mod spans;
+#[cfg(feature = "metrics")]
+#[path = "metrics/table.rs"]
+mod table;
+
+#[cfg(feature = "metrics")]
+pub use table::{METRICS, Metric, MetricKind};

@@ -60,7 +60,7 @@ const MODULES: &[Module] = &[
     Module::new("mapper", 2),
     Module::new("channel", 2).beside(&["mapper"]),
     Module::new("outbox", 2),
-    Module::new("telemetry", 2).beside(&["channel"]),
+    Module::new("telemetry", 2).beside(&["channel", "outbox"]),
     Module::new("inbox", 2),
     Module::new("database", 2),
     Module::new("handler", 3).never(DELIVERY),

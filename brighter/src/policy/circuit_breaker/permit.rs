@@ -2,6 +2,7 @@
 
 use super::CircuitBreaker;
 use super::state::Effect;
+use crate::telemetry::metrics;
 
 /// A call that was let through. Dropped without a verdict it counts for nothing, and its place is free.
 pub(in crate::policy) struct Permit {
@@ -65,9 +66,13 @@ impl Permit {
         }
         match breaker.act(|state, settings, now| state.settle(settings, now, generation, verdict)) {
             Effect::Opened => {
-                tracing::warn!(policy, open_for = ?breaker.0.settings.open_for, "circuit opened")
+                metrics::circuit(policy, true);
+                tracing::warn!(policy, open_for = ?breaker.0.settings.open_for, "circuit opened");
             }
-            Effect::Closed => tracing::info!(policy, "circuit closed"),
+            Effect::Closed => {
+                metrics::circuit(policy, false);
+                tracing::info!(policy, "circuit closed");
+            }
             Effect::None => {}
         }
     }

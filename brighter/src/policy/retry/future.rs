@@ -15,6 +15,7 @@ use crate::error::HandlerError;
 use crate::handler::Call;
 use crate::policy::delay::Delays;
 use crate::policy::service::PolicyLayer;
+use crate::telemetry::metrics;
 
 pin_project! {
     /// One call, with its attempts.
@@ -94,6 +95,7 @@ where
                         return Poll::Ready(Err(error));
                     }
                     *this.left -= 1;
+                    metrics::retries(policy);
                     let delay = this.delays.get_or_insert_with(|| retry.delay.delays()).next();
                     tracing::info!(
                         policy,

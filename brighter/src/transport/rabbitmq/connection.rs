@@ -21,6 +21,7 @@ use super::io::Io;
 use super::options::Settings;
 use crate::channel::BrokerStatus;
 use crate::error::report;
+use crate::telemetry::metrics;
 
 /// What a connection is for. They are two, so that a broker that holds publishers back does not hold back
 /// the acknowledgements that would relieve it.
@@ -336,6 +337,7 @@ impl Keeper {
         if generation == 1 {
             info!(role, %address, "connected to RabbitMQ");
         } else {
+            metrics::reconnected("rabbitmq", role);
             info!(role, %address, generation, "connected to RabbitMQ again");
         }
         let mut cause = None;

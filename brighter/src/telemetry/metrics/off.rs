@@ -1,0 +1,69 @@
+//! Without the feature `metrics` nothing is counted, and nothing is left of the calls.
+
+use crate::channel::SubscriptionSettings;
+use crate::message::{MessageHeader, RoutingKey};
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Began;
+
+impl Began {
+    pub(crate) fn now() -> Self {
+        Self
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct SubscriptionMetrics;
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Handled,
+    Again,
+    Returned,
+    DeadLettered,
+    Invalid,
+}
+
+pub(crate) struct Counted;
+
+impl SubscriptionMetrics {
+    pub(crate) fn new(_: &SubscriptionSettings) -> Self {
+        Self
+    }
+
+    pub(crate) fn in_flight(&self, _: &'static str, _: Option<&MessageHeader>) -> Counted {
+        Counted
+    }
+
+    pub(crate) fn consumes(&self, _: &'static str) -> Counted {
+        Counted
+    }
+
+    pub(crate) fn decided(&self, _: &'static str, _: Began, _: Outcome, _: Option<&'static str>) {}
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct HandlerMetrics;
+
+impl HandlerMetrics {
+    pub(crate) fn new(_: &'static str) -> Self {
+        Self
+    }
+
+    pub(crate) fn tried(&self, _: Began, _: Option<&'static str>) {}
+}
+
+#[derive(Default)]
+pub(crate) struct SentMetrics(());
+
+impl SentMetrics {
+    pub(crate) fn sent(&self, _: &'static str, _: &RoutingKey, _: Began, _: Option<&'static str>) {}
+}
+
+pub(crate) fn circuit(_: &str, _: bool) {}
+
+pub(crate) fn retries(_: &str) {}
+
+#[cfg(feature = "rabbitmq")]
+pub(crate) fn reconnected(_: &'static str, _: &str) {}
