@@ -15,8 +15,8 @@ pub(crate) fn run(call: &Call) -> Result {
         &call.stop,
     )?;
     let program = program();
-    if call.args == ["--list"] {
-        return shell::run(Command::new(&program).arg("--list"), &call.stop);
+    if let [only @ ("--list" | "--page")] = &call.args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        return shell::run(Command::new(&program).arg(only), &call.stop);
     }
     let listed = shell::read(Command::new(&program).arg("--list"))?;
     let cells = Cells::parse(&listed)?;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::error::{Error, Result};
-use crate::{Call, bench, deny, faults, lint, mutants, protections, services, test};
+use crate::{Call, bench, deny, faults, instructions, lint, mutants, protections, services, test};
 
 /// One command of `cargo xtask`.
 pub(crate) struct Command {
@@ -33,9 +33,14 @@ const COMMANDS: &[Command] = &[
         run: test::run,
     },
     Command {
-        usage: "bench [CELL …] [--json FILE] [--pairs N]",
+        usage: "bench [CELL …] [--json FILE] [--pairs N] | --page",
         summary: "how fast it is, against a raw client where there is one; --list names the cells",
         run: bench::run,
+    },
+    Command {
+        usage: "instructions [--write]",
+        summary: "how many instructions each hot path takes, and whether it is more than before",
+        run: instructions::run,
     },
     Command {
         usage: "faults [ID …] [--seed N] [--soak TIME] [--page]",

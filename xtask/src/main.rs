@@ -7,6 +7,7 @@ mod faults;
 mod file_size;
 mod floors;
 mod help;
+mod instructions;
 mod lint;
 mod mutants;
 mod protections;

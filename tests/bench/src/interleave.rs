@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::cells::{Cell, Side};
+use crate::cells::{Cell, Figure, Side};
 use crate::measure::Sample;
 
 /// A cell with all its samples. Those of the same place in both lists were taken one after the other.
@@ -12,6 +12,32 @@ pub(crate) struct Taken {
     pub(crate) cell: &'static Cell,
     pub(crate) ours: Vec<Sample>,
     pub(crate) twin: Vec<Sample>,
+}
+
+impl Taken {
+    /// The same samples, with another of their figures as the value.
+    pub(crate) fn seen_as(&self, cell: &'static Cell) -> Self {
+        let seen = |samples: &[Sample]| -> Vec<Sample> {
+            let figure = |sample: &Sample| match cell.figure {
+                Figure::Value => Some(sample.value),
+                Figure::Cpu => Some(sample.cpu_micros),
+                Figure::Second => sample.second,
+            };
+            samples
+                .iter()
+                .filter_map(|sample| figure(sample).map(|value| (sample, value)))
+                .map(|(sample, value)| Sample {
+                    value,
+                    ..sample.clone()
+                })
+                .collect()
+        };
+        Self {
+            cell,
+            ours: seen(&self.ours),
+            twin: seen(&self.twin),
+        }
+    }
 }
 
 /// Takes so many pairs of samples, or single ones where the cell has no twin.

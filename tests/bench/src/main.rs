@@ -7,6 +7,7 @@ mod cells;
 mod interleave;
 mod machine;
 mod measure;
+mod page;
 mod report;
 mod statistics;
 
@@ -33,6 +34,8 @@ fn main() -> ExitCode {
 fn run(args: &[String]) -> Result<()> {
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["--list"] => print!("{}", list()),
+        ["--page"] => page::write()?,
+        [cells::STARTED, exchange, queue] => cells::handle_first(exchange, queue)?,
         ["--sample", cell, side] => {
             let sample = find(cell)?.sample(Side::parse(side)?)?;
             println!("{}", serde_json::to_string(&sample)?);
@@ -82,7 +85,9 @@ fn measure_all(wanted: &Wanted) -> Result<()> {
     let mut results = Vec::new();
     for cell in &wanted.cells {
         eprintln!("bench: {} ({})", cell.name, cell.summary);
-        results.push(interleave::run(cell, wanted.pairs)?);
+        let taken = interleave::run(cell, wanted.pairs)?;
+        results.extend(cell.also.iter().map(|also| taken.seen_as(also)));
+        results.push(taken);
     }
     let report = report::Report::new(results);
     print!("{}", report.table());

@@ -17,6 +17,9 @@ pub(crate) struct Sample {
     pub(crate) cpu_micros: f64,
     /// How often each allocates, where that was counted.
     pub(crate) allocations: Option<f64>,
+    /// Another figure of the same run, where there is one: see [`Figure::Second`](crate::cells::Figure::Second).
+    #[serde(default)]
+    pub(crate) second: Option<f64>,
 }
 
 /// Time by the wall and by the processor, since it was started.
@@ -53,6 +56,11 @@ impl Stopwatch {
         self.sample(1, value)
     }
 
+    /// A sample of a value that was measured otherwise.
+    pub(crate) fn of(&self, operations: u64, value: f64) -> Result<Sample> {
+        self.sample(operations, value)
+    }
+
     fn sample(&self, operations: u64, value: f64) -> Result<Sample> {
         let spent = cpu()?.saturating_sub(self.cpu);
         Ok(Sample {
@@ -60,6 +68,7 @@ impl Stopwatch {
             operations,
             cpu_micros: spent.as_secs_f64() * 1e6 / operations as f64,
             allocations: None,
+            second: None,
         })
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::cells::{Better, Cell};
+use crate::cells::{Better, Cell, Compared};
 use crate::interleave::Taken;
 use crate::machine::Machine;
 use crate::measure::Sample;
@@ -14,6 +14,8 @@ use crate::statistics::Summary;
 #[derive(Serialize)]
 pub(crate) struct Report {
     machine: Machine,
+    /// For people, as it is in the page.
+    table: String,
     cells: Vec<Measured>,
 }
 
@@ -24,7 +26,7 @@ struct Measured {
     cell: &'static Cell,
     ours: Option<Summary>,
     twin_of: Option<Summary>,
-    /// Ours to the twin's, sample by sample; above 1 is better than the twin.
+    /// Ours to the twin's, sample by sample, as the cell is compared.
     ratio: Option<Summary>,
     meets_must: bool,
     meets_reach: bool,
@@ -34,14 +36,21 @@ struct Measured {
 
 impl Report {
     pub(crate) fn new(taken: Vec<Taken>) -> Self {
-        Self {
+        let mut report = Self {
             machine: Machine::this(),
+            table: String::new(),
             cells: taken.into_iter().map(Measured::new).collect(),
-        }
+        };
+        report.table = report.draw();
+        report
     }
 
     /// A table in Markdown, so that it may be shown as it is.
-    pub(crate) fn table(&self) -> String {
+    pub(crate) fn table(&self) -> &str {
+        &self.table
+    }
+
+    fn draw(&self) -> String {
         let mut table = format!("{}\n\n", self.machine.line());
         table += "| cell | ours | twin | ratio | CPU µs each, ours / twin | allocations each | must | reach for | durability |\n";
         table += "|---|---|---|---|---|---|---|---|---|\n";
@@ -56,15 +65,22 @@ impl Measured {
     fn new(taken: Taken) -> Self {
         let Taken { cell, ours, twin } = taken;
         let values = |samples: &[Sample]| Summary::of(samples.iter().map(|sample| sample.value));
-        let ratio = Summary::of(ours.iter().zip(&twin).map(|(ours, twin)| match cell.better {
-            Better::Higher => ours.value / twin.value,
-            Better::Lower => twin.value / ours.value,
-        }));
+        let ratio =
+            Summary::of(
+                ours.iter()
+                    .zip(&twin)
+                    .map(|(ours, twin)| match (cell.compared, cell.better) {
+                        (Compared::Added, _) => ours.value - twin.value,
+                        (Compared::Ratio, Better::Higher) => ours.value / twin.value,
+                        (Compared::Ratio, Better::Lower) => twin.value / ours.value,
+                    }),
+            );
         let result = ratio.or_else(|| values(&ours)).map(|summary| summary.median);
         let meets = |wanted: f64| {
-            result.is_some_and(|result| match cell.better {
-                Better::Lower if ratio.is_none() => result <= wanted,
-                _ => result >= wanted,
+            result.is_some_and(|result| match (cell.compared, cell.better) {
+                (Compared::Added, _) => result <= wanted,
+                (Compared::Ratio, Better::Lower) if ratio.is_none() => result <= wanted,
+                (Compared::Ratio, _) => result >= wanted,
             })
         };
         Self {
@@ -93,7 +109,11 @@ impl Measured {
             (Some(twin), Some(summary)) => format!("{}: {}", twin.name, ranged(summary, unit)),
             _ => "–".to_owned(),
         };
-        let ratio = self.ratio.map_or_else(|| "–".to_owned(), |it| ranged(it, ""));
+        let unit = match self.cell.compared {
+            Compared::Ratio => "",
+            Compared::Added => unit,
+        };
+        let ratio = self.ratio.map_or_else(|| "–".to_owned(), |it| ranged(it, unit));
         let cpu = |samples: &[Sample]| {
             Summary::of(samples.iter().map(|sample| sample.cpu_micros))
                 .map_or_else(|| "–".to_owned(), |it| number(it.median))
@@ -123,6 +143,9 @@ fn ranged(summary: Summary, unit: &str) -> String {
 
 /// With as many digits as mean something.
 fn number(value: f64) -> String {
+    if value < 0.0 {
+        return format!("-{}", number(-value));
+    }
     if value >= 1000.0 {
         // In thousands, parted by a comma: 312,400.
         let whole = (value / 100.0).round() * 100.0;
@@ -156,6 +179,7 @@ mod tests {
             (1_234.0, "1,200"),
             (312_449.0, "312,400"),
             (1_234_567.0, "1,234,600"),
+            (-12.34, "-12.3"),
         ] {
             assert_eq!(number(value), text);
         }

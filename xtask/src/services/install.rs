@@ -16,8 +16,8 @@ const POLICY_BEFORE: &str = "/usr/sbin/policy-rc.d.before-xtask";
 /// Services start at the same time, but apt works for one at a time; whether it knows of the newest packages.
 static APT: Mutex<bool> = Mutex::new(false);
 
-/// Installs what `name` needs without starting a server of the system's own.
-pub(super) fn install(name: &str, packages: &[&str], stop: &Stop) -> Result {
+/// Installs what `name` needs without starting a server of the system's own. Also for what is no server.
+pub(crate) fn install(name: &str, packages: &[&str], stop: &Stop) -> Result {
     if !Path::new("/etc/debian_version").exists() || shell::find("apt-get", &[]).is_none() {
         return Err(failed(format_args!(
             "{name} is not installed, and this is not a Debian to install it on"

@@ -1,7 +1,7 @@
 //! The servers that tests talk to: found on the machine or set up for one run.
 
 mod database;
-mod install;
+pub(crate) mod install;
 mod pika;
 mod rabbitmq;
 

@@ -4,12 +4,18 @@ mod broker;
 mod consume;
 mod embedded;
 mod idle;
+mod latency;
+mod publish;
 mod pump;
+mod rabbit;
+mod scaling;
 mod send;
+mod start;
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
+pub(crate) use self::start::{STARTED, handle_first};
 use crate::measure::Sample;
 
 /// One cell of the table.
@@ -21,13 +27,41 @@ pub(crate) struct Cell {
     pub(crate) better: Better,
     /// What is promised of a message, on both sides alike.
     pub(crate) durability: &'static str,
-    /// What it has to be: a ratio where there is a twin, else a value.
+    /// Which figure of a sample is the value.
+    #[serde(skip)]
+    pub(crate) figure: Figure,
+    /// What else the same samples are looked at for.
+    #[serde(skip)]
+    pub(crate) also: &'static [Cell],
+    /// How it is compared with its twin.
+    pub(crate) compared: Compared,
+    /// What it has to be: as it is compared where there is a twin, else a value.
     pub(crate) must: f64,
     pub(crate) reach: f64,
     pub(crate) needs_broker: bool,
     #[serde(skip)]
     pub(crate) ours: fn() -> Result<Sample>,
     pub(crate) twin: Option<Twin>,
+}
+
+/// A figure of a sample.
+#[derive(Clone, Copy)]
+pub(crate) enum Figure {
+    Value,
+    /// The microseconds that this process spent on each.
+    Cpu,
+    /// Whatever else the sample holds.
+    Second,
+}
+
+/// How a value is compared with its twin's.
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Compared {
+    /// How many times as good it is: above 1 is better than the twin.
+    Ratio,
+    /// How much there is on top of the twin's.
+    Added,
 }
 
 /// The same work without brighter.
@@ -85,6 +119,8 @@ impl Cell {
 
 const PERSISTENT: &str = "persistent; acked after the handler";
 const ON_DISK: &str = "on disk, synchronous = FULL; acked after the handler";
+const CONFIRMED: &str = "persistent, durable queue, confirmed, mandatory";
+const CONFIRMED_AND_ACKED: &str = "persistent, durable queue, confirmed, mandatory; acked after the handler";
 const IN_MEMORY: &str = "in memory; acked after the handler";
 
 /// Every cell.
@@ -94,6 +130,9 @@ pub(crate) const CELLS: &[Cell] = &[
         summary: "in-memory broker: post through an outbox → pump → handler → ack, 1 KB of JSON",
         unit: "messages/s",
         better: Better::Higher,
+        figure: Figure::Value,
+        also: &[],
+        compared: Compared::Ratio,
         durability: IN_MEMORY,
         must: 300_000.0,
         reach: 1_000_000.0,
@@ -106,6 +145,9 @@ pub(crate) const CELLS: &[Cell] = &[
         summary: "in-memory broker: a channel that is full already → pump → handler → ack, 1 KB of JSON",
         unit: "messages/s",
         better: Better::Higher,
+        figure: Figure::Value,
+        also: &[],
+        compared: Compared::Ratio,
         durability: IN_MEMORY,
         must: 300_000.0,
         reach: 1_000_000.0,
@@ -118,6 +160,9 @@ pub(crate) const CELLS: &[Cell] = &[
         summary: "in-memory broker by itself: publish → consume → ack, two consumers",
         unit: "messages/s",
         better: Better::Higher,
+        figure: Figure::Value,
+        also: &[],
+        compared: Compared::Ratio,
         durability: IN_MEMORY,
         must: 600_000.0,
         reach: 2_000_000.0,
@@ -130,6 +175,9 @@ pub(crate) const CELLS: &[Cell] = &[
         summary: "a broker in a file: post through an outbox beside it, 50 in a transaction → sweeper → broker → pump → handler → ack, 1 KB of JSON",
         unit: "messages/s",
         better: Better::Higher,
+        figure: Figure::Value,
+        also: &[],
+        compared: Compared::Ratio,
         durability: ON_DISK,
         must: 5_000.0,
         reach: 15_000.0,
@@ -142,6 +190,9 @@ pub(crate) const CELLS: &[Cell] = &[
         summary: "a broker in a file by itself: publish, 64 at once → pump → handler → ack, 1 KB of JSON",
         unit: "messages/s",
         better: Better::Higher,
+        figure: Figure::Value,
+        also: &[],
+        compared: Compared::Ratio,
         durability: ON_DISK,
         must: 5_000.0,
         reach: 20_000.0,
@@ -154,6 +205,9 @@ pub(crate) const CELLS: &[Cell] = &[
         summary: "a thousand idle subscriptions on the in-memory broker: CPU in each second",
         unit: "ms/s",
         better: Better::Lower,
+        figure: Figure::Value,
+        also: &[],
+        compared: Compared::Ratio,
         durability: IN_MEMORY,
         must: 1.0,
         reach: 0.1,
@@ -166,6 +220,9 @@ pub(crate) const CELLS: &[Cell] = &[
         summary: "in process: send through logging, circuit breaker and retry, logging off",
         unit: "ns",
         better: Better::Lower,
+        figure: Figure::Value,
+        also: &[],
+        compared: Compared::Ratio,
         durability: "none",
         must: 400.0,
         reach: 150.0,
@@ -178,6 +235,9 @@ pub(crate) const CELLS: &[Cell] = &[
         summary: "RabbitMQ: a full queue → pump → handler → ack, prefetch 200, 1 KB of JSON; against lapin acking each",
         unit: "messages/s",
         better: Better::Higher,
+        figure: Figure::Value,
+        also: &[CONSUME_CPU],
+        compared: Compared::Ratio,
         durability: PERSISTENT,
         must: 1.0,
         reach: 1.6,
@@ -193,6 +253,9 @@ pub(crate) const CELLS: &[Cell] = &[
         summary: "RabbitMQ: a full queue → pump → handler → ack, prefetch 200, 1 KB of JSON; against lapin acking each fiftieth",
         unit: "messages/s",
         better: Better::Higher,
+        figure: Figure::Value,
+        also: &[],
+        compared: Compared::Ratio,
         durability: PERSISTENT,
         must: 0.7,
         reach: 0.9,
@@ -203,4 +266,182 @@ pub(crate) const CELLS: &[Cell] = &[
             run: consume::raw_acking_every_50th,
         }),
     },
+    Cell {
+        name: "publish",
+        summary: "RabbitMQ: straight to the broker, 256 unconfirmed at a time, 1 KB of JSON; against lapin with the same flags",
+        unit: "messages/s",
+        better: Better::Higher,
+        figure: Figure::Value,
+        also: &[PUBLISH_CPU],
+        compared: Compared::Ratio,
+        durability: CONFIRMED,
+        must: 0.9,
+        reach: 0.97,
+        needs_broker: true,
+        ours: publish::to_the_broker,
+        twin: Some(Twin {
+            name: "lapin",
+            run: publish::raw,
+        }),
+    },
+    Cell {
+        name: "latency-p50",
+        summary: "RabbitMQ: from when a message was due to its handler, 1,000 a second whatever becomes of them, median; on top of lapin's",
+        unit: "µs",
+        better: Better::Lower,
+        figure: Figure::Value,
+        also: &[LATENCY_P99],
+        compared: Compared::Added,
+        durability: CONFIRMED_AND_ACKED,
+        must: 50.0,
+        reach: 10.0,
+        needs_broker: true,
+        ours: latency::ours,
+        twin: Some(Twin {
+            name: "lapin, acking each",
+            run: latency::raw,
+        }),
+    },
+    Cell {
+        name: "start",
+        summary: "RabbitMQ: from the start of a process to the first message that it has handled",
+        unit: "ms",
+        better: Better::Lower,
+        figure: Figure::Value,
+        also: &[MEMORY],
+        compared: Compared::Ratio,
+        durability: PERSISTENT,
+        must: 300.0,
+        reach: 100.0,
+        needs_broker: true,
+        ours: start::to_first_message,
+        twin: None,
+    },
+    Cell {
+        name: "scaling-messages",
+        summary: "in-memory broker: a channel with a million messages → pump → handler → ack; against a thousand",
+        unit: "messages/s",
+        better: Better::Higher,
+        figure: Figure::Value,
+        also: &[],
+        compared: Compared::Ratio,
+        durability: IN_MEMORY,
+        must: 0.8,
+        reach: 1.0,
+        needs_broker: false,
+        ours: scaling::a_million,
+        twin: Some(Twin {
+            name: "a thousand",
+            run: scaling::a_thousand,
+        }),
+    },
+    Cell {
+        name: "scaling-subscriptions",
+        summary: "in-memory broker: messages to one of a thousand subscriptions; against the only one",
+        unit: "messages/s",
+        better: Better::Higher,
+        figure: Figure::Value,
+        also: &[],
+        compared: Compared::Ratio,
+        durability: IN_MEMORY,
+        must: 0.8,
+        reach: 1.0,
+        needs_broker: false,
+        ours: scaling::through_one_of_a_thousand,
+        twin: Some(Twin {
+            name: "one subscription",
+            run: scaling::through_the_only_one,
+        }),
+    },
+    Cell {
+        name: "scaling-handlers",
+        summary: "in process: an event to each of a hundred handlers; against each of two",
+        unit: "handlings/s",
+        better: Better::Higher,
+        figure: Figure::Value,
+        also: &[],
+        compared: Compared::Ratio,
+        durability: "none",
+        must: 0.8,
+        reach: 1.0,
+        needs_broker: false,
+        ours: scaling::heard_by_a_hundred,
+        twin: Some(Twin {
+            name: "two handlers",
+            run: scaling::heard_by_two,
+        }),
+    },
 ];
+
+const CONSUME_CPU: Cell = Cell {
+    name: "consume-cpu",
+    summary: "RabbitMQ: the processor's time of the client for each message consumed; 0.80 is 1.25 times lapin's",
+    unit: "µs",
+    better: Better::Lower,
+    figure: Figure::Cpu,
+    also: &[],
+    compared: Compared::Ratio,
+    durability: PERSISTENT,
+    must: 0.8,
+    reach: 0.91,
+    needs_broker: true,
+    ours: consume::through_the_pump,
+    twin: Some(Twin {
+        name: "lapin, acking each",
+        run: consume::raw_acking_each,
+    }),
+};
+
+const PUBLISH_CPU: Cell = Cell {
+    name: "publish-cpu",
+    summary: "RabbitMQ: the processor's time of the client for each message published; 0.80 is 1.25 times lapin's",
+    unit: "µs",
+    better: Better::Lower,
+    figure: Figure::Cpu,
+    also: &[],
+    compared: Compared::Ratio,
+    durability: CONFIRMED,
+    must: 0.8,
+    reach: 0.91,
+    needs_broker: true,
+    ours: publish::to_the_broker,
+    twin: Some(Twin {
+        name: "lapin",
+        run: publish::raw,
+    }),
+};
+
+const LATENCY_P99: Cell = Cell {
+    name: "latency-p99",
+    summary: "the same, of the slowest hundredth",
+    unit: "µs",
+    better: Better::Lower,
+    figure: Figure::Second,
+    also: &[],
+    compared: Compared::Added,
+    durability: CONFIRMED_AND_ACKED,
+    must: 500.0,
+    reach: 100.0,
+    needs_broker: true,
+    ours: latency::ours,
+    twin: Some(Twin {
+        name: "lapin, acking each",
+        run: latency::raw,
+    }),
+};
+
+const MEMORY: Cell = Cell {
+    name: "memory",
+    summary: "RabbitMQ: the memory of that process then",
+    unit: "MB",
+    better: Better::Lower,
+    figure: Figure::Second,
+    also: &[],
+    compared: Compared::Ratio,
+    durability: PERSISTENT,
+    must: 20.0,
+    reach: 10.0,
+    needs_broker: true,
+    ours: start::to_first_message,
+    twin: None,
+};

@@ -35,6 +35,10 @@ impl Order {
             text: "x".repeat(980),
         }
     }
+
+    pub(crate) fn number(&self) -> u32 {
+        self.number
+    }
 }
 
 /// Whether every order was handled, and none twice.
@@ -146,7 +150,7 @@ pub(crate) fn drain() -> Result<Sample> {
     Ok(sample)
 }
 
-async fn drained(messages: u32, broker: Option<InMemoryBroker>) -> Result<Sample> {
+pub(crate) async fn drained(messages: u32, broker: Option<InMemoryBroker>) -> Result<Sample> {
     let broker = match broker {
         Some(broker) => broker,
         None => filled(messages).await?,

@@ -1,0 +1,68 @@
+//! Straight to RabbitMQ, 256 unconfirmed at a time, and the same with lapin alone.
+
+use anyhow::{Result, ensure};
+use brighter::channel::Producer;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::{BasicProperties, Channel, Confirmation};
+
+use super::pump::runtime;
+use super::rabbit::{self, Place, TOPIC};
+use crate::measure::{Sample, Stopwatch};
+
+const MESSAGES: u32 = 20_000;
+const WINDOW: usize = 256;
+/// What AMQP calls persistent.
+pub(super) const PERSISTENT: u8 = 2;
+
+pub(crate) fn to_the_broker() -> Result<Sample> {
+    runtime()?.block_on(async {
+        let place = Place::make(0).await?;
+        let messages: Vec<_> = (0..MESSAGES).map(rabbit::message).collect::<Result<_>>()?;
+        let watch = Stopwatch::start()?;
+        stream::iter(&messages)
+            .map(|message| place.broker.publish(message))
+            .buffer_unordered(WINDOW)
+            .try_collect::<()>()
+            .await?;
+        let sample = watch.per_second(MESSAGES.into());
+        place.remove(MESSAGES).await?;
+        sample
+    })
+}
+
+pub(crate) fn raw() -> Result<Sample> {
+    runtime()?.block_on(async {
+        let place = Place::make(0).await?;
+        let connection = rabbit::raw().await?;
+        let amqp = connection.create_channel().await?;
+        amqp.confirm_select(ConfirmSelectOptions::default()).await?;
+        let messages: Vec<_> = (0..MESSAGES).map(rabbit::message).collect::<Result<_>>()?;
+        let watch = Stopwatch::start()?;
+        stream::iter(&messages)
+            .map(|message| confirmed(&amqp, &place.exchange, message.body.as_bytes()))
+            .buffer_unordered(WINDOW)
+            .try_collect::<()>()
+            .await?;
+        let sample = watch.per_second(MESSAGES.into());
+        connection.close(200, "done".into()).await?;
+        place.remove(MESSAGES).await?;
+        sample
+    })
+}
+
+/// Publishes with the flags that brighter sets, and waits for the confirm.
+pub(super) async fn confirmed(amqp: &Channel, exchange: &str, body: &[u8]) -> Result<()> {
+    let options = BasicPublishOptions {
+        mandatory: true,
+        ..BasicPublishOptions::default()
+    };
+    let properties = BasicProperties::default().with_delivery_mode(PERSISTENT);
+    let sent = amqp.basic_publish(exchange.into(), TOPIC.into(), options, body, properties);
+    let confirmation = sent.await?.await?;
+    ensure!(
+        matches!(confirmation, Confirmation::Ack(None)),
+        "not taken: {confirmation:?}"
+    );
+    Ok(())
+}

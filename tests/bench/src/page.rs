@@ -1,0 +1,93 @@
+//! `docs/performance.md`, made of `docs/performance.json` and of the notes beside them, which are written by hand.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+/// What the page takes from the JSON: all else there is for programs.
+#[derive(Deserialize)]
+struct Run {
+    table: String,
+    cells: Vec<Cell>,
+}
+
+#[derive(Deserialize)]
+struct Cell {
+    name: String,
+    summary: String,
+    meets_must: bool,
+    meets_reach: bool,
+}
+
+fn docs(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../docs")
+        .join(name)
+}
+
+fn read(name: &str) -> Result<String> {
+    fs::read_to_string(docs(name)).with_context(|| format!("could not read docs/{name}"))
+}
+
+/// Writes the page.
+pub(crate) fn write() -> Result<()> {
+    let page = page(&read("performance.json")?, &read("performance-notes.md")?)?;
+    fs::write(docs("performance.md"), page).context("could not write docs/performance.md")
+}
+
+fn page(json: &str, notes: &str) -> Result<String> {
+    let run: Run = serde_json::from_str(json).context("docs/performance.json is no run")?;
+    let count = |meets: fn(&Cell) -> bool| run.cells.iter().filter(|cell| meets(cell)).count();
+    let (must, reach, all) = (
+        count(|cell| cell.meets_must),
+        count(|cell| cell.meets_reach),
+        run.cells.len(),
+    );
+    let what: String = run
+        .cells
+        .iter()
+        .map(|cell| format!("- `{}`: {}\n", cell.name, cell.summary))
+        .collect();
+    let table = &run.table;
+    Ok(format!(
+        "# How fast brighter is\n\n\
+         Made by `cargo xtask bench --json docs/performance.json` and `cargo xtask bench --page`; only the notes at \
+         the end are written by hand.\n\n\
+         {must} of {all} cells are as good as they must be, {reach} as good as they are to become. A cell with a twin \
+         is the same work with a raw client, taken in turns with ours; its ratio is above 1 where ours is better. \
+         Medians, with the range beside them.\n\n\
+         {table}\n## What the cells are\n\n{what}\n{notes}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_says_what_the_run_says() {
+        // Before the first run there is neither.
+        let json = fs::read_to_string(docs("performance.json")).ok();
+        let written = fs::read_to_string(docs("performance.md")).ok();
+        let made = json.map(|json| page(&json, &read("performance-notes.md").unwrap()).unwrap());
+        assert!(made == written, "run `cargo xtask bench --page`");
+    }
+
+    #[test]
+    fn a_run_becomes_a_page() {
+        let json = r#"{"table": "| a |", "cells": [
+            {"name": "send", "summary": "in process", "meets_must": true, "meets_reach": false}]}"#;
+        let page = page(json, "## Notes").unwrap();
+        for part in [
+            "1 of 1 cells",
+            "0 as good",
+            "| a |",
+            "- `send`: in process",
+            "## Notes",
+        ] {
+            assert!(page.contains(part), "{page}");
+        }
+    }
+}
