@@ -1,13 +1,40 @@
-//! The connection to RabbitMQ.
+//! The broker: a file of this machine, or RabbitMQ where it is said where that is.
 
-use brighter::RabbitMq;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use brighter::channel::Broker;
 use brighter::config::{Config, ConfigErrors, Problem};
+use brighter::transport::sqlite::SqliteBrokerOptions;
+use brighter::{RabbitMq, SqliteBroker};
 
 use crate::failure::Failure;
-use crate::settings;
+use crate::settings::{self, SECTION};
+
+/// Shorter than the API's sweeper claims a message for: see [`tasks::api::CLAIMED_FOR`].
+const CONFIRM_WITHIN: Duration = Duration::from_secs(5);
+
+/// Which of the two it is decides nothing but this line.
+pub(crate) async fn connect(config: &Config) -> Result<Arc<dyn Broker>, Failure> {
+    Ok(match config.secret("rabbitmq", "url") {
+        None => Arc::new(open(config).await?),
+        Some(_) => Arc::new(rabbitmq(config).await?),
+    })
+}
+
+async fn open(config: &Config) -> Result<SqliteBroker, Failure> {
+    let file = config
+        .path(SECTION, "broker_file")
+        .unwrap_or_else(|| PathBuf::from("broker.db"));
+    let options = SqliteBrokerOptions::default().confirm_within(CONFIRM_WITHIN);
+    SqliteBroker::open_with(&file, &options)
+        .await
+        .map_err(|error| Failure::because(&format!("cannot use {} as a broker", file.display()), &error))
+}
 
 /// Connects, as the settings say.
-pub(crate) async fn connect(config: &Config) -> Result<RabbitMq, Failure> {
+async fn rabbitmq(config: &Config) -> Result<RabbitMq, Failure> {
     let builder = config.rabbitmq().map_err(|errors| not_said(&errors))?;
     builder.connect().await.map_err(|error| match error.is_fatal() {
         // The URL, or what it says: user, password, virtual host.
@@ -18,9 +45,6 @@ pub(crate) async fn connect(config: &Config) -> Result<RabbitMq, Failure> {
 
 fn not_said(errors: &ConfigErrors) -> Failure {
     match errors.iter().next().map(|error| &error.problem) {
-        Some(Problem::Missing { .. }) => Failure::usage(
-            "where is the broker? Say `--broker <URL>`, TASKS_BROKER, BRIGHTER_RABBITMQ_URL, or `url` in `[rabbitmq]` of a file",
-        ),
         Some(Problem::Impossible { .. }) => {
             Failure::usage(format!("the URL of the broker is wrong: {errors}"))
         }

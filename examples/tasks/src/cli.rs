@@ -10,12 +10,14 @@ const EXAMPLES: &str = "\
 Examples:
   tasks                                         everything in one process, no servers: a story, line by line
 
-  export TASKS_BROKER=amqp://guest:guest@localhost:5672/%2f
   tasks worker --config tasks.toml --print-config   what holds, and where it comes from
   tasks worker --mail-dir mail                  mails what arrives, as files in a folder
   tasks api --database tasks.db                 takes reminders by HTTP
   curl -i localhost:8080/reminders --json '{\"task_name\":\"Pay\",\"due\":\"now\",\"recipient\":\"ada@example.com\"}'
   tasks send --task Pay --due now --to ada@example.com --count 1000
+
+  export TASKS_BROKER=amqp://guest:guest@localhost:5672/%2f
+                                                from here on, all of them over RabbitMQ
 
 Logs go to standard error; RUST_LOG says how much.";
 
@@ -57,7 +59,8 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Broker {
-    /// Where RabbitMQ is: amqp://user:password@host:5672/vhost, with `/` in a vhost as `%2f`
+    /// Where RabbitMQ is: amqp://user:password@host:5672/vhost, with `/` in a vhost as `%2f`; without it, the broker
+    /// is a file
     // The password must be in no help text.
     #[arg(
         long = "broker",
@@ -66,6 +69,10 @@ pub(crate) struct Broker {
         hide_env_values = true
     )]
     pub(crate) url: Option<String>,
+
+    /// The file that is the broker, where there is no RabbitMQ; made if missing [default: broker.db]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) broker_file: Option<PathBuf>,
 
     /// The exchange that API and worker share [default: brighter]
     #[arg(long, value_name = "NAME")]

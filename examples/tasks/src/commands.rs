@@ -1,4 +1,4 @@
-//! The three commands that need a broker: `api`, `worker`, `send`.
+//! The three commands that share a broker: `api`, `worker`, `send`.
 
 use std::io::Write;
 use std::net::SocketAddr;

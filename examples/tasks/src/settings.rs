@@ -47,6 +47,11 @@ fn begin(general: &cli::General, broker: &cli::Broker, role: &str) -> Loader {
     let section = Section::new(SECTION)
         .one_of("log", &["text", "json"], "how the log is written")
         .default("text")
+        .text(
+            "broker_file",
+            "the file that is the broker, where no RabbitMQ is named; made if missing",
+        )
+        .default("broker.db")
         .secret(
             "smtp",
             "the server that mails: `smtp://localhost:25`; else a folder has the mails",
@@ -71,6 +76,9 @@ fn begin(general: &cli::General, broker: &cli::Broker, role: &str) -> Loader {
     }
     if let Some(url) = &broker.url {
         loader = loader.set("--broker", "rabbitmq.url", url);
+    }
+    if let Some(file) = &broker.broker_file {
+        loader = loader.set("--broker-file", format!("{SECTION}.broker_file"), file.display());
     }
     if let Some(exchange) = &broker.exchange {
         loader = loader.set("--exchange", "rabbitmq.exchange", exchange);

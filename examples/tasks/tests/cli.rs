@@ -76,10 +76,13 @@ fn a_wrong_smtp_url_or_address_is_one_line_and_exit_2() {
 }
 
 #[test]
-fn a_missing_broker_is_a_usage_error() {
-    let output = run(&["worker"]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("--broker <URL>"));
+fn a_file_that_cannot_be_the_broker_is_one_line_that_names_it() {
+    let output = run(&["worker", "--broker-file", "missing/broker.db"]);
+    let said = says_one_line(&output, 1);
+    assert!(
+        said.contains("cannot use missing/broker.db as a broker"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! API and workers as processes of their own on RabbitMQ, some of them killed: nothing is lost.
+//! API and workers as processes of their own, on RabbitMQ and over a file, some of them killed: nothing is lost.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -22,9 +22,37 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
-/// A corner of the broker, a folder, and what runs in them.
+/// Each of the tests, on both brokers.
+macro_rules! on_both_brokers {
+    ($($test:ident),+ $(,)?) => {
+        mod on_rabbitmq {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(super::Rig::on_rabbitmq()).await;
+            })+
+        }
+        mod over_a_file {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(super::Rig::over_a_file()).await;
+            })+
+        }
+    };
+}
+
+on_both_brokers!(
+    a_worker_that_is_observed_is_ready_once_it_consumes,
+    a_worker_killed_half_way_loses_nothing,
+    a_worker_told_to_end_finishes_what_is_in_hand_and_gives_back_the_rest,
+    the_api_killed_between_commit_and_publish_sends_on_restart,
+    an_api_killed_while_it_takes_reminders_loses_none_that_it_accepted,
+    two_workers_share_a_queue_and_two_queues_each_get_every_message,
+);
+
+/// A corner of a broker, a folder, and what runs in them.
 struct Rig {
-    corner: Corner,
+    /// Without one the broker is a file in the folder.
+    corner: Option<Corner>,
     folder: TempDir,
 }
 
@@ -35,16 +63,36 @@ struct Running {
 }
 
 impl Rig {
-    fn new() -> Self {
+    fn on_rabbitmq() -> Self {
         Self {
-            corner: Corner::new(),
+            corner: Some(Corner::new()),
+            folder: TempDir::new().unwrap(),
+        }
+    }
+
+    fn over_a_file() -> Self {
+        Self {
+            corner: None,
             folder: TempDir::new().unwrap(),
         }
     }
 
     /// A queue of this test, removed at its end with those beside it.
     fn queue(&self, name: &str) -> String {
-        self.corner.channel(name, "Task.Reminder").name.to_string()
+        match &self.corner {
+            Some(corner) => corner.channel(name, "Task.Reminder").name.to_string(),
+            None => name.to_owned(),
+        }
+    }
+
+    fn broker(&self) -> Vec<String> {
+        match &self.corner {
+            Some(corner) => vec!["--broker".into(), url(), "--exchange".into(), corner.exchange()],
+            None => {
+                let file = self.folder.path().join("broker.db");
+                vec!["--broker-file".into(), file.to_str().unwrap().into()]
+            }
+        }
     }
 
     fn mails(&self, folder: &str) -> PathBuf {
@@ -56,7 +104,8 @@ impl Rig {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tasks"));
         command
             .args(arguments)
-            .args(["--broker", &url(), "--exchange", &self.corner.exchange()])
+            .args(self.broker())
+            .env_remove("TASKS_BROKER")
             .env("RUST_LOG", "warn")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -194,9 +243,7 @@ fn mailed(folder: &Path) -> BTreeSet<String> {
 
 const REMINDERS: usize = 1_000;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_that_is_observed_is_ready_once_it_consumes() {
-    let rig = Rig::new();
+async fn a_worker_that_is_observed_is_ready_once_it_consumes(rig: Rig) {
     let (queue, mails) = (rig.queue("observed"), rig.mails("observed"));
     let arguments = [
         "worker",
@@ -225,9 +272,7 @@ async fn a_worker_that_is_observed_is_ready_once_it_consumes() {
     assert!(running.terminate().await, "it ends well");
 }
 
-#[tokio::test]
-async fn a_worker_killed_half_way_loses_nothing() {
-    let rig = Rig::new();
+async fn a_worker_killed_half_way_loses_nothing(rig: Rig) {
     let (queue, mails) = (rig.queue("reminders"), rig.mails("mail"));
     let mut worker = Some(rig.worker(&queue, "mail").await);
     let (_api, mut client) = rig.api(None).await;
@@ -254,9 +299,7 @@ async fn a_worker_killed_half_way_loses_nothing() {
     }
 }
 
-#[tokio::test]
-async fn a_worker_told_to_end_finishes_what_is_in_hand_and_gives_back_the_rest() {
-    let rig = Rig::new();
+async fn a_worker_told_to_end_finishes_what_is_in_hand_and_gives_back_the_rest(rig: Rig) {
     let (queue, mails) = (rig.queue("reminders"), rig.mails("mail"));
     let worker = rig.worker(&queue, "mail").await;
     let (api, mut client) = rig.api(None).await;
@@ -272,9 +315,7 @@ async fn a_worker_told_to_end_finishes_what_is_in_hand_and_gives_back_the_rest()
     until("every reminder is mailed", || mailed(&mails) == posted).await;
 }
 
-#[tokio::test]
-async fn the_api_killed_between_commit_and_publish_sends_on_restart() {
-    let rig = Rig::new();
+async fn the_api_killed_between_commit_and_publish_sends_on_restart(rig: Rig) {
     let (queue, mails) = (rig.queue("reminders"), rig.mails("mail"));
     let _worker = rig.worker(&queue, "mail").await;
     let (api, mut client) = rig.api(Some("after-commit")).await;
@@ -288,9 +329,7 @@ async fn the_api_killed_between_commit_and_publish_sends_on_restart() {
     until("the next one too", || mailed(&mails).contains(&id)).await;
 }
 
-#[tokio::test]
-async fn an_api_killed_while_it_takes_reminders_loses_none_that_it_accepted() {
-    let rig = Rig::new();
+async fn an_api_killed_while_it_takes_reminders_loses_none_that_it_accepted(rig: Rig) {
     let (queue, mails) = (rig.queue("reminders"), rig.mails("mail"));
     let _worker = rig.worker(&queue, "mail").await;
     let (api, mut client) = rig.api(None).await;
@@ -320,9 +359,7 @@ async fn an_api_killed_while_it_takes_reminders_loses_none_that_it_accepted() {
     );
 }
 
-#[tokio::test]
-async fn two_workers_share_a_queue_and_two_queues_each_get_every_message() {
-    let rig = Rig::new();
+async fn two_workers_share_a_queue_and_two_queues_each_get_every_message(rig: Rig) {
     let (shared, other) = (rig.queue("shared"), rig.queue("other"));
     let _workers = [
         rig.worker(&shared, "one").await,

@@ -16,8 +16,9 @@ pub(crate) async fn run() -> Result<(), Failure> {
     events::listen(&narrator);
     let mut stage = stage::Stage::set_up(narrator.clone()).await?;
     let told = story::tell(&mut stage).await;
+    let aside = outcome::Aside::of(&stage).await;
     stage.end().await;
     // The table is worth most when something went wrong.
-    let verdict = outcome::show(&stage);
+    let verdict = outcome::show(&stage, &aside);
     told.and(verdict)
 }

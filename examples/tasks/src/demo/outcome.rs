@@ -1,7 +1,7 @@
 //! What became of every message: the table at the end, and whether it is what the story promised.
 
-use brighter::MessageId;
 use brighter::channel::rejection_headers;
+use brighter::{Message, MessageId};
 use tasks::worker::QUEUE;
 
 use super::gateway::Trouble;
@@ -20,6 +20,21 @@ struct Row {
     place: String,
 }
 
+/// What was set aside, read before the broker is closed.
+pub(super) struct Aside {
+    dead: Vec<Message>,
+    invalid: Vec<Message>,
+}
+
+impl Aside {
+    pub(super) async fn of(stage: &Stage) -> Self {
+        Self {
+            dead: stage.set_aside("dlq").await,
+            invalid: stage.set_aside("invalid").await,
+        }
+    }
+}
+
 const MAILED: &str = "mailed";
 const DEAD: &str = "dead-lettered";
 const INVALID: &str = "invalid";
@@ -29,13 +44,13 @@ const LOST: &str = "LOST";
 ///
 /// # Errors
 /// Whatever is not as it should be.
-pub(super) fn show(stage: &Stage) -> Result<(), Failure> {
+pub(super) fn show(stage: &Stage, aside: &Aside) -> Result<(), Failure> {
     let mut rows: Vec<Row> = stage
         .posted
         .iter()
-        .map(|(name, id)| row(stage, name, id))
+        .map(|(name, id)| row(stage, name, id, &aside.dead))
         .collect();
-    rows.push(garbage(stage));
+    rows.push(garbage(&aside.invalid));
 
     let narrator = &stage.narrator;
     let title = format!("{:<18}  {:<13}  attempts  where it is now", "reminder", "outcome");
@@ -53,7 +68,7 @@ pub(super) fn show(stage: &Stage) -> Result<(), Failure> {
     check(stage, &rows)
 }
 
-fn row(stage: &Stage, name: &'static str, id: &MessageId) -> Row {
+fn row(stage: &Stage, name: &'static str, id: &MessageId, dead: &[Message]) -> Row {
     let (outcome, tone, place) = if let Some(path) = stage.mail_of(id) {
         let file = path
             .file_name()
@@ -62,7 +77,7 @@ fn row(stage: &Stage, name: &'static str, id: &MessageId) -> Row {
             .into_owned();
         (MAILED, Tone::Good, file)
     } else {
-        match set_aside(stage, "dlq", |found| found == id) {
+        match set_aside("dlq", dead, |found| found == id) {
             Some(place) => (DEAD, Tone::Bad, place),
             None => (LOST, Tone::Bad, String::new()),
         }
@@ -76,8 +91,8 @@ fn row(stage: &Stage, name: &'static str, id: &MessageId) -> Row {
     }
 }
 
-fn garbage(stage: &Stage) -> Row {
-    let place = set_aside(stage, "invalid", |_| true);
+fn garbage(invalid: &[Message]) -> Row {
+    let place = set_aside("invalid", invalid, |_| true);
     Row {
         name: GARBAGE,
         outcome: if place.is_some() { INVALID } else { LOST },
@@ -88,9 +103,8 @@ fn garbage(stage: &Stage) -> Row {
 }
 
 /// The queue that holds a message which was set aside, and the reason in its header.
-fn set_aside(stage: &Stage, queue: &str, which: impl Fn(&MessageId) -> bool) -> Option<String> {
+fn set_aside(queue: &str, messages: &[Message], which: impl Fn(&MessageId) -> bool) -> Option<String> {
     let queue = format!("{QUEUE}.{queue}");
-    let messages = stage.broker.messages(queue.as_str());
     let message = messages.iter().find(|message| which(&message.header.id))?;
     let reason = message.header.bag.get(rejection_headers::MESSAGE)?;
     Some(format!("{queue}: {}", reason.as_str().unwrap_or_default()))

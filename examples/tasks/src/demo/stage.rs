@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use brighter::channel::Broker;
 use brighter::policy::{CircuitBreaker, Retry};
-use brighter::{Dispatcher, InMemoryBroker, MessageId, PolicyRegistry, Subscription};
+use brighter::{Dispatcher, Message, MessageId, PolicyRegistry, SqliteBroker, Subscription};
 use tasks::api::{AfterCommit, Api};
 use tasks::mail::{DEFAULT_SENDER, MailFolder};
 use tasks::worker::QUEUE;
@@ -30,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(super) struct Stage {
     pub(super) narrator: Narrator,
     pub(super) api: SocketAddr,
-    pub(super) broker: InMemoryBroker,
+    pub(super) broker: SqliteBroker,
     pub(super) breaker: CircuitBreaker,
     pub(super) dispatcher: Dispatcher,
     pub(super) gateway: Arc<TroubledGateway>,
@@ -55,7 +56,9 @@ impl Stage {
         let folder = MailFolder::open(&mail, from)
             .map_err(|error| Failure::because("cannot make the folder for the mails", &error))?;
 
-        let broker = InMemoryBroker::new();
+        let broker = SqliteBroker::open(place.join("broker.db"))
+            .await
+            .map_err(|error| Failure::because("cannot make the broker's file", &error))?;
         let subscription = Subscription::<TaskReminder>::new(QUEUE)
             .performers(4)
             .attempts(3)
@@ -63,6 +66,7 @@ impl Stage {
         // The queue is there before the worker is, so that reminders can wait in it.
         broker
             .declare(&subscription.settings().channel)
+            .await
             .map_err(|error| Failure::because("the queue cannot be made", &error))?;
 
         let store = ReminderStore::open(place.join("tasks.db"))
@@ -115,6 +119,13 @@ impl Stage {
         Ok(())
     }
 
+    /// What was set aside in the queue of this suffix.
+    pub(super) async fn set_aside(&self, suffix: &str) -> Vec<Message> {
+        let queue = format!("{QUEUE}.{suffix}");
+        // If the file cannot be read, nothing is found, and the story does not end well.
+        self.broker.messages(queue, 100).await.unwrap_or_default()
+    }
+
     /// Where the mail of a reminder is, if it was mailed.
     pub(super) fn mail_of(&self, id: &MessageId) -> Option<PathBuf> {
         let path = self.mail.join(format!("{id}.eml"));
@@ -124,6 +135,7 @@ impl Stage {
     /// Lets the worker finish, and stops the server.
     pub(super) async fn end(&self) {
         self.dispatcher.end().await;
+        self.broker.close().await;
         self.server.abort();
     }
 }

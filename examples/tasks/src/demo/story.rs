@@ -7,7 +7,6 @@ use brighter::channel::Producer;
 use brighter::message::{Message, MessageBody, MessageHeader, MessageType};
 use brighter::policy::CircuitState;
 use serde_json::json;
-use tasks::worker::QUEUE;
 
 use super::client;
 use super::gateway::Trouble;
@@ -115,13 +114,15 @@ pub(super) async fn tell(stage: &mut Stage) -> Result<(), Failure> {
         .await?;
     post(stage, late).await?;
     stage
-        .until("every message had its end", async |stage| is_over(stage))
+        .until("every message had its end", async |stage| is_over(stage).await)
         .await
 }
 
 fn introduce(stage: &Stage) {
     let say = |text: &str| stage.narrator.text(text);
-    say("Reminders are posted over HTTP, kept in SQLite, carried by a broker, and mailed by a worker:");
+    say(
+        "Reminders are posted over HTTP, kept in SQLite, carried by a broker in a file, and mailed by a worker:",
+    );
     say("here all in one process. This is how brighter put the handler's pipeline together:");
     say("");
     for pipeline in stage.dispatcher.processor().describe() {
@@ -187,9 +188,9 @@ async fn post_garbage(stage: &Stage) -> Result<(), Failure> {
     Ok(())
 }
 
-fn is_over(stage: &Stage) -> bool {
-    let dead = stage.broker.messages(format!("{QUEUE}.dlq"));
-    let invalid = stage.broker.messages(format!("{QUEUE}.invalid"));
+async fn is_over(stage: &Stage) -> bool {
+    let dead = stage.set_aside("dlq").await;
+    let invalid = stage.set_aside("invalid").await;
     let ended =
         |id: &MessageId| stage.mail_of(id).is_some() || dead.iter().any(|message| message.header.id == *id);
     !invalid.is_empty() && stage.posted.iter().all(|(_, id)| ended(id))
