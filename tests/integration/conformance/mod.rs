@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use brighter::channel::{Channel, QueueType};
 use brighter::testing::conformance::{Feature, Features, Harness};
-use brighter::{InMemoryBroker, RabbitMq};
+use brighter::{InMemoryBroker, RabbitMq, SqliteBroker};
 use brighter_tests::rabbitmq::Corner;
 
 /// A broker of its own, which has neither a server nor a disk.
@@ -81,6 +81,28 @@ impl Harness for Rabbit {
     }
 }
 
+/// A file of its own. There is no connection to cut and no server to restart.
+struct File(tempfile::TempDir);
+
+impl Harness for File {
+    type Broker = SqliteBroker;
+
+    fn features(&self) -> Features {
+        Features::all()
+            .without(Feature::Reconnect)
+            .without(Feature::Restart)
+    }
+
+    async fn connect(&self) -> SqliteBroker {
+        SqliteBroker::open(self.0.path().join("broker.db")).await.unwrap()
+    }
+
+    fn quiet(&self) -> Duration {
+        Duration::from_millis(100)
+    }
+}
+
+brighter::transport_conformance!(sqlite, async || (File(tempfile::tempdir().unwrap()), ()));
 brighter::transport_conformance!(
     in_memory,
     async || (InMemory(InMemoryBroker::new()), ()),
