@@ -8,6 +8,7 @@
 
 pub mod databases;
 pub mod errand;
+pub mod promtool;
 pub mod rabbitmq;
 pub mod scripted;
 pub mod wait;

@@ -3,6 +3,7 @@
 mod database;
 pub(crate) mod install;
 mod pika;
+mod promtool;
 mod rabbitmq;
 
 use std::process::Command;
@@ -28,7 +29,13 @@ pub(crate) struct Services(Vec<Box<dyn Service>>);
 /// Finds a service or sets it up.
 type Start = fn(&Stop) -> Result<Box<dyn Service>>;
 
-const ALL: &[Start] = &[rabbitmq::start, database::postgres, database::mysql, pika::start];
+const ALL: &[Start] = &[
+    rabbitmq::start,
+    database::postgres,
+    database::mysql,
+    pika::start,
+    promtool::start,
+];
 
 /// Starts every service that the tests need, all at the same time: a run waits for the slowest.
 pub(crate) fn start(stop: &Stop) -> Result<Services> {
