@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -18,6 +19,7 @@ use serde_json::json;
 
 use crate::message::TaskReminder;
 use crate::new_reminder::{InvalidReminder, NewReminder};
+use crate::request::in_a_span;
 use crate::store::{ReminderStore, StoreError};
 
 /// How often the outbox is swept. See [`Api::new`].
@@ -32,6 +34,7 @@ pub const CLAIMED_FOR: Duration = Duration::from_secs(10);
 pub struct Api {
     store: ReminderStore,
     processor: CommandProcessor,
+    endpoints: Endpoints,
     after_commit: AfterCommit,
 }
 
@@ -90,19 +93,36 @@ impl Api {
             // It must die with the message unsent.
             AfterCommit::Die => builder.without_sweeper(),
         };
+        let processor = builder.build()?;
         Ok(Self {
-            processor: builder.build()?,
+            endpoints: Endpoints::of_processor(processor.clone()),
+            processor,
             store,
             after_commit,
         })
     }
 
+    /// Answers `/metrics` with this, in the text format of Prometheus.
+    #[must_use]
+    pub fn metrics(mut self, render: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        self.endpoints = self.endpoints.metrics(render);
+        self
+    }
+
     /// The routes, for a server: the reminders, and `/livez`, `/readyz` and `/metrics`.
     pub fn router(self) -> Router {
-        let endpoints = Endpoints::of_processor(self.processor.clone());
+        let endpoints = self.endpoints.clone();
         Router::new()
-            .route("/reminders", post(add))
-            .route("/reminders/{id}", get(find))
+            .route(
+                "/reminders",
+                post(add).layer(from_fn(|request, next| in_a_span("/reminders", request, next))),
+            )
+            .route(
+                "/reminders/{id}",
+                get(find).layer(from_fn(|request, next| {
+                    in_a_span("/reminders/{id}", request, next)
+                })),
+            )
             .with_state(Arc::new(self))
             .fallback_service(endpoints)
     }

@@ -45,6 +45,14 @@ pub(crate) struct General {
     /// How to write the log: text, or json with one object a line
     #[arg(long, value_name = "FORM", global = true)]
     pub(crate) log: Option<String>,
+
+    /// Send spans there, by OTLP over HTTP: http://localhost:4318/v1/traces
+    #[arg(long, value_name = "URL", global = true)]
+    pub(crate) otlp: Option<String>,
+
+    /// Append spans to this file, as OTLP in JSON, one batch a line
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) otlp_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

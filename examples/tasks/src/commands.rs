@@ -22,8 +22,11 @@ use crate::settings::SECTION;
 pub(crate) async fn api(options: cli::Api, config: Config) -> Result<(), Failure> {
     let broker = crate::broker::connect(&config).await?;
     let store = open(&options.database).await?;
+    // Whoever counts must be there before what is counted.
+    let metrics = crate::metrics::begin()?;
     let api = Api::configured(store, broker, after_commit(), Some(&config))
-        .map_err(|error| Failure::because("the API is not wired well", &error))?;
+        .map_err(|error| Failure::because("the API is not wired well", &error))?
+        .metrics(metrics);
     let processor = api.processor().clone();
 
     let listener = TcpListener::bind(options.listen)
@@ -42,7 +45,10 @@ pub(crate) async fn api(options: cli::Api, config: Config) -> Result<(), Failure
 /// Mails what arrives until SIGTERM or ctrl-c; then finishes what is in hand, and ends.
 pub(crate) async fn worker(options: cli::Worker, config: Config) -> Result<(), Failure> {
     let mail = gateway(&options, &config)?;
-    let observer = observer(&config).await?;
+    let observer = match observer(&config).await? {
+        Some(listener) => Some((listener, crate::metrics::begin()?)),
+        None => None,
+    };
     let broker = crate::broker::connect(&config).await?;
     let subscription = Subscription::<TaskReminder>::new(QUEUE);
     let dispatcher = tasks::worker::worker(
@@ -53,8 +59,8 @@ pub(crate) async fn worker(options: cli::Worker, config: Config) -> Result<(), F
         Some(&config),
     )
     .map_err(|error| Failure::because("the worker is not wired well", &error))?;
-    if let Some(observer) = observer {
-        observe(observer, &dispatcher)?;
+    if let Some((listener, metrics)) = observer {
+        observe(listener, &dispatcher, metrics)?;
     }
     // The host would start it too, but does not say when the broker has begun to deliver.
     dispatcher.receive();
@@ -79,12 +85,16 @@ async fn observer(config: &Config) -> Result<Option<TcpListener>, Failure> {
     listener.map(Some).map_err(refused)
 }
 
-/// Answers probes until the process ends, while it drains too.
-fn observe(listener: TcpListener, dispatcher: &Dispatcher) -> Result<(), Failure> {
+/// Answers probes and Prometheus until the process ends, while it drains too.
+fn observe(
+    listener: TcpListener,
+    dispatcher: &Dispatcher,
+    metrics: impl Fn() -> String + Send + Sync + 'static,
+) -> Result<(), Failure> {
     let address = listener.local_addr();
     let address = address.map_err(|error| Failure::because("the observer has no address", &error))?;
     say(format_args!("observed on http://{address}"))?;
-    let endpoints = Endpoints::of_dispatcher(dispatcher.clone());
+    let endpoints = Endpoints::of_dispatcher(dispatcher.clone()).metrics(metrics);
     let router = axum::Router::new().fallback_service(endpoints);
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use brighter::prelude::*;
+use tracing::Instrument;
 
 use crate::mail::{MailError, MailGateway};
 use crate::message::TaskReminder;
@@ -26,6 +27,7 @@ impl Handler<TaskReminder> for MailTaskReminderHandler {
     #[use_policy(circuit_breaker, step = 2)]
     #[use_policy(retry, step = 3)]
     async fn handle(&self, reminder: &TaskReminder) -> Result<(), MailError> {
-        self.mail.send(reminder).await
+        let span = tracing::info_span!("mail", otel.kind = "client");
+        self.mail.send(reminder).instrument(span).await
     }
 }

@@ -19,6 +19,7 @@ pub mod handler;
 pub mod mail;
 pub mod message;
 pub mod new_reminder;
+mod request;
 pub mod store;
 pub mod worker;
 

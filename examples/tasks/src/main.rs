@@ -6,7 +6,9 @@ mod commands;
 mod demo;
 mod failure;
 mod log;
+mod metrics;
 mod settings;
+mod spans;
 
 use std::process::ExitCode;
 
@@ -15,6 +17,7 @@ use clap::Parser;
 
 use crate::cli::{Cli, Command};
 use crate::failure::Failure;
+use crate::spans::Spans;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -31,27 +34,37 @@ async fn run(cli: Cli) -> Result<(), Failure> {
     let Cli { general, command } = cli;
     match command {
         None => demo::run().await,
-        Some(Command::Api(options)) => match begin(&general, settings::of_api(&general, &options)?)? {
-            Some(config) => commands::api(options, config).await,
-            None => Ok(()),
-        },
-        Some(Command::Worker(options)) => match begin(&general, settings::of_worker(&general, &options)?)? {
-            Some(config) => commands::worker(options, config).await,
-            None => Ok(()),
-        },
-        Some(Command::Send(options)) => match begin(&general, settings::of_send(&general, &options)?)? {
-            Some(config) => commands::send(options, config).await,
-            None => Ok(()),
-        },
+        Some(Command::Api(options)) => {
+            let config = settings::of_api(&general, &options)?;
+            match begin(&general, config, "api")? {
+                Some((config, _spans)) => commands::api(options, config).await,
+                None => Ok(()),
+            }
+        }
+        Some(Command::Worker(options)) => {
+            let config = settings::of_worker(&general, &options)?;
+            match begin(&general, config, "worker")? {
+                Some((config, _spans)) => commands::worker(options, config).await,
+                None => Ok(()),
+            }
+        }
+        Some(Command::Send(options)) => {
+            let config = settings::of_send(&general, &options)?;
+            match begin(&general, config, "send")? {
+                Some((config, _spans)) => commands::send(options, config).await,
+                None => Ok(()),
+            }
+        }
     }
 }
 
-/// Begins to log; or shows the settings, and there is nothing to do.
-fn begin(general: &cli::General, config: Config) -> Result<Option<Config>, Failure> {
+/// Begins to log and to trace; or shows the settings, and there is nothing to do.
+fn begin(general: &cli::General, config: Config, role: &str) -> Result<Option<(Config, Spans)>, Failure> {
     if general.print_config {
         commands::say(format_args!("{config}"))?;
         return Ok(None);
     }
-    log::begin(config.text(settings::SECTION, "log").unwrap_or_default());
-    Ok(Some(config))
+    let spans = Spans::begin(&config, role)?;
+    log::begin(config.text(settings::SECTION, "log").unwrap_or_default(), &spans);
+    Ok(Some((config, spans)))
 }

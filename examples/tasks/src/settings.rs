@@ -59,6 +59,14 @@ fn begin(general: &cli::General, broker: &cli::Broker, role: &str) -> Loader {
         .text(
             "observe",
             "where the worker answers `/livez`, `/readyz` and `/metrics`; else nowhere",
+        )
+        .secret(
+            "otlp",
+            "where spans are sent: `http://localhost:4318/v1/traces`; else nowhere",
+        )
+        .text(
+            "spans",
+            "the file that spans are appended to, as OTLP in JSON; else none",
         );
     let mut loader = Config::loader()
         .section(section)
@@ -73,6 +81,12 @@ fn begin(general: &cli::General, broker: &cli::Broker, role: &str) -> Loader {
     }
     if let Some(log) = &general.log {
         loader = loader.set("--log", format!("{SECTION}.log"), log);
+    }
+    if let Some(url) = &general.otlp {
+        loader = loader.set("--otlp", format!("{SECTION}.otlp"), url);
+    }
+    if let Some(file) = &general.otlp_file {
+        loader = loader.set("--otlp-file", format!("{SECTION}.spans"), file.display());
     }
     if let Some(url) = &broker.url {
         loader = loader.set("--broker", "rabbitmq.url", url);

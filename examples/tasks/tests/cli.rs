@@ -55,9 +55,14 @@ fn a_wrong_broker_url_is_one_line_and_exit_2() {
 }
 
 #[test]
-fn a_wrong_smtp_url_or_address_is_one_line_and_exit_2() {
+fn a_wrong_url_or_address_is_one_line_and_exit_2() {
     let worker = ["worker", "--broker", "amqp://localhost"];
-    for wrong in [["--smtp", "http://u:secret@localhost"], ["--from", "nobody"]] {
+    for wrong in [
+        ["--smtp", "http://u:secret@localhost"],
+        ["--from", "nobody"],
+        ["--otlp", "http://u:secret@localhost:4318/v1/traces"],
+        ["--otlp", "localhost:4318"],
+    ] {
         says_one_line(&run(&[&worker[..], &wrong].concat()), 2);
     }
     let send = [
