@@ -106,7 +106,7 @@ pub use inbox::InMemoryInbox;
 pub use message::Message;
 pub use outbox::InMemoryOutbox;
 pub use policy::PolicyRegistry;
-pub use processor::{CommandProcessor, Sweeper};
+pub use processor::{Archiver, CommandProcessor, Sweeper};
 pub use request::{Command, Event, Request, Validate};
 #[cfg(feature = "mysql")]
 pub use store::mysql::{MySqlInbox, MySqlOutbox};

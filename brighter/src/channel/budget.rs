@@ -44,6 +44,16 @@ pub enum BudgetError {
         /// The deliveries that the broker makes.
         deliveries: u32,
     },
+    /// What was handled is forgotten before the message may have come for the last time.
+    #[error(
+        "a message may come again until {takes:?} after it came first, and the inbox remembers what was handled for {retention:?} only, so that it would be handled twice: have a longer retention (`InboxOptions::retention`), fewer `.attempts(…)` or shorter `.delays(…)`"
+    )]
+    Retention {
+        /// How long the attempts and the delays between them may take.
+        takes: Duration,
+        /// How long the inbox remembers.
+        retention: Duration,
+    },
     /// A handling that takes its time would be cut short when the dispatcher ends.
     #[error(
         "a handling may take {timeout:?}, and is cut short {drain:?} after the dispatcher is told to end: give it more time by `.drain(…)` on the dispatcher's builder, or have a shorter `.timeout(…)`"
@@ -80,7 +90,7 @@ pub(crate) fn budget(
         }
     }
     if let (true, Some(settle_within)) = (settings.ordered, bounds.settle_within) {
-        let takes = in_order(settings);
+        let takes = all_attempts(settings);
         if takes > settle_within {
             errors.push(BudgetError::Order { takes, settle_within });
         }
@@ -100,8 +110,17 @@ pub(crate) fn budget(
     errors
 }
 
+/// Whether an inbox forgets that a message was handled while it may still come again.
+pub(crate) fn remembers_too_little(
+    settings: &SubscriptionSettings,
+    retention: Duration,
+) -> Option<BudgetError> {
+    let takes = all_attempts(settings);
+    (takes > retention).then_some(BudgetError::Retention { takes, retention })
+}
+
 /// How long all attempts of a message and the delays between them may take.
-fn in_order(settings: &SubscriptionSettings) -> Duration {
+fn all_attempts(settings: &SubscriptionSettings) -> Duration {
     let handling = settings
         .timeout
         .unwrap_or_default()
@@ -161,6 +180,16 @@ mod tests {
         for (said, wanted) in said.iter().zip(numbers) {
             assert!(wanted.iter().all(|part| said.contains(part)), "{said}");
         }
+    }
+
+    #[test]
+    fn an_inbox_must_remember_longer_than_a_message_may_come_again() {
+        let mut settings = settings();
+        settings.attempts = 3;
+        settings.delays = vec![MINUTE];
+        assert_eq!(remembers_too_little(&settings, 2 * MINUTE), None);
+        let error = remembers_too_little(&settings, MINUTE).expect("two minutes");
+        assert!(error.to_string().contains("until 120s"), "{error}");
     }
 
     #[test]

@@ -29,7 +29,7 @@ use futures_util::{FutureExt, Stream, StreamExt};
 
 pub use broker_status::{BrokerStatus, ConsumerBounds};
 pub use budget::BudgetError;
-pub(crate) use budget::budget;
+pub(crate) use budget::{budget, remembers_too_little};
 pub use definition::{Channel, ChannelLimits, MakeChannel, Overflow, QueueType};
 pub use delivery::{Delivery, Settle};
 pub use error::{ChannelError, PublishError, SettleError};

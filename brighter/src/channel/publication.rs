@@ -33,6 +33,7 @@ pub(crate) struct PublicationSettings {
     event: EventAttributes,
     reply_to: Option<RoutingKey>,
     default_headers: Bag,
+    in_order: bool,
 }
 
 impl<R: Postable> Publication<R> {
@@ -99,6 +100,20 @@ impl<R: Postable> Publication<R> {
         self
     }
 
+    /// The same publication, whose messages leave the outbox strictly in the order of their deposits: each is
+    /// published when the broker has confirmed the one before it, also over failures and outages, and by whichever
+    /// process. It goes by the topic, and so for all that is posted to it.
+    ///
+    /// The order is paid for in speed: a topic goes as fast as the broker confirms one message after another. While
+    /// one cannot be sent, all after it wait. One that is [dead](crate::CommandProcessor::dead_messages) holds up the others no
+    /// longer: they go on without it, and if it is revived it comes after those that went on. Of two transactions
+    /// that overlap either may be the first.
+    #[must_use]
+    pub fn in_order(mut self) -> Self {
+        self.settings.in_order = true;
+        self
+    }
+
     pub(crate) fn into_settings(self) -> PublicationSettings {
         self.settings
     }
@@ -116,11 +131,17 @@ impl PublicationSettings {
             event,
             reply_to: None,
             default_headers: Bag::default(),
+            in_order: false,
         }
     }
 
     pub(crate) fn topic(&self) -> &RoutingKey {
         &self.topic
+    }
+
+    /// The topic, if its order is to be kept.
+    pub(crate) fn topic_in_order(&self) -> Option<&RoutingKey> {
+        self.in_order.then_some(&self.topic)
     }
 
     /// The header of a message under this id.

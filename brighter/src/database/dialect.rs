@@ -37,6 +37,14 @@ pub(crate) struct Dialect {
     pub(crate) latest: &'static str,
     /// Names the index of the outstanding rows, where it would not be taken otherwise.
     pub(crate) by_outstanding: &'static str,
+    /// Names the index of the outstanding rows of a topic, where it would not be taken otherwise.
+    pub(crate) by_topic: &'static str,
+    /// The condition that the topic is none of those in the JSON array that is value 4.
+    pub(crate) and_not_among_topics: &'static str,
+    /// Deletes rows by ids, up to the condition.
+    pub(crate) delete_by_ids: &'static str,
+    /// Locks what is read, and passes over what others have locked.
+    pub(crate) for_update: &'static str,
     /// Claims the oldest that are due: lease, smallest age, limit.
     pub(crate) claim_oldest: Claiming,
     /// Claims by ids: the ids, lease.
@@ -82,7 +90,11 @@ impl Dialect {
     /// names in braces are what this dialect says for them.
     pub(crate) fn statement(&self, template: &str, table: &str) -> Statement {
         let text = template
+            .replace("{delete_by_ids}", self.delete_by_ids)
             .replace("{by_outstanding}", self.by_outstanding)
+            .replace("{by_topic}", self.by_topic)
+            .replace("{and_not_among_topics}", self.and_not_among_topics)
+            .replace("{for_update}", self.for_update)
             .replace("{table_by_ids}", self.table_by_ids)
             .replace("{and_among_ids}", self.and_among_ids)
             .replace("{if_new}", self.if_new)

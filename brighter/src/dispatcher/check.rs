@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::registered::Registered;
 use super::requests::{Brought, Requests, Routing};
-use crate::channel::{Broker, Subscription, SubscriptionSettings, budget};
+use crate::channel::{Broker, Subscription, SubscriptionSettings, budget, remembers_too_little};
 use crate::processor::{BuildError, CommandProcessor};
 
 /// What a subscription has to fit.
@@ -18,13 +18,23 @@ pub(super) struct Terms<'a> {
 pub(super) struct Candidate {
     pub(super) settings: SubscriptionSettings,
     routing: Routing,
+    /// The shortest time for which it is remembered that one of its requests was handled.
+    remembered: Option<Duration>,
 }
 
 impl Candidate {
     pub(super) fn new<R: Requests>(processor: &CommandProcessor, subscription: Subscription<R>) -> Self {
         let (settings, mut keys) = subscription.into_parts();
         let routing = R::routing(processor, &mut keys);
-        Self { settings, routing }
+        let requests = routing.requests.iter();
+        let remembered = requests
+            .filter_map(|brought| processor.remembers(brought.request))
+            .min();
+        Self {
+            settings,
+            routing,
+            remembered,
+        }
     }
 
     pub(super) fn register(self) -> Registered {
@@ -80,6 +90,15 @@ impl Candidate {
         }
         let bounds = terms.broker.map(|broker| broker.bounds(&settings.channel));
         for source in budget(settings, bounds.unwrap_or_default(), terms.drain) {
+            errors.push(BuildError::Budget {
+                subscription: subscription.clone(),
+                source,
+            });
+        }
+        if let Some(source) = self
+            .remembered
+            .and_then(|remembered| remembers_too_little(settings, remembered))
+        {
             errors.push(BuildError::Budget {
                 subscription: subscription.clone(),
                 source,

@@ -120,6 +120,10 @@ impl Inbox for InMemoryInbox {
             Ok(())
         })
     }
+
+    fn retention(&self) -> Option<Duration> {
+        Some(self.retention)
+    }
 }
 
 #[derive(Default)]

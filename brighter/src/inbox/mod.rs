@@ -163,4 +163,10 @@ pub trait Inbox: Any + Send + Sync {
     /// # Errors
     /// See [`InboxError`]. The key stays claimed until its lease ends.
     fn abandon<'a>(&'a self, key: &'a InboxKey, claim: ClaimId) -> BoxFuture<'a, Result<(), InboxError>>;
+
+    /// For how long it remembers what was handled; `None`, the default, if it does not say. A dispatcher takes no
+    /// subscription whose messages may come again after that.
+    fn retention(&self) -> Option<Duration> {
+        None
+    }
 }

@@ -3,16 +3,17 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::{
-    Claim, Claimed, DeadMessage, Failure, MessageState, Outbox, OutboxError, OutboxStatus, OutboxTransaction,
+    Archive, Arrival, Arrivals, Bell, Claim, Claimed, DeadMessage, Failure, MessageState, Outbox,
+    OutboxError, OutboxStatus, OutboxTransaction, Selection,
 };
 use crate::id::MessageId;
-use crate::message::Message;
+use crate::message::{Message, RoutingKey};
 
 /// How many messages may be outstanding unless [`InMemoryOutbox::with_limit`] says otherwise.
 const DEFAULT_LIMIT: usize = 1_000_000;
@@ -37,7 +38,7 @@ const ERROR_KEPT: usize = 2_000;
 /// let header = MessageHeader::new(MessageId::new(), "Task.Reminder", MessageType::Command);
 /// outbox.deposit(&[Message::new(header, MessageBody::new("{}"))], None).await?;
 ///
-/// let which = Claim::Oldest { limit: 10, min_age: Duration::ZERO };
+/// let which = Claim::oldest(10, Duration::ZERO);
 /// let claimed = outbox.claim(which, Duration::from_secs(30)).await?;
 /// assert_eq!(claimed.len(), 1);
 /// # Ok::<(), brighter::outbox::OutboxError>(())
@@ -46,6 +47,7 @@ const ERROR_KEPT: usize = 2_000;
 #[derive(Clone)]
 pub struct InMemoryOutbox {
     state: Arc<Mutex<State>>,
+    bell: Bell,
     /// Tells those who wait in tests that something may have changed.
     #[cfg(feature = "testing")]
     changed: Arc<tokio::sync::Notify>,
@@ -65,6 +67,7 @@ impl InMemoryOutbox {
     pub fn with_limit(limit: usize) -> Self {
         Self {
             state: Arc::default(),
+            bell: Bell::new(),
             #[cfg(feature = "testing")]
             changed: Arc::default(),
             limit,
@@ -123,7 +126,13 @@ impl Outbox for InMemoryOutbox {
         messages: &'a [Message],
         lease: Option<Duration>,
     ) -> BoxFuture<'a, Result<Vec<MessageId>, OutboxError>> {
-        Box::pin(async move { self.lock().deposit(messages, lease, self.limit) })
+        Box::pin(async move {
+            let known = self.lock().deposit(messages, lease, self.limit)?;
+            if lease.is_none() {
+                self.bell.ring(Arrival::Here);
+            }
+            Ok(known)
+        })
     }
 
     fn claim<'a>(
@@ -165,7 +174,11 @@ impl Outbox for InMemoryOutbox {
     }
 
     fn replay<'a>(&'a self, causation: &'a MessageId) -> BoxFuture<'a, Result<u64, OutboxError>> {
-        Box::pin(async move { self.lock().replay(causation, self.limit) })
+        Box::pin(async move {
+            let replayed = self.lock().replay(causation, self.limit)?;
+            self.bell.ring(Arrival::Here);
+            Ok(replayed)
+        })
     }
 
     fn get<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<Vec<Message>, OutboxError>> {
@@ -199,7 +212,28 @@ impl Outbox for InMemoryOutbox {
     }
 
     fn revive<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<u64, OutboxError>> {
-        Box::pin(async move { Ok(self.lock().revive(ids)) })
+        Box::pin(async move {
+            let revived = self.lock().revive(ids);
+            self.bell.ring(Arrival::Here);
+            Ok(revived)
+        })
+    }
+
+    fn send_again<'a>(&'a self, which: &'a Selection) -> BoxFuture<'a, Result<u64, OutboxError>> {
+        Box::pin(async move {
+            let again = self.lock().send_again(which, self.limit)?;
+            self.bell.ring(Arrival::Here);
+            Ok(again)
+        })
+    }
+
+    /// What is archived is gone, whether it was to be kept or not: there is nowhere else.
+    fn archive<'a>(&'a self, what: &'a Archive) -> BoxFuture<'a, Result<u64, OutboxError>> {
+        Box::pin(async move { Ok(self.lock().archive(what)) })
+    }
+
+    fn arrivals(&self) -> Option<Arrivals> {
+        Some(self.bell.arrivals())
     }
 }
 
@@ -219,10 +253,10 @@ impl InMemoryTransaction {
     /// [`OutboxError::Full`] when there is no room for all of it, [`OutboxError::IdInUse`] when one has the id of
     /// another message.
     pub fn commit(self) -> Result<(), OutboxError> {
-        self.outbox
-            .lock()
-            .deposit(&self.messages, None, self.outbox.limit)
-            .map(drop)
+        let outbox = self.outbox;
+        outbox.lock().deposit(&self.messages, None, outbox.limit)?;
+        outbox.bell.ring(Arrival::Here);
+        Ok(())
     }
 
     /// Stores nothing, as dropping it does.
@@ -256,12 +290,18 @@ struct State {
     outstanding: BTreeMap<u64, Waiting>,
     /// By the order of their deposit.
     dead: BTreeMap<u64, Waiting>,
-    /// By the order in which they were dispatched, to forget the oldest; nothing in the place of one that was
-    /// replayed.
-    dispatched: VecDeque<Option<Message>>,
+    /// By the order in which they were dispatched, to forget the oldest; nothing in the place of one that was taken
+    /// out.
+    dispatched: VecDeque<Option<Dispatched>>,
     /// How many of those were forgotten: the number of the first that was not.
     forgotten: u64,
     deposited: u64,
+}
+
+struct Dispatched {
+    message: Message,
+    deposited_at: SystemTime,
+    when: Instant,
 }
 
 enum Place {
@@ -273,10 +313,13 @@ enum Place {
 struct Waiting {
     message: Message,
     deposited: Instant,
+    deposited_at: SystemTime,
     attempts: u32,
     last_error: Option<String>,
     not_before: Option<Instant>,
     claimed_until: Option<Instant>,
+    /// Says something only of the dead.
+    died: Instant,
 }
 
 impl Waiting {
@@ -284,6 +327,10 @@ impl Waiting {
         let header = &self.message.header;
         let last_error = self.last_error.clone().unwrap_or_default();
         DeadMessage::new(header.id.clone(), header.topic.clone(), self.attempts, last_error)
+    }
+
+    fn topic(&self) -> &RoutingKey {
+        &self.message.header.topic
     }
 
     fn is_free(&self, now: Instant) -> bool {
@@ -355,6 +402,8 @@ impl State {
         let waiting = Waiting {
             message,
             deposited,
+            deposited_at: SystemTime::now(),
+            died: deposited,
             attempts: 0,
             last_error: None,
             not_before: None,
@@ -364,34 +413,120 @@ impl State {
     }
 
     fn replay(&mut self, causation: &MessageId, limit: usize) -> Result<u64, OutboxError> {
-        let is_caused = |message: &Message| message.header.causation_id.as_ref() == Some(causation);
+        let is_caused = |it: &Dispatched| it.message.header.causation_id.as_ref() == Some(causation);
         let held = self.dispatched.iter().flatten();
-        self.check_room(held.filter(|message| is_caused(message)).count(), limit)?;
+        self.check_room(held.filter(|it| is_caused(it)).count(), limit)?;
         let slots = self.dispatched.iter_mut();
-        let caused: Vec<Message> = slots
-            .filter_map(|slot| slot.take_if(|message| is_caused(message)))
+        let caused: Vec<_> = slots
+            .filter_map(|slot| slot.take_if(|it| is_caused(it)))
             .collect();
-        let (now, count) = (Instant::now(), caused.len() as u64);
-        for message in caused {
-            self.add(message, now, None);
+        Ok(self.outstanding_again(caused))
+    }
+
+    fn send_again(&mut self, which: &Selection, limit: usize) -> Result<u64, OutboxError> {
+        let (since, before) = (which.since, which.before);
+        let is_wanted = |message: &Message, deposited_at: SystemTime| {
+            let topic = which.topic.as_ref();
+            topic.is_none_or(|topic| message.header.topic == *topic)
+                && since.is_none_or(|since| deposited_at >= since)
+                && before.is_none_or(|before| deposited_at < before)
+        };
+        if which.dead {
+            let dead = self.dead.values();
+            let dead = dead
+                .filter(|dead| is_wanted(&dead.message, dead.deposited_at))
+                .take(which.limit);
+            let ids: Vec<_> = dead.map(|dead| dead.message.header.id.clone()).collect();
+            return Ok(self.revive(&ids));
         }
-        Ok(count)
+        let is_wanted = |slot: &Option<Dispatched>| {
+            let wanted = slot.as_ref();
+            wanted.is_some_and(|it| is_wanted(&it.message, it.deposited_at))
+        };
+        let slots = self.dispatched.iter().enumerate();
+        let mut wanted: Vec<_> = slots
+            .filter(|(_, slot)| is_wanted(slot))
+            .map(|(index, slot)| (slot.as_ref().map(|it| it.deposited_at), index))
+            .collect();
+        wanted.sort_unstable();
+        wanted.truncate(which.limit);
+        self.check_room(wanted.len(), limit)?;
+        let slots = wanted.into_iter();
+        let again: Vec<_> = slots
+            .filter_map(|(_, index)| self.dispatched[index].take())
+            .collect();
+        Ok(self.outstanding_again(again))
+    }
+
+    /// Makes these outstanding that were dispatched, and says how many they are.
+    fn outstanding_again(&mut self, dispatched: Vec<Dispatched>) -> u64 {
+        let (now, count) = (Instant::now(), dispatched.len() as u64);
+        for it in dispatched {
+            self.add(it.message, now, None);
+        }
+        count
+    }
+
+    fn archive(&mut self, what: &Archive) -> u64 {
+        let mut gone = Vec::new();
+        if let Some(age) = what.dispatched {
+            let slots = self.dispatched.iter_mut();
+            let old = slots.filter_map(|slot| slot.take_if(|it| it.when.elapsed() >= age));
+            gone.extend(old.take(what.limit).map(|it| it.message.header.id));
+        }
+        if let Some(age) = what.dead {
+            let left = what.limit - gone.len();
+            let dead = self.dead.values();
+            let old = dead.filter(|dead| dead.died.elapsed() >= age).take(left);
+            gone.extend(old.map(|dead| dead.message.header.id.clone()));
+        }
+        for id in &gone {
+            if let Some(Place::Dead(number)) = self.places.remove(id) {
+                self.dead.remove(&number);
+            }
+        }
+        gone.len() as u64
     }
 
     fn claim(&mut self, which: Claim<'_>, lease: Duration) -> Vec<Claimed> {
         let now = Instant::now();
         let chosen: Vec<u64> = match which {
-            Claim::Ids(ids) => {
+            Claim::Ids { ids, except } => {
                 let mut chosen: Vec<u64> = ids.iter().filter_map(|id| self.number(id)).collect();
                 chosen.sort_unstable();
                 chosen.dedup();
-                chosen.retain(|number| self.outstanding.get(number).is_some_and(|it| it.is_free(now)));
+                let is_free = |it: &Waiting| it.is_free(now) && !except.contains(it.topic());
+                chosen.retain(|number| self.outstanding.get(number).is_some_and(is_free));
                 chosen
             }
-            Claim::Oldest { limit, min_age } => self
+            Claim::Oldest {
+                limit,
+                min_age,
+                except,
+            } => self
                 .outstanding
                 .iter()
+                .filter(|(_, waiting)| waiting.is_due(now, min_age) && !except.contains(waiting.topic()))
+                .map(|(number, _)| *number)
+                .take(limit)
+                .collect(),
+            Claim::OfTopic {
+                topic,
+                limit,
+                min_age,
+            } => self
+                .of_topic(topic)
                 .filter(|(_, waiting)| waiting.is_due(now, min_age))
+                .map(|(number, _)| *number)
+                .take(limit)
+                .collect(),
+            Claim::InOrder {
+                topic,
+                limit,
+                min_age,
+            } => self
+                .of_topic(topic)
+                .take_while(|(_, waiting)| waiting.is_due(now, min_age))
                 .map(|(number, _)| *number)
                 .take(limit)
                 .collect(),
@@ -406,6 +541,11 @@ impl State {
         claimed
     }
 
+    fn of_topic<'a>(&'a self, topic: &'a RoutingKey) -> impl Iterator<Item = (&'a u64, &'a Waiting)> {
+        let all = self.outstanding.iter();
+        all.filter(move |(_, waiting)| waiting.topic() == topic)
+    }
+
     fn mark_dispatched(&mut self, ids: &[MessageId]) {
         for id in ids {
             let Some(place) = self.places.get_mut(id) else {
@@ -418,13 +558,17 @@ impl State {
                 continue;
             };
             *place = Place::Dispatched(self.forgotten + self.dispatched.len() as u64);
-            self.dispatched.push_back(Some(waiting.message));
+            self.dispatched.push_back(Some(Dispatched {
+                message: waiting.message,
+                deposited_at: waiting.deposited_at,
+                when: Instant::now(),
+            }));
             if self.dispatched.len() > DISPATCHED_KEPT
                 && let Some(oldest) = self.dispatched.pop_front()
             {
                 self.forgotten += 1;
                 if let Some(oldest) = oldest {
-                    self.places.remove(&oldest.header.id);
+                    self.places.remove(&oldest.message.header.id);
                 }
             }
         }
@@ -447,8 +591,9 @@ impl State {
 
     fn bury(&mut self, id: &MessageId) {
         if let Some(number) = self.number(id)
-            && let Some(waiting) = self.outstanding.remove(&number)
+            && let Some(mut waiting) = self.outstanding.remove(&number)
         {
+            waiting.died = Instant::now();
             self.dead.insert(number, waiting);
             self.places.insert(id.clone(), Place::Dead(number));
         }
@@ -477,7 +622,7 @@ impl State {
             Place::Dead(number) => self.dead.get(number).map(|waiting| &waiting.message),
             Place::Dispatched(number) => {
                 let slot = usize::try_from(number.checked_sub(self.forgotten)?).ok()?;
-                self.dispatched.get(slot)?.as_ref()
+                self.dispatched.get(slot)?.as_ref().map(|it| &it.message)
             }
         }
     }

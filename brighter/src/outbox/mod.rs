@@ -1,13 +1,22 @@
 //! The [`Outbox`]: where a message is safe from the moment it is posted until the broker has it.
 
+mod archive;
+mod arrivals;
+mod claim;
 mod in_memory;
+mod selection;
 
 use std::any::Any;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+pub use archive::Archive;
+pub(crate) use arrivals::Bell;
+pub use arrivals::{Arrival, Arrivals};
+pub use claim::{Claim, Claimed};
 pub use in_memory::{InMemoryOutbox, InMemoryTransaction};
+pub use selection::Selection;
 
 use crate::error::BoxError;
 use crate::id::MessageId;
@@ -55,22 +64,6 @@ pub enum OutboxError {
     /// Something else.
     #[error("the outbox failed")]
     Other(#[source] BoxError),
-}
-
-/// Which messages to claim.
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub enum Claim<'a> {
-    /// These, if they are outstanding and nobody else has them.
-    Ids(&'a [MessageId]),
-    /// The oldest that are outstanding and due, at most `limit`, if they were deposited at least `min_age`
-    /// ago.
-    Oldest {
-        /// How many at most.
-        limit: usize,
-        /// How old they are at least.
-        min_age: Duration,
-    },
 }
 
 /// A message that could not be published.
@@ -132,24 +125,6 @@ impl DeadMessage {
             attempts,
             last_error: last_error.into(),
         }
-    }
-}
-
-/// A message taken from the outbox, to be published by whoever claimed it.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Claimed {
-    /// The message.
-    pub message: Message,
-    /// How often publishing it has failed.
-    pub attempts: u32,
-}
-
-impl Claimed {
-    /// A message whose publishing has failed this often.
-    #[must_use]
-    pub fn new(message: Message, attempts: u32) -> Self {
-        Self { message, attempts }
     }
 }
 
@@ -308,6 +283,28 @@ pub trait Outbox: Any + Send + Sync {
     /// # Errors
     /// See [`OutboxError`].
     fn revive<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<u64, OutboxError>>;
+
+    /// Makes the messages outstanding again that are selected, as [`replay`](Self::replay) does those of one cause
+    /// and [`revive`](Self::revive) does the dead. Says how many.
+    ///
+    /// # Errors
+    /// See [`OutboxError`].
+    fn send_again<'a>(&'a self, which: &'a Selection) -> BoxFuture<'a, Result<u64, OutboxError>>;
+
+    /// Takes messages out that are old enough: those that were dispatched, and, if that is asked, the dead. Their
+    /// ids are free again. Says how many they were; as many as the limit means that there may be more.
+    ///
+    /// Several may do so at once, and none waits for another.
+    ///
+    /// # Errors
+    /// See [`OutboxError`].
+    fn archive<'a>(&'a self, what: &'a Archive) -> BoxFuture<'a, Result<u64, OutboxError>>;
+
+    /// Tells of messages that arrive from now on and that nobody has claimed, as far as it is known in this process.
+    /// `None`, the default, if it never is; a sweeper looks now and then in any case.
+    fn arrivals(&self) -> Option<Arrivals> {
+        None
+    }
 }
 
 /// A transaction of the application in which messages can be deposited: committed with it, or not at all.

@@ -93,7 +93,7 @@ impl fmt::Display for Delay {
 }
 
 /// This long, spread at random by this share of it either way.
-pub(super) fn spread(middle: Duration, share: f64) -> Duration {
+pub(crate) fn spread(middle: Duration, share: f64) -> Duration {
     if middle.is_zero() || share <= 0.0 {
         return middle;
     }

@@ -34,6 +34,8 @@ use std::fmt;
 use std::time::Duration;
 
 pub use circuit_breaker::{CircuitBreaker, CircuitChanges, CircuitState, SlidingWindow};
+pub(crate) use circuit_breaker::{Permit, Verdict};
+pub(crate) use delay::spread;
 pub use limit::{ConcurrencyLimit, RateLimit};
 pub use registry::PolicyRegistry;
 pub use retry::{Retry, RetryBudget};

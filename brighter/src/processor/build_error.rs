@@ -59,6 +59,9 @@ pub enum BuildError {
         /// The type of the request.
         request: &'static str,
     },
+    /// There is an archiver, and no outbox.
+    #[error("there is an archiver and no outbox: add `.outbox(…)`, or leave out `.archiver(…)`")]
+    NothingToArchive,
     /// A request's publication says what no broker takes: a topic that is no name, for instance.
     #[error("the publication of `{request}` is no good")]
     Publication {
@@ -70,7 +73,7 @@ pub enum BuildError {
     },
     /// `build()` was called outside a tokio runtime and there is work to do in the background.
     #[error(
-        "there is no tokio runtime to sweep the outbox in: call `build()` inside one, or add `.without_sweeper()`"
+        "there is no tokio runtime to sweep or archive the outbox in: call `build()` inside one, or add `.without_sweeper()` and leave out `.archiver(…)`"
     )]
     NoRuntime,
     /// A dispatcher has no subscription.

@@ -13,7 +13,7 @@ use super::handle::ProcessorHandle;
 use super::health::Checkup;
 use super::registry::{Registered, Registry};
 use super::relay::Relay;
-use super::{BuildError, BuildErrors, Choice, CommandProcessor, HealthOptions, Inner, Sweeper};
+use super::{Archiver, BuildError, BuildErrors, Choice, CommandProcessor, HealthOptions, Inner, Sweeper};
 use crate::channel::{Broker, Publication, PublicationSettings};
 use crate::context::Context;
 use crate::inbox::Inbox;
@@ -40,6 +40,7 @@ pub struct CommandProcessorBuilder {
     health: HealthOptions,
     #[cfg(feature = "config")]
     config: Option<crate::config::Config>,
+    archiver: Option<Archiver>,
     handle: ProcessorHandle,
     bodies_in_spans: usize,
 }
@@ -247,6 +248,12 @@ impl CommandProcessorBuilder {
         self
     }
 
+    /// Takes old messages out of the outbox, as this says. Without it they stay.
+    pub fn archiver(mut self, archiver: Archiver) -> Self {
+        self.archiver = Some(archiver);
+        self
+    }
+
     /// Makes the processor, and starts the sweeper if there is an outbox and a broker.
     ///
     /// # Errors
@@ -292,17 +299,31 @@ impl CommandProcessorBuilder {
         }
 
         let ended = Arc::new(CancellationToken::new());
-        let sweeper = self.sweeper.unwrap_or_default();
+        let mut sweeper = self.sweeper.unwrap_or_default();
+        for topic in publications
+            .values()
+            .filter_map(PublicationSettings::topic_in_order)
+        {
+            sweeper.keep_order(topic.clone());
+        }
         let relay = self
             .outbox
             .map(|outbox| Arc::new(Relay::new(outbox, self.broker.clone(), sweeper.clone())));
+        if self.archiver.is_some() && relay.is_none() {
+            errors.push(BuildError::NothingToArchive);
+        }
         let sweeps = !self.without_sweeper && self.broker.is_some();
         match (tokio::runtime::Handle::try_current(), &relay) {
             _ if !errors.is_empty() => {}
-            (Ok(runtime), Some(relay)) if sweeps => {
-                runtime.spawn(sweeper.run(Arc::clone(relay), Arc::clone(&ended)));
+            (Ok(runtime), Some(relay)) => {
+                if sweeps {
+                    runtime.spawn(sweeper.run(Arc::clone(relay), Arc::clone(&ended)));
+                }
+                if let Some(archiver) = self.archiver {
+                    runtime.spawn(archiver.run(Arc::clone(relay.outbox()), Arc::clone(&ended)));
+                }
             }
-            (Err(_), Some(_)) if sweeps => errors.push(BuildError::NoRuntime),
+            (Err(_), Some(_)) if sweeps || self.archiver.is_some() => errors.push(BuildError::NoRuntime),
             _ => {}
         }
         BuildErrors::check(errors)?;
@@ -314,6 +335,7 @@ impl CommandProcessorBuilder {
             has_inbox: self.provided.inbox.is_some(),
             checkup: Checkup::new(self.health, sweeps),
             bodies_in_spans: self.bodies_in_spans,
+            inbox_retention: self.provided.inbox.as_ref().and_then(|inbox| inbox.retention()),
             ended,
         });
         self.handle.fill(&inner);

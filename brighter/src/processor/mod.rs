@@ -1,13 +1,16 @@
 //! The [`CommandProcessor`]: sends, publishes and posts requests.
 
 mod agreement;
+mod archiver;
 mod build_error;
 mod builder;
+mod circuits;
 #[cfg(feature = "config")]
 mod configure;
 mod error;
 mod handle;
 mod health;
+mod lane;
 mod post;
 mod registry;
 mod relay;
@@ -23,6 +26,7 @@ use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 pub use agreement::{Choice, NoSuchHandler};
+pub use archiver::Archiver;
 pub use build_error::{BuildError, BuildErrors};
 pub use builder::CommandProcessorBuilder;
 pub use error::{NotSent, PostError, PublishErrors, SendError, SubscriberFailure};
@@ -83,6 +87,8 @@ struct Inner {
     checkup: Checkup,
     /// How many bytes of a body are shown in spans.
     bodies_in_spans: usize,
+    /// For how long the inbox remembers.
+    inbox_retention: Option<std::time::Duration>,
     /// Cancelled when this processor ends.
     ended: Arc<CancellationToken>,
 }
@@ -264,6 +270,14 @@ impl CommandProcessor {
     /// How many bytes of a body are shown in spans.
     pub(crate) fn bodies_in_spans(&self) -> usize {
         self.0.bodies_in_spans
+    }
+
+    /// For how long it is remembered that a handler of this request has handled it, if one of them asks the inbox.
+    pub(crate) fn remembers(&self, request: &str) -> Option<std::time::Duration> {
+        let asks =
+            |pipeline: &PipelineDescription| pipeline.steps.iter().any(|step| step.attribute == "use_inbox");
+        let mut pipelines = self.describe().filter(|pipeline| pipeline.request == request);
+        self.0.inbox_retention.filter(|_| pipelines.any(asks))
     }
 
     /// The types of the handlers that a request has, whether it is a command or not.

@@ -4,14 +4,17 @@ use std::any::{Any, TypeId};
 use std::sync::Arc;
 
 use super::relay::Relay;
-use super::{CommandProcessor, NotSent, PostError};
+use super::{Archiver, CommandProcessor, NotSent, PostError};
 use crate::channel::{PublicationSettings, PublishError};
 use crate::context::Context;
 use crate::id::MessageId;
 use crate::inbox::InboxKey;
 use crate::mapper::{MessageMapper, Postable};
-use crate::message::Message;
-use crate::outbox::{Claim, Claimed, DeadMessage, MessageState, OutboxTransaction};
+use crate::message::{Message, RoutingKey};
+use crate::outbox::{
+    Arrival, Claimed, DeadMessage, MessageState, OutboxStatus, OutboxTransaction, Selection,
+};
+use crate::policy::CircuitState;
 use crate::telemetry::spans;
 use crate::trace::Op;
 
@@ -76,8 +79,16 @@ impl CommandProcessor {
         request: &R,
         cx: Option<&Context>,
     ) -> Result<MessageId, PostError> {
-        let message = self.to_message(request, cx, op)?;
+        let message = self.message_within(op, request, cx)?;
         let id = message.header.id.clone();
+        if relay.in_order().contains(&message.header.topic) {
+            let sent = relay.deposit_in_order(&message).await?;
+            let refused = sent.into_iter().flat_map(|sent| sent.refused);
+            return match refused.into_iter().find(|(refused, _)| *refused == id) {
+                Some((id, error)) => Err(NotSent { id, error }.into()),
+                None => Ok(id),
+            };
+        }
         let messages = [message];
         if relay.deposit_claimed(&messages).await?.contains(&id) {
             // Posted before. It was sent, or the sweeper will see to it.
@@ -122,7 +133,7 @@ impl CommandProcessor {
         let outbox = self.outbox_of::<T>()?;
         let ops = requests.into_iter().map(|request| {
             let op = self.creates::<R>("deposit", None);
-            let message = self.to_message(&request, None, &op);
+            let message = self.message_within(&op, &request, None);
             message
                 .inspect_err(|error| op.failed(error.kind()))
                 .map(|message| (op, message))
@@ -167,7 +178,7 @@ impl CommandProcessor {
         let outbox = self.outbox_of::<T>()?;
         let op = self.creates::<R>("deposit", cx);
         let deposited = op.run(async {
-            let message = self.to_message(request, cx, &op)?;
+            let message = self.message_within(&op, request, cx)?;
             let id = message.header.id.clone();
             transaction.deposit(outbox, &[message]).await?;
             Ok(id)
@@ -186,7 +197,7 @@ impl CommandProcessor {
         if !relay.has_broker() {
             return Err(PostError::NoBroker);
         }
-        let sent = relay.send_claim(Claim::Ids(ids)).await?;
+        let sent = relay.clear(ids).await?;
         let kept = sent.outages.into_iter().chain(sent.refused).collect();
         Ok(Cleared {
             sent: sent.done.len(),
@@ -205,12 +216,49 @@ impl CommandProcessor {
         let Some(message) = messages.first() else {
             return Err(PostError::NotFound { id: id.clone() });
         };
-        spans::published(broker, message)
+        spans::published(&**broker, message)
             .await
             .map_err(|source| PostError::NotReposted {
                 id: id.clone(),
                 source,
             })
+    }
+
+    /// Has those messages sent again that are selected, with the same ids and the same bytes: they are outstanding
+    /// again, and the sweeper sends them, oldest first, as if for the first time. Says how many.
+    ///
+    /// # Errors
+    /// The outbox cannot be written.
+    pub async fn repost_all(&self, which: &Selection) -> Result<u64, PostError> {
+        let relay = self.relay()?;
+        let again = relay.outbox().send_again(which).await?;
+        relay.bell.ring(Arrival::Here);
+        Ok(again)
+    }
+
+    /// Archives now what is old enough, as an archiver in the background would. Says how many messages that were.
+    ///
+    /// # Errors
+    /// The outbox cannot be written. What was archived before that is.
+    pub async fn archive(&self, archiver: &Archiver) -> Result<u64, PostError> {
+        let outbox = self.relay()?.outbox();
+        Ok(archiver.archive(&**outbox, &self.0.ended).await?)
+    }
+
+    /// How full the outbox is.
+    ///
+    /// # Errors
+    /// The outbox cannot be read.
+    pub async fn outbox_status(&self) -> Result<OutboxStatus, PostError> {
+        Ok(self.relay()?.outbox().status().await?)
+    }
+
+    /// The topics that the sweeper of this process leaves alone, because the broker took nothing for them, and
+    /// those that it tries again: see [`Sweeper::pause_topic_after`](crate::Sweeper::pause_topic_after).
+    #[must_use]
+    pub fn paused_topics(&self) -> Vec<(RoutingKey, CircuitState)> {
+        let relay = self.0.relay.as_ref();
+        relay.map(|relay| relay.circuits.paused()).unwrap_or_default()
     }
 
     /// Says how far a message that was posted has come: whether the broker has it, and if not, why not the last
@@ -238,7 +286,10 @@ impl CommandProcessor {
     /// # Errors
     /// The outbox cannot be written.
     pub async fn revive(&self, ids: &[MessageId]) -> Result<u64, PostError> {
-        Ok(self.relay()?.outbox().revive(ids).await?)
+        let relay = self.relay()?;
+        let revived = relay.outbox().revive(ids).await?;
+        relay.bell.ring(Arrival::Here);
+        Ok(revived)
     }
 
     /// The outbox, if it is one for such transactions.
@@ -263,12 +314,22 @@ impl CommandProcessor {
         spans::create(operation, system, topic, cx)
     }
 
-    /// The message of a request, with the header that its publication and its cause say, made within `op`.
-    pub(crate) fn to_message<R: Postable>(
+    /// The message of a request, with the header that its publication says and, if there is a context, its cause. It is
+    /// for those who deposit it by means of their own: see `store::DepositStatement`.
+    ///
+    /// # Errors
+    /// The mapper cannot make a message of the request, or no broker would take it.
+    pub fn to_message<R: Postable>(&self, request: &R, cx: Option<&Context>) -> Result<Message, PostError> {
+        let op = self.creates::<R>("deposit", cx);
+        let message = self.message_within(&op, request, cx);
+        message.inspect_err(|error| op.failed(error.kind()))
+    }
+
+    fn message_within<R: Postable>(
         &self,
+        op: &Op,
         request: &R,
         cx: Option<&Context>,
-        op: &Op,
     ) -> Result<Message, PostError> {
         let name = std::any::type_name::<R>();
         let id = request.id().cloned().unwrap_or_else(MessageId::new);

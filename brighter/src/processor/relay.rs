@@ -1,22 +1,25 @@
 //! The [`Relay`]: takes messages from the outbox to the broker. Posting, clearing and sweeping all go through
 //! here.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 #[cfg(feature = "metrics")]
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use tokio::sync::RwLock;
 #[cfg(feature = "metrics")]
 use tokio::time::Instant;
 
 use super::Sweeper;
+use super::circuits::Circuits;
 use super::health::Sweeping;
 use crate::channel::{Broker, PublishError};
 use crate::id::MessageId;
-use crate::message::Message;
-use crate::outbox::{Claim, Claimed, Failure, Outbox, OutboxError};
+use crate::message::{Message, RoutingKey};
+use crate::outbox::{Arrival, Bell, Claim, Claimed, Failure, Outbox, OutboxError};
 #[cfg(feature = "metrics")]
 use crate::telemetry::metrics;
 use crate::telemetry::metrics::{Began, SentMetrics};
@@ -26,9 +29,14 @@ use crate::telemetry::spans;
 pub(super) struct Relay {
     outbox: Arc<dyn Outbox>,
     broker: Option<Arc<dyn Broker>>,
-    settings: Sweeper,
     /// What the sweeper says of itself, for who asks for health.
     pub(super) sweeping: Sweeping,
+    pub(super) settings: Sweeper,
+    pub(super) circuits: Circuits,
+    /// Tells the sweeper that there is something to send.
+    pub(super) bell: Bell,
+    /// Whether the broker or the outbox was away the last time; told once.
+    pub(super) is_away: AtomicBool,
     /// Held for reading while messages are under way, so that closing can wait for them.
     under_way: RwLock<()>,
     metrics: SentMetrics,
@@ -48,13 +56,19 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
 #[cfg(feature = "metrics")]
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
 
+/// How many of one topic in order a call that is not the sweeper sends at once.
+const AT_ONCE: usize = 100;
+
 impl Relay {
     pub(super) fn new(outbox: Arc<dyn Outbox>, broker: Option<Arc<dyn Broker>>, settings: Sweeper) -> Self {
         Self {
             outbox,
             broker,
+            circuits: Circuits::new(settings.pause),
             settings,
             sweeping: Sweeping::new(),
+            bell: Bell::new(),
+            is_away: AtomicBool::new(false),
             under_way: RwLock::new(()),
             metrics: SentMetrics::default(),
             #[cfg(feature = "metrics")]
@@ -70,23 +84,96 @@ impl Relay {
         self.broker.is_some()
     }
 
+    /// The topics whose messages leave in the order of their deposits.
+    pub(super) fn in_order(&self) -> &[RoutingKey] {
+        &self.settings.in_order
+    }
+
     /// Stores messages that are sent at once: nobody else sends them unless this process dies before it has.
     /// Gives the ids of those that the outbox holds already: they are not ours to send.
     pub(super) async fn deposit_claimed(&self, messages: &[Message]) -> Result<Vec<MessageId>, OutboxError> {
         self.outbox.deposit(messages, Some(self.settings.lease)).await
     }
 
-    /// Claims messages and sends them.
-    pub(super) async fn send_claim(&self, which: Claim<'_>) -> Result<Sent, OutboxError> {
-        let claimed = self.outbox.claim(which, self.settings.lease).await?;
-        if claimed.is_empty() {
-            return Ok(Sent::default());
+    /// Stores a message of a topic in order, and sends it at once with all that goes before it, unless somebody
+    /// else is at it or what goes before it cannot be sent. Gives `None`, if the outbox holds it already.
+    pub(super) async fn deposit_in_order(&self, message: &Message) -> Result<Option<Sent>, OutboxError> {
+        // A claim that ends at once, so that the sweeper is not woken for what is sent here.
+        let lease = Some(Duration::ZERO);
+        let known = self.outbox.deposit(std::slice::from_ref(message), lease).await?;
+        if !known.is_empty() {
+            return Ok(None);
         }
-        let op = match which {
-            Claim::Ids(_) => spans::batch("clear", claimed.len()),
-            _ => spans::sweep(claimed.len()),
+        self.send_in_order(&message.header.topic, std::slice::from_ref(&message.header.id))
+            .await
+            .map(Some)
+    }
+
+    /// Sends messages of a topic in order until these had their turn. What then is left is the sweeper's.
+    async fn send_in_order(&self, topic: &RoutingKey, until: &[MessageId]) -> Result<Sent, OutboxError> {
+        let mut all = Sent::default();
+        loop {
+            let (limit, min_age) = (AT_ONCE, Duration::ZERO);
+            let claim = Claim::InOrder {
+                topic,
+                limit,
+                min_age,
+            };
+            let sent = match self.claim(claim).await {
+                Ok(claimed) => self.send(&claimed).await,
+                // It is in the outbox, whatever becomes of it now.
+                Err(error) => Sent {
+                    not_noted: Some(error),
+                    ..Sent::default()
+                },
+            };
+            let is_stuck = sent.done.is_empty() || !sent.is_clean();
+            all.add(sent);
+            if is_stuck || until.iter().all(|id| all.done.contains(id)) {
+                // Others may have been deposited meanwhile, who left them to us.
+                self.bell.ring(Arrival::Here);
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Sends these messages now, with all that goes before them where order is kept.
+    pub(super) async fn clear(&self, ids: &[MessageId]) -> Result<Sent, OutboxError> {
+        let except = self.in_order();
+        let claimed = self.claim(Claim::Ids { ids, except }).await?;
+        let mut sent = match claimed.len() {
+            0 => Sent::default(),
+            count => spans::batch("clear", count).run(self.send(&claimed)).await,
         };
-        Ok(op.run(self.send(&claimed)).await)
+        if except.is_empty() || claimed.len() == ids.len() {
+            return Ok(sent);
+        }
+        let rest: Vec<_> = ids.iter().filter(|id| !sent.done.contains(id)).cloned().collect();
+        let rest = self.outbox.get(&rest).await?;
+        for topic in except {
+            let of_topic = rest.iter().filter(|message| message.header.topic == *topic);
+            let of_topic: Vec<_> = of_topic.map(|message| message.header.id.clone()).collect();
+            if !of_topic.is_empty() {
+                sent.add(self.send_in_order(topic, &of_topic).await?);
+            }
+        }
+        let is_asked = |id: &MessageId| ids.contains(id);
+        sent.done.retain(is_asked);
+        sent.outages.retain(|(id, _)| is_asked(id));
+        sent.refused.retain(|(id, _)| is_asked(id));
+        Ok(sent)
+    }
+
+    /// Sends messages that the sweeper has claimed.
+    pub(super) async fn sweep(&self, claimed: &[Claimed]) -> Sent {
+        if claimed.is_empty() {
+            return Sent::default();
+        }
+        spans::sweep(claimed.len()).run(self.send(claimed)).await
+    }
+
+    pub(super) async fn claim(&self, which: Claim<'_>) -> Result<Vec<Claimed>, OutboxError> {
+        self.outbox.claim(which, self.settings.lease).await
     }
 
     /// Sends messages that are claimed, all at once and in order, and notes in the outbox what became of each.
@@ -99,29 +186,22 @@ impl Relay {
             return sent;
         }
         let _under_way = self.under_way.read().await;
-        let results = match claimed {
-            [only] => vec![self.publish(broker, &only.message).await],
-            several => {
-                join_all(
-                    several
-                        .iter()
-                        .map(|claimed| self.publish(broker, &claimed.message)),
-                )
-                .await
-            }
-        };
+        let results = self.publish(&**broker, claimed).await;
+        self.note_topics(claimed, &results);
 
         let (mut untried, mut refused) = (Vec::new(), Vec::new());
         for (Claimed { message, attempts }, result) in claimed.iter().zip(results) {
             let id = message.header.id.clone();
             match result {
-                Ok(()) => sent.done.push(id),
+                Some(Ok(())) => sent.done.push(id),
+                // One that goes before it was not sent.
+                None => untried.push(id),
                 // The message is not at fault, so it bears no mark.
-                Err(error) if error.is_outage() => {
+                Some(Err(error)) if error.is_outage() => {
                     untried.push(id.clone());
                     sent.outages.push((id, error));
                 }
-                Err(error) => {
+                Some(Err(error)) => {
                     let report = crate::error::report(&error);
                     let failure = Failure::new(id.clone(), report.as_str(), pause_after(*attempts));
                     let topic = &message.header.topic;
@@ -157,12 +237,27 @@ impl Relay {
         sent
     }
 
-    async fn publish(&self, broker: &Arc<dyn Broker>, message: &Message) -> Result<(), PublishError> {
+    async fn published(&self, broker: &dyn Broker, message: &Message) -> Result<(), PublishError> {
         let began = Began::now();
         let published = spans::published(broker, message).await;
         let failed = published.as_ref().err().map(PublishError::kind);
         self.metrics
             .sent(broker.system(), &message.header.topic, began, failed);
+        published
+    }
+
+    async fn all_published(
+        &self,
+        broker: &dyn Broker,
+        messages: Vec<&Message>,
+    ) -> Vec<Result<(), PublishError>> {
+        let topics: Vec<_> = messages.iter().map(|message| &message.header.topic).collect();
+        let began = Began::now();
+        let published = spans::all_published(broker, messages).await;
+        for (topic, result) in topics.into_iter().zip(&published) {
+            let failed = result.as_ref().err().map(PublishError::kind);
+            self.metrics.sent(broker.system(), topic, began, failed);
+        }
         published
     }
 
@@ -183,6 +278,78 @@ impl Relay {
         }
     }
 
+    /// Publishes messages: those of a topic in order one by one, until one fails; all others at once. `None` is for
+    /// one that was not tried.
+    async fn publish(
+        &self,
+        broker: &dyn Broker,
+        claimed: &[Claimed],
+    ) -> Vec<Option<Result<(), PublishError>>> {
+        if let [only] = claimed {
+            return vec![Some(self.published(broker, &only.message).await)];
+        }
+        if self.in_order().is_empty() {
+            let messages = claimed.iter().map(|claimed| &claimed.message).collect();
+            let published = self.all_published(broker, messages).await;
+            return published.into_iter().map(Some).collect();
+        }
+        let (mut at_once, mut lines) = (Vec::new(), HashMap::<&RoutingKey, Vec<usize>>::new());
+        for (index, claimed) in claimed.iter().enumerate() {
+            let topic = &claimed.message.header.topic;
+            if self.in_order().contains(topic) {
+                lines.entry(topic).or_default().push(index);
+            } else {
+                at_once.push(index);
+            }
+        }
+        let all = self.all_published(
+            broker,
+            at_once.iter().map(|index| &claimed[*index].message).collect(),
+        );
+        let one_by_one = join_all(lines.into_values().map(async |line| {
+            let mut results = Vec::with_capacity(line.len());
+            for index in line {
+                let result = self.published(broker, &claimed[index].message).await;
+                let is_over = result.is_err();
+                results.push((index, result));
+                if is_over {
+                    break;
+                }
+            }
+            results
+        }));
+        let (all, one_by_one) = join(all, one_by_one).await;
+        let mut results: Vec<_> = claimed.iter().map(|_| None).collect();
+        for (index, result) in at_once
+            .into_iter()
+            .zip(all)
+            .chain(one_by_one.into_iter().flatten())
+        {
+            results[index] = Some(result);
+        }
+        results
+    }
+
+    /// Tells each topic's breaker how it went.
+    fn note_topics(&self, claimed: &[Claimed], results: &[Option<Result<(), PublishError>>]) {
+        if self.circuits.is_quiet() && results.iter().all(|result| matches!(result, Some(Ok(())))) {
+            return;
+        }
+        let is_broken = !results.iter().any(|result| matches!(result, Some(Ok(()))));
+        let mut went = HashMap::<&RoutingKey, bool>::new();
+        for (claimed, result) in claimed.iter().zip(results) {
+            let is_well = match result {
+                Some(Ok(())) => true,
+                Some(Err(error)) if is_of_topic(error, is_broken) => false,
+                _ => continue,
+            };
+            *went.entry(&claimed.message.header.topic).or_default() |= is_well;
+        }
+        for (topic, is_well) in went {
+            self.circuits.note(topic, is_well);
+        }
+    }
+
     /// Waits until nothing is under way, but not for ever.
     pub(super) async fn idle(&self) {
         if tokio::time::timeout(CLOSE_DEADLINE, self.under_way.write())
@@ -191,6 +358,16 @@ impl Relay {
         {
             tracing::warn!(waited = ?CLOSE_DEADLINE, "closing while messages are under way; the outbox keeps them");
         }
+    }
+}
+
+/// Whether an error says that other messages of the topic would fail too, rather than the message by itself or,
+/// if nothing at all was taken, the broker.
+fn is_of_topic(error: &PublishError, nothing_was_taken: bool) -> bool {
+    match error {
+        PublishError::Name(_) | PublishError::TooLarge { .. } => false,
+        PublishError::TimedOut { .. } => !nothing_was_taken,
+        error => !error.is_outage(),
     }
 }
 
@@ -203,6 +380,20 @@ pub(super) struct Sent {
     /// The outbox could not note all of it. What it could not stays claimed until its lease ends, and is then
     /// sent again.
     pub(super) not_noted: Option<OutboxError>,
+}
+
+impl Sent {
+    /// Whether nothing went wrong.
+    fn is_clean(&self) -> bool {
+        self.outages.is_empty() && self.refused.is_empty() && self.not_noted.is_none()
+    }
+
+    fn add(&mut self, other: Self) {
+        self.done.extend(other.done);
+        self.outages.extend(other.outages);
+        self.refused.extend(other.refused);
+        self.not_noted = self.not_noted.take().or(other.not_noted);
+    }
 }
 
 fn pause_after(attempts: u32) -> Duration {

@@ -1,20 +1,26 @@
 //! The [`Sweeper`]: sends what the outbox still holds.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
+use futures_util::future::{join_all, pending};
 use tokio_util::sync::CancellationToken;
 
+use super::lane::Lane;
 use super::relay::Relay;
-use crate::outbox::{Claim, OutboxError};
+use crate::message::RoutingKey;
 
 /// Sends what the outbox still holds: messages that were deposited in a transaction, or whose first sending
 /// failed, or whose process died. It runs in the background of a processor that has an outbox and a broker,
 /// oldest message first, and no error ends it.
 ///
+/// It looks at intervals, and at once when the outbox tells of something: after a deposit in this process, and after
+/// every commit in a PostgreSQL database, by whichever process.
+///
 /// Several processes may sweep one outbox; each message is claimed by one.
+///
+/// A topic for which the broker takes nothing is left alone for a while, then tried with one message; others do not
+/// notice.
 ///
 /// ```
 /// use brighter::Sweeper;
@@ -29,11 +35,13 @@ pub struct Sweeper {
     pub(super) batch: usize,
     pub(super) lease: Duration,
     pub(super) attempts: u32,
+    pub(super) pause: Option<(u32, Duration)>,
+    pub(super) in_order: Vec<RoutingKey>,
 }
 
 impl Default for Sweeper {
     /// Every second, a hundred messages at once, of any age, claimed for a minute, and a hundred attempts for each
-    /// before it is dead: that is seven hours.
+    /// before it is dead: that is seven hours. A topic that fails five times in a row is left alone for ten seconds.
     fn default() -> Self {
         Self {
             interval: Duration::from_secs(1),
@@ -41,15 +49,15 @@ impl Default for Sweeper {
             batch: 100,
             lease: Duration::from_secs(60),
             attempts: 100,
+            pause: Some((5, Duration::from_secs(10))),
+            in_order: Vec::new(),
         }
     }
 }
 
-/// While the broker or the outbox is away the sweeper looks less and less often, down to this.
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
-
 impl Sweeper {
-    /// Looks this often, and without a pause while there is more.
+    /// Looks this often, give or take a tenth, so that several processes do not look together; and without a pause
+    /// while there is more.
     #[must_use]
     pub fn interval(mut self, interval: Duration) -> Self {
         self.interval = interval;
@@ -71,7 +79,7 @@ impl Sweeper {
         self
     }
 
-    /// Sends at most this many at once; 0 is taken for 1.
+    /// Sends at most this many at once; 0 is taken for 1. While they are under way as many again may be read.
     #[must_use]
     pub fn batch(mut self, messages: usize) -> Self {
         self.batch = messages.max(1);
@@ -86,77 +94,61 @@ impl Sweeper {
         self
     }
 
+    /// Leaves a topic alone for this long when the broker has refused it this many times in a row: whole batches in
+    /// which it took nothing for the topic, or single posts. Then one message is tried, and if that is taken
+    /// the rest follows. 0 failures are taken for 1.
+    #[must_use]
+    pub fn pause_topic_after(mut self, failures: u32, pause: Duration) -> Self {
+        self.pause = Some((failures.max(1), pause));
+        self
+    }
+
+    /// Goes on with every topic, whatever the broker says.
+    #[must_use]
+    pub fn without_pauses(mut self) -> Self {
+        self.pause = None;
+        self
+    }
+
+    /// Sends the messages of this topic strictly in the order of their deposits, as
+    /// [`Publication::in_order`](crate::Publication::in_order) does for the topic of a request: it is for a process that
+    /// sends for others and has no publications. All processes that send for one outbox must be told the same.
+    #[must_use]
+    pub fn in_order(mut self, topic: impl Into<RoutingKey>) -> Self {
+        self.keep_order(topic.into());
+        self
+    }
+
+    pub(super) fn keep_order(&mut self, topic: RoutingKey) {
+        if !self.in_order.contains(&topic) {
+            self.in_order.push(topic);
+        }
+    }
+
     /// Sweeps until it is told to end.
     pub(super) async fn run(self, relay: Arc<Relay>, ended: Arc<CancellationToken>) {
-        let mut wait = self.interval;
-        let mut away = false;
-        loop {
-            tokio::select! {
-                biased;
-                () = ended.cancelled() => return,
-                () = tokio::time::sleep(wait) => {}
-            }
-            #[cfg(feature = "metrics")]
-            relay.measure().await;
-            // A sweep that has begun is finished: its messages are claimed.
-            // A panic is one of the broker's or the outbox's, which may be the application's own.
-            let swept = AssertUnwindSafe(self.sweep(&relay, &ended)).catch_unwind().await;
-            match swept.unwrap_or_else(|_| Err(OutboxError::Other("the sweep panicked".into()))) {
-                Ok(Swept::All) => {
-                    relay.sweeping.complete();
-                    if std::mem::take(&mut away) {
-                        tracing::info!("the sweeper sends again");
-                    }
-                    wait = self.interval;
-                }
-                Ok(Swept::Outage { reason }) => {
-                    relay.sweeping.cut_short();
-                    if !std::mem::replace(&mut away, true) {
-                        tracing::warn!(reason, "the broker is away; the outbox keeps what is posted");
-                    }
-                    wait = longer(wait);
-                }
-                Err(error) => {
-                    relay.sweeping.failed(crate::error::report(&error));
-                    if !std::mem::replace(&mut away, true) {
-                        tracing::warn!(error = crate::error::report(&error), "the outbox cannot be swept");
-                    }
-                    wait = longer(wait);
-                }
-            }
-        }
-    }
-
-    /// Sends one batch after another until nothing is left that can be sent now.
-    async fn sweep(&self, relay: &Relay, ended: &CancellationToken) -> Result<Swept, OutboxError> {
-        loop {
-            let which = Claim::Oldest {
-                limit: self.batch,
-                min_age: self.min_age,
+        let (relay, ended) = (&*relay, &*ended);
+        // Before the first look, so that nothing comes between.
+        let arrivals = relay.outbox().arrivals();
+        // A topic in order is sent one by one, and must not hold up the others.
+        let lanes = self
+            .in_order
+            .iter()
+            .map(|topic| Lane::in_order(topic, relay, ended));
+        let lanes = [Lane::main(relay, ended)].into_iter().chain(lanes);
+        let sweeping = join_all(lanes.map(Lane::run));
+        let hearing = async {
+            let Some(mut arrivals) = arrivals else {
+                return pending::<()>().await;
             };
-            let sent = relay.send_claim(which).await?;
-            if let Some(error) = sent.not_noted {
-                return Err(error);
+            loop {
+                relay.bell.ring(arrivals.next().await);
             }
-            if let Some((_, error)) = sent.outages.first() {
-                return Ok(Swept::Outage {
-                    reason: crate::error::report(error),
-                });
-            }
-            if sent.done.is_empty() && sent.refused.is_empty() || ended.is_cancelled() {
-                return Ok(Swept::All);
-            }
+        };
+        // A sweep that has begun is finished by its lane: its messages are claimed.
+        tokio::select! {
+            _ = sweeping => {}
+            () = hearing => {}
         }
     }
-}
-
-enum Swept {
-    All,
-    Outage { reason: String },
-}
-
-fn longer(wait: Duration) -> Duration {
-    wait.max(Duration::from_millis(100))
-        .saturating_mul(2)
-        .min(LONGEST_WAIT)
 }

@@ -24,4 +24,4 @@ pub mod sqlite;
 #[cfg(feature = "_sql")]
 pub use inbox::InboxOptions;
 #[cfg(feature = "_sql")]
-pub use outbox::OutboxOptions;
+pub use outbox::{DepositStatement, OutboxOptions};

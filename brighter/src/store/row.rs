@@ -8,7 +8,7 @@ use crate::database::error::DatabaseError;
 use crate::database::value::{Sql, Statement, Value};
 use crate::error::BoxError;
 use crate::id::MessageId;
-use crate::message::{BagValue, Message, MessageBody, MessageHeader};
+use crate::message::{BagValue, Message, MessageBody, MessageHeader, RoutingKey};
 use crate::outbox::OutboxError;
 
 /// The header as it is stored.
@@ -81,6 +81,27 @@ pub(super) fn id_text<D: Sql>(id: &MessageId) -> String {
 pub(super) fn list<D: Sql>(ids: &[MessageId]) -> Result<String, OutboxError> {
     let ids: BTreeSet<_> = ids.iter().map(id_text::<D>).collect();
     serde_json::to_string(&ids).map_err(|error| OutboxError::Other(error.into()))
+}
+
+/// Topics as one value.
+pub(super) fn topics<D: Sql>(topics: &[RoutingKey]) -> Result<String, OutboxError> {
+    let topics: Vec<_> = topics.iter().map(|topic| stored::<D>(topic.as_str())).collect();
+    serde_json::to_string(&topics).map_err(|error| OutboxError::Other(error.into()))
+}
+
+/// Ids that were read as they are stored, as one value.
+pub(super) fn read_ids<D: Sql>(rows: &[D::Row]) -> Result<String, OutboxError> {
+    let ids = rows
+        .iter()
+        .map(|row| D::text(row, 0))
+        .collect::<Result<Vec<_>, _>>();
+    let ids = ids.map_err(D::sort)?;
+    serde_json::to_string(&ids).map_err(|error| OutboxError::Other(error.into()))
+}
+
+/// How many at most, as a database counts.
+pub(super) fn limit(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
 /// Inserts so many rows, and says whether all of them are new.

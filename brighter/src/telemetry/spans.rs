@@ -13,7 +13,6 @@
 //!    └─ ack channel        client, settle
 //! ```
 
-use std::sync::Arc;
 
 use tracing::Span;
 
@@ -124,10 +123,28 @@ fn publish(system: &'static str, message: &Message) -> Op {
 }
 
 /// Brings a message to the broker.
-pub(crate) async fn published(broker: &Arc<dyn Broker>, message: &Message) -> Result<(), PublishError> {
+pub(crate) async fn published(broker: &dyn Broker, message: &Message) -> Result<(), PublishError> {
     let op = publish(broker.system(), message);
     let published = op.run(broker.publish(message)).await;
     published.inspect_err(|error| op.failed(error.kind()))
+}
+
+/// Brings several messages to the broker, all at once and in order.
+pub(crate) async fn all_published(
+    broker: &dyn Broker,
+    messages: Vec<&Message>,
+) -> Vec<Result<(), PublishError>> {
+    let ops: Vec<_> = messages
+        .iter()
+        .map(|message| publish(broker.system(), message))
+        .collect();
+    let published = broker.publish_all(messages).await;
+    for (op, result) in ops.iter().zip(&published) {
+        if let Err(error) = result {
+            op.failed(error.kind());
+        }
+    }
+    published
 }
 
 /// A channel is consumed, for as long as that lasts: a trace of its own, to which the messages are linked.

@@ -95,10 +95,7 @@ pub async fn what_is_committed_is_stored<S: Transactional>(subject: &S) {
     subject.commit(transaction).await;
     assert_eq!(get(subject, &messages).await, messages);
 
-    let all = Claim::Oldest {
-        limit: 10,
-        min_age: Duration::ZERO,
-    };
+    let all = Claim::oldest(10, Duration::ZERO);
     let claimed = subject
         .outbox()
         .claim(all, Duration::from_secs(3600))

@@ -7,10 +7,7 @@ use brighter::outbox::{Claim, Failure, MessageState, Outbox, OutboxError, Outbox
 use brighter::testing::outbox::some_message;
 use brighter::{InMemoryOutbox, MessageId};
 
-const ALL: Claim<'static> = Claim::Oldest {
-    limit: usize::MAX,
-    min_age: Duration::ZERO,
-};
+const ALL: Claim<'static> = Claim::oldest(usize::MAX, Duration::ZERO);
 
 fn messages(count: usize) -> Vec<Message> {
     (0..count).map(|_| some_message()).collect()

@@ -1,6 +1,9 @@
 //! The outboxes: the contract that each must keep, and what is special to one.
 
 mod contract;
+mod draining;
 mod in_memory;
+mod other_clients;
+mod relaying;
 mod servers;
 mod sqlite;

@@ -15,7 +15,7 @@ const LONG: Duration = Duration::from_secs(3600);
 
 fn oldest(limit: usize) -> Claim<'static> {
     let min_age = Duration::ZERO;
-    Claim::Oldest { limit, min_age }
+    Claim::oldest(limit, min_age)
 }
 
 fn messages(count: usize) -> Vec<Message> {
@@ -179,7 +179,7 @@ macro_rules! tests_of_a_server {
                         refused,
                         Err(OutboxError::NewerSchema {
                             found: 99,
-                            known: 1
+                            known: 2
                         })
                     ),
                     "{refused:?}"

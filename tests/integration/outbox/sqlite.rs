@@ -20,7 +20,7 @@ const ALL: Claim<'static> = oldest(usize::MAX);
 
 const fn oldest(limit: usize) -> Claim<'static> {
     let min_age = Duration::ZERO;
-    Claim::Oldest { limit, min_age }
+    Claim::oldest(limit, min_age)
 }
 
 fn folder() -> TempDir {
@@ -191,7 +191,7 @@ async fn a_newer_schema_is_refused() {
     execute(outbox.pool(), "UPDATE brighter_schema SET version = 99").await;
     let refused = SqliteOutbox::open(&path).await;
     assert!(
-        matches!(refused, Err(OutboxError::NewerSchema { found: 99, known: 2 })),
+        matches!(refused, Err(OutboxError::NewerSchema { found: 99, known: 3 })),
         "{refused:?}"
     );
 }
@@ -215,7 +215,7 @@ async fn the_tables_of_the_first_version_are_brought_up_to_date() {
         .fetch_one(outbox.pool())
         .await
         .unwrap();
-    assert_eq!(version, 2);
+    assert_eq!(version, 3);
     let id = message.header.id.clone();
     let failure = Failure::new(id.clone(), "no", LONG).last();
     outbox.mark_failed(&[failure]).await.unwrap();

@@ -16,14 +16,19 @@ pub(super) const MYSQL: Dialect = Dialect {
     if_new: "",
     latest: " LOCK IN SHARE MODE",
     by_outstanding: "",
+    by_topic: "",
+    and_not_among_topics: " AND topic NOT IN (SELECT excepted.topic COLLATE utf8mb4_bin FROM \
+        JSON_TABLE(?4, '$[*]' COLUMNS (topic VARCHAR(700) CHARACTER SET utf8mb4 PATH '$')) AS excepted)",
+    delete_by_ids: "DELETE {table} FROM {table_by_ids} WHERE 1 = 1",
+    for_update: " FOR UPDATE SKIP LOCKED",
     claim_oldest: Claiming::LockFirst(
         "SELECT seq, message_id, header, body, attempts FROM {table} WHERE outstanding = 1 \
-         AND deposited_at <= {now} - ?2 AND not_before <= {now} AND claimed_until <= {now} \
-         ORDER BY seq LIMIT ?3 FOR UPDATE SKIP LOCKED",
+         AND deposited_at <= {now} - ?2 AND not_before <= {now} AND claimed_until <= {now}\
+         {and_topic} ORDER BY seq LIMIT ?3 FOR UPDATE SKIP LOCKED",
     ),
     claim_ids: Claiming::LockFirst(
         "SELECT seq, message_id, header, body, attempts FROM {table_by_ids} WHERE outstanding = 1 \
-         AND claimed_until <= {now} FOR UPDATE SKIP LOCKED",
+         AND claimed_until <= {now}{and_topic} FOR UPDATE SKIP LOCKED",
     ),
     // Otherwise the end of the index is locked too, and who deposits has to wait.
     before_claim: Some("SET TRANSACTION ISOLATION LEVEL READ COMMITTED"),
@@ -51,7 +56,8 @@ CREATE TABLE IF NOT EXISTS brighter_schema (
 ";
 
 /// Times are milliseconds since 1970 by the clock of the database.
-const OUTBOX: &[&str] = &["\
+const OUTBOX: &[&str] = &[
+    "\
 CREATE TABLE IF NOT EXISTS {table} (
   seq           BIGINT       NOT NULL AUTO_INCREMENT PRIMARY KEY,
   message_id    VARCHAR(700) NOT NULL,
@@ -71,7 +77,40 @@ CREATE TABLE IF NOT EXISTS {table} (
   INDEX {table}_outstanding (outstanding, seq),
   INDEX {table}_causation (causation_id)
 ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-"];
+",
+    // Since the second version, topics are kept in order and what is old is archived. MySQL cannot make an index unless
+    // it is there, and a process may have died after the first.
+    "\
+SET @step = IF((SELECT count(*) FROM information_schema.statistics WHERE table_schema = DATABASE()
+  AND table_name = '{table}' AND index_name = '{table}_topic') = 0,
+  'CREATE INDEX {table}_topic ON {table} (outstanding, topic, seq)', 'DO 0');
+PREPARE step FROM @step;
+EXECUTE step;
+DEALLOCATE PREPARE step;
+SET @step = IF((SELECT count(*) FROM information_schema.statistics WHERE table_schema = DATABASE()
+  AND table_name = '{table}' AND index_name = '{table}_dispatched') = 0,
+  'CREATE INDEX {table}_dispatched ON {table} (outstanding, dispatched_at)', 'DO 0');
+PREPARE step FROM @step;
+EXECUTE step;
+DEALLOCATE PREPARE step;
+CREATE TABLE IF NOT EXISTS {table}_archive (
+  seq           BIGINT       NOT NULL PRIMARY KEY,
+  message_id    VARCHAR(700) NOT NULL,
+  topic         VARCHAR(700) NOT NULL,
+  message_type  VARCHAR(50)  NOT NULL,
+  outstanding   BIGINT       NOT NULL, -- 0 when the broker had it, 2 when it was dead
+  attempts      BIGINT       NOT NULL,
+  deposited_at  BIGINT       NOT NULL,
+  dispatched_at BIGINT       NOT NULL, -- says something only when the broker had it
+  archived_at   BIGINT       NOT NULL,
+  last_error    TEXT,
+  causation_id  VARCHAR(700),
+  header        LONGTEXT     NOT NULL, -- JSON
+  body          LONGBLOB     NOT NULL,
+  INDEX {table}_archive_message_id (message_id)
+) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+",
+];
 
 /// `ends_at` is when the claim ends, or when the request was handled. The texts are bytes, for to MySQL two texts are the
 /// same that differ in the spaces at their end.

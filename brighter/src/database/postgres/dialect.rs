@@ -11,16 +11,20 @@ pub(super) const POSTGRES: Dialect = Dialect {
     if_new: " ON CONFLICT DO NOTHING",
     latest: "",
     by_outstanding: "",
+    by_topic: "",
+    and_not_among_topics: " AND topic <> ALL (ARRAY(SELECT json_array_elements_text(CAST(?4 AS json))))",
+    delete_by_ids: "DELETE FROM {table} WHERE 1 = 1{and_among_ids}",
+    for_update: " FOR UPDATE SKIP LOCKED",
     // Claimed rows are passed over by the others, who do not wait for them.
     claim_oldest: Claiming::AtOnce(
         "WITH due AS MATERIALIZED (SELECT seq FROM {table} WHERE outstanding = 1 AND deposited_at <= {now} - ?2 \
-         AND not_before <= {now} AND claimed_until <= {now} ORDER BY seq LIMIT ?3 FOR UPDATE SKIP LOCKED) \
+         AND not_before <= {now} AND claimed_until <= {now}{and_topic} ORDER BY seq LIMIT ?3 FOR UPDATE SKIP LOCKED) \
          UPDATE {table} AS claimed SET claimed_until = {now} + ?1 FROM due WHERE claimed.seq = due.seq \
          RETURNING claimed.seq, message_id, header, body, attempts",
     ),
     claim_ids: Claiming::AtOnce(
         "UPDATE {table} SET claimed_until = {now} + ?2 WHERE outstanding = 1 AND claimed_until <= {now}\
-         {and_among_ids} RETURNING seq, message_id, header, body, attempts",
+         {and_among_ids}{and_topic} RETURNING seq, message_id, header, body, attempts",
     ),
     before_claim: None,
     has_table: "SELECT 1 WHERE to_regclass(?1) IS NOT NULL",
@@ -51,7 +55,8 @@ CREATE TABLE IF NOT EXISTS brighter_schema (
 /// Times are milliseconds since 1970 by the clock of the database. The columns that change are in no index,
 /// so that PostgreSQL changes a row that is claimed without a change of its indexes, and there is room for it
 /// on the page.
-const OUTBOX: &[&str] = &["\
+const OUTBOX: &[&str] = &[
+    "\
 CREATE TABLE IF NOT EXISTS {table} (
   seq           bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   message_id    text    NOT NULL UNIQUE,
@@ -77,7 +82,44 @@ CREATE INDEX IF NOT EXISTS {table}_dead
 CREATE INDEX IF NOT EXISTS {table}_causation
   ON {table} (causation_id)
   WHERE causation_id IS NOT NULL;
-"];
+",
+    // Since the second version, topics are kept in order, what is old is archived, and whoever sweeps is told of every
+    // commit that brings something which nobody has claimed.
+    "\
+CREATE INDEX IF NOT EXISTS {table}_topic
+  ON {table} (topic, seq)
+  WHERE outstanding = 1;
+CREATE INDEX IF NOT EXISTS {table}_dispatched
+  ON {table} (dispatched_at)
+  WHERE outstanding = 0;
+CREATE TABLE IF NOT EXISTS {table}_archive (
+  seq           bigint PRIMARY KEY,
+  message_id    text   NOT NULL,
+  topic         text   NOT NULL,
+  message_type  text   NOT NULL,
+  outstanding   bigint NOT NULL, -- 0 when the broker had it, 2 when it was dead
+  attempts      bigint NOT NULL,
+  deposited_at  bigint NOT NULL,
+  dispatched_at bigint NOT NULL, -- says something only when the broker had it
+  archived_at   bigint NOT NULL,
+  last_error    text,
+  causation_id  text,
+  header        text   NOT NULL, -- JSON
+  body          bytea  NOT NULL
+);
+CREATE INDEX IF NOT EXISTS {table}_archive_message_id ON {table}_archive (message_id);
+CREATE OR REPLACE FUNCTION {table}_arrival() RETURNS trigger LANGUAGE plpgsql AS $arrival$
+BEGIN
+  IF EXISTS (SELECT 1 FROM stored WHERE claimed_until <= deposited_at) THEN
+    PERFORM pg_notify(format('brighter_%s', TG_RELID), '');
+  END IF;
+  RETURN NULL;
+END $arrival$;
+DROP TRIGGER IF EXISTS {table}_arrival ON {table};
+CREATE TRIGGER {table}_arrival AFTER INSERT ON {table}
+  REFERENCING NEW TABLE AS stored FOR EACH STATEMENT EXECUTE FUNCTION {table}_arrival();
+",
+];
 
 /// `ends_at` is when the claim ends, or when the request was handled.
 const INBOX: &[&str] = &["\

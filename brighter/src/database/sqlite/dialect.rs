@@ -12,15 +12,19 @@ pub(super) const SQLITE: Dialect = Dialect {
     latest: "",
     // SQLite would rather walk the table in the order of its key, past every message that was ever dispatched.
     by_outstanding: " INDEXED BY {table}_outstanding",
+    by_topic: " INDEXED BY {table}_topic",
+    and_not_among_topics: " AND topic NOT IN (SELECT value FROM json_each(?4))",
+    delete_by_ids: "DELETE FROM {table} WHERE 1 = 1{and_among_ids}",
+    for_update: "",
     // `RETURNING` gives the rows in any order.
     claim_oldest: Claiming::AtOnce(
-        "UPDATE {table} SET claimed_until = {now} + ?1 WHERE seq IN (SELECT seq FROM {table}{by_outstanding} \
-         WHERE outstanding = 1 AND deposited_at <= {now} - ?2 AND not_before <= {now} AND claimed_until <= {now} \
-         ORDER BY seq LIMIT ?3) RETURNING seq, message_id, header, body, attempts",
+        "UPDATE {table} SET claimed_until = {now} + ?1 WHERE seq IN (SELECT seq FROM {table}{by_index} \
+         WHERE outstanding = 1 AND deposited_at <= {now} - ?2 AND not_before <= {now} AND claimed_until <= {now}\
+         {and_topic} ORDER BY seq LIMIT ?3) RETURNING seq, message_id, header, body, attempts",
     ),
     claim_ids: Claiming::AtOnce(
         "UPDATE {table} SET claimed_until = {now} + ?2 WHERE outstanding = 1 AND claimed_until <= {now}\
-         {and_among_ids} RETURNING seq, message_id, header, body, attempts",
+         {and_among_ids}{and_topic} RETURNING seq, message_id, header, body, attempts",
     ),
     before_claim: None,
     has_table: "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1",
@@ -82,6 +86,31 @@ CREATE INDEX IF NOT EXISTS {table}_causation
 CREATE INDEX IF NOT EXISTS {table}_dead
   ON {table} (seq)
   WHERE outstanding = 2;
+",
+    // Since the third version, topics are kept in order and what is old is archived.
+    "\
+CREATE INDEX IF NOT EXISTS {table}_topic
+  ON {table} (topic, seq)
+  WHERE outstanding = 1;
+CREATE INDEX IF NOT EXISTS {table}_dispatched
+  ON {table} (dispatched_at)
+  WHERE outstanding = 0;
+CREATE TABLE IF NOT EXISTS {table}_archive (
+  seq           INTEGER PRIMARY KEY,
+  message_id    TEXT    NOT NULL,
+  topic         TEXT    NOT NULL,
+  message_type  TEXT    NOT NULL,
+  outstanding   INTEGER NOT NULL, -- 0 when the broker had it, 2 when it was dead
+  attempts      INTEGER NOT NULL,
+  deposited_at  INTEGER NOT NULL,
+  dispatched_at INTEGER NOT NULL, -- says something only when the broker had it
+  archived_at   INTEGER NOT NULL,
+  last_error    TEXT,
+  causation_id  TEXT,
+  header        TEXT    NOT NULL, -- JSON
+  body          BLOB    NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS {table}_archive_message_id ON {table}_archive (message_id);
 ",
 ];
 

@@ -17,9 +17,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 pub use changes::CircuitChanges;
-pub(super) use permit::Permit;
-#[cfg(test)]
-pub(super) use permit::Verdict;
+pub(crate) use permit::{Permit, Verdict};
 pub use settings::SlidingWindow;
 use settings::{Settings, Trips};
 pub use state::CircuitState;
@@ -204,7 +202,7 @@ impl CircuitBreaker {
 
     /// Lets a call through, or says how long the circuit stays open. While probes run or it is held open, that
     /// is unknown: the whole time is given.
-    pub(super) fn admit(&self) -> Result<Permit, Duration> {
+    pub(crate) fn admit(&self) -> Result<Permit, Duration> {
         let generation = match self.0.quiet.load(Ordering::Acquire) {
             NOT_QUIET => self.act(State::admit)?,
             quiet => quiet,

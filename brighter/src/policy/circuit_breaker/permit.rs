@@ -5,7 +5,7 @@ use super::state::Effect;
 use crate::telemetry::metrics;
 
 /// A call that was let through. Dropped without a verdict it counts for nothing, and its place is free.
-pub(in crate::policy) struct Permit {
+pub(crate) struct Permit {
     /// Until it is settled.
     breaker: Option<CircuitBreaker>,
     generation: u64,
@@ -13,7 +13,7 @@ pub(in crate::policy) struct Permit {
 
 /// What a call says about the health of what was called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::policy) enum Verdict {
+pub(crate) enum Verdict {
     Success,
     Failure,
     /// Nothing.
@@ -56,7 +56,7 @@ impl Permit {
         result
     }
 
-    pub(in crate::policy) fn settle(&mut self, verdict: Verdict, policy: &str) {
+    pub(crate) fn settle(&mut self, verdict: Verdict, policy: &str) {
         let Some(breaker) = self.breaker.take() else {
             return;
         };

@@ -57,6 +57,10 @@ impl<B: Backend> SqlInbox<B> {
         })
     }
 
+    pub(crate) fn retention(&self) -> Duration {
+        self.retention
+    }
+
     pub(crate) fn backend(&self) -> &B {
         &self.backend
     }
@@ -197,6 +201,10 @@ macro_rules! implement_inbox {
 
                 fn abandon<'a>(&'a self, key: &'a InboxKey, claim: ClaimId) -> Done<'a, ()> {
                     Box::pin(self.0.abandon(key, claim))
+                }
+
+                fn retention(&self) -> Option<Duration> {
+                    Some(self.0.retention())
                 }
             }
 

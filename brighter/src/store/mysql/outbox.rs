@@ -97,4 +97,4 @@ impl MySqlOutbox {
     }
 }
 
-implement_outbox!(MySqlOutbox, MySql);
+implement_outbox!(MySqlOutbox, MySql, SqlOutbox::arrivals);

@@ -1,5 +1,6 @@
 //! The outbox in a database, whichever it is.
 
+mod deposit_statement;
 mod options;
 mod room;
 mod statements;
@@ -9,11 +10,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use deposit_statement::DepositStatement;
 pub use options::OutboxOptions;
 
 use room::Room;
 use statements::Statements;
-use work::{Claiming, Deposit, Execute, Failing};
+use work::{Again, Archiving, Claiming, Deposit, Execute, Failing, InOrder};
 
 use super::row;
 use crate::database::backend::{Backend, Work, connection, reading};
@@ -21,14 +23,21 @@ use crate::database::schema::Schema;
 use crate::database::value::{Sql, Statement, Value};
 use crate::id::MessageId;
 use crate::message::Message;
-use crate::outbox::{Claim, Claimed, DeadMessage, Failure, MessageState, OutboxError, OutboxStatus};
+use crate::outbox::{
+    Archive, Arrival, Arrivals, Bell, Claim, Claimed, DeadMessage, Failure, MessageState, OutboxError,
+    OutboxStatus, Selection,
+};
 
 /// The outbox in a database.
 #[derive(Debug, Clone)]
 pub(crate) struct SqlOutbox<B> {
     backend: B,
+    #[cfg(feature = "postgres")]
+    table: Arc<str>,
     statements: Arc<Statements>,
     room: Option<Room>,
+    /// Rung at each deposit that nobody has claimed.
+    bell: Bell,
 }
 
 /// The tables of an outbox.
@@ -48,10 +57,19 @@ impl<B: Backend> SqlOutbox<B> {
         let schema = schema::<B::Db>(options)?;
         reading(schema.apply(&backend)).await?;
         Ok(Self {
+            #[cfg(feature = "postgres")]
+            table: options.table_name()?.into(),
             statements: Arc::new(Statements::new(&B::Db::DIALECT, options.table_name()?)),
             room: options.limit.map(Room::new),
+            bell: Bell::new(),
             backend,
         })
+    }
+
+    /// The name of the table.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn table(&self) -> &str {
+        &self.table
     }
 
     pub(crate) fn backend(&self) -> &B {
@@ -70,7 +88,11 @@ impl<B: Backend> SqlOutbox<B> {
             let mut connection = connection(self.backend.pool()).await?;
             reading(self.check_room(&mut connection, messages)).await?;
         }
-        self.backend.write(self.depositing(messages, lease)).await
+        let known = self.backend.write(self.depositing(messages, lease)).await?;
+        if lease.is_none() {
+            self.bell.ring(Arrival::Here);
+        }
+        Ok(known)
     }
 
     /// The same in a transaction of the application.
@@ -88,8 +110,25 @@ impl<B: Backend> SqlOutbox<B> {
             }
             Work::<B::Db>::run(self.depositing(messages, None), connection).await
         })
-        .await
-        .map(drop)
+        .await?;
+        self.bell.ring(Arrival::ToCome);
+        Ok(())
+    }
+
+    /// The deposit of one message, for clients that are not sqlx.
+    pub(crate) fn deposit_statement(&self, message: &Message) -> Result<DepositStatement, OutboxError> {
+        let (_, insert) = self.statements.insert(1);
+        let header = &message.header;
+        Ok(DepositStatement {
+            sql: insert.text.to_string(),
+            message_id: row::id_text::<B::Db>(&header.id),
+            topic: row::stored::<B::Db>(header.topic.as_str()).into_owned(),
+            message_type: header.message_type.as_str().to_owned(),
+            header: row::header_text(header)?,
+            body: message.body.as_bytes().to_vec(),
+            lease: 0,
+            causation_id: header.causation_id.as_ref().map(row::id_text::<B::Db>),
+        })
     }
 
     fn depositing<'a>(&'a self, messages: &'a [Message], lease: Option<Duration>) -> Deposit<'a> {
@@ -126,30 +165,126 @@ impl<B: Backend> SqlOutbox<B> {
     }
 
     pub(crate) async fn claim(&self, which: Claim<'_>, lease: Duration) -> Result<Vec<Claimed>, OutboxError> {
-        let lease = row::millis(lease);
-        let ids;
+        let (lease, statements) = (row::millis(lease), &*self.statements);
+        let (ids, topics);
         let (claim, values) = match which {
-            Claim::Ids([]) | Claim::Oldest { limit: 0, .. } => return Ok(Vec::new()),
-            Claim::Ids(wanted) => {
+            Claim::Ids { ids: [], .. }
+            | Claim::Oldest { limit: 0, .. }
+            | Claim::OfTopic { limit: 0, .. }
+            | Claim::InOrder { limit: 0, .. } => return Ok(Vec::new()),
+            Claim::Ids { ids: wanted, except } => {
                 ids = row::list::<B::Db>(wanted)?;
-                let values = [Value::Text(&ids), Value::Number(lease)];
-                (&self.statements.claim_ids, values.to_vec())
+                let values = vec![Value::Text(&ids), Value::Number(lease)];
+                if except.is_empty() {
+                    (&statements.claim_ids, values)
+                } else {
+                    topics = row::topics::<B::Db>(except)?;
+                    (
+                        &statements.claim_ids_except,
+                        [values, vec![Value::Text(&topics)]].concat(),
+                    )
+                }
             }
-            Claim::Oldest { limit, min_age } => {
-                let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-                let values = [lease, row::millis(min_age), limit].map(Value::Number);
-                (&self.statements.claim_oldest, values.to_vec())
+            Claim::Oldest {
+                limit,
+                min_age,
+                except,
+            } => {
+                let values = [lease, row::millis(min_age), row::limit(limit)]
+                    .map(Value::Number)
+                    .to_vec();
+                if except.is_empty() {
+                    (&statements.claim_oldest, values)
+                } else {
+                    topics = row::topics::<B::Db>(except)?;
+                    (
+                        &statements.claim_oldest_except,
+                        [values, vec![Value::Text(&topics)]].concat(),
+                    )
+                }
+            }
+            Claim::OfTopic {
+                topic,
+                limit,
+                min_age,
+            } => {
+                topics = row::stored::<B::Db>(topic.as_str()).into_owned();
+                let values = [lease, row::millis(min_age), row::limit(limit)].map(Value::Number);
+                (
+                    &statements.claim_of_topic,
+                    [&values[..], &[Value::Text(&topics)]].concat(),
+                )
+            }
+            Claim::InOrder {
+                topic,
+                limit,
+                min_age,
+            } => {
+                let topic = row::stored::<B::Db>(topic.as_str());
+                let values = [
+                    Value::Text(&topic),
+                    Value::Number(row::millis(min_age)),
+                    Value::Number(row::limit(limit)),
+                ];
+                return self
+                    .backend
+                    .write(InOrder {
+                        statements,
+                        values,
+                        lease,
+                    })
+                    .await;
             }
         };
         self.backend
             .write(Claiming {
-                statements: &self.statements,
+                statements,
                 claim,
                 values: &values,
                 lease,
                 before: B::Db::DIALECT.before_claim,
             })
             .await
+    }
+
+    pub(crate) async fn send_again(&self, which: &Selection) -> Result<u64, OutboxError> {
+        let (since, before) = which.range();
+        let outstanding = if which.dead { 2 } else { 0 };
+        let mut values = [outstanding, since, before, row::limit(which.limit)]
+            .map(Value::Number)
+            .to_vec();
+        let topic = which
+            .topic
+            .as_ref()
+            .map(|topic| row::stored::<B::Db>(topic.as_str()));
+        let selected = match &topic {
+            None => &self.statements.selected,
+            Some(topic) => {
+                values.push(Value::Text(topic));
+                &self.statements.selected_of_topic
+            }
+        };
+        let again = &self.statements.again;
+        let again = self
+            .backend
+            .write(Again {
+                selected,
+                values: &values,
+                again,
+            })
+            .await?;
+        self.bell.ring(Arrival::Here);
+        Ok(again)
+    }
+
+    pub(crate) async fn archive(&self, what: &Archive) -> Result<u64, OutboxError> {
+        let (statements, what) = (&*self.statements, *what);
+        self.backend.write(Archiving { statements, what }).await
+    }
+
+    /// Tells of deposits in this process.
+    pub(crate) fn arrivals(&self) -> Arrivals {
+        self.bell.arrivals()
     }
 
     pub(crate) async fn mark_dispatched(&self, ids: &[MessageId]) -> Result<(), OutboxError> {
@@ -231,8 +366,9 @@ impl<B: Backend> SqlOutbox<B> {
     }
 
     pub(crate) async fn dead(&self, limit: usize) -> Result<Vec<DeadMessage>, OutboxError> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = self.read(&self.statements.dead, Value::Number(limit)).await?;
+        let rows = self
+            .read(&self.statements.dead, Value::Number(row::limit(limit)))
+            .await?;
         let dead = |row| {
             let (id, topic) = (B::Db::text(row, 0)?, B::Db::text(row, 1)?);
             let last_error = B::Db::maybe_text(row, 3)?.unwrap_or_default();
@@ -270,6 +406,15 @@ impl<B> SqlOutbox<B> {
         let all = &self.statements;
         [
             (&all.claim_oldest.rows, "age"),
+            (&all.claim_oldest_except.rows, "age and topic"),
+            (&all.claim_of_topic.rows, "topic"),
+            (&all.next, "topic"),
+            (&all.old, "dispatch"),
+            (&all.long_dead, "death"),
+            (&all.keep, "id"),
+            (&all.forget, "id"),
+            (&all.again, "id"),
+            (&all.claim_ids_except.rows, "id"),
             (&all.status, "age"),
             (&all.count, "age"),
             (&all.dead, "death"),
@@ -295,7 +440,7 @@ fn attempts<D: Sql>(row: &D::Row, column: usize) -> Result<u32, sqlx::Error> {
 /// Implements [`Outbox`](crate::outbox::Outbox) for a type around a [`SqlOutbox`], and its deposits in a
 /// transaction of the application.
 macro_rules! implement_outbox {
-    ($outbox:ident, $database:ty) => {
+    ($outbox:ident, $database:ty, $arrivals:path) => {
         const _: () = {
             use std::time::Duration;
 
@@ -304,9 +449,11 @@ macro_rules! implement_outbox {
             use $crate::id::MessageId;
             use $crate::message::Message;
             use $crate::outbox::{
-                Claim, Claimed, DeadMessage, Failure, MessageState, Outbox, OutboxError, OutboxStatus,
-                OutboxTransaction,
+                Archive, Arrivals, Claim, Claimed, DeadMessage, Failure, MessageState, Outbox, OutboxError,
+                OutboxStatus, OutboxTransaction, Selection,
             };
+
+            use $crate::store::DepositStatement;
 
             type Done<'a, T> = BoxFuture<'a, Result<T, OutboxError>>;
 
@@ -357,6 +504,29 @@ macro_rules! implement_outbox {
 
                 fn revive<'a>(&'a self, ids: &'a [MessageId]) -> Done<'a, u64> {
                     Box::pin(self.0.revive(ids))
+                }
+
+                fn send_again<'a>(&'a self, which: &'a Selection) -> Done<'a, u64> {
+                    Box::pin(self.0.send_again(which))
+                }
+
+                fn archive<'a>(&'a self, what: &'a Archive) -> Done<'a, u64> {
+                    Box::pin(self.0.archive(what))
+                }
+
+                fn arrivals(&self) -> Option<Arrivals> {
+                    Some($arrivals(&self.0))
+                }
+            }
+
+            impl $outbox {
+                /// What deposits this message in a transaction that is not one of sqlx: see [`DepositStatement`], and
+                /// [`CommandProcessor::to_message`](crate::CommandProcessor::to_message) for the message of a request.
+                ///
+                /// # Errors
+                /// The message cannot be stored, whoever does so: its header holds what is no JSON.
+                pub fn deposit_statement(&self, message: &Message) -> Result<DepositStatement, OutboxError> {
+                    self.0.deposit_statement(message)
                 }
             }
 

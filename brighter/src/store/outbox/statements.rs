@@ -40,6 +40,31 @@ pub(super) const DEAD: &str =
 pub(super) const COUNT: &str =
     "SELECT count(*) FROM (SELECT 1 FROM {table}{by_outstanding} WHERE outstanding = 1 LIMIT ?1) AS counted";
 
+/// The next of a topic: for how long each is still claimed, is not due, and has been old enough.
+pub(super) const NEXT: &str = "SELECT message_id, claimed_until - {now}, not_before - {now}, \
+     {now} - ?2 - deposited_at FROM {table}{by_topic} WHERE outstanding = 1 AND topic = ?1 ORDER BY seq LIMIT ?3";
+
+/// Those that were dispatched, or are dead, from then until before then.
+pub(super) const SELECTED: &str = "SELECT message_id FROM {table} WHERE outstanding = ?1 AND deposited_at >= ?2 \
+     AND deposited_at < ?3{and_topic} ORDER BY seq LIMIT ?4";
+
+pub(super) const AGAIN: &str = "UPDATE {table_by_ids} SET outstanding = 1, attempts = 0, last_error = NULL, \
+     claimed_until = {now}, not_before = {now} WHERE outstanding <> 1{and_among_ids}";
+
+pub(super) const OLD: &str = "SELECT message_id FROM {table} WHERE outstanding = 0 AND dispatched_at <= {now} - ?1 \
+     ORDER BY dispatched_at LIMIT ?2{for_update}";
+
+/// The claim of a message ends when it dies.
+pub(super) const LONG_DEAD: &str = "SELECT message_id FROM {table} WHERE outstanding = 2 AND claimed_until <= {now} - ?1 \
+     ORDER BY seq LIMIT ?2{for_update}";
+
+pub(super) const KEEP: &str = "INSERT INTO {table}_archive (seq, message_id, topic, message_type, outstanding, attempts, \
+     deposited_at, dispatched_at, archived_at, last_error, causation_id, header, body) \
+     SELECT seq, message_id, topic, message_type, outstanding, attempts, deposited_at, dispatched_at, {now}, \
+     last_error, causation_id, header, body FROM {table_by_ids} WHERE outstanding <> 1{and_among_ids}";
+
+pub(super) const FORGET: &str = "{delete_by_ids} AND outstanding <> 1";
+
 /// How many messages one statement inserts. There are few sizes, so that few statements are prepared.
 const SIZES: [usize; 3] = [64, 8, 1];
 
@@ -63,7 +88,18 @@ pub(super) struct Statements {
     pub(super) dead: Statement,
     pub(super) count: Statement,
     pub(super) claim_oldest: Claim,
+    pub(super) claim_oldest_except: Claim,
+    pub(super) claim_of_topic: Claim,
     pub(super) claim_ids: Claim,
+    pub(super) claim_ids_except: Claim,
+    pub(super) next: Statement,
+    pub(super) selected: Statement,
+    pub(super) selected_of_topic: Statement,
+    pub(super) again: Statement,
+    pub(super) old: Statement,
+    pub(super) long_dead: Statement,
+    pub(super) keep: Statement,
+    pub(super) forget: Statement,
 }
 
 /// How to claim: a statement that gives the rows, and for some a second one that writes the claim in them.
@@ -76,16 +112,22 @@ pub(super) struct Claim {
 impl Statements {
     pub(super) fn new(dialect: &Dialect, table: &str) -> Self {
         let of = |template: &str| dialect.statement(template, table);
-        let claim = |claiming: Claiming| match claiming {
+        let with = |template: &str, index: &str, and_topic: &str| {
+            of(&template
+                .replace("{by_index}", index)
+                .replace("{and_topic}", and_topic))
+        };
+        let claim = |claiming: Claiming, index: &str, and_topic: &str| match claiming {
             Claiming::AtOnce(rows) => Claim {
-                rows: of(rows),
+                rows: with(rows, index, and_topic),
                 write: None,
             },
             Claiming::LockFirst(rows) => Claim {
-                rows: of(rows),
+                rows: with(rows, index, and_topic),
                 write: Some(of(CLAIM)),
             },
         };
+        let except = dialect.and_not_among_topics;
         Self {
             inserts: SIZES.map(|size| (size, of(&insert(size)))),
             is_same: of(IS_SAME),
@@ -100,8 +142,20 @@ impl Statements {
             status: of(STATUS),
             dead: of(DEAD),
             count: of(COUNT),
-            claim_oldest: claim(dialect.claim_oldest),
-            claim_ids: claim(dialect.claim_ids),
+            claim_oldest: claim(dialect.claim_oldest, dialect.by_outstanding, ""),
+            claim_oldest_except: claim(dialect.claim_oldest, dialect.by_outstanding, except),
+            claim_of_topic: claim(dialect.claim_oldest, dialect.by_topic, " AND topic = ?4"),
+            claim_ids: claim(dialect.claim_ids, "", ""),
+            // It is the third value there.
+            claim_ids_except: claim(dialect.claim_ids, "", &except.replace("?4", "?3")),
+            next: of(NEXT),
+            selected: with(SELECTED, "", ""),
+            selected_of_topic: with(SELECTED, "", " AND topic = ?5"),
+            again: of(AGAIN),
+            old: of(OLD),
+            long_dead: of(LONG_DEAD),
+            keep: of(KEEP),
+            forget: of(FORGET),
         }
     }
 

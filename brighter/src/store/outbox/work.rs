@@ -8,7 +8,7 @@ use crate::database::error::DatabaseError;
 use crate::database::value::{Sql, Statement, Value};
 use crate::id::MessageId;
 use crate::message::Message;
-use crate::outbox::{Claimed, Failure, OutboxError};
+use crate::outbox::{Archive, Claimed, Failure, OutboxError};
 use crate::store::row;
 
 /// Stores messages; gives the ids of those that are there already.
@@ -248,5 +248,141 @@ impl<D: Sql> Work<D> for Execute<'_> {
     async fn run(self, connection: &mut D::Connection) -> Result<u64, OutboxError> {
         let found = D::execute(connection, self.statement, &[self.value]).await;
         Ok(found.map_err(D::sort)?)
+    }
+}
+
+/// Claims the next of a topic, in their order: see [`Claim::InOrder`](crate::outbox::Claim::InOrder).
+pub(super) struct InOrder<'a> {
+    pub(super) statements: &'a Statements,
+    /// The topic, the smallest age, and how many.
+    pub(super) values: [Value<'a>; 3],
+    pub(super) lease: i64,
+}
+
+impl<D: Sql> Work<D> for InOrder<'_> {
+    type Done = Vec<Claimed>;
+    type Error = OutboxError;
+
+    fn before(&self) -> Option<&'static str> {
+        D::DIALECT.before_claim
+    }
+
+    async fn run(self, connection: &mut D::Connection) -> Result<Vec<Claimed>, OutboxError> {
+        let Self {
+            statements,
+            values,
+            lease,
+        } = self;
+        let rows = D::fetch(connection, &statements.next, &values)
+            .await
+            .map_err(D::sort)?;
+        let mut free = 0;
+        for row in &rows {
+            let left = |column| D::number(row, column).map_err(D::sort);
+            if left(1)? > 0 || left(2)? > 0 || left(3)? < 0 {
+                break;
+            }
+            free += 1;
+        }
+        if free == 0 {
+            return Ok(Vec::new());
+        }
+        let ids = row::read_ids::<D>(&rows[..free])?;
+        let claiming = Claiming {
+            statements,
+            claim: &statements.claim_ids,
+            values: &[Value::Text(&ids), Value::Number(lease)],
+            lease,
+            before: None,
+        };
+        let mut claimed = Work::<D>::run(claiming, connection).await?;
+        // Others may have been quicker with one of them, so that what follows it is not the next any more.
+        let mut in_order = 0;
+        for (row, claimed) in rows.iter().zip(&claimed) {
+            let id = row::id_text::<D>(&claimed.message.header.id);
+            if D::text(row, 0).map_err(D::sort)? != id {
+                break;
+            }
+            in_order += 1;
+        }
+        let others: Vec<_> = claimed
+            .drain(in_order..)
+            .map(|other| other.message.header.id)
+            .collect();
+        if !others.is_empty() {
+            let ids = row::list::<D>(&others)?;
+            D::execute(connection, &statements.release, &[Value::Text(&ids)])
+                .await
+                .map_err(D::sort)?;
+        }
+        Ok(claimed)
+    }
+}
+
+/// Makes outstanding again what is selected.
+pub(super) struct Again<'a> {
+    pub(super) selected: &'a Statement,
+    pub(super) values: &'a [Value<'a>],
+    pub(super) again: &'a Statement,
+}
+
+impl<D: Sql> Work<D> for Again<'_> {
+    type Done = u64;
+    type Error = OutboxError;
+
+    async fn run(self, connection: &mut D::Connection) -> Result<u64, OutboxError> {
+        let rows = D::fetch(connection, self.selected, self.values).await;
+        let rows = rows.map_err(D::sort)?;
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let ids = row::read_ids::<D>(&rows)?;
+        let again = D::execute(connection, self.again, &[Value::Text(&ids)]).await;
+        Ok(again.map_err(D::sort)?)
+    }
+}
+
+/// Takes out some of what is old.
+pub(super) struct Archiving<'a> {
+    pub(super) statements: &'a Statements,
+    pub(super) what: Archive,
+}
+
+impl<D: Sql> Work<D> for Archiving<'_> {
+    type Done = u64;
+    type Error = OutboxError;
+
+    fn before(&self) -> Option<&'static str> {
+        D::DIALECT.before_claim
+    }
+
+    async fn run(self, connection: &mut D::Connection) -> Result<u64, OutboxError> {
+        let Self { statements, what } = self;
+        let old = [
+            (what.dispatched, &statements.old),
+            (what.dead, &statements.long_dead),
+        ];
+        let mut gone = 0;
+        for (age, statement) in old {
+            let left = row::limit(what.limit) - gone;
+            let Some(age) = age.filter(|_| left > 0) else {
+                continue;
+            };
+            let values = [row::millis(age), left].map(Value::Number);
+            let rows = D::fetch(connection, statement, &values).await.map_err(D::sort)?;
+            if rows.is_empty() {
+                continue;
+            }
+            let ids = row::read_ids::<D>(&rows)?;
+            let ids = [Value::Text(&ids)];
+            if what.keep {
+                D::execute(connection, &statements.keep, &ids)
+                    .await
+                    .map_err(D::sort)?;
+            }
+            let forgotten = D::execute(connection, &statements.forget, &ids).await;
+            gone += row::limit(usize::try_from(forgotten.map_err(D::sort)?).unwrap_or(usize::MAX));
+        }
+        Ok(gone.unsigned_abs())
     }
 }

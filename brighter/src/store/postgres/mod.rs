@@ -1,6 +1,7 @@
 //! The outbox and the inbox in PostgreSQL: [`PostgresOutbox`], [`PostgresInbox`].
 
 mod inbox;
+mod listening;
 mod outbox;
 
 pub use inbox::PostgresInbox;

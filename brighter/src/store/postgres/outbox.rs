@@ -5,6 +5,7 @@ use std::time::Duration;
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{PgPool, Postgres};
 
+use super::listening;
 use crate::database::backend::Backend;
 use crate::database::server::Server;
 use crate::database::value::Sql;
@@ -20,6 +21,10 @@ const WAIT: Duration = Duration::from_secs(5);
 ///
 /// Any number of processes may share it: each claims other messages, without waiting for the others
 /// (`FOR UPDATE SKIP LOCKED`), by the clock of the database. No call takes longer than 30 seconds.
+///
+/// A sweeper learns of every commit at once, by whichever process or program, over a connection of its own (`LISTEN`).
+/// Where that is not to be had, as behind some proxies, it looks at intervals.
+///
 /// It needs version 12 or newer; the tables are where the connection's `search_path` leads.
 ///
 /// ```no_run
@@ -97,4 +102,4 @@ impl PostgresOutbox {
     }
 }
 
-implement_outbox!(PostgresOutbox, Postgres);
+implement_outbox!(PostgresOutbox, Postgres, listening::arrivals);

@@ -126,7 +126,7 @@ impl SqliteOutbox {
     }
 }
 
-implement_outbox!(SqliteOutbox, Sqlite);
+implement_outbox!(SqliteOutbox, Sqlite, SqlOutbox::arrivals);
 
 #[cfg(test)]
 mod tests {
@@ -155,12 +155,19 @@ mod tests {
         let by_age = "SCAN brighter_outbox USING COVERING INDEX brighter_outbox_outstanding";
         let by_death = "brighter_outbox USING INDEX brighter_outbox_dead";
         let by_id = "SEARCH brighter_outbox USING INDEX sqlite_autoindex_brighter_outbox_1 (message_id=?)";
+        // Which topic it is the row has to say, when one is left out.
+        let by_age_and_topic = "SCAN brighter_outbox USING INDEX brighter_outbox_outstanding";
+        let by_topic = "SEARCH brighter_outbox USING INDEX brighter_outbox_topic (topic=?)";
+        let by_dispatch = "SEARCH brighter_outbox USING INDEX brighter_outbox_dispatched (dispatched_at<?)";
         let by_causation = "SEARCH brighter_outbox USING INDEX brighter_outbox_causation (causation_id=?)";
         for (statement, step) in outbox.0.statements() {
             let step = match step {
                 "age" => by_age,
                 "death" => by_death,
                 "id" => by_id,
+                "topic" => by_topic,
+                "age and topic" => by_age_and_topic,
+                "dispatch" => by_dispatch,
                 _ => by_causation,
             };
             let plan = plan(&outbox, statement).await;

@@ -12,7 +12,6 @@ use crate::message::Message;
 use crate::outbox::{InMemoryOutbox, Outbox};
 use crate::processor::{CommandProcessor, CommandProcessorBuilder};
 use crate::testing::FaultyBroker;
-use crate::trace::Op;
 
 type Processor = Box<dyn FnOnce(CommandProcessorBuilder) -> CommandProcessorBuilder>;
 type Subscriptions = Box<dyn FnOnce(DispatcherBuilder) -> DispatcherBuilder>;
@@ -172,7 +171,7 @@ impl TestAppBuilder {
 
 fn message_of<R: Postable>(processor: &CommandProcessor, request: &R) -> Message {
     processor
-        .to_message(request, None, &Op::none())
+        .to_message(request, None)
         .unwrap_or_else(|error| panic!("a request cannot be posted: {}", error.report()))
 }
 

@@ -25,7 +25,7 @@ pub async fn the_oldest_come_first_and_no_more_than_asked(outbox: &impl Outbox) 
 /// A message younger than was asked for is not claimed, and is when it is old enough.
 pub async fn the_young_are_left(outbox: &impl Outbox) {
     deposit(outbox, &[some_message()]).await;
-    let older_than = |min_age| Claim::Oldest { limit: 10, min_age };
+    let older_than = |min_age| Claim::oldest(10, min_age);
     let claimed = outbox.claim(older_than(LONG), LONG).await.expect("claim");
     assert!(claimed.is_empty(), "it is not that old");
     eventually("it is old enough", async || {
@@ -159,10 +159,7 @@ pub async fn the_longest_times_are_no_mistake(outbox: &impl Outbox) {
         .await
         .expect("deposit");
     deposit(outbox, &messages[1..]).await;
-    let ancient = Claim::Oldest {
-        limit: usize::MAX,
-        min_age: Duration::MAX,
-    };
+    let ancient = Claim::oldest(usize::MAX, Duration::MAX);
     assert!(outbox.claim(ancient, LONG).await.expect("claim").is_empty());
     assert_eq!(
         claimed_ids(&claim_oldest(outbox, usize::MAX, Duration::MAX).await),

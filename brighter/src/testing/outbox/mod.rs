@@ -5,16 +5,20 @@
 //! must. None waits longer than ten seconds for what time brings, and none takes for granted that the
 //! machine is fast.
 
+mod archive;
 mod claims;
 mod contents;
 mod dead;
+mod order;
 mod replay;
 
 use std::time::Duration;
 
+pub use archive::*;
 pub use claims::*;
 pub use contents::*;
 pub use dead::*;
+pub use order::*;
 pub use replay::*;
 
 use super::eventually;
@@ -62,6 +66,15 @@ macro_rules! outbox_contract {
             the_last_failure_is_the_end,
             the_dead_are_listed_oldest_first,
             a_revived_message_is_as_new,
+            topics_are_left_out_or_claimed_alone,
+            in_order_nothing_is_claimed_before_what_goes_before_it,
+            in_order_a_claim_ends_at_what_another_has,
+            in_order_a_failure_holds_up_what_follows,
+            in_order_one_has_a_topic_at_a_time,
+            arrivals_tell_of_deposits,
+            what_was_dispatched_long_ago_is_archived,
+            several_archive_at_once,
+            what_is_selected_is_outstanding_again,
         ] }
     };
 }
@@ -101,12 +114,12 @@ async fn deposit(outbox: &impl Outbox, messages: &[Message]) {
 
 async fn claim_oldest(outbox: &impl Outbox, limit: usize, lease: Duration) -> Vec<Claimed> {
     let min_age = Duration::ZERO;
-    let claimed = outbox.claim(Claim::Oldest { limit, min_age }, lease).await;
+    let claimed = outbox.claim(Claim::oldest(limit, min_age), lease).await;
     claimed.expect("claim the oldest")
 }
 
 async fn claim_ids(outbox: &impl Outbox, ids: &[MessageId], lease: Duration) -> Vec<Claimed> {
-    outbox.claim(Claim::Ids(ids), lease).await.expect("claim ids")
+    outbox.claim(Claim::ids(ids), lease).await.expect("claim ids")
 }
 
 /// Claims the oldest until there are some.

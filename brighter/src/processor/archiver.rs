@@ -1,0 +1,119 @@
+//! The [`Archiver`]: keeps the outbox small.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio_util::sync::CancellationToken;
+
+use crate::outbox::{Archive, Outbox, OutboxError};
+use crate::policy::spread;
+
+/// Takes old messages out of the outbox: those that the broker has had for so long, and the dead if it is told so.
+/// What is outstanding it never touches.
+///
+/// It works in small batches, each a short transaction of its own; several processes may do so at once, and none
+/// waits for another. An id that is archived is free: a request that is posted again with it is sent again, and
+/// cannot be [reposted](crate::CommandProcessor::repost). Keep messages for longer than either may happen.
+///
+/// ```
+/// use std::time::Duration;
+/// use brighter::Archiver;
+///
+/// const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// let archiver = Archiver::delete_after(7 * DAY).dead_after(90 * DAY);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Archiver {
+    interval: Duration,
+    what: Archive,
+}
+
+impl Archiver {
+    /// Deletes what was dispatched at least this long ago: a thousand at once, looking once a minute.
+    #[must_use]
+    pub fn delete_after(age: Duration) -> Self {
+        Self {
+            interval: Duration::from_secs(60),
+            what: Archive::dispatched(age, 1_000),
+        }
+    }
+
+    /// Moves it to a second table in the same database, called like that of the outbox with `_archive` after it, where
+    /// nothing looks at it again. An [`InMemoryOutbox`](crate::InMemoryOutbox) has no such table, and deletes it.
+    #[must_use]
+    pub fn move_after(age: Duration) -> Self {
+        let delete = Self::delete_after(age);
+        Self {
+            what: delete.what.keep(),
+            ..delete
+        }
+    }
+
+    /// Does so with what has been dead for at least this long, too. Without this the dead stay.
+    #[must_use]
+    pub fn dead_after(mut self, age: Duration) -> Self {
+        self.what = self.what.dead(age);
+        self
+    }
+
+    /// Takes at most this many at once, and goes on until nothing old is left; 0 is taken for 1.
+    #[must_use]
+    pub fn batch(mut self, messages: usize) -> Self {
+        self.what.limit = messages.max(1);
+        self
+    }
+
+    /// Looks this often, give or take a tenth.
+    #[must_use]
+    pub fn interval(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
+
+    /// Archives all that is old enough, and says how many messages that were.
+    pub(super) async fn archive(
+        &self,
+        outbox: &dyn Outbox,
+        ended: &CancellationToken,
+    ) -> Result<u64, OutboxError> {
+        let mut all = 0;
+        loop {
+            let some = outbox.archive(&self.what).await?;
+            all += some;
+            if some < self.what.limit as u64 || ended.is_cancelled() {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Archives until it is told to end.
+    pub(super) async fn run(self, outbox: Arc<dyn Outbox>, ended: Arc<CancellationToken>) {
+        let mut failed = false;
+        loop {
+            // The outbox may be the application's own, and panic.
+            let archived = AssertUnwindSafe(self.archive(&*outbox, &ended))
+                .catch_unwind()
+                .await;
+            let archived = archived.unwrap_or_else(|_| Err(OutboxError::Other("archiving panicked".into())));
+            match archived {
+                Ok(0) => failed = false,
+                Ok(messages) => {
+                    failed = false;
+                    tracing::debug!(messages, "old messages of the outbox were archived");
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut failed, true) {
+                        let error = crate::error::report(&error);
+                        tracing::warn!(error, "old messages of the outbox cannot be archived");
+                    }
+                }
+            }
+            tokio::select! {
+                () = ended.cancelled() => return,
+                () = tokio::time::sleep(spread(self.interval, 0.1)) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! A [`Lane`] of the sweeper: sends the messages of one topic in order, or those of all that have no lane.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::join;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::relay::{Relay, Sent};
+use crate::message::RoutingKey;
+use crate::outbox::{Arrival, Claim, Claimed, OutboxError};
+use crate::policy::{CircuitState, spread};
+
+/// While the broker or the outbox is away the sweeper looks less and less often, down to this.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// How soon to look for what is in a transaction that is not committed yet; then twice as long, and so on.
+const SOON: Duration = Duration::from_millis(5);
+
+/// By how much the interval is spread at random, either way.
+const JITTER: f64 = 0.1;
+
+pub(super) struct Lane<'a> {
+    /// The topic whose order is kept.
+    topic: Option<&'a RoutingKey>,
+    relay: &'a Relay,
+    ended: &'a CancellationToken,
+}
+
+impl<'a> Lane<'a> {
+    /// All topics that have no lane of their own.
+    pub(super) fn main(relay: &'a Relay, ended: &'a CancellationToken) -> Self {
+        let topic = None;
+        Self { topic, relay, ended }
+    }
+
+    pub(super) fn in_order(topic: &'a RoutingKey, relay: &'a Relay, ended: &'a CancellationToken) -> Self {
+        let topic = Some(topic);
+        Self { topic, relay, ended }
+    }
+
+    /// Sweeps until it is told to end.
+    pub(super) async fn run(self) {
+        let settings = &self.relay.settings;
+        let mut heard = self.relay.bell.arrivals();
+        let mut wait = settings.interval;
+        // What may be committed at any moment is looked for in short intervals, which become longer.
+        let mut soon = settings.interval;
+        // At once, for what a process that died may have left.
+        let mut next = Instant::now();
+        let mut is_away = false;
+        loop {
+            tokio::select! {
+                biased;
+                () = self.ended.cancelled() => return,
+                () = tokio::time::sleep_until(next) => {}
+                arrival = heard.next(), if !is_away => {
+                    let in_time = match arrival {
+                        Arrival::Here => settings.min_age,
+                        Arrival::ToCome => {
+                            soon = SOON.min(settings.interval);
+                            soon.max(settings.min_age)
+                        }
+                    };
+                    next = next.min(Instant::now() + in_time);
+                    continue;
+                }
+            }
+            #[cfg(feature = "metrics")]
+            if self.topic.is_none() {
+                self.relay.measure().await;
+            }
+            // A sweep that has begun is finished: its messages are claimed.
+            // A panic is one of the broker's or the outbox's, which may be the application's own.
+            let swept = AssertUnwindSafe(self.sweep()).catch_unwind().await;
+            let swept = swept.unwrap_or_else(|_| Err(OutboxError::Other("the sweep panicked".into())));
+            is_away = matches!(swept, Err(_) | Ok(Swept::Outage { .. }));
+            self.tell(&swept);
+            next = Instant::now();
+            if is_away {
+                wait = longer(wait);
+                next += spread(wait, JITTER);
+                continue;
+            }
+            wait = settings.interval;
+            soon = match swept {
+                Ok(Swept::All { sent: 0 }) => soon.saturating_mul(2).min(settings.interval),
+                _ => settings.interval,
+            };
+            next += if soon < settings.interval {
+                soon
+            } else {
+                spread(wait, JITTER)
+            };
+        }
+    }
+
+    /// One line in the log when the broker or the outbox goes, and one when it is back, whichever lane notices.
+    fn tell(&self, swept: &Result<Swept, OutboxError>) {
+        let was_away = self
+            .relay
+            .is_away
+            .swap(!matches!(swept, Ok(Swept::All { .. })), Ordering::Relaxed);
+        let sweeping = &self.relay.sweeping;
+        match swept {
+            Ok(Swept::All { .. }) => sweeping.complete(),
+            Ok(Swept::Outage { .. }) => sweeping.cut_short(),
+            Err(error) => sweeping.failed(crate::error::report(error)),
+        }
+        match swept {
+            Ok(Swept::All { .. }) if was_away => tracing::info!("the sweeper sends again"),
+            Ok(Swept::Outage { reason }) if !was_away => {
+                tracing::warn!(reason, "the broker is away; the outbox keeps what is posted");
+            }
+            Err(error) if !was_away => {
+                tracing::warn!(error = crate::error::report(error), "the outbox cannot be swept");
+            }
+            _ => {}
+        }
+    }
+
+    async fn sweep(&self) -> Result<Swept, OutboxError> {
+        let mut sent = 0;
+        match self.topic {
+            Some(topic) => loop {
+                let limit = match self.relay.circuits.state(topic) {
+                    CircuitState::Open => return Ok(Swept::All { sent }),
+                    CircuitState::HalfOpen => 1,
+                    CircuitState::Closed => self.relay.settings.batch,
+                };
+                let min_age = self.relay.settings.min_age;
+                let claimed = self
+                    .relay
+                    .claim(Claim::InOrder {
+                        topic,
+                        limit,
+                        min_age,
+                    })
+                    .await?;
+                match self.progress(self.relay.sweep(&claimed).await)? {
+                    Progress::Some(some) => sent += some,
+                    Progress::None => return Ok(Swept::All { sent }),
+                    Progress::Outage(outage) => return Ok(outage),
+                }
+            },
+            None => {
+                sent += self.probe().await?;
+                match self.drain().await? {
+                    Swept::All { sent: drained } => Ok(Swept::All { sent: sent + drained }),
+                    outage => Ok(outage),
+                }
+            }
+        }
+    }
+
+    /// Tries one message of each topic that may be well again, and says how many were sent.
+    async fn probe(&self) -> Result<usize, OutboxError> {
+        let mut sent = 0;
+        for (topic, state) in self.relay.circuits.paused() {
+            if state != CircuitState::HalfOpen || self.relay.in_order().contains(&topic) {
+                continue;
+            }
+            let (limit, min_age) = (1, self.relay.settings.min_age);
+            let topic = &topic;
+            let claimed = self
+                .relay
+                .claim(Claim::OfTopic {
+                    topic,
+                    limit,
+                    min_age,
+                })
+                .await?;
+            let probed = self.relay.sweep(&claimed).await;
+            sent += probed.done.len();
+            if let Some(error) = probed.not_noted {
+                return Err(error);
+            }
+        }
+        Ok(sent)
+    }
+
+    /// Sends one batch after another until nothing is left that can be sent now. While one is under way the next is
+    /// read, so that at most two are in hand.
+    async fn drain(&self) -> Result<Swept, OutboxError> {
+        let mut sent = 0;
+        let mut claimed = self.claim_oldest().await?;
+        loop {
+            let is_full = claimed.len() == self.relay.settings.batch;
+            let sending = self.relay.sweep(&claimed);
+            // Its failure waits for its turn: those that are sent are noted first.
+            let (came, following) = if is_full && !self.ended.is_cancelled() {
+                let (came, following) = join(sending, self.claim_oldest()).await;
+                (came, Some(following))
+            } else {
+                (sending.await, None)
+            };
+            let progress = self.progress(came);
+            if let (Some(Ok(unsent)), Err(_) | Ok(Progress::Outage(_))) = (&following, &progress) {
+                self.give_back(unsent).await;
+            }
+            match progress? {
+                Progress::Some(some) => sent += some,
+                Progress::None => return Ok(Swept::All { sent }),
+                Progress::Outage(outage) => return Ok(outage),
+            }
+            claimed = match following {
+                Some(following) => following?,
+                None if self.ended.is_cancelled() => return Ok(Swept::All { sent }),
+                None => self.claim_oldest().await?,
+            };
+        }
+    }
+
+    async fn claim_oldest(&self) -> Result<Vec<Claimed>, OutboxError> {
+        let (limit, min_age) = (self.relay.settings.batch, self.relay.settings.min_age);
+        let mut except = self
+            .relay
+            .circuits
+            .paused()
+            .into_iter()
+            .map(|(topic, _)| topic)
+            .collect::<Vec<_>>();
+        except.extend_from_slice(self.relay.in_order());
+        let except = &except;
+        self.relay
+            .claim(Claim::Oldest {
+                limit,
+                min_age,
+                except,
+            })
+            .await
+    }
+
+    async fn give_back(&self, claimed: &[Claimed]) {
+        let ids: Vec<_> = claimed.iter().map(|it| it.message.header.id.clone()).collect();
+        if let Err(error) = self.relay.outbox().release(&ids).await {
+            let error = crate::error::report(&error);
+            tracing::warn!(
+                error,
+                "messages could not be given back to the outbox, which waits until their claim ends"
+            );
+        }
+    }
+
+    fn progress(&self, came: Sent) -> Result<Progress, OutboxError> {
+        if let Some(error) = came.not_noted {
+            return Err(error);
+        }
+        match came.outages.first() {
+            // Some were taken, so it is the topic of the others that is in trouble, or the end of the batch met an
+            // outage, as the next one will.
+            Some((_, error)) if came.done.is_empty() => Ok(Progress::Outage(Swept::Outage {
+                reason: crate::error::report(error),
+            })),
+            _ if came.done.is_empty() && came.refused.is_empty() => Ok(Progress::None),
+            _ => Ok(Progress::Some(came.done.len())),
+        }
+    }
+}
+
+/// What became of a batch.
+enum Progress {
+    /// So many were sent, or others at least noted; there may be more.
+    Some(usize),
+    None,
+    Outage(Swept),
+}
+
+/// What became of a sweep.
+enum Swept {
+    All { sent: usize },
+    Outage { reason: String },
+}
+
+fn longer(wait: Duration) -> Duration {
+    wait.max(Duration::from_millis(100))
+        .saturating_mul(2)
+        .min(LONGEST_WAIT)
+}
