@@ -55,6 +55,9 @@
 //!
 //! What is promised, and what is not, is in `docs/guarantees.md` of the repository.
 
+#[macro_use]
+mod fault_point;
+
 pub mod channel;
 #[cfg(feature = "config")]
 pub mod config;

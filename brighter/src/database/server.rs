@@ -31,16 +31,21 @@ impl<D: Sql> Backend for Server<D> {
 
     async fn write<W: Work<D>>(&self, work: W) -> Result<W::Done, W::Error> {
         let writing = async {
+            fault_point!("database.begin", DatabaseError::Unavailable);
             let mut connection = connection(&self.0).await?;
             if work.is_whole() {
-                return work.run(&mut connection).await;
+                let done = work.run(&mut connection).await?;
+                fault_point!("database.committed", DatabaseError::Unavailable);
+                return Ok(done);
             }
             if let Some(before) = work.before() {
                 D::script(&mut connection, before).await.map_err(D::sort)?;
             }
             let mut transaction = connection.begin().await.map_err(D::sort)?;
             let done = work.run(&mut transaction).await?;
+            fault_point!("database.commit", DatabaseError::Unavailable);
             transaction.commit().await.map_err(D::sort)?;
+            fault_point!("database.committed", DatabaseError::Unavailable);
             Ok(done)
         };
         match tokio::time::timeout(DEADLINE, writing).await {

@@ -11,7 +11,7 @@ use super::performer::Performer;
 use super::route::{Made, RouteError};
 use super::settlement::{GIVE_BACK_AFTER, Settlement, dead, invalid, settlement};
 use super::within::within;
-use crate::channel::{Delivery, Rejection, RejectionKind};
+use crate::channel::{Delivery, Rejection, RejectionKind, SettleError};
 use crate::context::Context;
 use crate::error::{HandlerError, report};
 use crate::inbox::Fingerprint;
@@ -84,6 +84,7 @@ impl Item {
 impl Performer {
     /// Sees one delivery through. Whatever happens here, the message is either settled or still the broker's.
     pub(super) async fn see_through(&self, mut item: Item) -> Done {
+        fault_point!("pump.receive");
         item.waiting = Op::none();
         let message = item.delivery.message().ok();
         let (span, op) = spans::process(self.broker.system(), &self.settings, message, &item.pump);
@@ -247,6 +248,7 @@ impl Performer {
         if self.processor.has_inbox() {
             cx.insert(Fingerprint::of(message.body.as_bytes()));
         }
+        fault_point!("pump.map");
         let limit = self.settings.time_limit();
         let dispatched = self.route.dispatch(&self.processor, message, made, cx, done);
         within(limit, dispatched)
@@ -269,6 +271,7 @@ impl Performer {
     async fn settle(&self, delivery: Delivery, settlement: Settlement) -> bool {
         let operation = settlement.name();
         let settled = async {
+            fault_point!("settle.before", SettleError::Other);
             match settlement {
                 Settlement::Ack => delivery.ack().await,
                 Settlement::Again { delay, counted } => delivery.requeue(delay, counted).await,
@@ -286,7 +289,9 @@ impl Performer {
                     delivery.release();
                     Ok(())
                 }
-            }
+            }?;
+            fault_point!("settle.after", SettleError::Other);
+            Ok::<_, SettleError>(())
         };
         let op = spans::settle(operation, self.broker.system(), &self.settings.channel);
         let error = match op.run(within(SETTLE_WITHIN, settled)).await {

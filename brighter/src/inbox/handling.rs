@@ -119,6 +119,7 @@ pub async fn complete_in<T: InboxTransaction>(transaction: &mut T, cx: &Context)
             wanted: std::any::type_name::<T::Inbox>(),
         });
     };
+    fault_point!("inbox.complete_in", InboxError::Unavailable);
     if transaction.complete(inbox, &handling.key, handling.claim).await? {
         handling.completed.store(true, Ordering::Release);
         Ok(())

@@ -47,8 +47,7 @@ impl<R: Request, H: Handler<R>> Service<Call<R>> for HandlerService<H> {
         let (metrics, began) = (self.1.clone(), Began::now());
         let op = handling::<H>(call.context());
         Box::pin(op.clone().run(async move {
-            let result = handler.handle(call.request(), call.context()).await;
-            let result = result.map_err(|error| HandlerError::from(error.into()));
+            let result = attempt(&*handler, &call).await;
             let error = result.as_ref().err().filter(|error| error.is_failure());
             let failed = error.map(HandlerError::kind);
             if let Some(reason) = failed {
@@ -58,6 +57,14 @@ impl<R: Request, H: Handler<R>> Service<Call<R>> for HandlerService<H> {
             result
         }))
     }
+}
+
+async fn attempt<R: Request, H: Handler<R>>(handler: &H, call: &Call<R>) -> Result<R::Reply, HandlerError> {
+    fault_point!("handler.before", HandlerError::Failed);
+    let result = handler.handle(call.request(), call.context()).await;
+    let reply = result.map_err(|error| HandlerError::from(error.into()))?;
+    fault_point!("handler.after", HandlerError::Failed);
+    Ok(reply)
 }
 
 /// One attempt of the handler.

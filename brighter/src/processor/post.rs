@@ -82,6 +82,7 @@ impl CommandProcessor {
         let message = self.message_within(op, request, cx)?;
         let id = message.header.id.clone();
         if relay.in_order().contains(&message.header.topic) {
+            fault_point!("outbox.deposit", crate::outbox::OutboxError::Unavailable);
             let sent = relay.deposit_in_order(&message).await?;
             let refused = sent.into_iter().flat_map(|sent| sent.refused);
             return match refused.into_iter().find(|(refused, _)| *refused == id) {
@@ -90,10 +91,12 @@ impl CommandProcessor {
             };
         }
         let messages = [message];
+        fault_point!("outbox.deposit", crate::outbox::OutboxError::Unavailable);
         if relay.deposit_claimed(&messages).await?.contains(&id) {
             // Posted before. It was sent, or the sweeper will see to it.
             return Ok(id);
         }
+        fault_point!("outbox.deposited");
         let [message] = messages;
         let sent = relay.send(&[Claimed::new(message, 0)]).await;
         match sent.refused.into_iter().next() {
@@ -140,11 +143,13 @@ impl CommandProcessor {
         });
         // They are over when all are in the outbox.
         let (ops, messages): (Vec<_>, Vec<_>) = ops.collect::<Result<_, _>>()?;
+        fault_point!("outbox.deposit", crate::outbox::OutboxError::Unavailable);
         let deposited = transaction.deposit(outbox, &messages).await;
         if deposited.is_err() {
             ops.iter().for_each(|op| op.failed("outbox"));
         }
         deposited?;
+        fault_point!("outbox.deposited");
         Ok(messages.into_iter().map(|message| message.header.id).collect())
     }
 
@@ -180,7 +185,9 @@ impl CommandProcessor {
         let deposited = op.run(async {
             let message = self.message_within(&op, request, cx)?;
             let id = message.header.id.clone();
+            fault_point!("outbox.deposit", crate::outbox::OutboxError::Unavailable);
             transaction.deposit(outbox, &[message]).await?;
+            fault_point!("outbox.deposited");
             Ok(id)
         });
         deposited

@@ -173,7 +173,10 @@ impl Relay {
     }
 
     pub(super) async fn claim(&self, which: Claim<'_>) -> Result<Vec<Claimed>, OutboxError> {
-        self.outbox.claim(which, self.settings.lease).await
+        fault_point!("sweep.read", OutboxError::Unavailable);
+        let claimed = self.outbox.claim(which, self.settings.lease).await?;
+        fault_point!("sweep.claimed");
+        Ok(claimed)
     }
 
     /// Sends messages that are claimed, all at once and in order, and notes in the outbox what became of each.
@@ -216,6 +219,7 @@ impl Relay {
                 }
             }
         }
+        fault_point!("relay.mark");
         // One that cannot be noted must not keep the others from it: each is tried, and the first error told.
         let mut noted = Ok(());
         if !sent.done.is_empty() {
@@ -227,6 +231,7 @@ impl Relay {
         if !untried.is_empty() {
             noted = noted.and(self.outbox.release(&untried).await);
         }
+        fault_point!("relay.marked");
         if let Err(error) = &noted {
             tracing::warn!(
                 error = crate::error::report(error),
@@ -239,7 +244,7 @@ impl Relay {
 
     async fn published(&self, broker: &dyn Broker, message: &Message) -> Result<(), PublishError> {
         let began = Began::now();
-        let published = spans::published(broker, message).await;
+        let published = brought(broker, message).await;
         let failed = published.as_ref().err().map(PublishError::kind);
         self.metrics
             .sent(broker.system(), &message.header.topic, began, failed);
@@ -253,10 +258,16 @@ impl Relay {
     ) -> Vec<Result<(), PublishError>> {
         let topics: Vec<_> = messages.iter().map(|message| &message.header.topic).collect();
         let began = Began::now();
-        let published = spans::all_published(broker, messages).await;
-        for (topic, result) in topics.into_iter().zip(&published) {
+        fault_point!("relay.publish");
+        let mut published = Vec::with_capacity(topics.len());
+        for (topic, result) in topics
+            .into_iter()
+            .zip(spans::all_published(broker, messages).await)
+        {
+            let result = confirmed(result).await;
             let failed = result.as_ref().err().map(PublishError::kind);
             self.metrics.sent(broker.system(), topic, began, failed);
+            published.push(result);
         }
         published
     }
@@ -359,6 +370,19 @@ impl Relay {
             tracing::warn!(waited = ?CLOSE_DEADLINE, "closing while messages are under way; the outbox keeps them");
         }
     }
+}
+
+/// Brings a message to the broker.
+async fn brought(broker: &dyn Broker, message: &Message) -> Result<(), PublishError> {
+    fault_point!("relay.publish", PublishError::Disconnected);
+    confirmed(spans::published(broker, message).await).await
+}
+
+/// A test may have it that the broker has a message and we are never told.
+async fn confirmed(published: Result<(), PublishError>) -> Result<(), PublishError> {
+    published?;
+    fault_point!("relay.confirm", PublishError::Disconnected);
+    Ok(())
 }
 
 /// Whether an error says that other messages of the topic would fail too, rather than the message by itself or,

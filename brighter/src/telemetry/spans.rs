@@ -13,7 +13,6 @@
 //!    └─ ack channel        client, settle
 //! ```
 
-
 use tracing::Span;
 
 use crate::channel::{Broker, Channel, PublishError, SubscriptionSettings};

@@ -103,6 +103,7 @@
 mod app;
 pub mod conformance;
 mod eventually;
+pub mod fault_points;
 mod faulty_broker;
 pub mod inbox;
 pub mod inbox_transaction;

@@ -50,6 +50,7 @@ impl Module {
 const DELIVERY: &[&str] = &["message", "mapper", "channel", "processor"];
 
 const MODULES: &[Module] = &[
+    Module::new("fault_point", 0),
     Module::new("id", 0),
     Module::new("error", 0).beside(&["id"]),
     Module::new("trace", 0),

@@ -112,10 +112,13 @@ impl Backend for Database {
     }
 
     async fn write<W: Work<Sqlite>>(&self, work: W) -> Result<W::Done, W::Error> {
+        fault_point!("database.begin", DatabaseError::Unavailable);
         let mut writer = self.writer().await?;
         let mut transaction = writer.begin().await?;
         let done = work.run(&mut transaction).await?;
+        fault_point!("database.commit", DatabaseError::Unavailable);
         transaction.commit().await.map_err(sort)?;
+        fault_point!("database.committed", DatabaseError::Unavailable);
         Ok(done)
     }
 }

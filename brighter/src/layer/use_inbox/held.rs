@@ -36,7 +36,9 @@ impl Held {
     /// come again, it would be handled again.
     pub(super) async fn complete(mut self) {
         self.end = Some(End::Complete);
+        fault_point!("inbox.complete");
         tell(&*self.inbox, &self.key, self.claim, End::Complete).await;
+        fault_point!("inbox.completed");
         self.end = None;
     }
 
@@ -47,6 +49,7 @@ impl Held {
 
     /// The handler failed or panicked, and the request may be handled again.
     pub(super) async fn abandon(mut self) {
+        fault_point!("inbox.abandon");
         tell(&*self.inbox, &self.key, self.claim, End::Abandon).await;
         self.end = None;
     }

@@ -137,9 +137,11 @@ impl<R: Request> Settings<R> {
         };
         let key = Arc::new(InboxKey::new(id.clone(), Arc::clone(&self.context)));
         let fingerprint = call.context().get::<Fingerprint>().map(|found| *found);
+        fault_point!("inbox.claim", HandlerError::Inbox);
         let begun = self.inbox.begin(&key, fingerprint, self.lease).await;
         match begun.map_err(|error| HandlerError::Inbox(error.into()))? {
             Begun::First(claim) => {
+                fault_point!("inbox.claimed");
                 let handling = Handling::new(Arc::clone(&self.inbox), Arc::clone(&key), claim);
                 let handling = Arc::new(handling);
                 call.context().insert_arc(Arc::clone(&key));

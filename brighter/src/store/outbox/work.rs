@@ -32,6 +32,7 @@ impl<D: Sql> Work<D> for Deposit<'_> {
             let (size, insert) = self.statements.insert(rest.len());
             let (some, others) = rest.split_at(size);
             rest = others;
+            fault_point!("outbox.row", OutboxError::Unavailable);
             if let [message] = some {
                 if !self.insert::<D>(connection, insert, some).await? {
                     known.push(self.known::<D>(connection, message).await?);
