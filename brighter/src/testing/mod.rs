@@ -92,6 +92,12 @@
 //!
 //! An assertion that fails says what was expected, and prints everything that happened, in its order, with the time.
 //!
+//! # A whole application that goes wrong at every step
+//!
+//! [`exhaust`] runs a scenario again and again, and has the process die, a step fail or the connection be cut at every
+//! one of the [fault points](fault_points) that it passes; then a second time while it recovers. A failure says in a
+//! line how it is run alone.
+//!
 //! Everything here panics when what it checks is not so; it belongs in tests only.
 #![allow(
     clippy::unwrap_used,
@@ -103,6 +109,7 @@
 mod app;
 pub mod conformance;
 mod eventually;
+mod exhaust;
 pub mod fault_points;
 mod faulty_broker;
 pub mod inbox;
@@ -116,6 +123,7 @@ pub use crate::{
 };
 pub use app::{TestApp, TestAppBuilder, Then};
 pub use eventually::eventually;
+pub use exhaust::{Exhausted, Life, Scenario, exhaust};
 pub use faulty_broker::{FaultyBroker, PublishFault, RandomFaults, SettleFault};
 
 /// One `#[test]` for each behaviour of a contract: the end of every macro that makes a contract's tests. What is made

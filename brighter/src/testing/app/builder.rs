@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::TestApp;
 use super::journal::Journal;
+use super::{TestApp, World};
 use crate::channel::{InMemoryBroker, Producer, Subscription};
 use crate::dispatcher::{Dispatcher, DispatcherBuilder};
 use crate::mapper::Postable;
@@ -28,6 +28,8 @@ pub struct TestAppBuilder {
     dispatcher: Vec<Subscriptions>,
     broker: FaultyBroker,
     outbox: InMemoryOutbox,
+    /// Of a world in which others have lived before.
+    journal: Option<Arc<Journal>>,
     waiting: Vec<Waiting>,
     deposited: Vec<Waiting>,
     patience: Duration,
@@ -40,6 +42,7 @@ impl TestAppBuilder {
             dispatcher: Vec::new(),
             broker: FaultyBroker::new(InMemoryBroker::new()),
             outbox: InMemoryOutbox::new(),
+            journal: None,
             waiting: Vec::new(),
             deposited: Vec::new(),
             patience: DEFAULT_PATIENCE,
@@ -62,6 +65,14 @@ impl TestAppBuilder {
         describe: impl FnOnce(DispatcherBuilder) -> DispatcherBuilder + 'static,
     ) -> Self {
         self.dispatcher.push(Box::new(describe));
+        self
+    }
+
+    /// Lives in this world, in which others may have lived before.
+    pub(in crate::testing) fn in_world(mut self, world: &World) -> Self {
+        self.broker = world.broker.clone();
+        self.outbox = world.outbox.clone();
+        self.journal = Some(Arc::clone(&world.journal));
         self
     }
 
@@ -110,8 +121,11 @@ impl TestAppBuilder {
     /// # Panics
     /// Something is wrong with how it is put together: every mistake is told.
     pub async fn start(self) -> TestApp {
-        let journal = Journal::new();
-        self.broker.recorded_by(&journal);
+        let journal = self.journal.unwrap_or_else(|| {
+            let journal = Journal::new();
+            self.broker.recorded_by(&journal);
+            journal
+        });
         let mut builder = CommandProcessor::builder();
         for describe in self.processor {
             builder = describe(builder);

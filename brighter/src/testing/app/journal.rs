@@ -134,6 +134,12 @@ impl Journal {
         self.lock().entries.clone()
     }
 
+    /// How many messages are in dead-letter or invalid-message channels.
+    pub(crate) fn set_aside(&self) -> usize {
+        let is_set_aside = |entry: &&Entry| matches!(entry.what, What::SetAside { .. });
+        self.lock().entries.iter().filter(is_set_aside).count()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.lock().entries.len()
     }

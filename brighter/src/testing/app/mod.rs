@@ -4,6 +4,7 @@ mod builder;
 mod journal;
 mod then;
 mod timeline;
+mod world;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -17,6 +18,7 @@ pub use self::builder::TestAppBuilder;
 pub(crate) use self::journal::Journal;
 pub use self::then::Then;
 use self::timeline::Timeline;
+pub(super) use self::world::World;
 use super::FaultyBroker;
 use crate::dispatcher::{Dispatcher, EndReport};
 use crate::id::MessageId;
@@ -221,6 +223,11 @@ impl TestApp {
 
     /// Ends the application as its host would, and says what was cut short.
     pub async fn end(self) -> EndReport {
+        self.close().await
+    }
+
+    /// The same, where others hold it too.
+    pub(super) async fn close(&self) -> EndReport {
         let report = match &self.dispatcher {
             Some(dispatcher) => dispatcher.end().await,
             None => EndReport::default(),
