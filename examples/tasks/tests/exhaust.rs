@@ -1,5 +1,10 @@
 //! The worker, with something going wrong at every step: no reminder is lost. And one with a bug planted in it, which
 //! is found.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on fails"
+)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;

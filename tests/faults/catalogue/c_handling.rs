@@ -27,7 +27,7 @@ use lapin::{BasicProperties, Connection, ConnectionProperties};
 const CONFIRM: Duration = Duration::from_secs(30);
 
 /// Takes what has been set aside in a queue: its id, its reason, and its bytes.
-async fn set_aside(place: &Place, queue: &str, count: usize) -> Vec<(String, String, Vec<u8>)> {
+pub(super) async fn set_aside(place: &Place, queue: &str, count: usize) -> Vec<(String, String, Vec<u8>)> {
     let raw = Connection::connect(place.url(), ConnectionProperties::default())
         .await
         .unwrap();

@@ -8,14 +8,18 @@
 )]
 
 pub mod app;
+pub mod books;
 pub mod capture;
 pub mod certificates;
 pub mod child;
+pub mod commits;
+pub mod desk;
 pub mod frames;
 pub mod leaks;
 pub mod ledger;
 pub mod node;
 pub mod place;
+pub mod postgres;
 pub mod proxy;
 pub mod scale;
 pub mod tally;
