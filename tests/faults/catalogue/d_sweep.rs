@@ -183,6 +183,7 @@ async fn d05_leases_go_by_the_clock_of_the_database_and_nothing_is_early_when_it
         let all = Claim::Oldest {
             limit: 10,
             min_age: Duration::ZERO,
+            except: &[],
         };
         let claimed = outbox.claim(all, lease).await.unwrap();
         claimed
