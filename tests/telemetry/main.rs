@@ -7,6 +7,8 @@
 )]
 
 mod collector;
+mod dashboard;
+mod exactly;
 mod metrics;
 mod propagation;
 mod spans;

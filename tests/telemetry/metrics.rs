@@ -10,6 +10,7 @@ use brighter::policy::{CircuitBreaker, Policy, Retry};
 use brighter::prelude::*;
 use brighter::telemetry::{METRICS, Metric, MetricKind};
 use brighter::{MessageId, Sweeper};
+use brighter_tests::promtool;
 use brighter_tests::rabbitmq::Corner;
 use brighter_tests::wait::until;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -28,7 +29,7 @@ fn recorder() -> &'static PrometheusHandle {
 }
 
 /// As Prometheus calls it.
-fn name(metric: &Metric) -> String {
+pub(crate) fn name(metric: &Metric) -> String {
     let name = metric.name.replace('.', "_");
     let name = if metric.unit == "s" {
         format!("{name}_seconds")
@@ -179,6 +180,7 @@ async fn every_metric_of_the_pump_and_of_posting_moves() {
     until_is("brighter.active.consumers", &measured, 0.0).await;
     until_is("brighter.in_flight.messages", &measured, 0.0).await;
     processor.close().await;
+    promtool::accepts(&recorder().render());
 }
 
 #[tokio::test]

@@ -30,6 +30,9 @@ struct Named {
 
 impl PolicyLayer {
     pub(super) fn new(name: &str, policy: Policy) -> Self {
+        if let Policy::CircuitBreaker(breaker) = &policy {
+            breaker.is_used_as(name);
+        }
         let name = name.into();
         Self(Arc::new(Named { name, policy }))
     }

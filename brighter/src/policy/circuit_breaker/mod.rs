@@ -26,6 +26,7 @@ use state::State;
 use super::delay;
 use super::share::Share;
 use crate::error::HandlerError;
+use crate::telemetry::metrics::CircuitMetrics;
 
 /// Stops calling what keeps failing, and tries again with a few calls after a time.
 ///
@@ -80,6 +81,7 @@ struct Shared {
     quiet: AtomicU64,
     /// Tells of every change of state; which one is read from the state.
     changed: watch::Sender<()>,
+    metrics: CircuitMetrics,
 }
 
 /// No generation that there will ever be.
@@ -157,6 +159,7 @@ impl CircuitBreaker {
             state: Mutex::new(state),
             settings,
             changed: watch::Sender::new(()),
+            metrics: CircuitMetrics::default(),
         }))
     }
 
@@ -216,6 +219,11 @@ impl CircuitBreaker {
         self.0.quiet.load(Ordering::Acquire) == generation
     }
 
+    /// A policy of this name uses it: its state is to be seen under that.
+    pub(super) fn is_used_as(&self, policy: &str) {
+        self.act(|state, _, now| self.0.metrics.known_as(policy, state.seen(now)));
+    }
+
     /// Whether this error is a failure of what was called.
     pub(super) fn counts(&self, error: &HandlerError) -> bool {
         error.is_retryable() && self.0.settings.when.is_none_or(|when| when(error))
@@ -225,11 +233,15 @@ impl CircuitBreaker {
     fn act<T>(&self, act: impl FnOnce(&mut State, &Settings, Instant) -> T) -> T {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
         let before = state.generation();
-        let result = act(&mut state, &self.0.settings, Instant::now());
+        let now = Instant::now();
+        let result = act(&mut state, &self.0.settings, now);
         let is_changed = state.generation() != before;
         // Under the lock, so that the last change is the one that is seen.
         let quiet = state.quiet().unwrap_or(NOT_QUIET);
         self.0.quiet.store(quiet, Ordering::Release);
+        if is_changed {
+            self.0.metrics.is_now(state.seen(now));
+        }
         drop(state);
         if is_changed {
             self.0.changed.send_replace(());

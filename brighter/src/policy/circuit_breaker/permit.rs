@@ -2,7 +2,6 @@
 
 use super::CircuitBreaker;
 use super::state::Effect;
-use crate::telemetry::metrics;
 
 /// A call that was let through. Dropped without a verdict it counts for nothing, and its place is free.
 pub(crate) struct Permit {
@@ -66,11 +65,9 @@ impl Permit {
         }
         match breaker.act(|state, settings, now| state.settle(settings, now, generation, verdict)) {
             Effect::Opened => {
-                metrics::circuit(policy, true);
                 tracing::warn!(policy, open_for = ?breaker.0.settings.open_for, "circuit opened");
             }
             Effect::Closed => {
-                metrics::circuit(policy, false);
                 tracing::info!(policy, "circuit closed");
             }
             Effect::None => {}

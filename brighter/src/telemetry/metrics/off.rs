@@ -2,6 +2,7 @@
 
 use crate::channel::SubscriptionSettings;
 use crate::message::{MessageHeader, RoutingKey};
+use crate::policy::CircuitState;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Began;
@@ -61,7 +62,14 @@ impl SentMetrics {
     pub(crate) fn sent(&self, _: &'static str, _: &RoutingKey, _: Began, _: Option<&'static str>) {}
 }
 
-pub(crate) fn circuit(_: &str, _: bool) {}
+#[derive(Default)]
+pub(crate) struct CircuitMetrics;
+
+impl CircuitMetrics {
+    pub(crate) fn known_as(&self, _: &str, _: CircuitState) {}
+
+    pub(crate) fn is_now(&self, _: CircuitState) {}
+}
 
 pub(crate) fn retries(_: &str) {}
 

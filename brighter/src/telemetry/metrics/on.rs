@@ -10,6 +10,7 @@ use super::table::{self, Metric, MetricKind};
 use crate::channel::SubscriptionSettings;
 use crate::message::{MessageHeader, RoutingKey};
 use crate::outbox::OutboxStatus;
+use crate::policy::CircuitState;
 
 /// So many topics are told apart: an outbox may hold what other versions of the application have posted.
 const MOST_TOPICS: usize = 200;
@@ -263,9 +264,36 @@ pub(crate) fn outbox(status: &OutboxStatus) {
     gauge(&table::DEAD, []).set(count(status.dead));
 }
 
-/// A circuit breaker has changed.
-pub(crate) fn circuit(policy: &str, is_open: bool) {
-    gauge(&table::CIRCUIT, [policy]).set(if is_open { 2.0 } else { 0.0 });
+/// The state of one circuit breaker, under the name of each policy that uses it.
+#[derive(Default)]
+pub(crate) struct CircuitMetrics(Mutex<Vec<(String, metrics::Gauge)>>);
+
+impl CircuitMetrics {
+    /// A policy of this name uses it, and it is in this state.
+    pub(crate) fn known_as(&self, policy: &str, state: CircuitState) {
+        let gauge = gauge(&table::CIRCUIT, [policy]);
+        gauge.set(circuit(state));
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // The recorder may be another than at the last time.
+        known.retain(|(name, _)| name != policy);
+        known.push((policy.to_owned(), gauge));
+    }
+
+    /// It has changed to this state.
+    pub(crate) fn is_now(&self, state: CircuitState) {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (_, gauge) in known.iter() {
+            gauge.set(circuit(state));
+        }
+    }
+}
+
+fn circuit(state: CircuitState) -> f64 {
+    match state {
+        CircuitState::Closed => 0.0,
+        CircuitState::HalfOpen => 1.0,
+        CircuitState::Open => 2.0,
+    }
 }
 
 /// A retry policy tries again.

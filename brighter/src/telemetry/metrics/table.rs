@@ -86,7 +86,7 @@ metrics! {
     DEAD Gauge "brighter.outbox.dead.messages" "{message}" []
         "Messages in the outbox that are not tried again until they are revived.";
     CIRCUIT Gauge "brighter.circuit_breaker.state" "{state}" ["brighter.policy"]
-        "State of a circuit breaker since its last change: 0 closed, 2 open.";
+        "State of a circuit breaker: 0 closed, 1 half open, 2 open, until somebody calls after its time.";
     RETRIES Counter "brighter.policy.retries" "{attempt}" ["brighter.policy"]
         "Attempts after the first that a retry policy made.";
     RECONNECTS Counter "brighter.reconnects" "{connection}" ["messaging.system", "brighter.connection"]
