@@ -207,7 +207,8 @@ async fn d07_while_postgres_is_gone_nothing_is_acked_or_dropped_and_then_all_is_
     capture::begin();
     let server = Postgres::start().await;
     let database = server.database().await;
-    let pool = postgres::pool_that_waits(&server.url(&database), Duration::from_secs(5)).await;
+    // Each message waits so long for a server that is not there.
+    let pool = postgres::pool_that_waits(&server.url(&database), Duration::from_secs(1)).await;
     let broker = InMemoryBroker::new();
     let dispatcher = desk::in_postgres(broker.clone(), &pool).await;
     let mut work = Work::new(broker, dispatcher);

@@ -85,8 +85,9 @@ const MODULES: &[Module] = &[
     Module::new("testing", 6),
 ];
 
-/// The crate's face and what expanded code names: they name anything, and nothing else in the crate names them.
-pub(super) const FACE: &[&str] = &["lib", "prelude", "__private"];
+/// The crate's face, what expanded code names, and programs: they name anything, and nothing else in the crate names
+/// them.
+pub(super) const FACE: &[&str] = &["lib", "prelude", "__private", "bin"];
 
 /// The module of this name.
 pub(super) fn module(name: &str) -> Option<&'static Module> {

@@ -221,7 +221,7 @@ impl CircuitBreaker {
 
     /// A policy of this name uses it: its state is to be seen under that.
     pub(super) fn is_used_as(&self, policy: &str) {
-        self.act(|state, _, now| self.0.metrics.known_as(policy, state.seen(now)));
+        self.act(|state, _, now| self.0.metrics.known_as(policy, state.seen(now).level()));
     }
 
     /// Whether this error is a failure of what was called.
@@ -240,7 +240,7 @@ impl CircuitBreaker {
         let quiet = state.quiet().unwrap_or(NOT_QUIET);
         self.0.quiet.store(quiet, Ordering::Release);
         if is_changed {
-            self.0.metrics.is_now(state.seen(now));
+            self.0.metrics.is_now(state.seen(now).level());
         }
         drop(state);
         if is_changed {

@@ -21,6 +21,17 @@ pub enum CircuitState {
     HalfOpen,
 }
 
+impl CircuitState {
+    /// The number that metrics have for it.
+    pub(super) fn level(self) -> u8 {
+        match self {
+            Self::Closed => 0,
+            Self::HalfOpen => 1,
+            Self::Open => 2,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct State {
     circuit: Circuit,

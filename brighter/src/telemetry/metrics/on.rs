@@ -10,7 +10,6 @@ use super::table::{self, Metric, MetricKind};
 use crate::channel::SubscriptionSettings;
 use crate::message::{MessageHeader, RoutingKey};
 use crate::outbox::OutboxStatus;
-use crate::policy::CircuitState;
 
 /// So many topics are told apart: an outbox may hold what other versions of the application have posted.
 const MOST_TOPICS: usize = 200;
@@ -269,30 +268,22 @@ pub(crate) fn outbox(status: &OutboxStatus) {
 pub(crate) struct CircuitMetrics(Mutex<Vec<(String, metrics::Gauge)>>);
 
 impl CircuitMetrics {
-    /// A policy of this name uses it, and it is in this state.
-    pub(crate) fn known_as(&self, policy: &str, state: CircuitState) {
+    /// A policy of this name uses it, and it is at this level.
+    pub(crate) fn known_as(&self, policy: &str, level: u8) {
         let gauge = gauge(&table::CIRCUIT, [policy]);
-        gauge.set(circuit(state));
+        gauge.set(f64::from(level));
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // The recorder may be another than at the last time.
         known.retain(|(name, _)| name != policy);
         known.push((policy.to_owned(), gauge));
     }
 
-    /// It has changed to this state.
-    pub(crate) fn is_now(&self, state: CircuitState) {
+    /// It has changed to this level.
+    pub(crate) fn is_now(&self, level: u8) {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (_, gauge) in known.iter() {
-            gauge.set(circuit(state));
+            gauge.set(f64::from(level));
         }
-    }
-}
-
-fn circuit(state: CircuitState) -> f64 {
-    match state {
-        CircuitState::Closed => 0.0,
-        CircuitState::HalfOpen => 1.0,
-        CircuitState::Open => 2.0,
     }
 }
 
