@@ -207,18 +207,18 @@ async fn d07_while_postgres_is_gone_nothing_is_acked_or_dropped_and_then_all_is_
     capture::begin();
     let server = Postgres::start().await;
     let database = server.database().await;
-    // Each message waits so long for a server that is not there.
+    // Each message, and there is one at a time, waits so long for a server that is not there: so they are few.
     let pool = postgres::pool_that_waits(&server.url(&database), Duration::from_secs(1)).await;
     let broker = InMemoryBroker::new();
     let dispatcher = desk::in_postgres(broker.clone(), &pool).await;
     let mut work = Work::new(broker, dispatcher);
     for harm in ["stopped", "killed"] {
-        work.give(size(20, 200)).await;
+        work.give(size(5, 10)).await;
         match harm {
             "stopped" => server.stop().await,
             _ => server.kill().await,
         }
-        work.give(size(20, 200)).await;
+        work.give(size(5, 10)).await;
         work.came_again().await;
         server.start_again().await;
         until_answer("paid", work.expected(), async || {
