@@ -93,8 +93,6 @@ fn a_worker_that_acknowledges_before_the_mail_is_on_the_disk_is_found() {
     let panic = catch_unwind(AssertUnwindSafe(planted)).expect_err("there is a bug to find");
     let told = panic.downcast_ref::<String>().unwrap();
     assert!(told.contains(".eml` was promised, and is lost"), "{told}");
-    assert!(
-        told.contains("To run it alone: BRIGHTER_EXHAUST=\"settle.after"),
-        "{told}"
-    );
+    // Any death after the acknowledgement shows it; which one comes first is not the point.
+    assert!(told.contains("To run it alone: BRIGHTER_EXHAUST=\""), "{told}");
 }
