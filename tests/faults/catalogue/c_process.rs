@@ -32,6 +32,24 @@ async fn prepare(place: &Place, topic: &str, ledger: &Ledger, deeds: &[What]) {
     brighter::channel::Broker::close(&broker).await;
 }
 
+/// A consumer is killed at this point, and another finishes what it left.
+async fn dies_and_another_finishes(
+    node: &Node,
+    place: &Place,
+    orders: &mut Orders,
+    point: Point,
+    ledger: &Ledger,
+) {
+    orders.dies = Some(point);
+    let mut dying = start(orders);
+    dying.says("at the point", 1).await;
+    ledger.fault();
+    dying.kill().await;
+    ledger.cleared();
+    orders.dies = None;
+    finish(node, place, orders, ledger).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn c01_a_consumer_killed_before_or_after_the_effect_gets_the_message_again() {
     let node = node::shared().await;
@@ -39,14 +57,7 @@ async fn c01_a_consumer_killed_before_or_after_the_effect_gets_the_message_again
         let (place, ledger) = (Place::new(&node), Ledger::new());
         prepare(&place, "c01", &ledger, &[What::Note]).await;
         let mut orders = Orders::new(&place, "c01", &ledger);
-        orders.dies = Some(point);
-        let mut dying = start(&orders);
-        dying.says("at the point", 1).await;
-        ledger.fault();
-        dying.kill().await;
-        ledger.cleared();
-        orders.dies = None;
-        finish(&node, &place, &orders, &ledger).await;
+        dies_and_another_finishes(&node, &place, &mut orders, point, &ledger).await;
         let verdict = ledger.verdict();
         verdict.check(&format!("C01 {point:?}"));
         // The effect is at least once, and no more than once where it had not begun.
@@ -96,14 +107,7 @@ async fn c01_with_an_inbox_the_effect_is_there_once_wherever_the_consumer_was_ki
         prepare(&place, "c01", &ledger, &[What::Note]).await;
         let mut orders = Orders::new(&place, "c01", &ledger);
         orders.books = Some(books);
-        orders.dies = Some(point);
-        let mut dying = start(&orders);
-        dying.says("at the point", 1).await;
-        ledger.fault();
-        dying.kill().await;
-        ledger.cleared();
-        orders.dies = None;
-        finish(&node, &place, &orders, &ledger).await;
+        dies_and_another_finishes(&node, &place, &mut orders, point, &ledger).await;
         let verdict = ledger.verdict();
         verdict.check(&format!("C01 with an inbox, {point:?}"));
         let effects: i64 = sqlx::query_scalar("SELECT count(*) FROM effects")
