@@ -157,7 +157,6 @@ pub(crate) fn raw() -> Result<Sample> {
         });
         let sample = times.sample(&watch).await;
         handling.await??;
-        consuming.close(200, "done".into()).await?;
         for connection in [producer, consumer] {
             connection.close(200, "done".into()).await?;
         }
