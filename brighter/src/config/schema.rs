@@ -45,7 +45,10 @@ pub(crate) static SCHEMA: &[Known] = &[
     Known::one("outbox", OUTBOX),
     Known::one("inbox", INBOX),
     Known::one("sweeper", SWEEPER),
+    Known::one("archiver", ARCHIVER),
+    Known::one("sqlite_broker", SQLITE_BROKER),
     Known::one("dispatcher", DISPATCHER),
+    Known::one("control", CONTROL),
     Known::one("health", HEALTH),
     Known::many(SUBSCRIPTIONS, SUBSCRIPTION),
     Known::many(POLICIES, POLICY),
@@ -153,6 +156,44 @@ static SWEEPER: &[Key] = &[
     )
     .or("100"),
 ];
+
+static ARCHIVER: &[Key] = &[
+    Key::time_or(
+        "after",
+        1000,
+        "never",
+        "how long what was sent stays in the outbox; else as long as the program says, or for ever",
+    ),
+    Key::flag(
+        "move",
+        "whether it is moved to the table called like the outbox's with `_archive` after it, or deleted",
+    )
+    .or("false"),
+    Key::time_or("dead_after", 1000, "never", "how long the dead stay").or("never"),
+    Key::count("batch", 1, 100_000, "how many are taken at once").or("1000"),
+    Key::time("interval", 100, "how often it looks").or("1m"),
+];
+
+static SQLITE_BROKER: &[Key] = &[
+    Key::time(
+        "lease",
+        100,
+        "how long a process that says nothing is taken to be alive",
+    )
+    .or("15s"),
+    Key::count(
+        "size_limit",
+        1,
+        u64::MAX,
+        "how many bytes the file may have before nothing more is published; else as many as the disk holds",
+    ),
+    Key::time("confirm_within", 1, "how long a publish may take").or("30s"),
+];
+
+static CONTROL: &[Key] = &[Key::secret(
+    "secret",
+    "what those who may control the dispatchers share, 32 bytes or more, as `openssl rand -hex 32` makes them",
+)];
 
 static DISPATCHER: &[Key] = &[Key::time(
     "drain",

@@ -217,7 +217,6 @@ impl Entry {
     }
 
     /// The time, or `Some(None)` for the word that stands for none.
-    #[cfg(feature = "rabbitmq")]
     pub(crate) fn time_or_none(&self, key: &str) -> Option<Option<Duration>> {
         match self.value(key)? {
             Value::Time(time) => Some(Some(*time)),

@@ -26,8 +26,8 @@ use crate::policy::spread;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Archiver {
-    interval: Duration,
-    what: Archive,
+    pub(super) interval: Duration,
+    pub(super) what: Archive,
 }
 
 impl Archiver {

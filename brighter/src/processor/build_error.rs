@@ -62,6 +62,14 @@ pub enum BuildError {
     /// There is an archiver, and no outbox.
     #[error("there is an archiver and no outbox: add `.outbox(…)`, or leave out `.archiver(…)`")]
     NothingToArchive,
+    /// A configuration speaks of an archiver, and nobody says what is old.
+    #[error(
+        "{origin}: nothing says how old a message has to be for the archiver: add `after = \"7d\"` to `[archiver]`"
+    )]
+    ArchiverWithoutAge {
+        /// Where it speaks of it.
+        origin: String,
+    },
     /// A request's publication says what no broker takes: a topic that is no name, for instance.
     #[error("the publication of `{request}` is no good")]
     Publication {

@@ -222,8 +222,8 @@ impl CommandProcessorBuilder {
         self
     }
 
-    /// Takes what the configuration says of policies, of the sweeper and of health: it overrides what this builder was told,
-    /// before or after.
+    /// Takes what the configuration says of policies, of the sweeper, of the archiver and of health: it overrides what
+    /// this builder was told, before or after. Where there is no outbox, what it says of the archiver is for others.
     ///
     /// ```
     /// use brighter::CommandProcessor;
@@ -267,6 +267,10 @@ impl CommandProcessorBuilder {
         });
         self.provided.outbox = self.outbox.clone();
         let mut errors = Vec::new();
+        #[cfg(feature = "config")]
+        if let (Some(configured), Some(_)) = (&configured, &self.outbox) {
+            configured.archiver(&mut self.archiver, &mut errors);
+        }
         let mut registry = Registry::default();
         for add in self.handlers {
             add(&self.provided, &mut registry, &mut errors);

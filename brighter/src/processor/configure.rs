@@ -1,7 +1,7 @@
 //! What a configuration changes of a processor.
 
 use super::registry::Registry;
-use super::{BuildError, HealthOptions, Sweeper};
+use super::{Archiver, BuildError, HealthOptions, Sweeper};
 use crate::config::schema::POLICIES;
 use crate::config::{Config, Entry, nearest};
 use crate::policy::PolicyRegistry;
@@ -33,6 +33,14 @@ impl Configured {
         }
     }
 
+    /// Changes the archiver, or makes one.
+    pub(super) fn archiver(&self, archiver: &mut Option<Archiver>, errors: &mut Vec<BuildError>) {
+        match Archiver::configure(archiver.take(), &self.config) {
+            Ok(configured) => *archiver = configured,
+            Err(error) => errors.push(error),
+        }
+    }
+
     /// A policy that no handler names is a slip; but not where no handler names any, for several programs may share
     /// a file.
     pub(super) fn check(&self, registry: &Registry, errors: &mut Vec<BuildError>) {
@@ -54,6 +62,36 @@ impl Configured {
                 });
             }
         }
+    }
+}
+
+impl Archiver {
+    /// What the configuration makes of the program's own, if there is one.
+    ///
+    /// # Errors
+    /// Nobody says how old a message has to be.
+    pub(super) fn configure(own: Option<Self>, config: &Config) -> Result<Option<Self>, BuildError> {
+        let Some(entry) = config.entry("archiver") else {
+            return Ok(own);
+        };
+        let mut archiver = match (entry.time_or_none("after"), own) {
+            (Some(None), _) => return Ok(None),
+            (Some(Some(age)), own) => {
+                let mut archiver = own.unwrap_or_else(|| Self::delete_after(age));
+                archiver.what.dispatched = Some(age);
+                archiver
+            }
+            (None, Some(own)) => own,
+            (None, None) => {
+                let origin = entry.origin.to_string();
+                return Err(BuildError::ArchiverWithoutAge { origin });
+            }
+        };
+        archiver.what.keep = entry.flag("move").unwrap_or(archiver.what.keep);
+        archiver.what.dead = entry.time_or_none("dead_after").unwrap_or(archiver.what.dead);
+        archiver.what.limit = entry.size("batch").unwrap_or(archiver.what.limit);
+        archiver.interval = entry.time("interval").unwrap_or(archiver.interval);
+        Ok(Some(archiver))
     }
 }
 
@@ -86,6 +124,8 @@ impl Sweeper {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::config::schema::SCHEMA;
 
@@ -101,6 +141,34 @@ mod tests {
             assert_ne!(read("7s"), plain, "{}", key.name);
             assert_eq!(read(key.default.unwrap()), plain, "{}", key.name);
         }
+    }
+
+    #[test]
+    fn every_key_of_the_archiver_changes_it_and_what_the_table_says_are_the_defaults() {
+        let known = SCHEMA.iter().find(|known| known.name == "archiver").unwrap();
+        let own = || Some(Archiver::delete_after(Duration::from_secs(60)));
+        let read = |own, key: &str, value: &str| {
+            let config = Config::loader().set("test", format!("archiver.{key}"), value);
+            Archiver::configure(own, &config.load().unwrap())
+        };
+        for key in known.keys.iter() {
+            let value = match key.name {
+                "move" => "true",
+                "batch" => "7",
+                _ => "7s",
+            };
+            assert_ne!(read(own(), key.name, value).unwrap(), own(), "{}", key.name);
+            if let Some(default) = key.default {
+                assert_eq!(read(own(), key.name, default).unwrap(), own(), "{}", key.name);
+            }
+        }
+        assert_eq!(read(own(), "after", "never").unwrap(), None);
+        assert_eq!(read(None, "after", "60s").unwrap(), own());
+        let error = read(None, "batch", "7").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "test: nothing says how old a message has to be for the archiver: add `after = \"7d\"` to `[archiver]`"
+        );
     }
 
     #[test]

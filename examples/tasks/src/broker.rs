@@ -2,18 +2,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use brighter::channel::Broker;
 use brighter::config::{Config, ConfigErrors, Problem};
-use brighter::transport::sqlite::SqliteBrokerOptions;
 use brighter::{RabbitMq, SqliteBroker};
 
 use crate::failure::Failure;
 use crate::settings::{self, SECTION};
-
-/// Shorter than the API's sweeper claims a message for: see [`tasks::api::CLAIMED_FOR`].
-const CONFIRM_WITHIN: Duration = Duration::from_secs(5);
 
 /// Which of the two it is decides nothing but this line.
 pub(crate) async fn connect(config: &Config) -> Result<Arc<dyn Broker>, Failure> {
@@ -27,8 +22,7 @@ async fn open(config: &Config) -> Result<SqliteBroker, Failure> {
     let file = config
         .path(SECTION, "broker_file")
         .unwrap_or_else(|| PathBuf::from("broker.db"));
-    let options = SqliteBrokerOptions::default().confirm_within(CONFIRM_WITHIN);
-    SqliteBroker::open_with(&file, &options)
+    SqliteBroker::open_with(&file, &config.sqlite_broker())
         .await
         .map_err(|error| Failure::because(&format!("cannot use {} as a broker", file.display()), &error))
 }

@@ -73,6 +73,7 @@ fn begin(general: &cli::General, broker: &cli::Broker, role: &str) -> Loader {
         .default_of("rabbitmq.connection_name", format!("tasks {role}"))
         // Shorter than the sweeper claims a message for: see `tasks::api::CLAIMED_FOR`.
         .default_of("rabbitmq.confirm_within", "5s")
+        .default_of("sqlite_broker.confirm_within", "5s")
         // The transport logs that it waits, and when it need no longer.
         .default_of("rabbitmq.wait_for_broker", "forever")
         .environment();

@@ -40,6 +40,7 @@ pub(super) fn start(file: Option<&Path>, variables: Vec<(String, String)>) -> Re
     };
     let config = loader.load().map_err(|errors| errors.to_string())?;
     let _ = config.rabbitmq().map_err(|errors| errors.to_string())?;
+    let _ = config.control_secret().map_err(|errors| errors.to_string())?;
     build(&config).map(drop).map_err(|errors| errors.to_string())
 }
 
@@ -49,6 +50,7 @@ pub(super) fn build(config: &Config) -> Result<Dispatcher, BuildErrors> {
         .handler::<Remind, _>(Handles)
         .handler::<Overdue, _>(Handles)
         .broker(InMemoryBroker::new())
+        .outbox(InMemoryOutbox::new())
         .configure(config)
         .build()?;
     Dispatcher::builder(processor)

@@ -1,6 +1,8 @@
 //! Controlling a dispatcher by commands that are data: in this process, or over a topic of the broker.
 
 mod command;
+#[cfg(all(feature = "config", feature = "control"))]
+mod configure;
 #[cfg(feature = "control")]
 mod handler;
 mod report;

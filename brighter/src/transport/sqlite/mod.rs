@@ -36,6 +36,8 @@
 //! The file must be on a disk of the machine: the locks of network file systems are not to be relied on.
 
 mod change;
+#[cfg(feature = "config")]
+mod configure;
 mod cycle;
 mod declare;
 mod desk;

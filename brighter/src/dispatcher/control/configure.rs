@@ -1,0 +1,57 @@
+//! What a configuration says of control over the broker.
+
+use super::ControlSecret;
+use crate::config::{Config, ConfigErrors};
+
+const SECTION: &str = "control";
+
+impl Config {
+    /// The secret of those who may control dispatchers, as `secret` or `secret_file` of the section `control` have it;
+    /// none, if nobody says it.
+    ///
+    /// ```
+    /// use brighter::config::Config;
+    ///
+    /// # fn main() -> Result<(), brighter::config::ConfigErrors> {
+    /// let config = Config::loader()
+    ///     .variables([("BRIGHTER_CONTROL_SECRET", "0123456789abcdef0123456789abcdef")])
+    ///     .load()?;
+    /// assert!(config.control_secret()?.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// It is so short that it can be guessed.
+    pub fn control_secret(&self) -> Result<Option<ControlSecret>, ConfigErrors> {
+        let secret = self.entry(SECTION).and_then(|entry| entry.secret("secret"));
+        secret
+            .map(|secret| ControlSecret::new(secret.expose()))
+            .transpose()
+            .map_err(|weak| ConfigErrors::from(self.impossible(SECTION, "secret", weak)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_that_is_too_short_is_told_with_its_variable_and_not_shown() {
+        let load = |secret| {
+            let config = Config::loader().variables([("BRIGHTER_CONTROL_SECRET", secret)]);
+            config.load().unwrap().control_secret()
+        };
+        let long = "0123456789abcdef0123456789abcdef";
+        assert_eq!(load(long).unwrap().unwrap().bytes(), long.as_bytes());
+        let error = load("hunter2").unwrap_err().to_string();
+        assert!(
+            error.starts_with("BRIGHTER_CONTROL_SECRET: `control.secret` cannot be ***: "),
+            "{error}"
+        );
+        assert!(
+            error.contains("has 7 bytes") && !error.contains("hunter2"),
+            "{error}"
+        );
+    }
+}
