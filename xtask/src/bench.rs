@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: builds the benchmark in release, starts what its cells need, and runs it.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -20,14 +21,14 @@ pub(crate) fn run(call: &Call) -> Result {
     }
     let listed = shell::read(Command::new(&program).arg("--list"))?;
     let cells = Cells::parse(&listed)?;
-    let needs_broker = cells.need_broker(&cells.chosen(&call.args)?);
+    let needed = cells.needed(&cells.chosen(&call.args)?);
 
     let mut bench = Command::new(&program);
     bench.args(&call.args);
-    if !needs_broker {
+    if needed.is_empty() {
         return shell::run(&mut bench, &call.stop);
     }
-    let services = services::start(&call.stop)?;
+    let services = services::start_some(&needed, &call.stop)?;
     services.report()?;
     shell::run(services.apply(&mut bench), &call.stop)
 }
@@ -43,7 +44,7 @@ struct Cells<'a>(Vec<Listed<'a>>);
 
 struct Listed<'a> {
     name: &'a str,
-    needs_broker: bool,
+    needs: Vec<&'a str>,
 }
 
 impl<'a> Cells<'a> {
@@ -53,7 +54,7 @@ impl<'a> Cells<'a> {
             match (parts.next(), parts.next()) {
                 (Some(name), Some(needs)) => Ok(Listed {
                     name,
-                    needs_broker: needs != "-",
+                    needs: needs.split(',').filter(|service| *service != "-").collect(),
                 }),
                 _ => Err(failed(format_args!("the benchmark lists `{line}`"))),
             }
@@ -85,11 +86,13 @@ impl<'a> Cells<'a> {
         Ok(chosen)
     }
 
-    fn need_broker(&self, chosen: &[&str]) -> bool {
+    /// The servers that these cells need, or all cells if they are none.
+    fn needed(&self, chosen: &[&str]) -> BTreeSet<&'a str> {
         self.0
             .iter()
             .filter(|cell| chosen.is_empty() || chosen.contains(&cell.name))
-            .any(|cell| cell.needs_broker)
+            .flat_map(|cell| cell.needs.iter().copied())
+            .collect()
     }
 }
 
@@ -97,20 +100,22 @@ impl<'a> Cells<'a> {
 mod tests {
     use super::*;
 
-    const LIST: &str = "in-memory\t-\tof memory\nconsume\trabbitmq\tof a broker\n";
+    const LIST: &str = "in-memory\t-\tof memory\nconsume\trabbitmq\tof a broker\n\
+        relay\trabbitmq,mysql\tof two\n";
 
-    fn needs(args: &[&str]) -> Result<bool> {
+    fn needs(args: &[&str]) -> Result<Vec<&'static str>> {
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
         let cells = Cells::parse(LIST)?;
         let chosen = cells.chosen(&args)?;
-        Ok(cells.need_broker(&chosen))
+        Ok(cells.needed(&chosen).into_iter().collect())
     }
 
     #[test]
     fn a_server_is_started_only_for_the_cells_that_need_one() {
-        assert!(!needs(&["in-memory", "--json", "consume"]).unwrap());
-        assert!(needs(&["in-memory", "consume"]).unwrap());
-        assert!(needs(&["--pairs", "7"]).unwrap(), "all of them");
+        assert!(needs(&["in-memory", "--json", "consume"]).unwrap().is_empty());
+        assert_eq!(needs(&["in-memory", "consume"]).unwrap(), ["rabbitmq"]);
+        assert_eq!(needs(&["relay", "consume"]).unwrap(), ["mysql", "rabbitmq"]);
+        assert_eq!(needs(&["--pairs", "7"]).unwrap(), ["mysql", "rabbitmq"], "of all");
     }
 
     #[test]
@@ -118,7 +123,7 @@ mod tests {
         let Err(Error::Usage(text)) = needs(&["consumer"]) else {
             panic!("`consumer` is no cell")
         };
-        assert!(text.contains("in-memory, consume"), "{text}");
+        assert!(text.contains("in-memory, consume, relay"), "{text}");
         assert!(matches!(needs(&["--json"]), Err(Error::Usage(_))));
     }
 }

@@ -105,12 +105,17 @@ fn find(name: &str) -> Result<&'static Cell> {
         .with_context(|| format!("no cell `{name}`; there are:\n{}", list()))
 }
 
-/// One line a cell: its name, whether it needs a broker, what it measures.
+/// One line a cell: its name, the servers that it needs, what it measures.
 fn list() -> String {
     CELLS
         .iter()
         .map(|cell| {
-            let needs = if cell.needs_broker { "rabbitmq" } else { "-" };
+            let needs: Vec<_> = cell.needs.iter().map(|service| service.as_str()).collect();
+            let needs = if needs.is_empty() {
+                "-".to_owned()
+            } else {
+                needs.join(",")
+            };
             format!("{}\t{needs}\t{}\n", cell.name, cell.summary)
         })
         .collect()

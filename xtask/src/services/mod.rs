@@ -6,6 +6,7 @@ mod pika;
 mod promtool;
 mod rabbitmq;
 
+use std::collections::BTreeSet;
 use std::process::Command;
 use std::thread;
 
@@ -29,18 +30,30 @@ pub(crate) struct Services(Vec<Box<dyn Service>>);
 /// Finds a service or sets it up.
 type Start = fn(&Stop) -> Result<Box<dyn Service>>;
 
-const ALL: &[Start] = &[
-    rabbitmq::start,
-    database::postgres,
-    database::mysql,
-    pika::start,
-    promtool::start,
+const ALL: &[(&str, Start)] = &[
+    ("rabbitmq", rabbitmq::start),
+    ("postgres", database::postgres),
+    ("mysql", database::mysql),
+    ("pika", pika::start),
+    ("promtool", promtool::start),
 ];
 
-/// Starts every service that the tests need, all at the same time: a run waits for the slowest.
+/// Starts every service that the tests need.
 pub(crate) fn start(stop: &Stop) -> Result<Services> {
+    start_some(&ALL.iter().map(|(name, _)| *name).collect(), stop)
+}
+
+/// Starts those with these names, all at the same time: a run waits for the slowest.
+pub(crate) fn start_some(names: &BTreeSet<&str>, stop: &Stop) -> Result<Services> {
+    if let Some(name) = names
+        .iter()
+        .find(|name| ALL.iter().all(|(known, _)| known != *name))
+    {
+        return Err(failed(format_args!("there is no service `{name}`")));
+    }
+    let wanted = ALL.iter().filter(|(name, _)| names.contains(name));
     let started: Vec<Result<Box<dyn Service>>> = thread::scope(|scope| {
-        let starting: Vec<_> = ALL.iter().map(|start| scope.spawn(|| start(stop))).collect();
+        let starting: Vec<_> = wanted.map(|(_, start)| scope.spawn(|| start(stop))).collect();
         let join = |thread: thread::ScopedJoinHandle<'_, _>| {
             thread
                 .join()

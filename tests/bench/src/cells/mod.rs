@@ -5,6 +5,7 @@ mod consume;
 mod embedded;
 mod idle;
 mod latency;
+mod outbox;
 mod publish;
 mod pump;
 mod rabbit;
@@ -38,7 +39,8 @@ pub(crate) struct Cell {
     /// What it has to be: as it is compared where there is a twin, else a value.
     pub(crate) must: f64,
     pub(crate) reach: f64,
-    pub(crate) needs_broker: bool,
+    /// The servers that have to be up.
+    pub(crate) needs: &'static [Service],
     #[serde(skip)]
     pub(crate) ours: fn() -> Result<Sample>,
     pub(crate) twin: Option<Twin>,
@@ -70,6 +72,26 @@ pub(crate) struct Twin {
     pub(crate) name: &'static str,
     #[serde(skip)]
     pub(crate) run: fn() -> Result<Sample>,
+}
+
+/// A server of `cargo xtask services`.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Service {
+    RabbitMq,
+    Postgres,
+    MySql,
+}
+
+impl Service {
+    /// As xtask calls it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::RabbitMq => "rabbitmq",
+            Self::Postgres => "postgres",
+            Self::MySql => "mysql",
+        }
+    }
 }
 
 /// Which way of a value is the better.
@@ -136,7 +158,7 @@ pub(crate) const CELLS: &[Cell] = &[
         durability: IN_MEMORY,
         must: 300_000.0,
         reach: 1_000_000.0,
-        needs_broker: false,
+        needs: &[],
         ours: pump::post_to_ack,
         twin: None,
     },
@@ -151,7 +173,7 @@ pub(crate) const CELLS: &[Cell] = &[
         durability: IN_MEMORY,
         must: 300_000.0,
         reach: 1_000_000.0,
-        needs_broker: false,
+        needs: &[],
         ours: pump::drain,
         twin: None,
     },
@@ -166,7 +188,7 @@ pub(crate) const CELLS: &[Cell] = &[
         durability: IN_MEMORY,
         must: 600_000.0,
         reach: 2_000_000.0,
-        needs_broker: false,
+        needs: &[],
         ours: broker::publish_to_ack,
         twin: None,
     },
@@ -181,7 +203,7 @@ pub(crate) const CELLS: &[Cell] = &[
         durability: ON_DISK,
         must: 5_000.0,
         reach: 15_000.0,
-        needs_broker: false,
+        needs: &[],
         ours: embedded::post_to_ack,
         twin: None,
     },
@@ -196,7 +218,7 @@ pub(crate) const CELLS: &[Cell] = &[
         durability: ON_DISK,
         must: 5_000.0,
         reach: 20_000.0,
-        needs_broker: false,
+        needs: &[],
         ours: embedded::publish_to_ack,
         twin: None,
     },
@@ -211,7 +233,7 @@ pub(crate) const CELLS: &[Cell] = &[
         durability: IN_MEMORY,
         must: 1.0,
         reach: 0.1,
-        needs_broker: false,
+        needs: &[],
         ours: idle::subscriptions,
         twin: None,
     },
@@ -226,7 +248,7 @@ pub(crate) const CELLS: &[Cell] = &[
         durability: "none",
         must: 400.0,
         reach: 150.0,
-        needs_broker: false,
+        needs: &[],
         ours: send::through_three_steps,
         twin: None,
     },
@@ -241,7 +263,7 @@ pub(crate) const CELLS: &[Cell] = &[
         durability: PERSISTENT,
         must: 1.0,
         reach: 1.6,
-        needs_broker: true,
+        needs: &[Service::RabbitMq],
         ours: consume::through_the_pump,
         twin: Some(Twin {
             name: "lapin, acking each",
@@ -259,7 +281,7 @@ pub(crate) const CELLS: &[Cell] = &[
         durability: PERSISTENT,
         must: 0.7,
         reach: 0.9,
-        needs_broker: true,
+        needs: &[Service::RabbitMq],
         ours: consume::through_the_pump,
         twin: Some(Twin {
             name: "lapin, acking every 50th",
@@ -277,13 +299,19 @@ pub(crate) const CELLS: &[Cell] = &[
         durability: CONFIRMED,
         must: 0.9,
         reach: 0.97,
-        needs_broker: true,
+        needs: &[Service::RabbitMq],
         ours: publish::to_the_broker,
         twin: Some(Twin {
             name: "lapin",
             run: publish::raw,
         }),
     },
+    outbox::DEPOSIT_SQLITE,
+    outbox::DEPOSIT_POSTGRES,
+    outbox::DEPOSIT_MYSQL,
+    outbox::RELAY_SQLITE,
+    outbox::RELAY_POSTGRES,
+    outbox::RELAY_MYSQL,
     Cell {
         name: "latency-p50",
         summary: "RabbitMQ: from when a message was due to its handler, 1,000 a second whatever becomes of them, median; on top of lapin's",
@@ -295,7 +323,7 @@ pub(crate) const CELLS: &[Cell] = &[
         durability: CONFIRMED_AND_ACKED,
         must: 50.0,
         reach: 10.0,
-        needs_broker: true,
+        needs: &[Service::RabbitMq],
         ours: latency::ours,
         twin: Some(Twin {
             name: "lapin, acking each",
@@ -313,7 +341,7 @@ pub(crate) const CELLS: &[Cell] = &[
         durability: PERSISTENT,
         must: 300.0,
         reach: 100.0,
-        needs_broker: true,
+        needs: &[Service::RabbitMq],
         ours: start::to_first_message,
         twin: None,
     },
@@ -328,7 +356,7 @@ pub(crate) const CELLS: &[Cell] = &[
         durability: IN_MEMORY,
         must: 0.8,
         reach: 1.0,
-        needs_broker: false,
+        needs: &[],
         ours: scaling::a_million,
         twin: Some(Twin {
             name: "a thousand",
@@ -346,7 +374,7 @@ pub(crate) const CELLS: &[Cell] = &[
         durability: IN_MEMORY,
         must: 0.8,
         reach: 1.0,
-        needs_broker: false,
+        needs: &[],
         ours: scaling::through_one_of_a_thousand,
         twin: Some(Twin {
             name: "one subscription",
@@ -364,7 +392,7 @@ pub(crate) const CELLS: &[Cell] = &[
         durability: "none",
         must: 0.8,
         reach: 1.0,
-        needs_broker: false,
+        needs: &[],
         ours: scaling::heard_by_a_hundred,
         twin: Some(Twin {
             name: "two handlers",
@@ -384,7 +412,7 @@ const CONSUME_CPU: Cell = Cell {
     durability: PERSISTENT,
     must: 0.8,
     reach: 0.91,
-    needs_broker: true,
+    needs: &[Service::RabbitMq],
     ours: consume::through_the_pump,
     twin: Some(Twin {
         name: "lapin, acking each",
@@ -403,7 +431,7 @@ const PUBLISH_CPU: Cell = Cell {
     durability: CONFIRMED,
     must: 0.8,
     reach: 0.91,
-    needs_broker: true,
+    needs: &[Service::RabbitMq],
     ours: publish::to_the_broker,
     twin: Some(Twin {
         name: "lapin",
@@ -422,7 +450,7 @@ const LATENCY_P99: Cell = Cell {
     durability: CONFIRMED_AND_ACKED,
     must: 500.0,
     reach: 100.0,
-    needs_broker: true,
+    needs: &[Service::RabbitMq],
     ours: latency::ours,
     twin: Some(Twin {
         name: "lapin, acking each",
@@ -441,7 +469,7 @@ const MEMORY: Cell = Cell {
     durability: PERSISTENT,
     must: 20.0,
     reach: 10.0,
-    needs_broker: true,
+    needs: &[Service::RabbitMq],
     ours: start::to_first_message,
     twin: None,
 };
