@@ -8,9 +8,11 @@ use std::time::{Duration, SystemTime};
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
+use super::in_memory_transaction::InMemoryTransaction;
+use super::scheduled::Scheduled;
 use super::{
     Archive, Arrival, Arrivals, Bell, Claim, Claimed, DeadMessage, Failure, MessageState, Outbox,
-    OutboxError, OutboxStatus, OutboxTransaction, Selection,
+    OutboxError, OutboxStatus, Selection,
 };
 use crate::id::MessageId;
 use crate::message::{Message, RoutingKey};
@@ -77,10 +79,7 @@ impl InMemoryOutbox {
     /// A transaction, whose deposits are in the outbox once it is committed.
     #[must_use = "a transaction that is dropped stores nothing"]
     pub fn begin(&self) -> InMemoryTransaction {
-        InMemoryTransaction {
-            outbox: self.clone(),
-            messages: Vec::new(),
-        }
+        InMemoryTransaction::new(self.clone())
     }
 
     /// How many messages are still to be sent, those not counted that the broker refused.
@@ -95,6 +94,27 @@ impl InMemoryOutbox {
     #[cfg(feature = "testing")]
     pub(crate) fn changed(&self) -> &tokio::sync::Notify {
         &self.changed
+    }
+
+    /// Stores all of a transaction, or nothing.
+    pub(super) fn store(
+        &self,
+        deposits: &[Message],
+        scheduled: &[(Message, Instant)],
+    ) -> Result<(), OutboxError> {
+        let mut state = self.lock();
+        state.check_scheduled(deposits, scheduled, self.limit)?;
+        state.deposit(deposits, None, self.limit)?;
+        for (message, due) in scheduled {
+            state.schedule(message, *due, self.limit)?;
+        }
+        drop(state);
+        self.bell.ring(Arrival::Here);
+        Ok(())
+    }
+
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.state, &other.state)
     }
 
     /// No method of [`State`] can panic half way, so what a poisoned lock guards is whole.
@@ -133,6 +153,33 @@ impl Outbox for InMemoryOutbox {
             }
             Ok(known)
         })
+    }
+
+    fn schedule<'a>(
+        &'a self,
+        message: &'a Message,
+        delay: Duration,
+    ) -> BoxFuture<'a, Result<bool, OutboxError>> {
+        Box::pin(async move {
+            let due = after(Instant::now(), delay);
+            self.lock().schedule(message, due, self.limit)
+        })
+    }
+
+    fn reschedule<'a>(
+        &'a self,
+        id: &'a MessageId,
+        delay: Duration,
+    ) -> BoxFuture<'a, Result<bool, OutboxError>> {
+        Box::pin(async move { Ok(self.lock().scheduled.reschedule(id, delay)) })
+    }
+
+    fn cancel<'a>(&'a self, id: &'a MessageId) -> BoxFuture<'a, Result<bool, OutboxError>> {
+        Box::pin(async move { Ok(self.lock().scheduled.cancel(id)) })
+    }
+
+    fn make_due(&self, limit: usize) -> BoxFuture<'_, Result<u64, OutboxError>> {
+        Box::pin(async move { Ok(self.lock().make_due(limit)) })
     }
 
     fn claim<'a>(
@@ -200,6 +247,7 @@ impl Outbox for InMemoryOutbox {
                 state.outstanding.len() as u64,
                 oldest.map(|waiting| waiting.deposited.elapsed()),
             );
+            let status = status.with_scheduled(state.scheduled.len() as u64);
             Ok(status.with_dead(state.dead.len() as u64))
         })
     }
@@ -237,52 +285,6 @@ impl Outbox for InMemoryOutbox {
     }
 }
 
-/// A transaction of an [`InMemoryOutbox`]: what is deposited in it is stored when it is committed, and
-/// nothing is when it is dropped.
-#[derive(Debug)]
-#[must_use = "a transaction that is dropped stores nothing"]
-pub struct InMemoryTransaction {
-    outbox: InMemoryOutbox,
-    messages: Vec<Message>,
-}
-
-impl InMemoryTransaction {
-    /// Stores everything that was deposited in it, or nothing.
-    ///
-    /// # Errors
-    /// [`OutboxError::Full`] when there is no room for all of it, [`OutboxError::IdInUse`] when one has the id of
-    /// another message.
-    pub fn commit(self) -> Result<(), OutboxError> {
-        let outbox = self.outbox;
-        outbox.lock().deposit(&self.messages, None, outbox.limit)?;
-        outbox.bell.ring(Arrival::Here);
-        Ok(())
-    }
-
-    /// Stores nothing, as dropping it does.
-    pub fn rollback(self) {}
-}
-
-impl OutboxTransaction for InMemoryTransaction {
-    type Outbox = InMemoryOutbox;
-
-    fn deposit<'a>(
-        &'a mut self,
-        outbox: &'a InMemoryOutbox,
-        messages: &'a [Message],
-    ) -> BoxFuture<'a, Result<(), OutboxError>> {
-        Box::pin(async move {
-            if !Arc::ptr_eq(&self.outbox.state, &outbox.state) {
-                return Err(OutboxError::Other(
-                    "the transaction is one of another in-memory outbox".into(),
-                ));
-            }
-            self.messages.extend_from_slice(messages);
-            Ok(())
-        })
-    }
-}
-
 #[derive(Default)]
 struct State {
     places: HashMap<MessageId, Place>,
@@ -290,6 +292,7 @@ struct State {
     outstanding: BTreeMap<u64, Waiting>,
     /// By the order of their deposit.
     dead: BTreeMap<u64, Waiting>,
+    scheduled: Scheduled,
     /// By the order in which they were dispatched, to forget the oldest; nothing in the place of one that was taken
     /// out.
     dispatched: VecDeque<Option<Dispatched>>,
@@ -386,10 +389,54 @@ impl State {
         Ok(known)
     }
 
+    fn schedule(&mut self, message: &Message, due: Instant, limit: usize) -> Result<bool, OutboxError> {
+        let id = &message.header.id;
+        match self.get(id) {
+            Some(held) if held.is_same(message) => Ok(false),
+            Some(_) => Err(OutboxError::IdInUse { id: id.clone() }),
+            None => {
+                self.check_room(1, limit)?;
+                self.scheduled.add(message.clone(), due);
+                Ok(true)
+            }
+        }
+    }
+
+    /// Whether all of a transaction can be stored, as far as its deposits do not say so.
+    fn check_scheduled(
+        &self,
+        deposits: &[Message],
+        scheduled: &[(Message, Instant)],
+        limit: usize,
+    ) -> Result<(), OutboxError> {
+        if scheduled.is_empty() {
+            return Ok(());
+        }
+        self.check_room(deposits.len() + scheduled.len(), limit)?;
+        for (index, (message, _)) in scheduled.iter().enumerate() {
+            let id = &message.header.id;
+            let before = scheduled[..index].iter().map(|(before, _)| before);
+            let mut others = deposits.iter().chain(before).chain(self.get(id));
+            if others.any(|other| other.header.id == *id && !other.is_same(message)) {
+                return Err(OutboxError::IdInUse { id: id.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    fn make_due(&mut self, limit: usize) -> u64 {
+        let (due, now) = (self.scheduled.take_due(limit), Instant::now());
+        let count = due.len() as u64;
+        for message in due {
+            self.add(message, now, None);
+        }
+        count
+    }
+
     fn check_room(&self, wanted: usize, limit: usize) -> Result<(), OutboxError> {
         // The dead take room too, until they are revived and sent.
-        if wanted > limit.saturating_sub(self.outstanding.len() + self.dead.len()) {
-            let reason = format!("at most {limit} messages may be outstanding or dead");
+        if wanted > limit.saturating_sub(self.outstanding.len() + self.dead.len() + self.scheduled.len()) {
+            let reason = format!("at most {limit} messages may be outstanding, scheduled or dead");
             return Err(OutboxError::Full(reason.into()));
         }
         Ok(())
@@ -617,7 +664,10 @@ impl State {
     }
 
     fn get(&self, id: &MessageId) -> Option<&Message> {
-        match self.places.get(id)? {
+        let Some(place) = self.places.get(id) else {
+            return self.scheduled.get(id);
+        };
+        match place {
             Place::Outstanding(number) => self.outstanding.get(number).map(|waiting| &waiting.message),
             Place::Dead(number) => self.dead.get(number).map(|waiting| &waiting.message),
             Place::Dispatched(number) => {
@@ -628,7 +678,10 @@ impl State {
     }
 
     fn how_far(&self, id: &MessageId) -> Option<MessageState> {
-        match self.places.get(id)? {
+        let Some(place) = self.places.get(id) else {
+            return self.scheduled.due_in(id).map(MessageState::scheduled);
+        };
+        match place {
             Place::Outstanding(number) => self
                 .outstanding
                 .get(number)
@@ -654,7 +707,7 @@ impl State {
 }
 
 /// A time so far ahead that the clock cannot say it is as good as never.
-fn after(now: Instant, time: Duration) -> Instant {
+pub(super) fn after(now: Instant, time: Duration) -> Instant {
     const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
     now + time.min(NEVER)
 }

@@ -4,6 +4,8 @@ mod archive;
 mod arrivals;
 mod claim;
 mod in_memory;
+mod in_memory_transaction;
+mod scheduled;
 mod selection;
 
 use std::any::Any;
@@ -15,7 +17,8 @@ pub use archive::Archive;
 pub(crate) use arrivals::Bell;
 pub use arrivals::{Arrival, Arrivals};
 pub use claim::{Claim, Claimed};
-pub use in_memory::{InMemoryOutbox, InMemoryTransaction};
+pub use in_memory::InMemoryOutbox;
+pub use in_memory_transaction::InMemoryTransaction;
 pub use selection::Selection;
 
 use crate::error::BoxError;
@@ -140,6 +143,12 @@ pub enum MessageState {
         /// Why, the last time; its first 2,000 characters.
         last_error: Option<String>,
     },
+    /// It waits for its time.
+    #[non_exhaustive]
+    Scheduled {
+        /// For how long, by the clock of the outbox.
+        due_in: Duration,
+    },
     /// The broker has it.
     Dispatched,
     /// Publishing it has failed too often, or it cannot be read: it is not tried again until it is revived.
@@ -159,6 +168,12 @@ impl MessageState {
         Self::Outstanding { attempts, last_error }
     }
 
+    /// It waits for its time, which comes in so long.
+    #[must_use]
+    pub fn scheduled(due_in: Duration) -> Self {
+        Self::Scheduled { due_in }
+    }
+
     /// It is dead, publishing it has failed this often, and the last time for this reason.
     #[must_use]
     pub fn dead(attempts: u32, last_error: Option<String>) -> Self {
@@ -176,6 +191,8 @@ pub struct OutboxStatus {
     pub oldest: Option<Duration>,
     /// How many messages are dead.
     pub dead: u64,
+    /// How many messages wait for their time. They are not outstanding before.
+    pub scheduled: u64,
 }
 
 impl OutboxStatus {
@@ -186,6 +203,7 @@ impl OutboxStatus {
             outstanding,
             oldest,
             dead: 0,
+            scheduled: 0,
         }
     }
 
@@ -193,6 +211,12 @@ impl OutboxStatus {
     #[must_use]
     pub fn with_dead(self, dead: u64) -> Self {
         Self { dead, ..self }
+    }
+
+    /// The same, with this many that wait for their time.
+    #[must_use]
+    pub fn with_scheduled(self, scheduled: u64) -> Self {
+        Self { scheduled, ..self }
     }
 }
 
@@ -215,6 +239,41 @@ pub trait Outbox: Any + Send + Sync {
         messages: &'a [Message],
         lease: Option<Duration>,
     ) -> BoxFuture<'a, Result<Vec<MessageId>, OutboxError>>;
+
+    /// Stores a message that is not outstanding until this much time has passed by the clock of the outbox, in a
+    /// transaction of the outbox's own. Says whether it is new: one that the outbox holds already, in whatever state,
+    /// is left as it is.
+    ///
+    /// # Errors
+    /// As [`deposit`](Self::deposit).
+    fn schedule<'a>(
+        &'a self,
+        message: &'a Message,
+        delay: Duration,
+    ) -> BoxFuture<'a, Result<bool, OutboxError>>;
+
+    /// Has a message that still waits for its time wait this long from now, instead. Says whether it still waited.
+    ///
+    /// # Errors
+    /// See [`OutboxError`].
+    fn reschedule<'a>(
+        &'a self,
+        id: &'a MessageId,
+        delay: Duration,
+    ) -> BoxFuture<'a, Result<bool, OutboxError>>;
+
+    /// Takes a message out that still waits for its time, and its id is free again. Says whether it still waited.
+    ///
+    /// # Errors
+    /// See [`OutboxError`].
+    fn cancel<'a>(&'a self, id: &'a MessageId) -> BoxFuture<'a, Result<bool, OutboxError>>;
+
+    /// Makes those outstanding whose time has come, the first to be due first, at most `limit`, as if they had been
+    /// deposited then. Says how many; several may do so at once.
+    ///
+    /// # Errors
+    /// See [`OutboxError`].
+    fn make_due(&self, limit: usize) -> BoxFuture<'_, Result<u64, OutboxError>>;
 
     /// Claims messages for `lease`, oldest first.
     ///
@@ -326,5 +385,17 @@ pub trait OutboxTransaction: Send {
         &'a mut self,
         outbox: &'a Self::Outbox,
         messages: &'a [Message],
+    ) -> BoxFuture<'a, Result<(), OutboxError>>;
+
+    /// Stores a message in this transaction that is not outstanding until this much time has passed from now. One that
+    /// the outbox holds already is left as it is.
+    ///
+    /// # Errors
+    /// As [`deposit`](Self::deposit).
+    fn schedule<'a>(
+        &'a mut self,
+        outbox: &'a Self::Outbox,
+        message: &'a Message,
+        delay: Duration,
     ) -> BoxFuture<'a, Result<(), OutboxError>>;
 }

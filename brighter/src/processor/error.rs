@@ -1,6 +1,7 @@
 //! What may go wrong when a request is sent, published or posted.
 
 use std::fmt;
+use std::time::{Duration, SystemTime};
 
 use crate::channel::PublishError;
 use crate::error::{ActionKind, HandlerError};
@@ -159,6 +160,20 @@ pub enum PostError {
         /// The outbox that the transaction belongs to.
         wanted: &'static str,
     },
+    /// A request was to be posted at a time that is past. Nothing was stored.
+    #[error(
+        "a request cannot be posted at {at:?}, which is not in the future: give a later time, or `post` it"
+    )]
+    NotInFuture {
+        /// The time.
+        at: SystemTime,
+    },
+    /// A request was to be posted so late that no outbox can tell when. Nothing was stored.
+    #[error("a request cannot be posted as late as in {delay:?}: at most a hundred years are allowed")]
+    TooFar {
+        /// How long from now it was to be.
+        delay: Duration,
+    },
     /// The message is in the outbox, and the broker would not take it.
     #[error(transparent)]
     NotSent(#[from] NotSent),
@@ -185,6 +200,7 @@ impl PostError {
         match self {
             Self::NoBroker | Self::NoOutbox | Self::WrongTransaction { .. } => "not_set_up",
             Self::Map { .. } => "mapping",
+            Self::NotInFuture { .. } | Self::TooFar { .. } => "time",
             Self::Name { .. } => "name",
             Self::Outbox(_) => "outbox",
             Self::NotSent(NotSent { error, .. }) | Self::NotReposted { source: error, .. } => error.kind(),

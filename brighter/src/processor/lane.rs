@@ -28,23 +28,34 @@ pub(super) struct Lane<'a> {
     topic: Option<&'a RoutingKey>,
     relay: &'a Relay,
     ended: &'a CancellationToken,
+    /// When to look again for messages whose time has come: not at every arrival, which tells nothing of them.
+    clock: Instant,
 }
 
 impl<'a> Lane<'a> {
     /// All topics that have no lane of their own.
     pub(super) fn main(relay: &'a Relay, ended: &'a CancellationToken) -> Self {
-        let topic = None;
-        Self { topic, relay, ended }
+        Self::of(None, relay, ended)
     }
 
     pub(super) fn in_order(topic: &'a RoutingKey, relay: &'a Relay, ended: &'a CancellationToken) -> Self {
-        let topic = Some(topic);
-        Self { topic, relay, ended }
+        Self::of(Some(topic), relay, ended)
+    }
+
+    fn of(topic: Option<&'a RoutingKey>, relay: &'a Relay, ended: &'a CancellationToken) -> Self {
+        let clock = Instant::now();
+        Self {
+            topic,
+            relay,
+            ended,
+            clock,
+        }
     }
 
     /// Sweeps until it is told to end.
-    pub(super) async fn run(self) {
-        let settings = &self.relay.settings;
+    pub(super) async fn run(mut self) {
+        let relay = self.relay;
+        let settings = &relay.settings;
         let mut heard = self.relay.bell.arrivals();
         let mut wait = settings.interval;
         // What may be committed at any moment is looked for in short intervals, which become longer.
@@ -122,7 +133,7 @@ impl<'a> Lane<'a> {
         }
     }
 
-    async fn sweep(&self) -> Result<Swept, OutboxError> {
+    async fn sweep(&mut self) -> Result<Swept, OutboxError> {
         let mut sent = 0;
         match self.topic {
             Some(topic) => loop {
@@ -147,6 +158,7 @@ impl<'a> Lane<'a> {
                 }
             },
             None => {
+                self.look_at_the_clock().await?;
                 sent += self.probe().await?;
                 match self.drain().await? {
                     Swept::All { sent: drained } => Ok(Swept::All { sent: sent + drained }),
@@ -154,6 +166,20 @@ impl<'a> Lane<'a> {
                 }
             }
         }
+    }
+
+    /// Makes those outstanding whose time has come.
+    async fn look_at_the_clock(&mut self) -> Result<(), OutboxError> {
+        let now = Instant::now();
+        if now < self.clock {
+            return Ok(());
+        }
+        // When there are more than are sent at once, the next sweep goes on.
+        if !self.relay.make_due().await? {
+            // A little less than the interval, which is spread by as much.
+            self.clock = now + self.relay.settings.interval.mul_f64(1.0 - 2.0 * JITTER);
+        }
+        Ok(())
     }
 
     /// Tries one message of each topic that may be well again, and says how many were sent.

@@ -14,6 +14,7 @@ mod lane;
 mod post;
 mod registry;
 mod relay;
+mod schedule;
 mod sweeper;
 mod type_map;
 

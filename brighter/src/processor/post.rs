@@ -300,7 +300,7 @@ impl CommandProcessor {
     }
 
     /// The outbox, if it is one for such transactions.
-    fn outbox_of<T: OutboxTransaction>(&self) -> Result<&T::Outbox, PostError> {
+    pub(super) fn outbox_of<T: OutboxTransaction>(&self) -> Result<&T::Outbox, PostError> {
         let outbox: &dyn Any = &**self.relay()?.outbox();
         outbox
             .downcast_ref::<T::Outbox>()
@@ -309,12 +309,12 @@ impl CommandProcessor {
             })
     }
 
-    fn relay(&self) -> Result<&Arc<Relay>, PostError> {
+    pub(super) fn relay(&self) -> Result<&Arc<Relay>, PostError> {
         self.0.relay.as_ref().ok_or(PostError::NoOutbox)
     }
 
     /// Begins to make a message of a request.
-    fn creates<R: Postable>(&self, operation: &'static str, cx: Option<&Context>) -> Op {
+    pub(super) fn creates<R: Postable>(&self, operation: &'static str, cx: Option<&Context>) -> Op {
         let publication = self.0.publications.get(&TypeId::of::<R>());
         let topic = publication.map_or(R::TOPIC, |publication| publication.topic().as_str());
         let system = self.broker().map(|broker| broker.system());
@@ -332,7 +332,7 @@ impl CommandProcessor {
         message.inspect_err(|error| op.failed(error.kind()))
     }
 
-    fn message_within<R: Postable>(
+    pub(super) fn message_within<R: Postable>(
         &self,
         op: &Op,
         request: &R,

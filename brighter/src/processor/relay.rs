@@ -172,6 +172,17 @@ impl Relay {
         spans::sweep(claimed.len()).run(self.send(claimed)).await
     }
 
+    /// Makes those outstanding whose time has come, at most as many as the sweeper sends at once. Says whether there
+    /// may be more.
+    pub(super) async fn make_due(&self) -> Result<bool, OutboxError> {
+        let due = self.outbox.make_due(self.settings.batch).await?;
+        if due > 0 {
+            // Topics in order have lanes of their own.
+            self.bell.ring(Arrival::Here);
+        }
+        Ok(due >= self.settings.batch as u64)
+    }
+
     pub(super) async fn claim(&self, which: Claim<'_>) -> Result<Vec<Claimed>, OutboxError> {
         fault_point!("sweep.read", OutboxError::Unavailable);
         let claimed = self.outbox.claim(which, self.settings.lease).await?;

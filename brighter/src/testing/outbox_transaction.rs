@@ -69,6 +69,7 @@ macro_rules! outbox_transaction_contract {
             what_is_dropped_is_not_stored,
             nobody_sees_it_before_the_commit,
             an_id_that_is_there_is_left_as_it_is,
+            what_is_scheduled_is_committed_with_the_rest,
         ] }
     };
 }
@@ -156,4 +157,20 @@ pub async fn an_id_that_is_there_is_left_as_it_is<S: Transactional>(subject: &S)
     subject.commit(transaction).await;
     let expected = [first, other];
     assert_eq!(get(subject, &expected).await, expected);
+}
+
+/// What is to wait for its time is stored with the transaction, or not at all.
+pub async fn what_is_scheduled_is_committed_with_the_rest<S: Transactional>(subject: &S) {
+    let (lost, kept) = (some_message(), some_message());
+    let hour = Duration::from_secs(3600);
+    let outbox = subject.outbox();
+    let mut transaction = subject.begin().await;
+    transaction.schedule(outbox, &lost, hour).await.expect("schedule");
+    subject.rollback(transaction).await;
+    let mut transaction = subject.begin().await;
+    transaction.schedule(outbox, &kept, hour).await.expect("schedule");
+    assert_eq!(outbox.status().await.expect("status").scheduled, 0);
+    subject.commit(transaction).await;
+    assert_eq!(outbox.status().await.expect("status").scheduled, 1);
+    assert_eq!(get(subject, &[lost, kept.clone()]).await, [kept]);
 }

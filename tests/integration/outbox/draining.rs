@@ -43,6 +43,22 @@ impl<O: Outbox> Outbox for Counting<O> {
         self.outbox.deposit(messages, lease)
     }
 
+    fn schedule<'a>(&'a self, message: &'a Message, delay: Duration) -> Done<'a, bool> {
+        self.outbox.schedule(message, delay)
+    }
+
+    fn reschedule<'a>(&'a self, id: &'a MessageId, delay: Duration) -> Done<'a, bool> {
+        self.outbox.reschedule(id, delay)
+    }
+
+    fn cancel<'a>(&'a self, id: &'a MessageId) -> Done<'a, bool> {
+        self.outbox.cancel(id)
+    }
+
+    fn make_due(&self, limit: usize) -> Done<'_, u64> {
+        self.outbox.make_due(limit)
+    }
+
     fn claim<'a>(&'a self, which: Claim<'a>, lease: Duration) -> Done<'a, Vec<Claimed>> {
         Box::pin(async move {
             let claimed = self.outbox.claim(which, lease).await?;

@@ -179,7 +179,7 @@ macro_rules! tests_of_a_server {
                         refused,
                         Err(OutboxError::NewerSchema {
                             found: 99,
-                            known: 2
+                            known: 3
                         })
                     ),
                     "{refused:?}"

@@ -191,7 +191,7 @@ async fn a_newer_schema_is_refused() {
     execute(outbox.pool(), "UPDATE brighter_schema SET version = 99").await;
     let refused = SqliteOutbox::open(&path).await;
     assert!(
-        matches!(refused, Err(OutboxError::NewerSchema { found: 99, known: 3 })),
+        matches!(refused, Err(OutboxError::NewerSchema { found: 99, known: 4 })),
         "{refused:?}"
     );
 }
@@ -215,7 +215,7 @@ async fn the_tables_of_the_first_version_are_brought_up_to_date() {
         .fetch_one(outbox.pool())
         .await
         .unwrap();
-    assert_eq!(version, 3);
+    assert_eq!(version, 4);
     let id = message.header.id.clone();
     let failure = Failure::new(id.clone(), "no", LONG).last();
     outbox.mark_failed(&[failure]).await.unwrap();

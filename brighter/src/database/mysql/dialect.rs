@@ -110,6 +110,15 @@ CREATE TABLE IF NOT EXISTS {table}_archive (
   INDEX {table}_archive_message_id (message_id)
 ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 ",
+    // Since the third version, `outstanding` may be 3: the message waits for its time.
+    "\
+SET @step = IF((SELECT count(*) FROM information_schema.statistics WHERE table_schema = DATABASE()
+  AND table_name = '{table}' AND index_name = '{table}_scheduled') = 0,
+  'CREATE INDEX {table}_scheduled ON {table} (outstanding, not_before)', 'DO 0');
+PREPARE step FROM @step;
+EXECUTE step;
+DEALLOCATE PREPARE step;
+",
 ];
 
 /// `ends_at` is when the claim ends, or when the request was handled. The texts are bytes, for to MySQL two texts are the

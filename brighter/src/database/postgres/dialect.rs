@@ -119,6 +119,12 @@ DROP TRIGGER IF EXISTS {table}_arrival ON {table};
 CREATE TRIGGER {table}_arrival AFTER INSERT ON {table}
   REFERENCING NEW TABLE AS stored FOR EACH STATEMENT EXECUTE FUNCTION {table}_arrival();
 ",
+    // Since the third version, `outstanding` may be 3: the message waits for its time.
+    "\
+CREATE INDEX IF NOT EXISTS {table}_scheduled
+  ON {table} (not_before)
+  WHERE outstanding = 3;
+",
 ];
 
 /// `ends_at` is when the claim ends, or when the request was handled.

@@ -112,6 +112,12 @@ CREATE TABLE IF NOT EXISTS {table}_archive (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS {table}_archive_message_id ON {table}_archive (message_id);
 ",
+    // Since the fourth version, `outstanding` may be 3: the message waits for its time.
+    "\
+CREATE INDEX IF NOT EXISTS {table}_scheduled
+  ON {table} (not_before)
+  WHERE outstanding = 3;
+",
 ];
 
 /// `ends_at` is when the claim ends, or when the request was handled.

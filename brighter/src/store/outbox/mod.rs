@@ -3,6 +3,7 @@
 mod deposit_statement;
 mod options;
 mod room;
+mod schedule;
 mod statements;
 mod work;
 
@@ -304,8 +305,7 @@ impl<B: Backend> SqlOutbox<B> {
             return Ok(0);
         }
         let ids = row::list::<B::Db>(ids)?;
-        let value = Value::Text(&ids);
-        self.backend.write(Execute { statement, value }).await
+        self.execute(statement, &[Value::Text(&ids)]).await
     }
 
     pub(crate) async fn mark_failed(&self, failures: &[Failure]) -> Result<(), OutboxError> {
@@ -318,8 +318,11 @@ impl<B: Backend> SqlOutbox<B> {
 
     pub(crate) async fn replay(&self, causation: &MessageId) -> Result<u64, OutboxError> {
         let (statement, causation) = (&self.statements.replay, row::id_text::<B::Db>(causation));
-        let value = Value::Text(&causation);
-        self.backend.write(Execute { statement, value }).await
+        self.execute(statement, &[Value::Text(&causation)]).await
+    }
+
+    async fn execute(&self, statement: &Statement, values: &[Value<'_>]) -> Result<u64, OutboxError> {
+        self.backend.write(Execute { statement, values }).await
     }
 
     pub(crate) async fn get(&self, ids: &[MessageId]) -> Result<Vec<Message>, OutboxError> {
@@ -346,6 +349,9 @@ impl<B: Backend> SqlOutbox<B> {
             Ok(match how_far {
                 0 => MessageState::Dispatched,
                 2 => MessageState::dead(attempts, last_error),
+                3 => MessageState::scheduled(Duration::from_millis(
+                    B::Db::number(row, 3)?.max(0).unsigned_abs(),
+                )),
                 _ => MessageState::outstanding(attempts, last_error),
             })
         };
@@ -356,10 +362,12 @@ impl<B: Backend> SqlOutbox<B> {
         let rows = self.read(&self.statements.status, Value::Number(0)).await?;
         let status = |row| {
             let (outstanding, dead) = (B::Db::number(row, 0)?, B::Db::number(row, 2)?);
+            let scheduled = B::Db::number(row, 3)?.unsigned_abs();
             // The age is negative when the clock was put back.
             let oldest =
                 B::Db::maybe_number(row, 1)?.map(|age| Duration::from_millis(age.try_into().unwrap_or(0)));
-            Ok(OutboxStatus::new(outstanding.unsigned_abs(), oldest).with_dead(dead.unsigned_abs()))
+            let status = OutboxStatus::new(outstanding.unsigned_abs(), oldest).with_scheduled(scheduled);
+            Ok(status.with_dead(dead.unsigned_abs()))
         };
         let status = rows.first().map(status).transpose().map_err(B::Db::sort)?;
         Ok(status.unwrap_or_default())
@@ -427,6 +435,10 @@ impl<B> SqlOutbox<B> {
             (&all.state, "id"),
             (&all.is_same, "id"),
             (&all.replay, "causation"),
+            (&all.reschedule, "id"),
+            (&all.cancel, "id"),
+            (&all.due, "time"),
+            (&all.make_due, "id"),
         ]
         .map(|(statement, by)| (&*statement.text, by))
         .into()
@@ -464,6 +476,22 @@ macro_rules! implement_outbox {
                     lease: Option<Duration>,
                 ) -> Done<'a, Vec<MessageId>> {
                     Box::pin(self.0.deposit(messages, lease))
+                }
+
+                fn schedule<'a>(&'a self, message: &'a Message, delay: Duration) -> Done<'a, bool> {
+                    Box::pin(self.0.schedule(message, delay))
+                }
+
+                fn reschedule<'a>(&'a self, id: &'a MessageId, delay: Duration) -> Done<'a, bool> {
+                    Box::pin(self.0.reschedule(id, delay))
+                }
+
+                fn cancel<'a>(&'a self, id: &'a MessageId) -> Done<'a, bool> {
+                    Box::pin(self.0.cancel(id))
+                }
+
+                fn make_due(&self, limit: usize) -> Done<'_, u64> {
+                    Box::pin(self.0.make_due(limit))
                 }
 
                 fn claim<'a>(&'a self, which: Claim<'a>, lease: Duration) -> Done<'a, Vec<Claimed>> {
@@ -537,6 +565,15 @@ macro_rules! implement_outbox {
 
                 fn deposit<'a>(&'a mut self, outbox: &'a $outbox, messages: &'a [Message]) -> Done<'a, ()> {
                     Box::pin(outbox.0.deposit_in(self, messages))
+                }
+
+                fn schedule<'a>(
+                    &'a mut self,
+                    outbox: &'a $outbox,
+                    message: &'a Message,
+                    delay: Duration,
+                ) -> Done<'a, ()> {
+                    Box::pin(outbox.0.schedule_in(self, message, delay))
                 }
             }
         };

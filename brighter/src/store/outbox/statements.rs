@@ -3,7 +3,7 @@
 use crate::database::dialect::{Claiming, Dialect};
 use crate::database::value::Statement;
 
-/// `outstanding` is 1, 0 when the broker has the message, and 2 when it is dead.
+/// `outstanding` is 1, 0 when the broker has the message, 2 when it is dead, and 3 when it waits for its time.
 pub(super) const IS_SAME: &str = "SELECT CASE WHEN topic = ?2 AND body = ?3 THEN 'same' ELSE 'other' END FROM {table} WHERE message_id = ?1{latest}";
 
 pub(super) const DISPATCHED: &str = "UPDATE {table_by_ids} SET outstanding = 0, dispatched_at = {now} \
@@ -28,17 +28,35 @@ pub(super) const REVIVE: &str = "UPDATE {table_by_ids} SET outstanding = 1, atte
 
 pub(super) const GET: &str = "SELECT message_id, header, body FROM {table_by_ids} WHERE 1 = 1{and_among_ids}";
 
-pub(super) const STATE: &str = "SELECT outstanding, attempts, last_error FROM {table} WHERE message_id = ?1";
+pub(super) const STATE: &str =
+    "SELECT outstanding, attempts, last_error, not_before - {now} FROM {table} WHERE message_id = ?1";
 
 pub(super) const STATUS: &str = "SELECT count(*), {now} - min(deposited_at), \
-     (SELECT count(*) FROM {table} WHERE outstanding = 2) FROM {table}{by_outstanding} WHERE outstanding = 1";
+     (SELECT count(*) FROM {table} WHERE outstanding = 2), \
+     (SELECT count(*) FROM {table} WHERE outstanding = 3) FROM {table}{by_outstanding} WHERE outstanding = 1";
 
 pub(super) const DEAD: &str =
     "SELECT message_id, topic, attempts, last_error FROM {table} WHERE outstanding = 2 ORDER BY seq LIMIT ?1";
 
 /// No more than are asked for, so that a full outbox is not counted to its end.
-pub(super) const COUNT: &str =
-    "SELECT count(*) FROM (SELECT 1 FROM {table}{by_outstanding} WHERE outstanding = 1 LIMIT ?1) AS counted";
+pub(super) const COUNT: &str = "SELECT count(*) + (SELECT count(*) FROM (SELECT 1 FROM {table} WHERE outstanding = 3 LIMIT ?1) AS later) \
+     FROM (SELECT 1 FROM {table}{by_outstanding} WHERE outstanding = 1 LIMIT ?1) AS counted";
+
+/// One that waits for its time.
+const SCHEDULE: &str = "INSERT INTO {table} (message_id, topic, message_type, header, body, deposited_at, not_before, \
+     dispatched_at, claimed_until, causation_id, outstanding) \
+     VALUES (?1, ?2, ?3, ?4, ?5, {now}, {now} + ?6, {now}, {now}, ?7, 3){if_new}";
+
+const RESCHEDULE: &str =
+    "UPDATE {table} SET not_before = {now} + ?2 WHERE outstanding = 3 AND message_id = ?1";
+
+const CANCEL: &str = "DELETE FROM {table} WHERE outstanding = 3 AND message_id = ?1";
+
+const DUE: &str = "SELECT message_id FROM {table} WHERE outstanding = 3 AND not_before <= {now} ORDER BY not_before LIMIT ?1";
+
+/// It counts from its time, which one that was put off meanwhile has not reached.
+const MAKE_DUE: &str = "UPDATE {table_by_ids} SET outstanding = 1, deposited_at = not_before, claimed_until = {now} \
+     WHERE outstanding = 3 AND not_before <= {now}{and_among_ids}";
 
 /// The next of a topic: for how long each is still claimed, is not due, and has been old enough.
 pub(super) const NEXT: &str = "SELECT message_id, claimed_until - {now}, not_before - {now}, \
@@ -92,6 +110,11 @@ pub(super) struct Statements {
     pub(super) claim_of_topic: Claim,
     pub(super) claim_ids: Claim,
     pub(super) claim_ids_except: Claim,
+    pub(super) schedule: Statement,
+    pub(super) reschedule: Statement,
+    pub(super) cancel: Statement,
+    pub(super) due: Statement,
+    pub(super) make_due: Statement,
     pub(super) next: Statement,
     pub(super) selected: Statement,
     pub(super) selected_of_topic: Statement,
@@ -148,6 +171,11 @@ impl Statements {
             claim_ids: claim(dialect.claim_ids, "", ""),
             // It is the third value there.
             claim_ids_except: claim(dialect.claim_ids, "", &except.replace("?4", "?3")),
+            schedule: of(SCHEDULE),
+            reschedule: of(RESCHEDULE),
+            cancel: of(CANCEL),
+            due: of(DUE),
+            make_due: of(MAKE_DUE),
             next: of(NEXT),
             selected: with(SELECTED, "", ""),
             selected_of_topic: with(SELECTED, "", " AND topic = ?5"),

@@ -18,6 +18,37 @@ pub(super) struct Deposit<'a> {
     pub(super) lease: i64,
 }
 
+/// Stores a message that waits for its time; says whether it is new.
+pub(super) struct Schedule<'a> {
+    pub(super) deposit: Deposit<'a>,
+    /// For how long, in milliseconds.
+    pub(super) delay: i64,
+}
+
+impl<D: Sql> Work<D> for Schedule<'_> {
+    type Done = bool;
+    type Error = OutboxError;
+
+    fn is_whole(&self) -> bool {
+        true
+    }
+
+    async fn run(self, connection: &mut D::Connection) -> Result<bool, OutboxError> {
+        let Self { mut deposit, delay } = self;
+        // It stands where a deposit has its lease.
+        deposit.lease = delay;
+        let (statement, messages) = (&deposit.statements.schedule, deposit.messages);
+        for message in messages {
+            let one = std::slice::from_ref(message);
+            if !deposit.insert::<D>(connection, statement, one).await? {
+                deposit.known::<D>(connection, message).await?;
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
 impl<D: Sql> Work<D> for Deposit<'_> {
     type Done = Vec<MessageId>;
     type Error = OutboxError;
@@ -235,7 +266,7 @@ impl<D: Sql> Work<D> for Failing<'_> {
 /// One statement; says how many rows it found.
 pub(super) struct Execute<'a> {
     pub(super) statement: &'a Statement,
-    pub(super) value: Value<'a>,
+    pub(super) values: &'a [Value<'a>],
 }
 
 impl<D: Sql> Work<D> for Execute<'_> {
@@ -247,7 +278,7 @@ impl<D: Sql> Work<D> for Execute<'_> {
     }
 
     async fn run(self, connection: &mut D::Connection) -> Result<u64, OutboxError> {
-        let found = D::execute(connection, self.statement, &[self.value]).await;
+        let found = D::execute(connection, self.statement, self.values).await;
         Ok(found.map_err(D::sort)?)
     }
 }

@@ -160,8 +160,10 @@ mod tests {
         let by_topic = "SEARCH brighter_outbox USING INDEX brighter_outbox_topic (topic=?)";
         let by_dispatch = "SEARCH brighter_outbox USING INDEX brighter_outbox_dispatched (dispatched_at<?)";
         let by_causation = "SEARCH brighter_outbox USING INDEX brighter_outbox_causation (causation_id=?)";
+        let by_time = "SEARCH brighter_outbox USING INDEX brighter_outbox_scheduled (not_before<?)";
         for (statement, step) in outbox.0.statements() {
             let step = match step {
+                "time" => by_time,
                 "age" => by_age,
                 "death" => by_death,
                 "id" => by_id,

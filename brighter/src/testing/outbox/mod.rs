@@ -11,6 +11,7 @@ mod contents;
 mod dead;
 mod order;
 mod replay;
+mod schedule;
 
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ pub use contents::*;
 pub use dead::*;
 pub use order::*;
 pub use replay::*;
+pub use schedule::*;
 
 use super::eventually;
 use crate::id::MessageId;
@@ -75,6 +77,12 @@ macro_rules! outbox_contract {
             what_was_dispatched_long_ago_is_archived,
             several_archive_at_once,
             what_is_selected_is_outstanding_again,
+            what_is_scheduled_waits_for_its_time,
+            when_its_time_has_come_it_is_outstanding,
+            no_more_are_made_due_than_asked,
+            what_is_cancelled_is_gone,
+            what_is_rescheduled_waits_for_its_new_time,
+            an_id_is_scheduled_once,
         ] }
     };
 }
