@@ -26,6 +26,7 @@ mod posting;
 mod processing;
 mod pump;
 mod rabbitmq;
+mod replaying;
 mod scheduling;
 mod snippets;
 mod sqlite_broker;

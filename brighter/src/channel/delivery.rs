@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use futures_util::FutureExt;
+use futures_util::future::{self, BoxFuture};
 
 use super::{Rejection, SettleError};
-use crate::message::Message;
+use crate::message::{ChannelName, Message};
 
 /// How a transport settles one delivery. Each method ends the loan; what fails leaves the message with the
 /// broker, which delivers it again.
@@ -35,6 +36,24 @@ pub trait Settle: Send + Sync {
     /// # Errors
     /// See [`SettleError`].
     fn reject(self: Box<Self>, rejection: Rejection) -> BoxFuture<'static, Result<(), SettleError>>;
+
+    /// This message, with the header that is given here, goes straight to another channel of the broker, and to no
+    /// other, at once. The original goes only once the copy is safe.
+    ///
+    /// A transport that cannot do this gives the message back, and says so.
+    ///
+    /// # Errors
+    /// See [`SettleError`]: [`Unroutable`](super::PublishError::Unroutable) within, if there is no such channel.
+    fn move_to(
+        self: Box<Self>,
+        channel: ChannelName,
+        message: Message,
+    ) -> BoxFuture<'static, Result<(), SettleError>> {
+        drop(message);
+        self.release();
+        let error = format!("this transport moves no message to another channel, such as `{channel}`");
+        future::ready(Err(SettleError::Other(error.into()))).boxed()
+    }
 
     /// The message goes back to its channel as it is, at once, for any consumer.
     fn release(self: Box<Self>);
@@ -145,6 +164,18 @@ impl Delivery {
     pub async fn reject(mut self, rejection: Rejection) -> Result<(), SettleError> {
         match self.settle.take() {
             Some(settle) => settle.reject(rejection).await,
+            None => Ok(()),
+        }
+    }
+
+    /// To another channel of the same broker, and to no other, as this message: who sends a dead letter back to the
+    /// channel that it came from wants it without the note of why it died. See [`Replay`](super::Replay).
+    ///
+    /// # Errors
+    /// See [`SettleError`].
+    pub async fn move_to(mut self, channel: &ChannelName, message: Message) -> Result<(), SettleError> {
+        match self.settle.take() {
+            Some(settle) => settle.move_to(channel.clone(), message).await,
             None => Ok(()),
         }
     }

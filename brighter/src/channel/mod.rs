@@ -14,6 +14,7 @@ mod performers;
 mod publication;
 mod rate;
 mod rejection;
+mod replay;
 mod several;
 mod shared;
 mod subscription;
@@ -42,6 +43,7 @@ pub use publication::Publication;
 pub(crate) use publication::PublicationSettings;
 pub use rate::Rate;
 pub use rejection::{Rejected, Rejection, RejectionKind, rejection_headers};
+pub use replay::{DeadLetter, Replay, ReplayError, Replayed};
 pub use several::Several;
 pub use subscription::{Subscription, SubscriptionSettings};
 

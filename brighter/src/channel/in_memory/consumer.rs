@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use futures_util::Stream;
 use futures_util::task::AtomicWaker;
 
+use super::Shared;
 use super::queue::{Found, Queue};
 use super::settle::Receipt;
 use super::topology::Opened;
@@ -52,6 +53,7 @@ pub(super) struct Common {
     pub(super) queue: Arc<Queue>,
     pub(super) dead_letters: Option<Arc<Queue>>,
     pub(super) invalid_messages: Option<Arc<Queue>>,
+    pub(super) broker: Arc<Shared>,
     /// What its deliveries name, for the error when there is no such channel.
     pub(super) channel: Channel,
     loans: Arc<Loans>,
@@ -73,7 +75,7 @@ pub(super) struct Deliveries {
 }
 
 impl Deliveries {
-    pub(super) fn new(opened: Opened, channel: &Channel) -> Self {
+    pub(super) fn new(broker: Arc<Shared>, opened: Opened, channel: &Channel) -> Self {
         let loans = Arc::new(Loans {
             count: AtomicUsize::new(0),
             most: usize::from(channel.buffer.get()),
@@ -85,6 +87,7 @@ impl Deliveries {
                 queue: opened.queue,
                 dead_letters: opened.dead_letters,
                 invalid_messages: opened.invalid_messages,
+                broker,
                 channel: channel.clone(),
                 loans,
             }),

@@ -144,7 +144,11 @@ impl Broker for InMemoryBroker {
     fn consume<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Consumer, ChannelError>> {
         future::lazy(|_| {
             let opened = self.0.write().open(channel)?;
-            Ok(Consumer::new(Deliveries::new(opened, channel)))
+            Ok(Consumer::new(Deliveries::new(
+                Arc::clone(&self.0),
+                opened,
+                channel,
+            )))
         })
         .boxed()
     }

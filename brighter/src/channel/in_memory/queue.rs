@@ -182,13 +182,18 @@ impl Queue {
         let message = Arc::clone(&item.message);
         let mut moved = Arc::unwrap_or_clone(item.message);
         rejection.annotate(&mut moved.header);
+        self.move_to(&message, moved, true, to);
+    }
+
+    /// Moves a message that is no longer in the queue to another, as `moved`.
+    pub(super) fn move_to(self: &Arc<Self>, message: &Message, moved: Message, aside: bool, to: &Arc<Self>) {
         let after = {
             let mut state = to.lock();
-            to.watch.tell(|watcher| watcher.arrived(&to.name, &moved, true));
+            to.watch.tell(|watcher| watcher.arrived(&to.name, &moved, aside));
             to.append(&mut state, Item::new(Arc::new(moved)))
         };
         to.finish(after);
-        self.departed(&message, Departure::Moved);
+        self.departed(message, Departure::Moved);
     }
 
     pub(super) fn departed(&self, message: &Message, how: Departure) {

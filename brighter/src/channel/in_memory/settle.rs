@@ -10,7 +10,7 @@ use super::consumer::Common;
 use super::queue::Item;
 use super::watcher::Departure;
 use crate::channel::{PublishError, Rejection, RejectionKind, Settle, SettleError};
-use crate::message::{Message, RoutingKey};
+use crate::message::{ChannelName, Message, RoutingKey};
 
 /// The broker's side of one delivery.
 pub(super) struct Receipt {
@@ -59,6 +59,23 @@ impl Settle for Receipt {
             return future::ready(Err(SettleError::NotMoved(PublishError::Unroutable { topic }))).boxed();
         };
         common.queue.set_aside(item, &rejection, to);
+        common.settled();
+        done()
+    }
+
+    fn move_to(
+        self: Box<Self>,
+        channel: ChannelName,
+        message: Message,
+    ) -> BoxFuture<'static, Result<(), SettleError>> {
+        let Self { common, item } = *self;
+        let Some(to) = common.broker.read().find(&channel).cloned() else {
+            let topic = RoutingKey::from(channel.as_str());
+            common.queue.put_back(item);
+            common.settled();
+            return future::ready(Err(SettleError::NotMoved(PublishError::Unroutable { topic }))).boxed();
+        };
+        common.queue.move_to(&item.message, message, false, &to);
         common.settled();
         done()
     }

@@ -9,7 +9,7 @@ use futures_util::stream;
 use super::link::disconnected;
 use super::{SettleFault, Shared};
 use crate::channel::{ChannelError, Consumer, Delivery, Rejection, Settle, SettleError};
-use crate::message::Message;
+use crate::message::{ChannelName, Message};
 
 /// A consumer that gives out what another does, until the connection is lost.
 pub(super) fn over(broker: Arc<Shared>, inner: Consumer, generation: u64) -> Consumer {
@@ -98,6 +98,14 @@ impl Settle for Loan {
 
     fn reject(self: Box<Self>, rejection: Rejection) -> BoxFuture<'static, Result<(), SettleError>> {
         async move { self.settle().await?.reject(rejection).await }.boxed()
+    }
+
+    fn move_to(
+        self: Box<Self>,
+        channel: ChannelName,
+        message: Message,
+    ) -> BoxFuture<'static, Result<(), SettleError>> {
+        async move { self.settle().await?.move_to(channel, message).await }.boxed()
     }
 
     fn release(self: Box<Self>) {}

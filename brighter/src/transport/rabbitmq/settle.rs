@@ -13,7 +13,7 @@ use super::lane::Lane;
 use super::publisher::Outgoing;
 use super::wire::{self, Original};
 use crate::channel::{PublishError, Rejection, RejectionKind, Settle, SettleError};
-use crate::message::Message;
+use crate::message::{ChannelName, Message};
 
 /// How long a message is kept whose copy could not be published.
 const BEFORE_GIVING_BACK: Duration = Duration::from_secs(1);
@@ -167,6 +167,21 @@ impl Settle for Lease {
         Box::pin(async move {
             self.check()?;
             let copied = self.set_aside(&rejection).await;
+            self.moved(copied).await
+        })
+    }
+
+    fn move_to(
+        self: Box<Self>,
+        channel: ChannelName,
+        message: Message,
+    ) -> BoxFuture<'static, Result<(), SettleError>> {
+        Box::pin(async move {
+            self.check()?;
+            let copied = match wire::for_another(&self.original, &message) {
+                Ok(properties) => self.copy_to(channel.as_str(), &properties).await,
+                Err(error) => Err(error.into()),
+            };
             self.moved(copied).await
         })
     }

@@ -12,7 +12,7 @@ use super::desk::{How, Settled};
 use super::row::{Outgoing, millis};
 use super::{DEADLINE, Handle};
 use crate::channel::{Channel, PublishError, Rejection, RejectionKind, Settle, SettleError};
-use crate::message::Message;
+use crate::message::{ChannelName, Message};
 
 /// The broker's side of one delivery.
 pub(super) struct Receipt {
@@ -102,6 +102,17 @@ impl Settle for Receipt {
         let to = to.clone();
         match Outgoing::set_aside(&self.message, &rejection) {
             Ok(message) => self.written(How::Aside { message, to }),
+            Err(error) => self.unwritten(error),
+        }
+    }
+
+    fn move_to(
+        self: Box<Self>,
+        channel: ChannelName,
+        message: Message,
+    ) -> BoxFuture<'static, Result<(), SettleError>> {
+        match Outgoing::new(&message) {
+            Ok(message) => self.written(How::Aside { message, to: channel }),
             Err(error) => self.unwritten(error),
         }
     }

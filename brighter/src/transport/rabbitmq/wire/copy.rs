@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use lapin::BasicProperties;
-use lapin::types::{FieldTable, ShortString};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use super::headers::Headers;
 use super::name::{self, Known, TRACE_STATE_TWIN};
@@ -59,6 +59,29 @@ pub(in super::super) fn for_retry(
     original: &Original,
     message: &Message,
 ) -> Result<BasicProperties, NameError> {
+    copy(original, message, |_, _| true)
+}
+
+/// The properties of a copy that goes to another channel: those of the original, but for what the message knows, its
+/// bag included. What the bag cannot hold is in the copy as it was.
+///
+/// # Errors
+/// A text that travels as a short string is too long.
+pub(in super::super) fn for_another(
+    original: &Original,
+    message: &Message,
+) -> Result<BasicProperties, NameError> {
+    copy(original, message, |name, value| {
+        !matches!(value::of_bag(name, value), Ok(Some(_)))
+    })
+}
+
+/// A copy in which the message knows better than the original, whose free headers are kept as `kept_free` says.
+fn copy(
+    original: &Original,
+    message: &Message,
+    kept_free: impl Fn(&str, &AMQPValue) -> bool,
+) -> Result<BasicProperties, NameError> {
     let written = write(&message.header)?;
     let old = headers_of(&original.properties);
     let mut headers = headers_of(&written);
@@ -68,7 +91,10 @@ pub(in super::super) fn for_retry(
             Some(kept @ (Known::Delay | Known::OriginalId)) => {
                 headers.insert(known(kept.as_str()), value.clone());
             }
-            None if !name::steers_the_broker(name.as_str()) && !name::is_brokers(name.as_str()) => {
+            None if !name::steers_the_broker(name.as_str())
+                && !name::is_brokers(name.as_str())
+                && kept_free(name.as_str(), value) =>
+            {
                 headers.insert(name.clone(), value.clone());
             }
             Some(_) | None => {}

@@ -20,7 +20,7 @@ mod tests;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
 
-pub(super) use copy::{for_retry, set_aside};
+pub(super) use copy::{for_another, for_retry, set_aside};
 #[cfg(feature = "testing")]
 pub use fuzz::fuzz_wire;
 pub(super) use read::{Original, message};
