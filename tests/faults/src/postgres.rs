@@ -18,7 +18,8 @@ use tokio::time::sleep;
 use crate::node::PASSWORD;
 use crate::wait::{DEADLINE, in_time};
 
-/// Reads what to do, says when it is done, and takes the server down when nobody is left to tell it anything.
+/// Reads what to do, says when it is done, and takes the server down, with its folder, when nobody is left to tell it
+/// anything: the server that tests share is in a static, which nobody drops.
 const KEEPER: &str = r#"
 trap '' INT TERM
 server=
@@ -32,6 +33,7 @@ while read -r word; do
   echo "$word"
 done
 end QUIT
+rm -rf "$FOLDER"
 "#;
 
 /// Safe against nothing but what is done to it here, and small.
