@@ -5,11 +5,11 @@ use std::time::Duration;
 use brighter::channel::{Broker, MakeChannel};
 use brighter::prelude::*;
 use brighter::processor::{Health, HealthOptions, Unhealthy};
-use brighter::{CommandProcessor, Dispatcher};
-use brighter_faults::capture;
-use brighter_faults::node;
+use brighter::{CommandProcessor, Dispatcher, PostgresOutbox};
 use brighter_faults::place::Place;
+use brighter_faults::postgres::{self, Postgres};
 use brighter_faults::wait::until_answer;
+use brighter_faults::{capture, node};
 
 #[derive(Debug, Serialize, Deserialize, Message)]
 #[message(topic = "e03")]
@@ -29,13 +29,23 @@ fn kinds(health: &Health) -> Vec<&'static str> {
     let kind = |reason: &Unhealthy| match reason {
         Unhealthy::NoBroker { .. } => "no broker",
         Unhealthy::NotConsumed { .. } => "not consumed",
+        // However it shows first: no answer, an error, or a sweeper that fails.
+        Unhealthy::OutboxAway { .. } | Unhealthy::OutboxSilent { .. } | Unhealthy::SweeperFails { .. } => {
+            "no outbox"
+        }
         _ => "other",
     };
-    health.reasons.iter().map(kind).collect()
+    let mut kinds: Vec<_> = health.reasons.iter().map(kind).collect();
+    kinds.dedup();
+    kinds
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn e03_health_follows_a_restart_of_the_broker_and_a_deleted_queue() {
+async fn e03_health_follows_a_restart_of_the_broker_a_deleted_queue_and_an_outage_of_the_database() {
+    let server = Postgres::start().await;
+    let database = server.database().await;
+    // Who asks for a connection while there is no server waits for so long.
+    let pool = postgres::pool_that_waits(&server.url(&database), Duration::from_secs(1)).await;
     let node = node::alone().await;
     let place = Place::new(&node);
     let broker = place.connect().await;
@@ -45,7 +55,7 @@ async fn e03_health_follows_a_restart_of_the_broker_and_a_deleted_queue() {
     let processor = CommandProcessor::builder()
         .handler(Handles)
         .broker(broker.clone())
-        .outbox(InMemoryOutbox::new())
+        .outbox(PostgresOutbox::with_pool(pool).await.unwrap())
         .health(HealthOptions::default().fresh_for(Duration::ZERO))
         .build()
         .unwrap();
@@ -88,6 +98,15 @@ async fn e03_health_follows_a_restart_of_the_broker_and_a_deleted_queue() {
         "the processor does not consume"
     );
     drop(broker.consume(&channel).await.unwrap());
+    until_answer("ready", true, is_ready).await;
+
+    // The database goes, and both are there: what is consumed stays consumed.
+    server.stop().await;
+    until_answer("what is said", vec!["no outbox"], async || {
+        kinds(&dispatcher.health().await)
+    })
+    .await;
+    server.start_again().await;
     until_answer("ready", true, is_ready).await;
     dispatcher.end().await;
     broker.close().await;

@@ -13,14 +13,13 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
+use crate::child::FAULT_POINTS;
 use crate::place::Place;
 use crate::wait::in_time;
 use crate::{postgres, wait};
 
 /// By this variable the process is told what to do.
 const ORDERS: &str = "BRIGHTER_FAULTS_BOOKS";
-/// By this one brighter itself is told where it goes wrong.
-const FAULT_POINTS: &str = "BRIGHTER_FAULT_POINTS";
 
 /// Something is to be delivered.
 #[derive(Debug, Clone, Serialize, Deserialize, Message)]

@@ -13,6 +13,8 @@ use crate::wait::in_time;
 
 /// By this variable the process is told what to do: a password has no place on a command line.
 const ORDERS: &str = "BRIGHTER_FAULTS_ORDERS";
+/// By this one brighter itself is told where it goes wrong.
+pub(crate) const FAULT_POINTS: &str = "BRIGHTER_FAULT_POINTS";
 
 /// Where the process stops, and waits to be killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,8 +45,10 @@ pub struct Orders {
     /// A SQLite file with a table `effects`. Given, each effect is a row in it, committed together with its key in the
     /// inbox that is there too.
     pub books: Option<PathBuf>,
-    /// How many performers it has, each with one message.
+    /// How many performers it has.
     pub performers: usize,
+    /// How many messages each of them takes ahead.
+    pub buffer: u16,
     /// How many milliseconds its handlers have to finish.
     pub drain: u64,
     /// Where it waits to be killed.
@@ -64,6 +68,7 @@ impl Orders {
             ledger: ledger.path().to_owned(),
             books: None,
             performers: 1,
+            buffer: 1,
             drain: 5_000,
             dies: None,
         }
@@ -93,9 +98,19 @@ impl Child {
     /// It does not start.
     #[must_use]
     pub fn start(program: &Path, orders: &Orders) -> Self {
+        Self::start_with(program, orders, "")
+    }
+
+    /// The same, with a plan for the fault points of brighter.
+    ///
+    /// # Panics
+    /// It does not start.
+    #[must_use]
+    pub fn start_with(program: &Path, orders: &Orders, plan: &str) -> Self {
         let orders = serde_json::to_string(orders).expect("orders can be written");
         let mut process = Command::new(program)
             .env(ORDERS, orders)
+            .env(FAULT_POINTS, plan)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -106,6 +121,19 @@ impl Child {
             process,
             said: BufReader::new(output).lines(),
         }
+    }
+
+    /// How many bytes of memory it has had at most, by the books of Linux; none on any other system.
+    ///
+    /// # Panics
+    /// It has ended.
+    #[must_use]
+    pub fn most_memory(&self) -> usize {
+        let id = self.process.id().expect("it has not ended");
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+        let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = most.and_then(|most| most.trim().strip_suffix(" kB")?.trim().parse::<usize>().ok());
+        kilobytes.unwrap_or(0) * 1024
     }
 
     /// Waits until it has said, so many times, something that begins so.

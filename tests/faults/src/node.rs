@@ -21,6 +21,9 @@ pub const PASSWORD: &str = "hunter2-is-no-secret";
 /// On a machine with little memory left, a node would hold publishers back at once.
 const CONFIG: &str = "vm_memory_high_watermark.absolute = 4GB\n";
 
+/// What a broker takes that was told nothing else: 128 MiB.
+const MAX_MESSAGE_SIZE: usize = 128 * 1024 * 1024;
+
 /// A private broker.
 pub struct Node {
     broker: Arc<Mutex<Broker>>,
@@ -256,6 +259,17 @@ impl Node {
         .await;
     }
 
+    /// How large a message it takes, on channels that are opened from now on.
+    pub async fn max_message_size(&self, bytes: Option<usize>) {
+        self.harmed.store(true, Ordering::SeqCst);
+        let bytes = bytes.unwrap_or(MAX_MESSAGE_SIZE);
+        self.eval(&format!(
+            "persistent_term:put(max_message_size, {bytes}), \
+             application:set_env(rabbit, max_message_size, {bytes}), done."
+        ))
+        .await;
+    }
+
     /// Makes it as it was at the start, if somebody has done it harm.
     async fn mend(&self) {
         if !self.harmed.load(Ordering::SeqCst) {
@@ -272,6 +286,7 @@ impl Node {
         self.memory_alarm(false).await;
         self.disk_alarm(false).await;
         self.consumer_timeout(None).await;
+        self.max_message_size(None).await;
         self.harmed.store(false, Ordering::SeqCst);
     }
 }

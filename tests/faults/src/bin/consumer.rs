@@ -119,7 +119,7 @@ async fn main() -> ExitCode {
     let subscription = Subscription::<Deed>::new(orders.queue.as_str())
         .routing_key(orders.topic.as_str())
         .performers(orders.performers)
-        .buffer(1);
+        .buffer(orders.buffer);
     let drain = Duration::from_millis(orders.drain);
     let builder = CommandProcessor::builder();
     let builder = match orders.books.clone() {
