@@ -1,8 +1,8 @@
 //! A consumer of the in-memory broker.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use futures_util::Stream;
@@ -130,5 +130,8 @@ impl Stream for Deliveries {
 impl Drop for Deliveries {
     fn drop(&mut self) {
         self.common.queue.left(self.number, self.ticket);
+        if self.common.channel.stays_unused.is_some() {
+            self.common.broker.write().leave(&self.common.queue);
+        }
     }
 }

@@ -314,6 +314,10 @@ impl Queue {
         }
     }
 
+    pub(super) fn has_consumers(&self) -> bool {
+        !self.lock().consumers.is_empty()
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.lock().closed
     }

@@ -1,7 +1,7 @@
 //! The [`Topology`] of an in-memory broker: which queues there are, and which topic goes to which.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::clock::Clock;
 use super::queue::{Item, Queue};
@@ -12,7 +12,7 @@ use crate::message::{ChannelName, Message, RoutingKey};
 /// How many topics have their routes remembered; who uses more pays for finding them again.
 const REMEMBERED_ROUTES: usize = 1024;
 
-/// Which queues there are, and which topic goes to which. None is ever removed.
+/// Which queues there are, and which topic goes to which. None is ever removed but the temporary ones.
 #[derive(Debug)]
 pub(super) struct Topology {
     bindings: Vec<Binding>,
@@ -110,17 +110,36 @@ impl Topology {
         })
     }
 
+    /// Takes a temporary queue out, unless somebody consumes it.
+    pub(super) fn leave(&mut self, queue: &Arc<Queue>) {
+        if queue.has_consumers() {
+            return;
+        }
+        let is_other = |binding: &Binding| !Arc::ptr_eq(&binding.queue, queue);
+        self.bindings.retain(is_other);
+        let places = self.bindings.iter().enumerate();
+        self.names = places
+            .map(|(place, binding)| (binding.queue.name.clone(), place))
+            .collect();
+        self.routes.clear();
+    }
+
     fn declare(&mut self, channel: &Channel) -> Result<(), ChannelError> {
-        let dead_letters = self.find_or_make(&channel.dead_letters);
-        let dead_letters = Arc::clone(&self.bindings[dead_letters].queue);
-        self.find_or_make(&channel.invalid_messages);
+        let dead_letters = match channel.stays_unused {
+            Some(_) => Weak::new(),
+            None => {
+                let place = self.find_or_make(&channel.dead_letters);
+                self.find_or_make(&channel.invalid_messages);
+                Arc::downgrade(&self.bindings[place].queue)
+            }
+        };
         let place = self.find_or_make(&channel.name);
         let binding = &mut self.bindings[place];
         let mut state = binding.queue.lock();
         if !binding.declared {
             binding.declared = true;
             state.limits = channel.limits.clone();
-            state.dead_letters = Arc::downgrade(&dead_letters);
+            state.dead_letters = dead_letters;
         } else if state.limits != channel.limits {
             let (name, has, wanted) = (&channel.name, &state.limits, &channel.limits);
             return Err(ChannelError::Refused {

@@ -10,6 +10,7 @@ use super::change::Change;
 use super::desk::{Posting, Settled};
 use super::settling::Fate;
 use super::state::{State, Times};
+use super::temporary;
 use super::topology::Topology;
 use crate::channel::PublishError;
 use crate::database::backend::Work;
@@ -155,14 +156,24 @@ impl Work<Sqlite> for EndSession<'_> {
     }
 }
 
+/// Begins a session; says until when it is alive.
+pub(super) async fn begin_session(
+    now: i64,
+    lease: i64,
+    file: &mut SqliteConnection,
+) -> Result<(i64, i64), sqlx::Error> {
+    let until = now.saturating_add(lease);
+    let row = sqlx::query("INSERT INTO brighter_broker_sessions (alive_until) VALUES (?1) RETURNING id")
+        .bind(until)
+        .fetch_one(file)
+        .await?;
+    Ok((row.try_get(0)?, until))
+}
+
 impl Change<'_> {
     async fn begin_session(&mut self, lease: i64) -> Result<(Option<i64>, i64), sqlx::Error> {
-        let until = self.now.saturating_add(lease);
-        let row = sqlx::query("INSERT INTO brighter_broker_sessions (alive_until) VALUES (?1) RETURNING id")
-            .bind(until)
-            .fetch_one(&mut *self.file)
-            .await?;
-        Ok((Some(row.try_get(0)?), until))
+        let (session, until) = begin_session(self.now, lease, self.file).await?;
+        Ok((Some(session), until))
     }
 
     /// Says that the session is alive, if it is some time since it was said.
@@ -215,6 +226,11 @@ impl Change<'_> {
         .await?;
         let held: Vec<i64> = held.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
         self.count_redelivery(&held).await?;
+        if temporary::bury(&sessions, self.file).await? {
+            // What is published from here on is not for them.
+            let version = State::read(&mut *self.file, None).await?.topology;
+            *self.topology = Topology::load(version, &mut *self.file).await?;
+        }
         for statement in [
             "UPDATE brighter_broker_channels SET active_session = NULL, active_consumer = NULL \
              WHERE active_session IN (SELECT value FROM json_each(?1))",

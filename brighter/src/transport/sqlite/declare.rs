@@ -2,8 +2,10 @@
 
 use sqlx::{Row as _, Sqlite, SqliteConnection};
 
+use super::cycle::begin_session;
 use super::row::millis;
 use super::state::State;
+use super::temporary;
 use super::topology::Topology;
 use crate::channel::{Channel, ChannelError, ChannelLimits, MakeChannel, Overflow};
 use crate::database::backend::Work;
@@ -15,6 +17,9 @@ use crate::message::ChannelName;
 pub(super) struct Declare<'a> {
     pub(super) channel: &'a Channel,
     pub(super) topology: &'a mut Topology,
+    /// Whose channel it is, if it is a temporary one. There has to be a session then, and until when it is alive.
+    pub(super) session: &'a mut Option<(i64, i64)>,
+    pub(super) lease: i64,
 }
 
 /// A channel that there is, or why it cannot be had.
@@ -30,8 +35,13 @@ impl Work<Sqlite> for Declare<'_> {
 }
 
 async fn declare(work: Declare<'_>, file: &mut SqliteConnection) -> Result<Declared, sqlx::Error> {
-    let Declare { channel, topology } = work;
-    let state = State::read(file, None).await?;
+    let Declare {
+        channel,
+        topology,
+        session,
+        lease,
+    } = work;
+    let state = State::read(file, session.map(|(id, _)| id)).await?;
     if state.topology != topology.version {
         *topology = Topology::load(state.topology, file).await?;
     }
@@ -63,6 +73,7 @@ async fn declare(work: Declare<'_>, file: &mut SqliteConnection) -> Result<Decla
     }
     if let Some((id, known)) = known
         && known.declared
+        && channel.stays_unused.is_none()
         && beside.iter().all(|name| topology.find(name).is_some())
         && channel
             .routing_keys
@@ -72,6 +83,14 @@ async fn declare(work: Declare<'_>, file: &mut SqliteConnection) -> Result<Decla
         return Ok(Ok(id));
     }
     let id = make(channel, file).await?;
+    if channel.stays_unused.is_some() {
+        // One that was taken for dead is another from here on, as at the next cycle.
+        let (session, _) = match session.filter(|_| state.alive_until.is_some()) {
+            Some(alive) => alive,
+            None => *session.insert(begin_session(state.now, lease, file).await?),
+        };
+        temporary::claim(id, session, file).await?;
+    }
     // Whoever has read it before reads it again.
     sqlx::query("UPDATE brighter_broker SET topology = topology + 1")
         .execute(file)
@@ -89,9 +108,13 @@ fn existing(topology: &Topology, name: &ChannelName) -> Declared {
 }
 
 async fn make(channel: &Channel, file: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
-    for name in [&channel.dead_letters, &channel.invalid_messages, &channel.name] {
+    let beside = [&channel.dead_letters, &channel.invalid_messages].into_iter();
+    let beside = beside.filter(|_| channel.stays_unused.is_none());
+    for name in beside.chain([&channel.name]) {
         sqlx::query(
-            "INSERT INTO brighter_broker_channels (name, declared) VALUES (?1, 0) ON CONFLICT (name) DO NOTHING",
+            "INSERT INTO brighter_broker_channels (id, name, declared) \
+             SELECT max(coalesce((SELECT max(id) FROM brighter_broker_channels), 0), topology) + 1, ?1, 0 \
+             FROM brighter_broker WHERE true ON CONFLICT (name) DO NOTHING",
         )
         .bind(name.as_str())
         .execute(&mut *file)

@@ -1,6 +1,7 @@
 //! The [`Engine`]: the one task that reads and writes the file, on a thread of its own, so that a handler that blocks
 //! its thread neither holds up others nor is taken for dead.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use super::seat::Opened;
 use super::seats::Seats;
 use super::settling::Fate;
 use super::state::{State, Times};
+use super::temporary::Leave;
 use super::topology::Topology;
 use super::watch::Pace;
 use crate::channel::{Channel, ChannelError, PublishError, SettleError};
@@ -47,6 +49,8 @@ pub(super) struct Engine {
     session: Option<i64>,
     alive_until: i64,
     seats: Seats,
+    /// The temporary channels of this process.
+    temporary: HashSet<i64>,
     times: Times,
     /// What is still to be written.
     postings: Vec<Posting>,
@@ -116,6 +120,7 @@ impl Engine {
             session: None,
             alive_until: 0,
             seats: Seats::default(),
+            temporary: HashSet::new(),
             times: Times::default(),
             postings: Vec::new(),
             settled: Vec::new(),
@@ -229,6 +234,7 @@ impl Engine {
         self.pace.quicken();
         self.times = done.times;
         self.left.clear();
+        self.end_orphans();
         if done.session_was_lost {
             tracing::warn!(
                 "this process was taken for dead, for it could not write the broker's file in time; what it had in \
@@ -254,6 +260,21 @@ impl Engine {
             let single = limits.is_some_and(|limits| limits.single_active_consumer);
             let back = self.seats.serve(*want, session, single, rows);
             self.settled.extend(back);
+        }
+    }
+
+    /// Ends the consumers of temporary channels that others have taken out, for they took this process for dead.
+    fn end_orphans(&mut self) {
+        let topology = &self.topology;
+        let gone: Vec<i64> = self
+            .temporary
+            .iter()
+            .copied()
+            .filter(|channel| topology.channel(*channel).is_none())
+            .collect();
+        for channel in gone {
+            self.temporary.remove(&channel);
+            self.seats.end(channel);
         }
     }
 
@@ -305,6 +326,9 @@ impl Engine {
             }
             Request::Leave(seat) => {
                 let channel = self.seats.remove(seat);
+                if let Some(channel) = channel {
+                    self.leave(channel).await;
+                }
                 let limits = channel.and_then(|channel| self.topology.limits(channel));
                 if limits.is_some_and(|limits| limits.single_active_consumer) {
                     self.left.push(seat);
@@ -319,12 +343,40 @@ impl Engine {
         }
     }
 
+    /// Takes a temporary channel out that nobody consumes any more. If that fails it goes with the session.
+    async fn leave(&mut self, channel: i64) {
+        if self.temporary.remove(&channel)
+            && !self.seats.consume(channel)
+            && let Err(error) = self.database.write(Leave(channel)).await
+        {
+            tracing::debug!(
+                error = crate::error::report(&Failure::new(error)),
+                "a temporary channel is left for later"
+            );
+        }
+    }
+
     async fn declare(&mut self, channel: &Channel) -> Result<i64, ChannelError> {
-        let topology = &mut self.topology;
-        let id = match self.database.write(Declare { channel, topology }).await {
+        let mut session = self.session.map(|session| (session, self.alive_until));
+        let declare = Declare {
+            channel,
+            topology: &mut self.topology,
+            session: &mut session,
+            lease: self.lease,
+        };
+        let id = match self.database.write(declare).await {
             Ok(declared) => declared?,
             Err(error) => return Err(Failure::new(error).of_channel()),
         };
+        if let Some((session, alive_until)) = session {
+            if self.session.is_some_and(|before| before != session) {
+                self.seats.recall();
+            }
+            (self.session, self.alive_until) = (Some(session), alive_until);
+        }
+        if channel.stays_unused.is_some() {
+            self.temporary.insert(id);
+        }
         // The limits of the channel are asked for before the first cycle.
         if let Err(error) = self.look().await {
             return Err(Failure::new(error).of_channel());
@@ -432,6 +484,7 @@ impl Engine {
             self.topology = Topology::load(state.topology, reader)
                 .await
                 .map_err(Sqlite::sort)?;
+            self.end_orphans();
         }
         self.times = state.times;
         for channel in self.seats.hungry() {

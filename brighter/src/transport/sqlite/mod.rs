@@ -51,6 +51,7 @@ mod seats;
 mod settle;
 mod settling;
 mod state;
+mod temporary;
 mod topology;
 mod watch;
 

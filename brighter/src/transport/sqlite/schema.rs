@@ -11,7 +11,8 @@ pub(super) fn schema() -> Schema {
 ///
 /// Each copy of a message is a row of its own, whose number is its place in the channel. Who has it in hand stands
 /// elsewhere, so that to take a message and to give it back moves no bodies about.
-const STEPS: &[&str] = &["\
+const STEPS: &[&str] = &[
+    "\
 CREATE TABLE IF NOT EXISTS {table} (
   one      INTEGER PRIMARY KEY CHECK (one = 1),
   topology INTEGER NOT NULL -- counts the changes of channels and bindings
@@ -61,4 +62,12 @@ CREATE TABLE IF NOT EXISTS {table}_delayed (
   body    BLOB    NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS {table}_by_due ON {table}_delayed (due);
-"];
+",
+    // Since the second version, a channel may be there for one session alone.
+    "\
+CREATE TABLE IF NOT EXISTS {table}_temporary (
+  channel INTEGER PRIMARY KEY,
+  session INTEGER NOT NULL
+) STRICT;
+",
+];

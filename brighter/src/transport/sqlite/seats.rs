@@ -78,6 +78,17 @@ impl Seats {
         Some(channel)
     }
 
+    /// Whether anybody consumes this channel.
+    pub(super) fn consume(&self, channel: i64) -> bool {
+        self.channels.contains_key(&channel)
+    }
+
+    /// Ends the consumers of a channel that is gone, with what they have not seen.
+    pub(super) fn end(&self, channel: i64) {
+        let seats = self.seats.values().filter(|place| place.channel == channel);
+        seats.for_each(|place| drop(place.lap.clear()));
+    }
+
     /// One that it had is settled.
     pub(super) fn settled(&mut self, seat: u64) {
         if let Some(place) = self.seats.get_mut(&seat) {

@@ -181,6 +181,7 @@ mod name {
     pub(super) const DEAD_LETTER_EXCHANGE: &str = "x-dead-letter-exchange";
     pub(super) const DEAD_LETTER_ROUTING_KEY: &str = "x-dead-letter-routing-key";
     pub(super) const DEAD_LETTER_STRATEGY: &str = "x-dead-letter-strategy";
+    pub(super) const EXPIRES: &str = "x-expires";
     pub(super) const TIME_TO_LIVE: &str = "x-message-ttl";
     pub(super) const LENGTH: &str = "x-max-length";
     pub(super) const OVERFLOW: &str = "x-overflow";

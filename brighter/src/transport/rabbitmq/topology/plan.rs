@@ -38,6 +38,9 @@ pub(in super::super) fn plan(
     ];
     // One queue may serve for both.
     queues.dedup_by(|second, first| second.name == first.name);
+    if channel.stays_unused.is_some() {
+        queues.clear();
+    }
     queues.push(queue(name, Purpose::Messages, of_messages(channel, queue_type)));
     let bindings = channel.routing_keys.iter().map(|key| Binding {
         queue: name.to_owned(),
@@ -132,7 +135,16 @@ fn of_messages(channel: &Channel, queue_type: Option<QueueType>) -> Arguments {
     } = channel.limits;
     // We set messages aside ourselves, with a reason. This is for those that the broker does: by a limit of
     // length, time or deliveries, ours or of a policy.
-    let mut arguments = dead_letter_to(channel.dead_letters.as_str(), queue_type);
+    let mut arguments = match channel.stays_unused {
+        None => dead_letter_to(channel.dead_letters.as_str(), queue_type),
+        Some(stays) => {
+            let mut arguments = typed(queue_type);
+            // The broker knows no shorter time, and wants one.
+            let stays = whole_milliseconds(stays).clamp(1, i64::from(u32::MAX));
+            arguments.insert(name::EXPIRES.into(), Argument::Number(stays));
+            arguments
+        }
+    };
     if overflow == Overflow::DeadLetterOldest {
         // Not offered by the broker together with it: it could not make room until the oldest is safe.
         arguments.remove(name::DEAD_LETTER_STRATEGY);

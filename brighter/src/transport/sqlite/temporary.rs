@@ -1,0 +1,83 @@
+//! Channels that are there for one session alone, and go with it.
+
+use sqlx::{Row as _, Sqlite, SqliteConnection};
+
+use super::change::list;
+use crate::database::backend::Work;
+use crate::database::error::DatabaseError;
+use crate::database::value::Sql;
+
+/// The channel is this session's from now on.
+pub(super) async fn claim(
+    channel: i64,
+    session: i64,
+    file: &mut SqliteConnection,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO brighter_broker_temporary (channel, session) VALUES (?1, ?2) \
+         ON CONFLICT (channel) DO UPDATE SET session = excluded.session",
+    )
+    .bind(channel)
+    .bind(session)
+    .execute(file)
+    .await
+    .map(drop)
+}
+
+/// Takes out the channels of sessions that are over, a list of them; says whether there were any.
+pub(super) async fn bury(sessions: &str, file: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    let channels = sqlx::query(
+        "SELECT channel FROM brighter_broker_temporary WHERE session IN (SELECT value FROM json_each(?1))",
+    )
+    .bind(sessions)
+    .fetch_all(&mut *file)
+    .await?;
+    let channels: Vec<i64> = channels
+        .iter()
+        .map(|row| row.try_get(0))
+        .collect::<Result<_, _>>()?;
+    take_out(&channels, file).await?;
+    Ok(!channels.is_empty())
+}
+
+/// Takes out a channel that nobody consumes any more, if it is a temporary one.
+pub(super) struct Leave(pub(super) i64);
+
+impl Work<Sqlite> for Leave {
+    type Done = ();
+    type Error = DatabaseError;
+
+    async fn run(self, file: &mut SqliteConnection) -> Result<(), DatabaseError> {
+        let found = sqlx::query("SELECT 1 FROM brighter_broker_temporary WHERE channel = ?1")
+            .bind(self.0)
+            .fetch_optional(&mut *file)
+            .await
+            .map_err(Sqlite::sort)?;
+        if found.is_some() {
+            take_out(&[self.0], file).await.map_err(Sqlite::sort)?;
+        }
+        Ok(())
+    }
+}
+
+/// Takes out channels with all that is in them.
+async fn take_out(channels: &[i64], file: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    if channels.is_empty() {
+        return Ok(());
+    }
+    let channels = list(channels.iter().copied());
+    for statement in [
+        "DELETE FROM brighter_broker_held WHERE seq IN (SELECT seq FROM brighter_broker_messages \
+         WHERE channel IN (SELECT value FROM json_each(?1)))",
+        "DELETE FROM brighter_broker_messages WHERE channel IN (SELECT value FROM json_each(?1))",
+        "DELETE FROM brighter_broker_delayed WHERE channel IN (SELECT value FROM json_each(?1))",
+        "DELETE FROM brighter_broker_bindings WHERE channel IN (SELECT value FROM json_each(?1))",
+        "DELETE FROM brighter_broker_temporary WHERE channel IN (SELECT value FROM json_each(?1))",
+        "DELETE FROM brighter_broker_channels WHERE id IN (SELECT value FROM json_each(?1))",
+        // Whoever has read them before reads them again; and their numbers are never given again.
+        "UPDATE brighter_broker SET topology = max(topology + 1, (SELECT max(value) FROM json_each(?1)))",
+    ] {
+        sqlx::query(statement).bind(&channels).execute(&mut *file).await?;
+    }
+    Ok(())
+}
