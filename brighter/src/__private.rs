@@ -12,7 +12,7 @@ pub use crate::error::BoxError;
 pub use crate::handler::Handler;
 pub use crate::id::MessageId;
 pub use crate::layer::FallbackOn;
-pub use crate::mapper::{JsonMapper, Postable};
+pub use crate::mapper::{Callable, JsonMapper, Postable, ReplyForm};
 pub use crate::pipeline::{HandlerPipeline, HandlerService, InboxContext, Pipeline, Step, Timing, Wiring};
 pub use crate::request::{Command, Event, Request, RequestKind};
 

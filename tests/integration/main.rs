@@ -7,8 +7,10 @@
 )]
 
 mod behaviours;
+mod calling;
 mod cloud_events;
 mod config;
+mod confirming;
 mod conformance;
 mod dispatcher;
 mod dispatching;

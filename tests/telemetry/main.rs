@@ -7,6 +7,7 @@
 )]
 
 mod collector;
+mod confirming;
 mod dashboard;
 mod exactly;
 mod metrics;

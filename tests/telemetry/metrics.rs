@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use brighter::channel::{Broker, Producer};
+use brighter::channel::{Broker, Channel, Producer};
 use brighter::message::{Message, MessageBody, MessageHeader, MessageType};
 use brighter::policy::{CircuitBreaker, Policy, Retry};
 use brighter::prelude::*;
@@ -83,6 +83,19 @@ impl Handler<Measured> for Measures {
             "return" => Err(DontAck::because("later").into()),
             _ => Ok(()),
         }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize, Message)]
+#[message(topic = "Measured.Call", reply = u32)]
+struct MeasuredCall;
+
+struct Answers;
+
+#[handler]
+impl Handler<MeasuredCall> for Answers {
+    async fn handle(&self, _: &MeasuredCall) -> Result<u32, BoxError> {
+        Ok(1)
     }
 }
 
@@ -181,6 +194,58 @@ async fn every_metric_of_the_pump_and_of_posting_moves() {
     until_is("brighter.in_flight.messages", &measured, 0.0).await;
     processor.close().await;
     promtool::accepts(&recorder().render());
+}
+
+/// By hand, as one who answers too late.
+#[tokio::test]
+async fn a_reply_that_nobody_waits_for_is_counted_on_both_sides() {
+    recorder();
+    let broker = InMemoryBroker::new();
+    let channel = Channel::new("measured-calls", "Measured.Call");
+    let mut desk = broker.consume(&channel).await.unwrap();
+    let processor = CommandProcessor::builder()
+        .handler(Answers)
+        .broker(broker.clone())
+        .build()
+        .unwrap();
+    let (called, asked) = tokio::join!(
+        processor.call(MeasuredCall, Duration::from_millis(50)),
+        desk.receive()
+    );
+    called.unwrap_err();
+    let delivery = asked.unwrap().unwrap();
+    let request = delivery.message().unwrap().header.clone();
+    delivery.ack().await.unwrap();
+    drop(desk);
+    let late = MessageHeader::new(MessageId::new(), request.reply_to.unwrap(), MessageType::Command);
+    let late = late.with_correlation_id(request.correlation_id.unwrap());
+    broker
+        .publish(&Message::new(late, MessageBody::new("1")))
+        .await
+        .unwrap();
+    let at_least_one = |reason: &'static str| {
+        until(reason, move || {
+            value("brighter.dropped.replies", &["in_memory", reason]).is_some_and(|count| count >= 1.0)
+        })
+    };
+    at_least_one("nobody_waits").await;
+
+    let dispatcher = Dispatcher::builder(processor.clone())
+        .subscription(Subscription::<MeasuredCall>::new("measured-calls"))
+        .build()
+        .unwrap();
+    dispatcher.receive();
+    dispatcher.consuming().await;
+    let gone = format!("brighter.reply.{}", MessageId::new());
+    let orphan = MessageHeader::new(MessageId::new(), "Measured.Call", MessageType::Command);
+    let orphan = orphan.with_reply_to(gone.as_str());
+    broker
+        .publish(&Message::new(orphan, MessageBody::new("null")))
+        .await
+        .unwrap();
+    at_least_one("nobody_there").await;
+    dispatcher.end().await;
+    processor.close().await;
 }
 
 #[tokio::test]

@@ -82,6 +82,7 @@ fn postable(request: &Request<'_>, route: &Route) -> TokenStream {
         quote!(#PRIVATE::JsonMapper)
     });
     let where_clause = where_also(generics, &added);
+    let (form, callable) = callable(request, &where_clause).unzip();
     quote! {
         #check
 
@@ -90,7 +91,28 @@ fn postable(request: &Request<'_>, route: &Route) -> TokenStream {
         impl #parameters #PRIVATE::Postable for #name #arguments #where_clause {
             const TOPIC: &'static str = #topic;
             #event_type
+            #form
             type Mapper = #mapper;
         }
+
+        #callable
     }
+}
+
+/// What a request with a reply has beside: how the reply travels. Its type is checked where it is written.
+fn callable(request: &Request<'_>, where_clause: &TokenStream) -> Option<(TokenStream, TokenStream)> {
+    let Request { name, generics, .. } = request;
+    let reply = request.reply.as_ref()?;
+    let (parameters, arguments, _) = generics.split_for_impl();
+    let form = private_at(reply.span(), "ReplyForm");
+    Some((
+        quote!(const REPLY: ::core::option::Option<#PRIVATE::ReplyForm<#reply>> =
+            ::core::option::Option::Some(<Self as #PRIVATE::Callable>::FORM);),
+        quote! {
+            #[automatically_derived]
+            impl #parameters #PRIVATE::Callable for #name #arguments #where_clause {
+                const FORM: #PRIVATE::ReplyForm<#reply> = #form::json();
+            }
+        },
+    ))
 }

@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::error::{HandlerError, report};
 use crate::inbox::Fingerprint;
 use crate::message::Message;
-use crate::processor::{PublishErrors, SubscriberFailure};
+use crate::processor::{PublishErrors, Reply, SubscriberFailure};
 use crate::telemetry::metrics::Began;
 use crate::telemetry::spans;
 use crate::trace::Op;
@@ -39,11 +39,19 @@ pub(super) struct Item {
     pub(super) made: Option<Made>,
     /// How often it was handled in hand, and is to be handled again.
     pub(super) tries: u32,
-    /// Handlers that are done with it.
-    pub(super) done: Vec<usize>,
+    pub(super) account: Account,
     /// What brought it, and its waiting for its turn.
     pub(super) pump: Op,
     pub(super) waiting: Op,
+}
+
+/// How far the handling of an item has come.
+#[derive(Debug, Default)]
+pub(super) struct Account {
+    /// Handlers that are done with it.
+    done: Vec<usize>,
+    /// What its sender waits for.
+    reply: Option<Reply>,
 }
 
 /// The lane in which an item keeps its order.
@@ -74,7 +82,7 @@ impl Item {
             turn,
             made,
             tries: 0,
-            done: Vec::new(),
+            account: Account::default(),
             pump,
             waiting: Op::none(),
         }
@@ -93,6 +101,10 @@ impl Performer {
         let _in_flight = self.controls.metrics.in_flight(system, header);
         let mut failed = None;
         let settlement = self.settlement_of(&mut item, span, &op, &mut failed).await;
+        let settlement = match item.account.reply.take() {
+            Some(reply) => op.run(self.reply(&item.delivery, reply, settlement)).await,
+            None => settlement,
+        };
         self.controls
             .metrics
             .decided(system, began, settlement.outcome(), failed);
@@ -100,7 +112,7 @@ impl Performer {
         if let Some((delay, counted)) = self.keeps(&item, &settlement) {
             item.tries = item.tries.saturating_add(u32::from(counted));
             // As when it comes again from its channel: all handlers see it.
-            item.done.clear();
+            item.account = Account::default();
             let now = Instant::now();
             return Done::Kept {
                 item: Box::new(item),
@@ -108,7 +120,11 @@ impl Performer {
             };
         }
         let Item { delivery, turn, .. } = item;
+        let apology = self.apology(&delivery, &settlement);
         let well = op.run(self.settle(delivery, settlement)).await;
+        if let Some(apology) = apology.filter(|_| well) {
+            op.run(self.apologize(apology)).await;
+        }
         Done::Settled { turn, well }
     }
 
@@ -143,7 +159,7 @@ impl Performer {
             }
             Ok(message) => {
                 let made = item.made.take();
-                let decided = self.decide(message, made, item.tries, &mut item.done, op, failed);
+                let decided = self.decide(message, made, item.tries, &mut item.account, op, failed);
                 let settlement = decided.instrument(span).await;
                 // Giving it back once more could be once too often for a broker that counts.
                 if settlement == Settlement::GiveBack
@@ -169,7 +185,7 @@ impl Performer {
         message: &Arc<Message>,
         mut made: Option<Made>,
         tries: u32,
-        done: &mut Vec<usize>,
+        account: &mut Account,
         op: &Op,
         failed: &mut Option<&'static str>,
     ) -> Settlement {
@@ -181,7 +197,8 @@ impl Performer {
             .saturating_add(1);
         spans::processes(op, message, attempt, self.processor.bodies_in_spans());
         loop {
-            let outcome = self.dispatch(message, made.take(), tries, done).await;
+            let dispatched = self.dispatch(message, made.take(), tries, &mut account.done);
+            let outcome = dispatched.await.map(|reply| account.reply = reply);
             *failed = outcome
                 .as_ref()
                 .err()
@@ -234,7 +251,7 @@ impl Performer {
         made: Option<Made>,
         tries: u32,
         done: &mut Vec<usize>,
-    ) -> Result<(), RouteError> {
+    ) -> Result<Option<Reply>, RouteError> {
         let header = &message.header;
         let mut cx = Context::new()
             .with_message_id(header.id.clone())

@@ -18,6 +18,7 @@ mod performer;
 mod pump;
 mod readiness;
 mod registered;
+mod reply;
 mod requests;
 mod route;
 mod selector;

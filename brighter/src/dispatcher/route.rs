@@ -9,10 +9,11 @@ use futures_util::future::BoxFuture;
 
 use crate::channel::LaneOf;
 use crate::context::Context;
-use crate::error::panic_text;
+use crate::error::{panic_text, report};
+use crate::inbox::Repeated;
 use crate::mapper::{MapError, MessageMapper, Postable};
 use crate::message::Message;
-use crate::processor::{CommandProcessor, PublishErrors};
+use crate::processor::{CommandProcessor, PublishErrors, Reply, is_waited_for};
 
 /// Why a message was not handled.
 pub(super) enum RouteError {
@@ -58,8 +59,11 @@ pub(super) trait Route: Send + Sync {
     /// also because it cannot be made, which dispatching it will say.
     fn lane(&self, message: &Message) -> Option<(u64, Made)>;
 
+    /// Whether its sender waits for a reply, and the request has one.
+    fn is_waited_for(&self, message: &Message) -> bool;
+
     /// Translates the message, unless its request was made before, and dispatches the request to the handlers
-    /// that are not done with it yet.
+    /// that are not done with it yet. Gives the reply, if its sender waits for one.
     fn dispatch<'a>(
         &'a self,
         processor: &'a CommandProcessor,
@@ -67,7 +71,7 @@ pub(super) trait Route: Send + Sync {
         made: Option<Made>,
         cx: Context,
         done: &'a mut Vec<usize>,
-    ) -> BoxFuture<'a, Result<(), RouteError>>;
+    ) -> BoxFuture<'a, Result<Option<Reply>, RouteError>>;
 }
 
 /// The route to the handlers of `R`.
@@ -123,6 +127,10 @@ impl<R: Postable> Route for RouteTo<R> {
         Some((lane, Box::new(request)))
     }
 
+    fn is_waited_for(&self, message: &Message) -> bool {
+        R::REPLY.is_some() && is_waited_for(&message.header)
+    }
+
     fn dispatch<'a>(
         &'a self,
         processor: &'a CommandProcessor,
@@ -130,22 +138,34 @@ impl<R: Postable> Route for RouteTo<R> {
         made: Option<Made>,
         cx: Context,
         done: &'a mut Vec<usize>,
-    ) -> BoxFuture<'a, Result<(), RouteError>> {
+    ) -> BoxFuture<'a, Result<Option<Reply>, RouteError>> {
         Box::pin(async move {
             let request = match made.and_then(|made| made.downcast().ok()) {
                 Some(request) => *request,
                 None => self.request(message).map_err(RouteError::Map)?,
             };
             let cx = self.enriched(message, cx).map_err(RouteError::Map)?;
-            processor
+            let Some(form) = R::REPLY.filter(|_| is_waited_for(&message.header)) else {
+                let dispatched = processor.dispatch(request, cx, done).await;
+                return dispatched.map(|_| None).map_err(RouteError::Handlers);
+            };
+            let repeated = Arc::new(Repeated::default());
+            cx.insert_arc(Arc::clone(&repeated));
+            let reply = processor
                 .dispatch(request, cx, done)
                 .await
-                .map_err(RouteError::Handlers)
+                .map_err(RouteError::Handlers)?;
+            let reply = reply.map(|reply| match caught(|| (form.write)(&reply)) {
+                _ if repeated.is_noted() => Reply::Repeated,
+                Ok(body) => Reply::Body(body),
+                Err(error) => Reply::Failed(format!("its reply cannot be written: {}", report(&error))),
+            });
+            Ok(reply)
         })
     }
 }
 
-/// A mapper is the application's code, and reads what a stranger wrote.
+/// A mapper is the application's code, as is what writes a reply, and reads what a stranger wrote.
 fn caught<T>(map: impl FnOnce() -> Result<T, MapError>) -> Result<T, MapError> {
     catch_unwind(AssertUnwindSafe(map)).unwrap_or_else(|panic| {
         let text = panic_text(&*panic);

@@ -8,7 +8,7 @@ use super::route::{Made, Route, RouteError};
 use crate::context::Context;
 use crate::mapper::MapError;
 use crate::message::{Message, MessageHeader};
-use crate::processor::CommandProcessor;
+use crate::processor::{CommandProcessor, Reply};
 
 /// One of the types that a channel may bring.
 pub struct Choice {
@@ -77,6 +77,11 @@ impl Route for Selector {
         self.select(&message.header).ok()?.lane(message)
     }
 
+    fn is_waited_for(&self, message: &Message) -> bool {
+        self.select(&message.header)
+            .is_ok_and(|route| route.is_waited_for(message))
+    }
+
     fn dispatch<'a>(
         &'a self,
         processor: &'a CommandProcessor,
@@ -84,7 +89,7 @@ impl Route for Selector {
         made: Option<Made>,
         cx: Context,
         done: &'a mut Vec<usize>,
-    ) -> BoxFuture<'a, Result<(), RouteError>> {
+    ) -> BoxFuture<'a, Result<Option<Reply>, RouteError>> {
         match self.select(&message.header) {
             Ok(route) => route.dispatch(processor, message, made, cx, done),
             Err(error) => Box::pin(std::future::ready(Err(RouteError::Map(error)))),

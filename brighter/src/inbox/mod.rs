@@ -3,6 +3,7 @@
 mod fingerprint;
 mod handling;
 mod in_memory;
+mod repeated;
 
 use std::any::Any;
 use std::fmt;
@@ -14,6 +15,7 @@ use futures_util::future::BoxFuture;
 pub use fingerprint::Fingerprint;
 pub use handling::{Handling, InboxTransaction, complete_in};
 pub use in_memory::InMemoryInbox;
+pub(crate) use repeated::Repeated;
 
 use crate::error::BoxError;
 use crate::id::MessageId;

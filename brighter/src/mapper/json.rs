@@ -18,16 +18,21 @@ pub struct JsonMapper;
 
 impl<R: Serialize + DeserializeOwned> MessageMapper<R> for JsonMapper {
     fn to_message(&self, request: &R, header: MessageHeader) -> Result<Message, MapError> {
-        let body = write(request).map_err(MapError::new)?;
-        Ok(Message::new(
-            header.with_content_type(DEFAULT_CONTENT_TYPE),
-            MessageBody::new(body),
-        ))
+        let body = write_body(request)?;
+        Ok(Message::new(header.with_content_type(DEFAULT_CONTENT_TYPE), body))
     }
 
     fn to_request(&self, message: &Message) -> Result<R, MapError> {
-        serde_json::from_slice(message.body.as_bytes()).map_err(MapError::new)
+        read_body(&message.body)
     }
+}
+
+pub(super) fn write_body<T: Serialize>(value: &T) -> Result<MessageBody, MapError> {
+    write(value).map(MessageBody::new).map_err(MapError::new)
+}
+
+pub(super) fn read_body<T: DeserializeOwned>(body: &MessageBody) -> Result<T, MapError> {
+    serde_json::from_slice(body.as_bytes()).map_err(MapError::new)
 }
 
 thread_local! {

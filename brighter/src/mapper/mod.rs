@@ -3,9 +3,11 @@
 
 mod cloud_events;
 mod json;
+mod reply;
 
 pub use cloud_events::CloudEventsMapper;
 pub use json::JsonMapper;
+pub use reply::{Callable, JsonReply, ReplyForm};
 
 use crate::error::BoxError;
 use crate::message::{Message, MessageHeader, MessageType};
@@ -24,6 +26,9 @@ pub trait Postable: Request + Sized {
     /// What kind of thing it is, as CloudEvents' `type` says it: its topic, unless `#[message(type = "…")]` says
     /// otherwise. By it a subscription tells the requests of one channel apart.
     const EVENT_TYPE: &'static str = Self::TOPIC;
+
+    /// How its reply travels, if it has one: see [`Callable`].
+    const REPLY: Option<ReplyForm<Self::Reply>> = None;
 
     /// What turns it into a message and back: [`JsonMapper`], unless `#[message(mapper = …)]` names another.
     type Mapper: MessageMapper<Self> + Default;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::call::{self, Calls};
 #[cfg(feature = "config")]
 use super::configure::Configured;
 use super::handle::ProcessorHandle;
@@ -43,6 +44,7 @@ pub struct CommandProcessorBuilder {
     archiver: Option<Archiver>,
     handle: ProcessorHandle,
     bodies_in_spans: usize,
+    calls_at_most: Option<usize>,
 }
 
 /// A handler that waits for what its steps need to be known.
@@ -248,6 +250,13 @@ impl CommandProcessorBuilder {
         self
     }
 
+    /// Lets this many [calls](CommandProcessor::call) wait for their replies at once, in place of a thousand; one more
+    /// is a [`CallError::TooMany`](super::CallError::TooMany).
+    pub fn calls_at_most(mut self, calls: usize) -> Self {
+        self.calls_at_most = Some(calls);
+        self
+    }
+
     /// Takes old messages out of the outbox, as this says. Without it they stay.
     pub fn archiver(mut self, archiver: Archiver) -> Self {
         self.archiver = Some(archiver);
@@ -331,7 +340,10 @@ impl CommandProcessorBuilder {
             _ => {}
         }
         BuildErrors::check(errors)?;
+        let at_most = self.calls_at_most.unwrap_or(call::AT_MOST);
+        let calls = |broker: &Arc<dyn Broker>| Calls::new(Arc::clone(broker), at_most, Arc::clone(&ended));
         let inner = Arc::new(Inner {
+            calls: self.broker.as_ref().map(calls),
             registry,
             publications,
             broker: self.broker,

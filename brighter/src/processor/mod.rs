@@ -4,6 +4,7 @@ mod agreement;
 mod archiver;
 mod build_error;
 mod builder;
+mod call;
 mod circuits;
 #[cfg(feature = "config")]
 mod configure;
@@ -30,6 +31,8 @@ pub use agreement::{Choice, NoSuchHandler};
 pub use archiver::Archiver;
 pub use build_error::{BuildError, BuildErrors};
 pub use builder::CommandProcessorBuilder;
+pub use call::{CallError, CallFigures};
+pub(crate) use call::{Reply, answer, is_waited_for};
 pub use error::{NotSent, PostError, PublishErrors, SendError, SubscriberFailure};
 pub use handle::{ProcessorGone, ProcessorHandle};
 pub use health::{Health, HealthOptions, OutboxFigures, Unhealthy};
@@ -37,6 +40,7 @@ pub use post::Cleared;
 pub use registry::PipelineDescription;
 pub use sweeper::Sweeper;
 
+use self::call::Calls;
 use self::health::Checkup;
 use self::registry::Registry;
 use self::relay::Relay;
@@ -84,6 +88,7 @@ struct Inner {
     publications: HashMap<TypeId, PublicationSettings>,
     broker: Option<Arc<dyn Broker>>,
     relay: Option<Arc<Relay>>,
+    calls: Option<Calls>,
     has_inbox: bool,
     checkup: Checkup,
     /// How many bytes of a body are shown in spans.
@@ -154,17 +159,19 @@ impl CommandProcessor {
     pub async fn publish_with<E: Event>(&self, event: E, cx: Context) -> Result<(), PublishErrors> {
         let op = spans::call("publish", std::any::type_name::<E>(), &cx);
         let published = op.run(self.dispatch(event, cx, &mut Vec::new())).await;
-        published.inspect_err(|errors| op.failed(errors.kind()))
+        published.map(drop).inspect_err(|errors| op.failed(errors.kind()))
     }
 
     /// Brings a request to every handler it has, be that one or many. Those that succeed are noted in `done`, by
-    /// the order of registration, and those that are there already are not asked again.
+    /// the order of registration, and those that are there already are not asked again. Gives the reply of a single
+    /// handler.
     pub(crate) async fn dispatch<R: Request>(
         &self,
         request: R,
         cx: Context,
         done: &mut Vec<usize>,
-    ) -> Result<(), PublishErrors> {
+    ) -> Result<Option<R::Reply>, PublishErrors> {
+        let mut reply = None;
         let mut pipelines = self.0.registry.pipelines::<R>();
         if let Some(agreement) = self.0.registry.agreement::<R>() {
             match agreement::choose(agreement, pipelines, &request, &cx) {
@@ -179,7 +186,10 @@ impl CommandProcessor {
             [] => Vec::new(),
             // The usual case, and every command's: nothing to share and nothing to gather.
             [only] => match only.pipeline.call(Call::new(request, cx)).await {
-                Ok(_) => Vec::new(),
+                Ok(given) => {
+                    reply = Some(given);
+                    Vec::new()
+                }
                 Err(error) => vec![SubscriberFailure {
                     handler: only.handler,
                     error,
@@ -211,7 +221,7 @@ impl CommandProcessor {
             }
         };
         if failures.is_empty() {
-            Ok(())
+            Ok(reply)
         } else {
             Err(PublishErrors { failures })
         }
@@ -242,10 +252,13 @@ impl CommandProcessor {
         self.0.registry.descriptions()
     }
 
-    /// Ends the sweeper and closes the broker, once what is under way has been written. Later posts are kept
-    /// in the outbox and not sent.
+    /// Ends the sweeper and closes the broker, once what is under way has been confirmed and noted. Later posts are kept
+    /// in the outbox and not sent. Calls that wait for their replies end with [`CallError::Closed`].
     pub async fn close(&self) {
         self.0.ended.cancel();
+        if let Some(calls) = &self.0.calls {
+            calls.close().await;
+        }
         if let Some(relay) = &self.0.relay {
             relay.idle().await;
         }

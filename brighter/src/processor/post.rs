@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::id::MessageId;
 use crate::inbox::InboxKey;
 use crate::mapper::{MessageMapper, Postable};
-use crate::message::{Message, RoutingKey};
+use crate::message::{Message, MessageHeader, RoutingKey};
 use crate::outbox::{
     Arrival, Claimed, DeadMessage, MessageState, OutboxStatus, OutboxTransaction, Selection,
 };
@@ -338,6 +338,17 @@ impl CommandProcessor {
         request: &R,
         cx: Option<&Context>,
     ) -> Result<Message, PostError> {
+        self.message_for(op, request, cx, |_| {})
+    }
+
+    /// The same, with a header that is changed before the mapper sees it.
+    pub(super) fn message_for<R: Postable>(
+        &self,
+        op: &Op,
+        request: &R,
+        cx: Option<&Context>,
+        change: impl FnOnce(&mut MessageHeader),
+    ) -> Result<Message, PostError> {
         let name = std::any::type_name::<R>();
         let id = request.id().cloned().unwrap_or_else(MessageId::new);
         let kind = R::KIND.into();
@@ -356,6 +367,7 @@ impl CommandProcessor {
         if let Some(trace) = op.trace() {
             header.trace = trace.with_baggage_of(&header.trace);
         }
+        change(&mut header);
         let message = R::Mapper::default()
             .to_message(request, header)
             .map_err(|source| PostError::Map {

@@ -17,7 +17,7 @@ use self::held::Held;
 use crate::context::Context;
 use crate::error::HandlerError;
 use crate::handler::Call;
-use crate::inbox::{Begun, Fingerprint, Handling, Inbox, InboxKey};
+use crate::inbox::{Begun, Fingerprint, Handling, Inbox, InboxKey, Repeated};
 use crate::outbox::Outbox;
 use crate::request::Request;
 
@@ -172,6 +172,9 @@ impl<R: Request> Settings<R> {
 
     async fn duplicate(&self, key: &InboxKey, cx: &Context) -> Result<R::Reply, HandlerError> {
         let (id, context) = (&key.id, &*self.context);
+        if let Some(repeated) = cx.get::<Repeated>() {
+            repeated.note();
+        }
         match &self.on_duplicate {
             OnDuplicate::Reject => Err(HandlerError::Duplicate {
                 id: id.clone(),

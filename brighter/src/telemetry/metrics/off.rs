@@ -72,5 +72,7 @@ impl CircuitMetrics {
 
 pub(crate) fn retries(_: &str) {}
 
+pub(crate) fn reply_dropped(_: &'static str, _: &'static str) {}
+
 #[cfg(feature = "rabbitmq")]
 pub(crate) fn reconnected(_: &'static str, _: &str) {}

@@ -292,6 +292,11 @@ pub(crate) fn retries(policy: &str) {
     counter(&table::RETRIES, [policy]).increment(1);
 }
 
+/// A reply to a call is for nobody.
+pub(crate) fn reply_dropped(system: &'static str, reason: &'static str) {
+    counter(&table::REPLIES_DROPPED, [system, reason]).increment(1);
+}
+
 /// A connection was made after one was lost.
 #[cfg(feature = "rabbitmq")]
 pub(crate) fn reconnected(system: &'static str, connection: &str) {

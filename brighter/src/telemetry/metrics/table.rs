@@ -89,6 +89,8 @@ metrics! {
         "State of a circuit breaker: 0 closed, 1 half open, 2 open, until somebody calls after its time.";
     RETRIES Counter "brighter.policy.retries" "{attempt}" ["brighter.policy"]
         "Attempts after the first that a retry policy made.";
+    REPLIES_DROPPED Counter "brighter.dropped.replies" "{message}" ["messaging.system", "brighter.reason"]
+        "Replies to calls that nobody waits for: nobody_waits where they came, nobody_there where they were sent.";
     RECONNECTS Counter "brighter.reconnects" "{connection}" ["messaging.system", "brighter.connection"]
         "Connections to the broker that were made after one was lost.";
 }

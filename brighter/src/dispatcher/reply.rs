@@ -1,0 +1,99 @@
+//! Answering those who wait for it: see [`call`](crate::CommandProcessor::call).
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::performer::Performer;
+use super::settlement::{GIVE_BACK_AFTER, Settlement};
+use super::within::within;
+use crate::channel::{Delivery, PublishError};
+use crate::error::report;
+use crate::message::Message;
+use crate::processor::{Reply, answer};
+use crate::telemetry::{metrics, spans};
+
+/// For how long a reply is kept in hand that the broker does not take; then the message is given back, and handled
+/// again, as far as its handler does not know it.
+const KEPT: Duration = Duration::from_secs(30);
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long the broker may take for one, so that one who hangs is told from one who is slow.
+const SEND_WITHIN: Duration = Duration::from_secs(60);
+
+impl Performer {
+    /// Sends a reply before its message is settled, so that what dies in between sends it again rather than never.
+    /// Gives what becomes of the message.
+    pub(super) async fn reply(
+        &self,
+        delivery: &Delivery,
+        reply: Reply,
+        settlement: Settlement,
+    ) -> Settlement {
+        let message = delivery.message().ok().filter(|_| settlement == Settlement::Ack);
+        let Some(answer) = message.and_then(|message| answer(&message.header, reply)) else {
+            return settlement;
+        };
+        let (deadline, mut pause) = (Instant::now() + KEPT, FIRST_PAUSE);
+        loop {
+            let Err(error) = self.send(&answer).await else {
+                return settlement;
+            };
+            if !error.is_outage() {
+                self.not_replied(&answer, &error);
+                return settlement;
+            }
+            if Instant::now() + pause > deadline {
+                tracing::warn!(subscription = %self.settings.name, error = report(&error), "a reply could not be sent; its message will come again");
+                return Settlement::Again {
+                    delay: GIVE_BACK_AFTER,
+                    counted: false,
+                };
+            }
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Settlement::GiveBack,
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+            }
+        }
+    }
+
+    /// What to tell who waits for a reply that will never come, once the message is set aside.
+    pub(super) fn apology(&self, delivery: &Delivery, settlement: &Settlement) -> Option<Message> {
+        let Settlement::SetAside(rejection) = settlement else {
+            return None;
+        };
+        let message = delivery.message().ok()?;
+        if !self.route.is_waited_for(message) {
+            return None;
+        }
+        answer(&message.header, Reply::Failed(rejection.reason.clone()))
+    }
+
+    /// Tells it, once: whoever is not told sees his time pass.
+    pub(super) async fn apologize(&self, apology: Message) {
+        if let Err(error) = self.send(&apology).await {
+            self.not_replied(&apology, &error);
+        }
+    }
+
+    async fn send(&self, answer: &Message) -> Result<(), PublishError> {
+        let sent = within(SEND_WITHIN, spans::published(&*self.broker, answer)).await;
+        sent.unwrap_or(Err(PublishError::TimedOut { after: SEND_WITHIN }))
+    }
+
+    fn not_replied(&self, answer: &Message, error: &PublishError) {
+        metrics::reply_dropped(self.broker.system(), "nobody_there");
+        let (subscription, call) = (&self.settings.name, &answer.header.correlation_id);
+        match error {
+            // Who called is gone, which is his own business.
+            PublishError::Unroutable { .. } => {
+                tracing::debug!(%subscription, ?call, "a reply is dropped, for nobody waits for it any more");
+            }
+            error => {
+                tracing::warn!(%subscription, ?call, error = report(error), "a reply is dropped, for the broker does not take it");
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! What may go wrong with a call.
+
+use std::time::Duration;
+
+use crate::channel::PublishError;
+use crate::mapper::MapError;
+use crate::processor::PostError;
+
+/// Why a call has no reply. Except where it is said, the request may have been handled all the same.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The processor has no broker. Nothing was sent.
+    #[error("the processor has no broker to call through: add `.broker(…)` to its builder")]
+    NoBroker,
+    /// The call was given no time at all. Nothing was sent.
+    #[error("a call needs a time to wait for its reply: give it one that is longer than nothing")]
+    NoTime,
+    /// As many calls wait for their replies as may. Nothing was sent.
+    #[error(
+        "{limit} calls wait for their replies, which is as many as may: call again later, or allow more by `.calls_at_most(…)`"
+    )]
+    TooMany {
+        /// How many may.
+        limit: usize,
+    },
+    /// No message could be made of the request. Nothing was sent.
+    #[error("no message to call with could be made of the request")]
+    NotMade(#[source] PostError),
+    /// The replies could not be listened for in time. Nothing was sent.
+    #[error("replies could not be listened for within {after:?}, and nothing was sent: {reason}")]
+    NotListening {
+        /// How long was waited.
+        after: Duration,
+        /// Why not.
+        reason: String,
+    },
+    /// The broker did not take the request. [`PublishError::Unroutable`] means that nobody handles it.
+    #[error("the request was not sent")]
+    NotSent(#[source] PublishError),
+    /// There was no reply in time. One that comes later is dropped.
+    #[error("there was no reply within {after:?}; the request may be handled all the same")]
+    TimedOut {
+        /// How long was waited.
+        after: Duration,
+    },
+    /// Whoever handles the request has given it up: it is in a dead-letter or invalid-message channel there.
+    #[error("the request was given up where it was handled: {reason}")]
+    Failed {
+        /// Why, as it was said there; its first 2,000 characters.
+        reason: String,
+    },
+    /// The request was handled before, and its reply, which nobody keeps, may be lost.
+    #[error(
+        "the request was handled before, and its reply is not kept: ask for what became of it by another request"
+    )]
+    HandledBefore,
+    /// The reply could not be read.
+    #[error("the reply to `{request}` could not be read")]
+    Unreadable {
+        /// The type of the request.
+        request: &'static str,
+        /// Why not.
+        #[source]
+        source: MapError,
+    },
+    /// The processor was closed.
+    #[error("the processor was closed while a call waited for its reply")]
+    Closed,
+}
+
+impl CallError {
+    /// What went wrong, as one of few words.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::NoBroker => "not_set_up",
+            Self::NoTime => "time",
+            Self::TooMany { .. } => "too_many",
+            Self::NotMade(error) => error.kind(),
+            Self::NotListening { .. } => "not_listening",
+            Self::NotSent(error) => error.kind(),
+            Self::TimedOut { .. } => "timed_out",
+            Self::Failed { .. } => "failed",
+            Self::HandledBefore => "handled_before",
+            Self::Unreadable { .. } => "mapping",
+            Self::Closed => "closed",
+        }
+    }
+}

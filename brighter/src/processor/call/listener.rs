@@ -1,0 +1,160 @@
+//! The [`Listener`]: consumes the replies of one processor, for as long as that lives.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::waiting::Waiting;
+use crate::channel::{Broker, Channel, Consumer, Delivery};
+use crate::error::report;
+use crate::message::RoutingKey;
+use crate::telemetry::metrics;
+
+/// How long the channel of the replies stays while its process is away from the broker: longer than most calls wait, so
+/// that a reply that comes meanwhile is not lost, and no longer, for most processes do not come back.
+const STAYS: Duration = Duration::from_secs(120);
+
+/// Between attempts to consume the replies.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Beginning to consume takes this long at most, whatever the broker does.
+const CONSUME_WITHIN: Duration = Duration::from_secs(60);
+
+/// How long closing waits for the replies to be left.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+
+/// Consumes the replies of one processor.
+pub(super) struct Listener {
+    broker: Arc<dyn Broker>,
+    channel: Channel,
+    pub(super) address: RoutingKey,
+    pub(super) waiting: Waiting,
+    /// Nothing while the replies are consumed, or else why not.
+    state: watch::Sender<Option<String>>,
+    task: Mutex<Option<JoinHandle<()>>>,
+    pub(super) ended: Arc<CancellationToken>,
+}
+
+impl Listener {
+    pub(super) fn new(broker: Arc<dyn Broker>, limit: usize, ended: Arc<CancellationToken>) -> Self {
+        let address = super::reply::new_address();
+        Self {
+            broker,
+            channel: Channel::temporary(address.as_str(), STAYS),
+            address,
+            waiting: Waiting::new(limit),
+            state: watch::Sender::new(Some("it has not begun yet".to_owned())),
+            task: Mutex::default(),
+            ended,
+        }
+    }
+
+    pub(super) fn broker(&self) -> &Arc<dyn Broker> {
+        &self.broker
+    }
+
+    /// Waits until the replies are consumed.
+    pub(super) async fn is_listening(self: &Arc<Self>) {
+        self.start();
+        let mut state = self.state.subscribe();
+        // The sender is here.
+        let _ = state.wait_for(Option::is_none).await;
+    }
+
+    /// Why the replies are not consumed.
+    pub(super) fn reason(&self) -> String {
+        self.state.borrow().clone().unwrap_or_default()
+    }
+
+    /// Begins with the first call, and again in another runtime if the one before is gone.
+    fn start(self: &Arc<Self>) {
+        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.ended.is_cancelled() && task.as_ref().is_none_or(JoinHandle::is_finished) {
+            *task = Some(tokio::spawn(Arc::clone(self).run()));
+        }
+    }
+
+    async fn run(self: Arc<Self>) {
+        let mut pause = FIRST_PAUSE;
+        let listening = async {
+            loop {
+                let reason = match timeout(CONSUME_WITHIN, self.broker.consume(&self.channel)).await {
+                    Ok(Ok(consumer)) => {
+                        self.state.send_replace(None);
+                        pause = FIRST_PAUSE;
+                        self.listen(consumer).await
+                    }
+                    Ok(Err(error)) => report(&error),
+                    Err(_) => format!("the broker has not answered within {CONSUME_WITHIN:?}"),
+                };
+                // Who waits goes on waiting: the channel outlives a lost connection, and a reply may be in it.
+                tracing::warn!(channel = %self.channel.name, reason, "replies cannot be received; trying again");
+                self.state.send_replace(Some(reason));
+                tokio::time::sleep(pause).await;
+                pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.ended.cancelled() => {}
+            () = listening => {}
+        }
+        self.waiting.end();
+    }
+
+    /// Gives out replies until the channel is lost; says why it was.
+    async fn listen(&self, mut consumer: Consumer) -> String {
+        let mut acks = FuturesUnordered::new();
+        let most = usize::from(self.channel.buffer.get());
+        loop {
+            tokio::select! {
+                biased;
+                Some(acked) = acks.next(), if !acks.is_empty() => {
+                    if let Err(error) = acked {
+                        let error = report(&error);
+                        tracing::debug!(error, "a reply was not acked; it may come again, for nobody");
+                    }
+                }
+                came = consumer.receive(), if acks.len() < most => match came {
+                    Some(Ok(delivery)) => {
+                        self.give(&delivery);
+                        acks.push(delivery.ack());
+                    }
+                    Some(Err(error)) => return report(&error),
+                    None => return "the channel was closed".to_owned(),
+                },
+            }
+        }
+    }
+
+    fn give(&self, delivery: &Delivery) {
+        if let Some(reply) = delivery.shared() {
+            if self.waiting.give(reply) {
+                return;
+            }
+            let call = reply.header.correlation_id.as_ref();
+            tracing::debug!(call = ?call, "a reply came for nobody: too late, or a second time");
+        } else {
+            tracing::warn!(channel = %self.channel.name, "what came as a reply makes no sense, and is dropped");
+        }
+        self.waiting.note_dropped();
+        metrics::reply_dropped(self.broker.system(), "nobody_waits");
+    }
+
+    /// Waits until the channel of the replies is left, but not for ever.
+    pub(super) async fn close(&self) {
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(task) = task {
+            // It is cancelled by the token, and cannot fail.
+            let _ = timeout(CLOSE_WITHIN, task).await;
+        }
+        self.waiting.end();
+    }
+}

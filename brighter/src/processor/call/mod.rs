@@ -1,0 +1,220 @@
+//! Out of the process and back: `call`.
+//!
+//! ```text
+//!   call ──▶ request: reply_to, correlation id ──▶ topic ──▶ handler
+//!    ▲                                                          │ reply, then ack
+//!    └── who waits for that id ◀── listener ◀── reply_to ◀──────┘
+//! ```
+//!
+//! One channel receives the replies of a processor, however many calls wait; what tells them apart is the correlation
+//! id, new for each call. See `docs/adr/0041-calls.md`.
+
+mod error;
+mod listener;
+mod reply;
+mod waiting;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+pub use error::CallError;
+pub(crate) use reply::{Reply, answer, is_waited_for};
+
+use self::listener::Listener;
+use super::CommandProcessor;
+use crate::channel::Broker;
+use crate::context::Context;
+use crate::mapper::Callable;
+use crate::telemetry::metrics::{Began, SentMetrics};
+use crate::telemetry::spans;
+use crate::trace::Op;
+
+/// How many calls may wait at once unless the builder says otherwise.
+pub(super) const AT_MOST: usize = 1_000;
+
+/// How it stands with the calls of a processor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct CallFigures {
+    /// How many wait for their replies.
+    pub in_flight: usize,
+    /// How many replies came for nobody since the processor was built: too late, or once more.
+    pub dropped_replies: u64,
+}
+
+/// The calls of a processor.
+pub(super) struct Calls {
+    listener: Arc<Listener>,
+    metrics: SentMetrics,
+}
+
+impl Calls {
+    pub(super) fn new(broker: Arc<dyn Broker>, limit: usize, ended: Arc<CancellationToken>) -> Self {
+        Self {
+            listener: Arc::new(Listener::new(broker, limit, ended)),
+            metrics: SentMetrics::default(),
+        }
+    }
+
+    pub(super) async fn close(&self) {
+        self.listener.close().await;
+    }
+}
+
+impl CommandProcessor {
+    /// Sends a command to the process that handles it, and waits for its reply, at most this long.
+    ///
+    /// The request goes straight to the broker, past the outbox: what nobody waits for any longer need not be kept. It
+    /// comes to its handler like any other message, is retried like any other, and what the handler gives back is
+    /// sent here before the message is acked. So the handler may run more than once, and after a lost ack there may be
+    /// a second reply, which is dropped.
+    ///
+    /// Dropping the future gives up the call. Both do without the reply; the request goes its way.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use brighter::prelude::*;
+    ///
+    /// #[derive(Serialize, Deserialize, Message)]
+    /// #[message(topic = "Invoice.Make", reply = Invoice)]
+    /// struct MakeInvoice { order: u32 }
+    ///
+    /// #[derive(Serialize, Deserialize)]
+    /// struct Invoice { number: String }
+    ///
+    /// struct Accounts;
+    ///
+    /// #[handler]
+    /// impl Handler<MakeInvoice> for Accounts {
+    ///     async fn handle(&self, make: &MakeInvoice) -> Result<Invoice, BoxError> {
+    ///         Ok(Invoice { number: format!("2026-{}", make.order) })
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), BoxError> {
+    /// # let broker = brighter::InMemoryBroker::new();
+    /// // In the process of the accounts:
+    /// let accounts = CommandProcessor::builder().handler(Accounts).broker(broker.clone()).build()?;
+    /// let dispatcher = Dispatcher::builder(accounts)
+    ///     .subscription(Subscription::<MakeInvoice>::new("accounts"))
+    ///     .build()?;
+    /// dispatcher.receive();
+    /// # dispatcher.consuming().await;
+    ///
+    /// // In another:
+    /// let processor = CommandProcessor::builder().broker(broker).build()?;
+    /// let invoice = processor.call(MakeInvoice { order: 17 }, Duration::from_secs(5)).await?;
+    /// assert_eq!(invoice.number, "2026-17");
+    /// # dispatcher.end().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// See [`CallError`], which says of each whether something was sent.
+    pub async fn call<R: Callable>(&self, request: R, within: Duration) -> Result<R::Reply, CallError> {
+        self.call_caused(&request, within, None).await
+    }
+
+    /// The same, from a handler, with its context: the request notes what caused it, and goes on with its trace. The
+    /// correlation id is that of the call.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub async fn call_with<R: Callable>(
+        &self,
+        request: R,
+        within: Duration,
+        cx: &Context,
+    ) -> Result<R::Reply, CallError> {
+        self.call_caused(&request, within, Some(cx)).await
+    }
+
+    /// How many calls wait, and how many replies came for nobody.
+    #[must_use]
+    pub fn call_figures(&self) -> CallFigures {
+        let calls = self.0.calls.as_ref();
+        calls.map_or_else(CallFigures::default, |calls| CallFigures {
+            in_flight: calls.listener.waiting.in_flight(),
+            dropped_replies: calls.listener.waiting.dropped(),
+        })
+    }
+
+    async fn call_caused<R: Callable>(
+        &self,
+        request: &R,
+        within: Duration,
+        cx: Option<&Context>,
+    ) -> Result<R::Reply, CallError> {
+        let calls = self.0.calls.as_ref().ok_or(CallError::NoBroker)?;
+        if within.is_zero() {
+            return Err(CallError::NoTime);
+        }
+        let op = self.creates::<R>("call", cx);
+        let called = op.run(self.call_within(&op, calls, request, within, cx)).await;
+        called.inspect_err(|error| op.failed(error.kind()))
+    }
+
+    async fn call_within<R: Callable>(
+        &self,
+        op: &Op,
+        calls: &Calls,
+        request: &R,
+        within: Duration,
+        cx: Option<&Context>,
+    ) -> Result<R::Reply, CallError> {
+        let listener = &calls.listener;
+        if listener.ended.is_cancelled() {
+            return Err(CallError::Closed);
+        }
+        let now = Instant::now();
+        let deadline = now.checked_add(within).unwrap_or(now + LONGEST);
+        // Dropped on every way out of here.
+        let mut ticket = listener.waiting.enter()?;
+        let message = self
+            .message_for(op, request, cx, |header| {
+                header.correlation_id = Some(ticket.id.clone());
+                header.reply_to = Some(listener.address.clone());
+            })
+            .map_err(CallError::NotMade)?;
+        tokio::select! {
+            biased;
+            () = listener.ended.cancelled() => return Err(CallError::Closed),
+            listening = timeout_at(deadline, listener.is_listening()) => {
+                listening.map_err(|_| CallError::NotListening { after: within, reason: listener.reason() })?;
+            }
+        }
+        let (broker, began) = (&**listener.broker(), Began::now());
+        let published = async {
+            let published = spans::published(broker, &message).await;
+            let failed = published.as_ref().err().map(crate::channel::PublishError::kind);
+            calls
+                .metrics
+                .sent(broker.system(), &message.header.topic, began, failed);
+            published
+        };
+        let timed_out = |_| CallError::TimedOut { after: within };
+        let replied = async {
+            // The reply may be quicker than the confirm, and says the same.
+            tokio::select! {
+                biased;
+                reply = &mut ticket.reply => return reply.map_err(|_| CallError::Closed),
+                published = published => published.map_err(CallError::NotSent)?,
+            }
+            (&mut ticket.reply).await.map_err(|_| CallError::Closed)
+        };
+        let reply = timeout_at(deadline, replied).await.map_err(timed_out)??;
+        let body = reply::read(&reply)?;
+        (R::FORM.read)(body).map_err(|source| CallError::Unreadable {
+            request: std::any::type_name::<R>(),
+            source,
+        })
+    }
+}
+
+/// A time so far ahead that the clock cannot say it is as good as never.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);

@@ -1,0 +1,46 @@
+//! `cargo run -p request-reply`, or in two terminals with a file of your choice: `… warehouse stock.db` and
+//! `… shop stock.db tea`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use brighter::prelude::*;
+use brighter::processor::CallError;
+use request_reply::{count, shop, warehouse};
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["warehouse", path] => {
+            let dispatcher = warehouse(path.as_ref()).await?;
+            println!("answering; ctrl-c ends it");
+            brighter::host::run(dispatcher).await?;
+        }
+        ["shop", path, item] => ask(&shop(path.as_ref()).await?, item).await,
+        _ => both().await?,
+    }
+    Ok(())
+}
+
+/// Both of them, in one process.
+async fn both() -> Result<(), BoxError> {
+    let path: PathBuf = std::env::temp_dir().join(format!("stock-{}.db", std::process::id()));
+    let dispatcher = warehouse(&path).await?;
+    let processor = shop(&path).await?;
+    for item in ["tea", "milk", "gold"] {
+        ask(&processor, item).await;
+    }
+    dispatcher.end().await;
+    processor.close().await;
+    Ok(())
+}
+
+async fn ask(processor: &CommandProcessor, item: &str) {
+    match processor.call(count(item), Duration::from_secs(5)).await {
+        Ok(stock) => println!("{} of {}", stock.count, stock.item),
+        Err(CallError::Failed { reason }) => println!("no answer about {item}: {reason}"),
+        Err(error) => println!("no answer about {item}: {error}"),
+    }
+}
