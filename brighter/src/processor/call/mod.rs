@@ -25,7 +25,7 @@ pub(crate) use reply::{Reply, answer, is_waited_for};
 
 use self::listener::Listener;
 use super::CommandProcessor;
-use crate::channel::Broker;
+use crate::channel::{Broker, PublishError};
 use crate::context::Context;
 use crate::mapper::Callable;
 use crate::telemetry::metrics::{Began, SentMetrics};
@@ -189,12 +189,13 @@ impl CommandProcessor {
             }
         }
         let (broker, began) = (&**listener.broker(), Began::now());
+        let sent = |failed| {
+            let topic = &message.header.topic;
+            calls.metrics.sent(broker.system(), topic, began, failed);
+        };
         let published = async {
             let published = spans::published(broker, &message).await;
-            let failed = published.as_ref().err().map(crate::channel::PublishError::kind);
-            calls
-                .metrics
-                .sent(broker.system(), &message.header.topic, began, failed);
+            sent(published.as_ref().err().map(PublishError::kind));
             published
         };
         let timed_out = |_| CallError::TimedOut { after: within };
@@ -202,7 +203,11 @@ impl CommandProcessor {
             // The reply may be quicker than the confirm, and says the same.
             tokio::select! {
                 biased;
-                reply = &mut ticket.reply => return reply.map_err(|_| CallError::Closed),
+                reply = &mut ticket.reply => {
+                    let reply = reply.map_err(|_| CallError::Closed)?;
+                    sent(None);
+                    return Ok(reply);
+                }
                 published = published => published.map_err(CallError::NotSent)?,
             }
             (&mut ticket.reply).await.map_err(|_| CallError::Closed)
