@@ -26,12 +26,12 @@ pub(crate) trait Work<D: Sql>: Send {
         false
     }
 
-    /// What a transaction for it is told before it begins.
+    /// What begins a transaction for it, where a plain one would not do.
     #[cfg_attr(
         not(any(feature = "postgres", feature = "mysql")),
-        expect(dead_code, reason = "SQLite is told nothing")
+        expect(dead_code, reason = "in SQLite all begin alike")
     )]
-    fn before(&self) -> Option<&'static str> {
+    fn begin(&self) -> Option<&'static str> {
         None
     }
 

@@ -31,6 +31,8 @@ pub(crate) struct Dialect {
     pub(crate) table_by_ids: &'static str,
     /// The condition that the id is one of them.
     pub(crate) and_among_ids: &'static str,
+    /// The column `outstanding` where ids choose the rows, and no index of that column may.
+    pub(crate) outstanding: &'static str,
     /// What leaves a row alone that is there already; empty where it is an error that ends the statement only.
     pub(crate) if_new: &'static str,
     /// Reads what others have committed, whatever this transaction has seen before.
@@ -49,8 +51,8 @@ pub(crate) struct Dialect {
     pub(crate) claim_oldest: Claiming,
     /// Claims by ids: the ids, lease.
     pub(crate) claim_ids: Claiming,
-    /// What a transaction that claims is told before it begins.
-    pub(crate) before_claim: Option<&'static str>,
+    /// Begins a transaction that claims, where a plain one would not do.
+    pub(crate) begin_claim: Option<&'static str>,
     /// Whether there is a table of this name.
     pub(crate) has_table: &'static str,
     /// The version of a schema, noted anew.
@@ -97,6 +99,7 @@ impl Dialect {
             .replace("{for_update}", self.for_update)
             .replace("{table_by_ids}", self.table_by_ids)
             .replace("{and_among_ids}", self.and_among_ids)
+            .replace("{outstanding}", self.outstanding)
             .replace("{if_new}", self.if_new)
             .replace("{latest}", self.latest)
             .replace("{now}", self.now)

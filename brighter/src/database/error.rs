@@ -14,6 +14,27 @@ pub(crate) enum DatabaseError {
     Other(BoxError),
 }
 
+/// Implements `From<DatabaseError>` for a public error that has the same ways to fail.
+macro_rules! from_database_error {
+    ($error:ident) => {
+        impl From<$crate::database::error::DatabaseError> for $error {
+            fn from(error: $crate::database::error::DatabaseError) -> Self {
+                use $crate::database::error::DatabaseError;
+
+                match error {
+                    DatabaseError::Full(source) => Self::Full(source),
+                    DatabaseError::Unavailable(source) => Self::Unavailable(source),
+                    DatabaseError::ReadOnly(source) => Self::ReadOnly(source),
+                    DatabaseError::NewerSchema { found, known } => Self::NewerSchema { found, known },
+                    DatabaseError::Other(source) => Self::Other(source),
+                }
+            }
+        }
+    };
+}
+
+pub(crate) use from_database_error;
+
 /// Which error it is, with the source still to come.
 pub(crate) type Sort = fn(BoxError) -> DatabaseError;
 

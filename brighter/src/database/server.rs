@@ -1,6 +1,6 @@
 //! A database that is a server.
 
-use sqlx::{Connection, Pool};
+use sqlx::{Connection, Pool, SqlStr};
 
 use super::backend::{Backend, DEADLINE, Work, connection};
 use super::error::DatabaseError;
@@ -38,10 +38,11 @@ impl<D: Sql> Backend for Server<D> {
                 fault_point!("database.committed", DatabaseError::Unavailable);
                 return Ok(done);
             }
-            if let Some(before) = work.before() {
-                D::script(&mut connection, before).await.map_err(D::sort)?;
-            }
-            let mut transaction = connection.begin().await.map_err(D::sort)?;
+            let begun = match work.begin() {
+                Some(begin) => connection.begin_with(SqlStr::from_static(begin)).await,
+                None => connection.begin().await,
+            };
+            let mut transaction = begun.map_err(D::sort)?;
             let done = work.run(&mut transaction).await?;
             fault_point!("database.commit", DatabaseError::Unavailable);
             transaction.commit().await.map_err(D::sort)?;

@@ -1,6 +1,7 @@
 //! The outboxes: the contract that each must keep, and what is special to one.
 
 mod contract;
+mod ddl;
 mod draining;
 mod in_memory;
 mod other_clients;

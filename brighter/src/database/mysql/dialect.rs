@@ -12,17 +12,20 @@ pub(super) const MYSQL: Dialect = Dialect {
     table_by_ids: "JSON_TABLE(?1, '$[*]' COLUMNS (id VARCHAR(700) CHARACTER SET utf8mb4 PATH '$')) AS wanted \
         STRAIGHT_JOIN {table} FORCE INDEX ({table}_message_id) ON message_id = wanted.id COLLATE utf8mb4_bin",
     and_among_ids: "",
+    outstanding: "outstanding",
     // `ON DUPLICATE KEY` does not say whether the row was there, and `IGNORE` would ignore other mistakes too.
     if_new: "",
     latest: " LOCK IN SHARE MODE",
-    by_outstanding: "",
-    by_topic: "",
+    // It would rather walk the table in the order of its key, past every message that was ever dispatched, or what is
+    // outstanding of all topics.
+    by_outstanding: " FORCE INDEX ({table}_outstanding)",
+    by_topic: " FORCE INDEX ({table}_topic)",
     and_not_among_topics: " AND topic NOT IN (SELECT excepted.topic COLLATE utf8mb4_bin FROM \
         JSON_TABLE(?4, '$[*]' COLUMNS (topic VARCHAR(700) CHARACTER SET utf8mb4 PATH '$')) AS excepted)",
     delete_by_ids: "DELETE {table} FROM {table_by_ids} WHERE 1 = 1",
     for_update: " FOR UPDATE SKIP LOCKED",
     claim_oldest: Claiming::LockFirst(
-        "SELECT seq, message_id, header, body, attempts FROM {table} WHERE outstanding = 1 \
+        "SELECT seq, message_id, header, body, attempts FROM {table}{by_index} WHERE outstanding = 1 \
          AND deposited_at <= {now} - ?2 AND not_before <= {now} AND claimed_until <= {now}\
          {and_topic} ORDER BY seq LIMIT ?3 FOR UPDATE SKIP LOCKED",
     ),
@@ -31,7 +34,7 @@ pub(super) const MYSQL: Dialect = Dialect {
          AND claimed_until <= {now}{and_topic} FOR UPDATE SKIP LOCKED",
     ),
     // Otherwise the end of the index is locked too, and who deposits has to wait.
-    before_claim: Some("SET TRANSACTION ISOLATION LEVEL READ COMMITTED"),
+    begin_claim: Some("SET TRANSACTION ISOLATION LEVEL READ COMMITTED; START TRANSACTION"),
     has_table: "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?1",
     note_version: "INSERT INTO brighter_schema (name, version) VALUES (?1, ?2)\n  \
         ON DUPLICATE KEY UPDATE version = VALUES(version)",

@@ -8,6 +8,8 @@ pub(super) const POSTGRES: Dialect = Dialect {
     now: "CAST(extract(epoch FROM statement_timestamp()) * 1000 AS bigint)",
     table_by_ids: "{table}",
     and_among_ids: " AND message_id = ANY (ARRAY(SELECT json_array_elements_text(CAST(?1 AS json))))",
+    // Otherwise it walks the index of all that is outstanding beside that of the ids, if it guesses that it is short.
+    outstanding: "outstanding + 0",
     if_new: " ON CONFLICT DO NOTHING",
     latest: "",
     by_outstanding: "",
@@ -23,10 +25,14 @@ pub(super) const POSTGRES: Dialect = Dialect {
          RETURNING claimed.seq, message_id, header, body, attempts",
     ),
     claim_ids: Claiming::AtOnce(
-        "UPDATE {table} SET claimed_until = {now} + ?2 WHERE outstanding = 1 AND claimed_until <= {now}\
+        "UPDATE {table} SET claimed_until = {now} + ?2 WHERE {outstanding} = 1 AND claimed_until <= {now}\
          {and_among_ids}{and_topic} RETURNING seq, message_id, header, body, attempts",
     ),
-    before_claim: None,
+    // Its guess how many rows are outstanding is as old as the last ANALYZE. If it guesses few, it sorts all of them for
+    // each batch, rather than take the first by the index.
+    begin_claim: Some(
+        "BEGIN; SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off",
+    ),
     has_table: "SELECT 1 WHERE to_regclass(?1) IS NOT NULL",
     note_version: "INSERT INTO brighter_schema (name, version) VALUES (?1, ?2)\n  \
         ON CONFLICT (name) DO UPDATE SET version = excluded.version",

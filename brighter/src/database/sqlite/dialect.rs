@@ -8,6 +8,7 @@ pub(super) const SQLITE: Dialect = Dialect {
     now: "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
     table_by_ids: "{table}",
     and_among_ids: " AND message_id IN (SELECT value FROM json_each(?1))",
+    outstanding: "outstanding",
     if_new: " ON CONFLICT DO NOTHING",
     latest: "",
     // SQLite would rather walk the table in the order of its key, past every message that was ever dispatched.
@@ -26,7 +27,7 @@ pub(super) const SQLITE: Dialect = Dialect {
         "UPDATE {table} SET claimed_until = {now} + ?2 WHERE outstanding = 1 AND claimed_until <= {now}\
          {and_among_ids}{and_topic} RETURNING seq, message_id, header, body, attempts",
     ),
-    before_claim: None,
+    begin_claim: None,
     has_table: "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1",
     note_version: "INSERT INTO brighter_schema (name, version) VALUES (?1, ?2)\n  \
         ON CONFLICT (name) DO UPDATE SET version = excluded.version",

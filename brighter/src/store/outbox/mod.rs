@@ -2,6 +2,9 @@
 
 mod deposit_statement;
 mod options;
+#[cfg(test)]
+#[cfg(all(feature = "postgres", feature = "mysql"))]
+mod plans;
 mod room;
 mod schedule;
 mod statements;
@@ -243,7 +246,6 @@ impl<B: Backend> SqlOutbox<B> {
                 claim,
                 values: &values,
                 lease,
-                before: B::Db::DIALECT.before_claim,
             })
             .await
     }
@@ -412,13 +414,7 @@ impl<B> SqlOutbox<B> {
     /// Every statement that must find its rows by an index, with what the index goes by.
     pub(crate) fn statements(&self) -> Vec<(&str, &'static str)> {
         let all = &self.statements;
-        [
-            (&all.claim_oldest.rows, "age"),
-            (&all.claim_oldest_except.rows, "age and topic"),
-            (&all.claim_of_topic.rows, "topic"),
-            (&all.next, "topic"),
-            (&all.old, "dispatch"),
-            (&all.long_dead, "death"),
+        let others = [
             (&all.keep, "id"),
             (&all.forget, "id"),
             (&all.again, "id"),
@@ -439,6 +435,21 @@ impl<B> SqlOutbox<B> {
             (&all.cancel, "id"),
             (&all.due, "time"),
             (&all.make_due, "id"),
+        ]
+        .map(|(statement, by)| (&*statement.text, by));
+        [self.claims(), others.into()].concat()
+    }
+
+    /// Those among them whose transaction begins as one that claims.
+    pub(crate) fn claims(&self) -> Vec<(&str, &'static str)> {
+        let all = &self.statements;
+        [
+            (&all.claim_oldest.rows, "age"),
+            (&all.claim_oldest_except.rows, "age and topic"),
+            (&all.claim_of_topic.rows, "topic"),
+            (&all.next, "topic"),
+            (&all.old, "dispatch"),
+            (&all.long_dead, "death"),
         ]
         .map(|(statement, by)| (&*statement.text, by))
         .into()

@@ -7,24 +7,24 @@ use crate::database::value::Statement;
 pub(super) const IS_SAME: &str = "SELECT CASE WHEN topic = ?2 AND body = ?3 THEN 'same' ELSE 'other' END FROM {table} WHERE message_id = ?1{latest}";
 
 pub(super) const DISPATCHED: &str = "UPDATE {table_by_ids} SET outstanding = 0, dispatched_at = {now} \
-     WHERE outstanding = 1{and_among_ids}";
+     WHERE {outstanding} = 1{and_among_ids}";
 
 pub(super) const FAILED: &str = "UPDATE {table} SET claimed_until = {now}, attempts = attempts + 1, last_error = ?2, \
-     not_before = {now} + ?3, outstanding = ?4 WHERE outstanding = 1 AND message_id = ?1";
+     not_before = {now} + ?3, outstanding = ?4 WHERE {outstanding} = 1 AND message_id = ?1";
 
 /// A row that cannot be read is dead, and says why.
 pub(super) const SET_ASIDE: &str = "UPDATE {table} SET claimed_until = {now}, attempts = attempts + 1, last_error = ?2, \
      outstanding = 2 WHERE seq = ?1";
 
 pub(super) const RELEASE: &str =
-    "UPDATE {table_by_ids} SET claimed_until = {now} WHERE outstanding = 1{and_among_ids}";
+    "UPDATE {table_by_ids} SET claimed_until = {now} WHERE {outstanding} = 1{and_among_ids}";
 
 /// A row may only become shorter: see the schema of SQLite.
 pub(super) const REPLAY: &str = "UPDATE {table} SET outstanding = 1, attempts = 0, last_error = NULL, \
-     claimed_until = {now}, not_before = {now} WHERE outstanding = 0 AND causation_id = ?1";
+     claimed_until = {now}, not_before = {now} WHERE {outstanding} = 0 AND causation_id = ?1";
 
 pub(super) const REVIVE: &str = "UPDATE {table_by_ids} SET outstanding = 1, attempts = 0, last_error = NULL, \
-     claimed_until = {now}, not_before = {now} WHERE outstanding = 2{and_among_ids}";
+     claimed_until = {now}, not_before = {now} WHERE {outstanding} = 2{and_among_ids}";
 
 pub(super) const GET: &str = "SELECT message_id, header, body FROM {table_by_ids} WHERE 1 = 1{and_among_ids}";
 
@@ -48,15 +48,15 @@ const SCHEDULE: &str = "INSERT INTO {table} (message_id, topic, message_type, he
      VALUES (?1, ?2, ?3, ?4, ?5, {now}, {now} + ?6, {now}, {now}, ?7, 3){if_new}";
 
 const RESCHEDULE: &str =
-    "UPDATE {table} SET not_before = {now} + ?2 WHERE outstanding = 3 AND message_id = ?1";
+    "UPDATE {table} SET not_before = {now} + ?2 WHERE {outstanding} = 3 AND message_id = ?1";
 
-const CANCEL: &str = "DELETE FROM {table} WHERE outstanding = 3 AND message_id = ?1";
+const CANCEL: &str = "DELETE FROM {table} WHERE {outstanding} = 3 AND message_id = ?1";
 
 const DUE: &str = "SELECT message_id FROM {table} WHERE outstanding = 3 AND not_before <= {now} ORDER BY not_before LIMIT ?1";
 
 /// It counts from its time, which one that was put off meanwhile has not reached.
 const MAKE_DUE: &str = "UPDATE {table_by_ids} SET outstanding = 1, deposited_at = not_before, claimed_until = {now} \
-     WHERE outstanding = 3 AND not_before <= {now}{and_among_ids}";
+     WHERE {outstanding} = 3 AND not_before <= {now}{and_among_ids}";
 
 /// The next of a topic: for how long each is still claimed, is not due, and has been old enough.
 pub(super) const NEXT: &str = "SELECT message_id, claimed_until - {now}, not_before - {now}, \
@@ -130,6 +130,8 @@ pub(super) struct Statements {
 pub(super) struct Claim {
     pub(super) rows: Statement,
     pub(super) write: Option<Statement>,
+    /// Begins the transaction that both are in, where a plain one would not do.
+    pub(super) begin: Option<&'static str>,
 }
 
 impl Statements {
@@ -144,11 +146,17 @@ impl Statements {
             Claiming::AtOnce(rows) => Claim {
                 rows: with(rows, index, and_topic),
                 write: None,
+                begin: None,
             },
             Claiming::LockFirst(rows) => Claim {
                 rows: with(rows, index, and_topic),
                 write: Some(of(CLAIM)),
+                begin: dialect.begin_claim,
             },
+        };
+        let oldest = |index: &str, and_topic: &str| Claim {
+            begin: dialect.begin_claim,
+            ..claim(dialect.claim_oldest, index, and_topic)
         };
         let except = dialect.and_not_among_topics;
         Self {
@@ -165,9 +173,9 @@ impl Statements {
             status: of(STATUS),
             dead: of(DEAD),
             count: of(COUNT),
-            claim_oldest: claim(dialect.claim_oldest, dialect.by_outstanding, ""),
-            claim_oldest_except: claim(dialect.claim_oldest, dialect.by_outstanding, except),
-            claim_of_topic: claim(dialect.claim_oldest, dialect.by_topic, " AND topic = ?4"),
+            claim_oldest: oldest(dialect.by_outstanding, ""),
+            claim_oldest_except: oldest(dialect.by_outstanding, except),
+            claim_of_topic: oldest(dialect.by_topic, " AND topic = ?4"),
             claim_ids: claim(dialect.claim_ids, "", ""),
             // It is the third value there.
             claim_ids_except: claim(dialect.claim_ids, "", &except.replace("?4", "?3")),

@@ -177,7 +177,6 @@ pub(super) struct Claiming<'a> {
     pub(super) claim: &'a Claim,
     pub(super) values: &'a [Value<'a>],
     pub(super) lease: i64,
-    pub(super) before: Option<&'static str>,
 }
 
 impl<D: Sql> Work<D> for Claiming<'_> {
@@ -185,11 +184,11 @@ impl<D: Sql> Work<D> for Claiming<'_> {
     type Error = OutboxError;
 
     fn is_whole(&self) -> bool {
-        self.claim.write.is_none()
+        self.claim.write.is_none() && self.claim.begin.is_none()
     }
 
-    fn before(&self) -> Option<&'static str> {
-        self.before
+    fn begin(&self) -> Option<&'static str> {
+        self.claim.begin
     }
 
     async fn run(self, connection: &mut D::Connection) -> Result<Vec<Claimed>, OutboxError> {
@@ -295,8 +294,8 @@ impl<D: Sql> Work<D> for InOrder<'_> {
     type Done = Vec<Claimed>;
     type Error = OutboxError;
 
-    fn before(&self) -> Option<&'static str> {
-        D::DIALECT.before_claim
+    fn begin(&self) -> Option<&'static str> {
+        D::DIALECT.begin_claim
     }
 
     async fn run(self, connection: &mut D::Connection) -> Result<Vec<Claimed>, OutboxError> {
@@ -325,7 +324,6 @@ impl<D: Sql> Work<D> for InOrder<'_> {
             claim: &statements.claim_ids,
             values: &[Value::Text(&ids), Value::Number(lease)],
             lease,
-            before: None,
         };
         let mut claimed = Work::<D>::run(claiming, connection).await?;
         // Others may have been quicker with one of them, so that what follows it is not the next any more.
@@ -384,8 +382,8 @@ impl<D: Sql> Work<D> for Archiving<'_> {
     type Done = u64;
     type Error = OutboxError;
 
-    fn before(&self) -> Option<&'static str> {
-        D::DIALECT.before_claim
+    fn begin(&self) -> Option<&'static str> {
+        D::DIALECT.begin_claim
     }
 
     async fn run(self, connection: &mut D::Connection) -> Result<u64, OutboxError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::channel::{BrokerStatus, ChannelError, PublishError, SettleError};
-use crate::database::error::DatabaseError;
+use crate::database::error::{DatabaseError, from_database_error};
 use crate::error::BoxError;
 
 /// Why a broker could not be opened.
@@ -39,17 +39,7 @@ pub enum SqliteBrokerError {
     Other(#[source] BoxError),
 }
 
-impl From<DatabaseError> for SqliteBrokerError {
-    fn from(error: DatabaseError) -> Self {
-        match error {
-            DatabaseError::Full(source) => Self::Full(source),
-            DatabaseError::Unavailable(source) => Self::Unavailable(source),
-            DatabaseError::ReadOnly(source) => Self::ReadOnly(source),
-            DatabaseError::NewerSchema { found, known } => Self::NewerSchema { found, known },
-            DatabaseError::Other(source) => Self::Other(source),
-        }
-    }
-}
+from_database_error!(SqliteBrokerError);
 
 /// Why a transaction failed, told to everyone who had something in it.
 #[derive(Debug, Clone)]
