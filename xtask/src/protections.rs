@@ -115,7 +115,9 @@ fn tested(protection: &Protection, services: &Services, call: &Call) -> Result {
     Err(failed(format_args!(
         "`{}` does not fail without it: {}",
         protection.test.join(" "),
-        said.lines().last().unwrap_or("it said nothing")
+        said.lines()
+            .rfind(|line| !line.is_empty())
+            .unwrap_or("it said nothing")
     )))
 }
 

@@ -5,6 +5,14 @@ use std::process::Command;
 use crate::error::{Error, Result, failed};
 use crate::{Call, services, shell};
 
+/// By this variable the tests are told how many of them run side by side.
+const THREADS: &str = "RUST_TEST_THREADS";
+
+/// Twice as many as there are cores: most wait for a server for most of their time.
+fn threads() -> usize {
+    2 * std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
 /// Compiles the tests, starts the services, runs the tests, and takes the services down again.
 pub(crate) fn run(call: &Call) -> Result {
     let args = call.args.strip_prefix(&["--".to_owned()]).unwrap_or(&call.args);
@@ -21,7 +29,12 @@ pub(crate) fn run(call: &Call) -> Result {
 
     let services = services::start(&call.stop)?;
     services.report()?;
-    let result = shell::run(services.apply(cargo_test(for_cargo).args(for_tests)), &call.stop);
+    let mut test = cargo_test(for_cargo);
+    test.args(for_tests);
+    if std::env::var_os(THREADS).is_none() {
+        test.env(THREADS, threads().to_string());
+    }
+    let result = shell::run(services.apply(&mut test), &call.stop);
     // Again at the end: a server that died under the tests is the reason for their failures.
     match (result, services.report()) {
         (Err(Error::Failed(tests)), Err(Error::Failed(server))) => {

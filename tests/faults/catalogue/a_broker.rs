@@ -20,7 +20,7 @@ const CONFIRM: Duration = Duration::from_secs(30);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a01_killing_the_broker_loses_no_confirmed_message() {
-    let node = node::alone().await;
+    let node = node::to_harm().await;
     let place = Place::new(&node);
     let broker = place.connect().await;
     let channel = place.channel("a01", "a01");
@@ -58,7 +58,7 @@ async fn a01_killing_the_broker_loses_no_confirmed_message() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a02_after_a_restart_all_subscriptions_consume_again_and_no_stale_ack_is_sent() {
     const SUBSCRIPTIONS: usize = 8;
-    let node = node::alone().await;
+    let node = node::to_harm().await;
     let proxy = Proxy::start(node.address()).await;
     let place = Place::at(&node, proxy.address());
     let broker = place.connect().await;

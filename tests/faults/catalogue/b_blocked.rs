@@ -79,12 +79,12 @@ async fn blocked(id_of_fault: &str, node: &Node, alarm: impl AsyncFn(bool)) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b12_short_of_memory_the_broker_pushes_back_and_consumers_go_on() {
-    let node = node::alone().await;
+    let node = node::to_harm().await;
     blocked("B12 memory", &node, async |on| node.memory_alarm(on).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b12_short_of_disk_the_broker_pushes_back_and_consumers_go_on() {
-    let node = node::alone().await;
+    let node = node::to_harm().await;
     blocked("B12 disk", &node, async |on| node.disk_alarm(on).await).await;
 }

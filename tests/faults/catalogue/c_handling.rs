@@ -365,7 +365,7 @@ async fn c08_when_every_message_fails_the_breaker_opens_and_no_storm_of_nacks_be
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn c09_delays_are_kept_over_a_restart_and_nothing_waits_behind_a_longer_one() {
-    let node = node::alone().await;
+    let node = node::to_harm().await;
     let (place, ledger) = (Place::new(&node), Ledger::new());
     let broker = place.connect().await;
     let delays = size([200, 500, 2_000], [1_000, 5_000, 30_000]).map(Duration::from_millis);

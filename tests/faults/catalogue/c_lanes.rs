@@ -82,7 +82,7 @@ async fn b08_what_cannot_be_done_within_the_consumer_timeout_is_not_begun() {
 /// A broker that is stricter than the application was told.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b08_a_handler_slower_than_the_consumer_timeout_ends_as_a_dead_letter_and_the_others_survive() {
-    let node = node::alone().await;
+    let node = node::to_harm().await;
     let limit = Duration::from_secs(size(2, 5));
     node.consumer_timeout(Some(limit)).await;
     let place = Place::new(&node);

@@ -49,7 +49,7 @@ async fn c11_what_is_larger_than_the_broker_takes_is_refused_here_and_the_connec
 /// Who was not told of the broker's limit meets it there: it closes the channel.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn c11_what_the_broker_refuses_for_its_size_is_refused_alone_and_the_others_arrive() {
-    let node = node::alone().await;
+    let node = node::to_harm().await;
     node.max_message_size(Some(100_000)).await;
     let place = Place::new(&node);
     let broker = place.connect().await;

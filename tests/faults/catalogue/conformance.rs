@@ -38,7 +38,7 @@ impl Harness for OnANode {
 #[tokio::test]
 async fn a_restart_loses_nothing_on_either_type_of_queue() {
     for queue_type in [QueueType::Classic, QueueType::Quorum] {
-        let node = node::alone().await;
+        let node = node::to_harm().await;
         let place = Place::new(&node);
         a_restart_of_the_server_loses_nothing(&OnANode {
             node,

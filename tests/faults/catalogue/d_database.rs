@@ -9,12 +9,13 @@ use brighter::outbox::{Outbox, OutboxError};
 use brighter::prelude::*;
 use brighter::{Message, SqliteOutbox};
 use brighter_faults::desk::{self, CHANNEL, Pay};
+use brighter_faults::mariadb::{self, MariaDb};
 use brighter_faults::postgres::{self, Postgres};
 use brighter_faults::scale::{report, size};
 use brighter_faults::wait::until_answer;
 use brighter_faults::{capture, place};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
-use sqlx::{Connection, PgConnection, SqlitePool};
+use sqlx::{Connection, MySqlConnection, PgConnection, SqlitePool};
 
 /// Gives and counts what a dispatcher has to do.
 struct Work {
@@ -213,12 +214,12 @@ async fn d07_while_postgres_is_gone_nothing_is_acked_or_dropped_and_then_all_is_
     let dispatcher = desk::in_postgres(broker.clone(), &pool).await;
     let mut work = Work::new(broker, dispatcher);
     for harm in ["stopped", "killed"] {
-        work.give(size(5, 10)).await;
+        work.give(size(3, 10)).await;
         match harm {
             "stopped" => server.stop().await,
             _ => server.kill().await,
         }
-        work.give(size(5, 10)).await;
+        work.give(size(3, 10)).await;
         work.came_again().await;
         server.start_again().await;
         until_answer("paid", work.expected(), async || {
@@ -226,6 +227,40 @@ async fn d07_while_postgres_is_gone_nothing_is_acked_or_dropped_and_then_all_is_
         })
         .await;
         report("D07", format_args!("{harm}: {} handled, each once", work.given));
+    }
+    work.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn d07_while_mariadb_is_gone_nothing_is_acked_or_dropped_and_then_all_is_handled() {
+    capture::begin();
+    let server = MariaDb::start().await;
+    let url = server.url(&server.database().await);
+    let pool = mariadb::pool_that_waits(&url, Duration::from_secs(1)).await;
+    let broker = InMemoryBroker::new();
+    let dispatcher = desk::in_mariadb(broker.clone(), &pool).await;
+    let mut work = Work::new(broker, dispatcher);
+    for harm in ["stopped", "killed"] {
+        work.give(size(3, 10)).await;
+        match harm {
+            "stopped" => server.stop().await,
+            _ => server.kill().await,
+        }
+        work.give(size(3, 10)).await;
+        work.came_again().await;
+        server.start_again().await;
+        until_answer("paid", work.expected(), async || {
+            let mut connection = MySqlConnection::connect(&url).await.unwrap();
+            sqlx::query_scalar(desk::SELECT)
+                .fetch_all(&mut connection)
+                .await
+                .unwrap()
+        })
+        .await;
+        report(
+            "D07",
+            format_args!("MariaDB {harm}: {} handled, each once", work.given),
+        );
     }
     work.end().await;
 }

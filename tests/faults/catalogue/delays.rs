@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn c09_what_waits_for_its_delay_survives_a_restart_of_the_broker() {
-    let node = node::alone().await;
+    let node = node::to_harm().await;
     let place = Place::new(&node);
     let broker = place.connect().await;
     let delays = [5, 600].map(Duration::from_secs);

@@ -46,7 +46,7 @@ async fn e03_health_follows_a_restart_of_the_broker_a_deleted_queue_and_an_outag
     let database = server.database().await;
     // Who asks for a connection while there is no server waits for so long.
     let pool = postgres::pool_that_waits(&server.url(&database), Duration::from_secs(1)).await;
-    let node = node::alone().await;
+    let node = node::to_harm().await;
     let place = Place::new(&node);
     let broker = place.connect().await;
     let queue = place.queue("e03");

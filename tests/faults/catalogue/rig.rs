@@ -45,7 +45,7 @@ async fn publish(channel: &Channel) -> lapin::Result<()> {
 
 #[tokio::test]
 async fn a_node_is_killed_and_stopped_and_comes_back_with_its_data() {
-    let node = node::alone().await;
+    let node = node::to_harm().await;
     let (_connection, channel) = open(node.url()).await;
     declare(&channel).await;
     publish(&channel).await.unwrap();
@@ -67,7 +67,7 @@ async fn a_node_is_killed_and_stopped_and_comes_back_with_its_data() {
 
 #[tokio::test]
 async fn alarms_are_raised_and_cleared() {
-    let node = node::alone().await;
+    let node = node::to_harm().await;
     let alarms = "length([A || {{resource_limit, _, _} = A, _} <- rabbit_alarm:get_alarms()]).";
     node.memory_alarm(true).await;
     node.disk_alarm(true).await;

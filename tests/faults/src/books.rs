@@ -8,7 +8,7 @@ use std::process::{ExitStatus, Stdio};
 
 use brighter::prelude::*;
 use serde::{Deserialize, Serialize};
-use sqlx::{AssertSqlSafe, PgPool, SqlitePool};
+use sqlx::{AssertSqlSafe, MySqlPool, PgPool, SqlitePool};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
@@ -16,7 +16,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use crate::child::FAULT_POINTS;
 use crate::place::Place;
 use crate::wait::in_time;
-use crate::{postgres, wait};
+use crate::{mariadb, postgres, wait};
 
 /// By this variable the process is told what to do.
 const ORDERS: &str = "BRIGHTER_FAULTS_BOOKS";
@@ -69,6 +69,8 @@ pub enum Where {
     Sqlite(PathBuf),
     /// In the database of this URL.
     Postgres(String),
+    /// In the database of this URL.
+    MariaDb(String),
 }
 
 /// What the process is told.
@@ -215,6 +217,7 @@ pub struct Books {
 enum Pool {
     Sqlite(SqlitePool),
     Postgres(PgPool),
+    MariaDb(MySqlPool),
 }
 
 /// The tables of the application itself. Nothing in them keeps an effect from being there twice.
@@ -271,6 +274,28 @@ impl Books {
         }
     }
 
+    /// New ones, in a database of this server.
+    ///
+    /// # Panics
+    /// They cannot be made.
+    pub async fn mariadb(server: &mariadb::MariaDb) -> Self {
+        let url = server.url(&server.database().await);
+        let pool = mariadb::pool(&url).await;
+        let outbox = brighter::MySqlOutbox::with_pool(pool.clone()).await;
+        outbox.expect("tables can be made");
+        let inbox = brighter::MySqlInbox::with_pool(pool.clone()).await;
+        inbox.expect("tables can be made");
+        for table in TABLES {
+            let made = sqlx::raw_sql(table).execute(&pool).await;
+            made.expect("a table can be made");
+        }
+        Self {
+            place: Where::MariaDb(url),
+            pool: Pool::MariaDb(pool),
+            _folder: None,
+        }
+    }
+
     /// The numbers in a table, in their order.
     ///
     /// # Panics
@@ -280,6 +305,7 @@ impl Books {
         let numbers = match &self.pool {
             Pool::Sqlite(pool) => sqlx::query_scalar(select).fetch_all(pool).await,
             Pool::Postgres(pool) => sqlx::query_scalar(select).fetch_all(pool).await,
+            Pool::MariaDb(pool) => sqlx::query_scalar(select).fetch_all(pool).await,
         };
         numbers.expect("the books can be read")
     }
@@ -293,6 +319,7 @@ impl Books {
         let count = match &self.pool {
             Pool::Sqlite(pool) => sqlx::query_scalar(count).fetch_one(pool).await,
             Pool::Postgres(pool) => sqlx::query_scalar(count).fetch_one(pool).await,
+            Pool::MariaDb(pool) => sqlx::query_scalar(count).fetch_one(pool).await,
         };
         count.expect("the books can be read")
     }

@@ -3,8 +3,8 @@
 use brighter::channel::Broker;
 use brighter::inbox::{Inbox, complete_in};
 use brighter::prelude::*;
-use brighter::{PostgresInbox, SqliteInbox};
-use sqlx::{PgPool, SqlitePool};
+use brighter::{MySqlInbox, PostgresInbox, SqliteInbox};
+use sqlx::{MySqlPool, PgPool, SqlitePool};
 
 /// Something to be paid.
 #[derive(Debug, Clone, Serialize, Deserialize, Message)]
@@ -76,6 +76,40 @@ pub async fn in_postgres(broker: impl Broker, pool: &PgPool) -> Dispatcher {
     let inbox = PostgresInbox::with_pool(pool.clone()).await;
     start(broker, inbox.expect("tables can be made"), |processor| {
         processor.handler(PostgresDesk(pool.clone()))
+    })
+    .await
+}
+
+/// Pays in MariaDB.
+pub struct MariaDbDesk(pub MySqlPool);
+
+#[handler]
+impl Handler<Pay> for MariaDbDesk {
+    #[use_inbox(lease = "2s", step = 1)]
+    async fn handle(&self, pay: &Pay, cx: &Context) -> Result<(), BoxError> {
+        let mut tx = self.0.begin().await?;
+        sqlx::query("INSERT INTO paid (amount) VALUES (?)")
+            .bind(pay.amount)
+            .execute(&mut *tx)
+            .await?;
+        complete_in(&mut tx, cx).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+/// A dispatcher over a broker, started, whose handler pays in MariaDB.
+///
+/// # Panics
+/// Its tables cannot be made.
+pub async fn in_mariadb(broker: impl Broker, pool: &MySqlPool) -> Dispatcher {
+    sqlx::raw_sql(TABLE)
+        .execute(pool)
+        .await
+        .expect("a table can be made");
+    let inbox = MySqlInbox::with_pool(pool.clone()).await;
+    start(broker, inbox.expect("tables can be made"), |processor| {
+        processor.handler(MariaDbDesk(pool.clone()))
     })
     .await
 }

@@ -1,17 +1,17 @@
-//! The private broker that the faults are done to. One serves every test: starting it takes seconds.
+//! The private brokers that the faults are done to. A few serve every test: starting one takes seconds.
 //!
-//! Tests that leave it as it is share it ([`shared`]); one that kills it, stops it or raises an alarm has it
-//! [`alone`]. Whoever comes next finds it mended, whatever the last one did or died of.
+//! Tests that leave theirs as it is share one ([`shared`]); one that kills it, stops it or raises an alarm has another
+//! for itself ([`to_harm`]). Whoever comes next finds it mended, whatever the last one did or died of.
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use private_rabbitmq::{Broker, Error, Install, Settings};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
-use tokio::sync::{OnceCell, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tokio::sync::{Mutex, MutexGuard, OnceCell, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::task::spawn_blocking;
 
 use crate::wait::DEADLINE;
@@ -26,7 +26,7 @@ const MAX_MESSAGE_SIZE: usize = 128 * 1024 * 1024;
 
 /// A private broker.
 pub struct Node {
-    broker: Arc<Mutex<Broker>>,
+    broker: Arc<std::sync::Mutex<Broker>>,
     url: String,
     address: String,
     tls_address: Option<String>,
@@ -55,7 +55,7 @@ impl Node {
             address: broker.address(),
             tls_address: broker.tls_address(),
             ctl: broker.ctl(),
-            broker: Arc::new(Mutex::new(broker)),
+            broker: Arc::new(std::sync::Mutex::new(broker)),
             harmed: AtomicBool::new(false),
         }
     }
@@ -300,19 +300,32 @@ fn named(name: &str) -> String {
     )
 }
 
-static NODE: OnceCell<Node> = OnceCell::const_new();
+/// The node that nobody harms.
+static SPARED: OnceCell<Node> = OnceCell::const_new();
+/// Those that are there to be harmed, each by one test at a time.
+static HARMED: [OnceCell<Node>; 2] = [const { OnceCell::const_new() }; 2];
+static TURNS: [Mutex<()>; HARMED.len()] = [const { Mutex::const_new(()) }; HARMED.len()];
+/// Open to all tests with a node, or to one.
 static GATE: RwLock<()> = RwLock::const_new(());
 
-/// The node, shared with others: do it no harm.
+/// The node that is spared, shared with others: do it no harm.
 pub struct Shared {
     node: &'static Node,
     _gate: RwLockReadGuard<'static, ()>,
 }
 
-/// The node, for one test alone.
+/// A node for one test, to do harm to.
 pub struct Alone {
     node: &'static Node,
-    _gate: RwLockWriteGuard<'static, ()>,
+    _turn: MutexGuard<'static, ()>,
+    _gate: Gate,
+}
+
+/// Held, and not looked at.
+#[allow(dead_code, reason = "a guard is there to be dropped")]
+enum Gate {
+    Open(RwLockReadGuard<'static, ()>),
+    Shut(RwLockWriteGuard<'static, ()>),
 }
 
 impl Deref for Shared {
@@ -331,27 +344,40 @@ impl Deref for Alone {
     }
 }
 
-/// The node that all tests use, shared with others: do it no harm.
+/// The node that many tests use, shared with others: do it no harm.
 pub async fn shared() -> Shared {
-    let node = the_node().await;
-    loop {
-        let gate = GATE.read().await;
-        if !node.harmed.load(Ordering::SeqCst) {
-            return Shared { node, _gate: gate };
-        }
-        drop(gate);
-        drop(alone().await);
+    let gate = GATE.read().await;
+    let node = SPARED.get_or_init(start).await;
+    Shared { node, _gate: gate }
+}
+
+/// A node to do harm to, mended after whatever was done to it before. Others go on beside it with another node.
+pub async fn to_harm() -> Alone {
+    let (turn, place) = tokio::select! {
+        turn = TURNS[0].lock() => (turn, &HARMED[0]),
+        turn = TURNS[1].lock() => (turn, &HARMED[1]),
+    };
+    let gate = Gate::Open(GATE.read().await);
+    harmed(turn, place, gate).await
+}
+
+/// The same for a test that counts what this process holds: no other test has a node meanwhile.
+pub async fn alone() -> Alone {
+    let turn = TURNS[0].lock().await;
+    let gate = Gate::Shut(GATE.write().await);
+    harmed(turn, &HARMED[0], gate).await
+}
+
+async fn harmed(turn: MutexGuard<'static, ()>, place: &'static OnceCell<Node>, gate: Gate) -> Alone {
+    let node = place.get_or_init(start).await;
+    node.mend().await;
+    Alone {
+        node,
+        _turn: turn,
+        _gate: gate,
     }
 }
 
-/// The node that all tests use, for one test alone.
-pub async fn alone() -> Alone {
-    let node = the_node().await;
-    let gate = GATE.write().await;
-    node.mend().await;
-    Alone { node, _gate: gate }
-}
-
-async fn the_node() -> &'static Node {
-    NODE.get_or_init(|| Node::start(Node::settings())).await
+async fn start() -> Node {
+    Node::start(Node::settings()).await
 }

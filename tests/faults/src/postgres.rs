@@ -1,10 +1,8 @@
 //! A private PostgreSQL, to be stopped, killed and started again. One serves all tests that leave it as it is; one
 //! that does it harm starts its own.
 
-use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::process::Command;
 use std::time::Duration;
 
 use brighter::MessageId;
@@ -15,26 +13,9 @@ use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
+use crate::keeper::{Keeper, Signals, free_port};
 use crate::node::PASSWORD;
 use crate::wait::{DEADLINE, in_time};
-
-/// Reads what to do, says when it is done, and takes the server down, with its folder, when nobody is left to tell it
-/// anything: the server that tests share is in a static, which nobody drops.
-const KEEPER: &str = r#"
-trap '' INT TERM
-server=
-end() { [ -z "$server" ] || { kill -"$1" "$server"; wait "$server"; }; server=; }
-while read -r word; do
-  case $word in
-    start) "$@" >>"$FOLDER/log" 2>&1 & server=$! ;;
-    kill) end QUIT ;;
-    stop) end INT ;;
-  esac
-  echo "$word"
-done
-end QUIT
-rm -rf "$FOLDER"
-"#;
 
 /// Safe against nothing but what is done to it here, and small.
 const SETTINGS: &[&str] = &[
@@ -45,34 +26,17 @@ const SETTINGS: &[&str] = &[
     "unix_socket_directories=",
 ];
 
+const SIGNALS: Signals = Signals {
+    kill: "QUIT",
+    stop: "INT",
+};
+
 /// A private server.
 pub struct Postgres {
-    keeper: Arc<Mutex<Keeper>>,
+    keeper: Keeper,
     port: u16,
     // Dropped after the keeper: first the server ends, then its folder goes.
     _folder: TempDir,
-}
-
-struct Keeper {
-    child: Child,
-    answers: BufReader<ChildStdout>,
-}
-
-impl Keeper {
-    fn tell(&mut self, word: &str) {
-        let input = self.child.stdin.as_mut().expect("the keeper has an input");
-        writeln!(input, "{word}").expect("the keeper can be told");
-        let mut answer = String::new();
-        self.answers.read_line(&mut answer).expect("the keeper answers");
-        assert_eq!(answer.trim(), word, "the keeper has ended");
-    }
-}
-
-impl Drop for Keeper {
-    fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        let _ = self.child.wait();
-    }
 }
 
 impl Postgres {
@@ -126,25 +90,8 @@ impl Postgres {
         for setting in SETTINGS {
             server.arg("-c").arg(setting);
         }
-        let mut keeper = Command::new("sh");
-        keeper
-            .args(["-c", KEEPER, "keeper"])
-            .arg(server.get_program())
-            .args(server.get_args())
-            .env("FOLDER", folder.path())
-            .current_dir(folder.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
-        // A group of its own, so that a ctrl-c at the terminal does not reach it: it ends with us.
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut keeper, 0);
-        let mut child = keeper.spawn().expect("the keeper starts");
-        let answers = BufReader::new(child.stdout.take().expect("the keeper has an output"));
-        let mut keeper = Keeper { child, answers };
-        keeper.tell("start");
         Self {
-            keeper: Arc::new(Mutex::new(keeper)),
+            keeper: Keeper::start(&server, folder.path(), &SIGNALS),
             port,
             _folder: folder,
         }
@@ -158,24 +105,18 @@ impl Postgres {
 
     /// Ends it as a crash does: every connection breaks, and it recovers when it is started again.
     pub async fn kill(&self) {
-        self.tell("kill").await;
+        self.keeper.tell("kill").await;
     }
 
     /// Ends it as an operator does: what is under way is rolled back.
     pub async fn stop(&self) {
-        self.tell("stop").await;
+        self.keeper.tell("stop").await;
     }
 
     /// Starts it again, and waits until it is up.
     pub async fn start_again(&self) {
-        self.tell("start").await;
+        self.keeper.tell("start").await;
         self.until_up().await;
-    }
-
-    async fn tell(&self, word: &'static str) {
-        let keeper = Arc::clone(&self.keeper);
-        let told = spawn_blocking(move || keeper.lock().unwrap_or_else(PoisonError::into_inner).tell(word));
-        told.await.expect("telling does not panic");
     }
 
     async fn until_up(&self) {
@@ -280,9 +221,4 @@ fn command(group: Option<&str>, program: &Path) -> Command {
         .args(["--reuid", USER, "--regid", group, "--clear-groups", "--"])
         .arg(program);
     command
-}
-
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
-    listener.local_addr().expect("it has an address").port()
 }

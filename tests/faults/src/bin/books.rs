@@ -22,7 +22,7 @@ const LEASE: Duration = Duration::from_secs(1);
 
 /// The application over one kind of database: they differ in their types only.
 macro_rules! application {
-    ($module:ident, $database:ty, $outbox:ident, $inbox:ident, $begin:literal, $($open:tt)*) => {
+    ($module:ident, $database:ty, $outbox:ident, $inbox:ident, $begin:literal, $value:literal, $($open:tt)*) => {
         mod $module {
             use brighter::{$inbox, $outbox};
             use sqlx::{Pool, Transaction};
@@ -44,7 +44,7 @@ macro_rules! application {
                 async fn handle(&self, order: &Order, cx: &Context) -> Result<(), BoxError> {
                     let mut tx = begin(&self.pool).await?;
                     pass("effect.begun").await;
-                    sqlx::query("INSERT INTO effects (number) VALUES ($1)")
+                    sqlx::query(concat!("INSERT INTO effects (number) VALUES (", $value, ")"))
                         .bind(order.number)
                         .execute(&mut *tx)
                         .await?;
@@ -69,7 +69,7 @@ macro_rules! application {
                 #[use_inbox(lease = "1s", step = 1)]
                 async fn handle(&self, receipt: &Receipt, cx: &Context) -> Result<(), BoxError> {
                     let mut tx = begin(&self.0).await?;
-                    sqlx::query("INSERT INTO receipts (number) VALUES ($1)")
+                    sqlx::query(concat!("INSERT INTO receipts (number) VALUES (", $value, ")"))
                         .bind(receipt.number)
                         .execute(&mut *tx)
                         .await?;
@@ -90,7 +90,7 @@ macro_rules! application {
                 if number > total {
                     return Ok(false);
                 }
-                sqlx::query("INSERT INTO orders (number) VALUES ($1)")
+                sqlx::query(concat!("INSERT INTO orders (number) VALUES (", $value, ")"))
                     .bind(number)
                     .execute(&mut *tx)
                     .await?;
@@ -177,6 +177,7 @@ application!(
     SqliteOutbox,
     SqliteInbox,
     "BEGIN IMMEDIATE",
+    "$1",
     async fn open(path: &str) -> Pool<sqlx::Sqlite> {
         SqliteOutbox::open(path)
             .await
@@ -192,8 +193,21 @@ application!(
     PostgresOutbox,
     PostgresInbox,
     "BEGIN",
+    "$1",
     async fn open(url: &str) -> Pool<sqlx::Postgres> {
         brighter_faults::postgres::pool(url).await
+    }
+);
+
+application!(
+    in_mariadb,
+    sqlx::MySql,
+    MySqlOutbox,
+    MySqlInbox,
+    "START TRANSACTION",
+    "?",
+    async fn open(url: &str) -> Pool<sqlx::MySql> {
+        brighter_faults::mariadb::pool(url).await
     }
 );
 
@@ -217,6 +231,7 @@ async fn main() {
             in_sqlite::run(orders, broker, &path).await;
         }
         Where::Postgres(url) => in_postgres::run(orders, broker, &url).await,
+        Where::MariaDb(url) => in_mariadb::run(orders, broker, &url).await,
     }
     for (name, passed) in plan.passed() {
         println!("passed {name} {}", passed.times);
