@@ -1,8 +1,9 @@
 //! Taking one sample.
 
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use nix::sys::resource::{UsageWho, getrusage};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,28 @@ pub(crate) struct Sample {
     /// Another figure of the same run, where there is one: see [`Figure::Second`](crate::cells::Figure::Second).
     #[serde(default)]
     pub(crate) second: Option<f64>,
+}
+
+/// Does the work, and tells how often it allocates.
+pub type Counter = fn(&mut dyn FnMut()) -> u64;
+
+/// How often a cell allocates each time: asks the program that counts, which stands beside this one.
+pub(crate) fn allocations(cell: &str) -> Result<f64> {
+    let name = format!("brighter-bench-allocations{}", std::env::consts::EXE_SUFFIX);
+    let program = std::env::current_exe()?.with_file_name(name);
+    let output = Command::new(&program)
+        .arg(cell)
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("could not run {}", program.display()))?;
+    ensure!(
+        output.status.success(),
+        "the allocations of {cell} could not be counted"
+    );
+    let said = String::from_utf8(output.stdout)?;
+    said.trim()
+        .parse()
+        .with_context(|| format!("it counted `{said}`"))
 }
 
 /// Time by the wall and by the processor, since it was started.

@@ -57,7 +57,7 @@ fn page(json: &str, notes: &str) -> Result<String> {
          the end are written by hand.\n\n\
          {must} of {all} cells are as good as they must be, {reach} as good as they are to become. A cell with a twin \
          is the same work with a raw client, taken in turns with ours; its ratio is above 1 where ours is better. \
-         Medians, with the range beside them.\n\n\
+         Medians, with the range beside them; how much a cell is of what it reaches for stands before its durability.\n\n\
          {table}\n## What the cells are\n\n{what}\n{notes}"
     ))
 }

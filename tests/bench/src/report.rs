@@ -30,6 +30,8 @@ struct Measured {
     ratio: Option<Summary>,
     meets_must: bool,
     meets_reach: bool,
+    /// How much of what it reaches for it is: 1 and more is all.
+    of_reach: Option<f64>,
     samples: Vec<Sample>,
     twin_samples: Vec<Sample>,
 }
@@ -52,8 +54,8 @@ impl Report {
 
     fn draw(&self) -> String {
         let mut table = format!("{}\n\n", self.machine.line());
-        table += "| cell | ours | twin | ratio | CPU µs each, ours / twin | allocations each | must | reach for | durability |\n";
-        table += "|---|---|---|---|---|---|---|---|---|\n";
+        table += "| cell | ours | twin | ratio | CPU µs each, ours / twin | allocations each | must | reach for | of that | durability |\n";
+        table += "|---|---|---|---|---|---|---|---|---|---|\n";
         for measured in &self.cells {
             measured.row(&mut table);
         }
@@ -83,7 +85,13 @@ impl Measured {
                 (Compared::Ratio, _) => result >= wanted,
             })
         };
+        let of_reach = result.map(|result| match (cell.compared, cell.better) {
+            (Compared::Added, _) => cell.reach / result.max(cell.reach),
+            (Compared::Ratio, Better::Lower) if ratio.is_none() => cell.reach / result,
+            (Compared::Ratio, _) => result / cell.reach,
+        });
         Self {
+            of_reach,
             ours: values(&ours),
             twin_of: values(&twin),
             ratio,
@@ -120,10 +128,12 @@ impl Measured {
         };
         let allocations = Summary::of(self.samples.iter().filter_map(|sample| sample.allocations))
             .map_or_else(|| "–".to_owned(), |it| number(it.median));
+        let of_reach =
+            (self.of_reach).map_or_else(|| "–".to_owned(), |part| format!("{:.0} %", part * 100.0));
         let mark = |met| if met { "✓" } else { "✗" };
         let _ = writeln!(
             table,
-            "| {name} | {ours} | {twin} | {ratio} | {} / {} | {allocations} | {} {} | {} {} | {durability} |",
+            "| {name} | {ours} | {twin} | {ratio} | {} / {} | {allocations} | {} {} | {} {} | {of_reach} | {durability} |",
             cpu(&self.samples),
             cpu(&self.twin_samples),
             number(*must),

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, ensure};
 use brighter::channel::Producer;
 use brighter::prelude::*;
 use futures_util::StreamExt;
+use lapin::BasicProperties;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, ConfirmSelectOptions};
 use lapin::types::FieldTable;
 use tokio::runtime::Handle;
@@ -152,7 +153,13 @@ pub(crate) fn raw() -> Result<Sample> {
             let (amqp, exchange) = (publishing.clone(), exchange.clone());
             async move {
                 let message = rabbit::message(number)?;
-                confirmed(&amqp, &exchange, message.body.as_bytes()).await
+                confirmed(
+                    &amqp,
+                    &exchange,
+                    BasicProperties::default(),
+                    message.body.as_bytes(),
+                )
+                .await
             }
         });
         let sample = times.sample(&watch).await;

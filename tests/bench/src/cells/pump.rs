@@ -11,7 +11,7 @@ use brighter::prelude::*;
 use brighter::{CommandProcessor, Dispatcher, Message as BrighterMessage, MessageId};
 use tokio::sync::Notify;
 
-use crate::measure::{Sample, Stopwatch};
+use crate::measure::{self, Counter, Sample, Stopwatch};
 
 const MESSAGES: u32 = 200_000;
 const COUNTED: u32 = 2_000;
@@ -112,7 +112,7 @@ fn dispatcher(broker: InMemoryBroker, tally: &Arc<Tally>) -> Result<Dispatcher> 
 /// Post → outbox → broker → pump → handler → ack, all of it at once.
 pub(crate) fn post_to_ack() -> Result<Sample> {
     let mut sample = runtime()?.block_on(post(MESSAGES))?;
-    sample.allocations = Some(allocations(|| post(COUNTED))?);
+    sample.allocations = Some(measure::allocations("in-memory")?);
     Ok(sample)
 }
 
@@ -145,8 +145,7 @@ async fn post(messages: u32) -> Result<Sample> {
 /// A full channel → pump → handler → ack.
 pub(crate) fn drain() -> Result<Sample> {
     let mut sample = runtime()?.block_on(drained(MESSAGES, None))?;
-    let broker = runtime()?.block_on(filled(COUNTED))?;
-    sample.allocations = Some(allocations(|| drained(COUNTED, Some(broker.clone())))?);
+    sample.allocations = Some(measure::allocations("in-memory-pump")?);
     Ok(sample)
 }
 
@@ -176,13 +175,26 @@ async fn filled(messages: u32) -> Result<InMemoryBroker> {
     Ok(broker)
 }
 
-/// How often one message allocates, counted on one thread.
-fn allocations<F: Future<Output = Result<Sample>>>(work: impl FnOnce() -> F) -> Result<f64> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+/// A runtime of one thread, which is all that is counted.
+pub(super) fn alone() -> Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()?;
+        .build()?)
+}
+
+pub(super) fn allocations_of_post(count: Counter) -> Result<f64> {
+    allocations(count, || post(COUNTED))
+}
+
+pub(super) fn allocations_of_drain(count: Counter) -> Result<f64> {
+    let broker = alone()?.block_on(filled(COUNTED))?;
+    allocations(count, || drained(COUNTED, Some(broker.clone())))
+}
+
+fn allocations<F: Future<Output = Result<Sample>>>(count: Counter, work: impl Fn() -> F) -> Result<f64> {
+    let runtime = alone()?;
     let mut result = None;
-    let info = allocation_counter::measure(|| result = Some(runtime.block_on(work())));
+    let allocations = count(&mut || result = Some(runtime.block_on(work())));
     result.transpose()?;
-    Ok(info.count_total as f64 / f64::from(COUNTED))
+    Ok(allocations as f64 / f64::from(COUNTED))
 }

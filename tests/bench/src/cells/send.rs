@@ -7,7 +7,8 @@ use brighter::CommandProcessor;
 use brighter::prelude::*;
 use futures_util::FutureExt;
 
-use crate::measure::{Sample, Stopwatch};
+use super::pump::alone;
+use crate::measure::{self, Counter, Sample, Stopwatch};
 
 const CALLS: u64 = 2_000_000;
 /// Enough for the breaker's window and the caches to be what they stay.
@@ -29,27 +30,37 @@ impl Handler<Nothing> for Does {
     }
 }
 
-pub(crate) fn through_three_steps() -> Result<Sample> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let _entered = runtime.enter();
+fn processor() -> Result<CommandProcessor> {
     let processor = CommandProcessor::builder().handler(Does).build()?;
-    let send = |times: u64| -> Result<()> {
-        for _ in 0..times {
-            let sent = processor.send(Nothing).now_or_never();
-            sent.context("a handler that waits for nothing is done at once")??;
-        }
-        Ok(())
-    };
-    send(WARM)?;
-    let mut counted = Ok(());
-    let allocations = allocation_counter::measure(|| counted = send(COUNTED)).count_total;
-    counted?;
+    send(&processor, WARM)?;
+    Ok(processor)
+}
 
+fn send(processor: &CommandProcessor, times: u64) -> Result<()> {
+    for _ in 0..times {
+        let sent = processor.send(Nothing).now_or_never();
+        sent.context("a handler that waits for nothing is done at once")??;
+    }
+    Ok(())
+}
+
+pub(crate) fn through_three_steps() -> Result<Sample> {
+    let runtime = alone()?;
+    let _entered = runtime.enter();
+    let processor = processor()?;
     let watch = Stopwatch::start()?;
-    send(CALLS)?;
+    send(&processor, CALLS)?;
     let mut sample = watch.nanoseconds(CALLS)?;
-    sample.allocations = Some(allocations as f64 / COUNTED as f64);
+    sample.allocations = Some(measure::allocations("send")?);
     Ok(sample)
+}
+
+pub(super) fn allocations(count: Counter) -> Result<f64> {
+    let runtime = alone()?;
+    let _entered = runtime.enter();
+    let processor = processor()?;
+    let mut sent = Ok(());
+    let allocations = count(&mut || sent = send(&processor, COUNTED));
+    sent?;
+    Ok(allocations as f64 / COUNTED as f64)
 }
