@@ -68,6 +68,12 @@ pub(super) fn split(urls: &str) -> Vec<&str> {
     found
 }
 
+/// The size of a frame at most, unless the URL says otherwise: what RabbitMQ itself proposes.
+///
+/// lapin makes room for 32 frames in each direction before it connects, which costs nothing until it is used. If it has
+/// to learn the size from the broker, it fills that room with zeros afterwards: 8 MB for each connection.
+const FRAME_MAX: u32 = 131_072;
+
 const SCHEMES: [&str; 2] = ["amqp://", "amqps://"];
 
 /// Where a broker is, and who we are to it. Prints without the credentials.
@@ -99,6 +105,7 @@ impl Address {
         if uri.vhost.len() > MAX_NAME_BYTES {
             return Err(wrong("its virtual host has more than 255 bytes"));
         }
+        uri.query.frame_max.get_or_insert(FRAME_MAX);
         let shown = without_credentials(url);
         Ok(Self { uri, shown })
     }
@@ -203,5 +210,13 @@ mod tests {
             "amqp://[::1]:5673/%2f amqp://[::1]:5673/%2f"
         );
         assert_eq!(Address::parse("amqp://host").unwrap().uri.vhost, "/");
+    }
+
+    #[test]
+    fn a_frame_has_the_size_that_the_url_says() {
+        let frame_max = |url| Address::parse(url).unwrap().uri.query.frame_max;
+        assert_eq!(frame_max("amqp://host"), Some(FRAME_MAX));
+        assert_eq!(frame_max("amqp://host/%2f?heartbeat=5"), Some(FRAME_MAX));
+        assert_eq!(frame_max("amqp://host?frame_max=8192"), Some(8192));
     }
 }
