@@ -2,6 +2,7 @@
 
 mod agreement;
 mod archiver;
+mod at_once;
 mod build_error;
 mod builder;
 mod call;
@@ -24,7 +25,6 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 pub use agreement::{Choice, NoSuchHandler};
@@ -40,6 +40,7 @@ pub use post::Cleared;
 pub use registry::PipelineDescription;
 pub use sweeper::Sweeper;
 
+use self::at_once::at_once;
 use self::call::Calls;
 use self::health::Checkup;
 use self::registry::Registry;
@@ -197,22 +198,21 @@ impl CommandProcessor {
             },
             several => {
                 let request = Arc::new(request);
-                let asked: Vec<_> = several
+                let calls = several
                     .iter()
                     .enumerate()
                     .filter(|(index, _)| !done.contains(index))
-                    .collect();
-                let calls = asked.iter().map(|(_, subscriber)| {
-                    subscriber
-                        .pipeline
-                        .call(Call::shared(Arc::clone(&request), cx.fork()))
-                });
+                    .map(|(index, subscriber)| {
+                        let call = Call::shared(Arc::clone(&request), cx.fork());
+                        (index, subscriber.pipeline.call(call))
+                    });
+                let ended = at_once(calls).await;
                 let mut failures = Vec::new();
-                for ((index, subscriber), result) in asked.iter().zip(join_all(calls).await) {
+                for (index, result) in ended {
                     match result {
-                        Ok(_) => done.push(*index),
+                        Ok(_) => done.push(index),
                         Err(error) => failures.push(SubscriberFailure {
-                            handler: subscriber.handler,
+                            handler: several[index].handler,
                             error,
                         }),
                     }
