@@ -5,23 +5,23 @@
 //! write.
 
 use std::collections::VecDeque;
-use std::future::Future;
 use std::sync::Arc;
+use std::task::Waker;
 
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
-use lapin::{Confirmation, ErrorKind};
-use tokio::sync::oneshot;
+use lapin::ErrorKind;
+use lapin::options::ConfirmSelectOptions;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{Link, Open};
 use super::error::{of_channel, of_publishing};
+use super::gate::{Bell, Done, Gate, Publishing, Sending, publish};
 use super::options::Settings;
-use super::publisher::{Job, OPENING, Outgoing, Verdict, exchange_error, fits};
+use super::publisher::{Job, OPENING, Verdict, exchange_error, fits};
 use super::queue::Queue;
-use super::returns::{Returns, Route};
+use super::returns::Returns;
 use super::topology::declare_exchange;
 use super::{ConnectError, wire};
 use crate::channel::PublishError;
@@ -29,28 +29,15 @@ use crate::channel::PublishError;
 /// How many messages may be on their way unconfirmed. Enough to hide the way to a broker and its disk, and
 /// few enough that a broker which stops answering holds no more than these.
 const WINDOW: usize = 256;
+/// With fewer on their way, others may hand over messages beside the desk.
+const FEW: usize = 8;
 /// What a frame has around its payload.
 const FRAME: usize = 8;
 
-/// What became of one message: confirmed or not, and which message the broker gave back by the way.
-pub(super) struct Done {
-    route: Route,
-    /// Of the channel that it went through.
-    number: u64,
-    alone: bool,
-    taken: lapin::Result<bool>,
-    returned: Option<Route>,
-    reply: oneshot::Sender<Verdict>,
-}
-
-type Publish<F> = fn(Arc<lapin::Channel>, u64, Job) -> F;
-
-/// Generic over the future of [`publish`], which has no name, so that it needs no box.
-pub(super) struct Desk<F> {
-    jobs: Arc<Queue<Job>>,
+pub(super) struct Desk {
+    jobs: Arc<Queue<Job, Gate>>,
     link: Arc<Link>,
     settings: Arc<Settings>,
-    publish: Publish<F>,
     channel: Option<Publishing>,
     /// How many channels there were.
     opened: u64,
@@ -58,31 +45,22 @@ pub(super) struct Desk<F> {
     suspected: u64,
     /// Taken from the queue, and not begun: the first of them goes alone.
     held: VecDeque<Job>,
-    on_their_way: FuturesUnordered<F>,
+    on_their_way: FuturesUnordered<Sending>,
     /// What is on its way is alone.
     alone: bool,
     returns: Returns,
+    /// Rung by what went through the gate.
+    bell: Arc<Bell>,
+    waker: Waker,
 }
 
-/// The channel that messages go through.
-struct Publishing {
-    amqp: Arc<lapin::Channel>,
-    number: u64,
-    /// How many bytes all headers of a message may have: they share a frame.
-    most_header_bytes: usize,
-}
-
-impl Desk<()> {
-    pub(super) fn new(
-        jobs: Arc<Queue<Job>>,
-        link: Arc<Link>,
-        settings: Arc<Settings>,
-    ) -> Desk<impl Future<Output = Done> + Send> {
-        Desk {
+impl Desk {
+    pub(super) fn new(jobs: Arc<Queue<Job, Gate>>, link: Arc<Link>, settings: Arc<Settings>) -> Self {
+        let bell = Arc::<Bell>::default();
+        Self {
             jobs,
             link,
             settings,
-            publish: publish as Publish<_>,
             channel: None,
             opened: 0,
             suspected: 0,
@@ -90,23 +68,25 @@ impl Desk<()> {
             on_their_way: FuturesUnordered::new(),
             alone: false,
             returns: Returns::default(),
+            waker: Waker::from(Arc::clone(&bell)),
+            bell,
         }
     }
-}
 
-impl<F: Future<Output = Done> + Send> Desk<F> {
     pub(super) async fn run(mut self, close: CancellationToken) {
-        let jobs = Arc::clone(&self.jobs);
+        let (jobs, bell) = (Arc::clone(&self.jobs), Arc::clone(&self.bell));
         let (mut open, mut closed) = (true, false);
         while open || !self.on_their_way.is_empty() || !self.held.is_empty() {
             let blocked = self.link.blocked();
             // What waits stays in the queue meanwhile, where its sender sees that nobody took it.
             if blocked.is_none() {
                 self.begin_waiting().await;
+                self.open_gate();
             }
             let wanted = open && blocked.is_none() && self.held.is_empty() && self.room() > 0;
             tokio::select! {
                 Some(done) = self.on_their_way.next() => self.conclude(done),
+                () = bell.rung() => {}
                 more = jobs.ready(), if wanted => open = more,
                 () = unblocked(blocked.as_deref()), if blocked.is_some() => {}
                 // Those that wait already still go out.
@@ -115,7 +95,41 @@ impl<F: Future<Output = Done> + Send> Desk<F> {
                     jobs.close();
                 }
             }
+            self.close_gate();
         }
+    }
+
+    /// Lets others hand messages to lapin themselves, while that is before nobody and little is on its way: a burst
+    /// is better handed over by one.
+    fn open_gate(&self) {
+        let few = FEW.saturating_sub(self.on_their_way.len());
+        if few == 0 || self.alone || !self.held.is_empty() {
+            return;
+        }
+        if let Some(channel) = &self.channel {
+            let new = Gate::new(channel.clone(), few, self.waker.clone());
+            self.jobs.at_the_gate(|gate, nobody_waits| {
+                if nobody_waits {
+                    *gate = Some(new);
+                }
+            });
+        }
+    }
+
+    fn close_gate(&mut self) {
+        let closed = self.jobs.at_the_gate(|gate, _| gate.take());
+        if let Some(mut gate) = closed {
+            self.on_their_way.extend(gate.begun());
+        }
+    }
+
+    /// Takes over what went through the gate.
+    fn take_over(&mut self) {
+        let on_their_way = &self.on_their_way;
+        self.jobs.at_the_gate(|gate, _| {
+            let begun = gate.iter_mut().flat_map(Gate::begun);
+            begun.for_each(|sending| on_their_way.push(sending));
+        });
     }
 
     fn room(&self) -> usize {
@@ -166,9 +180,9 @@ impl<F: Future<Output = Done> + Send> Desk<F> {
             tell(job, Err(error));
             return;
         }
-        let (amqp, number, alone) = (Arc::clone(&channel.amqp), channel.number, job.alone);
+        let (channel, alone) = (channel.clone(), job.alone);
         self.alone = alone;
-        self.on_their_way.push((self.publish)(amqp, number, job));
+        self.on_their_way.push(publish(channel, job).boxed());
     }
 
     /// The publishing channel: open, with confirms, and with its exchange declared.
@@ -184,7 +198,7 @@ impl<F: Future<Output = Done> + Send> Desk<F> {
         self.channel.as_ref().ok_or(ConnectError::Closed)
     }
 
-    async fn open(&self) -> Result<Publishing, ConnectError> {
+    async fn open(&mut self) -> Result<Publishing, ConnectError> {
         let open = self.link.current().await?;
         let opening = async {
             let channel = open.connection.create_channel().await?;
@@ -200,6 +214,7 @@ impl<F: Future<Output = Done> + Send> Desk<F> {
         Ok(Publishing {
             amqp: Arc::new(amqp),
             number: self.opened + 1,
+            routes: Arc::default(),
             most_header_bytes: match open.connection.configuration().frame_max() {
                 0 => usize::MAX,
                 bytes => (bytes as usize).saturating_sub(FRAME),
@@ -216,6 +231,7 @@ impl<F: Future<Output = Done> + Send> Desk<F> {
         while !decided.is_empty() {
             self.collect(&mut decided);
             self.wait_for_the_frame();
+            self.take_over();
             let mut siblings = Vec::new();
             self.collect(&mut siblings);
             for done in decided.iter_mut().chain(&mut siblings) {
@@ -251,16 +267,9 @@ impl<F: Future<Output = Done> + Send> Desk<F> {
     fn tell(&mut self, done: Done, only: bool) {
         let came_back = self.returns.take(&done.route);
         let verdict = match done.taken {
-            _ if came_back => Verdict::Known(Err(PublishError::Unroutable {
-                topic: done.route.routing_key().into(),
-            })),
+            _ if came_back => Verdict::CameBack,
             Ok(true) => Verdict::Known(Ok(())),
-            Ok(false) => Verdict::Known(Err(PublishError::Refused {
-                reason: format!(
-                    "a queue for `{}` would not take it; it may be full",
-                    done.route.routing_key()
-                ),
-            })),
+            Ok(false) => Verdict::Refused,
             Err(error) if closes_channel(&error) => {
                 // Nothing more may be put on it, and the broker's words belong to what was.
                 self.channel.take_if(|channel| channel.number == done.number);
@@ -295,44 +304,5 @@ fn closes_channel(error: &lapin::Error) -> bool {
         // It was closed before the message was sent.
         ErrorKind::InvalidChannelState(..) | ErrorKind::InvalidChannel(_) => true,
         _ => of_channel(error).is_some(),
-    }
-}
-
-async fn publish(channel: Arc<lapin::Channel>, number: u64, job: Job) -> Done {
-    let Job {
-        message,
-        alone,
-        reply,
-    } = job;
-    let Outgoing {
-        exchange,
-        routing_key,
-        properties,
-        body,
-    } = message;
-    let route = Route::of(&exchange, &routing_key, &properties);
-    let options = BasicPublishOptions {
-        mandatory: true,
-        ..BasicPublishOptions::default()
-    };
-    let confirmation = async {
-        let sent = channel.basic_publish(exchange, routing_key, options, &body, properties);
-        sent.await?.await
-    };
-    let (taken, returned) = match confirmation.await {
-        Ok(Confirmation::Ack(returned)) => (Ok(true), returned),
-        // Without confirms nothing is known, and what is not known was not taken. We always ask for them.
-        Ok(Confirmation::Nack(returned)) => (Ok(false), returned),
-        Ok(Confirmation::NotRequested) => (Ok(false), None),
-        Err(error) => (Err(error), None),
-    };
-    let returned = returned.map(|back| Route::of(&back.exchange, &back.routing_key, &back.properties));
-    Done {
-        route,
-        number,
-        alone,
-        taken,
-        returned,
-        reply,
     }
 }

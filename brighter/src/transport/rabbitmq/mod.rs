@@ -30,6 +30,7 @@ mod depth;
 mod desk;
 mod error;
 mod fault;
+mod gate;
 mod io;
 mod lane;
 mod options;

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::connection::Link;
 use super::desk::Desk;
 use super::error::said;
+use super::gate::Gate;
 use super::io::Io;
 use super::options::Settings;
 use super::queue::Queue;
@@ -40,8 +41,30 @@ pub(super) type Outcome = Result<(), PublishError>;
 /// What the desk says of a message.
 pub(super) enum Verdict {
     Known(Outcome),
+    /// No queue wants it.
+    CameBack,
+    /// A queue that wants it did not take it.
+    Refused,
     /// Its channel was closed over it, or over another that was on the way with it.
     Suspect,
+}
+
+impl Verdict {
+    /// What it means for the caller; nothing where the message must be sent again. Its routing key is asked for only
+    /// where an error names it.
+    fn outcome(self, make: impl FnOnce() -> Result<Outgoing, PublishError>) -> Option<Outcome> {
+        let about = |error: fn(&str) -> PublishError| {
+            Err(make().map_or_else(|error| error, |message| error(message.routing_key.as_str())))
+        };
+        Some(match self {
+            Self::Known(outcome) => outcome,
+            Self::CameBack => about(|key| PublishError::Unroutable { topic: key.into() }),
+            Self::Refused => about(|key| PublishError::Refused {
+                reason: format!("a queue for `{key}` would not take it; it may be full"),
+            }),
+            Self::Suspect => return None,
+        })
+    }
 }
 
 pub(super) struct Job {
@@ -65,7 +88,7 @@ impl Job {
 
 /// Publishes messages, confirmed. Ends, once it is dropped or told to close, when all are.
 pub(super) struct Publisher {
-    jobs: Arc<Queue<Job>>,
+    jobs: Arc<Queue<Job, Gate>>,
     link: Arc<Link>,
     done: CancellationToken,
     deadline: Duration,
@@ -97,12 +120,19 @@ impl Publisher {
         for alone in [false, true] {
             let (job, verdict) = Job::new(make()?, alone);
             // Held until the end: whoever gives up leaves the queue.
-            let Some(mut place) = self.jobs.enter([job]) else {
+            let place = match self.link.blocked() {
+                None => self.jobs.pass(job, Gate::pass),
+                Some(_) => self.jobs.enter([job]),
+            };
+            let Some(mut place) = place else {
                 return Err(PublishError::Closed);
             };
             match timeout_at(deadline, verdict).await {
-                Ok(Ok(Verdict::Known(outcome))) => return outcome,
-                Ok(Ok(Verdict::Suspect)) => {}
+                Ok(Ok(verdict)) => {
+                    if let Some(outcome) = verdict.outcome(&make) {
+                        return outcome;
+                    }
+                }
                 Ok(Err(_)) => return Err(PublishError::Closed),
                 Err(_) => return Err(self.too_late(place.give_up() > 0)),
             }
@@ -135,12 +165,15 @@ impl Publisher {
                 break;
             }
             let mut verdicts = self.send(made, alone, deadline).await.into_iter();
-            open.retain(|&n| match verdicts.next() {
-                Some(Verdict::Known(outcome)) => {
-                    outcomes[n] = outcome;
-                    false
+            open.retain(|&n| {
+                let verdict = verdicts.next();
+                match verdict.and_then(|verdict| verdict.outcome(|| make(messages[n]))) {
+                    Some(outcome) => {
+                        outcomes[n] = outcome;
+                        false
+                    }
+                    None => true,
                 }
-                Some(Verdict::Suspect) | None => true,
             });
         }
         outcomes

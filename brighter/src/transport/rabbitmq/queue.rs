@@ -3,6 +3,8 @@
 //! A bounded channel of tokio would not do: it gives out its places in order, and lets those who got one go
 //! in any. Here a place is taken at once. There are never more than there are callers that wait: one that
 //! gives up takes what it brought away again.
+//!
+//! While nobody waits, who serves may leave a gate, through which those who come go by themselves.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -10,20 +12,21 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-pub(super) struct Queue<T> {
-    line: Mutex<Line<T>>,
+pub(super) struct Queue<T, G> {
+    line: Mutex<Line<T, G>>,
     changed: Notify,
 }
 
-struct Line<T> {
+struct Line<T, G> {
     /// The number of the first place.
     first: u64,
     /// None where somebody has left.
     waiting: VecDeque<Option<T>>,
     closed: bool,
+    gate: Option<G>,
 }
 
-impl<T> Line<T> {
+impl<T, G> Line<T, G> {
     /// Nobody waits at the front who has left.
     fn trim(&mut self) {
         while let Some(None) = self.waiting.front() {
@@ -41,12 +44,12 @@ impl<T> Line<T> {
 }
 
 /// Places in the queue, given up when dropped.
-pub(super) struct Places<'a, T> {
-    queue: &'a Queue<T>,
+pub(super) struct Places<'a, T, G> {
+    queue: &'a Queue<T, G>,
     numbers: Range<u64>,
 }
 
-impl<T> Places<'_, T> {
+impl<T, G> Places<'_, T, G> {
     /// Gives up what is still in the queue of them, and tells how many of the last that are.
     pub(super) fn give_up(&mut self) -> usize {
         let mut left = Vec::new();
@@ -60,26 +63,27 @@ impl<T> Places<'_, T> {
     }
 }
 
-impl<T> Drop for Places<'_, T> {
+impl<T, G> Drop for Places<'_, T, G> {
     fn drop(&mut self) {
         self.give_up();
     }
 }
 
-impl<T> Queue<T> {
+impl<T, G> Queue<T, G> {
     pub(super) fn new() -> Self {
         Self {
             line: Mutex::new(Line {
                 first: 0,
                 waiting: VecDeque::new(),
                 closed: false,
+                gate: None,
             }),
             changed: Notify::new(),
         }
     }
 
     /// Takes places at the end, next to each other; none once closed.
-    pub(super) fn enter(&self, items: impl IntoIterator<Item = T>) -> Option<Places<'_, T>> {
+    pub(super) fn enter(&self, items: impl IntoIterator<Item = T>) -> Option<Places<'_, T, G>> {
         let mut line = self.line();
         if line.closed {
             return None;
@@ -93,6 +97,40 @@ impl<T> Queue<T> {
             queue: self,
             numbers: start..end,
         })
+    }
+
+    /// Goes through the gate, if one is open and nobody waits before it; else takes a place at the end. Nobody is let
+    /// in once closed.
+    pub(super) fn pass(
+        &self,
+        item: T,
+        through: impl FnOnce(&mut G, T) -> Result<(), T>,
+    ) -> Option<Places<'_, T, G>> {
+        let mut line = self.line();
+        if line.closed {
+            return None;
+        }
+        let mut left = Some(item);
+        if line.waiting.is_empty()
+            && let Some(gate) = &mut line.gate
+        {
+            left = left.and_then(|item| through(gate, item).err());
+        }
+        drop(line);
+        match left {
+            Some(item) => self.enter([item]),
+            None => Some(Places {
+                queue: self,
+                numbers: 0..0,
+            }),
+        }
+    }
+
+    /// Looks at the gate, and may open or close it. Tells whether nobody waits.
+    pub(super) fn at_the_gate<R>(&self, look: impl FnOnce(&mut Option<G>, bool) -> R) -> R {
+        let mut line = self.line();
+        let nobody_waits = line.waiting.is_empty();
+        look(&mut line.gate, nobody_waits)
     }
 
     /// Waits until there is one; says no when closed and empty. For one caller at a time.
@@ -131,7 +169,7 @@ impl<T> Queue<T> {
         self.changed.notify_one();
     }
 
-    fn line(&self) -> MutexGuard<'_, Line<T>> {
+    fn line(&self) -> MutexGuard<'_, Line<T, G>> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -142,7 +180,7 @@ mod tests {
 
     use super::*;
 
-    fn take(queue: &Queue<char>, most: usize) -> String {
+    fn take(queue: &Queue<char, String>, most: usize) -> String {
         let mut taken = VecDeque::new();
         queue.take(most, &mut taken);
         taken.into_iter().collect()
@@ -168,8 +206,37 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_kept_for_those_who_left() {
+    fn nobody_goes_through_the_gate_before_one_who_waits() {
         let queue = Queue::new();
+        let through = |gate: &mut String, item| {
+            if gate.len() == 2 {
+                return Err(item);
+            }
+            gate.push(item);
+            Ok(())
+        };
+        let _a = queue.pass('a', through);
+        assert!(!queue.at_the_gate(|gate, nobody_waits| {
+            *gate = Some(String::new());
+            nobody_waits
+        }));
+        let _b = queue.pass('b', through);
+        assert_eq!(take(&queue, 9), "ab");
+        // What goes through is nothing to wake up for, and nothing to take away.
+        for item in ['c', 'd'] {
+            assert_eq!(queue.pass(item, through).unwrap().give_up(), 0);
+        }
+        assert_eq!(queue.ready().now_or_never(), None);
+        let _e = queue.pass('e', through);
+        assert_eq!(take(&queue, 9), "e");
+        assert_eq!(queue.at_the_gate(|gate, _| gate.take()).as_deref(), Some("cd"));
+        queue.close();
+        assert!(queue.pass('f', through).is_none());
+    }
+
+    #[test]
+    fn nothing_is_kept_for_those_who_left() {
+        let queue = Queue::<_, ()>::new();
         for _ in 0..1000 {
             let first = queue.enter(['a']);
             let second = queue.enter(['b']);

@@ -1,0 +1,158 @@
+//! The way past the desk: while little is on its way, a message is handed to lapin by whoever publishes it, which saves
+//! waking the desk's thread before anything is sent.
+//!
+//! What became of it is the desk's to find out, as of every other: it takes over what was begun.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
+use lapin::Confirmation;
+use lapin::options::BasicPublishOptions;
+use tokio::sync::Notify;
+use tokio::sync::oneshot;
+
+use super::publisher::{Job, Outgoing, Verdict};
+use super::returns::{Route, Routes};
+use super::wire;
+
+/// The channel that messages go through.
+#[derive(Clone)]
+pub(super) struct Publishing {
+    pub(super) amqp: Arc<lapin::Channel>,
+    pub(super) number: u64,
+    /// How many bytes all headers of a message may have: they share a frame.
+    pub(super) most_header_bytes: usize,
+    pub(super) routes: Arc<Routes>,
+}
+
+/// What became of one message: confirmed or not, and which message the broker gave back by the way.
+pub(super) struct Done {
+    pub(super) route: Route,
+    /// Of the channel that it went through.
+    pub(super) number: u64,
+    pub(super) alone: bool,
+    pub(super) taken: lapin::Result<bool>,
+    pub(super) returned: Option<Route>,
+    pub(super) reply: oneshot::Sender<Verdict>,
+}
+
+pub(super) type Sending = BoxFuture<'static, Done>;
+
+/// Open while nobody waits to publish and the desk holds nothing: who goes through goes before nobody.
+pub(super) struct Gate {
+    channel: Publishing,
+    /// How many more may go through.
+    room: usize,
+    begun: Vec<Sending>,
+    /// Wakes the desk.
+    waker: Waker,
+}
+
+impl Gate {
+    pub(super) fn new(channel: Publishing, room: usize, waker: Waker) -> Self {
+        Self {
+            channel,
+            room,
+            begun: Vec::new(),
+            waker,
+        }
+    }
+
+    /// Hands the message to lapin, unless it is for the desk.
+    ///
+    /// # Errors
+    /// The message, untouched.
+    pub(super) fn pass(&mut self, job: Job) -> Result<(), Job> {
+        let Publishing { amqp, .. } = &self.channel;
+        let headers = wire::header_bytes(&job.message.properties);
+        if self.room == 0
+            || job.alone
+            || headers > self.channel.most_header_bytes
+            || !amqp.status().connected()
+        {
+            return Err(job);
+        }
+        self.room -= 1;
+        let mut sending = publish(self.channel.clone(), job).boxed();
+        // The first look hands it over. From then on lapin wakes the desk.
+        let looked = sending.poll_unpin(&mut Context::from_waker(&self.waker));
+        self.begun.push(match looked {
+            Poll::Pending => sending,
+            Poll::Ready(done) => {
+                self.waker.wake_by_ref();
+                ready(done).boxed()
+            }
+        });
+        Ok(())
+    }
+
+    /// What went through since the last time.
+    pub(super) fn begun(&mut self) -> impl Iterator<Item = Sending> {
+        self.begun.drain(..)
+    }
+}
+
+/// Tells the desk that something happened to a message that it has not taken over.
+#[derive(Default)]
+pub(super) struct Bell(Notify);
+
+impl Bell {
+    pub(super) async fn rung(&self) {
+        self.0.notified().await;
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.notify_one();
+    }
+}
+
+/// Publishes a message, and waits for its confirm. The first poll hands it to lapin.
+pub(super) async fn publish(channel: Publishing, job: Job) -> Done {
+    let Publishing {
+        amqp, number, routes, ..
+    } = channel;
+    let Job {
+        message,
+        alone,
+        reply,
+    } = job;
+    let Outgoing {
+        exchange,
+        routing_key,
+        properties,
+        body,
+    } = message;
+    let route = routes.of(&exchange, &routing_key, &properties);
+    let options = BasicPublishOptions {
+        mandatory: true,
+        ..BasicPublishOptions::default()
+    };
+    let confirmation = async {
+        let sent = amqp.basic_publish(exchange, routing_key, options, &body, properties);
+        sent.await?.await
+    };
+    let (taken, returned) = match confirmation.await {
+        Ok(Confirmation::Ack(returned)) => (Ok(true), returned),
+        // Without confirms nothing is known, and what is not known was not taken. We always ask for them.
+        Ok(Confirmation::Nack(returned)) => (Ok(false), returned),
+        Ok(Confirmation::NotRequested) => (Ok(false), None),
+        Err(error) => (Err(error), None),
+    };
+    let returned = returned.map(|back| routes.of(&back.exchange, &back.routing_key, &back.properties));
+    Done {
+        route,
+        number,
+        alone,
+        taken,
+        returned,
+        reply,
+    }
+}
