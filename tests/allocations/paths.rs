@@ -17,6 +17,7 @@ const MOST: &[(&str, u64)] = &[
     ("broker", 310),
     ("outbox", 220),
     ("pump", 810),
+    ("pump-of-1000", 810),
     ("post-to-ack", 1530),
 ];
 

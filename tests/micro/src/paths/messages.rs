@@ -66,7 +66,8 @@ struct Rig {
 }
 
 impl Rig {
-    fn new() -> Self {
+    /// With so many subscriptions, each with a topic and a channel of its own, of which the last gets the messages.
+    fn new(subscriptions: u32) -> Self {
         let runtime = runtime();
         let entered = runtime.enter();
         let (broker, handled) = (InMemoryBroker::new(), Arc::new(Semaphore::new(0)));
@@ -76,8 +77,16 @@ impl Rig {
             .outbox(InMemoryOutbox::new())
             .build()
             .unwrap();
-        let dispatcher = Dispatcher::builder(processor)
-            .subscription(Subscription::<Order>::new("orders").buffer(200))
+        let others = (1..subscriptions).map(|number| {
+            let name = format!("orders-{number}");
+            Subscription::<Order>::new(name.as_str()).routing_key(format!("Micro.{number}"))
+        });
+        let orders = Subscription::<Order>::new("orders");
+        let dispatcher = others
+            .chain([orders])
+            .fold(Dispatcher::builder(processor), |builder, subscription| {
+                builder.subscription(subscription.buffer(200))
+            })
             .build()
             .unwrap();
         dispatcher.receive();
@@ -130,8 +139,8 @@ pub(super) fn outbox() -> Walk {
     })
 }
 
-pub(super) fn pump() -> Walk {
-    let (rig, message) = (Rig::new(), message());
+pub(super) fn pump(subscriptions: u32) -> Walk {
+    let (rig, message) = (Rig::new(subscriptions), message());
     Box::new(move |times| {
         rig.runtime.block_on(async {
             for first in (0..times).step_by(BURST as usize) {
@@ -146,7 +155,7 @@ pub(super) fn pump() -> Walk {
 }
 
 pub(super) fn post_to_ack() -> Walk {
-    let rig = Rig::new();
+    let rig = Rig::new(1);
     Box::new(move |times| {
         rig.runtime.block_on(async {
             for first in (0..times).step_by(BURST as usize) {

@@ -66,7 +66,12 @@ pub const PATHS: &[Path] = &[
     Path {
         name: "pump",
         summary: "pump: publish to the in-memory broker, then pump, handler, ack; 1 KB",
-        prepare: messages::pump,
+        prepare: || messages::pump(1),
+    },
+    Path {
+        name: "pump-of-1000",
+        summary: "pump: publish to the in-memory broker, then pump, handler, ack; 1 KB, with a thousand subscriptions",
+        prepare: || messages::pump(1_000),
     },
     Path {
         name: "post-to-ack",
