@@ -4,8 +4,6 @@ mod archive;
 mod arrivals;
 mod claim;
 mod in_memory;
-mod in_memory_transaction;
-mod scheduled;
 mod selection;
 
 use std::any::Any;
@@ -17,8 +15,7 @@ pub use archive::Archive;
 pub(crate) use arrivals::Bell;
 pub use arrivals::{Arrival, Arrivals};
 pub use claim::{Claim, Claimed};
-pub use in_memory::InMemoryOutbox;
-pub use in_memory_transaction::InMemoryTransaction;
+pub use in_memory::{InMemoryOutbox, InMemoryTransaction};
 pub use selection::Selection;
 
 use crate::error::BoxError;

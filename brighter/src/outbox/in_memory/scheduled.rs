@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::in_memory::after;
+use super::state::after;
 use crate::id::MessageId;
 use crate::message::Message;
 

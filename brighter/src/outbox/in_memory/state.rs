@@ -1,346 +1,76 @@
-//! The [`InMemoryOutbox`]: for tests, and for programs that may lose what they have not yet published.
+//! The messages of an [`InMemoryOutbox`](super::InMemoryOutbox), and how far each has come.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::in_memory_transaction::InMemoryTransaction;
 use super::scheduled::Scheduled;
-use super::{
-    Archive, Arrival, Arrivals, Bell, Claim, Claimed, DeadMessage, Failure, MessageState, Outbox,
-    OutboxError, OutboxStatus, Selection,
-};
 use crate::id::MessageId;
 use crate::message::{Message, RoutingKey};
+use crate::outbox::{Archive, Claim, Claimed, DeadMessage, Failure, MessageState, OutboxError, Selection};
 
-/// How many messages may be outstanding unless [`InMemoryOutbox::with_limit`] says otherwise.
-const DEFAULT_LIMIT: usize = 1_000_000;
 /// How many dispatched messages are kept to be sent again.
 const DISPATCHED_KEPT: usize = 10_000;
 /// How much of an error is kept, in characters.
 const ERROR_KEPT: usize = 2_000;
 
-/// An outbox in the memory of this process: what it holds ends with the process.
-///
-/// A clone is the same outbox. At most a million messages may be outstanding, or as many as
-/// [`with_limit`](Self::with_limit) says; the ten thousand dispatched last can still be read and sent again.
-///
-/// ```
-/// use std::time::Duration;
-/// use brighter::message::{Message, MessageBody, MessageHeader, MessageType};
-/// use brighter::outbox::{Claim, InMemoryOutbox, Outbox};
-/// use brighter::MessageId;
-///
-/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-/// let outbox = InMemoryOutbox::new();
-/// let header = MessageHeader::new(MessageId::new(), "Task.Reminder", MessageType::Command);
-/// outbox.deposit(&[Message::new(header, MessageBody::new("{}"))], None).await?;
-///
-/// let which = Claim::oldest(10, Duration::ZERO);
-/// let claimed = outbox.claim(which, Duration::from_secs(30)).await?;
-/// assert_eq!(claimed.len(), 1);
-/// # Ok::<(), brighter::outbox::OutboxError>(())
-/// # }).unwrap();
-/// ```
-#[derive(Clone)]
-pub struct InMemoryOutbox {
-    state: Arc<Mutex<State>>,
-    bell: Bell,
-    /// Tells those who wait in tests that something may have changed.
-    #[cfg(feature = "testing")]
-    changed: Arc<tokio::sync::Notify>,
-    limit: usize,
-}
-
-impl InMemoryOutbox {
-    /// An empty outbox.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::with_limit(DEFAULT_LIMIT)
-    }
-
-    /// An empty outbox that holds at most this many outstanding messages and then says
-    /// [`OutboxError::Full`].
-    #[must_use]
-    pub fn with_limit(limit: usize) -> Self {
-        Self {
-            state: Arc::default(),
-            bell: Bell::new(),
-            #[cfg(feature = "testing")]
-            changed: Arc::default(),
-            limit,
-        }
-    }
-
-    /// A transaction, whose deposits are in the outbox once it is committed.
-    #[must_use = "a transaction that is dropped stores nothing"]
-    pub fn begin(&self) -> InMemoryTransaction {
-        InMemoryTransaction::new(self.clone())
-    }
-
-    /// How many messages are still to be sent, those not counted that the broker refused.
-    #[cfg(feature = "testing")]
-    pub(crate) fn unsent(&self) -> usize {
-        let state = self.lock();
-        let waiting = state.outstanding.values();
-        waiting.filter(|waiting| waiting.attempts == 0).count()
-    }
-
-    /// Is notified when a message was sent or refused.
-    #[cfg(feature = "testing")]
-    pub(crate) fn changed(&self) -> &tokio::sync::Notify {
-        &self.changed
-    }
-
-    /// Stores all of a transaction, or nothing.
-    pub(super) fn store(
-        &self,
-        deposits: &[Message],
-        scheduled: &[(Message, Instant)],
-    ) -> Result<(), OutboxError> {
-        let mut state = self.lock();
-        state.check_scheduled(deposits, scheduled, self.limit)?;
-        state.deposit(deposits, None, self.limit)?;
-        for (message, due) in scheduled {
-            state.schedule(message, *due, self.limit)?;
-        }
-        drop(state);
-        self.bell.ring(Arrival::Here);
-        Ok(())
-    }
-
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.state, &other.state)
-    }
-
-    /// No method of [`State`] can panic half way, so what a poisoned lock guards is whole.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Default for InMemoryOutbox {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl fmt::Debug for InMemoryOutbox {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.lock();
-        f.debug_struct("InMemoryOutbox")
-            .field("outstanding", &state.outstanding.len())
-            .field("dispatched", &state.dispatched.len())
-            .field("limit", &self.limit)
-            .finish()
-    }
-}
-
-impl Outbox for InMemoryOutbox {
-    fn deposit<'a>(
-        &'a self,
-        messages: &'a [Message],
-        lease: Option<Duration>,
-    ) -> BoxFuture<'a, Result<Vec<MessageId>, OutboxError>> {
-        Box::pin(async move {
-            let known = self.lock().deposit(messages, lease, self.limit)?;
-            if lease.is_none() {
-                self.bell.ring(Arrival::Here);
-            }
-            Ok(known)
-        })
-    }
-
-    fn schedule<'a>(
-        &'a self,
-        message: &'a Message,
-        delay: Duration,
-    ) -> BoxFuture<'a, Result<bool, OutboxError>> {
-        Box::pin(async move {
-            let due = after(Instant::now(), delay);
-            self.lock().schedule(message, due, self.limit)
-        })
-    }
-
-    fn reschedule<'a>(
-        &'a self,
-        id: &'a MessageId,
-        delay: Duration,
-    ) -> BoxFuture<'a, Result<bool, OutboxError>> {
-        Box::pin(async move { Ok(self.lock().scheduled.reschedule(id, delay)) })
-    }
-
-    fn cancel<'a>(&'a self, id: &'a MessageId) -> BoxFuture<'a, Result<bool, OutboxError>> {
-        Box::pin(async move { Ok(self.lock().scheduled.cancel(id)) })
-    }
-
-    fn make_due(&self, limit: usize) -> BoxFuture<'_, Result<u64, OutboxError>> {
-        Box::pin(async move { Ok(self.lock().make_due(limit)) })
-    }
-
-    fn claim<'a>(
-        &'a self,
-        which: Claim<'a>,
-        lease: Duration,
-    ) -> BoxFuture<'a, Result<Vec<Claimed>, OutboxError>> {
-        Box::pin(async move { Ok(self.lock().claim(which, lease)) })
-    }
-
-    fn mark_dispatched<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<(), OutboxError>> {
-        Box::pin(async move {
-            self.lock().mark_dispatched(ids);
-            #[cfg(feature = "testing")]
-            self.changed.notify_waiters();
-            Ok(())
-        })
-    }
-
-    fn mark_failed<'a>(&'a self, failures: &'a [Failure]) -> BoxFuture<'a, Result<(), OutboxError>> {
-        Box::pin(async move {
-            self.lock().mark_failed(failures);
-            #[cfg(feature = "testing")]
-            self.changed.notify_waiters();
-            Ok(())
-        })
-    }
-
-    fn release<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<(), OutboxError>> {
-        Box::pin(async move {
-            let mut state = self.lock();
-            for id in ids {
-                if let Some(waiting) = state.waiting_mut(id) {
-                    waiting.claimed_until = None;
-                }
-            }
-            Ok(())
-        })
-    }
-
-    fn replay<'a>(&'a self, causation: &'a MessageId) -> BoxFuture<'a, Result<u64, OutboxError>> {
-        Box::pin(async move {
-            let replayed = self.lock().replay(causation, self.limit)?;
-            self.bell.ring(Arrival::Here);
-            Ok(replayed)
-        })
-    }
-
-    fn get<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<Vec<Message>, OutboxError>> {
-        Box::pin(async move {
-            let state = self.lock();
-            Ok(ids.iter().filter_map(|id| state.get(id).cloned()).collect())
-        })
-    }
-
-    fn state<'a>(&'a self, id: &'a MessageId) -> BoxFuture<'a, Result<Option<MessageState>, OutboxError>> {
-        Box::pin(async move { Ok(self.lock().how_far(id)) })
-    }
-
-    fn status(&self) -> BoxFuture<'_, Result<OutboxStatus, OutboxError>> {
-        Box::pin(async move {
-            let state = self.lock();
-            let oldest = state.outstanding.values().next();
-            let status = OutboxStatus::new(
-                state.outstanding.len() as u64,
-                oldest.map(|waiting| waiting.deposited.elapsed()),
-            );
-            let status = status.with_scheduled(state.scheduled.len() as u64);
-            Ok(status.with_dead(state.dead.len() as u64))
-        })
-    }
-
-    fn dead(&self, limit: usize) -> BoxFuture<'_, Result<Vec<DeadMessage>, OutboxError>> {
-        Box::pin(async move {
-            let state = self.lock();
-            Ok(state.dead.values().take(limit).map(Waiting::obituary).collect())
-        })
-    }
-
-    fn revive<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<u64, OutboxError>> {
-        Box::pin(async move {
-            let revived = self.lock().revive(ids);
-            self.bell.ring(Arrival::Here);
-            Ok(revived)
-        })
-    }
-
-    fn send_again<'a>(&'a self, which: &'a Selection) -> BoxFuture<'a, Result<u64, OutboxError>> {
-        Box::pin(async move {
-            let again = self.lock().send_again(which, self.limit)?;
-            self.bell.ring(Arrival::Here);
-            Ok(again)
-        })
-    }
-
-    /// What is archived is gone, whether it was to be kept or not: there is nowhere else.
-    fn archive<'a>(&'a self, what: &'a Archive) -> BoxFuture<'a, Result<u64, OutboxError>> {
-        Box::pin(async move { Ok(self.lock().archive(what)) })
-    }
-
-    fn arrivals(&self) -> Option<Arrivals> {
-        Some(self.bell.arrivals())
-    }
-}
-
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     places: HashMap<MessageId, Place>,
     /// By the order of their deposit.
-    outstanding: BTreeMap<u64, Waiting>,
+    pub(super) outstanding: BTreeMap<u64, Waiting>,
     /// By the order of their deposit.
-    dead: BTreeMap<u64, Waiting>,
-    scheduled: Scheduled,
+    pub(super) dead: BTreeMap<u64, Waiting>,
+    pub(super) scheduled: Scheduled,
     /// By the order in which they were dispatched, to forget the oldest; nothing in the place of one that was taken
     /// out.
-    dispatched: VecDeque<Option<Dispatched>>,
+    pub(super) dispatched: VecDeque<Option<Dispatched>>,
     /// How many of those were forgotten: the number of the first that was not.
     forgotten: u64,
     deposited: u64,
 }
 
-struct Dispatched {
+pub(super) struct Dispatched {
     message: Message,
     deposited_at: SystemTime,
     when: Instant,
 }
 
-enum Place {
+pub(super) enum Place {
     Outstanding(u64),
     Dead(u64),
     Dispatched(u64),
 }
 
-struct Waiting {
+pub(super) struct Waiting {
     message: Message,
-    deposited: Instant,
+    pub(super) deposited: Instant,
     deposited_at: SystemTime,
-    attempts: u32,
+    pub(super) attempts: u32,
     last_error: Option<String>,
     not_before: Option<Instant>,
-    claimed_until: Option<Instant>,
+    pub(super) claimed_until: Option<Instant>,
     /// Says something only of the dead.
     died: Instant,
 }
 
 impl Waiting {
-    fn obituary(&self) -> DeadMessage {
+    pub(super) fn obituary(&self) -> DeadMessage {
         let header = &self.message.header;
         let last_error = self.last_error.clone().unwrap_or_default();
         DeadMessage::new(header.id.clone(), header.topic.clone(), self.attempts, last_error)
     }
 
-    fn topic(&self) -> &RoutingKey {
+    pub(super) fn topic(&self) -> &RoutingKey {
         &self.message.header.topic
     }
 
-    fn is_free(&self, now: Instant) -> bool {
+    pub(super) fn is_free(&self, now: Instant) -> bool {
         self.claimed_until.is_none_or(|end| end <= now)
     }
 
-    fn is_due(&self, now: Instant, min_age: Duration) -> bool {
+    pub(super) fn is_due(&self, now: Instant, min_age: Duration) -> bool {
         self.is_free(now)
             && self.not_before.is_none_or(|start| start <= now)
             && now.duration_since(self.deposited) >= min_age
@@ -348,7 +78,7 @@ impl Waiting {
 }
 
 impl State {
-    fn deposit(
+    pub(super) fn deposit(
         &mut self,
         messages: &[Message],
         lease: Option<Duration>,
@@ -389,7 +119,12 @@ impl State {
         Ok(known)
     }
 
-    fn schedule(&mut self, message: &Message, due: Instant, limit: usize) -> Result<bool, OutboxError> {
+    pub(super) fn schedule(
+        &mut self,
+        message: &Message,
+        due: Instant,
+        limit: usize,
+    ) -> Result<bool, OutboxError> {
         let id = &message.header.id;
         match self.get(id) {
             Some(held) if held.is_same(message) => Ok(false),
@@ -403,7 +138,7 @@ impl State {
     }
 
     /// Whether all of a transaction can be stored, as far as its deposits do not say so.
-    fn check_scheduled(
+    pub(super) fn check_scheduled(
         &self,
         deposits: &[Message],
         scheduled: &[(Message, Instant)],
@@ -424,7 +159,7 @@ impl State {
         Ok(())
     }
 
-    fn make_due(&mut self, limit: usize) -> u64 {
+    pub(super) fn make_due(&mut self, limit: usize) -> u64 {
         let (due, now) = (self.scheduled.take_due(limit), Instant::now());
         let count = due.len() as u64;
         for message in due {
@@ -433,7 +168,7 @@ impl State {
         count
     }
 
-    fn check_room(&self, wanted: usize, limit: usize) -> Result<(), OutboxError> {
+    pub(super) fn check_room(&self, wanted: usize, limit: usize) -> Result<(), OutboxError> {
         // The dead take room too, until they are revived and sent.
         if wanted > limit.saturating_sub(self.outstanding.len() + self.dead.len() + self.scheduled.len()) {
             let reason = format!("at most {limit} messages may be outstanding, scheduled or dead");
@@ -442,7 +177,7 @@ impl State {
         Ok(())
     }
 
-    fn add(&mut self, message: Message, deposited: Instant, claimed_until: Option<Instant>) {
+    pub(super) fn add(&mut self, message: Message, deposited: Instant, claimed_until: Option<Instant>) {
         self.deposited += 1;
         let place = Place::Outstanding(self.deposited);
         self.places.insert(message.header.id.clone(), place);
@@ -459,7 +194,7 @@ impl State {
         self.outstanding.insert(self.deposited, waiting);
     }
 
-    fn replay(&mut self, causation: &MessageId, limit: usize) -> Result<u64, OutboxError> {
+    pub(super) fn replay(&mut self, causation: &MessageId, limit: usize) -> Result<u64, OutboxError> {
         let is_caused = |it: &Dispatched| it.message.header.causation_id.as_ref() == Some(causation);
         let held = self.dispatched.iter().flatten();
         self.check_room(held.filter(|it| is_caused(it)).count(), limit)?;
@@ -470,7 +205,7 @@ impl State {
         Ok(self.outstanding_again(caused))
     }
 
-    fn send_again(&mut self, which: &Selection, limit: usize) -> Result<u64, OutboxError> {
+    pub(super) fn send_again(&mut self, which: &Selection, limit: usize) -> Result<u64, OutboxError> {
         let (since, before) = (which.since, which.before);
         let is_wanted = |message: &Message, deposited_at: SystemTime| {
             let topic = which.topic.as_ref();
@@ -506,7 +241,7 @@ impl State {
     }
 
     /// Makes these outstanding that were dispatched, and says how many they are.
-    fn outstanding_again(&mut self, dispatched: Vec<Dispatched>) -> u64 {
+    pub(super) fn outstanding_again(&mut self, dispatched: Vec<Dispatched>) -> u64 {
         let (now, count) = (Instant::now(), dispatched.len() as u64);
         for it in dispatched {
             self.add(it.message, now, None);
@@ -514,7 +249,7 @@ impl State {
         count
     }
 
-    fn archive(&mut self, what: &Archive) -> u64 {
+    pub(super) fn archive(&mut self, what: &Archive) -> u64 {
         let mut gone = Vec::new();
         if let Some(age) = what.dispatched {
             let slots = self.dispatched.iter_mut();
@@ -535,7 +270,7 @@ impl State {
         gone.len() as u64
     }
 
-    fn claim(&mut self, which: Claim<'_>, lease: Duration) -> Vec<Claimed> {
+    pub(super) fn claim(&mut self, which: Claim<'_>, lease: Duration) -> Vec<Claimed> {
         let now = Instant::now();
         let chosen: Vec<u64> = match which {
             Claim::Ids { ids, except } => {
@@ -588,12 +323,15 @@ impl State {
         claimed
     }
 
-    fn of_topic<'a>(&'a self, topic: &'a RoutingKey) -> impl Iterator<Item = (&'a u64, &'a Waiting)> {
+    pub(super) fn of_topic<'a>(
+        &'a self,
+        topic: &'a RoutingKey,
+    ) -> impl Iterator<Item = (&'a u64, &'a Waiting)> {
         let all = self.outstanding.iter();
         all.filter(move |(_, waiting)| waiting.topic() == topic)
     }
 
-    fn mark_dispatched(&mut self, ids: &[MessageId]) {
+    pub(super) fn mark_dispatched(&mut self, ids: &[MessageId]) {
         for id in ids {
             let Some(place) = self.places.get_mut(id) else {
                 continue;
@@ -621,7 +359,7 @@ impl State {
         }
     }
 
-    fn mark_failed(&mut self, failures: &[Failure]) {
+    pub(super) fn mark_failed(&mut self, failures: &[Failure]) {
         let now = Instant::now();
         for failure in failures {
             if let Some(waiting) = self.waiting_mut(&failure.id) {
@@ -636,7 +374,7 @@ impl State {
         }
     }
 
-    fn bury(&mut self, id: &MessageId) {
+    pub(super) fn bury(&mut self, id: &MessageId) {
         if let Some(number) = self.number(id)
             && let Some(mut waiting) = self.outstanding.remove(&number)
         {
@@ -646,7 +384,7 @@ impl State {
         }
     }
 
-    fn revive(&mut self, ids: &[MessageId]) -> u64 {
+    pub(super) fn revive(&mut self, ids: &[MessageId]) -> u64 {
         let mut revived = 0;
         for id in ids {
             let Some(Place::Dead(number)) = self.places.get(id) else {
@@ -663,7 +401,7 @@ impl State {
         revived
     }
 
-    fn get(&self, id: &MessageId) -> Option<&Message> {
+    pub(super) fn get(&self, id: &MessageId) -> Option<&Message> {
         let Some(place) = self.places.get(id) else {
             return self.scheduled.get(id);
         };
@@ -677,7 +415,7 @@ impl State {
         }
     }
 
-    fn how_far(&self, id: &MessageId) -> Option<MessageState> {
+    pub(super) fn how_far(&self, id: &MessageId) -> Option<MessageState> {
         let Some(place) = self.places.get(id) else {
             return self.scheduled.due_in(id).map(MessageState::scheduled);
         };
@@ -694,14 +432,14 @@ impl State {
         }
     }
 
-    fn number(&self, id: &MessageId) -> Option<u64> {
+    pub(super) fn number(&self, id: &MessageId) -> Option<u64> {
         match self.places.get(id)? {
             Place::Outstanding(number) => Some(*number),
             Place::Dead(_) | Place::Dispatched(_) => None,
         }
     }
 
-    fn waiting_mut(&mut self, id: &MessageId) -> Option<&mut Waiting> {
+    pub(super) fn waiting_mut(&mut self, id: &MessageId) -> Option<&mut Waiting> {
         self.outstanding.get_mut(&self.number(id)?)
     }
 }

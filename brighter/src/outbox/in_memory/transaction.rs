@@ -5,9 +5,10 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::in_memory::after;
-use super::{InMemoryOutbox, OutboxError, OutboxTransaction};
+use super::InMemoryOutbox;
+use super::state::after;
 use crate::message::Message;
+use crate::outbox::{OutboxError, OutboxTransaction};
 
 /// A transaction of an [`InMemoryOutbox`]: what is deposited in it is stored when it is committed, and
 /// nothing is when it is dropped.
