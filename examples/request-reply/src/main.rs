@@ -26,7 +26,9 @@ async fn main() -> Result<(), BoxError> {
 
 /// Both of them, in one process.
 async fn both() -> Result<(), BoxError> {
-    let path: PathBuf = std::env::temp_dir().join(format!("stock-{}.db", std::process::id()));
+    let folder: PathBuf = std::env::temp_dir().join(format!("request-reply-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let path = folder.join("stock.db");
     let dispatcher = warehouse(&path).await?;
     let processor = shop(&path).await?;
     for item in ["tea", "milk", "gold"] {
@@ -34,6 +36,7 @@ async fn both() -> Result<(), BoxError> {
     }
     dispatcher.end().await;
     processor.close().await;
+    std::fs::remove_dir_all(folder)?;
     Ok(())
 }
 

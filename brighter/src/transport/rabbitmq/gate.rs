@@ -60,11 +60,8 @@ impl Gate {
         }
     }
 
-    /// Hands the message to lapin, unless it is for the desk.
-    ///
-    /// # Errors
-    /// The message, untouched.
-    pub(super) fn pass(&mut self, job: Job) -> Result<(), Job> {
+    /// Hands the message to lapin; gives it back, untouched, if it is for the desk.
+    pub(super) fn pass(&mut self, job: Job) -> Option<Job> {
         let Publishing { amqp, .. } = &self.channel;
         let headers = wire::header_bytes(&job.message.properties);
         if self.room == 0
@@ -72,7 +69,7 @@ impl Gate {
             || headers > self.channel.most_header_bytes
             || !amqp.status().connected()
         {
-            return Err(job);
+            return Some(job);
         }
         self.room -= 1;
         let mut sending = publish(self.channel.clone(), job).boxed();
@@ -85,7 +82,7 @@ impl Gate {
                 ready(done).boxed()
             }
         });
-        Ok(())
+        None
     }
 
     /// What went through since the last time.

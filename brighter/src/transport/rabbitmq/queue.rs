@@ -104,7 +104,7 @@ impl<T, G> Queue<T, G> {
     pub(super) fn pass(
         &self,
         item: T,
-        through: impl FnOnce(&mut G, T) -> Result<(), T>,
+        through: impl FnOnce(&mut G, T) -> Option<T>,
     ) -> Option<Places<'_, T, G>> {
         let mut line = self.line();
         if line.closed {
@@ -114,7 +114,7 @@ impl<T, G> Queue<T, G> {
         if line.waiting.is_empty()
             && let Some(gate) = &mut line.gate
         {
-            left = left.and_then(|item| through(gate, item).err());
+            left = left.and_then(|item| through(gate, item));
         }
         drop(line);
         match left {
@@ -210,10 +210,10 @@ mod tests {
         let queue = Queue::new();
         let through = |gate: &mut String, item| {
             if gate.len() == 2 {
-                return Err(item);
+                return Some(item);
             }
             gate.push(item);
-            Ok(())
+            None
         };
         let _a = queue.pass('a', through);
         assert!(!queue.at_the_gate(|gate, nobody_waits| {
