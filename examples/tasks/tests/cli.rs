@@ -114,13 +114,13 @@ fn help_shows_how_and_no_secret() {
 fn the_settings_are_shown_with_their_origins_and_without_secrets() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tasks.toml");
     let output = tasks(&["worker", "--config", file, "--performers", "3", "--print-config"])
-        .env("BRIGHTER_RABBITMQ_URL", "amqp://u:secret@localhost/v")
+        .env("BRIGHTER_RABBITMQ_URL", "amqp://u:hunter2@localhost/v")
         .env("BRIGHTER_SUBSCRIPTIONS_TASK_REMINDERS_BUFFER", "7")
         .output()
         .unwrap();
     assert!(output.status.success());
     let shown = String::from_utf8(output.stdout).unwrap();
-    assert!(!shown.contains("secret"), "{shown}");
+    assert!(!shown.contains("hunter2"), "{shown}");
     for (value, origin) in [
         ("url = \"amqp://***@localhost/v\"", "BRIGHTER_RABBITMQ_URL"),
         ("performers = 3", "--performers"),
