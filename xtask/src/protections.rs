@@ -15,6 +15,8 @@ const PATCHES: &str = "tests/faults/protections";
 const PAGE: &str = "docs/faults.md";
 /// A copy of the repository to do harm to. What it builds is shared with the repository, but for our own crates.
 const SCRATCH: &str = "target/protections";
+/// Where the copy is built. What it leaves must not be taken for the repository's own: its crates have the same names.
+const BUILT: &str = "target/protections-built";
 
 /// One protection, and how it is taken out.
 #[derive(Debug, PartialEq, Eq)]
@@ -88,7 +90,8 @@ fn removed(protection: &Protection, services: &Services, call: &Call) -> Result 
 }
 
 fn tested(protection: &Protection, services: &Services, call: &Call) -> Result {
-    let target = fs::canonicalize("target").doing("find the target folder")?;
+    fs::create_dir_all(BUILT).doing(format_args!("make {BUILT}"))?;
+    let target = fs::canonicalize(BUILT).doing(format_args!("find {BUILT}"))?;
     let test = |more: &[&str]| {
         let mut command = shell::locked("test");
         command
