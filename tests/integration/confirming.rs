@@ -1,7 +1,5 @@
 //! What is made of the broker's confirms.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use brighter::channel::Channel;
@@ -11,7 +9,8 @@ use brighter::processor::{NotSent, PostError};
 use brighter::testing::{FaultyBroker, PublishFault};
 use brighter::{MessageId, SqliteOutbox, Sweeper};
 use brighter_tests::wait::until;
-use tracing_subscriber::fmt::MakeWriter;
+
+use crate::log::Log;
 
 #[derive(Debug, Clone, Serialize, Deserialize, Message)]
 #[message(topic = "Task.Confirmed", kind = "event")]
@@ -30,47 +29,6 @@ fn broker() -> FaultyBroker {
 fn sent(broker: &FaultyBroker) -> Vec<MessageId> {
     let messages = broker.inner().messages("confirmed").into_iter();
     messages.map(|message| message.header.id).collect()
-}
-
-/// What was logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    /// Has what is logged on this thread written here.
-    fn here(&self) -> tracing::subscriber::DefaultGuard {
-        let subscriber = tracing_subscriber::fmt()
-            .with_writer(self.clone())
-            .with_ansi(false)
-            .with_max_level(tracing::Level::WARN)
-            .finish();
-        tracing::subscriber::set_default(subscriber)
-    }
-
-    fn has_line(&self, texts: &[&str]) -> bool {
-        let log = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        log.lines()
-            .any(|line| texts.iter().all(|text| line.contains(text)))
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
 }
 
 #[tokio::test]
@@ -93,12 +51,6 @@ async fn a_confirmation_fails_should_log_warning_with_id_and_topic() {
         log.has_line(&["WARN", &id.to_string(), "Task.Confirmed"]),
         "{log:?}"
     );
-}
-
-impl std::fmt::Debug for Log {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&String::from_utf8_lossy(&self.0.lock().unwrap()))
-    }
 }
 
 /// The database takes no mark: that is told, disturbs nobody, and the message is sent once more when its claim ends.

@@ -22,6 +22,7 @@ mod http;
 mod in_memory_broker;
 mod in_memory_limits;
 mod inbox;
+mod log;
 mod outbox;
 mod pipelines;
 mod posting;

@@ -1,55 +1,13 @@
 //! The watchdog, which has to look from another thread. Its times are real; the tests wait for what it says.
 
-use std::io::Write;
 use std::sync::atomic::AtomicBool;
 
 use brighter::channel::ConsumerBounds;
 use brighter_tests::scripted::{Came, Consume, Scripted};
 use brighter_tests::wait::{until, until_eq};
-use tracing_subscriber::fmt::MakeWriter;
 
 use super::*;
-
-/// What was logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    /// Has what is logged on this thread, and by what is made on it, written here.
-    fn here(&self) -> tracing::subscriber::DefaultGuard {
-        let subscriber = tracing_subscriber::fmt()
-            .with_writer(self.clone())
-            .with_ansi(false)
-            .with_max_level(tracing::Level::WARN)
-            .finish();
-        tracing::subscriber::set_default(subscriber)
-    }
-
-    fn lines_with(&self, text: &str) -> Vec<String> {
-        let log = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        let lines = log.lines().filter(|line| line.contains(text));
-        lines.map(str::to_owned).collect()
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
+use crate::log::Log;
 
 /// A handler that blocks its thread until it is let go.
 struct Blocks(Arc<AtomicBool>, Log);
