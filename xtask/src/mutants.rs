@@ -35,7 +35,8 @@ fn command(tool: &Path, args: &[String]) -> Command {
         if arg == "--shard" {
             mutants.arg(arg).args(args.next());
         } else {
-            mutants.arg("--file").arg(arg);
+            // The name of a mutant begins with its file; `--file` would only add to what the settings name.
+            mutants.arg("--re").arg(arg.replace('.', r"\."));
         }
     }
     mutants
@@ -49,6 +50,6 @@ mod tests {
     fn files_and_a_shard_are_given_on() {
         let args = ["pump.rs", "--shard", "1/8"].map(str::to_owned);
         let shown = shell::shown(&command(Path::new("cargo-mutants"), &args));
-        assert!(shown.ends_with("--file pump.rs --shard 1/8"), "{shown}");
+        assert!(shown.ends_with(r"--re pump\.rs --shard 1/8"), "{shown}");
     }
 }

@@ -11,10 +11,10 @@ use brighter_faults::leaks::Held;
 use brighter_faults::ledger::{Entry, Ledger};
 use brighter_faults::node;
 use brighter_faults::place::Place;
-use brighter_faults::proxy::{Direction, Proxy};
+use brighter_faults::proxy::{Act, Direction, Proxy, Rule};
 use brighter_faults::scale::{report, size};
 use brighter_faults::traffic::{Traffic, consume, handle_all};
-use brighter_faults::wait::{in_time, until_answer};
+use brighter_faults::wait::{DEADLINE, in_time, until_answer};
 
 const CONFIRM: Duration = Duration::from_secs(30);
 
@@ -145,6 +145,18 @@ async fn a03_an_application_starts_without_its_broker_and_consumes_once_it_is_th
     ledger.verdict().check("A03");
     capture::assert_no_password();
     app.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a03_a_connection_that_goes_before_its_exchange_is_there_is_waited_for_again() {
+    let node = node::shared().await;
+    let proxy = Proxy::start(node.address()).await;
+    let to_broker = Direction::ToBroker;
+    proxy.add(Rule::next(to_broker, Kind::EXCHANGE_DECLARE, Act::Reset));
+    let place = Place::at(&node, proxy.address());
+    let broker = place.builder().wait_for_broker(DEADLINE).connect().await.unwrap();
+    assert_eq!(proxy.followed(), 1);
+    broker.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -53,6 +53,8 @@ impl Kind {
     pub const QOS: Self = Self::Method(60, 10);
     /// `Basic.Consume`.
     pub const CONSUME: Self = Self::Method(60, 20);
+    /// `Exchange.Declare`.
+    pub const EXCHANGE_DECLARE: Self = Self::Method(40, 10);
     /// `Queue.Declare`.
     pub const QUEUE_DECLARE: Self = Self::Method(50, 10);
 }

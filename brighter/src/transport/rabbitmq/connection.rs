@@ -153,7 +153,7 @@ impl Link {
         }
     }
 
-    /// Waits for the first connection: until `limit`, or for ever. Ends early where waiting is no use.
+    /// Waits for a connection: until `limit`, or for ever. Ends early where waiting is no use.
     pub(super) async fn established(&self, limit: Option<Duration>) -> Result<Arc<Open>, ConnectError> {
         self.start();
         let mut state = self.state.clone();
@@ -161,7 +161,9 @@ impl Link {
         let up = async {
             loop {
                 match &*state.borrow_and_update() {
-                    State::Up(open) => return Ok(Arc::clone(open)),
+                    State::Up(open) if open.is_alive() => return Ok(Arc::clone(open)),
+                    // It is lost, and the keeper is about to see it.
+                    State::Up(_) => {}
                     State::Down {
                         error: Some(error), ..
                     } if error.is_fatal() => return Err(error.clone()),

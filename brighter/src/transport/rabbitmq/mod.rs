@@ -45,7 +45,7 @@ mod wire;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use tokio::time::timeout;
@@ -190,10 +190,18 @@ impl RabbitMq {
         self.0.publishing.start();
     }
 
-    /// Waits for the first connection, until the limit or for ever, and for its exchange.
+    /// Waits for the first connection, until the limit or for ever, and for its exchange. A connection that goes
+    /// before the exchange is there is waited for again, within the same limit.
     async fn established(&self, limit: Option<Duration>) -> Result<(), ConnectError> {
-        let open = self.0.publishing.established(limit).await?;
-        publisher::check_exchange(&open.connection, &self.0.settings).await
+        let begun = Instant::now();
+        loop {
+            let left = limit.map(|limit| limit.saturating_sub(begun.elapsed()));
+            let open = self.0.publishing.established(left).await?;
+            match publisher::check_exchange(&open.connection, &self.0.settings).await {
+                Err(error) if !error.is_fatal() && !open.is_alive() && left != Some(Duration::ZERO) => {}
+                done => return done,
+            }
+        }
     }
 }
 
