@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use brighter::channel::Rate;
+use brighter::dispatcher::PerformerState;
 use brighter::policy::CircuitBreaker;
 use brighter_tests::scripted::{Came, Consume, Scripted};
 use brighter_tests::wait::{until, until_eq};
@@ -119,6 +120,28 @@ async fn a_pause_finishes_what_is_in_hand_and_gives_back_what_waits() {
     assert_eq!(broker.messages("notes").len(), 4);
     dispatcher.resume("notes").unwrap();
     until_eq("all done", 6, || clerk.done().len()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_his_hands_full_after_a_pause_consumes_again_when_one_is_free() {
+    let first = Came::Message(message(&note(0, 0)));
+    let broker = Scripted::new([Consume::Gives(vec![first])]);
+    let clerk = Clerk::gated(|_, _| Ok(()));
+    let dispatcher = receiving(broker.clone(), clerk.clone(), notes());
+    until_eq("one in hand", 1, || clerk.now()).await;
+    dispatcher.pause("notes").unwrap();
+    let paused = || dispatcher.status()[0].performers == [PerformerState::Paused];
+    until("paused", paused).await;
+    dispatcher.resume("notes").unwrap();
+    // Time goes on when nobody has anything to do.
+    tokio::time::sleep(SECOND).await;
+    assert_eq!(
+        broker.consumed(),
+        1,
+        "what it took would wait here, and others are free"
+    );
+    clerk.open();
+    until_eq("again", 2, || broker.consumed()).await;
 }
 
 /// A handler whose downstream is away until it is told otherwise, behind a circuit breaker.

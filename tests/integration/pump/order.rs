@@ -78,6 +78,25 @@ async fn a_key_that_fails_blocks_only_itself_and_goes_on_after_its_dead_letter()
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_whose_time_has_come_again_waits_for_room() {
+    let clerk = Clerk::gated(|note, attempt| match (note.key, attempt) {
+        (1, 1) => Err("not yet".into()),
+        _ => Ok(()),
+    });
+    let broker = InMemoryBroker::new();
+    let subscription = ordered().delays([SECOND]).concurrency(1);
+    let dispatcher = consuming(&broker, &clerk, subscription).await;
+    post(&dispatcher, [note(1, 0), note(2, 0)]).await;
+    clerk.let_go(1);
+    until_eq("the other in hand", vec![(1, 0), (2, 0)], || clerk.asked()).await;
+    tokio::time::sleep(10 * SECOND).await;
+    assert_eq!(clerk.now(), 1);
+    clerk.open();
+    until_eq("both done", 2, || clerk.done().len()).await;
+    assert_eq!(clerk.most(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_kept_in_hand_comes_again_counted_and_is_settled_once() {
     let clerk = Clerk::new(|_, attempt| match attempt {
         1 | 2 => Err("not yet".into()),
