@@ -1,6 +1,7 @@
 //! A corner of a real database server for one test: a schema of PostgreSQL or a database of MySQL, dropped at the
 //! end.
 
+use std::path::Path;
 use std::str::FromStr;
 
 use sqlx::mysql::{MySqlConnectOptions, MySqlPoolOptions};
@@ -151,4 +152,12 @@ fn at_the_end(work: impl Future<Output = Result<(), sqlx::Error>> + Send + 'stat
     if let Ok(Err(error)) = thread.join() {
         eprintln!("a database of a test may be left: {error}");
     }
+}
+
+/// Makes a file of SQLite, which nobody has open, one that may only be read, by root too: its header says that it takes
+/// a newer SQLite to write it.
+pub fn make_read_only(file: &Path) {
+    let mut bytes = std::fs::read(file).unwrap();
+    bytes[18] = 3;
+    std::fs::write(file, bytes).unwrap();
 }

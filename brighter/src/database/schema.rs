@@ -35,7 +35,7 @@ impl Schema {
     /// the work, and the others wait and find it done.
     pub(crate) async fn apply<B: Backend>(&self, backend: &B) -> Result<(), DatabaseError> {
         let mut connection = super::backend::connection(backend.pool()).await?;
-        // A database that is up to date is only read, so that it opens when it may not be written.
+        // A database that is up to date is only read, so that a pool that may not write, but look, is of use.
         let is_missing = !self.missing::<B::Db>(&mut connection).await?.is_empty();
         drop(connection);
         if is_missing {

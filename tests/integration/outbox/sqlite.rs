@@ -4,12 +4,14 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use brighter::inbox::InboxError;
 use brighter::message::{Message, MessageBody};
 use brighter::outbox::{Claim, Claimed, Failure, MessageState, Outbox, OutboxError, OutboxTransaction};
 use brighter::store::OutboxOptions;
 use brighter::testing::eventually;
 use brighter::testing::outbox::some_message;
-use brighter::{MessageId, SqliteOutbox};
+use brighter::{MessageId, SqliteInbox, SqliteOutbox};
+use brighter_tests::databases::make_read_only;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use sqlx::{AssertSqlSafe, SqlitePool};
 use tempfile::TempDir;
@@ -149,6 +151,28 @@ async fn a_file_that_may_not_be_written_can_be_read() {
     let read_only = SqliteConnectOptions::new().filename(&empty).read_only(true);
     let refused = SqliteOutbox::with_pool(pool(read_only).await).await;
     assert!(matches!(refused, Err(OutboxError::ReadOnly(_))), "{refused:?}");
+}
+
+/// SQLite opens it, and reads it, so that only the first deposit would fail, or the first request.
+#[tokio::test]
+async fn a_file_that_may_not_be_written_is_refused_when_it_is_opened() {
+    let folder = folder();
+    let path = folder.path().join("app.db");
+    let outbox = SqliteOutbox::open(&path).await.unwrap();
+    SqliteInbox::open(&path).await.unwrap().pool().close().await;
+    execute(outbox.pool(), "PRAGMA user_version = 7").await;
+    outbox.pool().close().await;
+    let outbox = SqliteOutbox::open(&path).await.unwrap();
+    let version = sqlx::query_scalar::<_, i64>("PRAGMA user_version");
+    let version = version.fetch_one(outbox.pool()).await.unwrap();
+    assert_eq!(version, 7, "nothing is written to find out");
+    outbox.pool().close().await;
+
+    make_read_only(&path);
+    let refused = SqliteOutbox::open(&path).await;
+    assert!(matches!(refused, Err(OutboxError::ReadOnly(_))), "{refused:?}");
+    let refused = SqliteInbox::open(&path).await;
+    assert!(matches!(refused, Err(InboxError::ReadOnly(_))), "{refused:?}");
 }
 
 #[tokio::test]

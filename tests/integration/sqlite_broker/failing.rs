@@ -6,6 +6,7 @@ use brighter::SqliteBroker;
 use brighter::channel::{Broker, BrokerStatus, Producer, PublishError};
 use brighter::message::MessageBody;
 use brighter::transport::sqlite::{SqliteBrokerError, SqliteBrokerOptions};
+use brighter_tests::databases::make_read_only;
 use brighter_tests::wait::until;
 
 use super::{Place, channel, id, message, next, publish, until_depth, with_buffer};
@@ -84,6 +85,33 @@ async fn a_path_that_leads_nowhere_is_said_at_once() {
     assert!(matches!(letter, Err(SqliteBrokerError::Other(_))), "{letter:?}");
     let memory = SqliteBroker::open(":memory:").await;
     assert!(matches!(memory, Err(SqliteBrokerError::Other(_))), "{memory:?}");
+}
+
+/// SQLite opens it, and reads it, so that only the first message would fail.
+#[tokio::test]
+async fn a_file_that_may_not_be_written_is_refused_though_its_tables_are_up_to_date() {
+    let place = Place::new();
+    place.open().await.close().await;
+    make_read_only(&place.path());
+    let refused = SqliteBroker::open(place.path()).await;
+    assert!(
+        matches!(refused, Err(SqliteBrokerError::ReadOnly(_))),
+        "{refused:?}"
+    );
+}
+
+/// The lock of another is no reason to wait: that a file can be written is known without it.
+#[tokio::test]
+async fn a_file_is_opened_while_another_writes_it() {
+    let place = Place::new();
+    let broker = place.open().await;
+    broker.declare(&channel(|_| ())).await.unwrap();
+    broker.close().await;
+    let file = place.others().await;
+    let lock = file.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let broker = place.open().await;
+    lock.rollback().await.unwrap();
+    publish(&broker, 0..1).await;
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection, Sqlite, SqlitePool, Transaction};
+use sqlx::{Connection, Sqlite, SqliteConnection, SqlitePool, Transaction};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -50,8 +50,9 @@ impl Database {
         let pool = SqlitePoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(WAIT)
-            .connect_lazy_with(options);
+            .connect_lazy_with(options.clone());
         write_ahead(&pool).await?;
+        writable(&options).await?;
         Ok(Self::new(pool))
     }
 
@@ -134,6 +135,30 @@ impl Writer {
     /// fail without waiting if another wrote in between.
     async fn begin(&mut self) -> Result<Transaction<'_, Sqlite>, DatabaseError> {
         self.connection.begin_with("BEGIN IMMEDIATE").await.map_err(sort)
+    }
+}
+
+/// Refuses a file that may not be written, which SQLite opens all the same and only reads.
+///
+/// `BEGIN IMMEDIATE` would not tell: of such a file it makes a transaction that reads. Nothing is written: what is
+/// changed is rolled back before it leaves the memory.
+async fn writable(options: &SqliteConnectOptions) -> Result<(), DatabaseError> {
+    // SQLite looks whether it may write before it asks for the lock. So a lock that another holds is not waited for:
+    // that the file can be written is known by then.
+    let options = options.clone().busy_timeout(Duration::ZERO);
+    let tried = async {
+        let mut connection = SqliteConnection::connect_with(&options).await?;
+        let written = sqlx::raw_sql("BEGIN; PRAGMA user_version = 0; ROLLBACK")
+            .execute(&mut connection)
+            .await;
+        // Its end rolls back what has failed.
+        connection.close().await?;
+        written
+    };
+    match tried.await.map_err(sort) {
+        Err(error @ DatabaseError::ReadOnly(_)) => Err(error),
+        // What is full or locked may be well again by the time there is something to write, and says so else.
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 

@@ -35,7 +35,7 @@ impl SqliteInbox {
     /// [`SqliteOutbox::open`](super::SqliteOutbox::open).
     ///
     /// # Errors
-    /// The file cannot be opened or made, is no database, or has tables newer than this program: see
+    /// The file cannot be opened, made or written, is no database, or has tables newer than this program: see
     /// [`InboxError`].
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, InboxError> {
         let database = Database::open(path.as_ref()).await?;

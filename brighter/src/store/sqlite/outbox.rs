@@ -53,7 +53,7 @@ impl SqliteOutbox {
     /// with the faster `NORMAL`, the last commits before the power failed could be lost.
     ///
     /// # Errors
-    /// The file cannot be opened or made, is no database, or has tables newer than this program: see
+    /// The file cannot be opened, made or written, is no database, or has tables newer than this program: see
     /// [`OutboxError`].
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, OutboxError> {
         let database = Database::open(path.as_ref()).await?;
@@ -66,7 +66,7 @@ impl SqliteOutbox {
     ///
     /// A write-ahead log (`journal_mode = WAL`) is advised, and `synchronous = FULL`, which is what SQLite
     /// does unless told otherwise. How long a call waits is for the pool to say: `busy_timeout` for the
-    /// lock, `acquire_timeout` for a connection.
+    /// lock, `acquire_timeout` for a connection. A pool that may only read does for who looks at what is there.
     ///
     /// ```
     /// use brighter::SqliteOutbox;
