@@ -26,7 +26,8 @@ rm -rf "$FOLDER"
 "#;
 
 /// The signals by which a server is told to end.
-pub(crate) struct Signals {
+#[derive(Debug, Clone, Copy)]
+pub struct Signals {
     /// At once, as in a crash.
     pub(crate) kill: &'static str,
     /// As an operator does.

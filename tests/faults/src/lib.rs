@@ -24,6 +24,7 @@ pub mod place;
 pub mod postgres;
 pub mod proxy;
 pub mod scale;
+pub mod server;
 pub mod tally;
 pub mod traffic;
 pub mod wait;

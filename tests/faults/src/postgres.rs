@@ -1,21 +1,19 @@
-//! A private PostgreSQL, to be stopped, killed and started again. One serves all tests that leave it as it is; one
-//! that does it harm starts its own.
+//! A private PostgreSQL.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use brighter::MessageId;
-use sqlx::postgres::PgPoolOptions;
-use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
-use tempfile::TempDir;
+use sqlx::PgPool;
 use tokio::sync::OnceCell;
-use tokio::task::spawn_blocking;
-use tokio::time::sleep;
 
-use crate::keeper::{Keeper, Signals, free_port};
+use crate::keeper::Signals;
 use crate::node::PASSWORD;
-use crate::wait::{DEADLINE, in_time};
+use crate::server::{self, Kind, Server};
+use crate::wait::DEADLINE;
+
+/// A private server.
+pub type Postgres = Server<sqlx::Postgres>;
 
 /// Safe against nothing but what is done to it here, and small.
 const SETTINGS: &[&str] = &[
@@ -26,50 +24,24 @@ const SETTINGS: &[&str] = &[
     "unix_socket_directories=",
 ];
 
-const SIGNALS: Signals = Signals {
-    kill: "QUIT",
-    stop: "INT",
-};
+impl Kind for sqlx::Postgres {
+    const OWN: &'static str = "postgres";
+    const SIGNALS: Signals = Signals {
+        kill: "QUIT",
+        stop: "INT",
+    };
 
-/// A private server.
-pub struct Postgres {
-    keeper: Keeper,
-    port: u16,
-    // Dropped after the keeper: first the server ends, then its folder goes.
-    _folder: TempDir,
-}
-
-impl Postgres {
-    /// Starts a server, and waits until it is up.
-    ///
-    /// # Panics
-    /// There is no PostgreSQL on this machine, or it does not start.
-    pub async fn start() -> Self {
-        let server = spawn_blocking(Self::launch)
-            .await
-            .expect("starting does not panic");
-        server.until_up().await;
-        server
-    }
-
-    fn launch() -> Self {
+    fn prepare(folder: &Path, port: u16) -> Command {
         let programs = programs().expect("PostgreSQL is installed on this machine, for these tests stop it");
-        let folder = tempfile::Builder::new()
-            .prefix("brighter-faults-postgres-")
-            .tempdir()
-            .expect("a folder can be made");
-        let (data, password) = (folder.path().join("data"), folder.path().join("password"));
+        let (data, password) = (folder.join("data"), folder.join("password"));
         std::fs::write(&password, PASSWORD).expect("a password file can be written");
         let other = other_user();
         if other.is_some() {
-            let chown = Command::new("chown")
-                .args(["-R", USER])
-                .arg(folder.path())
-                .status();
+            let chown = Command::new("chown").args(["-R", USER]).arg(folder).status();
             assert!(chown.is_ok_and(|status| status.success()));
         }
         let output = command(other.as_deref(), &programs.join("initdb"))
-            .current_dir(folder.path())
+            .current_dir(folder)
             .arg("--pgdata")
             .arg(&data)
             .args([
@@ -84,74 +56,16 @@ impl Postgres {
             .expect("initdb starts");
         let told = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "initdb: {told}");
-        let port = free_port();
         let mut server = command(other.as_deref(), &programs.join("postgres"));
         server.arg("-D").arg(&data).arg("-p").arg(port.to_string());
         for setting in SETTINGS {
             server.arg("-c").arg(setting);
         }
-        Self {
-            keeper: Keeper::start(&server, folder.path(), &SIGNALS),
-            port,
-            _folder: folder,
-        }
+        server
     }
 
-    /// `host:port` of it.
-    #[must_use]
-    pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
-    }
-
-    /// Ends it as a crash does: every connection breaks, and it recovers when it is started again.
-    pub async fn kill(&self) {
-        self.keeper.tell("kill").await;
-    }
-
-    /// Ends it as an operator does: what is under way is rolled back.
-    pub async fn stop(&self) {
-        self.keeper.tell("stop").await;
-    }
-
-    /// Starts it again, and waits until it is up.
-    pub async fn start_again(&self) {
-        self.keeper.tell("start").await;
-        self.until_up().await;
-    }
-
-    async fn until_up(&self) {
-        let url = self.url("postgres");
-        in_time("PostgreSQL to be up", async {
-            while PgConnection::connect(&url).await.is_err() {
-                sleep(Duration::from_millis(50)).await;
-            }
-        })
-        .await;
-    }
-
-    /// The URL of a database of it.
-    #[must_use]
-    pub fn url(&self, database: &str) -> String {
-        self.url_at(&self.address(), database)
-    }
-
-    /// The same by another way, `host:port`.
-    #[must_use]
-    pub fn url_at(&self, address: &str, database: &str) -> String {
+    fn url(address: &str, database: &str) -> String {
         format!("postgres://tester:{PASSWORD}@{address}/{database}?sslmode=disable")
-    }
-
-    /// A new database, by its name. It goes with the server.
-    pub async fn database(&self) -> String {
-        let name = format!("fault_{}", MessageId::new().to_string().replace('-', ""));
-        let mut server = PgConnection::connect(&self.url("postgres"))
-            .await
-            .expect("the server answers");
-        sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}")))
-            .execute(&mut server)
-            .await
-            .expect("a database can be made");
-        name
     }
 }
 
@@ -165,12 +79,7 @@ pub async fn pool(url: &str) -> PgPool {
 /// # Panics
 /// The server does not answer.
 pub async fn pool_that_waits(url: &str, wait: Duration) -> PgPool {
-    PgPoolOptions::new()
-        .max_connections(4)
-        .acquire_timeout(wait)
-        .connect(url)
-        .await
-        .expect("the server answers")
+    server::pool(url, wait).await
 }
 
 /// The server that all tests use that do it no harm.
