@@ -5,23 +5,21 @@ use std::time::Duration;
 use brighter::channel::Broker;
 use brighter::outbox::Outbox;
 use brighter::prelude::*;
-use brighter::{PostgresOutbox, SqliteOutbox, Sweeper};
-use brighter_faults::commits::{CommitProxy, Cut};
+use brighter::{MySqlOutbox, PostgresOutbox, SqliteOutbox, Sweeper};
+use brighter_faults::commits::{CommitProxy, Cut, Protocol};
 use brighter_faults::desk::{self, Pay};
 use brighter_faults::scale::report;
 use brighter_faults::wait::until_answer;
-use brighter_faults::{capture, postgres};
+use brighter_faults::{capture, mariadb, postgres};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d02_a_connection_that_dies_during_the_commit_of_a_handler_leaves_one_effect() {
-    capture::begin();
-    let server = postgres::shared().await;
-    let database = server.database().await;
-    let books = postgres::pool(&server.url(&database)).await;
-    let proxy = CommitProxy::start(server.address()).await;
-    let pool = postgres::pool(&server.url_at(proxy.address(), &database)).await;
-    let broker = InMemoryBroker::new();
-    let dispatcher = desk::in_postgres(broker.clone(), &pool).await;
+/// Pays twice, and the connection dies in both commits. `numbers` are what a query finds in the books.
+async fn one_effect(
+    kind: Protocol,
+    proxy: &CommitProxy,
+    broker: &InMemoryBroker,
+    dispatcher: &Dispatcher,
+    numbers: impl AsyncFn(&'static str) -> Vec<i64>,
+) {
     for (number, cut) in [(1, Cut::BeforeTheServer), (2, Cut::BeforeTheAnswer)] {
         proxy.cut_next(cut);
         dispatcher.processor().post(Pay::new(number)).await.unwrap();
@@ -30,61 +28,101 @@ async fn d02_a_connection_that_dies_during_the_commit_of_a_handler_leaves_one_ef
         })
         .await;
         until_answer("effects", (1..=number).collect::<Vec<_>>(), async || {
-            sqlx::query_scalar(desk::SELECT).fetch_all(&books).await.unwrap()
+            numbers(desk::SELECT).await
         })
         .await;
         // The inbox tells the truth, so it comes again and is dropped, or is done; in no case is it handled again.
-        until_answer("done in the inbox", number, async || {
-            let count = "SELECT count(*) FROM brighter_inbox WHERE done = 1";
-            sqlx::query_scalar::<_, i64>(count)
-                .fetch_one(&books)
-                .await
-                .unwrap()
+        until_answer("done in the inbox", vec![number], async || {
+            numbers("SELECT count(*) FROM brighter_inbox WHERE done = 1").await
         })
         .await;
-        report("D02", format_args!("cut {cut:?}: one effect"));
+        report("D02", format_args!("{kind:?}, cut {cut:?}: one effect"));
     }
     dispatcher.end().await;
     dispatcher.processor().close().await;
-    let effects: Vec<i64> = sqlx::query_scalar(desk::SELECT).fetch_all(&books).await.unwrap();
-    assert_eq!(effects, [1, 2]);
+    assert_eq!(numbers(desk::SELECT).await, [1, 2]);
     assert!(broker.messages(desk::CHANNEL).is_empty(), "nothing is left");
     assert!(broker.messages(format!("{}.dlq", desk::CHANNEL)).is_empty());
     capture::assert_no_password();
 }
 
-/// What a caller is to do who was told that nobody knows: ask again, with the same id.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d02_a_deposit_whose_commit_nobody_can_tell_of_is_right_to_be_made_again() {
-    let server = postgres::shared().await;
+async fn d02_a_connection_that_dies_during_the_commit_of_a_handler_leaves_one_effect() {
+    capture::begin();
+    let (server, broker) = (postgres::shared().await, InMemoryBroker::new());
     let database = server.database().await;
-    let proxy = CommitProxy::start(server.address()).await;
+    let books = postgres::pool(&server.url(&database)).await;
+    let proxy = CommitProxy::start(Protocol::Postgres, server.address()).await;
     let pool = postgres::pool(&server.url_at(proxy.address(), &database)).await;
-    let outbox = PostgresOutbox::with_pool(pool.clone()).await.unwrap();
-    let processor = CommandProcessor::builder()
-        .outbox(outbox.clone())
-        .build()
-        .unwrap();
+    let dispatcher = desk::in_postgres(broker.clone(), &pool).await;
+    one_effect(Protocol::Postgres, &proxy, &broker, &dispatcher, async |query| {
+        sqlx::query_scalar(query).fetch_all(&books).await.unwrap()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn d02_a_connection_that_dies_during_the_commit_of_a_handler_leaves_one_effect_in_mariadb() {
+    capture::begin();
+    let (server, broker) = (mariadb::shared().await, InMemoryBroker::new());
+    let database = server.database().await;
+    let books = mariadb::pool(&server.url(&database)).await;
+    let proxy = CommitProxy::start(Protocol::MySql, server.address()).await;
+    let pool = mariadb::pool(&server.url_at(proxy.address(), &database)).await;
+    let dispatcher = desk::in_mariadb(broker.clone(), &pool).await;
+    one_effect(Protocol::MySql, &proxy, &broker, &dispatcher, async |query| {
+        sqlx::query_scalar(query).fetch_all(&books).await.unwrap()
+    })
+    .await;
+}
+
+/// What a caller is to do who was told that nobody knows: ask again, with the same id.
+async fn made_again(
+    proxy: &CommitProxy,
+    outbox: &impl Outbox,
+    deposit: impl AsyncFn(Pay) -> Result<(), BoxError>,
+) {
     for (stored, cut) in [(1, Cut::BeforeTheServer), (2, Cut::BeforeTheAnswer)] {
         let pay = Pay::new(1);
         proxy.cut_next(cut);
         let mut failures = 0;
-        loop {
-            let deposited = async {
-                let mut tx = pool.begin().await?;
-                processor.deposit_post(&mut tx, pay.clone()).await?;
-                tx.commit().await?;
-                Ok::<_, BoxError>(())
-            };
-            if deposited.await.is_ok() {
-                break;
-            }
+        while deposit(pay.clone()).await.is_err() {
             failures += 1;
             assert!(failures < 5, "it never works");
         }
         assert_eq!(failures, 1, "{cut:?}");
         assert_eq!(outbox.status().await.unwrap().outstanding, stored, "{cut:?}");
     }
+}
+
+/// Deposits in a transaction of a pool whose connections go through the proxy.
+macro_rules! made_again {
+    ($pool:expr, $proxy:expr, $outbox:ident) => {
+        let pool = $pool;
+        let outbox = $outbox::with_pool(pool.clone()).await.unwrap();
+        let processor = CommandProcessor::builder()
+            .outbox(outbox.clone())
+            .build()
+            .unwrap();
+        made_again($proxy, &outbox, async |pay| {
+            let mut tx = pool.begin().await?;
+            processor.deposit_post(&mut tx, pay).await?;
+            Ok(tx.commit().await?)
+        })
+        .await;
+    };
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn d02_a_deposit_whose_commit_nobody_can_tell_of_is_right_to_be_made_again() {
+    let server = postgres::shared().await;
+    let proxy = CommitProxy::start(Protocol::Postgres, server.address()).await;
+    let url = server.url_at(proxy.address(), &server.database().await);
+    made_again!(postgres::pool(&url).await, &proxy, PostgresOutbox);
+    let server = mariadb::shared().await;
+    let proxy = CommitProxy::start(Protocol::MySql, server.address()).await;
+    let url = server.url_at(proxy.address(), &server.database().await);
+    made_again!(mariadb::pool(&url).await, &proxy, MySqlOutbox);
 }
 
 /// Deposits, rolls back, and looks whether anything is left.
@@ -137,4 +175,7 @@ async fn d10_after_a_rollback_nothing_is_stored_and_nothing_sent() {
     let server = postgres::shared().await;
     let url = server.url(&server.database().await);
     rolled_back!(postgres::pool(&url).await, PostgresOutbox);
+    let server = mariadb::shared().await;
+    let url = server.url(&server.database().await);
+    rolled_back!(mariadb::pool(&url).await, MySqlOutbox);
 }

@@ -1,4 +1,4 @@
-//! A proxy to PostgreSQL that knows a commit when it sees one, and cuts the connection in the midst of it.
+//! A proxy to a database that knows a commit when it sees one, and cuts the connection in the midst of it.
 
 use std::io;
 use std::sync::Arc;
@@ -16,6 +16,49 @@ pub enum Cut {
     BeforeTheServer,
     /// The server has done it, and its answer is lost.
     BeforeTheAnswer,
+}
+
+/// How a client tells a database what to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// That of PostgreSQL.
+    Postgres,
+    /// That of MySQL and MariaDB.
+    MySql,
+}
+
+impl Protocol {
+    /// Reads one message of a client, and says whether it is a commit. The first may be of another form.
+    async fn read(self, client: &mut OwnedReadHalf, is_first: bool) -> io::Result<(Vec<u8>, bool)> {
+        let mut message = Vec::new();
+        let length = match self {
+            Self::Postgres => {
+                // The first has no letter that says what it is.
+                if !is_first {
+                    message.push(client.read_u8().await?);
+                }
+                let length = client.read_u32().await?;
+                message.extend(length.to_be_bytes());
+                // It counts itself.
+                length.saturating_sub(4)
+            }
+            Self::MySql => {
+                let head = client.read_u32_le().await?;
+                message.extend(head.to_le_bytes());
+                // The highest byte is a number that counts the messages.
+                head & 0x00ff_ffff
+            }
+        };
+        let start = message.len();
+        message.resize(start + usize::try_from(length).unwrap_or(0), 0);
+        client.read_exact(&mut message[start..]).await?;
+        let body = &message[start..];
+        let is_commit = match self {
+            Self::Postgres => message.first() == Some(&b'Q') && body.starts_with(b"COMMIT"),
+            Self::MySql => body.starts_with(b"\x03COMMIT"),
+        };
+        Ok((message, is_commit))
+    }
 }
 
 /// The proxy. Its connections end when it is dropped.
@@ -37,7 +80,7 @@ impl CommitProxy {
     ///
     /// # Panics
     /// There is no port for it.
-    pub async fn start(server: String) -> Self {
+    pub async fn start(protocol: Protocol, server: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("it has an address").to_string();
         let (shared, ended) = (Arc::<Shared>::default(), CancellationToken::new());
@@ -51,7 +94,7 @@ impl CommitProxy {
                     tokio::spawn(async move {
                         let connecting = async {
                             let server = TcpStream::connect(server).await?;
-                            carry(client, server, &shared).await
+                            carry(protocol, client, server, &shared).await
                         };
                         ended.run_until_cancelled(connecting).await
                     });
@@ -86,35 +129,26 @@ impl CommitProxy {
 }
 
 /// Carries what both say until one ends, or a commit is cut. Both connections end then.
-async fn carry(client: TcpStream, server: TcpStream, shared: &Shared) -> io::Result<()> {
+async fn carry(protocol: Protocol, client: TcpStream, server: TcpStream, shared: &Shared) -> io::Result<()> {
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     let answer_is_lost = AtomicBool::new(false);
     tokio::select! {
-        ended = questions(from_client, to_server, shared, &answer_is_lost) => ended,
+        ended = questions(protocol, from_client, to_server, shared, &answer_is_lost) => ended,
         ended = answers(from_server, to_client, shared, &answer_is_lost) => ended,
     }
 }
 
 async fn questions(
+    protocol: Protocol,
     mut client: OwnedReadHalf,
     mut server: OwnedWriteHalf,
     shared: &Shared,
     answer_is_lost: &AtomicBool,
 ) -> io::Result<()> {
-    // The first message has no letter that says what it is.
-    let mut begins = true;
+    let mut is_first = true;
     loop {
-        let mut message = Vec::new();
-        if !std::mem::take(&mut begins) {
-            message.push(client.read_u8().await?);
-        }
-        let length = client.read_u32().await?;
-        message.extend(length.to_be_bytes());
-        let start = message.len();
-        message.resize(start + usize::try_from(length).unwrap_or(0).saturating_sub(4), 0);
-        client.read_exact(&mut message[start..]).await?;
-        let is_commit = message.first() == Some(&b'Q') && message[start..].starts_with(b"COMMIT");
+        let (message, is_commit) = protocol.read(&mut client, std::mem::take(&mut is_first)).await?;
         if is_commit {
             match shared.armed.swap(0, Ordering::SeqCst) {
                 1 => {
