@@ -46,7 +46,7 @@ pub enum BudgetError {
     },
     /// What was handled is forgotten before the message may have come for the last time.
     #[error(
-        "a message may come again until {takes:?} after it came first, and the inbox remembers what was handled for {retention:?} only, so that it would be handled twice: have a longer retention (`InboxOptions::retention`), fewer `.attempts(…)` or shorter `.delays(…)`"
+        "a message may come again until {takes:?} after it came first, and the inbox remembers what was handled for {retention:?} only, so that it would be handled twice: have a longer retention (`InboxOptions::retention`), fewer `.attempts(…)`, shorter `.delays(…)` or a shorter `.timeout(…)`"
     )]
     Retention {
         /// How long the attempts and the delays between them may take.
@@ -90,7 +90,7 @@ pub(crate) fn budget(
         }
     }
     if let (true, Some(settle_within)) = (settings.ordered, bounds.settle_within) {
-        let takes = all_attempts(settings);
+        let takes = all_attempts(settings, settings.timeout.unwrap_or_default());
         if takes > settle_within {
             errors.push(BudgetError::Order { takes, settle_within });
         }
@@ -115,16 +115,14 @@ pub(crate) fn remembers_too_little(
     settings: &SubscriptionSettings,
     retention: Duration,
 ) -> Option<BudgetError> {
-    let takes = all_attempts(settings);
+    // The longest that may be: a time-out that was not said ends a handling too.
+    let takes = all_attempts(settings, settings.time_limit());
     (takes > retention).then_some(BudgetError::Retention { takes, retention })
 }
 
-/// How long all attempts of a message and the delays between them may take.
-fn all_attempts(settings: &SubscriptionSettings) -> Duration {
-    let handling = settings
-        .timeout
-        .unwrap_or_default()
-        .saturating_mul(settings.attempts);
+/// How long all attempts of a message, each of which takes so long, and the delays between them may take.
+fn all_attempts(settings: &SubscriptionSettings, each: Duration) -> Duration {
+    let handling = each.saturating_mul(settings.attempts);
     // The last of the delays is for all that follow, so those after it need no loop of their own.
     let named = u32::try_from(settings.delays.len()).unwrap_or(u32::MAX);
     let retries = settings.attempts.saturating_sub(1);
@@ -187,9 +185,15 @@ mod tests {
         let mut settings = settings();
         settings.attempts = 3;
         settings.delays = vec![MINUTE];
+        settings.timeout = Some(Duration::ZERO);
         assert_eq!(remembers_too_little(&settings, 2 * MINUTE), None);
         let error = remembers_too_little(&settings, MINUTE).expect("two minutes");
         assert!(error.to_string().contains("until 120s"), "{error}");
+        // A handling is cut short after five minutes if nothing is said.
+        settings.timeout = None;
+        assert_eq!(remembers_too_little(&settings, 17 * MINUTE), None);
+        let error = remembers_too_little(&settings, 16 * MINUTE).expect("17 minutes");
+        assert!(error.to_string().contains("until 1020s"), "{error}");
     }
 
     #[test]

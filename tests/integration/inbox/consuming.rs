@@ -1,7 +1,8 @@
 //! What becomes of a duplicate on a consumer.
 
+use brighter::channel::BudgetError;
 use brighter::inbox::{Begun, ClaimId, Fingerprint, InMemoryInbox, InboxError, InboxKey};
-use brighter::processor::SendError;
+use brighter::processor::{BuildError, BuildErrors, SendError};
 use brighter_tests::wait::{until, until_eq};
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
@@ -123,6 +124,37 @@ async fn the_same_id_with_another_body_is_a_collision_and_a_dead_letter() {
         reason.contains("another body") && reason.contains(&first.id.to_string()),
         "{reason}"
     );
+}
+
+/// By then a duplicate would be handled as the first.
+#[tokio::test]
+async fn a_subscription_whose_redeliveries_outlast_what_the_inbox_remembers_is_refused() {
+    cashier!(Forgetful, request_logging(step = 1, timing = before));
+    fn built<H: HandlerPipeline<Pay>>(
+        handler: fn(Till) -> H,
+        retention: Duration,
+    ) -> Result<Dispatcher, BuildErrors> {
+        let processor = CommandProcessor::builder()
+            .handler(handler(Till::default()))
+            .broker(InMemoryBroker::new())
+            .inbox(InMemoryInbox::new().with_retention(retention))
+            .build()?;
+        // Three handlings of a second, and two delays of a minute.
+        let subscription = payments().timeout(SECOND).delays([MINUTE]);
+        Dispatcher::builder(processor).subscription(subscription).build()
+    }
+    let errors = built(Cashier, 2 * MINUTE).unwrap_err();
+    let errors: Vec<_> = errors.iter().collect();
+    let [BuildError::Budget { source, .. }] = errors[..] else {
+        panic!("{errors:?}")
+    };
+    let outlasts = BudgetError::Retention {
+        takes: 2 * MINUTE + 3 * SECOND,
+        retention: 2 * MINUTE,
+    };
+    assert_eq!(*source, outlasts);
+    built(Cashier, 3 * MINUTE).unwrap();
+    built(Forgetful, 2 * MINUTE).unwrap();
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, Message)]
