@@ -3,6 +3,7 @@
 use brighter::channel::Channel;
 use brighter::outbox::Outbox;
 use brighter::processor::{ProcessorGone, ProcessorHandle};
+use brighter::testing::{FaultyBroker, PublishFault, eventually};
 use brighter::{SqliteOutbox, Sweeper};
 use brighter_tests::wait::until_eq;
 
@@ -38,8 +39,17 @@ impl Handler<Pay> for Teller {
 
 /// A processor, with the channel of what it posts.
 fn bank(outbox: impl Outbox) -> (CommandProcessor, InMemoryBroker, Till) {
-    let (broker, till) = (InMemoryBroker::new(), Till::default());
-    broker.declare(&Channel::new("made", "Payment.Made")).unwrap();
+    let broker = InMemoryBroker::new();
+    let (processor, till) = bank_over(&FaultyBroker::new(broker.clone()), outbox);
+    (processor, broker, till)
+}
+
+fn bank_over(broker: &FaultyBroker, outbox: impl Outbox) -> (CommandProcessor, Till) {
+    let till = Till::default();
+    broker
+        .inner()
+        .declare(&Channel::new("made", "Payment.Made"))
+        .unwrap();
     let processor = CommandProcessor::builder()
         .handler_with(|processor| Teller {
             till: till.clone(),
@@ -51,7 +61,7 @@ fn bank(outbox: impl Outbox) -> (CommandProcessor, InMemoryBroker, Till) {
         .sweeper(Sweeper::default().interval(Duration::from_millis(5)))
         .build()
         .unwrap();
-    (processor, broker, till)
+    (processor, till)
 }
 
 fn made(broker: &InMemoryBroker) -> Vec<String> {
@@ -124,6 +134,30 @@ async fn in_process_the_cause_is_the_id_of_the_request() {
     processor.send(payment).await.unwrap();
     until_eq("the post again", 3, || made(&broker).len()).await;
     assert_eq!(till.asked(), 1);
+}
+
+/// It waits for the sweeper, which sends it in any case.
+#[tokio::test]
+async fn what_was_not_sent_yet_when_a_duplicate_came_is_sent_once() {
+    let broker = FaultyBroker::new(InMemoryBroker::new());
+    let (processor, till) = bank_over(&broker, InMemoryOutbox::new());
+    broker.every_publish(Some(PublishFault::Away));
+    let payment = pay("cash");
+    for _ in 0..2 {
+        processor.send(payment.clone()).await.unwrap();
+    }
+    assert_eq!(till.asked(), 1);
+    assert_eq!(processor.outbox_status().await.unwrap().outstanding, 2);
+    broker.every_publish(None);
+    eventually("nothing to be left", async || {
+        let left = processor.outbox_status().await.unwrap().outstanding;
+        (left == 0).then_some(())
+    })
+    .await;
+    processor.close().await;
+    let mut made = made(broker.inner());
+    made.sort_unstable();
+    assert_eq!(made, ["by itself", "cash"]);
 }
 
 #[tokio::test]
