@@ -17,7 +17,8 @@ pub(super) struct Ack {
 /// When what is done must be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Due {
-    /// At once: the broker would soon have nothing left that it may deliver.
+    /// At once: the broker would soon have nothing left that it may deliver, or nothing is likely to come that could
+    /// be written with it.
     Now,
     /// In a moment. It is the first that waits, so somebody has to think of it.
     Soon,
@@ -80,8 +81,9 @@ impl AckWindow {
         self.entries.push_back(Entry { tag, state });
     }
 
-    /// A delivery is done.
-    pub(super) fn done(&mut self, tag: u64) -> Due {
+    /// A delivery is done. `quiet` says whether nothing was written for a while: then one that is done alone does not
+    /// wait for others, of which there are too few to be worth a timer.
+    pub(super) fn done(&mut self, tag: u64, quiet: impl FnOnce() -> bool) -> Due {
         let Some(index) = self.position(tag) else {
             return Due::WithOthers;
         };
@@ -90,6 +92,7 @@ impl AckWindow {
         self.advance();
         match self.waiting() {
             waiting if waiting >= self.most => Due::Now,
+            1 if self.covered.is_some() && quiet() => Due::Now,
             1 => Due::Soon,
             _ => Due::WithOthers,
         }
@@ -200,6 +203,14 @@ mod tests {
         acks
     }
 
+    fn busy() -> bool {
+        false
+    }
+
+    fn quiet() -> bool {
+        true
+    }
+
     fn window(buffer: u16, lent: u64) -> AckWindow {
         let mut window = AckWindow::new(buffer);
         (1..=lent).for_each(|tag| window.lent(tag));
@@ -209,26 +220,37 @@ mod tests {
     #[test]
     fn what_is_done_in_order_is_written_as_one() {
         let mut window = window(200, 5);
-        assert_eq!(window.done(1), Due::Soon);
-        assert_eq!(window.done(2), Due::WithOthers);
+        assert_eq!(window.done(1, busy), Due::Soon);
+        assert_eq!(window.done(2, busy), Due::WithOthers);
         assert_eq!(written(&mut window), [(2, true)]);
-        assert_eq!(window.done(3), Due::Soon);
+        assert_eq!(window.done(3, busy), Due::Soon);
         assert_eq!(written(&mut window), [(3, false)]);
         assert_eq!(written(&mut window), []);
+    }
+
+    #[test]
+    fn one_that_comes_alone_is_written_at_once() {
+        let mut window = window(200, 3);
+        assert_eq!(window.done(1, quiet), Due::Now);
+        assert_eq!(written(&mut window), [(1, false)]);
+        // Behind one that is on loan it waits as ever.
+        assert_eq!(window.done(3, quiet), Due::Soon);
+        assert_eq!(window.done(2, quiet), Due::WithOthers);
+        assert_eq!(written(&mut window), [(3, true)]);
     }
 
     /// B03: the 50th is done, and 1 to 49 are not.
     #[test]
     fn an_ack_never_passes_one_that_is_not_done() {
         let mut window = window(200, 50);
-        window.done(50);
-        window.done(48);
+        window.done(50, busy);
+        window.done(48, busy);
         // Left for once, in the hope that the others are done by then.
         assert_eq!(written(&mut window), []);
         assert_eq!(window.waiting(), 2);
         assert_eq!(written(&mut window), [(48, false), (50, false)]);
         for tag in (1..=47).chain([49]) {
-            window.done(tag);
+            window.done(tag, busy);
         }
         assert_eq!(written(&mut window), [(49, true)]);
     }
@@ -236,18 +258,18 @@ mod tests {
     #[test]
     fn what_is_given_back_is_passed_over() {
         let mut window = window(200, 3);
-        window.done(1);
+        window.done(1, busy);
         window.given_back(2);
-        window.done(3);
+        window.done(3, busy);
         assert_eq!(written(&mut window), [(3, true)]);
     }
 
     #[test]
     fn half_the_buffer_is_written_at_once() {
         let mut one = window(1, 1);
-        assert_eq!(one.done(1), Due::Now);
+        assert_eq!(one.done(1, busy), Due::Now);
         let mut ten = window(10, 10);
-        let due: Vec<_> = (6..=10).map(|tag| ten.done(tag)).collect();
+        let due: Vec<_> = (6..=10).map(|tag| ten.done(tag, busy)).collect();
         assert_eq!(due[4], Due::Now);
         // Although the first is not done: they are too many to wait for it.
         assert_eq!(written(&mut ten).len(), 5);
@@ -258,11 +280,11 @@ mod tests {
         let mut window = window(10, 1);
         for tag in 2..10_000 {
             window.lent(tag);
-            window.done(tag);
+            window.done(tag, busy);
             written(&mut window);
         }
         assert!(window.entries.len() < 200, "{}", window.entries.len());
-        window.done(1);
+        window.done(1, busy);
         window.write_all(|_| {});
         assert_eq!(window.waiting(), 0);
     }
@@ -330,7 +352,7 @@ mod tests {
                         let tag = on_loan.swap_remove(which.index(on_loan.len()));
                         model.unsettled.insert(tag, true);
                         done += 1;
-                        if window.done(tag) == Due::Now {
+                        if window.done(tag, busy) == Due::Now {
                             window.write(|ack| model.take(ack));
                         }
                     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use lapin::options::{BasicAckOptions, BasicNackOptions};
 use tokio::sync::Notify;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::Shared;
 use super::ack_window::{Ack, AckWindow, Due};
@@ -19,6 +19,9 @@ use crate::message::ChannelName;
 const CLOSING: Duration = Duration::from_secs(5);
 /// How long what is done waits for others, to be written with them.
 const SOON: Duration = Duration::from_millis(1);
+/// If nothing was written for so long, messages come so slowly that hardly another would be done soon: to wait for it
+/// would cost a timer and a task to wake, and save nothing.
+const QUIET: Duration = Duration::from_micros(500);
 
 /// An AMQP channel, shared by a consumer and its deliveries: an acknowledgement means something only on the
 /// channel that brought the message. Closed with the last of them.
@@ -45,7 +48,10 @@ impl Lane {
         shared: Arc<Shared>,
     ) -> Arc<Self> {
         let acks = Arc::new(Acks {
-            window: Mutex::new(AckWindow::new(channel.buffer.get())),
+            unwritten: Mutex::new(Unwritten {
+                window: AckWindow::new(channel.buffer.get()),
+                written: None,
+            }),
             amqp,
             some: Notify::new(),
             over: AtomicBool::new(false),
@@ -80,17 +86,19 @@ impl Lane {
 
     /// A delivery has come.
     pub(super) fn lent(&self, tag: u64) {
-        self.acks.window().lent(tag);
+        self.acks.unwritten().window.lent(tag);
     }
 
-    /// A delivery is done. Written in a moment, together with others.
+    /// A delivery is done. Written in a moment, together with others, if there are any.
     pub(super) fn done(&self, tag: u64) -> Result<(), SettleError> {
         if !self.is_live() {
             return Err(self.stale(tag));
         }
-        let mut window = self.acks.window();
-        match window.done(tag) {
-            Due::Now => window.write(|ack| self.acks.write(ack)),
+        let mut unwritten = self.acks.unwritten();
+        match unwritten.done(tag) {
+            Due::Now => {
+                unwritten.write(|ack| self.acks.write(ack));
+            }
             Due::Soon => self.acks.some.notify_one(),
             Due::WithOthers => {}
         }
@@ -100,8 +108,8 @@ impl Lane {
     /// A delivery goes back to its queue. When the channel is gone, the broker has it back already.
     pub(super) fn give_back(&self, tag: u64) {
         // Written while no acknowledgement can be: one of those after it would settle it.
-        let mut window = self.acks.window();
-        window.given_back(tag);
+        let mut unwritten = self.acks.unwritten();
+        unwritten.window.given_back(tag);
         let options = BasicNackOptions {
             requeue: true,
             multiple: false,
@@ -135,7 +143,7 @@ impl Drop for Lane {
 /// What was settled on a lane, on its way to the broker.
 struct Acks {
     amqp: lapin::Channel,
-    window: Mutex<AckWindow>,
+    unwritten: Mutex<Unwritten>,
     /// That some are waiting, or that it is over.
     some: Notify,
     over: AtomicBool,
@@ -149,15 +157,13 @@ impl Acks {
             let mut waiting = true;
             while waiting {
                 sleep(SOON).await;
-                let mut window = self.window();
-                window.write(|ack| self.write(ack));
-                waiting = window.waiting() > 0;
+                waiting = self.unwritten().write(|ack| self.write(ack)) > 0;
             }
         }
     }
 
     fn write_all(&self) {
-        self.window().write_all(|ack| self.write(ack));
+        self.unwritten().window.write_all(|ack| self.write(ack));
     }
 
     /// Queues it, in the order of the calls. When the channel is gone, the broker delivers again what this would
@@ -174,8 +180,29 @@ impl Acks {
         }
     }
 
-    fn window(&self) -> MutexGuard<'_, AckWindow> {
-        self.window.lock().unwrap_or_else(PoisonError::into_inner)
+    fn unwritten(&self) -> MutexGuard<'_, Unwritten> {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is on loan or done, and when was last written of it.
+struct Unwritten {
+    window: AckWindow,
+    written: Option<Instant>,
+}
+
+impl Unwritten {
+    fn done(&mut self, tag: u64) -> Due {
+        let written = self.written;
+        self.window
+            .done(tag, || written.is_none_or(|at| at.elapsed() >= QUIET))
+    }
+
+    /// Writes what is due, and tells how many are left for the next time.
+    fn write(&mut self, write: impl FnMut(Ack)) -> usize {
+        self.window.write(write);
+        self.written = Some(Instant::now());
+        self.window.waiting()
     }
 }
 
