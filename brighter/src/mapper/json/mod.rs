@@ -1,5 +1,7 @@
 //! [`JsonMapper`]: a request as JSON, by serde.
 
+mod plain;
+
 use std::cell::Cell;
 
 use bytes::Bytes;
@@ -47,7 +49,7 @@ fn write<R: Serialize>(request: &R) -> serde_json::Result<Bytes> {
     // Taken, for what writes itself may well write another.
     let mut paper = PAPER.take();
     paper.clear();
-    serde_json::to_writer(&mut paper, request)?;
+    let paper = plain::write(paper, request)?;
     let body = Bytes::copy_from_slice(&paper);
     if paper.capacity() <= LARGEST_KEPT {
         PAPER.set(paper);
