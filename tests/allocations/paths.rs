@@ -15,10 +15,10 @@ const MOST: &[(&str, u64)] = &[
     ("header-write", 300),
     ("header-read", 300),
     ("broker", 310),
-    ("outbox", 220),
+    ("outbox", 320),
     ("pump", 810),
     ("pump-of-1000", 810),
-    ("post-to-ack", 1530),
+    ("post-to-ack", 1430),
 ];
 
 fn walk(walk: &mut Walk, times: u32) -> allocation_counter::AllocationInfo {

@@ -146,7 +146,8 @@ impl PublicationSettings {
 
     /// The header of a message under this id.
     pub(crate) fn header(&self, id: MessageId, message_type: MessageType) -> MessageHeader {
-        let mut header = MessageHeader::new(id, &self.topic, message_type).with_event(self.event.clone());
+        let mut header = MessageHeader::new(id, &self.topic, message_type);
+        header.event = self.event.clone();
         header.reply_to.clone_from(&self.reply_to);
         header.bag = self.default_headers.clone();
         header

@@ -65,8 +65,10 @@ pub(super) fn check_text(what: &'static str, text: &str) -> Result<(), NameError
     if text.is_empty() {
         return Err(NameError::Empty { what });
     }
-    // Almost every text is plain, which is seen at a glance.
-    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    // Almost every text is plain, which is seen at a glance: without a way out, many bytes are looked at together.
+    let is_plain = text
+        .bytes()
+        .fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'));
     if !is_plain && text.chars().any(char::is_control) {
         return Err(NameError::Control {
             what,

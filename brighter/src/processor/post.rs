@@ -98,9 +98,8 @@ impl CommandProcessor {
         }
         fault_point!("outbox.deposited");
         let [message] = messages;
-        let sent = relay.send(&[Claimed::new(message, 0)]).await;
-        match sent.refused.into_iter().next() {
-            Some((id, error)) => Err(NotSent { id, error }.into()),
+        match relay.send_one(&Claimed::new(message, 0)).await {
+            Some(error) => Err(NotSent { id, error }.into()),
             None => Ok(id),
         }
     }

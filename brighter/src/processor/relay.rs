@@ -192,17 +192,39 @@ impl Relay {
 
     /// Sends messages that are claimed, all at once and in order, and notes in the outbox what became of each.
     pub(super) async fn send(&self, claimed: &[Claimed]) -> Sent {
-        let mut sent = Sent::default();
         let Some(broker) = &self.broker else {
-            return sent;
+            return Sent::default();
         };
         if claimed.is_empty() {
-            return sent;
+            return Sent::default();
         }
         let _under_way = self.under_way.read().await;
         let results = self.publish(&**broker, claimed).await;
-        self.note_topics(claimed, &results);
+        self.conclude(claimed, results).await
+    }
 
+    /// Sends a message that was deposited just now and is claimed: as [`send`](Self::send) does, but with nothing to
+    /// gather while all is well. Gives why the broker refused it, if it did.
+    pub(super) async fn send_one(&self, claimed: &Claimed) -> Option<PublishError> {
+        let broker = self.broker.as_ref()?;
+        let _under_way = self.under_way.read().await;
+        let message = &claimed.message;
+        let published = self.published(&**broker, message).await;
+        if published.is_ok() && self.circuits.is_quiet() {
+            self.note(std::slice::from_ref(&message.header.id), &[], &[])
+                .await;
+            return None;
+        }
+        let sent = self
+            .conclude(std::slice::from_ref(claimed), vec![Some(published)])
+            .await;
+        sent.refused.into_iter().next().map(|(_, error)| error)
+    }
+
+    /// Notes what became of messages, in the outbox and for the breakers of their topics.
+    async fn conclude(&self, claimed: &[Claimed], results: Vec<Option<Result<(), PublishError>>>) -> Sent {
+        self.note_topics(claimed, &results);
+        let mut sent = Sent::default();
         let (mut untried, mut refused) = (Vec::new(), Vec::new());
         for (Claimed { message, attempts }, result) in claimed.iter().zip(results) {
             let id = message.header.id.clone();
@@ -230,17 +252,28 @@ impl Relay {
                 }
             }
         }
+        sent.not_noted = self.note(&sent.done, &refused, &untried).await;
+        sent
+    }
+
+    /// Notes in the outbox what became of messages. Gives the error if it could not.
+    async fn note(
+        &self,
+        done: &[MessageId],
+        refused: &[Failure],
+        untried: &[MessageId],
+    ) -> Option<OutboxError> {
         fault_point!("relay.mark");
         // One that cannot be noted must not keep the others from it: each is tried, and the first error told.
         let mut noted = Ok(());
-        if !sent.done.is_empty() {
-            noted = noted.and(self.outbox.mark_dispatched(&sent.done).await);
+        if !done.is_empty() {
+            noted = noted.and(self.outbox.mark_dispatched(done).await);
         }
         if !refused.is_empty() {
-            noted = noted.and(self.outbox.mark_failed(&refused).await);
+            noted = noted.and(self.outbox.mark_failed(refused).await);
         }
         if !untried.is_empty() {
-            noted = noted.and(self.outbox.release(&untried).await);
+            noted = noted.and(self.outbox.release(untried).await);
         }
         fault_point!("relay.marked");
         if let Err(error) = &noted {
@@ -249,8 +282,7 @@ impl Relay {
                 "the outbox could not note what became of messages; they may be sent again"
             );
         }
-        sent.not_noted = noted.err();
-        sent
+        noted.err()
     }
 
     async fn published(&self, broker: &dyn Broker, message: &Message) -> Result<(), PublishError> {

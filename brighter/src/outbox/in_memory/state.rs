@@ -32,7 +32,7 @@ pub(super) struct State {
 }
 
 pub(super) struct Dispatched {
-    message: Message,
+    message: Box<Message>,
     deposited_at: SystemTime,
     when: Instant,
 }
@@ -44,7 +44,8 @@ pub(super) enum Place {
 }
 
 pub(super) struct Waiting {
-    message: Message,
+    /// In a place of its own, as it goes from table to table.
+    message: Box<Message>,
     pub(super) deposited: Instant,
     deposited_at: SystemTime,
     pub(super) attempts: u32,
@@ -94,7 +95,7 @@ impl State {
                 Some(_) => Err(OutboxError::IdInUse { id: id.clone() }),
                 None => {
                     self.check_room(1, limit)?;
-                    self.add(message.clone(), now, claimed_until);
+                    self.add(Box::new(message.clone()), now, claimed_until);
                     Ok(Vec::new())
                 }
             };
@@ -114,7 +115,7 @@ impl State {
         }
         self.check_room(new.len(), limit)?;
         for message in new {
-            self.add(message.clone(), now, claimed_until);
+            self.add(Box::new(message.clone()), now, claimed_until);
         }
         Ok(known)
     }
@@ -163,7 +164,7 @@ impl State {
         let (due, now) = (self.scheduled.take_due(limit), Instant::now());
         let count = due.len() as u64;
         for message in due {
-            self.add(message, now, None);
+            self.add(Box::new(message), now, None);
         }
         count
     }
@@ -177,7 +178,7 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn add(&mut self, message: Message, deposited: Instant, claimed_until: Option<Instant>) {
+    pub(super) fn add(&mut self, message: Box<Message>, deposited: Instant, claimed_until: Option<Instant>) {
         self.deposited += 1;
         let place = Place::Outstanding(self.deposited);
         self.places.insert(message.header.id.clone(), place);
@@ -317,7 +318,7 @@ impl State {
         for number in chosen {
             if let Some(waiting) = self.outstanding.get_mut(&number) {
                 waiting.claimed_until = Some(after(now, lease));
-                claimed.push(Claimed::new(waiting.message.clone(), waiting.attempts));
+                claimed.push(Claimed::new(Message::clone(&waiting.message), waiting.attempts));
             }
         }
         claimed
@@ -406,11 +407,11 @@ impl State {
             return self.scheduled.get(id);
         };
         match place {
-            Place::Outstanding(number) => self.outstanding.get(number).map(|waiting| &waiting.message),
-            Place::Dead(number) => self.dead.get(number).map(|waiting| &waiting.message),
+            Place::Outstanding(number) => self.outstanding.get(number).map(|waiting| &*waiting.message),
+            Place::Dead(number) => self.dead.get(number).map(|waiting| &*waiting.message),
             Place::Dispatched(number) => {
                 let slot = usize::try_from(number.checked_sub(self.forgotten)?).ok()?;
-                self.dispatched.get(slot)?.as_ref().map(|it| &it.message)
+                self.dispatched.get(slot)?.as_ref().map(|it| &*it.message)
             }
         }
     }
