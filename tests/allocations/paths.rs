@@ -14,6 +14,8 @@ const MOST: &[(&str, u64)] = &[
     ("map-to-request", 100),
     ("header-write", 300),
     ("header-read", 300),
+    ("wire-write", 2300),
+    ("wire-read", 100),
     ("broker", 310),
     ("outbox", 320),
     ("pump", 810),

@@ -58,6 +58,8 @@ pub use options::{ExchangeKind, RabbitMqBuilder};
 pub use tls::Tls;
 pub use topology::{Argument, Binding, Exchange, Purpose, Queue, Topology};
 pub use url::without_credentials;
+#[cfg(feature = "_micro")]
+pub use wire::OnTheWire;
 #[cfg(feature = "testing")]
 pub use wire::fuzz_wire;
 

@@ -5,6 +5,7 @@ use std::hint::black_box;
 use brighter::MessageId;
 use brighter::mapper::{JsonMapper, MessageMapper};
 use brighter::message::{MessageHeader, MessageType};
+use brighter::transport::rabbitmq::OnTheWire;
 
 use super::messages::Order;
 use crate::Walk;
@@ -48,6 +49,25 @@ pub(super) fn read_header() -> Walk {
         for _ in 0..times {
             let header: MessageHeader = serde_json::from_str(&text).unwrap();
             black_box(header);
+        }
+    })
+}
+
+pub(super) fn write_to_the_wire() -> Walk {
+    let message = JsonMapper.to_message(&Order::new(1), header()).unwrap();
+    Box::new(move |times| {
+        for _ in 0..times {
+            black_box(OnTheWire::of(&message).unwrap());
+        }
+    })
+}
+
+pub(super) fn read_from_the_wire() -> Walk {
+    let message = JsonMapper.to_message(&Order::new(1), header()).unwrap();
+    let wire = OnTheWire::of(&message).unwrap();
+    Box::new(move |times| {
+        for _ in 0..times {
+            black_box(wire.read().unwrap());
         }
     })
 }

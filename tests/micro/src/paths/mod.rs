@@ -54,6 +54,16 @@ pub const PATHS: &[Path] = &[
         prepare: mapping::read_header,
     },
     Path {
+        name: "wire-write",
+        summary: "RabbitMQ: a message to the properties and headers of AMQP",
+        prepare: mapping::write_to_the_wire,
+    },
+    Path {
+        name: "wire-read",
+        summary: "RabbitMQ: the properties and headers of AMQP to a message",
+        prepare: mapping::read_from_the_wire,
+    },
+    Path {
         name: "broker",
         summary: "in-memory broker: publish, receive, ack",
         prepare: messages::broker,

@@ -8,6 +8,8 @@ mod copy;
 #[cfg(any(test, feature = "testing"))]
 mod fuzz;
 mod headers;
+#[cfg(feature = "_micro")]
+mod micro;
 mod name;
 mod read;
 mod size;
@@ -23,6 +25,8 @@ use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
 pub(super) use copy::{for_another, for_retry, set_aside};
 #[cfg(feature = "testing")]
 pub use fuzz::fuzz_wire;
+#[cfg(feature = "_micro")]
+pub use micro::OnTheWire;
 pub(super) use read::{Original, message};
 pub(super) use size::header_bytes;
 pub(super) use write::properties;
