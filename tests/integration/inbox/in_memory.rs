@@ -40,6 +40,13 @@ async fn it_forgets_when_it_is_told() {
     assert_eq!(begin(&inbox, 1).await, Begun::Done);
 }
 
+#[test]
+fn it_remembers_for_seven_days_unless_it_is_told() {
+    let day = Duration::from_hours(24);
+    assert_eq!(InMemoryInbox::new().retention(), Some(7 * day));
+    assert_eq!(InMemoryInbox::new().with_retention(day).retention(), Some(day));
+}
+
 #[tokio::test(start_paused = true)]
 async fn of_too_many_at_once_it_says_that_it_is_full() {
     let inbox = InMemoryInbox::new().with_limit(2);

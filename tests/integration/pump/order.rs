@@ -143,6 +143,30 @@ async fn what_comes_again_waits_for_the_handler_that_has_it_still() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_failed_after_its_channel_was_lost_is_left_to_the_delivery_that_came_again() {
+    let failures = AtomicUsize::new(1);
+    let clerk = Clerk::gated(move |_, _| match failures.swap(0, Ordering::Relaxed) {
+        0 => Ok(()),
+        _ => Err("the first time".into()),
+    });
+    let first = message(&note(1, 0));
+    let again = || Came::Message(first.clone());
+    let broker = Scripted::new([
+        Consume::Gives(vec![again(), Came::Lost]),
+        Consume::Gives(vec![again()]),
+    ]);
+    let _dispatcher = receiving(broker.clone(), clerk.clone(), ordered());
+    until_eq("consumed again, with the first in hand", (2, 1), || {
+        (broker.consumed(), clerk.now())
+    })
+    .await;
+    clerk.open();
+    until_eq("done", 1, || clerk.done().len()).await;
+    tokio::time::sleep(600 * SECOND).await;
+    assert_eq!(clerk.asked().len(), 2, "once for each delivery");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_message_without_a_key_is_set_aside_and_holds_up_nobody() {
     let clerk = Clerk::new(|_, _| Ok(()));
     let mut wrong = message(&note(1, 0));
