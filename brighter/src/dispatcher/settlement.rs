@@ -257,6 +257,25 @@ mod tests {
     }
 
     #[test]
+    fn traces_and_metrics_know_each_by_its_word() {
+        let again = Settlement::Again {
+            delay: Duration::ZERO,
+            counted: true,
+        };
+        let all = [
+            Settlement::Ack,
+            Settlement::GiveBack,
+            again,
+            invalid("no"),
+            dead("no"),
+        ];
+        assert_eq!(
+            all.map(|settlement| settlement.name()),
+            ["ack", "release", "requeue", "set_aside_invalid", "dead_letter"]
+        );
+    }
+
+    #[test]
     fn of_several_handlers_the_first_line_decides_whatever_their_order() {
         let lines: [fn() -> HandlerError; 6] = [
             || asked(DontAck::because("later")),
