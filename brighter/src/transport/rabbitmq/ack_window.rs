@@ -367,6 +367,7 @@ mod tests {
                     Step::WriteAll => window.write_all(|ack| model.take(ack)),
                 }
                 prop_assert_eq!(window.waiting(), done - model.acked);
+                prop_assert_eq!(window.settled, in_state(&window, State::Settled));
             }
             // Twice is enough, whatever is on loan still.
             window.write(|ack| model.take(ack));
@@ -377,15 +378,12 @@ mod tests {
                 on_loan.sort_unstable();
                 on_loan
             });
-            prop_assert_eq!(next - 1, (model.acked + model.given_back) as u64 + window_on_loan(&window));
+            let known = model.acked + model.given_back + in_state(&window, State::Out);
+            prop_assert_eq!(next - 1, known as u64);
         }
     }
 
-    fn window_on_loan(window: &AckWindow) -> u64 {
-        window
-            .entries
-            .iter()
-            .filter(|entry| entry.state == State::Out)
-            .count() as u64
+    fn in_state(window: &AckWindow, state: State) -> usize {
+        window.entries.iter().filter(|entry| entry.state == state).count()
     }
 }
