@@ -15,6 +15,10 @@ mod gate;
 mod health;
 mod inbox;
 mod log;
+mod outbox {
+    mod in_memory;
+    mod relaying;
+}
 mod posting;
 mod processing;
 mod pump;
