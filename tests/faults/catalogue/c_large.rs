@@ -121,8 +121,9 @@ async fn c13_with_a_slow_handler_memory_is_bounded_by_what_is_taken_ahead_and_no
     orders.performers = 2;
     orders.buffer = BUFFER;
     let mut child = Child::start(Path::new(env!("CARGO_BIN_EXE_faults-consumer")), &orders);
-    let handled = size(500, 5_000);
-    until_answer("handled", true, async || ledger.count(Entry::Handled) >= handled).await;
+    for handled in (500..=size(500, 5_000)).step_by(500) {
+        until_answer("handled", true, async || ledger.count(Entry::Handled) >= handled).await;
+    }
     let most = child.most_memory();
     child.kill().await;
     node.delete_queue(channel.name.as_str()).await;

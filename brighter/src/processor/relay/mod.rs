@@ -1,6 +1,8 @@
 //! The [`Relay`]: takes messages from the outbox to the broker. Posting, clearing and sweeping all go through
 //! here.
 
+mod sent;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -13,10 +15,14 @@ use tokio::sync::RwLock;
 #[cfg(feature = "metrics")]
 use tokio::time::Instant;
 
+pub(super) use sent::Sent;
+use sent::is_of_topic;
+
 use super::Sweeper;
 use super::circuits::Circuits;
 use super::health::Sweeping;
 use crate::channel::{Broker, PublishError};
+use crate::error::report;
 use crate::id::MessageId;
 use crate::message::{Message, RoutingKey};
 use crate::outbox::{Arrival, Bell, Claim, Claimed, Failure, Outbox, OutboxError};
@@ -122,10 +128,11 @@ impl Relay {
             let sent = match self.claim(claim).await {
                 Ok(claimed) => self.send(&claimed).await,
                 // It is in the outbox, whatever becomes of it now.
-                Err(error) => Sent {
-                    not_noted: Some(error),
-                    ..Sent::default()
-                },
+                Err(error) => {
+                    let error = report(&error);
+                    tracing::warn!(%topic, error, "the outbox could not tell what goes first; the sweeper asks again");
+                    Sent::default()
+                }
             };
             let is_stuck = sent.done.is_empty() || !sent.is_clean();
             all.add(sent);
@@ -426,41 +433,6 @@ async fn confirmed(published: Result<(), PublishError>) -> Result<(), PublishErr
     published?;
     fault_point!("relay.confirm", PublishError::Disconnected);
     Ok(())
-}
-
-/// Whether an error says that other messages of the topic would fail too, rather than the message by itself or,
-/// if nothing at all was taken, the broker.
-fn is_of_topic(error: &PublishError, nothing_was_taken: bool) -> bool {
-    match error {
-        PublishError::Name(_) | PublishError::TooLarge { .. } => false,
-        PublishError::TimedOut { .. } => !nothing_was_taken,
-        error => !error.is_outage(),
-    }
-}
-
-/// What became of messages that were sent.
-#[derive(Debug, Default)]
-pub(super) struct Sent {
-    pub(super) done: Vec<MessageId>,
-    pub(super) outages: Vec<(MessageId, PublishError)>,
-    pub(super) refused: Vec<(MessageId, PublishError)>,
-    /// The outbox could not note all of it. What it could not stays claimed until its lease ends, and is then
-    /// sent again.
-    pub(super) not_noted: Option<OutboxError>,
-}
-
-impl Sent {
-    /// Whether nothing went wrong.
-    fn is_clean(&self) -> bool {
-        self.outages.is_empty() && self.refused.is_empty() && self.not_noted.is_none()
-    }
-
-    fn add(&mut self, other: Self) {
-        self.done.extend(other.done);
-        self.outages.extend(other.outages);
-        self.refused.extend(other.refused);
-        self.not_noted = self.not_noted.take().or(other.not_noted);
-    }
 }
 
 fn pause_after(attempts: u32) -> Duration {

@@ -1,0 +1,82 @@
+//! What became of messages that were sent.
+
+use crate::channel::PublishError;
+use crate::id::MessageId;
+use crate::outbox::OutboxError;
+
+/// Whether an error says that other messages of the topic would fail too, rather than the message by itself or,
+/// if nothing at all was taken, the broker.
+pub(super) fn is_of_topic(error: &PublishError, nothing_was_taken: bool) -> bool {
+    match error {
+        PublishError::Name(_) | PublishError::TooLarge { .. } => false,
+        PublishError::TimedOut { .. } => !nothing_was_taken,
+        error => !error.is_outage(),
+    }
+}
+
+/// What became of messages that were sent.
+#[derive(Debug, Default)]
+pub(in super::super) struct Sent {
+    pub(in super::super) done: Vec<MessageId>,
+    pub(in super::super) outages: Vec<(MessageId, PublishError)>,
+    pub(in super::super) refused: Vec<(MessageId, PublishError)>,
+    /// The outbox could not note all of it. What it could not stays claimed until its lease ends, and is then
+    /// sent again.
+    pub(in super::super) not_noted: Option<OutboxError>,
+}
+
+impl Sent {
+    /// Whether nothing went wrong.
+    pub(super) fn is_clean(&self) -> bool {
+        self.outages.is_empty() && self.refused.is_empty() && self.not_noted.is_none()
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        self.done.extend(other.done);
+        self.outages.extend(other.outages);
+        self.refused.extend(other.refused);
+        self.not_noted = self.not_noted.take().or(other.not_noted);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn only_what_would_befall_others_as_well_is_of_the_topic() {
+        let timed_out = PublishError::TimedOut {
+            after: Duration::from_secs(1),
+        };
+        assert!(is_of_topic(&timed_out, false));
+        // Nothing was taken at all: the broker may be to blame.
+        assert!(!is_of_topic(&timed_out, true));
+        for nothing_was_taken in [false, true] {
+            let refused = PublishError::Refused { reason: "no".into() };
+            assert!(is_of_topic(&refused, nothing_was_taken));
+            assert!(!is_of_topic(&PublishError::Closed, nothing_was_taken));
+            let too_large = PublishError::TooLarge { bytes: 2, limit: 1 };
+            assert!(!is_of_topic(&too_large, nothing_was_taken));
+        }
+    }
+
+    #[test]
+    fn it_is_clean_if_nothing_at_all_went_wrong() {
+        let done = || Sent {
+            done: vec![MessageId::new()],
+            ..Sent::default()
+        };
+        assert!(done().is_clean());
+        let failure = || vec![(MessageId::new(), PublishError::Closed)];
+        let with = |spoil: fn(&mut Sent, Vec<(MessageId, PublishError)>)| {
+            let mut sent = done();
+            spoil(&mut sent, failure());
+            sent
+        };
+        assert!(!with(|sent, failure| sent.outages = failure).is_clean());
+        assert!(!with(|sent, failure| sent.refused = failure).is_clean());
+        assert!(!with(|sent, _| sent.not_noted = Some(OutboxError::Unavailable("away".into()))).is_clean());
+    }
+}
