@@ -18,6 +18,7 @@ mod log;
 mod outbox {
     mod in_memory;
     mod relaying;
+    mod sweeping;
 }
 mod posting;
 mod processing;

@@ -122,6 +122,8 @@ async fn c13_with_a_slow_handler_memory_is_bounded_by_what_is_taken_ahead_and_no
     orders.buffer = BUFFER;
     let mut child = Child::start(Path::new(env!("CARGO_BIN_EXE_faults-consumer")), &orders);
     for handled in (500..=size(500, 5_000)).step_by(500) {
+        // Who says much waits for somebody to listen.
+        child.says("begun ", 500).await;
         until_answer("handled", true, async || ledger.count(Entry::Handled) >= handled).await;
     }
     let most = child.most_memory();

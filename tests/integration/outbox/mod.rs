@@ -8,3 +8,4 @@ mod other_clients;
 mod relaying;
 mod servers;
 mod sqlite;
+mod sweeping;
