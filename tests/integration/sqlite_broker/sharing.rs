@@ -132,6 +132,8 @@ async fn an_outbox_and_the_broker_share_a_file() {
         .handler(Counts(Arc::clone(&handled)))
         .broker(broker)
         .outbox(outbox.clone())
+        // It hears of the commit, and would be there first now and then.
+        .without_sweeper()
         .build()
         .unwrap();
     let dispatcher = Dispatcher::builder(processor.clone())
