@@ -289,6 +289,8 @@ async fn what_speaks_otherwise_than_its_url_is_told_apart() {
 /// It takes the connection, and says nothing: no attempt may stay behind.
 #[tokio::test]
 async fn a_port_that_is_silent_is_given_up_and_let_go() {
+    // It keeps the thread of all connections, with which the other one would end too.
+    let _other = Corner::new().builder().connect().await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let silent = at(listener.local_addr().unwrap().port());
     let error = RabbitMq::builder(&silent)

@@ -47,7 +47,7 @@ pub(super) struct Open {
     /// Why the broker takes no messages for now.
     blocked: watch::Sender<Option<String>>,
     /// Dropped last: what could not be closed politely is closed all the same.
-    _cut: Arc<Cut>,
+    _cut: Cut,
 }
 
 impl Open {
@@ -123,10 +123,25 @@ impl Link {
 
     /// The connection. While there is none, waits for the attempt to make one that is under way, and no longer.
     pub(super) async fn current(&self) -> Result<Arc<Open>, ConnectError> {
+        self.up(Some(PATIENCE), |_, is_new| is_new).await
+    }
+
+    /// Waits for a connection: until `limit`, or for ever. Ends early where waiting is no use.
+    pub(super) async fn established(&self, limit: Option<Duration>) -> Result<Arc<Open>, ConnectError> {
+        self.up(limit, |error, _| error.is_fatal()).await
+    }
+
+    /// Waits for a connection until `limit`, or until an attempt ends with an error that ends the waiting too; of that
+    /// is asked with whether the attempt ended after the waiting had begun.
+    async fn up(
+        &self,
+        limit: Option<Duration>,
+        is_end: impl Fn(&ConnectError, bool) -> bool,
+    ) -> Result<Arc<Open>, ConnectError> {
         self.start();
         let mut state = self.state.clone();
         let mut last = None;
-        let found = timeout(PATIENCE, async {
+        let up = async {
             let mut failed_before = None;
             loop {
                 match &*state.borrow_and_update() {
@@ -136,7 +151,7 @@ impl Link {
                     State::Down { failures, error } => {
                         let before = *failed_before.get_or_insert(*failures);
                         match error {
-                            Some(error) if *failures > before => return Err(error.clone()),
+                            Some(error) if is_end(error, *failures > before) => return Err(error.clone()),
                             other => last.clone_from(other),
                         }
                     }
@@ -146,41 +161,13 @@ impl Link {
                     return Err(ConnectError::Closed);
                 }
             }
-        });
-        match found.await {
-            Ok(result) => result,
-            Err(_) => Err(last.unwrap_or_else(|| ConnectError::silent(&self.settings.address, PATIENCE))),
-        }
-    }
-
-    /// Waits for a connection: until `limit`, or for ever. Ends early where waiting is no use.
-    pub(super) async fn established(&self, limit: Option<Duration>) -> Result<Arc<Open>, ConnectError> {
-        self.start();
-        let mut state = self.state.clone();
-        let mut last = None;
-        let up = async {
-            loop {
-                match &*state.borrow_and_update() {
-                    State::Up(open) if open.is_alive() => return Ok(Arc::clone(open)),
-                    // It is lost, and the keeper is about to see it.
-                    State::Up(_) => {}
-                    State::Down {
-                        error: Some(error), ..
-                    } if error.is_fatal() => return Err(error.clone()),
-                    State::Down { error, .. } => last.clone_from(error),
-                    State::Closed => return Err(ConnectError::Closed),
-                }
-                if state.changed().await.is_err() {
-                    return Err(ConnectError::Closed);
-                }
-            }
         };
-        match limit {
-            None => up.await,
-            Some(limit) => match timeout(limit, up).await {
-                Ok(result) => result,
-                Err(_) => Err(last.unwrap_or_else(|| ConnectError::silent(&self.settings.address, limit))),
-            },
+        let Some(limit) = limit else {
+            return up.await;
+        };
+        match timeout(limit, up).await {
+            Ok(result) => result,
+            Err(_) => Err(last.unwrap_or_else(|| ConnectError::silent(&self.settings.address, limit))),
         }
     }
 
@@ -297,7 +284,7 @@ impl Keeper {
 
     /// Tries one node after the other, and begins again beside a round that meets silence: what was said while the
     /// network swallowed everything is never answered, though the network may be back by now.
-    async fn attempt(&self) -> Result<(Connection, Arc<Cut>), ConnectError> {
+    async fn attempt(&self) -> Result<(Connection, Cut), ConnectError> {
         let mut rounds = FuturesUnordered::from_iter([self.round()]);
         loop {
             tokio::select! {
@@ -307,7 +294,7 @@ impl Keeper {
         }
     }
 
-    async fn round(&self) -> Result<(Connection, Arc<Cut>), ConnectError> {
+    async fn round(&self) -> Result<(Connection, Cut), ConnectError> {
         let settings = &*self.settings;
         let name = format!("{} {}", settings.connection_name, self.role.as_str());
         let properties = ConnectionProperties::default()
@@ -325,7 +312,7 @@ impl Keeper {
     }
 
     /// Hands the connection out, and returns once it is lost.
-    async fn serve(&self, connection: Connection, cut: Arc<Cut>, generation: u64) {
+    async fn serve(&self, connection: Connection, cut: Cut, generation: u64) {
         let role = self.role.as_str();
         let address = &self.settings.address;
         let mut events = connection.events_listener().boxed();

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lapin::tcp::{AsyncTcpStream, RustlsConnector};
@@ -28,23 +28,45 @@ const ASKING: Duration = Duration::from_secs(2);
 /// What a client of AMQP 0-9-1 says first.
 const HELLO: &[u8] = b"AMQP\x00\x00\x09\x01";
 
-/// The hold we have on a socket that lapin reads and writes: when it is dropped, the socket is shut down.
+/// The hold we have on a socket that lapin reads and writes: when it is dropped, the socket is shut down, and so is one
+/// that is opened only then.
 ///
 /// lapin's thread waits for ever for a broker that has taken the connection and says nothing.
 #[derive(Default)]
-pub(super) struct Cut(Mutex<Option<TcpStream>>);
+pub(super) struct Cut(Holder);
 
-impl Cut {
+/// What lapin's thread has of it, which outlives it.
+#[derive(Clone, Default)]
+struct Holder(Arc<Mutex<Held>>);
+
+#[derive(Default)]
+enum Held {
+    #[default]
+    Nothing,
+    Socket(TcpStream),
+    /// It is cut.
+    Over,
+}
+
+impl Holder {
     fn hold(&self, stream: &tokio::net::TcpStream) -> io::Result<()> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(twin(stream)?);
+        let mut held = self.lock();
+        if matches!(*held, Held::Over) {
+            return Err(io::Error::other("given up"));
+        }
+        *held = Held::Socket(twin(stream)?);
         Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Cut {
     fn drop(&mut self) {
-        let held = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(stream) = held {
+        let held = std::mem::replace(&mut *self.0.lock(), Held::Over);
+        if let Held::Socket(stream) = held {
             // An error says that it is closed already.
             let _ = stream.shutdown(Shutdown::Both);
         }
@@ -69,9 +91,9 @@ pub(super) async fn attempt(
     address: &Address,
     tls: &Tls,
     properties: ConnectionProperties,
-) -> Result<(Connection, Arc<Cut>), ConnectError> {
-    let cut = Arc::new(Cut::default());
-    let connected = timeout(ATTEMPT, connect(io, address, tls, properties, &cut)).await;
+) -> Result<(Connection, Cut), ConnectError> {
+    let cut = Cut::default();
+    let connected = timeout(ATTEMPT, connect(io, address, tls, properties, &cut.0)).await;
     let error = match connected {
         Ok(Ok(connection)) => return Ok((connection, cut)),
         Ok(Err(error)) => error,
@@ -92,13 +114,13 @@ async fn connect(
     address: &Address,
     tls: &Tls,
     properties: ConnectionProperties,
-    cut: &Arc<Cut>,
+    holder: &Holder,
 ) -> lapin::Result<Connection> {
     let runtime = {
         let _entered = io.enter();
         lapin::runtime::default_runtime()?
     };
-    let (tls, cut, reactor) = (tls.clone(), Arc::clone(cut), runtime.clone());
+    let (tls, holder, reactor) = (tls.clone(), holder.clone(), runtime.clone());
     // It runs on a thread of lapin's own, so that reading the files of `tls` holds up nobody.
     let socket = async move |uri: AMQPUri, _| {
         let (host, port) = (uri.authority.host.as_str(), uri.authority.port);
@@ -119,7 +141,7 @@ async fn connect(
                 }
             };
             if let AsyncTcpStream::Plain(socket) = &stream {
-                cut.hold(socket.get_ref())?;
+                holder.hold(socket.get_ref())?;
             }
             return match uri.scheme {
                 AMQPScheme::AMQP => Ok(stream),
