@@ -9,7 +9,7 @@ use futures_util::future::join;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::relay::{Relay, Sent};
+use super::relay::{Relay, Sent, Unnoted};
 use crate::message::RoutingKey;
 use crate::outbox::{Arrival, Claim, Claimed, OutboxError};
 use crate::policy::{CircuitState, spread};
@@ -30,6 +30,15 @@ pub(super) struct Lane<'a> {
     ended: &'a CancellationToken,
     /// When to look again for messages whose time has come: not at every arrival, which tells nothing of them.
     clock: Instant,
+    /// What the outbox could not be told, and since when it is claimed. Not more than two batches, as nothing is
+    /// claimed before it is told.
+    owed: Vec<(Unnoted, Instant)>,
+}
+
+/// Messages that are claimed, and since when.
+struct Batch {
+    messages: Vec<Claimed>,
+    since: Instant,
 }
 
 impl<'a> Lane<'a> {
@@ -49,6 +58,7 @@ impl<'a> Lane<'a> {
             relay,
             ended,
             clock,
+            owed: Vec::new(),
         }
     }
 
@@ -134,6 +144,7 @@ impl<'a> Lane<'a> {
     }
 
     async fn sweep(&mut self) -> Result<Swept, OutboxError> {
+        self.settle().await?;
         let mut sent = 0;
         match self.topic {
             Some(topic) => loop {
@@ -143,15 +154,14 @@ impl<'a> Lane<'a> {
                     CircuitState::Closed => self.relay.settings.batch,
                 };
                 let min_age = self.relay.settings.min_age;
-                let claimed = self
-                    .relay
-                    .claim(Claim::InOrder {
-                        topic,
-                        limit,
-                        min_age,
-                    })
-                    .await?;
-                match self.progress(self.relay.sweep(&claimed).await)? {
+                let claim = Claim::InOrder {
+                    topic,
+                    limit,
+                    min_age,
+                };
+                let batch = self.claim(claim).await?;
+                let came = self.relay.sweep(&batch.messages).await;
+                match self.progress(came, batch.since)? {
                     Progress::Some(some) => sent += some,
                     Progress::None => return Ok(Swept::All { sent }),
                     Progress::Outage(outage) => return Ok(outage),
@@ -166,6 +176,29 @@ impl<'a> Lane<'a> {
                 }
             }
         }
+    }
+
+    /// Tells the outbox what it could not be told before. What is to be given back is due before all that came later,
+    /// so nothing is claimed until that is done, or the outbox has taken it back by itself.
+    async fn settle(&mut self) -> Result<(), OutboxError> {
+        while let Some((unnoted, since)) = self.owed.pop() {
+            let are_claimed = since.elapsed() < self.relay.settings.lease;
+            match self.relay.note_again(unnoted, are_claimed).await {
+                Err((unnoted, error)) if are_claimed => {
+                    self.owed.push((unnoted, since));
+                    return Err(error);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn claim(&self, which: Claim<'_>) -> Result<Batch, OutboxError> {
+        // From before the call, so that it seems to end a little too soon.
+        let since = Instant::now();
+        let messages = self.relay.claim(which).await?;
+        Ok(Batch { messages, since })
     }
 
     /// Makes those outstanding whose time has come.
@@ -183,7 +216,7 @@ impl<'a> Lane<'a> {
     }
 
     /// Tries one message of each topic that may be well again, and says how many were sent.
-    async fn probe(&self) -> Result<usize, OutboxError> {
+    async fn probe(&mut self) -> Result<usize, OutboxError> {
         let mut sent = 0;
         for (topic, state) in self.relay.circuits.paused() {
             if state != CircuitState::HalfOpen || self.relay.in_order().contains(&topic) {
@@ -191,31 +224,27 @@ impl<'a> Lane<'a> {
             }
             let (limit, min_age) = (1, self.relay.settings.min_age);
             let topic = &topic;
-            let claimed = self
-                .relay
-                .claim(Claim::OfTopic {
-                    topic,
-                    limit,
-                    min_age,
-                })
-                .await?;
-            let probed = self.relay.sweep(&claimed).await;
+            let claim = Claim::OfTopic {
+                topic,
+                limit,
+                min_age,
+            };
+            let batch = self.claim(claim).await?;
+            let probed = self.relay.sweep(&batch.messages).await;
             sent += probed.done.len();
-            if let Some(error) = probed.not_noted {
-                return Err(error);
-            }
+            self.progress(probed, batch.since)?;
         }
         Ok(sent)
     }
 
     /// Sends one batch after another until nothing is left that can be sent now. While one is under way the next is
     /// read, so that at most two are in hand.
-    async fn drain(&self) -> Result<Swept, OutboxError> {
+    async fn drain(&mut self) -> Result<Swept, OutboxError> {
         let mut sent = 0;
-        let mut claimed = self.claim_oldest().await?;
+        let mut batch = self.claim_oldest().await?;
         loop {
-            let is_full = claimed.len() == self.relay.settings.batch;
-            let sending = self.relay.sweep(&claimed);
+            let is_full = batch.messages.len() == self.relay.settings.batch;
+            let sending = self.relay.sweep(&batch.messages);
             // Its failure waits for its turn: those that are sent are noted first.
             let (came, following) = if is_full && !self.ended.is_cancelled() {
                 let (came, following) = join(sending, self.claim_oldest()).await;
@@ -223,16 +252,18 @@ impl<'a> Lane<'a> {
             } else {
                 (sending.await, None)
             };
-            let progress = self.progress(came);
-            if let (Some(Ok(unsent)), Err(_) | Ok(Progress::Outage(_))) = (&following, &progress) {
-                self.give_back(unsent).await;
+            let progress = self.progress(came, batch.since);
+            if let (Some(Ok(unsent)), Err(_) | Ok(Progress::Outage(_))) = (&following, &progress)
+                && let Err((unnoted, _)) = self.relay.give_back(&unsent.messages).await
+            {
+                self.owed.push((unnoted, unsent.since));
             }
             match progress? {
                 Progress::Some(some) => sent += some,
                 Progress::None => return Ok(Swept::All { sent }),
                 Progress::Outage(outage) => return Ok(outage),
             }
-            claimed = match following {
+            batch = match following {
                 Some(following) => following?,
                 None if self.ended.is_cancelled() => return Ok(Swept::All { sent }),
                 None => self.claim_oldest().await?,
@@ -240,7 +271,7 @@ impl<'a> Lane<'a> {
         }
     }
 
-    async fn claim_oldest(&self) -> Result<Vec<Claimed>, OutboxError> {
+    async fn claim_oldest(&self) -> Result<Batch, OutboxError> {
         let (limit, min_age) = (self.relay.settings.batch, self.relay.settings.min_age);
         let mut except = self
             .relay
@@ -251,28 +282,18 @@ impl<'a> Lane<'a> {
             .collect::<Vec<_>>();
         except.extend_from_slice(self.relay.in_order());
         let except = &except;
-        self.relay
-            .claim(Claim::Oldest {
-                limit,
-                min_age,
-                except,
-            })
-            .await
+        self.claim(Claim::Oldest {
+            limit,
+            min_age,
+            except,
+        })
+        .await
     }
 
-    async fn give_back(&self, claimed: &[Claimed]) {
-        let ids: Vec<_> = claimed.iter().map(|it| it.message.header.id.clone()).collect();
-        if let Err(error) = self.relay.outbox().release(&ids).await {
-            let error = crate::error::report(&error);
-            tracing::warn!(
-                error,
-                "messages could not be given back to the outbox, which waits until their claim ends"
-            );
-        }
-    }
-
-    fn progress(&self, came: Sent) -> Result<Progress, OutboxError> {
-        if let Some(error) = came.not_noted {
+    /// How a batch went that was claimed then.
+    fn progress(&mut self, came: Sent, since: Instant) -> Result<Progress, OutboxError> {
+        if let Some((unnoted, error)) = came.unnoted {
+            self.owed.push((unnoted, since));
             return Err(error);
         }
         match came.outages.first() {

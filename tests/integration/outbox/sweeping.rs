@@ -3,11 +3,16 @@
 use std::time::Duration;
 
 use brighter::channel::Channel;
+use brighter::message::Message;
+use brighter::outbox::Claim;
 use brighter::outbox::Outbox;
 use brighter::prelude::*;
 use brighter::testing::outbox::some_message;
-use brighter::{MessageId, Sweeper};
-use brighter_tests::wait::until_eq;
+use brighter::testing::{FaultyBroker, PublishFault};
+use brighter::{MessageId, SqliteOutbox, Sweeper};
+use brighter_tests::wait::{until, until_eq};
+
+use crate::log::Log;
 
 const SECOND: Duration = Duration::from_secs(1);
 const NEVER: Duration = Duration::from_hours(1);
@@ -23,6 +28,10 @@ fn sweeping(outbox: &InMemoryOutbox, sweeper: Sweeper) -> (InMemoryBroker, Comma
         .build()
         .unwrap();
     (broker, processor)
+}
+
+fn id(message: &Message) -> MessageId {
+    message.header.id.clone()
 }
 
 fn sent(broker: &InMemoryBroker) -> Vec<MessageId> {
@@ -61,4 +70,96 @@ async fn what_is_too_young_is_left_alone_and_sent_at_its_age() {
     assert_eq!(sent(&broker), []);
     tokio::time::sleep(2 * SECOND).await;
     until_eq("sent", vec![message.header.id], || sent(&broker)).await;
+}
+
+/// A broker that is away, an outbox that takes nothing back, and three messages which the sweeper has claimed and
+/// cannot get rid of.
+struct Stuck {
+    log: Log,
+    broker: FaultyBroker,
+    outbox: SqliteOutbox,
+    held: Vec<Message>,
+    _processor: CommandProcessor,
+    _folder: tempfile::TempDir,
+}
+
+impl Stuck {
+    async fn with(sweeper: Sweeper) -> Self {
+        let log = Log::default();
+        let _here = log.here();
+        let folder = tempfile::tempdir().unwrap();
+        let outbox = SqliteOutbox::open(folder.path().join("outbox.db")).await.unwrap();
+        let no_release = "CREATE TRIGGER no_release BEFORE UPDATE OF claimed_until ON brighter_outbox \
+             WHEN new.outstanding = 1 AND new.claimed_until < old.claimed_until \
+             BEGIN SELECT RAISE(ABORT, 'nothing is taken back today'); END";
+        sqlx::query(no_release).execute(outbox.pool()).await.unwrap();
+        let inner = InMemoryBroker::new();
+        inner.declare(&Channel::new("all", "#")).unwrap();
+        let broker = FaultyBroker::new(inner);
+        broker.every_publish(Some(PublishFault::Away));
+        let held: Vec<_> = (0..3).map(|_| some_message()).collect();
+        outbox.deposit(&held, None).await.unwrap();
+        let processor = CommandProcessor::builder()
+            .broker(broker.clone())
+            .outbox(outbox.clone())
+            .sweeper(sweeper.interval(Duration::from_millis(5)))
+            .build()
+            .unwrap();
+        until("the outbox takes nothing back", || {
+            log.has_line(&["WARN", "cannot be swept", "nothing is taken back today"])
+        })
+        .await;
+        Self {
+            log,
+            broker,
+            outbox,
+            held,
+            _processor: processor,
+            _folder: folder,
+        }
+    }
+
+    /// All is well again, with one more message.
+    async fn mend(&self) -> MessageId {
+        let later = some_message();
+        self.outbox
+            .deposit(std::slice::from_ref(&later), None)
+            .await
+            .unwrap();
+        self.broker.every_publish(None);
+        let drop_trigger = "DROP TRIGGER no_release";
+        sqlx::query(drop_trigger)
+            .execute(self.outbox.pool())
+            .await
+            .unwrap();
+        id(&later)
+    }
+}
+
+#[tokio::test]
+async fn what_could_not_be_given_back_goes_before_what_came_later() {
+    // Their claim does not end within this test.
+    let stuck = Stuck::with(Sweeper::default().lease(NEVER)).await;
+    let later = stuck.mend().await;
+    let all: Vec<_> = stuck.held.iter().map(id).chain([later]).collect();
+    until_eq("all in order", all, || sent(stuck.broker.inner())).await;
+}
+
+#[tokio::test]
+async fn what_somebody_else_has_claimed_since_is_not_given_back() {
+    let stuck = Stuck::with(Sweeper::default().lease(SECOND)).await;
+    let all = Claim::Oldest {
+        limit: 10,
+        min_age: Duration::ZERO,
+        except: &[],
+    };
+    let mut theirs = Vec::new();
+    let deadline = tokio::time::Instant::now() + brighter_tests::wait::DEADLINE;
+    while theirs.len() < stuck.held.len() {
+        assert!(tokio::time::Instant::now() < deadline, "the claims do not end");
+        theirs.extend(stuck.outbox.claim(all, NEVER).await.unwrap());
+    }
+    let later = stuck.mend().await;
+    until("sent", || !sent(stuck.broker.inner()).is_empty()).await;
+    assert_eq!(sent(stuck.broker.inner()), [later], "{:?}", stuck.log);
 }

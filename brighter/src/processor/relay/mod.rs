@@ -1,6 +1,7 @@
 //! The [`Relay`]: takes messages from the outbox to the broker. Posting, clearing and sweeping all go through
 //! here.
 
+mod noting;
 mod sent;
 
 use std::collections::HashMap;
@@ -15,8 +16,8 @@ use tokio::sync::RwLock;
 #[cfg(feature = "metrics")]
 use tokio::time::Instant;
 
+pub(super) use noting::Unnoted;
 pub(super) use sent::Sent;
-use sent::is_of_topic;
 
 use super::Sweeper;
 use super::circuits::Circuits;
@@ -25,7 +26,7 @@ use crate::channel::{Broker, PublishError};
 use crate::error::report;
 use crate::id::MessageId;
 use crate::message::{Message, RoutingKey};
-use crate::outbox::{Arrival, Bell, Claim, Claimed, Failure, Outbox, OutboxError};
+use crate::outbox::{Arrival, Bell, Claim, Claimed, Outbox, OutboxError};
 #[cfg(feature = "metrics")]
 use crate::telemetry::metrics;
 use crate::telemetry::metrics::{Began, SentMetrics};
@@ -50,10 +51,6 @@ pub(super) struct Relay {
     #[cfg(feature = "metrics")]
     measured: Mutex<Option<Instant>>,
 }
-
-/// How long a message that the broker refused is left alone: doubled with each attempt between these two.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// How long closing waits for messages under way.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(10);
@@ -218,78 +215,15 @@ impl Relay {
         let message = &claimed.message;
         let published = self.published(&**broker, message).await;
         if published.is_ok() && self.circuits.is_quiet() {
-            self.note(std::slice::from_ref(&message.header.id), &[], &[])
-                .await;
+            // If it cannot be noted that is in the log, and the message is sent again when its claim ends.
+            let done = std::slice::from_ref(&message.header.id);
+            let _ = self.note(done, Vec::new(), Vec::new()).await;
             return None;
         }
         let sent = self
             .conclude(std::slice::from_ref(claimed), vec![Some(published)])
             .await;
         sent.refused.into_iter().next().map(|(_, error)| error)
-    }
-
-    /// Notes what became of messages, in the outbox and for the breakers of their topics.
-    async fn conclude(&self, claimed: &[Claimed], results: Vec<Option<Result<(), PublishError>>>) -> Sent {
-        self.note_topics(claimed, &results);
-        let mut sent = Sent::default();
-        let (mut untried, mut refused) = (Vec::new(), Vec::new());
-        for (Claimed { message, attempts }, result) in claimed.iter().zip(results) {
-            let id = message.header.id.clone();
-            match result {
-                Some(Ok(())) => sent.done.push(id),
-                // One that goes before it was not sent.
-                None => untried.push(id),
-                // The message is not at fault, so it bears no mark.
-                Some(Err(error)) if error.is_outage() => {
-                    untried.push(id.clone());
-                    sent.outages.push((id, error));
-                }
-                Some(Err(error)) => {
-                    let report = crate::error::report(&error);
-                    let failure = Failure::new(id.clone(), report.as_str(), pause_after(*attempts));
-                    let topic = &message.header.topic;
-                    if attempts.saturating_add(1) < self.settings.attempts {
-                        tracing::warn!(%id, %topic, error = report, "the outbox keeps a message that the broker would not take");
-                        refused.push(failure);
-                    } else {
-                        tracing::error!(%id, %topic, error = report, "the broker has refused a message too often; it is dead until it is revived");
-                        refused.push(failure.last());
-                    }
-                    sent.refused.push((id, error));
-                }
-            }
-        }
-        sent.not_noted = self.note(&sent.done, &refused, &untried).await;
-        sent
-    }
-
-    /// Notes in the outbox what became of messages. Gives the error if it could not.
-    async fn note(
-        &self,
-        done: &[MessageId],
-        refused: &[Failure],
-        untried: &[MessageId],
-    ) -> Option<OutboxError> {
-        fault_point!("relay.mark");
-        // One that cannot be noted must not keep the others from it: each is tried, and the first error told.
-        let mut noted = Ok(());
-        if !done.is_empty() {
-            noted = noted.and(self.outbox.mark_dispatched(done).await);
-        }
-        if !refused.is_empty() {
-            noted = noted.and(self.outbox.mark_failed(refused).await);
-        }
-        if !untried.is_empty() {
-            noted = noted.and(self.outbox.release(untried).await);
-        }
-        fault_point!("relay.marked");
-        if let Err(error) = &noted {
-            tracing::warn!(
-                error = crate::error::report(error),
-                "the outbox could not note what became of messages; they may be sent again"
-            );
-        }
-        noted.err()
     }
 
     async fn published(&self, broker: &dyn Broker, message: &Message) -> Result<(), PublishError> {
@@ -391,26 +325,6 @@ impl Relay {
         results
     }
 
-    /// Tells each topic's breaker how it went.
-    fn note_topics(&self, claimed: &[Claimed], results: &[Option<Result<(), PublishError>>]) {
-        if self.circuits.is_quiet() && results.iter().all(|result| matches!(result, Some(Ok(())))) {
-            return;
-        }
-        let is_broken = !results.iter().any(|result| matches!(result, Some(Ok(()))));
-        let mut went = HashMap::<&RoutingKey, bool>::new();
-        for (claimed, result) in claimed.iter().zip(results) {
-            let is_well = match result {
-                Some(Ok(())) => true,
-                Some(Err(error)) if is_of_topic(error, is_broken) => false,
-                _ => continue,
-            };
-            *went.entry(&claimed.message.header.topic).or_default() |= is_well;
-        }
-        for (topic, is_well) in went {
-            self.circuits.note(topic, is_well);
-        }
-    }
-
     /// Waits until nothing is under way, but not for ever.
     pub(super) async fn idle(&self) {
         if tokio::time::timeout(CLOSE_DEADLINE, self.under_way.write())
@@ -433,10 +347,4 @@ async fn confirmed(published: Result<(), PublishError>) -> Result<(), PublishErr
     published?;
     fault_point!("relay.confirm", PublishError::Disconnected);
     Ok(())
-}
-
-fn pause_after(attempts: u32) -> Duration {
-    FIRST_PAUSE
-        .saturating_mul(2_u32.saturating_pow(attempts))
-        .min(LONGEST_PAUSE)
 }

@@ -1,5 +1,6 @@
 //! What became of messages that were sent.
 
+use super::Unnoted;
 use crate::channel::PublishError;
 use crate::id::MessageId;
 use crate::outbox::OutboxError;
@@ -20,22 +21,21 @@ pub(in super::super) struct Sent {
     pub(in super::super) done: Vec<MessageId>,
     pub(in super::super) outages: Vec<(MessageId, PublishError)>,
     pub(in super::super) refused: Vec<(MessageId, PublishError)>,
-    /// The outbox could not note all of it. What it could not stays claimed until its lease ends, and is then
-    /// sent again.
-    pub(in super::super) not_noted: Option<OutboxError>,
+    /// The outbox could not note all of it.
+    pub(in super::super) unnoted: Option<(Unnoted, OutboxError)>,
 }
 
 impl Sent {
     /// Whether nothing went wrong.
     pub(super) fn is_clean(&self) -> bool {
-        self.outages.is_empty() && self.refused.is_empty() && self.not_noted.is_none()
+        self.outages.is_empty() && self.refused.is_empty() && self.unnoted.is_none()
     }
 
     pub(super) fn add(&mut self, other: Self) {
         self.done.extend(other.done);
         self.outages.extend(other.outages);
         self.refused.extend(other.refused);
-        self.not_noted = self.not_noted.take().or(other.not_noted);
+        self.unnoted = self.unnoted.take().or(other.unnoted);
     }
 }
 
@@ -77,6 +77,10 @@ mod tests {
         };
         assert!(!with(|sent, failure| sent.outages = failure).is_clean());
         assert!(!with(|sent, failure| sent.refused = failure).is_clean());
-        assert!(!with(|sent, _| sent.not_noted = Some(OutboxError::Unavailable("away".into()))).is_clean());
+        let unnoted = with(|sent, _| {
+            let error = OutboxError::Unavailable("away".into());
+            sent.unnoted = Some((Unnoted::default(), error));
+        });
+        assert!(!unnoted.is_clean());
     }
 }

@@ -1,0 +1,158 @@
+//! How the outbox and the breakers of topics are told what became of messages.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::sent::is_of_topic;
+use super::{Relay, Sent};
+use crate::channel::PublishError;
+use crate::error::report;
+use crate::id::MessageId;
+use crate::message::RoutingKey;
+use crate::outbox::{Claimed, Failure, OutboxError};
+
+/// How long a message that the broker refused is left alone: doubled with each attempt between these two.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// What the outbox could not be told: these messages stay claimed until their lease ends, and are then sent again,
+/// behind others.
+#[derive(Debug, Default)]
+pub(in super::super) struct Unnoted {
+    pub(super) done: Vec<MessageId>,
+    pub(super) refused: Vec<Failure>,
+    pub(super) untried: Vec<MessageId>,
+}
+
+impl Relay {
+    /// Notes what became of messages, in the outbox and for the breakers of their topics.
+    pub(super) async fn conclude(
+        &self,
+        claimed: &[Claimed],
+        results: Vec<Option<Result<(), PublishError>>>,
+    ) -> Sent {
+        self.note_topics(claimed, &results);
+        let mut sent = Sent::default();
+        let (mut untried, mut refused) = (Vec::new(), Vec::new());
+        for (Claimed { message, attempts }, result) in claimed.iter().zip(results) {
+            let id = message.header.id.clone();
+            match result {
+                Some(Ok(())) => sent.done.push(id),
+                // One that goes before it was not sent.
+                None => untried.push(id),
+                // The message is not at fault, so it bears no mark.
+                Some(Err(error)) if error.is_outage() => {
+                    untried.push(id.clone());
+                    sent.outages.push((id, error));
+                }
+                Some(Err(error)) => {
+                    let report = report(&error);
+                    let failure = Failure::new(id.clone(), report.as_str(), pause_after(*attempts));
+                    let topic = &message.header.topic;
+                    if attempts.saturating_add(1) < self.settings.attempts {
+                        tracing::warn!(%id, %topic, error = report, "the outbox keeps a message that the broker would not take");
+                        refused.push(failure);
+                    } else {
+                        tracing::error!(%id, %topic, error = report, "the broker has refused a message too often; it is dead until it is revived");
+                        refused.push(failure.last());
+                    }
+                    sent.refused.push((id, error));
+                }
+            }
+        }
+        sent.unnoted = self.note(&sent.done, refused, untried).await.err();
+        sent
+    }
+
+    /// Gives messages back to the outbox that were claimed and are not tried.
+    pub(in super::super) async fn give_back(
+        &self,
+        claimed: &[Claimed],
+    ) -> Result<(), (Unnoted, OutboxError)> {
+        let untried = claimed.iter().map(|it| it.message.header.id.clone()).collect();
+        self.note(&[], Vec::new(), untried).await
+    }
+
+    /// Tells the outbox what it could not be told before. Once the claims have ended that is only what was sent: the
+    /// rest may be in the hands of somebody else.
+    pub(in super::super) async fn note_again(
+        &self,
+        unnoted: Unnoted,
+        are_claimed: bool,
+    ) -> Result<(), (Unnoted, OutboxError)> {
+        let Unnoted {
+            done,
+            refused,
+            untried,
+        } = unnoted;
+        if are_claimed {
+            self.note(&done, refused, untried).await
+        } else {
+            self.note(&done, Vec::new(), Vec::new()).await
+        }
+    }
+
+    /// Notes in the outbox what became of messages.
+    pub(super) async fn note(
+        &self,
+        done: &[MessageId],
+        mut refused: Vec<Failure>,
+        untried: Vec<MessageId>,
+    ) -> Result<(), (Unnoted, OutboxError)> {
+        fault_point!("relay.mark");
+        // One that cannot be noted must not keep the others from it: each is tried, and the first error told.
+        let (mut marked, mut failed, mut released) = (Ok(()), Ok(()), Ok(()));
+        if !done.is_empty() {
+            marked = self.outbox.mark_dispatched(done).await;
+        }
+        if !refused.is_empty() {
+            failed = self.outbox.mark_failed(&refused).await;
+        }
+        if !untried.is_empty() {
+            released = self.outbox.release(&untried).await;
+        }
+        fault_point!("relay.marked");
+        // An attempt is counted once.
+        if failed.is_ok() {
+            refused.clear();
+        }
+        marked.and(failed).and(released).map_err(|error| {
+            tracing::warn!(
+                error = report(&error),
+                "the outbox could not note what became of messages; they may be sent again"
+            );
+            let unnoted = Unnoted {
+                done: done.to_vec(),
+                refused,
+                untried,
+            };
+            (unnoted, error)
+        })
+    }
+
+    /// Tells each topic's breaker how it went.
+    fn note_topics(&self, claimed: &[Claimed], results: &[Option<Result<(), PublishError>>]) {
+        if self.circuits.is_quiet() && results.iter().all(|result| matches!(result, Some(Ok(())))) {
+            return;
+        }
+        let is_broken = !results.iter().any(|result| matches!(result, Some(Ok(()))));
+        let mut went = HashMap::<&RoutingKey, bool>::new();
+        for (claimed, result) in claimed.iter().zip(results) {
+            let is_well = match result {
+                Some(Ok(())) => true,
+                Some(Err(error)) if is_of_topic(error, is_broken) => false,
+                _ => continue,
+            };
+            *went.entry(&claimed.message.header.topic).or_default() |= is_well;
+        }
+        for (topic, is_well) in went {
+            self.circuits.note(topic, is_well);
+        }
+    }
+}
+
+fn pause_after(attempts: u32) -> Duration {
+    FIRST_PAUSE
+        .saturating_mul(2_u32.saturating_pow(attempts))
+        .min(LONGEST_PAUSE)
+}
