@@ -17,7 +17,7 @@ const MOST: &[(&str, u64)] = &[
     ("wire-write", 2300),
     ("wire-read", 100),
     ("broker", 310),
-    ("outbox", 320),
+    ("outbox", 220),
     ("pump", 810),
     ("pump-of-1000", 810),
     ("post-to-ack", 1430),

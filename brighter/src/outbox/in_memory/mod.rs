@@ -1,5 +1,6 @@
 //! The [`InMemoryOutbox`]: for tests, and for programs that may lose what they have not yet published.
 
+mod held;
 mod scheduled;
 mod state;
 mod transaction;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
-use self::state::{State, Waiting, after};
+use self::state::{State, after};
 pub use self::transaction::InMemoryTransaction;
 use super::{
     Archive, Arrival, Arrivals, Bell, Claim, Claimed, DeadMessage, Failure, MessageState, Outbox,
@@ -85,8 +86,8 @@ impl InMemoryOutbox {
     #[cfg(feature = "testing")]
     pub(crate) fn unsent(&self) -> usize {
         let state = self.lock();
-        let waiting = state.outstanding.values();
-        waiting.filter(|waiting| waiting.attempts == 0).count()
+        let outstanding = state.outstanding();
+        outstanding.filter(|(_, held)| held.attempts == 0).count()
     }
 
     /// Is notified when a message was sent or refused.
@@ -130,10 +131,10 @@ impl Default for InMemoryOutbox {
 
 impl fmt::Debug for InMemoryOutbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.lock();
+        let [outstanding, dispatched, _] = self.lock().counts();
         f.debug_struct("InMemoryOutbox")
-            .field("outstanding", &state.outstanding.len())
-            .field("dispatched", &state.dispatched.len())
+            .field("outstanding", &outstanding)
+            .field("dispatched", &dispatched)
             .field("limit", &self.limit)
             .finish()
     }
@@ -209,12 +210,7 @@ impl Outbox for InMemoryOutbox {
 
     fn release<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<(), OutboxError>> {
         Box::pin(async move {
-            let mut state = self.lock();
-            for id in ids {
-                if let Some(waiting) = state.waiting_mut(id) {
-                    waiting.claimed_until = None;
-                }
-            }
+            self.lock().release(ids);
             Ok(())
         })
     }
@@ -241,20 +237,20 @@ impl Outbox for InMemoryOutbox {
     fn status(&self) -> BoxFuture<'_, Result<OutboxStatus, OutboxError>> {
         Box::pin(async move {
             let state = self.lock();
-            let oldest = state.outstanding.values().next();
-            let status = OutboxStatus::new(
-                state.outstanding.len() as u64,
-                oldest.map(|waiting| waiting.deposited.elapsed()),
-            );
+            let oldest = state.outstanding().next();
+            let oldest = oldest.map(|(_, held)| held.deposited.elapsed());
+            let [outstanding, _, dead] = state.counts();
+            let status = OutboxStatus::new(outstanding as u64, oldest);
             let status = status.with_scheduled(state.scheduled.len() as u64);
-            Ok(status.with_dead(state.dead.len() as u64))
+            Ok(status.with_dead(dead as u64))
         })
     }
 
     fn dead(&self, limit: usize) -> BoxFuture<'_, Result<Vec<DeadMessage>, OutboxError>> {
         Box::pin(async move {
             let state = self.lock();
-            Ok(state.dead.values().take(limit).map(Waiting::obituary).collect())
+            let dead = state.dead().take(limit);
+            Ok(dead.map(|(_, held)| held.obituary()).collect())
         })
     }
 

@@ -18,6 +18,10 @@ impl Scheduled {
         self.0.len()
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(super) fn get(&self, id: &MessageId) -> Option<&Message> {
         self.0.get(id).map(|(message, _)| message)
     }

@@ -1,14 +1,17 @@
 //! The messages of an [`InMemoryOutbox`](super::InMemoryOutbox), and how far each has come.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use slab::Slab;
 use tokio::time::Instant;
 
+use super::held::{Held, Place};
 use super::scheduled::Scheduled;
 use crate::id::MessageId;
-use crate::message::{Message, RoutingKey};
-use crate::outbox::{Archive, Claim, Claimed, DeadMessage, Failure, MessageState, OutboxError, Selection};
+use crate::message::Message;
+use crate::outbox::{Archive, Claim, Claimed, Failure, MessageState, OutboxError, Selection};
 
 /// How many dispatched messages are kept to be sent again.
 const DISPATCHED_KEPT: usize = 10_000;
@@ -17,65 +20,18 @@ const ERROR_KEPT: usize = 2_000;
 
 #[derive(Default)]
 pub(super) struct State {
-    places: HashMap<MessageId, Place>,
+    /// Each stays where it is put, whatever becomes of it; the tables say where.
+    held: Slab<Held>,
+    keys: HashMap<MessageId, usize>,
     /// By the order of their deposit.
-    pub(super) outstanding: BTreeMap<u64, Waiting>,
+    outstanding: BTreeMap<u64, usize>,
     /// By the order of their deposit.
-    pub(super) dead: BTreeMap<u64, Waiting>,
+    dead: BTreeMap<u64, usize>,
     pub(super) scheduled: Scheduled,
     /// By the order in which they were dispatched, to forget the oldest; nothing in the place of one that was taken
     /// out.
-    pub(super) dispatched: VecDeque<Option<Dispatched>>,
-    /// How many of those were forgotten: the number of the first that was not.
-    forgotten: u64,
+    dispatched: VecDeque<Option<usize>>,
     deposited: u64,
-}
-
-pub(super) struct Dispatched {
-    message: Box<Message>,
-    deposited_at: SystemTime,
-    when: Instant,
-}
-
-pub(super) enum Place {
-    Outstanding(u64),
-    Dead(u64),
-    Dispatched(u64),
-}
-
-pub(super) struct Waiting {
-    /// In a place of its own, as it goes from table to table.
-    message: Box<Message>,
-    pub(super) deposited: Instant,
-    deposited_at: SystemTime,
-    pub(super) attempts: u32,
-    last_error: Option<String>,
-    not_before: Option<Instant>,
-    pub(super) claimed_until: Option<Instant>,
-    /// Says something only of the dead.
-    died: Instant,
-}
-
-impl Waiting {
-    pub(super) fn obituary(&self) -> DeadMessage {
-        let header = &self.message.header;
-        let last_error = self.last_error.clone().unwrap_or_default();
-        DeadMessage::new(header.id.clone(), header.topic.clone(), self.attempts, last_error)
-    }
-
-    pub(super) fn topic(&self) -> &RoutingKey {
-        &self.message.header.topic
-    }
-
-    pub(super) fn is_free(&self, now: Instant) -> bool {
-        self.claimed_until.is_none_or(|end| end <= now)
-    }
-
-    pub(super) fn is_due(&self, now: Instant, min_age: Duration) -> bool {
-        self.is_free(now)
-            && self.not_before.is_none_or(|start| start <= now)
-            && now.duration_since(self.deposited) >= min_age
-    }
 }
 
 impl State {
@@ -87,17 +43,19 @@ impl State {
     ) -> Result<Vec<MessageId>, OutboxError> {
         let now = Instant::now();
         let claimed_until = lease.map(|lease| after(now, lease));
-        // The usual case: nothing to gather, and nothing to compare with but what is held.
-        if let [message] = messages {
-            let id = &message.header.id;
-            return match self.get(id) {
-                Some(held) if held.is_same(message) => Ok(vec![id.clone()]),
-                Some(_) => Err(OutboxError::IdInUse { id: id.clone() }),
-                None => {
-                    self.check_room(1, limit)?;
-                    self.add(Box::new(message.clone()), now, claimed_until);
-                    Ok(Vec::new())
-                }
+        // The usual case: looked up once, with nothing to gather.
+        if let [message] = messages
+            && self.scheduled.is_empty()
+            && self.check_room(1, limit).is_ok()
+        {
+            let Some(held) = self.add(message.clone(), now, claimed_until) else {
+                return Ok(Vec::new());
+            };
+            let id = message.header.id.clone();
+            return if held.message.is_same(message) {
+                Ok(vec![id])
+            } else {
+                Err(OutboxError::IdInUse { id })
             };
         }
         let (mut new, mut known) = (Vec::new(), Vec::new());
@@ -115,7 +73,7 @@ impl State {
         }
         self.check_room(new.len(), limit)?;
         for message in new {
-            self.add(Box::new(message.clone()), now, claimed_until);
+            self.add(message.clone(), now, claimed_until);
         }
         Ok(known)
     }
@@ -164,7 +122,7 @@ impl State {
         let (due, now) = (self.scheduled.take_due(limit), Instant::now());
         let count = due.len() as u64;
         for message in due {
-            self.add(Box::new(message), now, None);
+            self.add(message, now, None);
         }
         count
     }
@@ -178,119 +136,152 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn add(&mut self, message: Box<Message>, deposited: Instant, claimed_until: Option<Instant>) {
-        self.deposited += 1;
-        let place = Place::Outstanding(self.deposited);
-        self.places.insert(message.header.id.clone(), place);
-        let waiting = Waiting {
-            message,
-            deposited,
-            deposited_at: SystemTime::now(),
-            died: deposited,
-            attempts: 0,
-            last_error: None,
-            not_before: None,
-            claimed_until,
-        };
-        self.outstanding.insert(self.deposited, waiting);
+    /// Makes a message outstanding, unless one of its id is held: then gives that one.
+    fn add(&mut self, message: Message, deposited: Instant, claimed_until: Option<Instant>) -> Option<&Held> {
+        match self.keys.entry(message.header.id.clone()) {
+            Entry::Occupied(entry) => self.held.get(*entry.get()),
+            Entry::Vacant(entry) => {
+                self.deposited += 1;
+                let held = Held::new(message, self.deposited, deposited, claimed_until);
+                let key = *entry.insert(self.held.insert(held));
+                self.outstanding.insert(self.deposited, key);
+                None
+            }
+        }
     }
 
     pub(super) fn replay(&mut self, causation: &MessageId, limit: usize) -> Result<u64, OutboxError> {
-        let is_caused = |it: &Dispatched| it.message.header.causation_id.as_ref() == Some(causation);
-        let held = self.dispatched.iter().flatten();
-        self.check_room(held.filter(|it| is_caused(it)).count(), limit)?;
-        let slots = self.dispatched.iter_mut();
-        let caused: Vec<_> = slots
-            .filter_map(|slot| slot.take_if(|it| is_caused(it)))
-            .collect();
-        Ok(self.outstanding_again(caused))
+        let dispatched = self.dispatched();
+        let caused = dispatched.filter(|(_, held)| held.is_caused_by(causation));
+        let caused = caused.map(|(slot, _)| slot).collect();
+        self.dispatched_again(caused, limit)
     }
 
     pub(super) fn send_again(&mut self, which: &Selection, limit: usize) -> Result<u64, OutboxError> {
         let (since, before) = (which.since, which.before);
-        let is_wanted = |message: &Message, deposited_at: SystemTime| {
+        let is_wanted = |held: &Held| {
             let topic = which.topic.as_ref();
-            topic.is_none_or(|topic| message.header.topic == *topic)
-                && since.is_none_or(|since| deposited_at >= since)
-                && before.is_none_or(|before| deposited_at < before)
+            topic.is_none_or(|topic| held.topic() == topic)
+                && since.is_none_or(|since| held.deposited_at >= since)
+                && before.is_none_or(|before| held.deposited_at < before)
         };
         if which.dead {
-            let dead = self.dead.values();
-            let dead = dead
-                .filter(|dead| is_wanted(&dead.message, dead.deposited_at))
-                .take(which.limit);
-            let ids: Vec<_> = dead.map(|dead| dead.message.header.id.clone()).collect();
+            let dead = self.dead().filter(|(_, held)| is_wanted(held)).take(which.limit);
+            let ids: Vec<_> = dead.map(|(_, held)| held.message.header.id.clone()).collect();
             return Ok(self.revive(&ids));
         }
-        let is_wanted = |slot: &Option<Dispatched>| {
-            let wanted = slot.as_ref();
-            wanted.is_some_and(|it| is_wanted(&it.message, it.deposited_at))
-        };
-        let slots = self.dispatched.iter().enumerate();
-        let mut wanted: Vec<_> = slots
-            .filter(|(_, slot)| is_wanted(slot))
-            .map(|(index, slot)| (slot.as_ref().map(|it| it.deposited_at), index))
-            .collect();
+        let dispatched = self.dispatched().filter(|(_, held)| is_wanted(held));
+        let mut wanted: Vec<_> = dispatched.map(|(slot, held)| (held.deposited_at, slot)).collect();
         wanted.sort_unstable();
         wanted.truncate(which.limit);
-        self.check_room(wanted.len(), limit)?;
-        let slots = wanted.into_iter();
-        let again: Vec<_> = slots
-            .filter_map(|(_, index)| self.dispatched[index].take())
-            .collect();
-        Ok(self.outstanding_again(again))
+        self.dispatched_again(wanted.into_iter().map(|(_, slot)| slot).collect(), limit)
     }
 
     /// Makes these outstanding that were dispatched, and says how many they are.
-    pub(super) fn outstanding_again(&mut self, dispatched: Vec<Dispatched>) -> u64 {
-        let (now, count) = (Instant::now(), dispatched.len() as u64);
-        for it in dispatched {
-            self.add(it.message, now, None);
+    fn dispatched_again(&mut self, slots: Vec<usize>, limit: usize) -> Result<u64, OutboxError> {
+        self.check_room(slots.len(), limit)?;
+        let (now, count) = (Instant::now(), slots.len() as u64);
+        for slot in slots {
+            if let Some(held) = self.take_dispatched(slot) {
+                // As one that was deposited now.
+                self.add(held.message, now, None);
+            }
         }
-        count
+        Ok(count)
+    }
+
+    fn take_dispatched(&mut self, slot: usize) -> Option<Held> {
+        let key = self.dispatched.get_mut(slot)?.take()?;
+        self.forget(key)
+    }
+
+    fn forget(&mut self, key: usize) -> Option<Held> {
+        let held = self.held.try_remove(key)?;
+        self.keys.remove(&held.message.header.id);
+        Some(held)
     }
 
     pub(super) fn archive(&mut self, what: &Archive) -> u64 {
-        let mut gone = Vec::new();
+        let mut gone = 0;
         if let Some(age) = what.dispatched {
-            let slots = self.dispatched.iter_mut();
-            let old = slots.filter_map(|slot| slot.take_if(|it| it.when.elapsed() >= age));
-            gone.extend(old.take(what.limit).map(|it| it.message.header.id));
-        }
-        if let Some(age) = what.dead {
-            let left = what.limit - gone.len();
-            let dead = self.dead.values();
-            let old = dead.filter(|dead| dead.died.elapsed() >= age).take(left);
-            gone.extend(old.map(|dead| dead.message.header.id.clone()));
-        }
-        for id in &gone {
-            if let Some(Place::Dead(number)) = self.places.remove(id) {
-                self.dead.remove(&number);
+            let is_old =
+                |held: &Held| matches!(held.place, Place::Dispatched { since, .. } if since.elapsed() >= age);
+            let old = self
+                .dispatched()
+                .filter(|(_, held)| is_old(held))
+                .take(what.limit);
+            let old: Vec<_> = old.map(|(slot, _)| slot).collect();
+            gone += old.len();
+            for slot in old {
+                self.take_dispatched(slot);
             }
         }
-        gone.len() as u64
+        if let Some(age) = what.dead {
+            let is_old =
+                |held: &Held| matches!(held.place, Place::Dead { since, .. } if since.elapsed() >= age);
+            let old = self.dead.iter().filter_map(|(number, key)| {
+                let held = self.held.get(*key)?;
+                is_old(held).then_some((*number, *key))
+            });
+            let old: Vec<_> = old.take(what.limit - gone).collect();
+            gone += old.len();
+            for (number, key) in old {
+                self.dead.remove(&number);
+                self.forget(key);
+            }
+        }
+        gone as u64
+    }
+
+    /// Oldest first, each with its key.
+    pub(super) fn outstanding(&self) -> impl Iterator<Item = (usize, &Held)> {
+        self.of(&self.outstanding)
+    }
+
+    /// The same of the dead.
+    pub(super) fn dead(&self) -> impl Iterator<Item = (usize, &Held)> {
+        self.of(&self.dead)
+    }
+
+    fn of<'a>(&'a self, table: &'a BTreeMap<u64, usize>) -> impl Iterator<Item = (usize, &'a Held)> {
+        let keys = table.values();
+        keys.filter_map(|key| Some((*key, self.held.get(*key)?)))
+    }
+
+    /// How many are outstanding, dispatched and dead.
+    pub(super) fn counts(&self) -> [usize; 3] {
+        [self.outstanding.len(), self.dispatched.len(), self.dead.len()]
+    }
+
+    /// Those dispatched that are not forgotten, each with where it is among them.
+    fn dispatched(&self) -> impl Iterator<Item = (usize, &Held)> {
+        let slots = self.dispatched.iter().enumerate();
+        slots.filter_map(|(slot, key)| Some((slot, self.held.get((*key)?)?)))
     }
 
     pub(super) fn claim(&mut self, which: Claim<'_>, lease: Duration) -> Vec<Claimed> {
         let now = Instant::now();
-        let chosen: Vec<u64> = match which {
+        let chosen: Vec<usize> = match which {
             Claim::Ids { ids, except } => {
-                let mut chosen: Vec<u64> = ids.iter().filter_map(|id| self.number(id)).collect();
+                let free = ids.iter().filter_map(|id| {
+                    let key = *self.keys.get(id)?;
+                    let held = self.held.get(key)?;
+                    let number = held.number()?;
+                    (held.is_free(now) && !except.contains(held.topic())).then_some((number, key))
+                });
+                let mut chosen: Vec<_> = free.collect();
                 chosen.sort_unstable();
                 chosen.dedup();
-                let is_free = |it: &Waiting| it.is_free(now) && !except.contains(it.topic());
-                chosen.retain(|number| self.outstanding.get(number).is_some_and(is_free));
-                chosen
+                chosen.into_iter().map(|(_, key)| key).collect()
             }
             Claim::Oldest {
                 limit,
                 min_age,
                 except,
             } => self
-                .outstanding
-                .iter()
-                .filter(|(_, waiting)| waiting.is_due(now, min_age) && !except.contains(waiting.topic()))
-                .map(|(number, _)| *number)
+                .outstanding()
+                .filter(|(_, held)| held.is_due(now, min_age) && !except.contains(held.topic()))
+                .map(|(key, _)| key)
                 .take(limit)
                 .collect(),
             Claim::OfTopic {
@@ -298,9 +289,9 @@ impl State {
                 limit,
                 min_age,
             } => self
-                .of_topic(topic)
-                .filter(|(_, waiting)| waiting.is_due(now, min_age))
-                .map(|(number, _)| *number)
+                .outstanding()
+                .filter(|(_, held)| held.topic() == topic && held.is_due(now, min_age))
+                .map(|(key, _)| key)
                 .take(limit)
                 .collect(),
             Claim::InOrder {
@@ -308,54 +299,43 @@ impl State {
                 limit,
                 min_age,
             } => self
-                .of_topic(topic)
-                .take_while(|(_, waiting)| waiting.is_due(now, min_age))
-                .map(|(number, _)| *number)
+                .outstanding()
+                .filter(|(_, held)| held.topic() == topic)
+                .take_while(|(_, held)| held.is_due(now, min_age))
+                .map(|(key, _)| key)
                 .take(limit)
                 .collect(),
         };
         let mut claimed = Vec::with_capacity(chosen.len());
-        for number in chosen {
-            if let Some(waiting) = self.outstanding.get_mut(&number) {
-                waiting.claimed_until = Some(after(now, lease));
-                claimed.push(Claimed::new(Message::clone(&waiting.message), waiting.attempts));
+        for key in chosen {
+            if let Some(held) = self.held.get_mut(key) {
+                held.claimed_until = Some(after(now, lease));
+                claimed.push(Claimed::new(held.message.clone(), held.attempts));
             }
         }
         claimed
     }
 
-    pub(super) fn of_topic<'a>(
-        &'a self,
-        topic: &'a RoutingKey,
-    ) -> impl Iterator<Item = (&'a u64, &'a Waiting)> {
-        let all = self.outstanding.iter();
-        all.filter(move |(_, waiting)| waiting.topic() == topic)
-    }
-
     pub(super) fn mark_dispatched(&mut self, ids: &[MessageId]) {
         for id in ids {
-            let Some(place) = self.places.get_mut(id) else {
+            let Some(&key) = self.keys.get(id) else {
                 continue;
             };
-            let Place::Outstanding(number) = place else {
+            let Some(held) = self.held.get_mut(key) else {
                 continue;
             };
-            let Some(waiting) = self.outstanding.remove(number) else {
+            let Some(number) = held.number() else {
                 continue;
             };
-            *place = Place::Dispatched(self.forgotten + self.dispatched.len() as u64);
-            self.dispatched.push_back(Some(Dispatched {
-                message: waiting.message,
-                deposited_at: waiting.deposited_at,
-                when: Instant::now(),
-            }));
+            self.outstanding.remove(&number);
+            held.place = Place::Dispatched {
+                since: Instant::now(),
+            };
+            self.dispatched.push_back(Some(key));
             if self.dispatched.len() > DISPATCHED_KEPT
-                && let Some(oldest) = self.dispatched.pop_front()
+                && let Some(Some(oldest)) = self.dispatched.pop_front()
             {
-                self.forgotten += 1;
-                if let Some(oldest) = oldest {
-                    self.places.remove(&oldest.message.header.id);
-                }
+                self.forget(oldest);
             }
         }
     }
@@ -363,85 +343,74 @@ impl State {
     pub(super) fn mark_failed(&mut self, failures: &[Failure]) {
         let now = Instant::now();
         for failure in failures {
-            if let Some(waiting) = self.waiting_mut(&failure.id) {
-                waiting.attempts = waiting.attempts.saturating_add(1);
-                waiting.last_error = Some(failure.error.chars().take(ERROR_KEPT).collect());
-                waiting.not_before = Some(after(now, failure.retry_after));
-                waiting.claimed_until = None;
+            if let Some((number, held)) = self.outstanding_mut(&failure.id) {
+                held.attempts = held.attempts.saturating_add(1);
+                held.last_error = Some(failure.error.chars().take(ERROR_KEPT).collect());
+                held.not_before = Some(after(now, failure.retry_after));
+                held.claimed_until = None;
                 if failure.is_last {
-                    self.bury(&failure.id);
+                    held.place = Place::Dead { number, since: now };
+                    if let Some(key) = self.outstanding.remove(&number) {
+                        self.dead.insert(number, key);
+                    }
                 }
             }
         }
     }
 
-    pub(super) fn bury(&mut self, id: &MessageId) {
-        if let Some(number) = self.number(id)
-            && let Some(mut waiting) = self.outstanding.remove(&number)
-        {
-            waiting.died = Instant::now();
-            self.dead.insert(number, waiting);
-            self.places.insert(id.clone(), Place::Dead(number));
+    pub(super) fn release(&mut self, ids: &[MessageId]) {
+        for id in ids {
+            if let Some((_, held)) = self.outstanding_mut(id) {
+                held.claimed_until = None;
+            }
         }
     }
 
     pub(super) fn revive(&mut self, ids: &[MessageId]) -> u64 {
         let mut revived = 0;
         for id in ids {
-            let Some(Place::Dead(number)) = self.places.get(id) else {
+            let Some(&key) = self.keys.get(id) else {
                 continue;
             };
-            let number = *number;
-            if let Some(mut waiting) = self.dead.remove(&number) {
-                (waiting.attempts, waiting.last_error, waiting.not_before) = (0, None, None);
-                self.outstanding.insert(number, waiting);
-                self.places.insert(id.clone(), Place::Outstanding(number));
-                revived += 1;
-            }
+            let Some(held) = self.held.get_mut(key) else {
+                continue;
+            };
+            let Place::Dead { number, .. } = held.place else {
+                continue;
+            };
+            held.place = Place::Outstanding(number);
+            (held.attempts, held.last_error, held.not_before) = (0, None, None);
+            self.dead.remove(&number);
+            self.outstanding.insert(number, key);
+            revived += 1;
         }
         revived
     }
 
     pub(super) fn get(&self, id: &MessageId) -> Option<&Message> {
-        let Some(place) = self.places.get(id) else {
-            return self.scheduled.get(id);
-        };
-        match place {
-            Place::Outstanding(number) => self.outstanding.get(number).map(|waiting| &*waiting.message),
-            Place::Dead(number) => self.dead.get(number).map(|waiting| &*waiting.message),
-            Place::Dispatched(number) => {
-                let slot = usize::try_from(number.checked_sub(self.forgotten)?).ok()?;
-                self.dispatched.get(slot)?.as_ref().map(|it| &*it.message)
-            }
+        match self.keys.get(id) {
+            Some(key) => self.held.get(*key).map(|held| &held.message),
+            None => self.scheduled.get(id),
         }
     }
 
     pub(super) fn how_far(&self, id: &MessageId) -> Option<MessageState> {
-        let Some(place) = self.places.get(id) else {
+        let Some(key) = self.keys.get(id) else {
             return self.scheduled.due_in(id).map(MessageState::scheduled);
         };
-        match place {
-            Place::Outstanding(number) => self
-                .outstanding
-                .get(number)
-                .map(|waiting| MessageState::outstanding(waiting.attempts, waiting.last_error.clone())),
-            Place::Dead(number) => self
-                .dead
-                .get(number)
-                .map(|waiting| MessageState::dead(waiting.attempts, waiting.last_error.clone())),
-            Place::Dispatched(_) => Some(MessageState::Dispatched),
-        }
+        let held = self.held.get(*key)?;
+        let last_error = || held.last_error.clone();
+        Some(match held.place {
+            Place::Outstanding(_) => MessageState::outstanding(held.attempts, last_error()),
+            Place::Dead { .. } => MessageState::dead(held.attempts, last_error()),
+            Place::Dispatched { .. } => MessageState::Dispatched,
+        })
     }
 
-    pub(super) fn number(&self, id: &MessageId) -> Option<u64> {
-        match self.places.get(id)? {
-            Place::Outstanding(number) => Some(*number),
-            Place::Dead(_) | Place::Dispatched(_) => None,
-        }
-    }
-
-    pub(super) fn waiting_mut(&mut self, id: &MessageId) -> Option<&mut Waiting> {
-        self.outstanding.get_mut(&self.number(id)?)
+    /// One that is outstanding, with its number.
+    fn outstanding_mut(&mut self, id: &MessageId) -> Option<(u64, &mut Held)> {
+        let held = self.held.get_mut(*self.keys.get(id)?)?;
+        Some((held.number()?, held))
     }
 }
 
