@@ -12,54 +12,38 @@ use crate::store::row;
 impl<B: Backend> SqlOutbox<B> {
     pub(crate) async fn claim(&self, which: Claim<'_>, lease: Duration) -> Result<Vec<Claimed>, OutboxError> {
         let (lease, statements) = (row::millis(lease), &*self.statements);
-        let (ids, topics);
-        let (claim, values) = match which {
+        let (ids, of_topic, topics);
+        let ([all, without_some], mut values, except) = match which {
             Claim::Ids { ids: [], .. }
             | Claim::Oldest { limit: 0, .. }
             | Claim::OfTopic { limit: 0, .. }
             | Claim::InOrder { limit: 0, .. } => return Ok(Vec::new()),
             Claim::Ids { ids: wanted, except } => {
                 ids = row::list::<B::Db>(wanted)?;
-                let values = vec![Value::Text(&ids), Value::Number(lease)];
-                if except.is_empty() {
-                    (&statements.claim_ids, values)
-                } else {
-                    topics = row::topics::<B::Db>(except)?;
-                    (
-                        &statements.claim_ids_except,
-                        [values, vec![Value::Text(&topics)]].concat(),
-                    )
-                }
+                let claims = [&statements.claim_ids, &statements.claim_ids_except];
+                (claims, vec![Value::Text(&ids), Value::Number(lease)], except)
             }
             Claim::Oldest {
                 limit,
                 min_age,
                 except,
             } => {
-                let values = [lease, row::millis(min_age), row::limit(limit)]
-                    .map(Value::Number)
-                    .to_vec();
-                if except.is_empty() {
-                    (&statements.claim_oldest, values)
-                } else {
-                    topics = row::topics::<B::Db>(except)?;
-                    (
-                        &statements.claim_oldest_except,
-                        [values, vec![Value::Text(&topics)]].concat(),
-                    )
-                }
+                let values = [lease, row::millis(min_age), row::limit(limit)].map(Value::Number);
+                let claims = [&statements.claim_oldest, &statements.claim_oldest_except];
+                (claims, values.to_vec(), except)
             }
             Claim::OfTopic {
                 topic,
                 limit,
                 min_age,
             } => {
-                topics = row::stored::<B::Db>(topic.as_str()).into_owned();
-                let values = [lease, row::millis(min_age), row::limit(limit)].map(Value::Number);
-                (
-                    &statements.claim_of_topic,
-                    [&values[..], &[Value::Text(&topics)]].concat(),
-                )
+                of_topic = row::stored::<B::Db>(topic.as_str());
+                let mut values = [lease, row::millis(min_age), row::limit(limit)]
+                    .map(Value::Number)
+                    .to_vec();
+                values.push(Value::Text(&of_topic));
+                let claim = &statements.claim_of_topic;
+                ([claim, claim], values, [].as_slice())
             }
             Claim::InOrder {
                 topic,
@@ -81,6 +65,13 @@ impl<B: Backend> SqlOutbox<B> {
                     })
                     .await;
             }
+        };
+        let claim = if except.is_empty() {
+            all
+        } else {
+            topics = row::topics::<B::Db>(except)?;
+            values.push(Value::Text(&topics));
+            without_some
         };
         self.backend
             .write(Claiming {
