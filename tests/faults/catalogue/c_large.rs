@@ -1,15 +1,15 @@
 //! Messages that are too large, and more of them than there is memory for: C11, C13.
 
-use std::path::Path;
 use std::time::Duration;
 
 use brighter::channel::{Broker, Producer, PublishError};
 use brighter::message::MessageBody;
 use brighter_faults::app::{Deed, What};
-use brighter_faults::child::{Child, Orders};
+use brighter_faults::consumer::Orders;
 use brighter_faults::frames::Kind;
 use brighter_faults::ledger::{Entry, Ledger};
 use brighter_faults::place::{Place, message};
+use brighter_faults::process::Process;
 use brighter_faults::proxy::{Direction, Proxy};
 use brighter_faults::scale::{report, size};
 use brighter_faults::traffic::{Traffic, consume, handle_all};
@@ -120,10 +120,8 @@ async fn c13_with_a_slow_handler_memory_is_bounded_by_what_is_taken_ahead_and_no
     let mut orders = Orders::new(&place, "c13", &ledger);
     orders.performers = 2;
     orders.buffer = BUFFER;
-    let mut child = Child::start(Path::new(env!("CARGO_BIN_EXE_faults-consumer")), &orders);
+    let mut child = Process::start(env!("CARGO_BIN_EXE_faults-consumer"), &orders, "");
     for handled in (500..=size(500, 5_000)).step_by(500) {
-        // Who says much waits for somebody to listen.
-        child.says("begun ", 500).await;
         until_answer("handled", true, async || ledger.count(Entry::Handled) >= handled).await;
     }
     let most = child.most_memory();

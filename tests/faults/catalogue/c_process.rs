@@ -1,16 +1,16 @@
 //! The process that consumes dies, or is told to end: C01, C02.
 
-use std::path::Path;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use brighter::SqliteInbox;
 use brighter_faults::app::{Deed, What};
-use brighter_faults::child::{Child, Orders, Point};
+use brighter_faults::consumer::{Orders, Point};
 use brighter_faults::frames::Kind;
 use brighter_faults::ledger::{Entry, Ledger};
 use brighter_faults::node::{self, Node};
 use brighter_faults::place::Place;
+use brighter_faults::process::Process;
 use brighter_faults::proxy::{Act, Direction, Proxy, Rule};
 use brighter_faults::scale::report;
 use brighter_faults::traffic::{Traffic, consume};
@@ -19,8 +19,8 @@ use brighter_faults::{app, capture};
 
 const CONFIRM: Duration = Duration::from_secs(30);
 
-fn start(orders: &Orders) -> Child {
-    Child::start(Path::new(env!("CARGO_BIN_EXE_faults-consumer")), orders)
+fn start(orders: &Orders) -> Process {
+    Process::start(env!("CARGO_BIN_EXE_faults-consumer"), orders, "")
 }
 
 /// Publishes deeds to a queue that nobody reads yet.
@@ -135,7 +135,7 @@ const RUNNING: usize = 20;
 const FINISHING: usize = 3;
 
 /// A consumer that has twenty messages in hand, of which three are about to finish.
-async fn busy(node: &Node, grace: Duration) -> (Place, Ledger, Orders, Child) {
+async fn busy(node: &Node, grace: Duration) -> (Place, Ledger, Orders, Process) {
     let (place, ledger) = (Place::new(node), Ledger::new());
     let mut deeds = vec![What::Wait; RUNNING - FINISHING];
     deeds.extend([What::Sleep(1_500); FINISHING]);

@@ -10,7 +10,8 @@ use brighter_faults::commits::{CommitProxy, Cut, Protocol};
 use brighter_faults::desk::{self, Pay};
 use brighter_faults::scale::report;
 use brighter_faults::wait::until_answer;
-use brighter_faults::{capture, mariadb, postgres};
+use brighter_faults::{capture, mariadb, postgres, server};
+use sqlx::{MySqlPool, PgPool};
 
 /// Pays twice, and the connection dies in both commits. `numbers` are what a query finds in the books.
 async fn one_effect(
@@ -51,9 +52,9 @@ async fn d02_a_connection_that_dies_during_the_commit_of_a_handler_leaves_one_ef
     capture::begin();
     let (server, broker) = (postgres::shared().await, InMemoryBroker::new());
     let database = server.database().await;
-    let books = postgres::pool(&server.url(&database)).await;
+    let books: PgPool = server::pool(&server.url(&database)).await;
     let proxy = CommitProxy::start(Protocol::Postgres, server.address()).await;
-    let pool = postgres::pool(&server.url_at(proxy.address(), &database)).await;
+    let pool = server::pool(&server.url_at(proxy.address(), &database)).await;
     let dispatcher = desk::in_postgres(broker.clone(), &pool).await;
     one_effect(Protocol::Postgres, &proxy, &broker, &dispatcher, async |query| {
         sqlx::query_scalar(query).fetch_all(&books).await.unwrap()
@@ -66,9 +67,9 @@ async fn d02_a_connection_that_dies_during_the_commit_of_a_handler_leaves_one_ef
     capture::begin();
     let (server, broker) = (mariadb::shared().await, InMemoryBroker::new());
     let database = server.database().await;
-    let books = mariadb::pool(&server.url(&database)).await;
+    let books: MySqlPool = server::pool(&server.url(&database)).await;
     let proxy = CommitProxy::start(Protocol::MySql, server.address()).await;
-    let pool = mariadb::pool(&server.url_at(proxy.address(), &database)).await;
+    let pool = server::pool(&server.url_at(proxy.address(), &database)).await;
     let dispatcher = desk::in_mariadb(broker.clone(), &pool).await;
     one_effect(Protocol::MySql, &proxy, &broker, &dispatcher, async |query| {
         sqlx::query_scalar(query).fetch_all(&books).await.unwrap()
@@ -118,11 +119,11 @@ async fn d02_a_deposit_whose_commit_nobody_can_tell_of_is_right_to_be_made_again
     let server = postgres::shared().await;
     let proxy = CommitProxy::start(Protocol::Postgres, server.address()).await;
     let url = server.url_at(proxy.address(), &server.database().await);
-    made_again!(postgres::pool(&url).await, &proxy, PostgresOutbox);
+    made_again!(server::pool(&url).await, &proxy, PostgresOutbox);
     let server = mariadb::shared().await;
     let proxy = CommitProxy::start(Protocol::MySql, server.address()).await;
     let url = server.url_at(proxy.address(), &server.database().await);
-    made_again!(mariadb::pool(&url).await, &proxy, MySqlOutbox);
+    made_again!(server::pool(&url).await, &proxy, MySqlOutbox);
 }
 
 /// Deposits, rolls back, and looks whether anything is left.
@@ -174,8 +175,8 @@ async fn d10_after_a_rollback_nothing_is_stored_and_nothing_sent() {
     rolled_back!(file.pool().clone(), SqliteOutbox);
     let server = postgres::shared().await;
     let url = server.url(&server.database().await);
-    rolled_back!(postgres::pool(&url).await, PostgresOutbox);
+    rolled_back!(server::pool(&url).await, PostgresOutbox);
     let server = mariadb::shared().await;
     let url = server.url(&server.database().await);
-    rolled_back!(mariadb::pool(&url).await, MySqlOutbox);
+    rolled_back!(server::pool(&url).await, MySqlOutbox);
 }

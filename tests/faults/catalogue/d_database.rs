@@ -9,11 +9,11 @@ use brighter::outbox::{Outbox, OutboxError};
 use brighter::prelude::*;
 use brighter::{Message, SqliteOutbox};
 use brighter_faults::desk::{self, CHANNEL, Pay};
-use brighter_faults::mariadb::{self, MariaDb};
+use brighter_faults::mariadb::MariaDb;
 use brighter_faults::postgres::{self, Postgres};
 use brighter_faults::scale::{report, size};
 use brighter_faults::wait::until_answer;
-use brighter_faults::{capture, place};
+use brighter_faults::{capture, place, server};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use sqlx::{Connection, MySqlConnection, PgConnection, SqlitePool};
 
@@ -209,7 +209,7 @@ async fn d07_while_postgres_is_gone_nothing_is_acked_or_dropped_and_then_all_is_
     let server = Postgres::start().await;
     let database = server.database().await;
     // Each message, and there is one at a time, waits so long for a server that is not there: so they are few.
-    let pool = postgres::pool_that_waits(&server.url(&database), Duration::from_secs(1)).await;
+    let pool = server::pool_that_waits(&server.url(&database), Duration::from_secs(1)).await;
     let broker = InMemoryBroker::new();
     let dispatcher = desk::in_postgres(broker.clone(), &pool).await;
     let mut work = Work::new(broker, dispatcher);
@@ -236,7 +236,7 @@ async fn d07_while_mariadb_is_gone_nothing_is_acked_or_dropped_and_then_all_is_h
     capture::begin();
     let server = MariaDb::start().await;
     let url = server.url(&server.database().await);
-    let pool = mariadb::pool_that_waits(&url, Duration::from_secs(1)).await;
+    let pool = server::pool_that_waits(&url, Duration::from_secs(1)).await;
     let broker = InMemoryBroker::new();
     let dispatcher = desk::in_mariadb(broker.clone(), &pool).await;
     let mut work = Work::new(broker, dispatcher);
@@ -294,7 +294,7 @@ async fn d07_while_every_statement_times_out_nothing_is_acked_or_dropped_and_the
     let server = postgres::shared().await;
     let database = server.database().await;
     let url = format!("{}&options=-c%20statement_timeout%3D2000", server.url(&database));
-    let pool = postgres::pool(&url).await;
+    let pool = server::pool(&url).await;
     let broker = InMemoryBroker::new();
     let dispatcher = desk::in_postgres(broker.clone(), &pool).await;
     let mut work = Work::new(broker, dispatcher);

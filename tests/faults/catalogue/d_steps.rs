@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use brighter::channel::Broker;
 use brighter::mapper::Postable;
-use brighter_faults::books::{Books, Order, Orders, Process, Receipt, Role};
+use brighter_faults::books::{Books, Order, Orders, Receipt, Role};
 use brighter_faults::node::{self, Node};
 use brighter_faults::place::Place;
+use brighter_faults::process::Process;
 use brighter_faults::scale::{Choices, full, report, size};
 use brighter_faults::traffic::consume;
 use brighter_faults::wait::DEADLINE;
@@ -222,7 +223,7 @@ async fn kill_at_random(kind: Kind) {
     let mut killed = [0; 3];
     for _ in 0..kills {
         let victim = usize::try_from(choices.below(3)).unwrap_or(0);
-        processes[victim].says("up").await;
+        processes[victim].says("up", 1).await;
         // When it is killed is chance, and decides nothing.
         sleep(Duration::from_millis(choices.below(300))).await;
         processes[victim].kill().await;

@@ -7,9 +7,9 @@ use brighter::prelude::*;
 use brighter::processor::{Health, HealthOptions, Unhealthy};
 use brighter::{CommandProcessor, Dispatcher, PostgresOutbox};
 use brighter_faults::place::Place;
-use brighter_faults::postgres::{self, Postgres};
+use brighter_faults::postgres::Postgres;
 use brighter_faults::wait::until_answer;
-use brighter_faults::{capture, node};
+use brighter_faults::{capture, node, server};
 
 #[derive(Debug, Serialize, Deserialize, Message)]
 #[message(topic = "e03")]
@@ -45,7 +45,7 @@ async fn e03_health_follows_a_restart_of_the_broker_a_deleted_queue_and_an_outag
     let server = Postgres::start().await;
     let database = server.database().await;
     // Who asks for a connection while there is no server waits for so long.
-    let pool = postgres::pool_that_waits(&server.url(&database), Duration::from_secs(1)).await;
+    let pool = server::pool_that_waits(&server.url(&database), Duration::from_secs(1)).await;
     let node = node::to_harm().await;
     let place = Place::new(&node);
     let broker = place.connect().await;

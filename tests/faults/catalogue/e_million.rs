@@ -1,7 +1,7 @@
 //! Very many messages while brokers, connections and consumers are killed by chance: E07.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use brighter::RabbitMq;
 use brighter::channel::{Broker, Producer, PublishError, QueueType};
 use brighter_faults::capture;
-use brighter_faults::child::{Child, Orders};
+use brighter_faults::consumer::Orders;
 use brighter_faults::ledger::Ledger;
 use brighter_faults::node::{self, Node};
 use brighter_faults::place::{Place, message};
+use brighter_faults::process::Process;
 use brighter_faults::proxy::Proxy;
 use brighter_faults::scale::{Choices, report, size};
 use brighter_faults::tally;
@@ -50,7 +51,7 @@ impl Harm {
 /// The processes that consume, each with its tally.
 struct Consumers {
     orders: Vec<Orders>,
-    children: Vec<Child>,
+    children: Vec<Process>,
     _folder: tempfile::TempDir,
 }
 
@@ -86,8 +87,8 @@ impl Consumers {
     }
 }
 
-fn start(orders: &Orders) -> Child {
-    Child::start(Path::new(env!("CARGO_BIN_EXE_faults-counter")), orders)
+fn start(orders: &Orders) -> Process {
+    Process::start(env!("CARGO_BIN_EXE_faults-counter"), orders, "")
 }
 
 async fn happen(harm: Harm, node: &Node, place: &Place, proxy: &Proxy, consumers: &mut Consumers) {

@@ -1,15 +1,15 @@
 //! Dead letters are sent back, and the process that does so dies half way: E04.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::Duration;
 
 use brighter::channel::Broker;
 use brighter::prelude::*;
 use brighter_faults::app::{Deed, What, order};
-use brighter_faults::child::{Child, Orders};
+use brighter_faults::consumer::Orders;
 use brighter_faults::ledger::{Entry, Ledger};
 use brighter_faults::place::Place;
+use brighter_faults::process::Process;
 use brighter_faults::scale::{report, size};
 use brighter_faults::traffic::Traffic;
 use brighter_faults::wait::until_answer;
@@ -42,8 +42,8 @@ impl Handler<Deed> for Mail {
     }
 }
 
-fn start(orders: &Orders, plan: &str) -> Child {
-    Child::start_with(Path::new(env!("CARGO_BIN_EXE_faults-replayer")), orders, plan)
+fn start(orders: &Orders, plan: &str) -> Process {
+    Process::start(env!("CARGO_BIN_EXE_faults-replayer"), orders, plan)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

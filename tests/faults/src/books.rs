@@ -4,22 +4,14 @@
 //! The program is `faults-books`; here is what it shares with the tests that start it and look at its books.
 
 use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
 
 use brighter::prelude::*;
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, MySqlPool, PgPool, SqlitePool};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
 
-use crate::child::FAULT_POINTS;
 use crate::place::Place;
-use crate::wait::in_time;
-use crate::{mariadb, postgres, wait};
-
-/// By this variable the process is told what to do.
-const ORDERS: &str = "BRIGHTER_FAULTS_BOOKS";
+use crate::{mariadb, postgres, server, wait};
 
 /// Something is to be delivered.
 #[derive(Debug, Clone, Serialize, Deserialize, Message)]
@@ -112,99 +104,6 @@ impl Orders {
             rest: 0,
         }
     }
-
-    /// What this process was told.
-    ///
-    /// # Panics
-    /// Nothing, or nothing that makes sense.
-    #[must_use]
-    pub fn read() -> Self {
-        let orders = std::env::var(ORDERS).expect("it was given orders");
-        serde_json::from_str(&orders).expect("the orders make sense")
-    }
-}
-
-/// The process. Killed when dropped.
-pub struct Process {
-    process: Child,
-    said: Lines<BufReader<ChildStdout>>,
-}
-
-impl Process {
-    /// Starts the process from its program, with a plan for its fault points.
-    ///
-    /// # Panics
-    /// It does not start.
-    #[must_use]
-    pub fn start(program: &str, orders: &Orders, plan: &str) -> Self {
-        let orders = serde_json::to_string(orders).expect("orders can be written");
-        let mut process = Command::new(program)
-            .env(ORDERS, orders)
-            .env(FAULT_POINTS, plan)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("the process starts");
-        let output = process.stdout.take().expect("it has an output");
-        Self {
-            process,
-            said: BufReader::new(output).lines(),
-        }
-    }
-
-    /// How it has ended, if it has.
-    ///
-    /// # Panics
-    /// It cannot be looked at.
-    pub fn has_ended(&mut self) -> Option<ExitStatus> {
-        self.process.try_wait().expect("it can be looked at")
-    }
-
-    /// Kills it, as `kill -9` does, and returns when it is gone.
-    ///
-    /// # Panics
-    /// It cannot be killed.
-    pub async fn kill(&mut self) {
-        self.process.kill().await.expect("it can be killed");
-    }
-
-    /// Waits until it has said this.
-    ///
-    /// # Panics
-    /// It ends before, or does not say so.
-    pub async fn says(&mut self, what: &str) {
-        in_time(what, async {
-            loop {
-                let line = self.said.next_line().await.expect("its output can be read");
-                if line.expect("the process has not ended") == what {
-                    return;
-                }
-            }
-        })
-        .await;
-    }
-
-    /// Ends it politely, and gives what it has said.
-    ///
-    /// # Panics
-    /// It does not end.
-    pub async fn end(mut self) -> Vec<String> {
-        let id = self.process.id().expect("it has not ended");
-        let kill = format!("kill -TERM {id}");
-        let sent = Command::new("sh").args(["-c", &kill]).status().await;
-        assert!(sent.is_ok_and(|status| status.success()));
-        let mut said = Vec::new();
-        in_time("the process to end", async {
-            while let Some(line) = self.said.next_line().await.expect("its output can be read") {
-                said.push(line);
-            }
-            let status = self.process.wait().await.expect("it can be waited for");
-            assert!(status.success(), "{status}");
-        })
-        .await;
-        said
-    }
 }
 
 /// The books, for those who look at them.
@@ -258,7 +157,7 @@ impl Books {
     /// They cannot be made.
     pub async fn postgres(server: &postgres::Postgres) -> Self {
         let url = server.url(&server.database().await);
-        let pool = postgres::pool(&url).await;
+        let pool = server::pool(&url).await;
         let outbox = brighter::PostgresOutbox::with_pool(pool.clone()).await;
         outbox.expect("tables can be made");
         let inbox = brighter::PostgresInbox::with_pool(pool.clone()).await;
@@ -280,7 +179,7 @@ impl Books {
     /// They cannot be made.
     pub async fn mariadb(server: &mariadb::MariaDb) -> Self {
         let url = server.url(&server.database().await);
-        let pool = mariadb::pool(&url).await;
+        let pool = server::pool(&url).await;
         let outbox = brighter::MySqlOutbox::with_pool(pool.clone()).await;
         outbox.expect("tables can be made");
         let inbox = brighter::MySqlInbox::with_pool(pool.clone()).await;

@@ -2,15 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
-use sqlx::{MySql, MySqlPool};
+use sqlx::MySql;
 use tokio::sync::OnceCell;
 
 use crate::keeper::Signals;
 use crate::node::PASSWORD;
-use crate::server::{self, Kind, Server};
-use crate::wait::DEADLINE;
+use crate::server::{Kind, Server};
 
 /// A private server.
 pub type MariaDb = Server<MySql>;
@@ -71,19 +69,6 @@ impl Kind for MySql {
     fn url(address: &str, database: &str) -> String {
         format!("mysql://tester:{PASSWORD}@{address}/{database}?ssl-mode=disabled")
     }
-}
-
-/// A pool of few connections to this URL.
-pub async fn pool(url: &str) -> MySqlPool {
-    pool_that_waits(url, DEADLINE).await
-}
-
-/// A pool of few connections to this URL, which gives up when it has none for so long.
-///
-/// # Panics
-/// The server does not answer.
-pub async fn pool_that_waits(url: &str, wait: Duration) -> MySqlPool {
-    server::pool(url, wait).await
 }
 
 /// The server that all tests use that do it no harm.

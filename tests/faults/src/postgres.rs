@@ -2,15 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
-use sqlx::PgPool;
 use tokio::sync::OnceCell;
 
 use crate::keeper::Signals;
 use crate::node::PASSWORD;
-use crate::server::{self, Kind, Server};
-use crate::wait::DEADLINE;
+use crate::server::{Kind, Server};
 
 /// A private server.
 pub type Postgres = Server<sqlx::Postgres>;
@@ -67,19 +64,6 @@ impl Kind for sqlx::Postgres {
     fn url(address: &str, database: &str) -> String {
         format!("postgres://tester:{PASSWORD}@{address}/{database}?sslmode=disable")
     }
-}
-
-/// A pool of few connections to this URL.
-pub async fn pool(url: &str) -> PgPool {
-    pool_that_waits(url, DEADLINE).await
-}
-
-/// A pool of few connections to this URL, which gives up when it has none for so long.
-///
-/// # Panics
-/// The server does not answer.
-pub async fn pool_that_waits(url: &str, wait: Duration) -> PgPool {
-    server::pool(url, wait).await
 }
 
 /// The server that all tests use that do it no harm.

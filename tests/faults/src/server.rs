@@ -14,7 +14,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use crate::keeper::{Keeper, Signals, free_port};
-use crate::wait::in_time;
+use crate::wait::{DEADLINE, in_time};
 
 /// What one kind of server has that others have not.
 pub trait Kind: Database {
@@ -134,8 +134,16 @@ where
     }
 }
 
+/// A pool of few connections to this URL.
+pub async fn pool<K: Kind>(url: &str) -> Pool<K> {
+    pool_that_waits(url, DEADLINE).await
+}
+
 /// A pool of few connections to this URL, which gives up when it has none for so long.
-pub(crate) async fn pool<K: Kind>(url: &str, wait: Duration) -> Pool<K> {
+///
+/// # Panics
+/// The server does not answer.
+pub async fn pool_that_waits<K: Kind>(url: &str, wait: Duration) -> Pool<K> {
     PoolOptions::new()
         .max_connections(4)
         .acquire_timeout(wait)

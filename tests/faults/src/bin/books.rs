@@ -195,7 +195,7 @@ application!(
     "BEGIN",
     "$1",
     async fn open(url: &str) -> Pool<sqlx::Postgres> {
-        brighter_faults::postgres::pool(url).await
+        brighter_faults::server::pool(url).await
     }
 );
 
@@ -207,13 +207,13 @@ application!(
     "START TRANSACTION",
     "?",
     async fn open(url: &str) -> Pool<sqlx::MySql> {
-        brighter_faults::mariadb::pool(url).await
+        brighter_faults::server::pool(url).await
     }
 );
 
 #[tokio::main]
 async fn main() {
-    let orders = Orders::read();
+    let orders = brighter_faults::process::orders::<Orders>();
     let broker = RabbitMq::builder(&orders.url)
         .exchange(orders.exchange.as_str(), ExchangeKind::Topic)
         .connection_name(orders.name.as_str())

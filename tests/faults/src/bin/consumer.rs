@@ -20,7 +20,7 @@ use brighter::processor::CommandProcessorBuilder;
 use brighter::transport::rabbitmq::ExchangeKind;
 use brighter::{RabbitMq, SqliteInbox};
 use brighter_faults::app::{Deed, What};
-use brighter_faults::child::{Orders, Point};
+use brighter_faults::consumer::{Orders, Point};
 use brighter_faults::ledger::{Entry, Ledger};
 
 struct Doer {
@@ -107,7 +107,7 @@ async fn with_books(
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let orders = Orders::read();
+    let orders = brighter_faults::process::orders::<Orders>();
     let broker = RabbitMq::builder(&orders.url)
         .exchange(orders.exchange.as_str(), ExchangeKind::Topic)
         .connection_name(orders.name.as_str())

@@ -12,7 +12,7 @@ use std::time::Duration;
 use brighter::RabbitMq;
 use brighter::channel::{Broker, Channel, ChannelError, Consumer, Delivery, QueueType};
 use brighter::transport::rabbitmq::ExchangeKind;
-use brighter_faults::child::Orders;
+use brighter_faults::consumer::Orders;
 use brighter_faults::tally::{Handling, Tally};
 use futures_util::FutureExt;
 
@@ -21,7 +21,7 @@ const TOGETHER: usize = 200;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let orders = Orders::read();
+    let orders = brighter_faults::process::orders::<Orders>();
     let broker = connected(&orders).await;
     let mut channel = Channel::new(orders.queue.as_str(), orders.topic.as_str());
     channel.buffer = 500.try_into().expect("a buffer");

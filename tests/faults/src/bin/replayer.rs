@@ -9,11 +9,11 @@
 use brighter::RabbitMq;
 use brighter::channel::{Broker, Channel, Replay};
 use brighter::transport::rabbitmq::ExchangeKind;
-use brighter_faults::child::Orders;
+use brighter_faults::consumer::Orders;
 
 #[tokio::main]
 async fn main() {
-    let orders = Orders::read();
+    let orders = brighter_faults::process::orders::<Orders>();
     let broker = RabbitMq::builder(&orders.url)
         .exchange(orders.exchange.as_str(), ExchangeKind::Topic)
         .connection_name(orders.name.as_str())
