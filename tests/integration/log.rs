@@ -16,7 +16,7 @@ impl Log {
         let subscriber = tracing_subscriber::fmt()
             .with_writer(self.clone())
             .with_ansi(false)
-            .with_max_level(tracing::Level::WARN)
+            .with_max_level(tracing::Level::INFO)
             .finish();
         tracing::subscriber::set_default(subscriber)
     }

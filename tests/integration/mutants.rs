@@ -19,6 +19,7 @@ mod outbox {
     mod in_memory;
     mod relaying;
     mod sweeping;
+    mod watched;
 }
 mod posting;
 mod processing;

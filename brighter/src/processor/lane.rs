@@ -108,7 +108,7 @@ impl<'a> Lane<'a> {
             }
             wait = settings.interval;
             soon = match swept {
-                Ok(Swept::All { sent: 0 }) => soon.saturating_mul(2).min(settings.interval),
+                Ok(Swept::All { any: false }) => soon.saturating_mul(2).min(settings.interval),
                 _ => settings.interval,
             };
             next += if soon < settings.interval {
@@ -145,11 +145,11 @@ impl<'a> Lane<'a> {
 
     async fn sweep(&mut self) -> Result<Swept, OutboxError> {
         self.settle().await?;
-        let mut sent = 0;
+        let mut any = false;
         match self.topic {
             Some(topic) => loop {
                 let limit = match self.relay.circuits.state(topic) {
-                    CircuitState::Open => return Ok(Swept::All { sent }),
+                    CircuitState::Open => return Ok(Swept::All { any }),
                     CircuitState::HalfOpen => 1,
                     CircuitState::Closed => self.relay.settings.batch,
                 };
@@ -162,16 +162,16 @@ impl<'a> Lane<'a> {
                 let batch = self.claim(claim).await?;
                 let came = self.relay.sweep(&batch.messages).await;
                 match self.progress(came, batch.since)? {
-                    Progress::Some(some) => sent += some,
-                    Progress::None => return Ok(Swept::All { sent }),
+                    Progress::Some => any = true,
+                    Progress::None => return Ok(Swept::All { any }),
                     Progress::Outage(outage) => return Ok(outage),
                 }
             },
             None => {
                 self.look_at_the_clock().await?;
-                sent += self.probe().await?;
+                any |= self.probe().await?;
                 match self.drain().await? {
-                    Swept::All { sent: drained } => Ok(Swept::All { sent: sent + drained }),
+                    Swept::All { any: drained } => Ok(Swept::All { any: any || drained }),
                     outage => Ok(outage),
                 }
             }
@@ -215,9 +215,9 @@ impl<'a> Lane<'a> {
         Ok(())
     }
 
-    /// Tries one message of each topic that may be well again, and says how many were sent.
-    async fn probe(&mut self) -> Result<usize, OutboxError> {
-        let mut sent = 0;
+    /// Tries one message of each topic that may be well again, and says whether any was sent.
+    async fn probe(&mut self) -> Result<bool, OutboxError> {
+        let mut any = false;
         for (topic, state) in self.relay.circuits.paused() {
             if state != CircuitState::HalfOpen || self.relay.in_order().contains(&topic) {
                 continue;
@@ -231,16 +231,16 @@ impl<'a> Lane<'a> {
             };
             let batch = self.claim(claim).await?;
             let probed = self.relay.sweep(&batch.messages).await;
-            sent += probed.done.len();
+            any |= !probed.done.is_empty();
             self.progress(probed, batch.since)?;
         }
-        Ok(sent)
+        Ok(any)
     }
 
     /// Sends one batch after another until nothing is left that can be sent now. While one is under way the next is
     /// read, so that at most two are in hand.
     async fn drain(&mut self) -> Result<Swept, OutboxError> {
-        let mut sent = 0;
+        let mut any = false;
         let mut batch = self.claim_oldest().await?;
         loop {
             let is_full = batch.messages.len() == self.relay.settings.batch;
@@ -259,13 +259,13 @@ impl<'a> Lane<'a> {
                 self.owed.push((unnoted, unsent.since));
             }
             match progress? {
-                Progress::Some(some) => sent += some,
-                Progress::None => return Ok(Swept::All { sent }),
+                Progress::Some => any = true,
+                Progress::None => return Ok(Swept::All { any }),
                 Progress::Outage(outage) => return Ok(outage),
             }
             batch = match following {
                 Some(following) => following?,
-                None if self.ended.is_cancelled() => return Ok(Swept::All { sent }),
+                None if self.ended.is_cancelled() => return Ok(Swept::All { any }),
                 None => self.claim_oldest().await?,
             };
         }
@@ -303,23 +303,28 @@ impl<'a> Lane<'a> {
                 reason: crate::error::report(error),
             })),
             _ if came.done.is_empty() && came.refused.is_empty() => Ok(Progress::None),
-            _ => Ok(Progress::Some(came.done.len())),
+            _ => Ok(Progress::Some),
         }
     }
 }
 
 /// What became of a batch.
 enum Progress {
-    /// So many were sent, or others at least noted; there may be more.
-    Some(usize),
+    /// Some were sent, or at least noted; there may be more.
+    Some,
     None,
     Outage(Swept),
 }
 
 /// What became of a sweep.
 enum Swept {
-    All { sent: usize },
-    Outage { reason: String },
+    /// Whether there was anything to send.
+    All {
+        any: bool,
+    },
+    Outage {
+        reason: String,
+    },
 }
 
 fn longer(wait: Duration) -> Duration {

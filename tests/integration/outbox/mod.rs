@@ -9,3 +9,4 @@ mod relaying;
 mod servers;
 mod sqlite;
 mod sweeping;
+mod watched;

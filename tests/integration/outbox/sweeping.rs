@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use brighter::channel::Channel;
 use brighter::message::Message;
-use brighter::outbox::Claim;
-use brighter::outbox::Outbox;
+use brighter::outbox::{Arrival, Arrivals, Claim, Outbox};
 use brighter::prelude::*;
 use brighter::testing::outbox::some_message;
 use brighter::testing::{FaultyBroker, PublishFault};
 use brighter::{MessageId, SqliteOutbox, Sweeper};
 use brighter_tests::wait::{until, until_eq};
+use futures_util::stream;
 
+use super::watched::Watched;
 use crate::log::Log;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -72,10 +73,84 @@ async fn what_is_too_young_is_left_alone_and_sent_at_its_age() {
     until_eq("sent", vec![message.header.id], || sent(&broker)).await;
 }
 
+/// A processor whose outbox is watched, over a broker that may be away.
+fn watched(outbox: Watched<InMemoryOutbox>, interval: Duration) -> (FaultyBroker, CommandProcessor) {
+    let inner = InMemoryBroker::new();
+    inner.declare(&Channel::new("all", "#")).unwrap();
+    let broker = FaultyBroker::new(inner);
+    let processor = CommandProcessor::builder()
+        .broker(broker.clone())
+        .outbox(outbox)
+        .sweeper(Sweeper::default().interval(interval))
+        .build()
+        .unwrap();
+    (broker, processor)
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_broker_is_away_it_looks_less_and_less_often_whatever_arrives() {
+    let outbox = InMemoryOutbox::new();
+    let watched_outbox = Watched::new(outbox.clone());
+    let seen = watched_outbox.seen();
+    outbox.deposit(&[some_message()], None).await.unwrap();
+    let (broker, _processor) = watched(watched_outbox, SECOND);
+    broker.every_publish(Some(PublishFault::Away));
+    tokio::time::sleep(30 * SECOND).await;
+    // At 0, 2, 6, 14 and 24 seconds, each wait a tenth more or less.
+    assert!((5..=6).contains(&seen.looks()), "{}", seen.looks());
+    for _ in 0..30 {
+        outbox.deposit(&[some_message()], None).await.unwrap();
+        tokio::time::sleep(SECOND).await;
+    }
+    // Every ten seconds.
+    assert!((7..=9).contains(&seen.looks()), "{}", seen.looks());
+    broker.every_publish(None);
+    tokio::time::sleep(11 * SECOND).await;
+    assert_eq!(sent(broker.inner()).len(), 31);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_to_come_is_looked_for_in_intervals_that_grow() {
+    let (come, coming) = tokio::sync::mpsc::channel(1);
+    let arrivals = stream::unfold(coming, async |mut coming| Some((coming.recv().await?, coming)));
+    let outbox = Watched::new(InMemoryOutbox::new()).telling(Arrivals::new(arrivals));
+    let seen = outbox.seen();
+    let (_broker, _processor) = watched(outbox, 10 * SECOND);
+    until_eq("the first look", 1, || seen.looks()).await;
+    come.send(Arrival::ToCome).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    // After 5, 15, 35, 75, 155, 315 and 635 milliseconds.
+    assert_eq!(seen.looks(), 1 + 7);
+    tokio::time::sleep(60 * SECOND).await;
+    // After 1.3, 2.6 and 5.1 seconds, and then every ten, each a tenth more or less.
+    assert!((16..=17).contains(&seen.looks()), "{}", seen.looks());
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_the_broker_goes_and_that_it_is_back_is_told_once_each() {
+    let log = Log::default();
+    let _here = log.here();
+    let outbox = InMemoryOutbox::new();
+    let (broker, _processor) = watched(Watched::new(outbox.clone()), SECOND);
+    let lines = || ["the broker is away", "sends again"].map(|text| log.lines_with(text).len());
+    for times in 1..=2 {
+        tokio::time::sleep(10 * SECOND).await;
+        assert_eq!(lines(), [times - 1; 2], "nothing new while all is well");
+        broker.every_publish(Some(PublishFault::Away));
+        outbox.deposit(&[some_message()], None).await.unwrap();
+        tokio::time::sleep(60 * SECOND).await;
+        assert_eq!(lines(), [times, times - 1]);
+        broker.every_publish(None);
+        tokio::time::sleep(12 * SECOND).await;
+        assert_eq!(lines(), [times; 2]);
+    }
+}
+
 /// A broker that is away, an outbox that takes nothing back, and three messages which the sweeper has claimed and
 /// cannot get rid of.
 struct Stuck {
     log: Log,
+    _here: tracing::subscriber::DefaultGuard,
     broker: FaultyBroker,
     outbox: SqliteOutbox,
     held: Vec<Message>,
@@ -86,7 +161,7 @@ struct Stuck {
 impl Stuck {
     async fn with(sweeper: Sweeper) -> Self {
         let log = Log::default();
-        let _here = log.here();
+        let here = log.here();
         let folder = tempfile::tempdir().unwrap();
         let outbox = SqliteOutbox::open(folder.path().join("outbox.db")).await.unwrap();
         let no_release = "CREATE TRIGGER no_release BEFORE UPDATE OF claimed_until ON brighter_outbox \
@@ -111,6 +186,7 @@ impl Stuck {
         .await;
         Self {
             log,
+            _here: here,
             broker,
             outbox,
             held,
@@ -143,6 +219,12 @@ async fn what_could_not_be_given_back_goes_before_what_came_later() {
     let later = stuck.mend().await;
     let all: Vec<_> = stuck.held.iter().map(id).chain([later]).collect();
     until_eq("all in order", all, || sent(stuck.broker.inner())).await;
+    assert_eq!(
+        stuck.log.lines_with("cannot be swept").len(),
+        1,
+        "{:?}",
+        stuck.log
+    );
 }
 
 #[tokio::test]

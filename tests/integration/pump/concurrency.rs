@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use brighter::channel::Rate;
 use brighter::dispatcher::PerformerState;
 use brighter::policy::CircuitBreaker;
-use brighter_tests::scripted::{Came, Consume, Scripted};
+use brighter_tests::scripted::{Came, Consume, Scripted, Settled};
 use brighter_tests::wait::{until, until_eq};
 
 use super::*;
@@ -214,4 +214,35 @@ async fn while_every_message_fails_the_pump_pauses_and_other_subscriptions_do_no
     };
     tokio::time::timeout(600 * SECOND, all).await.unwrap();
     assert!(broker.messages("notes.dlq").is_empty(), "no attempt was used up");
+}
+
+/// What is kept for ever looks to a broker like a consumer that hangs.
+#[tokio::test(start_paused = true)]
+async fn for_an_open_circuit_a_message_is_kept_five_minutes_and_then_comes_again_uncounted() {
+    let policies =
+        PolicyRegistry::default().insert("circuit_breaker", CircuitBreaker::consecutive(1, 3600 * SECOND));
+    let (opens, waits) = (message(&note(1, 1)), message(&note(2, 2)));
+    let broker = Scripted::new([Consume::Gives(vec![
+        Came::Message(opens.clone()),
+        Came::Message(waits.clone()),
+    ])]);
+    let processor = CommandProcessor::builder()
+        .broker(broker.clone())
+        .outbox(InMemoryOutbox::new())
+        .policies(policies)
+        .handler(Downstream::default())
+        .build()
+        .unwrap();
+    let dispatcher = Dispatcher::builder(processor)
+        .subscription(notes())
+        .build()
+        .unwrap();
+    dispatcher.receive();
+    until_eq("the one that fails", 1, || broker.settled().len()).await;
+    assert_eq!(broker.settled()[0].0, opens.header.id);
+    tokio::time::sleep(299 * SECOND).await;
+    assert_eq!(broker.settled().len(), 1, "it is kept");
+    tokio::time::sleep(2 * SECOND).await;
+    let again = Settled::Requeue(300 * SECOND, 0);
+    assert_eq!(broker.settled()[1..], [(waits.header.id, again)]);
 }

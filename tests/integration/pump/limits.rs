@@ -130,6 +130,25 @@ async fn giving_back_never_wears_out_the_count_of_the_broker() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn without_a_limit_a_message_is_handled_and_given_back_however_often_it_came() {
+    let clerk = Clerk::new(|note, _| match note.number {
+        1 => Ok(()),
+        _ => Err(brighter::DontAck::because("not now").into()),
+    });
+    let (old, older) = (message(&note(1, 1)), message(&note(2, 2)));
+    let broker = Scripted::new([Consume::Gives(vec![
+        Came::Again(old.clone(), 0),
+        Came::Again(older.clone(), 1_000),
+    ])]);
+    let _dispatcher = receiving(broker.clone(), clerk, notes().redeliveries(0));
+    until_eq("both settled", 2, || broker.settled().len()).await;
+    assert_eq!(
+        broker.settled(),
+        [(old.header.id, Settled::Ack), (older.header.id, Settled::Release)]
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_handling_that_takes_longer_than_it_may_is_cut_short_and_counts() {
     let (broker, clerk) = (InMemoryBroker::new(), Clerk::gated(|_, _| Ok(())));
     let subscription = notes().timeout(7 * SECOND).attempts(2).delays([SECOND]);

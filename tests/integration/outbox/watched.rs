@@ -1,0 +1,151 @@
+//! An outbox that is watched: how often somebody looks into it, and how much of it is in hand at once.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use brighter::MessageId;
+use brighter::message::Message;
+use brighter::outbox::{
+    Archive, Arrivals, Claim, Claimed, DeadMessage, Failure, MessageState, Outbox, OutboxError, OutboxStatus,
+    Selection,
+};
+use futures_util::future::BoxFuture;
+
+type Done<'a, T> = BoxFuture<'a, Result<T, OutboxError>>;
+
+pub(crate) struct Watched<O> {
+    outbox: O,
+    seen: Arc<Seen>,
+    arrivals: Mutex<Option<Arrivals>>,
+}
+
+/// What was seen of it.
+#[derive(Default)]
+pub(crate) struct Seen {
+    looks: AtomicUsize,
+    in_hand: AtomicUsize,
+    at_most: AtomicUsize,
+}
+
+impl Seen {
+    /// How often something was claimed, or tried to be.
+    pub(crate) fn looks(&self) -> usize {
+        self.looks.load(Ordering::Relaxed)
+    }
+
+    /// How many were claimed and not settled, at most.
+    pub(crate) fn at_most(&self) -> usize {
+        self.at_most.load(Ordering::Relaxed)
+    }
+
+    fn settled(&self, messages: usize) {
+        self.in_hand.fetch_sub(messages, Ordering::Relaxed);
+    }
+}
+
+impl<O> Watched<O> {
+    pub(crate) fn new(outbox: O) -> Self {
+        Self {
+            outbox,
+            seen: Arc::default(),
+            arrivals: Mutex::default(),
+        }
+    }
+
+    /// Tells the first who asks of these arrivals, and not of its own.
+    pub(crate) fn telling(self, arrivals: Arrivals) -> Self {
+        *self.arrivals.lock().unwrap() = Some(arrivals);
+        self
+    }
+
+    pub(crate) fn seen(&self) -> Arc<Seen> {
+        Arc::clone(&self.seen)
+    }
+}
+
+impl<O: Outbox> Outbox for Watched<O> {
+    fn deposit<'a>(&'a self, messages: &'a [Message], lease: Option<Duration>) -> Done<'a, Vec<MessageId>> {
+        self.outbox.deposit(messages, lease)
+    }
+
+    fn schedule<'a>(&'a self, message: &'a Message, delay: Duration) -> Done<'a, bool> {
+        self.outbox.schedule(message, delay)
+    }
+
+    fn reschedule<'a>(&'a self, id: &'a MessageId, delay: Duration) -> Done<'a, bool> {
+        self.outbox.reschedule(id, delay)
+    }
+
+    fn cancel<'a>(&'a self, id: &'a MessageId) -> Done<'a, bool> {
+        self.outbox.cancel(id)
+    }
+
+    fn make_due(&self, limit: usize) -> Done<'_, u64> {
+        self.outbox.make_due(limit)
+    }
+
+    fn claim<'a>(&'a self, which: Claim<'a>, lease: Duration) -> Done<'a, Vec<Claimed>> {
+        Box::pin(async move {
+            self.seen.looks.fetch_add(1, Ordering::Relaxed);
+            let claimed = self.outbox.claim(which, lease).await?;
+            let in_hand = self.seen.in_hand.fetch_add(claimed.len(), Ordering::Relaxed) + claimed.len();
+            self.seen.at_most.fetch_max(in_hand, Ordering::Relaxed);
+            Ok(claimed)
+        })
+    }
+
+    fn mark_dispatched<'a>(&'a self, ids: &'a [MessageId]) -> Done<'a, ()> {
+        self.seen.settled(ids.len());
+        self.outbox.mark_dispatched(ids)
+    }
+
+    fn mark_failed<'a>(&'a self, failures: &'a [Failure]) -> Done<'a, ()> {
+        self.seen.settled(failures.len());
+        self.outbox.mark_failed(failures)
+    }
+
+    fn release<'a>(&'a self, ids: &'a [MessageId]) -> Done<'a, ()> {
+        self.seen.settled(ids.len());
+        self.outbox.release(ids)
+    }
+
+    fn replay<'a>(&'a self, causation: &'a MessageId) -> Done<'a, u64> {
+        self.outbox.replay(causation)
+    }
+
+    fn get<'a>(&'a self, ids: &'a [MessageId]) -> Done<'a, Vec<Message>> {
+        self.outbox.get(ids)
+    }
+
+    fn state<'a>(&'a self, id: &'a MessageId) -> Done<'a, Option<MessageState>> {
+        self.outbox.state(id)
+    }
+
+    fn status(&self) -> Done<'_, OutboxStatus> {
+        self.outbox.status()
+    }
+
+    fn dead(&self, limit: usize) -> Done<'_, Vec<DeadMessage>> {
+        self.outbox.dead(limit)
+    }
+
+    fn revive<'a>(&'a self, ids: &'a [MessageId]) -> Done<'a, u64> {
+        self.outbox.revive(ids)
+    }
+
+    fn send_again<'a>(&'a self, which: &'a Selection) -> Done<'a, u64> {
+        self.outbox.send_again(which)
+    }
+
+    fn archive<'a>(&'a self, what: &'a Archive) -> Done<'a, u64> {
+        self.outbox.archive(what)
+    }
+
+    fn arrivals(&self) -> Option<Arrivals> {
+        match self.arrivals.lock().unwrap().take() {
+            Some(arrivals) => Some(arrivals),
+            None => self.outbox.arrivals(),
+        }
+    }
+}
