@@ -222,13 +222,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_has_the_protections_as_they_are() {
+    fn every_patch_applies_and_the_page_has_it() {
         std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).unwrap();
         let protections = all().unwrap();
         assert!(protections.len() >= 10);
         let page = fs::read_to_string(PAGE).unwrap();
         let wanted = format!("{BEGIN}{}{END}", table(&protections));
         assert!(page.contains(&wanted), "run `cargo xtask protections --page`");
+        for protection in &protections {
+            let mut git = Command::new("git");
+            git.args(["apply", "--check"]).arg(&protection.file);
+            let checked = git.output().unwrap();
+            let said = String::from_utf8_lossy(&checked.stderr);
+            assert!(checked.status.success(), "{}: {said}", protection.name);
+        }
     }
 
     #[test]
