@@ -19,8 +19,8 @@ use crate::message::ChannelName;
 const CLOSING: Duration = Duration::from_secs(5);
 /// How long what is done waits for others, to be written with them.
 const SOON: Duration = Duration::from_millis(1);
-/// If nothing was written for so long, messages come so slowly that hardly another would be done soon: to wait for it
-/// would cost a timer and a task to wake, and save nothing.
+/// If nothing was written for so long, and what was written then had been alone, messages come so slowly that hardly
+/// another would be done soon: to wait for it would cost a timer and a task to wake, and save nothing.
 const QUIET: Duration = Duration::from_micros(500);
 
 /// An AMQP channel, shared by a consumer and its deliveries: an acknowledgement means something only on the
@@ -48,10 +48,7 @@ impl Lane {
         shared: Arc<Shared>,
     ) -> Arc<Self> {
         let acks = Arc::new(Acks {
-            unwritten: Mutex::new(Unwritten {
-                window: AckWindow::new(channel.buffer.get()),
-                written: None,
-            }),
+            unwritten: Mutex::new(Unwritten::new(channel.buffer.get())),
             amqp,
             some: Notify::new(),
             over: AtomicBool::new(false),
@@ -189,17 +186,28 @@ impl Acks {
 struct Unwritten {
     window: AckWindow,
     written: Option<Instant>,
+    /// Whether at most one was done when that was written.
+    was_alone: bool,
 }
 
 impl Unwritten {
+    fn new(buffer: u16) -> Self {
+        Self {
+            window: AckWindow::new(buffer),
+            written: None,
+            was_alone: true,
+        }
+    }
+
     fn done(&mut self, tag: u64) -> Due {
-        let written = self.written;
-        self.window
-            .done(tag, || written.is_none_or(|at| at.elapsed() >= QUIET))
+        let (written, was_alone) = (self.written, self.was_alone);
+        let quiet = || was_alone && written.is_none_or(|at| at.elapsed() >= QUIET);
+        self.window.done(tag, quiet)
     }
 
     /// Writes what is due, and tells how many are left for the next time.
     fn write(&mut self, write: impl FnMut(Ack)) -> usize {
+        self.was_alone = self.window.waiting() <= 1;
         self.window.write(write);
         self.written = Some(Instant::now());
         self.window.waiting()
@@ -248,5 +256,40 @@ impl Lanes {
 
     fn lock(&self) -> MutexGuard<'_, Vec<Weak<Lane>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes as many as it is to be done, and says when each must be written.
+    fn due(unwritten: &mut Unwritten, tags: std::ops::RangeInclusive<u64>) -> Vec<Due> {
+        let lent_and_done = tags.map(|tag| {
+            unwritten.window.lent(tag);
+            unwritten.done(tag)
+        });
+        lent_and_done.collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_done_alone_is_written_at_once_unless_others_came_with_the_one_before() {
+        let mut unwritten = Unwritten::new(200);
+        assert_eq!(due(&mut unwritten, 1..=1), [Due::Now], "the first");
+        unwritten.write(|_| {});
+        assert_eq!(
+            due(&mut unwritten, 2..=3),
+            [Due::Soon, Due::WithOthers],
+            "at its heels"
+        );
+        unwritten.write(|_| {});
+        tokio::time::advance(QUIET).await;
+        assert_eq!(due(&mut unwritten, 4..=4), [Due::Soon], "two were written last");
+        unwritten.write(|_| {});
+        tokio::time::advance(QUIET).await;
+        assert_eq!(due(&mut unwritten, 5..=5), [Due::Now], "one was");
+        unwritten.write(|_| {});
+        tokio::time::advance(QUIET - Duration::from_micros(1)).await;
+        assert_eq!(due(&mut unwritten, 6..=6), [Due::Soon], "that was just now");
     }
 }
