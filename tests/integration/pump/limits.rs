@@ -8,6 +8,7 @@ use brighter_tests::scripted::{Came, Consume, Scripted, Settled};
 use brighter_tests::wait::{until, until_eq};
 
 use super::*;
+use crate::log::Log;
 
 fn nonsense(number: u32) -> Message {
     let mut message = message(&note(0, number));
@@ -215,4 +216,48 @@ fn build_compares_the_times_of_a_subscription_with_those_of_the_broker() {
             .to_string()
             .contains("may take 81s")
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_becomes_of_a_message_that_fails_is_in_the_log_each_time_and_why() {
+    let log = Log::default();
+    let _here = log.here();
+    let clerk = Clerk::new(|note, _| match note.number {
+        0 => Ok(()),
+        1 => Err(brighter::DontAck::because("not now").into()),
+        _ => Err("the printer is on fire".into()),
+    });
+    let [good, back, bad] = [0, 1, 2].map(|number| message(&note(1, number)));
+    let mut again = bad.clone();
+    again.header.handled_count = 1;
+    let came = [good.clone(), bad.clone(), again, nonsense(3), back.clone()];
+    let broker = Scripted::new([Consume::Gives(came.map(Came::Message).into())]);
+    let subscription = notes().attempts(2).delays([7 * SECOND]);
+    let _dispatcher = receiving(broker.clone(), clerk, subscription);
+    until_eq("all settled", 5, || broker.settled().len()).await;
+    let [good, back, bad] = [good, back, bad].map(|message| format!("id={}", message.header.id));
+    let told: [&[&str]; 4] = [
+        &["INFO", "gave the message back", "not now", &back],
+        &[
+            "WARN",
+            "will come again",
+            "attempt=1",
+            "printer is on fire",
+            "delay=7s",
+            &bad,
+        ],
+        &[
+            "ERROR",
+            "put in the dead-letter channel",
+            "attempt=2",
+            "printer is on fire",
+            "to=notes.dlq",
+            &bad,
+        ],
+        &["ERROR", "set aside as invalid", "to=notes.invalid"],
+    ];
+    for parts in told {
+        assert!(log.has_line(parts), "{parts:?} in {log:?}");
+    }
+    assert!(log.lines_with(&good).is_empty(), "{log:?}");
 }
