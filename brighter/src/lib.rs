@@ -59,6 +59,7 @@
 mod fault_point;
 
 pub mod channel;
+mod clock;
 #[cfg(feature = "config")]
 pub mod config;
 pub mod context;

@@ -270,4 +270,18 @@ mod tests {
         watched.await;
         assert_eq!(hands.poll(), None);
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_in_hand_for_three_quarters_of_its_time_is_overdue_once() {
+        let hands = Arc::new(Hands::new(Arc::default()));
+        let none: Arc<[&'static str]> = Arc::new([]);
+        let _one = hands.hold(MessageId::new(), &none);
+        tokio::time::advance(Duration::from_secs(70)).await;
+        assert!(hands.overdue().is_empty(), "nobody waits for it");
+        hands.settle_within(Some(Duration::from_secs(100)));
+        assert!(hands.overdue().is_empty());
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert_eq!(hands.overdue().len(), 1);
+        assert!(hands.overdue().is_empty(), "that is known");
+    }
 }

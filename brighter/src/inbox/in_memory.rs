@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::{Begun, ClaimId, Fingerprint, Inbox, InboxError, InboxKey};
+use crate::clock::after;
 
 /// How many keys are kept unless [`InMemoryInbox::with_limit`] says otherwise.
 const DEFAULT_LIMIT: usize = 100_000;
@@ -250,10 +251,4 @@ impl Entry {
             .zip(fingerprint)
             .is_some_and(|(kept, new)| kept != new)
     }
-}
-
-/// A time so far ahead that the clock cannot say it is as good as never.
-fn after(now: Instant, time: Duration) -> Instant {
-    const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-    now + time.min(NEVER)
 }

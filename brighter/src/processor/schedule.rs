@@ -3,13 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use super::{CommandProcessor, PostError};
+use crate::clock::NEVER;
 use crate::context::Context;
 use crate::id::MessageId;
 use crate::mapper::Postable;
 use crate::outbox::OutboxTransaction;
-
-/// Further ahead no outbox can tell the time.
-const FURTHEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 impl CommandProcessor {
     /// Posts a request at a time: stores it in the outbox now, from which the sweeper sends it when its time has come,
@@ -242,7 +240,8 @@ fn until(at: SystemTime) -> Result<Duration, PostError> {
 }
 
 fn checked(delay: Duration) -> Result<Duration, PostError> {
-    if delay > FURTHEST {
+    // Further ahead no outbox can tell the time.
+    if delay > NEVER {
         return Err(PostError::TooFar { delay });
     }
     Ok(delay)

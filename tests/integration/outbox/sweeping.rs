@@ -11,6 +11,7 @@ use brighter::testing::{FaultyBroker, PublishFault};
 use brighter::{MessageId, SqliteOutbox, Sweeper};
 use brighter_tests::wait::{until, until_eq};
 use futures_util::stream;
+use tokio::sync::mpsc::{self, Sender};
 
 use super::watched::Watched;
 use crate::log::Log;
@@ -109,11 +110,17 @@ async fn while_the_broker_is_away_it_looks_less_and_less_often_whatever_arrives(
     assert_eq!(sent(broker.inner()).len(), 31);
 }
 
+/// Arrivals that are told of by hand.
+fn announced() -> (Sender<Arrival>, Arrivals) {
+    let (come, coming) = mpsc::channel(1);
+    let arrivals = stream::unfold(coming, async |mut coming| Some((coming.recv().await?, coming)));
+    (come, Arrivals::new(arrivals))
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_to_come_is_looked_for_in_intervals_that_grow() {
-    let (come, coming) = tokio::sync::mpsc::channel(1);
-    let arrivals = stream::unfold(coming, async |mut coming| Some((coming.recv().await?, coming)));
-    let outbox = Watched::new(InMemoryOutbox::new()).telling(Arrivals::new(arrivals));
+    let (come, arrivals) = announced();
+    let outbox = Watched::new(InMemoryOutbox::new()).telling(arrivals);
     let seen = outbox.seen();
     let (_broker, _processor) = watched(outbox, 10 * SECOND);
     until_eq("the first look", 1, || seen.looks()).await;
@@ -124,6 +131,25 @@ async fn what_is_to_come_is_looked_for_in_intervals_that_grow() {
     tokio::time::sleep(60 * SECOND).await;
     // After 1.3, 2.6 and 5.1 seconds, and then every ten, each a tenth more or less.
     assert!((16..=17).contains(&seen.looks()), "{}", seen.looks());
+}
+
+#[tokio::test(start_paused = true)]
+async fn once_it_has_come_it_is_not_looked_for_any_more() {
+    let (come, arrivals) = announced();
+    let inner = InMemoryOutbox::new();
+    let outbox = Watched::new(inner.clone()).telling(arrivals);
+    let seen = outbox.seen();
+    let (broker, _processor) = watched(outbox, 10 * SECOND);
+    until_eq("the first look", 1, || seen.looks()).await;
+    come.send(Arrival::ToCome).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(seen.looks(), 1 + 4);
+    // It is committed, which nobody says.
+    inner.deposit(&[some_message()], None).await.unwrap();
+    tokio::time::sleep(5 * SECOND).await;
+    assert_eq!(sent(broker.inner()).len(), 1);
+    // It was found, and then that there is no more.
+    assert_eq!(seen.looks(), 1 + 4 + 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -216,6 +242,10 @@ impl Stuck {
 async fn what_could_not_be_given_back_goes_before_what_came_later() {
     // Their claim does not end within this test.
     let stuck = Stuck::with(Sweeper::default().lease(NEVER)).await;
+    until("it was tried again", || {
+        stuck.log.lines_with("could not note").len() > 2
+    })
+    .await;
     let later = stuck.mend().await;
     let all: Vec<_> = stuck.held.iter().map(id).chain([later]).collect();
     until_eq("all in order", all, || sent(stuck.broker.inner())).await;

@@ -12,6 +12,7 @@ use super::consumer::Loans;
 use super::waiters::{Ticket, Waiters};
 use super::watcher::{Departure, Watch};
 use crate::channel::{ChannelLimits, Overflow, PublishError, Rejection, RejectionKind};
+use crate::clock::after;
 use crate::message::{ChannelName, Message};
 
 /// One queue.
@@ -268,7 +269,7 @@ impl Queue {
         } else {
             state.delayed += 1;
             drop(state);
-            let due = Instant::now() + delay.min(LONGEST_DELAY);
+            let due = after(Instant::now(), delay);
             self.clock.schedule(due, Due::Return(Arc::downgrade(self), item));
         }
     }
@@ -334,9 +335,6 @@ impl Queue {
         consumers.iter().for_each(|loans| loans.wake());
     }
 }
-
-/// A time so far ahead that the clock cannot say it is as good as never.
-const LONGEST_DELAY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 impl State {
     /// The one consumer that gets messages, where there is but one.

@@ -12,12 +12,13 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
-use self::state::{State, after};
+use self::state::State;
 pub use self::transaction::InMemoryTransaction;
 use super::{
     Archive, Arrival, Arrivals, Bell, Claim, Claimed, DeadMessage, Failure, MessageState, Outbox,
     OutboxError, OutboxStatus, Selection,
 };
+use crate::clock::after;
 use crate::id::MessageId;
 use crate::message::Message;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::state::after;
+use crate::clock::after;
 use crate::id::MessageId;
 use crate::message::Message;
 

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::held::{Held, Place};
 use super::scheduled::Scheduled;
+use crate::clock::after;
 use crate::id::MessageId;
 use crate::message::Message;
 use crate::outbox::{Archive, Claim, Claimed, Failure, MessageState, OutboxError, Selection};
@@ -412,10 +413,4 @@ impl State {
         let held = self.held.get_mut(*self.keys.get(id)?)?;
         Some((held.number()?, held))
     }
-}
-
-/// A time so far ahead that the clock cannot say it is as good as never.
-pub(super) fn after(now: Instant, time: Duration) -> Instant {
-    const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-    now + time.min(NEVER)
 }

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::InMemoryOutbox;
-use super::state::after;
+use crate::clock::after;
 use crate::message::Message;
 use crate::outbox::{OutboxError, OutboxTransaction};
 

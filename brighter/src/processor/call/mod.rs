@@ -26,6 +26,7 @@ pub(crate) use reply::{Reply, answer, is_waited_for};
 use self::listener::Listener;
 use super::CommandProcessor;
 use crate::channel::{Broker, PublishError};
+use crate::clock::after;
 use crate::context::Context;
 use crate::mapper::Callable;
 use crate::telemetry::metrics::{Began, SentMetrics};
@@ -171,8 +172,7 @@ impl CommandProcessor {
         if listener.ended.is_cancelled() {
             return Err(CallError::Closed);
         }
-        let now = Instant::now();
-        let deadline = now.checked_add(within).unwrap_or(now + LONGEST);
+        let deadline = after(Instant::now(), within);
         // Dropped on every way out of here.
         let mut ticket = listener.waiting.enter()?;
         let message = self
@@ -220,6 +220,3 @@ impl CommandProcessor {
         })
     }
 }
-
-/// A time so far ahead that the clock cannot say it is as good as never.
-const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
