@@ -153,6 +153,34 @@ async fn once_it_has_come_it_is_not_looked_for_any_more() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_due_is_asked_for_at_every_interval_and_not_at_every_arrival() {
+    let outbox = InMemoryOutbox::new();
+    let watched_outbox = Watched::new(outbox.clone());
+    let seen = watched_outbox.seen();
+    let (_broker, _processor) = watched(watched_outbox, 10 * SECOND);
+    tokio::time::sleep(200 * SECOND).await;
+    assert_eq!(seen.looks_for_due(), seen.looks(), "at every interval");
+    let before = seen.looks_for_due();
+    for _ in 0..100 {
+        outbox.deposit(&[some_message()], None).await.unwrap();
+        tokio::time::sleep(SECOND).await;
+    }
+    let times = seen.looks_for_due() - before;
+    assert!((8..=13).contains(&times), "{times} in a hundred seconds");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_many_that_are_due_at_once_none_waits_for_another_interval() {
+    let outbox = InMemoryOutbox::new();
+    for _ in 0..250 {
+        outbox.schedule(&some_message(), SECOND).await.unwrap();
+    }
+    let (broker, _processor) = watched(Watched::new(outbox), 10 * SECOND);
+    tokio::time::sleep(12 * SECOND).await;
+    assert_eq!(sent(broker.inner()).len(), 250);
+}
+
+#[tokio::test(start_paused = true)]
 async fn that_the_broker_goes_and_that_it_is_back_is_told_once_each() {
     let log = Log::default();
     let _here = log.here();
@@ -274,4 +302,30 @@ async fn what_somebody_else_has_claimed_since_is_not_given_back() {
     let later = stuck.mend().await;
     until("sent", || !sent(stuck.broker.inner()).is_empty()).await;
     assert_eq!(sent(stuck.broker.inner()), [later], "{:?}", stuck.log);
+}
+
+/// It could wait for that for ever.
+#[tokio::test]
+async fn an_outbox_that_takes_no_marks_holds_up_what_comes_later_no_longer_than_the_claims_hold() {
+    let folder = tempfile::tempdir().unwrap();
+    let outbox = SqliteOutbox::open(folder.path().join("outbox.db")).await.unwrap();
+    let no_marks = "CREATE TRIGGER no_marks BEFORE UPDATE OF outstanding ON brighter_outbox \
+         WHEN new.outstanding = 0 BEGIN SELECT RAISE(ABORT, 'no marks today'); END";
+    sqlx::query(no_marks).execute(outbox.pool()).await.unwrap();
+    let sweeper = Sweeper::default()
+        .interval(Duration::from_millis(5))
+        .lease(Duration::from_millis(300));
+    let broker = InMemoryBroker::new();
+    broker.declare(&Channel::new("all", "#")).unwrap();
+    let _processor = CommandProcessor::builder()
+        .broker(broker.clone())
+        .outbox(outbox.clone())
+        .sweeper(sweeper)
+        .build()
+        .unwrap();
+    for message in [some_message(), some_message()] {
+        let id = id(&message);
+        outbox.deposit(&[message], None).await.unwrap();
+        until("it is sent", || sent(&broker).contains(&id)).await;
+    }
 }

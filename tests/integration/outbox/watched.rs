@@ -24,6 +24,7 @@ pub(crate) struct Watched<O> {
 #[derive(Default)]
 pub(crate) struct Seen {
     looks: AtomicUsize,
+    looks_for_due: AtomicUsize,
     in_hand: AtomicUsize,
     at_most: AtomicUsize,
 }
@@ -32,6 +33,11 @@ impl Seen {
     /// How often something was claimed, or tried to be.
     pub(crate) fn looks(&self) -> usize {
         self.looks.load(Ordering::Relaxed)
+    }
+
+    /// How often somebody asked for what is due.
+    pub(crate) fn looks_for_due(&self) -> usize {
+        self.looks_for_due.load(Ordering::Relaxed)
     }
 
     /// How many were claimed and not settled, at most.
@@ -82,6 +88,7 @@ impl<O: Outbox> Outbox for Watched<O> {
     }
 
     fn make_due(&self, limit: usize) -> Done<'_, u64> {
+        self.seen.looks_for_due.fetch_add(1, Ordering::Relaxed);
         self.outbox.make_due(limit)
     }
 
