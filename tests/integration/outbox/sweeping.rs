@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use brighter::channel::Channel;
 use brighter::message::Message;
-use brighter::outbox::{Arrival, Arrivals, Claim, Outbox};
+use brighter::outbox::{Arrival, Arrivals, Claim, MessageState, Outbox};
 use brighter::prelude::*;
 use brighter::testing::outbox::some_message;
 use brighter::testing::{FaultyBroker, PublishFault};
@@ -76,13 +76,17 @@ async fn what_is_too_young_is_left_alone_and_sent_at_its_age() {
 
 /// A processor whose outbox is watched, over a broker that may be away.
 fn watched(outbox: Watched<InMemoryOutbox>, interval: Duration) -> (FaultyBroker, CommandProcessor) {
+    faulty(outbox, Sweeper::default().interval(interval))
+}
+
+fn faulty(outbox: impl Outbox, sweeper: Sweeper) -> (FaultyBroker, CommandProcessor) {
     let inner = InMemoryBroker::new();
     inner.declare(&Channel::new("all", "#")).unwrap();
     let broker = FaultyBroker::new(inner);
     let processor = CommandProcessor::builder()
         .broker(broker.clone())
         .outbox(outbox)
-        .sweeper(Sweeper::default().interval(interval))
+        .sweeper(sweeper)
         .build()
         .unwrap();
     (broker, processor)
@@ -178,6 +182,42 @@ async fn of_many_that_are_due_at_once_none_waits_for_another_interval() {
     let (broker, _processor) = watched(Watched::new(outbox), 10 * SECOND);
     tokio::time::sleep(12 * SECOND).await;
     assert_eq!(sent(broker.inner()).len(), 250);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_a_topic_is_paused_nothing_of_it_is_tried() {
+    let outbox = InMemoryOutbox::new();
+    let sweeper = Sweeper::default().pause_topic_after(2, 60 * SECOND);
+    let (broker, _processor) = faulty(outbox.clone(), sweeper);
+    broker.every_publish(Some(PublishFault::Refuse));
+    let message = some_message();
+    outbox
+        .deposit(std::slice::from_ref(&message), None)
+        .await
+        .unwrap();
+    let attempts = async || match outbox.state(&message.header.id).await.unwrap() {
+        Some(MessageState::Outstanding { attempts, .. }) => attempts,
+        other => panic!("{other:?}"),
+    };
+    tokio::time::sleep(55 * SECOND).await;
+    assert_eq!(attempts().await, 2);
+    tokio::time::sleep(10 * SECOND).await;
+    assert_eq!(attempts().await, 3, "its pause is over");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_closes_waits_for_what_is_under_way_and_not_for_all_that_is_left() {
+    let outbox = InMemoryOutbox::new();
+    let messages: Vec<_> = (0..100).map(|_| some_message()).collect();
+    outbox.deposit(&messages, None).await.unwrap();
+    let (broker, processor) = faulty(outbox.clone(), Sweeper::default().batch(10));
+    broker.every_publish(Some(PublishFault::Delay(SECOND)));
+    until("some are sent", || !sent(broker.inner()).is_empty()).await;
+    processor.close().await;
+    let sent = sent(broker.inner()).len();
+    assert!(sent <= 30, "{sent}");
+    let left = outbox.status().await.unwrap().outstanding;
+    assert_eq!(left, 100 - sent as u64);
 }
 
 #[tokio::test(start_paused = true)]
