@@ -26,8 +26,8 @@ pub(crate) const CELLS: [Cell; 2] = [
         peer: "apalis-amqp",
         name: "publish",
         durability: "durable queue, neither persistent nor mandatory nor confirmed, 256 in one push",
-        note: "loses what waits when the broker restarts, and what the broker did not take; the publish options of its \
-               configuration are not used",
+        note: "loses what waits when the broker restarts, and what the broker did not take; opens a channel and \
+               declares the queue anew for each message, and does not use the publish options of its configuration",
         run: Some(publish),
     },
 ];

@@ -21,8 +21,8 @@ pub(crate) const CELLS: [Cell; 2] = [
     Cell {
         peer: "celery",
         name: "consume",
-        durability: "durable queue, acked each before the handler, up to 200 at once",
-        note: "loses up to 200 messages in a crash, as it acknowledges before it handles; puts a message whose handler \
+        durability: "durable queue, acked each before the handler, as many at once as come",
+        note: "loses in a crash what it has not handled yet, as it acknowledges before it handles; puts a message whose handler \
                failed back with an unconfirmed publish; acks and drops one that it cannot read or has no task for",
         run: Some(consume),
     },
