@@ -8,6 +8,9 @@ use crate::error::{Error, Result, failed};
 use crate::{Call, services, shell};
 
 const PACKAGE: &str = "brighter-bench";
+/// Other frameworks, in a workspace of their own.
+const PEERS: &str = "brighter-bench-peers";
+const PEERS_MANIFEST: &str = "tests/bench/peers/Cargo.toml";
 
 /// Runs the cells that are named, or all of them.
 pub(crate) fn run(call: &Call) -> Result {
@@ -15,16 +18,20 @@ pub(crate) fn run(call: &Call) -> Result {
         shell::locked("build").args(["--release", "--package", PACKAGE]),
         &call.stop,
     )?;
-    let program = program();
+    let program = program(&target(), PACKAGE);
     if let [only @ ("--list" | "--page")] = &call.args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         return shell::run(Command::new(&program).arg(only), &call.stop);
     }
     let listed = shell::read(Command::new(&program).arg("--list"))?;
     let cells = Cells::parse(&listed)?;
-    let needed = cells.needed(&cells.chosen(&call.args)?);
+    let (args, peers) = without_peers(&call.args);
+    let needed = cells.needed(&cells.chosen(&args)?);
 
     let mut bench = Command::new(&program);
-    bench.args(&call.args);
+    bench.args(&args);
+    if peers {
+        bench.arg("--peers").arg(build_peers(call)?);
+    }
     if needed.is_empty() {
         return shell::run(&mut bench, &call.stop);
     }
@@ -33,10 +40,38 @@ pub(crate) fn run(call: &Call) -> Result {
     shell::run(services.apply(&mut bench), &call.stop)
 }
 
-fn program() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    let program = format!("{PACKAGE}{}", std::env::consts::EXE_SUFFIX);
-    Path::new(&target).join("release").join(program)
+/// The arguments without `--peers`, and whether it was among them.
+fn without_peers(args: &[String]) -> (Vec<String>, bool) {
+    let others: Vec<_> = args.iter().filter(|arg| *arg != "--peers").cloned().collect();
+    let peers = others.len() < args.len();
+    (others, peers)
+}
+
+/// Builds the program of the peers, with the versions that were measured before, and tells where it is.
+fn build_peers(call: &Call) -> Result<PathBuf> {
+    let target = target().join("peers");
+    let mut build = shell::cargo();
+    build
+        .args([
+            "build",
+            "--release",
+            "--locked",
+            "--manifest-path",
+            PEERS_MANIFEST,
+        ])
+        .arg("--target-dir")
+        .arg(&target);
+    shell::run(&mut build, &call.stop)?;
+    Ok(program(&target, PEERS))
+}
+
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from)
+}
+
+fn program(target: &Path, name: &str) -> PathBuf {
+    let program = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+    target.join("release").join(program)
 }
 
 /// What the benchmark says that it can do.
@@ -103,9 +138,13 @@ mod tests {
     const LIST: &str = "in-memory\t-\tof memory\nconsume\trabbitmq\tof a broker\n\
         relay\trabbitmq,mysql\tof two\n";
 
+    fn owned(args: &[&str]) -> Vec<String> {
+        args.iter().map(|arg| (*arg).to_owned()).collect()
+    }
+
     fn needs(args: &[&str]) -> Result<Vec<&'static str>> {
-        let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
         let cells = Cells::parse(LIST)?;
+        let args = owned(args);
         let chosen = cells.chosen(&args)?;
         Ok(cells.needed(&chosen).into_iter().collect())
     }
@@ -116,6 +155,14 @@ mod tests {
         assert_eq!(needs(&["in-memory", "consume"]).unwrap(), ["rabbitmq"]);
         assert_eq!(needs(&["relay", "consume"]).unwrap(), ["mysql", "rabbitmq"]);
         assert_eq!(needs(&["--pairs", "7"]).unwrap(), ["mysql", "rabbitmq"], "of all");
+    }
+
+    #[test]
+    fn the_peers_are_asked_for_with_an_option_of_no_value() {
+        let (args, peers) = without_peers(&owned(&["--peers", "consume", "--pairs", "7"]));
+        assert!(peers);
+        assert_eq!(args, ["consume", "--pairs", "7"]);
+        assert_eq!(without_peers(&owned(&["consume"])), (owned(&["consume"]), false));
     }
 
     #[test]

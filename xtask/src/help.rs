@@ -33,8 +33,8 @@ const COMMANDS: &[Command] = &[
         run: test::run,
     },
     Command {
-        usage: "bench [CELL …] [--json FILE] [--pairs N] | --page",
-        summary: "how fast it is, against a raw client where there is one; --list names the cells",
+        usage: "bench [CELL …] [--json FILE] [--pairs N] [--peers] | --page",
+        summary: "how fast it is, against a raw client where there is one and with --peers beside others; --list names the cells",
         run: bench::run,
     },
     Command {

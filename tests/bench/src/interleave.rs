@@ -6,12 +6,15 @@ use anyhow::{Context, Result, bail};
 
 use crate::cells::{Cell, Figure, Side};
 use crate::measure::Sample;
+use crate::peers::{Beside, Peers};
 
 /// A cell with all its samples. Those of the same place in both lists were taken one after the other.
 pub(crate) struct Taken {
     pub(crate) cell: &'static Cell,
     pub(crate) ours: Vec<Sample>,
     pub(crate) twin: Vec<Sample>,
+    /// Other frameworks, each with one sample a pair.
+    pub(crate) peers: Vec<Beside>,
 }
 
 impl Taken {
@@ -36,16 +39,18 @@ impl Taken {
             cell,
             ours: seen(&self.ours),
             twin: seen(&self.twin),
+            peers: Vec::new(),
         }
     }
 }
 
-/// Takes so many pairs of samples, or single ones where the cell has no twin.
-pub(crate) fn run(cell: &'static Cell, pairs: usize) -> Result<Taken> {
+/// Takes so many pairs of samples, or single ones where the cell has no twin, and after each pair one of each peer.
+pub(crate) fn run(cell: &'static Cell, pairs: usize, peers: Option<&Peers>) -> Result<Taken> {
     let mut taken = Taken {
         cell,
         ours: Vec::new(),
         twin: Vec::new(),
+        peers: peers.map_or_else(Vec::new, |peers| peers.beside(cell.name)),
     };
     for pair in 0..pairs {
         for side in order(pair) {
@@ -54,6 +59,9 @@ pub(crate) fn run(cell: &'static Cell, pairs: usize) -> Result<Taken> {
                 Side::Twin if cell.twin.is_none() => {}
                 Side::Twin => taken.twin.push(sample(cell, side)?),
             }
+        }
+        if let Some(peers) = peers {
+            peers.sample(&mut taken.peers);
         }
     }
     Ok(taken)

@@ -12,6 +12,7 @@ mod interleave;
 mod machine;
 mod measure;
 mod page;
+mod peers;
 mod report;
 mod statistics;
 
@@ -72,6 +73,8 @@ struct Wanted {
     cells: Vec<&'static Cell>,
     json: Option<PathBuf>,
     pairs: usize,
+    /// The program that takes samples of other frameworks.
+    peers: Option<PathBuf>,
 }
 
 impl Wanted {
@@ -80,6 +83,7 @@ impl Wanted {
             cells: Vec::new(),
             json: None,
             pairs: FEWEST_PAIRS,
+            peers: None,
         };
         let mut args = args.iter();
         while let Some(arg) = args.next() {
@@ -89,6 +93,7 @@ impl Wanted {
                     let pairs = args.next().context("--pairs wants a number")?;
                     wanted.pairs = pairs.parse().with_context(|| format!("--pairs {pairs}"))?;
                 }
+                "--peers" => wanted.peers = Some(args.next().context("--peers wants a program")?.into()),
                 option if option.starts_with('-') => bail!("no option `{option}`"),
                 name => wanted.cells.push(find(name)?),
             }
@@ -104,15 +109,20 @@ impl Wanted {
 }
 
 fn measure_all(wanted: &Wanted) -> Result<()> {
+    let peers = wanted.peers.as_deref().map(peers::Peers::of).transpose()?;
     let mut results = Vec::new();
     for cell in &wanted.cells {
         eprintln!("bench: {} ({})", cell.name, cell.summary);
-        let taken = interleave::run(cell, wanted.pairs)?;
+        let taken = interleave::run(cell, wanted.pairs, peers.as_ref())?;
         results.extend(cell.also.iter().map(|also| taken.seen_as(also)));
         results.push(taken);
     }
     let report = report::Report::new(results);
     print!("{}", report.table());
+    let beside = report.beside();
+    if !beside.is_empty() {
+        print!("\n{beside}");
+    }
     if let Some(file) = &wanted.json {
         let json = serde_json::to_string_pretty(&report)? + "\n";
         std::fs::write(file, json).with_context(|| format!("could not write {}", file.display()))?;

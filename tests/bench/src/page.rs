@@ -6,11 +6,16 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
+use crate::peers::{self, Beside};
+
 /// What the page takes from the JSON: all else there is for programs.
 #[derive(Deserialize)]
 struct Run {
     table: String,
     cells: Vec<Cell>,
+    /// None in a run without peers.
+    #[serde(default)]
+    peers: Vec<Beside>,
 }
 
 #[derive(Deserialize)]
@@ -51,6 +56,7 @@ fn page(json: &str, notes: &str) -> Result<String> {
         .map(|cell| format!("- `{}`: {}\n", cell.name, cell.summary))
         .collect();
     let table = &run.table;
+    let beside = beside(&run.peers);
     Ok(format!(
         "# How fast brighter is\n\n\
          Made by `cargo xtask bench --json docs/performance.json` and `cargo xtask bench --page`; only the notes at \
@@ -58,8 +64,22 @@ fn page(json: &str, notes: &str) -> Result<String> {
          {must} of {all} cells are as good as they must be, {reach} as good as they are to become. A cell with a twin \
          is the same work with a raw client, taken in turns with ours; its ratio is above 1 where ours is better. \
          Medians, with the range beside them; how much a cell is of what it reaches for stands before its durability.\n\n\
-         {table}\n## What the cells are\n\n{what}\n{notes}"
+         {table}\n{beside}## What the cells are\n\n{what}\n{notes}"
     ))
+}
+
+/// What other frameworks gave in the same run; nothing, if there were none.
+fn beside(peers: &[Beside]) -> String {
+    if peers.is_empty() {
+        return String::new();
+    }
+    format!(
+        "## Beside others\n\n\
+         The same cells with other frameworks, one sample of each after each pair of ours in the same run. Each has \
+         the flags that it sets itself, so look at what they promise before you compare the figures; the note is \
+         what its source says of where a message is lost. Medians, with the range beside them.\n\n{}\n",
+        peers::table(peers)
+    )
 }
 
 #[cfg(test)]
@@ -86,6 +106,20 @@ mod tests {
             "| a |",
             "- `send`: in process",
             "## Notes",
+        ] {
+            assert!(page.contains(part), "{page}");
+        }
+        assert!(!page.contains("Beside others"), "{page}");
+    }
+
+    #[test]
+    fn peers_have_a_section_of_their_own() {
+        let json = r#"{"table": "| a |", "cells": [], "peers": [{"peer": "other", "cell": "consume",
+            "values": [1000.0], "cpu": [5.0], "durability": "acked", "note": "loses one"}]}"#;
+        let page = page(json, "## Notes").unwrap();
+        for part in [
+            "## Beside others",
+            "| consume | other | 1,000 (1,000–1,000) | 5.00 (5.00–5.00) | acked | loses one |",
         ] {
             assert!(page.contains(part), "{page}");
         }

@@ -8,6 +8,7 @@ use crate::cells::{Better, Cell, Compared};
 use crate::interleave::Taken;
 use crate::machine::Machine;
 use crate::measure::Sample;
+use crate::peers::{self, Beside};
 use crate::statistics::Summary;
 
 /// Every cell of a run.
@@ -17,6 +18,9 @@ pub(crate) struct Report {
     /// For people, as it is in the page.
     table: String,
     cells: Vec<Measured>,
+    /// Other frameworks in the same cells, where they were measured too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    peers: Vec<Beside>,
 }
 
 /// One cell: what was measured, and what it has to be.
@@ -37,10 +41,12 @@ struct Measured {
 }
 
 impl Report {
-    pub(crate) fn new(taken: Vec<Taken>) -> Self {
+    pub(crate) fn new(mut taken: Vec<Taken>) -> Self {
+        let peers = taken.iter_mut().flat_map(|taken| taken.peers.drain(..));
         let mut report = Self {
             machine: Machine::this(),
             table: String::new(),
+            peers: peers.collect(),
             cells: taken.into_iter().map(Measured::new).collect(),
         };
         report.table = report.draw();
@@ -50,6 +56,11 @@ impl Report {
     /// A table in Markdown, so that it may be shown as it is.
     pub(crate) fn table(&self) -> &str {
         &self.table
+    }
+
+    /// The peers, as a table of their own beneath it; nothing, if there were none.
+    pub(crate) fn beside(&self) -> String {
+        peers::table(&self.peers)
     }
 
     fn draw(&self) -> String {
@@ -65,7 +76,7 @@ impl Report {
 
 impl Measured {
     fn new(taken: Taken) -> Self {
-        let Taken { cell, ours, twin } = taken;
+        let Taken { cell, ours, twin, .. } = taken;
         let values = |samples: &[Sample]| Summary::of(samples.iter().map(|sample| sample.value));
         let ratio =
             Summary::of(
@@ -145,7 +156,7 @@ impl Measured {
 }
 
 /// The median, with the range beside it.
-fn ranged(summary: Summary, unit: &str) -> String {
+pub(crate) fn ranged(summary: Summary, unit: &str) -> String {
     let Summary { median, least, most } = summary;
     let text = format!("{} {unit}", number(median));
     format!("{} ({}–{})", text.trim_end(), number(least), number(most))
