@@ -206,6 +206,18 @@ async fn while_a_topic_is_paused_nothing_of_it_is_tried() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_that_meets_an_outage_while_others_are_taken_is_tried_again_at_once() {
+    let outbox = InMemoryOutbox::new();
+    let (broker, _processor) = watched(Watched::new(outbox.clone()), NEVER);
+    broker.next_publishes([PublishFault::Away]);
+    let two = [some_message(), some_message()];
+    outbox.deposit(&two, None).await.unwrap();
+    let [first, second] = &two;
+    let expected = vec![id(second), id(first)];
+    until_eq("both", expected, || sent(broker.inner())).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn whoever_closes_waits_for_what_is_under_way_and_not_for_all_that_is_left() {
     let outbox = InMemoryOutbox::new();
     let messages: Vec<_> = (0..100).map(|_| some_message()).collect();
