@@ -6,6 +6,7 @@ use brighter::processor::{BuildError, CommandProcessorBuilder, SendError};
 use brighter_tests::wait::until;
 
 use super::*;
+use crate::log::Log;
 
 fn processor(handler: impl HandlerPipeline<Pay>) -> CommandProcessor {
     CommandProcessor::builder()
@@ -171,9 +172,14 @@ async fn a_duplicate_gets_the_default_reply_and_what_has_no_id_is_always_handled
         Receipt { number: 1 }
     );
     assert_eq!(processor.send(print).await.unwrap(), Receipt::default());
+    let log = Log::default();
+    let _here = log.here();
     processor.send(Nameless).await.unwrap();
     processor.send(Nameless).await.unwrap();
     assert_eq!(printer.0.load(Ordering::Relaxed), 3);
+    let told = log.lines_with("requests come without an id");
+    assert_eq!(told.len(), 1, "once is enough: {told:?}");
+    assert!(told[0].contains("Nameless"), "{told:?}");
 }
 
 /// The panic itself gives up the claim, not somebody later.

@@ -227,3 +227,16 @@ impl<S: fmt::Debug, R: Request> fmt::Debug for UseInboxService<S, R> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_are_rounded_up_and_whole_ones_stay() {
+        let seconds = Duration::from_secs;
+        assert_eq!(whole_seconds(seconds(7)), seconds(7));
+        assert_eq!(whole_seconds(seconds(7) + Duration::from_nanos(1)), seconds(8));
+        assert_eq!(whole_seconds(Duration::MAX), seconds(u64::MAX));
+    }
+}
