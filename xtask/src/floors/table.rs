@@ -52,6 +52,7 @@ const DELIVERY: &[&str] = &["message", "mapper", "channel", "processor"];
 const MODULES: &[Module] = &[
     Module::new("fault_point", 0),
     Module::new("id", 0),
+    Module::new("clock", 0),
     Module::new("error", 0).beside(&["id"]),
     Module::new("trace", 0),
     Module::new("config", 0),
