@@ -462,3 +462,28 @@ async fn the_same_request_twice_is_sent_once_and_another_with_its_id_is_refused(
         ["write"]
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn closing_waits_for_a_post_that_is_under_way_but_not_for_ever() {
+    const SECOND: Duration = Duration::from_secs(1);
+    for (takes, waited, is_sent) in [(5 * SECOND, 5 * SECOND, true), (60 * SECOND, 10 * SECOND, false)] {
+        let (broker, outbox) = (broker(), InMemoryOutbox::new());
+        let processor = unswept(&broker, &outbox);
+        broker.every_publish(Some(PublishFault::Delay(takes)));
+        let task = added("write");
+        let id = task.id.clone();
+        let posting = tokio::spawn({
+            let processor = processor.clone();
+            async move { processor.post(task).await }
+        });
+        while outstanding(&outbox).await == 0 {
+            tokio::task::yield_now().await;
+        }
+        let begun = tokio::time::Instant::now();
+        processor.close().await;
+        assert_eq!(begun.elapsed().as_secs(), waited.as_secs());
+        let state = outbox.state(&id).await.unwrap();
+        assert_eq!(state == Some(MessageState::Dispatched), is_sent, "{state:?}");
+        posting.abort();
+    }
+}
