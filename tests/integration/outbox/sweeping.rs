@@ -219,6 +219,32 @@ async fn one_that_meets_an_outage_while_others_are_taken_is_tried_again_at_once(
 }
 
 #[tokio::test(start_paused = true)]
+async fn without_pauses_no_topic_is_paused() {
+    for (sweeper, paused) in [(Sweeper::default(), 1), (Sweeper::default().without_pauses(), 0)] {
+        let outbox = InMemoryOutbox::new();
+        let (broker, processor) = faulty(outbox.clone(), sweeper);
+        broker.every_publish(Some(PublishFault::Refuse));
+        for _ in 0..7 {
+            outbox.deposit(&[some_message()], None).await.unwrap();
+            tokio::time::sleep(SECOND / 2).await;
+        }
+        assert_eq!(processor.paused_topics().len(), paused);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sweeper_that_is_told_of_a_topic_in_order_keeps_it_when_one_is_refused() {
+    let outbox = InMemoryOutbox::new();
+    let messages: Vec<_> = (0..3).map(|_| some_message()).collect();
+    let topic = messages[0].header.topic.clone();
+    let (broker, _processor) = faulty(outbox.clone(), Sweeper::default().in_order(topic));
+    broker.next_publishes([PublishFault::Refuse]);
+    outbox.deposit(&messages, None).await.unwrap();
+    let ids: Vec<_> = messages.iter().map(id).collect();
+    until_eq("all in order", ids, || sent(broker.inner())).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn whoever_closes_waits_for_what_is_under_way_and_not_for_all_that_is_left() {
     let outbox = InMemoryOutbox::new();
     let messages: Vec<_> = (0..100).map(|_| some_message()).collect();
