@@ -245,6 +245,21 @@ async fn a_sweeper_that_is_told_of_a_topic_in_order_keeps_it_when_one_is_refused
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_read_ahead_is_given_back_when_the_batch_before_it_meets_an_outage() {
+    let outbox = InMemoryOutbox::new();
+    let messages: Vec<_> = (0..4).map(|_| some_message()).collect();
+    outbox.deposit(&messages, None).await.unwrap();
+    let (broker, _processor) = faulty(outbox.clone(), Sweeper::default().batch(2));
+    broker.every_publish(Some(PublishFault::Away));
+    tokio::time::sleep(5 * SECOND).await;
+    broker.every_publish(None);
+    // Well before its claim would end.
+    tokio::time::sleep(12 * SECOND).await;
+    let ids: Vec<_> = messages.iter().map(id).collect();
+    assert_eq!(sent(broker.inner()), ids);
+}
+
+#[tokio::test(start_paused = true)]
 async fn whoever_closes_waits_for_what_is_under_way_and_not_for_all_that_is_left() {
     let outbox = InMemoryOutbox::new();
     let messages: Vec<_> = (0..100).map(|_| some_message()).collect();
