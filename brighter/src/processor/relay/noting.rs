@@ -156,3 +156,35 @@ fn pause_after(attempts: u32) -> Duration {
         .saturating_mul(2_u32.saturating_pow(attempts))
         .min(LONGEST_PAUSE)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::message::{Message, MessageBody, MessageHeader, MessageType};
+    use crate::outbox::InMemoryOutbox;
+    use crate::processor::Sweeper;
+
+    fn claimed(topic: &str) -> Claimed {
+        let header = MessageHeader::new(MessageId::new(), topic, MessageType::Event);
+        Claimed::new(Message::new(header, MessageBody::new("")), 0)
+    }
+
+    #[test]
+    fn a_topic_is_to_blame_for_what_timed_out_only_if_something_else_was_taken() {
+        let timed_out = || {
+            let after = Duration::from_secs(1);
+            Some(Err(PublishError::TimedOut { after }))
+        };
+        let both = [claimed("slow"), claimed("quick")];
+        for (results, paused) in [([timed_out(), Some(Ok(()))], 1), ([timed_out(), timed_out()], 0)] {
+            let settings = Sweeper::default().pause_topic_after(1, Duration::from_secs(60));
+            let relay = Relay::new(Arc::new(InMemoryOutbox::new()), None, settings);
+            relay.note_topics(&both, &results);
+            let topics = relay.circuits.paused();
+            assert_eq!(topics.len(), paused, "{topics:?}");
+            assert!(topics.iter().all(|(topic, _)| *topic == *"slow"), "{topics:?}");
+        }
+    }
+}
