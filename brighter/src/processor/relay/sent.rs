@@ -83,4 +83,20 @@ mod tests {
         });
         assert!(!unnoted.is_clean());
     }
+
+    #[test]
+    fn what_is_added_comes_behind_and_the_first_that_was_not_noted_is_told() {
+        let of = |error: &str| Sent {
+            done: vec![error.into()],
+            outages: vec![(error.into(), PublishError::Closed)],
+            refused: vec![(error.into(), PublishError::Closed)],
+            unnoted: Some((Unnoted::default(), OutboxError::Unavailable(error.into()))),
+        };
+        let mut sent = of("first");
+        sent.add(of("second"));
+        assert_eq!(sent.done, [MessageId::from("first"), "second".into()]);
+        assert_eq!((sent.outages.len(), sent.refused.len()), (2, 2));
+        let (_, error) = sent.unnoted.unwrap();
+        assert!(crate::error::report(&error).contains("first"), "{error}");
+    }
 }
