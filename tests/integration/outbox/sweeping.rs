@@ -19,13 +19,14 @@ use crate::log::Log;
 const SECOND: Duration = Duration::from_secs(1);
 const NEVER: Duration = Duration::from_hours(1);
 
-/// A broker with a channel for whatever `some_message` makes, and a processor that sweeps so.
-fn sweeping(outbox: &InMemoryOutbox, sweeper: Sweeper) -> (InMemoryBroker, CommandProcessor) {
-    let broker = InMemoryBroker::new();
-    broker.declare(&Channel::new("all", "#")).unwrap();
+/// A processor that sweeps so, over a broker with a channel for whatever `some_message` makes.
+fn faulty(outbox: impl Outbox, sweeper: Sweeper) -> (FaultyBroker, CommandProcessor) {
+    let inner = InMemoryBroker::new();
+    inner.declare(&Channel::new("all", "#")).unwrap();
+    let broker = FaultyBroker::new(inner);
     let processor = CommandProcessor::builder()
         .broker(broker.clone())
-        .outbox(outbox.clone())
+        .outbox(outbox)
         .sweeper(sweeper)
         .build()
         .unwrap();
@@ -50,18 +51,21 @@ async fn what_a_dead_process_had_claimed_is_found_at_the_next_look() {
         .deposit(std::slice::from_ref(&message), claimed_for)
         .await
         .unwrap();
-    let (broker, _processor) = sweeping(&outbox, Sweeper::default().interval(100 * SECOND));
+    let (broker, _processor) = faulty(outbox.clone(), Sweeper::default().interval(100 * SECOND));
     // Give or take a tenth.
     tokio::time::sleep(85 * SECOND).await;
-    assert_eq!(sent(&broker), [], "nobody says when a claim has ended");
+    assert_eq!(sent(broker.inner()), [], "nobody says when a claim has ended");
     tokio::time::sleep(30 * SECOND).await;
-    until_eq("sent", vec![message.header.id], || sent(&broker)).await;
+    until_eq("sent", vec![message.header.id], || sent(broker.inner())).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_too_young_is_left_alone_and_sent_at_its_age() {
     let outbox = InMemoryOutbox::new();
-    let (broker, _processor) = sweeping(&outbox, Sweeper::default().interval(NEVER).min_age(60 * SECOND));
+    let (broker, _processor) = faulty(
+        outbox.clone(),
+        Sweeper::default().interval(NEVER).min_age(60 * SECOND),
+    );
     tokio::time::sleep(SECOND).await;
     let message = some_message();
     outbox
@@ -69,27 +73,14 @@ async fn what_is_too_young_is_left_alone_and_sent_at_its_age() {
         .await
         .unwrap();
     tokio::time::sleep(59 * SECOND).await;
-    assert_eq!(sent(&broker), []);
+    assert_eq!(sent(broker.inner()), []);
     tokio::time::sleep(2 * SECOND).await;
-    until_eq("sent", vec![message.header.id], || sent(&broker)).await;
+    until_eq("sent", vec![message.header.id], || sent(broker.inner())).await;
 }
 
 /// A processor whose outbox is watched, over a broker that may be away.
 fn watched(outbox: Watched<InMemoryOutbox>, interval: Duration) -> (FaultyBroker, CommandProcessor) {
     faulty(outbox, Sweeper::default().interval(interval))
-}
-
-fn faulty(outbox: impl Outbox, sweeper: Sweeper) -> (FaultyBroker, CommandProcessor) {
-    let inner = InMemoryBroker::new();
-    inner.declare(&Channel::new("all", "#")).unwrap();
-    let broker = FaultyBroker::new(inner);
-    let processor = CommandProcessor::builder()
-        .broker(broker.clone())
-        .outbox(outbox)
-        .sweeper(sweeper)
-        .build()
-        .unwrap();
-    (broker, processor)
 }
 
 #[tokio::test(start_paused = true)]
@@ -316,18 +307,11 @@ impl Stuck {
              WHEN new.outstanding = 1 AND new.claimed_until < old.claimed_until \
              BEGIN SELECT RAISE(ABORT, 'nothing is taken back today'); END";
         sqlx::query(no_release).execute(outbox.pool()).await.unwrap();
-        let inner = InMemoryBroker::new();
-        inner.declare(&Channel::new("all", "#")).unwrap();
-        let broker = FaultyBroker::new(inner);
-        broker.every_publish(Some(PublishFault::Away));
         let held: Vec<_> = (0..3).map(|_| some_message()).collect();
         outbox.deposit(&held, None).await.unwrap();
-        let processor = CommandProcessor::builder()
-            .broker(broker.clone())
-            .outbox(outbox.clone())
-            .sweeper(sweeper.interval(Duration::from_millis(5)))
-            .build()
-            .unwrap();
+        // Before it first looks, which is when this waits.
+        let (broker, processor) = faulty(outbox.clone(), sweeper.interval(Duration::from_millis(5)));
+        broker.every_publish(Some(PublishFault::Away));
         until("the outbox takes nothing back", || {
             log.has_line(&["WARN", "cannot be swept", "nothing is taken back today"])
         })
@@ -409,17 +393,10 @@ async fn an_outbox_that_takes_no_marks_holds_up_what_comes_later_no_longer_than_
     let sweeper = Sweeper::default()
         .interval(Duration::from_millis(5))
         .lease(Duration::from_millis(300));
-    let broker = InMemoryBroker::new();
-    broker.declare(&Channel::new("all", "#")).unwrap();
-    let _processor = CommandProcessor::builder()
-        .broker(broker.clone())
-        .outbox(outbox.clone())
-        .sweeper(sweeper)
-        .build()
-        .unwrap();
+    let (broker, _processor) = faulty(outbox.clone(), sweeper);
     for message in [some_message(), some_message()] {
         let id = id(&message);
         outbox.deposit(&[message], None).await.unwrap();
-        until("it is sent", || sent(&broker).contains(&id)).await;
+        until("it is sent", || sent(broker.inner()).contains(&id)).await;
     }
 }

@@ -19,9 +19,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// behind others.
 #[derive(Debug, Default)]
 pub(in super::super) struct Unnoted {
-    pub(super) done: Vec<MessageId>,
-    pub(super) refused: Vec<Failure>,
-    pub(super) untried: Vec<MessageId>,
+    done: Vec<MessageId>,
+    refused: Vec<Failure>,
+    untried: Vec<MessageId>,
 }
 
 impl Relay {
