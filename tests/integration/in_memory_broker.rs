@@ -236,3 +236,19 @@ async fn many_consumers_share_many_messages_exactly() {
     }
     broker.close().await;
 }
+
+#[tokio::test]
+async fn who_publishes_in_a_loop_lets_others_run() {
+    let broker = InMemoryBroker::new();
+    let mut consumer = broker.consume(&channel("c", "t", 1)).await.unwrap();
+    let first = tokio::spawn(async move { id(&next(&mut consumer).await) });
+    let mut published = 0;
+    while !first.is_finished() {
+        broker.publish(&message("t")).await.unwrap();
+        published += 1;
+        assert!(
+            published < 1_000,
+            "of one thread, the consumer has not had a turn"
+        );
+    }
+}

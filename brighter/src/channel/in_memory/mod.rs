@@ -12,6 +12,7 @@ mod watcher;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use futures_util::future::{self, BoxFuture, FutureExt};
+use tokio::task::coop::consume_budget;
 
 use self::clock::Clock;
 use self::consumer::Deliveries;
@@ -127,12 +128,21 @@ impl Shared {
 
 impl Producer for InMemoryBroker {
     fn publish<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<(), PublishError>> {
-        future::lazy(|_| self.0.publish(message)).boxed()
+        async move {
+            // Nothing here ever waits: whoever publishes in a loop would keep the thread from those who consume.
+            consume_budget().await;
+            self.0.publish(message)
+        }
+        .boxed()
     }
 
     fn publish_all<'a>(&'a self, messages: Vec<&'a Message>) -> BoxFuture<'a, Vec<Result<(), PublishError>>> {
-        let publish = |message| self.0.publish(message);
-        future::lazy(move |_| messages.into_iter().map(publish).collect()).boxed()
+        async move {
+            consume_budget().await;
+            let publish = |message| self.0.publish(message);
+            messages.into_iter().map(publish).collect()
+        }
+        .boxed()
     }
 }
 

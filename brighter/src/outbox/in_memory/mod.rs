@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
 
 use self::state::State;
@@ -148,6 +149,8 @@ impl Outbox for InMemoryOutbox {
         lease: Option<Duration>,
     ) -> BoxFuture<'a, Result<Vec<MessageId>, OutboxError>> {
         Box::pin(async move {
+            // Nothing here ever waits: whoever deposits in a loop would keep the thread from others.
+            consume_budget().await;
             let known = self.lock().deposit(messages, lease, self.limit)?;
             if lease.is_none() {
                 self.bell.ring(Arrival::Here);
