@@ -6,9 +6,6 @@ use std::time::Duration;
 use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff;
 
-/// About thirty years: as good as for ever, and what the clock can still add.
-pub(super) const FOR_EVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
-
 /// The waits between the attempts of one call.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Delay {

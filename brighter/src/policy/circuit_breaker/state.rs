@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::permit::Verdict;
 use super::settings::Settings;
 use super::tally::Tally;
+use crate::clock::after;
 use crate::policy::delay;
 
 /// Whether a [`CircuitBreaker`](super::CircuitBreaker) lets calls through.
@@ -168,8 +169,9 @@ impl State {
 
     fn open(&mut self, settings: &Settings, now: Instant) -> Effect {
         let open_for = delay::spread(settings.open_for, settings.jitter);
-        let until = now + open_for.min(delay::FOR_EVER);
-        self.change(Circuit::Open { until });
+        self.change(Circuit::Open {
+            until: after(now, open_for),
+        });
         Effect::Opened
     }
 

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::{Entry, wait};
+use crate::clock::after;
 use crate::handler::Call;
 
 /// Lets so many calls begin within a time, for a dependency that counts them.
@@ -103,7 +104,7 @@ impl Log {
                 && now.saturating_duration_since(*oldest) < self.within
             {
                 let left = self.within - now.saturating_duration_since(*oldest);
-                return Err(now + left.min(crate::policy::delay::FOR_EVER));
+                return Err(after(now, left));
             }
             began.pop_front();
         }
