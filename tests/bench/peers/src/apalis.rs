@@ -10,8 +10,8 @@ use futures_util::Sink;
 use lapin::BasicProperties;
 
 use crate::Cell;
-use crate::queue::{Queue, url};
-use crate::sample::{CONSUMED, Order, PREFETCH, PUBLISHED, Sample, Stopwatch, Tally, WINDOW, runtime};
+use crate::queue::{self, Queue, url};
+use crate::sample::{CONSUMED, Order, PREFETCH, PUBLISHED, Sample, Stopwatch, WINDOW};
 
 pub(crate) const CELLS: [Cell; 2] = [
     Cell {
@@ -44,52 +44,40 @@ fn backend(queue: &Queue) -> Result<AmqpBackend<Order>> {
 }
 
 fn consume() -> Result<Sample> {
-    runtime()?.block_on(async {
-        let queue = Queue::full(form).await?;
-        queue
-            .leaving(0, &[], async |queue| {
-                let tally = Tally::new();
-                let mut backend = backend(queue)?;
-                // A worker wants a backend that has a channel already, as after a push.
-                std::future::poll_fn(|cx| Sink::<AmqpTask>::poll_ready(Pin::new(&mut backend), cx)).await?;
-                let counting = Arc::clone(&tally);
-                let worker = WorkerBuilder::new("bench")
-                    .backend(backend)
-                    .build(move |order: Order| {
-                        counting.count(order.number);
-                        std::future::ready(())
-                    });
-                let watch = Stopwatch::start()?;
-                let running = tokio::spawn(worker.run());
-                tally.complete().await?;
-                let sample = watch.per_second(CONSUMED);
-                Queue::settle().await;
-                running.abort();
-                drop(running.await);
-                tally.once_each()?;
-                sample
-            })
-            .await
+    queue::consume(form, &[], async |queue, tally| {
+        let mut backend = backend(queue)?;
+        // A worker wants a backend that has a channel already, as after a push.
+        std::future::poll_fn(|cx| Sink::<AmqpTask>::poll_ready(Pin::new(&mut backend), cx)).await?;
+        let counting = Arc::clone(tally);
+        let worker = WorkerBuilder::new("bench")
+            .backend(backend)
+            .build(move |order: Order| {
+                counting.count(order.number);
+                std::future::ready(())
+            });
+        let watch = Stopwatch::start()?;
+        let running = tokio::spawn(worker.run());
+        tally.complete().await?;
+        let sample = watch.per_second(CONSUMED);
+        Queue::settle().await;
+        running.abort();
+        drop(running.await);
+        sample
     })
 }
 
 fn publish() -> Result<Sample> {
-    runtime()?.block_on(async {
-        let queue = Queue::empty().await?;
-        queue
-            .leaving(PUBLISHED, &[], async |queue| {
-                let mut backend = backend(queue)?;
-                std::future::poll_fn(|cx| Sink::<AmqpTask>::poll_ready(Pin::new(&mut backend), cx)).await?;
-                let orders: Vec<_> = Order::published().chunks(WINDOW).map(<[_]>::to_vec).collect();
-                let watch = Stopwatch::start()?;
-                for some in orders {
-                    backend.push_bulk(some).await?;
-                }
-                let sample = watch.per_second(PUBLISHED);
-                Queue::settle().await;
-                drop(backend);
-                sample
-            })
-            .await
+    queue::publish(async |queue| {
+        let mut backend = backend(queue)?;
+        std::future::poll_fn(|cx| Sink::<AmqpTask>::poll_ready(Pin::new(&mut backend), cx)).await?;
+        let orders: Vec<_> = Order::published().chunks(WINDOW).map(<[_]>::to_vec).collect();
+        let watch = Stopwatch::start()?;
+        for some in orders {
+            backend.push_bulk(some).await?;
+        }
+        let sample = watch.per_second(PUBLISHED);
+        Queue::settle().await;
+        drop(backend);
+        sample
     })
 }

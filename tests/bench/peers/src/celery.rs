@@ -14,8 +14,8 @@ use lapin::types::{AMQPValue, FieldTable};
 use uuid::Uuid;
 
 use crate::Cell;
-use crate::queue::{Queue, url};
-use crate::sample::{CONSUMED, Order, PREFETCH, PUBLISHED, Sample, Stopwatch, Tally, WINDOW, runtime};
+use crate::queue::{self, Queue, url};
+use crate::sample::{CONSUMED, Order, PREFETCH, PUBLISHED, Sample, Stopwatch, Tally, WINDOW};
 
 pub(crate) const CELLS: [Cell; 2] = [
     Cell {
@@ -75,50 +75,38 @@ async fn app(queue: &Queue) -> Result<Arc<Celery>> {
 }
 
 fn consume() -> Result<Sample> {
-    runtime()?.block_on(async {
-        let queue = Queue::full(form).await?;
-        queue
-            .leaving(0, &[], async |queue| {
-                let tally = Tally::new();
-                TALLY.set(Arc::clone(&tally)).ok().context("a second sample")?;
-                let app = app(queue).await?;
-                let watch = Stopwatch::start()?;
-                // What consumes cannot be sent to another thread, so it stays on this one.
-                let sample = tokio::select! {
-                    ended = app.consume() => bail!("it consumes no more: {ended:?}"),
-                    done = async {
-                        tally.complete().await?;
-                        let sample = watch.per_second(CONSUMED);
-                        Queue::settle().await;
-                        sample
-                    } => done,
-                };
-                app.close().await?;
-                tally.once_each()?;
+    queue::consume(form, &[], async |queue, tally| {
+        TALLY.set(Arc::clone(tally)).ok().context("a second sample")?;
+        let app = app(queue).await?;
+        let watch = Stopwatch::start()?;
+        // What consumes cannot be sent to another thread, so it stays on this one.
+        let sample = tokio::select! {
+            ended = app.consume() => bail!("it consumes no more: {ended:?}"),
+            done = async {
+                tally.complete().await?;
+                let sample = watch.per_second(CONSUMED);
+                Queue::settle().await;
                 sample
-            })
-            .await
+            } => done,
+        };
+        app.close().await?;
+        sample
     })
 }
 
 fn publish() -> Result<Sample> {
-    runtime()?.block_on(async {
-        let queue = Queue::empty().await?;
-        queue
-            .leaving(PUBLISHED, &[], async |queue| {
-                let app = app(queue).await?;
-                let orders = Order::published();
-                let watch = Stopwatch::start()?;
-                stream::iter(orders)
-                    .map(|order| app.send_task(handle::new(order.number, order.text)))
-                    .buffer_unordered(WINDOW)
-                    .try_for_each(|_| async { Ok(()) })
-                    .await?;
-                let sample = watch.per_second(PUBLISHED);
-                Queue::settle().await;
-                app.close().await?;
-                sample
-            })
-            .await
+    queue::publish(async |queue| {
+        let app = app(queue).await?;
+        let orders = Order::published();
+        let watch = Stopwatch::start()?;
+        stream::iter(orders)
+            .map(|order| app.send_task(handle::new(order.number, order.text)))
+            .buffer_unordered(WINDOW)
+            .try_for_each(|_| async { Ok(()) })
+            .await?;
+        let sample = watch.per_second(PUBLISHED);
+        Queue::settle().await;
+        app.close().await?;
+        sample
     })
 }

@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::Cell;
-use crate::queue::{Queue, url};
-use crate::sample::{CONSUMED, Order, PREFETCH, PUBLISHED, Sample, Stopwatch, Tally, WINDOW, runtime};
+use crate::queue::{self, Queue, url};
+use crate::sample::{CONSUMED, Order, PREFETCH, PUBLISHED, Sample, Stopwatch, Tally, WINDOW};
 
 /// What its worker declares beside the queue.
 const RETRIES: &str = ".retry";
@@ -63,51 +63,39 @@ fn form(order: Order) -> Result<(BasicProperties, Vec<u8>)> {
 }
 
 fn consume() -> Result<Sample> {
-    runtime()?.block_on(async {
-        let queue = Queue::full(form).await?;
-        queue
-            .leaving(0, &[RETRIES], async |queue| {
-                let tally = Tally::new();
-                let worker = RabbitMqWorkerBuilder::new(RabbitMqConnection::connect(&url()?).await?)
-                    .queue(queue.name.as_str())
-                    .prefetch(PREFETCH)
-                    .register_handler::<Order, _>(Counts(Arc::clone(&tally)))
-                    .build()?;
-                let cancel = CancellationToken::new();
-                let watch = Stopwatch::start()?;
-                let running = tokio::spawn(worker.run(cancel.clone()));
-                tally.complete().await?;
-                let sample = watch.per_second(CONSUMED);
-                Queue::settle().await;
-                cancel.cancel();
-                running.await??;
-                tally.once_each()?;
-                sample
-            })
-            .await
+    queue::consume(form, &[RETRIES], async |queue, tally| {
+        let worker = RabbitMqWorkerBuilder::new(RabbitMqConnection::connect(&url()?).await?)
+            .queue(queue.name.as_str())
+            .prefetch(PREFETCH)
+            .register_handler::<Order, _>(Counts(Arc::clone(tally)))
+            .build()?;
+        let cancel = CancellationToken::new();
+        let watch = Stopwatch::start()?;
+        let running = tokio::spawn(worker.run(cancel.clone()));
+        tally.complete().await?;
+        let sample = watch.per_second(CONSUMED);
+        Queue::settle().await;
+        cancel.cancel();
+        running.await??;
+        sample
     })
 }
 
 fn publish() -> Result<Sample> {
-    runtime()?.block_on(async {
-        let queue = Queue::empty().await?;
-        queue
-            .leaving(PUBLISHED, &[], async |queue| {
-                let connection = RabbitMqConnection::connect(&url()?).await?;
-                let transport = RabbitMqTransport::from_connection(connection, WINDOW);
-                // All its channels are open before the time runs.
-                drop(try_join_all((0..WINDOW).map(|_| transport.pool().acquire())).await?);
-                let orders = Order::published();
-                let watch = Stopwatch::start()?;
-                stream::iter(&orders)
-                    .map(|order| transport.publish(&queue.name, order))
-                    .buffer_unordered(WINDOW)
-                    .try_for_each(|_| async { Ok(()) })
-                    .await?;
-                let sample = watch.per_second(PUBLISHED);
-                drop(transport);
-                sample
-            })
-            .await
+    queue::publish(async |queue| {
+        let connection = RabbitMqConnection::connect(&url()?).await?;
+        let transport = RabbitMqTransport::from_connection(connection, WINDOW);
+        // All its channels are open before the time runs.
+        drop(try_join_all((0..WINDOW).map(|_| transport.pool().acquire())).await?);
+        let orders = Order::published();
+        let watch = Stopwatch::start()?;
+        stream::iter(&orders)
+            .map(|order| transport.publish(&queue.name, order))
+            .buffer_unordered(WINDOW)
+            .try_for_each(|_| async { Ok(()) })
+            .await?;
+        let sample = watch.per_second(PUBLISHED);
+        drop(transport);
+        sample
     })
 }

@@ -1,5 +1,6 @@
 //! A durable queue of one sample alone, made, filled and deleted with plain lapin.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -8,7 +9,7 @@ use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOpti
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties};
 
-use crate::sample::{CONSUMED, Order, Sample};
+use crate::sample::{CONSUMED, Order, PUBLISHED, Sample, Tally, runtime};
 
 /// What AMQP calls persistent.
 const PERSISTENT: u8 = 2;
@@ -16,6 +17,9 @@ const PERSISTENT: u8 = 2;
 const SETTLING: Duration = Duration::from_millis(500);
 /// How often the broker is asked whether all that was sent without a confirm is there.
 const ASKED: u32 = 20;
+
+/// An order as a message that a peer reads.
+type Form = fn(Order) -> Result<(BasicProperties, Vec<u8>)>;
 
 pub(crate) struct Queue {
     pub(crate) name: String,
@@ -27,8 +31,37 @@ pub(crate) fn url() -> Result<String> {
     std::env::var("BRIGHTER_TEST_RABBITMQ_URL").context("BRIGHTER_TEST_RABBITMQ_URL is not set")
 }
 
+/// Takes a sample of a consumer, which finds all the orders in its queue, in the form that it reads, and leaves none.
+pub(crate) fn consume(
+    form: Form,
+    beside: &[&str],
+    take: impl AsyncFnOnce(&Queue, &Arc<Tally>) -> Result<Sample>,
+) -> Result<Sample> {
+    runtime()?.block_on(async {
+        let queue = Queue::empty().await?;
+        let taken = async {
+            queue.fill(form).await?;
+            let tally = Tally::new();
+            let sample = take(&queue, &tally).await?;
+            tally.once_each()?;
+            Ok(sample)
+        };
+        let sample = taken.await;
+        queue.remove(0, beside, sample).await
+    })
+}
+
+/// Takes a sample of a publisher, which leaves all its orders in the queue.
+pub(crate) fn publish(take: impl AsyncFnOnce(&Queue) -> Result<Sample>) -> Result<Sample> {
+    runtime()?.block_on(async {
+        let queue = Queue::empty().await?;
+        let sample = take(&queue).await;
+        queue.remove(PUBLISHED, &[], sample).await
+    })
+}
+
 impl Queue {
-    pub(crate) async fn empty() -> Result<Self> {
+    async fn empty() -> Result<Self> {
         let connection = Connection::connect(&url()?, ConnectionProperties::default()).await?;
         let channel = connection.create_channel().await?;
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
@@ -41,19 +74,7 @@ impl Queue {
         Ok(queue)
     }
 
-    /// With all the orders that are to be consumed, in the form that a peer reads.
-    pub(crate) async fn full(form: fn(Order) -> Result<(BasicProperties, Vec<u8>)>) -> Result<Self> {
-        let queue = Self::empty().await?;
-        match queue.fill(form).await {
-            Ok(()) => Ok(queue),
-            Err(error) => {
-                queue.remove(0, &[], false).await?;
-                Err(error)
-            }
-        }
-    }
-
-    async fn fill(&self, form: fn(Order) -> Result<(BasicProperties, Vec<u8>)>) -> Result<()> {
+    async fn fill(&self, form: Form) -> Result<()> {
         stream::iter(0..CONSUMED)
             .map(|number| self.put(form(Order::new(number))))
             .buffered(1000)
@@ -114,23 +135,10 @@ impl Queue {
         tokio::time::sleep(SETTLING).await;
     }
 
-    /// Takes a sample, and deletes the queue and what the peer made beside it under these endings, whatever came of
-    /// it; an error, unless exactly so many are left in the queue.
-    pub(crate) async fn leaving(
-        self,
-        wanted: u32,
-        beside: &[&str],
-        take: impl AsyncFnOnce(&Self) -> Result<Sample>,
-    ) -> Result<Sample> {
-        let sample = take(&self).await;
-        let held = self.remove(wanted, beside, sample.is_ok()).await;
-        let sample = sample?;
-        held?;
-        Ok(sample)
-    }
-
-    async fn remove(self, wanted: u32, beside: &[&str], asked: bool) -> Result<()> {
-        let held = if asked {
+    /// Deletes the queue, and what the peer made beside it under these endings, whatever came of the sample; an error,
+    /// unless exactly so many were left in the queue.
+    async fn remove(self, wanted: u32, beside: &[&str], sample: Result<Sample>) -> Result<Sample> {
+        let held = if sample.is_ok() {
             // What a peer had and did not acknowledge comes back once its connection is closed.
             Self::settle().await;
             self.holds(wanted).await
@@ -144,6 +152,8 @@ impl Queue {
                 .await?;
         }
         self.connection.close(200, "done".into()).await?;
-        held
+        let sample = sample?;
+        held?;
+        Ok(sample)
     }
 }

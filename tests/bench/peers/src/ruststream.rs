@@ -10,8 +10,8 @@ use ruststream::nonzero;
 use ruststream_lapin::prelude::*;
 
 use crate::Cell;
-use crate::queue::{Queue, url};
-use crate::sample::{CONSUMED, Order, PUBLISHED, Sample, Stopwatch, Tally, WINDOW, runtime};
+use crate::queue::{self, Queue, url};
+use crate::sample::{CONSUMED, Order, PUBLISHED, Sample, Stopwatch, Tally, WINDOW};
 
 pub(crate) const CELLS: [Cell; 2] = [
     Cell {
@@ -52,48 +52,36 @@ fn form(order: Order) -> Result<(BasicProperties, Vec<u8>)> {
 }
 
 fn consume() -> Result<Sample> {
-    runtime()?.block_on(async {
-        let queue = Queue::full(form).await?;
-        queue
-            .leaving(0, &[], async |queue| {
-                let tally = Tally::new();
-                let broker = LapinBroker::new(url()?).prefetch(nonzero!(200));
-                let source = RabbitQueue::new(queue.name.clone()).durable(true);
-                let counts = Counts(Arc::clone(&tally));
-                let app = RustStream::new(AppInfo::new("bench", "0.0.0")).with_broker(broker, |broker| {
-                    broker.include(subscriber(source, counts).build());
-                });
-                let watch = Stopwatch::start()?;
-                let running = app.start().await?;
-                tally.complete().await?;
-                let sample = watch.per_second(CONSUMED);
-                Queue::settle().await;
-                running.shutdown().await?;
-                tally.once_each()?;
-                sample
-            })
-            .await
+    queue::consume(form, &[], async |queue, tally| {
+        let broker = LapinBroker::new(url()?).prefetch(nonzero!(200));
+        let source = RabbitQueue::new(queue.name.clone()).durable(true);
+        let counts = Counts(Arc::clone(tally));
+        let app = RustStream::new(AppInfo::new("bench", "0.0.0")).with_broker(broker, |broker| {
+            broker.include(subscriber(source, counts).build());
+        });
+        let watch = Stopwatch::start()?;
+        let running = app.start().await?;
+        tally.complete().await?;
+        let sample = watch.per_second(CONSUMED);
+        Queue::settle().await;
+        running.shutdown().await?;
+        sample
     })
 }
 
 fn publish() -> Result<Sample> {
-    runtime()?.block_on(async {
-        let queue = Queue::empty().await?;
-        queue
-            .leaving(PUBLISHED, &[], async |queue| {
-                let broker = LapinBroker::new(url()?).connect().await?;
-                let publisher = broker.publisher(ConfirmsPublish::default());
-                let orders = Order::published();
-                let watch = Stopwatch::start()?;
-                stream::iter(&orders)
-                    .map(|order| publisher.message(order).to(queue.name.as_str()).publish())
-                    .buffer_unordered(WINDOW)
-                    .try_for_each(|_| async { Ok(()) })
-                    .await?;
-                let sample = watch.per_second(PUBLISHED);
-                drop(broker);
-                sample
-            })
-            .await
+    queue::publish(async |queue| {
+        let broker = LapinBroker::new(url()?).connect().await?;
+        let publisher = broker.publisher(ConfirmsPublish::default());
+        let orders = Order::published();
+        let watch = Stopwatch::start()?;
+        stream::iter(&orders)
+            .map(|order| publisher.message(order).to(queue.name.as_str()).publish())
+            .buffer_unordered(WINDOW)
+            .try_for_each(|_| async { Ok(()) })
+            .await?;
+        let sample = watch.per_second(PUBLISHED);
+        drop(broker);
+        sample
     })
 }
