@@ -2,7 +2,6 @@
 //! this in release and starts the servers that it needs.
 //!
 //! Each sample is taken in a process of its own, so that no cell finds the memory that another left.
-
 //!
 //! There are two programs: one that measures time and memory with the allocator that everybody has, and a small one that
 //! counts how often something allocates, as counting costs time and touches memory that nobody uses.

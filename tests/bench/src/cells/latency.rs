@@ -149,8 +149,11 @@ pub(crate) fn raw() -> Result<Sample> {
         });
         let watch = Stopwatch::start()?;
         let exchange = place.exchange.clone();
+        // The channel itself stays here: were the last of its clones dropped just when its connection is closed, that
+        // would fail over a channel that is closing already.
+        let channel = publishing.clone();
         times.send(move |number| {
-            let (amqp, exchange) = (publishing.clone(), exchange.clone());
+            let (amqp, exchange) = (channel.clone(), exchange.clone());
             async move {
                 let message = rabbit::message(number)?;
                 confirmed(
