@@ -1,9 +1,7 @@
 //! [`Call`]: one request on its way through a pipeline.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
-
-use tokio::time::Instant;
+use std::sync::Arc;
 
 use crate::context::Context;
 use crate::id::MessageId;
@@ -17,8 +15,6 @@ pub struct Call<R>(Arc<Inner<R>>);
 struct Inner<R> {
     request: Held<R>,
     context: Context,
-    /// Once somebody has asked: most calls through a pipeline need no more than one look at the clock.
-    began: OnceLock<Instant>,
 }
 
 enum Held<R> {
@@ -39,16 +35,7 @@ impl<R> Call<R> {
     }
 
     fn of(request: Held<R>, context: Context) -> Self {
-        Self(Arc::new(Inner {
-            request,
-            context,
-            began: OnceLock::new(),
-        }))
-    }
-
-    /// When the first of its layers asked.
-    pub(crate) fn began(&self) -> Instant {
-        *self.0.began.get_or_init(Instant::now)
+        Self(Arc::new(Inner { request, context }))
     }
 
     /// The request.

@@ -127,11 +127,10 @@ where
             tracing::info!(request, handler, id, attempt, fields, "handling");
         }
         RequestLoggingFuture {
-            inner: self.inner.call(call.clone()),
             layer: self.layer,
             // Whoever hears nothing of it is spared the clock.
-            began: tracing::enabled!(Level::WARN).then(Instant::now),
-            call,
+            began: tracing::enabled!(Level::WARN).then(|| (Instant::now(), call.clone())),
+            inner: self.inner.call(call),
         }
     }
 }
@@ -149,8 +148,7 @@ pin_project! {
         #[pin]
         inner: F,
         layer: RequestLoggingLayer<R>,
-        began: Option<Instant>,
-        call: Call<R>,
+        began: Option<(Instant, Call<R>)>,
     }
 }
 
@@ -164,7 +162,7 @@ where
     fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let result = ready!(this.inner.poll(task));
-        let Some(began) = this.began else {
+        let Some((began, call)) = this.began else {
             return Poll::Ready(result);
         };
         let RequestLoggingLayer {
@@ -173,12 +171,12 @@ where
             fields,
         } = *this.layer;
         let (request, took) = (name_of::<R>(), began.elapsed());
-        let id = this.call.id().map(field::display);
+        let id = call.id().map(field::display);
         match &result {
             Ok(_) => {
                 // Around, they were written on the way in.
                 let fields = fields.filter(|_| !around);
-                let fields = fields.map(|fields| field::debug(fields(this.call.request())));
+                let fields = fields.map(|fields| field::debug(fields(call.request())));
                 tracing::info!(request, handler, id, ?took, fields, "handled");
             }
             Err(_) if !around => {}

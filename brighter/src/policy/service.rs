@@ -77,7 +77,7 @@ where
     type Error = HandlerError;
     type Future = PolicyFuture<S, R>;
 
-    /// Always: whether the inner service is ready is asked anew for each attempt, of a clone of its own.
+    /// Always: whether the inner service is ready is asked anew for each attempt, of a clone that the call has.
     fn poll_ready(&mut self, _: &mut Task<'_>) -> Poll<Result<(), HandlerError>> {
         Poll::Ready(Ok(()))
     }

@@ -103,11 +103,9 @@ impl RetryBudget {
         self.0.allowed(made.first).saturating_sub(made.second)
     }
 
-    /// Notes a first attempt of a call that began at this time: to ask for it once more would cost more than all
-    /// the rest. A window does not go back for a call that has waited since.
-    pub(super) fn deposit(&self, began: Instant) {
-        let mut made = self.0.made.lock().unwrap_or_else(PoisonError::into_inner);
-        made.now(began).first += 1;
+    /// Notes a first attempt.
+    pub(super) fn deposit(&self) {
+        self.with(|made, now| made.now(now).first += 1);
     }
 
     /// Notes a retry, if it is allowed.

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use pin_project_lite::pin_project;
-use tower::util::Oneshot;
-use tower::{Service, ServiceExt};
+use tower::Service;
 
 use super::Retry;
 use crate::error::HandlerError;
@@ -24,22 +23,21 @@ pin_project! {
         S: Service<Call<R>>,
     {
         #[pin]
-        state: State<S, R>,
+        state: State<S::Future>,
         layer: PolicyLayer,
         service: S,
         call: Call<R>,
         left: u32,
-        delays: Option<Delays>,
+        // Rare enough for a box, as a wait is.
+        delays: Option<Box<Delays>>,
     }
 }
 
 pin_project! {
     #[project = StateProj]
-    enum State<S, R>
-    where
-        S: Service<Call<R>>,
-    {
-        Calling { #[pin] attempt: Oneshot<S, Call<R>> },
+    enum State<F> {
+        Asking,
+        Calling { #[pin] attempt: F },
         // Rare enough for a box: a wait has no name, and no call that succeeds gets here.
         Waiting { wait: BoxFuture<'static, Wait>, error: Option<HandlerError> },
     }
@@ -50,13 +48,11 @@ enum Wait {
     Cancelled,
 }
 
-impl<S: Service<Call<R>> + Clone, R> RetryFuture<S, R> {
+impl<S: Service<Call<R>>, R> RetryFuture<S, R> {
     pub(in crate::policy) fn new(layer: PolicyLayer, retry: &Retry, service: S, call: Call<R>) -> Self {
-        retry.began(&call);
+        retry.began();
         Self {
-            state: State::Calling {
-                attempt: service.clone().oneshot(call.clone()),
-            },
+            state: State::Asking,
             left: retry.attempts.get() - 1,
             layer,
             service,
@@ -68,7 +64,7 @@ impl<S: Service<Call<R>> + Clone, R> RetryFuture<S, R> {
 
 impl<S, R> Future for RetryFuture<S, R>
 where
-    S: Service<Call<R>, Error = HandlerError> + Clone,
+    S: Service<Call<R>, Error = HandlerError>,
     R: Send + Sync + 'static,
 {
     type Output = Result<S::Response, HandlerError>;
@@ -76,50 +72,56 @@ where
     fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {
-            match this.state.as_mut().project() {
-                StateProj::Calling { attempt } => {
-                    let (error, retry) = match (ready!(attempt.poll(task)), this.layer.retry()) {
-                        (Err(error), Some(retry)) if *this.left > 0 && retry.is_worth_it(&error) => {
-                            (error, retry)
-                        }
-                        (result, _) => return Poll::Ready(result),
-                    };
-                    let policy = this.layer.name();
-                    if let Err(spent) = retry.may_retry() {
-                        let left = *this.left;
-                        let said = "not trying again: the retry budget is spent";
-                        match spent.is_news {
-                            true => tracing::warn!(policy, error = error.report(), left, "{said}"),
-                            false => tracing::debug!(policy, error = error.report(), left, "{said}"),
-                        }
-                        return Poll::Ready(Err(error));
+            let result = match this.state.as_mut().project() {
+                StateProj::Asking => match ready!(this.service.poll_ready(task)) {
+                    Ok(()) => {
+                        let attempt = this.service.call(this.call.clone());
+                        this.state.set(State::Calling { attempt });
+                        continue;
                     }
-                    *this.left -= 1;
-                    metrics::retries(policy);
-                    let delay = this.delays.get_or_insert_with(|| retry.delay.delays()).next();
-                    tracing::info!(
-                        policy,
-                        error = error.report(),
-                        left = *this.left + 1,
-                        ?delay,
-                        "trying again"
-                    );
-                    let wait = Box::pin(wait(delay, this.call.clone()));
-                    this.state.set(State::Waiting {
-                        wait,
-                        error: Some(error),
-                    });
-                }
+                    Err(error) => Err(error),
+                },
+                StateProj::Calling { attempt } => ready!(attempt.poll(task)),
                 StateProj::Waiting { wait, error } => match ready!(wait.as_mut().poll(task)) {
                     Wait::Over => {
-                        let attempt = this.service.clone().oneshot(this.call.clone());
-                        this.state.set(State::Calling { attempt });
+                        this.state.set(State::Asking);
+                        continue;
                     }
                     Wait::Cancelled => {
                         return Poll::Ready(Err(error.take().unwrap_or(HandlerError::Cancelled)));
                     }
                 },
+            };
+            let (error, retry) = match (result, this.layer.retry()) {
+                (Err(error), Some(retry)) if *this.left > 0 && retry.is_worth_it(&error) => (error, retry),
+                (result, _) => return Poll::Ready(result),
+            };
+            let policy = this.layer.name();
+            if let Err(spent) = retry.may_retry() {
+                let left = *this.left;
+                let said = "not trying again: the retry budget is spent";
+                match spent.is_news {
+                    true => tracing::warn!(policy, error = error.report(), left, "{said}"),
+                    false => tracing::debug!(policy, error = error.report(), left, "{said}"),
+                }
+                return Poll::Ready(Err(error));
             }
+            *this.left -= 1;
+            metrics::retries(policy);
+            let delays = this.delays.get_or_insert_with(|| Box::new(retry.delay.delays()));
+            let delay = delays.next();
+            tracing::info!(
+                policy,
+                error = error.report(),
+                left = *this.left + 1,
+                ?delay,
+                "trying again"
+            );
+            let wait = Box::pin(wait(delay, this.call.clone()));
+            this.state.set(State::Waiting {
+                wait,
+                error: Some(error),
+            });
         }
     }
 }

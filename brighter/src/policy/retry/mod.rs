@@ -15,7 +15,6 @@ pub(super) use future::RetryFuture;
 
 use super::delay::{self, Delay};
 use crate::error::HandlerError;
-use crate::handler::Call;
 
 /// How far an exponential wait is spread at random, as a share of it, unless said otherwise.
 const JITTER: f64 = 0.5;
@@ -153,9 +152,9 @@ impl Retry {
         self
     }
 
-    fn began<R>(&self, call: &Call<R>) {
+    fn began(&self) {
         if let Some(budget) = &self.budget {
-            budget.deposit(call.began());
+            budget.deposit();
         }
     }
 

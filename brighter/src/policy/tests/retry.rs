@@ -73,6 +73,52 @@ async fn a_shutdown_ends_the_wait_with_the_last_error() {
     );
 }
 
+/// Not ready twice; fails when it is called, and must be asked before each call.
+#[derive(Clone)]
+struct SeldomReady {
+    asked: u32,
+    is_ready: bool,
+    calls: Arc<Mutex<Vec<u32>>>,
+}
+
+impl tower::Service<Call<()>> for SeldomReady {
+    type Response = ();
+    type Error = HandlerError;
+    type Future = std::future::Ready<Result<(), HandlerError>>;
+
+    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), HandlerError>> {
+        self.asked += 1;
+        self.is_ready = self.asked > 2;
+        std::task::Poll::Ready(if self.is_ready {
+            Ok(())
+        } else {
+            Err(failed("not yet"))
+        })
+    }
+
+    fn call(&mut self, _: Call<()>) -> Self::Future {
+        assert!(std::mem::take(&mut self.is_ready), "called without being asked");
+        self.calls.lock().unwrap().push(self.asked);
+        std::future::ready(Err(failed("not yet")))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_attempt_asks_whether_the_service_is_ready() {
+    let calls = Arc::<Mutex<Vec<u32>>>::default();
+    let service = Policy::from(Retry::attempts(4).fixed(SECOND))
+        .layer_named("test")
+        .layer(SeldomReady {
+            asked: 0,
+            is_ready: false,
+            calls: Arc::clone(&calls),
+        });
+    let began = Instant::now();
+    send(&service).await.unwrap_err();
+    assert_eq!(*calls.lock().unwrap(), [3, 4]);
+    assert_eq!(began.elapsed(), 3 * SECOND);
+}
+
 #[test]
 fn it_says_how_it_is_set() {
     let said = |retry: Retry| retry.to_string();
