@@ -49,7 +49,7 @@ impl State {
             && self.scheduled.is_empty()
             && self.check_room(1, limit).is_ok()
         {
-            let Some(held) = self.add(message.clone(), now, claimed_until) else {
+            let Some(held) = self.add(message, now, claimed_until) else {
                 return Ok(Vec::new());
             };
             let id = message.header.id.clone();
@@ -74,7 +74,7 @@ impl State {
         }
         self.check_room(new.len(), limit)?;
         for message in new {
-            self.add(message.clone(), now, claimed_until);
+            self.add(message, now, claimed_until);
         }
         Ok(known)
     }
@@ -123,7 +123,7 @@ impl State {
         let (due, now) = (self.scheduled.take_due(limit), Instant::now());
         let count = due.len() as u64;
         for message in due {
-            self.add(message, now, None);
+            self.add(&message, now, None);
         }
         count
     }
@@ -138,12 +138,18 @@ impl State {
     }
 
     /// Makes a message outstanding, unless one of its id is held: then gives that one.
-    fn add(&mut self, message: Message, deposited: Instant, claimed_until: Option<Instant>) -> Option<&Held> {
+    fn add(
+        &mut self,
+        message: &Message,
+        deposited: Instant,
+        claimed_until: Option<Instant>,
+    ) -> Option<&Held> {
         match self.keys.entry(message.header.id.clone()) {
             Entry::Occupied(entry) => self.held.get(*entry.get()),
             Entry::Vacant(entry) => {
                 self.deposited += 1;
-                let held = Held::new(message, self.deposited, deposited, claimed_until);
+                // Copied here and not by the caller, so that it is written once where it stays.
+                let held = Held::new(message.clone(), self.deposited, deposited, claimed_until);
                 let key = *entry.insert(self.held.insert(held));
                 self.outstanding.insert(self.deposited, key);
                 None
@@ -185,7 +191,7 @@ impl State {
         for slot in slots {
             if let Some(held) = self.take_dispatched(slot) {
                 // As one that was deposited now.
-                self.add(held.message, now, None);
+                self.add(&held.message, now, None);
             }
         }
         Ok(count)
