@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection::{Link, Open};
 use super::error::{of_channel, of_publishing};
-use super::gate::{Bell, Done, Gate, Publishing, Sending, publish};
+use super::gate::{Bell, Done, Gate, Publishing, Sending, Slot};
 use super::options::Settings;
 use super::publisher::{Job, OPENING, Verdict, exchange_error, fits};
 use super::queue::Queue;
@@ -46,6 +46,8 @@ pub(super) struct Desk {
     /// Taken from the queue, and not begun: the first of them goes alone.
     held: VecDeque<Job>,
     on_their_way: FuturesUnordered<Sending>,
+    /// Where others were on their way.
+    free: Vec<Slot>,
     /// What is on its way is alone.
     alone: bool,
     returns: Returns,
@@ -66,6 +68,7 @@ impl Desk {
             suspected: 0,
             held: VecDeque::new(),
             on_their_way: FuturesUnordered::new(),
+            free: Vec::new(),
             alone: false,
             returns: Returns::default(),
             waker: Waker::from(Arc::clone(&bell)),
@@ -85,7 +88,10 @@ impl Desk {
             }
             let wanted = open && blocked.is_none() && self.held.is_empty() && self.room() > 0;
             tokio::select! {
-                Some(done) = self.on_their_way.next() => self.conclude(done),
+                Some((done, slot)) = self.on_their_way.next() => {
+                    self.keep(slot);
+                    self.conclude(done);
+                }
                 () = bell.rung() => {}
                 more = jobs.ready(), if wanted => open = more,
                 () = unblocked(blocked.as_deref()), if blocked.is_some() => {}
@@ -153,8 +159,16 @@ impl Desk {
             }
         }
         // Each is polled in the order in which it came, and does not wait before it is handed to lapin.
-        if let Some(Some(done)) = self.on_their_way.next().now_or_never() {
+        if let Some(Some((done, slot))) = self.on_their_way.next().now_or_never() {
+            self.keep(slot);
             self.conclude(done);
+        }
+    }
+
+    /// Keeps as many as may be on their way.
+    fn keep(&mut self, slot: Option<Slot>) {
+        if self.free.len() < WINDOW {
+            self.free.extend(slot);
         }
     }
 
@@ -182,7 +196,8 @@ impl Desk {
         }
         let (channel, alone) = (channel.clone(), job.alone);
         self.alone = alone;
-        self.on_their_way.push(publish(channel, job).boxed());
+        let slot = self.free.pop();
+        self.on_their_way.push(Sending::new(channel, job, slot));
     }
 
     /// The publishing channel: open, with confirms, and with its exchange declared.
@@ -251,7 +266,8 @@ impl Desk {
     }
 
     fn collect(&mut self, into: &mut Vec<Done>) {
-        while let Some(Some(done)) = self.on_their_way.next().now_or_never() {
+        while let Some(Some((done, slot))) = self.on_their_way.next().now_or_never() {
+            self.keep(slot);
             into.push(done);
         }
     }

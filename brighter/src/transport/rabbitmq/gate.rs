@@ -3,15 +3,17 @@
 //!
 //! What became of it is the desk's to find out, as of every other: it takes over what was begun.
 
+use std::future::{Future, ready};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker, ready};
 
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, ready};
 use lapin::Confirmation;
 use lapin::options::BasicPublishOptions;
 use tokio::sync::Notify;
 use tokio::sync::oneshot;
+use tokio_util::sync::ReusableBoxFuture;
 
 use super::publisher::{Job, Outgoing, Verdict};
 use super::returns::{Route, Routes};
@@ -38,7 +40,41 @@ pub(super) struct Done {
     pub(super) reply: oneshot::Sender<Verdict>,
 }
 
-pub(super) type Sending = BoxFuture<'static, Done>;
+/// A message on its way. What lapin has to remember of it takes two kilobytes, so that its slot is used again for the next
+/// one when this is done.
+pub(super) struct Sending(Option<Slot>);
+
+/// Where one message was on its way, and another can be.
+pub(super) type Slot = ReusableBoxFuture<'static, Done>;
+
+impl Sending {
+    /// Hands it to lapin when it is polled first.
+    pub(super) fn new(channel: Publishing, job: Job, slot: Option<Slot>) -> Self {
+        let sending = publish(channel, job);
+        Self(Some(match slot {
+            Some(mut slot) => {
+                slot.set(sending);
+                slot
+            }
+            None => Slot::new(sending),
+        }))
+    }
+}
+
+impl Future for Sending {
+    type Output = (Done, Option<Slot>);
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            Some(slot) => {
+                let done = ready!(slot.poll(task));
+                Poll::Ready((done, self.0.take()))
+            }
+            // It is over, and nobody asks any more.
+            None => Poll::Pending,
+        }
+    }
+}
 
 /// Open while nobody waits to publish and the desk holds nothing: who goes through goes before nobody.
 pub(super) struct Gate {
@@ -72,14 +108,14 @@ impl Gate {
             return Some(job);
         }
         self.room -= 1;
-        let mut sending = publish(self.channel.clone(), job).boxed();
+        let mut sending = Sending::new(self.channel.clone(), job, None);
         // The first look hands it over. From then on lapin wakes the desk.
         let looked = sending.poll_unpin(&mut Context::from_waker(&self.waker));
         self.begun.push(match looked {
             Poll::Pending => sending,
-            Poll::Ready(done) => {
+            Poll::Ready((done, _)) => {
                 self.waker.wake_by_ref();
-                ready(done).boxed()
+                Sending(Some(Slot::new(ready(done))))
             }
         });
         None
@@ -112,7 +148,7 @@ impl Wake for Bell {
 }
 
 /// Publishes a message, and waits for its confirm. The first poll hands it to lapin.
-pub(super) async fn publish(channel: Publishing, job: Job) -> Done {
+fn publish(channel: Publishing, job: Job) -> impl Future<Output = Done> + Send {
     let Publishing {
         amqp, number, routes, ..
     } = channel;
@@ -132,24 +168,27 @@ pub(super) async fn publish(channel: Publishing, job: Job) -> Done {
         mandatory: true,
         ..BasicPublishOptions::default()
     };
-    let confirmation = async {
+    async move {
         let sent = amqp.basic_publish(exchange, routing_key, options, &body, properties);
-        sent.await?.await
-    };
-    let (taken, returned) = match confirmation.await {
-        Ok(Confirmation::Ack(returned)) => (Ok(true), returned),
-        // Without confirms nothing is known, and what is not known was not taken. We always ask for them.
-        Ok(Confirmation::Nack(returned)) => (Ok(false), returned),
-        Ok(Confirmation::NotRequested) => (Ok(false), None),
-        Err(error) => (Err(error), None),
-    };
-    let returned = returned.map(|back| routes.of(&back.exchange, &back.routing_key, &back.properties));
-    Done {
-        route,
-        number,
-        alone,
-        taken,
-        returned,
-        reply,
+        let confirmation = match sent.await {
+            Ok(sent) => sent.await,
+            Err(error) => Err(error),
+        };
+        let (taken, returned) = match confirmation {
+            Ok(Confirmation::Ack(returned)) => (Ok(true), returned),
+            // Without confirms nothing is known, and what is not known was not taken. We always ask for them.
+            Ok(Confirmation::Nack(returned)) => (Ok(false), returned),
+            Ok(Confirmation::NotRequested) => (Ok(false), None),
+            Err(error) => (Err(error), None),
+        };
+        let returned = returned.map(|back| routes.of(&back.exchange, &back.routing_key, &back.properties));
+        Done {
+            route,
+            number,
+            alone,
+            taken,
+            returned,
+            reply,
+        }
     }
 }
