@@ -78,3 +78,14 @@ async fn its_clock_is_that_of_tokio() {
     tokio::time::advance(MINUTE).await;
     assert_eq!(outbox.claim(ALL, MINUTE).await.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn who_deposits_in_a_loop_lets_others_run() {
+    let other = tokio::spawn(async {});
+    let outbox = InMemoryOutbox::new();
+    while !other.is_finished() {
+        outbox.deposit(&messages(1), None).await.unwrap();
+        let deposited = outbox.status().await.unwrap().outstanding;
+        assert!(deposited < 1_000, "of one thread, the other has not had a turn");
+    }
+}
