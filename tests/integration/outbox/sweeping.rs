@@ -12,6 +12,7 @@ use brighter::{MessageId, SqliteOutbox, Sweeper};
 use brighter_tests::wait::{until, until_eq};
 use futures_util::stream;
 use tokio::sync::mpsc::{self, Sender};
+use tokio::time::Instant;
 
 use super::watched::Watched;
 use crate::log::Log;
@@ -203,10 +204,13 @@ async fn one_that_meets_an_outage_while_others_are_taken_is_tried_again_at_once(
     let (broker, _processor) = watched(Watched::new(outbox.clone()), NEVER);
     broker.next_publishes([PublishFault::Away]);
     let two = [some_message(), some_message()];
+    let began = Instant::now();
     outbox.deposit(&two, None).await.unwrap();
     let [first, second] = &two;
     let expected = vec![id(second), id(first)];
     until_eq("both", expected, || sent(broker.inner())).await;
+    let after = began.elapsed();
+    assert!(after < SECOND, "after {after:?}, as if the broker were away");
 }
 
 #[tokio::test(start_paused = true)]
@@ -248,6 +252,21 @@ async fn what_was_read_ahead_is_given_back_when_the_batch_before_it_meets_an_out
     tokio::time::sleep(12 * SECOND).await;
     let ids: Vec<_> = messages.iter().map(id).collect();
     assert_eq!(sent(broker.inner()), ids);
+}
+
+#[tokio::test(start_paused = true)]
+async fn once_told_to_close_it_claims_nothing_more() {
+    let outbox = InMemoryOutbox::new();
+    outbox.deposit(&[some_message()], None).await.unwrap();
+    let watched_outbox = Watched::new(outbox.clone());
+    let seen = watched_outbox.seen();
+    let (broker, processor) = watched(watched_outbox, NEVER);
+    broker.every_publish(Some(PublishFault::Delay(SECOND)));
+    until("one is claimed", || seen.looks() == 1).await;
+    processor.close().await;
+    assert_eq!(sent(broker.inner()).len(), 1);
+    tokio::time::sleep(SECOND).await;
+    assert_eq!(seen.looks(), 1);
 }
 
 #[tokio::test(start_paused = true)]
