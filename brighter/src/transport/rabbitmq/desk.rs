@@ -88,10 +88,7 @@ impl Desk {
             }
             let wanted = open && blocked.is_none() && self.held.is_empty() && self.room() > 0;
             tokio::select! {
-                Some((done, slot)) = self.on_their_way.next() => {
-                    self.keep(slot);
-                    self.conclude(done);
-                }
+                Some(done) = self.next() => self.conclude(done),
                 () = bell.rung() => {}
                 more = jobs.ready(), if wanted => open = more,
                 () = unblocked(blocked.as_deref()), if blocked.is_some() => {}
@@ -159,17 +156,18 @@ impl Desk {
             }
         }
         // Each is polled in the order in which it came, and does not wait before it is handed to lapin.
-        if let Some(Some((done, slot))) = self.on_their_way.next().now_or_never() {
-            self.keep(slot);
+        if let Some(Some(done)) = self.next().now_or_never() {
             self.conclude(done);
         }
     }
 
-    /// Keeps as many as may be on their way.
-    fn keep(&mut self, slot: Option<Slot>) {
+    /// The next that is not on its way any more. Keeps as many slots as messages may be on their way.
+    async fn next(&mut self) -> Option<Done> {
+        let (done, slot) = self.on_their_way.next().await?;
         if self.free.len() < WINDOW {
             self.free.extend(slot);
         }
+        Some(done)
     }
 
     async fn begin(&mut self, job: Job) {
@@ -266,8 +264,7 @@ impl Desk {
     }
 
     fn collect(&mut self, into: &mut Vec<Done>) {
-        while let Some(Some((done, slot))) = self.on_their_way.next().now_or_never() {
-            self.keep(slot);
+        while let Some(Some(done)) = self.next().now_or_never() {
             into.push(done);
         }
     }
