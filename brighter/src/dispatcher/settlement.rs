@@ -296,12 +296,15 @@ mod tests {
 
     #[test]
     fn the_last_attempt_of_one_handler_does_not_end_the_message_for_one_that_was_not_called() {
-        for spared in [broken, || HandlerError::Overloaded {
+        let full = || HandlerError::Overloaded {
             policy: "limit".into(),
             waited: Duration::ZERO,
-        }] {
-            let settled = decide(vec![failed(), spared()], 3);
-            assert_eq!(settled, decide(vec![spared()], 3));
+        };
+        for ended in [failed, || asked(Defer::by_subscription())] {
+            for spared in [broken, full] {
+                let settled = decide(vec![ended(), spared()], 3);
+                assert_eq!(settled, decide(vec![spared()], 3));
+            }
         }
         assert!(aside(RejectionKind::DeadLetter)(decide(
             vec![failed(), failed()],

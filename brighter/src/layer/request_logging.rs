@@ -129,7 +129,7 @@ where
         RequestLoggingFuture {
             layer: self.layer,
             // Whoever hears nothing of it is spared the clock.
-            began: tracing::enabled!(Level::WARN).then(|| (Instant::now(), call.clone())),
+            heard: tracing::enabled!(Level::WARN).then(|| (Instant::now(), call.clone())),
             inner: self.inner.call(call),
         }
     }
@@ -148,7 +148,8 @@ pin_project! {
         #[pin]
         inner: F,
         layer: RequestLoggingLayer<R>,
-        began: Option<(Instant, Call<R>)>,
+        // When it began, and of what it is to tell, if anybody hears it.
+        heard: Option<(Instant, Call<R>)>,
     }
 }
 
@@ -162,7 +163,7 @@ where
     fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let result = ready!(this.inner.poll(task));
-        let Some((began, call)) = this.began else {
+        let Some((began, call)) = this.heard else {
             return Poll::Ready(result);
         };
         let RequestLoggingLayer {

@@ -28,7 +28,7 @@ pub(super) enum Delays {
         delay: Duration,
         jitter: f64,
     },
-    Exponential(Box<ExponentialBackoff>),
+    Exponential(ExponentialBackoff),
     Decorrelated {
         first: Duration,
         limit: Duration,
@@ -41,7 +41,7 @@ impl Delay {
         match self {
             Self::Fixed { delay, jitter } => Delays::Fixed { delay, jitter },
             Self::Exponential { first, limit, jitter } => {
-                Delays::Exponential(Box::new(exponential(first.min(limit), limit, 2.0, jitter)))
+                Delays::Exponential(exponential(first.min(limit), limit, 2.0, jitter))
             }
             Self::Decorrelated { first, limit } => Delays::Decorrelated {
                 first,
