@@ -94,7 +94,12 @@ impl Wanted {
                 }
                 "--peers" => wanted.peers = Some(args.next().context("--peers wants a program")?.into()),
                 option if option.starts_with('-') => bail!("no option `{option}`"),
-                name => wanted.cells.push(find(name)?),
+                name => {
+                    let cell = find(name)?;
+                    if wanted.cells.iter().all(|wanted| wanted.name != cell.name) {
+                        wanted.cells.push(cell);
+                    }
+                }
             }
         }
         if wanted.pairs < FEWEST_PAIRS {
@@ -129,10 +134,11 @@ fn measure_all(wanted: &Wanted) -> Result<()> {
     Ok(())
 }
 
+/// The cell of this name, or what such a figure comes with.
 fn find(name: &str) -> Result<&'static Cell> {
     CELLS
         .iter()
-        .find(|cell| cell.name == name)
+        .find(|cell| cell.name == name || cell.also.iter().any(|also| also.name == name))
         .with_context(|| format!("no cell `{name}`; there are:\n{}", list()))
 }
 
@@ -140,6 +146,7 @@ fn find(name: &str) -> Result<&'static Cell> {
 fn list() -> String {
     CELLS
         .iter()
+        .flat_map(|cell| std::iter::once(cell).chain(cell.also))
         .map(|cell| {
             let needs: Vec<_> = cell.needs.iter().map(|service| service.as_str()).collect();
             let needs = if needs.is_empty() {
@@ -150,4 +157,20 @@ fn list() -> String {
             format!("{}\t{needs}\t{}\n", cell.name, cell.summary)
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_that_is_listed_names_a_cell_and_what_comes_together_is_measured_once() {
+        let list = list();
+        let names = list
+            .lines()
+            .map(|line| line.split('\t').next().unwrap_or_default());
+        let names: Vec<_> = names.map(ToOwned::to_owned).collect();
+        assert!(names.len() > CELLS.len(), "{list}");
+        assert_eq!(Wanted::parse(&names).unwrap().cells.len(), CELLS.len());
+    }
 }

@@ -98,12 +98,15 @@ impl Gate {
 
     /// Hands the message to lapin; gives it back, untouched, if it is for the desk.
     pub(super) fn pass(&mut self, job: Job) -> Option<Job> {
-        let Publishing { amqp, .. } = &self.channel;
-        let headers = wire::header_bytes(&job.message.properties);
+        let Publishing {
+            amqp,
+            most_header_bytes,
+            ..
+        } = &self.channel;
         if self.room == 0
             || job.alone
-            || headers > self.channel.most_header_bytes
             || !amqp.status().connected()
+            || wire::header_bytes(&job.message.properties) > *most_header_bytes
         {
             return Some(job);
         }

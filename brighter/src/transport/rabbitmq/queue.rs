@@ -84,19 +84,8 @@ impl<T, G> Queue<T, G> {
 
     /// Takes places at the end, next to each other; none once closed.
     pub(super) fn enter(&self, items: impl IntoIterator<Item = T>) -> Option<Places<'_, T, G>> {
-        let mut line = self.line();
-        if line.closed {
-            return None;
-        }
-        let start = line.first + line.waiting.len() as u64;
-        line.waiting.extend(items.into_iter().map(Some));
-        let end = line.first + line.waiting.len() as u64;
-        drop(line);
-        self.changed.notify_one();
-        Some(Places {
-            queue: self,
-            numbers: start..end,
-        })
+        let line = self.line();
+        (!line.closed).then(|| self.join(line, items))
     }
 
     /// Goes through the gate, if one is open and nobody waits before it; else takes a place at the end. Nobody is let
@@ -107,22 +96,41 @@ impl<T, G> Queue<T, G> {
         through: impl FnOnce(&mut G, T) -> Option<T>,
     ) -> Option<Places<'_, T, G>> {
         let mut line = self.line();
-        if line.closed {
+        let Line {
+            waiting,
+            closed,
+            gate,
+            ..
+        } = &mut *line;
+        if *closed {
             return None;
         }
-        let mut left = Some(item);
-        if line.waiting.is_empty()
-            && let Some(gate) = &mut line.gate
-        {
-            left = left.and_then(|item| through(gate, item));
-        }
-        drop(line);
-        match left {
-            Some(item) => self.enter([item]),
-            None => Some(Places {
+        let left = match gate {
+            Some(gate) if waiting.is_empty() => through(gate, item),
+            _ => Some(item),
+        };
+        Some(match left {
+            Some(item) => self.join(line, [item]),
+            None => Places {
                 queue: self,
                 numbers: 0..0,
-            }),
+            },
+        })
+    }
+
+    fn join(
+        &self,
+        mut line: MutexGuard<'_, Line<T, G>>,
+        items: impl IntoIterator<Item = T>,
+    ) -> Places<'_, T, G> {
+        let start = line.first + line.waiting.len() as u64;
+        line.waiting.extend(items.into_iter().map(Some));
+        let end = line.first + line.waiting.len() as u64;
+        drop(line);
+        self.changed.notify_one();
+        Places {
+            queue: self,
+            numbers: start..end,
         }
     }
 
