@@ -25,6 +25,7 @@ async fn a01_killing_the_broker_loses_no_confirmed_message() {
     let broker = place.connect().await;
     let channel = place.channel("a01", "a01");
     drop(consume(&broker, &channel).await);
+    node.write_queues().await;
 
     let ledger = Ledger::new();
     let traffic = Traffic::new(broker.clone(), &ledger, CONFIRM);

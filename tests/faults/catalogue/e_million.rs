@@ -122,7 +122,7 @@ async fn e07_a_million_messages_under_random_harm_are_all_handled_and_none_twice
     drop(broker.consume(&channel).await.unwrap());
     broker.close().await;
     // What a kill finds half declared is no queue, and none of ours.
-    node.write_quorum_queues().await;
+    node.write_queues().await;
 
     let begun = Instant::now();
     let mut consumers = Consumers::start(&place);

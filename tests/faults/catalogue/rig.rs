@@ -48,17 +48,15 @@ async fn a_node_is_killed_and_stopped_and_comes_back_with_its_data() {
     let node = node::to_harm().await;
     let (_connection, channel) = open(node.url()).await;
     declare(&channel).await;
+    node.write_queues().await;
     publish(&channel).await.unwrap();
     node.kill().await;
     assert!(TcpStream::connect(node.address()).await.is_err());
     node.start_again().await;
-    // The queue may still be reading its files; a node that is stopped meanwhile may not have it afterwards.
-    let (connection, channel) = open(node.url()).await;
-    until_answer("the message", 1, async || declare(&channel).await).await;
-    drop((connection, channel));
     node.stop().await;
     node.start_again().await;
     let (_connection, channel) = open(node.url()).await;
+    // The queue may still be reading its files.
     until_answer("the message", 1, async || declare(&channel).await).await;
     node.delete_queue(QUEUE).await;
     assert_eq!(declare(&channel).await, 0);
