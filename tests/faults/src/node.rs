@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use brighter_tests::rabbitmq::{close_connections, connections};
 use private_rabbitmq::{Broker, Error, Install, Settings};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
@@ -185,21 +186,18 @@ impl Node {
 
     /// How many connections there are whose name begins so.
     pub async fn connections(&self, name: &str) -> usize {
-        let count = format!("length({}).", named(name));
+        let count = format!("length({}).", connections(name));
         self.eval(&count).await.parse().expect("a number")
     }
 
     /// Which connections there are whose name begins so, as the broker numbers them.
     pub async fn connection_pids(&self, name: &str) -> String {
-        self.eval(&format!("lists:sort({}).", named(name))).await
+        self.eval(&format!("lists:sort({}).", connections(name))).await
     }
 
     /// Closes the connections whose name begins so, as an operator does, and says how many they were.
     pub async fn close_connections(&self, name: &str) -> usize {
-        let close = format!(
-            "Found = {}, [rabbit_networking:close_connection(P, \"by a test\") || P <- Found], length(Found).",
-            named(name)
-        );
+        let close = close_connections(name);
         self.eval(&close).await.parse().expect("a number")
     }
 
@@ -301,15 +299,6 @@ impl Node {
         self.max_message_size(None).await;
         self.harmed.store(false, Ordering::SeqCst);
     }
-}
-
-/// Erlang for the connections whose name, as the client gives it, begins so. One that has not logged in has none.
-fn named(name: &str) -> String {
-    format!(
-        "[P || P <- rabbit_networking:connections(), \
-         [{{client_properties, T}}] <- [try rabbit_reader:info(P, [client_properties]) catch _:_ -> [] end], \
-         is_list(T), {{<<\"connection_name\">>, _, N}} <- T, string:prefix(N, <<\"{name}\">>) =/= nomatch]"
-    )
 }
 
 /// The node that nobody harms.
