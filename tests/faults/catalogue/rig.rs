@@ -7,8 +7,10 @@ use brighter_faults::frames::Kind;
 use brighter_faults::node::{self, Node};
 use brighter_faults::proxy::{Act, Direction, Proxy, Rule};
 use brighter_faults::wait::{in_time, until_answer};
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
-use lapin::types::FieldTable;
+use lapin::options::{
+    BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions,
+};
+use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use private_rabbitmq::{Settings, Tls};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -36,10 +38,10 @@ async fn declare(channel: &Channel) -> u32 {
     declared.await.unwrap().message_count()
 }
 
-async fn publish(channel: &Channel) -> lapin::Result<()> {
+async fn publish(channel: &Channel, queue: &str) -> lapin::Result<()> {
     let properties = BasicProperties::default().with_delivery_mode(2);
     let options = BasicPublishOptions::default();
-    let sent = channel.basic_publish("".into(), QUEUE.into(), options, b"rig", properties);
+    let sent = channel.basic_publish("".into(), queue.into(), options, b"rig", properties);
     sent.await?.await.map(drop)
 }
 
@@ -49,7 +51,7 @@ async fn a_node_is_killed_and_stopped_and_comes_back_with_its_data() {
     let (_connection, channel) = open(node.url()).await;
     declare(&channel).await;
     node.write_queues().await;
-    publish(&channel).await.unwrap();
+    publish(&channel, QUEUE).await.unwrap();
     node.kill().await;
     assert!(TcpStream::connect(node.address()).await.is_err());
     node.start_again().await;
@@ -64,6 +66,33 @@ async fn a_node_is_killed_and_stopped_and_comes_back_with_its_data() {
     assert_eq!(node.connections("rig").await, 1);
     assert_eq!(node.close_connections("rig").await, 1);
     until_answer("connections", 0, async || node.connections("rig").await).await;
+}
+
+#[tokio::test]
+async fn what_a_queue_holds_is_known_at_once() {
+    let node = node::shared().await;
+    let (_connection, channel) = open(node.url()).await;
+    for queue_type in ["classic", "quorum"] {
+        let queue = format!("rig.depth.{queue_type}");
+        let options = QueueDeclareOptions {
+            durable: true,
+            ..QueueDeclareOptions::default()
+        };
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-queue-type".into(), AMQPValue::LongString(queue_type.into()));
+        let declared = channel.queue_declare(queue.as_str().into(), options, arguments);
+        declared.await.unwrap();
+        for _ in 0..2 {
+            publish(&channel, &queue).await.unwrap();
+        }
+        assert_eq!(node.depth(&queue).await, (2, 2), "{queue_type}");
+        let taken = channel.basic_get(queue.as_str().into(), BasicGetOptions::default());
+        let taken = taken.await.unwrap().unwrap();
+        assert_eq!(node.depth(&queue).await, (2, 1), "{queue_type}");
+        taken.acker.ack(BasicAckOptions::default()).await.unwrap();
+        until_answer("acked", (1, 1), async || node.depth(&queue).await).await;
+        node.delete_queue(&queue).await;
+    }
 }
 
 #[tokio::test]

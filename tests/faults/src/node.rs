@@ -216,13 +216,23 @@ impl Node {
     /// How many messages a queue of the virtual host `/` holds, those that are being handled included, and how many
     /// of them wait.
     ///
+    /// A quorum queue's own figures are up to five seconds old, and nothing at first: its leader is asked, as soon as
+    /// it has one.
+    ///
     /// # Panics
     /// There is no such queue.
     pub async fn depth(&self, queue: &str) -> (usize, usize) {
         let depth = format!(
             "{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>)), \
-             [{{_, All}}, {{_, Ready}}] = rabbit_amqqueue:info(Q, [messages, messages_ready]), \
-             1000000 * All + Ready."
+             Both = fun(All, Ready) -> 1000000 * All + Ready end, \
+             Counted = fun(S) -> Both(rabbit_fifo:query_messages_total(S), rabbit_fifo:query_messages_ready(S)) end, \
+             Led = fun Ask() -> \
+                 case ra:leader_query(amqqueue:get_pid(Q), Counted) of {{ok, {{_, N}}, _}} -> N; _ -> Ask() end \
+             end, \
+             case amqqueue:get_type(Q) of \
+                 rabbit_quorum_queue -> Led(); \
+                 _ -> [{{_, All}}, {{_, Ready}}] = rabbit_amqqueue:info(Q, [messages, messages_ready]), Both(All, Ready) \
+             end."
         );
         let depth: usize = self.eval(&depth).await.parse().expect("a number");
         (depth / 1_000_000, depth % 1_000_000)
