@@ -14,8 +14,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::sync::{Mutex, MutexGuard, OnceCell, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 
-use crate::wait::DEADLINE;
+use crate::wait::{DEADLINE, in_time};
 
 /// The password of every node: no line of a log may hold it.
 pub const PASSWORD: &str = "hunter2-is-no-secret";
@@ -226,15 +227,22 @@ impl Node {
             "{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>)), \
              Both = fun(All, Ready) -> 1000000 * All + Ready end, \
              Counted = fun(S) -> Both(rabbit_fifo:query_messages_total(S), rabbit_fifo:query_messages_ready(S)) end, \
-             Led = fun Ask() -> \
-                 case ra:leader_query(amqqueue:get_pid(Q), Counted) of {{ok, {{_, N}}, _}} -> N; _ -> Ask() end \
-             end, \
              case amqqueue:get_type(Q) of \
-                 rabbit_quorum_queue -> Led(); \
+                 rabbit_quorum_queue -> \
+                     case ra:leader_query(amqqueue:get_pid(Q), Counted) of {{ok, {{_, N}}, _}} -> N; _ -> none end; \
                  _ -> [{{_, All}}, {{_, Ready}}] = rabbit_amqqueue:info(Q, [messages, messages_ready]), Both(All, Ready) \
              end."
         );
-        let depth: usize = self.eval(&depth).await.parse().expect("a number");
+        let depth: usize = in_time("the queue's leader", async {
+            loop {
+                let answer = self.eval(&depth).await;
+                if answer != "none" {
+                    return answer.parse().expect("a number");
+                }
+                sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
         (depth / 1_000_000, depth % 1_000_000)
     }
 
