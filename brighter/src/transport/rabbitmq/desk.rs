@@ -142,22 +142,28 @@ impl Desk {
         WINDOW.saturating_sub(self.on_their_way.len())
     }
 
-    /// Begins what there is room for.
+    /// Begins what there is room for. Afterwards nothing is held unless something is on its way, which wakes the desk.
     async fn begin_waiting(&mut self) {
         if self.held.is_empty() {
             self.jobs.take(self.room(), &mut self.held);
         }
-        while let Some(job) = self.held.front() {
-            if self.alone || (job.alone && !self.on_their_way.is_empty()) {
-                break;
+        loop {
+            while let Some(job) = self.held.front() {
+                if self.alone || (job.alone && !self.on_their_way.is_empty()) {
+                    break;
+                }
+                if let Some(job) = self.held.pop_front() {
+                    self.begin(job).await;
+                }
             }
-            if let Some(job) = self.held.pop_front() {
-                self.begin(job).await;
+            // Each is polled in the order in which it came, and does not wait before it is handed to lapin.
+            if let Some(Some(done)) = self.next().now_or_never() {
+                self.conclude(done);
             }
-        }
-        // Each is polled in the order in which it came, and does not wait before it is handed to lapin.
-        if let Some(Some(done)) = self.next().now_or_never() {
-            self.conclude(done);
+            // A confirm can be here before that look has ended; what is held behind its message goes now.
+            if self.held.is_empty() || !self.on_their_way.is_empty() {
+                return;
+            }
         }
     }
 
@@ -317,5 +323,64 @@ fn closes_channel(error: &lapin::Error) -> bool {
         // It was closed before the message was sent.
         ErrorKind::InvalidChannelState(..) | ErrorKind::InvalidChannel(_) => true,
         _ => of_channel(error).is_some(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lapin::BasicProperties;
+    use tokio::sync::oneshot;
+
+    use super::super::RabbitMq;
+    use super::super::connection::Role;
+    use super::super::io::Io;
+    use super::super::publisher::Outgoing;
+    use super::super::returns::Routes;
+    use super::*;
+
+    fn alone() -> (Job, oneshot::Receiver<Verdict>) {
+        let message = Outgoing {
+            exchange: "e".into(),
+            routing_key: "k".into(),
+            properties: BasicProperties::default(),
+            body: bytes::Bytes::new(),
+        };
+        Job::new(message, true)
+    }
+
+    /// On a busy machine the confirm of a message is here before the desk has ended handing it over.
+    #[tokio::test]
+    async fn what_is_held_behind_a_message_goes_when_that_is_confirmed_at_once() {
+        let settings = Arc::new(RabbitMq::builder("amqp://localhost").settings(true).unwrap());
+        // It is closed, so that whatever is begun ends at once.
+        let stop = CancellationToken::new();
+        stop.cancel();
+        let link = Link::new(
+            Role::Publisher,
+            Arc::clone(&settings),
+            Io::shared().unwrap(),
+            stop,
+        );
+        let mut desk = Desk::new(Arc::new(Queue::new()), Arc::new(link), settings);
+        let (first, confirmed) = alone();
+        let (second, behind) = alone();
+        desk.alone = true;
+        desk.on_their_way.push(Sending::over(Done {
+            route: Routes::default().of(&"e".into(), &"k".into(), &BasicProperties::default()),
+            number: 1,
+            alone: true,
+            taken: Ok(true),
+            returned: None,
+            reply: first.reply,
+        }));
+        desk.held.push_back(second);
+
+        desk.begin_waiting().await;
+        assert!(matches!(confirmed.await, Ok(Verdict::Known(Ok(())))));
+        assert!(desk.held.is_empty());
+        assert!(matches!(
+            behind.await,
+            Ok(Verdict::Known(Err(PublishError::Closed)))
+        ));
     }
 }

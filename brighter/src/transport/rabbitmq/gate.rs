@@ -59,6 +59,11 @@ impl Sending {
             None => Slot::new(sending),
         }))
     }
+
+    /// It has been on its way.
+    pub(super) fn over(done: Done) -> Self {
+        Self(Some(Slot::new(ready(done))))
+    }
 }
 
 impl Future for Sending {
@@ -118,7 +123,7 @@ impl Gate {
             Poll::Pending => sending,
             Poll::Ready((done, _)) => {
                 self.waker.wake_by_ref();
-                Sending(Some(Slot::new(ready(done))))
+                Sending::over(done)
             }
         });
         None

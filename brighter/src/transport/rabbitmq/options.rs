@@ -245,7 +245,7 @@ impl RabbitMqBuilder {
         Ok(broker)
     }
 
-    fn settings(self, lazy: bool) -> Result<Settings, ConnectError> {
+    pub(super) fn settings(self, lazy: bool) -> Result<Settings, ConnectError> {
         let mut address = Nodes::parse(&self.urls)?;
         let heartbeat = u16::try_from(self.heartbeat.as_secs().max(1)).unwrap_or(u16::MAX);
         for node in address.iter_mut() {

@@ -75,7 +75,7 @@ pub(super) struct Job {
 }
 
 impl Job {
-    fn new(message: Outgoing, alone: bool) -> (Self, oneshot::Receiver<Verdict>) {
+    pub(super) fn new(message: Outgoing, alone: bool) -> (Self, oneshot::Receiver<Verdict>) {
         let (reply, verdict) = oneshot::channel();
         let job = Self {
             message,
