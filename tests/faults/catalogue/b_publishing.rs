@@ -6,7 +6,7 @@ use brighter::channel::{Broker, Producer, PublishError};
 use brighter_faults::capture;
 use brighter_faults::frames::Kind;
 use brighter_faults::ledger::{Entry, Ledger};
-use brighter_faults::node;
+use brighter_faults::node::{self, Node};
 use brighter_faults::place::{Place, message};
 use brighter_faults::proxy::{Act, Direction, Proxy, Rule};
 use brighter_faults::scale::report;
@@ -17,7 +17,28 @@ use futures_util::future::join_all;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn b04_an_exchange_that_goes_under_messages_in_flight_loses_none() {
     let node = node::shared().await;
-    let place = Place::new(&node);
+    the_exchange_goes(&node, &Place::new(&node)).await;
+}
+
+/// A channel that is closed while more is about to be written on it costs the connection: the broker closes that over
+/// what follows the client's answer. Here the answer itself follows it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn b04_when_the_connection_goes_with_the_channel_nobody_is_told_of_an_outage() {
+    let node = node::shared().await;
+    let proxy = Proxy::start(node.address()).await;
+    proxy.add(Rule::next(
+        Direction::ToBroker,
+        Kind::CHANNEL_CLOSE_OK,
+        Act::Duplicate,
+    ));
+    the_exchange_goes(&node, &Place::at(&node, proxy.address())).await;
+    assert_eq!(proxy.followed(), 1);
+    // To consume, to publish, and to publish again.
+    assert!(proxy.attempts() >= 3, "{} connections", proxy.attempts());
+}
+
+/// Deletes the exchange while 50 messages are about to be published, of which each is told what is true of it.
+async fn the_exchange_goes(node: &Node, place: &Place) {
     let broker = place.connect().await;
     let channel = place.channel("b04", "b04");
     let consumer = consume(&broker, &channel).await;

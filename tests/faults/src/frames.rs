@@ -37,6 +37,8 @@ pub enum Kind {
 impl Kind {
     /// `Connection.OpenOk`, by which a broker ends the greeting.
     pub const OPEN_OK: Self = Self::Method(10, 41);
+    /// `Channel.CloseOk`: the channel is closed for both sides.
+    pub const CHANNEL_CLOSE_OK: Self = Self::Method(20, 41);
     /// `Basic.Publish`, before its header and its body.
     pub const PUBLISH: Self = Self::Method(60, 40);
     /// `Basic.Return`, before its header and its body.

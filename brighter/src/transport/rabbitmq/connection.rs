@@ -123,18 +123,25 @@ impl Link {
 
     /// The connection. While there is none, waits for the attempt to make one that is under way, and no longer.
     pub(super) async fn current(&self) -> Result<Arc<Open>, ConnectError> {
-        self.up(Some(PATIENCE), |_, is_new| is_new).await
+        self.up(0, Some(PATIENCE), |_, is_new| is_new).await
+    }
+
+    /// The connection after this one, which is lost although it may not look so yet. Waits no longer than
+    /// [`current`](Self::current).
+    pub(super) async fn after(&self, lost: &Open) -> Result<Arc<Open>, ConnectError> {
+        self.up(lost.generation, Some(PATIENCE), |_, is_new| is_new).await
     }
 
     /// Waits for a connection: until `limit`, or for ever. Ends early where waiting is no use.
     pub(super) async fn established(&self, limit: Option<Duration>) -> Result<Arc<Open>, ConnectError> {
-        self.up(limit, |error, _| error.is_fatal()).await
+        self.up(0, limit, |error, _| error.is_fatal()).await
     }
 
-    /// Waits for a connection until `limit`, or until an attempt ends with an error that ends the waiting too; of that
-    /// is asked with whether the attempt ended after the waiting had begun.
+    /// Waits for a connection newer than a generation, until `limit`, or until an attempt ends with an error that ends
+    /// the waiting too; of that is asked with whether the attempt ended after the waiting had begun.
     async fn up(
         &self,
+        newer_than: u64,
         limit: Option<Duration>,
         is_end: impl Fn(&ConnectError, bool) -> bool,
     ) -> Result<Arc<Open>, ConnectError> {
@@ -145,7 +152,9 @@ impl Link {
             let mut failed_before = None;
             loop {
                 match &*state.borrow_and_update() {
-                    State::Up(open) if open.is_alive() => return Ok(Arc::clone(open)),
+                    State::Up(open) if open.is_alive() && open.generation > newer_than => {
+                        return Ok(Arc::clone(open));
+                    }
                     // It is lost, and the keeper is about to see it.
                     State::Up(_) => failed_before = None,
                     State::Down { failures, error } => {

@@ -16,13 +16,13 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{Link, Open};
-use super::error::{of_channel, of_publishing};
+use super::error::{of_channel, of_channel_before, of_connection, of_publishing};
 use super::gate::{Bell, Done, Gate, Publishing, Sending, Slot};
 use super::options::Settings;
 use super::publisher::{Job, OPENING, Verdict, exchange_error, fits};
 use super::queue::Queue;
 use super::returns::Returns;
-use super::topology::declare_exchange;
+use super::topology::{DeclareError, declare_exchange};
 use super::{ConnectError, wire};
 use crate::channel::PublishError;
 
@@ -218,18 +218,16 @@ impl Desk {
     }
 
     async fn open(&mut self) -> Result<Publishing, ConnectError> {
-        let open = self.link.current().await?;
-        let opening = async {
-            let channel = open.connection.create_channel().await?;
-            channel.confirm_select(ConfirmSelectOptions::default()).await?;
-            declare_exchange(&channel, &self.settings).await?;
-            Ok(channel)
-        };
-        let address = &self.settings.address;
-        let opened = timeout(OPENING, opening).await;
-        let amqp = opened
-            .map_err(|_| ConnectError::silent(address, OPENING))?
-            .map_err(|error| exchange_error(error, &self.settings))?;
+        let mut open = self.link.current().await?;
+        let mut opened = self.open_on(&open).await?;
+        // Nothing was sent on it, so nobody need know that the connection went meanwhile.
+        if let Err(DeclareError::Broker(error)) = &opened
+            && (!open.is_alive() || of_connection(error))
+        {
+            open = self.link.after(&open).await?;
+            opened = self.open_on(&open).await?;
+        }
+        let amqp = opened.map_err(|error| exchange_error(error, &self.settings))?;
         Ok(Publishing {
             amqp: Arc::new(amqp),
             number: self.opened + 1,
@@ -239,6 +237,19 @@ impl Desk {
                 bytes => (bytes as usize).saturating_sub(FRAME),
             },
         })
+    }
+
+    /// The outer error is the broker's silence.
+    async fn open_on(&self, open: &Open) -> Result<Result<lapin::Channel, DeclareError>, ConnectError> {
+        let opening = async {
+            let channel = open.connection.create_channel().await?;
+            channel.confirm_select(ConfirmSelectOptions::default()).await?;
+            declare_exchange(&channel, &self.settings).await?;
+            Ok(channel)
+        };
+        timeout(OPENING, opening)
+            .await
+            .map_err(|_| ConnectError::silent(&self.settings.address, OPENING))
     }
 
     /// Tells everyone whose message the broker has decided on.
@@ -292,7 +303,8 @@ impl Desk {
             Err(error) if closes_channel(&error) => {
                 // Nothing more may be put on it, and the broker's words belong to what was.
                 self.channel.take_if(|channel| channel.number == done.number);
-                if done.alone || (only && self.suspected != done.number) {
+                let alone = done.alone || (only && self.suspected != done.number);
+                if alone && of_channel(&error).is_some() {
                     Verdict::Known(Err(of_publishing(error)))
                 } else {
                     self.suspected = done.number;
@@ -317,12 +329,12 @@ async fn unblocked(open: Option<&Open>) {
     }
 }
 
-/// Whether the error is of the channel, and the connection lives on.
+/// Whether the error is of the channel, or of one before it, and not of the connection.
 fn closes_channel(error: &lapin::Error) -> bool {
     match error.kind() {
         // It was closed before the message was sent.
         ErrorKind::InvalidChannelState(..) | ErrorKind::InvalidChannel(_) => true,
-        _ => of_channel(error).is_some(),
+        _ => of_channel(error).is_some() || of_channel_before(error),
     }
 }
 

@@ -230,6 +230,33 @@ pub(super) fn of_channel(error: &lapin::Error) -> Option<&AMQPSoftError> {
     }
 }
 
+/// Whether the broker closed the connection over a frame for a channel that was closed already.
+///
+/// lapin sends such frames: its answer to the closing of a channel goes before what waits to be published on it, and
+/// that follows. So it says nothing against a message, and may end the connection under a channel that is new.
+pub(super) fn of_channel_before(error: &lapin::Error) -> bool {
+    hard(error) == Some(&AMQPHardError::CHANNELERROR)
+}
+
+/// Whether the connection is lost with this, although its status may not say so yet.
+pub(super) fn of_connection(error: &lapin::Error) -> bool {
+    hard(error).is_some()
+        || matches!(
+            error.kind(),
+            ErrorKind::IOError(_) | ErrorKind::MissingHeartbeatError | ErrorKind::InvalidConnectionState(_)
+        )
+}
+
+fn hard(error: &lapin::Error) -> Option<&AMQPHardError> {
+    match error.kind() {
+        ErrorKind::ProtocolError(protocol) => match protocol.kind() {
+            AMQPErrorKind::Hard(hard) => Some(hard),
+            AMQPErrorKind::Soft(_) => None,
+        },
+        _ => None,
+    }
+}
+
 /// What became of a message whose publishing ended with this.
 ///
 /// When the broker closes a channel it does not say for which message, so all that were on their way are

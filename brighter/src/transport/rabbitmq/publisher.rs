@@ -25,6 +25,9 @@ use super::{ConnectError, wire};
 use crate::channel::PublishError;
 use crate::message::Message;
 
+/// Whether a message goes alone, try by try. One that did is tried again only where its connection went, and with the
+/// channel of another.
+const TRIES: [bool; 3] = [false, true, true];
 /// Opening a channel and declaring the exchange take this long at most.
 pub(super) const OPENING: Duration = Duration::from_secs(10);
 
@@ -45,7 +48,8 @@ pub(super) enum Verdict {
     CameBack,
     /// A queue that wants it did not take it.
     Refused,
-    /// Its channel was closed over it, or over another that was on the way with it.
+    /// Its channel was closed over it, or over another that was on the way with it; or its connection with the channel
+    /// of another.
     Suspect,
 }
 
@@ -117,7 +121,7 @@ impl Publisher {
     /// must be sent again.
     pub(super) async fn publish(&self, make: impl Fn() -> Result<Outgoing, PublishError> + Send) -> Outcome {
         let deadline = Instant::now() + self.deadline;
-        for alone in [false, true] {
+        for alone in TRIES {
             let (job, verdict) = Job::new(make()?, alone);
             // Held until the end: whoever gives up leaves the queue.
             let place = match self.link.blocked() {
@@ -149,7 +153,7 @@ impl Publisher {
         let deadline = Instant::now() + self.deadline;
         let mut outcomes: Vec<_> = messages.iter().map(|_| Err(unknown())).collect();
         let mut open: Vec<usize> = (0..messages.len()).collect();
-        for alone in [false, true] {
+        for alone in TRIES {
             let mut made = Vec::with_capacity(open.len());
             open.retain(|&n| match make(messages[n]) {
                 Ok(message) => {
@@ -232,7 +236,7 @@ fn closed() -> Verdict {
     Verdict::Known(Err(PublishError::Closed))
 }
 
-/// A message that was alone on its channel is never a suspect, so this is for what cannot be.
+/// For a message whose connection went with the channel of another each time.
 fn unknown() -> PublishError {
     PublishError::Disconnected("the channel was closed before the message was confirmed".into())
 }
