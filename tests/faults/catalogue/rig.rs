@@ -29,12 +29,12 @@ async fn open(url: &str) -> (Connection, Channel) {
     (connection, channel)
 }
 
-async fn declare(channel: &Channel) -> u32 {
+async fn declare(channel: &Channel, queue: &str, arguments: FieldTable) -> u32 {
     let options = QueueDeclareOptions {
         durable: true,
         ..QueueDeclareOptions::default()
     };
-    let declared = channel.queue_declare(QUEUE.into(), options, FieldTable::default());
+    let declared = channel.queue_declare(queue.into(), options, arguments);
     declared.await.unwrap().message_count()
 }
 
@@ -49,7 +49,7 @@ async fn publish(channel: &Channel, queue: &str) -> lapin::Result<()> {
 async fn a_node_is_killed_and_stopped_and_comes_back_with_its_data() {
     let node = node::to_harm().await;
     let (_connection, channel) = open(node.url()).await;
-    declare(&channel).await;
+    declare(&channel, QUEUE, FieldTable::default()).await;
     node.write_queues().await;
     publish(&channel, QUEUE).await.unwrap();
     node.kill().await;
@@ -59,9 +59,12 @@ async fn a_node_is_killed_and_stopped_and_comes_back_with_its_data() {
     node.start_again().await;
     let (_connection, channel) = open(node.url()).await;
     // The queue may still be reading its files.
-    until_answer("the message", 1, async || declare(&channel).await).await;
+    until_answer("the message", 1, async || {
+        declare(&channel, QUEUE, FieldTable::default()).await
+    })
+    .await;
     node.delete_queue(QUEUE).await;
-    assert_eq!(declare(&channel).await, 0);
+    assert_eq!(declare(&channel, QUEUE, FieldTable::default()).await, 0);
     node.delete_queue(QUEUE).await;
     assert_eq!(node.connections("rig").await, 1);
     assert_eq!(node.close_connections("rig").await, 1);
@@ -74,14 +77,9 @@ async fn what_a_queue_holds_is_known_at_once() {
     let (_connection, channel) = open(node.url()).await;
     for queue_type in ["classic", "quorum"] {
         let queue = format!("rig.depth.{queue_type}");
-        let options = QueueDeclareOptions {
-            durable: true,
-            ..QueueDeclareOptions::default()
-        };
         let mut arguments = FieldTable::default();
         arguments.insert("x-queue-type".into(), AMQPValue::LongString(queue_type.into()));
-        let declared = channel.queue_declare(queue.as_str().into(), options, arguments);
-        declared.await.unwrap();
+        declare(&channel, &queue, arguments).await;
         for _ in 0..2 {
             publish(&channel, &queue).await.unwrap();
         }

@@ -148,13 +148,8 @@ impl Desk {
             self.jobs.take(self.room(), &mut self.held);
         }
         loop {
-            while let Some(job) = self.held.front() {
-                if self.alone || (job.alone && !self.on_their_way.is_empty()) {
-                    break;
-                }
-                if let Some(job) = self.held.pop_front() {
-                    self.begin(job).await;
-                }
+            while let Some(job) = self.next_held() {
+                self.begin(job).await;
             }
             // Each is polled in the order in which it came, and does not wait before it is handed to lapin.
             if let Some(Some(done)) = self.next().now_or_never() {
@@ -165,6 +160,13 @@ impl Desk {
                 return;
             }
         }
+    }
+
+    /// The first that is held, if it may go now.
+    fn next_held(&mut self) -> Option<Job> {
+        let nobody = self.on_their_way.is_empty();
+        self.held
+            .pop_front_if(|job| !self.alone && (nobody || !job.alone))
     }
 
     /// The next that is not on its way any more. Keeps as many slots as messages may be on their way.
@@ -329,7 +331,7 @@ async fn unblocked(open: Option<&Open>) {
     }
 }
 
-/// Whether the error is of the channel, or of one before it, and not of the connection.
+/// Whether the error says that a channel was closed: the message's own, or one before it, and the connection with that.
 fn closes_channel(error: &lapin::Error) -> bool {
     match error.kind() {
         // It was closed before the message was sent.

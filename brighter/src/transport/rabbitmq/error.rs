@@ -221,12 +221,9 @@ pub(super) fn said(error: &lapin::Error) -> String {
 
 /// The error of the channel, if the broker closed that alone and the connection lives on.
 pub(super) fn of_channel(error: &lapin::Error) -> Option<&AMQPSoftError> {
-    match error.kind() {
-        ErrorKind::ProtocolError(protocol) => match protocol.kind() {
-            AMQPErrorKind::Soft(soft) => Some(soft),
-            AMQPErrorKind::Hard(_) => None,
-        },
-        _ => None,
+    match of_broker(error)? {
+        AMQPErrorKind::Soft(soft) => Some(soft),
+        AMQPErrorKind::Hard(_) => None,
     }
 }
 
@@ -235,24 +232,26 @@ pub(super) fn of_channel(error: &lapin::Error) -> Option<&AMQPSoftError> {
 /// lapin sends such frames: its answer to the closing of a channel goes before what waits to be published on it, and
 /// that follows. So it says nothing against a message, and may end the connection under a channel that is new.
 pub(super) fn of_channel_before(error: &lapin::Error) -> bool {
-    hard(error) == Some(&AMQPHardError::CHANNELERROR)
+    matches!(
+        of_broker(error),
+        Some(AMQPErrorKind::Hard(AMQPHardError::CHANNELERROR))
+    )
 }
 
 /// Whether the connection is lost with this, although its status may not say so yet.
 pub(super) fn of_connection(error: &lapin::Error) -> bool {
-    hard(error).is_some()
-        || matches!(
-            error.kind(),
-            ErrorKind::IOError(_) | ErrorKind::MissingHeartbeatError | ErrorKind::InvalidConnectionState(_)
-        )
+    match error.kind() {
+        ErrorKind::IOError(_) | ErrorKind::MissingHeartbeatError | ErrorKind::InvalidConnectionState(_) => {
+            true
+        }
+        _ => matches!(of_broker(error), Some(AMQPErrorKind::Hard(_))),
+    }
 }
 
-fn hard(error: &lapin::Error) -> Option<&AMQPHardError> {
+/// What the broker closed a channel over, or the connection.
+fn of_broker(error: &lapin::Error) -> Option<&AMQPErrorKind> {
     match error.kind() {
-        ErrorKind::ProtocolError(protocol) => match protocol.kind() {
-            AMQPErrorKind::Hard(hard) => Some(hard),
-            AMQPErrorKind::Soft(_) => None,
-        },
+        ErrorKind::ProtocolError(protocol) => Some(protocol.kind()),
         _ => None,
     }
 }
