@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use brighter::channel::Broker;
 use brighter::config::{Config, ConfigErrors, Problem};
+use brighter::transport::rabbitmq::RabbitMqBuilder;
+use brighter::transport::sqlite::SqliteBrokerOptions;
 use brighter::{RabbitMq, SqliteBroker};
 
 use crate::failure::Failure;
@@ -22,14 +24,14 @@ async fn open(config: &Config) -> Result<SqliteBroker, Failure> {
     let file = config
         .path(SECTION, "broker_file")
         .unwrap_or_else(|| PathBuf::from("broker.db"));
-    SqliteBroker::open_with(&file, &config.sqlite_broker())
+    SqliteBroker::open_with(&file, &SqliteBrokerOptions::from_config(config))
         .await
         .map_err(|error| Failure::because(&format!("cannot use {} as a broker", file.display()), &error))
 }
 
 /// Connects, as the settings say.
 async fn rabbitmq(config: &Config) -> Result<RabbitMq, Failure> {
-    let builder = config.rabbitmq().map_err(|errors| not_said(&errors))?;
+    let builder = RabbitMqBuilder::from_config(config).map_err(|errors| not_said(&errors))?;
     builder.connect().await.map_err(|error| match error.is_fatal() {
         // The URL, or what it says: user, password, virtual host.
         true => Failure::usage(error.to_string()),
