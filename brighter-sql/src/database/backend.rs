@@ -13,8 +13,8 @@ use super::value::Sql;
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A change, made whole or not at all.
-pub(crate) trait Work<D: Sql>: Send {
-    type Done: Send;
+pub(crate) trait Operation<D: Sql>: Send {
+    type Output: Send;
     type Error: From<DatabaseError> + Send;
 
     /// Whether it is whole without a transaction: it is one statement, or its statements need not stand together.
@@ -38,7 +38,7 @@ pub(crate) trait Work<D: Sql>: Send {
     fn run(
         self,
         connection: &mut D::Connection,
-    ) -> impl Future<Output = Result<Self::Done, Self::Error>> + Send;
+    ) -> impl Future<Output = Result<Self::Output, Self::Error>> + Send;
 }
 
 /// A database with those who share its connections.
@@ -48,7 +48,10 @@ pub(crate) trait Backend: fmt::Debug + Clone + Send + Sync + 'static {
     fn pool(&self) -> &Pool<Self::Db>;
 
     /// Makes a change in a transaction of its own.
-    fn write<W: Work<Self::Db>>(&self, work: W) -> impl Future<Output = Result<W::Done, W::Error>> + Send;
+    fn write<W: Operation<Self::Db>>(
+        &self,
+        operation: W,
+    ) -> impl Future<Output = Result<W::Output, W::Error>> + Send;
 }
 
 /// A connection to read with.

@@ -1,6 +1,6 @@
 //! What one database says otherwise than another.
 
-use super::value::Statement;
+use super::statement::Statement;
 
 /// How the values of a statement are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

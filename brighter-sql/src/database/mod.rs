@@ -2,7 +2,7 @@
 //! that each dialect fills in, tables with their versions, and what an error means.
 //!
 //! Who keeps something in one uses this: the outbox and the inbox in `store`, the broker in a file of SQLite in
-//! `transport`.
+//! `broker`.
 
 pub(crate) mod backend;
 pub(crate) mod dialect;
@@ -11,6 +11,7 @@ pub(crate) mod names;
 pub(crate) mod schema;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub(crate) mod server;
+pub(crate) mod statement;
 pub(crate) mod value;
 
 #[cfg(feature = "mysql")]

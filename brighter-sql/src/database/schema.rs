@@ -1,6 +1,6 @@
 //! The tables, and how those of an older version become those of today.
 
-use super::backend::{Backend, Work};
+use super::backend::{Backend, Operation};
 use super::error::DatabaseError;
 use super::value::{Sql, Value};
 
@@ -94,8 +94,8 @@ impl Schema {
 
 struct Apply<'a>(&'a Schema);
 
-impl<D: Sql> Work<D> for Apply<'_> {
-    type Done = ();
+impl<D: Sql> Operation<D> for Apply<'_> {
+    type Output = ();
     type Error = DatabaseError;
 
     async fn run(self, connection: &mut D::Connection) -> Result<(), DatabaseError> {

@@ -2,7 +2,7 @@
 
 use sqlx::{Connection, Pool, SqlStr};
 
-use super::backend::{Backend, DEADLINE, Work, connection};
+use super::backend::{Backend, DEADLINE, Operation, connection};
 use super::error::DatabaseError;
 use super::value::Sql;
 
@@ -29,21 +29,21 @@ impl<D: Sql> Backend for Server<D> {
         &self.0
     }
 
-    async fn write<W: Work<D>>(&self, work: W) -> Result<W::Done, W::Error> {
+    async fn write<W: Operation<D>>(&self, operation: W) -> Result<W::Output, W::Error> {
         let writing = async {
             brighter_core::__private::fault_point!("database.begin", DatabaseError::Unavailable);
             let mut connection = connection(&self.0).await?;
-            if work.is_whole() {
-                let done = work.run(&mut connection).await?;
+            if operation.is_whole() {
+                let done = operation.run(&mut connection).await?;
                 brighter_core::__private::fault_point!("database.committed", DatabaseError::Unavailable);
                 return Ok(done);
             }
-            let begun = match work.begin() {
+            let begun = match operation.begin() {
                 Some(begin) => connection.begin_with(SqlStr::from_static(begin)).await,
                 None => connection.begin().await,
             };
             let mut transaction = begun.map_err(D::sort)?;
-            let done = work.run(&mut transaction).await?;
+            let done = operation.run(&mut transaction).await?;
             brighter_core::__private::fault_point!("database.commit", DatabaseError::Unavailable);
             transaction.commit().await.map_err(D::sort)?;
             brighter_core::__private::fault_point!("database.committed", DatabaseError::Unavailable);

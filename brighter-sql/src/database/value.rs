@@ -1,12 +1,11 @@
 //! How statements are executed and rows are read, in the same words for every database.
 
-use std::sync::Arc;
-
 use futures_util::future::BoxFuture;
 use sqlx::Database;
 
 use super::dialect::Dialect;
 use super::error::DatabaseError;
+use super::statement::Statement;
 
 /// A value of a statement.
 #[derive(Debug, Clone, Copy)]
@@ -15,14 +14,6 @@ pub(crate) enum Value<'a> {
     MaybeText(Option<&'a str>),
     Bytes(&'a [u8]),
     Number(i64),
-}
-
-/// A statement as one database wants it.
-#[derive(Debug, Clone)]
-pub(crate) struct Statement {
-    pub(crate) text: Arc<str>,
-    /// Which value stands where: a database that does not number them may want one twice.
-    pub(crate) order: Vec<usize>,
 }
 
 /// A database that sqlx knows. Its implementations differ in their types only, so a macro writes them.
@@ -71,7 +62,7 @@ macro_rules! implement_sql {
 
             fn execute<'a>(
                 connection: &'a mut Self::Connection,
-                statement: &'a $crate::database::value::Statement,
+                statement: &'a $crate::database::statement::Statement,
                 values: &'a [$crate::database::value::Value<'a>],
             ) -> futures_util::future::BoxFuture<'a, Result<u64, sqlx::Error>> {
                 Box::pin(async move {
@@ -82,7 +73,7 @@ macro_rules! implement_sql {
 
             fn fetch<'a>(
                 connection: &'a mut Self::Connection,
-                statement: &'a $crate::database::value::Statement,
+                statement: &'a $crate::database::statement::Statement,
                 values: &'a [$crate::database::value::Value<'a>],
             ) -> futures_util::future::BoxFuture<'a, Result<Vec<Self::Row>, sqlx::Error>> {
                 Box::pin(async move { bound(statement, values).fetch_all(connection).await })
@@ -123,7 +114,7 @@ macro_rules! implement_sql {
 
         /// A statement with its values where it wants them.
         fn bound<'q>(
-            statement: &$crate::database::value::Statement,
+            statement: &$crate::database::statement::Statement,
             values: &[$crate::database::value::Value<'_>],
         ) -> sqlx::query::Query<'q, $database, <$database as sqlx::Database>::Arguments> {
             use $crate::database::value::Value;

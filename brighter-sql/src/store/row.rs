@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::database::error::DatabaseError;
-use crate::database::value::{Sql, Statement, Value};
+use crate::database::statement::Statement;
+use crate::database::value::{Sql, Value};
 use brighter_core::error::BoxError;
 use brighter_core::id::MessageId;
 use brighter_core::message::{BagValue, Message, MessageBody, MessageHeader, RoutingKey};

@@ -2,12 +2,12 @@
 
 use sqlx::{Row as _, Sqlite, SqliteConnection};
 
-use super::cycle::begin_session;
 use super::row::millis;
-use super::state::State;
+use super::session::begin_session;
+use super::state::FileState;
 use super::temporary;
-use super::topology::Topology;
-use crate::database::backend::Work;
+use super::topology::FileTopology;
+use crate::database::backend::Operation;
 use crate::database::error::DatabaseError;
 use crate::database::value::Sql;
 use brighter_core::channel::{Channel, ChannelError, ChannelLimits, MakeChannel, Overflow};
@@ -16,7 +16,7 @@ use brighter_core::message::ChannelName;
 /// Makes a channel with those beside it, or looks for them, as the channel says.
 pub(super) struct Declare<'a> {
     pub(super) channel: &'a Channel,
-    pub(super) topology: &'a mut Topology,
+    pub(super) topology: &'a mut FileTopology,
     /// Whose channel it is, if it is a temporary one. There has to be a session then, and until when it is alive.
     pub(super) session: &'a mut Option<(i64, i64)>,
     pub(super) lease: i64,
@@ -25,8 +25,8 @@ pub(super) struct Declare<'a> {
 /// A channel that there is, or why it cannot be had.
 pub(super) type Declared = Result<i64, ChannelError>;
 
-impl Work<Sqlite> for Declare<'_> {
-    type Done = Declared;
+impl Operation<Sqlite> for Declare<'_> {
+    type Output = Declared;
     type Error = DatabaseError;
 
     async fn run(self, file: &mut SqliteConnection) -> Result<Declared, DatabaseError> {
@@ -34,16 +34,16 @@ impl Work<Sqlite> for Declare<'_> {
     }
 }
 
-async fn declare(work: Declare<'_>, file: &mut SqliteConnection) -> Result<Declared, sqlx::Error> {
+async fn declare(asked: Declare<'_>, file: &mut SqliteConnection) -> Result<Declared, sqlx::Error> {
     let Declare {
         channel,
         topology,
         session,
         lease,
-    } = work;
-    let state = State::read(file, session.map(|(id, _)| id)).await?;
+    } = asked;
+    let state = FileState::read(file, session.map(|(id, _)| id)).await?;
     if state.topology != topology.version {
-        *topology = Topology::load(state.topology, file).await?;
+        *topology = FileTopology::load(state.topology, file).await?;
     }
     let beside = [&channel.dead_letters, &channel.invalid_messages];
     match channel.make {
@@ -104,7 +104,7 @@ async fn declare(work: Declare<'_>, file: &mut SqliteConnection) -> Result<Decla
     Ok(Ok(id))
 }
 
-fn existing(topology: &Topology, name: &ChannelName) -> Declared {
+fn existing(topology: &FileTopology, name: &ChannelName) -> Declared {
     topology.find(name).ok_or_else(|| ChannelError::Refused {
         reason: format!(
             "there is no channel `{name}`, and the subscription does not make it: declare it, or have it made with \

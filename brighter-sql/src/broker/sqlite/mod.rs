@@ -35,34 +35,37 @@
 //!
 //! The file must be on a disk of the machine: the locks of network file systems are not to be relied on.
 
-mod change;
+mod broker_tx;
 #[cfg(feature = "config")]
 mod configure;
-mod cycle;
+mod consumers;
 mod declare;
-mod desk;
+mod deliveries;
+mod delivery_buffer;
+mod demand;
 mod engine;
 mod error;
+mod handle;
 mod options;
+mod receipt;
+mod request;
 mod row;
 mod schema;
-mod seat;
-mod seats;
-mod settle;
+mod session;
 mod settling;
 mod state;
 mod temporary;
 mod topology;
 mod watch;
+mod write_batch;
+mod write_queue;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 pub use error::SqliteBrokerError;
@@ -72,12 +75,11 @@ use brighter_core::channel::{
     Broker, BrokerStatus, Channel, ChannelError, Consumer, ConsumerBounds, Producer, PublishError,
 };
 use brighter_core::message::{ChannelName, Message};
-use desk::{Batch, Desk, POSTINGS, Posting, Request};
-use row::Outgoing;
-use seat::Deliveries;
-
-/// How long anyone waits for the file.
-const DEADLINE: Duration = Duration::from_secs(30);
+use deliveries::Deliveries;
+use handle::{BrokerHandle, DEADLINE};
+use request::EngineRequest;
+use row::StoredMessage;
+use write_queue::{POSTINGS, WriteQueue};
 
 /// A broker in a file, for the processes of one machine that open it. Clones are the same broker.
 ///
@@ -106,14 +108,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// # }).unwrap();
 /// ```
 #[derive(Clone)]
-pub struct SqliteBroker(Arc<Handle>);
-
-/// What all clones share, and every consumer and delivery. Without one the engine ends.
-pub(crate) struct Handle {
-    desk: Arc<Desk>,
-    path: PathBuf,
-    confirm_within: Duration,
-}
+pub struct SqliteBroker(Arc<BrokerHandle>);
 
 impl SqliteBroker {
     /// Opens this file, makes it if it is missing, and makes the tables or brings them up to date. They may stand
@@ -135,12 +130,12 @@ impl SqliteBroker {
         options: &SqliteBrokerOptions,
     ) -> Result<Self, SqliteBrokerError> {
         let path = path.as_ref().to_owned();
-        let desk = Arc::new(Desk::new());
-        let opened = engine::start(path.clone(), options.clone(), Arc::clone(&desk))?;
+        let queue = Arc::new(WriteQueue::new());
+        let opened = engine::start(path.clone(), options.clone(), Arc::clone(&queue))?;
         // Ends the engine if nobody waits any longer.
         let confirm_within = options.confirm_within;
-        let broker = Self(Arc::new(Handle {
-            desk,
+        let broker = Self(Arc::new(BrokerHandle {
+            queue,
             path,
             confirm_within,
         }));
@@ -159,7 +154,7 @@ impl SqliteBroker {
     pub async fn declare(&self, channel: &Channel) -> Result<(), ChannelError> {
         declare::check(channel)?;
         let channel = channel.clone();
-        self.0.ask(|reply| Request::Declare(channel, reply)).await
+        self.0.ask(|reply| EngineRequest::Declare(channel, reply)).await
     }
 
     /// The messages that wait in a channel, the next one first, at most so many: to look at dead letters. None, if
@@ -174,58 +169,8 @@ impl SqliteBroker {
     ) -> Result<Vec<Message>, ChannelError> {
         let channel = channel.into();
         self.0
-            .ask(|reply| Request::Waiting(channel, at_most, reply))
+            .ask(|reply| EngineRequest::Waiting(channel, at_most, reply))
             .await
-    }
-}
-
-impl Handle {
-    /// Asks the engine, and waits for its answer.
-    async fn ask<T>(
-        &self,
-        request: impl FnOnce(oneshot::Sender<Result<T, ChannelError>>) -> Request,
-    ) -> Result<T, ChannelError> {
-        let (reply, answer) = oneshot::channel();
-        let request = request(reply);
-        if !self.desk.lay(|batch| batch.requests.push(request)) {
-            return Err(ChannelError::Closed);
-        }
-        match timeout(DEADLINE, answer).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(ChannelError::Closed),
-            Err(_) => Err(ChannelError::TimedOut { after: DEADLINE }),
-        }
-    }
-
-    /// Lays messages on the desk once there is room, and waits until they are on the disk. What stands still waits no
-    /// longer than the deadline.
-    async fn publish(&self, messages: Vec<Outgoing>) -> Vec<Result<(), PublishError>> {
-        if messages.is_empty() {
-            return Vec::new();
-        }
-        let count = messages.len();
-        let (reply, answer) = oneshot::channel();
-        let posting = Posting {
-            count,
-            messages,
-            reply,
-        };
-        let published = async {
-            // The desk is as large as the number says, so the permits are there some day.
-            let permits = u32::try_from(count).unwrap_or(u32::MAX);
-            let _room = self.desk.room.acquire_many(permits).await.ok()?;
-            if !self.desk.lay(|batch: &mut Batch| batch.postings.push(posting)) {
-                return None;
-            }
-            answer.await.ok()
-        };
-        let all = |error: &dyn Fn() -> PublishError| (0..count).map(|_| Err(error())).collect();
-        let after = self.confirm_within;
-        match timeout(after, published).await {
-            Ok(Some(results)) => results,
-            Ok(None) => all(&|| PublishError::Closed),
-            Err(_) => all(&|| PublishError::TimedOut { after }),
-        }
     }
 }
 
@@ -233,7 +178,7 @@ impl Producer for SqliteBroker {
     fn publish<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<(), PublishError>> {
         async move {
             message.header.topic.validate()?;
-            let mut results = self.0.publish(vec![Outgoing::new(message)?]).await;
+            let mut results = self.0.publish(vec![StoredMessage::new(message)?]).await;
             results.pop().unwrap_or(Err(PublishError::Closed))
         }
         .boxed()
@@ -254,12 +199,12 @@ impl Producer for SqliteBroker {
 impl SqliteBroker {
     async fn publish_some(&self, messages: &[&Message]) -> Vec<Result<(), PublishError>> {
         let mut outgoing = Vec::with_capacity(messages.len());
-        // What cannot be written is not laid on the desk, and its place is kept.
+        // What cannot be written is not queued, and its place is kept.
         let kept: Vec<Result<(), PublishError>> = messages
             .iter()
             .map(|message| {
                 message.header.topic.validate()?;
-                outgoing.push(Outgoing::new(message)?);
+                outgoing.push(StoredMessage::new(message)?);
                 Ok(())
             })
             .collect();
@@ -280,7 +225,7 @@ impl Broker for SqliteBroker {
         async move {
             declare::check(channel)?;
             let asked = channel.clone();
-            let opened = self.0.ask(|reply| Request::Consume(asked, reply)).await?;
+            let opened = self.0.ask(|reply| EngineRequest::Consume(asked, reply)).await?;
             Ok(Consumer::new(Deliveries::new(
                 Arc::clone(&self.0),
                 opened,
@@ -293,7 +238,7 @@ impl Broker for SqliteBroker {
     /// `None`, if there is no such channel. What waits for its delay does not count.
     fn depth<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Option<u64>, ChannelError>> {
         let name = channel.name.clone();
-        self.0.ask(|reply| Request::Depth(name, reply)).boxed()
+        self.0.ask(|reply| EngineRequest::Depth(name, reply)).boxed()
     }
 
     fn bounds(&self, channel: &Channel) -> ConsumerBounds {
@@ -304,23 +249,17 @@ impl Broker for SqliteBroker {
     }
 
     fn status(&self) -> BrokerStatus {
-        self.0.desk.status()
+        self.0.queue.status()
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
-        let desk = &self.0.desk;
-        desk.closing.cancel();
+        let queue = &self.0.queue;
+        queue.closing.cancel();
         async move {
             // The engine has a deadline of its own; this is for one that is stuck in the system.
-            let _ = timeout(DEADLINE, desk.closed.cancelled()).await;
+            let _ = timeout(DEADLINE, queue.closed.cancelled()).await;
         }
         .boxed()
-    }
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        self.desk.closing.cancel();
     }
 }
 

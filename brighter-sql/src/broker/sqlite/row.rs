@@ -16,13 +16,13 @@ const LARGEST: usize = 256 * 1024 * 1024;
 
 /// A message as it is stored.
 #[derive(Debug, Clone)]
-pub(super) struct Outgoing {
+pub(super) struct StoredMessage {
     pub(super) topic: RoutingKey,
     pub(super) header: String,
     pub(super) body: Vec<u8>,
 }
 
-impl Outgoing {
+impl StoredMessage {
     pub(super) fn new(message: &Message) -> Result<Self, PublishError> {
         let topic = message.header.topic.clone();
         let header = write(&message.header).map_err(PublishError::Other)?;

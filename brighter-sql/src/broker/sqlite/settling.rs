@@ -5,16 +5,16 @@ use std::collections::BTreeSet;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
-use super::change::{Change, Copy, list};
-use super::cycle::Want;
-use super::desk::{How, Posting, Settled};
-use super::row::Outgoing;
+use super::broker_tx::{BrokerTx, MessageCopy, list};
+use super::demand::Demand;
+use super::request::{Posting, SettleAction, Settled};
+use super::row::StoredMessage;
 use brighter_core::channel::{Overflow, PublishError};
 use brighter_core::message::RoutingKey;
 
 /// What became of a delivery that was settled.
 #[derive(Debug)]
-pub(super) enum Fate {
+pub(super) enum SettleOutcome {
     Done,
     /// The session that held it is no more, so others have it.
     Stale,
@@ -22,13 +22,13 @@ pub(super) enum Fate {
     NotMoved(RoutingKey),
 }
 
-impl Change<'_> {
+impl BrokerTx<'_> {
     /// Settles, in their order, what this session holds.
     pub(super) async fn settle(
         &mut self,
         session: Option<i64>,
         settled: &[Settled],
-    ) -> Result<Vec<Fate>, sqlx::Error> {
+    ) -> Result<Vec<SettleOutcome>, sqlx::Error> {
         if settled.is_empty() {
             return Ok(Vec::new());
         }
@@ -44,24 +44,24 @@ impl Change<'_> {
         .await?;
         let held: BTreeSet<i64> = held.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
 
-        let (mut fates, mut gone, mut back, mut copies) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut outcomes, mut gone, mut back, mut copies) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for settled in settled {
             if Some(settled.session) != session || !held.contains(&settled.seq) {
-                fates.push(Fate::Stale);
+                outcomes.push(SettleOutcome::Stale);
                 continue;
             }
-            fates.push(Fate::Done);
-            match &settled.how {
-                How::Ack => gone.push(settled.seq),
-                How::Release { counted: true } => back.push(settled.seq),
-                How::Release { counted: false } => {
+            outcomes.push(SettleOutcome::Done);
+            match &settled.action {
+                SettleAction::Ack => gone.push(settled.seq),
+                SettleAction::Release { counted: true } => back.push(settled.seq),
+                SettleAction::Release { counted: false } => {
                     self.touched.insert(settled.channel);
                     // It may have waited too long by now.
                     self.times_changed = true;
                 }
-                How::Again { message, delay } => {
+                SettleAction::Again { message, delay } => {
                     gone.push(settled.seq);
-                    let copy = Copy {
+                    let copy = MessageCopy {
                         channel: settled.channel,
                         message: message.clone(),
                     };
@@ -70,16 +70,16 @@ impl Change<'_> {
                         delay => self.delay(copy, *delay).await?,
                     }
                 }
-                How::Aside { message, to } => match self.topology.find(to) {
+                SettleAction::Aside { message, to } => match self.topology.find(to) {
                     Some(channel) => {
                         gone.push(settled.seq);
                         let message = message.clone();
-                        copies.push(Copy { channel, message });
+                        copies.push(MessageCopy { channel, message });
                     }
                     None => {
                         back.push(settled.seq);
-                        fates.pop();
-                        fates.push(Fate::NotMoved(RoutingKey::from(to.as_str())));
+                        outcomes.pop();
+                        outcomes.push(SettleOutcome::NotMoved(RoutingKey::from(to.as_str())));
                     }
                 },
             }
@@ -89,7 +89,7 @@ impl Change<'_> {
             self.delete(&list(gone)).await?;
         }
         self.count_redelivery(&back).await?;
-        Ok(fates)
+        Ok(outcomes)
     }
 
     /// Puts a copy of each message in every channel that wants its topic, or in none.
@@ -111,8 +111,8 @@ impl Change<'_> {
 
     async fn route(
         &mut self,
-        message: Outgoing,
-        copies: &mut Vec<Copy>,
+        message: StoredMessage,
+        copies: &mut Vec<MessageCopy>,
     ) -> Result<Result<(), PublishError>, sqlx::Error> {
         let routes = self.topology.routes(&message.topic);
         let Some((last, others)) = routes.split_last() else {
@@ -135,11 +135,11 @@ impl Change<'_> {
         for channel in &*routes {
             self.room.entry(*channel).and_modify(|room| *room -= 1);
         }
-        copies.extend(others.iter().map(|channel| Copy {
+        copies.extend(others.iter().map(|channel| MessageCopy {
             channel: *channel,
             message: message.clone(),
         }));
-        copies.push(Copy {
+        copies.push(MessageCopy {
             channel: *last,
             message,
         });
@@ -163,10 +163,14 @@ impl Change<'_> {
     }
 
     /// Takes the next messages of a channel in hand: rows of `seq, redeliveries, header, body`.
-    pub(super) async fn claim(&mut self, session: i64, want: Want) -> Result<Vec<SqliteRow>, sqlx::Error> {
-        let limits = self.topology.limits(want.channel);
+    pub(super) async fn claim(
+        &mut self,
+        session: i64,
+        demand: Demand,
+    ) -> Result<Vec<SqliteRow>, sqlx::Error> {
+        let limits = self.topology.limits(demand.channel);
         if limits.is_some_and(|limits| limits.single_active_consumer)
-            && !self.is_active(session, want).await?
+            && !self.is_active(session, demand).await?
         {
             return Ok(Vec::new());
         }
@@ -175,9 +179,9 @@ impl Change<'_> {
              AND (m.expires IS NULL OR m.expires > ?2) \
              AND NOT EXISTS (SELECT 1 FROM brighter_broker_held h WHERE h.seq = m.seq) ORDER BY m.seq LIMIT ?3",
         )
-        .bind(want.channel)
+        .bind(demand.channel)
         .bind(self.now)
-        .bind(want.rows)
+        .bind(demand.rows)
         .fetch_all(&mut *self.file)
         .await?;
         if !rows.is_empty() {
@@ -194,15 +198,15 @@ impl Change<'_> {
     }
 
     /// Whether the consumer is the one that gets messages of a channel with one active consumer, or becomes it.
-    async fn is_active(&mut self, session: i64, want: Want) -> Result<bool, sqlx::Error> {
+    async fn is_active(&mut self, session: i64, demand: Demand) -> Result<bool, sqlx::Error> {
         // The number is given back as it was stored.
-        let consumer = want.consumer as i64;
+        let consumer = demand.consumer as i64;
         let active = sqlx::query(
             "UPDATE brighter_broker_channels SET active_session = ?2, active_consumer = ?3 \
              WHERE id = ?1 AND (active_session IS NULL OR (active_session = ?2 AND active_consumer = ?3)) \
              RETURNING id",
         )
-        .bind(want.channel)
+        .bind(demand.channel)
         .bind(session)
         .bind(consumer)
         .fetch_optional(&mut *self.file)
@@ -211,13 +215,13 @@ impl Change<'_> {
     }
 
     /// A consumer is gone: another may become the active one.
-    pub(super) async fn leave(&mut self, session: i64, seat: u64) -> Result<(), sqlx::Error> {
+    pub(super) async fn leave(&mut self, session: i64, consumer: u64) -> Result<(), sqlx::Error> {
         let left = sqlx::query(
             "UPDATE brighter_broker_channels SET active_session = NULL, active_consumer = NULL \
              WHERE active_session = ?1 AND active_consumer = ?2 RETURNING id",
         )
         .bind(session)
-        .bind(seat as i64)
+        .bind(consumer as i64)
         .fetch_all(&mut *self.file)
         .await?;
         for row in left {

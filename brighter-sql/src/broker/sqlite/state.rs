@@ -1,10 +1,10 @@
-//! The [`State`] of the file at the beginning of a transaction, read by one statement.
+//! The [`FileState`] of the file at the beginning of a transaction, read by one statement.
 
 use sqlx::{Row as _, SqliteConnection};
 
 /// What one look at the file tells.
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct State {
+pub(super) struct FileState {
     pub(super) topology: i64,
     pub(super) now: i64,
     pub(super) times: Times,
@@ -29,7 +29,7 @@ impl Times {
     }
 }
 
-impl State {
+impl FileState {
     pub(super) async fn read(file: &mut SqliteConnection, session: Option<i64>) -> Result<Self, sqlx::Error> {
         let row = sqlx::query(
             "SELECT topology, CAST(unixepoch('subsec') * 1000 AS INTEGER), \

@@ -2,8 +2,8 @@
 
 use sqlx::{Row as _, Sqlite, SqliteConnection};
 
-use super::change::list;
-use crate::database::backend::Work;
+use super::broker_tx::list;
+use crate::database::backend::Operation;
 use crate::database::error::DatabaseError;
 use crate::database::value::Sql;
 
@@ -43,8 +43,8 @@ pub(super) async fn bury(sessions: &str, file: &mut SqliteConnection) -> Result<
 /// Takes out a channel that nobody consumes any more, if it is a temporary one.
 pub(super) struct Leave(pub(super) i64);
 
-impl Work<Sqlite> for Leave {
-    type Done = ();
+impl Operation<Sqlite> for Leave {
+    type Output = ();
     type Error = DatabaseError;
 
     async fn run(self, file: &mut SqliteConnection) -> Result<(), DatabaseError> {

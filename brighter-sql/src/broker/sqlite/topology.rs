@@ -1,4 +1,4 @@
-//! The [`Topology`]: which channels there are, and which topic goes to which, as the file had it last.
+//! The [`FileTopology`]: which channels there are, and which topic goes to which, as the file had it last.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ const REMEMBERED_ROUTES: usize = 1024;
 
 /// What the file says of channels and bindings, as of one version of it.
 #[derive(Debug, Default)]
-pub(super) struct Topology {
+pub(super) struct FileTopology {
     /// 0 before it was read.
     pub(super) version: i64,
-    channels: HashMap<i64, Known>,
+    channels: HashMap<i64, KnownChannel>,
     names: HashMap<ChannelName, i64>,
     bindings: Vec<(i64, RoutingKey)>,
     routes: HashMap<RoutingKey, Arc<[i64]>>,
@@ -26,14 +26,14 @@ pub(super) struct Topology {
 
 /// A channel, as it was declared.
 #[derive(Debug, Clone)]
-pub(super) struct Known {
+pub(super) struct KnownChannel {
     pub(super) name: ChannelName,
     pub(super) declared: bool,
     pub(super) limits: ChannelLimits,
     pub(super) dead_letters: Option<ChannelName>,
 }
 
-impl Topology {
+impl FileTopology {
     /// Reads all of it, which takes a moment and is done when something has changed.
     pub(super) async fn load(version: i64, file: &mut SqliteConnection) -> Result<Self, sqlx::Error> {
         let mut topology = Self {
@@ -57,7 +57,7 @@ impl Topology {
             };
             limits.deliveries = row.try_get(7)?;
             limits.single_active_consumer = row.try_get(8)?;
-            let known = Known {
+            let known = KnownChannel {
                 name: row.try_get::<&str, _>(1)?.into(),
                 declared: row.try_get(2)?,
                 dead_letters: row.try_get::<Option<&str>, _>(3)?.map(ChannelName::from),
@@ -78,7 +78,7 @@ impl Topology {
         self.names.get(name).copied()
     }
 
-    pub(super) fn channel(&self, id: i64) -> Option<&Known> {
+    pub(super) fn channel(&self, id: i64) -> Option<&KnownChannel> {
         self.channels.get(&id)
     }
 

@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::error::{is_busy, sort};
-use crate::database::backend::{Backend, Work};
+use crate::database::backend::{Backend, Operation};
 use crate::database::error::DatabaseError;
 
 /// The longest wait for a lock, for a connection, and for one's turn to write.
@@ -112,11 +112,11 @@ impl Backend for Database {
         &self.pool
     }
 
-    async fn write<W: Work<Sqlite>>(&self, work: W) -> Result<W::Done, W::Error> {
+    async fn write<W: Operation<Sqlite>>(&self, operation: W) -> Result<W::Output, W::Error> {
         brighter_core::__private::fault_point!("database.begin", DatabaseError::Unavailable);
         let mut writer = self.writer().await?;
         let mut transaction = writer.begin().await?;
-        let done = work.run(&mut transaction).await?;
+        let done = operation.run(&mut transaction).await?;
         brighter_core::__private::fault_point!("database.commit", DatabaseError::Unavailable);
         transaction.commit().await.map_err(sort)?;
         brighter_core::__private::fault_point!("database.committed", DatabaseError::Unavailable);

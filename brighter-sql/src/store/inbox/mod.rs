@@ -1,8 +1,8 @@
 //! The inbox in a database, whichever it is.
 
+mod operations;
 mod options;
 mod statements;
-mod work;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,8 +11,8 @@ pub use options::InboxOptions;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use operations::{Begin, Complete, Execute};
 use statements::{FORGOTTEN_AT_ONCE, Statements};
-use work::{Begin, Complete, Execute};
 
 use super::row;
 use crate::database::backend::{Backend, reading};

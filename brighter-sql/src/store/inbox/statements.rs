@@ -1,7 +1,7 @@
 //! The statements of the inbox, as templates: see [`Dialect::statement`].
 
 use crate::database::dialect::Dialect;
-use crate::database::value::Statement;
+use crate::database::statement::Statement;
 
 /// `ends_at` is when the claim ends, or when the request was handled. The values: id, context, fingerprint,
 /// whether there is one, claim, lease.

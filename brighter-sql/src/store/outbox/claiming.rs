@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::SqlOutbox;
-use super::work::{Claiming, InOrder};
+use super::operations::{Claiming, InOrder};
 use crate::database::backend::Backend;
 use crate::database::value::Value;
 use crate::store::row;

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::work::Deposit;
+use super::operations::Deposit;
 use super::{DepositStatement, SqlOutbox};
-use crate::database::backend::{Backend, Work, connection, reading};
+use crate::database::backend::{Backend, Operation, connection, reading};
+use crate::database::value::{Sql, Value};
 use crate::store::row;
 use brighter_core::id::MessageId;
 use brighter_core::message::Message;
@@ -43,7 +44,7 @@ impl<B: Backend> SqlOutbox<B> {
             if self.is_counted(messages) {
                 self.check_room(connection, messages).await?;
             }
-            Work::<B::Db>::run(self.depositing(messages, None), connection).await
+            Operation::<B::Db>::run(self.depositing(messages, None), connection).await
         })
         .await?;
         self.bell.ring(Arrival::ToCome);
@@ -64,6 +65,32 @@ impl<B: Backend> SqlOutbox<B> {
             lease: 0,
             causation_id: header.causation_id.as_ref().map(row::id_text::<B::Db>),
         })
+    }
+
+    /// Whether those outstanding have to be counted before these are stored.
+    pub(super) fn is_counted(&self, messages: &[Message]) -> bool {
+        self.room
+            .as_ref()
+            .is_some_and(|room| !room.take(messages.len() as u64))
+    }
+
+    /// Counts those outstanding, and refuses these if there is no room for them.
+    pub(super) async fn check_room(
+        &self,
+        connection: &mut <B::Db as sqlx::Database>::Connection,
+        messages: &[Message],
+    ) -> Result<(), OutboxError> {
+        let Some(room) = &self.room else { return Ok(()) };
+        let limit = i64::try_from(room.limit).unwrap_or(i64::MAX);
+        let rows = B::Db::fetch(connection, &self.statements.count, &[Value::Number(limit)]).await;
+        let rows = rows.map_err(B::Db::sort)?;
+        let outstanding = rows.first().map_or(Ok(0), |row| B::Db::number(row, 0));
+        room.count(outstanding.map_err(B::Db::sort)?.unsigned_abs());
+        if room.take(messages.len() as u64) {
+            return Ok(());
+        }
+        let reason = format!("at most {} messages may be outstanding", room.limit);
+        Err(OutboxError::Full(reason.into()))
     }
 
     pub(super) fn depositing<'a>(&'a self, messages: &'a [Message], lease: Option<Duration>) -> Deposit<'a> {

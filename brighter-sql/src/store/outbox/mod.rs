@@ -5,6 +5,7 @@ mod deposit_statement;
 mod depositing;
 #[cfg(test)]
 mod indexed;
+mod operations;
 mod options;
 #[cfg(test)]
 #[cfg(all(feature = "postgres", feature = "mysql"))]
@@ -14,7 +15,6 @@ mod reading;
 mod room;
 mod schedule;
 mod statements;
-mod work;
 
 use std::sync::Arc;
 
@@ -22,14 +22,15 @@ pub use deposit_statement::DepositStatement;
 pub use options::OutboxOptions;
 pub(crate) use port::implement_outbox;
 
+use operations::{Again, Archiving, Execute, Failing};
 use room::Room;
 use statements::Statements;
-use work::{Again, Archiving, Execute, Failing};
 
 use super::row;
 use crate::database::backend::{Backend, reading};
 use crate::database::schema::Schema;
-use crate::database::value::{Sql, Statement, Value};
+use crate::database::statement::Statement;
+use crate::database::value::{Sql, Value};
 use brighter_core::__private::Bell;
 use brighter_core::id::MessageId;
 use brighter_core::outbox::{Archive, Arrival, Arrivals, Failure, OutboxError, Selection};

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::SqlOutbox;
 use crate::database::backend::{Backend, connection, reading};
-use crate::database::value::{Sql, Statement, Value};
+use crate::database::statement::Statement;
+use crate::database::value::{Sql, Value};
 use crate::store::row;
 use brighter_core::id::MessageId;
 use brighter_core::message::Message;

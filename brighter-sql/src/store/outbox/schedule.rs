@@ -4,8 +4,8 @@ use std::slice::from_ref;
 use std::time::Duration;
 
 use super::SqlOutbox;
-use super::work::Schedule;
-use crate::database::backend::{Backend, Work, connection, reading};
+use super::operations::Schedule;
+use crate::database::backend::{Backend, Operation, connection, reading};
 use crate::database::value::Value;
 use crate::store::row;
 use brighter_core::id::MessageId;
@@ -32,7 +32,7 @@ impl<B: Backend> SqlOutbox<B> {
             if self.is_counted(from_ref(message)) {
                 self.check_room(connection, from_ref(message)).await?;
             }
-            Work::<B::Db>::run(self.scheduling(message, delay), connection).await
+            Operation::<B::Db>::run(self.scheduling(message, delay), connection).await
         })
         .await
         .map(drop)

@@ -1,7 +1,7 @@
 //! The statements of the outbox, as templates: see [`Dialect::statement`].
 
 use crate::database::dialect::{Claiming, Dialect};
-use crate::database::value::Statement;
+use crate::database::statement::Statement;
 
 /// `outstanding` is 1, 0 when the broker has the message, 2 when it is dead, and 3 when it waits for its time.
 pub(super) const IS_SAME: &str = "SELECT CASE WHEN topic = ?2 AND body = ?3 THEN 'same' ELSE 'other' END FROM {table} WHERE message_id = ?1{latest}";

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use super::statements::{Claim, Statements, VALUES};
-use crate::database::backend::Work;
+use crate::database::backend::Operation;
 use crate::database::error::DatabaseError;
-use crate::database::value::{Sql, Statement, Value};
+use crate::database::statement::Statement;
+use crate::database::value::{Sql, Value};
 use crate::store::row;
 use brighter_core::id::MessageId;
 use brighter_core::message::Message;
@@ -25,8 +26,8 @@ pub(super) struct Schedule<'a> {
     pub(super) delay: i64,
 }
 
-impl<D: Sql> Work<D> for Schedule<'_> {
-    type Done = bool;
+impl<D: Sql> Operation<D> for Schedule<'_> {
+    type Output = bool;
     type Error = OutboxError;
 
     fn is_whole(&self) -> bool {
@@ -49,8 +50,8 @@ impl<D: Sql> Work<D> for Schedule<'_> {
     }
 }
 
-impl<D: Sql> Work<D> for Deposit<'_> {
-    type Done = Vec<MessageId>;
+impl<D: Sql> Operation<D> for Deposit<'_> {
+    type Output = Vec<MessageId>;
     type Error = OutboxError;
 
     fn is_whole(&self) -> bool {
@@ -179,8 +180,8 @@ pub(super) struct Claiming<'a> {
     pub(super) lease: i64,
 }
 
-impl<D: Sql> Work<D> for Claiming<'_> {
-    type Done = Vec<Claimed>;
+impl<D: Sql> Operation<D> for Claiming<'_> {
+    type Output = Vec<Claimed>;
     type Error = OutboxError;
 
     fn is_whole(&self) -> bool {
@@ -237,8 +238,8 @@ pub(super) struct Failing<'a> {
     pub(super) failures: &'a [Failure],
 }
 
-impl<D: Sql> Work<D> for Failing<'_> {
-    type Done = ();
+impl<D: Sql> Operation<D> for Failing<'_> {
+    type Output = ();
     type Error = OutboxError;
 
     fn is_whole(&self) -> bool {
@@ -268,8 +269,8 @@ pub(super) struct Execute<'a> {
     pub(super) values: &'a [Value<'a>],
 }
 
-impl<D: Sql> Work<D> for Execute<'_> {
-    type Done = u64;
+impl<D: Sql> Operation<D> for Execute<'_> {
+    type Output = u64;
     type Error = OutboxError;
 
     fn is_whole(&self) -> bool {
@@ -290,8 +291,8 @@ pub(super) struct InOrder<'a> {
     pub(super) lease: i64,
 }
 
-impl<D: Sql> Work<D> for InOrder<'_> {
-    type Done = Vec<Claimed>;
+impl<D: Sql> Operation<D> for InOrder<'_> {
+    type Output = Vec<Claimed>;
     type Error = OutboxError;
 
     fn begin(&self) -> Option<&'static str> {
@@ -325,7 +326,7 @@ impl<D: Sql> Work<D> for InOrder<'_> {
             values: &[Value::Text(&ids), Value::Number(lease)],
             lease,
         };
-        let mut claimed = Work::<D>::run(claiming, connection).await?;
+        let mut claimed = Operation::<D>::run(claiming, connection).await?;
         // Others may have been quicker with one of them, so that what follows it is not the next any more.
         let mut in_order = 0;
         for (row, claimed) in rows.iter().zip(&claimed) {
@@ -356,8 +357,8 @@ pub(super) struct Again<'a> {
     pub(super) again: &'a Statement,
 }
 
-impl<D: Sql> Work<D> for Again<'_> {
-    type Done = u64;
+impl<D: Sql> Operation<D> for Again<'_> {
+    type Output = u64;
     type Error = OutboxError;
 
     async fn run(self, connection: &mut D::Connection) -> Result<u64, OutboxError> {
@@ -378,8 +379,8 @@ pub(super) struct Archiving<'a> {
     pub(super) what: Archive,
 }
 
-impl<D: Sql> Work<D> for Archiving<'_> {
-    type Done = u64;
+impl<D: Sql> Operation<D> for Archiving<'_> {
+    type Output = u64;
     type Error = OutboxError;
 
     fn begin(&self) -> Option<&'static str> {

@@ -1,4 +1,4 @@
-//! A [`Change`]: what a transaction does to the messages of the file.
+//! A [`BrokerTx`]: what a transaction does to the messages of the file.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
@@ -6,14 +6,14 @@ use std::sync::{Arc, LazyLock};
 
 use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 
-use super::row::{self, Outgoing};
-use super::topology::Topology;
+use super::row::{self, StoredMessage};
+use super::topology::FileTopology;
 use brighter_core::channel::{Overflow, Rejection, RejectionKind};
 
 /// A transaction under way.
-pub(super) struct Change<'a> {
+pub(super) struct BrokerTx<'a> {
     pub(super) file: &'a mut SqliteConnection,
-    pub(super) topology: &'a mut Topology,
+    pub(super) topology: &'a mut FileTopology,
     /// The time of the whole transaction.
     pub(super) now: i64,
     /// Channels in which there may be messages that were not there before.
@@ -25,9 +25,9 @@ pub(super) struct Change<'a> {
 }
 
 /// A message on its way into a channel.
-pub(super) struct Copy {
+pub(super) struct MessageCopy {
     pub(super) channel: i64,
-    pub(super) message: Outgoing,
+    pub(super) message: StoredMessage,
 }
 
 /// How many rows one statement inserts, with the statement: SQLite prepares each of them once.
@@ -46,8 +46,8 @@ static INSERTS: LazyLock<[(usize, Arc<str>); 3]> = LazyLock::new(|| {
 /// How many messages are moved at once by their times.
 const AT_ONCE: i64 = 1000;
 
-impl<'a> Change<'a> {
-    pub(super) fn new(file: &'a mut SqliteConnection, topology: &'a mut Topology, now: i64) -> Self {
+impl<'a> BrokerTx<'a> {
+    pub(super) fn new(file: &'a mut SqliteConnection, topology: &'a mut FileTopology, now: i64) -> Self {
         Self {
             file,
             topology,
@@ -59,12 +59,12 @@ impl<'a> Change<'a> {
     }
 
     /// Puts messages at the end of their channels, in their order.
-    pub(super) async fn append(&mut self, copies: Vec<Copy>) -> Result<(), sqlx::Error> {
+    pub(super) async fn append(&mut self, copies: Vec<MessageCopy>) -> Result<(), sqlx::Error> {
         let mut copies = copies.into_iter();
         for (rows, statement) in &*INSERTS {
             while copies.len() >= *rows {
                 let mut insert = sqlx::query(AssertSqlSafe(Arc::clone(statement)));
-                for Copy { channel, message } in copies.by_ref().take(*rows) {
+                for MessageCopy { channel, message } in copies.by_ref().take(*rows) {
                     let expires = self.topology.expiry(channel, self.now);
                     self.times_changed |= expires.is_some();
                     self.touched.insert(channel);
@@ -81,7 +81,7 @@ impl<'a> Change<'a> {
     }
 
     /// Keeps a message until its time has come.
-    pub(super) async fn delay(&mut self, copy: Copy, delay: i64) -> Result<(), sqlx::Error> {
+    pub(super) async fn delay(&mut self, copy: MessageCopy, delay: i64) -> Result<(), sqlx::Error> {
         self.times_changed = true;
         sqlx::query(
             "INSERT INTO brighter_broker_delayed (channel, due, header, body) VALUES (?1, ?2, ?3, ?4)",
@@ -109,9 +109,9 @@ impl<'a> Change<'a> {
         let (mut seqs, mut copies) = (Vec::new(), Vec::new());
         for row in due {
             seqs.push(row.try_get(0)?);
-            copies.push(Copy {
+            copies.push(MessageCopy {
                 channel: row.try_get(1)?,
-                message: Outgoing {
+                message: StoredMessage {
                     topic: "".into(),
                     header: row.try_get(2)?,
                     body: row.try_get(3)?,
@@ -210,11 +210,11 @@ impl<'a> Change<'a> {
             let message =
                 row::message(&row, 2).unwrap_or_else(|_| row::salvaged(&row, 2, known.name.as_str()));
             // What was stored can be stored again, with a few headers more.
-            let Ok(message) = Outgoing::set_aside(&message, &rejection) else {
+            let Ok(message) = StoredMessage::set_aside(&message, &rejection) else {
                 continue;
             };
             seqs.push(seq);
-            copies.push(Copy { channel: to, message });
+            copies.push(MessageCopy { channel: to, message });
         }
         self.append(copies).await?;
         self.delete(&list(seqs)).await

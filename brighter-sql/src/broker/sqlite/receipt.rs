@@ -8,18 +8,19 @@ use futures_util::future::{self, BoxFuture, FutureExt};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::desk::{How, Settled};
-use super::row::{Outgoing, millis};
-use super::{DEADLINE, Handle};
 use brighter_core::channel::{Channel, PublishError, Rejection, RejectionKind, Settle, SettleError};
 use brighter_core::message::{ChannelName, Message};
 
+use super::handle::{BrokerHandle, DEADLINE};
+use super::request::{SettleAction, Settled};
+use super::row::{StoredMessage, millis};
+
 /// The broker's side of one delivery.
 pub(super) struct Receipt {
-    pub(super) handle: Arc<Handle>,
+    pub(super) handle: Arc<BrokerHandle>,
     pub(super) channel: Arc<Channel>,
     pub(super) channel_id: i64,
-    pub(super) seat: u64,
+    pub(super) consumer: u64,
     pub(super) seq: i64,
     pub(super) session: i64,
     /// What came, or what is left of it.
@@ -27,23 +28,23 @@ pub(super) struct Receipt {
 }
 
 impl Receipt {
-    fn settled(&self, how: How) -> Settled {
+    fn settled(&self, action: SettleAction) -> Settled {
         Settled {
             seq: self.seq,
             session: self.session,
-            seat: self.seat,
+            consumer: self.consumer,
             channel: self.channel_id,
-            how,
+            action,
             reply: None,
         }
     }
 
-    /// Lays it on the desk and waits until it is on the disk.
-    fn written(self, how: How) -> BoxFuture<'static, Result<(), SettleError>> {
+    /// Queues it, and waits until it is on the disk.
+    fn written(self, action: SettleAction) -> BoxFuture<'static, Result<(), SettleError>> {
         let (reply, answer) = oneshot::channel();
-        let mut settled = self.settled(how);
+        let mut settled = self.settled(action);
         settled.reply = Some(reply);
-        if !self.handle.desk.lay(|batch| batch.settled.push(settled)) {
+        if !self.handle.queue.push(|items| items.settled.push(settled)) {
             return future::ready(Err(SettleError::Stale)).boxed();
         }
         async move {
@@ -69,11 +70,11 @@ impl Settle for Receipt {
     /// Nobody waits for the disk, as long as nothing is wrong with it: until the ack is there the message counts as
     /// one of those that its consumer has.
     fn ack(self: Box<Self>) -> BoxFuture<'static, Result<(), SettleError>> {
-        if self.handle.desk.failure().is_some() {
-            return self.written(How::Ack);
+        if self.handle.queue.failure().is_some() {
+            return self.written(SettleAction::Ack);
         }
-        let settled = self.settled(How::Ack);
-        if !self.handle.desk.lay(|batch| batch.settled.push(settled)) {
+        let settled = self.settled(SettleAction::Ack);
+        if !self.handle.queue.push(|items| items.settled.push(settled)) {
             return future::ready(Err(SettleError::Stale)).boxed();
         }
         // Has no size, so that its box is none.
@@ -85,10 +86,10 @@ impl Settle for Receipt {
         message: Message,
         delay: Duration,
     ) -> BoxFuture<'static, Result<(), SettleError>> {
-        match Outgoing::new(&message) {
+        match StoredMessage::new(&message) {
             Ok(message) => {
                 let delay = millis(delay);
-                self.written(How::Again { message, delay })
+                self.written(SettleAction::Again { message, delay })
             }
             Err(error) => self.unwritten(error),
         }
@@ -100,8 +101,8 @@ impl Settle for Receipt {
             _ => &self.channel.dead_letters,
         };
         let to = to.clone();
-        match Outgoing::set_aside(&self.message, &rejection) {
-            Ok(message) => self.written(How::Aside { message, to }),
+        match StoredMessage::set_aside(&self.message, &rejection) {
+            Ok(message) => self.written(SettleAction::Aside { message, to }),
             Err(error) => self.unwritten(error),
         }
     }
@@ -111,14 +112,14 @@ impl Settle for Receipt {
         channel: ChannelName,
         message: Message,
     ) -> BoxFuture<'static, Result<(), SettleError>> {
-        match Outgoing::new(&message) {
-            Ok(message) => self.written(How::Aside { message, to: channel }),
+        match StoredMessage::new(&message) {
+            Ok(message) => self.written(SettleAction::Aside { message, to: channel }),
             Err(error) => self.unwritten(error),
         }
     }
 
     fn release(self: Box<Self>) {
-        let settled = self.settled(How::Release { counted: true });
-        self.handle.desk.lay(|batch| batch.settled.push(settled));
+        let settled = self.settled(SettleAction::Release { counted: true });
+        self.handle.queue.push(|items| items.settled.push(settled));
     }
 }

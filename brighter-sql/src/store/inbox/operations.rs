@@ -1,8 +1,9 @@
 //! The changes of the inbox that are more than one statement. Each statement can stand alone.
 
 use super::statements::Statements;
-use crate::database::backend::Work;
-use crate::database::value::{Sql, Statement, Value};
+use crate::database::backend::Operation;
+use crate::database::statement::Statement;
+use crate::database::value::{Sql, Value};
 use crate::store::row::is_new;
 use brighter_core::inbox::{Begun, ClaimId, InboxError};
 
@@ -17,8 +18,8 @@ pub(super) struct Begin<'a> {
     pub(super) fingerprint: Option<i64>,
 }
 
-impl<D: Sql> Work<D> for Begin<'_> {
-    type Done = Begun;
+impl<D: Sql> Operation<D> for Begin<'_> {
+    type Output = Begun;
     type Error = InboxError;
 
     fn is_whole(&self) -> bool {
@@ -61,8 +62,8 @@ pub(super) struct Complete<'a> {
     pub(super) values: [Value<'a>; 2],
 }
 
-impl<D: Sql> Work<D> for Complete<'_> {
-    type Done = ();
+impl<D: Sql> Operation<D> for Complete<'_> {
+    type Output = ();
     type Error = InboxError;
 
     fn is_whole(&self) -> bool {
@@ -87,8 +88,8 @@ pub(super) struct Execute<'a> {
     pub(super) values: &'a [Value<'a>],
 }
 
-impl<D: Sql> Work<D> for Execute<'_> {
-    type Done = u64;
+impl<D: Sql> Operation<D> for Execute<'_> {
+    type Output = u64;
     type Error = InboxError;
 
     fn is_whole(&self) -> bool {

@@ -1,0 +1,245 @@
+//! The [`Consumers`] of this process: what each consumes, and how many messages it has room for.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+use super::delivery_buffer::{DeliveryBuffer, HeldRow};
+use super::demand::Demand;
+use super::request::{SettleAction, Settled};
+use super::topology::FileTopology;
+
+/// Every consumer of this process, the oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Consumers {
+    last: u64,
+    consumers: BTreeMap<u64, ConsumerEntry>,
+    channels: HashMap<i64, ChannelState>,
+}
+
+#[derive(Debug)]
+struct ConsumerEntry {
+    channel: i64,
+    /// How many messages it may have.
+    capacity: u32,
+    /// How many more messages it may have.
+    room: u32,
+    buffer: Arc<DeliveryBuffer>,
+}
+
+/// What is known of a channel that somebody consumes.
+#[derive(Debug)]
+struct ChannelState {
+    consumers: usize,
+    /// Whether there may be messages that nobody has in hand.
+    may_have: bool,
+    /// Who is served first the next time.
+    turn: usize,
+}
+
+impl Consumers {
+    pub(super) fn are_empty(&self) -> bool {
+        self.consumers.is_empty()
+    }
+
+    pub(super) fn add(&mut self, channel: i64, capacity: u32) -> (u64, Arc<DeliveryBuffer>) {
+        self.last += 1;
+        let buffer = Arc::new(DeliveryBuffer::default());
+        self.consumers.insert(
+            self.last,
+            ConsumerEntry {
+                channel,
+                capacity,
+                room: capacity,
+                buffer: Arc::clone(&buffer),
+            },
+        );
+        let state = self.channels.entry(channel).or_insert(ChannelState {
+            consumers: 0,
+            may_have: true,
+            turn: 0,
+        });
+        state.consumers += 1;
+        // What others have left may be for this one.
+        state.may_have = true;
+        (self.last, buffer)
+    }
+
+    /// The channel that it consumed.
+    pub(super) fn remove(&mut self, consumer: u64) -> Option<i64> {
+        let channel = self.consumers.remove(&consumer)?.channel;
+        if let Some(state) = self.channels.get_mut(&channel) {
+            state.consumers -= 1;
+            if state.consumers == 0 {
+                self.channels.remove(&channel);
+            }
+        }
+        Some(channel)
+    }
+
+    /// Whether anybody consumes this channel.
+    pub(super) fn consume(&self, channel: i64) -> bool {
+        self.channels.contains_key(&channel)
+    }
+
+    /// Ends the consumers of a channel that is gone, with what they have not seen.
+    pub(super) fn end(&self, channel: i64) {
+        let consumers = self.consumers.values().filter(|entry| entry.channel == channel);
+        consumers.for_each(|entry| drop(entry.buffer.clear()));
+    }
+
+    /// One that it had is settled.
+    pub(super) fn settled(&mut self, consumer: u64) {
+        if let Some(entry) = self.consumers.get_mut(&consumer) {
+            entry.room = entry.room.saturating_add(1).min(entry.capacity);
+        }
+    }
+
+    /// Channels that somebody has room for, and of which nothing is known to be there.
+    pub(super) fn hungry(&self) -> Vec<i64> {
+        let hungry = self.channels.iter().filter(|(channel, state)| {
+            let mut consumers = self.consumers.values();
+            !state.may_have && consumers.any(|entry| entry.channel == **channel && entry.room > 0)
+        });
+        hungry.map(|(channel, _)| *channel).collect()
+    }
+
+    pub(super) fn may_have(&mut self, channel: i64) {
+        if let Some(state) = self.channels.get_mut(&channel) {
+            state.may_have = true;
+        }
+    }
+
+    /// What they want, once these are settled. A consumer that has three quarters of what it may have can wait for
+    /// more to be taken at once.
+    pub(super) fn demands(&self, topology: &FileTopology, settled: &[Settled]) -> Vec<Demand> {
+        let mut freed: HashMap<u64, u32> = HashMap::new();
+        for settled in settled {
+            *freed.entry(settled.consumer).or_default() += 1;
+        }
+        let mut demands: BTreeMap<i64, (Demand, bool)> = BTreeMap::new();
+        for (number, entry) in &self.consumers {
+            let more = freed.get(number).copied().unwrap_or(0);
+            let room = entry.room.saturating_add(more).min(entry.capacity);
+            let is_low = room.saturating_mul(4) >= entry.capacity;
+            let single = topology
+                .limits(entry.channel)
+                .is_some_and(|limits| limits.single_active_consumer);
+            match demands.get_mut(&entry.channel) {
+                // The oldest alone is the active one.
+                Some(_) if single => {}
+                Some((demand, any_is_low)) => {
+                    demand.rows = demand.rows.saturating_add(room);
+                    *any_is_low |= is_low;
+                }
+                None => {
+                    let state = self.channels.get(&entry.channel);
+                    let demand = Demand {
+                        channel: entry.channel,
+                        consumer: *number,
+                        rows: room,
+                        may_have: state.is_some_and(|state| state.may_have),
+                    };
+                    demands.insert(entry.channel, (demand, is_low));
+                }
+            }
+        }
+        let demands = demands.into_values();
+        demands
+            .filter(|(demand, is_low)| *is_low && demand.rows > 0)
+            .map(|(demand, _)| demand)
+            .collect()
+    }
+
+    /// Deals what was claimed to those who have room, in turn. What nobody takes is given back.
+    pub(super) fn serve(
+        &mut self,
+        demand: Demand,
+        session: i64,
+        single: bool,
+        rows: Vec<SqliteRow>,
+    ) -> Vec<Settled> {
+        let Some(state) = self.channels.get_mut(&demand.channel) else {
+            return Vec::new();
+        };
+        state.may_have = rows.len() >= demand.rows as usize;
+        let mut entries: Vec<(u64, &mut ConsumerEntry, Vec<HeldRow>)> = self
+            .consumers
+            .iter_mut()
+            .filter(|(number, entry)| {
+                entry.channel == demand.channel && (!single || **number == demand.consumer)
+            })
+            .map(|(number, entry)| (*number, entry, Vec::new()))
+            .collect();
+        let mut back = Vec::new();
+        let count = entries.len();
+        for row in rows {
+            let Ok((seq, redeliveries)) = numbers(&row) else {
+                continue;
+            };
+            let row = HeldRow {
+                seq,
+                session,
+                redeliveries,
+                row,
+            };
+            let found = (0..count)
+                .map(|step| (state.turn + step) % count.max(1))
+                .find(|index| entries[*index].1.room > 0);
+            match found {
+                Some(index) => {
+                    state.turn = index + 1;
+                    entries[index].1.room -= 1;
+                    entries[index].2.push(row);
+                }
+                None => back.push(given_back(&row, 0, demand.channel)),
+            }
+        }
+        for (number, entry, rows) in entries {
+            if !rows.is_empty() {
+                let refused = entry.buffer.serve(rows);
+                back.extend(refused.iter().map(|row| given_back(row, number, demand.channel)));
+            }
+        }
+        back
+    }
+
+    /// Takes back what no handler has seen of what a lost session held.
+    pub(super) fn recall(&mut self) {
+        for entry in self.consumers.values_mut() {
+            let recalled = entry.buffer.recall().len();
+            let recalled = u32::try_from(recalled).unwrap_or(u32::MAX);
+            entry.room = entry.room.saturating_add(recalled).min(entry.capacity);
+        }
+        self.channels.values_mut().for_each(|state| state.may_have = true);
+    }
+
+    /// Ends every consumer; what no handler has seen goes back.
+    pub(super) fn clear(&mut self) -> Vec<Settled> {
+        let mut back = Vec::new();
+        for (number, entry) in &self.consumers {
+            let unseen = entry.buffer.clear();
+            back.extend(unseen.iter().map(|row| given_back(row, *number, entry.channel)));
+        }
+        self.consumers.clear();
+        self.channels.clear();
+        back
+    }
+}
+
+fn numbers(row: &SqliteRow) -> Result<(i64, u32), sqlx::Error> {
+    Ok((row.try_get(0)?, row.try_get(1)?))
+}
+
+fn given_back(row: &HeldRow, consumer: u64, channel: i64) -> Settled {
+    Settled {
+        seq: row.seq,
+        session: row.session,
+        consumer,
+        channel,
+        action: SettleAction::Release { counted: false },
+        reply: None,
+    }
+}

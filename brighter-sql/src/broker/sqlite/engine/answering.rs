@@ -1,0 +1,136 @@
+//! What callers ask of the engine that is no message.
+
+use sqlx::Sqlite;
+
+use super::Engine;
+use crate::broker::sqlite::broker_tx::depth;
+use crate::broker::sqlite::declare::Declare;
+use crate::broker::sqlite::error::Failure;
+use crate::broker::sqlite::request::{EngineRequest, OpenedConsumer};
+use crate::broker::sqlite::row;
+use crate::broker::sqlite::temporary::Leave;
+use crate::database::backend::Backend;
+use crate::database::error::DatabaseError;
+use crate::database::value::Sql;
+use brighter_core::channel::{Channel, ChannelError};
+use brighter_core::message::{ChannelName, Message};
+
+impl Engine {
+    pub(super) async fn answer(&mut self, request: EngineRequest) {
+        match request {
+            EngineRequest::Declare(channel, reply) => {
+                let _ = reply.send(self.declare(&channel).await.map(drop));
+            }
+            EngineRequest::Consume(channel, reply) => {
+                let opened = match self.declare(&channel).await {
+                    Ok(id) => {
+                        let (consumer, buffer) = self.consumers.add(id, u32::from(channel.buffer.get()));
+                        Ok(OpenedConsumer {
+                            consumer,
+                            channel: id,
+                            buffer,
+                        })
+                    }
+                    Err(error) => Err(error),
+                };
+                if let Err(Ok(opened)) = reply.send(opened) {
+                    self.consumers.remove(opened.consumer);
+                }
+            }
+            EngineRequest::Leave(consumer) => {
+                let channel = self.consumers.remove(consumer);
+                if let Some(channel) = channel {
+                    self.leave(channel).await;
+                }
+                let limits = channel.and_then(|channel| self.topology.limits(channel));
+                if limits.is_some_and(|limits| limits.single_active_consumer) {
+                    self.left.push(consumer);
+                }
+            }
+            EngineRequest::Depth(name, reply) => {
+                let _ = reply.send(self.depth(&name).await);
+            }
+            EngineRequest::Waiting(name, most, reply) => {
+                let _ = reply.send(self.waiting(&name, most).await);
+            }
+        }
+    }
+
+    /// Takes a temporary channel out that nobody consumes any more. If that fails it goes with the session.
+    async fn leave(&mut self, channel: i64) {
+        if self.temporary.remove(&channel)
+            && !self.consumers.consume(channel)
+            && let Err(error) = self.database.write(Leave(channel)).await
+        {
+            tracing::debug!(
+                error = brighter_core::__private::report(&Failure::new(error)),
+                "a temporary channel is left for later"
+            );
+        }
+    }
+
+    async fn declare(&mut self, channel: &Channel) -> Result<i64, ChannelError> {
+        let mut session = self.session.map(|session| (session, self.alive_until));
+        let declare = Declare {
+            channel,
+            topology: &mut self.topology,
+            session: &mut session,
+            lease: self.lease,
+        };
+        let id = match self.database.write(declare).await {
+            Ok(declared) => declared?,
+            Err(error) => return Err(Failure::new(error).of_channel()),
+        };
+        if let Some((session, alive_until)) = session {
+            if self.session.is_some_and(|before| before != session) {
+                self.consumers.recall();
+            }
+            (self.session, self.alive_until) = (Some(session), alive_until);
+        }
+        if channel.stays_unused.is_some() {
+            self.temporary.insert(id);
+        }
+        // The limits of the channel are asked for before the first cycle.
+        if let Err(error) = self.look().await {
+            return Err(Failure::new(error).of_channel());
+        }
+        Ok(id)
+    }
+
+    async fn depth(&mut self, name: &ChannelName) -> Result<Option<u64>, ChannelError> {
+        let read = async {
+            self.look().await?;
+            let Some(channel) = self.topology.find(name) else {
+                return Ok(None);
+            };
+            let reader = self.reader().await?;
+            let depth = depth(reader, channel).await.map_err(Sqlite::sort)?;
+            Ok(Some(depth.max(0).unsigned_abs()))
+        };
+        read.await
+            .map_err(|error: DatabaseError| Failure::new(error).of_channel())
+    }
+
+    async fn waiting(&mut self, name: &ChannelName, most: u32) -> Result<Vec<Message>, ChannelError> {
+        let read = async {
+            self.look().await?;
+            let Some(channel) = self.topology.find(name) else {
+                return Ok(Vec::new());
+            };
+            let reader = self.reader().await?;
+            let rows = sqlx::query(
+                "SELECT m.header, m.body FROM brighter_broker_messages m WHERE m.channel = ?1 \
+                 AND NOT EXISTS (SELECT 1 FROM brighter_broker_held h WHERE h.seq = m.seq) ORDER BY m.seq LIMIT ?2",
+            )
+            .bind(channel)
+            .bind(most)
+            .fetch_all(&mut **reader)
+            .await
+            .map_err(Sqlite::sort)?;
+            let read = |row| row::message(row, 0).unwrap_or_else(|_| row::salvaged(row, 0, name.as_str()));
+            Ok(rows.iter().map(read).collect())
+        };
+        read.await
+            .map_err(|error: DatabaseError| Failure::new(error).of_channel())
+    }
+}

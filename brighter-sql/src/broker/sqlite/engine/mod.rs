@@ -1,0 +1,345 @@
+//! The [`Engine`]: the one task that reads and writes the file, on a thread of its own, so that a handler that blocks
+//! its thread neither holds up others nor is taken for dead.
+
+mod answering;
+mod looking;
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::Sqlite;
+use sqlx::pool::PoolConnection;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::consumers::Consumers;
+use super::demand::Demand;
+use super::error::{Failure, SqliteBrokerError};
+use super::options::SqliteBrokerOptions;
+use super::request::{Posting, SettleAction, Settled};
+use super::row::{self, millis};
+use super::schema::schema;
+use super::session::EndSession;
+use super::settling::SettleOutcome;
+use super::state::Times;
+use super::topology::FileTopology;
+use super::watch::Pace;
+use super::write_batch::{WriteBatch, WriteBatchOutput};
+use super::write_queue::{QueuedItems, WriteQueue};
+use crate::database::backend::Backend;
+use crate::database::error::DatabaseError;
+use crate::database::sqlite::Database;
+use brighter_core::channel::{PublishError, SettleError};
+
+/// How long to wait after a transaction that failed before the next is tried without being asked for.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long the engine goes on when it is told to end.
+const ENDING: Duration = Duration::from_secs(8);
+
+/// Reads and writes the file.
+pub(super) struct Engine {
+    queue: Arc<WriteQueue>,
+    database: Database,
+    lease: i64,
+    topology: FileTopology,
+    session: Option<i64>,
+    alive_until: i64,
+    consumers: Consumers,
+    /// The temporary channels of this process.
+    temporary: HashSet<i64>,
+    times: Times,
+    /// What is still to be written.
+    postings: Vec<Posting>,
+    settled: Vec<Settled>,
+    left: Vec<u64>,
+    /// Which connection looks whether others have written, and what it saw last.
+    reader: Option<PoolConnection<Sqlite>>,
+    seen: i64,
+    pace: Pace,
+    pause: Duration,
+    retry_at: Option<Instant>,
+}
+
+/// Starts an engine, and says whether it has the file.
+pub(super) fn start(
+    path: PathBuf,
+    options: SqliteBrokerOptions,
+    queue: Arc<WriteQueue>,
+) -> Result<oneshot::Receiver<Result<(), SqliteBrokerError>>, SqliteBrokerError> {
+    let (ready, opened) = oneshot::channel();
+    let run = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build();
+        let runtime = match runtime {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                let _ = ready.send(Err(SqliteBrokerError::Thread(error)));
+                queue.closed.cancel();
+                return;
+            }
+        };
+        runtime.block_on(async {
+            match open(&path, &options).await {
+                Ok(database) => {
+                    // A caller that waits no longer drops its handle, which ends the engine.
+                    let _ = ready.send(Ok(()));
+                    Engine::new(Arc::clone(&queue), database, &options).run().await;
+                }
+                Err(error) => {
+                    let _ = ready.send(Err(error.into()));
+                }
+            }
+        });
+        queue.closed.cancel();
+    };
+    std::thread::Builder::new()
+        .name("brighter-sqlite".into())
+        .spawn(run)
+        .map_err(SqliteBrokerError::Thread)?;
+    Ok(opened)
+}
+
+async fn open(path: &Path, options: &SqliteBrokerOptions) -> Result<Database, DatabaseError> {
+    let database = Database::open_limited(path, options.size_limit).await?;
+    schema().apply(&database).await?;
+    Ok(database)
+}
+
+impl Engine {
+    fn new(queue: Arc<WriteQueue>, database: Database, options: &SqliteBrokerOptions) -> Self {
+        Self {
+            queue,
+            database,
+            lease: millis(options.lease),
+            topology: FileTopology::default(),
+            session: None,
+            alive_until: 0,
+            consumers: Consumers::default(),
+            temporary: HashSet::new(),
+            times: Times::default(),
+            postings: Vec::new(),
+            settled: Vec::new(),
+            left: Vec::new(),
+            reader: None,
+            seen: -1,
+            pace: Pace::default(),
+            pause: FIRST_PAUSE,
+            retry_at: None,
+        }
+    }
+
+    async fn run(mut self) {
+        while !self.queue.closing.is_cancelled() {
+            let items = self.queue.take();
+            self.accept(items).await;
+            if self.has_work() {
+                self.write_batch().await;
+            } else {
+                self.wait().await;
+            }
+            if self.is_time_to_look() {
+                self.look_out().await;
+            }
+        }
+        if timeout(ENDING, self.end()).await.is_err() {
+            tracing::warn!("the broker's file could not be written within {ENDING:?} of closing");
+        }
+        self.consumers.clear();
+        // The pool waits for every connection that it has given out.
+        self.reader = None;
+        let _ = timeout(ENDING, self.database.pool().close()).await;
+    }
+
+    async fn accept(&mut self, items: QueuedItems) {
+        let QueuedItems {
+            postings,
+            settled,
+            requests,
+        } = items;
+        self.postings.extend(postings);
+        self.settled.extend(settled);
+        // Who asks sees what was done before.
+        if !requests.is_empty() && self.has_work() {
+            self.write_batch().await;
+        }
+        for request in requests {
+            self.answer(request).await;
+        }
+    }
+
+    fn has_work(&self) -> bool {
+        if !self.postings.is_empty() {
+            return true;
+        }
+        if let Some(retry) = self.retry_at {
+            // Even if there is nothing to write, so that the status tells the truth.
+            return retry <= Instant::now();
+        }
+        !self.settled.is_empty()
+            || !self.left.is_empty()
+            || self.next_time().is_some_and(|time| time <= row::now())
+            || self
+                .consumers
+                .demands(&self.topology, &[])
+                .iter()
+                .any(|demand| demand.may_have)
+    }
+
+    /// When there is something to do although nobody asks.
+    fn next_time(&self) -> Option<i64> {
+        let beat = match self.session {
+            // A third of the lease is left to be late in, twice.
+            Some(_) => Some(self.alive_until.saturating_sub(self.lease - self.lease / 3)),
+            None => (!self.consumers.are_empty()).then_some(0),
+        };
+        [beat, self.times.next()].into_iter().flatten().min()
+    }
+
+    async fn write_batch(&mut self) {
+        let mut postings = std::mem::take(&mut self.postings);
+        let demands = self.consumers.demands(&self.topology, &self.settled);
+        let begun = Instant::now();
+        let batch = WriteBatch {
+            topology: &mut self.topology,
+            session: self.session,
+            needs_session: !self.consumers.are_empty(),
+            lease: self.lease,
+            settled: &self.settled,
+            postings: &mut postings,
+            demands: &demands,
+            left: &self.left,
+        };
+        match self.database.write(batch).await {
+            Ok(done) => self.done(done, postings, &demands),
+            Err(error) => self.failed(error, postings, begun),
+        }
+    }
+
+    fn done(&mut self, done: WriteBatchOutput, postings: Vec<Posting>, demands: &[Demand]) {
+        if self.retry_at.take().is_some() {
+            self.pause = FIRST_PAUSE;
+            tracing::info!("the broker's file is written again");
+            self.queue.note(None);
+        }
+        self.pace.quicken();
+        self.times = done.times;
+        self.left.clear();
+        self.end_orphans();
+        if done.session_was_lost {
+            tracing::warn!(
+                "this process was taken for dead, for it could not write the broker's file in time; what it had in \
+                 hand is delivered again"
+            );
+            self.consumers.recall();
+        }
+        (self.session, self.alive_until) = (done.session, done.alive_until);
+        for (settled, outcome) in self.settled.drain(..).zip(done.outcomes) {
+            self.consumers.settled(settled.consumer);
+            tell(settled, outcome);
+        }
+        for (posting, results) in postings.into_iter().zip(done.posted) {
+            // Who has given up waiting learns nothing, and posts again.
+            let _ = posting.reply.send(results);
+        }
+        let mut claimed = done.claimed;
+        for demand in demands {
+            let (Some(rows), Some(session)) = (claimed.remove(&demand.channel), self.session) else {
+                continue;
+            };
+            let limits = self.topology.limits(demand.channel);
+            let single = limits.is_some_and(|limits| limits.single_active_consumer);
+            let back = self.consumers.serve(*demand, session, single, rows);
+            self.settled.extend(back);
+        }
+    }
+
+    /// Ends the consumers of temporary channels that others have taken out, for they took this process for dead.
+    fn end_orphans(&mut self) {
+        let topology = &self.topology;
+        let gone: Vec<i64> = self
+            .temporary
+            .iter()
+            .copied()
+            .filter(|channel| topology.channel(*channel).is_none())
+            .collect();
+        for channel in gone {
+            self.temporary.remove(&channel);
+            self.consumers.end(channel);
+        }
+    }
+
+    fn failed(&mut self, error: DatabaseError, postings: Vec<Posting>, begun: Instant) {
+        let failure = Failure::new(error);
+        if self.retry_at.is_none() {
+            tracing::error!(
+                error = brighter_core::__private::report(&failure),
+                "the broker's file cannot be written; nothing is lost, and it is tried again"
+            );
+        }
+        self.queue.note(Some(failure.clone()));
+        self.retry_at = Some(Instant::now() + self.pause);
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        for posting in postings {
+            let refused = || Err(failure.of_publish(begun.elapsed()));
+            // The messages are gone into the transaction, so their number was noted before.
+            let results = (0..posting.count).map(|_| refused()).collect();
+            let _ = posting.reply.send(results);
+        }
+        for settled in &mut self.settled {
+            if let Some(reply) = settled.reply.take() {
+                let _ = reply.send(Err(failure.of_settle()));
+                settled.action = SettleAction::Release { counted: true };
+            }
+        }
+    }
+
+    /// Writes what is left, and gives back what is in hand.
+    async fn end(&mut self) {
+        let items = self.queue.shut();
+        self.accept(items).await;
+        let unseen = self.consumers.clear();
+        self.settled.extend(unseen);
+        while self.retry_at.is_some() || !self.settled.is_empty() || !self.postings.is_empty() {
+            self.write_batch().await;
+            if let Some(retry) = self.retry_at {
+                sleep_until(retry).await;
+            }
+        }
+        let Some(session) = self.session.take() else {
+            return;
+        };
+        let topology = &mut self.topology;
+        if let Err(error) = self.database.write(EndSession { topology, session }).await {
+            tracing::warn!(
+                error = brighter_core::__private::report(&Failure::new(error)),
+                "what this process has in hand is delivered to others only when its lease ends"
+            );
+        }
+    }
+}
+
+/// Says what became of a delivery to who waits for it; an ack that came too late is told in the log, for nobody does.
+fn tell(settled: Settled, outcome: SettleOutcome) {
+    let result = match outcome {
+        SettleOutcome::Done => Ok(()),
+        SettleOutcome::Stale => Err(SettleError::Stale),
+        SettleOutcome::NotMoved(topic) => Err(SettleError::NotMoved(PublishError::Unroutable { topic })),
+    };
+    match (settled.reply, result) {
+        (Some(reply), result) => {
+            let _ = reply.send(result);
+        }
+        (None, Err(error)) => {
+            tracing::warn!(
+                error = brighter_core::__private::report(&error),
+                "a message was settled too late, and is delivered again"
+            );
+        }
+        (None, Ok(())) => {}
+    }
+}

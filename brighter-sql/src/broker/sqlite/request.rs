@@ -1,0 +1,76 @@
+//! What callers ask of the engine, as data.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use brighter_core::channel::{Channel, ChannelError, PublishError, SettleError};
+use brighter_core::message::{ChannelName, Message};
+
+use super::delivery_buffer::DeliveryBuffer;
+use super::row::StoredMessage;
+
+/// Messages to be published, and who waits for what becomes of each.
+#[derive(Debug)]
+pub(super) struct Posting {
+    pub(super) count: usize,
+    pub(super) messages: Vec<StoredMessage>,
+    pub(super) reply: oneshot::Sender<Vec<Result<(), PublishError>>>,
+}
+
+/// A delivery that was settled. What is not acked comes back to the engine with the message, so that nothing is
+/// read again.
+#[derive(Debug)]
+pub(super) struct Settled {
+    pub(super) seq: i64,
+    /// The session that held it; another cannot settle it.
+    pub(super) session: i64,
+    pub(super) consumer: u64,
+    pub(super) channel: i64,
+    pub(super) action: SettleAction,
+    /// Nobody waits for an ack, unless something is wrong.
+    pub(super) reply: Option<oneshot::Sender<Result<(), SettleError>>>,
+}
+
+/// How a delivery was settled.
+#[derive(Debug)]
+pub(super) enum SettleAction {
+    Ack,
+    /// Back to its channel; it counts as a delivery if a handler could have seen it.
+    Release {
+        counted: bool,
+    },
+    /// In its place this one, after so many milliseconds.
+    Again {
+        message: StoredMessage,
+        delay: i64,
+    },
+    /// To another channel, as this one.
+    Aside {
+        message: StoredMessage,
+        to: ChannelName,
+    },
+}
+
+/// What is asked of the engine that is no message.
+#[derive(Debug)]
+pub(super) enum EngineRequest {
+    Declare(Channel, oneshot::Sender<Result<(), ChannelError>>),
+    Consume(Channel, oneshot::Sender<Result<OpenedConsumer, ChannelError>>),
+    /// A consumer is gone.
+    Leave(u64),
+    Depth(ChannelName, oneshot::Sender<Result<Option<u64>, ChannelError>>),
+    Waiting(
+        ChannelName,
+        u32,
+        oneshot::Sender<Result<Vec<Message>, ChannelError>>,
+    ),
+}
+
+/// The engine's answer to a request to consume.
+#[derive(Debug)]
+pub(super) struct OpenedConsumer {
+    pub(super) consumer: u64,
+    pub(super) channel: i64,
+    pub(super) buffer: Arc<DeliveryBuffer>,
+}

@@ -1,0 +1,11 @@
+//! A [`Statement`]: SQL in the words of one database.
+
+use std::sync::Arc;
+
+/// A statement as one database wants it.
+#[derive(Debug, Clone)]
+pub(crate) struct Statement {
+    pub(crate) text: Arc<str>,
+    /// Which value stands where: a database that does not number them may want one twice.
+    pub(crate) order: Vec<usize>,
+}
