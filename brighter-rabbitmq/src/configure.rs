@@ -1,6 +1,6 @@
 //! What a configuration says of RabbitMQ.
 
-use super::url::Nodes;
+use super::url::BrokerNodes;
 use super::{ConnectError, ExchangeKind, RabbitMq, RabbitMqBuilder, Tls};
 use brighter_config::{Config, ConfigError, ConfigErrors, Problem};
 use brighter_core::__private::report;
@@ -41,7 +41,7 @@ impl RabbitMqBuilder {
             )));
         };
         let url = url.expose().to_owned();
-        if let Err(error) = Nodes::parse(std::slice::from_ref(&url)) {
+        if let Err(error) = BrokerNodes::parse(std::slice::from_ref(&url)) {
             let reason = match error {
                 ConnectError::Url { reason } => reason.to_string(),
                 other => report(&other),

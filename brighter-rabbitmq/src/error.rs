@@ -129,7 +129,7 @@ impl ConnectError {
     /// What an attempt to connect ended with.
     pub(super) fn of_attempt(error: lapin::Error, address: &impl Display) -> Self {
         let address = address.to_string();
-        let said = said(&error);
+        let reply_text = reply_text(&error);
         let fatal = match error.kind() {
             ErrorKind::ProtocolError(protocol) => match protocol.kind() {
                 AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => Some(Self::Credentials {
@@ -137,7 +137,7 @@ impl ConnectError {
                 }),
                 AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => Some(Self::VirtualHost {
                     address: address.clone(),
-                    reason: said,
+                    reason: reply_text,
                 }),
                 // Everything else may be another tomorrow: the broker starts, stops, or is short of something.
                 AMQPErrorKind::Soft(_) | AMQPErrorKind::Hard(_) => None,
@@ -212,7 +212,7 @@ impl From<ConnectError> for ChannelError {
 }
 
 /// What the broker said, if it is the broker that speaks.
-pub(super) fn said(error: &lapin::Error) -> String {
+pub(super) fn reply_text(error: &lapin::Error) -> String {
     match error.kind() {
         ErrorKind::ProtocolError(protocol) => protocol.get_message().to_string(),
         _ => error.to_string(),
@@ -231,11 +231,20 @@ pub(super) fn of_channel(error: &lapin::Error) -> Option<&AMQPSoftError> {
 ///
 /// lapin sends such frames: its answer to the closing of a channel goes before what waits to be published on it, and
 /// that follows. So it says nothing against a message, and may end the connection under a channel that is new.
-pub(super) fn of_channel_before(error: &lapin::Error) -> bool {
+fn of_channel_before(error: &lapin::Error) -> bool {
     matches!(
         of_broker(error),
         Some(AMQPErrorKind::Hard(AMQPHardError::CHANNELERROR))
     )
+}
+
+/// Whether the error says that a channel was closed: the message's own, or one before it, and the connection with that.
+pub(super) fn closes_channel(error: &lapin::Error) -> bool {
+    match error.kind() {
+        // It was closed before the message was sent.
+        ErrorKind::InvalidChannelState(..) | ErrorKind::InvalidChannel(_) => true,
+        _ => of_channel(error).is_some() || of_channel_before(error),
+    }
 }
 
 /// Whether the connection is lost with this, although its status may not say so yet.
@@ -262,7 +271,9 @@ fn of_broker(error: &lapin::Error) -> Option<&AMQPErrorKind> {
 /// refused with its words; publishing them again is right.
 pub(super) fn of_publishing(error: lapin::Error) -> PublishError {
     if of_channel(&error).is_some() {
-        PublishError::Refused { reason: said(&error) }
+        PublishError::Refused {
+            reason: reply_text(&error),
+        }
     } else {
         PublishError::Disconnected(error.into())
     }

@@ -2,67 +2,13 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
-
+use super::settings::RabbitMqSettings;
 use super::tls::Tls;
-use super::topology::{Exchange, Topology, plan};
-use super::url::{Nodes, split};
+use super::topology::{Exchange, ExchangeKind, Topology, plan};
+use super::url::{BrokerNodes, split};
 use super::{ConnectError, RabbitMq, without_credentials};
 use brighter_core::channel::{Channel, ChannelError, MakeChannel, QueueType};
 use brighter_core::message::{NameError, RoutingKey};
-
-/// How the exchange compares the topic of a message with the routing keys of a channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum ExchangeKind {
-    /// Routing keys may be patterns: `Task.*`, `Task.#`.
-    #[default]
-    Topic,
-    /// Routing keys are taken literally.
-    Direct,
-    /// Routing keys mean nothing: every channel gets every message.
-    Fanout,
-}
-
-impl std::fmt::Display for ExchangeKind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Topic => "topic",
-            Self::Direct => "direct",
-            Self::Fanout => "fanout",
-        })
-    }
-}
-
-/// What is fixed once connected.
-#[derive(Debug, Clone)]
-pub(super) struct Settings {
-    pub(super) address: Nodes,
-    pub(super) tls: Tls,
-    /// Nobody waits for the first connection.
-    pub(super) lazy: bool,
-    pub(super) exchange: String,
-    pub(super) exchange_kind: ExchangeKind,
-    pub(super) make_exchange: MakeChannel,
-    pub(super) queue_type: Option<QueueType>,
-    pub(super) consumer_timeout: Option<Duration>,
-    pub(super) connection_name: String,
-    pub(super) confirm_within: Duration,
-    pub(super) max_message_bytes: usize,
-}
-
-impl Settings {
-    /// The exchange, as data.
-    pub(super) fn exchange(&self) -> Exchange {
-        Exchange::new(&self.exchange, self.exchange_kind)
-    }
-
-    /// What a channel needs of the broker.
-    pub(super) fn topology(&self, channel: &Channel) -> Result<Topology, ChannelError> {
-        plan(self.exchange(), self.queue_type, channel)
-    }
-}
 
 /// Sets up a [`RabbitMq`]; made by [`RabbitMq::builder`] or [`RabbitMq::cluster`].
 ///
@@ -107,6 +53,36 @@ pub struct RabbitMqBuilder {
     pub(super) confirm_within: Duration,
     pub(super) wait: Option<Duration>,
     pub(super) max_message_bytes: usize,
+}
+
+impl RabbitMq {
+    /// Connects with every setting at its default: see [`RabbitMqBuilder`]. A broker that is away is waited
+    /// for, 30 s at most.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub async fn connect(url: &str) -> Result<Self, ConnectError> {
+        Self::builder(url).connect().await
+    }
+
+    /// Says how to connect, before it is done. The URL may be several, with commas between them: see
+    /// [`cluster`](Self::cluster).
+    pub fn builder(url: &str) -> RabbitMqBuilder {
+        RabbitMqBuilder::new(vec![url.to_owned()])
+    }
+
+    /// The same for a broker of several nodes, each with a URL of its own. A connection goes to one that
+    /// answers, with a random one asked first; names are looked up anew for each attempt.
+    ///
+    /// ```
+    /// use brighter::RabbitMq;
+    ///
+    /// let builder = RabbitMq::cluster(["amqp://app:secret@rabbit-1/orders", "amqp://app:secret@rabbit-2/orders"]);
+    /// # assert!(!format!("{builder:?}").contains("secret"));
+    /// ```
+    pub fn cluster(urls: impl IntoIterator<Item = impl Into<String>>) -> RabbitMqBuilder {
+        RabbitMqBuilder::new(urls.into_iter().map(Into::into).collect())
+    }
 }
 
 impl RabbitMqBuilder {
@@ -245,8 +221,8 @@ impl RabbitMqBuilder {
         Ok(broker)
     }
 
-    pub(super) fn settings(self, lazy: bool) -> Result<Settings, ConnectError> {
-        let mut address = Nodes::parse(&self.urls)?;
+    pub(super) fn settings(self, lazy: bool) -> Result<RabbitMqSettings, ConnectError> {
+        let mut address = BrokerNodes::parse(&self.urls)?;
         let heartbeat = u16::try_from(self.heartbeat.as_secs().max(1)).unwrap_or(u16::MAX);
         for node in address.iter_mut() {
             node.uri.query.heartbeat.get_or_insert(heartbeat);
@@ -268,7 +244,7 @@ impl RabbitMqBuilder {
             exchange: self.exchange.chars().take(48).collect(),
             reason: error.to_string(),
         })?;
-        Ok(Settings {
+        Ok(RabbitMqSettings {
             address,
             tls: self.tls.unwrap_or_default(),
             lazy,

@@ -10,9 +10,9 @@ use brighter_core::message::MAX_NAME_BYTES;
 
 /// The nodes of a broker, each of which will do.
 #[derive(Clone)]
-pub(super) struct Nodes(Vec<Address>);
+pub(super) struct BrokerNodes(Vec<Address>);
 
-impl Nodes {
+impl BrokerNodes {
     /// Reads URLs. Each may be several, with commas between them.
     pub(super) fn parse(urls: &[String]) -> Result<Self, ConnectError> {
         let found: Result<Vec<_>, _> = urls
@@ -37,7 +37,7 @@ impl Nodes {
     }
 }
 
-impl fmt::Display for Nodes {
+impl fmt::Display for BrokerNodes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (n, address) in self.0.iter().enumerate() {
             let comma = if n == 0 { "" } else { ", " };
@@ -47,7 +47,7 @@ impl fmt::Display for Nodes {
     }
 }
 
-impl fmt::Debug for Nodes {
+impl fmt::Debug for BrokerNodes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(&self.0).finish()
     }

@@ -5,15 +5,14 @@ use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptio
 use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::types::{AMQPValue, FieldTable, LongString};
 
-use super::{Argument, Binding, Exchange, Queue, Topology};
-use crate::error::{of_channel, said};
-use crate::options::{ExchangeKind, Settings};
+use super::model::{Argument, Binding, Exchange, ExchangeKind, Queue, Topology};
+use crate::error::{of_channel, reply_text};
 use crate::wire::short;
 use brighter_core::channel::{ChannelError, MakeChannel};
 use brighter_core::message::NameError;
 
 /// Why a declaration failed.
-pub(in super::super) enum DeclareError {
+pub(crate) enum DeclareError {
     Name(NameError),
     Broker(lapin::Error),
 }
@@ -32,7 +31,7 @@ impl From<lapin::Error> for DeclareError {
 
 impl DeclareError {
     /// What it means to who wants to consume, with the form of what was declared.
-    pub(in super::super) fn about(self, what: impl ToString) -> ChannelError {
+    pub(crate) fn about(self, what: impl ToString) -> ChannelError {
         match self {
             Self::Name(error) => error.into(),
             Self::Broker(error) => of_declaring(error, &what.to_string()),
@@ -48,19 +47,20 @@ impl DeclareError {
 }
 
 /// The exchange of a publisher, by the mode that the builder was given.
-pub(in super::super) async fn declare_exchange(
+pub(crate) async fn declare_exchange(
     amqp: &lapin::Channel,
-    settings: &Settings,
+    make: MakeChannel,
+    described: &Exchange,
 ) -> Result<(), DeclareError> {
-    match settings.make_exchange {
-        MakeChannel::Create => exchange(amqp, &settings.exchange(), false).await,
-        MakeChannel::Validate => exchange(amqp, &settings.exchange(), true).await,
+    match make {
+        MakeChannel::Create => exchange(amqp, described, false).await,
+        MakeChannel::Validate => exchange(amqp, described, true).await,
         _ => Ok(()),
     }
 }
 
 /// What a channel needs, by the mode that the channel was given.
-pub(in super::super) async fn declare(
+pub(crate) async fn declare(
     connection: &lapin::Connection,
     amqp: &lapin::Channel,
     topology: &Topology,
@@ -126,10 +126,7 @@ async fn validate(connection: &lapin::Connection, topology: &Topology) -> Result
 }
 
 /// A queue for a delay, on a channel that may go: what is refused closes it.
-pub(in super::super) async fn declare_delay(
-    amqp: &lapin::Channel,
-    delay: &Queue,
-) -> Result<(), DeclareError> {
+pub(crate) async fn declare_delay(amqp: &lapin::Channel, delay: &Queue) -> Result<(), DeclareError> {
     queue(amqp, delay, false).await
 }
 
@@ -192,7 +189,7 @@ fn of_declaring(error: lapin::Error, what: &str) -> ChannelError {
     };
     match advice {
         Some(advice) => ChannelError::Refused {
-            reason: format!("{what}: {}; {advice}", said(&error)),
+            reason: format!("{what}: {}; {advice}", reply_text(&error)),
         },
         None => ChannelError::Disconnected(error.into()),
     }

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Argument, Binding, Exchange, Purpose, Queue, Topology, name};
-use crate::delay;
+use super::model::{Argument, Binding, Exchange, Purpose, Queue, Topology};
+use super::{delay, name};
 use brighter_core::channel::{Channel, ChannelError, ChannelLimits, Overflow, QueueType};
 
 type Arguments = BTreeMap<Cow<'static, str>, Argument>;
@@ -15,7 +15,7 @@ type Arguments = BTreeMap<Cow<'static, str>, Argument>;
 /// # Errors
 /// A name that no broker takes, or limits that this type of queue does not have: the broker would refuse some
 /// of them, and pass over others without a word.
-pub(in super::super) fn plan(
+pub(crate) fn plan(
     exchange: Exchange,
     default: Option<QueueType>,
     channel: &Channel,

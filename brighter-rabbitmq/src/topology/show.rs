@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Argument, Exchange, Purpose, Queue, Topology};
+use super::model::{Argument, Exchange, ExchangeKind, Purpose, Queue, Topology};
 use brighter_core::channel::MakeChannel;
 
 impl fmt::Display for Topology {
@@ -31,6 +31,16 @@ impl fmt::Display for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let durable = if self.durable { ", durable" } else { "" };
         write!(f, "exchange `{}`: {}{durable}", self.name, self.kind)
+    }
+}
+
+impl fmt::Display for ExchangeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Topic => "topic",
+            Self::Direct => "direct",
+            Self::Fanout => "fanout",
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use brighter_core::channel::{Channel, ChannelError, ChannelLimits, Overflow};
+use brighter_core::channel::{Channel, ChannelError, ChannelLimits, Overflow, QueueType};
 
 fn planned(default: Option<QueueType>, channel: &Channel) -> Result<Topology, String> {
     let exchange = Exchange::new("brighter", ExchangeKind::Topic);

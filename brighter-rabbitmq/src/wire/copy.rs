@@ -5,12 +5,13 @@ use std::time::SystemTime;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
+use super::amqp::{PERSISTENT, headers_of, known, text};
 use super::headers::Headers;
-use super::name::{self, Known, TRACE_STATE_TWIN};
+use super::name::{self, KnownHeader, TRACE_STATE_TWIN};
 use super::read::{Original, topic};
 use super::size::{entry_bytes, header_bytes, table_bytes};
+use super::value;
 use super::write::write;
-use super::{PERSISTENT, headers_of, known, text, value};
 use brighter_core::channel::{Rejection, rejection_headers};
 use brighter_core::message::{Message, MessageType, NameError};
 
@@ -55,10 +56,7 @@ fn kept(original: &BasicProperties) -> BasicProperties {
 ///
 /// # Errors
 /// A text that travels as a short string is too long, which none is that was read.
-pub(in super::super) fn for_retry(
-    original: &Original,
-    message: &Message,
-) -> Result<BasicProperties, NameError> {
+pub(crate) fn for_retry(original: &Original, message: &Message) -> Result<BasicProperties, NameError> {
     copy(original, message, |_, _| true)
 }
 
@@ -67,10 +65,7 @@ pub(in super::super) fn for_retry(
 ///
 /// # Errors
 /// A text that travels as a short string is too long.
-pub(in super::super) fn for_another(
-    original: &Original,
-    message: &Message,
-) -> Result<BasicProperties, NameError> {
+pub(crate) fn for_another(original: &Original, message: &Message) -> Result<BasicProperties, NameError> {
     copy(original, message, |name, value| {
         !matches!(value::of_bag(name, value), Ok(Some(_)))
     })
@@ -86,9 +81,9 @@ fn copy(
     let old = headers_of(&original.properties);
     let mut headers = headers_of(&written);
     for (name, value) in &old {
-        match Known::of(name.as_str()) {
+        match KnownHeader::of(name.as_str()) {
             // Of every other of ours the message knows better.
-            Some(kept @ (Known::Delay | Known::OriginalId)) => {
+            Some(kept @ (KnownHeader::Delay | KnownHeader::OriginalId)) => {
                 headers.insert(known(kept.as_str()), value.clone());
             }
             None if !name::steers_the_broker(name.as_str())
@@ -101,10 +96,10 @@ fn copy(
         }
     }
     let senders = Headers::of(&old);
-    for attribute in Known::SENDERS {
+    for attribute in KnownHeader::SENDERS {
         if let Some(value) = senders.get(attribute) {
             headers.insert(known(attribute.as_str()), value.clone());
-            if attribute == Known::TraceState {
+            if attribute == KnownHeader::TraceState {
                 headers.insert(known(TRACE_STATE_TWIN), value.clone());
             }
         }
@@ -123,7 +118,7 @@ fn copy(
 ///
 /// It must get away from its queue, so what has no room under `limit`, which is as [`header_bytes`] counts, is
 /// left out: the largest headers first. The copy says which.
-pub(in super::super) fn set_aside(
+pub(crate) fn set_aside(
     original: &Original,
     rejection: &Rejection,
     now: SystemTime,
@@ -171,11 +166,11 @@ const MOST_BYTES_OF_LEFT_OUT: usize = 512;
 fn notes(original: &Original, old: &FieldTable, rejection: &Rejection, now: SystemTime) -> FieldTable {
     let headers = Headers::of(old);
     let topic = topic(original, &headers).unwrap_or_else(|_| original.routing_key.as_str().into());
-    let message_type = match headers.get(Known::MessageType) {
+    let message_type = match headers.get(KnownHeader::MessageType) {
         None => Some(MessageType::Event.as_str()),
         written => Some(value::lenient(written)).filter(|text| !text.is_empty()),
     };
-    let attempts = value::count(headers.get(Known::HandledCount)).saturating_add(1);
+    let attempts = value::count(headers.get(KnownHeader::HandledCount)).saturating_add(1);
     let mut table = FieldTable::default();
     for (name, value) in rejection.notes(topic.as_str(), message_type, attempts, now) {
         table.insert(known(name), value::to_amqp(&value));

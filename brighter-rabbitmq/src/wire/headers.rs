@@ -2,11 +2,11 @@
 
 use lapin::types::{AMQPValue, FieldTable};
 
-use super::name::Known;
+use super::name::KnownHeader;
 
 /// Those of the headers that are ours, however they are spelt.
 pub(super) struct Headers<'a> {
-    known: [Option<&'a AMQPValue>; Known::COUNT],
+    known: [Option<&'a AMQPValue>; KnownHeader::COUNT],
 }
 
 impl<'a> Headers<'a> {
@@ -18,10 +18,10 @@ impl<'a> Headers<'a> {
         table: &'a FieldTable,
         mut other: impl FnMut(&'a str, &'a AMQPValue) -> Result<(), E>,
     ) -> Result<Self, E> {
-        let mut known = [None; Known::COUNT];
+        let mut known = [None; KnownHeader::COUNT];
         for (name, value) in table {
             let name = name.as_str();
-            let Some(header) = Known::of(name) else {
+            let Some(header) = KnownHeader::of(name) else {
                 other(name, value)?;
                 continue;
             };
@@ -43,7 +43,7 @@ impl<'a> Headers<'a> {
         }
     }
 
-    pub(super) fn get(&self, header: Known) -> Option<&'a AMQPValue> {
+    pub(super) fn get(&self, header: KnownHeader) -> Option<&'a AMQPValue> {
         self.known[header as usize]
     }
 }

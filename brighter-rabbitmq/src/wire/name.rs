@@ -2,7 +2,7 @@
 
 /// A header that is ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Known {
+pub(super) enum KnownHeader {
     MessageType,
     Topic,
     HandledCount,
@@ -23,28 +23,28 @@ pub(super) enum Known {
 }
 
 /// Beside each the name that is written, in exactly this case: .NET reads no other.
-const NAMES: [(Known, &str); Known::COUNT] = [
-    (Known::MessageType, "MessageType"),
-    (Known::Topic, "Topic"),
-    (Known::HandledCount, "HandledCount"),
-    (Known::CorrelationId, "CorrelationId"),
-    (Known::Id, "cloudEvents_id"),
-    (Known::SpecVersion, "cloudEvents_specversion"),
-    (Known::Type, "cloudEvents_type"),
-    (Known::Source, "cloudEvents_source"),
-    (Known::Time, "cloudEvents_time"),
-    (Known::Subject, "cloudEvents_subject"),
-    (Known::DataSchema, "cloudEvents_dataschema"),
-    (Known::TraceParent, "cloudEvents_traceparent"),
+const NAMES: [(KnownHeader, &str); KnownHeader::COUNT] = [
+    (KnownHeader::MessageType, "MessageType"),
+    (KnownHeader::Topic, "Topic"),
+    (KnownHeader::HandledCount, "HandledCount"),
+    (KnownHeader::CorrelationId, "CorrelationId"),
+    (KnownHeader::Id, "cloudEvents_id"),
+    (KnownHeader::SpecVersion, "cloudEvents_specversion"),
+    (KnownHeader::Type, "cloudEvents_type"),
+    (KnownHeader::Source, "cloudEvents_source"),
+    (KnownHeader::Time, "cloudEvents_time"),
+    (KnownHeader::Subject, "cloudEvents_subject"),
+    (KnownHeader::DataSchema, "cloudEvents_dataschema"),
+    (KnownHeader::TraceParent, "cloudEvents_traceparent"),
     // The small `e` is .NET's.
-    (Known::TraceState, "cloudevents_tracestate"),
-    (Known::Baggage, "baggage"),
+    (KnownHeader::TraceState, "cloudevents_tracestate"),
+    (KnownHeader::Baggage, "baggage"),
     // What the exchange that delays has done. Nothing of ours is delayed by it.
-    (Known::Delay, "x-delay"),
+    (KnownHeader::Delay, "x-delay"),
     // .NET gives what it sends again another id, and notes the first here.
-    (Known::OriginalId, "x-original-message-id"),
+    (KnownHeader::OriginalId, "x-original-message-id"),
     // .NET adds it to what it sends again; it means nothing to the next reader.
-    (Known::DeliveryTag, "DeliveryTag"),
+    (KnownHeader::DeliveryTag, "DeliveryTag"),
 ];
 
 /// A misspelling that .NET reads and writes beside the right one.
@@ -65,7 +65,7 @@ const BROKERS: [&str; 5] = [
     "x-acquired-count",
 ];
 
-impl Known {
+impl KnownHeader {
     pub(super) const COUNT: usize = 17;
 
     /// What the sender says of the event and its trace: it stays as it came in every copy.
@@ -113,7 +113,7 @@ pub(super) fn is_brokers(name: &str) -> bool {
 /// Whether an application may have a header of this name. Any other would not add to the message: it would
 /// change where it goes, or what it is.
 pub(super) fn is_free(name: &str) -> bool {
-    Known::of(name).is_none() && !steers_the_broker(name) && !is_brokers(name)
+    KnownHeader::of(name).is_none() && !steers_the_broker(name) && !is_brokers(name)
 }
 
 #[cfg(test)]
@@ -131,12 +131,15 @@ mod tests {
                 name.to_uppercase(),
                 name.replace('_', ":"),
             ] {
-                assert_eq!(Known::of(&spelling), Some(*known), "{spelling}");
+                assert_eq!(KnownHeader::of(&spelling), Some(*known), "{spelling}");
             }
         }
-        assert_eq!(Known::of("cloudEvents_:traceState"), Some(Known::TraceState));
+        assert_eq!(
+            KnownHeader::of("cloudEvents_:traceState"),
+            Some(KnownHeader::TraceState)
+        );
         for other in ["", "cloudEvents", "cloudEvents_subject2", "tenant", "x-delays"] {
-            assert_eq!(Known::of(other), None, "{other}");
+            assert_eq!(KnownHeader::of(other), None, "{other}");
         }
     }
 }

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
+use super::amqp::is_mime;
 use super::headers::Headers;
-use super::name::{BARE_TRACE_PARENT, BARE_TRACE_STATE, Known, is_free};
-use super::{is_mime, value};
+use super::name::{BARE_TRACE_PARENT, BARE_TRACE_STATE, KnownHeader, is_free};
+use super::value;
 use brighter_core::__private::rfc3339;
 use brighter_core::id::MessageId;
 use brighter_core::message::{
@@ -20,14 +21,14 @@ use brighter_core::trace::TraceContext;
 
 /// A message as the broker brought it.
 #[derive(Debug, Clone)]
-pub(in super::super) struct Original {
-    pub(in super::super) routing_key: ShortString,
-    pub(in super::super) properties: BasicProperties,
-    pub(in super::super) body: Bytes,
+pub(crate) struct Original {
+    pub(crate) routing_key: ShortString,
+    pub(crate) properties: BasicProperties,
+    pub(crate) body: Bytes,
 }
 
 /// The message, or why it is none.
-pub(in super::super) fn message(original: &Original) -> Result<Message, String> {
+pub(crate) fn message(original: &Original) -> Result<Message, String> {
     let none = FieldTable::default();
     let properties = &original.properties;
     let table = properties.headers().as_ref().unwrap_or(&none);
@@ -45,14 +46,14 @@ pub(in super::super) fn message(original: &Original) -> Result<Message, String> 
         topic(original, &headers)?,
         message_type(&headers)?,
     );
-    header.timestamp = timestamp(properties, value::lenient(headers.get(Known::Time)));
+    header.timestamp = timestamp(properties, value::lenient(headers.get(KnownHeader::Time)));
     header.correlation_id = correlation_id(properties, &headers)?;
     header.content_type = content_type(properties);
     header.reply_to = property("reply_to", properties.reply_to())?.map(RoutingKey::from);
     header.event = event(&headers, &header.topic)?;
     header.trace = trace(table, &headers);
-    header.delayed = value::delay(headers.get(Known::Delay));
-    header.handled_count = value::count(headers.get(Known::HandledCount));
+    header.delayed = value::delay(headers.get(KnownHeader::Delay));
+    header.handled_count = value::count(headers.get(KnownHeader::HandledCount));
     header.bag = bag;
     Ok(Message::new(header, MessageBody::new(original.body.clone())))
 }
@@ -61,11 +62,11 @@ pub(in super::super) fn message(original: &Original) -> Result<Message, String> 
 /// handled must not take that for another message.
 fn id(properties: &BasicProperties, headers: &Headers<'_>) -> Result<MessageId, String> {
     let header = |known| value::text(known, headers.get(known));
-    let id = match header(Known::OriginalId)? {
+    let id = match header(KnownHeader::OriginalId)? {
         Some(id) => Some(id),
         None => match property("message_id", properties.message_id())? {
             Some(id) => Some(id),
-            None => header(Known::Id)?,
+            None => header(KnownHeader::Id)?,
         },
     };
     let Some(id) = id else {
@@ -84,17 +85,19 @@ fn id(properties: &BasicProperties, headers: &Headers<'_>) -> Result<MessageId, 
 /// The topic that the sender wrote, or else the one the message was published under: empty, where an exchange
 /// does not route by it. A copy that comes again goes under another, and so says what it was.
 pub(super) fn topic(original: &Original, headers: &Headers<'_>) -> Result<RoutingKey, String> {
-    let written = headers.get(Known::Topic);
+    let written = headers.get(KnownHeader::Topic);
     let topic = match written {
-        Some(AMQPValue::LongString(_) | AMQPValue::ShortString(_)) => value::text(Known::Topic, written)?,
+        Some(AMQPValue::LongString(_) | AMQPValue::ShortString(_)) => {
+            value::text(KnownHeader::Topic, written)?
+        }
         _ => value::plain("the routing key", original.routing_key.as_str())?,
     };
     Ok(topic.unwrap_or_default().into())
 }
 
 fn message_type(headers: &Headers<'_>) -> Result<MessageType, String> {
-    let name = Known::MessageType.as_str();
-    let Some(value) = headers.get(Known::MessageType) else {
+    let name = KnownHeader::MessageType.as_str();
+    let Some(value) = headers.get(KnownHeader::MessageType) else {
         return Ok(MessageType::Event);
     };
     let text = match value {
@@ -110,11 +113,11 @@ fn message_type(headers: &Headers<'_>) -> Result<MessageType, String> {
 
 /// A number will do, for somebody counts conversations; what is no id at all is as good as none.
 fn correlation_id(properties: &BasicProperties, headers: &Headers<'_>) -> Result<Option<MessageId>, String> {
-    let header = headers.get(Known::CorrelationId);
+    let header = headers.get(KnownHeader::CorrelationId);
     if let Some(number) = header.and_then(value::integer) {
         return Ok(Some(number.to_string().into()));
     }
-    let id = match value::text(Known::CorrelationId, header)? {
+    let id = match value::text(KnownHeader::CorrelationId, header)? {
         Some(id) => Some(id),
         None => property("correlation_id", properties.correlation_id())?,
     };
@@ -150,12 +153,14 @@ fn timestamp(properties: &BasicProperties, precise: &str) -> SystemTime {
 fn event(headers: &Headers<'_>, topic: &RoutingKey) -> Result<EventAttributes, String> {
     let text = |known| value::text(known, headers.get(known));
     let mut event = EventAttributes::default();
-    event.event_type = text(Known::Type)?.filter(|kind| *topic != *kind).map(Into::into);
-    event.source = text(Known::Source)?
+    event.event_type = text(KnownHeader::Type)?
+        .filter(|kind| *topic != *kind)
+        .map(Into::into);
+    event.source = text(KnownHeader::Source)?
         .filter(|source| !is_default(source))
         .map(Into::into);
-    event.subject = text(Known::Subject)?.map(Into::into);
-    event.data_schema = text(Known::DataSchema)?.map(Into::into);
+    event.subject = text(KnownHeader::Subject)?.map(Into::into);
+    event.data_schema = text(KnownHeader::DataSchema)?.map(Into::into);
     Ok(event)
 }
 
@@ -168,14 +173,14 @@ fn is_default(source: &str) -> bool {
 fn trace(table: &FieldTable, headers: &Headers<'_>) -> TraceContext {
     let ours = |known| value::lenient(headers.get(known));
     let bare = |name: &str| value::lenient(table.inner().get(name));
-    let mut trace = TraceContext::default().with_traceparent(ours(Known::TraceParent));
+    let mut trace = TraceContext::default().with_traceparent(ours(KnownHeader::TraceParent));
     trace = match trace.traceparent() {
-        Some(_) => trace.with_tracestate(ours(Known::TraceState)),
+        Some(_) => trace.with_tracestate(ours(KnownHeader::TraceState)),
         None => trace
             .with_traceparent(bare(BARE_TRACE_PARENT))
             .with_tracestate(bare(BARE_TRACE_STATE)),
     };
-    trace.with_baggage(ours(Known::Baggage))
+    trace.with_baggage(ours(KnownHeader::Baggage))
 }
 
 fn property<'a>(name: &str, value: &'a Option<ShortString>) -> Result<Option<&'a str>, String> {

@@ -5,7 +5,7 @@ use lapin::types::{AMQPValue, FieldTable};
 
 /// How many bytes the properties have on the wire with what stands before them in the one frame that all of
 /// them share: the class, the size of the body, and which of them there are.
-pub(in super::super) fn header_bytes(properties: &BasicProperties) -> usize {
+pub(crate) fn header_bytes(properties: &BasicProperties) -> usize {
     const BEFORE: usize = 2 + 2 + 8 + 2;
     let texts = [
         properties.content_type(),

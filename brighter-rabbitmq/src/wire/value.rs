@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use lapin::types::AMQPValue;
 
-use super::name::Known;
+use super::amqp;
+use super::name::KnownHeader;
 use brighter_core::message::BagValue;
 
 /// The text of a header that is one and not empty; none of any other kind of value.
 ///
 /// # Errors
 /// The text is not UTF-8, or holds control characters: whoever logs it, or sends it on, is not to be fooled.
-pub(super) fn text(header: Known, value: Option<&AMQPValue>) -> Result<Option<&str>, String> {
+pub(super) fn text(header: KnownHeader, value: Option<&AMQPValue>) -> Result<Option<&str>, String> {
     let name = header.as_str();
     let text = match value {
         Some(AMQPValue::LongString(bytes)) => utf8(name, bytes.as_bytes())?,
@@ -104,6 +105,6 @@ pub(super) fn to_amqp(value: &BagValue) -> AMQPValue {
         BagValue::Bool(value) => AMQPValue::Boolean(*value),
         BagValue::Int(value) => AMQPValue::LongLongInt(*value),
         BagValue::Float(value) => AMQPValue::Double(*value),
-        BagValue::Text(value) => super::text(value.as_str()),
+        BagValue::Text(value) => amqp::text(value.as_str()),
     }
 }

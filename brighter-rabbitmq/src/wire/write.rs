@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
 
-use super::name::{Known, TRACE_STATE_TWIN, is_free};
-use super::{PERSISTENT, is_mime, known, short, text, value};
+use super::amqp::{PERSISTENT, is_mime, known, short, text};
+use super::name::{KnownHeader, TRACE_STATE_TWIN, is_free};
+use super::value;
 use brighter_core::__private::rfc3339;
 use brighter_core::message::{DEFAULT_CONTENT_TYPE, Message, MessageHeader, NameError};
 
@@ -14,7 +15,7 @@ use brighter_core::message::{DEFAULT_CONTENT_TYPE, Message, MessageHeader, NameE
 ///
 /// # Errors
 /// See [`MessageHeader::validate`].
-pub(in super::super) fn properties(message: &Message) -> Result<BasicProperties, NameError> {
+pub(crate) fn properties(message: &Message) -> Result<BasicProperties, NameError> {
     message.header.validate()?;
     write(&message.header)
 }
@@ -44,30 +45,45 @@ fn headers(header: &MessageHeader, id: String) -> Result<FieldTable, NameError> 
     let (event, trace) = (&header.event, &header.trace);
     let owned = |text: &str| Some(text.to_owned());
     let count = i32::try_from(header.handled_count).unwrap_or(i32::MAX);
-    let mut table = Vec::with_capacity(Known::COUNT + header.bag.len());
-    table.push((known(Known::HandledCount.as_str()), AMQPValue::LongInt(count)));
+    let mut table = Vec::with_capacity(KnownHeader::COUNT + header.bag.len());
+    table.push((
+        known(KnownHeader::HandledCount.as_str()),
+        AMQPValue::LongInt(count),
+    ));
     // By the alphabet: what is sorted already becomes a table at the least cost.
     for (name, words) in [
         (
-            Known::CorrelationId.as_str(),
+            KnownHeader::CorrelationId.as_str(),
             header.correlation_id.as_ref().map(ToString::to_string),
         ),
-        (Known::MessageType.as_str(), owned(header.message_type.as_str())),
-        (Known::Topic.as_str(), owned(header.topic.as_str())),
-        (Known::Baggage.as_str(), trace.baggage().and_then(owned)),
         (
-            Known::DataSchema.as_str(),
+            KnownHeader::MessageType.as_str(),
+            owned(header.message_type.as_str()),
+        ),
+        (KnownHeader::Topic.as_str(), owned(header.topic.as_str())),
+        (KnownHeader::Baggage.as_str(), trace.baggage().and_then(owned)),
+        (
+            KnownHeader::DataSchema.as_str(),
             event.data_schema.as_deref().and_then(owned),
         ),
-        (Known::Id.as_str(), Some(id)),
-        (Known::Source.as_str(), owned(header.source())),
-        (Known::SpecVersion.as_str(), owned("1.0")),
-        (Known::Subject.as_str(), event.subject.as_deref().and_then(owned)),
-        (Known::Time.as_str(), rfc3339::write(header.timestamp)),
-        (Known::TraceParent.as_str(), trace.traceparent().and_then(owned)),
-        (Known::Type.as_str(), owned(header.event_type())),
+        (KnownHeader::Id.as_str(), Some(id)),
+        (KnownHeader::Source.as_str(), owned(header.source())),
+        (KnownHeader::SpecVersion.as_str(), owned("1.0")),
+        (
+            KnownHeader::Subject.as_str(),
+            event.subject.as_deref().and_then(owned),
+        ),
+        (KnownHeader::Time.as_str(), rfc3339::write(header.timestamp)),
+        (
+            KnownHeader::TraceParent.as_str(),
+            trace.traceparent().and_then(owned),
+        ),
+        (KnownHeader::Type.as_str(), owned(header.event_type())),
         (TRACE_STATE_TWIN, trace.tracestate().and_then(owned)),
-        (Known::TraceState.as_str(), trace.tracestate().and_then(owned)),
+        (
+            KnownHeader::TraceState.as_str(),
+            trace.tracestate().and_then(owned),
+        ),
     ] {
         if let Some(words) = words {
             table.push((known(name), text(words)));

@@ -4,12 +4,13 @@ use bytes::Bytes;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldArray, FieldTable, LongString};
 
+use super::amqp::*;
 use super::*;
 use brighter_core::channel::{Rejection, RejectionKind};
 use brighter_core::id::MessageId;
 use brighter_core::message::{
-    BagValue, DEFAULT_CONTENT_TYPE, EventAttributes, Message, MessageBody, MessageHeader, MessageType,
-    RoutingKey,
+    BagValue, DEFAULT_CONTENT_TYPE, EventAttributes, MAX_NAME_BYTES, Message, MessageBody, MessageHeader,
+    MessageType, NameError, RoutingKey,
 };
 use brighter_core::trace::TraceContext;
 

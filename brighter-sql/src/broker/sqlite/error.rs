@@ -43,12 +43,12 @@ from_database_error!(SqliteBrokerError);
 
 /// Why a transaction failed, told to everyone who had something in it.
 #[derive(Debug, Clone)]
-pub(super) struct Failure {
+pub(super) struct FileFailure {
     error: Arc<SqliteBrokerError>,
     is_full: bool,
 }
 
-impl Failure {
+impl FileFailure {
     pub(super) fn new(error: DatabaseError) -> Self {
         Self {
             is_full: matches!(error, DatabaseError::Full(_)),
@@ -84,13 +84,13 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for FileFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.error.fmt(f)
     }
 }
 
-impl std::error::Error for Failure {
+impl std::error::Error for FileFailure {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.error.source()
     }

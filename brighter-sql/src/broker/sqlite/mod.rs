@@ -40,8 +40,8 @@ mod broker_tx;
 mod configure;
 mod consumers;
 mod declare;
-mod deliveries;
 mod delivery_buffer;
+mod delivery_stream;
 mod demand;
 mod engine;
 mod error;
@@ -75,7 +75,7 @@ use brighter_core::channel::{
     Broker, BrokerStatus, Channel, ChannelError, Consumer, ConsumerBounds, Producer, PublishError,
 };
 use brighter_core::message::{ChannelName, Message};
-use deliveries::Deliveries;
+use delivery_stream::DeliveryStream;
 use handle::{BrokerHandle, DEADLINE};
 use request::EngineRequest;
 use row::StoredMessage;
@@ -226,7 +226,7 @@ impl Broker for SqliteBroker {
             declare::check(channel)?;
             let asked = channel.clone();
             let opened = self.0.ask(|reply| EngineRequest::Consume(asked, reply)).await?;
-            Ok(Consumer::new(Deliveries::new(
+            Ok(Consumer::new(DeliveryStream::new(
                 Arc::clone(&self.0),
                 opened,
                 channel,

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use brighter_core::channel::BrokerStatus;
 
-use super::error::Failure;
+use super::error::FileFailure;
 use super::request::{EngineRequest, Posting, Settled};
 
 /// How many messages may wait in the queue to be published. Enough for a transaction that is worth its sync.
@@ -30,7 +30,7 @@ pub(super) struct WriteQueue {
 struct QueueState {
     items: QueuedItems,
     is_shut: bool,
-    failure: Option<Failure>,
+    failure: Option<FileFailure>,
 }
 
 /// What waits in the queue.
@@ -80,11 +80,11 @@ impl WriteQueue {
     }
 
     /// What the last transaction failed with, if it did.
-    pub(super) fn failure(&self) -> Option<Failure> {
+    pub(super) fn failure(&self) -> Option<FileFailure> {
         self.lock().failure.clone()
     }
 
-    pub(super) fn note(&self, failure: Option<Failure>) {
+    pub(super) fn note(&self, failure: Option<FileFailure>) {
         self.lock().failure = failure;
     }
 

@@ -5,13 +5,14 @@ use sqlx::Sqlite;
 use super::Engine;
 use crate::broker::sqlite::broker_tx::depth;
 use crate::broker::sqlite::declare::Declare;
-use crate::broker::sqlite::error::Failure;
+use crate::broker::sqlite::error::FileFailure;
 use crate::broker::sqlite::request::{EngineRequest, OpenedConsumer};
 use crate::broker::sqlite::row;
 use crate::broker::sqlite::temporary::Leave;
 use crate::database::backend::Backend;
 use crate::database::error::DatabaseError;
 use crate::database::value::Sql;
+use brighter_core::__private::report;
 use brighter_core::channel::{Channel, ChannelError};
 use brighter_core::message::{ChannelName, Message};
 
@@ -63,7 +64,7 @@ impl Engine {
             && let Err(error) = self.database.write(Leave(channel)).await
         {
             tracing::debug!(
-                error = brighter_core::__private::report(&Failure::new(error)),
+                error = report(&FileFailure::new(error)),
                 "a temporary channel is left for later"
             );
         }
@@ -79,7 +80,7 @@ impl Engine {
         };
         let id = match self.database.write(declare).await {
             Ok(declared) => declared?,
-            Err(error) => return Err(Failure::new(error).of_channel()),
+            Err(error) => return Err(FileFailure::new(error).of_channel()),
         };
         if let Some((session, alive_until)) = session {
             if self.session.is_some_and(|before| before != session) {
@@ -92,7 +93,7 @@ impl Engine {
         }
         // The limits of the channel are asked for before the first cycle.
         if let Err(error) = self.look().await {
-            return Err(Failure::new(error).of_channel());
+            return Err(FileFailure::new(error).of_channel());
         }
         Ok(id)
     }
@@ -108,7 +109,7 @@ impl Engine {
             Ok(Some(depth.max(0).unsigned_abs()))
         };
         read.await
-            .map_err(|error: DatabaseError| Failure::new(error).of_channel())
+            .map_err(|error: DatabaseError| FileFailure::new(error).of_channel())
     }
 
     async fn waiting(&mut self, name: &ChannelName, most: u32) -> Result<Vec<Message>, ChannelError> {
@@ -131,6 +132,6 @@ impl Engine {
             Ok(rows.iter().map(read).collect())
         };
         read.await
-            .map_err(|error: DatabaseError| Failure::new(error).of_channel())
+            .map_err(|error: DatabaseError| FileFailure::new(error).of_channel())
     }
 }

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::consumers::Consumers;
 use super::demand::Demand;
-use super::error::{Failure, SqliteBrokerError};
+use super::error::{FileFailure, SqliteBrokerError};
 use super::options::SqliteBrokerOptions;
 use super::request::{Posting, SettleAction, Settled};
 use super::row::{self, millis};
@@ -31,6 +31,7 @@ use super::write_queue::{QueuedItems, WriteQueue};
 use crate::database::backend::Backend;
 use crate::database::error::DatabaseError;
 use crate::database::sqlite::Database;
+use brighter_core::__private::report;
 use brighter_core::channel::{PublishError, SettleError};
 
 /// How long to wait after a transaction that failed before the next is tried without being asked for.
@@ -274,10 +275,10 @@ impl Engine {
     }
 
     fn failed(&mut self, error: DatabaseError, postings: Vec<Posting>, begun: Instant) {
-        let failure = Failure::new(error);
+        let failure = FileFailure::new(error);
         if self.retry_at.is_none() {
             tracing::error!(
-                error = brighter_core::__private::report(&failure),
+                error = report(&failure),
                 "the broker's file cannot be written; nothing is lost, and it is tried again"
             );
         }
@@ -316,7 +317,7 @@ impl Engine {
         let topology = &mut self.topology;
         if let Err(error) = self.database.write(EndSession { topology, session }).await {
             tracing::warn!(
-                error = brighter_core::__private::report(&Failure::new(error)),
+                error = report(&FileFailure::new(error)),
                 "what this process has in hand is delivered to others only when its lease ends"
             );
         }
@@ -336,7 +337,7 @@ fn tell(settled: Settled, outcome: SettleOutcome) {
         }
         (None, Err(error)) => {
             tracing::warn!(
-                error = brighter_core::__private::report(&error),
+                error = report(&error),
                 "a message was settled too late, and is delivered again"
             );
         }

@@ -1,7 +1,7 @@
 //! An AMQP channel that brings messages, and what is settled on it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -9,11 +9,10 @@ use lapin::options::{BasicAckOptions, BasicNackOptions};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::Shared;
-use super::ack_window::{Ack, AckWindow, Due};
-use super::topology::Topology;
+use super::ack_window::{Ack, AckDue, AckWindow};
+use crate::connections::Connections;
+use crate::topology::Topology;
 use brighter_core::channel::{Channel, QueueType, SettleError};
-use brighter_core::message::ChannelName;
 
 /// Closing a channel takes this long at most.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -25,11 +24,11 @@ const QUIET: Duration = Duration::from_micros(500);
 
 /// An AMQP channel, shared by a consumer and its deliveries: an acknowledgement means something only on the
 /// channel that brought the message. Closed with the last of them.
-pub(super) struct Lane {
+pub(super) struct ConsumerChannel {
     pub(super) channel: Channel,
     pub(super) topology: Topology,
-    pub(super) shared: Arc<Shared>,
-    /// Which connection it is of: it does not outlive it, and neither does what is on loan.
+    pub(super) connections: Arc<Connections>,
+    /// Which connection it is of: it does not outlive it, and neither do its unsettled deliveries.
     pub(super) generation: u64,
     /// Whether the queue counts how often it delivers a message.
     pub(super) counts: bool,
@@ -38,14 +37,14 @@ pub(super) struct Lane {
     acks: Arc<Acks>,
 }
 
-impl Lane {
-    /// A lane on which a consumer has just begun.
+impl ConsumerChannel {
+    /// The channel of a consumer that has just begun.
     pub(super) fn begin(
         amqp: lapin::Channel,
         generation: u64,
         channel: Channel,
         topology: Topology,
-        shared: Arc<Shared>,
+        connections: Arc<Connections>,
     ) -> Arc<Self> {
         let acks = Arc::new(Acks {
             unwritten: Mutex::new(Unwritten::new(channel.buffer.get())),
@@ -53,18 +52,16 @@ impl Lane {
             some: Notify::new(),
             over: AtomicBool::new(false),
         });
-        shared.runtime.spawn(Arc::clone(&acks).write_in_time());
-        let lane = Arc::new(Self {
+        connections.io.spawn(Arc::clone(&acks).write_in_time());
+        Arc::new(Self {
             counts: topology.messages().queue_type() == Some(QueueType::Quorum),
             channel,
             topology,
             generation,
             consuming: AtomicBool::new(true),
             acks,
-            shared,
-        });
-        lane.shared.lanes.add(&lane);
-        lane
+            connections,
+        })
     }
 
     pub(super) fn amqp(&self) -> &lapin::Channel {
@@ -76,14 +73,24 @@ impl Lane {
         self.acks.amqp.status().connected()
     }
 
+    /// Whether its consumer is there still, and gets messages or would if there were any.
+    pub(super) fn is_consuming(&self) -> bool {
+        self.consuming.load(Ordering::Relaxed) && self.is_live()
+    }
+
+    /// Writes what waits, before the connection goes.
+    pub(super) fn write_all(&self) {
+        self.acks.write_all();
+    }
+
     /// The consumer is gone.
     pub(super) fn ended(&self) {
         self.consuming.store(false, Ordering::Relaxed);
     }
 
     /// A delivery has come.
-    pub(super) fn lent(&self, tag: u64) {
-        self.acks.unwritten().window.lent(tag);
+    pub(super) fn track(&self, tag: u64) {
+        self.acks.unwritten().window.track(tag);
     }
 
     /// A delivery is done. Written in a moment, together with others, if there are any.
@@ -93,11 +100,11 @@ impl Lane {
         }
         let mut unwritten = self.acks.unwritten();
         match unwritten.done(tag) {
-            Due::Now => {
+            AckDue::Now => {
                 unwritten.write(|ack| self.acks.write(ack));
             }
-            Due::Soon => self.acks.some.notify_one(),
-            Due::WithOthers => {}
+            AckDue::Soon => self.acks.some.notify_one(),
+            AckDue::WithOthers => {}
         }
         Ok(())
     }
@@ -122,7 +129,7 @@ impl Lane {
     }
 }
 
-impl Drop for Lane {
+impl Drop for ConsumerChannel {
     fn drop(&mut self) {
         self.acks.write_all();
         self.acks.over.store(true, Ordering::Release);
@@ -130,14 +137,14 @@ impl Drop for Lane {
         if self.is_live() {
             let amqp = self.acks.amqp.clone();
             // Left to lapin, a close that crosses one of the broker's would take down the connection.
-            self.shared.runtime.spawn(async move {
+            self.connections.io.spawn(async move {
                 let _ = timeout(CLOSING, amqp.close(200, "done".into())).await;
             });
         }
     }
 }
 
-/// What was settled on a lane, on its way to the broker.
+/// What was settled on a channel, on its way to the broker.
 struct Acks {
     amqp: lapin::Channel,
     unwritten: Mutex<Unwritten>,
@@ -182,7 +189,7 @@ impl Acks {
     }
 }
 
-/// What is on loan or done, and when was last written of it.
+/// The deliveries that are unsettled or done, and when was last written of them.
 struct Unwritten {
     window: AckWindow,
     written: Option<Instant>,
@@ -199,7 +206,7 @@ impl Unwritten {
         }
     }
 
-    fn done(&mut self, tag: u64) -> Due {
+    fn done(&mut self, tag: u64) -> AckDue {
         let (written, was_alone) = (self.written, self.was_alone);
         let quiet = || was_alone && written.is_none_or(|at| at.elapsed() >= QUIET);
         self.window.done(tag, quiet)
@@ -214,59 +221,14 @@ impl Unwritten {
     }
 }
 
-/// A consumer that is alive.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct LiveConsumer {
-    /// What it consumes.
-    pub channel: ChannelName,
-    /// The how-manieth connection it is on.
-    pub connection: u64,
-}
-
-/// All lanes there are.
-#[derive(Default)]
-pub(super) struct Lanes(Mutex<Vec<Weak<Lane>>>);
-
-impl Lanes {
-    fn add(&self, lane: &Arc<Lane>) {
-        let mut lanes = self.lock();
-        lanes.retain(|lane| lane.strong_count() > 0);
-        lanes.push(Arc::downgrade(lane));
-    }
-
-    /// The consumers that get messages, or would if there were any.
-    pub(super) fn consumers(&self) -> Vec<LiveConsumer> {
-        let alive = |lane: &Arc<Lane>| lane.consuming.load(Ordering::Relaxed) && lane.is_live();
-        let consumers = self.all().into_iter().filter(alive).map(|lane| LiveConsumer {
-            channel: lane.channel.name.clone(),
-            connection: lane.generation,
-        });
-        consumers.collect()
-    }
-
-    /// Writes what waits, before the connection goes.
-    pub(super) fn write_all(&self) {
-        self.all().iter().for_each(|lane| lane.acks.write_all());
-    }
-
-    fn all(&self) -> Vec<Arc<Lane>> {
-        self.lock().iter().filter_map(Weak::upgrade).collect()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Weak<Lane>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// Takes as many as it is to be done, and says when each must be written.
-    fn due(unwritten: &mut Unwritten, tags: std::ops::RangeInclusive<u64>) -> Vec<Due> {
+    fn due(unwritten: &mut Unwritten, tags: std::ops::RangeInclusive<u64>) -> Vec<AckDue> {
         let lent_and_done = tags.map(|tag| {
-            unwritten.window.lent(tag);
+            unwritten.window.track(tag);
             unwritten.done(tag)
         });
         lent_and_done.collect()
@@ -275,21 +237,25 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_done_alone_is_written_at_once_unless_others_came_with_the_one_before() {
         let mut unwritten = Unwritten::new(200);
-        assert_eq!(due(&mut unwritten, 1..=1), [Due::Now], "the first");
+        assert_eq!(due(&mut unwritten, 1..=1), [AckDue::Now], "the first");
         unwritten.write(|_| {});
         assert_eq!(
             due(&mut unwritten, 2..=3),
-            [Due::Soon, Due::WithOthers],
+            [AckDue::Soon, AckDue::WithOthers],
             "at its heels"
         );
         unwritten.write(|_| {});
         tokio::time::advance(QUIET).await;
-        assert_eq!(due(&mut unwritten, 4..=4), [Due::Soon], "two were written last");
+        assert_eq!(
+            due(&mut unwritten, 4..=4),
+            [AckDue::Soon],
+            "two were written last"
+        );
         unwritten.write(|_| {});
         tokio::time::advance(QUIET).await;
-        assert_eq!(due(&mut unwritten, 5..=5), [Due::Now], "one was");
+        assert_eq!(due(&mut unwritten, 5..=5), [AckDue::Now], "one was");
         unwritten.write(|_| {});
         tokio::time::advance(QUIET - Duration::from_micros(1)).await;
-        assert_eq!(due(&mut unwritten, 6..=6), [Due::Soon], "that was just now");
+        assert_eq!(due(&mut unwritten, 6..=6), [AckDue::Soon], "that was just now");
     }
 }

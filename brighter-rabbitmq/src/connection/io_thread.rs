@@ -22,7 +22,7 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// Keeps the thread alive.
 #[derive(Clone)]
-pub(super) struct Io(Arc<Thread>);
+pub(crate) struct IoThread(Arc<Thread>);
 
 struct Thread {
     handle: Handle,
@@ -30,9 +30,9 @@ struct Thread {
     _alive: oneshot::Sender<Infallible>,
 }
 
-impl Io {
+impl IoThread {
     /// The thread of this process, which is started unless it runs.
-    pub(super) fn shared() -> io::Result<Self> {
+    pub(crate) fn shared() -> io::Result<Self> {
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(thread) = shared.upgrade() {
             return Ok(Self(thread));
@@ -60,7 +60,7 @@ impl Io {
 
     /// Runs the future on the thread, which stays for as long as it takes. What it logs goes where the caller's
     /// goes.
-    pub(super) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
         let io = self.clone();
         let kept = async move {
             future.await;
@@ -70,7 +70,7 @@ impl Io {
     }
 
     /// Makes the thread's runtime the current one of the caller.
-    pub(super) fn enter(&self) -> EnterGuard<'_> {
+    pub(crate) fn enter(&self) -> EnterGuard<'_> {
         self.0.handle.enter()
     }
 }
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn all_share_one_thread_and_it_works_without_a_runtime_of_the_caller() {
-        let (first, second) = (Io::shared().unwrap(), Io::shared().unwrap());
+        let (first, second) = (IoThread::shared().unwrap(), IoThread::shared().unwrap());
         let (name, named) = std::sync::mpsc::channel();
         for io in [first, second] {
             let name = name.clone();

@@ -15,14 +15,14 @@ use super::request::{EngineRequest, OpenedConsumer, SettleAction, Settled};
 use super::row;
 
 /// The deliveries of one consumer.
-pub(super) struct Deliveries {
+pub(super) struct DeliveryStream {
     handle: Arc<BrokerHandle>,
     opened: OpenedConsumer,
     /// What its deliveries name.
     channel: Arc<Channel>,
 }
 
-impl Deliveries {
+impl DeliveryStream {
     pub(super) fn new(handle: Arc<BrokerHandle>, opened: OpenedConsumer, channel: &Channel) -> Self {
         Self {
             handle,
@@ -58,7 +58,7 @@ impl Deliveries {
     }
 }
 
-impl Stream for Deliveries {
+impl Stream for DeliveryStream {
     type Item = Result<Delivery, ChannelError>;
 
     fn poll_next(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -67,7 +67,7 @@ impl Stream for Deliveries {
     }
 }
 
-impl Drop for Deliveries {
+impl Drop for DeliveryStream {
     fn drop(&mut self) {
         let OpenedConsumer {
             consumer,

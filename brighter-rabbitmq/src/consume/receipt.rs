@@ -8,37 +8,37 @@ use lapin::BasicProperties;
 use lapin::types::ShortString;
 use tokio::time::sleep;
 
-use super::delay::{self, LONGEST_IN_HAND, Waiting};
-use super::lane::Lane;
-use super::publisher::Outgoing;
-use super::wire::{self, Original};
+use super::consumer_channel::ConsumerChannel;
+use crate::publish::{DelayPlace, LONGEST_IN_HAND, Outgoing};
+use crate::topology::delay;
+use crate::wire::{self, Original};
 use brighter_core::channel::{PublishError, Rejection, RejectionKind, Settle, SettleError};
 use brighter_core::message::{ChannelName, Message};
 
 /// How long a message is kept whose copy could not be published.
 const BEFORE_GIVING_BACK: Duration = Duration::from_secs(1);
 
-/// A message on loan from a queue. Dropped before it is settled, as when its handling is cut short, it goes
-/// back.
-pub(super) struct Lease {
-    lane: Arc<Lane>,
+/// A delivery that is not settled. Dropped before it is settled, as when its handling is cut short, it goes back to
+/// its queue.
+pub(super) struct Receipt {
+    consumer: Arc<ConsumerChannel>,
     tag: u64,
     original: Original,
     settled: bool,
 }
 
-impl Drop for Lease {
+impl Drop for Receipt {
     fn drop(&mut self) {
         if !self.settled {
-            self.lane.give_back(self.tag);
+            self.consumer.give_back(self.tag);
         }
     }
 }
 
-impl Lease {
-    pub(super) fn new(lane: Arc<Lane>, tag: u64, original: Original) -> Self {
+impl Receipt {
+    pub(super) fn new(consumer: Arc<ConsumerChannel>, tag: u64, original: Original) -> Self {
         Self {
-            lane,
+            consumer,
             tag,
             original,
             settled: false,
@@ -47,15 +47,15 @@ impl Lease {
 
     fn done(mut self) -> Result<(), SettleError> {
         self.settled = true;
-        self.lane.done(self.tag)
+        self.consumer.done(self.tag)
     }
 
     /// Whether the broker still waits for what becomes of it.
     fn check(&self) -> Result<(), SettleError> {
-        if self.lane.is_live() {
+        if self.consumer.is_live() {
             return Ok(());
         }
-        Err(self.lane.stale(self.tag))
+        Err(self.consumer.stale(self.tag))
     }
 
     async fn retry(&self, message: &Message, delay: Duration) -> Result<(), PublishError> {
@@ -67,25 +67,32 @@ impl Lease {
             }
             self.wait(delay.min(LONGEST_IN_HAND)).await?;
         }
-        self.copy_to(self.lane.channel.name.as_str(), &properties).await
+        self.copy_to(self.consumer.channel.name.as_str(), &properties)
+            .await
     }
 
     /// Puts the copy into the queue for its delay, if it can be had.
     async fn park(&self, milliseconds: u32, properties: &BasicProperties) -> Result<bool, PublishError> {
-        let Lane { shared, topology, .. } = &*self.lane;
+        let ConsumerChannel {
+            connections,
+            topology,
+            ..
+        } = &*self.consumer;
         let queue = topology.delay_of(milliseconds);
         // Twice, for somebody may have deleted it since it was made.
         for _ in 0..2 {
-            let waiting = shared.delays.queue(&shared.publishing, topology.make, &queue);
-            let Waiting::In(name) = waiting.await? else {
+            let waiting = connections
+                .delays
+                .queue(&connections.publishing, topology.make, &queue);
+            let DelayPlace::In(name) = waiting.await? else {
                 return Ok(false);
             };
             match self.copy_to(&name, properties).await {
-                Err(PublishError::Unroutable { .. }) => shared.delays.forget(&name),
+                Err(PublishError::Unroutable { .. }) => connections.delays.forget(&name),
                 copied => return copied.map(|()| true),
             }
         }
-        shared.delays.refused(&queue, "it does not exist");
+        connections.delays.refused(&queue, "it does not exist");
         Ok(false)
     }
 
@@ -93,7 +100,7 @@ impl Lease {
     async fn wait(&self, time: Duration) -> Result<(), PublishError> {
         tokio::select! {
             () = sleep(time) => Ok(()),
-            () = self.lane.shared.closing.cancelled() => Err(PublishError::Closed),
+            () = self.consumer.connections.closing.cancelled() => Err(PublishError::Closed),
         }
     }
 
@@ -101,8 +108,8 @@ impl Lease {
     /// it must get away from its queue.
     async fn set_aside(&self, rejection: &Rejection) -> Result<(), PublishError> {
         let aside = match rejection.kind {
-            RejectionKind::Invalid => &self.lane.channel.invalid_messages,
-            _ => &self.lane.channel.dead_letters,
+            RejectionKind::Invalid => &self.consumer.channel.invalid_messages,
+            _ => &self.consumer.channel.dead_letters,
         };
         let now = SystemTime::now();
         let whole = wire::set_aside(&self.original, rejection, now, usize::MAX);
@@ -125,7 +132,7 @@ impl Lease {
                 body: self.original.body.clone(),
             })
         };
-        self.lane.shared.publisher.publish(copy).await
+        self.consumer.connections.publisher.publish(copy).await
     }
 
     /// The original goes only once the copy is safe, and back to its queue when it is not: after a moment, as
@@ -139,7 +146,7 @@ impl Lease {
     }
 }
 
-impl Settle for Lease {
+impl Settle for Receipt {
     fn ack(self: Box<Self>) -> BoxFuture<'static, Result<(), SettleError>> {
         Box::pin(async move { self.done() })
     }

@@ -11,12 +11,13 @@ use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use tokio::time::timeout;
 
-use super::error::{of_channel, said};
-use super::lane::Lane;
-use super::settle::Lease;
-use super::topology::{self, DeclareError};
-use super::wire::{self, Original};
-use super::{ConnectError, Shared};
+use super::consumer_channel::ConsumerChannel;
+use super::live_consumers::LiveConsumers;
+use super::receipt::Receipt;
+use crate::connections::Connections;
+use crate::error::{ConnectError, of_channel, reply_text};
+use crate::topology::{self, DeclareError};
+use crate::wire::{self, Original};
 use brighter_core::channel::{Channel, ChannelError, Consumer, Delivery};
 
 /// Declaring everything and beginning to consume take this long at most.
@@ -24,12 +25,16 @@ const STARTING: Duration = Duration::from_secs(30);
 /// Cancelling a consumer takes this long at most.
 const ENDING: Duration = Duration::from_secs(5);
 
-pub(super) async fn consume(shared: &Arc<Shared>, channel: &Channel) -> Result<Consumer, ChannelError> {
-    let topology = shared.settings.topology(channel)?;
-    if shared.closing.is_cancelled() {
+pub(crate) async fn consume(
+    connections: &Arc<Connections>,
+    live: &LiveConsumers,
+    channel: &Channel,
+) -> Result<Consumer, ChannelError> {
+    let topology = connections.settings.topology(channel)?;
+    if connections.closing.is_cancelled() {
         return Err(ChannelError::Closed);
     }
-    let open = shared.consuming.current().await?;
+    let open = connections.consuming.current().await?;
     let starting = async {
         let about = |error: DeclareError| error.about(topology.messages());
         let opened = open.connection.create_channel().await;
@@ -40,16 +45,17 @@ pub(super) async fn consume(shared: &Arc<Shared>, channel: &Channel) -> Result<C
     };
     let (amqp, incoming) = timeout(STARTING, starting)
         .await
-        .map_err(|_| ConnectError::silent(&shared.settings.address, STARTING))??;
-    let lane = Lane::begin(
+        .map_err(|_| ConnectError::silent(&connections.settings.address, STARTING))??;
+    let consumer = ConsumerChannel::begin(
         amqp,
         open.generation,
         channel.clone(),
         topology,
-        Arc::clone(shared),
+        Arc::clone(connections),
     );
+    live.add(&consumer);
     Ok(Consumer::new(Incoming {
-        lane,
+        consumer,
         incoming: Some(incoming),
     }))
 }
@@ -65,7 +71,7 @@ async fn begin(amqp: &lapin::Channel, channel: &Channel) -> Result<lapin::Consum
 
 /// The stream behind a [`Consumer`].
 struct Incoming {
-    lane: Arc<Lane>,
+    consumer: Arc<ConsumerChannel>,
     /// None once it has ended.
     incoming: Option<lapin::Consumer>,
 }
@@ -79,29 +85,29 @@ impl Stream for Incoming {
             return Poll::Ready(None);
         };
         let end = match ready!(incoming.poll_next_unpin(task)) {
-            Some(Ok(delivery)) => return Poll::Ready(Some(Ok(lend(&this.lane, delivery)))),
-            _ if this.lane.shared.closing.is_cancelled() => None,
-            Some(Err(error)) if of_channel(&error).is_some() => {
-                Some(ChannelError::Lost { reason: said(&error) })
-            }
+            Some(Ok(delivery)) => return Poll::Ready(Some(Ok(deliver(&this.consumer, delivery)))),
+            _ if this.consumer.connections.closing.is_cancelled() => None,
+            Some(Err(error)) if of_channel(&error).is_some() => Some(ChannelError::Lost {
+                reason: reply_text(&error),
+            }),
             Some(Err(error)) if is_unreadable(&error) => Some(ChannelError::Lost {
                 reason: format!(
                     "the connection broke over something that is no valid AMQP ({error}); if it was a message of \
                      `{}`, with the name of a header or a short text that is not UTF-8, it comes again and again: \
                      take it out of the queue",
-                    this.lane.channel.name
+                    this.consumer.channel.name
                 ),
             }),
             Some(Err(error)) => Some(ChannelError::Disconnected(error.into())),
             None => Some(ChannelError::Lost {
                 reason: format!(
                     "the broker cancelled the consumer of `{}`; its queue may have been deleted",
-                    this.lane.channel.name
+                    this.consumer.channel.name
                 ),
             }),
         };
         this.incoming = None;
-        this.lane.ended();
+        this.consumer.ended();
         Poll::Ready(end.map(Err))
     }
 }
@@ -113,41 +119,45 @@ fn is_unreadable(error: &lapin::Error) -> bool {
 }
 
 /// Stops the consumer, then gives back what it had taken and nobody has seen. What is being handled can still
-/// be settled: it holds the lane.
+/// be settled: it holds the channel.
 impl Drop for Incoming {
     fn drop(&mut self) {
         let Some(mut incoming) = self.incoming.take() else {
             return;
         };
-        self.lane.ended();
-        let lane = Arc::clone(&self.lane);
-        let runtime = lane.shared.runtime.clone();
-        runtime.spawn(async move {
-            let amqp = lane.amqp();
+        self.consumer.ended();
+        let consumer = Arc::clone(&self.consumer);
+        let io = consumer.connections.io.clone();
+        io.spawn(async move {
+            let amqp = consumer.amqp();
             let cancelled = amqp.basic_cancel(incoming.tag(), BasicCancelOptions::default());
             let _ = timeout(ENDING, cancelled).await;
             // All that the broker had sent before it confirmed has arrived before the confirmation.
             while let Some(Some(Ok(delivery))) = incoming.next().now_or_never() {
-                drop(lend(&lane, delivery));
+                drop(deliver(&consumer, delivery));
             }
         });
     }
 }
 
-fn lend(lane: &Arc<Lane>, delivery: lapin::message::Delivery) -> Delivery {
+fn deliver(consumer: &Arc<ConsumerChannel>, delivery: lapin::message::Delivery) -> Delivery {
     let original = Original {
         routing_key: delivery.routing_key,
         properties: delivery.properties,
         body: delivery.data.into(),
     };
-    let redeliveries = if delivery.redelivered && lane.counts {
+    let redeliveries = if delivery.redelivered && consumer.counts {
         delivery_count(&original)
     } else {
         0
     };
     let message = wire::message(&original);
-    lane.lent(delivery.delivery_tag);
-    let settle = Box::new(Lease::new(Arc::clone(lane), delivery.delivery_tag, original));
+    consumer.track(delivery.delivery_tag);
+    let settle = Box::new(Receipt::new(
+        Arc::clone(consumer),
+        delivery.delivery_tag,
+        original,
+    ));
     match message {
         Ok(message) => Delivery::new(message, settle),
         Err(reason) => Delivery::malformed(reason, settle),

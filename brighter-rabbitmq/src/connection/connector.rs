@@ -12,11 +12,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 
-use super::ConnectError;
-use super::fault::TlsFault;
-use super::io::Io;
-use super::tls::Tls;
-use super::url::Address;
+use super::io_thread::IoThread;
+use crate::error::ConnectError;
+use crate::fault::TlsFault;
+use crate::tls::Tls;
+use crate::url::Address;
 
 /// One attempt at one node may take this long, until we are logged in. One that was begun while the network swallowed
 /// everything learns of nothing else, so it must not hold up the next for long.
@@ -33,14 +33,14 @@ const HELLO: &[u8] = b"AMQP\x00\x00\x09\x01";
 ///
 /// lapin's thread waits for ever for a broker that has taken the connection and says nothing.
 #[derive(Default)]
-pub(super) struct Cut(Holder);
+pub(super) struct SocketCut(SocketHolder);
 
 /// What lapin's thread has of it, which outlives it.
 #[derive(Clone, Default)]
-struct Holder(Arc<Mutex<Held>>);
+struct SocketHolder(Arc<Mutex<HeldSocket>>);
 
 #[derive(Default)]
-enum Held {
+enum HeldSocket {
     #[default]
     Nothing,
     Socket(TcpStream),
@@ -48,25 +48,25 @@ enum Held {
     Over,
 }
 
-impl Holder {
+impl SocketHolder {
     fn hold(&self, stream: &tokio::net::TcpStream) -> io::Result<()> {
         let mut held = self.lock();
-        if matches!(*held, Held::Over) {
+        if matches!(*held, HeldSocket::Over) {
             return Err(io::Error::other("given up"));
         }
-        *held = Held::Socket(twin(stream)?);
+        *held = HeldSocket::Socket(twin(stream)?);
         Ok(())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Held> {
+    fn lock(&self) -> MutexGuard<'_, HeldSocket> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Cut {
+impl Drop for SocketCut {
     fn drop(&mut self) {
-        let held = std::mem::replace(&mut *self.0.lock(), Held::Over);
-        if let Held::Socket(stream) = held {
+        let held = std::mem::replace(&mut *self.0.lock(), HeldSocket::Over);
+        if let HeldSocket::Socket(stream) = held {
             // An error says that it is closed already.
             let _ = stream.shutdown(Shutdown::Both);
         }
@@ -87,12 +87,12 @@ fn twin(stream: &tokio::net::TcpStream) -> io::Result<TcpStream> {
 
 /// Connects on the thread of `io`, and logs in.
 pub(super) async fn attempt(
-    io: &Io,
+    io: &IoThread,
     address: &Address,
     tls: &Tls,
     properties: ConnectionProperties,
-) -> Result<(Connection, Cut), ConnectError> {
-    let cut = Cut::default();
+) -> Result<(Connection, SocketCut), ConnectError> {
+    let cut = SocketCut::default();
     let connected = timeout(ATTEMPT, connect(io, address, tls, properties, &cut.0)).await;
     let error = match connected {
         Ok(Ok(connection)) => return Ok((connection, cut)),
@@ -110,11 +110,11 @@ pub(super) async fn attempt(
 }
 
 async fn connect(
-    io: &Io,
+    io: &IoThread,
     address: &Address,
     tls: &Tls,
     properties: ConnectionProperties,
-    holder: &Holder,
+    holder: &SocketHolder,
 ) -> lapin::Result<Connection> {
     let runtime = {
         let _entered = io.enter();

@@ -7,20 +7,24 @@ use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
 use tokio::time::timeout;
 
-use super::topology::DeclareError;
-use super::wire::short;
-use super::{ConnectError, Shared};
+use crate::connections::Connections;
+use crate::error::ConnectError;
+use crate::topology::DeclareError;
+use crate::wire::short;
 use brighter_core::channel::{Channel, ChannelError};
 
 /// An answer takes this long at most.
 const ASKING: Duration = Duration::from_secs(10);
 
-pub(super) async fn depth(shared: &Arc<Shared>, channel: &Channel) -> Result<Option<u64>, ChannelError> {
+pub(crate) async fn depth(
+    connections: &Arc<Connections>,
+    channel: &Channel,
+) -> Result<Option<u64>, ChannelError> {
     channel.validate()?;
-    if shared.closing.is_cancelled() {
+    if connections.closing.is_cancelled() {
         return Err(ChannelError::Closed);
     }
-    let open = shared.consuming.current().await?;
+    let open = connections.consuming.current().await?;
     let asking = async {
         // A channel of its own: the broker closes it when there is no such queue.
         let amqp = open.connection.create_channel().await?;
@@ -35,7 +39,7 @@ pub(super) async fn depth(shared: &Arc<Shared>, channel: &Channel) -> Result<Opt
     };
     let depth = timeout(ASKING, asking)
         .await
-        .map_err(|_| ConnectError::silent(&shared.settings.address, ASKING))?
+        .map_err(|_| ConnectError::silent(&connections.settings.address, ASKING))?
         .map_err(|error: DeclareError| error.about(format_args!("queue `{}`", channel.name)))?;
     Ok(Some(depth.into()))
 }

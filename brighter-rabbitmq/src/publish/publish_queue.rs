@@ -4,7 +4,7 @@
 //! in any. Here a place is taken at once. There are never more than there are callers that wait: one that
 //! gives up takes what it brought away again.
 //!
-//! While nobody waits, who serves may leave a gate, through which those who come go by themselves.
+//! While nobody waits, the task that serves the queue may open a fast path, which new messages take by themselves.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -12,21 +12,22 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-pub(super) struct Queue<T, G> {
-    line: Mutex<Line<T, G>>,
+/// The messages that wait to be published, and the fast path past them.
+pub(super) struct PublishQueue<T, P> {
+    line: Mutex<WaitingLine<T, P>>,
     changed: Notify,
 }
 
-struct Line<T, G> {
+struct WaitingLine<T, P> {
     /// The number of the first place.
     first: u64,
     /// None where somebody has left.
     waiting: VecDeque<Option<T>>,
     closed: bool,
-    gate: Option<G>,
+    fast_path: Option<P>,
 }
 
-impl<T, G> Line<T, G> {
+impl<T, P> WaitingLine<T, P> {
     /// Nobody waits at the front who has left.
     fn trim(&mut self) {
         while let Some(None) = self.waiting.front() {
@@ -44,12 +45,12 @@ impl<T, G> Line<T, G> {
 }
 
 /// Places in the queue, given up when dropped.
-pub(super) struct Places<'a, T, G> {
-    queue: &'a Queue<T, G>,
+pub(super) struct Tickets<'a, T, P> {
+    queue: &'a PublishQueue<T, P>,
     numbers: Range<u64>,
 }
 
-impl<T, G> Places<'_, T, G> {
+impl<T, P> Tickets<'_, T, P> {
     /// Gives up what is still in the queue of them, and tells how many of the last that are.
     pub(super) fn give_up(&mut self) -> usize {
         let mut left = Vec::new();
@@ -63,55 +64,55 @@ impl<T, G> Places<'_, T, G> {
     }
 }
 
-impl<T, G> Drop for Places<'_, T, G> {
+impl<T, P> Drop for Tickets<'_, T, P> {
     fn drop(&mut self) {
         self.give_up();
     }
 }
 
-impl<T, G> Queue<T, G> {
+impl<T, P> PublishQueue<T, P> {
     pub(super) fn new() -> Self {
         Self {
-            line: Mutex::new(Line {
+            line: Mutex::new(WaitingLine {
                 first: 0,
                 waiting: VecDeque::new(),
                 closed: false,
-                gate: None,
+                fast_path: None,
             }),
             changed: Notify::new(),
         }
     }
 
     /// Takes places at the end, next to each other; none once closed.
-    pub(super) fn enter(&self, items: impl IntoIterator<Item = T>) -> Option<Places<'_, T, G>> {
+    pub(super) fn enter(&self, items: impl IntoIterator<Item = T>) -> Option<Tickets<'_, T, P>> {
         let line = self.line();
         (!line.closed).then(|| self.join(line, items))
     }
 
-    /// Goes through the gate, if one is open and nobody waits before it; else takes a place at the end. Nobody is let
-    /// in once closed.
+    /// Takes the fast path, if it is open and nobody waits before it; else takes a place at the end. Nothing is let in
+    /// once closed.
     pub(super) fn pass(
         &self,
         item: T,
-        through: impl FnOnce(&mut G, T) -> Option<T>,
-    ) -> Option<Places<'_, T, G>> {
+        through: impl FnOnce(&mut P, T) -> Option<T>,
+    ) -> Option<Tickets<'_, T, P>> {
         let mut line = self.line();
-        let Line {
+        let WaitingLine {
             waiting,
             closed,
-            gate,
+            fast_path,
             ..
         } = &mut *line;
         if *closed {
             return None;
         }
-        let left = match gate {
-            Some(gate) if waiting.is_empty() => through(gate, item),
+        let left = match fast_path {
+            Some(fast_path) if waiting.is_empty() => through(fast_path, item),
             _ => Some(item),
         };
         Some(match left {
             Some(item) => self.join(line, [item]),
-            None => Places {
+            None => Tickets {
                 queue: self,
                 numbers: 0..0,
             },
@@ -120,25 +121,25 @@ impl<T, G> Queue<T, G> {
 
     fn join(
         &self,
-        mut line: MutexGuard<'_, Line<T, G>>,
+        mut line: MutexGuard<'_, WaitingLine<T, P>>,
         items: impl IntoIterator<Item = T>,
-    ) -> Places<'_, T, G> {
+    ) -> Tickets<'_, T, P> {
         let start = line.first + line.waiting.len() as u64;
         line.waiting.extend(items.into_iter().map(Some));
         let end = line.first + line.waiting.len() as u64;
         drop(line);
         self.changed.notify_one();
-        Places {
+        Tickets {
             queue: self,
             numbers: start..end,
         }
     }
 
-    /// Looks at the gate, and may open or close it. Tells whether nobody waits.
-    pub(super) fn at_the_gate<R>(&self, look: impl FnOnce(&mut Option<G>, bool) -> R) -> R {
+    /// Looks at the fast path, and may open or close it. Tells whether nobody waits.
+    pub(super) fn with_fast_path<R>(&self, look: impl FnOnce(&mut Option<P>, bool) -> R) -> R {
         let mut line = self.line();
         let nobody_waits = line.waiting.is_empty();
-        look(&mut line.gate, nobody_waits)
+        look(&mut line.fast_path, nobody_waits)
     }
 
     /// Waits until there is one; says no when closed and empty. For one caller at a time.
@@ -177,7 +178,7 @@ impl<T, G> Queue<T, G> {
         self.changed.notify_one();
     }
 
-    fn line(&self) -> MutexGuard<'_, Line<T, G>> {
+    fn line(&self) -> MutexGuard<'_, WaitingLine<T, P>> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -188,7 +189,7 @@ mod tests {
 
     use super::*;
 
-    fn take(queue: &Queue<char, String>, most: usize) -> String {
+    fn take(queue: &PublishQueue<char, String>, most: usize) -> String {
         let mut taken = VecDeque::new();
         queue.take(most, &mut taken);
         taken.into_iter().collect()
@@ -196,7 +197,7 @@ mod tests {
 
     #[test]
     fn who_came_first_goes_first_and_who_leaves_is_not_waited_for() {
-        let queue = Queue::new();
+        let queue = PublishQueue::new();
         assert_eq!(queue.ready().now_or_never(), None);
         let _a = queue.enter(['a']);
         let b = queue.enter(['b', 'c']);
@@ -215,17 +216,17 @@ mod tests {
 
     #[test]
     fn nobody_goes_through_the_gate_before_one_who_waits() {
-        let queue = Queue::new();
-        let through = |gate: &mut String, item| {
-            if gate.len() == 2 {
+        let queue = PublishQueue::new();
+        let through = |fast_path: &mut String, item| {
+            if fast_path.len() == 2 {
                 return Some(item);
             }
-            gate.push(item);
+            fast_path.push(item);
             None
         };
         let _a = queue.pass('a', through);
-        assert!(!queue.at_the_gate(|gate, nobody_waits| {
-            *gate = Some(String::new());
+        assert!(!queue.with_fast_path(|fast_path, nobody_waits| {
+            *fast_path = Some(String::new());
             nobody_waits
         }));
         let _b = queue.pass('b', through);
@@ -237,14 +238,17 @@ mod tests {
         assert_eq!(queue.ready().now_or_never(), None);
         let _e = queue.pass('e', through);
         assert_eq!(take(&queue, 9), "e");
-        assert_eq!(queue.at_the_gate(|gate, _| gate.take()).as_deref(), Some("cd"));
+        assert_eq!(
+            queue.with_fast_path(|fast_path, _| fast_path.take()).as_deref(),
+            Some("cd")
+        );
         queue.close();
         assert!(queue.pass('f', through).is_none());
     }
 
     #[test]
     fn nothing_is_kept_for_those_who_left() {
-        let queue = Queue::<_, ()>::new();
+        let queue = PublishQueue::<_, ()>::new();
         for _ in 0..1000 {
             let first = queue.enter(['a']);
             let second = queue.enter(['b']);

@@ -16,7 +16,7 @@ pub(super) struct Ack {
 
 /// When what is done must be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Due {
+pub(super) enum AckDue {
     /// At once: the broker would soon have nothing left that it may deliver, or nothing is likely to come that could
     /// be written with it.
     Now,
@@ -27,8 +27,8 @@ pub(super) enum Due {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// On loan.
+enum AckState {
+    /// With its consumer, and not settled.
     Out,
     /// Done, and the broker does not know.
     Done,
@@ -39,21 +39,21 @@ enum State {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Entry {
+struct AckEntry {
     tag: u64,
-    state: State,
+    state: AckState,
 }
 
 /// The deliveries of one AMQP channel that the broker does not know to be settled.
 #[derive(Debug)]
 pub(super) struct AckWindow {
-    /// By their numbers, from the first that is on loan.
-    entries: VecDeque<Entry>,
+    /// By their numbers, from the first that is not done.
+    entries: VecDeque<AckEntry>,
     /// How many of these are settled: kept until they are worth sweeping up.
     settled: usize,
     /// How many of these are done.
     beyond: usize,
-    /// The last that is done of those before the first on loan, and how many they are.
+    /// The last that is done of those before the first that is not done, and how many they are.
     covered: Option<(u64, usize)>,
     /// So many are written at once.
     most: usize,
@@ -63,7 +63,7 @@ pub(super) struct AckWindow {
 const MOST: u16 = 64;
 
 impl AckWindow {
-    /// A window for a channel on which so many deliveries may be on loan.
+    /// A window for a channel on which so many deliveries may be unsettled.
     pub(super) fn new(buffer: u16) -> Self {
         Self {
             entries: VecDeque::new(),
@@ -76,25 +76,25 @@ impl AckWindow {
     }
 
     /// A delivery has come. Their numbers grow.
-    pub(super) fn lent(&mut self, tag: u64) {
-        let state = State::Out;
-        self.entries.push_back(Entry { tag, state });
+    pub(super) fn track(&mut self, tag: u64) {
+        let state = AckState::Out;
+        self.entries.push_back(AckEntry { tag, state });
     }
 
     /// A delivery is done. `quiet` says whether nothing was written for a while: then one that is done alone does not
     /// wait for others, of which there are too few to be worth a timer.
-    pub(super) fn done(&mut self, tag: u64, quiet: impl FnOnce() -> bool) -> Due {
+    pub(super) fn done(&mut self, tag: u64, quiet: impl FnOnce() -> bool) -> AckDue {
         let Some(index) = self.position(tag) else {
-            return Due::WithOthers;
+            return AckDue::WithOthers;
         };
-        self.entries[index].state = State::Done;
+        self.entries[index].state = AckState::Done;
         self.beyond += 1;
         self.advance();
         match self.waiting() {
-            waiting if waiting >= self.most => Due::Now,
-            1 if self.covered.is_some() && quiet() => Due::Now,
-            1 => Due::Soon,
-            _ => Due::WithOthers,
+            waiting if waiting >= self.most => AckDue::Now,
+            1 if self.covered.is_some() && quiet() => AckDue::Now,
+            1 => AckDue::Soon,
+            _ => AckDue::WithOthers,
         }
     }
 
@@ -102,7 +102,7 @@ impl AckWindow {
     /// it, as that would settle it.
     pub(super) fn given_back(&mut self, tag: u64) {
         if let Some(index) = self.position(tag) {
-            self.entries[index].state = State::Settled;
+            self.entries[index].state = AckState::Settled;
             self.settled += 1;
             self.advance();
         }
@@ -113,7 +113,7 @@ impl AckWindow {
         self.beyond + self.covered.map_or(0, |(_, count)| count)
     }
 
-    /// What to write now. Those behind one that is on loan are left for the next time, in the hope that it is
+    /// What to write now. Those behind one that is not done are left for the next time, in the hope that it is
     /// done by then, unless they have been left before or are too many. Whether some are left says
     /// [`waiting`](Self::waiting).
     pub(super) fn write(&mut self, write: impl FnMut(Ack)) {
@@ -136,9 +136,9 @@ impl AckWindow {
         }
         for entry in &mut self.entries {
             match entry.state {
-                State::Done if !all => entry.state = State::Late,
-                State::Done | State::Late => {
-                    entry.state = State::Settled;
+                AckState::Done if !all => entry.state = AckState::Late,
+                AckState::Done | AckState::Late => {
+                    entry.state = AckState::Settled;
                     self.beyond -= 1;
                     self.settled += 1;
                     write(Ack {
@@ -146,19 +146,19 @@ impl AckWindow {
                         multiple: false,
                     });
                 }
-                State::Out | State::Settled => {}
+                AckState::Out | AckState::Settled => {}
             }
         }
         self.sweep();
     }
 
-    /// Passes over all that are not on loan, up to the first that is.
+    /// Passes over all that are done or settled, up to the first that is not.
     fn advance(&mut self) {
         while let Some(first) = self.entries.front() {
             match first.state {
-                State::Out => break,
-                State::Settled => self.settled -= 1,
-                State::Done | State::Late => {
+                AckState::Out => break,
+                AckState::Settled => self.settled -= 1,
+                AckState::Done | AckState::Late => {
                     self.beyond -= 1;
                     let count = self.covered.map_or(0, |(_, count)| count);
                     self.covered = Some((first.tag, count + 1));
@@ -169,15 +169,15 @@ impl AckWindow {
         self.sweep();
     }
 
-    /// One that is on loan for long must not have all those after it remembered.
+    /// One that takes long must not have all those after it remembered.
     fn sweep(&mut self) {
         if self.settled > 32 && self.settled * 2 > self.entries.len() {
-            self.entries.retain(|entry| entry.state != State::Settled);
+            self.entries.retain(|entry| entry.state != AckState::Settled);
             self.settled = 0;
         }
     }
 
-    /// Where a delivery that is on loan is. Without gaps that can be told from its number.
+    /// Where a delivery that is not done is. Without gaps that can be told from its number.
     fn position(&self, tag: u64) -> Option<usize> {
         let first = self.entries.front()?.tag;
         let guess = usize::try_from(tag.checked_sub(first)?).ok()?;
@@ -185,7 +185,7 @@ impl AckWindow {
         let index = Some(guess)
             .filter(is_it)
             .or_else(|| self.entries.binary_search_by_key(&tag, |entry| entry.tag).ok())?;
-        (self.entries[index].state == State::Out).then_some(index)
+        (self.entries[index].state == AckState::Out).then_some(index)
     }
 }
 
@@ -211,19 +211,19 @@ mod tests {
         true
     }
 
-    fn window(buffer: u16, lent: u64) -> AckWindow {
+    fn window(buffer: u16, track: u64) -> AckWindow {
         let mut window = AckWindow::new(buffer);
-        (1..=lent).for_each(|tag| window.lent(tag));
+        (1..=track).for_each(|tag| window.track(tag));
         window
     }
 
     #[test]
     fn what_is_done_in_order_is_written_as_one() {
         let mut window = window(200, 5);
-        assert_eq!(window.done(1, busy), Due::Soon);
-        assert_eq!(window.done(2, busy), Due::WithOthers);
+        assert_eq!(window.done(1, busy), AckDue::Soon);
+        assert_eq!(window.done(2, busy), AckDue::WithOthers);
         assert_eq!(written(&mut window), [(2, true)]);
-        assert_eq!(window.done(3, busy), Due::Soon);
+        assert_eq!(window.done(3, busy), AckDue::Soon);
         assert_eq!(written(&mut window), [(3, false)]);
         assert_eq!(written(&mut window), []);
     }
@@ -231,11 +231,11 @@ mod tests {
     #[test]
     fn one_that_comes_alone_is_written_at_once() {
         let mut window = window(200, 3);
-        assert_eq!(window.done(1, quiet), Due::Now);
+        assert_eq!(window.done(1, quiet), AckDue::Now);
         assert_eq!(written(&mut window), [(1, false)]);
-        // Behind one that is on loan it waits as ever.
-        assert_eq!(window.done(3, quiet), Due::Soon);
-        assert_eq!(window.done(2, quiet), Due::WithOthers);
+        // Behind one that is not done it waits as ever.
+        assert_eq!(window.done(3, quiet), AckDue::Soon);
+        assert_eq!(window.done(2, quiet), AckDue::WithOthers);
         assert_eq!(written(&mut window), [(3, true)]);
     }
 
@@ -267,10 +267,10 @@ mod tests {
     #[test]
     fn half_the_buffer_is_written_at_once() {
         let mut one = window(1, 1);
-        assert_eq!(one.done(1, busy), Due::Now);
+        assert_eq!(one.done(1, busy), AckDue::Now);
         let mut ten = window(10, 10);
         let due: Vec<_> = (6..=10).map(|tag| ten.done(tag, busy)).collect();
-        assert_eq!(due[4], Due::Now);
+        assert_eq!(due[4], AckDue::Now);
         // Although the first is not done: they are too many to wait for it.
         assert_eq!(written(&mut ten).len(), 5);
     }
@@ -279,7 +279,7 @@ mod tests {
     fn one_that_takes_for_ever_is_all_that_is_remembered() {
         let mut window = window(10, 1);
         for tag in 2..10_000 {
-            window.lent(tag);
+            window.track(tag);
             window.done(tag, busy);
             written(&mut window);
         }
@@ -315,7 +315,7 @@ mod tests {
 
     #[derive(Debug, Clone)]
     enum Step {
-        Lend,
+        Deliver,
         Done(prop::sample::Index),
         GiveBack(prop::sample::Index),
         Write,
@@ -324,7 +324,7 @@ mod tests {
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
         let step = prop_oneof![
-            4 => Just(Step::Lend),
+            4 => Just(Step::Deliver),
             4 => any::<prop::sample::Index>().prop_map(Step::Done),
             1 => any::<prop::sample::Index>().prop_map(Step::GiveBack),
             2 => Just(Step::Write),
@@ -342,8 +342,8 @@ mod tests {
             let (mut next, mut on_loan, mut done) = (1, Vec::new(), 0);
             for step in steps {
                 match step {
-                    Step::Lend => {
-                        window.lent(next);
+                    Step::Deliver => {
+                        window.track(next);
                         model.unsettled.insert(next, false);
                         on_loan.push(next);
                         next += 1;
@@ -352,7 +352,7 @@ mod tests {
                         let tag = on_loan.swap_remove(which.index(on_loan.len()));
                         model.unsettled.insert(tag, true);
                         done += 1;
-                        if window.done(tag, busy) == Due::Now {
+                        if window.done(tag, busy) == AckDue::Now {
                             window.write(|ack| model.take(ack));
                         }
                     }
@@ -367,9 +367,9 @@ mod tests {
                     Step::WriteAll => window.write_all(|ack| model.take(ack)),
                 }
                 prop_assert_eq!(window.waiting(), done - model.acked);
-                prop_assert_eq!(window.settled, in_state(&window, State::Settled));
+                prop_assert_eq!(window.settled, in_state(&window, AckState::Settled));
             }
-            // Twice is enough, whatever is on loan still.
+            // Twice is enough, whatever is not done still.
             window.write(|ack| model.take(ack));
             window.write(|ack| model.take(ack));
             prop_assert_eq!(window.waiting(), 0);
@@ -378,12 +378,12 @@ mod tests {
                 on_loan.sort_unstable();
                 on_loan
             });
-            let known = model.acked + model.given_back + in_state(&window, State::Out);
+            let known = model.acked + model.given_back + in_state(&window, AckState::Out);
             prop_assert_eq!(next - 1, known as u64);
         }
     }
 
-    fn in_state(window: &AckWindow, state: State) -> usize {
+    fn in_state(window: &AckWindow, state: AckState) -> usize {
         window.entries.iter().filter(|entry| entry.state == state).count()
     }
 }

@@ -1,0 +1,160 @@
+//! A connection that is kept up: a task of its own opens it, watches it, and opens it again.
+//!
+//! A caller that needs the connection asks [`ConnectionHandle::current`]; that there is one task only makes sure that what
+//! is tried does not depend on how many ask.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::io_thread::IoThread;
+use super::reconnect_task::ReconnectTask;
+use super::state::{ConnectionRole, ConnectionState, OpenConnection};
+use crate::error::ConnectError;
+use crate::settings::RabbitMqSettings;
+use brighter_core::__private::report;
+use brighter_core::channel::BrokerStatus;
+
+/// A connection that is kept up, from when it is first needed until `stop`.
+pub(crate) struct ConnectionHandle {
+    settings: Arc<RabbitMqSettings>,
+    io: IoThread,
+    state: watch::Receiver<ConnectionState>,
+    /// The task that keeps it up, until it is started.
+    task: Mutex<Option<ReconnectTask>>,
+}
+
+/// How long a caller waits for a connection that is being made, at most.
+const PATIENCE: Duration = Duration::from_secs(5);
+impl ConnectionHandle {
+    pub(crate) fn new(
+        role: ConnectionRole,
+        settings: Arc<RabbitMqSettings>,
+        io: IoThread,
+        stop: CancellationToken,
+    ) -> Self {
+        let (task, state) = ReconnectTask::new(role, Arc::clone(&settings), io.clone(), stop);
+        Self {
+            settings,
+            io,
+            state,
+            task: Mutex::new(Some(task)),
+        }
+    }
+
+    /// The connection. While there is none, waits for the attempt to make one that is under way, and no longer.
+    pub(crate) async fn current(&self) -> Result<Arc<OpenConnection>, ConnectError> {
+        self.up(0, Some(PATIENCE), |_, is_new| is_new).await
+    }
+
+    /// The connection after this one, which is lost although it may not look so yet. Waits no longer than
+    /// [`current`](Self::current).
+    pub(crate) async fn after(&self, lost: &OpenConnection) -> Result<Arc<OpenConnection>, ConnectError> {
+        self.up(lost.generation, Some(PATIENCE), |_, is_new| is_new).await
+    }
+
+    /// Waits for a connection: until `limit`, or for ever. Ends early where waiting is no use.
+    pub(crate) async fn established(
+        &self,
+        limit: Option<Duration>,
+    ) -> Result<Arc<OpenConnection>, ConnectError> {
+        self.up(0, limit, |error, _| error.is_fatal()).await
+    }
+
+    /// Waits for a connection newer than a generation, until `limit`, or until an attempt ends with an error that ends
+    /// the waiting too; of that is asked with whether the attempt ended after the waiting had begun.
+    async fn up(
+        &self,
+        newer_than: u64,
+        limit: Option<Duration>,
+        is_end: impl Fn(&ConnectError, bool) -> bool,
+    ) -> Result<Arc<OpenConnection>, ConnectError> {
+        self.start();
+        let mut state = self.state.clone();
+        let mut last = None;
+        let up = async {
+            let mut failed_before = None;
+            loop {
+                match &*state.borrow_and_update() {
+                    ConnectionState::Up(open) if open.is_alive() && open.generation > newer_than => {
+                        return Ok(Arc::clone(open));
+                    }
+                    // It is lost, and the task is about to see it.
+                    ConnectionState::Up(_) => failed_before = None,
+                    ConnectionState::Down { failures, error } => {
+                        let before = *failed_before.get_or_insert(*failures);
+                        match error {
+                            Some(error) if is_end(error, *failures > before) => return Err(error.clone()),
+                            other => last.clone_from(other),
+                        }
+                    }
+                    ConnectionState::Closed => return Err(ConnectError::Closed),
+                }
+                if state.changed().await.is_err() {
+                    return Err(ConnectError::Closed);
+                }
+            }
+        };
+        let Some(limit) = limit else {
+            return up.await;
+        };
+        match timeout(limit, up).await {
+            Ok(result) => result,
+            Err(_) => Err(last.unwrap_or_else(|| ConnectError::silent(&self.settings.address, limit))),
+        }
+    }
+
+    /// What is known of the connection at this moment; nothing while nobody has needed it.
+    pub(crate) fn status(&self) -> Option<BrokerStatus> {
+        let disconnected = |error: Option<&ConnectError>| BrokerStatus::Disconnected {
+            reason: error.map_or_else(|| "not connected yet".into(), |error| report(error)),
+        };
+        match &*self.state.borrow() {
+            ConnectionState::Closed => Some(BrokerStatus::Closed),
+            ConnectionState::Up(open) if !open.is_alive() => Some(disconnected(None)),
+            ConnectionState::Up(open) => Some(match open.blocked() {
+                Some(reason) => BrokerStatus::Blocked { reason },
+                None => BrokerStatus::Connected,
+            }),
+            ConnectionState::Down { .. } if self.is_idle() => None,
+            ConnectionState::Down { error, .. } => Some(disconnected(error.as_ref())),
+        }
+    }
+
+    /// The connection, while the broker takes no messages by it.
+    pub(crate) fn blocked(&self) -> Option<Arc<OpenConnection>> {
+        match &*self.state.borrow() {
+            ConnectionState::Up(open) if open.is_blocked() => Some(Arc::clone(open)),
+            ConnectionState::Up(_) | ConnectionState::Down { .. } | ConnectionState::Closed => None,
+        }
+    }
+
+    /// Once told to stop: waits until the connection is closed.
+    pub(crate) async fn closed(&self) {
+        // One that was never needed has nothing to close.
+        drop(self.take_task());
+        let mut state = self.state.clone();
+        // An error says that the task is gone, which is as good.
+        let _ = state
+            .wait_for(|state| matches!(state, ConnectionState::Closed))
+            .await;
+    }
+
+    /// Begins to connect, unless that was done.
+    pub(crate) fn start(&self) {
+        if let Some(task) = self.take_task() {
+            self.io.spawn(task.run());
+        }
+    }
+
+    fn take_task(&self) -> Option<ReconnectTask> {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+}

@@ -1,0 +1,11 @@
+//! Connections to the broker: one thread for all of them, and a task for each that keeps it up.
+
+mod connector;
+mod handle;
+mod io_thread;
+mod reconnect_task;
+mod state;
+
+pub(crate) use handle::ConnectionHandle;
+pub(crate) use io_thread::IoThread;
+pub(crate) use state::{ConnectionRole, OpenConnection};

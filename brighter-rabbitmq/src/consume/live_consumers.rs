@@ -1,0 +1,54 @@
+//! The consumers that a broker has at this moment.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use super::consumer_channel::ConsumerChannel;
+use brighter_core::message::ChannelName;
+
+/// A consumer that is alive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LiveConsumer {
+    /// What it consumes.
+    pub channel: ChannelName,
+    /// The how-manieth connection it is on.
+    pub connection: u64,
+}
+
+/// The channels of all consumers that there are.
+#[derive(Default)]
+pub(crate) struct LiveConsumers(Mutex<Vec<Weak<ConsumerChannel>>>);
+
+impl LiveConsumers {
+    pub(super) fn add(&self, consumer: &Arc<ConsumerChannel>) {
+        let mut consumers = self.lock();
+        consumers.retain(|consumer| consumer.strong_count() > 0);
+        consumers.push(Arc::downgrade(consumer));
+    }
+
+    /// The consumers that get messages, or would if there were any.
+    pub(crate) fn consumers(&self) -> Vec<LiveConsumer> {
+        let consumers = self
+            .all()
+            .into_iter()
+            .filter(|consumer| consumer.is_consuming())
+            .map(|consumer| LiveConsumer {
+                channel: consumer.channel.name.clone(),
+                connection: consumer.generation,
+            });
+        consumers.collect()
+    }
+
+    /// Writes what waits, before the connection goes.
+    pub(crate) fn write_all(&self) {
+        self.all().iter().for_each(|consumer| consumer.write_all());
+    }
+
+    fn all(&self) -> Vec<Arc<ConsumerChannel>> {
+        self.lock().iter().filter_map(Weak::upgrade).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Weak<ConsumerChannel>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,13 @@
+//! Consuming: an AMQP channel for each consumer, its deliveries, and how they are settled.
+
+mod ack_window;
+mod consumer;
+mod consumer_channel;
+mod depth;
+mod live_consumers;
+mod receipt;
+
+pub(crate) use consumer::consume;
+pub(crate) use depth::depth;
+pub use live_consumers::LiveConsumer;
+pub(crate) use live_consumers::LiveConsumers;

@@ -1,0 +1,400 @@
+//! The task that owns the publishing channel, so that messages leave in order, and their confirms come back as
+//! they may.
+//!
+//! It hands to lapin all that wait before it looks at what came back, so that the frames of a burst share a
+//! write.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::Waker;
+
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use lapin::options::ConfirmSelectOptions;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::exchange::{OPENING, exchange_error};
+use super::fast_path::{FastPath, WakeSignal};
+use super::in_flight::{InFlightPublish, PublishChannel, PublishOutcome, ReusableFuture};
+use super::publish_queue::PublishQueue;
+use super::request::{ConfirmResult, PublishRequest, fits};
+use super::returned_messages::ReturnedMessages;
+use crate::connection::{ConnectionHandle, OpenConnection};
+use crate::error::{ConnectError, closes_channel, of_channel, of_connection, of_publishing};
+use crate::settings::RabbitMqSettings;
+use crate::topology::{DeclareError, declare_exchange};
+use crate::wire;
+use brighter_core::channel::PublishError;
+
+/// How many messages may be on their way unconfirmed. Enough to hide the way to a broker and its disk, and
+/// few enough that a broker which stops answering holds no more than these.
+const WINDOW: usize = 256;
+/// With fewer in flight, callers may hand over messages by the fast path.
+const FEW: usize = 8;
+/// What a frame has around its payload.
+const FRAME: usize = 8;
+
+pub(super) struct PublishTask {
+    queue: Arc<PublishQueue<PublishRequest, FastPath>>,
+    connection: Arc<ConnectionHandle>,
+    settings: Arc<RabbitMqSettings>,
+    channel: Option<PublishChannel>,
+    /// How many channels there were.
+    opened: u64,
+    /// The number of the last that was closed over one of several messages.
+    suspected: u64,
+    /// Taken from the queue, and not begun: the first of them goes alone.
+    backlog: VecDeque<PublishRequest>,
+    in_flight: FuturesUnordered<InFlightPublish>,
+    /// The memory of messages that were in flight.
+    free: Vec<ReusableFuture>,
+    /// The message in flight is isolated: no other goes with it.
+    isolated: bool,
+    returned_messages: ReturnedMessages,
+    /// Given by messages on the fast path.
+    wake_signal: Arc<WakeSignal>,
+    waker: Waker,
+}
+
+impl PublishTask {
+    pub(super) fn new(
+        queue: Arc<PublishQueue<PublishRequest, FastPath>>,
+        connection: Arc<ConnectionHandle>,
+        settings: Arc<RabbitMqSettings>,
+    ) -> Self {
+        let wake_signal = Arc::<WakeSignal>::default();
+        Self {
+            queue,
+            connection,
+            settings,
+            channel: None,
+            opened: 0,
+            suspected: 0,
+            backlog: VecDeque::new(),
+            in_flight: FuturesUnordered::new(),
+            free: Vec::new(),
+            isolated: false,
+            returned_messages: ReturnedMessages::default(),
+            waker: Waker::from(Arc::clone(&wake_signal)),
+            wake_signal,
+        }
+    }
+
+    pub(super) async fn run(mut self, close: CancellationToken) {
+        let (queue, wake_signal) = (Arc::clone(&self.queue), Arc::clone(&self.wake_signal));
+        let (mut open, mut closed) = (true, false);
+        while open || !self.in_flight.is_empty() || !self.backlog.is_empty() {
+            let blocked = self.connection.blocked();
+            // What waits stays in the queue meanwhile, where its sender sees that nobody took it.
+            if blocked.is_none() {
+                self.begin_waiting().await;
+                self.open_fast_path();
+            }
+            let wanted = open && blocked.is_none() && self.backlog.is_empty() && self.room() > 0;
+            tokio::select! {
+                Some(outcome) = self.next() => self.conclude(outcome),
+                () = wake_signal.notified() => {}
+                more = queue.ready(), if wanted => open = more,
+                () = unblocked(blocked.as_deref()), if blocked.is_some() => {}
+                // Those that wait already still go out.
+                () = close.cancelled(), if !closed => {
+                    closed = true;
+                    queue.close();
+                }
+            }
+            self.close_fast_path();
+        }
+    }
+
+    /// Lets others hand messages to lapin themselves, while that is before nobody and little is on its way: a burst
+    /// is better handed over by one.
+    fn open_fast_path(&self) {
+        let few = FEW.saturating_sub(self.in_flight.len());
+        if few == 0 || self.isolated || !self.backlog.is_empty() {
+            return;
+        }
+        if let Some(channel) = &self.channel {
+            let new = FastPath::new(channel.clone(), few, self.waker.clone());
+            self.queue.with_fast_path(|fast_path, nobody_waits| {
+                if nobody_waits {
+                    *fast_path = Some(new);
+                }
+            });
+        }
+    }
+
+    fn close_fast_path(&mut self) {
+        let closed = self.queue.with_fast_path(|fast_path, _| fast_path.take());
+        if let Some(mut fast_path) = closed {
+            self.in_flight.extend(fast_path.begun());
+        }
+    }
+
+    /// Takes over the messages of the fast path.
+    fn take_over(&mut self) {
+        let in_flight = &self.in_flight;
+        self.queue.with_fast_path(|fast_path, _| {
+            let begun = fast_path.iter_mut().flat_map(FastPath::begun);
+            begun.for_each(|publish| in_flight.push(publish));
+        });
+    }
+
+    fn room(&self) -> usize {
+        if self.isolated {
+            return 0;
+        }
+        WINDOW.saturating_sub(self.in_flight.len())
+    }
+
+    /// Begins what there is room for. Afterwards the backlog is empty unless something is in flight, which wakes
+    /// the task.
+    async fn begin_waiting(&mut self) {
+        if self.backlog.is_empty() {
+            self.queue.take(self.room(), &mut self.backlog);
+        }
+        loop {
+            while let Some(request) = self.next_of_backlog() {
+                self.begin(request).await;
+            }
+            // Each is polled in the order in which it came, and does not wait before it is handed to lapin.
+            if let Some(Some(outcome)) = self.next().now_or_never() {
+                self.conclude(outcome);
+            }
+            // A confirm can be here before that look has ended; what is held behind its message goes now.
+            if self.backlog.is_empty() || !self.in_flight.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// The first of the backlog, if it may go now.
+    fn next_of_backlog(&mut self) -> Option<PublishRequest> {
+        let nobody = self.in_flight.is_empty();
+        self.backlog
+            .pop_front_if(|request| !self.isolated && (nobody || !request.isolated))
+    }
+
+    /// The next that is not on its way any more. Keeps memory for as many as may be in flight.
+    async fn next(&mut self) -> Option<PublishOutcome> {
+        let (outcome, future) = self.in_flight.next().await?;
+        if self.free.len() < WINDOW {
+            self.free.extend(future);
+        }
+        Some(outcome)
+    }
+
+    async fn begin(&mut self, request: PublishRequest) {
+        // Whoever wanted it has given up.
+        if request.reply.is_closed() {
+            return;
+        }
+        let channel = match self.channel().await {
+            Ok(channel) => channel,
+            Err(error) => {
+                tell(request, Err(error.clone().into()));
+                // What waits behind it would meet the same, one after the other.
+                self.queue.take(usize::MAX, &mut self.backlog);
+                for request in self.backlog.drain(..) {
+                    tell(request, Err(error.clone().into()));
+                }
+                return;
+            }
+        };
+        let headers = wire::header_bytes(&request.message.properties);
+        if let Err(error) = fits(headers, channel.most_header_bytes) {
+            tell(request, Err(error));
+            return;
+        }
+        let (channel, isolated) = (channel.clone(), request.isolated);
+        self.isolated = isolated;
+        let future = self.free.pop();
+        self.in_flight
+            .push(InFlightPublish::new(channel, request, future));
+    }
+
+    /// The publishing channel: open, with confirms, and with its exchange declared.
+    async fn channel(&mut self) -> Result<&PublishChannel, ConnectError> {
+        let live = |channel: &PublishChannel| channel.amqp.status().connected();
+        if !self.channel.as_ref().is_some_and(live) {
+            let opened = self.open().await?;
+            self.opened = opened.number;
+            // What came back on the one before is told already, or never will be.
+            self.returned_messages.clear();
+            return Ok(self.channel.insert(opened));
+        }
+        self.channel.as_ref().ok_or(ConnectError::Closed)
+    }
+
+    async fn open(&mut self) -> Result<PublishChannel, ConnectError> {
+        let mut open = self.connection.current().await?;
+        let mut opened = self.open_on(&open).await?;
+        // Nothing was sent on it, so nobody need know that the connection went meanwhile.
+        if let Err(DeclareError::Broker(error)) = &opened
+            && (!open.is_alive() || of_connection(error))
+        {
+            open = self.connection.after(&open).await?;
+            opened = self.open_on(&open).await?;
+        }
+        let amqp = opened.map_err(|error| exchange_error(error, &self.settings))?;
+        Ok(PublishChannel {
+            amqp: Arc::new(amqp),
+            number: self.opened + 1,
+            routes: Arc::default(),
+            most_header_bytes: match open.connection.configuration().frame_max() {
+                0 => usize::MAX,
+                bytes => (bytes as usize).saturating_sub(FRAME),
+            },
+        })
+    }
+
+    /// The outer error is the broker's silence.
+    async fn open_on(
+        &self,
+        open: &OpenConnection,
+    ) -> Result<Result<lapin::Channel, DeclareError>, ConnectError> {
+        let opening = async {
+            let channel = open.connection.create_channel().await?;
+            channel.confirm_select(ConfirmSelectOptions::default()).await?;
+            declare_exchange(&channel, self.settings.make_exchange, &self.settings.exchange()).await?;
+            Ok(channel)
+        };
+        timeout(OPENING, opening)
+            .await
+            .map_err(|_| ConnectError::silent(&self.settings.address, OPENING))
+    }
+
+    /// Tells everyone whose message the broker has decided on.
+    ///
+    /// A returned message may hang on the confirm of another that came in the same frame, so all of a frame
+    /// are looked at before the first is told.
+    fn conclude(&mut self, first: PublishOutcome) {
+        let mut decided = vec![first];
+        while !decided.is_empty() {
+            self.collect(&mut decided);
+            self.wait_for_the_frame();
+            self.take_over();
+            let mut siblings = Vec::new();
+            self.collect(&mut siblings);
+            for outcome in decided.iter_mut().chain(&mut siblings) {
+                if let Some(route) = outcome.returned.take() {
+                    self.returned_messages.note(route);
+                }
+            }
+            let only = decided.len() == 1 && siblings.is_empty() && self.in_flight.is_empty();
+            for outcome in decided {
+                self.tell(outcome, only);
+            }
+            decided = siblings;
+        }
+        if self.in_flight.is_empty() {
+            self.isolated = false;
+        }
+    }
+
+    fn collect(&mut self, into: &mut Vec<PublishOutcome>) {
+        while let Some(Some(outcome)) = self.next().now_or_never() {
+            into.push(outcome);
+        }
+    }
+
+    /// Waits until lapin has completed every confirm of the frame that it is at. It holds a lock meanwhile,
+    /// which this call wants first of all; what it would wait for afterwards is nothing to us.
+    fn wait_for_the_frame(&self) {
+        if let Some(channel) = &self.channel {
+            let _ = channel.amqp.wait_for_confirms().now_or_never();
+        }
+    }
+
+    fn tell(&mut self, outcome: PublishOutcome, only: bool) {
+        let came_back = self.returned_messages.take(&outcome.route);
+        let result = match outcome.taken {
+            _ if came_back => ConfirmResult::CameBack,
+            Ok(true) => ConfirmResult::Known(Ok(())),
+            Ok(false) => ConfirmResult::Refused,
+            Err(error) if closes_channel(&error) => {
+                // Nothing more may be put on it, and the broker's words belong to what was.
+                self.channel.take_if(|channel| channel.number == outcome.number);
+                let isolated = outcome.isolated || (only && self.suspected != outcome.number);
+                if isolated && of_channel(&error).is_some() {
+                    ConfirmResult::Known(Err(of_publishing(error)))
+                } else {
+                    self.suspected = outcome.number;
+                    ConfirmResult::Suspect
+                }
+            }
+            Err(error) => ConfirmResult::Known(Err(of_publishing(error))),
+        };
+        // Whoever wanted it may have given up.
+        let _ = outcome.reply.send(result);
+    }
+}
+
+fn tell(request: PublishRequest, outcome: Result<(), PublishError>) {
+    // Whoever wanted it may have given up.
+    let _ = request.reply.send(ConfirmResult::Known(outcome));
+}
+
+async fn unblocked(open: Option<&OpenConnection>) {
+    if let Some(open) = open {
+        open.unblocked().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lapin::BasicProperties;
+    use tokio::sync::oneshot;
+
+    use super::super::request::Outgoing;
+    use super::super::returned_messages::RouteHasher;
+    use super::*;
+    use crate::RabbitMq;
+    use crate::connection::{ConnectionRole, IoThread};
+
+    fn isolated_request() -> (PublishRequest, oneshot::Receiver<ConfirmResult>) {
+        let message = Outgoing {
+            exchange: "e".into(),
+            routing_key: "k".into(),
+            properties: BasicProperties::default(),
+            body: bytes::Bytes::new(),
+        };
+        PublishRequest::new(message, true)
+    }
+
+    /// On a busy machine the confirm of a message is here before the task has ended handing it over.
+    #[tokio::test]
+    async fn what_is_held_behind_a_message_goes_when_that_is_confirmed_at_once() {
+        let settings = Arc::new(RabbitMq::builder("amqp://localhost").settings(true).unwrap());
+        // It is closed, so that whatever is begun ends at once.
+        let stop = CancellationToken::new();
+        stop.cancel();
+        let connection = ConnectionHandle::new(
+            ConnectionRole::Publisher,
+            Arc::clone(&settings),
+            IoThread::shared().unwrap(),
+            stop,
+        );
+        let mut task = PublishTask::new(Arc::new(PublishQueue::new()), Arc::new(connection), settings);
+        let (first, confirmed) = isolated_request();
+        let (second, behind) = isolated_request();
+        task.isolated = true;
+        task.in_flight.push(InFlightPublish::over(PublishOutcome {
+            route: RouteHasher::default().of(&"e".into(), &"k".into(), &BasicProperties::default()),
+            number: 1,
+            isolated: true,
+            taken: Ok(true),
+            returned: None,
+            reply: first.reply,
+        }));
+        task.backlog.push_back(second);
+
+        task.begin_waiting().await;
+        assert!(matches!(confirmed.await, Ok(ConfirmResult::Known(Ok(())))));
+        assert!(task.backlog.is_empty());
+        assert!(matches!(
+            behind.await,
+            Ok(ConfirmResult::Known(Err(PublishError::Closed)))
+        ));
+    }
+}
