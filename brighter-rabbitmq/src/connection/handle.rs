@@ -1,7 +1,7 @@
 //! A connection that is kept up: a task of its own opens it, watches it, and opens it again.
 //!
-//! A caller that needs the connection asks [`ConnectionHandle::current`]; that there is one task only makes sure that what
-//! is tried does not depend on how many ask.
+//! A caller that needs the connection asks [`ConnectionHandle::current`]. There is one task only, so that what is tried
+//! does not depend on how many ask.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -73,7 +73,7 @@ impl ReconnectTask {
             let _ = timeout(GOODBYE, open.connection.close(200, "goodbye".into())).await;
             info!(role = self.role.as_str(), "disconnected from RabbitMQ");
         }
-        // Last, for whoever waits for it takes every delivery to be stale from now on.
+        // Last, for a caller that waits for it takes every delivery to be stale from now on.
         self.state.send_replace(ConnectionState::Closed);
     }
 
@@ -90,7 +90,7 @@ impl ReconnectTask {
                 Err(error) => {
                     failures += 1;
                     let changed = refused.replace(error.is_fatal()) != Some(error.is_fatal());
-                    // At the start a refusal is an error of `connect`, which whoever called it will tell.
+                    // At the start a refusal is an error of `connect`, which its caller will tell.
                     if changed
                         && !(generation == 0 && failures == 1 && error.is_fatal() && !self.settings.lazy)
                     {

@@ -1,5 +1,5 @@
-//! The way past the publish task: while little is in flight, the caller that publishes a message hands it to lapin. That
-//! saves waking the thread of the task before anything is sent.
+//! The way past the publish task: while little is in flight, the caller that publishes a message hands it to lapin.
+//! That saves waking the thread of the task before anything is sent.
 //!
 //! The publish task finds out what became of it, as of every other message: it takes over what was begun.
 

@@ -1,4 +1,4 @@
-//! Who waits to publish, in the order in which they came.
+//! The messages that wait to be published, in the order in which they came.
 //!
 //! A bounded channel of tokio would not do: it gives out its places in order, and lets those who got one go
 //! in any. Here a place is taken at once. There are never more than there are callers that wait: one that
@@ -28,7 +28,7 @@ struct WaitingLine<T, P> {
 }
 
 impl<T, P> WaitingLine<T, P> {
-    /// Nobody waits at the front who has left.
+    /// Takes away places at the front whose caller has left.
     fn trim(&mut self) {
         while let Some(None) = self.waiting.front() {
             self.waiting.pop_front();
@@ -154,7 +154,7 @@ impl<T, P> PublishQueue<T, P> {
                     return false;
                 }
             }
-            // One notice is kept for who is not waiting yet.
+            // One notice is kept for a task that does not wait yet.
             self.changed.notified().await;
         }
     }
@@ -172,7 +172,7 @@ impl<T, P> PublishQueue<T, P> {
         line.trim();
     }
 
-    /// Lets nobody in any more. Those who wait are still served.
+    /// Lets nothing in any more. What waits is still served.
     pub(super) fn close(&self) {
         self.line().closed = true;
         self.changed.notify_one();

@@ -185,7 +185,7 @@ impl PublishTask {
     }
 
     async fn begin(&mut self, request: PublishRequest) {
-        // Whoever wanted it has given up.
+        // Its caller has given up.
         if request.reply.is_closed() {
             return;
         }
@@ -325,13 +325,13 @@ impl PublishTask {
             }
             Err(error) => ConfirmResult::Known(Err(of_publishing(error))),
         };
-        // Whoever wanted it may have given up.
+        // Its caller may have given up.
         let _ = outcome.reply.send(result);
     }
 }
 
 fn tell(request: PublishRequest, outcome: Result<(), PublishError>) {
-    // Whoever wanted it may have given up.
+    // Its caller may have given up.
     let _ = request.reply.send(ConfirmResult::Known(outcome));
 }
 

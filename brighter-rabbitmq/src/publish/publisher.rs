@@ -64,7 +64,7 @@ impl Publisher {
         let deadline = Instant::now() + self.deadline;
         for isolated in TRIES {
             let (request, result) = PublishRequest::new(make()?, isolated);
-            // Held until the end: whoever gives up leaves the queue.
+            // Held until the end: a caller that gives up leaves the queue.
             let ticket = match self.connection.blocked() {
                 None => self.queue.pass(request, FastPath::pass),
                 Some(_) => self.queue.enter([request]),

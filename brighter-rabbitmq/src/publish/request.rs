@@ -51,7 +51,7 @@ impl ConfirmResult {
     }
 }
 
-/// A message for the publish task, and who waits for its result.
+/// A message for the publish task, and where its result goes.
 pub(super) struct PublishRequest {
     pub(super) message: Outgoing,
     /// It goes when no other is on its way, and none goes until it has arrived.

@@ -30,7 +30,7 @@ impl From<lapin::Error> for DeclareError {
 }
 
 impl DeclareError {
-    /// What it means to who wants to consume, with the form of what was declared.
+    /// What it means to a caller that wants to consume, with the form of what was declared.
     pub(crate) fn about(self, what: impl ToString) -> ChannelError {
         match self {
             Self::Name(error) => error.into(),

@@ -11,7 +11,7 @@ use brighter_core::message::BagValue;
 /// The text of a header that is one and not empty; none of any other kind of value.
 ///
 /// # Errors
-/// The text is not UTF-8, or holds control characters: whoever logs it, or sends it on, is not to be fooled.
+/// The text is not UTF-8, or holds control characters: a program that logs it, or sends it on, is not to be fooled.
 pub(super) fn text(header: KnownHeader, value: Option<&AMQPValue>) -> Result<Option<&str>, String> {
     let name = header.as_str();
     let text = match value {

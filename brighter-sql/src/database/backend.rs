@@ -1,4 +1,4 @@
-//! Who gives out connections, and how a change becomes one transaction.
+//! Where connections come from, and how a change becomes one transaction.
 
 use std::fmt;
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub(crate) trait Operation<D: Sql>: Send {
     /// Whether it is whole without a transaction: it is one statement, or its statements need not stand together.
     #[cfg_attr(
         not(any(feature = "postgres", feature = "mysql")),
-        expect(dead_code, reason = "in SQLite whoever writes has the whole file")
+        expect(dead_code, reason = "in SQLite a writer has the whole file")
     )]
     fn is_whole(&self) -> bool {
         false

@@ -1,4 +1,4 @@
-//! What an error of a database means, whoever asked it.
+//! What an error of a database means.
 
 use std::io;
 
@@ -51,7 +51,7 @@ pub(crate) fn sorted(error: sqlx::Error, of_database: fn(&sqlx::Error) -> Sort) 
         },
         // The next try gets another connection.
         sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => DatabaseError::Unavailable,
-        // Whoever closed the pool will not open it again. The rest are mistakes in a program.
+        // A pool that was closed is not opened again. The rest are mistakes in a program.
         _ => DatabaseError::Other,
     };
     sort(error.into())

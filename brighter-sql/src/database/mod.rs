@@ -1,7 +1,7 @@
 //! How brighter speaks to a database, whatever it keeps there: connections and transactions, statements as templates
 //! that each dialect fills in, tables with their versions, and what an error means.
 //!
-//! Who keeps something in one uses this: the outbox and the inbox in `store`, the broker in a file of SQLite in
+//! All that keeps something in one uses this: the outbox and the inbox in `store`, the broker in a file of SQLite in
 //! `broker`.
 
 pub(crate) mod backend;

@@ -64,7 +64,7 @@ impl Schema {
         rows.first().map_or(Ok(0), |row| D::number(row, 0))
     }
 
-    /// Takes the steps that are missing, by whoever keeps the others out.
+    /// Takes the steps that are missing, in the process that keeps the others out.
     async fn make<D: Sql>(&self, connection: &mut D::Connection) -> Result<(), DatabaseError> {
         for step in self.missing::<D>(connection).await? {
             D::script(connection, step).await.map_err(D::sort)?;

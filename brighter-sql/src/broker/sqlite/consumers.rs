@@ -35,7 +35,7 @@ struct ChannelState {
     consumers: usize,
     /// Whether there may be messages that nobody has in hand.
     may_have: bool,
-    /// Who is served first the next time.
+    /// Which consumer is served first the next time.
     turn: usize,
 }
 
@@ -153,7 +153,7 @@ impl Consumers {
             .collect()
     }
 
-    /// Deals what was claimed to those who have room, in turn. What nobody takes is given back.
+    /// Gives what was claimed to consumers with room, in turn. What none takes is given back.
     pub(super) fn serve(
         &mut self,
         demand: Demand,

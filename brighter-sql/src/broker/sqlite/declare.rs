@@ -97,7 +97,7 @@ async fn declare(asked: Declare<'_>, file: &mut SqliteConnection) -> Result<Decl
         };
         temporary::claim(id, session, file).await?;
     }
-    // Whoever has read it before reads it again.
+    // A process that has read it before reads it again.
     sqlx::query("UPDATE brighter_broker SET topology = topology + 1")
         .execute(file)
         .await?;

@@ -6,13 +6,12 @@ use std::task::{Context, Poll};
 
 use futures_util::Stream;
 
-use brighter_core::channel::{Channel, ChannelError, Delivery};
-
 use super::delivery_buffer::{HEADER, HeldRow};
 use super::handle::BrokerHandle;
 use super::receipt::Receipt;
 use super::request::{EngineRequest, OpenedConsumer, SettleAction, Settled};
 use super::row;
+use brighter_core::channel::{Channel, ChannelError, Delivery};
 
 /// The deliveries of one consumer.
 pub(super) struct DeliveryStream {

@@ -1,4 +1,4 @@
-//! What may be wrong with the file, and what that means to whoever waits.
+//! What may be wrong with the file, and what that means to a caller.
 
 use std::fmt;
 use std::sync::Arc;

@@ -7,11 +7,10 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use brighter_core::channel::{ChannelError, PublishError};
-
 use super::request::{EngineRequest, Posting};
 use super::row::StoredMessage;
 use super::write_queue::WriteQueue;
+use brighter_core::channel::{ChannelError, PublishError};
 
 /// How long a call waits for the file.
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);

@@ -1,7 +1,7 @@
 //! A file as a broker, for the processes of one machine: [`SqliteBroker`].
 //!
-//! It is for those who run no server yet: a program and its workers, an appliance, a test. What was published is on the
-//! disk (`synchronous = FULL`) before anybody is told so, and is gone from it only after its handler is done.
+//! It is for applications that run no server yet: a program and its workers, an appliance, a test. What was published is
+//! on the disk (`synchronous = FULL`) before anybody is told so, and is gone from it only after its handler is done.
 //!
 //! | what | how |
 //! |---|---|

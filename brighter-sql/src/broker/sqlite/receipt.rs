@@ -8,12 +8,11 @@ use futures_util::future::{self, BoxFuture, FutureExt};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use brighter_core::channel::{Channel, PublishError, Rejection, RejectionKind, Settle, SettleError};
-use brighter_core::message::{ChannelName, Message};
-
 use super::handle::{BrokerHandle, DEADLINE};
 use super::request::{SettleAction, Settled};
 use super::row::{StoredMessage, millis};
+use brighter_core::channel::{Channel, PublishError, Rejection, RejectionKind, Settle, SettleError};
+use brighter_core::message::{ChannelName, Message};
 
 /// The broker's side of one delivery.
 pub(super) struct Receipt {

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::delivery_buffer::DeliveryBuffer;
+use super::row::StoredMessage;
 use brighter_core::channel::{Channel, ChannelError, PublishError, SettleError};
 use brighter_core::message::{ChannelName, Message};
 
-use super::delivery_buffer::DeliveryBuffer;
-use super::row::StoredMessage;
-
-/// Messages to be published, and who waits for what becomes of each.
+/// Messages to be published, and where the results go.
 #[derive(Debug)]
 pub(super) struct Posting {
     pub(super) count: usize,

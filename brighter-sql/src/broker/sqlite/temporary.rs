@@ -74,7 +74,7 @@ async fn take_out(channels: &[i64], file: &mut SqliteConnection) -> Result<(), s
         "DELETE FROM brighter_broker_bindings WHERE channel IN (SELECT value FROM json_each(?1))",
         "DELETE FROM brighter_broker_temporary WHERE channel IN (SELECT value FROM json_each(?1))",
         "DELETE FROM brighter_broker_channels WHERE id IN (SELECT value FROM json_each(?1))",
-        // Whoever has read them before reads them again; and their numbers are never given again.
+        // A process that has read them before reads them again; and their numbers are never given again.
         "UPDATE brighter_broker SET topology = max(topology + 1, (SELECT max(value) FROM json_each(?1)))",
     ] {
         sqlx::query(statement).bind(&channels).execute(&mut *file).await?;

@@ -10,7 +10,7 @@ use super::row::millis;
 use brighter_core::channel::{ChannelLimits, Overflow};
 use brighter_core::message::{ChannelName, RoutingKey};
 
-/// How many topics have their routes remembered; who uses more pays for finding them again.
+/// How many topics have their routes remembered; a program with more of them finds some again.
 const REMEMBERED_ROUTES: usize = 1024;
 
 /// What the file says of channels and bindings, as of one version of it.

@@ -5,10 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use brighter_core::channel::BrokerStatus;
-
 use super::error::FileFailure;
 use super::request::{EngineRequest, Posting, Settled};
+use brighter_core::channel::BrokerStatus;
 
 /// How many messages may wait in the queue to be published. Enough for a transaction that is worth its sync.
 pub(super) const POSTINGS: usize = 1024;

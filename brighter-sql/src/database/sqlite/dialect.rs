@@ -35,7 +35,7 @@ pub(super) const SQLITE: Dialect = Dialect {
         versions: VERSIONS,
         outbox: OUTBOX,
         inbox: INBOX,
-        // Whoever writes has the whole file.
+        // A writer has the whole file.
         lock: None,
         unlock: None,
         begin: "BEGIN IMMEDIATE;\n",

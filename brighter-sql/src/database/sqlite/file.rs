@@ -162,7 +162,7 @@ async fn writable(options: &SqliteConnectOptions) -> Result<(), DatabaseError> {
     }
 }
 
-/// Makes the file one with a write-ahead log, which it stays: those who read do not wait for who writes.
+/// Makes the file one with a write-ahead log, which it stays: readers do not wait for the writer.
 async fn write_ahead(pool: &SqlitePool) -> Result<(), DatabaseError> {
     let deadline = Instant::now() + WAIT;
     loop {

@@ -7,18 +7,18 @@ mod statements;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-pub use options::InboxOptions;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use operations::{Begin, Complete, Execute};
-use statements::{FORGOTTEN_AT_ONCE, Statements};
+pub use options::InboxOptions;
 
 use super::row;
 use crate::database::backend::{Backend, reading};
 use crate::database::schema::Schema;
 use crate::database::value::{Sql, Value};
 use brighter_core::inbox::{Begun, ClaimId, Fingerprint, InboxError, InboxKey};
+use operations::{Begin, Complete, Execute};
+use statements::{FORGOTTEN_AT_ONCE, Statements};
 
 /// How often what is too old is looked for, unless there is more of it.
 const FORGET_EVERY: Duration = Duration::from_secs(60);

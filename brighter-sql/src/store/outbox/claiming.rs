@@ -1,4 +1,4 @@
-//! Who sends which messages next.
+//! How messages are claimed to be sent next.
 
 use std::time::Duration;
 

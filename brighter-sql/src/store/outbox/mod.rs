@@ -22,10 +22,6 @@ pub use deposit_statement::DepositStatement;
 pub use options::OutboxOptions;
 pub(crate) use port::implement_outbox;
 
-use operations::{Again, Archiving, Execute, Failing};
-use room::Room;
-use statements::Statements;
-
 use super::row;
 use crate::database::backend::{Backend, reading};
 use crate::database::schema::Schema;
@@ -34,6 +30,9 @@ use crate::database::value::{Sql, Value};
 use brighter_core::__private::Bell;
 use brighter_core::id::MessageId;
 use brighter_core::outbox::{Archive, Arrival, Arrivals, Failure, OutboxError, Selection};
+use operations::{Again, Archiving, Execute, Failing};
+use room::Room;
+use statements::Statements;
 
 /// The outbox in a database.
 #[derive(Debug, Clone)]

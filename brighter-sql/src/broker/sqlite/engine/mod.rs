@@ -164,7 +164,7 @@ impl Engine {
         } = items;
         self.postings.extend(postings);
         self.settled.extend(settled);
-        // Who asks sees what was done before.
+        // A request sees what was done before.
         if !requests.is_empty() && self.has_work() {
             self.write_batch().await;
         }
@@ -244,7 +244,7 @@ impl Engine {
             tell(settled, outcome);
         }
         for (posting, results) in postings.into_iter().zip(done.posted) {
-            // Who has given up waiting learns nothing, and posts again.
+            // A caller that has given up learns nothing, and posts again.
             let _ = posting.reply.send(results);
         }
         let mut claimed = done.claimed;
@@ -324,7 +324,7 @@ impl Engine {
     }
 }
 
-/// Says what became of a delivery to who waits for it; an ack that came too late is told in the log, for nobody does.
+/// Tells a caller that waits what became of its delivery. Nobody waits for an ack, so one that is too late is logged.
 fn tell(settled: Settled, outcome: SettleOutcome) {
     let result = match outcome {
         SettleOutcome::Done => Ok(()),
