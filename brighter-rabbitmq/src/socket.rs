@@ -148,6 +148,7 @@ impl Reactor for Kit {
         &self,
         address: SocketAddr,
     ) -> impl Future<Output = io::Result<Self::TcpStream>> + Send + 'static {
-        async move { Ok(Socket::plain(TcpStream::connect(address).await?)) }
+        let connecting = TcpStream::connect(address);
+        async { Ok(Socket::plain(connecting.await?)) }
     }
 }
