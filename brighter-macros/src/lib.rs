@@ -2,11 +2,16 @@
 //!
 //! With `BRIGHTER_MACROS_DEBUG=1` in its environment the compiler prints what each of them writes.
 
+mod alone;
 mod args;
+mod condition;
 mod duration;
+mod externs;
 mod generics;
 mod handler;
+mod invisible;
 mod item;
+mod library;
 mod message;
 mod nearest;
 mod path;
@@ -185,7 +190,7 @@ pub fn handler(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn request_logging(_: TokenStream, item: TokenStream) -> TokenStream {
     shell::run("#[request_logging]", |errors| {
-        step::alone("request_logging", item.into(), errors)
+        alone::alone("request_logging", item.into(), errors)
     })
 }
 
@@ -209,7 +214,9 @@ pub fn request_logging(_: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro_attribute]
 pub fn timeout(_: TokenStream, item: TokenStream) -> TokenStream {
-    shell::run("#[timeout]", |errors| step::alone("timeout", item.into(), errors))
+    shell::run("#[timeout]", |errors| {
+        alone::alone("timeout", item.into(), errors)
+    })
 }
 
 /// A step of a [`macro@handler`]: puts a policy around what is inside it.
@@ -233,7 +240,7 @@ pub fn timeout(_: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn use_policy(_: TokenStream, item: TokenStream) -> TokenStream {
     shell::run("#[use_policy]", |errors| {
-        step::alone("use_policy", item.into(), errors)
+        alone::alone("use_policy", item.into(), errors)
     })
 }
 
@@ -260,7 +267,7 @@ pub fn use_policy(_: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn reject_on_error(_: TokenStream, item: TokenStream) -> TokenStream {
     shell::run("#[reject_on_error]", |errors| {
-        step::alone("reject_on_error", item.into(), errors)
+        alone::alone("reject_on_error", item.into(), errors)
     })
 }
 
@@ -285,7 +292,7 @@ pub fn reject_on_error(_: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn defer_on_error(_: TokenStream, item: TokenStream) -> TokenStream {
     shell::run("#[defer_on_error]", |errors| {
-        step::alone("defer_on_error", item.into(), errors)
+        alone::alone("defer_on_error", item.into(), errors)
     })
 }
 
@@ -309,7 +316,7 @@ pub fn defer_on_error(_: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn dont_ack_on_error(_: TokenStream, item: TokenStream) -> TokenStream {
     shell::run("#[dont_ack_on_error]", |errors| {
-        step::alone("dont_ack_on_error", item.into(), errors)
+        alone::alone("dont_ack_on_error", item.into(), errors)
     })
 }
 
@@ -317,7 +324,7 @@ pub fn dont_ack_on_error(_: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn validate(_: TokenStream, item: TokenStream) -> TokenStream {
     shell::run("#[validate]", |errors| {
-        step::alone("validate", item.into(), errors)
+        alone::alone("validate", item.into(), errors)
     })
 }
 
@@ -325,7 +332,7 @@ pub fn validate(_: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn fallback(_: TokenStream, item: TokenStream) -> TokenStream {
     shell::run("#[fallback]", |errors| {
-        step::alone("fallback", item.into(), errors)
+        alone::alone("fallback", item.into(), errors)
     })
 }
 
@@ -333,26 +340,28 @@ pub fn fallback(_: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn feature_switch(_: TokenStream, item: TokenStream) -> TokenStream {
     shell::run("#[feature_switch]", |errors| {
-        step::alone("feature_switch", item.into(), errors)
+        alone::alone("feature_switch", item.into(), errors)
     })
 }
 
 #[doc = include_str!("step/monitor.md")]
 #[proc_macro_attribute]
 pub fn monitor(_: TokenStream, item: TokenStream) -> TokenStream {
-    shell::run("#[monitor]", |errors| step::alone("monitor", item.into(), errors))
+    shell::run("#[monitor]", |errors| {
+        alone::alone("monitor", item.into(), errors)
+    })
 }
 
 #[doc = include_str!("step/layer.md")]
 #[proc_macro_attribute]
 pub fn layer(_: TokenStream, item: TokenStream) -> TokenStream {
-    shell::run("#[layer]", |errors| step::alone("layer", item.into(), errors))
+    shell::run("#[layer]", |errors| alone::alone("layer", item.into(), errors))
 }
 
 #[doc = include_str!("step/use_inbox.md")]
 #[proc_macro_attribute]
 pub fn use_inbox(_: TokenStream, item: TokenStream) -> TokenStream {
     shell::run("#[use_inbox]", |errors| {
-        step::alone("use_inbox", item.into(), errors)
+        alone::alone("use_inbox", item.into(), errors)
     })
 }

@@ -3,20 +3,22 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
-use syn::{FnArg, ReturnType, Type};
+use syn::{FnArg, PatType, ReturnType, Type};
 
 use super::expand::add_context;
 use super::model::{Content, HandlerImpl, Member};
 use super::{check, model::Method};
-use crate::path::PRIVATE;
+use crate::condition::Condition;
+use crate::path::Private;
 
 /// Gives the impl a `handle` of the right form. What the user wrote stays within it, so that an editor still
 /// knows the types in it.
-pub(super) fn repair(handler: &mut HandlerImpl, request: &Type) {
-    let inside = handler.handle().map(|method| {
+pub(super) fn repair(handler: &mut HandlerImpl, request: &Type, private: &Private) {
+    let inside = handler.handles().map(|(attributes, method)| {
+        let condition = Condition::of(attributes);
         let signature = &method.signature;
         let parameters = signature.inputs.iter().filter_map(|input| match input {
-            FnArg::Typed(parameter) => Some(parameter),
+            FnArg::Typed(PatType { attrs, pat, ty, .. }) => Some(quote!(#(#attrs)* let #pat: #ty)),
             FnArg::Receiver(_) => None,
         });
         let result = match &signature.output {
@@ -28,12 +30,18 @@ pub(super) fn repair(handler: &mut HandlerImpl, request: &Type) {
         };
         let body = &method.body;
         quote! {
-            #(let #parameters = ::core::unimplemented!();)*
-            let _: #result = async #body.await;
+            #condition
+            {
+                #(#parameters = #private::unimplemented!();)*
+                let _: #result = async #body.await;
+            }
         }
     });
-    if !handler.has_error() {
-        handler.add(Content::Error(quote!(type Error = #PRIVATE::BoxError;)));
+    let inside: TokenStream = inside.collect();
+    let there = handler.errors();
+    if !there.iter().any(Condition::is_always) {
+        let missing = Condition::default().and_none_of(&there);
+        handler.add(Content::Error(quote!(#missing type Error = #private::BoxError;)));
     }
     handler
         .members
@@ -43,29 +51,29 @@ pub(super) fn repair(handler: &mut HandlerImpl, request: &Type) {
         async fn handle(
             &self,
             _: &#request,
-            _: &#PRIVATE::Context,
-        ) -> ::core::result::Result<<#request as #PRIVATE::Request>::Reply, Self::Error> {
+            _: &#private::Context,
+        ) -> #private::Result<<#request as #private::Request>::Reply, Self::Error> {
             #inside
-            ::core::unimplemented!()
+            #private::unimplemented!()
         }
     }));
 }
 
 /// Fills in what a method leaves out that should have been under `#[handler]` and is not: who leaves out `cx`
 /// leaves out `type Error` too.
-pub(crate) fn complete(method: TokenStream) -> TokenStream {
-    completed(method.clone()).unwrap_or(method)
+pub(crate) fn complete(method: TokenStream, private: &Private) -> TokenStream {
+    completed(method.clone(), private).unwrap_or(method)
 }
 
-fn completed(method: TokenStream) -> syn::Result<TokenStream> {
+fn completed(method: TokenStream, private: &Private) -> syn::Result<TokenStream> {
     let mut member: Member = syn::parse2(method)?;
     let mut error = None;
     if let Content::Method(method) = &mut member.content
         && let Method { signature, .. } = &mut **method
         && signature.inputs.len() == 2
     {
-        error = Some(check::error_of(check::result(signature)?)?);
-        add_context(signature);
+        error = Some(check::error_of(check::result(signature)?, private)?);
+        add_context(signature, &Condition::default(), private);
     }
     let error = error.map(|error| quote!(type Error = #error;));
     Ok(quote!(#error #member))

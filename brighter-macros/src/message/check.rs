@@ -18,7 +18,7 @@ pub(super) fn model<'a>(
     item: &'a DeriveInput,
     written: Written<'a>,
     errors: &Errors,
-) -> Request<'a> {
+) -> Option<Request<'a>> {
     if let Data::Union(union) = &item.data {
         errors.at(
             union.union_token,
@@ -51,7 +51,8 @@ pub(super) fn model<'a>(
         errors.at(event_type, wrong);
     }
     let topic = (derive == Derive::Message).then(|| topic(written.topic, written.misread, errors));
-    Request {
+    Some(Request {
+        private: written.private?,
         name: &item.ident,
         generics: &item.generics,
         kind,
@@ -62,7 +63,7 @@ pub(super) fn model<'a>(
             event_type,
             mapper,
         }),
-    }
+    })
 }
 
 fn kind(derive: Derive, written: &Given<LitStr>, errors: &Errors) -> Kind {
