@@ -24,6 +24,13 @@ impl Condition {
         Self(self.0.iter().chain(&other.0).cloned().collect())
     }
 
+    /// As attributes: one, or none at all.
+    pub(crate) fn attributes(&self) -> Vec<Attribute> {
+        Attribute::parse_outer
+            .parse2(self.to_token_stream())
+            .unwrap_or_default() // It is one.
+    }
+
     /// This one, and none of those.
     pub(crate) fn and_none_of<'a>(&self, others: impl IntoIterator<Item = &'a Self>) -> Self {
         let none = others.into_iter().map(|Self(all)| quote!(not(all(#(#all),*))));

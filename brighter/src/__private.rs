@@ -2,6 +2,7 @@
 
 // Of the standard library too, so that what a user calls `Option`, `str` or `core` is nothing to expanded code.
 pub use std::any::type_name;
+pub use std::clone::Clone;
 pub use std::marker::{Send, Sync};
 pub use std::option::Option::{self, None, Some};
 pub use std::primitive::str;

@@ -82,8 +82,8 @@ pub(super) fn request(trait_: &Path, errors: &Errors) -> Option<Type> {
     }
 }
 
-/// What is missing of each method and can be filled in; or nothing, if something is wrong that cannot.
-pub(super) fn gaps(handler: &HandlerImpl, private: &Private, errors: &Errors) -> Option<Vec<Gap>> {
+/// What is missing of each `handle` and can be filled in; nothing of one with which something is wrong that cannot.
+pub(super) fn gaps(handler: &HandlerImpl, private: &Private, errors: &Errors) -> Vec<Option<Gap>> {
     if handler.handles().next().is_none() {
         let near = handler.members.iter().find_map(misspelt);
         let message = "a handler needs its method: `async fn handle(&self, request: &…) -> Result<(), …>`";
@@ -91,7 +91,7 @@ pub(super) fn gaps(handler: &HandlerImpl, private: &Private, errors: &Errors) ->
             Some(name) => errors.at(&name, format!("`{name}` is not `handle`; {message}")),
             None => errors.at(&handler.trait_, message),
         }
-        return None;
+        return Vec::new();
     }
     let errors_there = handler.errors();
     let gap = |(attributes, method): (&Vec<syn::Attribute>, &Method)| {
@@ -100,9 +100,7 @@ pub(super) fn gaps(handler: &HandlerImpl, private: &Private, errors: &Errors) ->
             gap(&method.signature, &there, &errors_there, private, errors)
         })
     };
-    // Of all, so that each says what is wrong with it.
-    let gaps: Vec<_> = handler.handles().map(gap).collect();
-    gaps.into_iter().collect()
+    handler.handles().map(gap).collect()
 }
 
 fn gap(

@@ -13,16 +13,14 @@ use crate::path::Private;
 use crate::step::{self, Step};
 
 /// Fills in what was left out.
-pub(super) fn fill(handler: &mut HandlerImpl, gaps: Vec<Gap>, private: &Private) {
-    let mut found = Vec::new();
+pub(super) fn fill(handler: &mut HandlerImpl, gaps: &[Option<Gap>], private: &Private) {
     for (method, gap) in handler.handles_mut().zip(gaps) {
-        if let Some(condition) = &gap.context {
+        if let Some(condition) = gap.as_ref().and_then(|gap| gap.context.as_ref()) {
             add_context(&mut method.signature, condition, private);
         }
-        found.extend(gap.error);
     }
-    for (condition, error) in found {
-        handler.add(Content::Error(quote!(#condition type Error = #error;)));
+    for (condition, error) in gaps.iter().flatten().filter_map(|gap| gap.error.as_ref()) {
+        handler.add(condition, Content::Error(quote!(type Error = #error;)));
     }
 }
 

@@ -46,10 +46,9 @@ fn on_impl(args: Args, item: TokenStream, private: &Private, errors: &Errors) ->
     let Some(request) = check::request(&handler.trait_, errors) else {
         return Ok(expand::item(&handler));
     };
-    match check::gaps(&handler, private, errors) {
-        Some(gaps) => expand::fill(&mut handler, gaps, private),
-        None => fallback::repair(&mut handler, &request, private),
-    }
+    let gaps = check::gaps(&handler, private, errors);
+    expand::fill(&mut handler, &gaps, private);
+    fallback::repair(&mut handler, &gaps, &request, private);
     Ok(expand::of_impl(&handler, &request, pipeline, &steps, private))
 }
 

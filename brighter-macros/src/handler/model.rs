@@ -53,12 +53,11 @@ impl HandlerImpl {
     }
 
     pub(super) fn handles_mut(&mut self) -> impl Iterator<Item = &mut Method> {
-        self.members
-            .iter_mut()
-            .filter_map(|member| match &mut member.content {
-                Content::Method(method) if method.is_handle() => Some(&mut **method),
-                _ => None,
-            })
+        let members = self.members.iter_mut();
+        members.filter_map(|member| match &mut member.content {
+            Content::Method(method) if method.is_handle() => Some(&mut **method),
+            _ => None,
+        })
     }
 
     /// When there is a `type Error`: for each, one.
@@ -68,8 +67,9 @@ impl HandlerImpl {
         errors.map(|error| Condition::of(&error.attributes)).collect()
     }
 
-    pub(super) fn add(&mut self, content: Content) {
-        let attributes = Vec::new();
+    /// Adds what is there under this condition.
+    pub(super) fn add(&mut self, condition: &Condition, content: Content) {
+        let attributes = condition.attributes();
         self.members.insert(0, Member { attributes, content });
     }
 }

@@ -47,9 +47,11 @@ fn id(id: &Id<'_>, private: &Private) -> TokenStream {
     let Id { member, of } = id;
     // Called with the span of the type, which is where an error about it belongs.
     let message_id = private.at(of.span(), "message_id");
-    let field = quote_spanned!(of.span()=> &self.#member);
+    // Of one scope, as the type may be another macro's than the rest.
+    let this = Ident::new("self", Span::mixed_site().located_at(of.span()));
+    let field = quote_spanned!(of.span()=> &#this.#member);
     quote! {
-        fn id(&self) -> #private::Option<&#private::MessageId> {
+        fn id(&#this) -> #private::Option<&#private::MessageId> {
             #private::Some(#message_id(#field))
         }
     }

@@ -37,7 +37,7 @@ pub(crate) fn pipeline(request: &Type, steps: &[Step], private: &Private) -> Tok
     });
     let mut all = steps.iter().flat_map(|step| &step.layers);
     let innermost = if all.any(|layer| layer.types == Types::RequestAndMethod) {
-        quote!(#private::Arc::clone(&#handler))
+        quote!(#private::Clone::clone(&#handler))
     } else {
         quote!(#handler)
     };

@@ -50,7 +50,7 @@ fn layers(args: &mut Args, written: &Written, private: &Private, errors: &Errors
     // The whole expression is where the method was named: an error about its form points there.
     let path = quote_spanned!(method.span()=> Self::#method);
     let arguments = quote! {
-        #name, #private::FallbackOn::#on, #private::Arc::clone(&#handler), #path
+        #name, #private::FallbackOn::#on, #private::Clone::clone(&#handler), #path
     };
     vec![
         Layer::new("fallback", arguments)
