@@ -12,6 +12,7 @@ mod handler;
 mod invisible;
 mod item;
 mod library;
+mod lints;
 mod message;
 mod nearest;
 mod path;

@@ -19,25 +19,26 @@ pub(crate) fn take(args: &mut Args, example: &str, errors: &Errors) -> Option<Pr
         Given::Wrong => return Some(Private::USUAL),
         Given::Missing => {}
     }
-    let (why, path, private) = match externs::find() {
+    let (message, private) = match externs::find() {
         Found::Here => return Some(Private::USUAL),
         Found::Called(name) => {
+            let written = example.replace('…', &name);
+            let message = format!(
+                "cannot find the crate `brighter`, which is called `{name}` here; write `{written}`, or once at the \
+                 root of your crate `extern crate {name} as brighter;`"
+            );
             let path = Path::from(Ident::new(&name, Span::call_site()));
-            let private = Some(Private::below(path));
-            (format!("this crate calls it `{name}`"), name, private)
+            (message, Some(Private::below(path)))
         }
-        Found::Nowhere => (
-            "it is no dependency of this crate; name the path that re-exports it".to_owned(),
-            "platform::brighter".to_owned(),
-            None,
-        ),
+        Found::Nowhere => {
+            let written = example.replace('…', "platform::brighter");
+            let message = format!(
+                "cannot find the crate `brighter` among the dependencies; add it, or say which path re-exports it, \
+                 like `{written}`"
+            );
+            (message, None)
+        }
     };
-    let example = example.replace('…', &path);
-    let alias = path.split("::").next().unwrap_or_default();
-    let message = format!(
-        "cannot find the crate `brighter`: {why}; write `{example}`, or once at the root of the crate `extern crate \
-         {alias} as brighter;`"
-    );
     errors.push(syn::Error::new(Span::call_site(), message));
     private
 }

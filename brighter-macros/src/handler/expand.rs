@@ -9,6 +9,7 @@ use super::check::Gap;
 use super::model::{Content, HandlerImpl, HandlerType};
 use crate::condition::Condition;
 use crate::generics::where_also;
+use crate::lints;
 use crate::path::Private;
 use crate::step::{self, Step};
 
@@ -69,6 +70,7 @@ pub(super) fn of_impl(
         generics, self_type, ..
     } = handler;
     let only_there = Condition::of(&handler.attributes);
+    let lints = lints::beside(&handler.attributes);
     // Of a generic request the compiler would then know no more than that: not even its reply, which steps ask for.
     let given = if generics.params.is_empty() {
         given(request, private)
@@ -81,6 +83,7 @@ pub(super) fn of_impl(
         #item
 
         #only_there
+        #lints
         #[automatically_derived]
         impl #generics #private::HandlerPipeline<#request> for #self_type #where_clause {
             #pipeline
@@ -103,12 +106,13 @@ pub(super) fn of_type(
 ) -> TokenStream {
     let name = &handler.ident;
     let only_there = Condition::of(&handler.attrs);
+    let lints = lints::beside(&handler.attrs);
     let (generics, arguments, _) = handler.generics.split_for_impl();
     let where_clause = where_also(&handler.generics, &given(request, private));
     // A generic handler is one where its impl says so, which is checked where it is used.
     let check = handler.generics.params.is_empty().then(|| {
         let handles = private.at(name.span(), "handles");
-        quote!(#only_there const _: fn() = #handles::<#name, #request>;)
+        quote!(#only_there #lints const _: fn() = #handles::<#name, #request>;)
     });
     let pipeline = step::pipeline(request, steps, private);
     quote! {
@@ -117,6 +121,7 @@ pub(super) fn of_type(
         #check
 
         #only_there
+        #lints
         #[automatically_derived]
         impl #generics #private::HandlerPipeline<#request> for #name #arguments #where_clause {
             #pipeline

@@ -23,11 +23,15 @@ use crate::step;
 pub(crate) fn handler(args: TokenStream, item: TokenStream, errors: &Errors) -> TokenStream {
     let item = invisible::open(item);
     let (args, private) = attr::read(args, errors);
+    let kind = Outline::of(item.clone()).kind;
     let Some(private) = private else {
-        // Without the library there is nothing that could be written.
-        return step::strip(item, &Private::USUAL);
+        // Without the library an impl cannot be completed. An editor does not come here: see `externs`.
+        return match kind {
+            Kind::Impl => TokenStream::new(),
+            _ => step::strip(item, &Private::USUAL),
+        };
     };
-    let written = match Outline::of(item.clone()).kind {
+    let written = match kind {
         Kind::Impl => on_impl(args, item.clone(), &private, errors),
         Kind::Type => on_type(args, item.clone(), &private, errors),
         Kind::Method | Kind::Function | Kind::Other => Err(attr::wrong_item()),

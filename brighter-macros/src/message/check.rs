@@ -7,6 +7,7 @@ use syn::{Data, DeriveInput, Field, Index, LitStr, Member, Type};
 use super::attr::Written;
 use super::model::{Derive, Id, Kind, Request, Route};
 use crate::args::Given;
+use crate::lints;
 use crate::nearest::advice;
 use crate::shell::Errors;
 
@@ -53,6 +54,7 @@ pub(super) fn model<'a>(
     let topic = (derive == Derive::Message).then(|| topic(written.topic, written.misread, errors));
     Some(Request {
         private: written.private?,
+        lints: lints::beside(&item.attrs),
         name: &item.ident,
         generics: &item.generics,
         kind,

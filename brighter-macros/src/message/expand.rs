@@ -11,6 +11,7 @@ use crate::path::Private;
 pub(super) fn request(request: &Request<'_>) -> TokenStream {
     let Request {
         private,
+        lints,
         name,
         generics,
         kind,
@@ -30,6 +31,7 @@ pub(super) fn request(request: &Request<'_>) -> TokenStream {
     let postable = request.route.as_ref().map(|route| postable(request, route));
     quote! {
         #[automatically_derived]
+        #lints
         impl #parameters #private::Request for #name #arguments #where_request {
             type Reply = #reply;
             const KIND: #private::RequestKind = #private::RequestKind::#variant;
@@ -37,6 +39,7 @@ pub(super) fn request(request: &Request<'_>) -> TokenStream {
         }
 
         #[automatically_derived]
+        #lints
         impl #parameters #private::#marker for #name #arguments #where_request {}
 
         #postable
@@ -60,6 +63,7 @@ fn id(id: &Id<'_>, private: &Private) -> TokenStream {
 fn postable(request: &Request<'_>, route: &Route) -> TokenStream {
     let Request {
         private,
+        lints,
         name,
         generics,
         ..
@@ -85,7 +89,7 @@ fn postable(request: &Request<'_>, route: &Route) -> TokenStream {
         added.extend(quote!(for<'__brighter> Self: #private::Json));
         if generics.params.is_empty() {
             let json = private.at(name.span(), "json");
-            check.extend(quote!(const _: fn() = #json::<#name>;));
+            check.extend(quote!(#lints const _: fn() = #json::<#name>;));
         }
         quote!(#private::JsonMapper)
     });
@@ -96,6 +100,7 @@ fn postable(request: &Request<'_>, route: &Route) -> TokenStream {
 
 
         #[automatically_derived]
+        #lints
         impl #parameters #private::Postable for #name #arguments #where_clause {
             const TOPIC: &'static #private::str = #topic;
             #event_type
@@ -111,6 +116,7 @@ fn postable(request: &Request<'_>, route: &Route) -> TokenStream {
 fn callable(request: &Request<'_>, where_clause: &TokenStream) -> Option<(TokenStream, TokenStream)> {
     let Request {
         private,
+        lints,
         name,
         generics,
         ..
@@ -123,6 +129,7 @@ fn callable(request: &Request<'_>, where_clause: &TokenStream) -> Option<(TokenS
             #private::Some(<Self as #private::Callable>::FORM);),
         quote! {
             #[automatically_derived]
+        #lints
             impl #parameters #private::Callable for #name #arguments #where_clause {
                 const FORM: #private::ReplyForm<#reply> = #form::json();
             }

@@ -77,6 +77,8 @@ impl Kind {
 /// A request.
 pub(super) struct Request<'a> {
     pub(super) private: Private,
+    /// The attributes of all that is written.
+    pub(super) lints: TokenStream,
     pub(super) name: &'a Ident,
     pub(super) generics: &'a Generics,
     pub(super) kind: Kind,
