@@ -36,6 +36,11 @@ const MORE_THAN_ONE: &[(&str, usize, &str)] = &[
         3,
         "neither `Send` nor `Sync`, nor then the future that borrows it",
     ),
+    (
+        "handler_of_two_requests",
+        2,
+        "both the request and its handler are sought",
+    ),
     ("handler_without_request", 2, "the trait needs its parameter"),
 ];
 
