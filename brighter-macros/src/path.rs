@@ -1,7 +1,7 @@
 //! The one path that expanded code may name.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote, quote_spanned};
+use quote::{ToTokens, quote_spanned};
 use syn::Path;
 use syn::ext::IdentExt;
 
@@ -46,20 +46,19 @@ impl Private {
                 .is_some_and(|library| words(library) == parent)
     }
 
-    fn located_at(&self, span: Span) -> TokenStream {
-        match &self.library {
-            // Of the macro's own edition and scope, whatever the user's crate is.
-            None => quote_spanned!(Span::mixed_site().located_at(span)=> ::brighter::__private),
-            // What the user wrote is looked up where it was written.
-            Some(library) => {
-                let library = library.to_token_stream().into_iter().map(|mut token: TokenTree| {
-                    token.set_span(token.span().located_at(span));
-                    token
-                });
-                let private = Ident::new("__private", Span::mixed_site().located_at(span));
-                quote!(#(#library)*::#private)
-            }
-        }
+    fn located_at(&self, place: Span) -> TokenStream {
+        // Of the macro's own edition and scope, whatever the user's crate is.
+        let span = Span::mixed_site().located_at(place);
+        let private = Ident::new("__private", span);
+        let Some(library) = &self.library else {
+            return quote_spanned!(span=> ::brighter::__private);
+        };
+        // What the user wrote is looked up where it was written. It is in one place, so that an error about it is one.
+        let library = library.to_token_stream().into_iter().map(|mut token: TokenTree| {
+            token.set_span(token.span().located_at(place));
+            token
+        });
+        quote_spanned!(span=> #(#library)*::#private)
     }
 }
 

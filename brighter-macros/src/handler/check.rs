@@ -1,9 +1,10 @@
 //! What an `impl Handler<…>` must look like, and what it left out.
 
-use proc_macro2::{Ident, TokenStream};
-use quote::{ToTokens, quote};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote_spanned};
 use syn::ext::IdentExt;
 use syn::punctuated::Punctuated;
+use syn::spanned::Spanned;
 use syn::{
     FnArg, GenericArgument, Path, PathArguments, PathSegment, ReceiverKind, ReturnType, Signature, Type,
     TypeParamBound,
@@ -216,7 +217,10 @@ fn output(bound: &TypeParamBound) -> Option<&Type> {
 
 /// The `E` of `Result<T, E>`. Of an alias the compiler is asked, by whatever name it goes.
 pub(super) fn error_of(result: &Type, private: &Private) -> syn::Result<TokenStream> {
-    let asked = || Ok(quote!(<#result as #private::Outcome>::Error));
+    // An error about it belongs where the type was written.
+    let span = Span::mixed_site().located_at(result.span());
+    let outcome = private.at(span, "Outcome");
+    let asked = || Ok(quote_spanned!(span=> <#result as #outcome>::Error));
     let segment = match visible(result) {
         Type::Macro(_) => return asked(),
         Type::Path(path) => path.path.segments.last(),
