@@ -15,14 +15,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 pub use tower::Layer;
 
-pub use crate::context::Context;
-pub use crate::error::BoxError;
 pub use crate::handler::Handler;
-pub use crate::id::MessageId;
 pub use crate::layer::FallbackOn;
-pub use crate::mapper::{Callable, JsonMapper, Postable, ReplyForm};
 pub use crate::pipeline::{HandlerPipeline, HandlerService, InboxContext, Pipeline, Step, Timing, Wiring};
-pub use crate::request::{Command, Event, Request, RequestKind};
+pub use brighter_core::context::Context;
+pub use brighter_core::error::BoxError;
+pub use brighter_core::id::MessageId;
+pub use brighter_core::mapper::{Callable, JsonMapper, Postable, ReplyForm};
+pub use brighter_core::request::{Command, Event, Request, RequestKind};
 
 /// The error of what `handle` returns, by whatever alias of `Result` it is called.
 #[diagnostic::on_unimplemented(
@@ -73,3 +73,6 @@ impl Identity for MessageId {
 pub fn message_id<T: Identity>(field: &T) -> &MessageId {
     field.message_id()
 }
+
+#[cfg(feature = "testing")]
+pub use brighter_conformance::{__conformance_cases, __conformance_tests};

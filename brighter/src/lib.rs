@@ -55,50 +55,41 @@
 //!
 //! What is promised, and what is not, is in `docs/guarantees.md` of the repository.
 
-#[macro_use]
-mod fault_point;
-
 pub mod channel;
-mod clock;
 #[cfg(feature = "config")]
 pub mod config;
-pub mod context;
-#[cfg(feature = "_sql")]
-mod database;
 pub mod dispatcher;
-pub mod error;
 pub mod handler;
 pub mod host;
 #[cfg(feature = "http")]
 pub mod http;
-pub mod id;
+mod in_memory;
 pub mod inbox;
 pub mod layer;
-pub mod mapper;
-pub mod message;
 pub mod outbox;
 pub mod pipeline;
 pub mod policy;
 pub mod prelude;
 pub mod processor;
-pub mod request;
-#[cfg(feature = "_sql")]
-pub mod store;
+mod publication;
+mod replay;
+mod subscription;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
-pub mod trace;
-#[cfg(any(feature = "rabbitmq", feature = "sqlite"))]
 pub mod transport;
 
 #[doc(hidden)]
 pub mod __private;
 
+pub use brighter_core::{context, error, id, mapper, message, request, trace};
 #[cfg(feature = "macros")]
 pub use brighter_macros::{
     Command, Event, Message, defer_on_error, derive, dont_ack_on_error, fallback, feature_switch, handler,
     layer, monitor, reject_on_error, request_logging, timeout, use_inbox, use_policy, validate,
 };
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+pub use brighter_sql::store;
 
 pub use channel::{InMemoryBroker, Publication, Subscription};
 pub use context::Context;
@@ -120,8 +111,14 @@ pub use store::postgres::{PostgresInbox, PostgresOutbox};
 pub use store::sqlite::{SqliteInbox, SqliteOutbox};
 #[cfg(feature = "rabbitmq")]
 pub use transport::rabbitmq::RabbitMq;
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "sqlite-broker")]
 pub use transport::sqlite::SqliteBroker;
+
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub use brighter_conformance::{
+    inbox_contract, inbox_transaction_contract, outbox_contract, outbox_transaction_contract,
+};
 
 /// The README's examples, run as tests.
 #[cfg(all(doctest, feature = "macros", feature = "rabbitmq", feature = "testing"))]

@@ -16,13 +16,12 @@ pub use serde::{Deserialize, Serialize};
 #[cfg(feature = "rabbitmq")]
 #[doc(no_inline)]
 pub use crate::RabbitMq;
+pub use crate::policy::{CircuitBreaker, ConcurrencyLimit, Policy, RateLimit, Retry};
 #[doc(no_inline)]
 pub use crate::{
     BoxError, Command, CommandProcessor, Context, Defer, Dispatcher, DontAck, Event, Handler, HandlerError,
     InMemoryBroker, InMemoryInbox, InMemoryOutbox, Invalid, Message, MessageId, PolicyRegistry, Publication,
     Reject, Request, Subscription, Validate,
-    message::MessageHeader,
-    policy::{CircuitBreaker, ConcurrencyLimit, Policy, RateLimit, Retry},
 };
 #[cfg(feature = "mysql")]
 #[doc(no_inline)]
@@ -33,3 +32,4 @@ pub use crate::{PostgresInbox, PostgresOutbox};
 #[cfg(feature = "sqlite")]
 #[doc(no_inline)]
 pub use crate::{SqliteInbox, SqliteOutbox};
+pub use brighter_core::message::MessageHeader;

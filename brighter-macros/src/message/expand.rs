@@ -51,7 +51,7 @@ fn id(id: &Id<'_>, private: &Private) -> TokenStream {
     // Called with the span of the type, which is where an error about it belongs.
     let message_id = private.at(of.span(), "message_id");
     // Of one scope, as the type may be another macro's than the rest.
-    let this = Ident::new("self", Span::mixed_site().located_at(of.span()));
+    let this = Ident::new("self", of.span());
     let field = quote_spanned!(of.span()=> &#this.#member);
     quote! {
         fn id(&#this) -> #private::Option<&#private::MessageId> {

@@ -9,8 +9,8 @@ use futures_util::FutureExt;
 use tokio::time::{sleep, timeout};
 
 use super::supervisor::Supervisor;
-use crate::channel::Performers;
-use crate::error::report;
+use crate::subscription::Performers;
+use brighter_core::__private::report;
 
 /// How long from one look to the next, give or take a fifth, so that many nodes do not ask at once.
 const LOOK_EVERY: Duration = Duration::from_secs(5);

@@ -10,8 +10,8 @@ use super::check::{Candidate, Terms};
 #[cfg(feature = "control")]
 use super::control::Control;
 use super::requests::Requests;
-use crate::channel::Subscription;
 use crate::processor::{BuildError, BuildErrors, CommandProcessor};
+use crate::subscription::Subscription;
 
 /// Longer than most handlers take; shorter than the 30 s after which most hosts kill a process.
 const DEFAULT_DRAIN: Duration = Duration::from_secs(20);
@@ -23,7 +23,7 @@ pub struct DispatcherBuilder {
     subscriptions: Vec<Candidate>,
     drain: Duration,
     #[cfg(feature = "config")]
-    config: Option<crate::config::Config>,
+    config: Option<brighter_config::Config>,
     #[cfg(feature = "control")]
     control: Option<Control>,
 }
@@ -67,7 +67,7 @@ impl DispatcherBuilder {
     /// A subscription that only the configuration has is an error of `build()`. If a file lists subscriptions, one
     /// that only the program has is an error too, so that nobody reads a list that lacks some.
     #[cfg(feature = "config")]
-    pub fn configure(mut self, config: &crate::config::Config) -> Self {
+    pub fn configure(mut self, config: &brighter_config::Config) -> Self {
         self.config = Some(config.clone());
         self
     }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::registered::Registered;
 use super::requests::{Brought, Requests, Routing};
-use crate::channel::{Broker, Subscription, SubscriptionSettings, budget, remembers_too_little};
 use crate::processor::{BuildError, CommandProcessor};
+use crate::subscription::{Subscription, SubscriptionSettings, budget, remembers_too_little};
+use brighter_core::channel::Broker;
 
 /// What a subscription has to fit.
 pub(super) struct Terms<'a> {

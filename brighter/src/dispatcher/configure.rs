@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::check::Candidate;
-use crate::config::schema::SUBSCRIPTIONS;
-use crate::config::{Config, Origin, nearest};
 use crate::processor::BuildError;
+use brighter_config::SUBSCRIPTIONS;
+use brighter_config::{Config, Origin, nearest};
 
 /// Takes what the configuration says, and finds the subscriptions that only one of the two knows.
 pub(super) fn configure(

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::channel::{Rate, SubscriptionSettings};
+use crate::subscription::{Rate, SubscriptionSettings};
 use crate::telemetry::metrics::SubscriptionMetrics;
 
 /// How much a subscription may do, changeable while it runs.
@@ -171,7 +171,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channel::Channel;
+    use brighter_core::channel::Channel;
 
     fn settings() -> SubscriptionSettings {
         SubscriptionSettings::new("test".into(), Channel::new("test", "test"))

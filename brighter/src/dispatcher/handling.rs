@@ -11,15 +11,16 @@ use super::performer::Performer;
 use super::route::{Made, RouteError};
 use super::settlement::{GIVE_BACK_AFTER, Settlement, dead, invalid, settlement};
 use super::within::within;
-use crate::channel::{Delivery, Rejection, RejectionKind, SettleError};
-use crate::context::Context;
-use crate::error::{HandlerError, report};
-use crate::inbox::Fingerprint;
-use crate::message::Message;
 use crate::processor::{PublishErrors, Reply, SubscriberFailure};
 use crate::telemetry::metrics::Began;
 use crate::telemetry::spans;
-use crate::trace::Op;
+use brighter_core::__private::Op;
+use brighter_core::__private::report;
+use brighter_core::channel::{Delivery, Rejection, RejectionKind, SettleError};
+use brighter_core::context::Context;
+use brighter_core::error::HandlerError;
+use brighter_core::inbox::Fingerprint;
+use brighter_core::message::Message;
 
 /// How long a message is kept in hand at most while a circuit is open: far less than the 30 minutes after
 /// which RabbitMQ closes the channel of a consumer that has not settled.
@@ -92,7 +93,7 @@ impl Item {
 impl Performer {
     /// Sees one delivery through. Whatever happens here, the message is either settled or still the broker's.
     pub(super) async fn see_through(&self, mut item: Item) -> Done {
-        fault_point!("pump.receive");
+        brighter_core::__private::fault_point!("pump.receive");
         item.waiting = Op::none();
         let message = item.delivery.message().ok();
         let (span, op) = spans::process(self.broker.system(), &self.settings, message, &item.pump);
@@ -265,7 +266,7 @@ impl Performer {
         if self.processor.has_inbox() {
             cx.insert(Fingerprint::of(message.body.as_bytes()));
         }
-        fault_point!("pump.map");
+        brighter_core::__private::fault_point!("pump.map");
         let limit = self.settings.time_limit();
         let dispatched = self.route.dispatch(&self.processor, message, made, cx, done);
         within(limit, dispatched)
@@ -288,7 +289,7 @@ impl Performer {
     async fn settle(&self, delivery: Delivery, settlement: Settlement) -> bool {
         let operation = settlement.name();
         let settled = async {
-            fault_point!("settle.before", SettleError::Other);
+            brighter_core::__private::fault_point!("settle.before", SettleError::Other);
             match settlement {
                 Settlement::Ack => delivery.ack().await,
                 Settlement::Again { delay, counted } => delivery.requeue(delay, counted).await,
@@ -307,7 +308,7 @@ impl Performer {
                     Ok(())
                 }
             }?;
-            fault_point!("settle.after", SettleError::Other);
+            brighter_core::__private::fault_point!("settle.after", SettleError::Other);
             Ok::<_, SettleError>(())
         };
         let op = spans::settle(operation, self.broker.system(), &self.settings.channel);

@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
 use super::watchdog::Kennel;
-use crate::id::MessageId;
+use brighter_core::id::MessageId;
 
 /// What one performer has in hand. Its lock is the performer's own but for those who look now and then, so it
 /// costs next to nothing.

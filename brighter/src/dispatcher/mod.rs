@@ -52,9 +52,10 @@ use self::check::{Candidate, Terms};
 use self::registered::{Registered, Running};
 use self::status::Board;
 use self::supervisor::Supervisor;
-use crate::channel::{Broker, Subscription};
-use crate::message::SubscriptionName;
 use crate::processor::{BuildErrors, CommandProcessor};
+use crate::subscription::Subscription;
+use brighter_core::channel::Broker;
+use brighter_core::message::SubscriptionName;
 
 /// Consumes channels: each subscription has performers, each performer runs one pump, which gets a message,
 /// translates it to a request, dispatches that to its handlers, and settles the message by what became of it.

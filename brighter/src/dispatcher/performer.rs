@@ -12,9 +12,10 @@ use super::pump::{PumpEnd, Work};
 use super::route::Route;
 use super::status::{PerformerState, Place};
 use super::within::within;
-use crate::channel::{Broker, Channel, ChannelError, Consumer, SubscriptionSettings};
-use crate::error::report;
 use crate::processor::CommandProcessor;
+use crate::subscription::SubscriptionSettings;
+use brighter_core::__private::report;
+use brighter_core::channel::{Broker, Channel, ChannelError, Consumer};
 
 /// How long a performer waits before it consumes again: doubled from the first up to the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(100);

@@ -35,10 +35,10 @@ use super::handling::{Done, Item, Turn};
 use super::hands::Watched;
 use super::lanes::Lanes;
 use super::performer::Performer;
-use crate::channel::{ChannelError, Consumer, Delivery};
-use crate::message::Message;
 use crate::telemetry::spans;
-use crate::trace::Op;
+use brighter_core::__private::Op;
+use brighter_core::channel::{ChannelError, Consumer, Delivery};
+use brighter_core::message::Message;
 
 /// Why a pump came to its end.
 pub(super) enum PumpEnd {

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::status::PerformerState;
 use super::subscription_status::{SubscriptionState, SubscriptionStatus};
-use crate::channel::BrokerStatus;
-use crate::message::SubscriptionName;
+use brighter_core::channel::BrokerStatus;
+use brighter_core::message::SubscriptionName;
 
 /// Whether every subscription is being consumed at this moment.
 ///
@@ -81,7 +81,7 @@ impl Readiness {
             BrokerStatus::Disconnected { reason } => Some(NotReady::NoBroker {
                 reason: reason.clone(),
             }),
-            BrokerStatus::Closed => Some(NotReady::Closed),
+            _ => Some(NotReady::Closed),
         };
         let subscriptions = subscriptions.iter().filter_map(not_ready);
         Self {

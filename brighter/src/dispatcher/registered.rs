@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::controls::Controls;
 use super::route::Route;
-use crate::channel::{Performers, SubscriptionSettings};
+use crate::subscription::{Performers, SubscriptionSettings};
 
 /// A subscription with what brings its messages to their handlers. It outlives its performers: what it was told
 /// while it ran holds when it is started again.

@@ -7,11 +7,11 @@ use tokio::time::Instant;
 use super::performer::Performer;
 use super::settlement::{GIVE_BACK_AFTER, Settlement};
 use super::within::within;
-use crate::channel::{Delivery, PublishError};
-use crate::error::report;
-use crate::message::Message;
 use crate::processor::{Reply, answer};
 use crate::telemetry::{metrics, spans};
+use brighter_core::__private::report;
+use brighter_core::channel::{Delivery, PublishError};
+use brighter_core::message::Message;
 
 /// For how long a reply is kept in hand that the broker does not take; then the message is given back, and handled
 /// again, as far as its handler does not know it.

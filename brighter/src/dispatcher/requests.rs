@@ -6,9 +6,9 @@ use std::sync::Arc;
 use self::sealed::Brings;
 use super::route::{Route, RouteTo};
 use super::selector::{Choice, Selector};
-use crate::channel::{Keys, Several};
-use crate::mapper::Postable;
 use crate::processor::CommandProcessor;
+use crate::subscription::{Keys, Several};
+use brighter_core::mapper::Postable;
 
 /// What a subscription may bring: requests of one type, or of the types of a [`Several`].
 #[diagnostic::on_unimplemented(

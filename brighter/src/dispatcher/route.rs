@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use crate::channel::LaneOf;
-use crate::context::Context;
-use crate::error::{panic_text, report};
-use crate::inbox::Repeated;
-use crate::mapper::{MapError, MessageMapper, Postable};
-use crate::message::Message;
 use crate::processor::{CommandProcessor, PublishErrors, Reply, is_waited_for};
+use crate::subscription::LaneOf;
+use brighter_core::__private::Repeated;
+use brighter_core::__private::{panic_text, report};
+use brighter_core::context::Context;
+use brighter_core::mapper::{MapError, MessageMapper, Postable};
+use brighter_core::message::Message;
 
 /// Why a message was not handled.
 pub(super) enum RouteError {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use super::route::{Made, Route, RouteError};
-use crate::context::Context;
-use crate::mapper::MapError;
-use crate::message::{Message, MessageHeader};
 use crate::processor::{CommandProcessor, Reply};
+use brighter_core::context::Context;
+use brighter_core::mapper::MapError;
+use brighter_core::message::{Message, MessageHeader};
 
 /// One of the types that a channel may bring.
 pub struct Choice {

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::route::RouteError;
-use crate::channel::{Rejection, RejectionKind, SubscriptionSettings};
-use crate::error::{ActionKind, HandlerError};
+use crate::subscription::SubscriptionSettings;
 use crate::telemetry::metrics::Outcome;
+use brighter_core::channel::{Rejection, RejectionKind};
+use brighter_core::error::{ActionKind, HandlerError};
 
 /// What becomes of a message.
 ///
@@ -78,7 +79,7 @@ pub(super) fn settlement(
 ) -> Result<Settlement, Duration> {
     let failures = match outcome {
         Ok(()) => return Ok(Settlement::Ack),
-        Err(RouteError::Map(error)) => return Ok(invalid(crate::error::report(error))),
+        Err(RouteError::Map(error)) => return Ok(invalid(brighter_core::__private::report(error))),
         Err(RouteError::Handlers(errors)) => errors.failures.iter().map(|failure| &failure.error),
         Err(RouteError::TimedOut(after)) => {
             return settlement_of(&HandlerError::TimedOut { after: *after }, attempt, settings);
@@ -127,9 +128,8 @@ fn settlement_of(
             counted: false,
         },
         HandlerError::Duplicate { .. } | HandlerError::Collision { .. } => dead(report()),
-        HandlerError::Failed(_) | HandlerError::TimedOut { .. } | HandlerError::Panicked { .. } => {
-            again(None)
-        }
+        // `Failed`, `TimedOut`, `Panicked`, and whatever else went wrong in a handler.
+        _ => again(None),
     })
 }
 
@@ -152,18 +152,13 @@ fn line(error: &HandlerError, last_attempt: bool) -> u8 {
             ActionKind::Reject => 6,
             ActionKind::Invalid => 8,
         },
-        HandlerError::Failed(_) | HandlerError::TimedOut { .. } | HandlerError::Panicked { .. } => {
-            if last_attempt {
-                9
-            } else {
-                2
-            }
-        }
         HandlerError::BrokenCircuit { .. } => 3,
         HandlerError::Overloaded { .. } | HandlerError::Inbox(_) => 4,
         HandlerError::InProgress { .. } => 5,
         HandlerError::Validation(_) => 6,
         HandlerError::Duplicate { .. } | HandlerError::Collision { .. } => 7,
+        _ if last_attempt => 9,
+        _ => 2,
     }
 }
 
@@ -172,9 +167,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::channel::Channel;
-    use crate::error::{Defer, DontAck, Invalid, PumpAction, Reject};
     use crate::processor::{PublishErrors, SubscriberFailure};
+    use brighter_core::channel::Channel;
+    use brighter_core::error::{Defer, DontAck, Invalid, PumpAction, Reject};
 
     fn settings() -> SubscriptionSettings {
         let mut settings = SubscriptionSettings::new("test".into(), Channel::new("test", "test"));

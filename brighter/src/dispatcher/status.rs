@@ -10,8 +10,8 @@ use tokio::sync::watch;
 use super::hands::Hands;
 use super::subscription_status::PerformerStatus;
 use super::watchdog::Watchdog;
-use crate::id::MessageId;
-use crate::message::SubscriptionName;
+use brighter_core::id::MessageId;
+use brighter_core::message::SubscriptionName;
 
 /// How far a performer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

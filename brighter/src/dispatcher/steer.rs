@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::registered::Registered;
 use super::{Dispatcher, Throttle, UnknownSubscription};
-use crate::channel::Performers;
-use crate::message::SubscriptionName;
+use crate::subscription::Performers;
+use brighter_core::message::SubscriptionName;
 
 impl Dispatcher {
     /// Has a subscription take no more messages until it is [resumed](Self::resume). What it has in hand it

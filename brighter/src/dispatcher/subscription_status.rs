@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::controls::Throttle;
 use super::status::{InFlight, PerformerState};
-use crate::channel::Performers;
-use crate::message::SubscriptionName;
+use crate::subscription::Performers;
+use brighter_core::message::SubscriptionName;
 
 /// What a subscription is doing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use super::performer::Performer;
 use super::registered::Registered;
 use super::status::Board;
-use crate::channel::Broker;
 use crate::processor::CommandProcessor;
+use brighter_core::channel::Broker;
 
 /// How long a performer that ended is missed before another takes its place: doubled from the first up to the
 /// longest, and the first again once all has gone well for as long as the longest.

@@ -7,7 +7,7 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use super::hands::{Hands, Held};
-use crate::message::SubscriptionName;
+use brighter_core::message::SubscriptionName;
 
 /// How often it looks while there is anything in hand.
 const TICK: Duration = Duration::from_millis(250);

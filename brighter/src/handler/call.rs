@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::context::Context;
-use crate::id::MessageId;
-use crate::request::Request;
+use brighter_core::context::Context;
+use brighter_core::id::MessageId;
+use brighter_core::request::Request;
 
 /// One request on its way through a pipeline, with its context: what every layer is a tower service of.
 ///

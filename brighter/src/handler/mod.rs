@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 pub use call::Call;
 
-use crate::context::Context;
-use crate::error::BoxError;
-use crate::request::Request;
+use brighter_core::context::Context;
+use brighter_core::error::BoxError;
+use brighter_core::request::Request;
 
 /// Handles requests of type `R`.
 ///

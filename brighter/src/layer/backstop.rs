@@ -9,8 +9,8 @@ use pin_project_lite::pin_project;
 use tower::util::Oneshot;
 use tower::{Layer, Service, ServiceExt};
 
-use crate::error::{ActionKind, HandlerError};
 use crate::handler::Call;
+use brighter_core::error::{ActionKind, HandlerError};
 
 /// The layer of a backstop: every error becomes a pump action, with the error as its cause.
 ///
@@ -94,8 +94,8 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::context::Context;
-    use crate::error::{BoxError, PumpAction, Reject};
+    use brighter_core::context::Context;
+    use brighter_core::error::{BoxError, PumpAction, Reject};
 
     async fn stopped(error: impl Into<BoxError>) -> HandlerError {
         let error = std::sync::Mutex::new(Some(HandlerError::from(error.into())));

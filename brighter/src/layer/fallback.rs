@@ -11,9 +11,9 @@ use pin_project_lite::pin_project;
 use tower::util::Oneshot;
 use tower::{Layer, Service, ServiceExt};
 
-use crate::error::{BoxError, HandlerError};
 use crate::handler::Call;
-use crate::request::Request;
+use brighter_core::error::{BoxError, HandlerError};
+use brighter_core::request::Request;
 
 /// After what a fallback is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

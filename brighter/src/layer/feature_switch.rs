@@ -12,9 +12,9 @@ use pin_project_lite::pin_project;
 use tower::util::Oneshot;
 use tower::{Layer, Service, ServiceExt};
 
-use crate::error::{DontAck, HandlerError};
 use crate::handler::Call;
-use crate::request::Request;
+use brighter_core::error::{DontAck, HandlerError};
+use brighter_core::request::Request;
 
 /// Whoever knows which features are on; [`FeatureSwitchMap`] is one. It is asked anew for every call, so it
 /// answers from memory.

@@ -7,8 +7,8 @@ use std::task::{Context as Task, Poll};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 
-use crate::error::{BoxError, HandlerError};
 use crate::handler::Call;
+use brighter_core::error::{BoxError, HandlerError};
 
 /// The layer of `#[layer]`: another layer, whose errors are turned into [`HandlerError`]s. One that came from
 /// inside is found again in whatever it was put.

@@ -11,10 +11,10 @@ use pin_project_lite::pin_project;
 use tower::util::Oneshot;
 use tower::{Layer, Service, ServiceExt};
 
-use crate::error::HandlerError;
 use crate::handler::Call;
-use crate::id::MessageId;
-use crate::request::Request;
+use brighter_core::error::HandlerError;
+use brighter_core::id::MessageId;
+use brighter_core::request::Request;
 
 /// Who is told by `#[monitor]`.
 #[diagnostic::on_unimplemented(

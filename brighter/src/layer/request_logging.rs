@@ -10,9 +10,9 @@ use pin_project_lite::pin_project;
 use tower::{Layer, Service};
 use tracing::{Level, field};
 
-use crate::error::HandlerError;
 use crate::handler::Call;
-use crate::request::Request;
+use brighter_core::error::HandlerError;
+use brighter_core::request::Request;
 
 /// The layer of `#[request_logging]`.
 ///

@@ -9,9 +9,9 @@ use pin_project_lite::pin_project;
 use tower::util::Oneshot;
 use tower::{Layer, Service, ServiceExt};
 
-use crate::error::{BoxError, HandlerError};
 use crate::handler::Call;
-use crate::request::Validate;
+use brighter_core::error::{BoxError, HandlerError};
+use brighter_core::request::Validate;
 
 /// The layer of `#[validate]`.
 ///

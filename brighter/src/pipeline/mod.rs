@@ -27,9 +27,10 @@ pub use step_layer::{StepLayer, StepService};
 pub use use_inbox::InboxContext;
 pub use wiring::{Step, StepDescription, Timing, Wiring, WiringError};
 
-use crate::error::{HandlerError, panic_text};
 use crate::handler::{Call, Handler};
-use crate::request::Request;
+use brighter_core::__private::panic_text;
+use brighter_core::error::HandlerError;
+use brighter_core::request::Request;
 
 /// A layer as [`Wiring`] hands it out.
 #[cfg(not(feature = "otel"))]

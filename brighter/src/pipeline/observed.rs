@@ -6,10 +6,10 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::{DynPipeline, Pipeline};
-use crate::error::HandlerError;
 use crate::handler::Call;
-use crate::id::MessageId;
-use crate::request::Request;
+use brighter_core::error::HandlerError;
+use brighter_core::id::MessageId;
+use brighter_core::request::Request;
 
 /// Is told of every call of every handler.
 pub(crate) trait Observer: Send + Sync {

@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::inbox::Inbox;
 use crate::layer::{FeatureSwitches, MonitorSink};
-use crate::outbox::Outbox;
 use crate::policy::PolicyRegistry;
+use brighter_core::inbox::Inbox;
+use brighter_core::outbox::Outbox;
 
 /// What a processor is built with that the steps of its handlers need.
 #[derive(Clone, Default)]

@@ -7,12 +7,12 @@ use std::task::{Context as Task, Poll};
 use futures_util::future::BoxFuture;
 use tower::Service;
 
-use crate::context::Context;
-use crate::error::HandlerError;
 use crate::handler::{Call, Handler};
-use crate::request::Request;
 use crate::telemetry::metrics::{Began, HandlerMetrics};
-use crate::trace::{Op, op, short};
+use brighter_core::__private::{Op, op, short};
+use brighter_core::context::Context;
+use brighter_core::error::HandlerError;
+use brighter_core::request::Request;
 
 /// The innermost service of a pipeline: calls the handler.
 ///
@@ -60,10 +60,10 @@ impl<R: Request, H: Handler<R>> Service<Call<R>> for HandlerService<H> {
 }
 
 async fn attempt<R: Request, H: Handler<R>>(handler: &H, call: &Call<R>) -> Result<R::Reply, HandlerError> {
-    fault_point!("handler.before", HandlerError::Failed);
+    brighter_core::__private::fault_point!("handler.before", HandlerError::Failed);
     let result = handler.handle(call.request(), call.context()).await;
     let reply = result.map_err(|error| HandlerError::from(error.into()))?;
-    fault_point!("handler.after", HandlerError::Failed);
+    brighter_core::__private::fault_point!("handler.after", HandlerError::Failed);
     Ok(reply)
 }
 

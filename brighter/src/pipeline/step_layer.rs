@@ -8,7 +8,7 @@ use tower::{Layer, Service};
 use tracing::instrument::Instrumented;
 
 use crate::handler::Call;
-use crate::trace::{Op, op};
+use brighter_core::__private::{Op, op};
 
 /// A layer whose calls are seen in a trace, each with what is inside it.
 #[derive(Clone)]

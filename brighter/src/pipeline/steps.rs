@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Step, StepLayer, Wiring, WiringError};
-use crate::error::ActionKind;
 use crate::layer::{
     BackstopLayer, DefaultReply, FallbackLayer, FallbackMethod, FallbackOn, FeatureSwitchLayer, ForeignLayer,
     MonitorLayer, ValidateLayer,
 };
-use crate::request::{Request, Validate};
+use brighter_core::error::ActionKind;
+use brighter_core::request::{Request, Validate};
 
 impl Wiring<'_> {
     /// `#[reject_on_error]`.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Step, StepLayer, Wiring, WiringError};
-use crate::inbox::InMemoryInbox;
+use crate::in_memory::inbox::InMemoryInbox;
 use crate::layer::{DuplicateReply, OnDuplicate, UseInboxLayer};
-use crate::request::Request;
+use brighter_core::request::Request;
 
 /// By what name the inbox knows who handles a request.
 #[derive(Debug, Clone, Copy)]

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{CircuitBreaker, ConcurrencyLimit, Policy, PolicyRegistry, RateLimit, Retry};
-use crate::config::schema::{CIRCUIT_BREAKER, CONCURRENCY_LIMIT, POLICIES, RATE_LIMIT, RETRY};
-use crate::config::{Config, Entry, kind_of};
+use brighter_config::{CIRCUIT_BREAKER, CONCURRENCY_LIMIT, POLICIES, RATE_LIMIT, RETRY};
+use brighter_config::{Config, Entry, kind_of};
 
 impl PolicyRegistry {
     /// Takes what the configuration says of policies. One that is there and of the same kind keeps what is not said;
@@ -49,7 +49,7 @@ fn configured(entry: &Entry, known: Option<&Policy>) -> Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::schema::SCHEMA;
+    use brighter_config::SCHEMA;
 
     fn shown(variables: &[(&str, &str)], policy: &str) -> String {
         let config = Config::loader()

@@ -14,8 +14,8 @@ use super::Policy;
 use super::circuit_breaker::Permit;
 use super::limit::LimitFuture;
 use super::retry::{Retry, RetryFuture};
-use crate::error::HandlerError;
 use crate::handler::Call;
+use brighter_core::error::HandlerError;
 
 /// The layer of `#[use_policy]`.
 #[derive(Debug, Clone)]

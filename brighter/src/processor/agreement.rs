@@ -4,9 +4,9 @@ use std::any::{TypeId, type_name};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::registry::Registered;
-use crate::context::Context;
-use crate::error::HandlerError;
-use crate::request::Request;
+use brighter_core::context::Context;
+use brighter_core::error::HandlerError;
+use brighter_core::request::Request;
 
 /// The handler that a request goes to, for [`CommandProcessorBuilder::agreement`](super::CommandProcessorBuilder::agreement).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

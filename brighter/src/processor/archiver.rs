@@ -7,8 +7,8 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 
-use crate::outbox::{Archive, Outbox, OutboxError};
 use crate::policy::spread;
+use brighter_core::outbox::{Archive, Outbox, OutboxError};
 
 /// Takes old messages out of the outbox: those that the broker has had for so long, and the dead if it is told so.
 /// What is outstanding it never touches.
@@ -105,7 +105,7 @@ impl Archiver {
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut failed, true) {
-                        let error = crate::error::report(&error);
+                        let error = brighter_core::__private::report(&error);
                         tracing::warn!(error, "old messages of the outbox cannot be archived");
                     }
                 }

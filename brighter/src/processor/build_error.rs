@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use crate::channel::BudgetError;
-use crate::message::{ChannelName, NameError, SubscriptionName};
 use crate::pipeline::WiringError;
+use crate::subscription::BudgetError;
+use brighter_core::message::{ChannelName, NameError, SubscriptionName};
 
 /// One thing that is wrong with how an application was put together, and how to mend it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -237,12 +237,12 @@ impl From<BuildError> for BuildErrors {
 impl fmt::Display for BuildErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.as_slice() {
-            [only] => f.write_str(&crate::error::report(only)),
+            [only] => f.write_str(&brighter_core::__private::report(only)),
             several => {
                 write!(f, "{} things are wrong:", several.len())?;
                 several
                     .iter()
-                    .try_for_each(|error| write!(f, "\n  - {}", crate::error::report(error)))
+                    .try_for_each(|error| write!(f, "\n  - {}", brighter_core::__private::report(error)))
             }
         }
     }

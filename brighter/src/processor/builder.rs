@@ -15,15 +15,16 @@ use super::health::Checkup;
 use super::registry::{Registered, Registry};
 use super::relay::Relay;
 use super::{Archiver, BuildError, BuildErrors, Choice, CommandProcessor, HealthOptions, Inner, Sweeper};
-use crate::channel::{Broker, Publication, PublicationSettings};
-use crate::context::Context;
-use crate::inbox::Inbox;
 use crate::layer::{FeatureSwitches, MonitorSink};
-use crate::mapper::Postable;
-use crate::outbox::Outbox;
 use crate::pipeline::{HandlerPipeline, Provided, Wiring};
 use crate::policy::PolicyRegistry;
-use crate::request::{Request, RequestKind};
+use crate::publication::{Publication, PublicationSettings};
+use brighter_core::channel::Broker;
+use brighter_core::context::Context;
+use brighter_core::inbox::Inbox;
+use brighter_core::mapper::Postable;
+use brighter_core::outbox::Outbox;
+use brighter_core::request::{Request, RequestKind};
 
 /// Puts a [`CommandProcessor`] together. The order of the calls does not matter, but that handlers of an event
 /// are described in the order in which they were added.
@@ -40,7 +41,7 @@ pub struct CommandProcessorBuilder {
     without_sweeper: bool,
     health: HealthOptions,
     #[cfg(feature = "config")]
-    config: Option<crate::config::Config>,
+    config: Option<brighter_config::Config>,
     archiver: Option<Archiver>,
     handle: ProcessorHandle,
     bodies_in_spans: usize,
@@ -275,7 +276,7 @@ impl CommandProcessorBuilder {
     /// # }
     /// ```
     #[cfg(feature = "config")]
-    pub fn configure(mut self, config: &crate::config::Config) -> Self {
+    pub fn configure(mut self, config: &brighter_config::Config) -> Self {
         self.config = Some(config.clone());
         self
     }

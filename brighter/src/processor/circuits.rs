@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::message::RoutingKey;
 use crate::policy::{CircuitBreaker, CircuitState, Permit, Verdict};
+use brighter_core::message::RoutingKey;
 
 /// A topic that has not failed for so long is forgotten: nothing may ever be posted to it again.
 const REMEMBERED: Duration = Duration::from_secs(60 * 60);

@@ -2,9 +2,9 @@
 
 use super::registry::Registry;
 use super::{Archiver, BuildError, HealthOptions, Sweeper};
-use crate::config::schema::POLICIES;
-use crate::config::{Config, Entry, nearest};
 use crate::policy::PolicyRegistry;
+use brighter_config::POLICIES;
+use brighter_config::{Config, Entry, nearest};
 
 /// A configuration that was taken, with the names of the policies that there were before.
 pub(super) struct Configured {
@@ -127,7 +127,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::schema::SCHEMA;
+    use brighter_config::SCHEMA;
 
     #[test]
     fn every_key_of_health_changes_it_and_what_the_table_says_are_the_defaults() {

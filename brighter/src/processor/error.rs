@@ -3,12 +3,12 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use crate::channel::PublishError;
-use crate::error::{ActionKind, HandlerError};
-use crate::id::MessageId;
-use crate::mapper::MapError;
-use crate::message::NameError;
-use crate::outbox::OutboxError;
+use brighter_core::channel::PublishError;
+use brighter_core::error::{ActionKind, HandlerError};
+use brighter_core::id::MessageId;
+use brighter_core::mapper::MapError;
+use brighter_core::message::NameError;
+use brighter_core::outbox::OutboxError;
 
 /// Why a command has no reply.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +41,7 @@ impl PostError {
     /// The error with every cause behind it, on one line: what happened, and why.
     #[must_use]
     pub fn report(&self) -> String {
-        crate::error::report(self)
+        brighter_core::__private::report(self)
     }
 }
 

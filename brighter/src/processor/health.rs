@@ -9,9 +9,9 @@ use tokio::time::{Instant, timeout};
 
 use super::CommandProcessor;
 use super::relay::Relay;
-use crate::channel::{Broker, BrokerStatus};
-use crate::message::SubscriptionName;
-use crate::outbox::{Outbox, OutboxStatus};
+use brighter_core::channel::{Broker, BrokerStatus};
+use brighter_core::message::SubscriptionName;
+use brighter_core::outbox::{Outbox, OutboxStatus};
 
 /// What counts as healthy, and how much may be asked to find out.
 ///
@@ -257,7 +257,7 @@ impl Checkup {
         let answer = match timeout(deadline, outbox.status()).await {
             Ok(Ok(status)) => Ok(status),
             Ok(Err(error)) => Err(Unhealthy::OutboxAway {
-                reason: crate::error::report(&error),
+                reason: brighter_core::__private::report(&error),
             }),
             Err(_) => Err(silent()),
         };
@@ -304,7 +304,7 @@ fn of_broker(broker: &Arc<dyn Broker>) -> Option<Unhealthy> {
         // Blocked, it gives us ours and takes nothing; the outbox keeps that, and tells when it is too long.
         BrokerStatus::Connected | BrokerStatus::Blocked { .. } => None,
         BrokerStatus::Disconnected { reason } => Some(Unhealthy::NoBroker { reason }),
-        BrokerStatus::Closed => Some(Unhealthy::Closed),
+        _ => Some(Unhealthy::Closed),
     }
 }
 

@@ -10,9 +10,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::relay::{Relay, Sent, Unnoted};
-use crate::message::RoutingKey;
-use crate::outbox::{Arrival, Claim, Claimed, OutboxError};
 use crate::policy::{CircuitState, spread};
+use brighter_core::message::RoutingKey;
+use brighter_core::outbox::{Arrival, Claim, Claimed, OutboxError};
 
 /// While the broker or the outbox is away the sweeper looks less and less often, down to this.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
@@ -129,7 +129,7 @@ impl<'a> Lane<'a> {
         match swept {
             Ok(Swept::All { .. }) => sweeping.complete(),
             Ok(Swept::Outage { .. }) => sweeping.cut_short(),
-            Err(error) => sweeping.failed(crate::error::report(error)),
+            Err(error) => sweeping.failed(brighter_core::__private::report(error)),
         }
         match swept {
             Ok(Swept::All { .. }) if was_away => tracing::info!("the sweeper sends again"),
@@ -137,7 +137,10 @@ impl<'a> Lane<'a> {
                 tracing::warn!(reason, "the broker is away; the outbox keeps what is posted");
             }
             Err(error) if !was_away => {
-                tracing::warn!(error = crate::error::report(error), "the outbox cannot be swept");
+                tracing::warn!(
+                    error = brighter_core::__private::report(error),
+                    "the outbox cannot be swept"
+                );
             }
             _ => {}
         }
@@ -300,7 +303,7 @@ impl<'a> Lane<'a> {
             // Some were taken, so it is the topic of the others that is in trouble, or the end of the batch met an
             // outage, as the next one will.
             Some((_, error)) if came.done.is_empty() => Ok(Progress::Outage(Swept::Outage {
-                reason: crate::error::report(error),
+                reason: brighter_core::__private::report(error),
             })),
             _ if came.done.is_empty() && came.refused.is_empty() => Ok(Progress::None),
             _ => Ok(Progress::Some),

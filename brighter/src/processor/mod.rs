@@ -45,11 +45,12 @@ use self::call::Calls;
 use self::health::Checkup;
 use self::registry::Registry;
 use self::relay::Relay;
-use crate::channel::{Broker, PublicationSettings};
-use crate::context::Context;
 use crate::handler::Call;
-use crate::request::{Command, Event, Request};
+use crate::publication::PublicationSettings;
 use crate::telemetry::spans;
+use brighter_core::channel::Broker;
+use brighter_core::context::Context;
+use brighter_core::request::{Command, Event, Request};
 
 /// Sends commands and publishes events in this process; posts both to others, through an outbox and a broker.
 ///

@@ -5,18 +5,19 @@ use std::sync::Arc;
 
 use super::relay::Relay;
 use super::{Archiver, CommandProcessor, NotSent, PostError};
-use crate::channel::{PublicationSettings, PublishError};
-use crate::context::Context;
-use crate::id::MessageId;
-use crate::inbox::InboxKey;
-use crate::mapper::{MessageMapper, Postable};
-use crate::message::{Message, MessageHeader, RoutingKey};
-use crate::outbox::{
-    Arrival, Claimed, DeadMessage, MessageState, OutboxStatus, OutboxTransaction, Selection,
-};
 use crate::policy::CircuitState;
+use crate::publication::PublicationSettings;
 use crate::telemetry::spans;
-use crate::trace::Op;
+use brighter_core::__private::Op;
+use brighter_core::channel::PublishError;
+use brighter_core::context::Context;
+use brighter_core::id::MessageId;
+use brighter_core::inbox::InboxKey;
+use brighter_core::mapper::{MessageMapper, Postable};
+use brighter_core::message::{Message, MessageHeader, RoutingKey};
+use brighter_core::outbox::{
+    Arrival, Claimed, DeadMessage, MessageState, Outbox, OutboxStatus, OutboxTransaction, Selection,
+};
 
 /// What [`CommandProcessor::clear_outbox`] did.
 #[derive(Debug, Default)]
@@ -47,8 +48,8 @@ impl CommandProcessor {
     }
 
     /// The same, from a handler, with its context: the message notes which message caused it
-    /// ([`causation_id`](crate::message::MessageHeader::causation_id)), to which conversation it belongs
-    /// ([`correlation_id`](crate::message::MessageHeader::correlation_id)), and to which [trace](Context::trace).
+    /// ([`causation_id`](brighter_core::message::MessageHeader::causation_id)), to which conversation it belongs
+    /// ([`correlation_id`](brighter_core::message::MessageHeader::correlation_id)), and to which [trace](Context::trace).
     ///
     /// What is posted like this is sent again when `#[use_inbox(on_duplicate = replay)]` replays its cause.
     ///
@@ -82,7 +83,10 @@ impl CommandProcessor {
         let message = self.message_within(op, request, cx)?;
         let id = message.header.id.clone();
         if relay.in_order().contains(&message.header.topic) {
-            fault_point!("outbox.deposit", crate::outbox::OutboxError::Unavailable);
+            brighter_core::__private::fault_point!(
+                "outbox.deposit",
+                brighter_core::outbox::OutboxError::Unavailable
+            );
             let sent = relay.deposit_in_order(&message).await?;
             let refused = sent.into_iter().flat_map(|sent| sent.refused);
             return match refused.into_iter().find(|(refused, _)| *refused == id) {
@@ -91,12 +95,15 @@ impl CommandProcessor {
             };
         }
         let messages = [message];
-        fault_point!("outbox.deposit", crate::outbox::OutboxError::Unavailable);
+        brighter_core::__private::fault_point!(
+            "outbox.deposit",
+            brighter_core::outbox::OutboxError::Unavailable
+        );
         if relay.deposit_claimed(&messages).await?.contains(&id) {
             // Posted before. It was sent, or the sweeper will see to it.
             return Ok(id);
         }
-        fault_point!("outbox.deposited");
+        brighter_core::__private::fault_point!("outbox.deposited");
         let [message] = messages;
         match relay.send_one(&Claimed::new(message, 0)).await {
             Some(error) => Err(NotSent { id, error }.into()),
@@ -110,9 +117,10 @@ impl CommandProcessor {
     ///
     /// # Errors
     /// It was not stored. Nothing is sent before the commit, so the broker has no part in it.
-    pub async fn deposit_post<T, R>(&self, transaction: &mut T, request: R) -> Result<MessageId, PostError>
+    pub async fn deposit_post<T, R, O>(&self, transaction: &mut T, request: R) -> Result<MessageId, PostError>
     where
-        T: OutboxTransaction,
+        T: OutboxTransaction<O>,
+        O: Outbox,
         R: Postable,
     {
         self.deposit_caused(transaction, &request, None).await
@@ -123,16 +131,17 @@ impl CommandProcessor {
     ///
     /// # Errors
     /// As [`deposit_post`](Self::deposit_post).
-    pub async fn deposit_posts<T, R>(
+    pub async fn deposit_posts<T, R, O>(
         &self,
         transaction: &mut T,
         requests: impl IntoIterator<Item = R>,
     ) -> Result<Vec<MessageId>, PostError>
     where
-        T: OutboxTransaction,
+        T: OutboxTransaction<O>,
+        O: Outbox,
         R: Postable,
     {
-        let outbox = self.outbox_of::<T>()?;
+        let outbox = self.outbox_of::<O>()?;
         let ops = requests.into_iter().map(|request| {
             let op = self.creates::<R>("deposit", None);
             let message = self.message_within(&op, &request, None);
@@ -142,13 +151,16 @@ impl CommandProcessor {
         });
         // They are over when all are in the outbox.
         let (ops, messages): (Vec<_>, Vec<_>) = ops.collect::<Result<_, _>>()?;
-        fault_point!("outbox.deposit", crate::outbox::OutboxError::Unavailable);
+        brighter_core::__private::fault_point!(
+            "outbox.deposit",
+            brighter_core::outbox::OutboxError::Unavailable
+        );
         let deposited = transaction.deposit(outbox, &messages).await;
         if deposited.is_err() {
             ops.iter().for_each(|op| op.failed("outbox"));
         }
         deposited?;
-        fault_point!("outbox.deposited");
+        brighter_core::__private::fault_point!("outbox.deposited");
         Ok(messages.into_iter().map(|message| message.header.id).collect())
     }
 
@@ -156,37 +168,42 @@ impl CommandProcessor {
     ///
     /// # Errors
     /// As [`deposit_post`](Self::deposit_post).
-    pub async fn deposit_post_with<T, R>(
+    pub async fn deposit_post_with<T, R, O>(
         &self,
         transaction: &mut T,
         request: R,
         cx: &Context,
     ) -> Result<MessageId, PostError>
     where
-        T: OutboxTransaction,
+        T: OutboxTransaction<O>,
+        O: Outbox,
         R: Postable,
     {
         self.deposit_caused(transaction, &request, Some(cx)).await
     }
 
-    async fn deposit_caused<T, R>(
+    async fn deposit_caused<T, R, O>(
         &self,
         transaction: &mut T,
         request: &R,
         cx: Option<&Context>,
     ) -> Result<MessageId, PostError>
     where
-        T: OutboxTransaction,
+        T: OutboxTransaction<O>,
+        O: Outbox,
         R: Postable,
     {
-        let outbox = self.outbox_of::<T>()?;
+        let outbox = self.outbox_of::<O>()?;
         let op = self.creates::<R>("deposit", cx);
         let deposited = op.run(async {
             let message = self.message_within(&op, request, cx)?;
             let id = message.header.id.clone();
-            fault_point!("outbox.deposit", crate::outbox::OutboxError::Unavailable);
+            brighter_core::__private::fault_point!(
+                "outbox.deposit",
+                brighter_core::outbox::OutboxError::Unavailable
+            );
             transaction.deposit(outbox, &[message]).await?;
-            fault_point!("outbox.deposited");
+            brighter_core::__private::fault_point!("outbox.deposited");
             Ok(id)
         });
         deposited
@@ -299,13 +316,11 @@ impl CommandProcessor {
     }
 
     /// The outbox, if it is one for such transactions.
-    pub(super) fn outbox_of<T: OutboxTransaction>(&self) -> Result<&T::Outbox, PostError> {
+    pub(super) fn outbox_of<O: Outbox>(&self) -> Result<&O, PostError> {
         let outbox: &dyn Any = &**self.relay()?.outbox();
-        outbox
-            .downcast_ref::<T::Outbox>()
-            .ok_or(PostError::WrongTransaction {
-                wanted: std::any::type_name::<T::Outbox>(),
-            })
+        outbox.downcast_ref::<O>().ok_or(PostError::WrongTransaction {
+            wanted: std::any::type_name::<O>(),
+        })
     }
 
     pub(super) fn relay(&self) -> Result<&Arc<Relay>, PostError> {

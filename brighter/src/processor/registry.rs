@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::agreement::Agreement;
 use super::type_map::TypeMap;
 use crate::pipeline::{Pipeline, StepDescription};
-use crate::request::{Request, RequestKind};
+use brighter_core::request::{Request, RequestKind};
 
 /// One handler with its layers, as registered.
 pub(super) struct Registered<R: Request> {

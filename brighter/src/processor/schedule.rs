@@ -3,11 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use super::{CommandProcessor, PostError};
-use crate::clock::NEVER;
-use crate::context::Context;
-use crate::id::MessageId;
-use crate::mapper::Postable;
-use crate::outbox::OutboxTransaction;
+use brighter_core::__private::clock::NEVER;
+use brighter_core::context::Context;
+use brighter_core::id::MessageId;
+use brighter_core::mapper::Postable;
+use brighter_core::outbox::{Outbox, OutboxTransaction};
 
 impl CommandProcessor {
     /// Posts a request at a time: stores it in the outbox now, from which the sweeper sends it when its time has come,
@@ -89,14 +89,15 @@ impl CommandProcessor {
     ///
     /// # Errors
     /// As [`post_at`](Self::post_at), or the transaction is not one of the processor's outbox.
-    pub async fn deposit_post_at<T, R>(
+    pub async fn deposit_post_at<T, R, O>(
         &self,
         transaction: &mut T,
         request: R,
         at: SystemTime,
     ) -> Result<MessageId, PostError>
     where
-        T: OutboxTransaction,
+        T: OutboxTransaction<O>,
+        O: Outbox,
         R: Postable,
     {
         self.deposit_later(transaction, &request, until(at)?, None).await
@@ -106,7 +107,7 @@ impl CommandProcessor {
     ///
     /// # Errors
     /// As [`deposit_post_at`](Self::deposit_post_at).
-    pub async fn deposit_post_at_with<T, R>(
+    pub async fn deposit_post_at_with<T, R, O>(
         &self,
         transaction: &mut T,
         request: R,
@@ -114,7 +115,8 @@ impl CommandProcessor {
         cx: &Context,
     ) -> Result<MessageId, PostError>
     where
-        T: OutboxTransaction,
+        T: OutboxTransaction<O>,
+        O: Outbox,
         R: Postable,
     {
         self.deposit_later(transaction, &request, until(at)?, Some(cx))
@@ -126,14 +128,15 @@ impl CommandProcessor {
     ///
     /// # Errors
     /// As [`deposit_post_at`](Self::deposit_post_at).
-    pub async fn deposit_post_after<T, R>(
+    pub async fn deposit_post_after<T, R, O>(
         &self,
         transaction: &mut T,
         request: R,
         delay: Duration,
     ) -> Result<MessageId, PostError>
     where
-        T: OutboxTransaction,
+        T: OutboxTransaction<O>,
+        O: Outbox,
         R: Postable,
     {
         self.deposit_later(transaction, &request, checked(delay)?, None)
@@ -144,7 +147,7 @@ impl CommandProcessor {
     ///
     /// # Errors
     /// As [`deposit_post_at`](Self::deposit_post_at).
-    pub async fn deposit_post_after_with<T, R>(
+    pub async fn deposit_post_after_with<T, R, O>(
         &self,
         transaction: &mut T,
         request: R,
@@ -152,7 +155,8 @@ impl CommandProcessor {
         cx: &Context,
     ) -> Result<MessageId, PostError>
     where
-        T: OutboxTransaction,
+        T: OutboxTransaction<O>,
+        O: Outbox,
         R: Postable,
     {
         self.deposit_later(transaction, &request, checked(delay)?, Some(cx))
@@ -195,9 +199,12 @@ impl CommandProcessor {
         let op = self.creates::<R>("schedule", cx);
         let stored = op.run(async {
             let message = self.message_within(&op, request, cx)?;
-            fault_point!("outbox.deposit", crate::outbox::OutboxError::Unavailable);
+            brighter_core::__private::fault_point!(
+                "outbox.deposit",
+                brighter_core::outbox::OutboxError::Unavailable
+            );
             outbox.schedule(&message, delay).await?;
-            fault_point!("outbox.deposited");
+            brighter_core::__private::fault_point!("outbox.deposited");
             Ok(message.header.id)
         });
         stored
@@ -205,7 +212,7 @@ impl CommandProcessor {
             .inspect_err(|error: &PostError| op.failed(error.kind()))
     }
 
-    async fn deposit_later<T, R>(
+    async fn deposit_later<T, R, O>(
         &self,
         transaction: &mut T,
         request: &R,
@@ -213,16 +220,20 @@ impl CommandProcessor {
         cx: Option<&Context>,
     ) -> Result<MessageId, PostError>
     where
-        T: OutboxTransaction,
+        T: OutboxTransaction<O>,
+        O: Outbox,
         R: Postable,
     {
-        let outbox = self.outbox_of::<T>()?;
+        let outbox = self.outbox_of::<O>()?;
         let op = self.creates::<R>("schedule", cx);
         let stored = op.run(async {
             let message = self.message_within(&op, request, cx)?;
-            fault_point!("outbox.deposit", crate::outbox::OutboxError::Unavailable);
+            brighter_core::__private::fault_point!(
+                "outbox.deposit",
+                brighter_core::outbox::OutboxError::Unavailable
+            );
             transaction.schedule(outbox, &message, delay).await?;
-            fault_point!("outbox.deposited");
+            brighter_core::__private::fault_point!("outbox.deposited");
             Ok(message.header.id)
         });
         stored

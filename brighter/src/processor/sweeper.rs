@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::lane::Lane;
 use super::relay::Relay;
-use crate::message::RoutingKey;
+use brighter_core::message::RoutingKey;
 
 /// Sends what the outbox still holds: messages that were deposited in a transaction, or whose first sending
 /// failed, or whose process died. It runs in the background of a processor that has an outbox and a broker,

@@ -15,10 +15,11 @@
 
 use tracing::Span;
 
-use crate::channel::{Broker, Channel, PublishError, SubscriptionSettings};
-use crate::context::Context;
-use crate::message::Message;
-use crate::trace::{Op, op, short};
+use crate::subscription::SubscriptionSettings;
+use brighter_core::__private::{Op, op, short};
+use brighter_core::channel::{Broker, Channel, PublishError};
+use brighter_core::context::Context;
+use brighter_core::message::Message;
 
 /// Something is done in this process with a request.
 pub(crate) fn call(operation: &'static str, request: &'static str, cx: &Context) -> Op {

@@ -40,4 +40,6 @@
 //! # }).unwrap();
 //! ```
 
-pub use crate::fault_point::{Action, Injected, Installed, NoRule, Passed, Plan, Rule, pass, try_pass};
+pub use brighter_core::fault_point::{
+    Action, Injected, Installed, NoRule, Passed, Plan, Rule, pass, try_pass,
+};

@@ -108,56 +108,15 @@
 
 mod app;
 pub mod conformance;
-mod eventually;
 mod exhaust;
 pub mod fault_points;
 mod faulty_broker;
-pub mod inbox;
-pub mod inbox_transaction;
-pub mod outbox;
-pub mod outbox_transaction;
 
-pub use crate::{
-    inbox_contract, inbox_transaction_contract, outbox_contract, outbox_transaction_contract,
-    transport_conformance,
-};
+pub use crate::transport_conformance;
 pub use app::{TestApp, TestAppBuilder, Then};
-pub use eventually::eventually;
+pub use brighter_conformance::{
+    eventually, inbox, inbox_contract, inbox_transaction, inbox_transaction_contract, outbox,
+    outbox_contract, outbox_transaction, outbox_transaction_contract, run,
+};
 pub use exhaust::{Exhausted, Life, Scenario, exhaust};
 pub use faulty_broker::{FaultyBroker, PublishFault, RandomFaults, SettleFault};
-
-/// One `#[test]` for each behaviour of a contract: the end of every macro that makes a contract's tests. What is made
-/// is taken apart by `$made`, and `$subject` of it is what a behaviour of `$contract` looks at.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __contract_tests {
-    ($module:ident, $make:expr, $made:pat => $subject:ident, $contract:ident, [$($behaviour:ident,)*]) => {
-        mod $module {
-            #[allow(unused_imports)]
-            use super::*;
-
-            $(
-                #[test]
-                fn $behaviour() {
-                    $crate::testing::run(async {
-                        let $made = ($make)().await;
-                        $crate::testing::$contract::$behaviour(&$subject).await;
-                    });
-                }
-            )*
-        }
-    };
-}
-
-/// Runs a future to its end, as `#[tokio::test]` does, for tests that a macro of this crate made: they need
-/// not know how the crate that asked for them calls tokio.
-///
-/// # Panics
-/// The future panicked, or the system gave no threads.
-pub fn run<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime for the test")
-        .block_on(future)
-}

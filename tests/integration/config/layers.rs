@@ -4,6 +4,7 @@ use std::fs;
 
 use brighter::channel::Performers;
 use brighter::config::{Config, Origin, Section};
+use brighter::transport::rabbitmq::RabbitMqBuilder;
 
 use super::program;
 
@@ -118,7 +119,7 @@ fn code_then_file_then_variable_then_argument_and_toml_is_as_yaml() {
 #[tokio::test]
 async fn what_is_said_reaches_the_program() {
     let (_folder, config) = load("brighter.toml", TOML);
-    assert!(format!("{:?}", config.rabbitmq().unwrap()).contains("amqp://localhost/v"));
+    assert!(format!("{:?}", RabbitMqBuilder::from_config(&config).unwrap()).contains("amqp://localhost/v"));
     let dispatcher = program::build(&config).unwrap();
     let status = dispatcher.status();
     let performers: Vec<_> = status

@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use brighter::config::Config;
+use brighter::dispatcher::ControlSecret;
 use brighter::prelude::*;
 use brighter::processor::BuildErrors;
+use brighter::transport::rabbitmq::RabbitMqBuilder;
 
 #[derive(Debug, Serialize, Deserialize, Message)]
 #[message(topic = "Task.Reminder")]
@@ -39,8 +41,8 @@ pub(super) fn start(file: Option<&Path>, variables: Vec<(String, String)>) -> Re
         None => loader,
     };
     let config = loader.load().map_err(|errors| errors.to_string())?;
-    let _ = config.rabbitmq().map_err(|errors| errors.to_string())?;
-    let _ = config.control_secret().map_err(|errors| errors.to_string())?;
+    let _ = RabbitMqBuilder::from_config(&config).map_err(|errors| errors.to_string())?;
+    let _ = ControlSecret::from_config(&config).map_err(|errors| errors.to_string())?;
     build(&config).map(drop).map_err(|errors| errors.to_string())
 }
 

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::super::status::EndReport;
 use super::super::{Dispatcher, UnknownSubscription};
-use crate::channel::{Performers, Rate};
-use crate::message::SubscriptionName;
+use crate::subscription::{Performers, Rate};
+use brighter_core::message::SubscriptionName;
 
 /// What a dispatcher may be told to do while it runs: the same as its methods, as data that can travel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

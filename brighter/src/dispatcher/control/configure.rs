@@ -1,34 +1,34 @@
 //! What a configuration says of control over the broker.
 
 use super::ControlSecret;
-use crate::config::{Config, ConfigErrors};
+use brighter_config::{Config, ConfigErrors};
 
 const SECTION: &str = "control";
 
-impl Config {
-    /// The secret of those who may control dispatchers, as `secret` or `secret_file` of the section `control` have it;
-    /// none, if nobody says it.
+impl ControlSecret {
+    /// Reads `secret` or `secret_file` of the section `control` of a configuration. Returns `None` if neither is set.
     ///
     /// ```
     /// use brighter::config::Config;
+    /// use brighter::dispatcher::ControlSecret;
     ///
     /// # fn main() -> Result<(), brighter::config::ConfigErrors> {
     /// let config = Config::loader()
     ///     .variables([("BRIGHTER_CONTROL_SECRET", "0123456789abcdef0123456789abcdef")])
     ///     .load()?;
-    /// assert!(config.control_secret()?.is_some());
+    /// assert!(ControlSecret::from_config(&config)?.is_some());
     /// # Ok(())
     /// # }
     /// ```
     ///
     /// # Errors
     /// It is so short that it can be guessed.
-    pub fn control_secret(&self) -> Result<Option<ControlSecret>, ConfigErrors> {
-        let secret = self.entry(SECTION).and_then(|entry| entry.secret("secret"));
+    pub fn from_config(config: &Config) -> Result<Option<Self>, ConfigErrors> {
+        let secret = config.entry(SECTION).and_then(|entry| entry.secret("secret"));
         secret
-            .map(|secret| ControlSecret::new(secret.expose()))
+            .map(|secret| Self::new(secret.expose()))
             .transpose()
-            .map_err(|weak| ConfigErrors::from(self.impossible(SECTION, "secret", weak)))
+            .map_err(|weak| ConfigErrors::from(config.impossible(SECTION, "secret", weak)))
     }
 }
 
@@ -40,7 +40,7 @@ mod tests {
     fn a_secret_that_is_too_short_is_told_with_its_variable_and_not_shown() {
         let load = |secret| {
             let config = Config::loader().variables([("BRIGHTER_CONTROL_SECRET", secret)]);
-            config.load().unwrap().control_secret()
+            ControlSecret::from_config(&config.load().unwrap())
         };
         let long = "0123456789abcdef0123456789abcdef";
         assert_eq!(load(long).unwrap().unwrap().bytes(), long.as_bytes());

@@ -5,15 +5,16 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use super::report::ControlReport;
 use super::signed::{Gate, Order, Signed};
 use super::topic::{Control, milliseconds};
-use crate::channel::{Broker, PublishError};
-use crate::context::Context;
 use crate::dispatcher::{Dispatcher, EndReport, Inner};
-use crate::error::{BoxError, Invalid, report};
 use crate::handler::Handler;
-use crate::id::MessageId;
-use crate::mapper::{JsonMapper, MessageMapper};
-use crate::message::{MessageHeader, MessageType};
 use crate::pipeline::{HandlerPipeline, HandlerService, Pipeline, Wiring};
+use brighter_core::__private::report;
+use brighter_core::channel::{Broker, PublishError};
+use brighter_core::context::Context;
+use brighter_core::error::{BoxError, Invalid};
+use brighter_core::id::MessageId;
+use brighter_core::mapper::{JsonMapper, MessageMapper};
+use brighter_core::message::{MessageHeader, MessageType};
 
 /// Obeys the orders for one node.
 pub(super) struct Obeys {

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::command::ControlCommand;
 use crate::dispatcher::{InFlight, Readiness, SubscriptionStatus};
-use crate::id::MessageId;
-use crate::mapper::{JsonMapper, Postable};
-use crate::request::{Event, Request, RequestKind};
+use brighter_core::id::MessageId;
+use brighter_core::mapper::{JsonMapper, Postable};
+use brighter_core::request::{Event, Request, RequestKind};
 
 /// What a node answers to a command: whether it did what it was told, and how it is. An event like any other, on the
 /// topic `<control topic>.reports`.

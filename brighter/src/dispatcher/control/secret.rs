@@ -22,7 +22,7 @@ impl ControlSecret {
     /// The fewest bytes that cannot be guessed.
     pub const MIN_BYTES: usize = 32;
 
-    /// A secret of these bytes, or of the bytes of this text. With the feature `config`, `Config::control_secret` reads
+    /// A secret of these bytes, or of the bytes of this text. With the feature `config`, `from_config` reads
     /// it from a file or a variable.
     ///
     /// # Errors

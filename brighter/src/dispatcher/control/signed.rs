@@ -9,10 +9,10 @@ use sha2::Sha256;
 
 use super::command::ControlCommand;
 use super::secret::ControlSecret;
-use crate::id::MessageId;
-use crate::mapper::{JsonMapper, Postable};
-use crate::message::RoutingKey;
-use crate::request::{Command, Request, RequestKind};
+use brighter_core::id::MessageId;
+use brighter_core::mapper::{JsonMapper, Postable};
+use brighter_core::message::RoutingKey;
+use brighter_core::request::{Command, Request, RequestKind};
 
 /// A command, where it goes and when it was given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

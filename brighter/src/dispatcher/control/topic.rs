@@ -8,13 +8,14 @@ use super::command::ControlCommand;
 use super::handler::Obeys;
 use super::secret::ControlSecret;
 use super::signed::{Order, Signed};
-use crate::channel::{Broker, Producer, PublishError, Subscription};
 use crate::dispatcher::Inner;
 use crate::dispatcher::check::Candidate;
-use crate::id::MessageId;
-use crate::mapper::{JsonMapper, MapError, MessageMapper};
-use crate::message::{MessageHeader, MessageType, RoutingKey};
 use crate::processor::{BuildErrors, CommandProcessor};
+use crate::subscription::Subscription;
+use brighter_core::channel::{Broker, Producer, PublishError};
+use brighter_core::id::MessageId;
+use brighter_core::mapper::{JsonMapper, MapError, MessageMapper};
+use brighter_core::message::{MessageHeader, MessageType, RoutingKey};
 
 /// The topic over which dispatchers are controlled. Without it, a dispatcher is controlled by its methods only.
 ///

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use crate::inbox::{ClaimId, Inbox, InboxError, InboxKey};
+use brighter_core::inbox::{ClaimId, Inbox, InboxError, InboxKey};
 
 /// A claim that this process holds: abandoned when it is dropped, by a handler that was cancelled, unless the
 /// handler is known to have succeeded.
@@ -36,9 +36,9 @@ impl Held {
     /// come again, it would be handled again.
     pub(super) async fn complete(mut self) {
         self.end = Some(End::Complete);
-        fault_point!("inbox.complete");
+        brighter_core::__private::fault_point!("inbox.complete");
         tell(&*self.inbox, &self.key, self.claim, End::Complete).await;
-        fault_point!("inbox.completed");
+        brighter_core::__private::fault_point!("inbox.completed");
         self.end = None;
     }
 
@@ -49,7 +49,7 @@ impl Held {
 
     /// The handler failed or panicked, and the request may be handled again.
     pub(super) async fn abandon(mut self) {
-        fault_point!("inbox.abandon");
+        brighter_core::__private::fault_point!("inbox.abandon");
         tell(&*self.inbox, &self.key, self.claim, End::Abandon).await;
         self.end = None;
     }
@@ -72,7 +72,7 @@ async fn tell(inbox: &dyn Inbox, key: &InboxKey, claim: ClaimId, end: End) {
         End::Abandon => inbox.abandon(key, claim).await,
     };
     let Err(error) = told else { return };
-    let (id, context, error) = (&key.id, &*key.context, crate::error::report(&error));
+    let (id, context, error) = (&key.id, &*key.context, brighter_core::__private::report(&error));
     match end {
         End::Complete => tracing::warn!(
             %id, context, error,

@@ -14,12 +14,13 @@ use futures_util::future::BoxFuture;
 use tower::{Layer, Service, ServiceExt};
 
 use self::held::Held;
-use crate::context::Context;
-use crate::error::HandlerError;
 use crate::handler::Call;
-use crate::inbox::{Begun, Fingerprint, Handling, Inbox, InboxKey, Repeated};
-use crate::outbox::Outbox;
-use crate::request::Request;
+use brighter_core::__private::Repeated;
+use brighter_core::context::Context;
+use brighter_core::error::HandlerError;
+use brighter_core::inbox::{Begun, Fingerprint, Handling, Inbox, InboxKey};
+use brighter_core::outbox::Outbox;
+use brighter_core::request::Request;
 
 /// How long the delivery of a request waits at most while another delivery of it is being handled.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -137,11 +138,11 @@ impl<R: Request> Settings<R> {
         };
         let key = Arc::new(InboxKey::new(id.clone(), Arc::clone(&self.context)));
         let fingerprint = call.context().get::<Fingerprint>().map(|found| *found);
-        fault_point!("inbox.claim", HandlerError::Inbox);
+        brighter_core::__private::fault_point!("inbox.claim", HandlerError::Inbox);
         let begun = self.inbox.begin(&key, fingerprint, self.lease).await;
         match begun.map_err(|error| HandlerError::Inbox(error.into()))? {
             Begun::First(claim) => {
-                fault_point!("inbox.claimed");
+                brighter_core::__private::fault_point!("inbox.claimed");
                 let handling = Handling::new(Arc::clone(&self.inbox), Arc::clone(&key), claim);
                 let handling = Arc::new(handling);
                 call.context().insert_arc(Arc::clone(&key));

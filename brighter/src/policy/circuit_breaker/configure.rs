@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::settings::{SlidingWindow, Trips};
 use super::{CircuitBreaker, delay};
-use crate::config::Entry;
 use crate::policy::share::Share;
+use brighter_config::Entry;
 
 /// The window of a rate that says none.
 const WINDOW: Duration = Duration::from_secs(60);

@@ -25,8 +25,8 @@ use state::State;
 
 use super::delay;
 use super::share::Share;
-use crate::error::HandlerError;
 use crate::telemetry::metrics::CircuitMetrics;
+use brighter_core::error::HandlerError;
 
 /// Stops calling what keeps failing, and tries again with a few calls after a time.
 ///

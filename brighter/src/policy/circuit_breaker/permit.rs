@@ -30,7 +30,7 @@ impl Permit {
     /// Settles it by this result; the first time only.
     pub(in crate::policy) fn settle_by<T>(
         &mut self,
-        result: &Result<T, crate::error::HandlerError>,
+        result: &Result<T, brighter_core::error::HandlerError>,
         policy: &str,
     ) {
         let verdict = match (result, &self.breaker) {

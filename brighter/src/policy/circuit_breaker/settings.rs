@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::error::HandlerError;
 use crate::policy::share::Share;
+use brighter_core::error::HandlerError;
 
 /// Which calls a failure rate is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use tokio::time::Instant;
 use super::permit::Verdict;
 use super::settings::Settings;
 use super::tally::Tally;
-use crate::clock::after;
 use crate::policy::delay;
+use brighter_core::__private::clock::after;
 
 /// Whether a [`CircuitBreaker`](super::CircuitBreaker) lets calls through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

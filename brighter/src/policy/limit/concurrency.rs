@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, TryAcquireError};
 
 use super::{Entry, overloaded, wait};
-use crate::error::HandlerError;
 use crate::handler::Call;
+use brighter_core::error::HandlerError;
 
 /// Lets so many calls run at a time, so that one slow dependency cannot take everything: a bulkhead.
 ///

@@ -10,8 +10,8 @@ use tower::util::Oneshot;
 use tower::{Service, ServiceExt};
 
 use super::{Entry, Place};
-use crate::error::HandlerError;
 use crate::handler::Call;
+use brighter_core::error::HandlerError;
 
 pin_project! {
     /// One call, once it is let in.

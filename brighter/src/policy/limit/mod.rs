@@ -14,8 +14,8 @@ pub use concurrency::ConcurrencyLimit;
 pub(super) use future::LimitFuture;
 pub use rate::RateLimit;
 
-use crate::error::HandlerError;
 use crate::handler::Call;
+use brighter_core::error::HandlerError;
 
 /// What a call that was let in holds until its end.
 pub(super) type Place = Option<OwnedSemaphorePermit>;

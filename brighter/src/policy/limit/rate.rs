@@ -9,8 +9,8 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::{Entry, wait};
-use crate::clock::after;
 use crate::handler::Call;
+use brighter_core::__private::clock::after;
 
 /// Lets so many calls begin within a time, for a dependency that counts them.
 ///

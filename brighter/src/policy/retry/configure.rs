@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::{JITTER, Retry, RetryBudget};
-use crate::config::Entry;
 use crate::policy::delay::Delay;
+use brighter_config::Entry;
 
 impl Retry {
     /// The same, but for what is said here.

@@ -10,11 +10,11 @@ use pin_project_lite::pin_project;
 use tower::Service;
 
 use super::Retry;
-use crate::error::HandlerError;
 use crate::handler::Call;
 use crate::policy::delay::Delays;
 use crate::policy::service::PolicyLayer;
 use crate::telemetry::metrics;
+use brighter_core::error::HandlerError;
 
 pin_project! {
     /// One call, with its attempts.

@@ -14,7 +14,7 @@ use budget::Spent;
 pub(super) use future::RetryFuture;
 
 use super::delay::{self, Delay};
-use crate::error::HandlerError;
+use brighter_core::error::HandlerError;
 
 /// How far an exponential wait is spread at random, as a share of it, unless said otherwise.
 const JITTER: f64 = 0.5;

@@ -14,10 +14,10 @@ use tokio::time::Instant;
 use tower::{Layer, Service, ServiceExt};
 
 use super::{Policy, PolicyService};
-use crate::context::Context;
-use crate::error::{BoxError, Defer, DontAck, HandlerError, Invalid, Reject};
 use crate::handler::Call;
-use crate::id::MessageId;
+use brighter_core::context::Context;
+use brighter_core::error::{BoxError, Defer, DontAck, HandlerError, Invalid, Reject};
+use brighter_core::id::MessageId;
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::channel::PublishError;
-use crate::mapper::MapError;
 use crate::processor::PostError;
+use brighter_core::channel::PublishError;
+use brighter_core::mapper::MapError;
 
 /// Why a call has no reply. Except where it is said, the request may have been handled all the same.
 #[derive(Debug, thiserror::Error)]

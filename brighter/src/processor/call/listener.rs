@@ -11,10 +11,10 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::waiting::Waiting;
-use crate::channel::{Broker, Channel, Consumer, Delivery};
-use crate::error::report;
-use crate::message::RoutingKey;
 use crate::telemetry::metrics;
+use brighter_core::__private::report;
+use brighter_core::channel::{Broker, Channel, Consumer, Delivery};
+use brighter_core::message::RoutingKey;
 
 /// How long the channel of the replies stays while its process is away from the broker: longer than most calls wait, so
 /// that a reply that comes meanwhile is not lost, and no longer, for most processes do not come back.

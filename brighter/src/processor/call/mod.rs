@@ -25,13 +25,13 @@ pub(crate) use reply::{Reply, answer, is_waited_for};
 
 use self::listener::Listener;
 use super::CommandProcessor;
-use crate::channel::{Broker, PublishError};
-use crate::clock::after;
-use crate::context::Context;
-use crate::mapper::Callable;
 use crate::telemetry::metrics::{Began, SentMetrics};
 use crate::telemetry::spans;
-use crate::trace::Op;
+use brighter_core::__private::Op;
+use brighter_core::__private::clock::after;
+use brighter_core::channel::{Broker, PublishError};
+use brighter_core::context::Context;
+use brighter_core::mapper::Callable;
 
 /// How many calls may wait at once unless the builder says otherwise.
 pub(super) const AT_MOST: usize = 1_000;

@@ -3,8 +3,8 @@
 use uuid::Uuid;
 
 use super::CallError;
-use crate::id::MessageId;
-use crate::message::{
+use brighter_core::id::MessageId;
+use brighter_core::message::{
     BagValue, DEFAULT_CONTENT_TYPE, Message, MessageBody, MessageHeader, MessageType, RoutingKey,
 };
 

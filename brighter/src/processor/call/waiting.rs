@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 use super::CallError;
-use crate::id::MessageId;
-use crate::message::Message;
+use brighter_core::id::MessageId;
+use brighter_core::message::Message;
 
 /// Who waits for which reply, and how many replies came for nobody.
 pub(super) struct Waiting {

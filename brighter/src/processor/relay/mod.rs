@@ -22,15 +22,16 @@ pub(super) use sent::Sent;
 use super::Sweeper;
 use super::circuits::Circuits;
 use super::health::Sweeping;
-use crate::channel::{Broker, PublishError};
-use crate::error::report;
-use crate::id::MessageId;
-use crate::message::{Message, RoutingKey};
-use crate::outbox::{Arrival, Bell, Claim, Claimed, Outbox, OutboxError};
 #[cfg(feature = "metrics")]
 use crate::telemetry::metrics;
 use crate::telemetry::metrics::{Began, SentMetrics};
 use crate::telemetry::spans;
+use brighter_core::__private::Bell;
+use brighter_core::__private::report;
+use brighter_core::channel::{Broker, PublishError};
+use brighter_core::id::MessageId;
+use brighter_core::message::{Message, RoutingKey};
+use brighter_core::outbox::{Arrival, Claim, Claimed, Outbox, OutboxError};
 
 /// Takes messages from the outbox to the broker.
 pub(super) struct Relay {
@@ -188,9 +189,9 @@ impl Relay {
     }
 
     pub(super) async fn claim(&self, which: Claim<'_>) -> Result<Vec<Claimed>, OutboxError> {
-        fault_point!("sweep.read", OutboxError::Unavailable);
+        brighter_core::__private::fault_point!("sweep.read", OutboxError::Unavailable);
         let claimed = self.outbox.claim(which, self.settings.lease).await?;
-        fault_point!("sweep.claimed");
+        brighter_core::__private::fault_point!("sweep.claimed");
         Ok(claimed)
     }
 
@@ -242,7 +243,7 @@ impl Relay {
     ) -> Vec<Result<(), PublishError>> {
         let topics: Vec<_> = messages.iter().map(|message| &message.header.topic).collect();
         let began = Began::now();
-        fault_point!("relay.publish");
+        brighter_core::__private::fault_point!("relay.publish");
         let mut published = Vec::with_capacity(topics.len());
         for (topic, result) in topics
             .into_iter()
@@ -338,13 +339,13 @@ impl Relay {
 
 /// Brings a message to the broker.
 async fn brought(broker: &dyn Broker, message: &Message) -> Result<(), PublishError> {
-    fault_point!("relay.publish", PublishError::Disconnected);
+    brighter_core::__private::fault_point!("relay.publish", PublishError::Disconnected);
     confirmed(spans::published(broker, message).await).await
 }
 
 /// A test may have it that the broker has a message and we are never told.
 async fn confirmed(published: Result<(), PublishError>) -> Result<(), PublishError> {
     published?;
-    fault_point!("relay.confirm", PublishError::Disconnected);
+    brighter_core::__private::fault_point!("relay.confirm", PublishError::Disconnected);
     Ok(())
 }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use super::sent::is_of_topic;
 use super::{Relay, Sent};
-use crate::channel::PublishError;
-use crate::error::report;
-use crate::id::MessageId;
-use crate::message::RoutingKey;
-use crate::outbox::{Claimed, Failure, OutboxError};
+use brighter_core::__private::report;
+use brighter_core::channel::PublishError;
+use brighter_core::id::MessageId;
+use brighter_core::message::RoutingKey;
+use brighter_core::outbox::{Claimed, Failure, OutboxError};
 
 /// How long a message that the broker refused is left alone: doubled with each attempt between these two.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -34,7 +34,13 @@ impl Relay {
         self.note_topics(claimed, &results);
         let mut sent = Sent::default();
         let (mut untried, mut refused) = (Vec::new(), Vec::new());
-        for (Claimed { message, attempts }, result) in claimed.iter().zip(results) {
+        for (
+            Claimed {
+                message, attempts, ..
+            },
+            result,
+        ) in claimed.iter().zip(results)
+        {
             let id = message.header.id.clone();
             match result {
                 Some(Ok(())) => sent.done.push(id),
@@ -99,7 +105,7 @@ impl Relay {
         mut refused: Vec<Failure>,
         untried: Vec<MessageId>,
     ) -> Result<(), (Unnoted, OutboxError)> {
-        fault_point!("relay.mark");
+        brighter_core::__private::fault_point!("relay.mark");
         // One that cannot be noted must not keep the others from it: each is tried, and the first error told.
         let (mut marked, mut failed, mut released) = (Ok(()), Ok(()), Ok(()));
         if !done.is_empty() {
@@ -111,7 +117,7 @@ impl Relay {
         if !untried.is_empty() {
             released = self.outbox.release(&untried).await;
         }
-        fault_point!("relay.marked");
+        brighter_core::__private::fault_point!("relay.marked");
         // An attempt is counted once.
         if failed.is_ok() {
             refused.clear();
@@ -162,9 +168,9 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::message::{Message, MessageBody, MessageHeader, MessageType};
-    use crate::outbox::InMemoryOutbox;
+    use crate::in_memory::outbox::InMemoryOutbox;
     use crate::processor::Sweeper;
+    use brighter_core::message::{Message, MessageBody, MessageHeader, MessageType};
 
     fn claimed(topic: &str) -> Claimed {
         let header = MessageHeader::new(MessageId::new(), topic, MessageType::Event);

@@ -1,9 +1,9 @@
 //! What became of messages that were sent.
 
 use super::Unnoted;
-use crate::channel::PublishError;
-use crate::id::MessageId;
-use crate::outbox::OutboxError;
+use brighter_core::channel::PublishError;
+use brighter_core::id::MessageId;
+use brighter_core::outbox::OutboxError;
 
 /// Whether an error says that other messages of the topic would fail too, rather than the message by itself or,
 /// if nothing at all was taken, the broker.
@@ -97,6 +97,9 @@ mod tests {
         assert_eq!(sent.done, [MessageId::from("first"), "second".into()]);
         assert_eq!((sent.outages.len(), sent.refused.len()), (2, 2));
         let (_, error) = sent.unnoted.unwrap();
-        assert!(crate::error::report(&error).contains("first"), "{error}");
+        assert!(
+            brighter_core::__private::report(&error).contains("first"),
+            "{error}"
+        );
     }
 }

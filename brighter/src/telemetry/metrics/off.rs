@@ -1,7 +1,7 @@
 //! Without the feature `metrics` nothing is counted, and nothing is left of the calls.
 
-use crate::channel::SubscriptionSettings;
-use crate::message::{MessageHeader, RoutingKey};
+use crate::subscription::SubscriptionSettings;
+use brighter_core::message::{MessageHeader, RoutingKey};
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Began;
@@ -73,6 +73,3 @@ impl CircuitMetrics {
 pub(crate) fn retries(_: &str) {}
 
 pub(crate) fn reply_dropped(_: &'static str, _: &'static str) {}
-
-#[cfg(feature = "rabbitmq")]
-pub(crate) fn reconnected(_: &'static str, _: &str) {}

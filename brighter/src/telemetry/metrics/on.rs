@@ -7,9 +7,9 @@ use std::time::{Duration, Instant, SystemTime};
 use metrics::{Label, Unit};
 
 use super::table::{self, Metric, MetricKind};
-use crate::channel::SubscriptionSettings;
-use crate::message::{MessageHeader, RoutingKey};
-use crate::outbox::OutboxStatus;
+use crate::subscription::SubscriptionSettings;
+use brighter_core::message::{MessageHeader, RoutingKey};
+use brighter_core::outbox::OutboxStatus;
 
 /// So many topics are told apart: an outbox may hold what other versions of the application have posted.
 const MOST_TOPICS: usize = 200;
@@ -295,10 +295,4 @@ pub(crate) fn retries(policy: &str) {
 /// A reply to a call is for nobody.
 pub(crate) fn reply_dropped(system: &'static str, reason: &'static str) {
     counter(&table::REPLIES_DROPPED, [system, reason]).increment(1);
-}
-
-/// A connection was made after one was lost.
-#[cfg(feature = "rabbitmq")]
-pub(crate) fn reconnected(system: &'static str, connection: &str) {
-    counter(&table::RECONNECTS, [system, connection]).increment(1);
 }

@@ -1,5 +1,7 @@
 //! Every metric, with what is to be known of it.
 
+use brighter_core::__private::reconnects;
+
 /// How a metric is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -29,7 +31,7 @@ pub struct Metric {
 }
 
 macro_rules! metrics {
-    ($($ident:ident $kind:ident $name:literal $unit:literal [$($label:literal),*] $help:literal;)*) => {
+    ($($ident:ident $kind:ident $name:tt $unit:literal [$($label:tt),*] $help:tt;)*) => {
         $(
             pub(crate) const $ident: Metric = Metric {
                 name: $name,
@@ -91,6 +93,7 @@ metrics! {
         "Attempts after the first that a retry policy made.";
     REPLIES_DROPPED Counter "brighter.dropped.replies" "{message}" ["messaging.system", "brighter.reason"]
         "Replies to calls that nobody waits for: nobody_waits where they came, nobody_there where they were sent.";
-    RECONNECTS Counter "brighter.reconnects" "{connection}" ["messaging.system", "brighter.connection"]
-        "Connections to the broker that were made after one was lost.";
+    // Counted by the broker's own crate.
+    RECONNECTS Counter (reconnects::NAME) "{connection}" [(reconnects::LABELS[0]), (reconnects::LABELS[1])]
+        (reconnects::HELP);
 }

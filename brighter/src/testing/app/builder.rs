@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use super::journal::Journal;
 use super::{TestApp, World};
-use crate::channel::{InMemoryBroker, Producer, Subscription};
 use crate::dispatcher::{Dispatcher, DispatcherBuilder};
-use crate::mapper::Postable;
-use crate::message::Message;
-use crate::outbox::{InMemoryOutbox, Outbox};
+use crate::in_memory::broker::InMemoryBroker;
+use crate::in_memory::outbox::InMemoryOutbox;
 use crate::processor::{CommandProcessor, CommandProcessorBuilder};
+use crate::subscription::Subscription;
 use crate::testing::FaultyBroker;
+use brighter_core::channel::Producer;
+use brighter_core::mapper::Postable;
+use brighter_core::message::Message;
+use brighter_core::outbox::Outbox;
 
 type Processor = Box<dyn FnOnce(CommandProcessorBuilder) -> CommandProcessorBuilder>;
 type Subscriptions = Box<dyn FnOnce(DispatcherBuilder) -> DispatcherBuilder>;
@@ -95,7 +98,10 @@ impl TestAppBuilder {
     pub fn waiting<R: Postable>(mut self, subscription: &Subscription<R>, request: R) -> Self {
         let channel = subscription.settings().channel.clone();
         self.broker.inner().declare(&channel).unwrap_or_else(|error| {
-            panic!("the channel of a subscription: {}", crate::error::report(&error))
+            panic!(
+                "the channel of a subscription: {}",
+                brighter_core::__private::report(&error)
+            )
         });
         self.waiting
             .push(Box::new(move |processor| message_of(processor, &request)));
@@ -142,13 +148,20 @@ impl TestAppBuilder {
         let own = make(self.waiting);
         for message in &own {
             let published = self.broker.inner().publish(message).await;
-            published.unwrap_or_else(|error| panic!("a waiting message: {}", crate::error::report(&error)));
+            published.unwrap_or_else(|error| {
+                panic!("a waiting message: {}", brighter_core::__private::report(&error))
+            });
         }
         let deposited = make(self.deposited);
         self.outbox
             .deposit(&deposited, None)
             .await
-            .unwrap_or_else(|error| panic!("a deposited message: {}", crate::error::report(&error)));
+            .unwrap_or_else(|error| {
+                panic!(
+                    "a deposited message: {}",
+                    brighter_core::__private::report(&error)
+                )
+            });
         let mut own: Vec<_> = own.into_iter().map(|message| message.header.id).collect();
         own.extend(deposited.into_iter().map(|message| message.header.id));
 

@@ -7,11 +7,12 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::channel::{Departure, PublishError, Watcher, rejection_headers};
-use crate::error::HandlerError;
-use crate::id::MessageId;
-use crate::message::{ChannelName, Message};
+use crate::in_memory::broker::{Departure, Watcher};
 use crate::pipeline::Observer;
+use brighter_core::channel::{PublishError, rejection_headers};
+use brighter_core::error::HandlerError;
+use brighter_core::id::MessageId;
+use brighter_core::message::{ChannelName, Message};
 
 /// One thing that happened.
 #[derive(Debug, Clone)]
@@ -114,7 +115,7 @@ impl Journal {
     }
 
     pub(crate) fn not_published(&self, message: &Message, error: &PublishError) {
-        let error = crate::error::report(error);
+        let error = brighter_core::__private::report(error);
         self.enter(Some(message), What::NotPublished { error });
     }
 

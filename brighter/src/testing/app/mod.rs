@@ -21,11 +21,11 @@ use self::timeline::Timeline;
 pub(super) use self::world::World;
 use super::FaultyBroker;
 use crate::dispatcher::{Dispatcher, EndReport};
-use crate::id::MessageId;
-use crate::mapper::Postable;
-use crate::outbox::InMemoryOutbox;
+use crate::in_memory::outbox::InMemoryOutbox;
 use crate::processor::{CommandProcessor, PublishErrors, SendError};
-use crate::request::{Command, Event};
+use brighter_core::id::MessageId;
+use brighter_core::mapper::Postable;
+use brighter_core::request::{Command, Event};
 
 /// A whole application in one process: its own handlers, policies and subscriptions on a broker and an outbox in
 /// memory. A test says what is given, what happens then, and what is to come of it; see the

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::TestApp;
 use super::journal::{Entry, What};
 use super::timeline::{Timeline, short};
-use crate::channel::RejectionKind;
-use crate::mapper::{MessageMapper, Postable};
+use brighter_core::channel::RejectionKind;
+use brighter_core::mapper::{MessageMapper, Postable};
 
 /// What came of the last `when`, to be asserted: each call checks one thing and goes on to the next. One that is
 /// not so panics with what was expected and with all that happened.
@@ -228,14 +228,15 @@ impl<'a> Then<'a> {
             .collect()
     }
 
-    fn id(&self, index: usize) -> Option<&crate::id::MessageId> {
+    fn id(&self, index: usize) -> Option<&brighter_core::id::MessageId> {
         let message = self.entries.get(index)?.message.as_ref();
         message.map(|message| &message.header.id)
     }
 
     fn is_post_of_a_handler(&self, entry: &Entry) -> bool {
-        let own =
-            |message: &std::sync::Arc<crate::message::Message>| self.app.own().contains(&message.header.id);
+        let own = |message: &std::sync::Arc<brighter_core::message::Message>| {
+            self.app.own().contains(&message.header.id)
+        };
         matches!(entry.what, What::Posted { .. }) && !entry.message.as_ref().is_some_and(own)
     }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::journal::Journal;
 use super::timeline::Timeline;
-use crate::channel::InMemoryBroker;
-use crate::outbox::InMemoryOutbox;
+use crate::in_memory::broker::InMemoryBroker;
+use crate::in_memory::outbox::InMemoryOutbox;
 use crate::testing::FaultyBroker;
 
 /// What outlives an application that dies, and is there for the next.

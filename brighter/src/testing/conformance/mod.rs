@@ -1,101 +1,14 @@
 //! What every transport must do, one function for each, made into tests by
-//! [`transport_conformance!`](crate::transport_conformance).
-//!
-//! # If you write a transport
-//!
-//! Implement the ports of [`channel`](crate::channel): [`Broker`](crate::channel::Broker), which is a
-//! [`Producer`](crate::channel::Producer) as well, and [`Settle`](crate::channel::Settle) for what its consumers give
-//! out. Then tell the suite how to get at it, by a [`Harness`], and what it has, by [`Features`]. Every case that
-//! needs no more than you declare is a test of yours; one that needs more passes, and prints that it is not
-//! applicable. So what is declared and not there fails, and what is there and not declared is never looked at:
-//! begin with [`Features::all`], and leave out what your broker cannot do.
-//!
-//! ```
-//! use brighter::InMemoryBroker;
-//! use brighter::testing::conformance::{Feature, Features, Harness};
-//!
-//! /// A broker for each case; it has no server and no disk.
-//! struct InMemory(InMemoryBroker);
-//!
-//! impl Harness for InMemory {
-//!     type Broker = InMemoryBroker;
-//!
-//!     fn features(&self) -> Features {
-//!         Features::all()
-//!             .without(Feature::Durable)
-//!             .without(Feature::Reconnect)
-//!             .without(Feature::Restart)
-//!     }
-//!
-//!     async fn connect(&self) -> InMemoryBroker {
-//!         self.0.clone()
-//!     }
-//! }
-//!
-//! // A module `in_memory` of tests, each of which runs its case four times at the same time. Beside the harness
-//! // there is given whatever must live as long: a temporary folder, a server, or `()`.
-//! brighter::transport_conformance!(in_memory, async || (InMemory(InMemoryBroker::new()), ()), times = 4);
-//! ```
-//!
-//! The cases do not disturb each other as long as each harness is a place of its own: they use the same names of
-//! topics everywhere, and those of channels that [`Harness::channel`] makes of theirs. A dead-letter channel is
-//! consumed as any other, with [`MakeChannel::Assume`](crate::channel::MakeChannel::Assume) and no topic of its own.
-//!
-//! No case takes for granted that the machine is fast: what must happen is waited for, as long as
-//! [`Harness::patience`] says; what must not happen is looked for during [`Harness::quiet`]. What is random says its
-//! seed when it fails, and `BRIGHTER_SEED` brings it again.
-//!
-//! # What is looked at
-//!
-//! * Publishing: [`what_is_published_before_anyone_consumes_is_kept`], [`every_channel_gets_a_copy`],
-//!   [`topics_are_apart`], [`routing_keys_may_be_patterns`], [`what_nobody_wants_is_unroutable`],
-//!   [`many_at_once_are_told_of_one_by_one`], [`names_that_no_broker_takes_are_typed_errors`],
-//!   [`many_publishers_and_consumers_get_exactly_what_was_sent`],
-//!   [`messages_come_in_the_order_of_their_publishing`]
-//! * Fidelity: [`every_header_comes_back`], [`random_messages_come_back_as_they_were_sent`],
-//!   [`empty_and_large_bodies_come_back`]
-//! * Settling: [`what_is_acked_is_gone`], [`what_is_not_settled_comes_again`],
-//!   [`the_broker_counts_what_comes_again`], [`what_a_dropped_consumer_had_comes_back`],
-//!   [`what_is_requeued_comes_again_counted_and_to_nobody_else`],
-//!   [`a_delay_is_kept_and_holds_up_no_shorter_one`], [`a_dead_letter_keeps_its_bytes_and_says_why`],
-//!   [`an_invalid_message_is_kept_from_the_dead_letters`], [`settling_after_a_close_harms_nothing`]
-//! * Limits: [`no_more_comes_than_the_buffer_holds`], [`nothing_comes_before_the_one_in_hand_is_settled`],
-//!   [`consumers_of_one_channel_share_its_messages`], [`one_consumer_at_a_time`],
-//!   [`what_waits_too_long_is_a_dead_letter`], [`a_full_channel_refuses_and_drops_nothing`],
-//!   [`what_is_delivered_too_often_is_a_dead_letter`], [`depth_is_how_many_wait`]
-//! * Closing and losing: [`closed_it_takes_nothing_and_gives_nothing`],
-//!   [`closing_from_many_threads_at_once_ends`], [`closing_writes_what_was_acked`],
-//!   [`what_was_confirmed_outlives_a_close`], [`after_a_lost_connection_it_goes_on`],
-//!   [`a_restart_of_the_server_loses_nothing`]
-//! * Under a dispatcher: [`an_error_brings_a_message_again_until_it_is_a_dead_letter`],
-//!   [`the_order_of_each_key_holds`], [`performers_are_added_and_taken_away_while_it_runs`],
-//!   [`concurrency_is_raised_and_lowered_while_it_runs`],
-//!   [`stopping_completes_what_runs_and_gives_back_the_rest`]
-//!
-//! That each of them can fail is tested: brokers that lose, double, reorder, forget to ack and so on are each found
-//! out by the case that should (`tests/integration/conformance/broken` in the repository).
+//! [`transport_conformance!`](crate::transport_conformance): the suite of `brighter-conformance`, and what makes a
+//! broker of a transport under a [`Dispatcher`](crate::Dispatcher):
+//! [`an_error_brings_a_message_again_until_it_is_a_dead_letter`], [`the_order_of_each_key_holds`],
+//! [`performers_are_added_and_taken_away_while_it_runs`], [`concurrency_is_raised_and_lowered_while_it_runs`],
+//! [`stopping_completes_what_runs_and_gives_back_the_rest`].
 
-mod case;
-mod feature;
-mod fidelity;
-mod harness;
-mod lifecycle;
-mod limits;
-mod publishing;
 mod pump;
-mod random;
-mod settling;
-mod tools;
 
-pub use case::{Case, Outcome, check};
-pub use feature::{Feature, Features};
-pub use fidelity::*;
-pub use harness::Harness;
-pub use lifecycle::*;
-pub use limits::*;
-pub use publishing::*;
+pub use brighter_conformance::transport::*;
 pub use pump::*;
-pub use settling::*;
 
 /// Makes a module of tests, one for each [case](cases) of the suite.
 ///
@@ -108,52 +21,18 @@ macro_rules! transport_conformance {
         $crate::transport_conformance!($module, $make, times = 1);
     };
     ($module:ident, $make:expr, times = $times:expr) => {
-        $crate::__conformance_cases! { __conformance_tests, [$module, $make, $times] }
+        $crate::__private::__conformance_cases! { [$crate::__dispatcher_cases], [$module, $make, $times] }
     };
 }
 
-/// The cases and what each needs, given to another macro.
+/// The cases of a dispatcher behind those of a transport, made into tests.
 #[doc(hidden)]
 #[macro_export]
-macro_rules! __conformance_cases {
-    ($give_to:ident, $beside:tt) => {
-        $crate::$give_to! {
-            $beside
-            what_is_published_before_anyone_consumes_is_kept [Retention],
-            every_channel_gets_a_copy [Copies, Retention],
-            topics_are_apart [],
-            routing_keys_may_be_patterns [Patterns, Copies],
-            what_nobody_wants_is_unroutable [Unroutable],
-            many_at_once_are_told_of_one_by_one [Unroutable],
-            names_that_no_broker_takes_are_typed_errors [],
-            many_publishers_and_consumers_get_exactly_what_was_sent [],
-            messages_come_in_the_order_of_their_publishing [Order],
-            every_header_comes_back [],
-            random_messages_come_back_as_they_were_sent [],
-            empty_and_large_bodies_come_back [],
-            what_is_acked_is_gone [],
-            what_is_not_settled_comes_again [],
-            the_broker_counts_what_comes_again [RedeliveryCount],
-            what_a_dropped_consumer_had_comes_back [],
-            what_is_requeued_comes_again_counted_and_to_nobody_else [],
-            a_delay_is_kept_and_holds_up_no_shorter_one [Delay],
-            a_dead_letter_keeps_its_bytes_and_says_why [DeadLetters],
-            an_invalid_message_is_kept_from_the_dead_letters [DeadLetters],
-            settling_after_a_close_harms_nothing [],
-            no_more_comes_than_the_buffer_holds [Prefetch],
-            nothing_comes_before_the_one_in_hand_is_settled [Order, Prefetch],
-            consumers_of_one_channel_share_its_messages [CompetingConsumers, Prefetch],
-            one_consumer_at_a_time [SingleActiveConsumer],
-            what_waits_too_long_is_a_dead_letter [TimeToLive, DeadLetters, Retention],
-            a_full_channel_refuses_and_drops_nothing [LengthLimit, Retention],
-            what_is_delivered_too_often_is_a_dead_letter [DeliveryLimit, DeadLetters],
-            depth_is_how_many_wait [Depth, Retention],
-            closed_it_takes_nothing_and_gives_nothing [],
-            closing_from_many_threads_at_once_ends [],
-            closing_writes_what_was_acked [Durable],
-            what_was_confirmed_outlives_a_close [Durable, Retention],
-            after_a_lost_connection_it_goes_on [Reconnect],
-            a_restart_of_the_server_loses_nothing [Restart, Durable],
+macro_rules! __dispatcher_cases {
+    ([$module:ident, $make:expr, $times:expr] $($transport:tt)*) => {
+        $crate::__private::__conformance_tests! {
+            [$module, $make, $times, $crate::testing::conformance::check]
+            $($transport)*
             an_error_brings_a_message_again_until_it_is_a_dead_letter [DeadLetters],
             the_order_of_each_key_holds [Order, SingleActiveConsumer],
             performers_are_added_and_taken_away_while_it_runs [CompetingConsumers, Prefetch],
@@ -163,37 +42,7 @@ macro_rules! __conformance_cases {
     };
 }
 
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __conformance_tests {
-    ([$module:ident, $make:expr, $times:expr] $($case:ident [$($need:ident),*],)*) => {
-        mod $module {
-            #[allow(unused_imports)]
-            use super::*;
-
-            $(
-                #[test]
-                fn $case() {
-                    $crate::testing::conformance::check(stringify!($case), $times, $make);
-                }
-            )*
-        }
-    };
-}
-
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __conformance_list {
-    ([$harness:ident] $($case:ident [$($need:ident),*],)*) => {
-        vec![$(Case {
-            name: stringify!($case),
-            needs: &[$(Feature::$need),*],
-            run: |harness: &$harness| Box::pin($case(harness)),
-        }),*]
-    };
-}
-
-/// Every case, for whoever would rather run them by himself.
+/// Returns every case, for a program that runs them itself.
 ///
 /// ```
 /// # use brighter::InMemoryBroker;
@@ -215,5 +64,45 @@ macro_rules! __conformance_list {
 /// ```
 #[must_use]
 pub fn cases<H: Harness>() -> Vec<Case<H>> {
-    crate::__conformance_cases! { __conformance_list, [H] }
+    let mut cases = brighter_conformance::transport::cases();
+    cases.extend([
+        Case::<H>::new(
+            "an_error_brings_a_message_again_until_it_is_a_dead_letter",
+            &[Feature::DeadLetters],
+            |harness| Box::pin(an_error_brings_a_message_again_until_it_is_a_dead_letter(harness)),
+        ),
+        Case::new(
+            "the_order_of_each_key_holds",
+            &[Feature::Order, Feature::SingleActiveConsumer],
+            |harness| Box::pin(the_order_of_each_key_holds(harness)),
+        ),
+        Case::new(
+            "performers_are_added_and_taken_away_while_it_runs",
+            &[Feature::CompetingConsumers, Feature::Prefetch],
+            |harness| Box::pin(performers_are_added_and_taken_away_while_it_runs(harness)),
+        ),
+        Case::new(
+            "concurrency_is_raised_and_lowered_while_it_runs",
+            &[],
+            |harness| Box::pin(concurrency_is_raised_and_lowered_while_it_runs(harness)),
+        ),
+        Case::new(
+            "stopping_completes_what_runs_and_gives_back_the_rest",
+            &[],
+            |harness| Box::pin(stopping_completes_what_runs_and_gives_back_the_rest(harness)),
+        ),
+    ]);
+    cases
+}
+
+/// Runs the case of this name as often as is said, at the same time, each in a place and a thread of its own: what
+/// [`transport_conformance!`](crate::transport_conformance) makes its tests of. What is not applicable is printed.
+///
+/// # Panics
+/// One of them did, or there is no such case.
+pub fn check<H, K>(name: &str, times: usize, make: impl AsyncFn() -> (H, K) + Sync)
+where
+    H: Harness,
+{
+    check_in(cases::<H>, name, times, make);
 }

@@ -7,20 +7,21 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
-use super::Harness;
-use super::tools::*;
-use crate::channel::{Broker, Channel, MakeChannel, Subscription};
-use crate::context::Context;
 use crate::dispatcher::Dispatcher;
-use crate::error::BoxError;
 use crate::handler::Handler;
-use crate::id::MessageId;
-use crate::mapper::{JsonMapper, Postable};
-use crate::message::{Message, MessageBody, MessageHeader, MessageType};
-use crate::outbox::InMemoryOutbox;
+use crate::in_memory::outbox::InMemoryOutbox;
 use crate::pipeline::{HandlerPipeline, HandlerService, Pipeline, Wiring};
 use crate::processor::CommandProcessor;
-use crate::request::{Event, Request, RequestKind};
+use crate::subscription::Subscription;
+use brighter_conformance::transport::Harness;
+use brighter_conformance::transport::tools::*;
+use brighter_core::channel::{Broker, Channel, MakeChannel};
+use brighter_core::context::Context;
+use brighter_core::error::BoxError;
+use brighter_core::id::MessageId;
+use brighter_core::mapper::{JsonMapper, Postable};
+use brighter_core::message::{Message, MessageBody, MessageHeader, MessageType};
+use brighter_core::request::{Event, Request, RequestKind};
 
 const TOPIC: &str = "Note";
 

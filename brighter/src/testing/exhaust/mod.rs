@@ -7,7 +7,7 @@ mod scenario;
 use self::check::{Clean, told};
 use self::run::{Outcome, Passes, Run, perform};
 pub use self::scenario::{Life, Scenario};
-use crate::fault_point::{Action, Passed, Rule};
+use brighter_core::fault_point::{Action, Passed, Rule};
 
 /// By this variable one run alone is asked for, as a failure writes it.
 const VARIABLE: &str = "BRIGHTER_EXHAUST";

@@ -10,10 +10,10 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 
 use super::scenario::{Life, Promised, Scenario};
-use crate::error::panic_text;
-use crate::fault_point::{NoRule, Passed, Plan, Rule};
 use crate::testing::TestApp;
 use crate::testing::app::World;
+use brighter_core::__private::panic_text;
+use brighter_core::fault_point::{NoRule, Passed, Plan, Rule};
 
 /// For how long a connection stays cut.
 const CUT_FOR: Duration = Duration::from_millis(100);

@@ -8,8 +8,8 @@ use futures_util::stream;
 
 use super::link::disconnected;
 use super::{SettleFault, Shared};
-use crate::channel::{ChannelError, Consumer, Delivery, Rejection, Settle, SettleError};
-use crate::message::{ChannelName, Message};
+use brighter_core::channel::{ChannelError, Consumer, Delivery, Rejection, Settle, SettleError};
+use brighter_core::message::{ChannelName, Message};
 
 /// A consumer that gives out what another does, until the connection is lost.
 pub(super) fn over(broker: Arc<Shared>, inner: Consumer, generation: u64) -> Consumer {

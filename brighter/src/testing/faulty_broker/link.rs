@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use crate::channel::{ChannelError, Settle};
+use brighter_core::channel::{ChannelError, Settle};
 
 /// Whether there is a connection, and what was lent over it.
 #[derive(Default)]

@@ -16,11 +16,11 @@ pub use self::random::RandomFaults;
 use self::script::Script;
 pub use self::script::{PublishFault, SettleFault};
 use super::app::Journal;
-use crate::channel::{
-    Broker, BrokerStatus, Channel, ChannelError, Consumer, ConsumerBounds, InMemoryBroker, Producer,
-    PublishError,
+use crate::in_memory::broker::InMemoryBroker;
+use brighter_core::channel::{
+    Broker, BrokerStatus, Channel, ChannelError, Consumer, ConsumerBounds, Producer, PublishError,
 };
-use crate::message::Message;
+use brighter_core::message::Message;
 
 /// The in-memory broker, which fails when it is told to: for a test of what an application does when its broker
 /// does not do what it should. Without a word it is the broker behind it.

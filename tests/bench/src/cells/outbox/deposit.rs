@@ -18,7 +18,7 @@ const IN_A_TRANSACTION: usize = 50;
 
 pub(super) fn ours<D: Store>() -> Result<Sample>
 where
-    Transaction<'static, D>: OutboxTransaction<Outbox = D::Outbox>,
+    Transaction<'static, D>: OutboxTransaction<D::Outbox>,
 {
     runtime()?.block_on(async {
         let (place, pool) = D::make().await?;

@@ -75,7 +75,7 @@ const MYSQL: Kind = Kind {
 
 const fn deposit<D: Store + Table>(kind: &Kind) -> Cell
 where
-    Transaction<'static, D>: OutboxTransaction<Outbox = D::Outbox>,
+    Transaction<'static, D>: OutboxTransaction<D::Outbox>,
 {
     let twin = Twin {
         name: "an INSERT by hand",

@@ -1,0 +1,255 @@
+//! [`Value`]: a setting that is what its key may be.
+
+use std::time::Duration;
+
+use super::key::Kind;
+use super::nearest::nearest;
+use super::raw::{Node, Raw};
+use super::secret::quoted;
+use super::{Problem, Secret, time};
+
+/// A setting that is what its key may be.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    Text(String),
+    Secret(Secret),
+    Flag(bool),
+    Count(u64),
+    Share(f64),
+    Time(Duration),
+    /// The word that a key of times takes besides: no time at all.
+    NoTime(&'static str),
+    Word(&'static str),
+    Texts(Vec<String>),
+    Times(Vec<Duration>),
+    Performers(usize, usize),
+    Rate(u32, Duration),
+}
+
+/// The most performers that anybody can mean.
+const MOST_PERFORMERS: usize = 10_000;
+
+/// Reads a value of this kind for the key of this path.
+pub(super) fn read(kind: &Kind, path: &str, raw: &Raw) -> Result<Value, Problem> {
+    let reading = Reading { kind, path };
+    match (kind, raw) {
+        (Kind::Texts, Raw::List(nodes)) => {
+            let texts: Result<_, _> = nodes.iter().map(|node| reading.text(&node.raw)).collect();
+            Ok(Value::Texts(texts?))
+        }
+        (Kind::Times, Raw::List(nodes)) => {
+            let time = |node: &Node| reading.time(&reading.text(&node.raw)?);
+            let times: Result<_, _> = nodes.iter().map(time).collect();
+            Ok(Value::Times(times?))
+        }
+        (_, Raw::List(_) | Raw::Table(_) | Raw::Date) => Err(reading.wrong_type(raw.kind())),
+        // A file that knows numbers from text is taken at its word.
+        (Kind::Count { .. } | Kind::Share { .. } | Kind::Flag, Raw::Text(text)) => {
+            let found = format!("the text {}: write it without quotes", quoted(text));
+            Err(reading.wrong_type(&found))
+        }
+        (Kind::Flag, Raw::Flag(flag)) => Ok(Value::Flag(*flag)),
+        (_, Raw::Flag(flag)) if !matches!(kind, Kind::OneOf(_)) => Err(reading.wrong_type(&flag.to_string())),
+        (Kind::Count { .. } | Kind::Share { .. } | Kind::Performers, Raw::Number(text)) => {
+            reading.scalar(text)
+        }
+        (Kind::Secret, Raw::Number(_)) => Err(reading.wrong_type("a number: write it in quotes")),
+        (_, Raw::Number(text)) => Err(reading.wrong_type(&format!("the number {text}"))),
+        (_, Raw::Flag(flag)) => reading.scalar(&flag.to_string()),
+        (_, Raw::Plain(text) | Raw::Text(text)) => reading.scalar(text),
+    }
+}
+
+struct Reading<'a> {
+    kind: &'a Kind,
+    path: &'a str,
+}
+
+impl Reading<'_> {
+    fn wrong_type(&self, found: &str) -> Problem {
+        Problem::WrongType {
+            key: self.path.to_owned(),
+            expected: self.kind.expected(),
+            found: found.to_owned(),
+        }
+    }
+
+    /// This text is nothing that the key may be.
+    fn no_such(&self, text: &str) -> Problem {
+        self.wrong_type(&quoted(text))
+    }
+
+    fn impossible(&self, text: &str, reason: impl Into<String>) -> Problem {
+        Problem::Impossible {
+            key: self.path.to_owned(),
+            value: quoted(text),
+            reason: reason.into(),
+        }
+    }
+
+    fn text(&self, raw: &Raw) -> Result<String, Problem> {
+        match raw {
+            Raw::Plain(text) | Raw::Text(text) if !text.is_empty() => Ok(text.clone()),
+            Raw::Plain(_) | Raw::Text(_) => Err(self.impossible("", "it is empty")),
+            Raw::Number(text) => Err(self.wrong_type(&format!("the number {text}"))),
+            other => Err(self.wrong_type(other.kind())),
+        }
+    }
+
+    fn scalar(&self, text: &str) -> Result<Value, Problem> {
+        let text = text.trim();
+        match self.kind {
+            Kind::Secret if text.is_empty() => Err(Problem::Impossible {
+                key: self.path.to_owned(),
+                value: "***".to_owned(),
+                reason: "it is empty".to_owned(),
+            }),
+            Kind::Secret => Ok(Value::Secret(Secret::new(text))),
+            _ if text.is_empty() => Err(self.impossible(text, "it is empty")),
+            Kind::Text => Ok(Value::Text(text.to_owned())),
+            Kind::TableName => self.table(text),
+            Kind::Flag => match text {
+                "true" => Ok(Value::Flag(true)),
+                "false" => Ok(Value::Flag(false)),
+                _ => Err(self.no_such(text)),
+            },
+            Kind::Count { least, most } => self.count(text, *least, *most).map(Value::Count),
+            Kind::Share { least, most } => self.share(text, *least, *most),
+            Kind::Time { or: Some(word), .. } if text == *word => Ok(Value::NoTime(word)),
+            Kind::Time { .. } => self.time(text).map(Value::Time),
+            Kind::OneOf(words) => match words.iter().find(|word| **word == text) {
+                Some(word) => Ok(Value::Word(word)),
+                None => {
+                    let meant = nearest(&text.to_lowercase(), words.iter().copied());
+                    let meant = meant
+                        .map(|meant| format!("; did you mean `{meant}`?"))
+                        .unwrap_or_default();
+                    Err(self.wrong_type(&format!("{}{meant}", quoted(text))))
+                }
+            },
+            Kind::Texts => {
+                let texts = parts(text).map(|part| self.text(&Raw::Plain(part.to_owned())));
+                Ok(Value::Texts(texts.collect::<Result<_, _>>()?))
+            }
+            Kind::Times => {
+                let times = parts(text).map(|part| self.time(part));
+                Ok(Value::Times(times.collect::<Result<_, _>>()?))
+            }
+            Kind::Performers => self.performers(text),
+            Kind::Rate => self.rate(text),
+        }
+    }
+
+    fn table(&self, text: &str) -> Result<Value, Problem> {
+        let is_name = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+            && text.starts_with(|c: char| !c.is_ascii_digit())
+            && text.len() <= 40;
+        if is_name {
+            return Ok(Value::Text(text.to_owned()));
+        }
+        Err(self.impossible(
+            text,
+            "the name of a table has letters, digits and underscores, at most 40, and no digit first",
+        ))
+    }
+
+    fn count(&self, text: &str, least: u64, most: u64) -> Result<u64, Problem> {
+        let digits = text.replace('_', "");
+        let bare = digits.strip_prefix(['-', '+']).unwrap_or(&digits);
+        if bare.is_empty() || !bare.chars().all(|c| c.is_ascii_digit()) {
+            return Err(self.no_such(text));
+        }
+        match digits.parse::<u64>() {
+            Ok(count) if (least..=most).contains(&count) => Ok(count),
+            _ => Err(self.impossible(text, format!("it goes from {least} to {most}"))),
+        }
+    }
+
+    fn share(&self, text: &str, least: f64, most: f64) -> Result<Value, Problem> {
+        let number: f64 = text.replace('_', "").parse().map_err(|_| self.no_such(text))?;
+        if number >= least && number <= most {
+            return Ok(Value::Share(number));
+        }
+        Err(self.impossible(text, format!("it goes from {least} to {most}")))
+    }
+
+    fn time(&self, text: &str) -> Result<Duration, Problem> {
+        let time = time::parse(text).ok_or_else(|| self.no_such(text))?;
+        let (least, most) = match self.kind {
+            Kind::Time { least, most, .. } => (*least, *most),
+            _ => (Duration::ZERO, Duration::MAX),
+        };
+        if time < least {
+            return Err(self.impossible(text, format!("it is {} at least", time::show(least))));
+        }
+        if time > most {
+            return Err(self.impossible(text, format!("it is {} at most", time::show(most))));
+        }
+        Ok(time)
+    }
+
+    fn performers(&self, text: &str) -> Result<Value, Problem> {
+        let (least, most) = match text.split_once("to").or_else(|| text.split_once("..=")) {
+            Some((least, most)) => (least.trim(), most.trim()),
+            None => (text, text),
+        };
+        let highest = MOST_PERFORMERS as u64;
+        let (least, most) = (self.count(least, 1, highest)?, self.count(most, 1, highest)?);
+        if least > most {
+            return Err(self.impossible(text, "the range ends before it begins"));
+        }
+        let number = |count| usize::try_from(count).unwrap_or(MOST_PERFORMERS);
+        Ok(Value::Performers(number(least), number(most)))
+    }
+
+    fn rate(&self, text: &str) -> Result<Value, Problem> {
+        let parted = text.split_once("within").or_else(|| text.split_once('/'));
+        let (count, within) = parted.ok_or_else(|| self.no_such(text))?;
+        let count = self.count(count.trim(), 1, u64::from(u32::MAX))?;
+        let within = within.trim();
+        let within = match within.starts_with(|c: char| c.is_ascii_digit()) {
+            true => time::parse(within),
+            false => time::parse(&format!("1{within}")),
+        };
+        match within {
+            Some(within) if !within.is_zero() => {
+                Ok(Value::Rate(u32::try_from(count).unwrap_or(u32::MAX), within))
+            }
+            Some(_) => Err(self.impossible(text, "the time is none")),
+            None => Err(self.no_such(text)),
+        }
+    }
+}
+
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim)
+}
+
+impl std::fmt::Display for Value {
+    /// As one would write it in TOML; secrets do not show.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = |text: &str| format!("\"{}\"", text.escape_debug());
+        match self {
+            Self::Text(value) => f.write_str(&text(value)),
+            Self::Secret(secret) => f.write_str(&text(&secret.shown())),
+            Self::Flag(flag) => flag.fmt(f),
+            Self::Count(count) => count.fmt(f),
+            Self::Share(share) => write!(f, "{share:?}"),
+            Self::Time(value) => f.write_str(&text(&time::show(*value))),
+            Self::NoTime(word) | Self::Word(word) => f.write_str(&text(word)),
+            Self::Texts(texts) => {
+                let texts: Vec<_> = texts.iter().map(|value| text(value)).collect();
+                write!(f, "[{}]", texts.join(", "))
+            }
+            Self::Times(times) => {
+                let times: Vec<_> = times.iter().map(|value| text(&time::show(*value))).collect();
+                write!(f, "[{}]", times.join(", "))
+            }
+            Self::Performers(least, most) if least == most => least.fmt(f),
+            Self::Performers(least, most) => f.write_str(&text(&format!("{least} to {most}"))),
+            Self::Rate(count, within) => {
+                f.write_str(&text(&format!("{count} within {}", time::show(*within))))
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The same id with another body, and what else a key is made of.
+
+use super::{LONG, SHORT, abandon, begin, begin_with, claim_of, complete, some_key};
+use crate::eventually;
+use brighter_core::inbox::{Begun, Fingerprint, Inbox, InboxKey};
+
+fn body(text: &str) -> Option<Fingerprint> {
+    Some(Fingerprint::of(text.as_bytes()))
+}
+
+/// Whether the first is running or done; and the first is not disturbed.
+pub async fn another_body_collides(inbox: &impl Inbox) {
+    let key = some_key();
+    claim_of(begin_with(inbox, &key, body("one"), LONG).await);
+    assert_eq!(
+        begin_with(inbox, &key, body("other"), LONG).await,
+        Begun::Collision
+    );
+    complete(inbox, &key).await;
+    assert_eq!(
+        begin_with(inbox, &key, body("other"), LONG).await,
+        Begun::Collision
+    );
+    assert_eq!(begin_with(inbox, &key, body("one"), LONG).await, Begun::Done);
+}
+
+/// Who died may have done half of it; the first body may be tried again, and no other.
+pub async fn another_body_collides_with_a_claim_that_has_ended(inbox: &impl Inbox) {
+    let key = some_key();
+    claim_of(begin_with(inbox, &key, body("one"), SHORT).await);
+    eventually("the lease ended", async || {
+        let other = begin_with(inbox, &key, body("other"), LONG).await;
+        assert_eq!(other, Begun::Collision);
+        let again = begin_with(inbox, &key, body("one"), LONG).await;
+        matches!(again, Begun::First(_)).then_some(())
+    })
+    .await;
+}
+
+/// Nothing was done, so an id may be used as if for the first time.
+pub async fn what_is_abandoned_leaves_no_body(inbox: &impl Inbox) {
+    let key = some_key();
+    let claim = claim_of(begin_with(inbox, &key, body("one"), LONG).await);
+    abandon(inbox, &key, claim).await;
+    claim_of(begin_with(inbox, &key, body("other"), LONG).await);
+}
+
+/// A request that was made in this process has no body, and is a duplicate by its id alone.
+pub async fn without_a_body_there_is_nothing_to_compare(inbox: &impl Inbox) {
+    let (with, without) = (some_key(), some_key());
+    claim_of(begin_with(inbox, &with, body("one"), LONG).await);
+    complete(inbox, &with).await;
+    assert_eq!(begin(inbox, &with).await, Begun::Done);
+    claim_of(begin(inbox, &without).await);
+    complete(inbox, &without).await;
+    assert_eq!(begin_with(inbox, &without, body("one"), LONG).await, Begun::Done);
+}
+
+/// Nothing is changed or cut, so no two that differ are taken for one.
+pub async fn every_id_and_every_context_is_kept_as_it_is(inbox: &impl Inbox) {
+    let long = "x".repeat(300);
+    let texts = [
+        "",
+        "plain",
+        "PLAIN",
+        "plain ",
+        "'; --",
+        "ünï 漢字",
+        "a\0b",
+        "%_?$1",
+        &long,
+    ];
+    for id in texts {
+        for context in texts {
+            let key = InboxKey::new(id.into(), context);
+            claim_of(begin_with(inbox, &key, body(id), LONG).await);
+            complete(inbox, &key).await;
+        }
+    }
+    for id in texts {
+        for context in texts {
+            let key = InboxKey::new(id.into(), context);
+            assert_eq!(begin_with(inbox, &key, body(id), LONG).await, Begun::Done);
+        }
+    }
+    for number in [0, 1, u64::MAX / 2 + 1, u64::MAX] {
+        let (key, fingerprint) = (some_key(), Some(Fingerprint::new(number)));
+        claim_of(begin_with(inbox, &key, fingerprint, LONG).await);
+        assert!(matches!(
+            begin_with(inbox, &key, fingerprint, LONG).await,
+            Begun::Running { .. }
+        ));
+    }
+}

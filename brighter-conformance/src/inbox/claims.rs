@@ -1,0 +1,123 @@
+//! Who handles what, and when another may.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use super::{LONG, SHORT, abandon, begin, claim, claim_eventually, complete, is_running, some_key};
+use brighter_core::inbox::{Begun, Inbox, InboxKey};
+
+/// And is told how long the claim lasts.
+pub async fn the_first_is_first_and_the_next_finds_it_running(inbox: &impl Inbox) {
+    let key = some_key();
+    claim(inbox, &key, LONG).await;
+    match begin(inbox, &key).await {
+        Begun::Running { left } => assert!(left <= LONG && left > LONG / 2, "{left:?}"),
+        other => panic!("it is running, and the inbox says {other:?}"),
+    }
+    claim(inbox, &some_key(), LONG).await;
+}
+
+/// For good, however often it is begun or completed.
+pub async fn what_is_complete_is_done(inbox: &impl Inbox) {
+    let key = some_key();
+    claim(inbox, &key, LONG).await;
+    complete(inbox, &key).await;
+    assert_eq!(begin(inbox, &key).await, Begun::Done);
+    complete(inbox, &key).await;
+    assert_eq!(begin(inbox, &key).await, Begun::Done);
+}
+
+/// And is then claimed as if for the first time.
+pub async fn what_is_abandoned_may_begin_at_once(inbox: &impl Inbox) {
+    let key = some_key();
+    for _ in 0..3 {
+        let mine = claim(inbox, &key, LONG).await;
+        abandon(inbox, &key, mine).await;
+        abandon(inbox, &key, mine).await;
+    }
+    claim(inbox, &key, LONG).await;
+    assert!(is_running(begin(inbox, &key).await));
+}
+
+/// So that one that died is replaced.
+pub async fn a_claim_ends_with_its_lease(inbox: &impl Inbox) {
+    let key = some_key();
+    claim(inbox, &key, SHORT).await;
+    claim_eventually(inbox, &key).await;
+    assert!(is_running(begin(inbox, &key).await));
+}
+
+/// However many begin at the same time.
+pub async fn of_many_at_once_one_is_first(inbox: &impl Inbox) {
+    for _ in 0..10 {
+        let key = some_key();
+        let begun = join_all((0..8).map(|_| begin(inbox, &key))).await;
+        let first = begun.iter().filter(|it| matches!(it, Begun::First(_))).count();
+        let running = begun.iter().filter(|it| is_running(**it)).count();
+        assert_eq!((first, running), (1, 7), "{begun:?}");
+    }
+}
+
+/// Each handler of an event handles it once.
+pub async fn each_context_has_a_key_of_its_own(inbox: &impl Inbox) {
+    let one = some_key();
+    let other = InboxKey::new(one.id.clone(), "other tests");
+    claim(inbox, &one, LONG).await;
+    complete(inbox, &one).await;
+    let claimed = claim(inbox, &other, LONG).await;
+    abandon(inbox, &other, claimed).await;
+    assert_eq!(begin(inbox, &one).await, Begun::Done);
+    claim(inbox, &other, LONG).await;
+}
+
+/// Whose claim has ended does not end that of another.
+pub async fn who_is_late_abandons_nothing(inbox: &impl Inbox) {
+    let key = some_key();
+    let late = claim(inbox, &key, SHORT).await;
+    let mine = claim_eventually(inbox, &key).await;
+    assert_ne!(late, mine);
+    abandon(inbox, &key, late).await;
+    assert!(is_running(begin(inbox, &key).await));
+    // Nor after a while.
+    abandon(inbox, &key, mine).await;
+    let next = claim(inbox, &key, LONG).await;
+    assert!(next != mine && next != late, "no claim is like an earlier one");
+}
+
+/// What is done is done, whoever has the claim by now.
+pub async fn who_is_late_completes_all_the_same(inbox: &impl Inbox) {
+    let key = some_key();
+    claim(inbox, &key, SHORT).await;
+    let second = claim_eventually(inbox, &key).await;
+    complete(inbox, &key).await;
+    assert_eq!(begin(inbox, &key).await, Begun::Done);
+    abandon(inbox, &key, second).await;
+    assert_eq!(begin(inbox, &key).await, Begun::Done);
+}
+
+/// Not even by its own claim.
+pub async fn what_is_done_is_never_abandoned(inbox: &impl Inbox) {
+    let key = some_key();
+    let mine = claim(inbox, &key, LONG).await;
+    complete(inbox, &key).await;
+    abandon(inbox, &key, mine).await;
+    assert_eq!(begin(inbox, &key).await, Begun::Done);
+}
+
+/// Its claim may have been forgotten.
+pub async fn what_nobody_began_can_be_completed(inbox: &impl Inbox) {
+    let key = some_key();
+    complete(inbox, &key).await;
+    assert_eq!(begin(inbox, &key).await, Begun::Done);
+}
+
+/// A time beyond every clock means for ever.
+pub async fn the_longest_lease_is_no_mistake(inbox: &impl Inbox) {
+    let key = some_key();
+    claim(inbox, &key, Duration::MAX).await;
+    match begin(inbox, &key).await {
+        Begun::Running { left } => assert!(left > LONG, "{left:?}"),
+        other => panic!("it is running, and the inbox says {other:?}"),
+    }
+}

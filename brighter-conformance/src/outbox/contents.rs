@@ -1,0 +1,180 @@
+//! What is in the outbox.
+
+use std::time::{Duration, SystemTime};
+
+use super::{LONG, SHORT, claim_ids, claim_oldest, deposit, ids, message_of, some_message, some_messages};
+use crate::eventually;
+use brighter_core::id::MessageId;
+use brighter_core::message::{Message, MessageBody, MessageType};
+use brighter_core::outbox::{Failure, MessageState, Outbox, OutboxError};
+
+/// A message comes out as it went in, and has not failed.
+pub async fn what_is_deposited_comes_out(outbox: &impl Outbox) {
+    let message = some_message();
+    deposit(outbox, std::slice::from_ref(&message)).await;
+    let claimed = claim_oldest(outbox, 10, LONG).await;
+    assert_eq!(claimed.len(), 1);
+    assert_eq!(claimed[0].message, message);
+    assert_eq!(claimed[0].attempts, 0);
+}
+
+/// The same message again is left as it is, waiting or dispatched; another message with its id is refused, and
+/// with it all that came in the same call.
+pub async fn an_id_is_stored_once(outbox: &impl Outbox) {
+    let first = some_message();
+    let id = first.header.id.clone();
+    let mut second = first.clone();
+    second.body = MessageBody::new("another body");
+    let other = some_message();
+    deposit(outbox, std::slice::from_ref(&first)).await;
+    let again = [first.clone(), other.clone()];
+    assert_eq!(
+        outbox.deposit(&again, None).await.expect("deposit"),
+        std::slice::from_ref(&id)
+    );
+    assert_eq!(outbox.status().await.expect("status").outstanding, 2);
+    assert_eq!(claim_oldest(outbox, 10, LONG).await[0].message, first);
+    deposit(outbox, std::slice::from_ref(&first)).await;
+    assert!(claim_oldest(outbox, 10, LONG).await.is_empty(), "its claim stays");
+
+    let refused = async || {
+        let both = [some_message(), second.clone()];
+        let error = outbox
+            .deposit(&both, None)
+            .await
+            .expect_err("another message of that id");
+        assert!(
+            matches!(&error, OutboxError::IdInUse { id: used } if *used == id),
+            "{error}"
+        );
+        assert_eq!(
+            outbox
+                .get(std::slice::from_ref(&both[0].header.id))
+                .await
+                .expect("get"),
+            []
+        );
+    };
+    refused().await;
+    outbox
+        .mark_dispatched(std::slice::from_ref(&id))
+        .await
+        .expect("mark dispatched");
+    refused().await;
+    deposit(outbox, std::slice::from_ref(&first)).await;
+    assert_eq!(
+        outbox.state(&id).await.expect("state"),
+        Some(MessageState::Dispatched)
+    );
+    assert_eq!(outbox.get(std::slice::from_ref(&id)).await.expect("get"), [first]);
+}
+
+/// What is not there is left out; what was dispatched is still there.
+pub async fn get_gives_them_in_the_order_of_the_ids(outbox: &impl Outbox) {
+    let messages = some_messages(3);
+    let all = ids(&messages);
+    deposit(outbox, &messages).await;
+    outbox.mark_dispatched(&all[..1]).await.expect("mark dispatched");
+    let asked = [&all[2], &MessageId::new(), &all[0]].map(Clone::clone);
+    let got = outbox.get(&asked).await.expect("get");
+    assert_eq!(got, [messages[2].clone(), messages[0].clone()]);
+}
+
+/// Claimed and failed messages are outstanding too.
+pub async fn status_tells_how_many_and_how_old(outbox: &impl Outbox) {
+    let status = outbox.status().await.expect("status");
+    assert_eq!((status.outstanding, status.oldest), (0, None));
+
+    let messages = some_messages(4);
+    let all = ids(&messages);
+    deposit(outbox, &messages).await;
+    eventually("it gets older", async || {
+        let oldest = outbox.status().await.expect("status").oldest;
+        (oldest.expect("there are some") >= SHORT).then_some(())
+    })
+    .await;
+    claim_oldest(outbox, 2, LONG).await;
+    let failure = Failure::new(all[0].clone(), "no", LONG);
+    outbox.mark_failed(&[failure]).await.expect("mark failed");
+    outbox.mark_dispatched(&all[3..]).await.expect("mark dispatched");
+    assert_eq!(outbox.status().await.expect("status").outstanding, 3);
+}
+
+/// Nothing is lost, changed or cut, whatever it is.
+pub async fn every_header_and_every_byte_comes_back(outbox: &impl Outbox) {
+    let texts = [
+        "",
+        "plain",
+        "'; DROP TABLE messages; --",
+        "ünï 漢字 🦀",
+        "a\0b\n\t\"\\\u{7f}",
+        "%_?$1",
+    ];
+    let mut messages: Vec<Message> = texts.map(|text| message_of(MessageId::from(text))).into();
+    for (text, message) in texts.iter().zip(&mut messages) {
+        let header = &mut message.header;
+        header.topic = format!("Topic.{text}").into();
+        header.message_type = MessageType::Document;
+        header.timestamp = SystemTime::UNIX_EPOCH + Duration::new(1_700_000_000, 123_456_700);
+        header.correlation_id = Some(MessageId::from(*text));
+        header.causation_id = Some(MessageId::from(*text));
+        header.content_type = format!("text/{text}").into();
+        header.handled_count = u32::MAX;
+        header.bag.insert(*text, *text);
+        header.bag.insert("yes", true);
+        header.bag.insert("smallest", i64::MIN);
+        header.bag.insert("largest", i64::MAX);
+        for (name, number) in [
+            ("whole", 3.0),
+            ("third", 1.0 / 3.0),
+            ("huge", f64::MAX),
+            ("tiny", 5e-324),
+        ] {
+            header.bag.insert(name, number);
+        }
+        message.body = MessageBody::new((0..=u8::MAX).chain(text.bytes()).collect::<Vec<u8>>());
+    }
+    let mut event = some_message();
+    event.header.message_type = MessageType::Event;
+    event.body = MessageBody::default();
+    let mut large = some_message();
+    large.body = MessageBody::new(vec![0xa5; 3 << 20]);
+    messages.extend([event, large]);
+
+    deposit(outbox, &messages).await;
+    assert_eq!(outbox.get(&ids(&messages)).await.expect("get"), messages);
+    let claimed = claim_ids(outbox, &ids(&messages), LONG).await;
+    let claimed: Vec<Message> = claimed.into_iter().map(|it| it.message).collect();
+    assert_eq!(claimed, messages);
+    outbox
+        .mark_dispatched(&ids(&messages))
+        .await
+        .expect("mark dispatched");
+    assert_eq!(outbox.status().await.expect("status").outstanding, 0);
+}
+
+/// An empty list is no mistake.
+pub async fn nothing_asked_is_nothing_done(outbox: &impl Outbox) {
+    deposit(outbox, &[some_message()]).await;
+    deposit(outbox, &[]).await;
+    assert!(claim_ids(outbox, &[], LONG).await.is_empty());
+    assert!(claim_oldest(outbox, 0, LONG).await.is_empty());
+    outbox.mark_dispatched(&[]).await.expect("mark dispatched");
+    outbox.mark_failed(&[]).await.expect("mark failed");
+    outbox.release(&[]).await.expect("release");
+    assert!(outbox.get(&[]).await.expect("get").is_empty());
+    assert_eq!(claim_oldest(outbox, 10, LONG).await.len(), 1);
+}
+
+/// Databases limit how many parameters a statement has; that must not be seen.
+pub async fn any_number_of_ids_goes_in_one_call(outbox: &impl Outbox) {
+    let messages = some_messages(1);
+    let mut asked: Vec<MessageId> = (0..70_000).map(|_| MessageId::new()).collect();
+    asked.extend(ids(&messages));
+    deposit(outbox, &messages).await;
+    assert_eq!(outbox.get(&asked).await.expect("get"), messages);
+    assert_eq!(claim_ids(outbox, &asked, LONG).await.len(), 1);
+    outbox.release(&asked).await.expect("release");
+    outbox.mark_dispatched(&asked).await.expect("mark dispatched");
+    assert_eq!(outbox.status().await.expect("status").outstanding, 0);
+}

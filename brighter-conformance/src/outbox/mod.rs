@@ -1,0 +1,140 @@
+//! What every [`Outbox`] must do, one function for each, made into tests by
+//! `outbox_contract!`.
+//!
+//! Each wants an empty outbox that nobody else uses, and panics when the outbox does something else than it
+//! must. None waits longer than ten seconds for what time brings, and none takes for granted that the
+//! machine is fast.
+
+mod archive;
+mod claims;
+mod contents;
+mod dead;
+mod order;
+mod replay;
+mod schedule;
+
+use std::time::Duration;
+
+pub use archive::*;
+pub use claims::*;
+pub use contents::*;
+pub use dead::*;
+pub use order::*;
+pub use replay::*;
+pub use schedule::*;
+
+use super::eventually;
+use brighter_core::id::MessageId;
+use brighter_core::message::{Message, MessageBody, MessageHeader, MessageType};
+use brighter_core::outbox::{Claim, Claimed, Outbox};
+
+/// Makes a module of tests, one for each thing that an [`Outbox`] must do.
+///
+/// The second argument is called for each of them without arguments, gives an empty outbox, and beside it
+/// whatever must live as long: a temporary folder, a server, or `()`.
+///
+/// ```
+/// use brighter::InMemoryOutbox;
+///
+/// brighter::outbox_contract!(in_memory, async || (InMemoryOutbox::new(), ()));
+/// ```
+#[macro_export]
+macro_rules! outbox_contract {
+    ($module:ident, $make:expr) => {
+        $crate::__contract_tests! { $module, $make, (outbox, _kept) => outbox, outbox, [
+            what_is_deposited_comes_out,
+            the_oldest_come_first_and_no_more_than_asked,
+            the_young_are_left,
+            what_is_claimed_is_not_claimed_again,
+            a_claim_ends_with_its_lease,
+            a_deposit_may_be_claimed_from_the_start,
+            ids_are_claimed_if_outstanding_and_free,
+            what_is_dispatched_is_never_claimed_again,
+            a_failure_is_counted_and_left_alone,
+            state_tells_how_far_a_message_has_come,
+            what_is_released_is_claimable_at_once,
+            an_id_is_stored_once,
+            get_gives_them_in_the_order_of_the_ids,
+            status_tells_how_many_and_how_old,
+            every_header_and_every_byte_comes_back,
+            nothing_asked_is_nothing_done,
+            the_longest_times_are_no_mistake,
+            any_number_of_ids_goes_in_one_call,
+            what_was_dispatched_is_replayed_by_its_cause,
+            what_is_outstanding_is_not_replayed,
+            a_failure_is_forgotten_by_a_replay,
+            two_claimers_share_and_never_overlap,
+            many_are_stored_at_once_whatever_is_there,
+            the_last_failure_is_the_end,
+            the_dead_are_listed_oldest_first,
+            a_revived_message_is_as_new,
+            topics_are_left_out_or_claimed_alone,
+            in_order_nothing_is_claimed_before_what_goes_before_it,
+            in_order_a_claim_ends_at_what_another_has,
+            in_order_a_failure_holds_up_what_follows,
+            in_order_one_has_a_topic_at_a_time,
+            arrivals_tell_of_deposits,
+            what_was_dispatched_long_ago_is_archived,
+            several_archive_at_once,
+            what_is_selected_is_outstanding_again,
+            what_is_scheduled_waits_for_its_time,
+            when_its_time_has_come_it_is_outstanding,
+            no_more_are_made_due_than_asked,
+            what_is_cancelled_is_gone,
+            what_is_rescheduled_waits_for_its_new_time,
+            an_id_is_scheduled_once,
+        ] }
+    };
+}
+
+const LONG: Duration = Duration::from_secs(3600);
+const SHORT: Duration = Duration::from_millis(50);
+
+/// A message to test with: new, and like no other.
+#[must_use]
+pub fn some_message() -> Message {
+    message_of(MessageId::new())
+}
+
+fn message_of(id: MessageId) -> Message {
+    let body = format!(r#"{{"id":"{id}"}}"#);
+    Message::new(
+        MessageHeader::new(id, "Task.Reminder", MessageType::Command),
+        MessageBody::new(body),
+    )
+}
+
+fn some_messages(count: usize) -> Vec<Message> {
+    (0..count).map(|_| some_message()).collect()
+}
+
+fn ids(messages: &[Message]) -> Vec<MessageId> {
+    messages.iter().map(|message| message.header.id.clone()).collect()
+}
+
+fn claimed_ids(claimed: &[Claimed]) -> Vec<MessageId> {
+    claimed.iter().map(|it| it.message.header.id.clone()).collect()
+}
+
+async fn deposit(outbox: &impl Outbox, messages: &[Message]) {
+    outbox.deposit(messages, None).await.expect("deposit");
+}
+
+async fn claim_oldest(outbox: &impl Outbox, limit: usize, lease: Duration) -> Vec<Claimed> {
+    let min_age = Duration::ZERO;
+    let claimed = outbox.claim(Claim::oldest(limit, min_age), lease).await;
+    claimed.expect("claim the oldest")
+}
+
+async fn claim_ids(outbox: &impl Outbox, ids: &[MessageId], lease: Duration) -> Vec<Claimed> {
+    outbox.claim(Claim::ids(ids), lease).await.expect("claim ids")
+}
+
+/// Claims the oldest until there are some.
+async fn claim_eventually(outbox: &impl Outbox, what: &str) -> Vec<Claimed> {
+    eventually(what, async || {
+        let claimed = claim_oldest(outbox, 100, LONG).await;
+        (!claimed.is_empty()).then_some(claimed)
+    })
+    .await
+}

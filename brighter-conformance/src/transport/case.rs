@@ -1,0 +1,122 @@
+//! [`Case`]: one thing that a transport must do, and how it is looked at.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::thread;
+
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+
+use super::{Feature, Harness};
+use crate::run;
+
+/// One thing that a transport must do, if it has what that needs.
+pub struct Case<H> {
+    /// Its name, which is that of its test.
+    pub name: &'static str,
+    /// What a transport must have for it.
+    pub needs: &'static [Feature],
+    run: fn(&H) -> LocalBoxFuture<'_, ()>,
+}
+
+/// What came of a case that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The transport does what it must.
+    Passed,
+    /// The transport does not declare this, which the case needs.
+    NotApplicable(Feature),
+}
+
+impl<H: Harness> Case<H> {
+    /// Makes a case for a suite that adds to [`cases`](super::cases).
+    #[must_use]
+    pub fn new(name: &'static str, needs: &'static [Feature], run: fn(&H) -> LocalBoxFuture<'_, ()>) -> Self {
+        Self { name, needs, run }
+    }
+
+    /// What the case needs and the transport does not declare.
+    #[must_use]
+    pub fn lacks(&self, harness: &H) -> Option<Feature> {
+        let features = harness.features();
+        self.needs.iter().copied().find(|need| !features.has(*need))
+    }
+
+    /// Looks whether the transport does what it must.
+    ///
+    /// # Panics
+    /// It does not, or takes longer than eight times the harness's patience.
+    pub async fn check(&self, harness: &H) -> Outcome {
+        if let Some(feature) = self.lacks(harness) {
+            return Outcome::NotApplicable(feature);
+        }
+        let limit = harness.patience() * 8;
+        let done = tokio::time::timeout(limit, (self.run)(harness)).await;
+        assert!(
+            done.is_ok(),
+            "`{}` hangs: it is not done after {limit:?}",
+            self.name
+        );
+        Outcome::Passed
+    }
+}
+
+impl<H> fmt::Debug for Case<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Case")
+            .field("name", &self.name)
+            .field("needs", &self.needs)
+            .finish()
+    }
+}
+
+/// Runs the case of this name as often as is said, at the same time, each in a place and a thread of its own: what
+/// `transport_conformance!` makes its tests of. What is not applicable is printed.
+///
+/// # Panics
+/// One of them did, or there is no such case.
+pub fn check<H, K>(name: &str, times: usize, make: impl AsyncFn() -> (H, K) + Sync)
+where
+    H: Harness,
+{
+    check_in(super::cases::<H>, name, times, make);
+}
+
+/// Runs a case as [`check`] does, out of these cases.
+#[doc(hidden)]
+pub fn check_in<H, K>(
+    cases: fn() -> Vec<Case<H>>,
+    name: &str,
+    times: usize,
+    make: impl AsyncFn() -> (H, K) + Sync,
+) where
+    H: Harness,
+{
+    let one = || {
+        run(async {
+            let (harness, _kept) = make().await;
+            let case = cases().into_iter().find(|case| case.name == name);
+            let case = case.unwrap_or_else(|| panic!("there is no case `{name}`"));
+            AssertUnwindSafe(case.check(&harness)).catch_unwind().await
+        })
+    };
+    let outcomes: Vec<_> = thread::scope(|scope| {
+        let begin = |_| {
+            let named = thread::Builder::new().name(name.to_owned());
+            named.spawn_scoped(scope, one).expect("a thread for the case")
+        };
+        let threads: Vec<_> = (0..times.max(1)).map(begin).collect();
+        threads.into_iter().map(thread::ScopedJoinHandle::join).collect()
+    });
+    let outcomes = outcomes.into_iter().map(|joined| joined.unwrap_or_else(Err));
+    let (passed, failed): (Vec<_>, Vec<_>) = outcomes.partition(Result::is_ok);
+    if let Some(Ok(Outcome::NotApplicable(feature))) = passed.first() {
+        println!("`{name}` is not applicable: the transport does not declare {feature:?}");
+    }
+    let failures = failed.len();
+    if let Some(Err(panic)) = failed.into_iter().next() {
+        println!("`{name}` failed in {failures} of {} runs", times.max(1));
+        resume_unwind(panic);
+    }
+}

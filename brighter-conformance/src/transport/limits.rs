@@ -1,0 +1,205 @@
+//! What a channel holds and gives out.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::Harness;
+use super::tools::*;
+use brighter_core::channel::{
+    Broker, Channel, MakeChannel, Producer, PublishError, Rejection, RejectionKind,
+};
+
+/// A consumer has no more unsettled than its buffer, and the next as soon as there is room.
+pub async fn no_more_comes_than_the_buffer_holds<H: Harness>(harness: &H) {
+    let broker = harness.connect().await;
+    let channel = with_buffer(harness.channel("bounded", "Bounded"), 3);
+    let mut consumer = consume(harness, &broker, &channel).await;
+    let sent = series("Bounded", 8);
+    publish(harness, &broker, &sent).await;
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.push(next(harness, &mut consumer).await);
+    }
+    nothing(harness, &mut consumer, "the buffer is full").await;
+    let mut came = Vec::new();
+    while came.len() < sent.len() {
+        let delivery = held.remove(0);
+        came.push(carried(&delivery).clone());
+        ack(delivery).await;
+        if came.len() + held.len() < sent.len() {
+            held.push(next(harness, &mut consumer).await);
+        }
+        if came.len() == 1 || came.len() == sent.len() {
+            nothing(harness, &mut consumer, "it is full again, or nothing is left").await;
+        }
+    }
+    assert_same("through a small buffer", &came, &sent);
+}
+
+/// With a buffer of one, the next in order comes when the one before it is settled, in whatever way.
+pub async fn nothing_comes_before_the_one_in_hand_is_settled<H: Harness>(harness: &H) {
+    let broker = harness.connect().await;
+    let channel = with_buffer(harness.channel("single", "Single"), 1);
+    let mut consumer = consume(harness, &broker, &channel).await;
+    publish(harness, &broker, &series("Single", 4)).await;
+    for expected in 0..4 {
+        let delivery = next(harness, &mut consumer).await;
+        assert_eq!(number(carried(&delivery)), expected, "in order");
+        nothing(harness, &mut consumer, "one is in hand").await;
+        match expected {
+            1 => {
+                let rejection = Rejection::new(RejectionKind::DeadLetter, "one of them");
+                delivery.reject(rejection).await.expect("a rejection");
+            }
+            _ => ack(delivery).await,
+        }
+    }
+}
+
+/// Of two consumers that each hold one, neither has the other's; together they get all, each once.
+pub async fn consumers_of_one_channel_share_its_messages<H: Harness>(harness: &H) {
+    let broker = harness.connect().await;
+    let other = harness.connect().await;
+    let channel = with_buffer(harness.channel("shared", "Shared"), 1);
+    let mut one = consume(harness, &broker, &channel).await;
+    let mut two = consume(harness, &other, &channel).await;
+    let sent = series("Shared", 20);
+    publish(harness, &broker, &sent).await;
+    let (first, second) = (next(harness, &mut one).await, next(harness, &mut two).await);
+    let mut came = vec![carried(&first).clone(), carried(&second).clone()];
+    ack(first).await;
+    ack(second).await;
+    while came.len() < sent.len() {
+        let delivery = tokio::select! {
+            delivery = next(harness, &mut one) => delivery,
+            delivery = next(harness, &mut two) => delivery,
+        };
+        came.push(carried(&delivery).clone());
+        ack(delivery).await;
+    }
+    assert_same("shared", &came, &sent);
+    nothing(harness, &mut one, "all were taken").await;
+    nothing(harness, &mut two, "all were taken").await;
+}
+
+/// One consumer at a time gets messages; when it goes, another gets what it had and the rest.
+pub async fn one_consumer_at_a_time<H: Harness>(harness: &H) {
+    let broker = harness.connect().await;
+    let mut channel = with_buffer(harness.channel("alone", "Alone"), 1);
+    channel.limits.single_active_consumer = true;
+    let mut one = consume(harness, &broker, &channel).await;
+    let mut two = consume(harness, &broker, &channel).await;
+    let sent = series("Alone", 3);
+    publish(harness, &broker, &sent).await;
+    let held = next(harness, &mut one).await;
+    nothing(harness, &mut two, "another consumer is the active one").await;
+    drop(one);
+    drop(held);
+    let came = take(harness, &mut two, sent.len()).await;
+    assert_same("the one that stood by", &came, &sent);
+}
+
+/// The channel for the dead letters of this one, consumed.
+fn dead_letters(harness: &impl Harness, channel: &Channel) -> Channel {
+    let mut beside = harness.channel("beside", "Beside");
+    beside.name = channel.dead_letters.clone();
+    beside.make = MakeChannel::Assume;
+    beside
+}
+
+/// What waits longer than it may is a dead letter, with nobody there to consume it.
+pub async fn what_waits_too_long_is_a_dead_letter<H: Harness>(harness: &H) {
+    let broker = harness.connect().await;
+    let mut channel = harness.channel("short-lived", "ShortLived");
+    channel.limits.time_to_live = Some(Duration::from_millis(100));
+    declare(harness, &broker, &channel).await;
+    let sent = series("ShortLived", 3);
+    publish(harness, &broker, &sent).await;
+    let mut dead = consume(harness, &broker, &dead_letters(harness, &channel)).await;
+    let came = take(harness, &mut dead, sent.len()).await;
+    assert_same("dead letters", &came, &sent);
+    let mut consumer = consume(harness, &broker, &channel).await;
+    nothing(harness, &mut consumer, "all had waited too long").await;
+}
+
+/// A channel that is full refuses more, and takes more once there is room; nothing is dropped.
+pub async fn a_full_channel_refuses_and_drops_nothing<H: Harness>(harness: &H) {
+    let broker = harness.connect().await;
+    let mut channel = harness.channel("full", "Full");
+    channel.limits.length = Some(3);
+    declare(harness, &broker, &channel).await;
+    let mut sent = Vec::new();
+    // A broker of several nodes may notice a little late.
+    for number in 0..100 {
+        let message = numbered("Full", number);
+        match within(harness, "an answer", broker.publish(&message)).await {
+            Ok(()) => sent.push(message),
+            Err(PublishError::Refused { .. }) => break,
+            Err(other) => panic!("a full channel is no {other:?}"),
+        }
+    }
+    assert!(
+        (3..100).contains(&sent.len()),
+        "a channel of 3 took {}",
+        sent.len()
+    );
+    let mut consumer = consume(harness, &broker, &channel).await;
+    let came = take(harness, &mut consumer, sent.len()).await;
+    assert_same("what was confirmed", &came, &sent);
+    answer(harness, "room again", async || {
+        let published = broker.publish(&numbered("Full", 100)).await;
+        published.is_ok().then_some(())
+    })
+    .await;
+    take(harness, &mut consumer, 1).await;
+}
+
+/// What was delivered as often as it may, and never settled, is a dead letter. A broker may count from the first
+/// delivery or, as RabbitMQ does, from the second.
+pub async fn what_is_delivered_too_often_is_a_dead_letter<H: Harness>(harness: &H) {
+    let broker = harness.connect().await;
+    let mut channel = with_buffer(harness.channel("stubborn", "Stubborn"), 1);
+    channel.limits.deliveries = Some(3);
+    let mut consumer = consume(harness, &broker, &channel).await;
+    let sent = series("Stubborn", 1);
+    publish(harness, &broker, &sent).await;
+    let mut dead = consume(harness, &broker, &dead_letters(harness, &channel)).await;
+    let mut deliveries = 0;
+    let aside = loop {
+        let patience = harness.patience();
+        tokio::select! {
+            delivery = next(harness, &mut consumer) => {
+                deliveries += 1;
+                assert!(deliveries <= 4, "it was to be delivered 3 times at most");
+                delivery.release();
+            }
+            aside = timeout(patience, take(harness, &mut dead, 1)) => {
+                break aside.expect("a dead letter in time").remove(0);
+            }
+        }
+    };
+    assert!(deliveries >= 3, "it was delivered {deliveries} times only");
+    assert_same("the dead letter", &[aside], &sent);
+    nothing(harness, &mut consumer, "it is a dead letter").await;
+}
+
+/// The depth of a channel is how many messages wait in it, with nobody there to consume them.
+pub async fn depth_is_how_many_wait<H: Harness>(harness: &H) {
+    let broker = harness.connect().await;
+    let channel = harness.channel("deep", "Deep");
+    declare(harness, &broker, &channel).await;
+    let depth = async |expected: u64| {
+        answer(harness, &format!("a depth of {expected}"), async || {
+            let depth = broker.depth(&channel).await;
+            (depth.expect("a depth") == Some(expected)).then_some(())
+        })
+        .await;
+    };
+    depth(0).await;
+    publish(harness, &broker, &series("Deep", 7)).await;
+    depth(7).await;
+    let mut consumer = consume(harness, &broker, &channel).await;
+    take(harness, &mut consumer, 7).await;
+    depth(0).await;
+}

@@ -1,0 +1,213 @@
+//! What every transport must do, one function for each, made into tests by
+//! `transport_conformance!`.
+//!
+//! # If you write a transport
+//!
+//! Implement the ports of [`channel`](brighter_core::channel): [`Broker`](brighter_core::channel::Broker), which is a
+//! [`Producer`](brighter_core::channel::Producer) as well, and [`Settle`](brighter_core::channel::Settle) for what its consumers give
+//! out. Then tell the suite how to get at it, by a [`Harness`], and what it has, by [`Features`]. Every case that
+//! needs no more than you declare is a test of yours; one that needs more passes, and prints that it is not
+//! applicable. So what is declared and not there fails, and what is there and not declared is never looked at:
+//! begin with [`Features::all`], and leave out what your broker cannot do.
+//!
+//! ```
+//! use brighter::InMemoryBroker;
+//! use brighter::testing::conformance::{Feature, Features, Harness};
+//!
+//! /// A broker for each case; it has no server and no disk.
+//! struct InMemory(InMemoryBroker);
+//!
+//! impl Harness for InMemory {
+//!     type Broker = InMemoryBroker;
+//!
+//!     fn features(&self) -> Features {
+//!         Features::all()
+//!             .without(Feature::Durable)
+//!             .without(Feature::Reconnect)
+//!             .without(Feature::Restart)
+//!     }
+//!
+//!     async fn connect(&self) -> InMemoryBroker {
+//!         self.0.clone()
+//!     }
+//! }
+//!
+//! // A module `in_memory` of tests, each of which runs its case four times at the same time. Beside the harness
+//! // there is given whatever must live as long: a temporary folder, a server, or `()`.
+//! brighter::transport_conformance!(in_memory, async || (InMemory(InMemoryBroker::new()), ()), times = 4);
+//! ```
+//!
+//! The cases do not disturb each other as long as each harness is a place of its own: they use the same names of
+//! topics everywhere, and those of channels that [`Harness::channel`] makes of theirs. A dead-letter channel is
+//! consumed as any other, with [`MakeChannel::Assume`](brighter_core::channel::MakeChannel::Assume) and no topic of its own.
+//!
+//! No case takes for granted that the machine is fast: what must happen is waited for, as long as
+//! [`Harness::patience`] says; what must not happen is looked for during [`Harness::quiet`]. What is random says its
+//! seed when it fails, and `BRIGHTER_SEED` brings it again.
+//!
+//! # What is looked at
+//!
+//! * Publishing: [`what_is_published_before_anyone_consumes_is_kept`], [`every_channel_gets_a_copy`],
+//!   [`topics_are_apart`], [`routing_keys_may_be_patterns`], [`what_nobody_wants_is_unroutable`],
+//!   [`many_at_once_are_told_of_one_by_one`], [`names_that_no_broker_takes_are_typed_errors`],
+//!   [`many_publishers_and_consumers_get_exactly_what_was_sent`],
+//!   [`messages_come_in_the_order_of_their_publishing`]
+//! * Fidelity: [`every_header_comes_back`], [`random_messages_come_back_as_they_were_sent`],
+//!   [`empty_and_large_bodies_come_back`]
+//! * Settling: [`what_is_acked_is_gone`], [`what_is_not_settled_comes_again`],
+//!   [`the_broker_counts_what_comes_again`], [`what_a_dropped_consumer_had_comes_back`],
+//!   [`what_is_requeued_comes_again_counted_and_to_nobody_else`],
+//!   [`a_delay_is_kept_and_holds_up_no_shorter_one`], [`a_dead_letter_keeps_its_bytes_and_says_why`],
+//!   [`an_invalid_message_is_kept_from_the_dead_letters`], [`settling_after_a_close_harms_nothing`]
+//! * Limits: [`no_more_comes_than_the_buffer_holds`], [`nothing_comes_before_the_one_in_hand_is_settled`],
+//!   [`consumers_of_one_channel_share_its_messages`], [`one_consumer_at_a_time`],
+//!   [`what_waits_too_long_is_a_dead_letter`], [`a_full_channel_refuses_and_drops_nothing`],
+//!   [`what_is_delivered_too_often_is_a_dead_letter`], [`depth_is_how_many_wait`]
+//! * Closing and losing: [`closed_it_takes_nothing_and_gives_nothing`],
+//!   [`closing_from_many_threads_at_once_ends`], [`closing_writes_what_was_acked`],
+//!   [`what_was_confirmed_outlives_a_close`], [`after_a_lost_connection_it_goes_on`],
+//!   [`a_restart_of_the_server_loses_nothing`]
+//!
+//! That each of them can fail is tested: brokers that lose, double, reorder, forget to ack and so on are each found
+//! out by the case that should (`tests/integration/conformance/broken` in the repository).
+
+mod case;
+mod feature;
+mod fidelity;
+mod harness;
+mod lifecycle;
+mod limits;
+mod publishing;
+mod random;
+mod settling;
+#[doc(hidden)]
+pub mod tools;
+
+#[doc(hidden)]
+pub use case::check_in;
+pub use case::{Case, Outcome, check};
+pub use feature::{Feature, Features};
+pub use fidelity::*;
+pub use harness::Harness;
+pub use lifecycle::*;
+pub use limits::*;
+pub use publishing::*;
+pub use settling::*;
+
+/// Makes a module of tests, one for each [case](cases) of the suite.
+///
+/// The second argument is called for each of them without arguments, gives a [`Harness`] of its own, and beside it
+/// whatever must live as long. `times = 4` runs each case four times at the same time, each in a place and a thread
+/// of its own; without it each runs once. See [`conformance`](crate::transport).
+#[macro_export]
+macro_rules! transport_conformance {
+    ($module:ident, $make:expr) => {
+        $crate::transport_conformance!($module, $make, times = 1);
+    };
+    ($module:ident, $make:expr, times = $times:expr) => {
+        $crate::__conformance_cases! {
+            [$crate::__conformance_tests], [$module, $make, $times, $crate::transport::check]
+        }
+    };
+}
+
+/// The cases and what each needs, given to another macro.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance_cases {
+    ([$($give_to:tt)*], $beside:tt) => {
+        $($give_to)*! {
+            $beside
+            what_is_published_before_anyone_consumes_is_kept [Retention],
+            every_channel_gets_a_copy [Copies, Retention],
+            topics_are_apart [],
+            routing_keys_may_be_patterns [Patterns, Copies],
+            what_nobody_wants_is_unroutable [Unroutable],
+            many_at_once_are_told_of_one_by_one [Unroutable],
+            names_that_no_broker_takes_are_typed_errors [],
+            many_publishers_and_consumers_get_exactly_what_was_sent [],
+            messages_come_in_the_order_of_their_publishing [Order],
+            every_header_comes_back [],
+            random_messages_come_back_as_they_were_sent [],
+            empty_and_large_bodies_come_back [],
+            what_is_acked_is_gone [],
+            what_is_not_settled_comes_again [],
+            the_broker_counts_what_comes_again [RedeliveryCount],
+            what_a_dropped_consumer_had_comes_back [],
+            what_is_requeued_comes_again_counted_and_to_nobody_else [],
+            a_delay_is_kept_and_holds_up_no_shorter_one [Delay],
+            a_dead_letter_keeps_its_bytes_and_says_why [DeadLetters],
+            an_invalid_message_is_kept_from_the_dead_letters [DeadLetters],
+            settling_after_a_close_harms_nothing [],
+            no_more_comes_than_the_buffer_holds [Prefetch],
+            nothing_comes_before_the_one_in_hand_is_settled [Order, Prefetch],
+            consumers_of_one_channel_share_its_messages [CompetingConsumers, Prefetch],
+            one_consumer_at_a_time [SingleActiveConsumer],
+            what_waits_too_long_is_a_dead_letter [TimeToLive, DeadLetters, Retention],
+            a_full_channel_refuses_and_drops_nothing [LengthLimit, Retention],
+            what_is_delivered_too_often_is_a_dead_letter [DeliveryLimit, DeadLetters],
+            depth_is_how_many_wait [Depth, Retention],
+            closed_it_takes_nothing_and_gives_nothing [],
+            closing_from_many_threads_at_once_ends [],
+            closing_writes_what_was_acked [Durable],
+            what_was_confirmed_outlives_a_close [Durable, Retention],
+            after_a_lost_connection_it_goes_on [Reconnect],
+            a_restart_of_the_server_loses_nothing [Restart, Durable],
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance_tests {
+    ([$module:ident, $make:expr, $times:expr, $check:path] $($case:ident [$($need:ident),*],)*) => {
+        mod $module {
+            #[allow(unused_imports)]
+            use super::*;
+
+            $(
+                #[test]
+                fn $case() {
+                    $check(stringify!($case), $times, $make);
+                }
+            )*
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance_list {
+    ([$harness:ident] $($case:ident [$($need:ident),*],)*) => {
+        vec![$($crate::transport::Case::new(
+            stringify!($case),
+            &[$($crate::transport::Feature::$need),*],
+            |harness: &$harness| Box::pin($case(harness)),
+        )),*]
+    };
+}
+
+/// Every case, for whoever would rather run them by himself.
+///
+/// ```
+/// # use brighter::InMemoryBroker;
+/// # use brighter::testing::conformance::{Features, Harness};
+/// # struct InMemory(InMemoryBroker);
+/// # impl Harness for InMemory {
+/// #     type Broker = InMemoryBroker;
+/// #     fn features(&self) -> Features { Features::none() }
+/// #     async fn connect(&self) -> InMemoryBroker { self.0.clone() }
+/// # }
+/// use brighter::testing::conformance::{Outcome, cases};
+///
+/// # brighter::testing::run(async {
+/// for case in cases::<InMemory>().iter().filter(|case| case.name.contains("acked_is_gone")) {
+///     let harness = InMemory(InMemoryBroker::new());
+///     assert_eq!(case.check(&harness).await, Outcome::Passed);
+/// }
+/// # });
+/// ```
+#[must_use]
+pub fn cases<H: Harness>() -> Vec<Case<H>> {
+    crate::__conformance_cases! { [crate::__conformance_list], [H] }
+}

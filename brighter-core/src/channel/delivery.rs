@@ -1,0 +1,202 @@
+//! A [`Delivery`]: a message on loan from its channel until it is settled.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{self, BoxFuture};
+
+use super::{Rejection, SettleError};
+use crate::message::{ChannelName, Message};
+
+/// How a transport settles one delivery. Each method ends the loan; what fails leaves the message with the
+/// broker, which delivers it again.
+pub trait Settle: Send + Sync {
+    /// The message is done with. May be written a little later, together with others.
+    ///
+    /// # Errors
+    /// See [`SettleError`].
+    fn ack(self: Box<Self>) -> BoxFuture<'static, Result<(), SettleError>>;
+
+    /// The message comes again to the same channel, and to no other, after the delay, with the header that is
+    /// given here. The original goes only once the copy is safe.
+    ///
+    /// # Errors
+    /// See [`SettleError`].
+    fn requeue(
+        self: Box<Self>,
+        message: Message,
+        delay: Duration,
+    ) -> BoxFuture<'static, Result<(), SettleError>>;
+
+    /// The message, as it came, goes to the dead-letter or the invalid-message channel. The original goes only
+    /// once the copy is safe.
+    ///
+    /// # Errors
+    /// See [`SettleError`].
+    fn reject(self: Box<Self>, rejection: Rejection) -> BoxFuture<'static, Result<(), SettleError>>;
+
+    /// This message, with the header that is given here, goes straight to another channel of the broker, and to no
+    /// other, at once. The original goes only once the copy is safe.
+    ///
+    /// A transport that cannot do this gives the message back, and says so.
+    ///
+    /// # Errors
+    /// See [`SettleError`]: [`Unroutable`](super::PublishError::Unroutable) within, if there is no such channel.
+    fn move_to(
+        self: Box<Self>,
+        channel: ChannelName,
+        message: Message,
+    ) -> BoxFuture<'static, Result<(), SettleError>> {
+        drop(message);
+        self.release();
+        let error = format!("this transport moves no message to another channel, such as `{channel}`");
+        future::ready(Err(SettleError::Other(error.into()))).boxed()
+    }
+
+    /// The message goes back to its channel as it is, at once, for any consumer.
+    fn release(self: Box<Self>);
+}
+
+/// A message on loan from its channel. Settle it with [`ack`](Self::ack), [`requeue`](Self::requeue) or
+/// [`reject`](Self::reject); dropped, it goes back to the channel.
+#[must_use = "a delivery that is dropped goes back to its channel"]
+pub struct Delivery {
+    /// The message, or why the transport could not make sense of what came. It is shared with a broker that keeps
+    /// it until it is settled.
+    message: Result<Arc<Message>, String>,
+    redeliveries: u32,
+    settle: Option<Box<dyn Settle>>,
+}
+
+impl Delivery {
+    /// A delivery of this message.
+    pub fn new(message: impl Into<Arc<Message>>, settle: Box<dyn Settle>) -> Self {
+        Self {
+            message: Ok(message.into()),
+            redeliveries: 0,
+            settle: Some(settle),
+        }
+    }
+
+    /// A delivery of something whose headers made no sense, for this reason.
+    pub fn malformed(reason: impl Into<String>, settle: Box<dyn Settle>) -> Self {
+        Self {
+            message: Err(reason.into()),
+            redeliveries: 0,
+            settle: Some(settle),
+        }
+    }
+
+    /// The same delivery, of a message that the broker has delivered this often before without its being
+    /// settled.
+    pub fn with_redeliveries(mut self, times: u32) -> Self {
+        self.redeliveries = times;
+        self
+    }
+
+    /// How often the broker has delivered this very copy before, by its own count, which no sender can set: it
+    /// was given back, or its consumer died. 0 where the broker does not count.
+    #[must_use]
+    pub fn redeliveries(&self) -> u32 {
+        self.redeliveries
+    }
+
+    /// The message.
+    ///
+    /// # Errors
+    /// Why what came is no message: [`reject`](Self::reject) it as invalid.
+    pub fn message(&self) -> Result<&Message, &str> {
+        self.message.as_deref().map_err(String::as_str)
+    }
+
+    /// The message, shared with whoever keeps it until it is settled; `None` of what made no sense.
+    #[doc(hidden)]
+    pub fn shared(&self) -> Option<&Arc<Message>> {
+        self.message.as_ref().ok()
+    }
+
+    /// The message, how often it was delivered before, and what settles it, for a broker in front of another.
+    /// `None` of what made no sense.
+    #[doc(hidden)]
+    pub fn into_parts(mut self) -> Option<(Arc<Message>, u32, Box<dyn Settle>)> {
+        let message = Arc::clone(self.message.as_ref().ok()?);
+        Some((message, self.redeliveries, self.settle.take()?))
+    }
+
+    /// Done with.
+    ///
+    /// # Errors
+    /// See [`SettleError`].
+    pub async fn ack(mut self) -> Result<(), SettleError> {
+        match self.settle.take() {
+            Some(settle) => settle.ack().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Again after `delay`, with the handled count one higher if `counted`.
+    ///
+    /// # Errors
+    /// See [`SettleError`].
+    pub async fn requeue(mut self, delay: Duration, counted: bool) -> Result<(), SettleError> {
+        let Some(settle) = self.settle.take() else {
+            return Ok(());
+        };
+        match self.message().cloned() {
+            Ok(mut message) => {
+                let count = &mut message.header.handled_count;
+                *count = count.saturating_add(u32::from(counted));
+                settle.requeue(message, delay).await
+            }
+            // What made no sense cannot be written again with another header.
+            Err(_) => {
+                settle.release();
+                Ok(())
+            }
+        }
+    }
+
+    /// Set aside.
+    ///
+    /// # Errors
+    /// See [`SettleError`].
+    pub async fn reject(mut self, rejection: Rejection) -> Result<(), SettleError> {
+        match self.settle.take() {
+            Some(settle) => settle.reject(rejection).await,
+            None => Ok(()),
+        }
+    }
+
+    /// To another channel of the same broker, and to no other, as this message: who sends a dead letter back to the
+    /// channel that it came from wants it without the note of why it died. See `Replay` in `brighter`.
+    ///
+    /// # Errors
+    /// See [`SettleError`].
+    pub async fn move_to(mut self, channel: &ChannelName, message: Message) -> Result<(), SettleError> {
+        match self.settle.take() {
+            Some(settle) => settle.move_to(channel.clone(), message).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Back to the channel at once, as it is: what dropping it does, said aloud.
+    pub fn release(self) {}
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        if let Some(settle) = self.settle.take() {
+            settle.release();
+        }
+    }
+}
+
+impl fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delivery")
+            .field("message", &self.message())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,141 @@
+//! What may go wrong between this process and the broker.
+
+use std::time::Duration;
+
+use crate::error::BoxError;
+use crate::message::{NameError, RoutingKey};
+
+/// Why a message was not published, or may not have been.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// No channel wants the topic: the broker gave the message back.
+    #[error(
+        "no channel is bound to `{topic}`: start the consumer once, so that its channel exists, or correct the topic"
+    )]
+    Unroutable {
+        /// The topic of the message.
+        topic: RoutingKey,
+    },
+    /// The broker said no, for instance because a channel is full.
+    #[error("the broker refused the message: {reason}")]
+    Refused {
+        /// What the broker said.
+        reason: String,
+    },
+    /// The message has a name that no broker takes.
+    #[error("the message cannot be published")]
+    Name(#[from] NameError),
+    /// The message is larger than the broker takes.
+    #[error("the message has {bytes} bytes and the broker takes {limit} at most")]
+    TooLarge {
+        /// The size of the message.
+        bytes: usize,
+        /// The limit of the broker.
+        limit: usize,
+    },
+    /// The broker did not confirm the message in time. It may have it.
+    #[error("the broker has not confirmed the message within {after:?}")]
+    TimedOut {
+        /// How long was waited.
+        after: Duration,
+    },
+    /// The broker holds publishers back, for it is short of memory or disk, and did so until the time was up.
+    /// It does not have the message.
+    #[error("the broker takes no messages for now ({reason}), and did not within {after:?}")]
+    Blocked {
+        /// What the broker said.
+        reason: String,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// There is no connection, or it was lost before the broker confirmed the message. It may have it.
+    #[error("no connection to the broker")]
+    Disconnected(#[source] BoxError),
+    /// The broker was closed by this process.
+    #[error("the broker is closed")]
+    Closed,
+    /// Something else.
+    #[error("the message was not published")]
+    Other(#[source] BoxError),
+}
+
+impl PublishError {
+    /// What went wrong, as one of few words, by which failures are counted.
+    #[doc(hidden)]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Unroutable { .. } => "unroutable",
+            Self::Refused { .. } => "refused",
+            Self::Name(_) => "name",
+            Self::TooLarge { .. } => "too_large",
+            Self::TimedOut { .. } => "timed_out",
+            Self::Blocked { .. } => "blocked",
+            Self::Disconnected(_) => "disconnected",
+            Self::Closed => "closed",
+            Self::Other(_) => "_OTHER",
+        }
+    }
+
+    /// Whether it is the broker that cannot be reached, rather than this message that cannot be published:
+    /// whoever has more messages to publish may as well wait.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        matches!(
+            self,
+            Self::TimedOut { .. } | Self::Blocked { .. } | Self::Disconnected(_) | Self::Closed
+        )
+    }
+}
+
+/// Why a channel cannot be consumed, or no longer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChannelError {
+    /// There is no connection. Consuming again, after a while, may work.
+    #[error("no connection to the broker")]
+    Disconnected(#[source] BoxError),
+    /// The channel was lost: its queue was deleted, or the broker cancelled the consumer. Consuming again may
+    /// work.
+    #[error("the channel was lost: {reason}")]
+    Lost {
+        /// What the broker said.
+        reason: String,
+    },
+    /// The channel cannot be had: it exists in another form, or access is refused. Trying again is no use
+    /// until a person has changed something.
+    #[error("the channel cannot be consumed: {reason}")]
+    Refused {
+        /// What the broker said, and what to do.
+        reason: String,
+    },
+    /// The broker did not answer in time. Consuming again may work.
+    #[error("the broker has not given the channel within {after:?}")]
+    TimedOut {
+        /// How long was waited.
+        after: Duration,
+    },
+    /// The channel has a name that no broker takes.
+    #[error("the channel cannot be consumed")]
+    Name(#[from] NameError),
+    /// The broker was closed by this process.
+    #[error("the broker is closed")]
+    Closed,
+}
+
+/// Why a delivery could not be settled. The message is not lost: the broker still has it, and will deliver it
+/// again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettleError {
+    /// The connection that brought the delivery is gone, so the broker has already taken the message back.
+    #[error("the connection that brought the message is gone; the broker will deliver it again")]
+    Stale,
+    /// The copy for the retry or the dead-letter channel was not taken by the broker, so the original was
+    /// given back.
+    #[error("the copy was not published, so the message was given back")]
+    NotMoved(#[from] PublishError),
+    /// Something else.
+    #[error("the message was not settled; the broker will deliver it again")]
+    Other(#[source] BoxError),
+}

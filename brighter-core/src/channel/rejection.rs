@@ -1,0 +1,281 @@
+//! A [`Rejection`]: why a message is set aside, and how its copy says so.
+
+use std::time::SystemTime;
+
+use crate::message::{BagValue, MessageHeader, RoutingKey, rfc3339};
+
+/// Why a message is set aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rejection {
+    /// Where it goes.
+    pub kind: RejectionKind,
+    /// What went wrong, for the person who reads the dead letter. Bounded: see [`Rejection::new`].
+    pub reason: String,
+}
+
+/// The headers of a message that was set aside, by the names that Brighter gives them.
+///
+/// Its gateways have two spellings. This is the one that is written; [`Rejection::read`] reads both.
+pub mod rejection_headers {
+    /// `DeliveryError` or `Unacceptable`: see [`RejectionKind::as_str`](super::RejectionKind::as_str).
+    pub const REASON: &str = "rejectionReason";
+    /// What went wrong.
+    pub const MESSAGE: &str = "rejectionMessage";
+    /// When it was set aside: a time of RFC 3339.
+    pub const TIMESTAMP: &str = "rejectionTimestamp";
+    /// How often it was delivered to be handled, the last time included.
+    pub const ATTEMPTS: &str = "rejectionAttempts";
+    /// The topic that the message came by.
+    pub const ORIGINAL_TOPIC: &str = "originalTopic";
+    /// The kind of message that it was.
+    pub const ORIGINAL_TYPE: &str = "originalMessageType";
+
+    /// In the spelling of Brighter's gateway for Kafka, which differs in more than the case.
+    pub(super) const OTHER_ORIGINAL_TYPE: &str = "OriginalType";
+
+    /// All of them, in every spelling but the case.
+    const ALL: [&str; 7] = [
+        REASON,
+        MESSAGE,
+        TIMESTAMP,
+        ATTEMPTS,
+        ORIGINAL_TOPIC,
+        ORIGINAL_TYPE,
+        OTHER_ORIGINAL_TYPE,
+    ];
+
+    /// Whether a header of this name is a note of why a message was set aside, by whomever.
+    #[doc(hidden)]
+    pub fn is_one(name: &str) -> bool {
+        ALL.iter().any(|note| note.eq_ignore_ascii_case(name))
+    }
+}
+
+/// What a message that was set aside says of it: see [`Rejection::read`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rejected {
+    /// Why.
+    pub rejection: Rejection,
+    /// The topic that it came by.
+    pub topic: Option<RoutingKey>,
+    /// The kind of message that it said it was: `MT_COMMAND`, or whatever its sender wrote.
+    pub message_type: Option<String>,
+    /// When it was set aside.
+    pub at: Option<SystemTime>,
+    /// How often it was delivered to be handled, the last time included.
+    pub attempts: Option<u32>,
+}
+
+/// Where a message that is set aside goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RejectionKind {
+    /// It was understood and could not be handled: to the dead-letter channel.
+    DeadLetter,
+    /// It was not understood: to the invalid-message channel.
+    Invalid,
+}
+
+impl Rejection {
+    /// The most bytes of a reason that are kept: it travels as a header.
+    pub const MAX_REASON_BYTES: usize = 2048;
+
+    /// Set aside for this reason, which is cut to [`MAX_REASON_BYTES`](Self::MAX_REASON_BYTES).
+    #[must_use]
+    pub fn new(kind: RejectionKind, reason: impl Into<String>) -> Self {
+        let mut reason = reason.into();
+        reason.truncate(reason.floor_char_boundary(Self::MAX_REASON_BYTES));
+        Self { kind, reason }
+    }
+
+    /// Notes in a header why its message was set aside, and that it is now, under the names of
+    /// [`rejection_headers`].
+    pub fn annotate(&self, header: &mut MessageHeader) {
+        // Those of an earlier time, in any spelling.
+        let noted = header.bag.iter().map(|(name, _)| name.to_owned());
+        for name in noted
+            .filter(|name| rejection_headers::is_one(name))
+            .collect::<Vec<_>>()
+        {
+            header.bag.remove(&name);
+        }
+        let attempts = header.handled_count.saturating_add(1);
+        let message_type = Some(header.message_type.as_str());
+        for (name, value) in self.notes(header.topic.as_str(), message_type, attempts, SystemTime::now()) {
+            header.bag.insert(name, value);
+        }
+    }
+
+    /// What is to be noted, each under its name.
+    #[doc(hidden)]
+    pub fn notes(
+        &self,
+        topic: &str,
+        message_type: Option<&str>,
+        attempts: u32,
+        now: SystemTime,
+    ) -> impl Iterator<Item = (&'static str, BagValue)> {
+        let text = |text: &str| BagValue::from(cut(text));
+        [
+            (rejection_headers::REASON, Some(text(self.kind.as_str()))),
+            (rejection_headers::MESSAGE, Some(self.reason.as_str().into())),
+            (
+                rejection_headers::TIMESTAMP,
+                rfc3339::write(now).map(BagValue::from),
+            ),
+            (rejection_headers::ATTEMPTS, Some(attempts.into())),
+            (rejection_headers::ORIGINAL_TOPIC, Some(text(topic))),
+            (rejection_headers::ORIGINAL_TYPE, message_type.map(text)),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+    }
+
+    /// What the header of a message says of why it was set aside: `None`, if it was not. It reads what brighter
+    /// wrote, and every gateway of Brighter in .NET.
+    ///
+    /// ```
+    /// use brighter::channel::{Rejection, RejectionKind};
+    /// use brighter::message::{MessageHeader, MessageType};
+    /// use brighter::MessageId;
+    ///
+    /// let mut header = MessageHeader::new(MessageId::new(), "Task.Reminder", MessageType::Command);
+    /// assert!(Rejection::read(&header).is_none());
+    /// Rejection::new(RejectionKind::DeadLetter, "no such recipient").annotate(&mut header);
+    /// let rejected = Rejection::read(&header).unwrap();
+    /// assert_eq!(rejected.rejection.reason, "no such recipient");
+    /// assert_eq!(rejected.topic, Some("Task.Reminder".into()));
+    /// ```
+    #[must_use]
+    pub fn read(header: &MessageHeader) -> Option<Rejected> {
+        use rejection_headers::{
+            ATTEMPTS, MESSAGE, ORIGINAL_TOPIC, ORIGINAL_TYPE, OTHER_ORIGINAL_TYPE, REASON, TIMESTAMP,
+        };
+        let find = |name: &str| {
+            header.bag.get(name).or_else(|| {
+                let mut all = header.bag.iter();
+                all.find(|(other, _)| other.eq_ignore_ascii_case(name))
+                    .map(|(_, value)| value)
+            })
+        };
+        let text = |name| find(name).and_then(BagValue::as_str);
+        let reason = text(REASON)?;
+        Some(Rejected {
+            rejection: Self::new(RejectionKind::of(reason), text(MESSAGE).unwrap_or(reason)),
+            topic: text(ORIGINAL_TOPIC)
+                .filter(|topic| !topic.is_empty())
+                .map(RoutingKey::from),
+            message_type: text(ORIGINAL_TYPE)
+                .or_else(|| text(OTHER_ORIGINAL_TYPE))
+                .map(str::to_owned),
+            at: text(TIMESTAMP).and_then(rfc3339::read),
+            attempts: find(ATTEMPTS)
+                .and_then(BagValue::as_i64)
+                .and_then(|attempts| u32::try_from(attempts).ok()),
+        })
+    }
+}
+
+impl RejectionKind {
+    /// The text of the header, which is Brighter's: `DeliveryError` or `Unacceptable`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DeadLetter => "DeliveryError",
+            Self::Invalid => "Unacceptable",
+        }
+    }
+
+    /// Some of .NET's gateways have the word in a sentence.
+    fn of(reason: &str) -> Self {
+        if reason.contains(Self::Invalid.as_str()) {
+            Self::Invalid
+        } else {
+            Self::DeadLetter
+        }
+    }
+}
+
+/// No more of what a stranger wrote than a name may have.
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(crate::message::MAX_NAME_BYTES)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::MessageId;
+    use crate::message::MessageType;
+
+    fn header() -> MessageHeader {
+        MessageHeader::new(MessageId::new(), "Task.Reminder", MessageType::Command)
+    }
+
+    #[test]
+    fn what_is_noted_is_read() {
+        let mut noted = header();
+        noted.handled_count = 4;
+        noted.bag.insert("OriginalType", "of an earlier time");
+        assert_eq!(Rejection::read(&noted), None);
+        let before = SystemTime::now();
+        let rejection = Rejection::new(RejectionKind::Invalid, "é".repeat(2000));
+        assert_eq!(rejection.reason.len(), 2048);
+        rejection.annotate(&mut noted);
+        let read = Rejection::read(&noted).unwrap();
+        assert_eq!(read.rejection, rejection);
+        assert_eq!(read.topic, Some("Task.Reminder".into()));
+        assert_eq!(read.message_type.as_deref(), Some("MT_COMMAND"));
+        assert_eq!(read.attempts, Some(5));
+        assert_eq!(noted.bag.len(), 6);
+        let since = read.at.unwrap().duration_since(before).unwrap_or_default();
+        assert!(since.as_secs() < 60);
+    }
+
+    #[test]
+    fn both_spellings_of_dotnet_are_read() {
+        for names in [
+            [
+                "originalTopic",
+                "originalMessageType",
+                "rejectionReason",
+                "rejectionMessage",
+                "rejectionTimestamp",
+            ],
+            [
+                "OriginalTopic",
+                "OriginalType",
+                "RejectionReason",
+                "RejectionMessage",
+                "RejectionTimestamp",
+            ],
+        ] {
+            let mut noted = header();
+            for (name, value) in names.into_iter().zip([
+                "Orders",
+                "MT_EVENT",
+                "DeliveryError",
+                "no stock",
+                "2026-09-21T14:13:20.1234567+00:00",
+            ]) {
+                noted.bag.insert(name, value);
+            }
+            let read = Rejection::read(&noted).unwrap();
+            assert_eq!(
+                read.rejection,
+                Rejection::new(RejectionKind::DeadLetter, "no stock")
+            );
+            assert_eq!(read.topic, Some("Orders".into()));
+            assert_eq!(read.message_type.as_deref(), Some("MT_EVENT"));
+            assert!(read.at.is_some());
+            assert_eq!(read.attempts, None);
+        }
+        // The gateway for RabbitMQ has a sentence.
+        let mut noted = header();
+        let sentence = "Message rejected reason: Unacceptable Description: bad MIME";
+        noted.bag.insert("RejectionReason", sentence);
+        let read = Rejection::read(&noted).unwrap();
+        assert_eq!(read.rejection, Rejection::new(RejectionKind::Invalid, sentence));
+    }
+}

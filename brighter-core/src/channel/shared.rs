@@ -1,0 +1,46 @@
+//! A broker that is chosen when the program runs: `Arc<dyn Broker>` is a [`Broker`] as well.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use crate::channel::{
+    Broker, BrokerStatus, Channel, ChannelError, Consumer, ConsumerBounds, Producer, PublishError,
+};
+use crate::message::Message;
+
+impl<B: Producer + ?Sized> Producer for Arc<B> {
+    fn publish<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<(), PublishError>> {
+        (**self).publish(message)
+    }
+
+    fn publish_all<'a>(&'a self, messages: Vec<&'a Message>) -> BoxFuture<'a, Vec<Result<(), PublishError>>> {
+        (**self).publish_all(messages)
+    }
+}
+
+impl<B: Broker + ?Sized> Broker for Arc<B> {
+    fn system(&self) -> &'static str {
+        (**self).system()
+    }
+
+    fn consume<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Consumer, ChannelError>> {
+        (**self).consume(channel)
+    }
+
+    fn depth<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Option<u64>, ChannelError>> {
+        (**self).depth(channel)
+    }
+
+    fn bounds(&self, channel: &Channel) -> ConsumerBounds {
+        (**self).bounds(channel)
+    }
+
+    fn status(&self) -> BrokerStatus {
+        (**self).status()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        (**self).close()
+    }
+}

@@ -1,0 +1,293 @@
+//! The [`Context`] of one handling of one request.
+
+use std::any::{Any, TypeId};
+use std::fmt;
+use std::future::pending;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::id::MessageId;
+use crate::trace::{Op, TraceContext};
+
+/// What a handler may know of the request besides the request itself: who asked, which attempt this is,
+/// whether the process is ending, and whatever the layers around it and the pump have put in its bag.
+///
+/// Every subscriber of an event has a context of its own.
+///
+/// ```
+/// use brighter::Context;
+///
+/// struct Tenant(&'static str);
+///
+/// let cx = Context::new();
+/// cx.insert(Tenant("north"));
+/// assert_eq!(cx.get::<Tenant>().unwrap().0, "north");
+/// assert_eq!(cx.attempt(), 1);
+/// ```
+#[derive(Default)]
+pub struct Context {
+    message_id: Option<MessageId>,
+    correlation_id: Option<MessageId>,
+    trace: TraceContext,
+    handled_count: u32,
+    cancellation: Option<Arc<CancellationToken>>,
+    /// What brought the request, of which one more value is made for whoever asks.
+    brought: Option<Arc<dyn Brought>>,
+    /// Set by each attempt to handle the request.
+    #[cfg(feature = "otel")]
+    handling: Mutex<Option<tracing::Span>>,
+    /// A handful of values at most: a scan beats a map, and an empty one costs nothing.
+    bag: Mutex<Vec<(TypeId, Arc<dyn Any + Send + Sync>)>>,
+}
+
+/// What brought a request into the process, and a value for the bag that is made only once somebody asks for it.
+pub trait Brought: Send + Sync {
+    /// The type of the value.
+    fn key(&self) -> TypeId;
+
+    /// The value, of a message that was handled this often before.
+    fn value(&self, handled_count: u32) -> Arc<dyn Any + Send + Sync>;
+}
+
+impl Context {
+    /// A context that knows nothing, as for a request that was made in this process.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same context, of the message with this id.
+    #[must_use]
+    pub fn with_message_id(mut self, id: MessageId) -> Self {
+        self.message_id = Some(id);
+        self
+    }
+
+    /// The same context, within this conversation.
+    #[must_use]
+    pub fn with_correlation_id(mut self, id: MessageId) -> Self {
+        self.correlation_id = Some(id);
+        self
+    }
+
+    /// The same context, within this trace.
+    #[must_use]
+    pub fn with_trace(mut self, trace: TraceContext) -> Self {
+        self.trace = trace;
+        self
+    }
+
+    /// The same context, of a message that was handled this often before.
+    #[must_use]
+    pub fn with_handled_count(mut self, count: u32) -> Self {
+        self.handled_count = count;
+        self
+    }
+
+    /// The same context, which is cancelled when the token is.
+    #[doc(hidden)]
+    pub fn with_cancellation(mut self, token: Arc<CancellationToken>) -> Self {
+        self.cancellation = Some(token);
+        self
+    }
+
+    /// The same context, of a request that this brought.
+    #[doc(hidden)]
+    pub fn with_brought(mut self, brought: Arc<dyn Brought>) -> Self {
+        self.brought = Some(brought);
+        self
+    }
+
+    /// The id of the message that brought the request; `None` if it was made in this process.
+    #[must_use]
+    pub fn message_id(&self) -> Option<&MessageId> {
+        self.message_id.as_ref()
+    }
+
+    /// The id of the conversation that the request belongs to.
+    #[must_use]
+    pub fn correlation_id(&self) -> Option<&MessageId> {
+        self.correlation_id.as_ref()
+    }
+
+    /// The trace that the message which brought the request belongs to, as its sender said. What is posted with
+    /// this context goes on with it as it is: the span named there is still the sender's.
+    #[must_use]
+    pub fn trace(&self) -> &TraceContext {
+        &self.trace
+    }
+
+    /// The span in which the request is handled, in which a handler finds itself anyway. What it spawns does not:
+    /// give it this, and it is seen below the handler. Without the feature `otel`, and outside of a handler, it
+    /// is the span that goes on where this is asked.
+    ///
+    /// ```
+    /// use brighter::Context;
+    /// use tracing::Instrument;
+    ///
+    /// # async fn count_words() {}
+    /// # async fn example(cx: &Context) {
+    /// tokio::spawn(count_words().instrument(cx.span()));
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn span(&self) -> tracing::Span {
+        #[cfg(feature = "otel")]
+        if let Some(span) = self.handling() {
+            return span;
+        }
+        tracing::Span::current()
+    }
+
+    #[cfg(feature = "otel")]
+    fn handling(&self) -> Option<tracing::Span> {
+        self.handling
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// The request is handled within this from now on.
+    #[doc(hidden)]
+    pub fn handled_within(&self, op: &Op) {
+        #[cfg(feature = "otel")]
+        if !op.span().is_disabled() {
+            *self.handling.lock().unwrap_or_else(PoisonError::into_inner) = Some(op.span().clone());
+        }
+        #[cfg(not(feature = "otel"))]
+        let _ = op;
+    }
+
+    /// The same operation, as one of the handling of this request.
+    #[doc(hidden)]
+    pub fn puts_in_place(&self, op: Op) -> Op {
+        #[cfg(feature = "otel")]
+        let op = op.within(self.handling(), &self.trace);
+        op
+    }
+
+    /// Which delivery of the message this is: 1 the first time. Retries by a policy do not count.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.handled_count.saturating_add(1)
+    }
+
+    /// Whether the process is ending. A long handler looks at this, and returns an error to be handled again.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.cancellation
+            .as_ref()
+            .is_some_and(|token| token.is_cancelled())
+    }
+
+    /// Waits until the process is ending; for ever, if nothing can end it.
+    pub async fn cancelled(&self) {
+        match &self.cancellation {
+            Some(token) => token.cancelled().await,
+            None => pending().await,
+        }
+    }
+
+    /// Puts a value in the bag, by its type, in place of one of that type that was there.
+    pub fn insert<T: Any + Send + Sync>(&self, value: T) {
+        self.insert_arc(Arc::new(value));
+    }
+
+    #[doc(hidden)]
+    pub fn insert_arc<T: Any + Send + Sync>(&self, value: Arc<T>) {
+        let mut bag = self.bag.lock().unwrap_or_else(PoisonError::into_inner);
+        match bag.iter_mut().find(|(key, _)| *key == TypeId::of::<T>()) {
+            Some((_, slot)) => *slot = value,
+            None => bag.push((TypeId::of::<T>(), value)),
+        }
+    }
+
+    /// The value of this type in the bag. On a consumer, the header of the message is one:
+    /// `cx.get::<MessageHeader>()`.
+    #[must_use]
+    pub fn get<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        let mut bag = self.bag.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = TypeId::of::<T>();
+        let value = match bag.iter().find(|(other, _)| *other == key) {
+            Some((_, value)) => Arc::clone(value),
+            None => {
+                let brought = self.brought.as_ref().filter(|brought| brought.key() == key)?;
+                let value = brought.value(self.handled_count);
+                bag.push((key, Arc::clone(&value)));
+                value
+            }
+        };
+        value.downcast().ok()
+    }
+
+    /// A context for another subscriber of the same event: the same facts, and a bag of its own that begins
+    /// with the same values.
+    #[doc(hidden)]
+    pub fn fork(&self) -> Self {
+        Self {
+            message_id: self.message_id.clone(),
+            correlation_id: self.correlation_id.clone(),
+            trace: self.trace.clone(),
+            handled_count: self.handled_count,
+            cancellation: self.cancellation.clone(),
+            brought: self.brought.clone(),
+            #[cfg(feature = "otel")]
+            handling: Mutex::new(self.handling()),
+            bag: Mutex::new(self.bag.lock().unwrap_or_else(PoisonError::into_inner).clone()),
+        }
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("message_id", &self.message_id)
+            .field("correlation_id", &self.correlation_id)
+            .field("attempt", &self.attempt())
+            .field("cancelled", &self.is_cancelled())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fork_has_a_bag_of_its_own() {
+        let cx = Context::new().with_handled_count(2);
+        cx.insert(1_u8);
+        let fork = cx.fork();
+        fork.insert(2_u8);
+        assert_eq!((*cx.get::<u8>().unwrap(), *fork.get::<u8>().unwrap()), (1, 2));
+        assert_eq!(fork.attempt(), 3);
+        assert!(cx.get::<u16>().is_none());
+    }
+
+    #[test]
+    fn what_was_brought_is_made_once_and_only_if_nothing_stands_in_its_place() {
+        struct Letter;
+        impl Brought for Letter {
+            fn key(&self) -> TypeId {
+                TypeId::of::<u32>()
+            }
+
+            fn value(&self, handled_count: u32) -> Arc<dyn Any + Send + Sync> {
+                Arc::new(handled_count)
+            }
+        }
+        let cx = Context::new()
+            .with_handled_count(7)
+            .with_brought(Arc::new(Letter));
+        assert!(cx.get::<u8>().is_none());
+        let first = cx.get::<u32>().unwrap();
+        assert_eq!(*first, 7);
+        assert!(Arc::ptr_eq(&first, &cx.get().unwrap()));
+        cx.insert(8_u32);
+        assert_eq!(
+            (*cx.get::<u32>().unwrap(), *cx.fork().get::<u32>().unwrap()),
+            (8, 8)
+        );
+    }
+}

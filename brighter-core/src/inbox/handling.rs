@@ -1,0 +1,133 @@
+//! A request that is being [handled](Handling), and its completing in the handler's own transaction.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::future::BoxFuture;
+
+use super::{ClaimId, Inbox, InboxError, InboxKey};
+use crate::context::Context;
+
+/// A transaction of the application in which a request can be completed: its effect and its key are committed
+/// together, or not at all.
+#[diagnostic::on_unimplemented(
+    message = "a request cannot be completed in a `{Self}`",
+    label = "no transaction of an inbox",
+    note = "pass the transaction of the database that holds the inbox: `&mut sqlx::Transaction<'_, Sqlite>` for a `SqliteInbox`, `…<'_, Postgres>` for a `PostgresInbox`, `…<'_, MySql>` for a `MySqlInbox`"
+)]
+pub trait InboxTransaction<I: Inbox>: Send {
+    /// Notes in this transaction that the request was handled, if this is still the claim of its key. Says
+    /// whether it was; if not, another has the request or has handled it, and this transaction must be rolled
+    /// back.
+    ///
+    /// # Errors
+    /// See [`InboxError`]. Then roll back.
+    fn complete<'a>(
+        &'a mut self,
+        inbox: &'a I,
+        key: &'a InboxKey,
+        claim: ClaimId,
+    ) -> BoxFuture<'a, Result<bool, InboxError>>;
+}
+
+/// A request that is being handled within `#[use_inbox]`, in the bag of the context: see [`complete_in`].
+pub struct Handling {
+    inbox: Arc<dyn Inbox>,
+    key: Arc<InboxKey>,
+    claim: ClaimId,
+    completed: AtomicBool,
+}
+
+impl Handling {
+    #[doc(hidden)]
+    pub fn new(inbox: Arc<dyn Inbox>, key: Arc<InboxKey>, claim: ClaimId) -> Self {
+        Self {
+            inbox,
+            key,
+            claim,
+            completed: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether the handler has completed it itself.
+    #[doc(hidden)]
+    pub fn is_completed(&self) -> bool {
+        self.completed.load(Ordering::Acquire)
+    }
+}
+
+impl fmt::Debug for Handling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handling")
+            .field("key", &self.key)
+            .field("completed", &self.is_completed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Completes the request of this context in the handler's own transaction, so that its effect and the memory
+/// that it was handled are committed together: the effect happens exactly once, however often the request comes
+/// and wherever a process dies. With `deposit_post_with` in the same
+/// transaction, so do the messages that it causes.
+///
+/// The handler needs `#[use_inbox]`, and the processor an inbox in the database of the transaction. It may be
+/// called anywhere between the begin and the commit; the earlier, the earlier another delivery of the same request
+/// is seen. If the transaction is rolled back, the handler has to return an error.
+///
+/// ```no_run
+/// # #[cfg(all(feature = "postgres", feature = "macros"))]
+/// # mod example {
+/// use brighter::inbox::complete_in;
+/// use brighter::prelude::*;
+///
+/// #[derive(Debug, Clone, Serialize, Deserialize, Message)]
+/// #[message(topic = "Account.Credit")]
+/// pub struct Credit { id: MessageId, account: String, cents: i64 }
+///
+/// pub struct CreditHandler { pool: sqlx::PgPool }
+///
+/// #[handler]
+/// impl Handler<Credit> for CreditHandler {
+///     #[use_inbox(step = 1)]
+///     async fn handle(&self, credit: &Credit, cx: &Context) -> Result<(), BoxError> {
+///         let mut tx = self.pool.begin().await?;
+///         sqlx::query("UPDATE accounts SET cents = cents + $1 WHERE name = $2")
+///             .bind(credit.cents)
+///             .bind(&credit.account)
+///             .execute(&mut *tx)
+///             .await?;
+///         complete_in(&mut tx, cx).await?;
+///         tx.commit().await?;
+///         Ok(())
+///     }
+/// }
+/// # }
+/// ```
+///
+/// # Errors
+/// [`InboxError::ClaimLost`] when the handler took longer than its lease and another has the request now, or has
+/// handled it; [`InboxError::NotHandling`] and [`InboxError::WrongTransaction`] are mistakes in the program; see
+/// [`InboxError`] for the rest. Whatever it is, roll the transaction back and return the error.
+pub async fn complete_in<T, I>(transaction: &mut T, cx: &Context) -> Result<(), InboxError>
+where
+    T: InboxTransaction<I>,
+    I: Inbox,
+{
+    let handling = cx.get::<Handling>().ok_or(InboxError::NotHandling)?;
+    let inbox: &dyn Any = &*handling.inbox;
+    let Some(inbox) = inbox.downcast_ref::<I>() else {
+        return Err(InboxError::WrongTransaction {
+            wanted: std::any::type_name::<I>(),
+        });
+    };
+    crate::__fault_point!("inbox.complete_in", InboxError::Unavailable);
+    if transaction.complete(inbox, &handling.key, handling.claim).await? {
+        handling.completed.store(true, Ordering::Release);
+        Ok(())
+    } else {
+        let key = InboxKey::clone(&handling.key);
+        Err(InboxError::ClaimLost { key })
+    }
+}

@@ -1,0 +1,34 @@
+//! What a broker, an outbox or an inbox for [brighter] is written against: messages, and the ports that they pass through.
+//!
+//! An application uses the crate `brighter`, which re-exports everything here. This crate is for adapters, and for
+//! crates that only define messages: it depends on no database, no client library and no web framework.
+//!
+//! | to write | implement |
+//! |---|---|
+//! | a broker | [`Producer`](channel::Producer), [`Broker`](channel::Broker) and [`Settle`](channel::Settle) |
+//! | an outbox | [`Outbox`](outbox::Outbox), and [`OutboxTransaction`](outbox::OutboxTransaction) for its transactions |
+//! | an inbox | [`Inbox`](inbox::Inbox), and [`InboxTransaction`](inbox::InboxTransaction) for its transactions |
+//! | another form of messages | [`MessageMapper`](mapper::MessageMapper) |
+//!
+//! The crate `brighter-conformance` has the tests that each of them must pass.
+//!
+//! [brighter]: https://docs.rs/brighter
+
+#[doc(hidden)]
+pub mod fault_point;
+
+pub mod channel;
+#[doc(hidden)]
+pub mod clock;
+pub mod context;
+pub mod error;
+pub mod id;
+pub mod inbox;
+pub mod mapper;
+pub mod message;
+pub mod outbox;
+pub mod request;
+pub mod trace;
+
+#[doc(hidden)]
+pub mod __private;

@@ -1,0 +1,69 @@
+//! How a reply travels: [`Callable`], and the [`ReplyForm`] that says how it is written and read.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::json;
+use super::{MapError, Postable};
+use crate::message::MessageBody;
+use crate::request::Command;
+
+/// A request that may leave the process and has a reply: what `call` takes. Derived
+/// by `#[derive(Message)]` with `#[message(reply = …)]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no reply to wait for",
+    label = "cannot be called",
+    note = "say what it is answered with: `#[message(topic = \"…\", reply = Invoice)]`",
+    note = "a request without a reply is posted: `processor.post(request)`"
+)]
+pub trait Callable: Postable + Command {
+    /// How its reply is written and read.
+    const FORM: ReplyForm<Self::Reply>;
+}
+
+/// How a reply is written and read.
+pub struct ReplyForm<T> {
+    #[doc(hidden)]
+    pub write: fn(&T) -> Result<MessageBody, MapError>,
+    #[doc(hidden)]
+    pub read: fn(&MessageBody) -> Result<T, MapError>,
+}
+
+/// A reply that can travel: what serde writes and reads.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot travel as a reply",
+    label = "not both `Serialize` and `Deserialize`",
+    note = "derive serde's two for it: `#[derive(Serialize, Deserialize)]`",
+    note = "a request that never leaves the process derives `Command` in place of `Message`, and its reply may be anything"
+)]
+pub trait JsonReply: Serialize + DeserializeOwned {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned> JsonReply for T {}
+
+impl<T: JsonReply> ReplyForm<T> {
+    /// As JSON, by serde: the form of every reply of a derived request.
+    #[must_use]
+    pub const fn json() -> Self {
+        Self {
+            write: json::write_body,
+            read: json::read_body,
+        }
+    }
+}
+
+impl<T> Clone for ReplyForm<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for ReplyForm<T> {}
+
+impl<T> fmt::Debug for ReplyForm<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReplyForm")
+    }
+}

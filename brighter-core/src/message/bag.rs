@@ -1,0 +1,163 @@
+//! The [`Bag`] of a message: headers that the application adds.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// One value in a [`Bag`]: what every broker can carry as a header.
+///
+/// The list is complete, so that an adapter writes every value and drops none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum BagValue {
+    /// True or false.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A number with a fraction.
+    Float(f64),
+    /// Text.
+    Text(String),
+}
+
+impl BagValue {
+    /// The text, if that is what this is.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The whole number, if that is what this is.
+    #[must_use]
+    pub fn as_i64(&self) -> Option<i64> {
+        match self {
+            Self::Int(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// Returns the number with a fraction, if that is what this is.
+    #[must_use]
+    pub fn as_f64(&self) -> Option<f64> {
+        match self {
+            Self::Float(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// Returns true or false, if that is what this is.
+    #[must_use]
+    pub fn as_bool(&self) -> Option<bool> {
+        match self {
+            Self::Bool(value) => Some(*value),
+            _ => None,
+        }
+    }
+}
+
+/// Writes the value without quotes.
+impl fmt::Display for BagValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bool(value) => value.fmt(f),
+            Self::Int(value) => value.fmt(f),
+            Self::Float(value) => value.fmt(f),
+            Self::Text(value) => value.fmt(f),
+        }
+    }
+}
+
+impl From<bool> for BagValue {
+    fn from(value: bool) -> Self {
+        Self::Bool(value)
+    }
+}
+
+impl From<i64> for BagValue {
+    fn from(value: i64) -> Self {
+        Self::Int(value)
+    }
+}
+
+impl From<i32> for BagValue {
+    fn from(value: i32) -> Self {
+        Self::Int(value.into())
+    }
+}
+
+impl From<u32> for BagValue {
+    fn from(value: u32) -> Self {
+        Self::Int(value.into())
+    }
+}
+
+impl From<f64> for BagValue {
+    fn from(value: f64) -> Self {
+        Self::Float(value)
+    }
+}
+
+impl From<&str> for BagValue {
+    fn from(value: &str) -> Self {
+        Self::Text(value.into())
+    }
+}
+
+impl From<String> for BagValue {
+    fn from(value: String) -> Self {
+        Self::Text(value)
+    }
+}
+
+/// Headers that the application adds to a message, by name. They travel with it on every transport.
+///
+/// ```
+/// use brighter::message::Bag;
+///
+/// let mut bag = Bag::default();
+/// bag.insert("tenant", "north");
+/// bag.insert("priority", 3);
+/// assert_eq!(bag.get("tenant").and_then(|v| v.as_str()), Some("north"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Bag(BTreeMap<String, BagValue>);
+
+impl Bag {
+    /// Puts a value in, and gives back the one that was there.
+    pub fn insert(&mut self, name: impl Into<String>, value: impl Into<BagValue>) -> Option<BagValue> {
+        self.0.insert(name.into(), value.into())
+    }
+
+    /// The value of this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&BagValue> {
+        self.0.get(name)
+    }
+
+    /// Takes the value of this name out.
+    pub fn remove(&mut self, name: &str) -> Option<BagValue> {
+        self.0.remove(name)
+    }
+
+    /// Every name with its value, in the order of the names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &BagValue)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// How many values there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

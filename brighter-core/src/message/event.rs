@@ -1,0 +1,99 @@
+//! [`EventAttributes`]: what CloudEvents says of a message.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{NameError, routing};
+
+/// The source of a message whose publication names none: that of every Brighter.
+pub const DEFAULT_SOURCE: &str = "http://goparamore.io/";
+
+/// What [CloudEvents] says of a message beside its id and time. They travel with it on every transport.
+///
+/// Nothing here is empty: what is empty is `None`.
+///
+/// ```
+/// use brighter::message::EventAttributes;
+///
+/// let event = EventAttributes::default().with_type("Order.Placed.v2").with_subject("order-17");
+/// assert_eq!(event.subject.as_deref(), Some("order-17"));
+/// ```
+///
+/// [CloudEvents]: https://cloudevents.io
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct EventAttributes {
+    /// What kind of thing it is; `None` when its topic says that: see
+    /// [`MessageHeader::event_type`](super::MessageHeader::event_type).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_type: Option<Arc<str>>,
+    /// Where it comes from, as a URI; `None` for [`DEFAULT_SOURCE`]: see
+    /// [`MessageHeader::source`](super::MessageHeader::source).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Arc<str>>,
+    /// What in the source it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Arc<str>>,
+    /// Where the schema of the body is, as a URI.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_schema: Option<Arc<str>>,
+}
+
+impl EventAttributes {
+    /// The same attributes, of this kind of thing.
+    #[must_use]
+    pub fn with_type(mut self, event_type: impl AsRef<str>) -> Self {
+        self.event_type = some(event_type.as_ref());
+        self
+    }
+
+    /// The same attributes, from this source: a URI.
+    #[must_use]
+    pub fn with_source(mut self, source: impl AsRef<str>) -> Self {
+        self.source = some(source.as_ref());
+        self
+    }
+
+    /// The same attributes, about this.
+    #[must_use]
+    pub fn with_subject(mut self, subject: impl AsRef<str>) -> Self {
+        self.subject = some(subject.as_ref());
+        self
+    }
+
+    /// The same attributes, of a body with the schema that is found there: a URI.
+    #[must_use]
+    pub fn with_data_schema(mut self, data_schema: impl AsRef<str>) -> Self {
+        self.data_schema = some(data_schema.as_ref());
+        self
+    }
+
+    /// Whether they say nothing.
+    #[doc(hidden)]
+    pub fn is_empty(&self) -> bool {
+        self.parts().iter().all(|(_, part)| part.is_none())
+    }
+
+    /// Whether they can travel.
+    pub(super) fn validate(&self) -> Result<(), NameError> {
+        self.parts()
+            .into_iter()
+            .filter_map(|(what, part)| Some((what, part.as_deref()?)))
+            .try_for_each(|(what, part)| routing::check_text(what, part))
+    }
+
+    fn parts(&self) -> [(&'static str, &Option<Arc<str>>); 4] {
+        [
+            ("CloudEvents type", &self.event_type),
+            ("CloudEvents source", &self.source),
+            ("CloudEvents subject", &self.subject),
+            ("CloudEvents data schema", &self.data_schema),
+        ]
+    }
+}
+
+fn some(text: &str) -> Option<Arc<str>> {
+    (!text.is_empty()).then(|| text.into())
+}

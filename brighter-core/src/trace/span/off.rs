@@ -1,0 +1,69 @@
+//! Without the feature `otel` nothing is done, and nothing is left of the calls.
+
+use super::TraceContext;
+
+/// Something that would be a span.
+#[derive(Debug, Clone)]
+pub struct Op;
+
+/// What would be said of a span.
+pub struct Attributes(());
+
+/// Begins a span, below the one that goes on.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __op {
+    ($($span:tt)*) => {{
+        let _ = || tracing::info_span!(target: "brighter::trace", $($span)*);
+        $crate::__private::Op::none()
+    }};
+}
+
+impl From<tracing::Span> for Op {
+    fn from(_: tracing::Span) -> Self {
+        Self
+    }
+}
+
+impl Op {
+    #[doc(hidden)]
+    pub fn none() -> Self {
+        Self
+    }
+
+    #[doc(hidden)]
+    pub fn run<F: Future>(&self, future: F) -> F {
+        future
+    }
+
+    #[doc(hidden)]
+    pub fn linked_to(self, _: &Self) -> Self {
+        self
+    }
+
+    #[doc(hidden)]
+    pub fn below(self, _: &TraceContext) -> Self {
+        self
+    }
+
+    #[doc(hidden)]
+    pub fn of_message(self, _: &TraceContext) -> Self {
+        self
+    }
+
+    #[doc(hidden)]
+    pub fn describe(&self, _: impl FnOnce(&mut Attributes)) {}
+
+    #[doc(hidden)]
+    pub fn failed(&self, _: &'static str) {}
+
+    #[doc(hidden)]
+    pub fn trace(&self) -> Option<TraceContext> {
+        None
+    }
+}
+
+impl Attributes {
+    #[doc(hidden)]
+    pub fn set<T>(&mut self, _: &'static str, _: T) {}
+}

@@ -1,0 +1,190 @@
+//! One attempt to connect to one node: look up its name, open a socket, speak TLS if the URL says so, log in.
+
+use std::io;
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use lapin::tcp::AsyncTcpStream;
+use lapin::uri::{AMQPScheme, AMQPUri};
+use lapin::{Connection, ConnectionProperties, ErrorKind};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::lookup_host;
+use tokio::time::timeout;
+
+use super::ConnectError;
+use super::fault::TlsFault;
+use super::io::Io;
+use super::socket::{Kit, Socket};
+use super::tls::Tls;
+use super::url::Address;
+
+/// One attempt at one node may take this long, until we are logged in. One that was begun while the network swallowed
+/// everything learns of nothing else, so it must not hold up the next for long.
+pub(super) const ATTEMPT: Duration = Duration::from_secs(5);
+/// One address of it may take this long to answer, so that another has its turn.
+const ANSWER: Duration = Duration::from_secs(4);
+/// How long to look for the reason why a node would not speak with us.
+const ASKING: Duration = Duration::from_secs(2);
+/// What a client of AMQP 0-9-1 says first.
+const HELLO: &[u8] = b"AMQP\x00\x00\x09\x01";
+
+/// The hold we have on a socket that lapin reads and writes: when it is dropped, the socket is shut down, and so is one
+/// that is opened only then.
+///
+/// lapin's thread waits for ever for a broker that has taken the connection and says nothing.
+#[derive(Default)]
+pub(super) struct Cut(Holder);
+
+/// What lapin's thread has of it, which outlives it.
+#[derive(Clone, Default)]
+struct Holder(Arc<Mutex<Held>>);
+
+#[derive(Default)]
+enum Held {
+    #[default]
+    Nothing,
+    Socket(TcpStream),
+    /// It is cut.
+    Over,
+}
+
+impl Holder {
+    fn hold(&self, stream: &tokio::net::TcpStream) -> io::Result<()> {
+        let mut held = self.lock();
+        if matches!(*held, Held::Over) {
+            return Err(io::Error::other("given up"));
+        }
+        *held = Held::Socket(twin(stream)?);
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Cut {
+    fn drop(&mut self) {
+        let held = std::mem::replace(&mut *self.0.lock(), Held::Over);
+        if let Held::Socket(stream) = held {
+            // An error says that it is closed already.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+#[cfg(unix)]
+fn twin(stream: &tokio::net::TcpStream) -> io::Result<TcpStream> {
+    use std::os::fd::AsFd;
+    Ok(stream.as_fd().try_clone_to_owned()?.into())
+}
+
+#[cfg(windows)]
+fn twin(stream: &tokio::net::TcpStream) -> io::Result<TcpStream> {
+    use std::os::windows::io::AsSocket;
+    Ok(stream.as_socket().try_clone_to_owned()?.into())
+}
+
+/// Connects on the thread of `io`, and logs in.
+pub(super) async fn attempt(
+    io: &Io,
+    address: &Address,
+    tls: &Tls,
+    properties: ConnectionProperties,
+) -> Result<(Connection, Cut), ConnectError> {
+    let cut = Cut::default();
+    let connected = timeout(ATTEMPT, connect(io, address, tls, properties, &cut.0)).await;
+    let error = match connected {
+        Ok(Ok(connection)) => return Ok((connection, cut)),
+        Ok(Err(error)) => error,
+        Err(_) => return Err(ConnectError::silent(address, ATTEMPT)),
+    };
+    let fault = match TlsFault::behind(&error, tls.has_client_certificate()) {
+        None if hung_up(&error) && demands_tls(address).await => Some(TlsFault::Demanded),
+        found => found,
+    };
+    Err(match fault {
+        Some(fault) => ConnectError::tls(address, fault, error),
+        None => ConnectError::of_attempt(error, address),
+    })
+}
+
+async fn connect(
+    io: &Io,
+    address: &Address,
+    tls: &Tls,
+    properties: ConnectionProperties,
+    holder: &Holder,
+) -> lapin::Result<Connection> {
+    let runtime = {
+        let _entered = io.enter();
+        Kit::current()
+    };
+    let (tls, holder) = (tls.clone(), holder.clone());
+    // It runs on a thread of lapin's own, so that reading the files of `tls` holds up nobody.
+    let socket = async move |uri: AMQPUri, _| {
+        let (host, port) = (uri.authority.host.as_str(), uri.authority.port);
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+        let addresses: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
+        for one in addresses {
+            let opened = timeout(ANSWER, tokio::net::TcpStream::connect(one)).await;
+            let stream = match opened {
+                Ok(Ok(stream)) => stream,
+                Ok(Err(error)) => {
+                    last = error;
+                    continue;
+                }
+                Err(_) => {
+                    let silence = format!("no answer from {one} within {ANSWER:?}");
+                    last = io::Error::new(io::ErrorKind::TimedOut, silence);
+                    continue;
+                }
+            };
+            stream.set_nodelay(true)?;
+            holder.hold(&stream)?;
+            let socket = match uri.scheme {
+                AMQPScheme::AMQP => Socket::plain(stream),
+                AMQPScheme::AMQPS => {
+                    let config = tls.config().map_err(io::Error::other)?;
+                    Socket::tls(stream, config, tls.name(host)).await?
+                }
+            };
+            return Ok(AsyncTcpStream::Plain(socket));
+        }
+        Err(last.into())
+    };
+    Connection::connector(address.uri.clone(), runtime, socket, properties).await
+}
+
+/// Whether the other side broke off, or said what is no AMQP, rather than to give a reason.
+fn hung_up(error: &lapin::Error) -> bool {
+    match error.kind() {
+        ErrorKind::ParsingError(_) => true,
+        ErrorKind::IOError(error) => matches!(
+            error.kind(),
+            io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::UnexpectedEof
+        ),
+        _ => false,
+    }
+}
+
+/// Whether a node that would not speak AMQP in plaintext answers it with an alert of TLS.
+async fn demands_tls(address: &Address) -> bool {
+    if address.speaks_tls() {
+        return false;
+    }
+    let authority = &address.uri.authority;
+    let asking = async {
+        let mut stream = tokio::net::TcpStream::connect((authority.host.as_str(), authority.port)).await?;
+        stream.write_all(HELLO).await?;
+        let mut begin = [0; 2];
+        stream.read_exact(&mut begin).await?;
+        io::Result::Ok(begin)
+    };
+    // The type of an alert, and the major version of every TLS.
+    matches!(timeout(ASKING, asking).await, Ok(Ok([0x15, 0x03])))
+}

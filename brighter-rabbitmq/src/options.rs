@@ -1,0 +1,311 @@
+//! [`RabbitMqBuilder`]: how to connect, and what to publish to.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::tls::Tls;
+use super::topology::{Exchange, Topology, plan};
+use super::url::{Nodes, split};
+use super::{ConnectError, RabbitMq, without_credentials};
+use brighter_core::channel::{Channel, ChannelError, MakeChannel, QueueType};
+use brighter_core::message::{NameError, RoutingKey};
+
+/// How the exchange compares the topic of a message with the routing keys of a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ExchangeKind {
+    /// Routing keys may be patterns: `Task.*`, `Task.#`.
+    #[default]
+    Topic,
+    /// Routing keys are taken literally.
+    Direct,
+    /// Routing keys mean nothing: every channel gets every message.
+    Fanout,
+}
+
+impl std::fmt::Display for ExchangeKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Topic => "topic",
+            Self::Direct => "direct",
+            Self::Fanout => "fanout",
+        })
+    }
+}
+
+/// What is fixed once connected.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    pub(super) address: Nodes,
+    pub(super) tls: Tls,
+    /// Nobody waits for the first connection.
+    pub(super) lazy: bool,
+    pub(super) exchange: String,
+    pub(super) exchange_kind: ExchangeKind,
+    pub(super) make_exchange: MakeChannel,
+    pub(super) queue_type: Option<QueueType>,
+    pub(super) consumer_timeout: Option<Duration>,
+    pub(super) connection_name: String,
+    pub(super) confirm_within: Duration,
+    pub(super) max_message_bytes: usize,
+}
+
+impl Settings {
+    /// The exchange, as data.
+    pub(super) fn exchange(&self) -> Exchange {
+        Exchange::new(&self.exchange, self.exchange_kind)
+    }
+
+    /// What a channel needs of the broker.
+    pub(super) fn topology(&self, channel: &Channel) -> Result<Topology, ChannelError> {
+        plan(self.exchange(), self.queue_type, channel)
+    }
+}
+
+/// Sets up a [`RabbitMq`]; made by [`RabbitMq::builder`] or [`RabbitMq::cluster`].
+///
+/// | setting | default | why |
+/// |---|---|---|
+/// | exchange | `brighter`, topic, durable | shared by all who speak with each other |
+/// | making the exchange | where it is missing | a first start wants no preparation |
+/// | queue type | the virtual host's default | which is classic; say quorum where the broker is a cluster |
+/// | consumer time-out | 30 minutes | RabbitMQ's own |
+/// | connection name | the name of the program | what the broker's lists show |
+/// | heartbeat | 10 s | a lost network is noticed within 20 s |
+/// | confirm within | 30 s | longer than a busy disk, shorter than patience |
+/// | wait for broker | 30 s | a broker that starts together with us is up by then |
+/// | largest message | 16 MiB | what RabbitMQ 4 takes unless told otherwise |
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use brighter::transport::rabbitmq::{ExchangeKind, RabbitMq};
+///
+/// let broker = RabbitMq::builder("amqp://guest:guest@localhost:5672/%2f")
+///     .exchange("orders", ExchangeKind::Topic)
+///     .connection_name("billing")
+///     .heartbeat(Duration::from_secs(5))
+///     .wait_for_broker_forever()
+///     .connect()
+///     .await?;
+/// # Ok(()) }
+/// ```
+#[must_use = "call `connect` to connect"]
+#[derive(Clone)]
+pub struct RabbitMqBuilder {
+    pub(super) urls: Vec<String>,
+    pub(super) tls: Option<Tls>,
+    pub(super) exchange: String,
+    pub(super) exchange_kind: ExchangeKind,
+    pub(super) make_exchange: MakeChannel,
+    pub(super) queue_type: Option<QueueType>,
+    pub(super) consumer_timeout: Option<Duration>,
+    pub(super) connection_name: String,
+    pub(super) heartbeat: Duration,
+    pub(super) confirm_within: Duration,
+    pub(super) wait: Option<Duration>,
+    pub(super) max_message_bytes: usize,
+}
+
+impl RabbitMqBuilder {
+    pub(super) fn new(urls: Vec<String>) -> Self {
+        Self {
+            urls,
+            tls: None,
+            exchange: "brighter".to_owned(),
+            exchange_kind: ExchangeKind::default(),
+            make_exchange: MakeChannel::default(),
+            queue_type: None,
+            consumer_timeout: Some(CONSUMER_TIMEOUT),
+            connection_name: program(),
+            heartbeat: Duration::from_secs(10),
+            confirm_within: Duration::from_secs(30),
+            wait: Some(Duration::from_secs(30)),
+            max_message_bytes: 16 * 1024 * 1024,
+        }
+    }
+
+    /// Publishes to, and binds channels to, this exchange, which is declared durable.
+    pub fn exchange(mut self, name: impl Into<String>, kind: ExchangeKind) -> Self {
+        self.exchange = name.into();
+        self.exchange_kind = kind;
+        self
+    }
+
+    /// Declares the exchange where it is missing, only looks whether it is there, or takes it for granted. For
+    /// a channel its subscription decides: see [`MakeChannel`].
+    pub fn make_exchange(mut self, make: MakeChannel) -> Self {
+        self.make_exchange = make;
+        self
+    }
+
+    /// Keeps channels in this way unless they say otherwise. Say [`QueueType::Quorum`] where the broker is a
+    /// cluster: its queues outlive the loss of a node, they count deliveries, and what they put in the
+    /// dead-letter channel by themselves arrives there. They need RabbitMQ 3.10.
+    ///
+    /// A queue that exists keeps its type, and is refused under another.
+    pub fn queue_type(mut self, queue_type: QueueType) -> Self {
+        self.queue_type = Some(queue_type);
+        self
+    }
+
+    /// Says how long the broker lets a delivery go unsettled before it takes its consumer for dead: its
+    /// setting `consumer_timeout`, which it does not tell. `None` when it is switched off.
+    pub fn consumer_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.consumer_timeout = timeout;
+        self
+    }
+
+    /// What a channel will need of the broker, to be looked at: see [`Topology`].
+    ///
+    /// # Errors
+    /// A name that no broker takes, or limits that the type of queue does not have.
+    pub fn topology(&self, channel: &Channel) -> Result<Topology, ChannelError> {
+        let exchange = Exchange::new(&self.exchange, self.exchange_kind);
+        plan(exchange, self.queue_type, channel)
+    }
+
+    /// Speaks TLS in this way with every node: an authority of one's own, a client certificate. The URLs must
+    /// begin with `amqps://`, which alone asks for TLS with what the system trusts.
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Shows this name in the broker's lists and logs; ` publisher` or ` consumer` follows it.
+    pub fn connection_name(mut self, name: impl Into<String>) -> Self {
+        self.connection_name = name.into();
+        self
+    }
+
+    /// Notices within twice this time that the network is gone. Whole seconds, at least 1; a `heartbeat` in
+    /// the URL wins.
+    pub fn heartbeat(mut self, interval: Duration) -> Self {
+        self.heartbeat = interval;
+        self
+    }
+
+    /// Gives up on a publish that the broker has not confirmed within this time, waiting for a place in the
+    /// window and for a connection included.
+    pub fn confirm_within(mut self, deadline: Duration) -> Self {
+        self.confirm_within = deadline;
+        self
+    }
+
+    /// Lets [`connect`](Self::connect) try for this long to reach a broker that is away.
+    pub fn wait_for_broker(mut self, limit: Duration) -> Self {
+        self.wait = Some(limit);
+        self
+    }
+
+    /// Lets [`connect`](Self::connect) try until the broker is there, so that a worker may start before it.
+    pub fn wait_for_broker_forever(mut self) -> Self {
+        self.wait = None;
+        self
+    }
+
+    /// Refuses to publish a body larger than this many bytes: the broker would close the channel over it, with
+    /// all messages that are on their way.
+    pub fn max_message_bytes(mut self, bytes: usize) -> Self {
+        self.max_message_bytes = bytes;
+        self
+    }
+
+    /// Connects, and declares the exchange. A broker that is away is waited for.
+    ///
+    /// Reconnects by itself from then on, within 2 s of the broker's return.
+    ///
+    /// # Errors
+    /// See [`ConnectError`]: at once where waiting is no use, and [`ConnectError::Unreachable`] when the time
+    /// is up.
+    pub async fn connect(self) -> Result<RabbitMq, ConnectError> {
+        let wait = self.wait;
+        let broker = RabbitMq::open(self.settings(false)?)?;
+        broker.established(wait).await?;
+        Ok(broker)
+    }
+
+    /// Begins to connect, and does not wait: for an application that must start while its broker may be away.
+    ///
+    /// Until the broker answers, [`status`](brighter_core::channel::Broker::status) is `Disconnected` and says why,
+    /// and publishing and consuming fail with a connection error after a few seconds; the attempts go on with
+    /// pauses of 2 s at most. A refusal, such as a wrong password, is no error here: it is in the status and
+    /// the log, and is tried again every 15 s. An exchange of another form shows when it is used.
+    ///
+    /// Needs no runtime around it.
+    ///
+    /// # Errors
+    /// [`ConnectError::Url`], [`ConnectError::Exchange`] and [`ConnectError::Tls`] when what was given cannot
+    /// be right, [`ConnectError::Thread`] when the machine has no thread left.
+    pub fn connect_lazily(self) -> Result<RabbitMq, ConnectError> {
+        let broker = RabbitMq::open(self.settings(true)?)?;
+        broker.begin();
+        Ok(broker)
+    }
+
+    pub(super) fn settings(self, lazy: bool) -> Result<Settings, ConnectError> {
+        let mut address = Nodes::parse(&self.urls)?;
+        let heartbeat = u16::try_from(self.heartbeat.as_secs().max(1)).unwrap_or(u16::MAX);
+        for node in address.iter_mut() {
+            node.uri.query.heartbeat.get_or_insert(heartbeat);
+            if let Some(tls) = &self.tls {
+                if !node.speaks_tls() {
+                    return Err(ConnectError::Url {
+                        reason: "there are TLS settings, so it must begin with `amqps://`".into(),
+                    });
+                }
+                tls.check(&node.uri.authority.host)
+                    .map_err(|fault| ConnectError::Tls {
+                        address: node.to_string(),
+                        fault,
+                        source: None,
+                    })?;
+            }
+        }
+        check(&self.exchange).map_err(|error| ConnectError::Exchange {
+            exchange: self.exchange.chars().take(48).collect(),
+            reason: error.to_string(),
+        })?;
+        Ok(Settings {
+            address,
+            tls: self.tls.unwrap_or_default(),
+            lazy,
+            exchange: self.exchange,
+            exchange_kind: self.exchange_kind,
+            make_exchange: self.make_exchange,
+            queue_type: self.queue_type,
+            consumer_timeout: self.consumer_timeout,
+            connection_name: self.connection_name,
+            confirm_within: self.confirm_within,
+            max_message_bytes: self.max_message_bytes,
+        })
+    }
+}
+
+impl std::fmt::Debug for RabbitMqBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let urls = self.urls.iter().flat_map(|urls| split(urls));
+        f.debug_struct("RabbitMqBuilder")
+            .field("urls", &urls.map(without_credentials).collect::<Vec<_>>())
+            .field("tls", &self.tls)
+            .field("exchange", &self.exchange)
+            .field("exchange_kind", &self.exchange_kind)
+            .finish_non_exhaustive()
+    }
+}
+
+/// RabbitMQ's own default.
+const CONSUMER_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+
+/// The rules for the name of an exchange are those for a routing key.
+fn check(exchange: &str) -> Result<(), NameError> {
+    RoutingKey::from(exchange).validate()
+}
+
+fn program() -> String {
+    let path = std::env::current_exe().ok();
+    let name = path.as_ref().and_then(|path| path.file_stem());
+    name.map_or_else(|| "brighter".into(), |name| name.to_string_lossy().into_owned())
+}

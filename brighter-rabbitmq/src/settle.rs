@@ -1,0 +1,191 @@
+//! Settling one delivery. A copy is safe with the broker before its original goes.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use futures_util::future::BoxFuture;
+use lapin::BasicProperties;
+use lapin::types::ShortString;
+use tokio::time::sleep;
+
+use super::delay::{self, LONGEST_IN_HAND, Waiting};
+use super::lane::Lane;
+use super::publisher::Outgoing;
+use super::wire::{self, Original};
+use brighter_core::channel::{PublishError, Rejection, RejectionKind, Settle, SettleError};
+use brighter_core::message::{ChannelName, Message};
+
+/// How long a message is kept whose copy could not be published.
+const BEFORE_GIVING_BACK: Duration = Duration::from_secs(1);
+
+/// A message on loan from a queue. Dropped before it is settled, as when its handling is cut short, it goes
+/// back.
+pub(super) struct Lease {
+    lane: Arc<Lane>,
+    tag: u64,
+    original: Original,
+    settled: bool,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.lane.give_back(self.tag);
+        }
+    }
+}
+
+impl Lease {
+    pub(super) fn new(lane: Arc<Lane>, tag: u64, original: Original) -> Self {
+        Self {
+            lane,
+            tag,
+            original,
+            settled: false,
+        }
+    }
+
+    fn done(mut self) -> Result<(), SettleError> {
+        self.settled = true;
+        self.lane.done(self.tag)
+    }
+
+    /// Whether the broker still waits for what becomes of it.
+    fn check(&self) -> Result<(), SettleError> {
+        if self.lane.is_live() {
+            return Ok(());
+        }
+        Err(self.lane.stale(self.tag))
+    }
+
+    async fn retry(&self, message: &Message, delay: Duration) -> Result<(), PublishError> {
+        let properties = wire::for_retry(&self.original, message)?;
+        let milliseconds = delay::milliseconds(delay);
+        if milliseconds > 0 {
+            if self.park(milliseconds, &properties).await? {
+                return Ok(());
+            }
+            self.wait(delay.min(LONGEST_IN_HAND)).await?;
+        }
+        self.copy_to(self.lane.channel.name.as_str(), &properties).await
+    }
+
+    /// Puts the copy into the queue for its delay, if it can be had.
+    async fn park(&self, milliseconds: u32, properties: &BasicProperties) -> Result<bool, PublishError> {
+        let Lane { shared, topology, .. } = &*self.lane;
+        let queue = topology.delay_of(milliseconds);
+        // Twice, for somebody may have deleted it since it was made.
+        for _ in 0..2 {
+            let waiting = shared.delays.queue(&shared.publishing, topology.make, &queue);
+            let Waiting::In(name) = waiting.await? else {
+                return Ok(false);
+            };
+            match self.copy_to(&name, properties).await {
+                Err(PublishError::Unroutable { .. }) => shared.delays.forget(&name),
+                copied => return copied.map(|()| true),
+            }
+        }
+        shared.delays.refused(&queue, "it does not exist");
+        Ok(false)
+    }
+
+    /// Keeps the message, unless the broker is closed meanwhile.
+    async fn wait(&self, time: Duration) -> Result<(), PublishError> {
+        tokio::select! {
+            () = sleep(time) => Ok(()),
+            () = self.lane.shared.closing.cancelled() => Err(PublishError::Closed),
+        }
+    }
+
+    /// Puts a copy with the reason where the rejection says. One whose headers fill their frame leaves some out:
+    /// it must get away from its queue.
+    async fn set_aside(&self, rejection: &Rejection) -> Result<(), PublishError> {
+        let aside = match rejection.kind {
+            RejectionKind::Invalid => &self.lane.channel.invalid_messages,
+            _ => &self.lane.channel.dead_letters,
+        };
+        let now = SystemTime::now();
+        let whole = wire::set_aside(&self.original, rejection, now, usize::MAX);
+        match self.copy_to(aside.as_str(), &whole).await {
+            Err(PublishError::TooLarge { limit, .. }) if wire::header_bytes(&whole) > limit => {
+                let fitting = wire::set_aside(&self.original, rejection, now, limit);
+                self.copy_to(aside.as_str(), &fitting).await
+            }
+            copied => copied,
+        }
+    }
+
+    /// Straight to a queue: the default exchange routes by its name, and to nobody else.
+    async fn copy_to(&self, queue: &str, properties: &BasicProperties) -> Result<(), PublishError> {
+        let copy = || {
+            Ok(Outgoing {
+                exchange: ShortString::default(),
+                routing_key: wire::short("channel name", queue)?,
+                properties: properties.clone(),
+                body: self.original.body.clone(),
+            })
+        };
+        self.lane.shared.publisher.publish(copy).await
+    }
+
+    /// The original goes only once the copy is safe, and back to its queue when it is not: after a moment, as
+    /// it would come again at once and meet the same.
+    async fn moved(self, copied: Result<(), PublishError>) -> Result<(), SettleError> {
+        if let Err(error) = copied {
+            let _ = self.wait(BEFORE_GIVING_BACK).await;
+            return Err(error.into());
+        }
+        self.done()
+    }
+}
+
+impl Settle for Lease {
+    fn ack(self: Box<Self>) -> BoxFuture<'static, Result<(), SettleError>> {
+        Box::pin(async move { self.done() })
+    }
+
+    fn requeue(
+        self: Box<Self>,
+        message: Message,
+        delay: Duration,
+    ) -> BoxFuture<'static, Result<(), SettleError>> {
+        Box::pin(async move {
+            self.check()?;
+            let mut copied = self.retry(&message, delay).await;
+            if let Err(error @ PublishError::TooLarge { .. }) = &copied {
+                // Nor would it fit the next time.
+                let reason = format!("it cannot be sent again: {error}");
+                copied = self
+                    .set_aside(&Rejection::new(RejectionKind::DeadLetter, reason))
+                    .await;
+            }
+            self.moved(copied).await
+        })
+    }
+
+    fn reject(self: Box<Self>, rejection: Rejection) -> BoxFuture<'static, Result<(), SettleError>> {
+        Box::pin(async move {
+            self.check()?;
+            let copied = self.set_aside(&rejection).await;
+            self.moved(copied).await
+        })
+    }
+
+    fn move_to(
+        self: Box<Self>,
+        channel: ChannelName,
+        message: Message,
+    ) -> BoxFuture<'static, Result<(), SettleError>> {
+        Box::pin(async move {
+            self.check()?;
+            let copied = match wire::for_another(&self.original, &message) {
+                Ok(properties) => self.copy_to(channel.as_str(), &properties).await,
+                Err(error) => Err(error.into()),
+            };
+            self.moved(copied).await
+        })
+    }
+
+    /// Dropping it gives it back.
+    fn release(self: Box<Self>) {}
+}

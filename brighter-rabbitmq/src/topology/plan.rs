@@ -1,0 +1,209 @@
+//! From what was said of a channel to what the broker is told.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{Argument, Binding, Exchange, Purpose, Queue, Topology, name};
+use crate::delay;
+use brighter_core::channel::{Channel, ChannelError, ChannelLimits, Overflow, QueueType};
+
+type Arguments = BTreeMap<Cow<'static, str>, Argument>;
+
+/// What the channel needs, where queues are of this type unless it says otherwise.
+///
+/// # Errors
+/// A name that no broker takes, or limits that this type of queue does not have: the broker would refuse some
+/// of them, and pass over others without a word.
+pub(in super::super) fn plan(
+    exchange: Exchange,
+    default: Option<QueueType>,
+    channel: &Channel,
+) -> Result<Topology, ChannelError> {
+    channel.validate()?;
+    delay::check(&channel.name)?;
+    let queue_type = channel.queue_type.or(default);
+    check(channel, queue_type).map_err(|reason| ChannelError::Refused {
+        reason: format!("`{}`: {reason}", channel.name),
+    })?;
+
+    let name = channel.name.as_str();
+    let mut queues = vec![
+        queue(&channel.dead_letters, Purpose::DeadLetters, typed(queue_type)),
+        queue(
+            &channel.invalid_messages,
+            Purpose::InvalidMessages,
+            typed(queue_type),
+        ),
+    ];
+    // One queue may serve for both.
+    queues.dedup_by(|second, first| second.name == first.name);
+    if channel.stays_unused.is_some() {
+        queues.clear();
+    }
+    queues.push(queue(name, Purpose::Messages, of_messages(channel, queue_type)));
+    let bindings = channel.routing_keys.iter().map(|key| Binding {
+        queue: name.to_owned(),
+        routing_key: key.as_str().to_owned(),
+    });
+    Ok(Topology {
+        make: channel.make,
+        exchange,
+        bindings: bindings.collect(),
+        queues,
+        delays: queue(
+            format!("{name}.delay.<milliseconds>"),
+            Purpose::Delay,
+            of_delays(channel, queue_type),
+        ),
+    })
+}
+
+/// What the broker would not do.
+fn check(channel: &Channel, queue_type: Option<QueueType>) -> Result<(), String> {
+    let limits = &channel.limits;
+    let quorum = queue_type == Some(QueueType::Quorum);
+    if [&channel.dead_letters, &channel.invalid_messages].contains(&&channel.name) {
+        return Err("it is its own channel for dead letters or invalid messages: name another".into());
+    }
+    if limits.deliveries.is_some() && !quorum {
+        return Err("only a quorum queue counts deliveries: make it one with \
+                    `queue_type(QueueType::Quorum)`, or leave the delivery limit out"
+            .into());
+    }
+    if limits.priorities.is_some() && quorum {
+        return Err(
+            "a quorum queue has no range of priorities to declare (RabbitMQ 4 tells two levels \
+                    apart by itself): make it a classic queue, or leave the priorities out"
+                .into(),
+        );
+    }
+    for (what, limit) in [
+        ("the length limit", limits.length),
+        ("the delivery limit", limits.deliveries),
+        ("the highest priority", limits.priorities.map(u32::from)),
+    ] {
+        if limit == Some(0) {
+            return Err(format!(
+                "{what} is 0, with which it would be of no use: say 1 or more, or nothing"
+            ));
+        }
+    }
+    if limits
+        .time_to_live
+        .is_some_and(|time| time > delay::LONGEST_DELAY)
+    {
+        return Err(format!(
+            "the broker lets a message wait for {} days at most: say so much or less, or nothing",
+            delay::LONGEST_DELAY.as_secs() / 86_400
+        ));
+    }
+    Ok(())
+}
+
+fn queue(name: impl ToString, purpose: Purpose, arguments: Arguments) -> Queue {
+    Queue {
+        name: name.to_string(),
+        purpose,
+        durable: true,
+        exclusive: false,
+        auto_delete: false,
+        arguments,
+    }
+}
+
+/// Without a type the broker takes the default of the virtual host, which is classic unless somebody said
+/// otherwise.
+fn typed(queue_type: Option<QueueType>) -> Arguments {
+    let text = queue_type.map(|queue_type| match queue_type {
+        QueueType::Quorum => name::QUORUM,
+        _ => name::CLASSIC,
+    });
+    text.map(|text| (name::QUEUE_TYPE.into(), Argument::Text(text.into())))
+        .into_iter()
+        .collect()
+}
+
+fn of_messages(channel: &Channel, queue_type: Option<QueueType>) -> Arguments {
+    let ChannelLimits {
+        time_to_live,
+        length,
+        overflow,
+        deliveries,
+        single_active_consumer,
+        priorities,
+        ..
+    } = channel.limits;
+    // We set messages aside ourselves, with a reason. This is for those that the broker does: by a limit of
+    // length, time or deliveries, ours or of a policy.
+    let mut arguments = match channel.stays_unused {
+        None => dead_letter_to(channel.dead_letters.as_str(), queue_type),
+        Some(stays) => {
+            let mut arguments = typed(queue_type);
+            // The broker knows no shorter time, and wants one.
+            let stays = whole_milliseconds(stays).clamp(1, i64::from(u32::MAX));
+            arguments.insert(name::EXPIRES.into(), Argument::Number(stays));
+            arguments
+        }
+    };
+    if overflow == Overflow::DeadLetterOldest {
+        // Not offered by the broker together with it: it could not make room until the oldest is safe.
+        arguments.remove(name::DEAD_LETTER_STRATEGY);
+        arguments.remove(name::OVERFLOW);
+    }
+    let mut set = |name: &'static str, value: Argument| arguments.insert(name.into(), value);
+    if let Some(time) = time_to_live {
+        set(name::TIME_TO_LIVE, Argument::Number(whole_milliseconds(time)));
+    }
+    if let Some(length) = length {
+        set(name::LENGTH, Argument::Number(length.into()));
+        let overflow = match overflow {
+            Overflow::DeadLetterOldest => "drop-head",
+            _ => "reject-publish",
+        };
+        set(name::OVERFLOW, Argument::Text(overflow.into()));
+    }
+    if let Some(deliveries) = deliveries {
+        set(name::DELIVERIES, Argument::Number(deliveries.into()));
+    }
+    if single_active_consumer {
+        set(name::SINGLE_ACTIVE_CONSUMER, Argument::Flag(true));
+    }
+    if let Some(highest) = priorities {
+        set(name::PRIORITIES, Argument::Number(highest.into()));
+    }
+    arguments
+}
+
+/// A quorum queue keeps a message until its target has confirmed it; a classic one sends it and forgets it. To
+/// a target that refuses messages while it is full that makes the difference between waiting and being lost,
+/// so the delays of such a one are quorum queues whatever it is itself.
+fn of_delays(channel: &Channel, queue_type: Option<QueueType>) -> Arguments {
+    let refuses = channel.limits.length.is_some() && channel.limits.overflow == Overflow::RefuseNewest;
+    let queue_type = if refuses {
+        Some(QueueType::Quorum)
+    } else {
+        queue_type
+    };
+    dead_letter_to(channel.name.as_str(), queue_type)
+}
+
+/// Straight to one queue, through the default exchange: nobody else gets a copy.
+fn dead_letter_to(queue: &str, queue_type: Option<QueueType>) -> Arguments {
+    let mut arguments = typed(queue_type);
+    let mut set =
+        |name: &'static str, value: &str| arguments.insert(name.into(), Argument::Text(value.into()));
+    set(name::DEAD_LETTER_EXCHANGE, "");
+    set(name::DEAD_LETTER_ROUTING_KEY, queue);
+    if queue_type == Some(QueueType::Quorum) {
+        set(name::DEAD_LETTER_STRATEGY, "at-least-once");
+        // What the broker asks for together with it.
+        set(name::OVERFLOW, "reject-publish");
+    }
+    arguments
+}
+
+/// Rounded up: a message never goes too early.
+fn whole_milliseconds(time: Duration) -> i64 {
+    i64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX)
+}

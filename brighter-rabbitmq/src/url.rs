@@ -1,0 +1,222 @@
+//! The URL of a broker: read strictly, and shown without its secret.
+
+use std::fmt;
+
+use lapin::uri::{AMQPScheme, AMQPUri};
+
+use super::ConnectError;
+use super::backoff::random;
+use brighter_core::message::MAX_NAME_BYTES;
+
+/// The nodes of a broker, each of which will do.
+#[derive(Clone)]
+pub(super) struct Nodes(Vec<Address>);
+
+impl Nodes {
+    /// Reads URLs. Each may be several, with commas between them.
+    pub(super) fn parse(urls: &[String]) -> Result<Self, ConnectError> {
+        let found: Result<Vec<_>, _> = urls
+            .iter()
+            .flat_map(|urls| split(urls))
+            .map(Address::parse)
+            .collect();
+        match found? {
+            none if none.is_empty() => Err(ConnectError::of_round(Vec::new())),
+            some => Ok(Self(some)),
+        }
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Address> {
+        self.0.iter_mut()
+    }
+
+    /// All of them, beginning anywhere, so that many clients spread over them.
+    pub(super) fn round(&self) -> impl Iterator<Item = &Address> {
+        let start = (random() * self.0.len() as f64) as usize;
+        self.0.iter().cycle().skip(start).take(self.0.len())
+    }
+}
+
+impl fmt::Display for Nodes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, address) in self.0.iter().enumerate() {
+            let comma = if n == 0 { "" } else { ", " };
+            write!(f, "{comma}{address}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Nodes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.0).finish()
+    }
+}
+
+/// At the commas that a URL follows: a password may have others.
+pub(super) fn split(urls: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut begin = 0;
+    for (at, _) in urls.match_indices(',') {
+        let next = urls[at + 1..].trim_start();
+        if SCHEMES.iter().any(|scheme| next.starts_with(scheme)) {
+            found.push(urls[begin..at].trim());
+            begin = at + 1;
+        }
+    }
+    found.push(urls[begin..].trim());
+    found
+}
+
+/// The size of a frame at most, unless the URL says otherwise: what RabbitMQ itself proposes.
+///
+/// lapin makes room for 32 frames in each direction before it connects, which costs nothing until it is used. If it has
+/// to learn the size from the broker, it fills that room with zeros afterwards: 8 MB for each connection.
+const FRAME_MAX: u32 = 131_072;
+
+const SCHEMES: [&str; 2] = ["amqp://", "amqps://"];
+
+/// Where a broker is, and who we are to it. Prints without the credentials.
+#[derive(Clone)]
+pub(super) struct Address {
+    pub(super) uri: AMQPUri,
+    shown: String,
+}
+
+impl Address {
+    pub(super) fn parse(url: &str) -> Result<Self, ConnectError> {
+        let wrong = |reason: &str| ConnectError::Url {
+            reason: reason.into(),
+        };
+        if !SCHEMES.iter().any(|scheme| url.starts_with(scheme)) {
+            return Err(wrong("it must begin with `amqp://` or `amqps://`"));
+        }
+        // What the parser says may repeat the URL, and with it the password.
+        let mut uri: AMQPUri = url.parse().map_err(|_| {
+            wrong("it must look like `amqp://user:password@host:5672/vhost`, with `/` in a vhost as `%2f`, and other special characters escaped alike")
+        })?;
+        if let Some(host) = ipv6(url) {
+            // lapin takes every IPv6 address for `localhost`.
+            uri.authority.host = host.to_owned();
+        }
+        if uri.authority.host.is_empty() {
+            return Err(wrong("it names no host"));
+        }
+        if uri.vhost.len() > MAX_NAME_BYTES {
+            return Err(wrong("its virtual host has more than 255 bytes"));
+        }
+        uri.query.frame_max.get_or_insert(FRAME_MAX);
+        let shown = without_credentials(url);
+        Ok(Self { uri, shown })
+    }
+
+    pub(super) fn speaks_tls(&self) -> bool {
+        self.uri.scheme == AMQPScheme::AMQPS
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+fn ipv6(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    host.strip_prefix('[')?.split_once(']').map(|(host, _)| host)
+}
+
+/// The URL without user, password, query and fragment: fit for a log.
+///
+/// Whatever the text is, what stands before its last `@` is left out: a password with a bare `/` or `@` in it
+/// does not come through.
+///
+/// ```
+/// use brighter::transport::rabbitmq::without_credentials;
+///
+/// let shown = without_credentials("amqp://guest:secret@localhost:5672/%2f?heartbeat=5");
+/// assert_eq!(shown, "amqp://localhost:5672/%2f");
+/// ```
+#[must_use]
+pub fn without_credentials(url: &str) -> String {
+    let (scheme, rest) = match url.split_once("://") {
+        Some((scheme, rest)) if scheme.chars().all(|c| c.is_ascii_alphanumeric()) => (scheme, rest),
+        _ => ("", url),
+    };
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    let place = rest.split(['?', '#']).next().unwrap_or_default();
+    let place: String = place.chars().filter(|c| !c.is_control()).collect();
+    match scheme {
+        "" => place,
+        scheme => format!("{scheme}://{place}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_never_come_through() {
+        for (url, shown) in [
+            ("amqp://u:secret@host:1/v", "amqp://host:1/v"),
+            ("amqps://u:sec/ret@host", "amqps://host"),
+            ("amqp://u:sec@ret@host/%2f", "amqp://host/%2f"),
+            ("amqp://u:sec#ret@host", "amqp://host"),
+            ("amqp://host/v?password=secret", "amqp://host/v"),
+            ("u:secret@host", "host"),
+            ("amqp://[::1]:5672", "amqp://[::1]:5672"),
+            ("", ""),
+        ] {
+            assert_eq!(without_credentials(url), shown, "{url}");
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused_without_repeating_it() {
+        for url in [
+            "",
+            "localhost",
+            "http://u:secret@host",
+            "amqp:u:secret@host",
+            "amqp://u:secret@host:port/",
+            "amqp://u:secret@host:99999/",
+            "amqp://u:secret@host/?heartbeat=secret",
+            "amqp://u:secret%ff@host/",
+            &format!("amqp://u:secret@host/{}", "v".repeat(256)),
+        ] {
+            let error = Address::parse(url).unwrap_err();
+            assert!(matches!(error, ConnectError::Url { .. }), "{url}");
+            let said = format!("{error} {error:?}");
+            assert!(!said.contains("secret"), "{said}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_read() {
+        let address = Address::parse("amqp://u:secret@[::1]:5673/%2f").unwrap();
+        assert_eq!(address.uri.authority.host, "::1");
+        assert_eq!(address.uri.vhost, "/");
+        assert_eq!(
+            format!("{address:?} {address}"),
+            "amqp://[::1]:5673/%2f amqp://[::1]:5673/%2f"
+        );
+        assert_eq!(Address::parse("amqp://host").unwrap().uri.vhost, "/");
+    }
+
+    #[test]
+    fn a_frame_has_the_size_that_the_url_says() {
+        let frame_max = |url| Address::parse(url).unwrap().uri.query.frame_max;
+        assert_eq!(frame_max("amqp://host"), Some(FRAME_MAX));
+        assert_eq!(frame_max("amqp://host/%2f?heartbeat=5"), Some(FRAME_MAX));
+        assert_eq!(frame_max("amqp://host?frame_max=8192"), Some(8192));
+    }
+}

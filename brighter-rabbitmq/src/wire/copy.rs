@@ -1,0 +1,184 @@
+//! The properties of copies: of a message that comes again, and of one that is set aside.
+
+use std::time::SystemTime;
+
+use lapin::BasicProperties;
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+
+use super::headers::Headers;
+use super::name::{self, Known, TRACE_STATE_TWIN};
+use super::read::{Original, topic};
+use super::size::{entry_bytes, header_bytes, table_bytes};
+use super::write::write;
+use super::{PERSISTENT, headers_of, known, text, value};
+use brighter_core::channel::{Rejection, rejection_headers};
+use brighter_core::message::{Message, MessageType, NameError};
+
+/// What every copy keeps: all but what would make the broker refuse it, lose it, or send it elsewhere.
+///
+/// It is refused with the `user_id` of another user, lost with an `expiration`, and a `CC` sends it elsewhere.
+fn kept(original: &BasicProperties) -> BasicProperties {
+    type Setter = fn(BasicProperties, ShortString) -> BasicProperties;
+    let texts: [(&Option<ShortString>, Setter); 8] = [
+        (original.content_type(), BasicProperties::with_content_type),
+        (
+            original.content_encoding(),
+            BasicProperties::with_content_encoding,
+        ),
+        (original.correlation_id(), BasicProperties::with_correlation_id),
+        (original.reply_to(), BasicProperties::with_reply_to),
+        (original.message_id(), BasicProperties::with_message_id),
+        (original.kind(), BasicProperties::with_type),
+        (original.app_id(), BasicProperties::with_app_id),
+        (original.cluster_id(), BasicProperties::with_cluster_id),
+    ];
+    let mut copy = BasicProperties::default().with_delivery_mode(PERSISTENT);
+    for (value, set) in texts {
+        if let Some(value) = value {
+            copy = set(copy, value.clone());
+        }
+    }
+    if let Some(priority) = original.priority() {
+        copy = copy.with_priority(*priority);
+    }
+    if let Some(timestamp) = original.timestamp() {
+        copy = copy.with_timestamp(*timestamp);
+    }
+    copy
+}
+
+/// The properties of a copy that comes again: those of the original, but for what brighter itself counts and
+/// remembers.
+///
+/// The broker's own record of moves goes: with it, the broker would take a retry for a message that goes in
+/// circles, and drop it.
+///
+/// # Errors
+/// A text that travels as a short string is too long, which none is that was read.
+pub(in super::super) fn for_retry(
+    original: &Original,
+    message: &Message,
+) -> Result<BasicProperties, NameError> {
+    copy(original, message, |_, _| true)
+}
+
+/// The properties of a copy that goes to another channel: those of the original, but for what the message knows, its
+/// bag included. What the bag cannot hold is in the copy as it was.
+///
+/// # Errors
+/// A text that travels as a short string is too long.
+pub(in super::super) fn for_another(
+    original: &Original,
+    message: &Message,
+) -> Result<BasicProperties, NameError> {
+    copy(original, message, |name, value| {
+        !matches!(value::of_bag(name, value), Ok(Some(_)))
+    })
+}
+
+/// A copy in which the message knows better than the original, whose free headers are kept as `kept_free` says.
+fn copy(
+    original: &Original,
+    message: &Message,
+    kept_free: impl Fn(&str, &AMQPValue) -> bool,
+) -> Result<BasicProperties, NameError> {
+    let written = write(&message.header)?;
+    let old = headers_of(&original.properties);
+    let mut headers = headers_of(&written);
+    for (name, value) in &old {
+        match Known::of(name.as_str()) {
+            // Of every other of ours the message knows better.
+            Some(kept @ (Known::Delay | Known::OriginalId)) => {
+                headers.insert(known(kept.as_str()), value.clone());
+            }
+            None if !name::steers_the_broker(name.as_str())
+                && !name::is_brokers(name.as_str())
+                && kept_free(name.as_str(), value) =>
+            {
+                headers.insert(name.clone(), value.clone());
+            }
+            Some(_) | None => {}
+        }
+    }
+    let senders = Headers::of(&old);
+    for attribute in Known::SENDERS {
+        if let Some(value) = senders.get(attribute) {
+            headers.insert(known(attribute.as_str()), value.clone());
+            if attribute == Known::TraceState {
+                headers.insert(known(TRACE_STATE_TWIN), value.clone());
+            }
+        }
+    }
+    let mut copy = kept(&original.properties).with_headers(headers);
+    if let Some(id) = written.message_id() {
+        copy = copy.with_message_id(id.clone());
+    }
+    if let Some(content_type) = written.content_type() {
+        copy = copy.with_content_type(content_type.clone());
+    }
+    Ok(copy)
+}
+
+/// The properties of a copy that is set aside: those of the original, and why.
+///
+/// It must get away from its queue, so what has no room under `limit`, which is as [`header_bytes`] counts, is
+/// left out: the largest headers first. The copy says which.
+pub(in super::super) fn set_aside(
+    original: &Original,
+    rejection: &Rejection,
+    now: SystemTime,
+    limit: usize,
+) -> BasicProperties {
+    let copy = kept(&original.properties);
+    let old = headers_of(&original.properties);
+    let mut headers = notes(original, &old, rejection, now);
+    let mut room = limit
+        .saturating_sub(header_bytes(&copy))
+        .saturating_sub(table_bytes(&headers) + MOST_BYTES_OF_LEFT_OUT);
+
+    let mut rest: Vec<_> = old
+        .inner()
+        .iter()
+        .filter(|(name, _)| {
+            !name::steers_the_broker(name.as_str()) && !rejection_headers::is_one(name.as_str())
+        })
+        .map(|(name, value)| (entry_bytes(name.as_str(), value), name, value))
+        .collect();
+    rest.sort_by_key(|(bytes, ..)| *bytes);
+    let mut left_out = Vec::new();
+    for (bytes, name, value) in rest {
+        if bytes <= room {
+            room -= bytes;
+            headers.insert(name.clone(), value.clone());
+        } else {
+            left_out.push(name.as_str());
+        }
+    }
+    if !left_out.is_empty() {
+        let mut names = format!("; left out for want of room: {left_out:?}");
+        names.truncate(names.floor_char_boundary(MOST_BYTES_OF_LEFT_OUT));
+        let reason = format!("{}{names}", rejection.reason);
+        headers.insert(known(rejection_headers::MESSAGE), text(reason));
+    }
+    copy.with_headers(headers)
+}
+
+/// How much is said at most of what was left out.
+const MOST_BYTES_OF_LEFT_OUT: usize = 512;
+
+/// Why a message is set aside. What cannot be read of it says nothing; the original header is there for a person
+/// to look at.
+fn notes(original: &Original, old: &FieldTable, rejection: &Rejection, now: SystemTime) -> FieldTable {
+    let headers = Headers::of(old);
+    let topic = topic(original, &headers).unwrap_or_else(|_| original.routing_key.as_str().into());
+    let message_type = match headers.get(Known::MessageType) {
+        None => Some(MessageType::Event.as_str()),
+        written => Some(value::lenient(written)).filter(|text| !text.is_empty()),
+    };
+    let attempts = value::count(headers.get(Known::HandledCount)).saturating_add(1);
+    let mut table = FieldTable::default();
+    for (name, value) in rejection.notes(topic.as_str(), message_type, attempts, now) {
+        table.insert(known(name), value::to_amqp(&value));
+    }
+    table
+}

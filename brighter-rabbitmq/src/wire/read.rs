@@ -1,0 +1,185 @@
+//! AMQP properties in, message out: ours, and those of every version of Brighter for .NET.
+
+use std::borrow::Cow;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use lapin::BasicProperties;
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+
+use super::headers::Headers;
+use super::name::{BARE_TRACE_PARENT, BARE_TRACE_STATE, Known, is_free};
+use super::{is_mime, value};
+use brighter_core::__private::rfc3339;
+use brighter_core::id::MessageId;
+use brighter_core::message::{
+    Bag, DEFAULT_CONTENT_TYPE, DEFAULT_SOURCE, EventAttributes, MAX_NAME_BYTES, Message, MessageBody,
+    MessageHeader, MessageType, RoutingKey,
+};
+use brighter_core::trace::TraceContext;
+
+/// A message as the broker brought it.
+#[derive(Debug, Clone)]
+pub(in super::super) struct Original {
+    pub(in super::super) routing_key: ShortString,
+    pub(in super::super) properties: BasicProperties,
+    pub(in super::super) body: Bytes,
+}
+
+/// The message, or why it is none.
+pub(in super::super) fn message(original: &Original) -> Result<Message, String> {
+    let none = FieldTable::default();
+    let properties = &original.properties;
+    let table = properties.headers().as_ref().unwrap_or(&none);
+
+    let mut bag = Bag::default();
+    let headers = Headers::read(table, |name, value| {
+        // What the bag cannot hold stays on the original, and is in every copy of it.
+        if let Some(value) = value::of_bag(name, value)?.filter(|_| is_free(name)) {
+            bag.insert(name, value);
+        }
+        Ok::<(), String>(())
+    })?;
+    let mut header = MessageHeader::new(
+        id(properties, &headers)?,
+        topic(original, &headers)?,
+        message_type(&headers)?,
+    );
+    header.timestamp = timestamp(properties, value::lenient(headers.get(Known::Time)));
+    header.correlation_id = correlation_id(properties, &headers)?;
+    header.content_type = content_type(properties);
+    header.reply_to = property("reply_to", properties.reply_to())?.map(RoutingKey::from);
+    header.event = event(&headers, &header.topic)?;
+    header.trace = trace(table, &headers);
+    header.delayed = value::delay(headers.get(Known::Delay));
+    header.handled_count = value::count(headers.get(Known::HandledCount));
+    header.bag = bag;
+    Ok(Message::new(header, MessageBody::new(original.body.clone())))
+}
+
+/// The first id that the message had: .NET gives another to what it sends again, and who remembers what was
+/// handled must not take that for another message.
+fn id(properties: &BasicProperties, headers: &Headers<'_>) -> Result<MessageId, String> {
+    let header = |known| value::text(known, headers.get(known));
+    let id = match header(Known::OriginalId)? {
+        Some(id) => Some(id),
+        None => match property("message_id", properties.message_id())? {
+            Some(id) => Some(id),
+            None => header(Known::Id)?,
+        },
+    };
+    let Some(id) = id else {
+        return Ok(MessageId::new());
+    };
+    if id.len() > MAX_NAME_BYTES {
+        // It could be handled, but never sent again.
+        return Err(format!(
+            "the message id has {} bytes, and 255 at most can be sent",
+            id.len()
+        ));
+    }
+    Ok(MessageId::from(id))
+}
+
+/// The topic that the sender wrote, or else the one the message was published under: empty, where an exchange
+/// does not route by it. A copy that comes again goes under another, and so says what it was.
+pub(super) fn topic(original: &Original, headers: &Headers<'_>) -> Result<RoutingKey, String> {
+    let written = headers.get(Known::Topic);
+    let topic = match written {
+        Some(AMQPValue::LongString(_) | AMQPValue::ShortString(_)) => value::text(Known::Topic, written)?,
+        _ => value::plain("the routing key", original.routing_key.as_str())?,
+    };
+    Ok(topic.unwrap_or_default().into())
+}
+
+fn message_type(headers: &Headers<'_>) -> Result<MessageType, String> {
+    let name = Known::MessageType.as_str();
+    let Some(value) = headers.get(Known::MessageType) else {
+        return Ok(MessageType::Event);
+    };
+    let text = match value {
+        AMQPValue::LongString(bytes) => value::utf8(name, bytes.as_bytes())?,
+        AMQPValue::ShortString(text) => text.as_str(),
+        _ => return Err(format!("the header `{name}` is not a text")),
+    };
+    MessageType::parse(text).ok_or_else(|| {
+        let begins: String = text.chars().take(48).collect();
+        format!("unknown MessageType {begins:?}")
+    })
+}
+
+/// A number will do, for somebody counts conversations; what is no id at all is as good as none.
+fn correlation_id(properties: &BasicProperties, headers: &Headers<'_>) -> Result<Option<MessageId>, String> {
+    let header = headers.get(Known::CorrelationId);
+    if let Some(number) = header.and_then(value::integer) {
+        return Ok(Some(number.to_string().into()));
+    }
+    let id = match value::text(Known::CorrelationId, header)? {
+        Some(id) => Some(id),
+        None => property("correlation_id", properties.correlation_id())?,
+    };
+    Ok(id.map(MessageId::from))
+}
+
+/// The property `type` is the media type of the body too, where it is one.
+fn content_type(properties: &BasicProperties) -> Cow<'static, str> {
+    fn written(property: &Option<ShortString>) -> Option<&str> {
+        let text = property.as_ref()?.as_str();
+        (!text.is_empty()).then_some(text)
+    }
+    let content_type = written(properties.content_type());
+    match content_type.or_else(|| written(properties.kind()).filter(|kind| is_mime(kind))) {
+        // What almost every message has needs no allocation.
+        None | Some(DEFAULT_CONTENT_TYPE) => Cow::Borrowed(DEFAULT_CONTENT_TYPE),
+        Some("application/json") => Cow::Borrowed("application/json"),
+        Some(other) => Cow::Owned(other.to_owned()),
+    }
+}
+
+/// The property counts seconds; the header, when it says the same, knows the milliseconds.
+fn timestamp(properties: &BasicProperties, precise: &str) -> SystemTime {
+    let coarse = properties.timestamp().and_then(rfc3339::from_seconds);
+    match (coarse, rfc3339::read(precise)) {
+        (Some(coarse), Some(precise)) if rfc3339::seconds(coarse) == rfc3339::seconds(precise) => precise,
+        (Some(coarse), _) => coarse,
+        (None, Some(precise)) => precise,
+        (None, None) => SystemTime::now(),
+    }
+}
+
+fn event(headers: &Headers<'_>, topic: &RoutingKey) -> Result<EventAttributes, String> {
+    let text = |known| value::text(known, headers.get(known));
+    let mut event = EventAttributes::default();
+    event.event_type = text(Known::Type)?.filter(|kind| *topic != *kind).map(Into::into);
+    event.source = text(Known::Source)?
+        .filter(|source| !is_default(source))
+        .map(Into::into);
+    event.subject = text(Known::Subject)?.map(Into::into);
+    event.data_schema = text(Known::DataSchema)?.map(Into::into);
+    Ok(event)
+}
+
+/// .NET adds the slash.
+fn is_default(source: &str) -> bool {
+    source == DEFAULT_SOURCE || DEFAULT_SOURCE.strip_suffix('/') == Some(source)
+}
+
+/// Nothing is decided by it, so nonsense is dropped.
+fn trace(table: &FieldTable, headers: &Headers<'_>) -> TraceContext {
+    let ours = |known| value::lenient(headers.get(known));
+    let bare = |name: &str| value::lenient(table.inner().get(name));
+    let mut trace = TraceContext::default().with_traceparent(ours(Known::TraceParent));
+    trace = match trace.traceparent() {
+        Some(_) => trace.with_tracestate(ours(Known::TraceState)),
+        None => trace
+            .with_traceparent(bare(BARE_TRACE_PARENT))
+            .with_tracestate(bare(BARE_TRACE_STATE)),
+    };
+    trace.with_baggage(ours(Known::Baggage))
+}
+
+fn property<'a>(name: &str, value: &'a Option<ShortString>) -> Result<Option<&'a str>, String> {
+    value
+        .as_ref()
+        .map_or(Ok(None), |text| value::plain(name, text.as_str()))
+}

@@ -1,0 +1,109 @@
+//! Values of headers, read for what they mean, and not for how they are written.
+
+use std::time::Duration;
+
+use lapin::types::AMQPValue;
+
+use super::name::Known;
+use brighter_core::message::BagValue;
+
+/// The text of a header that is one and not empty; none of any other kind of value.
+///
+/// # Errors
+/// The text is not UTF-8, or holds control characters: whoever logs it, or sends it on, is not to be fooled.
+pub(super) fn text(header: Known, value: Option<&AMQPValue>) -> Result<Option<&str>, String> {
+    let name = header.as_str();
+    let text = match value {
+        Some(AMQPValue::LongString(bytes)) => utf8(name, bytes.as_bytes())?,
+        Some(AMQPValue::ShortString(text)) => text.as_str(),
+        _ => return Ok(None),
+    };
+    plain(name, text)
+}
+
+/// The text, unless it is empty.
+///
+/// # Errors
+/// It holds control characters.
+pub(super) fn plain<'a>(name: &str, text: &'a str) -> Result<Option<&'a str>, String> {
+    if text.chars().any(char::is_control) {
+        let begins: String = text.chars().take(48).collect();
+        return Err(format!("`{name}` holds control characters: {begins:?}"));
+    }
+    Ok((!text.is_empty()).then_some(text))
+}
+
+pub(super) fn utf8<'a>(name: &str, bytes: &'a [u8]) -> Result<&'a str, String> {
+    std::str::from_utf8(bytes).map_err(|_| format!("the header {name:?} is not UTF-8"))
+}
+
+/// The text of a header that nothing is decided by: none for whatever is not a text.
+pub(super) fn lenient(value: Option<&AMQPValue>) -> &str {
+    let text = match value {
+        Some(AMQPValue::LongString(bytes)) => std::str::from_utf8(bytes.as_bytes()).ok(),
+        Some(AMQPValue::ShortString(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    text.unwrap_or_default()
+}
+
+/// Every kind of whole number.
+pub(super) fn integer(value: &AMQPValue) -> Option<i64> {
+    Some(match value {
+        AMQPValue::ShortShortInt(number) => (*number).into(),
+        AMQPValue::ShortShortUInt(number) => (*number).into(),
+        AMQPValue::ShortInt(number) => (*number).into(),
+        AMQPValue::ShortUInt(number) => (*number).into(),
+        AMQPValue::LongInt(number) => (*number).into(),
+        AMQPValue::LongUInt(number) => (*number).into(),
+        AMQPValue::LongLongInt(number) => *number,
+        _ => return None,
+    })
+}
+
+/// A number by whatever kind the sender chose, a text of one included.
+fn number(value: &AMQPValue) -> Option<i64> {
+    integer(value).or_else(|| match value {
+        // A cast of a float saturates, and makes zero of what is no number.
+        AMQPValue::Float(number) => Some(*number as i64),
+        AMQPValue::Double(number) => Some(*number as i64),
+        text => lenient(Some(text)).trim().parse().ok(),
+    })
+}
+
+/// How often it was handled; nonsense counts as never.
+pub(super) fn count(value: Option<&AMQPValue>) -> u32 {
+    let count = value.and_then(number).unwrap_or(0).max(0);
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// How long it was delayed, in milliseconds. The exchange that delays makes the number negative once it has
+/// done so.
+pub(super) fn delay(value: Option<&AMQPValue>) -> Duration {
+    Duration::from_millis(value.and_then(number).unwrap_or(0).unsigned_abs())
+}
+
+/// What the bag can hold of a value: none of lists, tables, bytes and times.
+///
+/// # Errors
+/// A text is not UTF-8.
+pub(super) fn of_bag(name: &str, value: &AMQPValue) -> Result<Option<BagValue>, String> {
+    Ok(Some(match value {
+        AMQPValue::LongString(text) => utf8(name, text.as_bytes())?.into(),
+        AMQPValue::ShortString(text) => text.as_str().into(),
+        AMQPValue::Boolean(value) => (*value).into(),
+        AMQPValue::Float(number) => f64::from(*number).into(),
+        AMQPValue::Double(number) => (*number).into(),
+        other => return Ok(integer(other).map(BagValue::Int)),
+    }))
+}
+
+/// A value as it is written. Text is always a long string, because .NET reads a short one as a number.
+pub(super) fn to_amqp(value: &BagValue) -> AMQPValue {
+    match value {
+        BagValue::Bool(value) => AMQPValue::Boolean(*value),
+        BagValue::Int(value) => AMQPValue::LongLongInt(*value),
+        BagValue::Float(value) => AMQPValue::Double(*value),
+        BagValue::Text(value) => super::text(value.as_str()),
+    }
+}

@@ -1,0 +1,89 @@
+//! Message in, AMQP properties out.
+
+use std::collections::BTreeMap;
+
+use lapin::BasicProperties;
+use lapin::types::{AMQPValue, FieldTable};
+
+use super::name::{Known, TRACE_STATE_TWIN, is_free};
+use super::{PERSISTENT, is_mime, known, short, text, value};
+use brighter_core::__private::rfc3339;
+use brighter_core::message::{DEFAULT_CONTENT_TYPE, Message, MessageHeader, NameError};
+
+/// The properties of a message that is published.
+///
+/// # Errors
+/// See [`MessageHeader::validate`].
+pub(in super::super) fn properties(message: &Message) -> Result<BasicProperties, NameError> {
+    message.header.validate()?;
+    write(&message.header)
+}
+
+/// The properties that say what a header says.
+///
+/// # Errors
+/// A text that travels as a short string has more than 255 bytes.
+pub(super) fn write(header: &MessageHeader) -> Result<BasicProperties, NameError> {
+    let id = header.id.to_string();
+    let mut properties = BasicProperties::default()
+        .with_content_type(short("content type", &header.content_type)?)
+        .with_type(short("content type", mime(&header.content_type))?)
+        .with_message_id(short("message id", &id)?)
+        .with_delivery_mode(PERSISTENT)
+        .with_headers(headers(header, id)?);
+    if let Some(seconds) = rfc3339::seconds(header.timestamp) {
+        properties = properties.with_timestamp(seconds);
+    }
+    if let Some(reply_to) = &header.reply_to {
+        properties = properties.with_reply_to(short("reply address", reply_to.as_str())?);
+    }
+    Ok(properties)
+}
+
+fn headers(header: &MessageHeader, id: String) -> Result<FieldTable, NameError> {
+    let (event, trace) = (&header.event, &header.trace);
+    let owned = |text: &str| Some(text.to_owned());
+    let count = i32::try_from(header.handled_count).unwrap_or(i32::MAX);
+    let mut table = Vec::with_capacity(Known::COUNT + header.bag.len());
+    table.push((known(Known::HandledCount.as_str()), AMQPValue::LongInt(count)));
+    // By the alphabet: what is sorted already becomes a table at the least cost.
+    for (name, words) in [
+        (
+            Known::CorrelationId.as_str(),
+            header.correlation_id.as_ref().map(ToString::to_string),
+        ),
+        (Known::MessageType.as_str(), owned(header.message_type.as_str())),
+        (Known::Topic.as_str(), owned(header.topic.as_str())),
+        (Known::Baggage.as_str(), trace.baggage().and_then(owned)),
+        (
+            Known::DataSchema.as_str(),
+            event.data_schema.as_deref().and_then(owned),
+        ),
+        (Known::Id.as_str(), Some(id)),
+        (Known::Source.as_str(), owned(header.source())),
+        (Known::SpecVersion.as_str(), owned("1.0")),
+        (Known::Subject.as_str(), event.subject.as_deref().and_then(owned)),
+        (Known::Time.as_str(), rfc3339::write(header.timestamp)),
+        (Known::TraceParent.as_str(), trace.traceparent().and_then(owned)),
+        (Known::Type.as_str(), owned(header.event_type())),
+        (TRACE_STATE_TWIN, trace.tracestate().and_then(owned)),
+        (Known::TraceState.as_str(), trace.tracestate().and_then(owned)),
+    ] {
+        if let Some(words) = words {
+            table.push((known(name), text(words)));
+        }
+    }
+    for (name, value) in header.bag.iter().filter(|(name, _)| is_free(name)) {
+        table.push((short("header name", name)?, value::to_amqp(value)));
+    }
+    Ok(BTreeMap::from_iter(table).into())
+}
+
+/// .NET parses the property `type` as a media type, and sets the message aside when it is none.
+fn mime(content_type: &str) -> &str {
+    if content_type == DEFAULT_CONTENT_TYPE || is_mime(content_type) {
+        content_type
+    } else {
+        DEFAULT_CONTENT_TYPE
+    }
+}

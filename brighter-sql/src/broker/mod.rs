@@ -1,0 +1,3 @@
+//! Brokers that keep their messages in a database.
+
+pub mod sqlite;

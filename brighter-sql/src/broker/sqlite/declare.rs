@@ -1,0 +1,184 @@
+//! How channels are made, or looked for.
+
+use sqlx::{Row as _, Sqlite, SqliteConnection};
+
+use super::cycle::begin_session;
+use super::row::millis;
+use super::state::State;
+use super::temporary;
+use super::topology::Topology;
+use crate::database::backend::Work;
+use crate::database::error::DatabaseError;
+use crate::database::value::Sql;
+use brighter_core::channel::{Channel, ChannelError, ChannelLimits, MakeChannel, Overflow};
+use brighter_core::message::ChannelName;
+
+/// Makes a channel with those beside it, or looks for them, as the channel says.
+pub(super) struct Declare<'a> {
+    pub(super) channel: &'a Channel,
+    pub(super) topology: &'a mut Topology,
+    /// Whose channel it is, if it is a temporary one. There has to be a session then, and until when it is alive.
+    pub(super) session: &'a mut Option<(i64, i64)>,
+    pub(super) lease: i64,
+}
+
+/// A channel that there is, or why it cannot be had.
+pub(super) type Declared = Result<i64, ChannelError>;
+
+impl Work<Sqlite> for Declare<'_> {
+    type Done = Declared;
+    type Error = DatabaseError;
+
+    async fn run(self, file: &mut SqliteConnection) -> Result<Declared, DatabaseError> {
+        declare(self, file).await.map_err(Sqlite::sort)
+    }
+}
+
+async fn declare(work: Declare<'_>, file: &mut SqliteConnection) -> Result<Declared, sqlx::Error> {
+    let Declare {
+        channel,
+        topology,
+        session,
+        lease,
+    } = work;
+    let state = State::read(file, session.map(|(id, _)| id)).await?;
+    if state.topology != topology.version {
+        *topology = Topology::load(state.topology, file).await?;
+    }
+    let beside = [&channel.dead_letters, &channel.invalid_messages];
+    match channel.make {
+        MakeChannel::Create => {}
+        MakeChannel::Validate => {
+            for name in beside {
+                if let Err(error) = existing(topology, name) {
+                    return Ok(Err(error));
+                }
+            }
+            return Ok(existing(topology, &channel.name));
+        }
+        MakeChannel::Assume => return Ok(existing(topology, &channel.name)),
+        other => {
+            let reason = format!(
+                "a channel in a SQLite file cannot be made by `{other:?}`; use another `make_channel`"
+            );
+            return Ok(Err(ChannelError::Refused { reason }));
+        }
+    }
+    let found = topology.find(&channel.name);
+    let known = found.and_then(|id| Some((id, topology.channel(id)?)));
+    if let Some((_, known)) = known.filter(|(_, known)| known.declared)
+        && limits(&known.limits) != limits(&channel.limits)
+    {
+        let (name, has, wanted) = (&channel.name, &known.limits, &channel.limits);
+        return Ok(Err(ChannelError::Refused {
+            reason: format!(
+                "channel `{name}` exists with other limits ({has:?}) than the subscription asks for ({wanted:?}): \
+                 make them the same everywhere"
+            ),
+        }));
+    }
+    if let Some((id, known)) = known
+        && known.declared
+        && channel.stays_unused.is_none()
+        && beside.iter().all(|name| topology.find(name).is_some())
+        && channel
+            .routing_keys
+            .iter()
+            .all(|key| topology.has_binding(id, key))
+    {
+        return Ok(Ok(id));
+    }
+    let id = make(channel, file).await?;
+    if channel.stays_unused.is_some() {
+        // One that was taken for dead is another from here on, as at the next cycle.
+        let (session, _) = match session.filter(|_| state.alive_until.is_some()) {
+            Some(alive) => alive,
+            None => *session.insert(begin_session(state.now, lease, file).await?),
+        };
+        temporary::claim(id, session, file).await?;
+    }
+    // Whoever has read it before reads it again.
+    sqlx::query("UPDATE brighter_broker SET topology = topology + 1")
+        .execute(file)
+        .await?;
+    Ok(Ok(id))
+}
+
+fn existing(topology: &Topology, name: &ChannelName) -> Declared {
+    topology.find(name).ok_or_else(|| ChannelError::Refused {
+        reason: format!(
+            "there is no channel `{name}`, and the subscription does not make it: declare it, or have it made with \
+             `MakeChannel::Create`"
+        ),
+    })
+}
+
+async fn make(channel: &Channel, file: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+    let beside = [&channel.dead_letters, &channel.invalid_messages].into_iter();
+    let beside = beside.filter(|_| channel.stays_unused.is_none());
+    for name in beside.chain([&channel.name]) {
+        sqlx::query(
+            "INSERT INTO brighter_broker_channels (id, name, declared) \
+             SELECT max(coalesce((SELECT max(id) FROM brighter_broker_channels), 0), topology) + 1, ?1, 0 \
+             FROM brighter_broker WHERE true ON CONFLICT (name) DO NOTHING",
+        )
+        .bind(name.as_str())
+        .execute(&mut *file)
+        .await?;
+    }
+    let (time_to_live, length, overflow, deliveries, single_active) = limits(&channel.limits);
+    sqlx::query(
+        "UPDATE brighter_broker_channels SET declared = 1, dead_letters = ?2, time_to_live = ?3, length = ?4, \
+         overflow = ?5, deliveries = ?6, single_active = ?7 WHERE name = ?1 AND declared = 0",
+    )
+    .bind(channel.name.as_str())
+    .bind(channel.dead_letters.as_str())
+    .bind(time_to_live)
+    .bind(length)
+    .bind(overflow)
+    .bind(deliveries)
+    .bind(single_active)
+    .execute(&mut *file)
+    .await?;
+    let found = sqlx::query("SELECT id FROM brighter_broker_channels WHERE name = ?1")
+        .bind(channel.name.as_str())
+        .fetch_one(&mut *file)
+        .await?;
+    let id: i64 = found.try_get(0)?;
+    for key in &channel.routing_keys {
+        sqlx::query(
+            "INSERT INTO brighter_broker_bindings (channel, routing_key) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+        )
+        .bind(id)
+        .bind(key.as_str())
+        .execute(&mut *file)
+        .await?;
+    }
+    Ok(id)
+}
+
+/// The limits as they are stored: two that are stored alike are alike.
+fn limits(limits: &ChannelLimits) -> (Option<i64>, Option<u32>, i64, Option<u32>, bool) {
+    (
+        limits.time_to_live.map(millis),
+        limits.length,
+        i64::from(limits.overflow == Overflow::DeadLetterOldest),
+        limits.deliveries,
+        limits.single_active_consumer,
+    )
+}
+
+/// What this broker cannot do it does not pretend to.
+pub(super) fn check(channel: &Channel) -> Result<(), ChannelError> {
+    channel.validate()?;
+    if channel.limits.priorities.is_some() {
+        let name = &channel.name;
+        return Err(ChannelError::Refused {
+            reason: format!(
+                "channel `{name}` asks for priorities, which the broker in a file does not have: leave them out, or \
+                 use another broker"
+            ),
+        });
+    }
+    Ok(())
+}

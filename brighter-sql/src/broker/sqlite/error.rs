@@ -1,0 +1,97 @@
+//! What may be wrong with the file, and what that means to whoever waits.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::database::error::{DatabaseError, from_database_error};
+use brighter_core::channel::{BrokerStatus, ChannelError, PublishError, SettleError};
+use brighter_core::error::BoxError;
+
+/// Why a broker could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SqliteBrokerError {
+    /// The disk is full: make room and open it again.
+    #[error("the disk of the broker's file is full: make room")]
+    Full(#[source] BoxError),
+    /// The file cannot be reached, or others hold its lock for too long. Opening it again may work.
+    #[error("the broker's file cannot be opened, or others hold its lock")]
+    Unavailable(#[source] BoxError),
+    /// The file, or its folder, may not be written: the broker needs both.
+    #[error(
+        "the broker's file or its folder may not be written: give this user the right to, or use another path"
+    )]
+    ReadOnly(#[source] BoxError),
+    /// The tables are of a newer brighter.
+    #[error("the broker's tables have version {found} and this program knows {known}: use a newer brighter")]
+    NewerSchema {
+        /// The version of the tables.
+        found: i64,
+        /// The newest that this program knows.
+        known: i64,
+    },
+    /// The broker's thread could not be started.
+    #[error("the thread of the broker did not start")]
+    Thread(#[source] std::io::Error),
+    /// Something else: the file is no database, for instance.
+    #[error("the broker's file cannot be used")]
+    Other(#[source] BoxError),
+}
+
+from_database_error!(SqliteBrokerError);
+
+/// Why a transaction failed, told to everyone who had something in it.
+#[derive(Debug, Clone)]
+pub(super) struct Failure {
+    error: Arc<SqliteBrokerError>,
+    is_full: bool,
+}
+
+impl Failure {
+    pub(super) fn new(error: DatabaseError) -> Self {
+        Self {
+            is_full: matches!(error, DatabaseError::Full(_)),
+            error: Arc::new(error.into()),
+        }
+    }
+
+    /// `after` is how long the caller has waited by then.
+    pub(super) fn of_publish(&self, after: Duration) -> PublishError {
+        if self.is_full {
+            let reason = self.to_string();
+            PublishError::Blocked { reason, after }
+        } else {
+            PublishError::Disconnected(Box::new(self.clone()))
+        }
+    }
+
+    pub(super) fn of_settle(&self) -> SettleError {
+        SettleError::Other(Box::new(self.clone()))
+    }
+
+    pub(super) fn of_channel(&self) -> ChannelError {
+        ChannelError::Disconnected(Box::new(self.clone()))
+    }
+
+    pub(super) fn status(&self) -> BrokerStatus {
+        let reason = brighter_core::__private::report(self);
+        if self.is_full {
+            BrokerStatus::Blocked { reason }
+        } else {
+            BrokerStatus::Disconnected { reason }
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for Failure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.source()
+    }
+}

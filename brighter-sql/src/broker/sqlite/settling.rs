@@ -1,0 +1,228 @@
+//! Settling, publishing and claiming within a transaction.
+
+use std::collections::BTreeSet;
+
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+use super::change::{Change, Copy, list};
+use super::cycle::Want;
+use super::desk::{How, Posting, Settled};
+use super::row::Outgoing;
+use brighter_core::channel::{Overflow, PublishError};
+use brighter_core::message::RoutingKey;
+
+/// What became of a delivery that was settled.
+#[derive(Debug)]
+pub(super) enum Fate {
+    Done,
+    /// The session that held it is no more, so others have it.
+    Stale,
+    /// There is no channel of this name to put it in; it was given back.
+    NotMoved(RoutingKey),
+}
+
+impl Change<'_> {
+    /// Settles, in their order, what this session holds.
+    pub(super) async fn settle(
+        &mut self,
+        session: Option<i64>,
+        settled: &[Settled],
+    ) -> Result<Vec<Fate>, sqlx::Error> {
+        if settled.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mine = |settled: &&Settled| Some(settled.session) == session;
+        let seqs = list(settled.iter().filter(mine).map(|settled| settled.seq));
+        let held = sqlx::query(
+            "DELETE FROM brighter_broker_held WHERE session = ?1 AND seq IN (SELECT value FROM json_each(?2)) \
+             RETURNING seq",
+        )
+        .bind(session.unwrap_or(0))
+        .bind(seqs)
+        .fetch_all(&mut *self.file)
+        .await?;
+        let held: BTreeSet<i64> = held.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+
+        let (mut fates, mut gone, mut back, mut copies) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for settled in settled {
+            if Some(settled.session) != session || !held.contains(&settled.seq) {
+                fates.push(Fate::Stale);
+                continue;
+            }
+            fates.push(Fate::Done);
+            match &settled.how {
+                How::Ack => gone.push(settled.seq),
+                How::Release { counted: true } => back.push(settled.seq),
+                How::Release { counted: false } => {
+                    self.touched.insert(settled.channel);
+                    // It may have waited too long by now.
+                    self.times_changed = true;
+                }
+                How::Again { message, delay } => {
+                    gone.push(settled.seq);
+                    let copy = Copy {
+                        channel: settled.channel,
+                        message: message.clone(),
+                    };
+                    match delay {
+                        0 => copies.push(copy),
+                        delay => self.delay(copy, *delay).await?,
+                    }
+                }
+                How::Aside { message, to } => match self.topology.find(to) {
+                    Some(channel) => {
+                        gone.push(settled.seq);
+                        let message = message.clone();
+                        copies.push(Copy { channel, message });
+                    }
+                    None => {
+                        back.push(settled.seq);
+                        fates.pop();
+                        fates.push(Fate::NotMoved(RoutingKey::from(to.as_str())));
+                    }
+                },
+            }
+        }
+        self.append(copies).await?;
+        if !gone.is_empty() {
+            self.delete(&list(gone)).await?;
+        }
+        self.count_redelivery(&back).await?;
+        Ok(fates)
+    }
+
+    /// Puts a copy of each message in every channel that wants its topic, or in none.
+    pub(super) async fn publish(
+        &mut self,
+        postings: &mut [Posting],
+    ) -> Result<Vec<Vec<Result<(), PublishError>>>, sqlx::Error> {
+        let (mut posted, mut copies) = (Vec::with_capacity(postings.len()), Vec::new());
+        for posting in postings {
+            let mut results = Vec::with_capacity(posting.messages.len());
+            for message in std::mem::take(&mut posting.messages) {
+                results.push(self.route(message, &mut copies).await?);
+            }
+            posted.push(results);
+        }
+        self.append(copies).await?;
+        Ok(posted)
+    }
+
+    async fn route(
+        &mut self,
+        message: Outgoing,
+        copies: &mut Vec<Copy>,
+    ) -> Result<Result<(), PublishError>, sqlx::Error> {
+        let routes = self.topology.routes(&message.topic);
+        let Some((last, others)) = routes.split_last() else {
+            let topic = message.topic;
+            return Ok(Err(PublishError::Unroutable { topic }));
+        };
+        for channel in &*routes {
+            if self.room(*channel).await? <= 0 {
+                let (name, length) = self
+                    .topology
+                    .channel(*channel)
+                    .map_or_else(Default::default, |known| {
+                        (known.name.to_string(), known.limits.length.unwrap_or_default())
+                    });
+                return Ok(Err(PublishError::Refused {
+                    reason: format!("channel `{name}` is full: it holds {length} messages"),
+                }));
+            }
+        }
+        for channel in &*routes {
+            self.room.entry(*channel).and_modify(|room| *room -= 1);
+        }
+        copies.extend(others.iter().map(|channel| Copy {
+            channel: *channel,
+            message: message.clone(),
+        }));
+        copies.push(Copy {
+            channel: *last,
+            message,
+        });
+        Ok(Ok(()))
+    }
+
+    /// How many more messages a channel takes from producers; they are counted once in a transaction.
+    async fn room(&mut self, channel: i64) -> Result<i64, sqlx::Error> {
+        let Some(limits) = self.topology.limits(channel) else {
+            return Ok(i64::MAX);
+        };
+        let (Some(length), Overflow::RefuseNewest) = (limits.length, limits.overflow) else {
+            return Ok(i64::MAX);
+        };
+        if let Some(room) = self.room.get(&channel) {
+            return Ok(*room);
+        }
+        let room = i64::from(length).saturating_sub(self.waiting(channel).await?);
+        self.room.insert(channel, room);
+        Ok(room)
+    }
+
+    /// Takes the next messages of a channel in hand: rows of `seq, redeliveries, header, body`.
+    pub(super) async fn claim(&mut self, session: i64, want: Want) -> Result<Vec<SqliteRow>, sqlx::Error> {
+        let limits = self.topology.limits(want.channel);
+        if limits.is_some_and(|limits| limits.single_active_consumer)
+            && !self.is_active(session, want).await?
+        {
+            return Ok(Vec::new());
+        }
+        let rows = sqlx::query(
+            "SELECT m.seq, m.redeliveries, m.header, m.body FROM brighter_broker_messages m WHERE m.channel = ?1 \
+             AND (m.expires IS NULL OR m.expires > ?2) \
+             AND NOT EXISTS (SELECT 1 FROM brighter_broker_held h WHERE h.seq = m.seq) ORDER BY m.seq LIMIT ?3",
+        )
+        .bind(want.channel)
+        .bind(self.now)
+        .bind(want.rows)
+        .fetch_all(&mut *self.file)
+        .await?;
+        if !rows.is_empty() {
+            let seqs: Vec<i64> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+            sqlx::query(
+                "INSERT INTO brighter_broker_held (seq, session) SELECT value, ?1 FROM json_each(?2) WHERE true",
+            )
+            .bind(session)
+            .bind(list(seqs))
+            .execute(&mut *self.file)
+            .await?;
+        }
+        Ok(rows)
+    }
+
+    /// Whether the consumer is the one that gets messages of a channel with one active consumer, or becomes it.
+    async fn is_active(&mut self, session: i64, want: Want) -> Result<bool, sqlx::Error> {
+        // The number is given back as it was stored.
+        let consumer = want.consumer as i64;
+        let active = sqlx::query(
+            "UPDATE brighter_broker_channels SET active_session = ?2, active_consumer = ?3 \
+             WHERE id = ?1 AND (active_session IS NULL OR (active_session = ?2 AND active_consumer = ?3)) \
+             RETURNING id",
+        )
+        .bind(want.channel)
+        .bind(session)
+        .bind(consumer)
+        .fetch_optional(&mut *self.file)
+        .await?;
+        Ok(active.is_some())
+    }
+
+    /// A consumer is gone: another may become the active one.
+    pub(super) async fn leave(&mut self, session: i64, seat: u64) -> Result<(), sqlx::Error> {
+        let left = sqlx::query(
+            "UPDATE brighter_broker_channels SET active_session = NULL, active_consumer = NULL \
+             WHERE active_session = ?1 AND active_consumer = ?2 RETURNING id",
+        )
+        .bind(session)
+        .bind(seat as i64)
+        .fetch_all(&mut *self.file)
+        .await?;
+        for row in left {
+            self.touched.insert(row.try_get(0)?);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,117 @@
+//! The [`Topology`]: which channels there are, and which topic goes to which, as the file had it last.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::{Row as _, SqliteConnection};
+
+use super::row::millis;
+use brighter_core::channel::{ChannelLimits, Overflow};
+use brighter_core::message::{ChannelName, RoutingKey};
+
+/// How many topics have their routes remembered; who uses more pays for finding them again.
+const REMEMBERED_ROUTES: usize = 1024;
+
+/// What the file says of channels and bindings, as of one version of it.
+#[derive(Debug, Default)]
+pub(super) struct Topology {
+    /// 0 before it was read.
+    pub(super) version: i64,
+    channels: HashMap<i64, Known>,
+    names: HashMap<ChannelName, i64>,
+    bindings: Vec<(i64, RoutingKey)>,
+    routes: HashMap<RoutingKey, Arc<[i64]>>,
+}
+
+/// A channel, as it was declared.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    pub(super) name: ChannelName,
+    pub(super) declared: bool,
+    pub(super) limits: ChannelLimits,
+    pub(super) dead_letters: Option<ChannelName>,
+}
+
+impl Topology {
+    /// Reads all of it, which takes a moment and is done when something has changed.
+    pub(super) async fn load(version: i64, file: &mut SqliteConnection) -> Result<Self, sqlx::Error> {
+        let mut topology = Self {
+            version,
+            ..Self::default()
+        };
+        let channels = sqlx::query(
+            "SELECT id, name, declared, dead_letters, time_to_live, length, overflow, deliveries, single_active \
+             FROM brighter_broker_channels",
+        );
+        for row in channels.fetch_all(&mut *file).await? {
+            let id: i64 = row.try_get(0)?;
+            let mut limits = ChannelLimits::default();
+            limits.time_to_live = row
+                .try_get::<Option<i64>, _>(4)?
+                .map(|millis| Duration::from_millis(millis.unsigned_abs()));
+            limits.length = row.try_get(5)?;
+            limits.overflow = match row.try_get::<i64, _>(6)? {
+                0 => Overflow::RefuseNewest,
+                _ => Overflow::DeadLetterOldest,
+            };
+            limits.deliveries = row.try_get(7)?;
+            limits.single_active_consumer = row.try_get(8)?;
+            let known = Known {
+                name: row.try_get::<&str, _>(1)?.into(),
+                declared: row.try_get(2)?,
+                dead_letters: row.try_get::<Option<&str>, _>(3)?.map(ChannelName::from),
+                limits,
+            };
+            topology.names.insert(known.name.clone(), id);
+            topology.channels.insert(id, known);
+        }
+        let bindings = sqlx::query("SELECT channel, routing_key FROM brighter_broker_bindings");
+        for row in bindings.fetch_all(file).await? {
+            let key = RoutingKey::from(row.try_get::<&str, _>(1)?);
+            topology.bindings.push((row.try_get(0)?, key));
+        }
+        Ok(topology)
+    }
+
+    pub(super) fn find(&self, name: &ChannelName) -> Option<i64> {
+        self.names.get(name).copied()
+    }
+
+    pub(super) fn channel(&self, id: i64) -> Option<&Known> {
+        self.channels.get(&id)
+    }
+
+    pub(super) fn limits(&self, id: i64) -> Option<&ChannelLimits> {
+        self.channel(id).map(|known| &known.limits)
+    }
+
+    pub(super) fn has_binding(&self, id: i64, key: &RoutingKey) -> bool {
+        self.bindings
+            .iter()
+            .any(|(channel, bound)| *channel == id && bound == key)
+    }
+
+    /// When a message that comes to this channel now will have waited too long.
+    pub(super) fn expiry(&self, id: i64, now: i64) -> Option<i64> {
+        let ttl = self.limits(id)?.time_to_live?;
+        Some(now.saturating_add(millis(ttl)))
+    }
+
+    /// The channels that want a topic, in the order in which they were made.
+    pub(super) fn routes(&mut self, topic: &RoutingKey) -> Arc<[i64]> {
+        if let Some(routes) = self.routes.get(topic) {
+            return Arc::clone(routes);
+        }
+        let wanting = self.bindings.iter().filter(|(_, key)| key.matches(topic));
+        let mut channels: Vec<_> = wanting.map(|(channel, _)| *channel).collect();
+        channels.sort_unstable();
+        channels.dedup();
+        if self.routes.len() >= REMEMBERED_ROUTES {
+            self.routes.clear();
+        }
+        let channels: Arc<[i64]> = channels.into();
+        self.routes.insert(topic.clone(), Arc::clone(&channels));
+        channels
+    }
+}

@@ -1,0 +1,58 @@
+//! What an error of a database means, whoever asked it.
+
+use std::io;
+
+use brighter_core::error::BoxError;
+
+/// What an error of a database means.
+#[derive(Debug)]
+pub(crate) enum DatabaseError {
+    Full(BoxError),
+    Unavailable(BoxError),
+    ReadOnly(BoxError),
+    NewerSchema { found: i64, known: i64 },
+    Other(BoxError),
+}
+
+/// Implements `From<DatabaseError>` for a public error that has the same ways to fail.
+macro_rules! from_database_error {
+    ($error:ident) => {
+        impl From<$crate::database::error::DatabaseError> for $error {
+            fn from(error: $crate::database::error::DatabaseError) -> Self {
+                use $crate::database::error::DatabaseError;
+
+                match error {
+                    DatabaseError::Full(source) => Self::Full(source),
+                    DatabaseError::Unavailable(source) => Self::Unavailable(source),
+                    DatabaseError::ReadOnly(source) => Self::ReadOnly(source),
+                    DatabaseError::NewerSchema { found, known } => Self::NewerSchema { found, known },
+                    DatabaseError::Other(source) => Self::Other(source),
+                }
+            }
+        }
+    };
+}
+
+pub(crate) use from_database_error;
+
+/// Which error it is, with the source still to come.
+pub(crate) type Sort = fn(BoxError) -> DatabaseError;
+
+/// Sorts an error; `of_database` does it for those that the database itself answered with.
+pub(crate) fn sorted(error: sqlx::Error, of_database: fn(&sqlx::Error) -> Sort) -> DatabaseError {
+    let sort: Sort = match &error {
+        sqlx::Error::Database(_) => of_database(&error),
+        sqlx::Error::Io(error) => match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => DatabaseError::Full,
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => DatabaseError::ReadOnly,
+            // A path that cannot be one.
+            io::ErrorKind::InvalidData => DatabaseError::Other,
+            _ => DatabaseError::Unavailable,
+        },
+        // The next try gets another connection.
+        sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => DatabaseError::Unavailable,
+        // Whoever closed the pool will not open it again. The rest are mistakes in a program.
+        _ => DatabaseError::Other,
+    };
+    sort(error.into())
+}

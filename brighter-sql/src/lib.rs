@@ -1,0 +1,11 @@
+//! Outbox and inbox in the application's own database, and a broker over a SQLite file.
+//!
+//! An application uses them through the crate `brighter` with the features `sqlite`, `postgres`, `mysql` and
+//! `sqlite-broker`.
+
+#[cfg(feature = "sqlite-broker")]
+pub mod broker;
+#[cfg(feature = "_sql")]
+mod database;
+#[cfg(feature = "_sql")]
+pub mod store;

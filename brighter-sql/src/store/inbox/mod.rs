@@ -1,0 +1,228 @@
+//! The inbox in a database, whichever it is.
+
+mod options;
+mod statements;
+mod work;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+pub use options::InboxOptions;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use statements::{FORGOTTEN_AT_ONCE, Statements};
+use work::{Begin, Complete, Execute};
+
+use super::row;
+use crate::database::backend::{Backend, reading};
+use crate::database::schema::Schema;
+use crate::database::value::{Sql, Value};
+use brighter_core::inbox::{Begun, ClaimId, Fingerprint, InboxError, InboxKey};
+
+/// How often what is too old is looked for, unless there is more of it.
+const FORGET_EVERY: Duration = Duration::from_secs(60);
+
+/// The inbox in a database.
+#[derive(Debug, Clone)]
+pub(crate) struct SqlInbox<B> {
+    backend: B,
+    statements: Arc<Statements>,
+    retention: Duration,
+    /// When to look next for what is too old.
+    forget_at: Arc<Mutex<Instant>>,
+}
+
+/// The tables of an inbox.
+pub(crate) fn schema<D: Sql>(options: &InboxOptions) -> Result<Schema, InboxError> {
+    let table = options.table_name()?;
+    Ok(Schema::new(
+        "inbox",
+        options::TABLE,
+        table,
+        D::DIALECT.schema.inbox,
+    ))
+}
+
+impl<B: Backend> SqlInbox<B> {
+    /// Makes the tables or brings them up to date.
+    pub(crate) async fn open(backend: B, options: &InboxOptions) -> Result<Self, InboxError> {
+        let schema = schema::<B::Db>(options)?;
+        reading(schema.apply(&backend)).await?;
+        Ok(Self {
+            statements: Arc::new(Statements::new(&B::Db::DIALECT, options.table_name()?)),
+            retention: options.retention,
+            forget_at: Arc::new(Mutex::new(Instant::now())),
+            backend,
+        })
+    }
+
+    pub(crate) fn retention(&self) -> Duration {
+        self.retention
+    }
+
+    pub(crate) fn backend(&self) -> &B {
+        &self.backend
+    }
+
+    pub(crate) async fn begin(
+        &self,
+        key: &InboxKey,
+        fingerprint: Option<Fingerprint>,
+        lease: Duration,
+    ) -> Result<Begun, InboxError> {
+        self.forget().await;
+        let texts = Texts::of::<B::Db>(key);
+        // The same bits, for no database has numbers without a sign.
+        let fingerprint = fingerprint.map(|fingerprint| fingerprint.get() as i64);
+        // The lower half of such a UUID is chance.
+        let claim = (Uuid::now_v7().as_u128() as u64) >> 1;
+        let [id, context] = texts.values();
+        let values = [
+            id,
+            context,
+            Value::Number(fingerprint.unwrap_or(0)),
+            Value::Number(i64::from(fingerprint.is_some())),
+            Value::Number(claim as i64),
+            Value::Number(row::millis(lease)),
+        ];
+        self.backend
+            .write(Begin {
+                statements: &self.statements,
+                values,
+                claim: ClaimId::new(claim),
+                fingerprint,
+            })
+            .await
+    }
+
+    pub(crate) async fn complete(&self, key: &InboxKey) -> Result<(), InboxError> {
+        let (texts, statements) = (Texts::of::<B::Db>(key), &*self.statements);
+        let values = texts.values();
+        self.backend.write(Complete { statements, values }).await
+    }
+
+    pub(crate) async fn abandon(&self, key: &InboxKey, claim: ClaimId) -> Result<(), InboxError> {
+        let texts = Texts::of::<B::Db>(key);
+        let [id, context] = texts.values();
+        let values = &[id, context, Value::Number(claim.get() as i64)];
+        let statement = &self.statements.abandon;
+        self.backend.write(Execute { statement, values }).await.map(drop)
+    }
+
+    /// Notes in a transaction of the application that a request was handled; whether its claim was still ours.
+    pub(crate) async fn complete_in(
+        &self,
+        connection: &mut <B::Db as sqlx::Database>::Connection,
+        key: &InboxKey,
+        claim: ClaimId,
+    ) -> Result<bool, InboxError> {
+        let texts = Texts::of::<B::Db>(key);
+        let [id, context] = texts.values();
+        let values = [id, context, Value::Number(claim.get() as i64)];
+        let completing = async {
+            let completed = B::Db::execute(connection, &self.statements.complete_claim, &values).await;
+            Ok(completed.map_err(B::Db::sort)? > 0)
+        };
+        reading::<_, InboxError>(completing).await
+    }
+
+    /// Forgets some of what is too old, now and then. That it cannot be is no reason not to handle a request.
+    async fn forget(&self) {
+        {
+            let now = Instant::now();
+            let mut forget_at = self.forget_at.lock().unwrap_or_else(PoisonError::into_inner);
+            if *forget_at > now {
+                return;
+            }
+            *forget_at = now + FORGET_EVERY;
+        }
+        let values = &[Value::Number(row::millis(self.retention))];
+        let statement = &self.statements.forget;
+        match self.backend.write(Execute { statement, values }).await {
+            // There may be more.
+            Ok(FORGOTTEN_AT_ONCE..) => {
+                *self.forget_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let error = brighter_core::__private::report(&error);
+                tracing::warn!(error, "the inbox could not forget what is too old");
+            }
+        }
+    }
+}
+
+/// A key as a database stores it.
+struct Texts {
+    id: String,
+    context: String,
+}
+
+impl Texts {
+    fn of<D: Sql>(key: &InboxKey) -> Self {
+        Self {
+            id: row::id_text::<D>(&key.id),
+            context: row::stored::<D>(&key.context).into_owned(),
+        }
+    }
+
+    fn values(&self) -> [Value<'_>; 2] {
+        [Value::Text(&self.id), Value::Text(&self.context)]
+    }
+}
+
+/// Implements [`Inbox`](brighter_core::inbox::Inbox) for a type around a [`SqlInbox`], and its completing in a
+/// transaction of the application.
+macro_rules! implement_inbox {
+    ($inbox:ident, $database:ty) => {
+        const _: () = {
+            use std::time::Duration;
+
+            use futures_util::future::BoxFuture;
+
+            use brighter_core::inbox::{
+                Begun, ClaimId, Fingerprint, Inbox, InboxError, InboxKey, InboxTransaction,
+            };
+
+            type Done<'a, T> = BoxFuture<'a, Result<T, InboxError>>;
+
+            impl Inbox for $inbox {
+                fn begin<'a>(
+                    &'a self,
+                    key: &'a InboxKey,
+                    fingerprint: Option<Fingerprint>,
+                    lease: Duration,
+                ) -> Done<'a, Begun> {
+                    Box::pin(self.0.begin(key, fingerprint, lease))
+                }
+
+                fn complete<'a>(&'a self, key: &'a InboxKey) -> Done<'a, ()> {
+                    Box::pin(self.0.complete(key))
+                }
+
+                fn abandon<'a>(&'a self, key: &'a InboxKey, claim: ClaimId) -> Done<'a, ()> {
+                    Box::pin(self.0.abandon(key, claim))
+                }
+
+                fn retention(&self) -> Option<Duration> {
+                    Some(self.0.retention())
+                }
+            }
+
+            /// The application's own transaction, of the database that holds the inbox.
+            impl InboxTransaction<$inbox> for sqlx::Transaction<'_, $database> {
+                fn complete<'a>(
+                    &'a mut self,
+                    inbox: &'a $inbox,
+                    key: &'a InboxKey,
+                    claim: ClaimId,
+                ) -> Done<'a, bool> {
+                    Box::pin(inbox.0.complete_in(self, key, claim))
+                }
+            }
+        };
+    };
+}
+
+pub(crate) use implement_inbox;

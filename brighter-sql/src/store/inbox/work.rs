@@ -1,0 +1,113 @@
+//! The changes of the inbox that are more than one statement. Each statement can stand alone.
+
+use super::statements::Statements;
+use crate::database::backend::Work;
+use crate::database::value::{Sql, Statement, Value};
+use crate::store::row::is_new;
+use brighter_core::inbox::{Begun, ClaimId, InboxError};
+
+/// How often a key is looked at that is changed by others meanwhile.
+const LOOKS: usize = 10;
+
+/// Claims a key, or says why not.
+pub(super) struct Begin<'a> {
+    pub(super) statements: &'a Statements,
+    pub(super) values: [Value<'a>; 6],
+    pub(super) claim: ClaimId,
+    pub(super) fingerprint: Option<i64>,
+}
+
+impl<D: Sql> Work<D> for Begin<'_> {
+    type Done = Begun;
+    type Error = InboxError;
+
+    fn is_whole(&self) -> bool {
+        true
+    }
+
+    async fn run(self, connection: &mut D::Connection) -> Result<Begun, InboxError> {
+        for _ in 0..LOOKS {
+            if is_new::<D>(connection, &self.statements.begin, &self.values).await?
+                || execute::<D>(connection, &self.statements.take_over, &self.values).await? > 0
+            {
+                return Ok(Begun::First(self.claim));
+            }
+            let rows = D::fetch(connection, &self.statements.find, &self.values).await;
+            let rows = rows.map_err(D::sort)?;
+            // Abandoned at this moment: then it may be ours.
+            let Some(row) = rows.first() else { continue };
+            let (done, left) = (number::<D>(row, 0)?, number::<D>(row, 1)?);
+            let kept = D::maybe_number(row, 2).map_err(D::sort)?;
+            if kept.zip(self.fingerprint).is_some_and(|(kept, new)| kept != new) {
+                return Ok(Begun::Collision);
+            }
+            if done != 0 {
+                return Ok(Begun::Done);
+            }
+            // One that ended at this moment may be taken over.
+            if let Some(left) = u64::try_from(left).ok().filter(|left| *left > 0) {
+                let left = std::time::Duration::from_millis(left);
+                return Ok(Begun::Running { left });
+            }
+        }
+        let reason = "the key is claimed and given up all the time";
+        Err(InboxError::Unavailable(reason.into()))
+    }
+}
+
+/// Notes that a request was handled, whoever has claimed it.
+pub(super) struct Complete<'a> {
+    pub(super) statements: &'a Statements,
+    pub(super) values: [Value<'a>; 2],
+}
+
+impl<D: Sql> Work<D> for Complete<'_> {
+    type Done = ();
+    type Error = InboxError;
+
+    fn is_whole(&self) -> bool {
+        true
+    }
+
+    async fn run(self, connection: &mut D::Connection) -> Result<(), InboxError> {
+        let Self { statements, values } = self;
+        if execute::<D>(connection, &statements.complete, &values).await? == 0
+            && !is_new::<D>(connection, &statements.complete_unknown, &values).await?
+        {
+            // It is done, or somebody has begun it since.
+            execute::<D>(connection, &statements.complete, &values).await?;
+        }
+        Ok(())
+    }
+}
+
+/// One statement; says how many rows it found.
+pub(super) struct Execute<'a> {
+    pub(super) statement: &'a Statement,
+    pub(super) values: &'a [Value<'a>],
+}
+
+impl<D: Sql> Work<D> for Execute<'_> {
+    type Done = u64;
+    type Error = InboxError;
+
+    fn is_whole(&self) -> bool {
+        true
+    }
+
+    async fn run(self, connection: &mut D::Connection) -> Result<u64, InboxError> {
+        execute::<D>(connection, self.statement, self.values).await
+    }
+}
+
+async fn execute<D: Sql>(
+    connection: &mut D::Connection,
+    statement: &Statement,
+    values: &[Value<'_>],
+) -> Result<u64, InboxError> {
+    Ok(D::execute(connection, statement, values).await.map_err(D::sort)?)
+}
+
+fn number<D: Sql>(row: &D::Row, column: usize) -> Result<i64, InboxError> {
+    Ok(D::number(row, column).map_err(D::sort)?)
+}

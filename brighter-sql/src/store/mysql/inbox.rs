@@ -1,0 +1,84 @@
+//! The [`MySqlInbox`].
+
+use std::time::Duration;
+
+use sqlx::mysql::MySqlPoolOptions;
+use sqlx::{MySql, MySqlPool};
+
+use crate::database::backend::Backend;
+use crate::database::server::Server;
+use crate::database::value::Sql;
+use crate::store::InboxOptions;
+use crate::store::inbox::{self, SqlInbox, implement_inbox};
+use brighter_core::inbox::InboxError;
+
+/// The longest wait for a connection.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// An inbox in a table of a MySQL or MariaDB database, best the one in which the application keeps its own tables: then a
+/// handler can [complete](brighter_core::inbox::complete_in) its request in its own transaction.
+///
+/// Any number of processes may share it. What was handled is remembered for seven days, or as long as
+/// [`InboxOptions::retention`] says. No call takes longer than 30 seconds.
+///
+/// ```no_run
+/// use brighter::MySqlInbox;
+///
+/// # async fn run() -> Result<(), brighter::BoxError> {
+/// let inbox = MySqlInbox::connect("mysql://app:secret@localhost/tasks").await?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+pub struct MySqlInbox(SqlInbox<Server<MySql>>);
+
+impl MySqlInbox {
+    /// Connects to the database of this URL, and makes the tables or brings them up to date.
+    ///
+    /// # Errors
+    /// The database cannot be reached, or has tables newer than this program: see [`InboxError`]. No error holds the
+    /// password.
+    pub async fn connect(url: &str) -> Result<Self, InboxError> {
+        let pool = MySqlPoolOptions::new().acquire_timeout(WAIT).connect(url).await;
+        Self::with_pool(pool.map_err(MySql::sort)?).await
+    }
+
+    /// Uses the application's own pool, whose settings stay as they are, and makes the tables or brings them up
+    /// to date.
+    ///
+    /// # Errors
+    /// The tables cannot be made, or are newer than this program: see [`InboxError`].
+    pub async fn with_pool(pool: MySqlPool) -> Result<Self, InboxError> {
+        Self::with_options(pool, &InboxOptions::default()).await
+    }
+
+    /// The same, with what may be chosen of it.
+    ///
+    /// # Errors
+    /// As [`with_pool`](Self::with_pool), or the table cannot have that name.
+    pub async fn with_options(pool: MySqlPool, options: &InboxOptions) -> Result<Self, InboxError> {
+        SqlInbox::open(Server::new(pool), options).await.map(Self)
+    }
+
+    /// The pool of connections to the database, to begin a transaction with.
+    #[must_use]
+    pub fn pool(&self) -> &MySqlPool {
+        self.0.backend().pool()
+    }
+
+    /// The tables as SQL, for those who make them by hand in a database that has none of them yet. An inbox that
+    /// finds them leaves them as they are.
+    #[must_use]
+    pub fn ddl() -> String {
+        Self::ddl_with(&InboxOptions::default()).unwrap_or_default()
+    }
+
+    /// The same, for an inbox with these options.
+    ///
+    /// # Errors
+    /// The table cannot have that name.
+    pub fn ddl_with(options: &InboxOptions) -> Result<String, InboxError> {
+        Ok(inbox::schema::<MySql>(options)?.ddl::<MySql>())
+    }
+}
+
+implement_inbox!(MySqlInbox, MySql);

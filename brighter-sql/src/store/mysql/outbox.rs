@@ -1,0 +1,100 @@
+//! The [`MySqlOutbox`].
+
+use std::time::Duration;
+
+use sqlx::mysql::MySqlPoolOptions;
+use sqlx::{MySql, MySqlPool};
+
+use crate::database::backend::Backend;
+use crate::database::server::Server;
+use crate::database::value::Sql;
+use crate::store::OutboxOptions;
+use crate::store::outbox::{self, SqlOutbox, implement_outbox};
+use brighter_core::outbox::OutboxError;
+
+/// The longest wait for a connection.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// An outbox in a table of a MySQL or MariaDB database, best the one in which the application keeps its own tables: a
+/// message deposited in the application's transaction is committed with it, or not at all.
+///
+/// Any number of processes may share it: each claims other messages, without waiting for the others
+/// (`FOR UPDATE SKIP LOCKED`), by the clock of the database. No call takes longer than 30 seconds.
+/// It needs MySQL 8.0.4 or MariaDB 10.6, or newer ones.
+///
+/// ```no_run
+/// use brighter::message::{Message, MessageBody, MessageHeader, MessageType};
+/// use brighter::outbox::OutboxTransaction;
+/// use brighter::{MessageId, MySqlOutbox};
+///
+/// # async fn run() -> Result<(), brighter::BoxError> {
+/// let outbox = MySqlOutbox::connect("mysql://app:secret@localhost/tasks").await?;
+///
+/// let header = MessageHeader::new(MessageId::new(), "Task.Reminder", MessageType::Command);
+/// let reminder = Message::new(header, MessageBody::new("{}"));
+///
+/// let mut tx = outbox.pool().begin().await?;
+/// sqlx::query("INSERT INTO tasks VALUES ('milk')").execute(&mut *tx).await?;
+/// tx.deposit(&outbox, &[reminder]).await?;
+/// tx.commit().await?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+pub struct MySqlOutbox(SqlOutbox<Server<MySql>>);
+
+impl MySqlOutbox {
+    /// Connects to the database of this URL, and makes the tables or brings them up to date.
+    ///
+    /// # Errors
+    /// The database cannot be reached, or has tables newer than this program: see [`OutboxError`]. No error holds
+    /// the password.
+    pub async fn connect(url: &str) -> Result<Self, OutboxError> {
+        let pool = MySqlPoolOptions::new().acquire_timeout(WAIT).connect(url).await;
+        Self::with_pool(pool.map_err(MySql::sort)?).await
+    }
+
+    /// Uses the application's own pool, whose settings stay as they are, and makes the tables or brings them up
+    /// to date.
+    ///
+    /// # Errors
+    /// The tables cannot be made, or are newer than this program: see [`OutboxError`].
+    pub async fn with_pool(pool: MySqlPool) -> Result<Self, OutboxError> {
+        Self::with_options(pool, &OutboxOptions::default()).await
+    }
+
+    /// The same, with what may be chosen of it.
+    ///
+    /// # Errors
+    /// As [`with_pool`](Self::with_pool), or the table cannot have that name.
+    pub async fn with_options(pool: MySqlPool, options: &OutboxOptions) -> Result<Self, OutboxError> {
+        SqlOutbox::open(Server::new(pool), options).await.map(Self)
+    }
+
+    /// The pool of connections to the database, to begin a transaction with.
+    #[must_use]
+    pub fn pool(&self) -> &MySqlPool {
+        self.0.backend().pool()
+    }
+
+    /// The tables as SQL, for those who make them by hand in a database that has none of them yet. An outbox
+    /// that finds them leaves them as they are.
+    ///
+    /// ```
+    /// # use brighter::MySqlOutbox;
+    /// assert!(MySqlOutbox::ddl().contains("CREATE TABLE IF NOT EXISTS brighter_outbox"));
+    /// ```
+    #[must_use]
+    pub fn ddl() -> String {
+        Self::ddl_with(&OutboxOptions::default()).unwrap_or_default()
+    }
+
+    /// The same, for an outbox with these options.
+    ///
+    /// # Errors
+    /// The table cannot have that name.
+    pub fn ddl_with(options: &OutboxOptions) -> Result<String, OutboxError> {
+        Ok(outbox::schema::<MySql>(options)?.ddl::<MySql>())
+    }
+}
+
+implement_outbox!(MySqlOutbox, MySql, SqlOutbox::arrivals);

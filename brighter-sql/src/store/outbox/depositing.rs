@@ -1,0 +1,76 @@
+//! What is stored in a database, by the outbox itself or in a transaction of the application.
+
+use std::time::Duration;
+
+use super::work::Deposit;
+use super::{DepositStatement, SqlOutbox};
+use crate::database::backend::{Backend, Work, connection, reading};
+use crate::store::row;
+use brighter_core::id::MessageId;
+use brighter_core::message::Message;
+use brighter_core::outbox::{Arrival, OutboxError};
+
+impl<B: Backend> SqlOutbox<B> {
+    pub(crate) async fn deposit(
+        &self,
+        messages: &[Message],
+        lease: Option<Duration>,
+    ) -> Result<Vec<MessageId>, OutboxError> {
+        if messages.is_empty() {
+            return Ok(Vec::new());
+        }
+        if self.is_counted(messages) {
+            let mut connection = connection(self.backend.pool()).await?;
+            reading(self.check_room(&mut connection, messages)).await?;
+        }
+        let known = self.backend.write(self.depositing(messages, lease)).await?;
+        if lease.is_none() {
+            self.bell.ring(Arrival::Here);
+        }
+        Ok(known)
+    }
+
+    /// The same in a transaction of the application.
+    pub(crate) async fn deposit_in(
+        &self,
+        connection: &mut <B::Db as sqlx::Database>::Connection,
+        messages: &[Message],
+    ) -> Result<(), OutboxError> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        reading(async {
+            if self.is_counted(messages) {
+                self.check_room(connection, messages).await?;
+            }
+            Work::<B::Db>::run(self.depositing(messages, None), connection).await
+        })
+        .await?;
+        self.bell.ring(Arrival::ToCome);
+        Ok(())
+    }
+
+    /// The deposit of one message, for clients that are not sqlx.
+    pub(crate) fn deposit_statement(&self, message: &Message) -> Result<DepositStatement, OutboxError> {
+        let (_, insert) = self.statements.insert(1);
+        let header = &message.header;
+        Ok(DepositStatement {
+            sql: insert.text.to_string(),
+            message_id: row::id_text::<B::Db>(&header.id),
+            topic: row::stored::<B::Db>(header.topic.as_str()).into_owned(),
+            message_type: header.message_type.as_str().to_owned(),
+            header: row::header_text(header)?,
+            body: message.body.as_bytes().to_vec(),
+            lease: 0,
+            causation_id: header.causation_id.as_ref().map(row::id_text::<B::Db>),
+        })
+    }
+
+    pub(super) fn depositing<'a>(&'a self, messages: &'a [Message], lease: Option<Duration>) -> Deposit<'a> {
+        Deposit {
+            statements: &self.statements,
+            messages,
+            lease: lease.map_or(0, row::millis),
+        }
+    }
+}

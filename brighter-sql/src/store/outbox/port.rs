@@ -1,0 +1,132 @@
+//! How an outbox of one database becomes an [`Outbox`](brighter_core::outbox::Outbox).
+
+/// Implements [`Outbox`](brighter_core::outbox::Outbox) for a type around a [`SqlOutbox`], and its deposits in a
+/// transaction of the application.
+macro_rules! implement_outbox {
+    ($outbox:ident, $database:ty, $arrivals:path) => {
+        const _: () = {
+            use std::time::Duration;
+
+            use futures_util::future::BoxFuture;
+
+            use brighter_core::id::MessageId;
+            use brighter_core::message::Message;
+            use brighter_core::outbox::{
+                Archive, Arrivals, Claim, Claimed, DeadMessage, Failure, MessageState, Outbox, OutboxError,
+                OutboxStatus, OutboxTransaction, Selection,
+            };
+
+            use $crate::store::DepositStatement;
+
+            type Done<'a, T> = BoxFuture<'a, Result<T, OutboxError>>;
+
+            impl Outbox for $outbox {
+                fn deposit<'a>(
+                    &'a self,
+                    messages: &'a [Message],
+                    lease: Option<Duration>,
+                ) -> Done<'a, Vec<MessageId>> {
+                    Box::pin(self.0.deposit(messages, lease))
+                }
+
+                fn schedule<'a>(&'a self, message: &'a Message, delay: Duration) -> Done<'a, bool> {
+                    Box::pin(self.0.schedule(message, delay))
+                }
+
+                fn reschedule<'a>(&'a self, id: &'a MessageId, delay: Duration) -> Done<'a, bool> {
+                    Box::pin(self.0.reschedule(id, delay))
+                }
+
+                fn cancel<'a>(&'a self, id: &'a MessageId) -> Done<'a, bool> {
+                    Box::pin(self.0.cancel(id))
+                }
+
+                fn make_due(&self, limit: usize) -> Done<'_, u64> {
+                    Box::pin(self.0.make_due(limit))
+                }
+
+                fn claim<'a>(&'a self, which: Claim<'a>, lease: Duration) -> Done<'a, Vec<Claimed>> {
+                    Box::pin(self.0.claim(which, lease))
+                }
+
+                fn mark_dispatched<'a>(&'a self, ids: &'a [MessageId]) -> Done<'a, ()> {
+                    Box::pin(self.0.mark_dispatched(ids))
+                }
+
+                fn mark_failed<'a>(&'a self, failures: &'a [Failure]) -> Done<'a, ()> {
+                    Box::pin(self.0.mark_failed(failures))
+                }
+
+                fn release<'a>(&'a self, ids: &'a [MessageId]) -> Done<'a, ()> {
+                    Box::pin(self.0.release(ids))
+                }
+
+                fn replay<'a>(&'a self, causation: &'a MessageId) -> Done<'a, u64> {
+                    Box::pin(self.0.replay(causation))
+                }
+
+                fn get<'a>(&'a self, ids: &'a [MessageId]) -> Done<'a, Vec<Message>> {
+                    Box::pin(self.0.get(ids))
+                }
+
+                fn state<'a>(&'a self, id: &'a MessageId) -> Done<'a, Option<MessageState>> {
+                    Box::pin(self.0.state(id))
+                }
+
+                fn status(&self) -> Done<'_, OutboxStatus> {
+                    Box::pin(self.0.status())
+                }
+
+                fn dead(&self, limit: usize) -> Done<'_, Vec<DeadMessage>> {
+                    Box::pin(self.0.dead(limit))
+                }
+
+                fn revive<'a>(&'a self, ids: &'a [MessageId]) -> Done<'a, u64> {
+                    Box::pin(self.0.revive(ids))
+                }
+
+                fn send_again<'a>(&'a self, which: &'a Selection) -> Done<'a, u64> {
+                    Box::pin(self.0.send_again(which))
+                }
+
+                fn archive<'a>(&'a self, what: &'a Archive) -> Done<'a, u64> {
+                    Box::pin(self.0.archive(what))
+                }
+
+                fn arrivals(&self) -> Option<Arrivals> {
+                    Some($arrivals(&self.0))
+                }
+            }
+
+            impl $outbox {
+                /// What deposits this message in a transaction that is not one of sqlx: see [`DepositStatement`], and
+                /// `CommandProcessor::to_message` for the message of a request.
+                ///
+                /// # Errors
+                /// The message cannot be stored, whoever does so: its header holds what is no JSON.
+                pub fn deposit_statement(&self, message: &Message) -> Result<DepositStatement, OutboxError> {
+                    self.0.deposit_statement(message)
+                }
+            }
+
+            /// The application's own transaction, of the database that holds the outbox. After an error, roll
+            /// back.
+            impl OutboxTransaction<$outbox> for sqlx::Transaction<'_, $database> {
+                fn deposit<'a>(&'a mut self, outbox: &'a $outbox, messages: &'a [Message]) -> Done<'a, ()> {
+                    Box::pin(outbox.0.deposit_in(self, messages))
+                }
+
+                fn schedule<'a>(
+                    &'a mut self,
+                    outbox: &'a $outbox,
+                    message: &'a Message,
+                    delay: Duration,
+                ) -> Done<'a, ()> {
+                    Box::pin(outbox.0.schedule_in(self, message, delay))
+                }
+            }
+        };
+    };
+}
+
+pub(crate) use implement_outbox;

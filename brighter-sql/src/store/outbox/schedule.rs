@@ -1,0 +1,72 @@
+//! What waits in a database until its time has come.
+
+use std::slice::from_ref;
+use std::time::Duration;
+
+use super::SqlOutbox;
+use super::work::Schedule;
+use crate::database::backend::{Backend, Work, connection, reading};
+use crate::database::value::Value;
+use crate::store::row;
+use brighter_core::id::MessageId;
+use brighter_core::message::Message;
+use brighter_core::outbox::OutboxError;
+
+impl<B: Backend> SqlOutbox<B> {
+    pub(crate) async fn schedule(&self, message: &Message, delay: Duration) -> Result<bool, OutboxError> {
+        if self.is_counted(from_ref(message)) {
+            let mut connection = connection(self.backend.pool()).await?;
+            reading(self.check_room(&mut connection, from_ref(message))).await?;
+        }
+        self.backend.write(self.scheduling(message, delay)).await
+    }
+
+    /// The same in a transaction of the application.
+    pub(crate) async fn schedule_in(
+        &self,
+        connection: &mut <B::Db as sqlx::Database>::Connection,
+        message: &Message,
+        delay: Duration,
+    ) -> Result<(), OutboxError> {
+        reading(async {
+            if self.is_counted(from_ref(message)) {
+                self.check_room(connection, from_ref(message)).await?;
+            }
+            Work::<B::Db>::run(self.scheduling(message, delay), connection).await
+        })
+        .await
+        .map(drop)
+    }
+
+    fn scheduling<'a>(&'a self, message: &'a Message, delay: Duration) -> Schedule<'a> {
+        Schedule {
+            deposit: self.depositing(from_ref(message), None),
+            delay: row::millis(delay),
+        }
+    }
+
+    pub(crate) async fn reschedule(&self, id: &MessageId, delay: Duration) -> Result<bool, OutboxError> {
+        let (id, delay) = (row::id_text::<B::Db>(id), row::millis(delay));
+        let values = [Value::Text(&id), Value::Number(delay)];
+        let found = self.execute(&self.statements.reschedule, &values).await?;
+        Ok(found > 0)
+    }
+
+    pub(crate) async fn cancel(&self, id: &MessageId) -> Result<bool, OutboxError> {
+        let id = row::id_text::<B::Db>(id);
+        let found = self.execute(&self.statements.cancel, &[Value::Text(&id)]).await?;
+        Ok(found > 0)
+    }
+
+    /// Read first, so that looking for them writes nothing when there are none.
+    pub(crate) async fn make_due(&self, limit: usize) -> Result<u64, OutboxError> {
+        let due = self.read(&self.statements.due, Value::Number(row::limit(limit)));
+        let due = due.await?;
+        if due.is_empty() {
+            return Ok(0);
+        }
+        let ids = row::read_ids::<B::Db>(&due)?;
+        self.execute(&self.statements.make_due, &[Value::Text(&ids)])
+            .await
+    }
+}

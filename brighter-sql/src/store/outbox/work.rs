@@ -1,0 +1,418 @@
+//! The changes of the outbox that are more than one statement.
+
+use std::borrow::Cow;
+
+use super::statements::{Claim, Statements, VALUES};
+use crate::database::backend::Work;
+use crate::database::error::DatabaseError;
+use crate::database::value::{Sql, Statement, Value};
+use crate::store::row;
+use brighter_core::id::MessageId;
+use brighter_core::message::Message;
+use brighter_core::outbox::{Archive, Claimed, Failure, OutboxError};
+
+/// Stores messages; gives the ids of those that are there already.
+pub(super) struct Deposit<'a> {
+    pub(super) statements: &'a Statements,
+    pub(super) messages: &'a [Message],
+    pub(super) lease: i64,
+}
+
+/// Stores a message that waits for its time; says whether it is new.
+pub(super) struct Schedule<'a> {
+    pub(super) deposit: Deposit<'a>,
+    /// For how long, in milliseconds.
+    pub(super) delay: i64,
+}
+
+impl<D: Sql> Work<D> for Schedule<'_> {
+    type Done = bool;
+    type Error = OutboxError;
+
+    fn is_whole(&self) -> bool {
+        true
+    }
+
+    async fn run(self, connection: &mut D::Connection) -> Result<bool, OutboxError> {
+        let Self { mut deposit, delay } = self;
+        // It stands where a deposit has its lease.
+        deposit.lease = delay;
+        let (statement, messages) = (&deposit.statements.schedule, deposit.messages);
+        for message in messages {
+            let one = std::slice::from_ref(message);
+            if !deposit.insert::<D>(connection, statement, one).await? {
+                deposit.known::<D>(connection, message).await?;
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl<D: Sql> Work<D> for Deposit<'_> {
+    type Done = Vec<MessageId>;
+    type Error = OutboxError;
+
+    fn is_whole(&self) -> bool {
+        self.messages.len() == 1
+    }
+
+    async fn run(self, connection: &mut D::Connection) -> Result<Vec<MessageId>, OutboxError> {
+        let (mut known, mut rest) = (Vec::new(), self.messages);
+        while !rest.is_empty() {
+            let (size, insert) = self.statements.insert(rest.len());
+            let (some, others) = rest.split_at(size);
+            rest = others;
+            brighter_core::__private::fault_point!("outbox.row", OutboxError::Unavailable);
+            if let [message] = some {
+                if !self.insert::<D>(connection, insert, some).await? {
+                    known.push(self.known::<D>(connection, message).await?);
+                }
+                continue;
+            }
+            // When one of them is there already nobody says which: then each is tried by itself.
+            script::<D>(connection, "SAVEPOINT brighter").await?;
+            if self.insert::<D>(connection, insert, some).await? {
+                script::<D>(connection, "RELEASE SAVEPOINT brighter").await?;
+                continue;
+            }
+            script::<D>(connection, "ROLLBACK TO SAVEPOINT brighter").await?;
+            script::<D>(connection, "RELEASE SAVEPOINT brighter").await?;
+            let (_, single) = self.statements.insert(1);
+            for message in some {
+                if !self
+                    .insert::<D>(connection, single, std::slice::from_ref(message))
+                    .await?
+                {
+                    known.push(self.known::<D>(connection, message).await?);
+                }
+            }
+        }
+        Ok(known)
+    }
+}
+
+impl Deposit<'_> {
+    /// Whether all of them are new.
+    async fn insert<D: Sql>(
+        &self,
+        connection: &mut D::Connection,
+        statement: &Statement,
+        messages: &[Message],
+    ) -> Result<bool, OutboxError> {
+        let texts = messages
+            .iter()
+            .map(Texts::of::<D>)
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut values = Vec::with_capacity(messages.len() * VALUES);
+        for (message, texts) in messages.iter().zip(&texts) {
+            values.extend([
+                Value::Text(&texts.id),
+                Value::Text(&texts.topic),
+                Value::Text(message.header.message_type.as_str()),
+                Value::Text(&texts.header),
+                Value::Bytes(message.body.as_bytes()),
+                Value::Number(self.lease),
+                Value::MaybeText(texts.cause.as_deref()),
+            ]);
+        }
+        Ok(row::are_new::<D>(connection, statement, &values, messages.len()).await?)
+    }
+
+    /// The id of a message that is there already, if it is the same message.
+    async fn known<D: Sql>(
+        &self,
+        connection: &mut D::Connection,
+        message: &Message,
+    ) -> Result<MessageId, OutboxError> {
+        let id = message.header.id.clone();
+        let text = row::id_text::<D>(&id);
+        let topic = row::stored::<D>(message.header.topic.as_str());
+        let values = [
+            Value::Text(&text),
+            Value::Text(&topic),
+            Value::Bytes(message.body.as_bytes()),
+        ];
+        let rows = D::fetch(connection, &self.statements.is_same, &values).await;
+        let rows = rows.map_err(D::sort)?;
+        match rows.first().map(|row| D::text(row, 0)).transpose() {
+            Ok(Some("same")) => Ok(id),
+            Ok(Some(_)) => Err(OutboxError::IdInUse { id }),
+            // Archived at this moment.
+            Ok(None) => Err(OutboxError::Unavailable(
+                format!("message `{id}` was there and is gone; try again").into(),
+            )),
+            Err(error) => Err(D::sort(error).into()),
+        }
+    }
+}
+
+async fn script<D: Sql>(connection: &mut D::Connection, text: &str) -> Result<(), DatabaseError> {
+    D::script(connection, text).await.map_err(D::sort)
+}
+
+/// What of a message has to become text first.
+struct Texts<'a> {
+    id: String,
+    topic: Cow<'a, str>,
+    header: String,
+    cause: Option<String>,
+}
+
+impl<'a> Texts<'a> {
+    fn of<D: Sql>(message: &'a Message) -> Result<Self, OutboxError> {
+        let header = &message.header;
+        Ok(Self {
+            id: row::id_text::<D>(&header.id),
+            topic: row::stored::<D>(header.topic.as_str()),
+            header: row::header_text(header)?,
+            cause: header.causation_id.as_ref().map(row::id_text::<D>),
+        })
+    }
+}
+
+/// Claims messages and gives them, oldest first.
+pub(super) struct Claiming<'a> {
+    pub(super) statements: &'a Statements,
+    pub(super) claim: &'a Claim,
+    pub(super) values: &'a [Value<'a>],
+    pub(super) lease: i64,
+}
+
+impl<D: Sql> Work<D> for Claiming<'_> {
+    type Done = Vec<Claimed>;
+    type Error = OutboxError;
+
+    fn is_whole(&self) -> bool {
+        self.claim.write.is_none() && self.claim.begin.is_none()
+    }
+
+    fn begin(&self) -> Option<&'static str> {
+        self.claim.begin
+    }
+
+    async fn run(self, connection: &mut D::Connection) -> Result<Vec<Claimed>, OutboxError> {
+        let rows = D::fetch(connection, &self.claim.rows, self.values).await;
+        let rows = rows.map_err(D::sort)?;
+        let (mut claimed, mut unreadable) = (Vec::with_capacity(rows.len()), Vec::new());
+        for row in &rows {
+            let seq = D::number(row, 0).map_err(D::sort)?;
+            match read::<D>(row) {
+                Ok(readable) => claimed.push((seq, readable)),
+                Err(source) => unreadable.push((seq, row::corrupt::<D>(row, 1, source))),
+            }
+        }
+        // One that cannot be read must not keep back the others: its row stays, with the reason in it.
+        for (seq, error) in unreadable {
+            let reason = row::error_text(&brighter_core::__private::report(&error));
+            tracing::error!(
+                error = reason,
+                "a message in the outbox cannot be read and is set aside"
+            );
+            let values = [Value::Number(seq), Value::Text(&reason)];
+            D::execute(connection, &self.statements.set_aside, &values)
+                .await
+                .map_err(D::sort)?;
+        }
+        claimed.sort_unstable_by_key(|(seq, _)| *seq);
+        let claimed: Vec<Claimed> = claimed.into_iter().map(|(_, claimed)| claimed).collect();
+        if let Some(write) = self.claim.write.as_ref().filter(|_| !claimed.is_empty()) {
+            let ids: Vec<_> = claimed.iter().map(|it| it.message.header.id.clone()).collect();
+            let ids = row::list::<D>(&ids)?;
+            let values = [Value::Text(&ids), Value::Number(self.lease)];
+            D::execute(connection, write, &values).await.map_err(D::sort)?;
+        }
+        Ok(claimed)
+    }
+}
+
+fn read<D: Sql>(row: &D::Row) -> Result<Claimed, brighter_core::error::BoxError> {
+    let attempts = u32::try_from(D::number(row, 4)?).unwrap_or(u32::MAX);
+    Ok(Claimed::new(row::message::<D>(row, 1)?, attempts))
+}
+
+/// Notes failures.
+pub(super) struct Failing<'a> {
+    pub(super) statements: &'a Statements,
+    pub(super) failures: &'a [Failure],
+}
+
+impl<D: Sql> Work<D> for Failing<'_> {
+    type Done = ();
+    type Error = OutboxError;
+
+    fn is_whole(&self) -> bool {
+        self.failures.len() == 1
+    }
+
+    async fn run(self, connection: &mut D::Connection) -> Result<(), OutboxError> {
+        for failure in self.failures {
+            let (id, error) = (row::id_text::<D>(&failure.id), row::error_text(&failure.error));
+            let values = [
+                Value::Text(&id),
+                Value::Text(&error),
+                Value::Number(row::millis(failure.retry_after)),
+                Value::Number(if failure.is_last { 2 } else { 1 }),
+            ];
+            D::execute(connection, &self.statements.failed, &values)
+                .await
+                .map_err(D::sort)?;
+        }
+        Ok(())
+    }
+}
+
+/// One statement; says how many rows it found.
+pub(super) struct Execute<'a> {
+    pub(super) statement: &'a Statement,
+    pub(super) values: &'a [Value<'a>],
+}
+
+impl<D: Sql> Work<D> for Execute<'_> {
+    type Done = u64;
+    type Error = OutboxError;
+
+    fn is_whole(&self) -> bool {
+        true
+    }
+
+    async fn run(self, connection: &mut D::Connection) -> Result<u64, OutboxError> {
+        let found = D::execute(connection, self.statement, self.values).await;
+        Ok(found.map_err(D::sort)?)
+    }
+}
+
+/// Claims the next of a topic, in their order: see [`Claim::InOrder`](brighter_core::outbox::Claim::InOrder).
+pub(super) struct InOrder<'a> {
+    pub(super) statements: &'a Statements,
+    /// The topic, the smallest age, and how many.
+    pub(super) values: [Value<'a>; 3],
+    pub(super) lease: i64,
+}
+
+impl<D: Sql> Work<D> for InOrder<'_> {
+    type Done = Vec<Claimed>;
+    type Error = OutboxError;
+
+    fn begin(&self) -> Option<&'static str> {
+        D::DIALECT.begin_claim
+    }
+
+    async fn run(self, connection: &mut D::Connection) -> Result<Vec<Claimed>, OutboxError> {
+        let Self {
+            statements,
+            values,
+            lease,
+        } = self;
+        let rows = D::fetch(connection, &statements.next, &values)
+            .await
+            .map_err(D::sort)?;
+        let mut free = 0;
+        for row in &rows {
+            let left = |column| D::number(row, column).map_err(D::sort);
+            if left(1)? > 0 || left(2)? > 0 || left(3)? < 0 {
+                break;
+            }
+            free += 1;
+        }
+        if free == 0 {
+            return Ok(Vec::new());
+        }
+        let ids = row::read_ids::<D>(&rows[..free])?;
+        let claiming = Claiming {
+            statements,
+            claim: &statements.claim_ids,
+            values: &[Value::Text(&ids), Value::Number(lease)],
+            lease,
+        };
+        let mut claimed = Work::<D>::run(claiming, connection).await?;
+        // Others may have been quicker with one of them, so that what follows it is not the next any more.
+        let mut in_order = 0;
+        for (row, claimed) in rows.iter().zip(&claimed) {
+            let id = row::id_text::<D>(&claimed.message.header.id);
+            if D::text(row, 0).map_err(D::sort)? != id {
+                break;
+            }
+            in_order += 1;
+        }
+        let others: Vec<_> = claimed
+            .drain(in_order..)
+            .map(|other| other.message.header.id)
+            .collect();
+        if !others.is_empty() {
+            let ids = row::list::<D>(&others)?;
+            D::execute(connection, &statements.release, &[Value::Text(&ids)])
+                .await
+                .map_err(D::sort)?;
+        }
+        Ok(claimed)
+    }
+}
+
+/// Makes outstanding again what is selected.
+pub(super) struct Again<'a> {
+    pub(super) selected: &'a Statement,
+    pub(super) values: &'a [Value<'a>],
+    pub(super) again: &'a Statement,
+}
+
+impl<D: Sql> Work<D> for Again<'_> {
+    type Done = u64;
+    type Error = OutboxError;
+
+    async fn run(self, connection: &mut D::Connection) -> Result<u64, OutboxError> {
+        let rows = D::fetch(connection, self.selected, self.values).await;
+        let rows = rows.map_err(D::sort)?;
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let ids = row::read_ids::<D>(&rows)?;
+        let again = D::execute(connection, self.again, &[Value::Text(&ids)]).await;
+        Ok(again.map_err(D::sort)?)
+    }
+}
+
+/// Takes out some of what is old.
+pub(super) struct Archiving<'a> {
+    pub(super) statements: &'a Statements,
+    pub(super) what: Archive,
+}
+
+impl<D: Sql> Work<D> for Archiving<'_> {
+    type Done = u64;
+    type Error = OutboxError;
+
+    fn begin(&self) -> Option<&'static str> {
+        D::DIALECT.begin_claim
+    }
+
+    async fn run(self, connection: &mut D::Connection) -> Result<u64, OutboxError> {
+        let Self { statements, what } = self;
+        let old = [
+            (what.dispatched, &statements.old),
+            (what.dead, &statements.long_dead),
+        ];
+        let mut gone = 0;
+        for (age, statement) in old {
+            let left = row::limit(what.limit) - gone;
+            let Some(age) = age.filter(|_| left > 0) else {
+                continue;
+            };
+            let values = [row::millis(age), left].map(Value::Number);
+            let rows = D::fetch(connection, statement, &values).await.map_err(D::sort)?;
+            if rows.is_empty() {
+                continue;
+            }
+            let ids = row::read_ids::<D>(&rows)?;
+            let ids = [Value::Text(&ids)];
+            if what.keep {
+                D::execute(connection, &statements.keep, &ids)
+                    .await
+                    .map_err(D::sort)?;
+            }
+            let forgotten = D::execute(connection, &statements.forget, &ids).await;
+            gone += row::limit(usize::try_from(forgotten.map_err(D::sort)?).unwrap_or(usize::MAX));
+        }
+        Ok(gone.unsigned_abs())
+    }
+}

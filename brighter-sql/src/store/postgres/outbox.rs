@@ -1,0 +1,105 @@
+//! The [`PostgresOutbox`].
+
+use std::time::Duration;
+
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{PgPool, Postgres};
+
+use super::listening;
+use crate::database::backend::Backend;
+use crate::database::server::Server;
+use crate::database::value::Sql;
+use crate::store::OutboxOptions;
+use crate::store::outbox::{self, SqlOutbox, implement_outbox};
+use brighter_core::outbox::OutboxError;
+
+/// The longest wait for a connection.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// An outbox in a table of a PostgreSQL database, best the one in which the application keeps its own tables: a
+/// message deposited in the application's transaction is committed with it, or not at all.
+///
+/// Any number of processes may share it: each claims other messages, without waiting for the others
+/// (`FOR UPDATE SKIP LOCKED`), by the clock of the database. No call takes longer than 30 seconds.
+///
+/// A sweeper learns of every commit at once, by whichever process or program, over a connection of its own (`LISTEN`).
+/// Where that is not to be had, as behind some proxies, it looks at intervals.
+///
+/// It needs version 12 or newer; the tables are where the connection's `search_path` leads.
+///
+/// ```no_run
+/// use brighter::message::{Message, MessageBody, MessageHeader, MessageType};
+/// use brighter::outbox::OutboxTransaction;
+/// use brighter::{MessageId, PostgresOutbox};
+///
+/// # async fn run() -> Result<(), brighter::BoxError> {
+/// let outbox = PostgresOutbox::connect("postgres://app:secret@localhost/tasks").await?;
+///
+/// let header = MessageHeader::new(MessageId::new(), "Task.Reminder", MessageType::Command);
+/// let reminder = Message::new(header, MessageBody::new("{}"));
+///
+/// let mut tx = outbox.pool().begin().await?;
+/// sqlx::query("INSERT INTO tasks VALUES ('milk')").execute(&mut *tx).await?;
+/// tx.deposit(&outbox, &[reminder]).await?;
+/// tx.commit().await?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+pub struct PostgresOutbox(SqlOutbox<Server<Postgres>>);
+
+impl PostgresOutbox {
+    /// Connects to the database of this URL, and makes the tables or brings them up to date.
+    ///
+    /// # Errors
+    /// The database cannot be reached, or has tables newer than this program: see [`OutboxError`]. No error holds
+    /// the password.
+    pub async fn connect(url: &str) -> Result<Self, OutboxError> {
+        let pool = PgPoolOptions::new().acquire_timeout(WAIT).connect(url).await;
+        Self::with_pool(pool.map_err(Postgres::sort)?).await
+    }
+
+    /// Uses the application's own pool, whose settings stay as they are, and makes the tables or brings them up
+    /// to date.
+    ///
+    /// # Errors
+    /// The tables cannot be made, or are newer than this program: see [`OutboxError`].
+    pub async fn with_pool(pool: PgPool) -> Result<Self, OutboxError> {
+        Self::with_options(pool, &OutboxOptions::default()).await
+    }
+
+    /// The same, with what may be chosen of it.
+    ///
+    /// # Errors
+    /// As [`with_pool`](Self::with_pool), or the table cannot have that name.
+    pub async fn with_options(pool: PgPool, options: &OutboxOptions) -> Result<Self, OutboxError> {
+        SqlOutbox::open(Server::new(pool), options).await.map(Self)
+    }
+
+    /// The pool of connections to the database, to begin a transaction with.
+    #[must_use]
+    pub fn pool(&self) -> &PgPool {
+        self.0.backend().pool()
+    }
+
+    /// The tables as SQL, for those who make them by hand in a database that has none of them yet. An outbox
+    /// that finds them leaves them as they are.
+    ///
+    /// ```
+    /// # use brighter::PostgresOutbox;
+    /// assert!(PostgresOutbox::ddl().contains("CREATE TABLE IF NOT EXISTS brighter_outbox"));
+    /// ```
+    #[must_use]
+    pub fn ddl() -> String {
+        Self::ddl_with(&OutboxOptions::default()).unwrap_or_default()
+    }
+
+    /// The same, for an outbox with these options.
+    ///
+    /// # Errors
+    /// The table cannot have that name.
+    pub fn ddl_with(options: &OutboxOptions) -> Result<String, OutboxError> {
+        Ok(outbox::schema::<Postgres>(options)?.ddl::<Postgres>())
+    }
+}
+
+implement_outbox!(PostgresOutbox, Postgres, listening::arrivals);

@@ -1,0 +1,84 @@
+//! The [`SqliteInbox`].
+
+use std::path::Path;
+
+use sqlx::{Sqlite, SqlitePool};
+
+use crate::database::backend::Backend;
+use crate::database::sqlite::Database;
+use crate::store::InboxOptions;
+use crate::store::inbox::{self, SqlInbox, implement_inbox};
+use brighter_core::inbox::InboxError;
+
+/// An inbox in a table of a SQLite database, best the one in which the application keeps its own tables: then a
+/// handler can [complete](brighter_core::inbox::complete_in) its request in its own transaction.
+///
+/// Several processes may share the file. What was handled is remembered for seven days, or as long as
+/// [`InboxOptions::retention`] says. No call waits longer than five seconds for its turn and
+/// five for the lock.
+///
+/// ```
+/// use brighter::SqliteInbox;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("tasks.db");
+/// let inbox = SqliteInbox::open(&path).await?;
+/// # Ok::<(), brighter::BoxError>(())
+/// # }).unwrap();
+/// ```
+#[derive(Debug, Clone)]
+pub struct SqliteInbox(SqlInbox<Database>);
+
+impl SqliteInbox {
+    /// Opens this file, makes it if it is missing, and makes the tables or brings them up to date: see
+    /// [`SqliteOutbox::open`](super::SqliteOutbox::open).
+    ///
+    /// # Errors
+    /// The file cannot be opened, made or written, is no database, or has tables newer than this program: see
+    /// [`InboxError`].
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, InboxError> {
+        let database = Database::open(path.as_ref()).await?;
+        SqlInbox::open(database, &InboxOptions::default()).await.map(Self)
+    }
+
+    /// Uses the application's own pool, whose settings stay as they are, and makes the tables or brings them up
+    /// to date.
+    ///
+    /// # Errors
+    /// The tables cannot be made, or are newer than this program: see [`InboxError`].
+    pub async fn with_pool(pool: SqlitePool) -> Result<Self, InboxError> {
+        Self::with_options(pool, &InboxOptions::default()).await
+    }
+
+    /// The same, with what may be chosen of it.
+    ///
+    /// # Errors
+    /// As [`with_pool`](Self::with_pool), or the table cannot have that name.
+    pub async fn with_options(pool: SqlitePool, options: &InboxOptions) -> Result<Self, InboxError> {
+        SqlInbox::open(Database::new(pool), options).await.map(Self)
+    }
+
+    /// The pool of connections to the database, to begin a transaction with.
+    #[must_use]
+    pub fn pool(&self) -> &SqlitePool {
+        self.0.backend().pool()
+    }
+
+    /// The tables as SQL, for those who make them by hand in a database that has none of them yet. An inbox that
+    /// finds them leaves them as they are.
+    #[must_use]
+    pub fn ddl() -> String {
+        Self::ddl_with(&InboxOptions::default()).unwrap_or_default()
+    }
+
+    /// The same, for an inbox with these options.
+    ///
+    /// # Errors
+    /// The table cannot have that name.
+    pub fn ddl_with(options: &InboxOptions) -> Result<String, InboxError> {
+        Ok(inbox::schema::<Sqlite>(options)?.ddl::<Sqlite>())
+    }
+}
+
+implement_inbox!(SqliteInbox, Sqlite);

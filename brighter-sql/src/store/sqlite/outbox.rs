@@ -1,0 +1,181 @@
+//! The [`SqliteOutbox`].
+
+use std::path::Path;
+
+use sqlx::{Sqlite, SqlitePool};
+
+use crate::database::backend::Backend;
+use crate::database::sqlite::Database;
+use crate::store::OutboxOptions;
+use crate::store::outbox::{self, SqlOutbox, implement_outbox};
+use brighter_core::outbox::OutboxError;
+
+/// An outbox in a table of a SQLite database, best the one in which the application keeps its own tables: a
+/// message deposited in the application's transaction is committed with it, or not at all.
+///
+/// What was committed survives the end of the process and of the power. Several processes may share the
+/// file. No call waits longer than five seconds for its turn and five for the lock.
+///
+/// ```
+/// use brighter::message::{Message, MessageBody, MessageHeader, MessageType};
+/// use brighter::outbox::OutboxTransaction;
+/// use brighter::{MessageId, SqliteOutbox};
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("tasks.db");
+/// let outbox = SqliteOutbox::open(&path).await?;
+/// sqlx::query("CREATE TABLE tasks (name TEXT)").execute(outbox.pool()).await?;
+///
+/// let header = MessageHeader::new(MessageId::new(), "Task.Reminder", MessageType::Command);
+/// let reminder = Message::new(header, MessageBody::new("{}"));
+///
+/// let mut tx = outbox.pool().begin_with("BEGIN IMMEDIATE").await?;
+/// sqlx::query("INSERT INTO tasks VALUES ('milk')").execute(&mut *tx).await?;
+/// tx.deposit(&outbox, &[reminder]).await?;
+/// tx.commit().await?;
+/// # Ok::<(), brighter::BoxError>(())
+/// # }).unwrap();
+/// ```
+///
+/// After an error of a deposit, roll back: when the disk is full SQLite has done so already, and what is
+/// executed then is in no transaction.
+///
+/// A plain `begin()` works too; `BEGIN IMMEDIATE` has the lock from the start, so that a transaction that
+/// reads before it writes does not fail because another wrote in between.
+#[derive(Debug, Clone)]
+pub struct SqliteOutbox(SqlOutbox<Database>);
+
+impl SqliteOutbox {
+    /// Opens this file, makes it if it is missing, and makes the tables or brings them up to date.
+    ///
+    /// The file gets a write-ahead log and every commit waits until the disk has it (`synchronous = FULL`):
+    /// with the faster `NORMAL`, the last commits before the power failed could be lost.
+    ///
+    /// # Errors
+    /// The file cannot be opened, made or written, is no database, or has tables newer than this program: see
+    /// [`OutboxError`].
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, OutboxError> {
+        let database = Database::open(path.as_ref()).await?;
+        let options = OutboxOptions::default();
+        SqlOutbox::open(database, &options).await.map(Self)
+    }
+
+    /// Uses the application's own pool, whose settings stay as they are, and makes the tables or brings them
+    /// up to date.
+    ///
+    /// A write-ahead log (`journal_mode = WAL`) is advised, and `synchronous = FULL`, which is what SQLite
+    /// does unless told otherwise. How long a call waits is for the pool to say: `busy_timeout` for the
+    /// lock, `acquire_timeout` for a connection. A pool that may only read does for who looks at what is there.
+    ///
+    /// ```
+    /// use brighter::SqliteOutbox;
+    /// use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("tasks.db");
+    /// let options = SqliteConnectOptions::new()
+    ///     .filename(&path)
+    ///     .create_if_missing(true)
+    ///     .journal_mode(SqliteJournalMode::Wal);
+    /// let pool = SqlitePool::connect_with(options).await?;
+    /// let outbox = SqliteOutbox::with_pool(pool).await?;
+    /// # Ok::<(), brighter::BoxError>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// The tables cannot be made, or are newer than this program: see [`OutboxError`].
+    pub async fn with_pool(pool: SqlitePool) -> Result<Self, OutboxError> {
+        Self::with_options(pool, &OutboxOptions::default()).await
+    }
+
+    /// The same, with what may be chosen of it.
+    ///
+    /// # Errors
+    /// As [`with_pool`](Self::with_pool), or the table cannot have that name.
+    pub async fn with_options(pool: SqlitePool, options: &OutboxOptions) -> Result<Self, OutboxError> {
+        SqlOutbox::open(Database::new(pool), options).await.map(Self)
+    }
+
+    /// The pool of connections to the database, to begin a transaction with.
+    #[must_use]
+    pub fn pool(&self) -> &SqlitePool {
+        self.0.backend().pool()
+    }
+
+    /// The tables as SQL, for those who make them by hand in a database that has none of them yet. An outbox
+    /// that finds them leaves them as they are.
+    ///
+    /// ```
+    /// # use brighter::SqliteOutbox;
+    /// assert!(SqliteOutbox::ddl().contains("CREATE TABLE IF NOT EXISTS brighter_outbox"));
+    /// ```
+    #[must_use]
+    pub fn ddl() -> String {
+        Self::ddl_with(&OutboxOptions::default()).unwrap_or_default()
+    }
+
+    /// The same, for an outbox with these options.
+    ///
+    /// # Errors
+    /// The table cannot have that name.
+    pub fn ddl_with(options: &OutboxOptions) -> Result<String, OutboxError> {
+        Ok(outbox::schema::<Sqlite>(options)?.ddl::<Sqlite>())
+    }
+}
+
+implement_outbox!(SqliteOutbox, Sqlite, SqlOutbox::arrivals);
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{AssertSqlSafe, Row};
+
+    use super::*;
+
+    /// How SQLite goes about a statement, one line a step.
+    async fn plan(outbox: &SqliteOutbox, statement: &str) -> String {
+        sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")))
+            .bind(1)
+            .bind(1)
+            .bind(1)
+            .fetch_all(outbox.pool())
+            .await
+            .unwrap()
+            .iter()
+            .map(|row| row.get::<String, _>("detail") + "\n")
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn no_statement_walks_the_table() {
+        let folder = tempfile::tempdir().unwrap();
+        let outbox = SqliteOutbox::open(folder.path().join("outbox.db")).await.unwrap();
+        let by_age = "SCAN brighter_outbox USING COVERING INDEX brighter_outbox_outstanding";
+        let by_death = "brighter_outbox USING INDEX brighter_outbox_dead";
+        let by_id = "SEARCH brighter_outbox USING INDEX sqlite_autoindex_brighter_outbox_1 (message_id=?)";
+        // Which topic it is the row has to say, when one is left out.
+        let by_age_and_topic = "SCAN brighter_outbox USING INDEX brighter_outbox_outstanding";
+        let by_topic = "SEARCH brighter_outbox USING INDEX brighter_outbox_topic (topic=?)";
+        let by_dispatch = "SEARCH brighter_outbox USING INDEX brighter_outbox_dispatched (dispatched_at<?)";
+        let by_causation = "SEARCH brighter_outbox USING INDEX brighter_outbox_causation (causation_id=?)";
+        let by_time = "SEARCH brighter_outbox USING INDEX brighter_outbox_scheduled (not_before<?)";
+        for (statement, step) in outbox.0.statements() {
+            let step = match step {
+                "time" => by_time,
+                "age" => by_age,
+                "death" => by_death,
+                "id" => by_id,
+                "topic" => by_topic,
+                "age and topic" => by_age_and_topic,
+                "dispatch" => by_dispatch,
+                _ => by_causation,
+            };
+            let plan = plan(&outbox, statement).await;
+            assert!(plan.contains(step), "{statement}\n{plan}");
+            assert!(!plan.contains("SCAN brighter_outbox\n"), "{statement}\n{plan}");
+            assert!(!plan.contains("TEMP B-TREE"), "{statement}\n{plan}");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Settings that an operator changes without the program.
+
+pub use brighter_config::*;

@@ -1,0 +1,198 @@
+//! [`InMemoryBroker`]: a broker inside the process, for tests and for programs that need no other.
+
+mod clock;
+mod consumer;
+mod queue;
+mod settle;
+mod topology;
+mod waiters;
+#[cfg_attr(not(feature = "testing"), allow(dead_code, reason = "only tests watch"))]
+mod watcher;
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use futures_util::future::{self, BoxFuture, FutureExt};
+use tokio::task::coop::consume_budget;
+
+use self::clock::Clock;
+use self::consumer::Deliveries;
+use self::topology::Topology;
+use self::watcher::Watch;
+#[cfg(feature = "testing")]
+pub(crate) use self::watcher::{Departure, Watcher};
+use brighter_core::channel::{
+    Broker, BrokerStatus, Channel, ChannelError, Consumer, ConsumerBounds, Producer, PublishError,
+};
+use brighter_core::message::{ChannelName, Message};
+
+/// A broker inside the process: topics, a copy of each message for every channel that wants it, competing
+/// consumers, redelivery of what was not settled, delays, dead letters. It behaves as RabbitMQ does with a
+/// topic exchange, so moving there is one line.
+///
+/// It keeps the limits of a [`Channel`] as well: time to live, length, deliveries, a single active consumer. It
+/// has no priorities, and refuses a channel that asks for them. A queue type means nothing in one process.
+///
+/// As RabbitMQ does, it gives a message to a consumer that asked for one and has room, in turn, whether its
+/// task still looks or not: who pauses drops the consumer.
+///
+/// Nothing outlives the process: what must not be lost belongs in a broker that keeps it on disk.
+///
+/// Clones are the same broker.
+///
+/// ```
+/// use brighter::InMemoryBroker;
+///
+/// let broker = InMemoryBroker::new();
+/// assert!(broker.messages("task-reminders.dlq").is_empty());
+/// ```
+#[derive(Debug, Clone)]
+pub struct InMemoryBroker(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    topology: RwLock<Topology>,
+    limit: usize,
+}
+
+/// Room for a burst; far less than memory, far more than a healthy channel ever holds.
+const DEFAULT_LIMIT: usize = 1_000_000;
+
+impl Default for InMemoryBroker {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl InMemoryBroker {
+    /// A broker with no channels, whose channels will hold a million messages each.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_limit(DEFAULT_LIMIT)
+    }
+
+    /// A broker whose channels hold this many messages each. A channel that is full refuses more, with
+    /// [`PublishError::Refused`].
+    #[must_use]
+    pub fn with_limit(messages: usize) -> Self {
+        Self(Arc::new(Shared {
+            topology: RwLock::new(Topology::new(Arc::new(Clock::default()), Watch::new())),
+            limit: messages,
+        }))
+    }
+
+    /// Makes the channel, or looks for it, as consuming it would, so that messages gather in it before anyone
+    /// consumes.
+    ///
+    /// # Errors
+    /// As [`consume`](Broker::consume): a name that no broker takes, a limit that this one does not know, a
+    /// channel that exists with other limits or does not exist and should; or the broker is closed.
+    pub fn declare(&self, channel: &Channel) -> Result<(), ChannelError> {
+        self.0.write().open(channel).map(drop)
+    }
+
+    /// The messages that wait in a channel, the next one first. None, if there is no such channel.
+    #[must_use]
+    pub fn messages(&self, channel: impl Into<ChannelName>) -> Vec<Message> {
+        let queue = self.0.read().find(&channel.into()).cloned();
+        queue.map(|queue| queue.waiting()).unwrap_or_default()
+    }
+
+    /// Has what happens to every message told to this watcher; whether there was none yet.
+    #[cfg(feature = "testing")]
+    pub(crate) fn watched_by(&self, watcher: Arc<dyn Watcher>) -> bool {
+        self.0.read().watched_by(watcher)
+    }
+}
+
+impl Shared {
+    fn read(&self) -> RwLockReadGuard<'_, Topology> {
+        self.topology.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Topology> {
+        self.topology.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn publish(&self, message: &Message) -> Result<(), PublishError> {
+        let topic = &message.header.topic;
+        if let Some(published) = self.read().publish(message, self.limit) {
+            return published;
+        }
+        topic.validate()?;
+        let mut topology = self.write();
+        topology.learn(topic);
+        let unroutable = || PublishError::Unroutable { topic: topic.clone() };
+        topology
+            .publish(message, self.limit)
+            .unwrap_or_else(|| Err(unroutable()))
+    }
+}
+
+impl Producer for InMemoryBroker {
+    fn publish<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<(), PublishError>> {
+        async move {
+            // Nothing here ever waits: whoever publishes in a loop would keep the thread from those who consume.
+            consume_budget().await;
+            self.0.publish(message)
+        }
+        .boxed()
+    }
+
+    fn publish_all<'a>(&'a self, messages: Vec<&'a Message>) -> BoxFuture<'a, Vec<Result<(), PublishError>>> {
+        async move {
+            consume_budget().await;
+            let publish = |message| self.0.publish(message);
+            messages.into_iter().map(publish).collect()
+        }
+        .boxed()
+    }
+}
+
+impl Broker for InMemoryBroker {
+    fn system(&self) -> &'static str {
+        "in_memory"
+    }
+
+    fn consume<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Consumer, ChannelError>> {
+        future::lazy(|_| {
+            let opened = self.0.write().open(channel)?;
+            Ok(Consumer::new(Deliveries::new(
+                Arc::clone(&self.0),
+                opened,
+                channel,
+            )))
+        })
+        .boxed()
+    }
+
+    /// `None`, if there is no such channel. What waits for its delay does not count.
+    fn depth<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Option<u64>, ChannelError>> {
+        future::lazy(|_| {
+            let topology = self.0.read();
+            if topology.is_closed() {
+                return Err(ChannelError::Closed);
+            }
+            Ok(topology.find(&channel.name).map(|queue| queue.depth()))
+        })
+        .boxed()
+    }
+
+    fn bounds(&self, channel: &Channel) -> ConsumerBounds {
+        match channel.limits.deliveries {
+            Some(times) => ConsumerBounds::new().deliveries(times),
+            None => ConsumerBounds::new(),
+        }
+    }
+
+    fn status(&self) -> BrokerStatus {
+        if self.0.read().is_closed() {
+            BrokerStatus::Closed
+        } else {
+            BrokerStatus::Connected
+        }
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        future::lazy(|_| self.0.write().close()).boxed()
+    }
+}

@@ -1,0 +1,390 @@
+//! One [`Queue`] of an in-memory broker, under a lock of its own.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::Waker;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::clock::{Clock, Due};
+use super::consumer::Loans;
+use super::waiters::{Ticket, Waiters};
+use super::watcher::{Departure, Watch};
+use brighter_core::__private::clock::after;
+use brighter_core::channel::{ChannelLimits, Overflow, PublishError, Rejection, RejectionKind};
+use brighter_core::message::{ChannelName, Message};
+
+/// One queue.
+#[derive(Debug)]
+pub(super) struct Queue {
+    pub(super) name: ChannelName,
+    pub(super) watch: Watch,
+    clock: Arc<Clock>,
+    state: Mutex<State>,
+}
+
+/// A message in a queue, or on loan from it.
+#[derive(Debug, Clone)]
+pub(super) struct Item {
+    pub(super) message: Arc<Message>,
+    pub(super) redeliveries: u32,
+    /// Its place among the others of its queue, which it keeps when it is given back.
+    position: u64,
+    /// When it will have waited too long.
+    expires: Option<Instant>,
+}
+
+/// What a queue holds, and what it was declared to be.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// In the order of their positions.
+    ready: VecDeque<Item>,
+    /// The position of the last that came.
+    last_position: u64,
+    /// On their way back after a delay: they count, but cannot be taken.
+    delayed: usize,
+    closed: bool,
+    pub(super) limits: ChannelLimits,
+    pub(super) dead_letters: Weak<Queue>,
+    waiters: Waiters,
+    /// The oldest first: it is the active one, where there is but one.
+    consumers: BTreeMap<u64, Arc<Loans>>,
+    /// Whether the clock knows when the first message expires.
+    expiry_is_set: bool,
+}
+
+/// What is to be done once the lock of a queue is free again: to wake under it would have the woken wait for it,
+/// and no two queues are ever locked in an order of their own.
+#[must_use]
+#[derive(Debug, Default)]
+pub(super) struct After {
+    wake: Option<Waker>,
+    expiry: Option<Instant>,
+    dead: Vec<(Item, String)>,
+    dead_letters: Weak<Queue>,
+}
+
+/// What a consumer finds.
+pub(super) enum Found {
+    Item(Item),
+    /// Nothing: it waits here.
+    Nothing(Ticket),
+    Closed,
+}
+
+impl Item {
+    pub(super) fn new(message: Arc<Message>) -> Self {
+        Self {
+            message,
+            redeliveries: 0,
+            position: 0,
+            expires: None,
+        }
+    }
+}
+
+impl Queue {
+    pub(super) fn new(name: ChannelName, clock: Arc<Clock>, watch: Watch) -> Self {
+        Self {
+            name,
+            watch,
+            clock,
+            state: Mutex::default(),
+        }
+    }
+
+    /// No method of [`State`] can panic half way, so what a poisoned lock guards is whole.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn waiting(&self) -> Vec<Message> {
+        let state = self.lock();
+        state.ready.iter().map(|item| (*item.message).clone()).collect()
+    }
+
+    pub(super) fn depth(&self) -> u64 {
+        self.lock().ready.len() as u64
+    }
+
+    /// An error, if it takes no more from producers.
+    pub(super) fn check_room(&self, state: &State, limit: usize) -> Result<(), PublishError> {
+        let full = |holds| {
+            let name = &self.name;
+            Err(PublishError::Refused {
+                reason: format!("channel `{name}` is full: it holds {holds} messages"),
+            })
+        };
+        if state.ready.len() + state.delayed >= limit {
+            return full(limit);
+        }
+        match state.limits.length {
+            Some(length)
+                if state.limits.overflow == Overflow::RefuseNewest
+                    && state.ready.len() >= length as usize =>
+            {
+                full(length as usize)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts a message at the end, which makes the oldest leave if the queue is to be no longer.
+    pub(super) fn push(&self, state: &mut State, item: Item) -> After {
+        self.watch
+            .tell(|watcher| watcher.arrived(&self.name, &item.message, false));
+        self.append(state, item)
+    }
+
+    fn append(&self, state: &mut State, mut item: Item) -> After {
+        item.expires = state.limits.time_to_live.map(|ttl| Instant::now() + ttl);
+        state.last_position += 1;
+        item.position = state.last_position;
+        state.ready.push_back(item);
+        let mut after = state.after();
+        if let (Some(length), Overflow::DeadLetterOldest) = (state.limits.length, state.limits.overflow) {
+            while state.ready.len() > length as usize {
+                let oldest = state.ready.pop_front();
+                let why = || format!("the channel holds {length} messages at most, and newer ones came");
+                after.dead.extend(oldest.map(|oldest| (oldest, why())));
+            }
+        }
+        after
+    }
+
+    /// Does what is left to do when the lock is free.
+    pub(super) fn finish(self: &Arc<Self>, after: After) {
+        let After {
+            wake,
+            expiry,
+            dead,
+            dead_letters,
+        } = after;
+        if let Some(waker) = wake {
+            waker.wake();
+        }
+        if let Some(expiry) = expiry {
+            self.clock.schedule(expiry, Due::Expire(Arc::downgrade(self)));
+        }
+        // Without one the broker is gone, and everything with it.
+        let Some(dead_letters) = dead_letters.upgrade().filter(|_| !dead.is_empty()) else {
+            return;
+        };
+        for (item, why) in dead {
+            let rejection = Rejection::new(RejectionKind::DeadLetter, why);
+            self.set_aside(item, &rejection, &dead_letters);
+        }
+    }
+
+    /// Moves a message that is no longer in the queue to another, with the reason. That one has no limit for it:
+    /// what the broker has it never refuses.
+    pub(super) fn set_aside(self: &Arc<Self>, item: Item, rejection: &Rejection, to: &Arc<Self>) {
+        let message = Arc::clone(&item.message);
+        let mut moved = Arc::unwrap_or_clone(item.message);
+        rejection.annotate(&mut moved.header);
+        self.move_to(&message, moved, true, to);
+    }
+
+    /// Moves a message that is no longer in the queue to another, as `moved`.
+    pub(super) fn move_to(self: &Arc<Self>, message: &Message, moved: Message, aside: bool, to: &Arc<Self>) {
+        let after = {
+            let mut state = to.lock();
+            to.watch.tell(|watcher| watcher.arrived(&to.name, &moved, aside));
+            to.append(&mut state, Item::new(Arc::new(moved)))
+        };
+        to.finish(after);
+        self.departed(message, Departure::Moved);
+    }
+
+    pub(super) fn departed(&self, message: &Message, how: Departure) {
+        self.watch
+            .tell(|watcher| watcher.departed(&self.name, message, how));
+    }
+
+    /// The next message for this consumer, or a place to wait.
+    pub(super) fn take(self: &Arc<Self>, consumer: u64, ticket: Option<Ticket>, waker: &Waker) -> Found {
+        let mut state = self.lock();
+        if state.closed {
+            return Found::Closed;
+        }
+        let mut after = After::default();
+        if state.limits.time_to_live.is_some() {
+            state.take_expired(&mut after);
+        }
+        let may = state.active().is_none_or(|active| active == consumer);
+        let Some(item) = (if may { state.ready.pop_front() } else { None }) else {
+            let ticket = state.waiters.wait(ticket, consumer, waker);
+            drop(state);
+            self.finish(after);
+            self.clock.look();
+            return Found::Nothing(ticket);
+        };
+        if let Some(ticket) = ticket {
+            state.waiters.leave(ticket);
+        }
+        self.watch
+            .tell(|watcher| watcher.delivered(&self.name, &item.message));
+        drop(state);
+        self.finish(after);
+        Found::Item(item)
+    }
+
+    /// Puts a message back where it was taken from, unless it was delivered too often.
+    pub(super) fn put_back(self: &Arc<Self>, mut item: Item) {
+        item.redeliveries = item.redeliveries.saturating_add(1);
+        let after = {
+            let mut state = self.lock();
+            match state.limits.deliveries {
+                Some(most) if item.redeliveries >= most => {
+                    let why = format!("it was delivered {most} times and never settled");
+                    After {
+                        dead: vec![(item, why)],
+                        dead_letters: Weak::clone(&state.dead_letters),
+                        ..After::default()
+                    }
+                }
+                _ => {
+                    self.departed(&item.message, Departure::Returned);
+                    let place = state
+                        .ready
+                        .partition_point(|other| other.position < item.position);
+                    state.ready.insert(place, item);
+                    state.after()
+                }
+            }
+        };
+        self.finish(after);
+    }
+
+    /// Has a message come again after a while.
+    pub(super) fn requeue(self: &Arc<Self>, original: &Message, message: Message, delay: Duration) {
+        let item = Item::new(Arc::new(message));
+        let mut state = self.lock();
+        self.departed(original, Departure::Again(delay));
+        if delay.is_zero() {
+            let after = self.append(&mut state, item);
+            drop(state);
+            self.finish(after);
+        } else {
+            state.delayed += 1;
+            drop(state);
+            let due = after(Instant::now(), delay);
+            self.clock.schedule(due, Due::Return(Arc::downgrade(self), item));
+        }
+    }
+
+    /// The delay of a message is over.
+    pub(super) fn returned(self: &Arc<Self>, item: Item) {
+        let mut state = self.lock();
+        state.delayed = state.delayed.saturating_sub(1);
+        let after = self.append(&mut state, item);
+        drop(state);
+        self.finish(after);
+    }
+
+    /// The time of the first message may be over.
+    pub(super) fn expire(self: &Arc<Self>) {
+        let mut state = self.lock();
+        state.expiry_is_set = false;
+        let mut after = After::default();
+        state.take_expired(&mut after);
+        after.expiry = state.set_expiry();
+        drop(state);
+        self.finish(after);
+    }
+
+    pub(super) fn joined(&self, consumer: u64, loans: Arc<Loans>) {
+        self.lock().consumers.insert(consumer, loans);
+    }
+
+    /// A consumer is gone: what it was woken for is another's.
+    pub(super) fn left(&self, consumer: u64, ticket: Option<Ticket>) {
+        let mut state = self.lock();
+        let was_active = state.active() == Some(consumer);
+        state.consumers.remove(&consumer);
+        let was_woken = ticket.is_some_and(|ticket| !state.waiters.leave(ticket));
+        let wake = if (was_woken || was_active) && !state.ready.is_empty() {
+            state.next_waiter()
+        } else {
+            None
+        };
+        drop(state);
+        if let Some(waker) = wake {
+            waker.wake();
+        }
+    }
+
+    pub(super) fn has_consumers(&self) -> bool {
+        !self.lock().consumers.is_empty()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    /// Ends every consumer.
+    pub(super) fn close(&self) {
+        let (waiting, consumers) = {
+            let mut state = self.lock();
+            state.closed = true;
+            let consumers: Vec<_> = state.consumers.values().cloned().collect();
+            (state.waiters.all(), consumers)
+        };
+        waiting.into_iter().for_each(Waker::wake);
+        consumers.iter().for_each(|loans| loans.wake());
+    }
+}
+
+impl State {
+    /// The one consumer that gets messages, where there is but one.
+    fn active(&self) -> Option<u64> {
+        if !self.limits.single_active_consumer {
+            return None;
+        }
+        self.consumers.first_key_value().map(|(consumer, _)| *consumer)
+    }
+
+    fn next_waiter(&mut self) -> Option<Waker> {
+        let only = self.active();
+        self.waiters.next(only)
+    }
+
+    /// What is to be done after a message came.
+    fn after(&mut self) -> After {
+        After {
+            wake: self.next_waiter(),
+            expiry: self.set_expiry(),
+            dead: Vec::new(),
+            dead_letters: Weak::clone(&self.dead_letters),
+        }
+    }
+
+    /// When the first message expires, if the clock does not know yet.
+    fn set_expiry(&mut self) -> Option<Instant> {
+        if self.expiry_is_set {
+            return None;
+        }
+        let expiry = self.ready.front()?.expires?;
+        self.expiry_is_set = true;
+        Some(expiry)
+    }
+
+    fn take_expired(&mut self, after: &mut After) {
+        let now = Instant::now();
+        while self
+            .ready
+            .front()
+            .is_some_and(|item| item.expires.is_some_and(|expires| expires <= now))
+        {
+            let ttl = self.limits.time_to_live.unwrap_or_default();
+            let why = || format!("it waited longer than {ttl:?}");
+            after
+                .dead
+                .extend(self.ready.pop_front().map(|item| (item, why())));
+        }
+        if !after.dead.is_empty() {
+            after.dead_letters = Weak::clone(&self.dead_letters);
+        }
+    }
+}

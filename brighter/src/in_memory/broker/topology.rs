@@ -1,0 +1,245 @@
+//! The [`Topology`] of an in-memory broker: which queues there are, and which topic goes to which.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use super::clock::Clock;
+use super::queue::{Item, Queue};
+use super::watcher::Watch;
+use brighter_core::channel::{Channel, ChannelError, ChannelLimits, MakeChannel, PublishError};
+use brighter_core::message::{ChannelName, Message, RoutingKey};
+
+/// How many topics have their routes remembered; who uses more pays for finding them again.
+const REMEMBERED_ROUTES: usize = 1024;
+
+/// Which queues there are, and which topic goes to which. None is ever removed but the temporary ones.
+#[derive(Debug)]
+pub(super) struct Topology {
+    bindings: Vec<Binding>,
+    names: HashMap<ChannelName, usize>,
+    /// In the order of their making, which is the order in which several are locked.
+    routes: HashMap<RoutingKey, Vec<Arc<Queue>>>,
+    closed: bool,
+    clock: Arc<Clock>,
+    watch: Watch,
+    consumers: u64,
+}
+
+/// A queue and the topics that it wants.
+#[derive(Debug)]
+struct Binding {
+    queue: Arc<Queue>,
+    routing_keys: Vec<RoutingKey>,
+    /// Whether it was declared as a channel, or is only beside one so far.
+    declared: bool,
+}
+
+/// The queues of a channel that is consumed.
+pub(super) struct Opened {
+    pub(super) queue: Arc<Queue>,
+    /// None, if nobody made it.
+    pub(super) dead_letters: Option<Arc<Queue>>,
+    pub(super) invalid_messages: Option<Arc<Queue>>,
+    /// Which consumer this is of all there ever were.
+    pub(super) consumer: u64,
+}
+
+impl Topology {
+    pub(super) fn new(clock: Arc<Clock>, watch: Watch) -> Self {
+        Self {
+            bindings: Vec::new(),
+            names: HashMap::new(),
+            routes: HashMap::new(),
+            closed: false,
+            clock,
+            watch,
+            consumers: 0,
+        }
+    }
+
+    #[cfg(feature = "testing")]
+    pub(super) fn watched_by(&self, watcher: Arc<dyn super::watcher::Watcher>) -> bool {
+        self.watch.set(watcher)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+        self.bindings.iter().for_each(|binding| binding.queue.close());
+    }
+
+    pub(super) fn find(&self, name: &ChannelName) -> Option<&Arc<Queue>> {
+        self.names.get(name).map(|place| &self.bindings[*place].queue)
+    }
+
+    /// Makes the queue of a channel and the two beside it, or looks for them, as the channel says.
+    pub(super) fn open(&mut self, channel: &Channel) -> Result<Opened, ChannelError> {
+        channel.validate()?;
+        if self.closed {
+            return Err(ChannelError::Closed);
+        }
+        check_limits(channel)?;
+        match channel.make {
+            MakeChannel::Create => self.declare(channel)?,
+            MakeChannel::Validate => {
+                for name in [&channel.name, &channel.dead_letters, &channel.invalid_messages] {
+                    self.existing(name)?;
+                }
+            }
+            // Somebody else has made it.
+            _ => {}
+        }
+        let queue = Arc::clone(self.existing(&channel.name)?);
+        self.consumers += 1;
+        Ok(Opened {
+            queue,
+            dead_letters: self.find(&channel.dead_letters).cloned(),
+            invalid_messages: self.find(&channel.invalid_messages).cloned(),
+            consumer: self.consumers,
+        })
+    }
+
+    fn existing(&self, name: &ChannelName) -> Result<&Arc<Queue>, ChannelError> {
+        self.find(name).ok_or_else(|| ChannelError::Refused {
+            reason: format!(
+                "there is no channel `{name}`, and the subscription does not make it: declare it, or have it made \
+                 with `MakeChannel::Create`"
+            ),
+        })
+    }
+
+    /// Takes a temporary queue out, unless somebody consumes it.
+    pub(super) fn leave(&mut self, queue: &Arc<Queue>) {
+        if queue.has_consumers() {
+            return;
+        }
+        let is_other = |binding: &Binding| !Arc::ptr_eq(&binding.queue, queue);
+        self.bindings.retain(is_other);
+        let places = self.bindings.iter().enumerate();
+        self.names = places
+            .map(|(place, binding)| (binding.queue.name.clone(), place))
+            .collect();
+        self.routes.clear();
+    }
+
+    fn declare(&mut self, channel: &Channel) -> Result<(), ChannelError> {
+        let dead_letters = match channel.stays_unused {
+            Some(_) => Weak::new(),
+            None => {
+                let place = self.find_or_make(&channel.dead_letters);
+                self.find_or_make(&channel.invalid_messages);
+                Arc::downgrade(&self.bindings[place].queue)
+            }
+        };
+        let place = self.find_or_make(&channel.name);
+        let binding = &mut self.bindings[place];
+        let mut state = binding.queue.lock();
+        if !binding.declared {
+            binding.declared = true;
+            state.limits = channel.limits.clone();
+            state.dead_letters = dead_letters;
+        } else if state.limits != channel.limits {
+            let (name, has, wanted) = (&channel.name, &state.limits, &channel.limits);
+            return Err(ChannelError::Refused {
+                reason: format!(
+                    "channel `{name}` exists with other limits ({has:?}) than the subscription asks for ({wanted:?}): \
+                     make them the same everywhere"
+                ),
+            });
+        }
+        drop(state);
+        for key in &channel.routing_keys {
+            if !binding.routing_keys.contains(key) {
+                binding.routing_keys.push(key.clone());
+                self.routes.clear();
+            }
+        }
+        Ok(())
+    }
+
+    fn find_or_make(&mut self, name: &ChannelName) -> usize {
+        if let Some(place) = self.names.get(name) {
+            return *place;
+        }
+        let place = self.bindings.len();
+        let queue = Queue::new(name.clone(), Arc::clone(&self.clock), self.watch.clone());
+        self.bindings.push(Binding {
+            queue: Arc::new(queue),
+            routing_keys: Vec::new(),
+            declared: false,
+        });
+        self.names.insert(name.clone(), place);
+        place
+    }
+
+    /// Finds out which queues want a topic.
+    pub(super) fn learn(&mut self, topic: &RoutingKey) {
+        if self.routes.len() >= REMEMBERED_ROUTES {
+            self.routes.clear();
+        }
+        let wants = |binding: &&Binding| binding.routing_keys.iter().any(|key| key.matches(topic));
+        let wanted = self.bindings.iter().filter(wants);
+        let queues = wanted.map(|binding| Arc::clone(&binding.queue)).collect();
+        self.routes.insert(topic.clone(), queues);
+    }
+
+    /// Puts a copy in every queue that wants the topic, or in none. `None`, if that is still to be
+    /// [learnt](Self::learn).
+    pub(super) fn publish(&self, message: &Message, limit: usize) -> Option<Result<(), PublishError>> {
+        if self.closed {
+            return Some(Err(PublishError::Closed));
+        }
+        let topic = &message.header.topic;
+        Some(match &self.routes.get(topic)?[..] {
+            [] => Err(PublishError::Unroutable { topic: topic.clone() }),
+            [only] => put(only, message, limit),
+            several => put_all(several, message, limit),
+        })
+    }
+}
+
+fn put(queue: &Arc<Queue>, message: &Message, limit: usize) -> Result<(), PublishError> {
+    // Made before the lock is taken, under which nothing else should take time.
+    let item = Item::new(Arc::new(message.clone()));
+    let mut state = queue.lock();
+    queue.check_room(&state, limit)?;
+    let after = queue.push(&mut state, item);
+    drop(state);
+    queue.finish(after);
+    Ok(())
+}
+
+fn put_all(queues: &[Arc<Queue>], message: &Message, limit: usize) -> Result<(), PublishError> {
+    let message = Arc::new(message.clone());
+    let mut states: Vec<_> = queues.iter().map(|queue| queue.lock()).collect();
+    for (queue, state) in queues.iter().zip(&states) {
+        queue.check_room(state, limit)?;
+    }
+    let pushed = queues.iter().zip(&mut states);
+    let after: Vec<_> = pushed
+        .map(|(queue, state)| queue.push(state, Item::new(Arc::clone(&message))))
+        .collect();
+    drop(states);
+    for (queue, after) in queues.iter().zip(after) {
+        queue.finish(after);
+    }
+    Ok(())
+}
+
+/// What this broker cannot do it does not pretend to.
+fn check_limits(channel: &Channel) -> Result<(), ChannelError> {
+    let ChannelLimits { priorities, .. } = channel.limits;
+    if priorities.is_some() {
+        let name = &channel.name;
+        return Err(ChannelError::Refused {
+            reason: format!(
+                "channel `{name}` asks for priorities, which the in-memory broker does not have: leave them out, or \
+                 use another broker"
+            ),
+        });
+    }
+    Ok(())
+}

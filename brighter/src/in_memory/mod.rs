@@ -1,0 +1,5 @@
+//! Broker, outbox and inbox inside the process, for tests and for programs that need no others.
+
+pub(crate) mod broker;
+pub(crate) mod inbox;
+pub(crate) mod outbox;

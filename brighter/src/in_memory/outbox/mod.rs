@@ -1,0 +1,286 @@
+//! The [`InMemoryOutbox`]: for tests, and for programs that may lose what they have not yet published.
+
+mod held;
+mod scheduled;
+mod state;
+mod transaction;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::task::coop::consume_budget;
+use tokio::time::Instant;
+
+use self::state::State;
+pub use self::transaction::InMemoryTransaction;
+use brighter_core::__private::Bell;
+use brighter_core::__private::clock::after;
+use brighter_core::id::MessageId;
+use brighter_core::message::Message;
+use brighter_core::outbox::{
+    Archive, Arrival, Arrivals, Claim, Claimed, DeadMessage, Failure, MessageState, Outbox, OutboxError,
+    OutboxStatus, Selection,
+};
+
+/// How many messages may be outstanding unless [`InMemoryOutbox::with_limit`] says otherwise.
+const DEFAULT_LIMIT: usize = 1_000_000;
+
+/// An outbox in the memory of this process: what it holds ends with the process.
+///
+/// A clone is the same outbox. At most a million messages may be outstanding, or as many as
+/// [`with_limit`](Self::with_limit) says; the ten thousand dispatched last can still be read and sent again.
+///
+/// ```
+/// use std::time::Duration;
+/// use brighter::message::{Message, MessageBody, MessageHeader, MessageType};
+/// use brighter::outbox::{Claim, InMemoryOutbox, Outbox};
+/// use brighter::MessageId;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let outbox = InMemoryOutbox::new();
+/// let header = MessageHeader::new(MessageId::new(), "Task.Reminder", MessageType::Command);
+/// outbox.deposit(&[Message::new(header, MessageBody::new("{}"))], None).await?;
+///
+/// let which = Claim::oldest(10, Duration::ZERO);
+/// let claimed = outbox.claim(which, Duration::from_secs(30)).await?;
+/// assert_eq!(claimed.len(), 1);
+/// # Ok::<(), brighter::outbox::OutboxError>(())
+/// # }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct InMemoryOutbox {
+    state: Arc<Mutex<State>>,
+    bell: Bell,
+    /// Tells those who wait in tests that something may have changed.
+    #[cfg(feature = "testing")]
+    changed: Arc<tokio::sync::Notify>,
+    limit: usize,
+}
+
+impl InMemoryOutbox {
+    /// An empty outbox.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_limit(DEFAULT_LIMIT)
+    }
+
+    /// An empty outbox that holds at most this many outstanding messages and then says
+    /// [`OutboxError::Full`].
+    #[must_use]
+    pub fn with_limit(limit: usize) -> Self {
+        Self {
+            state: Arc::default(),
+            bell: Bell::new(),
+            #[cfg(feature = "testing")]
+            changed: Arc::default(),
+            limit,
+        }
+    }
+
+    /// A transaction, whose deposits are in the outbox once it is committed.
+    #[must_use = "a transaction that is dropped stores nothing"]
+    pub fn begin(&self) -> InMemoryTransaction {
+        InMemoryTransaction::new(self.clone())
+    }
+
+    /// How many messages are still to be sent, those not counted that the broker refused.
+    #[cfg(feature = "testing")]
+    pub(crate) fn unsent(&self) -> usize {
+        let state = self.lock();
+        let outstanding = state.outstanding();
+        outstanding.filter(|(_, held)| held.attempts == 0).count()
+    }
+
+    /// Is notified when a message was sent or refused.
+    #[cfg(feature = "testing")]
+    pub(crate) fn changed(&self) -> &tokio::sync::Notify {
+        &self.changed
+    }
+
+    /// Stores all of a transaction, or nothing.
+    pub(super) fn store(
+        &self,
+        deposits: &[Message],
+        scheduled: &[(Message, Instant)],
+    ) -> Result<(), OutboxError> {
+        let mut state = self.lock();
+        state.check_scheduled(deposits, scheduled, self.limit)?;
+        state.deposit(deposits, None, self.limit)?;
+        for (message, due) in scheduled {
+            state.schedule(message, *due, self.limit)?;
+        }
+        drop(state);
+        self.bell.ring(Arrival::Here);
+        Ok(())
+    }
+
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.state, &other.state)
+    }
+
+    /// No method of [`State`] can panic half way, so what a poisoned lock guards is whole.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for InMemoryOutbox {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for InMemoryOutbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [outstanding, dispatched, _] = self.lock().counts();
+        f.debug_struct("InMemoryOutbox")
+            .field("outstanding", &outstanding)
+            .field("dispatched", &dispatched)
+            .field("limit", &self.limit)
+            .finish()
+    }
+}
+
+impl Outbox for InMemoryOutbox {
+    fn deposit<'a>(
+        &'a self,
+        messages: &'a [Message],
+        lease: Option<Duration>,
+    ) -> BoxFuture<'a, Result<Vec<MessageId>, OutboxError>> {
+        Box::pin(async move {
+            // Nothing here ever waits: whoever deposits in a loop would keep the thread from others.
+            consume_budget().await;
+            let known = self.lock().deposit(messages, lease, self.limit)?;
+            if lease.is_none() {
+                self.bell.ring(Arrival::Here);
+            }
+            Ok(known)
+        })
+    }
+
+    fn schedule<'a>(
+        &'a self,
+        message: &'a Message,
+        delay: Duration,
+    ) -> BoxFuture<'a, Result<bool, OutboxError>> {
+        Box::pin(async move {
+            let due = after(Instant::now(), delay);
+            self.lock().schedule(message, due, self.limit)
+        })
+    }
+
+    fn reschedule<'a>(
+        &'a self,
+        id: &'a MessageId,
+        delay: Duration,
+    ) -> BoxFuture<'a, Result<bool, OutboxError>> {
+        Box::pin(async move { Ok(self.lock().scheduled.reschedule(id, delay)) })
+    }
+
+    fn cancel<'a>(&'a self, id: &'a MessageId) -> BoxFuture<'a, Result<bool, OutboxError>> {
+        Box::pin(async move { Ok(self.lock().scheduled.cancel(id)) })
+    }
+
+    fn make_due(&self, limit: usize) -> BoxFuture<'_, Result<u64, OutboxError>> {
+        Box::pin(async move { Ok(self.lock().make_due(limit)) })
+    }
+
+    fn claim<'a>(
+        &'a self,
+        which: Claim<'a>,
+        lease: Duration,
+    ) -> BoxFuture<'a, Result<Vec<Claimed>, OutboxError>> {
+        Box::pin(async move { self.lock().claim(which, lease) })
+    }
+
+    fn mark_dispatched<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<(), OutboxError>> {
+        Box::pin(async move {
+            self.lock().mark_dispatched(ids);
+            #[cfg(feature = "testing")]
+            self.changed.notify_waiters();
+            Ok(())
+        })
+    }
+
+    fn mark_failed<'a>(&'a self, failures: &'a [Failure]) -> BoxFuture<'a, Result<(), OutboxError>> {
+        Box::pin(async move {
+            self.lock().mark_failed(failures);
+            #[cfg(feature = "testing")]
+            self.changed.notify_waiters();
+            Ok(())
+        })
+    }
+
+    fn release<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<(), OutboxError>> {
+        Box::pin(async move {
+            self.lock().release(ids);
+            Ok(())
+        })
+    }
+
+    fn replay<'a>(&'a self, causation: &'a MessageId) -> BoxFuture<'a, Result<u64, OutboxError>> {
+        Box::pin(async move {
+            let replayed = self.lock().replay(causation, self.limit)?;
+            self.bell.ring(Arrival::Here);
+            Ok(replayed)
+        })
+    }
+
+    fn get<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<Vec<Message>, OutboxError>> {
+        Box::pin(async move {
+            let state = self.lock();
+            Ok(ids.iter().filter_map(|id| state.get(id).cloned()).collect())
+        })
+    }
+
+    fn state<'a>(&'a self, id: &'a MessageId) -> BoxFuture<'a, Result<Option<MessageState>, OutboxError>> {
+        Box::pin(async move { Ok(self.lock().how_far(id)) })
+    }
+
+    fn status(&self) -> BoxFuture<'_, Result<OutboxStatus, OutboxError>> {
+        Box::pin(async move {
+            let state = self.lock();
+            let oldest = state.outstanding().next();
+            let oldest = oldest.map(|(_, held)| held.deposited.elapsed());
+            let [outstanding, _, dead] = state.counts();
+            let status = OutboxStatus::new(outstanding as u64, oldest);
+            let status = status.with_scheduled(state.scheduled.len() as u64);
+            Ok(status.with_dead(dead as u64))
+        })
+    }
+
+    fn dead(&self, limit: usize) -> BoxFuture<'_, Result<Vec<DeadMessage>, OutboxError>> {
+        Box::pin(async move {
+            let state = self.lock();
+            let dead = state.dead().take(limit);
+            Ok(dead.map(|(_, held)| held.obituary()).collect())
+        })
+    }
+
+    fn revive<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<u64, OutboxError>> {
+        Box::pin(async move {
+            let revived = self.lock().revive(ids);
+            self.bell.ring(Arrival::Here);
+            Ok(revived)
+        })
+    }
+
+    fn send_again<'a>(&'a self, which: &'a Selection) -> BoxFuture<'a, Result<u64, OutboxError>> {
+        Box::pin(async move {
+            let again = self.lock().send_again(which, self.limit)?;
+            self.bell.ring(Arrival::Here);
+            Ok(again)
+        })
+    }
+
+    /// What is archived is gone, whether it was to be kept or not: there is nowhere else.
+    fn archive<'a>(&'a self, what: &'a Archive) -> BoxFuture<'a, Result<u64, OutboxError>> {
+        Box::pin(async move { Ok(self.lock().archive(what)) })
+    }
+
+    fn arrivals(&self) -> Option<Arrivals> {
+        Some(self.bell.arrivals())
+    }
+}

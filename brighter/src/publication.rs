@@ -1,0 +1,177 @@
+//! [`Publication`]: the producer's side of a topic.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use brighter_core::id::MessageId;
+use brighter_core::mapper::Postable;
+use brighter_core::message::{
+    Bag, BagValue, EventAttributes, MessageHeader, MessageType, NameError, RoutingKey,
+};
+
+/// Says where requests of type `R` are published, and what their messages say beside the request itself. Every
+/// [`Postable`] request has one by its derive; give the builder another to change it, or to have `build()` check
+/// that this process can post `R` at all.
+///
+/// ```
+/// # use brighter::prelude::*;
+/// # #[derive(Serialize, Deserialize, Message)]
+/// # #[message(topic = "Task.Reminder")]
+/// # struct TaskReminder;
+/// let publication = Publication::<TaskReminder>::new()
+///     .topic("Staging.Task.Reminder")
+///     .source("https://tasks.example/reminders")
+///     .default_header("tenant", "north");
+/// ```
+pub struct Publication<R> {
+    settings: PublicationSettings,
+    request: PhantomData<fn() -> R>,
+}
+
+/// What a [`Publication`] says, whatever its request is.
+#[derive(Debug, Clone)]
+pub(crate) struct PublicationSettings {
+    topic: RoutingKey,
+    event: EventAttributes,
+    reply_to: Option<RoutingKey>,
+    default_headers: Bag,
+    in_order: bool,
+}
+
+impl<R: Postable> Publication<R> {
+    /// A publication on the request's own topic.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            settings: PublicationSettings::of::<R>(),
+            request: PhantomData,
+        }
+    }
+
+    /// The same publication on another topic. The kind of event stays
+    /// [what the request says](Postable::EVENT_TYPE).
+    #[must_use]
+    pub fn topic(mut self, topic: impl Into<RoutingKey>) -> Self {
+        let event = &mut self.settings.event;
+        event.event_type.get_or_insert_with(|| R::EVENT_TYPE.into());
+        self.settings.topic = topic.into();
+        self
+    }
+
+    /// The same publication from this source, a URI that says which part of the business speaks: CloudEvents'
+    /// `source`. Without it there is [`DEFAULT_SOURCE`](brighter_core::message::DEFAULT_SOURCE).
+    #[must_use]
+    pub fn source(mut self, source: impl AsRef<str>) -> Self {
+        self.settings.event = self.settings.event.with_source(source);
+        self
+    }
+
+    /// The same publication with another CloudEvents `type` than [the request's](Postable::EVENT_TYPE).
+    #[must_use]
+    pub fn event_type(mut self, event_type: impl AsRef<str>) -> Self {
+        self.settings.event = self.settings.event.with_type(event_type);
+        self
+    }
+
+    /// The same publication about this: CloudEvents' `subject`.
+    #[must_use]
+    pub fn subject(mut self, subject: impl AsRef<str>) -> Self {
+        self.settings.event = self.settings.event.with_subject(subject);
+        self
+    }
+
+    /// The same publication of bodies with the schema that is found there: CloudEvents' `dataschema`, a URI.
+    #[must_use]
+    pub fn data_schema(mut self, data_schema: impl AsRef<str>) -> Self {
+        self.settings.event = self.settings.event.with_data_schema(data_schema);
+        self
+    }
+
+    /// The same publication of requests whose answers are to be published to this topic.
+    #[must_use]
+    pub fn reply_to(mut self, topic: impl Into<RoutingKey>) -> Self {
+        self.settings.reply_to = Some(topic.into());
+        self
+    }
+
+    /// The same publication, whose every message has this in its bag, unless its mapper puts something else
+    /// there.
+    #[must_use]
+    pub fn default_header(mut self, name: impl Into<String>, value: impl Into<BagValue>) -> Self {
+        self.settings.default_headers.insert(name, value);
+        self
+    }
+
+    /// The same publication, whose messages leave the outbox strictly in the order of their deposits: each is
+    /// published when the broker has confirmed the one before it, also over failures and outages, and by whichever
+    /// process. It goes by the topic, and so for all that is posted to it.
+    ///
+    /// The order is paid for in speed: a topic goes as fast as the broker confirms one message after another. While
+    /// one cannot be sent, all after it wait. One that is [dead](crate::CommandProcessor::dead_messages) holds up the others no
+    /// longer: they go on without it, and if it is revived it comes after those that went on. Of two transactions
+    /// that overlap either may be the first.
+    #[must_use]
+    pub fn in_order(mut self) -> Self {
+        self.settings.in_order = true;
+        self
+    }
+
+    pub(crate) fn into_settings(self) -> PublicationSettings {
+        self.settings
+    }
+}
+
+impl PublicationSettings {
+    /// What the request itself says.
+    pub(crate) fn of<R: Postable>() -> Self {
+        let mut event = EventAttributes::default();
+        if R::EVENT_TYPE != R::TOPIC {
+            event = event.with_type(R::EVENT_TYPE);
+        }
+        Self {
+            topic: RoutingKey::from_static(R::TOPIC),
+            event,
+            reply_to: None,
+            default_headers: Bag::default(),
+            in_order: false,
+        }
+    }
+
+    pub(crate) fn topic(&self) -> &RoutingKey {
+        &self.topic
+    }
+
+    /// The topic, if its order is to be kept.
+    pub(crate) fn topic_in_order(&self) -> Option<&RoutingKey> {
+        self.in_order.then_some(&self.topic)
+    }
+
+    /// The header of a message under this id.
+    pub(crate) fn header(&self, id: MessageId, message_type: MessageType) -> MessageHeader {
+        let mut header = MessageHeader::new(id, &self.topic, message_type);
+        header.event = self.event.clone();
+        header.reply_to.clone_from(&self.reply_to);
+        header.bag = self.default_headers.clone();
+        header
+    }
+
+    /// Whether a broker can take what is said here.
+    pub(crate) fn validate(&self) -> Result<(), NameError> {
+        self.header(MessageId::new(), MessageType::Event).validate()
+    }
+}
+
+impl<R: Postable> Default for Publication<R> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<R> fmt::Debug for Publication<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publication")
+            .field("request", &std::any::type_name::<R>())
+            .field("settings", &self.settings)
+            .finish()
+    }
+}

@@ -1,8 +1,0 @@
-//! What an error of a database is called by the ports of the stores.
-
-use crate::database::error::from_database_error;
-use crate::inbox::InboxError;
-use crate::outbox::OutboxError;
-
-from_database_error!(OutboxError);
-from_database_error!(InboxError);
