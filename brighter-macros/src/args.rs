@@ -3,12 +3,12 @@
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
+use syn::parse::discouraged::Speculative;
 use syn::parse::{Parse, ParseStream, Parser};
-use syn::{Attribute, Meta, Token};
+use syn::{Attribute, Expr, Meta, Token};
 
 use crate::nearest::advice;
 use crate::shell::Errors;
-use crate::step;
 
 /// The arguments that nobody has taken yet. Each is parsed by the one who takes it, so that a mistake in one,
 /// or an argument still being typed, costs only that one.
@@ -26,12 +26,20 @@ pub(crate) struct Arg {
     pub(crate) value: TokenStream,
 }
 
+/// What the arguments of an attribute may be, which says where one ends: `A < B, C >` is one type, or two
+/// comparisons.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Values {
+    Types,
+    Expressions,
+}
+
 impl Args {
     /// The arguments between the parentheses of an attribute.
-    pub(crate) fn of(attribute: &Attribute, errors: &Errors) -> Self {
+    pub(crate) fn of(attribute: &Attribute, values: Values, errors: &Errors) -> Self {
         match &attribute.meta {
             Meta::Path(_) => Self::default(),
-            Meta::List(list) => Self::parse(list.tokens.clone()),
+            Meta::List(list) => Self::parse(list.tokens.clone(), values),
             Meta::NameValue(pair) => {
                 let name = pair.path.to_token_stream();
                 errors.at(
@@ -46,11 +54,11 @@ impl Args {
         }
     }
 
-    pub(crate) fn parse(tokens: TokenStream) -> Self {
+    pub(crate) fn parse(tokens: TokenStream, values: Values) -> Self {
         let list = (|input: ParseStream<'_>| {
             let mut list = Vec::new();
             while !input.is_empty() {
-                list.push(Arg::parse(input)?);
+                list.push(Arg::parse(input, values)?);
                 input.parse::<Option<Token![,]>>()?;
             }
             Ok(list)
@@ -84,29 +92,6 @@ impl Args {
             .collect()
     }
 
-    /// Takes the one argument without a key that this step has, `what` it is.
-    pub(crate) fn only(
-        &mut self,
-        step: &step::Attribute,
-        what: &str,
-        written: &Attribute,
-        errors: &Errors,
-    ) -> Option<TokenStream> {
-        let step::Attribute { name, example, .. } = step;
-        let mut given = self.positional().into_iter();
-        let only = given.next();
-        if only.is_none() {
-            errors.at(
-                &written.meta,
-                format!("`{name}` needs {what}; write `#[{example}]`"),
-            );
-        }
-        for more in given {
-            errors.at(more, format!("`{name}` takes {what} and no more; remove this"));
-        }
-        only
-    }
-
     /// Takes the word `name` that stands alone.
     pub(crate) fn flag(&mut self, name: &str) -> Option<TokenStream> {
         let found = self.take(|arg| arg.key.is_none() && arg.value.to_string() == name);
@@ -115,6 +100,17 @@ impl Args {
 
     /// Takes `key = …` and parses it, or says what was expected there: `expected` is an example of it.
     pub(crate) fn value<T: Parse>(&mut self, key: &str, expected: &str, errors: &Errors) -> Given<T> {
+        self.value_by(key, T::parse, expected, errors)
+    }
+
+    /// [`Args::value`] by another parser than the type's own.
+    pub(crate) fn value_by<T>(
+        &mut self,
+        key: &str,
+        parser: impl Parser<Output = T>,
+        expected: &str,
+        errors: &Errors,
+    ) -> Given<T> {
         let mut found = self
             .take(|arg| arg.key.as_ref().is_some_and(|found| found == key))
             .into_iter();
@@ -124,7 +120,7 @@ impl Args {
         for again in found {
             errors.at(again.key, format!("`{key}` is given twice; remove one"));
         }
-        match syn::parse2(first.value.clone()) {
+        match parser.parse2(first.value.clone()) {
             Ok(value) => Given::Value(value, first),
             Err(_) => {
                 errors.at(&first, format!("expected `{key} = {expected}`"));
@@ -180,13 +176,18 @@ impl<T> Given<T> {
     }
 }
 
-impl Parse for Arg {
-    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let keyed = input.peek(Ident::peek_any) && input.peek2(Token![=]) && !input.peek2(Token![==]);
+impl Arg {
+    fn parse(input: ParseStream<'_>, values: Values) -> syn::Result<Self> {
+        let keyed = input.peek(Ident::peek_any)
+            && input.peek2(Token![=])
+            && !(input.peek2(Token![==]) || input.peek2(Token![=>]));
         Ok(Self {
             key: keyed.then(|| input.call(Ident::parse_any)).transpose()?,
             equals: keyed.then(|| input.parse()).transpose()?,
-            value: until_comma(input)?,
+            value: match values {
+                Values::Types => type_until_comma(input)?,
+                Values::Expressions => expression_until_comma(input)?,
+            },
         })
     }
 }
@@ -199,8 +200,33 @@ impl ToTokens for Arg {
     }
 }
 
-/// The tokens up to the next comma that is not between `<` and `>`, which are no group to the compiler.
-fn until_comma(input: ParseStream<'_>) -> syn::Result<TokenStream> {
+/// The tokens of an expression, up to the comma after it. What is none, or is half typed, ends as a type does.
+fn expression_until_comma(input: ParseStream<'_>) -> syn::Result<TokenStream> {
+    let ahead = input.fork();
+    if ahead.parse::<Expr>().is_err() || !(ahead.is_empty() || ahead.peek(Token![,])) {
+        return type_until_comma(input);
+    }
+    let mut tokens = TokenStream::new();
+    while !input.is_empty() && input.cursor() != ahead.cursor() {
+        tokens.extend([input.parse::<TokenTree>()?]);
+    }
+    Ok(tokens)
+}
+
+/// The tokens up to the next comma that is not between `<` and `>`, which are no group to the compiler. A `<`
+/// without its `>` opens nothing.
+fn type_until_comma(input: ParseStream<'_>) -> syn::Result<TokenStream> {
+    let ahead = input.fork();
+    let (tokens, closed) = until_comma(&ahead, true)?;
+    if closed {
+        input.advance_to(&ahead);
+        return Ok(tokens);
+    }
+    Ok(until_comma(input, false)?.0)
+}
+
+/// The tokens up to the next comma, and whether every `<` before it is closed.
+fn until_comma(input: ParseStream<'_>, nested: bool) -> syn::Result<(TokenStream, bool)> {
     let mut tokens = TokenStream::new();
     let mut depth = 0_usize;
     let mut arrow = false;
@@ -208,7 +234,7 @@ fn until_comma(input: ParseStream<'_>) -> syn::Result<TokenStream> {
         let token: TokenTree = input.parse()?;
         if let TokenTree::Punct(punct) = &token {
             match punct.as_char() {
-                '<' => depth += 1,
+                '<' if nested => depth += 1,
                 '>' if !arrow => depth = depth.saturating_sub(1),
                 _ => {}
             }
@@ -218,7 +244,7 @@ fn until_comma(input: ParseStream<'_>) -> syn::Result<TokenStream> {
         }
         tokens.extend([token]);
     }
-    Ok(tokens)
+    Ok((tokens, depth == 0))
 }
 
 fn first_word(tokens: &TokenStream) -> String {

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use proc_macro2::{Span, TokenStream};
-use quote::quote_spanned;
+use proc_macro2::TokenStream;
+use quote::quote;
 use syn::LitStr;
+
+use crate::path::Private;
 
 const FORM: &str = "write a whole number and `ms`, `s`, `m` or `h`, like `\"250ms\"` or `\"5s\"`";
 
@@ -36,8 +38,8 @@ pub(crate) fn parse(text: &LitStr) -> syn::Result<Duration> {
 }
 
 /// The expression that makes it.
-pub(crate) fn expression(duration: Duration) -> TokenStream {
+pub(crate) fn expression(duration: Duration, private: &Private) -> TokenStream {
     // As many seconds as a u64 of milliseconds holds fit a u64.
     let (seconds, nanoseconds) = (duration.as_secs(), duration.subsec_nanos());
-    quote_spanned!(Span::mixed_site()=> ::core::time::Duration::new(#seconds, #nanoseconds))
+    quote!(#private::Duration::new(#seconds, #nanoseconds))
 }

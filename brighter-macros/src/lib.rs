@@ -1,12 +1,61 @@
 //! The attributes and derives of [brighter](https://docs.rs/brighter), which re-exports them all: depend on that.
 //!
 //! With `BRIGHTER_MACROS_DEBUG=1` in its environment the compiler prints what each of them writes.
+//!
+//! # Where the library is
+//!
+//! The macros write paths below `::brighter`. A crate that has brighter under another name, or from another crate that
+//! re-exports it, says so by `crate = path`:
+//!
+//! | macro | |
+//! |---|---|
+//! | [`macro@handler`] | `#[handler(crate = queue)]`, `#[handler(Greet, crate = queue)]`; its steps follow it |
+//! | [`Command`](macro@Command), [`Event`](macro@Event) | `#[command(crate = queue)]`, `#[event(crate = queue)]` |
+//! | [`Message`](macro@Message) | `#[message(topic = "Greeting", crate = queue)]` |
+//! | [`macro@derive`] | `#[queue::derive(Message, topic = "Greeting", crate = queue)]` |
+//!
+//! ```
+//! // In Cargo.toml: queue = { package = "brighter", version = "…" }
+//! # extern crate brighter as queue;
+//! use queue::prelude::*;
+//!
+//! #[derive(Command)]
+//! #[command(crate = queue)]
+//! struct Greet { name: String }
+//!
+//! struct GreetHandler;
+//!
+//! #[handler(crate = queue)]
+//! impl Handler<Greet> for GreetHandler {
+//!     #[queue::use_policy(retry, step = 1)]
+//!     async fn handle(&self, greet: &Greet) -> Result<(), std::io::Error> {
+//!         println!("Hello, {}", greet.name);
+//!         Ok(())
+//!     }
+//! }
+//! # fn main() {}
+//! ```
+//!
+//! The path may begin with the name of a crate, with `crate` or with `::`; a `macro_rules` of a crate that re-exports
+//! brighter writes `crate = $crate::brighter`. One line at the root of a crate does the same for all of its macros:
+//! `extern crate queue as brighter;`.
+//!
+//! # `cfg`
+//!
+//! A step may stand in a `cfg_attr`, and there may be several methods `handle` of which `cfg` leaves one. What is
+//! configured away is not there: it has no layer, and its number is free.
 
+mod alone;
 mod args;
+mod condition;
 mod duration;
+mod externs;
 mod generics;
 mod handler;
+mod invisible;
 mod item;
+mod library;
+mod lints;
 mod message;
 mod nearest;
 mod path;
@@ -43,6 +92,8 @@ use proc_macro::TokenStream;
 /// #[command(no_id)]
 /// struct Forget { id: u64 }
 /// ```
+///
+/// `#[command(crate = path)]` says [where the library is](crate#where-the-library-is).
 #[proc_macro_derive(Command, attributes(command, event, message))]
 pub fn command(item: TokenStream) -> TokenStream {
     shell::run("#[derive(Command)]", |errors| {
@@ -60,6 +111,7 @@ pub fn command(item: TokenStream) -> TokenStream {
 /// ```
 ///
 /// Its id is as with [`Command`](macro@Command), marked by `#[event(id)]` and refused by `#[event(no_id)]`.
+/// `#[event(crate = path)]` says [where the library is](crate#where-the-library-is).
 #[proc_macro_derive(Event, attributes(command, event, message))]
 pub fn event(item: TokenStream) -> TokenStream {
     shell::run("#[derive(Event)]", |errors| {
@@ -85,6 +137,7 @@ pub fn event(item: TokenStream) -> TokenStream {
 /// | `mapper = MyMapper` | what turns it into a message and back; without it, JSON by serde |
 /// | `reply = Invoice` | of a command only: what its handler gives back in process |
 /// | `no_id` | a field named `id` is like any other |
+/// | `crate = queue` | [where the library is](crate#where-the-library-is); without it, `::brighter` |
 ///
 /// Its id is as with [`Command`](macro@Command), marked by `#[message(id)]`.
 #[proc_macro_derive(Message, attributes(command, event, message))]
@@ -94,7 +147,8 @@ pub fn message(item: TokenStream) -> TokenStream {
     })
 }
 
-/// The standard `derive`, which also takes the arguments of [`Message`](macro@Message).
+/// The standard `derive`, which also takes the arguments of [`Message`](macro@Message), and `crate = path` for every
+/// derive of brighter.
 ///
 /// ```
 /// use brighter::derive;
@@ -159,6 +213,9 @@ pub fn derive(args: TokenStream, item: TokenStream) -> TokenStream {
 /// Every step has a number, `step = 1` being the outermost. A step acts on the way in and sees the outcome on the
 /// way out, unless it has `timing = after`: such steps stand inside of all others and act on the way out only,
 /// after a success, the highest first.
+///
+/// `#[handler(crate = path)]` says [where the library is](crate#where-the-library-is), for the steps too. A step may stand
+/// in a `cfg_attr`, and of several methods `handle` under `cfg` one is left.
 #[proc_macro_attribute]
 pub fn handler(args: TokenStream, item: TokenStream) -> TokenStream {
     shell::run("#[handler]", |errors| {
@@ -185,7 +242,7 @@ pub fn handler(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn request_logging(_: TokenStream, item: TokenStream) -> TokenStream {
     shell::run("#[request_logging]", |errors| {
-        step::alone("request_logging", item.into(), errors)
+        alone::alone("request_logging", item.into(), errors)
     })
 }
 
@@ -209,7 +266,9 @@ pub fn request_logging(_: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro_attribute]
 pub fn timeout(_: TokenStream, item: TokenStream) -> TokenStream {
-    shell::run("#[timeout]", |errors| step::alone("timeout", item.into(), errors))
+    shell::run("#[timeout]", |errors| {
+        alone::alone("timeout", item.into(), errors)
+    })
 }
 
 /// A step of a [`macro@handler`]: puts a policy around what is inside it.
@@ -233,7 +292,7 @@ pub fn timeout(_: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn use_policy(_: TokenStream, item: TokenStream) -> TokenStream {
     shell::run("#[use_policy]", |errors| {
-        step::alone("use_policy", item.into(), errors)
+        alone::alone("use_policy", item.into(), errors)
     })
 }
 
@@ -260,7 +319,7 @@ pub fn use_policy(_: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn reject_on_error(_: TokenStream, item: TokenStream) -> TokenStream {
     shell::run("#[reject_on_error]", |errors| {
-        step::alone("reject_on_error", item.into(), errors)
+        alone::alone("reject_on_error", item.into(), errors)
     })
 }
 
@@ -285,7 +344,7 @@ pub fn reject_on_error(_: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn defer_on_error(_: TokenStream, item: TokenStream) -> TokenStream {
     shell::run("#[defer_on_error]", |errors| {
-        step::alone("defer_on_error", item.into(), errors)
+        alone::alone("defer_on_error", item.into(), errors)
     })
 }
 
@@ -309,7 +368,7 @@ pub fn defer_on_error(_: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn dont_ack_on_error(_: TokenStream, item: TokenStream) -> TokenStream {
     shell::run("#[dont_ack_on_error]", |errors| {
-        step::alone("dont_ack_on_error", item.into(), errors)
+        alone::alone("dont_ack_on_error", item.into(), errors)
     })
 }
 
@@ -317,7 +376,7 @@ pub fn dont_ack_on_error(_: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn validate(_: TokenStream, item: TokenStream) -> TokenStream {
     shell::run("#[validate]", |errors| {
-        step::alone("validate", item.into(), errors)
+        alone::alone("validate", item.into(), errors)
     })
 }
 
@@ -325,7 +384,7 @@ pub fn validate(_: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn fallback(_: TokenStream, item: TokenStream) -> TokenStream {
     shell::run("#[fallback]", |errors| {
-        step::alone("fallback", item.into(), errors)
+        alone::alone("fallback", item.into(), errors)
     })
 }
 
@@ -333,26 +392,28 @@ pub fn fallback(_: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn feature_switch(_: TokenStream, item: TokenStream) -> TokenStream {
     shell::run("#[feature_switch]", |errors| {
-        step::alone("feature_switch", item.into(), errors)
+        alone::alone("feature_switch", item.into(), errors)
     })
 }
 
 #[doc = include_str!("step/monitor.md")]
 #[proc_macro_attribute]
 pub fn monitor(_: TokenStream, item: TokenStream) -> TokenStream {
-    shell::run("#[monitor]", |errors| step::alone("monitor", item.into(), errors))
+    shell::run("#[monitor]", |errors| {
+        alone::alone("monitor", item.into(), errors)
+    })
 }
 
 #[doc = include_str!("step/layer.md")]
 #[proc_macro_attribute]
 pub fn layer(_: TokenStream, item: TokenStream) -> TokenStream {
-    shell::run("#[layer]", |errors| step::alone("layer", item.into(), errors))
+    shell::run("#[layer]", |errors| alone::alone("layer", item.into(), errors))
 }
 
 #[doc = include_str!("step/use_inbox.md")]
 #[proc_macro_attribute]
 pub fn use_inbox(_: TokenStream, item: TokenStream) -> TokenStream {
     shell::run("#[use_inbox]", |errors| {
-        step::alone("use_inbox", item.into(), errors)
+        alone::alone("use_inbox", item.into(), errors)
     })
 }

@@ -6,12 +6,16 @@ use std::fmt::Display;
 use std::thread;
 
 use proc_macro2::TokenStream;
-use quote::ToTokens;
+use quote::{ToTokens, quote};
+
+use crate::condition::Condition;
 
 /// Every mistake found in one use of a macro, so that all are reported at once, each where it was made.
 #[derive(Default)]
 pub(crate) struct Errors {
-    list: RefCell<Vec<syn::Error>>,
+    list: RefCell<Vec<(Condition, syn::Error)>>,
+    /// Where the code that is looked at is there at all.
+    condition: RefCell<Condition>,
     reported: Cell<bool>,
 }
 
@@ -22,7 +26,8 @@ impl Errors {
     }
 
     pub(crate) fn push(&self, error: syn::Error) {
-        self.list.borrow_mut().push(error);
+        let condition = self.condition.borrow().clone();
+        self.list.borrow_mut().push((condition, error));
     }
 
     /// The value, or nothing and its error kept.
@@ -30,13 +35,26 @@ impl Errors {
         result.map_err(|error| self.push(error)).ok()
     }
 
+    /// What is found wrong in there is an error only under this condition.
+    pub(crate) fn under<T>(&self, condition: &Condition, look: impl FnOnce() -> T) -> T {
+        let inner = self.condition.borrow().and(condition);
+        let outer = self.condition.replace(inner);
+        let seen = look();
+        self.condition.replace(outer);
+        seen
+    }
+
     fn report(&self) -> TokenStream {
         self.reported.set(true);
-        self.list
-            .borrow()
-            .iter()
-            .map(syn::Error::to_compile_error)
-            .collect()
+        let list = self.list.take();
+        let each = list
+            .into_iter()
+            .flat_map(|(condition, error)| error.into_iter().map(move |error| (condition.clone(), error)));
+        each.map(|(condition, error)| {
+            let error = error.to_compile_error();
+            quote!(#condition #error)
+        })
+        .collect()
     }
 }
 

@@ -1,7 +1,15 @@
 //! Everything that the code written by the macros may name. Not for people: it may change in any release.
 
-pub use std::option::Option::{None, Some};
+// Of the standard library too, so that what a user calls `Option`, `str` or `core` is nothing to expanded code.
+pub use std::any::type_name;
+pub use std::clone::Clone;
+pub use std::marker::{Send, Sync};
+pub use std::option::Option::{self, None, Some};
+pub use std::primitive::str;
+pub use std::result::Result;
 pub use std::sync::Arc;
+pub use std::time::Duration;
+pub use std::{stringify, unimplemented};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -199,8 +199,8 @@ async fn one_handler_of_several_requests() {
     }
     let door = Arc::new(Door(Mutex::default()));
     let processor = CommandProcessor::builder()
-        .handler::<Open, _>(door.clone())
-        .handler::<Close, _>(door.clone())
+        .handler::<Open>(door.clone())
+        .handler::<Close>(door.clone())
         .build()
         .unwrap();
     processor.send(Open).await.unwrap();

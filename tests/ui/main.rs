@@ -22,6 +22,11 @@ const MORE_THAN_ONE: &[(&str, usize, &str)] = &[
         "the standard derive takes the topic for a trait, and our derive does not see it",
     ),
     (
+        "handle_returns_option",
+        3,
+        "its error is sought twice, and the trait wants a result",
+    ),
+    (
         "handler_of_no_request",
         2,
         "the trait's bound is looked at for the impl and for its method",
@@ -35,6 +40,11 @@ const MORE_THAN_ONE: &[(&str, usize, &str)] = &[
         "handler_type_not_send",
         3,
         "neither `Send` nor `Sync`, nor then the future that borrows it",
+    ),
+    (
+        "handler_of_two_requests",
+        2,
+        "both the request and its handler are sought",
     ),
     ("handler_without_request", 2, "the trait needs its parameter"),
 ];

@@ -4,8 +4,10 @@ use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
 use syn::Type;
 
-use crate::args::Args;
+use crate::args::{Arg, Args, Values};
+use crate::library;
 use crate::nearest::nearest;
+use crate::path::Private;
 use crate::shell::Errors;
 
 /// Where the steps of an impl stand.
@@ -17,23 +19,33 @@ pub(super) enum Steps {
     OnStruct,
 }
 
-pub(super) fn of_impl(args: TokenStream, errors: &Errors) -> Steps {
-    match args.to_string().as_str() {
-        "" => Steps::Here,
-        "on_struct" => Steps::OnStruct,
-        other => {
-            let message = match nearest(other, &["on_struct"]) {
-                Some(word) => format!("unknown argument `{other}`; did you mean `{word}`?"),
-                None => "the impl says which request it handles; write `#[handler]`".to_owned(),
-            };
-            errors.at(args, message);
-            Steps::Here
-        }
-    }
+/// What is between the parentheses, and where the library is.
+pub(super) fn read(args: TokenStream, errors: &Errors) -> (Args, Option<Private>) {
+    let mut args = Args::parse(args, Values::Types);
+    let private = library::take(&mut args, "#[handler(crate = …)]", errors);
+    (args, private)
 }
 
-pub(super) fn of_type(args: TokenStream, errors: &Errors) -> Option<Type> {
-    let mut args = Args::parse(args);
+pub(super) fn of_impl(mut args: Args, errors: &Errors) -> Steps {
+    let steps = match args.flag("on_struct") {
+        Some(_) => Steps::OnStruct,
+        None => Steps::Here,
+    };
+    let (keyed, given) = args.split();
+    refuse(keyed, errors);
+    if let [first, ..] = given.as_slice() {
+        let word = first.value.to_string();
+        let message = match nearest(&word, &["on_struct"]) {
+            Some(known) => format!("unknown argument `{word}`; did you mean `{known}`?"),
+            None => "the impl says which request it handles; write `#[handler]`".to_owned(),
+        };
+        let all: TokenStream = given.iter().map(ToTokens::to_token_stream).collect();
+        errors.at(all, message);
+    }
+    steps
+}
+
+pub(super) fn of_type(mut args: Args, errors: &Errors) -> Option<Type> {
     let mut requests = args.positional().into_iter();
     let Some(request) = requests.next() else {
         errors.push(syn::Error::new(
@@ -49,17 +61,7 @@ pub(super) fn of_type(args: TokenStream, errors: &Errors) -> Option<Type> {
             "one request here; for several, write `#[handler]` above each `impl Handler<…>` instead",
         );
     }
-    for (key, arg) in args
-        .split()
-        .0
-        .into_iter()
-        .map(|arg| (arg.key.to_token_stream(), arg))
-    {
-        errors.at(
-            arg,
-            format!("`#[handler]` has no `{key}`; a step is an attribute of its own, below it"),
-        );
-    }
+    refuse(args.split().0, errors);
     let parsed = syn::parse2(request.clone());
     if parsed.is_err() {
         errors.at(
@@ -68,6 +70,16 @@ pub(super) fn of_type(args: TokenStream, errors: &Errors) -> Option<Type> {
         );
     }
     parsed.ok()
+}
+
+fn refuse(keyed: Vec<Arg>, errors: &Errors) {
+    for arg in keyed {
+        let key = arg.key.to_token_stream();
+        errors.at(
+            arg,
+            format!("`#[handler]` has no `{key}`; a step is an attribute of its own, below it"),
+        );
+    }
 }
 
 pub(super) fn wrong_item() -> syn::Error {

@@ -1,46 +1,52 @@
 //! What an `impl Handler<…>` must look like, and what it left out.
 
-use proc_macro2::{Ident, TokenStream};
-use quote::{ToTokens, quote};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote_spanned};
+use syn::ext::IdentExt;
 use syn::punctuated::Punctuated;
+use syn::spanned::Spanned;
 use syn::{
     FnArg, GenericArgument, Path, PathArguments, PathSegment, ReceiverKind, ReturnType, Signature, Type,
     TypeParamBound,
 };
 
 use super::attr::Steps;
-use super::model::HandlerImpl;
+use super::model::{Content, HandlerImpl, Member, Method};
+use crate::condition::Condition;
 use crate::nearest::nearest;
-use crate::path::PRIVATE;
+use crate::path::Private;
 use crate::shell::Errors;
 use crate::step::{self, Step};
 
-/// What `#[handler]` fills in.
-pub(super) struct Gaps {
-    /// The parameter `cx` is missing.
-    pub(super) context: bool,
-    /// `type Error` is missing, and this is it.
-    pub(super) error: Option<TokenStream>,
+/// What `#[handler]` fills in, of each `handle` in turn.
+pub(super) struct Gap {
+    /// The parameter `cx` is missing, where this holds.
+    pub(super) context: Option<Condition>,
+    /// `type Error` is missing, where this holds, and this is it.
+    pub(super) error: Option<(Condition, TokenStream)>,
 }
 
 /// Takes the steps of the method. Steps elsewhere are mistakes.
-pub(super) fn steps(handler: &mut HandlerImpl, steps: Steps, errors: &Errors) -> Vec<Step> {
+pub(super) fn steps(
+    handler: &mut HandlerImpl,
+    steps: Steps,
+    private: &Private,
+    errors: &Errors,
+) -> Vec<Step> {
     let misplaced = |attributes: &mut Vec<syn::Attribute>, advice: &str| {
-        for attribute in attributes.extract_if(.., |attribute| step::is_step(attribute)) {
+        for (condition, attribute) in step::extract(attributes, private) {
             let name = attribute.path().to_token_stream();
-            errors.at(
-                &attribute,
-                format!("`#[{name}]` is a step of the method `handle`; {advice}"),
-            );
+            let message = format!("`#[{name}]` is a step of the method `handle`; {advice}");
+            errors.under(&condition, || errors.at(&attribute, message));
         }
     };
     misplaced(&mut handler.attributes, "move it down, above `async fn handle`");
     let mut taken = Vec::new();
-    let forgotten = handler.handle().is_none();
+    let forgotten = handler.handles().next().is_none();
     for member in &mut handler.members {
         if forgotten {
             // Of that there is something else to say.
-            member.attributes.retain(|attribute| !step::is_step(attribute));
+            step::extract(&mut member.attributes, private);
         } else if !member.is_handle() {
             misplaced(&mut member.attributes, "move it there");
         } else if steps == Steps::OnStruct {
@@ -49,7 +55,8 @@ pub(super) fn steps(handler: &mut HandlerImpl, steps: Steps, errors: &Errors) ->
                 "with `on_struct` the steps stand on the type; move it below its `#[handler(…)]`",
             );
         } else {
-            taken.extend(step::take(&mut member.attributes, errors));
+            let there = Condition::of(&member.attributes);
+            taken.extend(step::take(&mut member.attributes, &there, private, errors));
         }
     }
     taken
@@ -76,34 +83,48 @@ pub(super) fn request(trait_: &Path, errors: &Errors) -> Option<Type> {
     }
 }
 
-/// What is missing of the method and can be filled in; or nothing, if something is wrong that cannot.
-pub(super) fn gaps(handler: &HandlerImpl, errors: &Errors) -> Option<Gaps> {
-    let Some(method) = handler.handle() else {
+/// What is missing of each `handle` and can be filled in; nothing of one with which something is wrong that cannot.
+pub(super) fn gaps(handler: &HandlerImpl, private: &Private, errors: &Errors) -> Vec<Option<Gap>> {
+    if handler.handles().next().is_none() {
         let near = handler.members.iter().find_map(misspelt);
         let message = "a handler needs its method: `async fn handle(&self, request: &…) -> Result<(), …>`";
         match near {
             Some(name) => errors.at(&name, format!("`{name}` is not `handle`; {message}")),
             None => errors.at(&handler.trait_, message),
         }
-        return None;
+        return Vec::new();
+    }
+    let errors_there = handler.errors();
+    let gap = |(attributes, method): (&Vec<syn::Attribute>, &Method)| {
+        let there = Condition::of(attributes);
+        errors.under(&there, || {
+            gap(&method.signature, &there, &errors_there, private, errors)
+        })
     };
-    let signature = &method.signature;
-    let parameters = parameters(signature, errors);
-    let result = errors.keep(result(signature))?;
-    let error = if handler.has_error() {
-        None
-    } else {
-        Some(errors.keep(error_of(result))?)
-    };
-    parameters.map(|parameters| Gaps {
-        context: parameters == 1,
-        error,
-    })
+    handler.handles().map(gap).collect()
 }
 
-fn misspelt(member: &super::model::Member) -> Option<Ident> {
+fn gap(
+    signature: &Signature,
+    there: &Condition,
+    errors_there: &[Condition],
+    private: &Private,
+    errors: &Errors,
+) -> Option<Gap> {
+    let context = context(signature, errors);
+    let result = errors.keep(result(signature))?;
+    let error = if errors_there.iter().any(Condition::is_always) {
+        None
+    } else {
+        let error = errors.keep(error_of(result, private))?;
+        Some((there.and_none_of(errors_there), error))
+    };
+    context.map(|context| Gap { context, error })
+}
+
+fn misspelt(member: &Member) -> Option<Ident> {
     match &member.content {
-        super::model::Content::Method(method) => {
+        Content::Method(method) => {
             let name = &method.signature.ident;
             nearest(&name.to_string(), &["handle"]).map(|_| name.clone())
         }
@@ -111,8 +132,8 @@ fn misspelt(member: &super::model::Member) -> Option<Ident> {
     }
 }
 
-/// How many parameters there are after `&self`, if that many may be.
-fn parameters(signature: &Signature, errors: &Errors) -> Option<usize> {
+/// Where the context is missing, if everywhere or not at all; or nothing, if the parameters are wrong.
+fn context(signature: &Signature, errors: &Errors) -> Option<Option<Condition>> {
     let is_reference = |kind: &ReceiverKind| matches!(kind, ReceiverKind::Reference(_, _, None));
     match signature.inputs.first() {
         Some(FnArg::Receiver(receiver)) if is_reference(&receiver.kind) => {}
@@ -128,15 +149,18 @@ fn parameters(signature: &Signature, errors: &Errors) -> Option<usize> {
             return None;
         }
     }
-    match signature.inputs.len() - 1 {
-        count @ (1 | 2) => Some(count),
-        0 => {
-            errors.at(
-                &signature.ident,
-                "`handle` takes the request; write `handle(&self, request: &…)`",
-            );
-            None
-        }
+    let after: Vec<_> = signature.inputs.iter().skip(1).collect();
+    let Some((_, contexts)) = after.split_first() else {
+        errors.at(
+            &signature.ident,
+            "`handle` takes the request; write `handle(&self, request: &…)`",
+        );
+        return None;
+    };
+    let there: Vec<_> = contexts.iter().map(|context| there(context)).collect();
+    match there.iter().filter(|there| there.is_always()).count() {
+        0 => Some(Some(Condition::default().and_none_of(&there))),
+        1 if there.len() == 1 => Some(None),
         _ => {
             let more: Punctuated<_, syn::Token![,]> = signature.inputs.iter().skip(3).collect();
             errors.at(
@@ -145,6 +169,13 @@ fn parameters(signature: &Signature, errors: &Errors) -> Option<usize> {
             );
             None
         }
+    }
+}
+
+fn there(parameter: &FnArg) -> Condition {
+    match parameter {
+        FnArg::Typed(parameter) => Condition::of(&parameter.attrs),
+        FnArg::Receiver(receiver) => Condition::of(&receiver.attrs),
     }
 }
 
@@ -157,7 +188,7 @@ pub(super) fn result(signature: &Signature) -> syn::Result<&Type> {
         )),
         (ReturnType::Type(_, result), Some(_)) => Ok(result),
         (ReturnType::Type(_, future), None) => {
-            let output = match &**future {
+            let output = match visible(future) {
                 Type::ImplTrait(future) => future.bounds.iter().find_map(output),
                 _ => None,
             };
@@ -184,14 +215,19 @@ fn output(bound: &TypeParamBound) -> Option<&Type> {
     }
 }
 
-/// The `E` of `Result<T, E>`. Of an alias with fewer parameters the compiler is asked.
-pub(super) fn error_of(result: &Type) -> syn::Result<TokenStream> {
-    let segment = match result {
+/// The `E` of `Result<T, E>`. Of an alias the compiler is asked, by whatever name it goes.
+pub(super) fn error_of(result: &Type, private: &Private) -> syn::Result<TokenStream> {
+    // An error about it belongs where the type was written.
+    let span = Span::mixed_site().located_at(result.span());
+    let outcome = private.at(span, "Outcome");
+    let asked = || Ok(quote_spanned!(span=> <#result as #outcome>::Error));
+    let segment = match visible(result) {
+        Type::Macro(_) => return asked(),
         Type::Path(path) => path.path.segments.last(),
         _ => None,
     };
-    let is_result = |segment: &&PathSegment| segment.ident.to_string().ends_with("Result");
-    let Some(segment) = segment.filter(is_result) else {
+    let is_type = |segment: &&PathSegment| segment.ident.unraw().to_string().starts_with(char::is_uppercase);
+    let Some(segment) = segment.filter(is_type) else {
         return Err(syn::Error::new_spanned(
             result,
             "`handle` returns a result; write `Result<(), …>` with your error type",
@@ -203,7 +239,18 @@ pub(super) fn error_of(result: &Type) -> syn::Result<TokenStream> {
             "`Self::Error` is what this impl leaves out; name the error type here, or write `type Error = …;`",
         )),
         [_, error] if segment.ident == "Result" => Ok(error.to_token_stream()),
-        _ => Ok(quote!(<#result as #PRIVATE::Outcome>::Error)),
+        _ => asked(),
+    }
+}
+
+/// The type that an invisible group or parentheses hold.
+fn visible(mut ty: &Type) -> &Type {
+    loop {
+        ty = match ty {
+            Type::Group(group) => &group.elem,
+            Type::Paren(paren) => &paren.elem,
+            visible => return visible,
+        };
     }
 }
 

@@ -5,27 +5,29 @@ use quote::quote;
 use syn::{Signature, Type, parse_quote_spanned};
 
 use super::attr::Steps;
-use super::check::Gaps;
+use super::check::Gap;
 use super::model::{Content, HandlerImpl, HandlerType};
+use crate::condition::Condition;
 use crate::generics::where_also;
-use crate::path::{PRIVATE, private_at};
+use crate::lints;
+use crate::path::Private;
 use crate::step::{self, Step};
 
 /// Fills in what was left out.
-pub(super) fn fill(handler: &mut HandlerImpl, gaps: Gaps) {
-    if let Some(error) = gaps.error {
-        handler.add(Content::Error(quote!(type Error = #error;)));
+pub(super) fn fill(handler: &mut HandlerImpl, gaps: &[Option<Gap>], private: &Private) {
+    for (method, gap) in handler.handles_mut().zip(gaps) {
+        if let Some(condition) = gap.as_ref().and_then(|gap| gap.context.as_ref()) {
+            add_context(&mut method.signature, condition, private);
+        }
     }
-    if let Some(method) = handler.handle_mut()
-        && gaps.context
-    {
-        add_context(&mut method.signature);
+    for (condition, error) in gaps.iter().flatten().filter_map(|gap| gap.error.as_ref()) {
+        handler.add(condition, Content::Error(quote!(type Error = #error;)));
     }
 }
 
-pub(super) fn add_context(signature: &mut Signature) {
+pub(super) fn add_context(signature: &mut Signature, condition: &Condition, private: &Private) {
     // Without a name nothing can be said about it by a lint, nor can it meet a name of the user's.
-    let context = parse_quote_spanned!(Span::mixed_site()=> _: &#PRIVATE::Context);
+    let context = parse_quote_spanned!(Span::mixed_site()=> #condition _: &#private::Context);
     signature.inputs.push(context);
 }
 
@@ -53,7 +55,13 @@ pub(super) fn item(handler: &HandlerImpl) -> TokenStream {
 }
 
 /// The impl, and its pipeline.
-pub(super) fn of_impl(handler: &HandlerImpl, request: &Type, steps: Steps, list: &[Step]) -> TokenStream {
+pub(super) fn of_impl(
+    handler: &HandlerImpl,
+    request: &Type,
+    steps: Steps,
+    list: &[Step],
+    private: &Private,
+) -> TokenStream {
     let item = item(handler);
     if steps == Steps::OnStruct {
         return item;
@@ -61,24 +69,23 @@ pub(super) fn of_impl(handler: &HandlerImpl, request: &Type, steps: Steps, list:
     let HandlerImpl {
         generics, self_type, ..
     } = handler;
-    let only_there = handler
-        .attributes
-        .iter()
-        .filter(|attribute| attribute.path().is_ident("cfg"));
+    let only_there = Condition::of(&handler.attributes);
+    let lints = lints::beside(&handler.attributes);
     // Of a generic request the compiler would then know no more than that: not even its reply, which steps ask for.
     let given = if generics.params.is_empty() {
-        given(request)
+        given(request, private)
     } else {
         TokenStream::new()
     };
     let where_clause = where_also(generics, &given);
-    let pipeline = step::pipeline(request, list);
+    let pipeline = step::pipeline(request, list, private);
     quote! {
         #item
 
-        #(#only_there)*
+        #only_there
+        #lints
         #[automatically_derived]
-        impl #generics #PRIVATE::HandlerPipeline<#request> for #self_type #where_clause {
+        impl #generics #private::HandlerPipeline<#request> for #self_type #where_clause {
             #pipeline
         }
     }
@@ -86,34 +93,37 @@ pub(super) fn of_impl(handler: &HandlerImpl, request: &Type, steps: Steps, list:
 
 /// Under a `for` the compiler takes the bounds as given. Whatever is wrong with the user's impl is then reported
 /// there, once, and not again here.
-fn given(request: &Type) -> TokenStream {
-    quote!(for<'__brighter> #request: #PRIVATE::Request, for<'__brighter> Self: #PRIVATE::Handler<#request>)
+fn given(request: &Type, private: &Private) -> TokenStream {
+    quote!(for<'__brighter> #request: #private::Request, for<'__brighter> Self: #private::Handler<#request>)
 }
 
 /// The type, and its pipeline. The impl of `Handler` is elsewhere: that it is there is for the compiler to see.
-pub(super) fn of_type(handler: &HandlerType, request: &Type, steps: &[Step]) -> TokenStream {
+pub(super) fn of_type(
+    handler: &HandlerType,
+    request: &Type,
+    steps: &[Step],
+    private: &Private,
+) -> TokenStream {
     let name = &handler.ident;
-    let only_there: Vec<_> = handler
-        .attrs
-        .iter()
-        .filter(|attribute| attribute.path().is_ident("cfg"))
-        .collect();
+    let only_there = Condition::of(&handler.attrs);
+    let lints = lints::beside(&handler.attrs);
     let (generics, arguments, _) = handler.generics.split_for_impl();
-    let where_clause = where_also(&handler.generics, &given(request));
+    let where_clause = where_also(&handler.generics, &given(request, private));
     // A generic handler is one where its impl says so, which is checked where it is used.
     let check = handler.generics.params.is_empty().then(|| {
-        let handles = private_at(name.span(), "handles");
-        quote!(#(#only_there)* const _: fn() = #handles::<#name, #request>;)
+        let handles = private.at(name.span(), "handles");
+        quote!(#only_there #lints const _: fn() = #handles::<#name, #request>;)
     });
-    let pipeline = step::pipeline(request, steps);
+    let pipeline = step::pipeline(request, steps, private);
     quote! {
         #handler
 
         #check
 
-        #(#only_there)*
+        #only_there
+        #lints
         #[automatically_derived]
-        impl #generics #PRIVATE::HandlerPipeline<#request> for #name #arguments #where_clause {
+        impl #generics #private::HandlerPipeline<#request> for #name #arguments #where_clause {
             #pipeline
         }
     }

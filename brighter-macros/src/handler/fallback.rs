@@ -3,69 +3,97 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
-use syn::{FnArg, ReturnType, Type};
+use syn::{FnArg, PatType, ReturnType, Type};
 
+use super::check::{self, Gap};
 use super::expand::add_context;
-use super::model::{Content, HandlerImpl, Member};
-use super::{check, model::Method};
-use crate::path::PRIVATE;
+use super::model::{Content, HandlerImpl, Member, Method};
+use crate::condition::Condition;
+use crate::path::Private;
 
-/// Gives the impl a `handle` of the right form. What the user wrote stays within it, so that an editor still
-/// knows the types in it.
-pub(super) fn repair(handler: &mut HandlerImpl, request: &Type) {
-    let inside = handler.handle().map(|method| {
-        let signature = &method.signature;
-        let parameters = signature.inputs.iter().filter_map(|input| match input {
-            FnArg::Typed(parameter) => Some(parameter),
-            FnArg::Receiver(_) => None,
-        });
-        let result = match &signature.output {
-            ReturnType::Type(_, result) if !matches!(**result, Type::ImplTrait(_)) => {
-                result.to_token_stream()
-            }
-            ReturnType::Type(..) => quote!(_),
-            ReturnType::Default => quote!(()),
-        };
-        let body = &method.body;
-        quote! {
-            #(let #parameters = ::core::unimplemented!();)*
-            let _: #result = async #body.await;
-        }
-    });
-    if !handler.has_error() {
-        handler.add(Content::Error(quote!(type Error = #PRIVATE::BoxError;)));
+/// Gives the impl a `handle` of the right form where there is no gap to fill: in place of each that is wrong, or of
+/// the one that is missing.
+pub(super) fn repair(handler: &mut HandlerImpl, gaps: &[Option<Gap>], request: &Type, private: &Private) {
+    if !gaps.is_empty() && gaps.iter().all(Option::is_some) {
+        return;
     }
     handler
         .members
-        .retain(|member| !matches!(member.content, Content::Method(_)));
-    handler.add(Content::Other(quote! {
+        .retain(|member| member.is_handle() || !matches!(member.content, Content::Method(_)));
+    let mut wrong = Vec::new();
+    let handles = handler.members.iter_mut().filter(|member| member.is_handle());
+    for (member, _) in handles.zip(gaps).filter(|(_, gap)| gap.is_none()) {
+        let there = Condition::of(&member.attributes);
+        let inside = inside(&member.content, private);
+        member.attributes = there.attributes();
+        member.content = Content::Other(method(inside, request, private));
+        wrong.push(there);
+    }
+    if gaps.is_empty() {
+        let always = Condition::default();
+        handler.add(&always, Content::Other(method(None, request, private)));
+        wrong.push(always);
+    }
+    let errors = handler.errors();
+    if !errors.iter().any(Condition::is_always) {
+        for there in wrong {
+            let missing = there.and_none_of(&errors);
+            handler.add(&missing, Content::Error(quote!(type Error = #private::BoxError;)));
+        }
+    }
+}
+
+/// What the user wrote stays within the method, so that an editor still knows the types in it.
+fn inside(content: &Content, private: &Private) -> Option<TokenStream> {
+    let Content::Method(method) = content else {
+        return None;
+    };
+    let signature = &method.signature;
+    let parameters = signature.inputs.iter().filter_map(|input| match input {
+        FnArg::Typed(PatType { attrs, pat, ty, .. }) => Some(quote!(#(#attrs)* let #pat: #ty)),
+        FnArg::Receiver(_) => None,
+    });
+    let result = match &signature.output {
+        ReturnType::Type(_, result) if !matches!(**result, Type::ImplTrait(_)) => result.to_token_stream(),
+        ReturnType::Type(..) => quote!(_),
+        ReturnType::Default => quote!(()),
+    };
+    let body = &method.body;
+    Some(quote! {
+        #(#parameters = #private::unimplemented!();)*
+        let _: #result = async #body.await;
+    })
+}
+
+fn method(inside: Option<TokenStream>, request: &Type, private: &Private) -> TokenStream {
+    quote! {
         #[allow(unused, clippy::all)]
         async fn handle(
             &self,
             _: &#request,
-            _: &#PRIVATE::Context,
-        ) -> ::core::result::Result<<#request as #PRIVATE::Request>::Reply, Self::Error> {
+            _: &#private::Context,
+        ) -> #private::Result<<#request as #private::Request>::Reply, Self::Error> {
             #inside
-            ::core::unimplemented!()
+            #private::unimplemented!()
         }
-    }));
+    }
 }
 
 /// Fills in what a method leaves out that should have been under `#[handler]` and is not: who leaves out `cx`
 /// leaves out `type Error` too.
-pub(crate) fn complete(method: TokenStream) -> TokenStream {
-    completed(method.clone()).unwrap_or(method)
+pub(crate) fn complete(method: TokenStream, private: &Private) -> TokenStream {
+    completed(method.clone(), private).unwrap_or(method)
 }
 
-fn completed(method: TokenStream) -> syn::Result<TokenStream> {
+fn completed(method: TokenStream, private: &Private) -> syn::Result<TokenStream> {
     let mut member: Member = syn::parse2(method)?;
     let mut error = None;
     if let Content::Method(method) = &mut member.content
         && let Method { signature, .. } = &mut **method
         && signature.inputs.len() == 2
     {
-        error = Some(check::error_of(check::result(signature)?)?);
-        add_context(signature);
+        error = Some(check::error_of(check::result(signature)?, private)?);
+        add_context(signature, &Condition::default(), private);
     }
     let error = error.map(|error| quote!(type Error = #error;));
     Ok(quote!(#error #member))

@@ -7,44 +7,62 @@ mod fallback;
 mod model;
 
 use proc_macro2::TokenStream;
+use quote::ToTokens;
 
-use crate::item::{Kind, Outline};
-use crate::shell::Errors;
-use crate::step;
 pub(crate) use fallback::complete;
 use model::{HandlerImpl, HandlerType};
 
+use crate::args::Args;
+use crate::condition::Condition;
+use crate::invisible;
+use crate::item::{Kind, Outline};
+use crate::path::Private;
+use crate::shell::Errors;
+use crate::step;
+
 pub(crate) fn handler(args: TokenStream, item: TokenStream, errors: &Errors) -> TokenStream {
-    let written = match Outline::of(item.clone()).kind {
-        Kind::Impl => on_impl(args, item.clone(), errors),
-        Kind::Type => on_type(args, item.clone(), errors),
+    let item = invisible::open(item);
+    let (args, private) = attr::read(args, errors);
+    let kind = Outline::of(item.clone()).kind;
+    let Some(private) = private else {
+        // Without the library an impl cannot be completed. An editor does not come here: see `externs`.
+        return match kind {
+            Kind::Impl => TokenStream::new(),
+            _ => step::strip(item, &Private::USUAL),
+        };
+    };
+    let written = match kind {
+        Kind::Impl => on_impl(args, item.clone(), &private, errors),
+        Kind::Type => on_type(args, item.clone(), &private, errors),
         Kind::Method | Kind::Function | Kind::Other => Err(attr::wrong_item()),
     };
     written.unwrap_or_else(|error| {
         errors.push(error);
-        step::strip(item)
+        step::strip(item, &private)
     })
 }
 
-fn on_impl(args: TokenStream, item: TokenStream, errors: &Errors) -> syn::Result<TokenStream> {
+fn on_impl(args: Args, item: TokenStream, private: &Private, errors: &Errors) -> syn::Result<TokenStream> {
     let pipeline = attr::of_impl(args, errors);
     let mut handler: HandlerImpl = syn::parse2(item)?;
-    let steps = step::in_order(check::steps(&mut handler, pipeline, errors), errors);
+    let steps = check::steps(&mut handler, pipeline, private, errors);
+    let steps = step::in_order(steps, errors);
     let Some(request) = check::request(&handler.trait_, errors) else {
         return Ok(expand::item(&handler));
     };
-    match check::gaps(&handler, errors) {
-        Some(gaps) => expand::fill(&mut handler, gaps),
-        None => fallback::repair(&mut handler, &request),
-    }
-    Ok(expand::of_impl(&handler, &request, pipeline, &steps))
+    let gaps = check::gaps(&handler, private, errors);
+    expand::fill(&mut handler, &gaps, private);
+    fallback::repair(&mut handler, &gaps, &request, private);
+    Ok(expand::of_impl(&handler, &request, pipeline, &steps, private))
 }
 
-fn on_type(args: TokenStream, item: TokenStream, errors: &Errors) -> syn::Result<TokenStream> {
+fn on_type(args: Args, item: TokenStream, private: &Private, errors: &Errors) -> syn::Result<TokenStream> {
     let mut handler: HandlerType = syn::parse2(item)?;
-    let steps = step::in_order(step::take(&mut handler.attrs, errors), errors);
+    let there = Condition::of(&handler.attrs);
+    let steps = step::take(&mut handler.attrs, &there, private, errors);
+    let steps = step::in_order(steps, errors);
     Ok(match attr::of_type(args, errors) {
-        Some(request) => expand::of_type(&handler, &request, &steps),
-        None => quote::ToTokens::to_token_stream(&handler),
+        Some(request) => expand::of_type(&handler, &request, &steps, private),
+        None => handler.to_token_stream(),
     })
 }

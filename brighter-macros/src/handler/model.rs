@@ -2,8 +2,11 @@
 
 use proc_macro2::{Group, TokenStream, TokenTree};
 use quote::ToTokens;
+use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, Generics, Path, Signature, Token, Type, Visibility, braced};
+
+use crate::condition::Condition;
 
 /// The type, for `#[handler(Request)]`.
 pub(super) type HandlerType = syn::DeriveInput;
@@ -41,29 +44,32 @@ pub(super) struct Method {
 }
 
 impl HandlerImpl {
-    pub(super) fn handle(&self) -> Option<&Method> {
-        self.members.iter().find_map(|member| match &member.content {
-            Content::Method(method) if method.is_handle() => Some(&**method),
+    /// Each `handle` with its attributes: under `cfg` there may be several, of which one is left.
+    pub(super) fn handles(&self) -> impl Iterator<Item = (&Vec<Attribute>, &Method)> {
+        self.members.iter().filter_map(|member| match &member.content {
+            Content::Method(method) if method.is_handle() => Some((&member.attributes, &**method)),
             _ => None,
         })
     }
 
-    pub(super) fn handle_mut(&mut self) -> Option<&mut Method> {
-        self.members
-            .iter_mut()
-            .find_map(|member| match &mut member.content {
-                Content::Method(method) if method.is_handle() => Some(&mut **method),
-                _ => None,
-            })
+    pub(super) fn handles_mut(&mut self) -> impl Iterator<Item = &mut Method> {
+        let members = self.members.iter_mut();
+        members.filter_map(|member| match &mut member.content {
+            Content::Method(method) if method.is_handle() => Some(&mut **method),
+            _ => None,
+        })
     }
 
-    pub(super) fn has_error(&self) -> bool {
-        let mut members = self.members.iter();
-        members.any(|member| matches!(member.content, Content::Error(_)))
+    /// When there is a `type Error`: for each, one.
+    pub(super) fn errors(&self) -> Vec<Condition> {
+        let members = self.members.iter();
+        let errors = members.filter(|member| matches!(member.content, Content::Error(_)));
+        errors.map(|error| Condition::of(&error.attributes)).collect()
     }
 
-    pub(super) fn add(&mut self, content: Content) {
-        let attributes = Vec::new();
+    /// Adds what is there under this condition.
+    pub(super) fn add(&mut self, condition: &Condition, content: Content) {
+        let attributes = condition.attributes();
         self.members.insert(0, Member { attributes, content });
     }
 }
@@ -76,7 +82,7 @@ impl Member {
 
 impl Method {
     fn is_handle(&self) -> bool {
-        self.signature.ident == "handle"
+        self.signature.ident.unraw() == "handle"
     }
 }
 

@@ -3,11 +3,15 @@
 use syn::{Attribute, Data, DeriveInput, Field, LitStr, Type};
 
 use super::model::Derive;
-use crate::args::{Args, Given};
+use crate::args::{Args, Given, Values};
+use crate::library;
+use crate::path::Private;
 use crate::shell::Errors;
 
-/// `#[message(topic = …, type = …, kind = …, mapper = …, reply = …, no_id)]`
+/// `#[message(topic = …, type = …, kind = …, mapper = …, reply = …, crate = …, no_id)]`
 pub(super) struct Written<'a> {
+    /// Nothing if there is no such crate, which is reported.
+    pub(super) private: Option<Private>,
     pub(super) topic: Given<LitStr>,
     pub(super) event_type: Given<LitStr>,
     pub(super) kind: Given<LitStr>,
@@ -22,7 +26,9 @@ pub(super) struct Written<'a> {
 
 pub(super) fn read<'a>(derive: Derive, item: &'a DeriveInput, errors: &Errors) -> Written<'a> {
     let mut args = arguments(derive, &item.attrs, errors);
+    let example = format!("#[{}(crate = …)]", derive.attribute());
     let written = Written {
+        private: library::take(&mut args, &example, errors),
         topic: args.value("topic", "\"Task.Reminder\"", errors),
         event_type: args.value("type", "\"Task.Reminder.v2\"", errors),
         kind: args.value("kind", "\"command\"", errors),
@@ -46,7 +52,7 @@ fn arguments(derive: Derive, attributes: &[Attribute], errors: &Errors) -> Args 
     for attribute in attributes {
         let written = |of: &Derive| attribute.path().is_ident(of.attribute());
         match Derive::ALL.iter().find(|of| written(of)) {
-            Some(of) if *of == derive => all.extend(Args::of(attribute, errors)),
+            Some(of) if *of == derive => all.extend(Args::of(attribute, Values::Types, errors)),
             Some(of) => errors.at(
                 &attribute.meta,
                 format!(

@@ -7,6 +7,7 @@ use syn::{Data, DeriveInput, Field, Index, LitStr, Member, Type};
 use super::attr::Written;
 use super::model::{Derive, Id, Kind, Request, Route};
 use crate::args::Given;
+use crate::lints;
 use crate::nearest::advice;
 use crate::shell::Errors;
 
@@ -18,7 +19,7 @@ pub(super) fn model<'a>(
     item: &'a DeriveInput,
     written: Written<'a>,
     errors: &Errors,
-) -> Request<'a> {
+) -> Option<Request<'a>> {
     if let Data::Union(union) = &item.data {
         errors.at(
             union.union_token,
@@ -51,7 +52,9 @@ pub(super) fn model<'a>(
         errors.at(event_type, wrong);
     }
     let topic = (derive == Derive::Message).then(|| topic(written.topic, written.misread, errors));
-    Request {
+    Some(Request {
+        private: written.private?,
+        lints: lints::beside(&item.attrs),
         name: &item.ident,
         generics: &item.generics,
         kind,
@@ -62,7 +65,7 @@ pub(super) fn model<'a>(
             event_type,
             mapper,
         }),
-    }
+    })
 }
 
 fn kind(derive: Derive, written: &Given<LitStr>, errors: &Errors) -> Kind {

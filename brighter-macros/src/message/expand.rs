@@ -6,56 +6,68 @@ use syn::spanned::Spanned;
 
 use super::model::{Id, Request, Route};
 use crate::generics::where_also;
-use crate::path::{PRIVATE, private_at};
+use crate::path::Private;
 
 pub(super) fn request(request: &Request<'_>) -> TokenStream {
     let Request {
-        name, generics, kind, ..
+        private,
+        lints,
+        name,
+        generics,
+        kind,
+        ..
     } = request;
     let (parameters, arguments, where_clause) = generics.split_for_impl();
     // What every request must be, a generic one is where its parameters allow it.
     let where_request = if generics.params.is_empty() {
         quote!(#where_clause)
     } else {
-        where_also(
-            generics,
-            &quote!(Self: ::core::marker::Send + ::core::marker::Sync + 'static),
-        )
+        where_also(generics, &quote!(Self: #private::Send + #private::Sync + 'static))
     };
     let variant = Ident::new(kind.variant(), Span::mixed_site());
     let marker = Ident::new(kind.marker(), Span::mixed_site());
     let reply = request.reply.clone().unwrap_or_else(|| quote!(()));
-    let id = request.id.as_ref().map(id);
+    let id = request.id.as_ref().map(|it| id(it, private));
     let postable = request.route.as_ref().map(|route| postable(request, route));
     quote! {
         #[automatically_derived]
-        impl #parameters #PRIVATE::Request for #name #arguments #where_request {
+        #lints
+        impl #parameters #private::Request for #name #arguments #where_request {
             type Reply = #reply;
-            const KIND: #PRIVATE::RequestKind = #PRIVATE::RequestKind::#variant;
+            const KIND: #private::RequestKind = #private::RequestKind::#variant;
             #id
         }
 
         #[automatically_derived]
-        impl #parameters #PRIVATE::#marker for #name #arguments #where_request {}
+        #lints
+        impl #parameters #private::#marker for #name #arguments #where_request {}
 
         #postable
     }
 }
 
-fn id(id: &Id<'_>) -> TokenStream {
+fn id(id: &Id<'_>, private: &Private) -> TokenStream {
     let Id { member, of } = id;
     // Called with the span of the type, which is where an error about it belongs.
-    let message_id = private_at(of.span(), "message_id");
-    let field = quote_spanned!(of.span()=> &self.#member);
+    let message_id = private.at(of.span(), "message_id");
+    // Of one scope, as the type may be another macro's than the rest.
+    let this = Ident::new("self", of.span());
+    let field = quote_spanned!(of.span()=> &#this.#member);
     quote! {
-        fn id(&self) -> ::core::option::Option<&#PRIVATE::MessageId> {
-            ::core::option::Option::Some(#message_id(#field))
+        fn id(&#this) -> #private::Option<&#private::MessageId> {
+            #private::Some(#message_id(#field))
         }
     }
 }
 
 fn postable(request: &Request<'_>, route: &Route) -> TokenStream {
-    let Request { name, generics, .. } = request;
+    let Request {
+        private,
+        lints,
+        name,
+        generics,
+        ..
+    } = request;
     let (parameters, arguments, _) = generics.split_for_impl();
     let Route {
         topic,
@@ -64,22 +76,22 @@ fn postable(request: &Request<'_>, route: &Route) -> TokenStream {
     } = route;
     let event_type = event_type
         .as_ref()
-        .map(|event_type| quote!(const EVENT_TYPE: &'static str = #event_type;));
+        .map(|event_type| quote!(const EVENT_TYPE: &'static #private::str = #event_type;));
     let mut added = if generics.params.is_empty() {
         TokenStream::new()
     } else {
-        quote!(Self: ::core::marker::Send + ::core::marker::Sync + 'static,)
+        quote!(Self: #private::Send + #private::Sync + 'static,)
     };
     let mut check = TokenStream::new();
     let mapper = mapper.clone().unwrap_or_else(|| {
         // Under a `for` the compiler takes the bound as given: what is wrong with it is reported once, by the
         // check, or for a generic request where it is used.
-        added.extend(quote!(for<'__brighter> Self: #PRIVATE::Json));
+        added.extend(quote!(for<'__brighter> Self: #private::Json));
         if generics.params.is_empty() {
-            let json = private_at(name.span(), "json");
-            check.extend(quote!(const _: fn() = #json::<#name>;));
+            let json = private.at(name.span(), "json");
+            check.extend(quote!(#lints const _: fn() = #json::<#name>;));
         }
-        quote!(#PRIVATE::JsonMapper)
+        quote!(#private::JsonMapper)
     });
     let where_clause = where_also(generics, &added);
     let (form, callable) = callable(request, &where_clause).unzip();
@@ -88,8 +100,9 @@ fn postable(request: &Request<'_>, route: &Route) -> TokenStream {
 
 
         #[automatically_derived]
-        impl #parameters #PRIVATE::Postable for #name #arguments #where_clause {
-            const TOPIC: &'static str = #topic;
+        #lints
+        impl #parameters #private::Postable for #name #arguments #where_clause {
+            const TOPIC: &'static #private::str = #topic;
             #event_type
             #form
             type Mapper = #mapper;
@@ -101,17 +114,24 @@ fn postable(request: &Request<'_>, route: &Route) -> TokenStream {
 
 /// What a request with a reply has beside: how the reply travels. Its type is checked where it is written.
 fn callable(request: &Request<'_>, where_clause: &TokenStream) -> Option<(TokenStream, TokenStream)> {
-    let Request { name, generics, .. } = request;
+    let Request {
+        private,
+        lints,
+        name,
+        generics,
+        ..
+    } = request;
     let reply = request.reply.as_ref()?;
     let (parameters, arguments, _) = generics.split_for_impl();
-    let form = private_at(reply.span(), "ReplyForm");
+    let form = private.at(reply.span(), "ReplyForm");
     Some((
-        quote!(const REPLY: ::core::option::Option<#PRIVATE::ReplyForm<#reply>> =
-            ::core::option::Option::Some(<Self as #PRIVATE::Callable>::FORM);),
+        quote!(const REPLY: #private::Option<#private::ReplyForm<#reply>> =
+            #private::Some(<Self as #private::Callable>::FORM);),
         quote! {
             #[automatically_derived]
-            impl #parameters #PRIVATE::Callable for #name #arguments #where_clause {
-                const FORM: #PRIVATE::ReplyForm<#reply> = #form::json();
+        #lints
+            impl #parameters #private::Callable for #name #arguments #where_clause {
+                const FORM: #private::ReplyForm<#reply> = #form::json();
             }
         },
     ))

@@ -21,5 +21,6 @@ pub(crate) fn request(derive: Derive, item: TokenStream, errors: &Errors) -> Tok
         return TokenStream::new();
     };
     let written = attr::read(derive, &item, errors);
-    expand::request(&check::model(derive, &item, written, errors))
+    let request = check::model(derive, &item, written, errors);
+    request.as_ref().map(expand::request).unwrap_or_default()
 }

@@ -3,6 +3,12 @@
 use proc_macro2::{Ident, TokenStream};
 use syn::{Generics, LitStr, Member, Type};
 
+use crate::library;
+use crate::path::Private;
+
+/// What `#[message(…)]` takes.
+pub(super) const KEYS: &[&str] = &["topic", "type", "kind", "mapper", "reply", library::KEY];
+
 /// Which derive is at work.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Derive {
@@ -23,6 +29,7 @@ impl Derive {
         }
     }
 
+    /// As it is named in a `derive`.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Command => "Command",
@@ -34,9 +41,9 @@ impl Derive {
     /// What its attribute takes on the item as `key = …`.
     pub(super) fn keys(self) -> &'static [&'static str] {
         match self {
-            Self::Command => &["reply"],
-            Self::Event => &[],
-            Self::Message => super::derive::KEYS,
+            Self::Command => &["reply", library::KEY],
+            Self::Event => &[library::KEY],
+            Self::Message => KEYS,
         }
     }
 }
@@ -69,6 +76,9 @@ impl Kind {
 
 /// A request.
 pub(super) struct Request<'a> {
+    pub(super) private: Private,
+    /// The attributes of all that is written.
+    pub(super) lints: TokenStream,
     pub(super) name: &'a Ident,
     pub(super) generics: &'a Generics,
     pub(super) kind: Kind,

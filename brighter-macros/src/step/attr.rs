@@ -1,37 +1,75 @@
 //! From the attributes of an item to its steps.
 
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use syn::parse::Parser;
 use syn::{LitInt, Path};
 
-use super::model::{Attribute, Step, Timing};
-use crate::args::{Args, Given};
+use super::attribute::Attribute;
+use super::model::{Step, Timing};
+use super::table::ALL;
+use crate::args::{Args, Given, Values};
+use crate::condition::{self, Condition};
+use crate::library;
 use crate::nearest::advice;
+use crate::path::Private;
 use crate::shell::Errors;
 
 /// The attribute of the table that this path names: `use_policy`, or `brighter::use_policy`.
-fn known(path: &Path) -> Option<&'static Attribute> {
-    let ours = path.segments.len() == 1 || path.segments.first()?.ident == "brighter";
+fn known(path: &Path, private: &Private) -> Option<&'static Attribute> {
+    let ours = path.segments.len() == 1 || private.is_parent_of(path);
     let name = &path.segments.last()?.ident;
-    super::ALL.iter().find(|attribute| ours && name == attribute.name)
+    ALL.iter().find(|attribute| ours && name == attribute.name)
 }
 
-pub(crate) fn is_step(attribute: &syn::Attribute) -> bool {
-    known(attribute.path()).is_some()
+/// Takes the step attributes out, each with the condition of the `cfg_attr`s around it.
+pub(crate) fn extract(
+    attributes: &mut Vec<syn::Attribute>,
+    private: &Private,
+) -> Vec<(Condition, syn::Attribute)> {
+    condition::extract(attributes, &|attribute| {
+        known(attribute.path(), private).is_some()
+    })
 }
 
-/// Takes the steps out of an item's attributes, with their layers.
-pub(crate) fn take(attributes: &mut Vec<syn::Attribute>, errors: &Errors) -> Vec<Step> {
-    attributes
-        .extract_if(.., |attribute| is_step(attribute))
-        .filter_map(|attribute| parse(known(attribute.path())?, &attribute, errors))
-        .collect()
+/// Takes the steps out of the attributes of what is there under this condition, with their layers.
+pub(crate) fn take(
+    attributes: &mut Vec<syn::Attribute>,
+    there: &Condition,
+    private: &Private,
+    errors: &Errors,
+) -> Vec<Step> {
+    let steps = extract(attributes, private).into_iter();
+    let parsed = steps.filter_map(|(condition, attribute)| {
+        let condition = there.and(&condition);
+        let kind = known(attribute.path(), private)?;
+        errors.under(&condition, || {
+            parse(kind, &attribute, &condition, private, errors)
+        })
+    });
+    parsed.collect()
 }
 
-fn parse(kind: &'static Attribute, attribute: &syn::Attribute, errors: &Errors) -> Option<Step> {
-    let mut args = Args::of(attribute, errors);
+fn parse(
+    kind: &'static Attribute,
+    attribute: &syn::Attribute,
+    condition: &Condition,
+    private: &Private,
+    errors: &Errors,
+) -> Option<Step> {
+    let mut args = Args::of(attribute, Values::Expressions, errors);
     let number = args.value::<LitInt>("step", "1", errors);
     let timing = args.value::<Ident>("timing", "before", errors);
-    let layers = (kind.layers)(&mut args, attribute, errors);
+    let layers = (kind.layers)(&mut args, attribute, private, errors);
+    if let Given::Value(path, arg) = args.value_by(library::KEY, Path::parse_mod_style, "path", errors) {
+        let path = path.to_token_stream().to_string().replace(' ', "");
+        errors.at(
+            arg,
+            format!(
+                "a step has the crate of its handler; write `#[handler(crate = {path})]` and remove this"
+            ),
+        );
+    }
     let keys: Vec<_> = [kind.keys, &["step", "timing"]].concat();
     let misread = args.misread();
     args.finish(&keys, errors);
@@ -57,6 +95,7 @@ fn parse(kind: &'static Attribute, attribute: &syn::Attribute, errors: &Errors) 
     match at.base10_parse::<u32>() {
         Ok(number) if number > 0 && at.suffix().is_empty() => Some(Step {
             attribute: kind,
+            condition: condition.clone(),
             timing,
             number,
             at,
@@ -91,18 +130,22 @@ fn timing_of(kind: &Attribute, timing: Given<Ident>, errors: &Errors) -> Timing 
 
 /// The tokens of an item without any step attribute, whatever else they are: for an item that cannot be
 /// parsed, or that is not for us.
-pub(crate) fn strip(tokens: TokenStream) -> TokenStream {
+pub(crate) fn strip(tokens: TokenStream, private: &Private) -> TokenStream {
     let mut stripped = TokenStream::new();
     let mut tokens = tokens.into_iter().peekable();
     while let Some(token) = tokens.next() {
         match (&token, tokens.peek()) {
-            (TokenTree::Punct(pound), Some(TokenTree::Group(group)))
-                if pound.as_char() == '#' && names_step(group) =>
-            {
-                tokens.next();
+            (TokenTree::Punct(pound), Some(TokenTree::Group(group))) if pound.as_char() == '#' => {
+                match without_steps(&token, group, private) {
+                    Some(rest) => {
+                        tokens.next();
+                        stripped.extend(rest);
+                    }
+                    None => stripped.extend([token]),
+                }
             }
             (TokenTree::Group(group), _) => {
-                let mut inner = Group::new(group.delimiter(), strip(group.stream()));
+                let mut inner = Group::new(group.delimiter(), strip(group.stream(), private));
                 inner.set_span(group.span());
                 stripped.extend([TokenTree::Group(inner)]);
             }
@@ -112,11 +155,10 @@ pub(crate) fn strip(tokens: TokenStream) -> TokenStream {
     stripped
 }
 
-fn names_step(group: &Group) -> bool {
-    let path = |input: syn::parse::ParseStream<'_>| {
-        let path = input.call(Path::parse_mod_style)?;
-        input.parse::<TokenStream>()?;
-        Ok(path)
-    };
-    syn::parse::Parser::parse2(path, group.stream()).is_ok_and(|path| known(&path).is_some())
+/// What is left of an attribute that is a step, or gives one.
+fn without_steps(pound: &TokenTree, group: &Group, private: &Private) -> Option<TokenStream> {
+    let parse = syn::Attribute::parse_outer;
+    let mut attributes = parse.parse2(quote!(#pound #group)).ok()?;
+    let found = !extract(&mut attributes, private).is_empty();
+    found.then(|| quote!(#(#attributes)*))
 }

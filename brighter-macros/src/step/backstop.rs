@@ -4,10 +4,11 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Attribute as Written, LitStr};
 
-use super::{Attribute, Layer, Role};
+use super::attribute::{Attribute, Role};
+use super::layers::Layer;
 use crate::args::Args;
 use crate::duration;
-use crate::path::PRIVATE;
+use crate::path::Private;
 use crate::shell::Errors;
 
 const NEVER_AFTER: Option<&str> = Some("a backstop is around the errors that it stops");
@@ -18,7 +19,7 @@ pub(super) const REJECT: Attribute = Attribute {
     keys: &[],
     never_after: NEVER_AFTER,
     role: Role::Backstop,
-    layers: |_, _, _| vec![Layer::new("reject_on_error", TokenStream::new())],
+    layers: |_, _, _, _| vec![Layer::new("reject_on_error", TokenStream::new())],
 };
 
 pub(super) const DEFER: Attribute = Attribute {
@@ -36,14 +37,14 @@ pub(super) const DONT_ACK: Attribute = Attribute {
     keys: &[],
     never_after: NEVER_AFTER,
     role: Role::Backstop,
-    layers: |_, _, _| vec![Layer::new("dont_ack_on_error", TokenStream::new())],
+    layers: |_, _, _, _| vec![Layer::new("dont_ack_on_error", TokenStream::new())],
 };
 
 /// Without a time it is the delay of the subscription.
-fn defer(args: &mut Args, _: &Written, errors: &Errors) -> Vec<Layer> {
+fn defer(args: &mut Args, _: &Written, private: &Private, errors: &Errors) -> Vec<Layer> {
     let mut given = args.positional().into_iter();
     let delay = match given.next() {
-        None => quote!(#PRIVATE::None),
+        None => quote!(#private::None),
         Some(text) => {
             let Ok(text) = syn::parse2::<LitStr>(text.clone()) else {
                 errors.at(text, "a length of time is a text, like `\"30s\"`");
@@ -52,8 +53,8 @@ fn defer(args: &mut Args, _: &Written, errors: &Errors) -> Vec<Layer> {
             let Some(delay) = errors.keep(duration::parse(&text)) else {
                 return Vec::new();
             };
-            let delay = duration::expression(delay);
-            quote!(#PRIVATE::Some(#delay))
+            let delay = duration::expression(delay, private);
+            quote!(#private::Some(#delay))
         }
     };
     for more in given {

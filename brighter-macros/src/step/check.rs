@@ -2,57 +2,74 @@
 
 use quote::ToTokens;
 
-use super::model::{Role, Step, Timing};
+use super::attribute::Role;
+use super::model::{Step, Timing};
 use crate::shell::Errors;
 
 /// The steps, outermost first.
 pub(crate) fn in_order(mut steps: Vec<Step>, errors: &Errors) -> Vec<Step> {
-    let place = |step: &Step| (step.timing, step.number);
     // Stable, so that of two in one place the first written comes first.
     steps.sort_by_key(place);
-    for pair in steps.windows(2) {
-        let [first, second] = pair else { continue };
-        if place(first) == place(second) {
-            // One error that reaches from the one to the other.
-            let mut both = first.at.to_token_stream();
-            both.extend(second.at.to_token_stream());
-            let way = match first.timing {
-                Timing::Before => "in",
-                Timing::After => "out",
-            };
-            errors.at(
-                both,
-                format!(
-                    "two steps have the number {} on the way {way}; give one of them another",
-                    first.number
-                ),
-            );
+    for (index, first) in steps.iter().enumerate() {
+        let others = steps[index + 1..].iter().enumerate();
+        for (between, second) in others.take_while(|(_, second)| place(first) == place(second)) {
+            // Of several that are always there each meets the next one; the others may never meet.
+            let always = first.condition.is_always() && second.condition.is_always();
+            if between == 0 || !always {
+                let both = first.condition.and(&second.condition);
+                errors.under(&both, || errors.at(reach(first, second), same_place(first)));
+            }
         }
     }
     backstops_are_outside(&steps, errors);
     steps
 }
 
+fn place(step: &Step) -> (Timing, u32) {
+    (step.timing, step.number)
+}
+
+/// One error that reaches from the one to the other.
+fn reach(first: &Step, second: &Step) -> impl ToTokens {
+    let mut both = first.at.to_token_stream();
+    both.extend(second.at.to_token_stream());
+    both
+}
+
+fn same_place(step: &Step) -> String {
+    let way = match step.timing {
+        Timing::Before => "in",
+        Timing::After => "out",
+    };
+    let number = step.number;
+    format!("two steps have the number {number} on the way {way}; give one of them another")
+}
+
 /// What a backstop has stopped is no error any more to what is around it: a retry there would never retry.
 fn backstops_are_outside(steps: &[Step], errors: &Errors) {
     let has = |role: Role| move |step: &&Step| step.attribute.role == role && step.timing == Timing::Before;
-    let Some(policy) = steps.iter().find(has(Role::Policy)) else {
-        return;
-    };
-    let (around, number) = (policy.attribute.name, policy.number);
-    for backstop in steps
-        .iter()
-        .filter(has(Role::Backstop))
-        .filter(|step| step.number > number)
-    {
-        let name = backstop.attribute.name;
-        let advice = match number {
-            1 => "give it step 1, and the others higher ones".to_owned(),
-            _ => format!("give it a step below {number}"),
-        };
-        errors.at(
-            &backstop.at,
-            format!("`{name}` must be outside of every policy, and `{around}` has step {number}; {advice}"),
-        );
+    for backstop in steps.iter().filter(has(Role::Backstop)) {
+        let outside = steps.iter().filter(has(Role::Policy));
+        let mut seen = Vec::new();
+        // The outermost that is there says it.
+        for policy in outside.take_while(|policy| policy.number < backstop.number) {
+            let first = policy.condition.and_none_of(seen.iter().copied());
+            errors.under(&backstop.condition.and(&first), || {
+                errors.at(&backstop.at, must_be_outside(backstop, policy));
+            });
+            seen.push(&policy.condition);
+            if policy.condition.is_always() {
+                break;
+            }
+        }
     }
+}
+
+fn must_be_outside(backstop: &Step, policy: &Step) -> String {
+    let (name, around, number) = (backstop.attribute.name, policy.attribute.name, policy.number);
+    let advice = match number {
+        1 => "give it step 1, and the others higher ones".to_owned(),
+        _ => format!("give it a step below {number}"),
+    };
+    format!("`{name}` must be outside of every policy, and `{around}` has step {number}; {advice}")
 }

@@ -4,19 +4,21 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::Type;
 
-use super::model::{HANDLER, Step, Timing, Types};
-use crate::path::{PRIVATE, private_at};
+use super::layers::{HANDLER, Types};
+use super::model::{Step, Timing};
+use crate::path::Private;
 
 /// The item of `impl HandlerPipeline<R>`.
-pub(crate) fn pipeline(request: &Type, steps: &[Step]) -> TokenStream {
+pub(crate) fn pipeline(request: &Type, steps: &[Step], private: &Private) -> TokenStream {
     // Of the macro's scope: an inline policy is the user's expression and must not see these names.
     let span = Span::mixed_site();
     let [handler, stack] = [HANDLER, "stack"].map(|name| Ident::new(name, span));
-    let wiring = Ident::new(if steps.is_empty() { "_wiring" } else { "wiring" }, span);
+    let asked = steps.iter().any(|step| step.condition.is_always());
+    let wiring = Ident::new(if asked { "wiring" } else { "_wiring" }, span);
 
     // Innermost first, as each layer is put around what there is already.
     let layers = steps.iter().rev().flat_map(|step| {
-        let place = place(step);
+        let (place, condition) = (place(step, private), &step.condition);
         let (wiring, stack) = (&wiring, &stack);
         step.layers.iter().rev().map(move |layer| {
             let span = layer.at.map_or(span, |at| span.located_at(at));
@@ -26,35 +28,36 @@ pub(crate) fn pipeline(request: &Type, steps: &[Step]) -> TokenStream {
                 Types::Request => quote!(::<#request>),
                 Types::RequestAndMethod => quote_spanned!(span=> ::<#request, _, _>),
             };
-            let [layer, asked] = ["Layer", "Wiring"].map(|name| private_at(span, name));
+            let [layer, asked] = ["Layer", "Wiring"].map(|name| private.at(span, name));
             quote_spanned! {span=>
+                #condition
                 let #stack = #layer::layer(&#asked::#method #types (#wiring, #place, #arguments), #stack);
             }
         })
     });
     let mut all = steps.iter().flat_map(|step| &step.layers);
     let innermost = if all.any(|layer| layer.types == Types::RequestAndMethod) {
-        quote!(#PRIVATE::Arc::clone(&#handler))
+        quote!(#private::Clone::clone(&#handler))
     } else {
         quote!(#handler)
     };
     quote! {
         fn pipeline(
-            #handler: #PRIVATE::Arc<Self>,
-            #wiring: &mut #PRIVATE::Wiring<'_>,
-        ) -> #PRIVATE::Pipeline<#request> {
-            let #stack = #PRIVATE::HandlerService::new(#innermost);
+            #handler: #private::Arc<Self>,
+            #wiring: &mut #private::Wiring<'_>,
+        ) -> #private::Pipeline<#request> {
+            let #stack = #private::HandlerService::new(#innermost);
             #(#layers)*
-            #PRIVATE::Pipeline::new(#stack)
+            #private::Pipeline::new(#stack)
         }
     }
 }
 
-fn place(step: &Step) -> TokenStream {
+fn place(step: &Step, private: &Private) -> TokenStream {
     let number = step.number;
     let timing = match step.timing {
         Timing::Before => quote!(Before),
         Timing::After => quote!(After),
     };
-    quote!(#PRIVATE::Step { number: #number, timing: #PRIVATE::Timing::#timing })
+    quote!(#private::Step { number: #number, timing: #private::Timing::#timing })
 }

@@ -3,11 +3,13 @@
 use proc_macro2::{Ident, Span};
 use quote::{quote, quote_spanned};
 use syn::Attribute as Written;
+use syn::ext::IdentExt;
 
-use super::{Attribute, HANDLER, Layer, Role, Types};
+use super::attribute::{Attribute, Role};
+use super::layers::{HANDLER, Layer, Types};
 use crate::args::{Args, Given};
 use crate::nearest::advice;
-use crate::path::PRIVATE;
+use crate::path::Private;
 use crate::shell::Errors;
 
 pub(super) const ATTRIBUTE: Attribute = Attribute {
@@ -19,9 +21,9 @@ pub(super) const ATTRIBUTE: Attribute = Attribute {
     layers,
 };
 
-fn layers(args: &mut Args, written: &Written, errors: &Errors) -> Vec<Layer> {
+fn layers(args: &mut Args, written: &Written, private: &Private, errors: &Errors) -> Vec<Layer> {
     let on = args.value::<Ident>("on", "broken_circuit", errors);
-    let Some(given) = args.only(&ATTRIBUTE, "a method of the handler", written, errors) else {
+    let Some(given) = ATTRIBUTE.only(args, "a method of the handler", written, errors) else {
         return Vec::new();
     };
     let Ok(method) = syn::parse2::<Ident>(given.clone()) else {
@@ -44,11 +46,11 @@ fn layers(args: &mut Args, written: &Written, errors: &Errors) -> Vec<Layer> {
         Given::Missing | Given::Wrong => quote!(Any),
     };
     let handler = Ident::new(HANDLER, Span::mixed_site());
-    let name = method.to_string();
+    let name = method.unraw().to_string();
     // The whole expression is where the method was named: an error about its form points there.
     let path = quote_spanned!(method.span()=> Self::#method);
     let arguments = quote! {
-        #name, #PRIVATE::FallbackOn::#on, #PRIVATE::Arc::clone(&#handler), #path
+        #name, #private::FallbackOn::#on, #private::Clone::clone(&#handler), #path
     };
     vec![
         Layer::new("fallback", arguments)

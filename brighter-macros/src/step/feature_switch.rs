@@ -2,11 +2,14 @@
 
 use proc_macro2::Ident;
 use quote::ToTokens;
+use syn::ext::IdentExt;
 use syn::{Attribute as Written, LitStr};
 
-use super::{Attribute, Layer, Role, Types};
+use super::attribute::{Attribute, Role};
+use super::layers::{Layer, Types};
 use crate::args::{Args, Given};
 use crate::nearest::advice;
+use crate::path::Private;
 use crate::shell::Errors;
 
 pub(super) const ATTRIBUTE: Attribute = Attribute {
@@ -18,12 +21,12 @@ pub(super) const ATTRIBUTE: Attribute = Attribute {
     layers,
 };
 
-fn layers(args: &mut Args, written: &Written, errors: &Errors) -> Vec<Layer> {
+fn layers(args: &mut Args, written: &Written, _: &Private, errors: &Errors) -> Vec<Layer> {
     let off = args.value::<Ident>("off", "skip", errors);
-    let Some(given) = args.only(&ATTRIBUTE, "the name of a switch", written, errors) else {
+    let Some(given) = ATTRIBUTE.only(args, "the name of a switch", written, errors) else {
         return Vec::new();
     };
-    let word = syn::parse2::<Ident>(given.clone()).map(|word| word.to_string());
+    let word = syn::parse2::<Ident>(given.clone()).map(|word| word.unraw().to_string());
     let text = || syn::parse2::<LitStr>(given.clone()).map(|text| text.value());
     let Ok(name) = word.or_else(|_| text()) else {
         errors.at(

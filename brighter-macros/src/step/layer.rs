@@ -4,8 +4,10 @@ use quote::{ToTokens, quote};
 use syn::spanned::Spanned;
 use syn::{Attribute as Written, Expr};
 
-use super::{Attribute, Layer, Role};
+use super::attribute::{Attribute, Role};
+use super::layers::Layer;
 use crate::args::Args;
+use crate::path::Private;
 use crate::shell::Errors;
 
 pub(super) const ATTRIBUTE: Attribute = Attribute {
@@ -17,8 +19,8 @@ pub(super) const ATTRIBUTE: Attribute = Attribute {
     layers,
 };
 
-fn layers(args: &mut Args, written: &Written, errors: &Errors) -> Vec<Layer> {
-    let Some(given) = args.only(&ATTRIBUTE, "an expression that makes a layer", written, errors) else {
+fn layers(args: &mut Args, written: &Written, private: &Private, errors: &Errors) -> Vec<Layer> {
+    let Some(given) = ATTRIBUTE.only(args, "an expression that makes a layer", written, errors) else {
         return Vec::new();
     };
     let Ok(layer) = syn::parse2::<Expr>(given.clone()) else {
@@ -26,5 +28,5 @@ fn layers(args: &mut Args, written: &Written, errors: &Errors) -> Vec<Layer> {
         return Vec::new();
     };
     let span = layer.to_token_stream().span();
-    vec![Layer::new("foreign_layer", quote!(::core::stringify!(#layer), #layer)).at(span)]
+    vec![Layer::new("foreign_layer", quote!(#private::stringify!(#layer), #layer)).at(span)]
 }

@@ -2,7 +2,8 @@
 
 use proc_macro2::TokenStream;
 
-use super::{Attribute, Layer, Role};
+use super::attribute::{Attribute, Role};
+use super::layers::Layer;
 
 pub(super) const ATTRIBUTE: Attribute = Attribute {
     name: "monitor",
@@ -10,5 +11,5 @@ pub(super) const ATTRIBUTE: Attribute = Attribute {
     keys: &[],
     never_after: Some("a monitor is around what it watches"),
     role: Role::Other,
-    layers: |_, _, _| vec![Layer::new("monitor", TokenStream::new())],
+    layers: |_, _, _, _| vec![Layer::new("monitor", TokenStream::new())],
 };

@@ -3,9 +3,11 @@
 use proc_macro2::{Ident, TokenStream};
 use syn::Attribute as Written;
 
-use super::{Attribute, Layer, Role, Types};
+use super::attribute::{Attribute, Role};
+use super::layers::{Layer, Types};
 use crate::args::{Args, Given};
 use crate::nearest::advice;
+use crate::path::Private;
 use crate::shell::Errors;
 
 pub(super) const ATTRIBUTE: Attribute = Attribute {
@@ -17,7 +19,7 @@ pub(super) const ATTRIBUTE: Attribute = Attribute {
     layers,
 };
 
-fn layers(args: &mut Args, _: &Written, errors: &Errors) -> Vec<Layer> {
+fn layers(args: &mut Args, _: &Written, _: &Private, errors: &Errors) -> Vec<Layer> {
     let mut method = "request_logging";
     if let Given::Value(word, _) = args.value::<Ident>("fields", "debug", errors) {
         if word == "debug" {

@@ -2,9 +2,11 @@
 
 use syn::{Attribute as Written, LitStr};
 
-use super::{Attribute, Layer, Role};
+use super::attribute::{Attribute, Role};
+use super::layers::Layer;
 use crate::args::Args;
 use crate::duration;
+use crate::path::Private;
 use crate::shell::Errors;
 
 pub(super) const ATTRIBUTE: Attribute = Attribute {
@@ -16,7 +18,7 @@ pub(super) const ATTRIBUTE: Attribute = Attribute {
     layers,
 };
 
-fn layers(args: &mut Args, written: &Written, errors: &Errors) -> Vec<Layer> {
+fn layers(args: &mut Args, written: &Written, private: &Private, errors: &Errors) -> Vec<Layer> {
     let mut given = args.positional().into_iter();
     let Some(text) = given.next() else {
         let example = ATTRIBUTE.example;
@@ -36,5 +38,5 @@ fn layers(args: &mut Args, written: &Written, errors: &Errors) -> Vec<Layer> {
     let Some(after) = errors.keep(duration::parse(&text)) else {
         return Vec::new();
     };
-    vec![Layer::new("timeout", duration::expression(after))]
+    vec![Layer::new("timeout", duration::expression(after, private))]
 }

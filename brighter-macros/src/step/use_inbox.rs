@@ -7,10 +7,12 @@ use quote::quote_spanned;
 use syn::spanned::Spanned;
 use syn::{Attribute as Written, LitStr};
 
-use super::{Attribute, Layer, Role, Types};
+use super::attribute::{Attribute, Role};
+use super::layers::{Layer, Types};
 use crate::args::{Args, Given};
 use crate::duration;
 use crate::nearest::advice;
+use crate::path::Private;
 use crate::shell::Errors;
 
 pub(super) const ATTRIBUTE: Attribute = Attribute {
@@ -25,8 +27,8 @@ pub(super) const ATTRIBUTE: Attribute = Attribute {
 /// Longer than most handlers take.
 const DEFAULT_LEASE: Duration = Duration::from_secs(300);
 
-fn layers(args: &mut Args, written: &Written, errors: &Errors) -> Vec<Layer> {
-    let context = context(args.value("context", "\"mail\"", errors), errors);
+fn layers(args: &mut Args, written: &Written, private: &Private, errors: &Errors) -> Vec<Layer> {
+    let context = context(args.value("context", "\"mail\"", errors), private, errors);
     let lease = lease(args.value("lease", "\"5m\"", errors), errors);
     let given = args.value::<Ident>("on_duplicate", "warn", errors);
     let (method, at) = match &given {
@@ -34,7 +36,7 @@ fn layers(args: &mut Args, written: &Written, errors: &Errors) -> Vec<Layer> {
         Given::Missing => ("inbox_or_warn", written.path().span()),
         Given::Wrong => (UNKNOWN, written.path().span()),
     };
-    let lease = duration::expression(lease);
+    let lease = duration::expression(lease, private);
     let arguments = quote_spanned!(Span::mixed_site()=> #context, #lease);
     vec![Layer::new(method, arguments).with(Types::Request).at(at)]
 }
@@ -56,17 +58,17 @@ fn on_duplicate(word: &Ident, errors: &Errors) -> &'static str {
 }
 
 /// Without a name, that of the handler's own type, whatever it is registered in.
-fn context(given: Given<LitStr>, errors: &Errors) -> TokenStream {
+fn context(given: Given<LitStr>, private: &Private, errors: &Errors) -> TokenStream {
     match given {
         Given::Value(name, _) => {
             if name.value().is_empty() {
                 errors.at(&name, "a context is a name; leave it out for that of the type");
             }
-            quote_spanned!(Span::mixed_site()=> ::brighter::__private::InboxContext::Named(#name))
+            quote_spanned!(Span::mixed_site()=> #private::InboxContext::Named(#name))
         }
         Given::Missing | Given::Wrong => {
-            let handler = quote_spanned!(Span::mixed_site()=> ::core::any::type_name::<Self>());
-            quote_spanned!(Span::mixed_site()=> ::brighter::__private::InboxContext::OfHandler(#handler))
+            let handler = quote_spanned!(Span::mixed_site()=> #private::type_name::<Self>());
+            quote_spanned!(Span::mixed_site()=> #private::InboxContext::OfHandler(#handler))
         }
     }
 }

@@ -3,10 +3,13 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
+use syn::ext::IdentExt;
 use syn::{Attribute as Written, Expr, Lit};
 
-use super::{Attribute, Layer, Role};
+use super::attribute::{Attribute, Role};
+use super::layers::Layer;
 use crate::args::Args;
+use crate::path::Private;
 use crate::shell::Errors;
 
 pub(super) const ATTRIBUTE: Attribute = Attribute {
@@ -18,10 +21,10 @@ pub(super) const ATTRIBUTE: Attribute = Attribute {
     layers,
 };
 
-fn layers(args: &mut Args, written: &Written, errors: &Errors) -> Vec<Layer> {
+fn layers(args: &mut Args, written: &Written, private: &Private, errors: &Errors) -> Vec<Layer> {
     let given = args.positional();
     match given.as_slice() {
-        [policies] => several(policies, errors),
+        [policies] => several(policies, private, errors),
         [] => {
             let example = ATTRIBUTE.example;
             errors.at(
@@ -41,8 +44,8 @@ fn layers(args: &mut Args, written: &Written, errors: &Errors) -> Vec<Layer> {
     }
 }
 
-fn several(tokens: &TokenStream, errors: &Errors) -> Vec<Layer> {
-    match syn::parse2(tokens.clone()) {
+fn several(tokens: &TokenStream, private: &Private, errors: &Errors) -> Vec<Layer> {
+    match syn::parse2(tokens.clone()).map(visible) {
         Ok(Expr::Array(list)) if list.elems.is_empty() => {
             errors.at(
                 tokens,
@@ -53,9 +56,9 @@ fn several(tokens: &TokenStream, errors: &Errors) -> Vec<Layer> {
         Ok(Expr::Array(list)) => list
             .elems
             .iter()
-            .filter_map(|policy| one(policy, errors))
+            .filter_map(|policy| one(policy, private, errors))
             .collect(),
-        Ok(policy) => one(&policy, errors).into_iter().collect(),
+        Ok(policy) => one(&policy, private, errors).into_iter().collect(),
         Err(error) => {
             errors.push(error);
             Vec::new()
@@ -63,12 +66,20 @@ fn several(tokens: &TokenStream, errors: &Errors) -> Vec<Layer> {
     }
 }
 
+/// The expression that an invisible group holds.
+fn visible(expression: Expr) -> Expr {
+    match expression {
+        Expr::Group(group) => visible(*group.expr),
+        visible => visible,
+    }
+}
+
 /// A bare word is looked up in the registry, when the pipeline is built; so is a text, for a name that is no
 /// word. All else makes a policy.
-fn one(policy: &Expr, errors: &Errors) -> Option<Layer> {
+fn one(policy: &Expr, private: &Private, errors: &Errors) -> Option<Layer> {
     let name = match policy {
-        Expr::Group(group) => return one(&group.expr, errors),
-        Expr::Path(path) => path.path.get_ident().map(ToString::to_string),
+        Expr::Group(group) => return one(&group.expr, private, errors),
+        Expr::Path(path) => path.path.get_ident().map(|name| name.unraw().to_string()),
         Expr::Lit(literal) => match &literal.lit {
             Lit::Str(text) => Some(text.value()),
             _ => {
@@ -83,6 +94,6 @@ fn one(policy: &Expr, errors: &Errors) -> Option<Layer> {
     };
     Some(match name {
         Some(name) => Layer::new("named_policy", name.to_token_stream()),
-        None => Layer::new("inline_policy", quote!(::core::stringify!(#policy), #policy)),
+        None => Layer::new("inline_policy", quote!(#private::stringify!(#policy), #policy)),
     })
 }

@@ -2,7 +2,8 @@
 
 use proc_macro2::TokenStream;
 
-use super::{Attribute, Layer, Role, Types};
+use super::attribute::{Attribute, Role};
+use super::layers::{Layer, Types};
 
 pub(super) const ATTRIBUTE: Attribute = Attribute {
     name: "validate",
@@ -10,5 +11,5 @@ pub(super) const ATTRIBUTE: Attribute = Attribute {
     keys: &[],
     never_after: Some("a request is validated before it is handled"),
     role: Role::Other,
-    layers: |_, _, _| vec![Layer::new("validate", TokenStream::new()).with(Types::Request)],
+    layers: |_, _, _, _| vec![Layer::new("validate", TokenStream::new()).with(Types::Request)],
 };

@@ -210,3 +210,43 @@ fn steps_with_arguments_of_their_own() {
 struct GreetHandler;",
     );
 }
+
+#[test]
+fn behind_cfg() {
+    becomes(
+        "broken_behind_cfg",
+        HANDLER,
+        "",
+        "
+impl Handler<Greet> for GreetHandler {
+    #[cfg(mail)]
+    #[cfg_attr(slow, timeout(step = 1))]
+    async fn handle(self) {}
+
+    #[cfg(not(mail))]
+    async fn handle(&self, greet: &Greet) -> Result<(), MailError> { Ok(()) }
+}",
+    );
+}
+
+#[test]
+fn crate_of_wrong_words() {
+    becomes(
+        "crate_of_wrong_words",
+        HANDLER,
+        "crate = , on_struct",
+        "impl Handler<Greet> for GreetHandler {}",
+    );
+    becomes(
+        "crate_half_typed",
+        HANDLER,
+        "Greet, crate = a::",
+        "struct GreetHandler;",
+    );
+    becomes(
+        "derive_crate_for_nothing",
+        DERIVE,
+        "Debug, crate = queue",
+        "struct Plain;",
+    );
+}

@@ -213,3 +213,68 @@ impl Handler<Greet> for GreetHandler {
 }",
     );
 }
+
+#[test]
+fn with_crate() {
+    becomes(
+        "handler_with_crate",
+        HANDLER,
+        "crate = queue",
+        "
+impl Handler<Greet> for GreetHandler {
+    #[queue::use_policy(retry, step = 1)]
+    #[timeout(\"1s\", step = 2)]
+    #[other::timeout]
+    async fn handle(&self, greet: &Greet) -> Result<(), MailError> { Ok(()) }
+}",
+    );
+    becomes(
+        "handler_on_struct_with_crate",
+        HANDLER,
+        "Greet, crate = crate::queue",
+        "#[crate::queue::request_logging(step = 1)] struct GreetHandler;",
+    );
+    becomes(
+        "message_with_crate",
+        MESSAGE,
+        "",
+        "#[message(crate = ::queue, topic = \"Note\", reply = u8)] struct Note { id: MessageId }",
+    );
+    becomes(
+        "derive_with_crate",
+        DERIVE,
+        "Debug, Message, Command, crate = queue, topic = \"Note\"",
+        "struct Note;",
+    );
+}
+
+#[test]
+fn behind_cfg() {
+    becomes(
+        "handler_behind_cfg",
+        HANDLER,
+        "",
+        "
+impl Handler<Greet> for GreetHandler {
+    #[cfg(mail)]
+    #[cfg_attr(slow, timeout(\"1m\", step = 1), allow(dead_code))]
+    #[cfg_attr(not(slow), cfg_attr(fast, timeout(\"1s\", step = 1)))]
+    async fn handle(&self, greet: &Greet) -> Result<(), MailError> { Ok(()) }
+
+    #[cfg_attr(mail, cfg(never))]
+    #[use_policy(if 1 < 2 { a() } else { b() }, step = 1)]
+    async fn handle(&self, greet: &Greet) -> Fallible<()> { Ok(()) }
+}",
+    );
+}
+
+#[test]
+fn lints_of_the_item() {
+    becomes(
+        "lints_of_the_item",
+        HANDLER,
+        "Greet",
+        "#[expect(deprecated, reason = \"soon\")] #[derive(Debug)] #[warn(clippy::all)] struct GreetHandler;",
+    );
+    becomes("command_deprecated", COMMAND, "", "#[deprecated] struct Bill;");
+}

@@ -12,7 +12,7 @@ use proc_macro2::{TokenStream, TokenTree};
 
 use crate::message::Derive;
 use crate::shell::{Errors, expand};
-use crate::{handler, message, step};
+use crate::{alone, handler, message};
 
 type Attribute = fn(TokenStream, TokenStream, &Errors) -> TokenStream;
 
@@ -21,7 +21,7 @@ const DERIVE: Attribute = |args, item, errors| message::derive(args, &item, erro
 const COMMAND: Attribute = |_, item, errors| message::request(Derive::Command, item, errors);
 const EVENT: Attribute = |_, item, errors| message::request(Derive::Event, item, errors);
 const MESSAGE: Attribute = |_, item, errors| message::request(Derive::Message, item, errors);
-const ALONE: Attribute = |_, item, errors| step::alone("use_policy", item, errors);
+const ALONE: Attribute = |_, item, errors| alone::alone("use_policy", item, errors);
 
 /// Compares what this becomes with the snapshot of that name.
 fn becomes(name: &str, attribute: Attribute, args: &str, item: &str) {

@@ -4,6 +4,7 @@ mod connector;
 mod handle;
 mod io_thread;
 mod reconnect_task;
+mod socket;
 mod state;
 
 pub(crate) use handle::ConnectionHandle;

@@ -170,9 +170,9 @@ impl PublishTask {
 
     /// The first of the backlog, if it may go now.
     fn next_of_backlog(&mut self) -> Option<PublishRequest> {
-        let nobody = self.in_flight.is_empty();
-        self.backlog
-            .pop_front_if(|request| !self.isolated && (nobody || !request.isolated))
+        let first = self.backlog.front()?;
+        let may_go = !self.isolated && (!first.isolated || self.in_flight.is_empty());
+        may_go.then(|| self.backlog.pop_front()).flatten()
     }
 
     /// The next that is not on its way any more. Keeps memory for as many as may be in flight.

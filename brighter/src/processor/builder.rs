@@ -60,8 +60,45 @@ type AddAgreement = (
 impl CommandProcessorBuilder {
     /// Adds a handler, with the layers that its attributes say.
     ///
-    /// A type that handles several requests is added once for each: `.handler::<Order, _>(arc.clone())`.
-    pub fn handler<R: Request, H: HandlerPipeline<R>>(mut self, handler: H) -> Self {
+    /// A type that handles several requests is added once for each, and each time says for which:
+    ///
+    /// ```
+    /// # use brighter::prelude::*;
+    /// # #[derive(Command)] struct Order;
+    /// # #[derive(Command)] struct Refund;
+    /// struct Till;
+    ///
+    /// #[handler]
+    /// impl Handler<Order> for Till {
+    ///     async fn handle(&self, _: &Order) -> Result<(), std::io::Error> { Ok(()) }
+    /// }
+    ///
+    /// #[handler]
+    /// impl Handler<Refund> for Till {
+    ///     async fn handle(&self, _: &Refund) -> Result<(), std::io::Error> { Ok(()) }
+    /// }
+    ///
+    /// # fn main() -> Result<(), BoxError> {
+    /// let processor = CommandProcessor::builder()
+    ///     .handler::<Order>(Till)
+    ///     .handler::<Refund>(Till)
+    ///     .build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Share its state by an `Arc`: an `Arc` of a handler is a handler.
+    // The compiler shows these lines when it cannot tell which request is meant.
+    pub fn handler<
+        R: Request, // a handler of several requests is added once for each: `.handler::<Order>(…)`
+    >(
+        self,
+        handler: impl HandlerPipeline<R>, // one of several requests says for which: `.handler::<Order>(…)`
+    ) -> Self {
+        self.add(handler)
+    }
+
+    fn add<R: Request, H: HandlerPipeline<R>>(mut self, handler: H) -> Self {
         self.handlers.push(Box::new(move |provided, registry, errors| {
             let name = std::any::type_name::<H>();
             let mut wiring = Wiring::new(name, provided);
@@ -92,7 +129,7 @@ impl CommandProcessorBuilder {
         H: HandlerPipeline<R>,
     {
         let handler = make(self.handle.clone());
-        self.handler(handler)
+        self.add(handler)
     }
 
     /// Has each request of type `R` handled by one of its handlers, chosen by what is in the request or its context:

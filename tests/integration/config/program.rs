@@ -49,8 +49,8 @@ pub(super) fn start(file: Option<&Path>, variables: Vec<(String, String)>) -> Re
 /// The program with this configuration, at a broker in memory.
 pub(super) fn build(config: &Config) -> Result<Dispatcher, BuildErrors> {
     let processor = CommandProcessor::builder()
-        .handler::<Remind, _>(Handles)
-        .handler::<Overdue, _>(Handles)
+        .handler::<Remind>(Handles)
+        .handler::<Overdue>(Handles)
         .broker(InMemoryBroker::new())
         .outbox(InMemoryOutbox::new())
         .configure(config)

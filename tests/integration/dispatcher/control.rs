@@ -249,7 +249,7 @@ fn a_weak_secret_is_refused_and_a_secret_never_prints() {
 fn what_is_wrong_with_a_control_topic_is_found_by_build() {
     let control = Control::topic("o".repeat(250), secret("s")).node("one");
     let processor = CommandProcessor::builder()
-        .handler::<Chore, _>(Hand::free())
+        .handler::<Chore>(Hand::free())
         .broker(InMemoryBroker::new())
         .build()
         .unwrap();

@@ -115,8 +115,8 @@ impl App {
         more: impl FnOnce(DispatcherBuilder) -> DispatcherBuilder,
     ) -> Self {
         let processor = CommandProcessor::builder()
-            .handler::<Chore, _>(hand.clone())
-            .handler::<Rest, _>(hand.clone())
+            .handler::<Chore>(hand.clone())
+            .handler::<Rest>(hand.clone())
             .broker(broker.clone())
             .outbox(InMemoryOutbox::new())
             .build()

@@ -124,7 +124,7 @@ async fn a_range_of_performers_follows_the_work() {
     let broker = InMemoryBroker::new();
     let hand = Hand::allowed(0);
     let processor = CommandProcessor::builder()
-        .handler::<Chore, _>(hand.clone())
+        .handler::<Chore>(hand.clone())
         .broker(broker.clone())
         .outbox(InMemoryOutbox::new())
         .build()

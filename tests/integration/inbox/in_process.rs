@@ -159,8 +159,8 @@ async fn a_duplicate_gets_the_default_reply_and_what_has_no_id_is_always_handled
     }
     let printer = Arc::new(Printer(AtomicU32::new(0)));
     let processor = CommandProcessor::builder()
-        .handler::<Print, _>(Arc::clone(&printer))
-        .handler::<Nameless, _>(Arc::clone(&printer))
+        .handler::<Print>(Arc::clone(&printer))
+        .handler::<Nameless>(Arc::clone(&printer))
         .inbox(InMemoryInbox::new())
         .build()
         .unwrap();
@@ -224,8 +224,8 @@ async fn one_type_that_handles_two_requests_with_one_id_handles_both() {
     let till = Till::default();
     let clerk = Arc::new(Clerk(till.clone()));
     let processor = CommandProcessor::builder()
-        .handler::<Pay, _>(Arc::clone(&clerk))
-        .handler::<Refund, _>(clerk)
+        .handler::<Pay>(Arc::clone(&clerk))
+        .handler::<Refund>(clerk)
         .inbox(InMemoryInbox::new())
         .build()
         .unwrap();

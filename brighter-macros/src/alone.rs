@@ -5,13 +5,16 @@ use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::Attribute;
 
-use super::attr::strip;
 use crate::handler::complete;
+use crate::invisible;
 use crate::item::{Kind, Outline};
+use crate::path::Private;
 use crate::shell::Errors;
+use crate::step::strip;
 
 /// The item without its steps, so that the others do not repeat it, and what to do about it.
 pub(crate) fn alone(name: &str, item: TokenStream, errors: &Errors) -> TokenStream {
+    let item = invisible::open(item);
     let outline = Outline::of(item.clone());
     let handler = outline.attributes.iter().find(|attribute| is_handler(attribute));
     let message = match (outline.kind, handler) {
@@ -42,9 +45,9 @@ pub(crate) fn alone(name: &str, item: TokenStream, errors: &Errors) -> TokenStre
         ),
     };
     errors.push(syn::Error::new(proc_macro2::Span::call_site(), message));
-    let item = strip(item);
+    let item = strip(item, &Private::USUAL);
     match outline.kind {
-        Kind::Method if outline.name.is_some_and(|name| name == "handle") => complete(item),
+        Kind::Method if outline.name.is_some_and(|name| name == "handle") => complete(item, &Private::USUAL),
         _ => item,
     }
 }

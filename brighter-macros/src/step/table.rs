@@ -1,0 +1,22 @@
+//! Every attribute that is a step: one file an attribute, and a line here.
+
+use super::attribute::Attribute;
+use super::{
+    backstop, fallback, feature_switch, layer, monitor, request_logging, timeout, use_inbox, use_policy,
+    validate,
+};
+
+pub(super) const ALL: &[Attribute] = &[
+    backstop::REJECT,
+    backstop::DEFER,
+    backstop::DONT_ACK,
+    fallback::ATTRIBUTE,
+    feature_switch::ATTRIBUTE,
+    layer::ATTRIBUTE,
+    monitor::ATTRIBUTE,
+    request_logging::ATTRIBUTE,
+    timeout::ATTRIBUTE,
+    use_inbox::ATTRIBUTE,
+    use_policy::ATTRIBUTE,
+    validate::ATTRIBUTE,
+];

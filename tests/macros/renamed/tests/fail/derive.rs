@@ -1,0 +1,6 @@
+use queue::prelude::*;
+
+#[derive(Command)]
+struct Greet;
+
+fn main() {}

@@ -1,0 +1,6 @@
+use platform::brighter::prelude::*;
+
+#[derive(Command)]
+struct Greet;
+
+fn main() {}

@@ -1,0 +1,6 @@
+use brighter::derive;
+
+#[derive(Debug, crate = brighter)]
+struct Plain;
+
+fn main() {}
