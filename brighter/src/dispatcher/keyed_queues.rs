@@ -1,4 +1,4 @@
-//! [`Lanes`]: what must be handled in its order, one after the other.
+//! [`KeyedQueues`]: what must be handled in its order, one after the other.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -7,7 +7,7 @@ use tokio::time::Instant;
 /// What waits for its turn, by lane. In each lane one is at its turn, which is somewhere else: being handled, or
 /// waiting here for its time to come again. The others stand behind it.
 #[derive(Debug)]
-pub(super) struct Lanes<T> {
+pub(super) struct KeyedQueues<T> {
     /// The lanes in which one is at its turn.
     taken: HashMap<u64, VecDeque<T>>,
     /// Those that are at their turn, and wait for their time; with a number, for several may have one time.
@@ -15,7 +15,7 @@ pub(super) struct Lanes<T> {
     next: u64,
 }
 
-impl<T> Default for Lanes<T> {
+impl<T> Default for KeyedQueues<T> {
     fn default() -> Self {
         Self {
             taken: HashMap::new(),
@@ -25,7 +25,7 @@ impl<T> Default for Lanes<T> {
     }
 }
 
-impl<T> Lanes<T> {
+impl<T> KeyedQueues<T> {
     /// Gives it back if it is at its turn at once, which [`leave`](Self::leave) ends; keeps it otherwise.
     pub(super) fn enter(&mut self, lane: u64, item: T) -> Option<T> {
         if let Some(behind) = self.taken.get_mut(&lane) {
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn one_of_a_lane_is_at_its_turn_and_the_others_follow_in_their_order() {
-        let mut lanes = Lanes::default();
+        let mut lanes = KeyedQueues::default();
         assert_eq!(lanes.enter(1, "a"), Some("a"));
         assert_eq!(lanes.enter(1, "b"), None);
         assert_eq!(lanes.enter(1, "c"), None);
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn what_rests_keeps_its_lane_until_its_time() {
-        let mut lanes = Lanes::default();
+        let mut lanes = KeyedQueues::default();
         let now = Instant::now();
         let later = now + Duration::from_secs(1);
         assert_eq!(lanes.enter(1, "a"), Some("a"));
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_lane_that_is_abandoned_is_free_and_one_whose_turn_goes_on_is_not() {
-        let mut lanes = Lanes::default();
+        let mut lanes = KeyedQueues::default();
         for (lane, item) in [(1, "running"), (2, "resting")] {
             assert_eq!(lanes.enter(lane, item), Some(item));
             assert_eq!(lanes.enter(lane, "behind"), None);
