@@ -44,7 +44,7 @@ pub(super) struct InFlightDelivery {
     pub(super) made: Option<DecodedRequest>,
     /// How often it was handled in hand, and is to be handled again.
     pub(super) tries: u32,
-    pub(super) progress: Progress,
+    pub(super) progress: DeliveryProgress,
     /// What brought it, and its waiting for its turn.
     pub(super) pump: Op,
     pub(super) waiting: Op,
@@ -52,7 +52,7 @@ pub(super) struct InFlightDelivery {
 
 /// How far the handling of an item has come.
 #[derive(Debug, Default)]
-pub(super) struct Progress {
+pub(super) struct DeliveryProgress {
     /// Handlers that are done with it.
     done: Vec<usize>,
     /// What its sender waits for.
@@ -90,7 +90,7 @@ impl InFlightDelivery {
             turn,
             made,
             tries: 0,
-            progress: Progress::default(),
+            progress: DeliveryProgress::default(),
             pump,
             waiting: Op::none(),
         }
@@ -137,7 +137,7 @@ impl DeliveryHandler {
         if let Some((delay, counted)) = self.keeps(&item, &settlement) {
             item.tries = item.tries.saturating_add(u32::from(counted));
             // As when it comes again from its channel: all handlers see it.
-            item.progress = Progress::default();
+            item.progress = DeliveryProgress::default();
             let now = Instant::now();
             return Completion::Kept {
                 item: Box::new(item),
@@ -219,7 +219,7 @@ impl DeliveryHandler {
         message: &Arc<Message>,
         mut made: Option<DecodedRequest>,
         tries: u32,
-        progress: &mut Progress,
+        progress: &mut DeliveryProgress,
         op: &Op,
         failed: &mut Option<&'static str>,
     ) -> Settlement {

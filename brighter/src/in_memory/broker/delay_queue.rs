@@ -37,7 +37,7 @@ struct Entry<T> {
 }
 
 /// What a [`DelayQueue`] runs at its time.
-pub(super) trait Scheduled: Send + 'static {
+pub(super) trait TimedAction: Send + 'static {
     /// Runs it.
     fn run(self);
 }
@@ -56,7 +56,7 @@ impl<T> Default for DelayQueue<T> {
     }
 }
 
-impl<T: Scheduled> DelayQueue<T> {
+impl<T: TimedAction> DelayQueue<T> {
     /// Runs this at that time.
     pub(super) fn schedule(self: &Arc<Self>, due: Instant, what: T) {
         let mut state = self.lock();
@@ -126,7 +126,7 @@ impl<T> DelayQueue<T> {
     }
 }
 
-async fn run<T: Scheduled>(queue: Weak<DelayQueue<T>>, changed: Arc<Notify>) {
+async fn run<T: TimedAction>(queue: Weak<DelayQueue<T>>, changed: Arc<Notify>) {
     while let Some(next) = queue.upgrade().map(|queue| queue.tick()) {
         match next {
             Some(due) => {

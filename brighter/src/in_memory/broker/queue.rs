@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::delay_queue::{DelayQueue, Scheduled};
+use super::delay_queue::{DelayQueue, TimedAction};
 use super::in_flight::InFlightCount;
 use super::waiters::{Ticket, Waiters};
 use super::watcher::{Departure, Watch};
@@ -20,7 +20,7 @@ use brighter_core::message::{ChannelName, Message};
 pub(super) struct Queue {
     pub(super) name: ChannelName,
     pub(super) watch: Watch,
-    delays: Arc<DelayQueue<Due>>,
+    delays: Arc<DelayQueue<QueueAction>>,
     state: Mutex<State>,
 }
 
@@ -56,14 +56,14 @@ pub(super) struct State {
 
 /// What a queue does later.
 #[derive(Debug)]
-pub(super) enum Due {
+pub(super) enum QueueAction {
     /// A message comes back to its queue.
     Return(Weak<Queue>, Item),
     /// The first message of a queue has waited too long.
     Expire(Weak<Queue>),
 }
 
-impl Scheduled for Due {
+impl TimedAction for QueueAction {
     fn run(self) {
         match self {
             Self::Return(queue, item) => {
@@ -111,7 +111,7 @@ impl Item {
 }
 
 impl Queue {
-    pub(super) fn new(name: ChannelName, delays: Arc<DelayQueue<Due>>, watch: Watch) -> Self {
+    pub(super) fn new(name: ChannelName, delays: Arc<DelayQueue<QueueAction>>, watch: Watch) -> Self {
         Self {
             name,
             watch,
@@ -191,7 +191,8 @@ impl Queue {
             waker.wake();
         }
         if let Some(expiry) = expiry {
-            self.delays.schedule(expiry, Due::Expire(Arc::downgrade(self)));
+            self.delays
+                .schedule(expiry, QueueAction::Expire(Arc::downgrade(self)));
         }
         // Without one the broker is gone, and everything with it.
         let Some(dead_letters) = dead_letters.upgrade().filter(|_| !dead.is_empty()) else {
@@ -296,7 +297,8 @@ impl Queue {
             state.delayed += 1;
             drop(state);
             let due = after(Instant::now(), delay);
-            self.delays.schedule(due, Due::Return(Arc::downgrade(self), item));
+            self.delays
+                .schedule(due, QueueAction::Return(Arc::downgrade(self), item));
         }
     }
 

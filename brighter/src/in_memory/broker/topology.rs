@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
 use super::delay_queue::DelayQueue;
-use super::queue::{Due, Item, Queue};
+use super::queue::{Item, Queue, QueueAction};
 use super::watcher::Watch;
 use brighter_core::channel::{Channel, ChannelError, ChannelLimits, MakeChannel, PublishError};
 use brighter_core::message::{ChannelName, Message, RoutingKey};
@@ -20,7 +20,7 @@ pub(super) struct Topology {
     /// In the order of their making, which is the order in which several are locked.
     routes: HashMap<RoutingKey, Vec<Arc<Queue>>>,
     closed: bool,
-    delays: Arc<DelayQueue<Due>>,
+    delays: Arc<DelayQueue<QueueAction>>,
     watch: Watch,
     consumers: u64,
 }
