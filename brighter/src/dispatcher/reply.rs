@@ -10,7 +10,7 @@ use super::settlement::{RELEASE_DELAY, Settlement};
 use super::within::within;
 use crate::processor::{Reply, answer};
 use crate::subscription::SubscriptionSettings;
-use crate::telemetry::{metrics, spans};
+use crate::telemetry::metrics;
 use brighter_core::__private::report;
 use brighter_core::channel::{Broker, Delivery, PublishError};
 use brighter_core::message::Message;
@@ -89,7 +89,7 @@ impl ReplySender<'_> {
     }
 
     async fn send(&self, answer: &Message) -> Result<(), PublishError> {
-        let sent = within(SEND_WITHIN, spans::published(self.broker, answer)).await;
+        let sent = within(SEND_WITHIN, self.broker.publish(answer)).await;
         sent.unwrap_or(Err(PublishError::TimedOut { after: SEND_WITHIN }))
     }
 

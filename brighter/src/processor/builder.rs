@@ -22,6 +22,7 @@ use crate::layer::{FeatureSwitches, MonitorSink};
 use crate::pipeline::{HandlerPipeline, Provided, Wiring};
 use crate::policy::PolicyRegistry;
 use crate::publication::{Publication, PublicationSettings};
+use crate::telemetry::traced;
 use brighter_core::channel::Broker;
 use brighter_core::context::Context;
 use brighter_core::inbox::Inbox;
@@ -286,6 +287,7 @@ impl CommandProcessorBuilder {
             Configured::take(config, policies, &mut self.sweeper, &mut self.without_sweeper)
         });
         self.provided.outbox = self.outbox.clone();
+        self.broker = self.broker.map(traced);
         let mut errors = Vec::new();
         #[cfg(feature = "config")]
         if let (Some(configured), Some(_)) = (&configured, &self.outbox) {

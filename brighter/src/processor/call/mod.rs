@@ -26,7 +26,6 @@ pub(crate) use reply::{Reply, answer, is_waited_for};
 
 use super::CommandProcessor;
 use crate::telemetry::metrics::Began;
-use crate::telemetry::spans;
 use brighter_core::__private::Op;
 use brighter_core::__private::clock::after;
 use brighter_core::channel::PublishError;
@@ -162,7 +161,7 @@ impl CommandProcessor {
             calls.metrics.sent(broker.system(), topic, began, failed);
         };
         let published = async {
-            let published = spans::published(broker, &message).await;
+            let published = broker.publish(&message).await;
             sent(published.as_ref().err().map(PublishError::kind));
             published
         };

@@ -244,10 +244,7 @@ impl Relay {
         let began = Began::now();
         brighter_core::__private::fault_point!("relay.publish");
         let mut published = Vec::with_capacity(topics.len());
-        for (topic, result) in topics
-            .into_iter()
-            .zip(spans::all_published(broker, messages).await)
-        {
+        for (topic, result) in topics.into_iter().zip(broker.publish_all(messages).await) {
             let result = confirmed(result).await;
             let failed = result.as_ref().err().map(PublishError::kind);
             self.metrics.sent(broker.system(), topic, began, failed);
@@ -339,7 +336,7 @@ impl Relay {
 /// Brings a message to the broker.
 async fn brought(broker: &dyn Broker, message: &Message) -> Result<(), PublishError> {
     brighter_core::__private::fault_point!("relay.publish", PublishError::Disconnected);
-    confirmed(spans::published(broker, message).await).await
+    confirmed(broker.publish(message).await).await
 }
 
 /// A test may have it that the broker has a message and we are never told.
