@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
 use super::controls::Controls;
+use super::in_flight_delivery::{Completion, DeliveryProgress, InFlightDelivery};
 use super::reply::ReplySender;
 use super::route::{DecodedRequest, Route, RouteError};
 use super::settlement::{RELEASE_DELAY, Settlement, dead, invalid, settlement};
@@ -34,68 +35,6 @@ const SHORTEST_HOLD: Duration = Duration::from_millis(10);
 /// How long settling may take: longer than a publish or a reconnect should, so that whoever is slower hangs.
 /// The broker still has the message then, and delivers it again.
 const SETTLE_WITHIN: Duration = Duration::from_secs(60);
-
-/// A delivery on its way through the pump.
-pub(super) struct InFlightDelivery {
-    pub(super) delivery: Delivery,
-    /// Where it keeps its order, if it does.
-    pub(super) turn: Option<KeyPosition>,
-    /// Its request, if that was made to know the lane.
-    pub(super) made: Option<DecodedRequest>,
-    /// How often it was handled in hand, and is to be handled again.
-    pub(super) tries: u32,
-    pub(super) progress: DeliveryProgress,
-    /// What brought it, and its waiting for its turn.
-    pub(super) pump: Op,
-    pub(super) waiting: Op,
-}
-
-/// How far the handling of an item has come.
-#[derive(Debug, Default)]
-pub(super) struct DeliveryProgress {
-    /// Handlers that are done with it.
-    done: Vec<usize>,
-    /// What its sender waits for.
-    reply: Option<Reply>,
-}
-
-/// The lane in which an item keeps its order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct KeyPosition {
-    pub(super) lane: u64,
-    /// Which of the performer's consumers brought it: what another one brought comes again.
-    pub(super) consumer: u64,
-}
-
-/// What became of an item.
-pub(super) enum Completion {
-    /// It is settled, or the broker has it.
-    Settled {
-        turn: Option<KeyPosition>,
-        /// Whether it was settled as it should be. If not, it comes again.
-        well: bool,
-    },
-    /// It must not lose its place, so it is kept in hand and handled again then.
-    Kept {
-        item: Box<InFlightDelivery>,
-        until: Instant,
-    },
-}
-
-impl InFlightDelivery {
-    pub(super) fn new(delivery: Delivery, turn: Option<(KeyPosition, DecodedRequest)>, pump: Op) -> Self {
-        let (turn, made) = turn.unzip();
-        Self {
-            delivery,
-            turn,
-            made,
-            tries: 0,
-            progress: DeliveryProgress::default(),
-            pump,
-            waiting: Op::none(),
-        }
-    }
-}
 
 /// Handles the deliveries of one performer.
 pub(super) struct DeliveryHandler {

@@ -86,48 +86,48 @@ mod tests {
 
     #[test]
     fn one_of_a_lane_is_at_its_turn_and_the_others_follow_in_their_order() {
-        let mut lanes = KeyedQueues::default();
-        assert_eq!(lanes.enter(1, "a"), Some("a"));
-        assert_eq!(lanes.enter(1, "b"), None);
-        assert_eq!(lanes.enter(1, "c"), None);
-        assert_eq!(lanes.enter(2, "x"), Some("x"), "another lane goes on");
-        assert_eq!(lanes.leave(1), Some("b"));
-        assert_eq!(lanes.enter(1, "d"), None);
-        assert_eq!(lanes.leave(1), Some("c"));
-        assert_eq!(lanes.leave(1), Some("d"));
-        assert_eq!(lanes.leave(1), None);
-        assert_eq!(lanes.enter(1, "e"), Some("e"), "the lane is free again");
+        let mut queues = KeyedQueues::default();
+        assert_eq!(queues.enter(1, "a"), Some("a"));
+        assert_eq!(queues.enter(1, "b"), None);
+        assert_eq!(queues.enter(1, "c"), None);
+        assert_eq!(queues.enter(2, "x"), Some("x"), "another lane goes on");
+        assert_eq!(queues.leave(1), Some("b"));
+        assert_eq!(queues.enter(1, "d"), None);
+        assert_eq!(queues.leave(1), Some("c"));
+        assert_eq!(queues.leave(1), Some("d"));
+        assert_eq!(queues.leave(1), None);
+        assert_eq!(queues.enter(1, "e"), Some("e"), "the lane is free again");
     }
 
     #[test]
     fn what_rests_keeps_its_lane_until_its_time() {
-        let mut lanes = KeyedQueues::default();
+        let mut queues = KeyedQueues::default();
         let now = Instant::now();
         let later = now + Duration::from_secs(1);
-        assert_eq!(lanes.enter(1, "a"), Some("a"));
-        lanes.rest(later, "a");
-        assert_eq!(lanes.enter(1, "b"), None);
-        assert_eq!(lanes.wakes_at(), Some(later));
-        assert_eq!(lanes.wake(now), None);
-        assert_eq!(lanes.wake(later), Some("a"));
-        assert_eq!(lanes.wake(later), None);
-        assert_eq!(lanes.leave(1), Some("b"));
+        assert_eq!(queues.enter(1, "a"), Some("a"));
+        queues.rest(later, "a");
+        assert_eq!(queues.enter(1, "b"), None);
+        assert_eq!(queues.wakes_at(), Some(later));
+        assert_eq!(queues.wake(now), None);
+        assert_eq!(queues.wake(later), Some("a"));
+        assert_eq!(queues.wake(later), None);
+        assert_eq!(queues.leave(1), Some("b"));
     }
 
     #[test]
     fn a_lane_that_is_abandoned_is_free_and_one_whose_turn_goes_on_is_not() {
-        let mut lanes = KeyedQueues::default();
+        let mut queues = KeyedQueues::default();
         for (lane, item) in [(1, "running"), (2, "resting")] {
-            assert_eq!(lanes.enter(lane, item), Some(item));
-            assert_eq!(lanes.enter(lane, "behind"), None);
+            assert_eq!(queues.enter(lane, item), Some(item));
+            assert_eq!(queues.enter(lane, "behind"), None);
         }
-        lanes.rest(Instant::now(), "resting");
-        assert_eq!(lanes.rested().collect::<Vec<_>>(), ["resting"]);
-        lanes.abandon(2);
-        lanes.clear_behind();
-        assert_eq!(lanes.wakes_at(), None);
-        assert_eq!(lanes.enter(2, "new"), Some("new"), "its lane is free");
-        assert_eq!(lanes.enter(1, "new"), None, "behind the one that runs");
-        assert_eq!(lanes.leave(1), Some("new"));
+        queues.rest(Instant::now(), "resting");
+        assert_eq!(queues.rested().collect::<Vec<_>>(), ["resting"]);
+        queues.abandon(2);
+        queues.clear_behind();
+        assert_eq!(queues.wakes_at(), None);
+        assert_eq!(queues.enter(2, "new"), Some("new"), "its lane is free");
+        assert_eq!(queues.enter(1, "new"), None, "behind the one that runs");
+        assert_eq!(queues.leave(1), Some("new"));
     }
 }

@@ -11,6 +11,7 @@ mod drain;
 mod handling;
 mod handling_set;
 mod health;
+mod in_flight_delivery;
 mod in_flight_table;
 mod keyed_queues;
 mod observe;

@@ -3,7 +3,8 @@
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use super::handling::{Completion, DeliveryHandler, InFlightDelivery};
+use super::handling::DeliveryHandler;
+use super::in_flight_delivery::{Completion, InFlightDelivery};
 use super::pump::{Pump, PumpEnd};
 use super::status::PerformerState;
 use super::within::within;

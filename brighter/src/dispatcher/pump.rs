@@ -30,8 +30,9 @@ use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, sleep_until};
 
 use super::controls::Throttle;
-use super::handling::{Completion, DeliveryHandler, InFlightDelivery, KeyPosition};
+use super::handling::DeliveryHandler;
 use super::handling_set::HandlingSet;
+use super::in_flight_delivery::{Completion, InFlightDelivery, KeyPosition};
 use super::in_flight_table::PollObserved;
 use super::keyed_queues::KeyedQueues;
 use crate::telemetry::spans;

@@ -22,7 +22,7 @@ use brighter_core::message::{ChannelName, Message, NameError};
 /// another consumer of the dead letters has in hand is not seen.
 ///
 /// ```
-/// use brighter::channel::{Channel, Producer, Rejection, RejectionKind, Replay};
+/// use brighter::channel::{Broker, Channel, Producer, Rejection, RejectionKind, Replay};
 /// use brighter::message::{Message, MessageBody, MessageHeader, MessageType};
 /// use brighter::{InMemoryBroker, MessageId};
 ///

@@ -77,3 +77,37 @@ impl Broker for TracedBroker {
         self.inner.close()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::in_memory::broker::InMemoryBroker;
+    use brighter_core::id::MessageId;
+    use brighter_core::message::{MessageBody, MessageHeader, MessageType};
+
+    fn message(topic: &str) -> Message {
+        let header = MessageHeader::new(MessageId::new(), topic, MessageType::Event);
+        Message::new(header, MessageBody::new(""))
+    }
+
+    #[tokio::test]
+    async fn methods_with_a_default_reach_the_inner_broker() {
+        let broker = InMemoryBroker::new();
+        let traced = TracedBroker {
+            inner: Arc::new(broker.clone()),
+        };
+        let mut channel = Channel::new("notes", "Note");
+        channel.limits.deliveries = Some(3);
+        broker.declare(&channel).unwrap();
+        let (wanted, unwanted) = (message("Note"), message("Nobody"));
+        let published = traced.publish_all(vec![&wanted, &unwanted]).await;
+        assert!(
+            matches!(published[..], [Ok(()), Err(PublishError::Unroutable { .. })]),
+            "{published:?}"
+        );
+        assert_eq!(traced.depth(&channel).await.unwrap(), Some(1));
+        assert_eq!(traced.bounds(&channel), ConsumerBounds::new().deliveries(3));
+        traced.close().await;
+        assert_eq!(traced.status(), BrokerStatus::Closed);
+    }
+}
