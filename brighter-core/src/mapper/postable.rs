@@ -21,7 +21,7 @@ pub trait Postable: Request + Sized {
     /// How its reply travels, if it has one: see [`Callable`].
     const REPLY: Option<ReplyForm<Self::Reply>> = None;
 
-    /// What turns it into a message and back: [`JsonMapper`], unless `#[message(mapper = …)]` names another.
+    /// What turns it into a message and back: [`JsonMapper`](super::JsonMapper), unless `#[message(mapper = …)]` names another.
     type Mapper: MessageMapper<Self> + Default;
 }
 
