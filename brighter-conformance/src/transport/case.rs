@@ -71,19 +71,7 @@ impl<H> fmt::Debug for Case<H> {
     }
 }
 
-/// Runs the case of this name as often as is said, at the same time, each in a place and a thread of its own: what
-/// `transport_conformance!` makes its tests of. What is not applicable is printed.
-///
-/// # Panics
-/// One of them did, or there is no such case.
-pub fn check<H, K>(name: &str, times: usize, make: impl AsyncFn() -> (H, K) + Sync)
-where
-    H: Harness,
-{
-    check_in(super::cases::<H>, name, times, make);
-}
-
-/// Runs a case as [`check`] does, out of these cases.
+/// Runs a case as [`check`](super::check) does, out of these cases.
 #[doc(hidden)]
 pub fn check_in<H, K>(
     cases: fn() -> Vec<Case<H>>,

@@ -85,7 +85,7 @@ pub mod tools;
 
 #[doc(hidden)]
 pub use case::check_in;
-pub use case::{Case, Outcome, check};
+pub use case::{Case, Outcome};
 pub use feature::{Feature, Features};
 pub use fidelity::*;
 pub use harness::Harness;
@@ -210,4 +210,16 @@ macro_rules! __conformance_list {
 #[must_use]
 pub fn cases<H: Harness>() -> Vec<Case<H>> {
     crate::__conformance_cases! { [crate::__conformance_list], [H] }
+}
+
+/// Runs the case of this name as often as is said, at the same time, each in a place and a thread of its own: what
+/// `transport_conformance!` makes its tests of. What is not applicable is printed.
+///
+/// # Panics
+/// One of them did, or there is no such case.
+pub fn check<H, K>(name: &str, times: usize, make: impl AsyncFn() -> (H, K) + Sync)
+where
+    H: Harness,
+{
+    check_in(cases::<H>, name, times, make);
 }

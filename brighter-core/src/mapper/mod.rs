@@ -3,36 +3,17 @@
 
 mod cloud_events;
 mod json;
+mod postable;
 mod reply;
 
 pub use cloud_events::CloudEventsMapper;
 pub use json::JsonMapper;
-pub use reply::{Callable, JsonReply, ReplyForm};
+pub use postable::{Callable, Postable};
+pub use reply::{JsonReply, ReplyForm};
 
 use crate::error::BoxError;
 use crate::message::{Message, MessageHeader, MessageType};
-use crate::request::{Request, RequestKind};
-
-/// A request that may leave the process. Derived by `#[derive(Message)]`.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot travel as a message",
-    label = "has no topic and no mapper",
-    note = "derive it, beside serde's two: `#[derive(Serialize, Deserialize, Message)]` and `#[message(topic = \"…\")]`"
-)]
-pub trait Postable: Request + Sized {
-    /// Where it is published, unless its publication says otherwise.
-    const TOPIC: &'static str;
-
-    /// What kind of thing it is, as CloudEvents' `type` says it: its topic, unless `#[message(type = "…")]` says
-    /// otherwise. By it a subscription tells the requests of one channel apart.
-    const EVENT_TYPE: &'static str = Self::TOPIC;
-
-    /// How its reply travels, if it has one: see [`Callable`].
-    const REPLY: Option<ReplyForm<Self::Reply>> = None;
-
-    /// What turns it into a message and back: [`JsonMapper`], unless `#[message(mapper = …)]` names another.
-    type Mapper: MessageMapper<Self> + Default;
-}
+use crate::request::RequestKind;
 
 /// Turns a request into a message, and a message into a request.
 ///

@@ -1,27 +1,13 @@
-//! How a reply travels: [`Callable`], and the [`ReplyForm`] that says how it is written and read.
+//! [`ReplyForm`]: how a reply is written and read.
 
 use std::fmt;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::MapError;
 use super::json;
-use super::{MapError, Postable};
 use crate::message::MessageBody;
-use crate::request::Command;
-
-/// A request that may leave the process and has a reply: what `call` takes. Derived
-/// by `#[derive(Message)]` with `#[message(reply = …)]`.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` has no reply to wait for",
-    label = "cannot be called",
-    note = "say what it is answered with: `#[message(topic = \"…\", reply = Invoice)]`",
-    note = "a request without a reply is posted: `processor.post(request)`"
-)]
-pub trait Callable: Postable + Command {
-    /// How its reply is written and read.
-    const FORM: ReplyForm<Self::Reply>;
-}
 
 /// How a reply is written and read.
 pub struct ReplyForm<T> {

@@ -27,7 +27,7 @@ const CLEARED_WITHIN: u64 = 3;
 
 /// What one look found.
 #[derive(Debug, Clone, Copy)]
-struct Look {
+struct DepthSample {
     /// How many messages wait at the broker, beyond those in the memory of the performers.
     depth: u64,
     performers: usize,
@@ -47,8 +47,8 @@ impl Trend {
     /// How many performers there shall be from now on, if that changes.
     ///
     /// Up by half, for a backlog wants an answer soon; down by one, for a lull may be over soon.
-    fn decide(&mut self, look: Look, range: Performers) -> Option<usize> {
-        let Look {
+    fn decide(&mut self, look: DepthSample, range: Performers) -> Option<usize> {
+        let DepthSample {
             depth,
             performers,
             busy,
@@ -129,9 +129,9 @@ impl Supervisor {
                 }
             };
             let performers = self.registered.wanted();
-            let counts = self.board.counts();
+            let counts = self.statuses.counts();
             let busy = counts.get(&self.run).map_or(0, |count| count.busy);
-            let look = Look {
+            let look = DepthSample {
                 depth,
                 performers,
                 busy,
@@ -139,7 +139,7 @@ impl Supervisor {
             if let Some(wanted) = trend.decide(look, range) {
                 tracing::info!(%subscription, depth, from = performers, to = wanted, "changing the number of performers");
                 self.registered.wanted.send_replace(wanted);
-                self.board.changed();
+                self.statuses.changed();
             }
         }
     }
@@ -161,7 +161,7 @@ mod tests {
         let (mut trend, mut performers) = (Trend::default(), begin);
         let mut all = Vec::new();
         for &(depth, busy) in looks {
-            let look = Look {
+            let look = DepthSample {
                 depth,
                 performers,
                 busy: busy.min(performers),

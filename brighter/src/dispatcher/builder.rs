@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Dispatcher;
-use super::check::{Candidate, Terms};
+use super::check::{BuildContext, UncheckedSubscription};
 #[cfg(feature = "control")]
-use super::control::Control;
+use super::control::{Control, Controlled};
 use super::requests::Requests;
 use crate::processor::{BuildError, BuildErrors, CommandProcessor};
 use crate::subscription::Subscription;
@@ -20,7 +20,7 @@ const DEFAULT_DRAIN: Duration = Duration::from_secs(20);
 #[must_use = "nothing is made until `build` is called"]
 pub struct DispatcherBuilder {
     processor: CommandProcessor,
-    subscriptions: Vec<Candidate>,
+    subscriptions: Vec<UncheckedSubscription>,
     drain: Duration,
     #[cfg(feature = "config")]
     config: Option<brighter_config::Config>,
@@ -28,8 +28,15 @@ pub struct DispatcherBuilder {
     control: Option<Control>,
 }
 
+impl Dispatcher {
+    /// Begins to describe a dispatcher of this processor's requests.
+    pub fn builder(processor: CommandProcessor) -> DispatcherBuilder {
+        DispatcherBuilder::new(processor)
+    }
+}
+
 impl DispatcherBuilder {
-    pub(super) fn new(processor: CommandProcessor) -> Self {
+    fn new(processor: CommandProcessor) -> Self {
         Self {
             processor,
             subscriptions: Vec::new(),
@@ -43,7 +50,7 @@ impl DispatcherBuilder {
 
     /// Adds a subscription.
     pub fn subscription<R: Requests>(mut self, subscription: Subscription<R>) -> Self {
-        let candidate = Candidate::new(&self.processor, subscription);
+        let candidate = UncheckedSubscription::new(&self.processor, subscription);
         self.subscriptions.push(candidate);
         self
     }
@@ -93,7 +100,7 @@ impl DispatcherBuilder {
         if self.subscriptions.is_empty() {
             errors.push(BuildError::NoSubscription);
         }
-        let terms = Terms {
+        let terms = BuildContext {
             broker: broker.as_deref(),
             drain: self.drain,
         };
@@ -108,24 +115,27 @@ impl DispatcherBuilder {
         #[cfg(feature = "control")]
         let control = match self.control {
             Some(control) => {
-                let controlled = control.into_controlled(Arc::clone(&broker))?;
+                let controlled = Controlled::new(control, Arc::clone(&broker))?;
                 let others = self.subscriptions.iter().map(|candidate| &candidate.settings);
                 let mut errors = Vec::new();
-                let terms = Terms {
+                let terms = BuildContext {
                     broker: Some(&*broker),
                     drain: self.drain,
                 };
-                controlled.candidate.check(others, &terms, &mut errors);
+                controlled.subscription.check(others, &terms, &mut errors);
                 BuildErrors::check(errors)?;
                 Some(controlled)
             }
             None => None,
         };
-        let subscriptions = self.subscriptions.into_iter().map(Candidate::register);
+        let subscriptions = self
+            .subscriptions
+            .into_iter()
+            .map(UncheckedSubscription::register);
         let dispatcher = Dispatcher::new(self.processor, broker, self.drain, subscriptions.collect());
         #[cfg(feature = "control")]
         if let Some(controlled) = control {
-            dispatcher.controlled(controlled);
+            controlled.attach(&dispatcher);
         }
         Ok(dispatcher)
     }

@@ -3,27 +3,27 @@
 use std::time::Duration;
 
 use super::registered::Registered;
-use super::requests::{Brought, Requests, Routing};
+use super::requests::{RequestInfo, Requests, Routing};
 use crate::processor::{BuildError, CommandProcessor};
 use crate::subscription::{Subscription, SubscriptionSettings, budget, remembers_too_little};
 use brighter_core::channel::Broker;
 
 /// What a subscription has to fit.
-pub(super) struct Terms<'a> {
+pub(super) struct BuildContext<'a> {
     pub(super) broker: Option<&'a dyn Broker>,
     /// How long handlers have to finish when the dispatcher ends.
     pub(super) drain: Duration,
 }
 
 /// A subscription that is still to be checked.
-pub(super) struct Candidate {
+pub(super) struct UncheckedSubscription {
     pub(super) settings: SubscriptionSettings,
     routing: Routing,
     /// The shortest time for which it is remembered that one of its requests was handled.
     remembered: Option<Duration>,
 }
 
-impl Candidate {
+impl UncheckedSubscription {
     pub(super) fn new<R: Requests>(processor: &CommandProcessor, subscription: Subscription<R>) -> Self {
         let (settings, mut keys) = subscription.into_parts();
         let routing = R::routing(processor, &mut keys);
@@ -46,7 +46,7 @@ impl Candidate {
     pub(super) fn check<'a>(
         &self,
         mut others: impl Iterator<Item = &'a SubscriptionSettings> + Clone,
-        terms: &Terms<'_>,
+        terms: &BuildContext<'_>,
         errors: &mut Vec<BuildError>,
     ) {
         let settings = &self.settings;
@@ -73,7 +73,7 @@ impl Candidate {
         }
         let brought = &self.routing.requests;
         for (index, one) in brought.iter().enumerate() {
-            let alike = |other: &&Brought| other.event_type == one.event_type;
+            let alike = |other: &&RequestInfo| other.event_type == one.event_type;
             if let Some(other) = brought[..index].iter().find(alike) {
                 errors.push(BuildError::SameType {
                     subscription: subscription.clone(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::check::Candidate;
+use super::check::UncheckedSubscription;
 use crate::processor::BuildError;
 use brighter_config::SUBSCRIPTIONS;
 use brighter_config::{Config, Origin, nearest};
@@ -10,7 +10,7 @@ use brighter_config::{Config, Origin, nearest};
 /// Takes what the configuration says, and finds the subscriptions that only one of the two knows.
 pub(super) fn configure(
     config: &Config,
-    candidates: &mut [Candidate],
+    candidates: &mut [UncheckedSubscription],
     drain: &mut Duration,
     errors: &mut Vec<BuildError>,
 ) {

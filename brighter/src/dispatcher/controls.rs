@@ -25,13 +25,13 @@ pub struct Throttle {
 
 /// What holds for the performers of one subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct ControlState {
     pub(super) throttle: Throttle,
     /// Whether it has set aside as many messages as it may.
     pub(super) limit_reached: bool,
 }
 
-impl Told {
+impl ControlState {
     /// Whether messages are to be taken at all.
     pub(super) fn consumes(&self) -> bool {
         !self.throttle.paused && !self.limit_reached
@@ -42,7 +42,7 @@ impl Told {
 /// performer, so that none has to look.
 #[derive(Debug)]
 pub(super) struct Controls {
-    told: watch::Sender<Told>,
+    told: watch::Sender<ControlState>,
     /// When the next message may begin, while there is a rate.
     next: Mutex<Option<Instant>>,
     unacceptable: Mutex<Tally>,
@@ -68,7 +68,7 @@ impl Controls {
         };
         Self {
             metrics: SubscriptionMetrics::new(settings),
-            told: watch::Sender::new(Told {
+            told: watch::Sender::new(ControlState {
                 throttle,
                 limit_reached: false,
             }),
@@ -98,7 +98,7 @@ impl Controls {
     }
 
     /// What holds now, and whatever comes after it.
-    pub(super) fn changes(&self) -> watch::Receiver<Told> {
+    pub(super) fn changes(&self) -> watch::Receiver<ControlState> {
         self.told.subscribe()
     }
 

@@ -36,7 +36,7 @@ impl Inner {
         }
         // What they have in hand goes back to its channel as their tasks are dropped. The note of it is taken
         // first, for it goes with them.
-        let interrupted = self.board.in_flight(&runs);
+        let interrupted = self.statuses.in_flight(&runs);
         cuts.iter().for_each(|cut| cut.cancel());
         // A handler that blocks its thread cannot be cut short: it must not hold up the end as well.
         let _ = tokio::time::timeout(CUT_DEADLINE, ends).await;

@@ -1,22 +1,27 @@
-//! Seeing one delivery through: dispatching its message, deciding what becomes of it, settling it.
+//! [`DeliveryHandler`]: dispatches the message of one delivery, decides what becomes of it and settles it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
-use super::performer::Performer;
-use super::route::{Made, RouteError};
-use super::settlement::{GIVE_BACK_AFTER, Settlement, dead, invalid, settlement};
+use super::controls::Controls;
+use super::in_flight_delivery::{Completion, DeliveryProgress, InFlightDelivery};
+use super::reply::ReplySender;
+use super::route::{DecodedRequest, Route, RouteError};
+use super::settlement::{RELEASE_DELAY, Settlement, dead, invalid, settlement};
+use super::status_registry::StatusReporter;
 use super::within::within;
-use crate::processor::{PublishErrors, Reply, SubscriberFailure};
+use crate::processor::{CommandProcessor, PublishErrors, Reply, SubscriberFailure};
+use crate::subscription::SubscriptionSettings;
 use crate::telemetry::metrics::Began;
 use crate::telemetry::spans;
 use brighter_core::__private::Op;
 use brighter_core::__private::report;
-use brighter_core::channel::{Delivery, Rejection, RejectionKind, SettleError};
+use brighter_core::channel::{Broker, Delivery, Rejection, RejectionKind, SettleError};
 use brighter_core::context::Context;
 use brighter_core::error::HandlerError;
 use brighter_core::inbox::Fingerprint;
@@ -31,68 +36,23 @@ const SHORTEST_HOLD: Duration = Duration::from_millis(10);
 /// The broker still has the message then, and delivers it again.
 const SETTLE_WITHIN: Duration = Duration::from_secs(60);
 
-/// A delivery on its way through the pump.
-pub(super) struct Item {
-    pub(super) delivery: Delivery,
-    /// Where it keeps its order, if it does.
-    pub(super) turn: Option<Turn>,
-    /// Its request, if that was made to know the lane.
-    pub(super) made: Option<Made>,
-    /// How often it was handled in hand, and is to be handled again.
-    pub(super) tries: u32,
-    pub(super) account: Account,
-    /// What brought it, and its waiting for its turn.
-    pub(super) pump: Op,
-    pub(super) waiting: Op,
+/// Handles the deliveries of one performer.
+pub(super) struct DeliveryHandler {
+    pub(super) processor: CommandProcessor,
+    pub(super) broker: Arc<dyn Broker>,
+    pub(super) settings: Arc<SubscriptionSettings>,
+    pub(super) route: Arc<dyn Route>,
+    /// What the subscription is told while it runs.
+    pub(super) controls: Arc<Controls>,
+    /// Cancelled when the performer takes no more messages; handlers see it through their context.
+    pub(super) stop: Arc<CancellationToken>,
+    /// Reports what the performer is doing.
+    pub(super) reporter: StatusReporter,
 }
 
-/// How far the handling of an item has come.
-#[derive(Debug, Default)]
-pub(super) struct Account {
-    /// Handlers that are done with it.
-    done: Vec<usize>,
-    /// What its sender waits for.
-    reply: Option<Reply>,
-}
-
-/// The lane in which an item keeps its order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Turn {
-    pub(super) lane: u64,
-    /// Which of the performer's consumers brought it: what another one brought comes again.
-    pub(super) consumer: u64,
-}
-
-/// What became of an item.
-pub(super) enum Done {
-    /// It is settled, or the broker has it.
-    Settled {
-        turn: Option<Turn>,
-        /// Whether it was settled as it should be. If not, it comes again.
-        well: bool,
-    },
-    /// It must not lose its place, so it is kept in hand and handled again then.
-    Kept { item: Box<Item>, until: Instant },
-}
-
-impl Item {
-    pub(super) fn new(delivery: Delivery, turn: Option<(Turn, Made)>, pump: Op) -> Self {
-        let (turn, made) = turn.unzip();
-        Self {
-            delivery,
-            turn,
-            made,
-            tries: 0,
-            account: Account::default(),
-            pump,
-            waiting: Op::none(),
-        }
-    }
-}
-
-impl Performer {
-    /// Sees one delivery through. Whatever happens here, the message is either settled or still the broker's.
-    pub(super) async fn see_through(&self, mut item: Item) -> Done {
+impl DeliveryHandler {
+    /// Processes one delivery. Whatever happens here, the message is either settled or still the broker's.
+    pub(super) async fn process(&self, mut item: InFlightDelivery) -> Completion {
         brighter_core::__private::fault_point!("pump.receive");
         item.waiting = Op::none();
         let message = item.delivery.message().ok();
@@ -102,8 +62,11 @@ impl Performer {
         let _in_flight = self.controls.metrics.in_flight(system, header);
         let mut failed = None;
         let settlement = self.settlement_of(&mut item, span, &op, &mut failed).await;
-        let settlement = match item.account.reply.take() {
-            Some(reply) => op.run(self.reply(&item.delivery, reply, settlement)).await,
+        let settlement = match item.progress.reply.take() {
+            Some(reply) => {
+                op.run(self.replies().reply(&item.delivery, reply, settlement))
+                    .await
+            }
             None => settlement,
         };
         self.controls
@@ -113,26 +76,35 @@ impl Performer {
         if let Some((delay, counted)) = self.keeps(&item, &settlement) {
             item.tries = item.tries.saturating_add(u32::from(counted));
             // As when it comes again from its channel: all handlers see it.
-            item.account = Account::default();
+            item.progress = DeliveryProgress::default();
             let now = Instant::now();
-            return Done::Kept {
+            return Completion::Kept {
                 item: Box::new(item),
                 until: now.checked_add(delay).unwrap_or(now),
             };
         }
-        let Item { delivery, turn, .. } = item;
-        let apology = self.apology(&delivery, &settlement);
+        let InFlightDelivery { delivery, turn, .. } = item;
+        let apology = self.replies().apology(&delivery, &settlement);
         let well = op.run(self.settle(delivery, settlement)).await;
         if let Some(apology) = apology.filter(|_| well) {
-            op.run(self.apologize(apology)).await;
+            op.run(self.replies().apologize(apology)).await;
         }
-        Done::Settled { turn, well }
+        Completion::Settled { turn, well }
+    }
+
+    fn replies(&self) -> ReplySender<'_> {
+        ReplySender {
+            broker: &*self.broker,
+            settings: &self.settings,
+            route: &*self.route,
+            stop: &self.stop,
+        }
     }
 
     /// What becomes of a delivery, told to the log.
     async fn settlement_of(
         &self,
-        item: &mut Item,
+        item: &mut InFlightDelivery,
         span: Span,
         op: &Op,
         failed: &mut Option<&'static str>,
@@ -160,16 +132,16 @@ impl Performer {
             }
             Ok(message) => {
                 let made = item.made.take();
-                let decided = self.decide(message, made, item.tries, &mut item.account, op, failed);
+                let decided = self.decide(message, made, item.tries, &mut item.progress, op, failed);
                 let settlement = decided.instrument(span).await;
                 // Giving it back once more could be once too often for a broker that counts.
-                if settlement == Settlement::GiveBack
+                if settlement == Settlement::Release
                     && limit > 0
                     && redeliveries >= limit / 2
                     && !self.stop.is_cancelled()
                 {
-                    return Settlement::Again {
-                        delay: GIVE_BACK_AFTER,
+                    return Settlement::Requeue {
+                        delay: RELEASE_DELAY,
                         counted: false,
                     };
                 }
@@ -184,9 +156,9 @@ impl Performer {
     async fn decide(
         &self,
         message: &Arc<Message>,
-        mut made: Option<Made>,
+        mut made: Option<DecodedRequest>,
         tries: u32,
-        account: &mut Account,
+        progress: &mut DeliveryProgress,
         op: &Op,
         failed: &mut Option<&'static str>,
     ) -> Settlement {
@@ -198,8 +170,8 @@ impl Performer {
             .saturating_add(1);
         spans::processes(op, message, attempt, self.processor.bodies_in_spans());
         loop {
-            let dispatched = self.dispatch(message, made.take(), tries, &mut account.done);
-            let outcome = dispatched.await.map(|reply| account.reply = reply);
+            let dispatched = self.dispatch(message, made.take(), tries, &mut progress.done);
+            let outcome = dispatched.await.map(|reply| progress.reply = reply);
             *failed = outcome
                 .as_ref()
                 .err()
@@ -219,15 +191,15 @@ impl Performer {
             }
             held += pause;
             if held > LONGEST_HOLD {
-                return Settlement::Again {
+                return Settlement::Requeue {
                     delay: pause,
                     counted: false,
                 };
             }
-            let _holding = self.place.hands().hold_back();
+            let _holding = self.reporter.in_flight().hold_back();
             tokio::select! {
                 biased;
-                () = self.stop.cancelled() => return Settlement::GiveBack,
+                () = self.stop.cancelled() => return Settlement::Release,
                 () = tokio::time::sleep(pause) => {}
             }
         }
@@ -249,7 +221,7 @@ impl Performer {
     async fn dispatch(
         &self,
         message: &Arc<Message>,
-        made: Option<Made>,
+        made: Option<DecodedRequest>,
         tries: u32,
         done: &mut Vec<usize>,
     ) -> Result<Option<Reply>, RouteError> {
@@ -276,12 +248,12 @@ impl Performer {
 
     /// Whether an item is kept in hand because it must not lose its place and is to come again: for how long, and
     /// whether that is an attempt. When the pump ends, what is kept goes back to its place in the channel.
-    fn keeps(&self, item: &Item, settlement: &Settlement) -> Option<(Duration, bool)> {
+    fn keeps(&self, item: &InFlightDelivery, settlement: &Settlement) -> Option<(Duration, bool)> {
         item.turn?;
         match settlement {
-            Settlement::Again { delay, counted } => Some((*delay, *counted)),
-            Settlement::GiveBack => Some((GIVE_BACK_AFTER, false)),
-            Settlement::Ack | Settlement::SetAside(_) => None,
+            Settlement::Requeue { delay, counted } => Some((*delay, *counted)),
+            Settlement::Release => Some((RELEASE_DELAY, false)),
+            Settlement::Ack | Settlement::Reject(_) => None,
         }
     }
 
@@ -292,16 +264,16 @@ impl Performer {
             brighter_core::__private::fault_point!("settle.before", SettleError::Other);
             match settlement {
                 Settlement::Ack => delivery.ack().await,
-                Settlement::Again { delay, counted } => delivery.requeue(delay, counted).await,
-                Settlement::SetAside(rejection) => {
+                Settlement::Requeue { delay, counted } => delivery.requeue(delay, counted).await,
+                Settlement::Reject(rejection) => {
                     if let Some(count) = self.controls.set_aside() {
                         tracing::error!(subscription = %self.settings.name, count, "set aside as many messages as it may: stopping, until it is started again");
                     }
                     delivery.reject(rejection).await
                 }
-                Settlement::GiveBack => {
+                Settlement::Release => {
                     tokio::select! {
-                        () = tokio::time::sleep(GIVE_BACK_AFTER) => {}
+                        () = tokio::time::sleep(RELEASE_DELAY) => {}
                         () = self.stop.cancelled() => {}
                     }
                     delivery.release();
@@ -339,19 +311,19 @@ impl Performer {
         let id = &message.header.id;
         match settlement {
             Settlement::Ack => {}
-            Settlement::GiveBack => {
+            Settlement::Release => {
                 tracing::info!(%subscription, %id, attempt, error, "gave the message back")
             }
-            Settlement::Again { delay, .. } => {
+            Settlement::Requeue { delay, .. } => {
                 tracing::warn!(%subscription, %id, attempt, error, ?delay, "the message will come again");
             }
-            Settlement::SetAside(Rejection {
+            Settlement::Reject(Rejection {
                 kind: RejectionKind::DeadLetter,
                 ..
             }) => {
                 tracing::error!(%subscription, %id, attempt, error, to = %self.settings.channel.dead_letters, "put in the dead-letter channel");
             }
-            Settlement::SetAside(_) => {
+            Settlement::Reject(_) => {
                 tracing::error!(%subscription, %id, error, to = %self.settings.channel.invalid_messages, "set aside as invalid");
             }
         }

@@ -8,11 +8,12 @@ mod configure;
 mod control;
 mod controls;
 mod drain;
-mod grip;
 mod handling;
-mod hands;
+mod handling_set;
 mod health;
-mod lanes;
+mod in_flight_delivery;
+mod in_flight_table;
+mod keyed_queues;
 mod observe;
 mod performer;
 mod pump;
@@ -24,10 +25,11 @@ mod route;
 mod selector;
 mod settlement;
 mod status;
+mod status_registry;
 mod steer;
-mod subscription_status;
 mod supervisor;
 mod watchdog;
+mod watchdog_waker;
 mod within;
 
 use std::collections::BTreeMap;
@@ -45,12 +47,13 @@ pub use controls::Throttle;
 pub use observe::StatusChanges;
 pub use readiness::{NotReady, Readiness};
 pub use requests::Requests;
-pub use status::{EndReport, InFlight, PerformerState};
-pub use subscription_status::{PerformerStatus, SubscriptionState, SubscriptionStatus};
+pub use status::{
+    EndReport, InFlight, PerformerState, PerformerStatus, SubscriptionState, SubscriptionStatus,
+};
 
-use self::check::{Candidate, Terms};
+use self::check::{BuildContext, UncheckedSubscription};
 use self::registered::{Registered, Running};
-use self::status::Board;
+use self::status_registry::StatusRegistry;
 use self::supervisor::Supervisor;
 use crate::processor::{BuildErrors, CommandProcessor};
 use crate::subscription::Subscription;
@@ -108,7 +111,7 @@ struct Inner {
     broker: Arc<dyn Broker>,
     drain: Duration,
     /// What every performer is doing.
-    board: Arc<Board>,
+    statuses: Arc<StatusRegistry>,
     state: Mutex<State>,
 }
 
@@ -140,11 +143,6 @@ pub struct UnknownSubscription {
 }
 
 impl Dispatcher {
-    /// Begins to describe a dispatcher of this processor's requests.
-    pub fn builder(processor: CommandProcessor) -> DispatcherBuilder {
-        DispatcherBuilder::new(processor)
-    }
-
     fn new(
         processor: CommandProcessor,
         broker: Arc<dyn Broker>,
@@ -160,22 +158,13 @@ impl Dispatcher {
             processor,
             broker,
             drain,
-            board: Arc::default(),
+            statuses: Arc::default(),
             state: Mutex::new(State {
                 receiving: false,
                 subscriptions,
                 control: None,
             }),
         }))
-    }
-
-    /// Obeys what comes by a control topic.
-    #[cfg(feature = "control")]
-    fn controlled(&self, controlled: control::Controlled) {
-        let registered = controlled.candidate.register();
-        self.0.state().control = Some(Known::new(registered, controlled.processor));
-        // It is new, so nothing is in it yet.
-        let _ = controlled.dispatcher.set(Arc::downgrade(&self.0));
     }
 
     /// Starts every subscription that is not running, and from now on every one that is added. Returns at once:
@@ -258,11 +247,11 @@ impl Dispatcher {
     /// # }
     /// ```
     pub fn add<R: Requests>(&self, subscription: Subscription<R>) -> Result<(), BuildErrors> {
-        let candidate = Candidate::new(&self.0.processor, subscription);
+        let candidate = UncheckedSubscription::new(&self.0.processor, subscription);
         let mut state = self.0.state();
         let known = state.subscriptions.values();
         let mut errors = Vec::new();
-        let terms = Terms {
+        let terms = BuildContext {
             broker: Some(&*self.0.broker),
             drain: self.0.drain,
         };
@@ -279,7 +268,7 @@ impl Dispatcher {
         let name = known.registered.settings.name.clone();
         state.subscriptions.insert(name, known);
         drop(state);
-        self.0.board.changed();
+        self.0.statuses.changed();
         Ok(())
     }
 
@@ -297,8 +286,8 @@ impl Dispatcher {
             running
         };
         let report = self.0.drain(running.into_iter().collect()).await;
-        self.0.board.forget(&name);
-        self.0.board.changed();
+        self.0.statuses.forget(&name);
+        self.0.statuses.changed();
         Ok(report)
     }
 
@@ -319,13 +308,13 @@ impl Inner {
             return;
         }
         known.registered.controls.begin_anew();
-        let run = self.board.next_run();
+        let run = self.statuses.next_run();
         let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
         let supervisor = Supervisor {
             registered: Arc::clone(&known.registered),
             processor: known.processor.clone(),
             broker: Arc::clone(&self.broker),
-            board: Arc::clone(&self.board),
+            statuses: Arc::clone(&self.statuses),
             run,
             stop: stop.clone(),
             cut: cut.clone(),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::readiness::Readiness;
-use super::status::Board;
-use super::subscription_status::{SubscriptionState, SubscriptionStatus};
+use super::status::{SubscriptionState, SubscriptionStatus};
+use super::status_registry::StatusRegistry;
 use super::{Dispatcher, Known};
 
 /// Tells when the state of a subscription or of a performer has changed: see [`Dispatcher::changes`].
@@ -14,14 +14,14 @@ use super::{Dispatcher, Known};
 pub struct StatusChanges {
     receiver: watch::Receiver<()>,
     /// Keeps the sender, so that waiting never fails.
-    _board: Arc<Board>,
+    _statuses: Arc<StatusRegistry>,
 }
 
 impl StatusChanges {
     /// Waits for a change since the last one that was waited for, or since this was made. Several changes may be
     /// told as one; none is missed. Cancelling loses nothing.
     pub async fn changed(&mut self) {
-        // Its sender is on the board, so this cannot fail.
+        // Its sender is in the registry, so this cannot fail.
         let _ = self.receiver.changed().await;
     }
 }
@@ -31,10 +31,10 @@ impl Dispatcher {
     #[must_use]
     pub fn status(&self) -> Vec<SubscriptionStatus> {
         let state = self.0.state();
-        let mut performers = self.0.board.performers();
+        let mut performers = self.0.statuses.performers();
         let status = |known: &Known| {
             let name = &known.registered.settings.name;
-            let record = self.0.board.record(name);
+            let record = self.0.statuses.record(name);
             let throttle = known.registered.controls.throttle();
             SubscriptionStatus {
                 name: name.clone(),
@@ -72,8 +72,8 @@ impl Dispatcher {
     #[must_use]
     pub fn changes(&self) -> StatusChanges {
         StatusChanges {
-            receiver: self.0.board.changes(),
-            _board: Arc::clone(&self.0.board),
+            receiver: self.0.statuses.changes(),
+            _statuses: Arc::clone(&self.0.statuses),
         }
     }
 
@@ -113,7 +113,7 @@ impl Dispatcher {
 
     fn all_consume(&self) -> bool {
         let state = self.0.state();
-        let counts = self.0.board.counts();
+        let counts = self.0.statuses.counts();
         let consumes = |known: &Known| {
             let registered = &known.registered;
             let Some(running) = &known.running else {

@@ -1,21 +1,15 @@
 //! A [`Performer`]: one task that runs one pump, and runs it again when its channel is lost.
 
 use std::num::NonZeroU16;
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
-use super::controls::Controls;
-use super::handling::{Done, Item};
-use super::pump::{PumpEnd, Work};
-use super::route::Route;
-use super::status::{PerformerState, Place};
+use super::handling::DeliveryHandler;
+use super::in_flight_delivery::{Completion, InFlightDelivery};
+use super::pump::{Pump, PumpEnd};
+use super::status::PerformerState;
 use super::within::within;
-use crate::processor::CommandProcessor;
-use crate::subscription::SubscriptionSettings;
 use brighter_core::__private::report;
-use brighter_core::channel::{Broker, Channel, ChannelError, Consumer};
+use brighter_core::channel::{Channel, ChannelError, Consumer};
 
 /// How long a performer waits before it consumes again: doubled from the first up to the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -28,72 +22,67 @@ const CONSUME_WITHIN: Duration = Duration::from_secs(60);
 
 /// One task that reads one channel.
 pub(super) struct Performer {
-    pub(super) processor: CommandProcessor,
-    pub(super) broker: Arc<dyn Broker>,
-    pub(super) settings: Arc<SubscriptionSettings>,
-    pub(super) route: Arc<dyn Route>,
-    /// What it is told while it runs.
-    pub(super) controls: Arc<Controls>,
-    /// Cancelled when it shall take no more messages; handlers see it through their context.
-    pub(super) stop: Arc<CancellationToken>,
-    /// Where it says what it is doing.
-    pub(super) place: Place,
+    handler: DeliveryHandler,
 }
 
 impl Performer {
+    pub(super) fn new(handler: DeliveryHandler) -> Self {
+        Self { handler }
+    }
+
     /// Performs until it is told to stop.
     pub(super) async fn run(self) {
-        let mut work = Work::new(&self, |item| self.see_through(item));
+        let mut pump = Pump::new(&self.handler, |delivery| self.handler.process(delivery));
         let mut wait = FIRST_WAIT;
         loop {
-            let error = match self.perform(&mut work, &mut wait).await {
+            let error = match self.perform(&mut pump, &mut wait).await {
                 PumpEnd::Stopped => break,
                 PumpEnd::Paused | PumpEnd::Again => continue,
                 PumpEnd::Lost(error) => error,
             };
             let said = report(&error);
-            self.place.failed(&said);
-            if self.place.change(PerformerState::Waiting) {
-                tracing::warn!(subscription = %self.settings.name, error = said, "not consuming; trying again");
+            self.handler.reporter.failed(&said);
+            if self.handler.reporter.change(PerformerState::Waiting) {
+                tracing::warn!(subscription = %self.handler.settings.name, error = said, "not consuming; trying again");
             }
             let longest = match error {
                 ChannelError::Refused { .. } | ChannelError::Name(_) => LONGEST_WAIT_REFUSED,
                 _ => LONGEST_WAIT,
             };
-            let waited = work.meanwhile(async {
+            let waited = pump.meanwhile(async {
                 tokio::select! {
-                    () = self.stop.cancelled() => {}
+                    () = self.handler.stop.cancelled() => {}
                     () = tokio::time::sleep(wait) => {}
                 }
             });
             waited.await;
             wait = (wait * 2).min(longest);
         }
-        work.finish().await;
+        pump.finish().await;
         // What was kept in hand for its order, while it was finished.
-        work.give_back();
-        drop(work);
-        self.place.change(PerformerState::Stopped);
+        pump.give_back();
+        drop(pump);
+        self.handler.reporter.change(PerformerState::Stopped);
     }
 
     /// Consumes the channel once, for as long as that lasts.
-    async fn perform<B, F>(&self, work: &mut Work<'_, B, F>, wait: &mut Duration) -> PumpEnd
+    async fn perform<B, F>(&self, pump: &mut Pump<'_, B, F>, wait: &mut Duration) -> PumpEnd
     where
-        B: Fn(Item) -> F,
-        F: Future<Output = Done>,
+        B: Fn(InFlightDelivery) -> F,
+        F: Future<Output = Completion>,
     {
-        let mut changes = self.controls.changes();
+        let mut changes = self.handler.controls.changes();
         let told = *changes.borrow_and_update();
         if !told.consumes() {
-            self.place.change(if told.limit_reached {
+            self.handler.reporter.change(if told.limit_reached {
                 PerformerState::LimitReached
             } else {
                 PerformerState::Paused
             });
-            let resumed = work.meanwhile(async {
+            let resumed = pump.meanwhile(async {
                 tokio::select! {
                     biased;
-                    () = self.stop.cancelled() => PumpEnd::Stopped,
+                    () = self.handler.stop.cancelled() => PumpEnd::Stopped,
                     _ = changes.changed() => PumpEnd::Again,
                 }
             });
@@ -102,39 +91,44 @@ impl Performer {
         // A message in the consumer's memory waits for room as well, and is nobody else's meanwhile.
         tokio::select! {
             biased;
-            () = self.stop.cancelled() => return PumpEnd::Stopped,
+            () = self.handler.stop.cancelled() => return PumpEnd::Stopped,
             _ = changes.changed() => return PumpEnd::Again,
-            () = work.room() => {}
+            () = pump.room() => {}
         }
         let channel = self.channel(told.throttle.concurrency);
         let consumer = tokio::select! {
             biased;
-            () = self.stop.cancelled() => return PumpEnd::Stopped,
-            consumer = work.meanwhile(self.consume(&channel)) => consumer,
+            () = self.handler.stop.cancelled() => return PumpEnd::Stopped,
+            consumer = pump.meanwhile(self.consume(&channel)) => consumer,
         };
         match consumer {
             Ok(consumer) => {
                 let again = std::mem::replace(wait, FIRST_WAIT) > FIRST_WAIT;
-                self.place
-                    .hands()
-                    .settle_within(self.broker.bounds(&channel).settle_within);
-                if self.place.change(PerformerState::Consuming) {
-                    let (subscription, channel) = (&self.settings.name, &channel.name);
+                self.handler
+                    .reporter
+                    .in_flight()
+                    .settle_within(self.handler.broker.bounds(&channel).settle_within);
+                if self.handler.reporter.change(PerformerState::Consuming) {
+                    let (subscription, channel) = (&self.handler.settings.name, &channel.name);
                     match again {
                         // There was a warning before.
                         true => tracing::info!(%subscription, %channel, "consuming again"),
                         false => tracing::debug!(%subscription, %channel, "consuming"),
                     }
                 }
-                let _consumes = self.controls.metrics.consumes(self.broker.system());
-                work.pump(consumer, channel.buffer.get().into()).await
+                let _consumes = self
+                    .handler
+                    .controls
+                    .metrics
+                    .consumes(self.handler.broker.system());
+                pump.consume(consumer, channel.buffer.get().into()).await
             }
             Err(error) => PumpEnd::Lost(error),
         }
     }
 
     async fn consume(&self, channel: &Channel) -> Result<Consumer, ChannelError> {
-        let consumer = within(CONSUME_WITHIN, self.broker.consume(channel)).await;
+        let consumer = within(CONSUME_WITHIN, self.handler.broker.consume(channel)).await;
         consumer.unwrap_or(Err(ChannelError::TimedOut {
             after: CONSUME_WITHIN,
         }))
@@ -142,7 +136,7 @@ impl Performer {
 
     /// The channel, with a buffer that lets this many messages be handled at once.
     fn channel(&self, concurrency: usize) -> Channel {
-        let mut channel = self.settings.channel.clone();
+        let mut channel = self.handler.settings.channel.clone();
         let least = u16::try_from(concurrency).unwrap_or(u16::MAX);
         channel.buffer = channel
             .buffer

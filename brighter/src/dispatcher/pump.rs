@@ -30,11 +30,11 @@ use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, sleep_until};
 
 use super::controls::Throttle;
-use super::grip::Grip;
-use super::handling::{Done, Item, Turn};
-use super::hands::Watched;
-use super::lanes::Lanes;
-use super::performer::Performer;
+use super::handling::DeliveryHandler;
+use super::handling_set::HandlingSet;
+use super::in_flight_delivery::{Completion, InFlightDelivery, KeyPosition};
+use super::in_flight_table::PollObserved;
+use super::keyed_queues::KeyedQueues;
 use crate::telemetry::spans;
 use brighter_core::__private::Op;
 use brighter_core::channel::{ChannelError, Consumer, Delivery};
@@ -55,16 +55,16 @@ pub(super) enum PumpEnd {
 
 /// What a performer has taken, which outlives the consumer that brought it: a handler goes on while its channel is
 /// lost, and a message that comes again meanwhile does not overtake it.
-pub(super) struct Work<'p, B, F> {
-    performer: &'p Performer,
-    /// Sees an item through.
+pub(super) struct Pump<'p, B, F> {
+    handler: &'p DeliveryHandler,
+    /// Processes a delivery.
     begin: B,
-    in_hand: Grip<Watched<F>>,
-    lanes: Lanes<Item>,
+    in_hand: HandlingSet<PollObserved<F>>,
+    queues: KeyedQueues<InFlightDelivery>,
     /// At their turn, when there is room again.
-    ready: Vec<Item>,
+    ready: Vec<InFlightDelivery>,
     /// At its turn, when the rate allows it.
-    paced: Option<(Item, Instant)>,
+    paced: Option<(InFlightDelivery, Instant)>,
     /// The number of the consumer that is used, or will be next.
     consumer: u64,
     /// A message that keeps its order was not settled.
@@ -73,17 +73,17 @@ pub(super) struct Work<'p, B, F> {
     op: Op,
 }
 
-impl<'p, B, F> Work<'p, B, F>
+impl<'p, B, F> Pump<'p, B, F>
 where
-    B: Fn(Item) -> F,
-    F: Future<Output = Done>,
+    B: Fn(InFlightDelivery) -> F,
+    F: Future<Output = Completion>,
 {
-    pub(super) fn new(performer: &'p Performer, begin: B) -> Self {
+    pub(super) fn new(handler: &'p DeliveryHandler, begin: B) -> Self {
         Self {
-            performer,
+            handler,
             begin,
-            in_hand: Grip::new(),
-            lanes: Lanes::default(),
+            in_hand: HandlingSet::new(),
+            queues: KeyedQueues::default(),
             ready: Vec::new(),
             paced: None,
             consumer: 0,
@@ -93,14 +93,14 @@ where
     }
 
     /// Pumps until told to stop or until the channel is lost. What waits in the consumer goes back with it.
-    pub(super) async fn pump(&mut self, mut consumer: Consumer, buffer: usize) -> PumpEnd {
-        self.op = spans::pump(self.performer.broker.system(), &self.performer.settings);
+    pub(super) async fn consume(&mut self, mut consumer: Consumer, buffer: usize) -> PumpEnd {
+        self.op = spans::pump(self.handler.broker.system(), &self.handler.settings);
         let end = self.run(&mut consumer, buffer).await;
         self.op = Op::none();
         let lost = matches!(end, PumpEnd::Lost(_));
         // Others get what is given back here. Where order matters, they must not while what comes before it is in
         // hand; if the channel is lost they have it already.
-        if self.performer.settings.ordered && !lost {
+        if self.handler.settings.ordered && !lost {
             self.finish().await;
         }
         self.consumer += 1;
@@ -109,13 +109,13 @@ where
     }
 
     async fn run(&mut self, consumer: &mut Consumer, buffer: usize) -> PumpEnd {
-        let performer = self.performer;
-        let mut changes = performer.controls.changes();
+        let handler = self.handler;
+        let mut changes = handler.controls.changes();
         let mut told = *changes.borrow_and_update();
         loop {
             // Nothing below need ever wait, and others want their turn.
             consume_budget().await;
-            if performer.stop.is_cancelled() {
+            if handler.stop.is_cancelled() {
                 return PumpEnd::Stopped;
             }
             if changes.has_changed().unwrap_or_default() {
@@ -141,7 +141,7 @@ where
                 // These three are looked at above.
                 () = until(timer) => {}
                 _ = changes.changed() => changes.mark_changed(),
-                () = performer.stop.cancelled() => {}
+                () = handler.stop.cancelled() => {}
             }
         }
     }
@@ -160,7 +160,7 @@ where
 
     /// Waits until there is room for another message.
     pub(super) async fn room(&mut self) {
-        let throttle = self.performer.controls.throttle();
+        let throttle = self.handler.controls.throttle();
         while self.in_hand.len() >= throttle.concurrency
             && let Some(done) = self.in_hand.next().await
         {
@@ -180,14 +180,14 @@ where
         self.broken = false;
         let paced = self.paced.take().map(|(item, _)| item);
         let ready = std::mem::take(&mut self.ready);
-        for item in paced.into_iter().chain(ready).chain(self.lanes.rested()) {
+        for item in paced.into_iter().chain(ready).chain(self.queues.rested()) {
             let turn = item.turn;
             drop(item);
-            if let Some(Turn { lane, .. }) = turn {
-                self.lanes.abandon(lane);
+            if let Some(KeyPosition { lane, .. }) = turn {
+                self.queues.abandon(lane);
             }
         }
-        self.lanes.clear_behind();
+        self.queues.clear_behind();
     }
 
     /// Whether one more may be taken.
@@ -195,40 +195,40 @@ where
         self.in_hand.len() < throttle.concurrency
             && self.ready.is_empty()
             && self.paced.is_none()
-            && !self.performer.place.hands().holds_back()
+            && !self.handler.reporter.in_flight().holds_back()
     }
 
     /// When to look again, whatever happens.
     fn timer(&self) -> Option<Instant> {
         let paced = self.paced.as_ref().map(|(_, at)| *at);
-        [paced, self.lanes.wakes_at()].into_iter().flatten().min()
+        [paced, self.queues.wakes_at()].into_iter().flatten().min()
     }
 
     /// Takes a message, which is begun with at the next look: what holds may have changed while it was waited for.
     fn take(&mut self, delivery: Delivery) {
-        let performer = self.performer;
+        let handler = self.handler;
         let consumer = self.consumer;
         let turn = match delivery.message() {
-            Ok(message) if performer.settings.ordered => performer.route.lane(message),
+            Ok(message) if handler.settings.ordered => handler.route.lane(message),
             _ => None,
         };
-        let turn = turn.map(|(lane, made)| (Turn { lane, consumer }, made));
-        let mut item = Item::new(delivery, turn, self.op.clone());
+        let turn = turn.map(|(lane, made)| (KeyPosition { lane, consumer }, made));
+        let mut item = InFlightDelivery::new(delivery, turn, self.op.clone());
         if let Ok(message) = item.delivery.message() {
-            let (system, channel) = (performer.broker.system(), &performer.settings.channel);
+            let (system, channel) = (handler.broker.system(), &handler.settings.channel);
             item.waiting = spans::receive(system, channel, message, &self.op);
         }
         self.ready.extend(match item.turn {
-            Some(Turn { lane, .. }) => self.lanes.enter(lane, item),
+            Some(KeyPosition { lane, .. }) => self.queues.enter(lane, item),
             None => Some(item),
         });
     }
 
     /// Begins with those that are at their turn, as far as there is room.
     fn begin_ready(&mut self, throttle: Throttle) {
-        if self.lanes.wakes_at().is_some() {
+        if self.queues.wakes_at().is_some() {
             let now = Instant::now();
-            while let Some(item) = self.lanes.wake(now) {
+            while let Some(item) = self.queues.wake(now) {
                 self.ready.push(item);
             }
         }
@@ -245,8 +245,8 @@ where
         }
     }
 
-    fn begin_at_its_time(&mut self, item: Item, throttle: Throttle) {
-        let at = throttle.rate.map(|rate| self.performer.controls.reserve(rate));
+    fn begin_at_its_time(&mut self, item: InFlightDelivery, throttle: Throttle) {
+        let at = throttle.rate.map(|rate| self.handler.controls.reserve(rate));
         match at.filter(|at| *at > Instant::now()) {
             Some(at) => self.paced = Some((item, at)),
             None => self.put_in_hand(item, throttle.concurrency == 1),
@@ -260,33 +260,36 @@ where
         }
     }
 
-    fn put_in_hand(&mut self, item: Item, alone: bool) {
-        let performer = self.performer;
+    fn put_in_hand(&mut self, item: InFlightDelivery, alone: bool) {
+        let handler = self.handler;
         let hold = |message: &Message| {
-            let handlers = performer.route.handlers(message);
-            performer.place.hands().hold(message.header.id.clone(), handlers)
+            let handlers = handler.route.handlers(message);
+            handler
+                .reporter
+                .in_flight()
+                .hold(message.header.id.clone(), handlers)
         };
         let in_hand = item.delivery.message().ok().map(hold);
         self.in_hand
-            .push(Watched::new((self.begin)(item), in_hand), alone);
+            .push(PollObserved::new((self.begin)(item), in_hand), alone);
     }
 
-    fn done(&mut self, done: Done) {
+    fn done(&mut self, done: Completion) {
         match done {
-            Done::Settled { turn: None, .. } => {}
-            Done::Settled {
+            Completion::Settled { turn: None, .. } => {}
+            Completion::Settled {
                 turn: Some(turn),
                 well,
             } => {
                 self.broken |= !well && turn.consumer == self.consumer;
-                self.ready.extend(self.lanes.leave(turn.lane));
+                self.ready.extend(self.queues.leave(turn.lane));
             }
-            Done::Kept { item, until } => match item.turn {
+            Completion::Kept { item, until } => match item.turn {
                 Some(turn) if turn.consumer != self.consumer => {
                     drop(item);
-                    self.ready.extend(self.lanes.leave(turn.lane));
+                    self.ready.extend(self.queues.leave(turn.lane));
                 }
-                _ => self.lanes.rest(until, *item),
+                _ => self.queues.rest(until, *item),
             },
         }
     }

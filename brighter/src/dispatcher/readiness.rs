@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::status::PerformerState;
-use super::subscription_status::{SubscriptionState, SubscriptionStatus};
+use super::status::{SubscriptionState, SubscriptionStatus};
 use brighter_core::channel::BrokerStatus;
 use brighter_core::message::SubscriptionName;
 

@@ -25,7 +25,7 @@ pub(super) struct Registered {
 
 /// A subscription that was started.
 pub(super) struct Running {
-    /// The number of this start on the board.
+    /// The number of this start in the registry.
     pub(super) run: u64,
     /// Cancelled to have its performers take no more messages.
     pub(super) stop: CancellationToken,

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use super::performer::Performer;
-use super::settlement::{GIVE_BACK_AFTER, Settlement};
+use super::route::Route;
+use super::settlement::{RELEASE_DELAY, Settlement};
 use super::within::within;
 use crate::processor::{Reply, answer};
-use crate::telemetry::{metrics, spans};
+use crate::subscription::SubscriptionSettings;
+use crate::telemetry::metrics;
 use brighter_core::__private::report;
-use brighter_core::channel::{Delivery, PublishError};
+use brighter_core::channel::{Broker, Delivery, PublishError};
 use brighter_core::message::Message;
 
 /// For how long a reply is kept in hand that the broker does not take; then the message is given back, and handled
@@ -22,7 +24,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How long the broker may take for one, so that one who hangs is told from one who is slow.
 const SEND_WITHIN: Duration = Duration::from_secs(60);
 
-impl Performer {
+/// Sends replies for the messages of one subscription.
+pub(super) struct ReplySender<'a> {
+    pub(super) broker: &'a dyn Broker,
+    pub(super) settings: &'a SubscriptionSettings,
+    pub(super) route: &'a dyn Route,
+    pub(super) stop: &'a CancellationToken,
+}
+
+impl ReplySender<'_> {
     /// Sends a reply before its message is settled, so that what dies in between sends it again rather than never.
     /// Gives what becomes of the message.
     pub(super) async fn reply(
@@ -46,14 +56,14 @@ impl Performer {
             }
             if Instant::now() + pause > deadline {
                 tracing::warn!(subscription = %self.settings.name, error = report(&error), "a reply could not be sent; its message will come again");
-                return Settlement::Again {
-                    delay: GIVE_BACK_AFTER,
+                return Settlement::Requeue {
+                    delay: RELEASE_DELAY,
                     counted: false,
                 };
             }
             tokio::select! {
                 biased;
-                () = self.stop.cancelled() => return Settlement::GiveBack,
+                () = self.stop.cancelled() => return Settlement::Release,
                 () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
             }
         }
@@ -61,7 +71,7 @@ impl Performer {
 
     /// What to tell who waits for a reply that will never come, once the message is set aside.
     pub(super) fn apology(&self, delivery: &Delivery, settlement: &Settlement) -> Option<Message> {
-        let Settlement::SetAside(rejection) = settlement else {
+        let Settlement::Reject(rejection) = settlement else {
             return None;
         };
         let message = delivery.message().ok()?;
@@ -79,7 +89,7 @@ impl Performer {
     }
 
     async fn send(&self, answer: &Message) -> Result<(), PublishError> {
-        let sent = within(SEND_WITHIN, spans::published(&*self.broker, answer)).await;
+        let sent = within(SEND_WITHIN, self.broker.publish(answer)).await;
         sent.unwrap_or(Err(PublishError::TimedOut { after: SEND_WITHIN }))
     }
 

@@ -23,17 +23,17 @@ impl<B: Brings> Requests for B {}
 /// What brings the messages of a subscription to their handlers, with what `build()` has to look at.
 pub struct Routing {
     pub(super) route: Arc<dyn Route>,
-    pub(super) requests: Vec<Brought>,
+    pub(super) requests: Vec<RequestInfo>,
 }
 
 /// One type of requests that a subscription brings.
-pub(super) struct Brought {
+pub(super) struct RequestInfo {
     pub(super) request: &'static str,
     pub(super) event_type: &'static str,
     pub(super) handlers: Arc<[&'static str]>,
 }
 
-impl Brought {
+impl RequestInfo {
     fn of<R: Postable>(processor: &CommandProcessor) -> Self {
         Self {
             request: type_name::<R>(),
@@ -59,7 +59,7 @@ mod sealed {
 
 impl<R: Postable> Brings for R {
     fn routing(processor: &CommandProcessor, keys: &mut Keys) -> Routing {
-        let brought = Brought::of::<R>(processor);
+        let brought = RequestInfo::of::<R>(processor);
         Routing {
             route: Arc::new(RouteTo::<R>::new(Arc::clone(&brought.handlers), keys.take())),
             requests: vec![brought],
@@ -71,7 +71,7 @@ impl<L: sealed::List> Brings for Several<L> {
     fn routing(processor: &CommandProcessor, keys: &mut Keys) -> Routing {
         let mut choices = Vec::new();
         L::add_to(&mut choices, processor, keys);
-        let brought = |choice: &Choice| Brought {
+        let brought = |choice: &Choice| RequestInfo {
             request: choice.request,
             event_type: choice.event_type,
             handlers: Arc::clone(choice.route.handlers_of_all()),
@@ -91,7 +91,7 @@ impl<R: Postable, L: sealed::List> sealed::List for (R, L) {
     fn add_to(choices: &mut Vec<Choice>, processor: &CommandProcessor, keys: &mut Keys) {
         // Those that were named before come first.
         L::add_to(choices, processor, keys);
-        let brought = Brought::of::<R>(processor);
+        let brought = RequestInfo::of::<R>(processor);
         choices.push(Choice {
             request: brought.request,
             event_type: brought.event_type,

@@ -45,7 +45,7 @@ impl RouteError {
 }
 
 /// A request that was made from a message before it was its turn.
-pub(super) type Made = Box<dyn Any + Send>;
+pub(super) type DecodedRequest = Box<dyn Any + Send>;
 
 /// From a message to the handlers of its request, whose type is known inside and nowhere else.
 pub(super) trait Route: Send + Sync {
@@ -57,7 +57,7 @@ pub(super) trait Route: Send + Sync {
 
     /// The lane of the message, and its request, which had to be made to know it; `None` if it keeps no order,
     /// also because it cannot be made, which dispatching it will say.
-    fn lane(&self, message: &Message) -> Option<(u64, Made)>;
+    fn lane(&self, message: &Message) -> Option<(u64, DecodedRequest)>;
 
     /// Whether its sender waits for a reply, and the request has one.
     fn is_waited_for(&self, message: &Message) -> bool;
@@ -68,7 +68,7 @@ pub(super) trait Route: Send + Sync {
         &'a self,
         processor: &'a CommandProcessor,
         message: &'a Message,
-        made: Option<Made>,
+        made: Option<DecodedRequest>,
         cx: Context,
         done: &'a mut Vec<usize>,
     ) -> BoxFuture<'a, Result<Option<Reply>, RouteError>>;
@@ -116,7 +116,7 @@ impl<R: Postable> Route for RouteTo<R> {
         &self.handlers
     }
 
-    fn lane(&self, message: &Message) -> Option<(u64, Made)> {
+    fn lane(&self, message: &Message) -> Option<(u64, DecodedRequest)> {
         let lane_of = self.lane_of.as_ref()?;
         let request = self.request(message).ok()?;
         // Also the application's. All whose key cannot be had share a lane, so that they keep their order.
@@ -135,7 +135,7 @@ impl<R: Postable> Route for RouteTo<R> {
         &'a self,
         processor: &'a CommandProcessor,
         message: &'a Message,
-        made: Option<Made>,
+        made: Option<DecodedRequest>,
         cx: Context,
         done: &'a mut Vec<usize>,
     ) -> BoxFuture<'a, Result<Option<Reply>, RouteError>> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use super::route::{Made, Route, RouteError};
+use super::route::{DecodedRequest, Route, RouteError};
 use crate::processor::{CommandProcessor, Reply};
 use brighter_core::context::Context;
 use brighter_core::mapper::MapError;
@@ -73,7 +73,7 @@ impl Route for Selector {
         &self.handlers
     }
 
-    fn lane(&self, message: &Message) -> Option<(u64, Made)> {
+    fn lane(&self, message: &Message) -> Option<(u64, DecodedRequest)> {
         self.select(&message.header).ok()?.lane(message)
     }
 
@@ -86,7 +86,7 @@ impl Route for Selector {
         &'a self,
         processor: &'a CommandProcessor,
         message: &'a Message,
-        made: Option<Made>,
+        made: Option<DecodedRequest>,
         cx: Context,
         done: &'a mut Vec<usize>,
     ) -> BoxFuture<'a, Result<Option<Reply>, RouteError>> {

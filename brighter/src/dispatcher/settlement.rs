@@ -31,9 +31,9 @@ use brighter_core::error::{ActionKind, HandlerError};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Settlement {
     Ack,
-    GiveBack,
-    Again { delay: Duration, counted: bool },
-    SetAside(Rejection),
+    Release,
+    Requeue { delay: Duration, counted: bool },
+    Reject(Rejection),
 }
 
 impl Settlement {
@@ -41,13 +41,13 @@ impl Settlement {
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Ack => "ack",
-            Self::GiveBack => "release",
-            Self::Again { .. } => "requeue",
-            Self::SetAside(Rejection {
+            Self::Release => "release",
+            Self::Requeue { .. } => "requeue",
+            Self::Reject(Rejection {
                 kind: RejectionKind::Invalid,
                 ..
             }) => "set_aside_invalid",
-            Self::SetAside(_) => "dead_letter",
+            Self::Reject(_) => "dead_letter",
         }
     }
 
@@ -55,20 +55,20 @@ impl Settlement {
     pub(super) fn outcome(&self) -> Outcome {
         match self {
             Self::Ack => Outcome::Handled,
-            Self::GiveBack => Outcome::Returned,
-            Self::Again { .. } => Outcome::Again,
-            Self::SetAside(Rejection {
+            Self::Release => Outcome::Returned,
+            Self::Requeue { .. } => Outcome::Again,
+            Self::Reject(Rejection {
                 kind: RejectionKind::Invalid,
                 ..
             }) => Outcome::Invalid,
-            Self::SetAside(_) => Outcome::DeadLettered,
+            Self::Reject(_) => Outcome::DeadLettered,
         }
     }
 }
 
 /// A broker's redelivery is immediate, so what is given back waits this long in hand: a handler that always
 /// says `DontAck` must not spin.
-pub(super) const GIVE_BACK_AFTER: Duration = Duration::from_secs(1);
+pub(super) const RELEASE_DELAY: Duration = Duration::from_secs(1);
 
 /// Decides what becomes of a message after delivery number `attempt`, counted from 1; or, by the error, how
 /// long to keep it in hand and then handle it again.
@@ -104,26 +104,26 @@ fn settlement_of(
         if last {
             return dead(report());
         }
-        Settlement::Again {
+        Settlement::Requeue {
             delay: delay.unwrap_or_else(|| settings.delay_after(attempt)),
             counted: true,
         }
     };
     Ok(match error {
         HandlerError::Action(action) => match action.kind() {
-            ActionKind::DontAck => Settlement::GiveBack,
+            ActionKind::DontAck => Settlement::Release,
             ActionKind::Defer(delay) => again(delay),
             ActionKind::Reject => dead(report()),
             ActionKind::Invalid => invalid(error.report()),
         },
         HandlerError::Validation(_) => dead(report()),
-        HandlerError::Cancelled => Settlement::GiveBack,
+        HandlerError::Cancelled => Settlement::Release,
         HandlerError::BrokenCircuit { retry_after, .. } => return Err(*retry_after),
-        HandlerError::Overloaded { .. } | HandlerError::Inbox(_) => Settlement::Again {
-            delay: settings.delay_after(1).max(GIVE_BACK_AFTER),
+        HandlerError::Overloaded { .. } | HandlerError::Inbox(_) => Settlement::Requeue {
+            delay: settings.delay_after(1).max(RELEASE_DELAY),
             counted: false,
         },
-        HandlerError::InProgress { retry_after, .. } => Settlement::Again {
+        HandlerError::InProgress { retry_after, .. } => Settlement::Requeue {
             delay: *retry_after,
             counted: false,
         },
@@ -134,11 +134,11 @@ fn settlement_of(
 }
 
 pub(super) fn dead(reason: impl Into<String>) -> Settlement {
-    Settlement::SetAside(Rejection::new(RejectionKind::DeadLetter, reason))
+    Settlement::Reject(Rejection::new(RejectionKind::DeadLetter, reason))
 }
 
 pub(super) fn invalid(reason: impl Into<String>) -> Settlement {
-    Settlement::SetAside(Rejection::new(RejectionKind::Invalid, reason))
+    Settlement::Reject(Rejection::new(RejectionKind::Invalid, reason))
 }
 
 /// The line of the table that an error is on.
@@ -209,13 +209,13 @@ mod tests {
     }
 
     fn aside(kind: RejectionKind) -> impl Fn(Result<Settlement, Duration>) -> bool {
-        move |settled| matches!(settled, Ok(Settlement::SetAside(rejection)) if rejection.kind == kind)
+        move |settled| matches!(settled, Ok(Settlement::Reject(rejection)) if rejection.kind == kind)
     }
 
     #[test]
     fn one_handler_is_settled_by_its_line() {
         let again = |seconds, counted| {
-            Ok(Settlement::Again {
+            Ok(Settlement::Requeue {
                 delay: Duration::from_secs(seconds),
                 counted,
             })
@@ -223,9 +223,9 @@ mod tests {
         assert_eq!(settlement(&Ok(()), 1, &settings()), Ok(Settlement::Ack));
         assert_eq!(
             decide(vec![asked(DontAck::because("later"))], 9),
-            Ok(Settlement::GiveBack)
+            Ok(Settlement::Release)
         );
-        assert_eq!(decide(vec![HandlerError::Cancelled], 9), Ok(Settlement::GiveBack));
+        assert_eq!(decide(vec![HandlerError::Cancelled], 9), Ok(Settlement::Release));
         assert_eq!(
             decide(vec![asked(Defer::after(Duration::from_secs(5)))], 1),
             again(5, true)
@@ -253,13 +253,13 @@ mod tests {
 
     #[test]
     fn traces_and_metrics_know_each_by_its_word() {
-        let again = Settlement::Again {
+        let again = Settlement::Requeue {
             delay: Duration::ZERO,
             counted: true,
         };
         let all = [
             Settlement::Ack,
-            Settlement::GiveBack,
+            Settlement::Release,
             again,
             invalid("no"),
             dead("no"),

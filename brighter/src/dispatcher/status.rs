@@ -1,17 +1,51 @@
-//! What performers are doing, for whoever looks.
+//! What subscriptions and their performers are doing: [`SubscriptionStatus`], [`PerformerStatus`], [`EndReport`].
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
 
-use super::hands::Hands;
-use super::subscription_status::PerformerStatus;
-use super::watchdog::Watchdog;
+use super::controls::Throttle;
+use crate::subscription::Performers;
 use brighter_core::id::MessageId;
 use brighter_core::message::SubscriptionName;
+
+/// What a subscription is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct SubscriptionStatus {
+    /// Its name.
+    pub name: SubscriptionName,
+    /// What holds for all of it.
+    pub state: SubscriptionState,
+    /// Each of its performers, also those that finish what they have in hand before they end; none, if it was
+    /// not started.
+    pub performers: Vec<PerformerStatus>,
+    /// How many performers it may have.
+    pub scale: Performers,
+    /// How many performers it is to have now, if it runs.
+    pub wanted: usize,
+    /// What its performers may do.
+    pub throttle: Throttle,
+    /// How often one of its performers ended that should not have, since the dispatcher was made. Each was
+    /// replaced.
+    pub restarts: u64,
+    /// Why a performer last lost its channel, could not consume it, or ended. It stays when all is well again.
+    pub last_error: Option<String>,
+}
+
+/// What holds for all of a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum SubscriptionState {
+    /// It was not started, or was stopped.
+    Stopped,
+    /// It runs; its performers say how far they are.
+    Running,
+    /// It runs, and takes no messages for now.
+    Paused,
+    /// It has set aside as many messages as it may, and takes no more until it is stopped and started.
+    LimitReached,
+}
 
 /// How far a performer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -51,223 +85,38 @@ pub struct EndReport {
     pub interrupted: Vec<InFlight>,
 }
 
-/// Where every performer says what it is doing.
-#[derive(Debug)]
-pub(super) struct Board {
-    state: Mutex<State>,
-    watchdog: Watchdog,
-    changes: watch::Sender<()>,
+/// What a performer is doing. It equals its [`PerformerState`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct PerformerStatus {
+    /// How far it is.
+    pub state: PerformerState,
+    /// Why it waits, if it does.
+    pub last_error: Option<String>,
+    /// What it is handling.
+    pub in_hand: Vec<InFlight>,
 }
 
-impl Default for Board {
-    fn default() -> Self {
-        Self {
-            state: Mutex::default(),
-            watchdog: Watchdog::default(),
-            changes: watch::Sender::new(()),
-        }
-    }
-}
-
-#[derive(Debug, Default)]
-struct State {
-    next: u64,
-    performers: BTreeMap<u64, Entry>,
-    /// What outlives the performers of a subscription.
-    records: BTreeMap<SubscriptionName, Record>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    subscription: SubscriptionName,
-    /// The start of the subscription that it belongs to.
-    run: u64,
-    state: PerformerState,
-    last_error: Option<String>,
-    hands: Arc<Hands>,
-}
-
-/// What a subscription remembers when its performers are gone.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Record {
-    pub(super) restarts: u64,
-    pub(super) last_error: Option<String>,
-}
-
-/// How many performers of one start of a subscription there are, and how many of them consume.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Count {
-    pub(super) consuming: usize,
-    pub(super) busy: usize,
-}
-
-impl Board {
-    /// A number for another start of a subscription.
-    pub(super) fn next_run(&self) -> u64 {
-        self.lock().next()
-    }
-
-    /// A place for a new performer of this start of a subscription.
-    pub(super) fn join(self: &Arc<Self>, subscription: &SubscriptionName, run: u64) -> Place {
-        let hands = self.watchdog.watch(subscription);
-        let mut state = self.lock();
-        let number = state.next();
-        let entry = Entry {
-            subscription: subscription.clone(),
-            run,
-            state: PerformerState::Starting,
-            last_error: None,
-            hands: Arc::clone(&hands),
-        };
-        state.performers.insert(number, entry);
-        drop(state);
-        self.changed();
-        Place {
-            board: Arc::clone(self),
-            number,
-            hands,
-        }
-    }
-
-    /// Tells who waits for a change that there is one.
-    pub(super) fn changed(&self) {
-        self.changes.send_replace(());
-    }
-
-    pub(super) fn changes(&self) -> watch::Receiver<()> {
-        self.changes.subscribe()
-    }
-
-    /// How many performers every start of a subscription has, in one pass over all of them.
-    pub(super) fn counts(&self) -> BTreeMap<u64, Count> {
-        let mut counts = BTreeMap::<u64, Count>::new();
-        for entry in self.lock().performers.values() {
-            let count = counts.entry(entry.run).or_default();
-            count.consuming += usize::from(entry.state == PerformerState::Consuming);
-            count.busy += usize::from(!entry.hands.is_empty());
-        }
-        counts
-    }
-
-    /// What every performer is doing, by subscription, in one pass over all of them.
-    pub(super) fn performers(&self) -> BTreeMap<SubscriptionName, Vec<PerformerStatus>> {
-        let mut performers = BTreeMap::<SubscriptionName, Vec<PerformerStatus>>::new();
-        for entry in self.lock().performers.values() {
-            let status = PerformerStatus {
-                state: entry.state,
-                last_error: entry.last_error.clone(),
-                in_hand: entry.in_flight().collect(),
-            };
-            performers
-                .entry(entry.subscription.clone())
-                .or_default()
-                .push(status);
-        }
-        performers
-    }
-
-    /// What outlives the performers of a subscription.
-    pub(super) fn record(&self, subscription: &SubscriptionName) -> Record {
-        self.lock().records.get(subscription).cloned().unwrap_or_default()
-    }
-
-    /// Forgets a subscription that is no more.
-    pub(super) fn forget(&self, subscription: &SubscriptionName) {
-        self.lock().records.remove(subscription);
-    }
-
-    /// Notes that a performer ended that should not have, and why.
-    pub(super) fn restarted(&self, subscription: &SubscriptionName, error: String) {
-        let mut state = self.lock();
-        let record = state.records.entry(subscription.clone()).or_default();
-        record.restarts = record.restarts.saturating_add(1);
-        record.last_error = Some(error);
-        drop(state);
-        self.changed();
-    }
-
-    /// What the performers of these starts have in hand.
-    pub(super) fn in_flight(&self, runs: &[u64]) -> Vec<InFlight> {
-        let state = self.lock();
-        let theirs = state
-            .performers
-            .values()
-            .filter(|entry| runs.contains(&entry.run));
-        theirs.flat_map(Entry::in_flight).collect()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+impl PartialEq<PerformerState> for PerformerStatus {
+    fn eq(&self, state: &PerformerState) -> bool {
+        self.state == *state
     }
 }
 
-impl State {
-    fn next(&mut self) -> u64 {
-        self.next += 1;
-        self.next
-    }
-}
-
-impl Entry {
-    fn in_flight(&self) -> impl Iterator<Item = InFlight> {
-        self.hands.held().into_iter().map(|held| InFlight {
-            subscription: self.subscription.clone(),
-            id: held.id,
-            since: held.since.elapsed(),
-        })
-    }
-}
-
-/// A performer's own place on the board. It leaves the board with its performer.
-#[derive(Debug)]
-pub(super) struct Place {
-    board: Arc<Board>,
-    number: u64,
-    hands: Arc<Hands>,
-}
-
-impl Place {
-    /// Says what the performer does now; gives whether it is the first of its subscription to do so, which is
-    /// when it is worth a line in the log.
-    pub(super) fn change(&self, new: PerformerState) -> bool {
-        let mut state = self.board.lock();
-        let Some(entry) = state.performers.get_mut(&self.number) else {
-            return false;
-        };
-        if std::mem::replace(&mut entry.state, new) == new {
-            return false;
-        }
-        if new == PerformerState::Consuming {
-            entry.last_error = None;
-        }
-        let subscription = entry.subscription.clone();
-        let alike = |entry: &&Entry| entry.subscription == subscription && entry.state == new;
-        let first = state.performers.values().filter(alike).count() == 1;
-        drop(state);
-        self.board.changed();
-        first
+impl SubscriptionStatus {
+    /// How many of its performers consume its channel.
+    #[must_use]
+    pub fn consuming(&self) -> usize {
+        let consumes = |performer: &&PerformerStatus| performer.state == PerformerState::Consuming;
+        self.performers.iter().filter(consumes).count()
     }
 
-    /// Says why the performer does not consume its channel.
-    pub(super) fn failed(&self, error: &str) {
-        let mut state = self.board.lock();
-        let Some(entry) = state.performers.get_mut(&self.number) else {
-            return;
-        };
-        entry.last_error = Some(error.to_owned());
-        let subscription = entry.subscription.clone();
-        state.records.entry(subscription).or_default().last_error = Some(error.to_owned());
-    }
-
-    /// Where the performer shows what it has in hand.
-    pub(super) fn hands(&self) -> &Arc<Hands> {
-        &self.hands
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.board.lock().performers.remove(&self.number);
-        self.board.changed();
+    /// How many messages it is handling.
+    #[must_use]
+    pub fn in_hand(&self) -> usize {
+        self.performers
+            .iter()
+            .map(|performer| performer.in_hand.len())
+            .sum()
     }
 }

@@ -51,7 +51,7 @@ impl Dispatcher {
         change: impl FnOnce(&mut Throttle),
     ) -> Result<(), UnknownSubscription> {
         if self.registered(name)?.controls.change(change) {
-            self.0.board.changed();
+            self.0.statuses.changed();
         }
         Ok(())
     }
@@ -69,7 +69,7 @@ impl Dispatcher {
         performers: impl Into<Performers>,
     ) -> Result<(), UnknownSubscription> {
         self.registered(name)?.scale(performers.into());
-        self.0.board.changed();
+        self.0.statuses.changed();
         Ok(())
     }
 

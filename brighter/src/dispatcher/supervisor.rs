@@ -10,9 +10,10 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::handling::DeliveryHandler;
 use super::performer::Performer;
 use super::registered::Registered;
-use super::status::Board;
+use super::status_registry::StatusRegistry;
 use crate::processor::CommandProcessor;
 use brighter_core::channel::Broker;
 
@@ -27,8 +28,8 @@ pub(super) struct Supervisor {
     pub(super) registered: Arc<Registered>,
     pub(super) processor: CommandProcessor,
     pub(super) broker: Arc<dyn Broker>,
-    pub(super) board: Arc<Board>,
-    /// The number of this start of the subscription on the board.
+    pub(super) statuses: Arc<StatusRegistry>,
+    /// The number of this start of the subscription in the registry.
     pub(super) run: u64,
     /// Cancelled when the performers shall end.
     pub(super) stop: CancellationToken,
@@ -37,7 +38,7 @@ pub(super) struct Supervisor {
 }
 
 /// The performers that there are. Dropped, it takes them with it.
-struct Crew {
+struct PerformerTasks {
     tasks: JoinSet<()>,
     /// Those that were not told to end, the oldest first.
     staying: Vec<(Id, Arc<CancellationToken>)>,
@@ -63,22 +64,22 @@ impl Supervisor {
         let mut wanted = self.registered.wanted.subscribe();
         let mut adapting = pin!(self.adapt());
         let mut back_off = BackOff::new();
-        let mut crew = Crew {
+        let mut performers = PerformerTasks {
             tasks: JoinSet::new(),
             staying: Vec::new(),
         };
         loop {
             let stopping = self.stop.is_cancelled();
-            if stopping && crew.tasks.is_empty() {
+            if stopping && performers.tasks.is_empty() {
                 return;
             }
             if !stopping {
-                self.fit(&mut crew, *wanted.borrow_and_update(), &back_off);
+                self.fit(&mut performers, *wanted.borrow_and_update(), &back_off);
             }
             tokio::select! {
                 biased;
-                () = self.cut.cancelled() => return crew.tasks.shutdown().await,
-                Some(ended) = crew.tasks.join_next_with_id() => self.ended(&mut crew, ended, &mut back_off),
+                () = self.cut.cancelled() => return performers.tasks.shutdown().await,
+                Some(ended) = performers.tasks.join_next_with_id() => self.ended(&mut performers, ended, &mut back_off),
                 () = self.stop.cancelled(), if !stopping => {}
                 // Its sender is beside us in `registered`.
                 _ = wanted.changed(), if !stopping => {}
@@ -89,46 +90,51 @@ impl Supervisor {
     }
 
     /// Starts what is missing, unless one that ended is to be missed for a while; tells the surplus to end.
-    fn fit(&self, crew: &mut Crew, wanted: usize, back_off: &BackOff) {
-        while crew.staying.len() > wanted {
+    fn fit(&self, performers: &mut PerformerTasks, wanted: usize, back_off: &BackOff) {
+        while performers.staying.len() > wanted {
             // The youngest: the others go on undisturbed.
-            if let Some((_, stop)) = crew.staying.pop() {
+            if let Some((_, stop)) = performers.staying.pop() {
                 stop.cancel();
             }
         }
-        while crew.staying.len() < wanted && back_off.until.is_none() {
+        while performers.staying.len() < wanted && back_off.until.is_none() {
             let stop = Arc::new(self.stop.child_token());
-            let performer = Performer {
+            let performer = Performer::new(DeliveryHandler {
                 processor: self.processor.clone(),
                 broker: Arc::clone(&self.broker),
                 settings: Arc::clone(&self.registered.settings),
                 route: Arc::clone(&self.registered.route),
                 controls: Arc::clone(&self.registered.controls),
                 stop: Arc::clone(&stop),
-                place: self.board.join(&self.registered.settings.name, self.run),
-            };
-            let task = crew.tasks.spawn(performer.run());
-            crew.staying.push((task.id(), stop));
+                reporter: self.statuses.join(&self.registered.settings.name, self.run),
+            });
+            let task = performers.tasks.spawn(performer.run());
+            performers.staying.push((task.id(), stop));
         }
     }
 
     /// A performer has ended: if it was not told to, it is counted and another takes its place.
-    fn ended(&self, crew: &mut Crew, ended: Result<(Id, ()), JoinError>, back_off: &mut BackOff) {
+    fn ended(
+        &self,
+        performers: &mut PerformerTasks,
+        ended: Result<(Id, ()), JoinError>,
+        back_off: &mut BackOff,
+    ) {
         let (id, error) = match ended {
             Ok((id, ())) => (id, "it ended without being told to".to_owned()),
             Err(error) => (error.id(), error.to_string()),
         };
-        let Some(place) = crew.staying.iter().position(|(staying, _)| *staying == id) else {
+        let Some(place) = performers.staying.iter().position(|(staying, _)| *staying == id) else {
             return;
         };
-        let (_, stop) = crew.staying.remove(place);
+        let (_, stop) = performers.staying.remove(place);
         if stop.is_cancelled() {
             return;
         }
         back_off.begin();
         let subscription = &self.registered.settings.name;
         tracing::error!(%subscription, error, again_in = ?back_off.wait, "a performer has ended; another takes its place");
-        self.board.restarted(subscription, error);
+        self.statuses.restarted(subscription, error);
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::{DynPipeline, Pipeline};
+use super::erased::{DynPipeline, Pipeline};
 use crate::handler::Call;
 use brighter_core::error::HandlerError;
 use brighter_core::id::MessageId;

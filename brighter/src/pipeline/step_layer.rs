@@ -1,29 +1,28 @@
-//! [`StepLayer`]: a layer whose calls are spans.
+//! [`StepLayer`]: a layer as [`Wiring`](super::Wiring) hands it out.
 
 use std::fmt;
-use std::sync::Arc;
+use std::pin::Pin;
 use std::task::{Context as Task, Poll};
 
+use pin_project_lite::pin_project;
 use tower::{Layer, Service};
-use tracing::instrument::Instrumented;
 
+use super::step_span::{SpanFuture, StepSpan};
 use crate::handler::Call;
-use brighter_core::__private::{Op, op};
 
-/// A layer whose calls are seen in a trace, each with what is inside it.
+/// A layer as [`Wiring`](super::Wiring) hands it out. With the feature `otel` its calls are seen in a trace, each with
+/// what is inside it.
 #[derive(Clone)]
 pub struct StepLayer<L> {
     layer: L,
-    name: Arc<str>,
-    handler: &'static str,
+    span: StepSpan,
 }
 
 impl<L> StepLayer<L> {
-    pub(super) fn new(layer: L, name: &str, handler: &'static str) -> Self {
+    pub(super) fn new(layer: L, attribute: &str, name: &str, handler: &'static str) -> Self {
         Self {
             layer,
-            name: name.into(),
-            handler,
+            span: StepSpan::new(attribute, name, handler),
         }
     }
 }
@@ -40,8 +39,7 @@ impl<S, L: Layer<S>> Layer<S> for StepLayer<L> {
     fn layer(&self, inner: S) -> Self::Service {
         StepService {
             service: self.layer.layer(inner),
-            name: Arc::clone(&self.name),
-            handler: self.handler,
+            span: self.span.clone(),
         }
     }
 }
@@ -50,24 +48,38 @@ impl<S, L: Layer<S>> Layer<S> for StepLayer<L> {
 #[derive(Debug, Clone)]
 pub struct StepService<S> {
     service: S,
-    name: Arc<str>,
-    handler: &'static str,
+    span: StepSpan,
 }
 
 impl<S: Service<Call<R>>, R> Service<Call<R>> for StepService<S> {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = Instrumented<S::Future>;
+    type Future = StepFuture<S::Future>;
 
     fn poll_ready(&mut self, task: &mut Task<'_>) -> Poll<Result<(), S::Error>> {
         self.service.poll_ready(task)
     }
 
-    fn call(&mut self, call: Call<R>) -> Self::Future {
-        let op: Op = op!("step", otel.name = &*self.name);
-        op.describe(|span| span.set("brighter.handler", self.handler));
-        // A layer may do its part before there is a future.
-        let future = op.span().in_scope(|| self.service.call(call));
-        op.run(future)
+    fn call(&mut self, call: Call<R>) -> StepFuture<S::Future> {
+        let service = &mut self.service;
+        StepFuture {
+            future: self.span.run(|| service.call(call)),
+        }
+    }
+}
+
+pin_project! {
+    /// The future of [`StepService`].
+    pub struct StepFuture<F> {
+        #[pin]
+        future: SpanFuture<F>,
+    }
+}
+
+impl<F: Future> Future for StepFuture<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<F::Output> {
+        self.project().future.poll(task)
     }
 }

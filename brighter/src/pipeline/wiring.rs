@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Provided, StepLayer};
+use super::provided::Provided;
+use super::step_layer::StepLayer;
 use crate::layer::RequestLoggingLayer;
 use crate::policy::{Policy, PolicyLayer};
 
@@ -175,18 +176,11 @@ impl<'a> Wiring<'a> {
         self.step_named(layer, "")
     }
 
-    /// The same, which is known by more than its attribute.
-    #[cfg(feature = "otel")]
+    /// The layer, as the step that was noted last, which is known by more than its attribute.
     fn step_named<L>(&self, layer: L, name: &str) -> StepLayer<L> {
         // A policy that is not known was not noted, and nothing is built.
         let attribute = self.steps.last().map_or("", |step| step.attribute);
-        let name = format!("{attribute} {name}");
-        StepLayer::new(layer, name.trim_end(), self.handler)
-    }
-
-    #[cfg(not(feature = "otel"))]
-    fn step_named<L>(&self, layer: L, _: &str) -> StepLayer<L> {
-        layer
+        StepLayer::new(layer, attribute, name, self.handler)
     }
 
     /// `#[request_logging]`.

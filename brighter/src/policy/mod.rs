@@ -22,6 +22,7 @@ mod circuit_breaker;
 mod configure;
 mod delay;
 mod limit;
+mod named;
 mod registry;
 mod retry;
 mod service;
@@ -77,10 +78,6 @@ impl Policy {
     #[must_use]
     pub fn timeout(after: Duration) -> Self {
         Self::Timeout(after)
-    }
-
-    pub(crate) fn layer_named(self, name: &str) -> PolicyLayer {
-        PolicyLayer::new(name, self)
     }
 }
 

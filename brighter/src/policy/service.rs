@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context as Task, Poll, ready};
 use std::time::Duration;
 
@@ -13,40 +12,18 @@ use tower::{Layer, Service, ServiceExt};
 use super::Policy;
 use super::circuit_breaker::Permit;
 use super::limit::LimitFuture;
-use super::retry::{Retry, RetryFuture};
+use super::named::NamedPolicy;
+use super::retry::RetryFuture;
 use crate::handler::Call;
 use brighter_core::error::HandlerError;
 
 /// The layer of `#[use_policy]`.
 #[derive(Debug, Clone)]
-pub struct PolicyLayer(Arc<Named>);
+pub struct PolicyLayer(NamedPolicy);
 
-/// A policy under its name: together, so that each call shares them at the price of one.
-#[derive(Debug)]
-struct Named {
-    name: Arc<str>,
-    policy: Policy,
-}
-
-impl PolicyLayer {
-    pub(super) fn new(name: &str, policy: Policy) -> Self {
-        if let Policy::CircuitBreaker(breaker) = &policy {
-            breaker.is_used_as(name);
-        }
-        let name = name.into();
-        Self(Arc::new(Named { name, policy }))
-    }
-
-    pub(super) fn name(&self) -> &str {
-        &self.0.name
-    }
-
-    /// The retry, if that is what it is.
-    pub(super) fn retry(&self) -> Option<&Retry> {
-        match &self.0.policy {
-            Policy::Retry(retry) => Some(retry),
-            _ => None,
-        }
+impl Policy {
+    pub(crate) fn layer_named(self, name: &str) -> PolicyLayer {
+        PolicyLayer(NamedPolicy::new(name, self))
     }
 }
 
@@ -56,7 +33,7 @@ impl<S> Layer<S> for PolicyLayer {
     fn layer(&self, inner: S) -> PolicyService<S> {
         PolicyService {
             inner,
-            layer: self.clone(),
+            policy: self.0.clone(),
         }
     }
 }
@@ -65,7 +42,7 @@ impl<S> Layer<S> for PolicyLayer {
 #[derive(Debug, Clone)]
 pub struct PolicyService<S> {
     inner: S,
-    layer: PolicyLayer,
+    policy: NamedPolicy,
 }
 
 impl<S, R> Service<Call<R>> for PolicyService<S>
@@ -83,23 +60,23 @@ where
     }
 
     fn call(&mut self, call: Call<R>) -> PolicyFuture<S, R> {
-        let Named { name, policy } = &*self.layer.0;
+        let name = self.policy.name();
         let attempt = |call| self.inner.clone().oneshot(call);
-        let kind = match policy {
+        let kind = match self.policy.policy() {
             Policy::None => Kind::Through {
                 attempt: attempt(call),
             },
             Policy::Retry(retry) => Kind::Retry {
-                attempts: RetryFuture::new(self.layer.clone(), retry, self.inner.clone(), call),
+                attempts: RetryFuture::new(self.policy.clone(), retry, self.inner.clone(), call),
             },
             Policy::CircuitBreaker(breaker) => match breaker.admit() {
                 Ok(permit) => Kind::Admitted {
                     attempt: attempt(call),
                     permit,
-                    layer: self.layer.clone(),
+                    policy: self.policy.clone(),
                 },
                 Err(retry_after) => Kind::Refused {
-                    layer: self.layer.clone(),
+                    policy: self.policy.clone(),
                     retry_after,
                 },
             },
@@ -137,8 +114,8 @@ pin_project! {
     {
         Through { #[pin] attempt: Oneshot<S, Call<R>> },
         Retry { #[pin] attempts: RetryFuture<S, R> },
-        Admitted { #[pin] attempt: Oneshot<S, Call<R>>, permit: Permit, layer: PolicyLayer },
-        Refused { layer: PolicyLayer, retry_after: Duration },
+        Admitted { #[pin] attempt: Oneshot<S, Call<R>>, permit: Permit, policy: NamedPolicy },
+        Refused { policy: NamedPolicy, retry_after: Duration },
         Limited { #[pin] attempt: LimitFuture<S, R> },
         Timeout { #[pin] attempt: tokio::time::Timeout<Oneshot<S, Call<R>>>, after: Duration },
     }
@@ -155,17 +132,17 @@ where
         match self.project().kind.project() {
             KindProj::Through { attempt } => attempt.poll(task),
             KindProj::Retry { attempts } => attempts.poll(task),
-            KindProj::Refused { layer, retry_after } => Poll::Ready(Err(HandlerError::BrokenCircuit {
-                policy: layer.name().to_owned(),
+            KindProj::Refused { policy, retry_after } => Poll::Ready(Err(HandlerError::BrokenCircuit {
+                policy: (**policy.name()).to_owned(),
                 retry_after: *retry_after,
             })),
             KindProj::Admitted {
                 attempt,
                 permit,
-                layer,
+                policy,
             } => {
-                let result = ready!(permit.watch(layer.name(), || attempt.poll(task)));
-                permit.settle_by(&result, layer.name());
+                let result = ready!(permit.watch(policy.name(), || attempt.poll(task)));
+                permit.settle_by(&result, policy.name());
                 Poll::Ready(result)
             }
             KindProj::Limited { attempt } => attempt.poll(task),

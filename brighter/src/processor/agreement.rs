@@ -3,7 +3,7 @@
 use std::any::{TypeId, type_name};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::registry::Registered;
+use super::registered_handler::RegisteredHandler;
 use brighter_core::context::Context;
 use brighter_core::error::HandlerError;
 use brighter_core::request::Request;
@@ -46,10 +46,10 @@ pub(super) type Agreement<R> = Box<dyn Fn(&R, &Context) -> Choice + Send + Sync>
 /// The one handler that the agreement chooses.
 pub(super) fn choose<'a, R: Request>(
     agreement: &Agreement<R>,
-    registered: &'a [Registered<R>],
+    registered: &'a [RegisteredHandler<R>],
     request: &R,
     cx: &Context,
-) -> Result<&'a Registered<R>, (&'static str, HandlerError)> {
+) -> Result<&'a RegisteredHandler<R>, (&'static str, HandlerError)> {
     // It is the application's, and reads what a stranger may have written.
     let choice = catch_unwind(AssertUnwindSafe(|| agreement(request, cx))).map_err(|_| {
         let message = "the agreement on which handler it goes to".to_owned();

@@ -11,14 +11,18 @@ use super::call::{self, Calls};
 #[cfg(feature = "config")]
 use super::configure::Configured;
 use super::handle::ProcessorHandle;
-use super::health::Checkup;
-use super::registry::{Registered, Registry};
+use super::health_monitor::HealthMonitor;
+use super::registered_handler::RegisteredHandler;
+use super::registry::Registry;
 use super::relay::Relay;
-use super::{Archiver, BuildError, BuildErrors, Choice, CommandProcessor, HealthOptions, Inner, Sweeper};
+use super::{
+    Archiver, BuildError, BuildErrors, Choice, CommandProcessor, HealthOptions, Inner, Sweeper, sweep_task,
+};
 use crate::layer::{FeatureSwitches, MonitorSink};
 use crate::pipeline::{HandlerPipeline, Provided, Wiring};
 use crate::policy::PolicyRegistry;
 use crate::publication::{Publication, PublicationSettings};
+use crate::telemetry::traced;
 use brighter_core::channel::Broker;
 use brighter_core::context::Context;
 use brighter_core::inbox::Inbox;
@@ -56,6 +60,13 @@ type AddAgreement = (
     &'static str,
     Box<dyn FnOnce(&mut Registry, &mut Vec<BuildError>) + Send>,
 );
+
+impl CommandProcessor {
+    /// Begins to describe a processor.
+    pub fn builder() -> CommandProcessorBuilder {
+        CommandProcessorBuilder::default()
+    }
+}
 
 impl CommandProcessorBuilder {
     /// Adds a handler, with the layers that its attributes say.
@@ -111,7 +122,7 @@ impl CommandProcessorBuilder {
                 None => pipeline,
             };
             registry.add(
-                Registered {
+                RegisteredHandler {
                     id: TypeId::of::<H>(),
                     handler: name,
                     pipeline,
@@ -313,6 +324,7 @@ impl CommandProcessorBuilder {
             Configured::take(config, policies, &mut self.sweeper, &mut self.without_sweeper)
         });
         self.provided.outbox = self.outbox.clone();
+        self.broker = self.broker.map(traced);
         let mut errors = Vec::new();
         #[cfg(feature = "config")]
         if let (Some(configured), Some(_)) = (&configured, &self.outbox) {
@@ -359,7 +371,7 @@ impl CommandProcessorBuilder {
         }
         let relay = self
             .outbox
-            .map(|outbox| Arc::new(Relay::new(outbox, self.broker.clone(), sweeper.clone())));
+            .map(|outbox| Arc::new(Relay::new(outbox, self.broker.clone(), sweeper)));
         if self.archiver.is_some() && relay.is_none() {
             errors.push(BuildError::NothingToArchive);
         }
@@ -368,7 +380,7 @@ impl CommandProcessorBuilder {
             _ if !errors.is_empty() => {}
             (Ok(runtime), Some(relay)) => {
                 if sweeps {
-                    runtime.spawn(sweeper.run(Arc::clone(relay), Arc::clone(&ended)));
+                    runtime.spawn(sweep_task::sweep(Arc::clone(relay), Arc::clone(&ended)));
                 }
                 if let Some(archiver) = self.archiver {
                     runtime.spawn(archiver.run(Arc::clone(relay.outbox()), Arc::clone(&ended)));
@@ -387,7 +399,7 @@ impl CommandProcessorBuilder {
             broker: self.broker,
             relay,
             has_inbox: self.provided.inbox.is_some(),
-            checkup: Checkup::new(self.health, sweeps),
+            health: HealthMonitor::new(self.health, sweeps),
             bodies_in_spans: self.bodies_in_spans,
             inbox_retention: self.provided.inbox.as_ref().and_then(|inbox| inbox.retention()),
             ended,

@@ -2,7 +2,6 @@
 
 mod agreement;
 mod archiver;
-mod at_once;
 mod build_error;
 mod builder;
 mod call;
@@ -12,11 +11,15 @@ mod configure;
 mod error;
 mod handle;
 mod health;
-mod lane;
+mod health_monitor;
+mod join_indexed;
 mod post;
+mod registered_handler;
 mod registry;
 mod relay;
 mod schedule;
+mod sweep_stats;
+mod sweep_task;
 mod sweeper;
 mod type_map;
 
@@ -40,9 +43,9 @@ pub use post::Cleared;
 pub use registry::PipelineDescription;
 pub use sweeper::Sweeper;
 
-use self::at_once::at_once;
 use self::call::Calls;
-use self::health::Checkup;
+use self::health_monitor::HealthMonitor;
+use self::join_indexed::join_indexed;
 use self::registry::Registry;
 use self::relay::Relay;
 use crate::handler::Call;
@@ -92,7 +95,7 @@ struct Inner {
     relay: Option<Arc<Relay>>,
     calls: Option<Calls>,
     has_inbox: bool,
-    checkup: Checkup,
+    health: HealthMonitor,
     /// How many bytes of a body are shown in spans.
     bodies_in_spans: usize,
     /// For how long the inbox remembers.
@@ -108,11 +111,6 @@ impl Drop for Inner {
 }
 
 impl CommandProcessor {
-    /// Begins to describe a processor.
-    pub fn builder() -> CommandProcessorBuilder {
-        CommandProcessorBuilder::default()
-    }
-
     /// Handles a command in this process, by the one handler it has, and gives its reply.
     ///
     /// # Errors
@@ -207,7 +205,7 @@ impl CommandProcessor {
                         let call = Call::shared(Arc::clone(&request), cx.fork());
                         (index, subscriber.pipeline.call(call))
                     });
-                let ended = at_once(calls).await;
+                let ended = join_indexed(calls).await;
                 let mut failures = Vec::new();
                 for (index, result) in ended {
                     match result {
@@ -251,6 +249,35 @@ impl CommandProcessor {
     /// ```
     pub fn describe(&self) -> impl Iterator<Item = &PipelineDescription> {
         self.0.registry.descriptions()
+    }
+
+    /// Whether this processor can do what it is for: its broker is there, its outbox answers and gets empty.
+    ///
+    /// It can be asked as often as anyone likes: the outbox is asked every few seconds at most, by one at a time, and
+    /// has a deadline, all of which [`HealthOptions`] say.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), brighter::BoxError> {
+    /// use brighter::{CommandProcessor, InMemoryBroker, InMemoryOutbox};
+    ///
+    /// let processor = CommandProcessor::builder()
+    ///     .broker(InMemoryBroker::new())
+    ///     .outbox(InMemoryOutbox::new())
+    ///     .build()?;
+    /// let health = processor.health().await;
+    /// assert!(health.is_ready(), "{health}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn health(&self) -> Health {
+        let Inner {
+            health,
+            broker,
+            relay,
+            ..
+        } = &*self.0;
+        health.check(broker.as_deref(), relay.as_deref()).await
     }
 
     /// Ends the sweeper and closes the broker, once what is under way has been confirmed and noted. Later posts are kept

@@ -239,7 +239,8 @@ impl CommandProcessor {
         let Some(message) = messages.first() else {
             return Err(PostError::NotFound { id: id.clone() });
         };
-        spans::published(&**broker, message)
+        broker
+            .publish(message)
             .await
             .map_err(|source| PostError::NotReposted {
                 id: id.clone(),

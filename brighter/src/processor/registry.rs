@@ -6,17 +6,10 @@ use std::fmt;
 use serde::Serialize;
 
 use super::agreement::Agreement;
+use super::registered_handler::RegisteredHandler;
 use super::type_map::TypeMap;
-use crate::pipeline::{Pipeline, StepDescription};
+use crate::pipeline::StepDescription;
 use brighter_core::request::{Request, RequestKind};
-
-/// One handler with its layers, as registered.
-pub(super) struct Registered<R: Request> {
-    /// The type of the handler.
-    pub(super) id: TypeId,
-    pub(super) handler: &'static str,
-    pub(super) pipeline: Pipeline<R>,
-}
 
 /// The pipelines of every request. The type of a request is the key, so nothing is erased but the `Vec`.
 #[derive(Default)]
@@ -49,7 +42,7 @@ impl fmt::Display for PipelineDescription {
 }
 
 impl Registry {
-    pub(super) fn add<R: Request>(&mut self, registered: Registered<R>, steps: Vec<StepDescription>) {
+    pub(super) fn add<R: Request>(&mut self, registered: RegisteredHandler<R>, steps: Vec<StepDescription>) {
         self.descriptions.push(PipelineDescription {
             request: std::any::type_name::<R>(),
             kind: R::KIND,
@@ -59,16 +52,16 @@ impl Registry {
         let entry = self
             .pipelines
             .entry(TypeId::of::<R>())
-            .or_insert_with(|| Box::new(Vec::<Registered<R>>::new()));
-        if let Some(pipelines) = entry.downcast_mut::<Vec<Registered<R>>>() {
+            .or_insert_with(|| Box::new(Vec::<RegisteredHandler<R>>::new()));
+        if let Some(pipelines) = entry.downcast_mut::<Vec<RegisteredHandler<R>>>() {
             pipelines.push(registered);
         }
     }
 
-    pub(super) fn pipelines<R: Request>(&self) -> &[Registered<R>] {
+    pub(super) fn pipelines<R: Request>(&self) -> &[RegisteredHandler<R>] {
         self.pipelines
             .get(&TypeId::of::<R>())
-            .and_then(|entry| entry.downcast_ref::<Vec<Registered<R>>>())
+            .and_then(|entry| entry.downcast_ref::<Vec<RegisteredHandler<R>>>())
             .map_or(&[], Vec::as_slice)
     }
 

@@ -1,13 +1,7 @@
 //! The [`Sweeper`]: sends what the outbox still holds.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{join_all, pending};
-use tokio_util::sync::CancellationToken;
-
-use super::lane::Lane;
-use super::relay::Relay;
 use brighter_core::message::RoutingKey;
 
 /// Sends what the outbox still holds: messages that were deposited in a transaction, or whose first sending
@@ -122,33 +116,6 @@ impl Sweeper {
     pub(super) fn keep_order(&mut self, topic: RoutingKey) {
         if !self.in_order.contains(&topic) {
             self.in_order.push(topic);
-        }
-    }
-
-    /// Sweeps until it is told to end.
-    pub(super) async fn run(self, relay: Arc<Relay>, ended: Arc<CancellationToken>) {
-        let (relay, ended) = (&*relay, &*ended);
-        // Before the first look, so that nothing comes between.
-        let arrivals = relay.outbox().arrivals();
-        // A topic in order is sent one by one, and must not hold up the others.
-        let lanes = self
-            .in_order
-            .iter()
-            .map(|topic| Lane::in_order(topic, relay, ended));
-        let lanes = [Lane::main(relay, ended)].into_iter().chain(lanes);
-        let sweeping = join_all(lanes.map(Lane::run));
-        let hearing = async {
-            let Some(mut arrivals) = arrivals else {
-                return pending::<()>().await;
-            };
-            loop {
-                relay.bell.ring(arrivals.next().await);
-            }
-        };
-        // A sweep that has begun is finished by its lane: its messages are claimed.
-        tokio::select! {
-            _ = sweeping => {}
-            () = hearing => {}
         }
     }
 }

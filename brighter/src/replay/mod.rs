@@ -6,8 +6,7 @@ mod tests;
 
 use std::num::NonZeroU16;
 
-use self::round::Round;
-use brighter_core::channel::{Broker, Channel, ChannelError, MakeChannel, Rejected, SettleError};
+use brighter_core::channel::{Channel, ChannelError, MakeChannel, Rejected, SettleError};
 use brighter_core::message::{ChannelName, Message, NameError};
 
 /// Sends dead letters back to the channel that they came from, and to nobody else, to be handled anew: without the
@@ -138,20 +137,6 @@ impl Replay {
     pub fn of_invalid_messages(mut self) -> Self {
         self.from = self.channel.invalid_messages.clone();
         self
-    }
-
-    /// Sends back those that are chosen, until no more wait. What is set aside while it runs is offered too, but not
-    /// what it has sent back itself. Dropping the future loses nothing.
-    ///
-    /// # Errors
-    /// See [`ReplayError`].
-    pub async fn run<B, F>(&self, broker: &B, choose: F) -> Result<Replayed, ReplayError>
-    where
-        B: Broker + ?Sized,
-        F: FnMut(&DeadLetter<'_>) -> bool + Send,
-    {
-        ChannelName::from(self.name.as_str()).validate()?;
-        Round::new(self, choose).run(broker).await
     }
 
     /// The dead letters, as a channel that is there.

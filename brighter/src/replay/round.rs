@@ -21,7 +21,7 @@ const PATIENCE: u32 = 30;
 /// A broker that counts deliveries may drop what was given back too often: a copy begins anew.
 const TOO_OFTEN: u32 = 5;
 
-pub(super) struct Round<'r, F> {
+struct Round<'r, F> {
     replay: &'r Replay,
     /// What [`Replay::LEFT_BY`] says of what this run has left.
     mark: String,
@@ -34,8 +34,24 @@ pub(super) struct Round<'r, F> {
     is_round: bool,
 }
 
+impl Replay {
+    /// Sends back those that are chosen, until no more wait. What is set aside while it runs is offered too, but not
+    /// what it has sent back itself. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// See [`ReplayError`].
+    pub async fn run<B, F>(&self, broker: &B, choose: F) -> Result<Replayed, ReplayError>
+    where
+        B: Broker + ?Sized,
+        F: FnMut(&DeadLetter<'_>) -> bool + Send,
+    {
+        ChannelName::from(self.name.as_str()).validate()?;
+        Round::new(self, choose).run(broker).await
+    }
+}
+
 impl<'r, F: FnMut(&DeadLetter<'_>) -> bool + Send> Round<'r, F> {
-    pub(super) fn new(replay: &'r Replay, choose: F) -> Self {
+    fn new(replay: &'r Replay, choose: F) -> Self {
         Self {
             mark: format!("{}, run {}", replay.name, MessageId::new()),
             replay,
@@ -47,7 +63,7 @@ impl<'r, F: FnMut(&DeadLetter<'_>) -> bool + Send> Round<'r, F> {
         }
     }
 
-    pub(super) async fn run<B: Broker + ?Sized>(mut self, broker: &B) -> Result<Replayed, ReplayError> {
+    async fn run<B: Broker + ?Sized>(mut self, broker: &B) -> Result<Replayed, ReplayError> {
         let result = self.go_through(broker).await;
         // Given back, the last first, so that they are as they were.
         self.held.into_iter().rev().for_each(Delivery::release);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::in_memory::broker::InMemoryBroker;
-use brighter_core::channel::{Producer, Rejection, RejectionKind};
+use brighter_core::channel::{Broker, Producer, Rejection, RejectionKind};
 use brighter_core::message::{MessageBody, MessageHeader, MessageType};
 
 const TOPIC: &str = "Task.Reminder";

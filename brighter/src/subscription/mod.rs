@@ -3,6 +3,7 @@
 mod budget;
 #[cfg(feature = "config")]
 mod configure;
+mod keys;
 mod limits;
 mod order;
 mod performers;
@@ -20,7 +21,7 @@ use brighter_core::message::{ChannelName, RoutingKey, SubscriptionName};
 
 pub use budget::BudgetError;
 pub(crate) use budget::{budget, remembers_too_little};
-pub(crate) use order::{Keys, LaneOf};
+pub(crate) use keys::{Keys, LaneOf};
 pub use performers::Performers;
 pub use rate::Rate;
 pub use several::Several;

@@ -1,34 +1,11 @@
-//! [`Keys`]: what tells apart the messages of a subscription that must stay in order.
+//! [`Subscription::ordered_by`]: keeps the messages of one key in order.
 
-use std::any::{Any, TypeId};
-use std::collections::HashMap;
-use std::fmt;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 use std::num::NonZeroU16;
 
 use super::Subscription;
+use super::keys::LaneOf;
 use brighter_core::mapper::Postable;
-
-/// Gives the lane of a request: those of one lane stay in order.
-pub(crate) type LaneOf<R> = Box<dyn Fn(&R) -> u64 + Send + Sync>;
-
-/// How the requests of a subscription are put into lanes, by their type.
-#[derive(Default)]
-pub struct Keys(HashMap<TypeId, Box<dyn Any + Send + Sync>>);
-
-impl Keys {
-    /// Takes out what puts requests of type `R` into lanes, if their order matters.
-    pub(crate) fn take<R: 'static>(&mut self) -> Option<LaneOf<R>> {
-        let lane_of = self.0.remove(&TypeId::of::<R>())?;
-        lane_of.downcast().ok().map(|lane_of| *lane_of)
-    }
-}
-
-impl fmt::Debug for Keys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Keys({} types)", self.0.len())
-    }
-}
 
 /// Every lane holds messages in memory behind one that fails, so there should be room for more than a few.
 const ROOM_FOR_LANES: u16 = 100;
@@ -69,7 +46,7 @@ impl<S> Subscription<S> {
         // Two keys that share a number share a lane, which costs time and never the order.
         let hasher = BuildHasherDefault::<DefaultHasher>::default();
         let lane_of: LaneOf<R> = Box::new(move |request| hasher.hash_one(key(request)));
-        self.keys.0.insert(TypeId::of::<R>(), Box::new(lane_of));
+        self.keys.insert(lane_of);
         self.settings.ordered = true;
         let channel = &mut self.settings.channel;
         channel.limits.single_active_consumer = true;

@@ -10,6 +10,8 @@ pub(crate) mod spans;
 #[cfg(feature = "metrics")]
 #[path = "metrics/table.rs"]
 mod table;
+mod traced_broker;
 
 #[cfg(feature = "metrics")]
 pub use table::{METRICS, Metric, MetricKind};
+pub(crate) use traced_broker::traced;

@@ -17,7 +17,7 @@ use tracing::Span;
 
 use crate::subscription::SubscriptionSettings;
 use brighter_core::__private::{Op, op, short};
-use brighter_core::channel::{Broker, Channel, PublishError};
+use brighter_core::channel::Channel;
 use brighter_core::context::Context;
 use brighter_core::message::Message;
 
@@ -99,8 +99,8 @@ pub(crate) fn sweep(messages: usize) -> Op {
     op
 }
 
-/// A message is brought to the broker.
-fn publish(system: &'static str, message: &Message) -> Op {
+/// A message is published, until the broker answers.
+pub(crate) fn publish(system: &'static str, message: &Message) -> Op {
     let topic = &message.header.topic;
     let op = op!(
         "publish",
@@ -120,31 +120,6 @@ fn publish(system: &'static str, message: &Message) -> Op {
         }
     });
     op
-}
-
-/// Brings a message to the broker.
-pub(crate) async fn published(broker: &dyn Broker, message: &Message) -> Result<(), PublishError> {
-    let op = publish(broker.system(), message);
-    let published = op.run(broker.publish(message)).await;
-    published.inspect_err(|error| op.failed(error.kind()))
-}
-
-/// Brings several messages to the broker, all at once and in order.
-pub(crate) async fn all_published(
-    broker: &dyn Broker,
-    messages: Vec<&Message>,
-) -> Vec<Result<(), PublishError>> {
-    let ops: Vec<_> = messages
-        .iter()
-        .map(|message| publish(broker.system(), message))
-        .collect();
-    let published = broker.publish_all(messages).await;
-    for (op, result) in ops.iter().zip(&published) {
-        if let Err(error) = result {
-            op.failed(error.kind());
-        }
-    }
-    published
 }
 
 /// A channel is consumed, for as long as that lasts: a trace of its own, to which the messages are linked.

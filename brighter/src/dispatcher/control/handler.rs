@@ -1,13 +1,17 @@
-//! Obeys what comes by the control topic, and reports.
+//! [`ControlHandler`]: applies the commands of a control topic, and reports.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use super::report::ControlReport;
-use super::signed::{Gate, Order, Signed};
+use super::signed::{CommandVerifier, Order, Signed};
 use super::topic::{Control, milliseconds};
-use crate::dispatcher::{Dispatcher, EndReport, Inner};
+use crate::dispatcher::check::UncheckedSubscription;
+use crate::dispatcher::status::EndReport;
+use crate::dispatcher::{Dispatcher, Inner, Known};
 use crate::handler::Handler;
 use crate::pipeline::{HandlerPipeline, HandlerService, Pipeline, Wiring};
+use crate::processor::{BuildErrors, CommandProcessor};
+use crate::subscription::Subscription;
 use brighter_core::__private::report;
 use brighter_core::channel::{Broker, PublishError};
 use brighter_core::context::Context;
@@ -16,24 +20,61 @@ use brighter_core::id::MessageId;
 use brighter_core::mapper::{JsonMapper, MessageMapper};
 use brighter_core::message::{MessageHeader, MessageType};
 
-/// Obeys the orders for one node.
-pub(super) struct Obeys {
+/// A control topic on its way into a dispatcher.
+pub(in crate::dispatcher) struct Controlled {
+    /// The subscription that brings this node's commands.
+    pub(in crate::dispatcher) subscription: UncheckedSubscription,
+    /// Applies what the subscription brings; it is not the application's.
+    processor: CommandProcessor,
+    /// To be filled with the dispatcher.
+    dispatcher: Arc<OnceLock<Weak<Inner>>>,
+}
+
+impl Controlled {
+    pub(in crate::dispatcher) fn new(control: Control, broker: Arc<dyn Broker>) -> Result<Self, BuildErrors> {
+        let name = format!("{}.{}", control.topic, control.node);
+        let subscription = Subscription::<Signed>::new(name)
+            .routing_key(control.topic.clone())
+            // A command that no node was there to apply does not count any more.
+            .time_to_live(control.window);
+        let dispatcher = Arc::new(OnceLock::new());
+        let handler = ControlHandler::new(control, broker, Arc::clone(&dispatcher));
+        let processor = CommandProcessor::builder().handler(handler).build()?;
+        Ok(Self {
+            subscription: UncheckedSubscription::new(&processor, subscription),
+            processor,
+            dispatcher,
+        })
+    }
+
+    /// Gives the subscription to this dispatcher, which the commands are applied to.
+    pub(in crate::dispatcher) fn attach(self, dispatcher: &Dispatcher) {
+        let registered = self.subscription.register();
+        dispatcher.0.state().control = Some(Known::new(registered, self.processor));
+        // It is new, so nothing is in it yet.
+        let _ = self.dispatcher.set(Arc::downgrade(&dispatcher.0));
+    }
+}
+
+/// Applies the commands for one node.
+struct ControlHandler {
     control: Control,
     broker: Arc<dyn Broker>,
-    gate: Mutex<Gate>,
+    verifier: Mutex<CommandVerifier>,
     /// Filled once there is one. Weak, for the dispatcher has this.
     dispatcher: Arc<OnceLock<Weak<Inner>>>,
 }
 
-impl Obeys {
-    pub(super) fn new(
-        control: Control,
-        broker: Arc<dyn Broker>,
-        dispatcher: Arc<OnceLock<Weak<Inner>>>,
-    ) -> Self {
+impl ControlHandler {
+    fn new(control: Control, broker: Arc<dyn Broker>, dispatcher: Arc<OnceLock<Weak<Inner>>>) -> Self {
         let (topic, secret) = (control.topic.clone(), control.secret.clone());
         Self {
-            gate: Mutex::new(Gate::new(topic, secret, control.window, milliseconds())),
+            verifier: Mutex::new(CommandVerifier::new(
+                topic,
+                secret,
+                control.window,
+                milliseconds(),
+            )),
             control,
             broker,
             dispatcher,
@@ -95,13 +136,13 @@ impl Obeys {
     }
 }
 
-impl Handler<Signed> for Obeys {
+impl Handler<Signed> for ControlHandler {
     type Error = BoxError;
 
     async fn handle(&self, signed: &Signed, _: &Context) -> Result<(), BoxError> {
         let admitted = {
-            let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
-            gate.admit(signed, milliseconds())
+            let mut verifier = self.verifier.lock().unwrap_or_else(PoisonError::into_inner);
+            verifier.admit(signed, milliseconds())
         };
         let order = admitted.map_err(|refusal| Invalid::because(refusal.to_string()))?;
         let ours = order.node.as_ref().is_none_or(|node| *node == self.control.node);
@@ -112,7 +153,7 @@ impl Handler<Signed> for Obeys {
     }
 }
 
-impl HandlerPipeline<Signed> for Obeys {
+impl HandlerPipeline<Signed> for ControlHandler {
     fn pipeline(handler: Arc<Self>, _: &mut Wiring<'_>) -> Pipeline<Signed> {
         Pipeline::new(HandlerService::new(handler))
     }

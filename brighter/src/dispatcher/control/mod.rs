@@ -14,10 +14,10 @@ mod signed;
 mod topic;
 
 pub use command::ControlCommand;
+#[cfg(feature = "control")]
+pub(super) use handler::Controlled;
 pub use report::ControlReport;
 #[cfg(feature = "control")]
 pub use secret::{ControlSecret, WeakSecret};
-#[cfg(feature = "control")]
-pub(super) use topic::Controlled;
 #[cfg(feature = "control")]
 pub use topic::{Control, Nodes, SendControlError};

@@ -53,7 +53,7 @@ pub(super) enum Refusal {
 
 /// What a node has to remember to tell orders that count from others.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(super) struct CommandVerifier {
     topic: RoutingKey,
     secret: ControlSecret,
     window: Duration,
@@ -63,7 +63,7 @@ pub(super) struct Gate {
     seen: HashMap<MessageId, u64>,
 }
 
-/// Only who has the secret can fill the memory of a gate, and even then it stays this small.
+/// Only who has the secret can fill the memory of a verifier, and even then it stays this small.
 const MOST_SEEN: usize = 10_000;
 
 /// Nothing else that may ever be signed with the secret begins so.
@@ -94,7 +94,7 @@ impl Signed {
     }
 }
 
-impl Gate {
+impl CommandVerifier {
     pub(super) fn new(topic: RoutingKey, secret: ControlSecret, window: Duration, now: u64) -> Self {
         Self {
             topic,
@@ -172,8 +172,8 @@ mod tests {
         ControlSecret::new(text.repeat(32)).unwrap()
     }
 
-    fn gate() -> Gate {
-        Gate::new("ops".into(), secret("s"), WINDOW, NOW)
+    fn verifier() -> CommandVerifier {
+        CommandVerifier::new("ops".into(), secret("s"), WINDOW, NOW)
     }
 
     fn order(given_at: u64) -> Order {
@@ -191,10 +191,13 @@ mod tests {
 
     #[test]
     fn what_is_signed_with_the_secret_counts_once() {
-        let (mut gate, order) = (gate(), order(NOW));
-        assert_eq!(gate.admit(&signed(&order), NOW), Ok(order.clone()));
-        assert_eq!(gate.admit(&signed(&order), NOW + 59_000), Err(Refusal::Replayed));
-        let much_later = gate.admit(&signed(&order), NOW + 61_000);
+        let (mut verifier, order) = (verifier(), order(NOW));
+        assert_eq!(verifier.admit(&signed(&order), NOW), Ok(order.clone()));
+        assert_eq!(
+            verifier.admit(&signed(&order), NOW + 59_000),
+            Err(Refusal::Replayed)
+        );
+        let much_later = verifier.admit(&signed(&order), NOW + 61_000);
         assert_eq!(
             much_later,
             Err(Refusal::Stale {
@@ -227,14 +230,14 @@ mod tests {
             with(&original.signature[..62]),
             with(&format!("{}00", original.signature)),
         ] {
-            assert_eq!(gate().admit(&forged, NOW), Err(Refusal::Forged), "{forged:?}");
+            assert_eq!(verifier().admit(&forged, NOW), Err(Refusal::Forged), "{forged:?}");
         }
-        assert!(gate().admit(&original, NOW).is_ok());
+        assert!(verifier().admit(&original, NOW).is_ok());
     }
 
     #[test]
     fn what_is_too_old_or_too_new_or_from_before_the_start_does_not_count() {
-        let admit = |given_at: u64, now: u64| gate().admit(&signed(&order(given_at)), now).map(|_| ());
+        let admit = |given_at: u64, now: u64| verifier().admit(&signed(&order(given_at)), now).map(|_| ());
         let stale = |seconds| {
             Err(Refusal::Stale {
                 by: Duration::from_secs(seconds),
@@ -249,26 +252,29 @@ mod tests {
 
     #[test]
     fn what_comes_from_the_future_is_remembered_until_it_is_stale() {
-        let (mut gate, order) = (gate(), order(NOW + 60_000));
-        assert!(gate.admit(&signed(&order), NOW).is_ok());
-        assert_eq!(gate.admit(&signed(&order), NOW + 119_000), Err(Refusal::Replayed));
+        let (mut verifier, order) = (verifier(), order(NOW + 60_000));
+        assert!(verifier.admit(&signed(&order), NOW).is_ok());
+        assert_eq!(
+            verifier.admit(&signed(&order), NOW + 119_000),
+            Err(Refusal::Replayed)
+        );
     }
 
     #[test]
     fn its_memory_has_an_end() {
-        let mut gate = gate();
+        let mut verifier = verifier();
         for _ in 0..MOST_SEEN {
-            gate.seen.insert(MessageId::new(), NOW);
+            verifier.seen.insert(MessageId::new(), NOW);
         }
-        assert_eq!(gate.admit(&signed(&order(NOW)), NOW), Err(Refusal::TooMany));
+        assert_eq!(verifier.admit(&signed(&order(NOW)), NOW), Err(Refusal::TooMany));
         let later = NOW + 61_000;
-        assert!(gate.admit(&signed(&order(later)), later).is_ok());
-        assert_eq!(gate.seen.len(), 1);
+        assert!(verifier.admit(&signed(&order(later)), later).is_ok());
+        assert_eq!(verifier.seen.len(), 1);
     }
 
     #[test]
     fn the_secret_never_prints() {
-        let shown = format!("{:?}", gate());
+        let shown = format!("{:?}", verifier());
         assert!(
             shown.contains("ControlSecret(…)") && !shown.contains("ssss"),
             "{shown}"

@@ -1,18 +1,12 @@
 //! [`Control`]: the topic over which dispatchers are controlled.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::command::ControlCommand;
-use super::handler::Obeys;
 use super::secret::ControlSecret;
 use super::signed::{Order, Signed};
-use crate::dispatcher::Inner;
-use crate::dispatcher::check::Candidate;
-use crate::processor::{BuildErrors, CommandProcessor};
-use crate::subscription::Subscription;
-use brighter_core::channel::{Broker, Producer, PublishError};
+use brighter_core::channel::{Producer, PublishError};
 use brighter_core::id::MessageId;
 use brighter_core::mapper::{JsonMapper, MapError, MessageMapper};
 use brighter_core::message::{MessageHeader, MessageType, RoutingKey};
@@ -157,35 +151,6 @@ impl Control {
         broker.publish(&message.map_err(SendControlError::Map)?).await?;
         Ok(order.id)
     }
-
-    /// The subscription that brings this node's commands, with the processor that obeys them.
-    pub(in crate::dispatcher) fn into_controlled(
-        self,
-        broker: Arc<dyn Broker>,
-    ) -> Result<Controlled, BuildErrors> {
-        let name = format!("{}.{}", self.topic, self.node);
-        let subscription = Subscription::<Signed>::new(name)
-            .routing_key(self.topic.clone())
-            // What nobody was there to obey does not count any more.
-            .time_to_live(self.window);
-        let dispatcher = Arc::new(OnceLock::new());
-        let obeys = Obeys::new(self, broker, Arc::clone(&dispatcher));
-        let processor = CommandProcessor::builder().handler(obeys).build()?;
-        Ok(Controlled {
-            candidate: Candidate::new(&processor, subscription),
-            processor,
-            dispatcher,
-        })
-    }
-}
-
-/// A control topic on its way into a dispatcher.
-pub(in crate::dispatcher) struct Controlled {
-    pub(in crate::dispatcher) candidate: Candidate,
-    /// Obeys what the subscription brings; it is not the application's.
-    pub(in crate::dispatcher) processor: CommandProcessor,
-    /// To be filled with the dispatcher.
-    pub(in crate::dispatcher) dispatcher: Arc<OnceLock<Weak<Inner>>>,
 }
 
 impl Nodes {

@@ -1,21 +1,23 @@
 //! [`InMemoryBroker`]: a broker inside the process, for tests and for programs that need no other.
 
-mod clock;
 mod consumer;
+mod delay_queue;
+mod in_flight;
 mod queue;
 mod settle;
+mod shared;
 mod topology;
 mod waiters;
 #[cfg_attr(not(feature = "testing"), allow(dead_code, reason = "only tests watch"))]
 mod watcher;
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::Arc;
 
 use futures_util::future::{self, BoxFuture, FutureExt};
 use tokio::task::coop::consume_budget;
 
-use self::clock::Clock;
 use self::consumer::Deliveries;
+use self::shared::Shared;
 use self::topology::Topology;
 use self::watcher::Watch;
 #[cfg(feature = "testing")]
@@ -48,12 +50,6 @@ use brighter_core::message::{ChannelName, Message};
 #[derive(Debug, Clone)]
 pub struct InMemoryBroker(Arc<Shared>);
 
-#[derive(Debug)]
-struct Shared {
-    topology: RwLock<Topology>,
-    limit: usize,
-}
-
 /// Room for a burst; far less than memory, far more than a healthy channel ever holds.
 const DEFAULT_LIMIT: usize = 1_000_000;
 
@@ -74,10 +70,7 @@ impl InMemoryBroker {
     /// [`PublishError::Refused`].
     #[must_use]
     pub fn with_limit(messages: usize) -> Self {
-        Self(Arc::new(Shared {
-            topology: RwLock::new(Topology::new(Arc::new(Clock::default()), Watch::new())),
-            limit: messages,
-        }))
+        Self(Arc::new(Shared::new(Topology::new(Watch::new()), messages)))
     }
 
     /// Makes the channel, or looks for it, as consuming it would, so that messages gather in it before anyone
@@ -101,30 +94,6 @@ impl InMemoryBroker {
     #[cfg(feature = "testing")]
     pub(crate) fn watched_by(&self, watcher: Arc<dyn Watcher>) -> bool {
         self.0.read().watched_by(watcher)
-    }
-}
-
-impl Shared {
-    fn read(&self) -> RwLockReadGuard<'_, Topology> {
-        self.topology.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, Topology> {
-        self.topology.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn publish(&self, message: &Message) -> Result<(), PublishError> {
-        let topic = &message.header.topic;
-        if let Some(published) = self.read().publish(message, self.limit) {
-            return published;
-        }
-        topic.validate()?;
-        let mut topology = self.write();
-        topology.learn(topic);
-        let unroutable = || PublishError::Unroutable { topic: topic.clone() };
-        topology
-            .publish(message, self.limit)
-            .unwrap_or_else(|| Err(unroutable()))
     }
 }
 

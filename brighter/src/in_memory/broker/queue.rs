@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::clock::{Clock, Due};
-use super::consumer::Loans;
+use super::delay_queue::{DelayQueue, TimedAction};
+use super::in_flight::InFlightCount;
 use super::waiters::{Ticket, Waiters};
 use super::watcher::{Departure, Watch};
 use brighter_core::__private::clock::after;
@@ -20,11 +20,11 @@ use brighter_core::message::{ChannelName, Message};
 pub(super) struct Queue {
     pub(super) name: ChannelName,
     pub(super) watch: Watch,
-    clock: Arc<Clock>,
+    delays: Arc<DelayQueue<QueueAction>>,
     state: Mutex<State>,
 }
 
-/// A message in a queue, or on loan from it.
+/// A message in a queue, or delivered from it and not settled.
 #[derive(Debug, Clone)]
 pub(super) struct Item {
     pub(super) message: Arc<Message>,
@@ -49,9 +49,35 @@ pub(super) struct State {
     pub(super) dead_letters: Weak<Queue>,
     waiters: Waiters,
     /// The oldest first: it is the active one, where there is but one.
-    consumers: BTreeMap<u64, Arc<Loans>>,
-    /// Whether the clock knows when the first message expires.
+    consumers: BTreeMap<u64, Arc<InFlightCount>>,
+    /// Whether it is scheduled that the first message expires.
     expiry_is_set: bool,
+}
+
+/// What a queue does later.
+#[derive(Debug)]
+pub(super) enum QueueAction {
+    /// A message comes back to its queue.
+    Return(Weak<Queue>, Item),
+    /// The first message of a queue has waited too long.
+    Expire(Weak<Queue>),
+}
+
+impl TimedAction for QueueAction {
+    fn run(self) {
+        match self {
+            Self::Return(queue, item) => {
+                if let Some(queue) = queue.upgrade() {
+                    queue.returned(item);
+                }
+            }
+            Self::Expire(queue) => {
+                if let Some(queue) = queue.upgrade() {
+                    queue.expire();
+                }
+            }
+        }
+    }
 }
 
 /// What is to be done once the lock of a queue is free again: to wake under it would have the woken wait for it,
@@ -85,11 +111,11 @@ impl Item {
 }
 
 impl Queue {
-    pub(super) fn new(name: ChannelName, clock: Arc<Clock>, watch: Watch) -> Self {
+    pub(super) fn new(name: ChannelName, delays: Arc<DelayQueue<QueueAction>>, watch: Watch) -> Self {
         Self {
             name,
             watch,
-            clock,
+            delays,
             state: Mutex::default(),
         }
     }
@@ -165,7 +191,8 @@ impl Queue {
             waker.wake();
         }
         if let Some(expiry) = expiry {
-            self.clock.schedule(expiry, Due::Expire(Arc::downgrade(self)));
+            self.delays
+                .schedule(expiry, QueueAction::Expire(Arc::downgrade(self)));
         }
         // Without one the broker is gone, and everything with it.
         let Some(dead_letters) = dead_letters.upgrade().filter(|_| !dead.is_empty()) else {
@@ -217,7 +244,7 @@ impl Queue {
             let ticket = state.waiters.wait(ticket, consumer, waker);
             drop(state);
             self.finish(after);
-            self.clock.look();
+            self.delays.look();
             return Found::Nothing(ticket);
         };
         if let Some(ticket) = ticket {
@@ -270,12 +297,13 @@ impl Queue {
             state.delayed += 1;
             drop(state);
             let due = after(Instant::now(), delay);
-            self.clock.schedule(due, Due::Return(Arc::downgrade(self), item));
+            self.delays
+                .schedule(due, QueueAction::Return(Arc::downgrade(self), item));
         }
     }
 
     /// The delay of a message is over.
-    pub(super) fn returned(self: &Arc<Self>, item: Item) {
+    fn returned(self: &Arc<Self>, item: Item) {
         let mut state = self.lock();
         state.delayed = state.delayed.saturating_sub(1);
         let after = self.append(&mut state, item);
@@ -284,7 +312,7 @@ impl Queue {
     }
 
     /// The time of the first message may be over.
-    pub(super) fn expire(self: &Arc<Self>) {
+    fn expire(self: &Arc<Self>) {
         let mut state = self.lock();
         state.expiry_is_set = false;
         let mut after = After::default();
@@ -294,8 +322,8 @@ impl Queue {
         self.finish(after);
     }
 
-    pub(super) fn joined(&self, consumer: u64, loans: Arc<Loans>) {
-        self.lock().consumers.insert(consumer, loans);
+    pub(super) fn joined(&self, consumer: u64, in_flight: Arc<InFlightCount>) {
+        self.lock().consumers.insert(consumer, in_flight);
     }
 
     /// A consumer is gone: what it was woken for is another's.
@@ -332,7 +360,7 @@ impl Queue {
             (state.waiters.all(), consumers)
         };
         waiting.into_iter().for_each(Waker::wake);
-        consumers.iter().for_each(|loans| loans.wake());
+        consumers.iter().for_each(|in_flight| in_flight.wake());
     }
 }
 
@@ -360,7 +388,7 @@ impl State {
         }
     }
 
-    /// When the first message expires, if the clock does not know yet.
+    /// When the first message expires, if that is not scheduled yet.
     fn set_expiry(&mut self) -> Option<Instant> {
         if self.expiry_is_set {
             return None;

@@ -6,21 +6,41 @@ use std::time::Duration;
 
 use futures_util::future::{self, BoxFuture, FutureExt};
 
-use super::consumer::Common;
-use super::queue::Item;
+use super::in_flight::InFlightCount;
+use super::queue::{Item, Queue};
+use super::shared::Shared;
 use super::watcher::Departure;
-use brighter_core::channel::{PublishError, Rejection, RejectionKind, Settle, SettleError};
+use brighter_core::channel::{Channel, PublishError, Rejection, RejectionKind, Settle, SettleError};
 use brighter_core::message::{ChannelName, Message, RoutingKey};
+
+/// What a consumer and its deliveries have in common.
+#[derive(Debug)]
+pub(super) struct DeliverySource {
+    pub(super) queue: Arc<Queue>,
+    pub(super) dead_letters: Option<Arc<Queue>>,
+    pub(super) invalid_messages: Option<Arc<Queue>>,
+    pub(super) broker: Arc<Shared>,
+    /// What its deliveries name, for the error when there is no such channel.
+    pub(super) channel: Channel,
+    pub(super) in_flight: Arc<InFlightCount>,
+}
+
+impl DeliverySource {
+    /// A delivery is settled.
+    fn settled(&self) {
+        self.in_flight.remove();
+    }
+}
 
 /// The broker's side of one delivery.
 pub(super) struct Receipt {
-    common: Arc<Common>,
+    source: Arc<DeliverySource>,
     item: Item,
 }
 
 impl Receipt {
-    pub(super) fn new(common: Arc<Common>, item: Item) -> Self {
-        Self { common, item }
+    pub(super) fn new(source: Arc<DeliverySource>, item: Item) -> Self {
+        Self { source, item }
     }
 }
 
@@ -31,8 +51,8 @@ fn done() -> BoxFuture<'static, Result<(), SettleError>> {
 
 impl Settle for Receipt {
     fn ack(self: Box<Self>) -> BoxFuture<'static, Result<(), SettleError>> {
-        self.common.queue.departed(&self.item.message, Departure::Done);
-        self.common.settled();
+        self.source.queue.departed(&self.item.message, Departure::Done);
+        self.source.settled();
         done()
     }
 
@@ -41,25 +61,25 @@ impl Settle for Receipt {
         message: Message,
         delay: Duration,
     ) -> BoxFuture<'static, Result<(), SettleError>> {
-        self.common.queue.requeue(&self.item.message, message, delay);
-        self.common.settled();
+        self.source.queue.requeue(&self.item.message, message, delay);
+        self.source.settled();
         done()
     }
 
     fn reject(self: Box<Self>, rejection: Rejection) -> BoxFuture<'static, Result<(), SettleError>> {
-        let Self { common, item } = *self;
+        let Self { source, item } = *self;
         let (to, name) = match rejection.kind {
-            RejectionKind::Invalid => (&common.invalid_messages, &common.channel.invalid_messages),
-            _ => (&common.dead_letters, &common.channel.dead_letters),
+            RejectionKind::Invalid => (&source.invalid_messages, &source.channel.invalid_messages),
+            _ => (&source.dead_letters, &source.channel.dead_letters),
         };
         let Some(to) = to else {
             let topic = RoutingKey::from(name.as_str());
-            common.queue.put_back(item);
-            common.settled();
+            source.queue.put_back(item);
+            source.settled();
             return future::ready(Err(SettleError::NotMoved(PublishError::Unroutable { topic }))).boxed();
         };
-        common.queue.set_aside(item, &rejection, to);
-        common.settled();
+        source.queue.set_aside(item, &rejection, to);
+        source.settled();
         done()
     }
 
@@ -68,21 +88,21 @@ impl Settle for Receipt {
         channel: ChannelName,
         message: Message,
     ) -> BoxFuture<'static, Result<(), SettleError>> {
-        let Self { common, item } = *self;
-        let Some(to) = common.broker.read().find(&channel).cloned() else {
+        let Self { source, item } = *self;
+        let Some(to) = source.broker.read().find(&channel).cloned() else {
             let topic = RoutingKey::from(channel.as_str());
-            common.queue.put_back(item);
-            common.settled();
+            source.queue.put_back(item);
+            source.settled();
             return future::ready(Err(SettleError::NotMoved(PublishError::Unroutable { topic }))).boxed();
         };
-        common.queue.move_to(&item.message, message, false, &to);
-        common.settled();
+        source.queue.move_to(&item.message, message, false, &to);
+        source.settled();
         done()
     }
 
     fn release(self: Box<Self>) {
-        let Self { common, item } = *self;
-        common.queue.put_back(item);
-        common.settled();
+        let Self { source, item } = *self;
+        source.queue.put_back(item);
+        source.settled();
     }
 }

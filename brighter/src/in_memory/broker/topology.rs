@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
-use super::clock::Clock;
-use super::queue::{Item, Queue};
+use super::delay_queue::DelayQueue;
+use super::queue::{Item, Queue, QueueAction};
 use super::watcher::Watch;
 use brighter_core::channel::{Channel, ChannelError, ChannelLimits, MakeChannel, PublishError};
 use brighter_core::message::{ChannelName, Message, RoutingKey};
@@ -20,7 +20,7 @@ pub(super) struct Topology {
     /// In the order of their making, which is the order in which several are locked.
     routes: HashMap<RoutingKey, Vec<Arc<Queue>>>,
     closed: bool,
-    clock: Arc<Clock>,
+    delays: Arc<DelayQueue<QueueAction>>,
     watch: Watch,
     consumers: u64,
 }
@@ -45,13 +45,13 @@ pub(super) struct Opened {
 }
 
 impl Topology {
-    pub(super) fn new(clock: Arc<Clock>, watch: Watch) -> Self {
+    pub(super) fn new(watch: Watch) -> Self {
         Self {
             bindings: Vec::new(),
             names: HashMap::new(),
             routes: HashMap::new(),
             closed: false,
-            clock,
+            delays: Arc::default(),
             watch,
             consumers: 0,
         }
@@ -165,7 +165,7 @@ impl Topology {
             return *place;
         }
         let place = self.bindings.len();
-        let queue = Queue::new(name.clone(), Arc::clone(&self.clock), self.watch.clone());
+        let queue = Queue::new(name.clone(), Arc::clone(&self.delays), self.watch.clone());
         self.bindings.push(Binding {
             queue: Arc::new(queue),
             routing_keys: Vec::new(),

@@ -79,12 +79,6 @@ impl InMemoryOutbox {
         }
     }
 
-    /// A transaction, whose deposits are in the outbox once it is committed.
-    #[must_use = "a transaction that is dropped stores nothing"]
-    pub fn begin(&self) -> InMemoryTransaction {
-        InMemoryTransaction::new(self.clone())
-    }
-
     /// How many messages are still to be sent, those not counted that the broker refused.
     #[cfg(feature = "testing")]
     pub(crate) fn unsent(&self) -> usize {

@@ -21,8 +21,16 @@ pub struct InMemoryTransaction {
     scheduled: Vec<(Message, Instant)>,
 }
 
+impl InMemoryOutbox {
+    /// Begins a transaction, whose deposits are in the outbox once it is committed.
+    #[must_use = "a transaction that is dropped stores nothing"]
+    pub fn begin(&self) -> InMemoryTransaction {
+        InMemoryTransaction::new(self.clone())
+    }
+}
+
 impl InMemoryTransaction {
-    pub(super) fn new(outbox: InMemoryOutbox) -> Self {
+    fn new(outbox: InMemoryOutbox) -> Self {
         Self {
             outbox,
             messages: Vec::new(),

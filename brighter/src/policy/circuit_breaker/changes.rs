@@ -25,8 +25,16 @@ pub struct CircuitChanges {
     seen: CircuitState,
 }
 
+impl CircuitBreaker {
+    /// Tells of changes of its state from now on.
+    #[must_use]
+    pub fn changes(&self) -> CircuitChanges {
+        CircuitChanges::new(self.clone(), self.0.changed.subscribe())
+    }
+}
+
 impl CircuitChanges {
-    pub(super) fn new(breaker: CircuitBreaker, changed: watch::Receiver<()>) -> Self {
+    fn new(breaker: CircuitBreaker, changed: watch::Receiver<()>) -> Self {
         let seen = breaker.state();
         Self {
             breaker,

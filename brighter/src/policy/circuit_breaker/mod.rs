@@ -17,11 +17,12 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 pub use changes::CircuitChanges;
-pub(crate) use permit::{Permit, Verdict};
+pub(crate) use permit::Permit;
 pub use settings::SlidingWindow;
 use settings::{Settings, Trips};
 pub use state::CircuitState;
 use state::State;
+pub(crate) use state::Verdict;
 
 use super::delay;
 use super::share::Share;
@@ -195,22 +196,6 @@ impl CircuitBreaker {
     #[must_use]
     pub fn is_forced(&self) -> bool {
         self.act(|state, _, _| state.is_held())
-    }
-
-    /// Tells of changes of its state from now on.
-    #[must_use]
-    pub fn changes(&self) -> CircuitChanges {
-        CircuitChanges::new(self.clone(), self.0.changed.subscribe())
-    }
-
-    /// Lets a call through, or says how long the circuit stays open. While probes run or it is held open, that
-    /// is unknown: the whole time is given.
-    pub(crate) fn admit(&self) -> Result<Permit, Duration> {
-        let generation = match self.0.quiet.load(Ordering::Acquire) {
-            NOT_QUIET => self.act(State::admit)?,
-            quiet => quiet,
-        };
-        Ok(Permit::new(self.clone(), generation))
     }
 
     /// Whether a call of this generation that did not fail changes nothing: as if it had ended just before a change

@@ -1,7 +1,10 @@
 //! [`Permit`]: a call that was let through.
 
-use super::CircuitBreaker;
-use super::state::Effect;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::state::{Effect, State, Verdict};
+use super::{CircuitBreaker, NOT_QUIET};
 
 /// A call that was let through. Dropped without a verdict it counts for nothing, and its place is free.
 pub(crate) struct Permit {
@@ -10,17 +13,20 @@ pub(crate) struct Permit {
     generation: u64,
 }
 
-/// What a call says about the health of what was called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Success,
-    Failure,
-    /// Nothing.
-    None,
+impl CircuitBreaker {
+    /// Lets a call through, or says how long the circuit stays open. While probes run or it is held open, that
+    /// is unknown: the whole time is given.
+    pub(crate) fn admit(&self) -> Result<Permit, Duration> {
+        let generation = match self.0.quiet.load(Ordering::Acquire) {
+            NOT_QUIET => self.act(State::admit)?,
+            quiet => quiet,
+        };
+        Ok(Permit::new(self.clone(), generation))
+    }
 }
 
 impl Permit {
-    pub(super) fn new(breaker: CircuitBreaker, generation: u64) -> Self {
+    fn new(breaker: CircuitBreaker, generation: u64) -> Self {
         Self {
             breaker: Some(breaker),
             generation,

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::permit::Verdict;
 use super::settings::Settings;
 use super::tally::Tally;
 use crate::policy::delay;
@@ -46,6 +45,15 @@ enum Circuit {
     Open { until: Instant },
     HalfOpen { running: u32, successes: u32 },
     Held(CircuitState),
+}
+
+/// What a call says about the health of what was called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Success,
+    Failure,
+    /// Nothing.
+    None,
 }
 
 /// What the end of a call did.

@@ -12,7 +12,7 @@ use tower::Service;
 use super::Retry;
 use crate::handler::Call;
 use crate::policy::delay::Delays;
-use crate::policy::service::PolicyLayer;
+use crate::policy::named::NamedPolicy;
 use crate::telemetry::metrics;
 use brighter_core::error::HandlerError;
 
@@ -24,7 +24,7 @@ pin_project! {
     {
         #[pin]
         state: State<S::Future>,
-        layer: PolicyLayer,
+        policy: NamedPolicy,
         service: S,
         call: Call<R>,
         left: u32,
@@ -49,12 +49,12 @@ enum Wait {
 }
 
 impl<S: Service<Call<R>>, R> RetryFuture<S, R> {
-    pub(in crate::policy) fn new(layer: PolicyLayer, retry: &Retry, service: S, call: Call<R>) -> Self {
+    pub(in crate::policy) fn new(policy: NamedPolicy, retry: &Retry, service: S, call: Call<R>) -> Self {
         retry.began();
         Self {
             state: State::Asking,
             left: retry.attempts.get() - 1,
-            layer,
+            policy,
             service,
             call,
             delays: None,
@@ -92,11 +92,11 @@ where
                     }
                 },
             };
-            let (error, retry) = match (result, this.layer.retry()) {
+            let (error, retry) = match (result, this.policy.retry()) {
                 (Err(error), Some(retry)) if *this.left > 0 && retry.is_worth_it(&error) => (error, retry),
                 (result, _) => return Poll::Ready(result),
             };
-            let policy = this.layer.name();
+            let policy: &str = this.policy.name();
             if let Err(spent) = retry.may_retry() {
                 let left = *this.left;
                 let said = "not trying again: the retry budget is spent";

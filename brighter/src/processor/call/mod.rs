@@ -9,61 +9,28 @@
 //! One channel receives the replies of a processor, however many calls wait; what tells them apart is the correlation
 //! id, new for each call. See `docs/adr/0041-calls.md`.
 
+mod calls;
 mod error;
 mod listener;
 mod reply;
 mod waiting;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
-use tokio_util::sync::CancellationToken;
 
+pub use calls::CallFigures;
+pub(super) use calls::{AT_MOST, Calls};
 pub use error::CallError;
 pub(crate) use reply::{Reply, answer, is_waited_for};
 
-use self::listener::Listener;
 use super::CommandProcessor;
-use crate::telemetry::metrics::{Began, SentMetrics};
-use crate::telemetry::spans;
+use crate::telemetry::metrics::Began;
 use brighter_core::__private::Op;
 use brighter_core::__private::clock::after;
-use brighter_core::channel::{Broker, PublishError};
+use brighter_core::channel::PublishError;
 use brighter_core::context::Context;
 use brighter_core::mapper::Callable;
-
-/// How many calls may wait at once unless the builder says otherwise.
-pub(super) const AT_MOST: usize = 1_000;
-
-/// How it stands with the calls of a processor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct CallFigures {
-    /// How many wait for their replies.
-    pub in_flight: usize,
-    /// How many replies came for nobody since the processor was built: too late, or once more.
-    pub dropped_replies: u64,
-}
-
-/// The calls of a processor.
-pub(super) struct Calls {
-    listener: Arc<Listener>,
-    metrics: SentMetrics,
-}
-
-impl Calls {
-    pub(super) fn new(broker: Arc<dyn Broker>, limit: usize, ended: Arc<CancellationToken>) -> Self {
-        Self {
-            listener: Arc::new(Listener::new(broker, limit, ended)),
-            metrics: SentMetrics::default(),
-        }
-    }
-
-    pub(super) async fn close(&self) {
-        self.listener.close().await;
-    }
-}
 
 impl CommandProcessor {
     /// Sends a command to the process that handles it, and waits for its reply, at most this long.
@@ -194,7 +161,7 @@ impl CommandProcessor {
             calls.metrics.sent(broker.system(), topic, began, failed);
         };
         let published = async {
-            let published = spans::published(broker, &message).await;
+            let published = broker.publish(&message).await;
             sent(published.as_ref().err().map(PublishError::kind));
             published
         };

@@ -1,7 +1,7 @@
 //! The [`Relay`]: takes messages from the outbox to the broker. Posting, clearing and sweeping all go through
 //! here.
 
-mod noting;
+mod recording;
 mod sent;
 
 use std::collections::HashMap;
@@ -16,12 +16,11 @@ use tokio::sync::RwLock;
 #[cfg(feature = "metrics")]
 use tokio::time::Instant;
 
-pub(super) use noting::Unnoted;
-pub(super) use sent::Sent;
+pub(super) use sent::{Sent, Unrecorded};
 
-use super::Sweeper;
 use super::circuits::Circuits;
-use super::health::Sweeping;
+use super::sweep_stats::SweepStats;
+use super::sweeper::Sweeper;
 #[cfg(feature = "metrics")]
 use crate::telemetry::metrics;
 use crate::telemetry::metrics::{Began, SentMetrics};
@@ -37,8 +36,8 @@ use brighter_core::outbox::{Arrival, Claim, Claimed, Outbox, OutboxError};
 pub(super) struct Relay {
     outbox: Arc<dyn Outbox>,
     broker: Option<Arc<dyn Broker>>,
-    /// What the sweeper says of itself, for who asks for health.
-    pub(super) sweeping: Sweeping,
+    /// What the sweeper reports, for the health of the processor.
+    pub(super) sweep_stats: SweepStats,
     pub(super) settings: Sweeper,
     pub(super) circuits: Circuits,
     /// Tells the sweeper that there is something to send.
@@ -70,7 +69,7 @@ impl Relay {
             broker,
             circuits: Circuits::new(settings.pause),
             settings,
-            sweeping: Sweeping::new(),
+            sweep_stats: SweepStats::new(),
             bell: Bell::new(),
             is_away: AtomicBool::new(false),
             under_way: RwLock::new(()),
@@ -182,7 +181,7 @@ impl Relay {
     pub(super) async fn make_due(&self) -> Result<bool, OutboxError> {
         let due = self.outbox.make_due(self.settings.batch).await?;
         if due > 0 {
-            // Topics in order have lanes of their own.
+            // Topics in order have tasks of their own.
             self.bell.ring(Arrival::Here);
         }
         Ok(due >= self.settings.batch as u64)
@@ -218,7 +217,7 @@ impl Relay {
         if published.is_ok() && self.circuits.is_quiet() {
             // If it cannot be noted that is in the log, and the message is sent again when its claim ends.
             let done = std::slice::from_ref(&message.header.id);
-            let _ = self.note(done, Vec::new(), Vec::new()).await;
+            let _ = self.record(done, Vec::new(), Vec::new()).await;
             return None;
         }
         let sent = self
@@ -245,10 +244,7 @@ impl Relay {
         let began = Began::now();
         brighter_core::__private::fault_point!("relay.publish");
         let mut published = Vec::with_capacity(topics.len());
-        for (topic, result) in topics
-            .into_iter()
-            .zip(spans::all_published(broker, messages).await)
-        {
+        for (topic, result) in topics.into_iter().zip(broker.publish_all(messages).await) {
             let result = confirmed(result).await;
             let failed = result.as_ref().err().map(PublishError::kind);
             self.metrics.sent(broker.system(), topic, began, failed);
@@ -340,7 +336,7 @@ impl Relay {
 /// Brings a message to the broker.
 async fn brought(broker: &dyn Broker, message: &Message) -> Result<(), PublishError> {
     brighter_core::__private::fault_point!("relay.publish", PublishError::Disconnected);
-    confirmed(spans::published(broker, message).await).await
+    confirmed(broker.publish(message).await).await
 }
 
 /// A test may have it that the broker has a message and we are never told.

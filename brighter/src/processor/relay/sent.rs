@@ -1,9 +1,8 @@
 //! What became of messages that were sent.
 
-use super::Unnoted;
 use brighter_core::channel::PublishError;
 use brighter_core::id::MessageId;
-use brighter_core::outbox::OutboxError;
+use brighter_core::outbox::{Failure, OutboxError};
 
 /// Whether an error says that other messages of the topic would fail too, rather than the message by itself or,
 /// if nothing at all was taken, the broker.
@@ -15,6 +14,15 @@ pub(super) fn is_of_topic(error: &PublishError, nothing_was_taken: bool) -> bool
     }
 }
 
+/// What the outbox could not be told: these messages stay claimed until their lease ends, and are then sent again,
+/// behind others.
+#[derive(Debug, Default)]
+pub(in super::super) struct Unrecorded {
+    pub(super) done: Vec<MessageId>,
+    pub(super) refused: Vec<Failure>,
+    pub(super) untried: Vec<MessageId>,
+}
+
 /// What became of messages that were sent.
 #[derive(Debug, Default)]
 pub(in super::super) struct Sent {
@@ -22,20 +30,20 @@ pub(in super::super) struct Sent {
     pub(in super::super) outages: Vec<(MessageId, PublishError)>,
     pub(in super::super) refused: Vec<(MessageId, PublishError)>,
     /// The outbox could not note all of it.
-    pub(in super::super) unnoted: Option<(Unnoted, OutboxError)>,
+    pub(in super::super) unrecorded: Option<(Unrecorded, OutboxError)>,
 }
 
 impl Sent {
     /// Whether nothing went wrong.
     pub(super) fn is_clean(&self) -> bool {
-        self.outages.is_empty() && self.refused.is_empty() && self.unnoted.is_none()
+        self.outages.is_empty() && self.refused.is_empty() && self.unrecorded.is_none()
     }
 
     pub(super) fn add(&mut self, other: Self) {
         self.done.extend(other.done);
         self.outages.extend(other.outages);
         self.refused.extend(other.refused);
-        self.unnoted = self.unnoted.take().or(other.unnoted);
+        self.unrecorded = self.unrecorded.take().or(other.unrecorded);
     }
 }
 
@@ -77,11 +85,11 @@ mod tests {
         };
         assert!(!with(|sent, failure| sent.outages = failure).is_clean());
         assert!(!with(|sent, failure| sent.refused = failure).is_clean());
-        let unnoted = with(|sent, _| {
+        let unrecorded = with(|sent, _| {
             let error = OutboxError::Unavailable("away".into());
-            sent.unnoted = Some((Unnoted::default(), error));
+            sent.unrecorded = Some((Unrecorded::default(), error));
         });
-        assert!(!unnoted.is_clean());
+        assert!(!unrecorded.is_clean());
     }
 
     #[test]
@@ -90,13 +98,13 @@ mod tests {
             done: vec![error.into()],
             outages: vec![(error.into(), PublishError::Closed)],
             refused: vec![(error.into(), PublishError::Closed)],
-            unnoted: Some((Unnoted::default(), OutboxError::Unavailable(error.into()))),
+            unrecorded: Some((Unrecorded::default(), OutboxError::Unavailable(error.into()))),
         };
         let mut sent = of("first");
         sent.add(of("second"));
         assert_eq!(sent.done, [MessageId::from("first"), "second".into()]);
         assert_eq!((sent.outages.len(), sent.refused.len()), (2, 2));
-        let (_, error) = sent.unnoted.unwrap();
+        let (_, error) = sent.unrecorded.unwrap();
         assert!(
             brighter_core::__private::report(&error).contains("first"),
             "{error}"

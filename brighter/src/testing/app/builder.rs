@@ -38,8 +38,15 @@ pub struct TestAppBuilder {
     patience: Duration,
 }
 
+impl TestApp {
+    /// Begins to describe an application.
+    pub fn builder() -> TestAppBuilder {
+        TestAppBuilder::new()
+    }
+}
+
 impl TestAppBuilder {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Self {
             processor: Vec::new(),
             dispatcher: Vec::new(),

@@ -56,11 +56,6 @@ const TICK: Duration = Duration::from_secs(1);
 const MOMENT: Duration = Duration::from_millis(1);
 
 impl TestApp {
-    /// Begins to describe an application.
-    pub fn builder() -> TestAppBuilder {
-        TestAppBuilder::new()
-    }
-
     /// Posts a request and waits until all that follows from it has settled, as history: what came of it is not
     /// for [`then`](Self::then).
     ///
@@ -119,13 +114,6 @@ impl TestApp {
         self.begin();
         sleep(time).await;
         sleep(MOMENT).await;
-    }
-
-    /// What came of the last `when`, to be asserted.
-    #[must_use = "nothing is asserted until a method of it is called"]
-    pub fn then(&self) -> Then<'_> {
-        let from = *self.when.lock().unwrap_or_else(PoisonError::into_inner);
-        Then::new(self, from)
     }
 
     /// Waits until nothing is under way: every message that was posted, to whatever depth, is handled, in a

@@ -2,6 +2,7 @@
 
 use std::any::type_name;
 use std::collections::HashSet;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::TestApp;
@@ -19,8 +20,17 @@ pub struct Then<'a> {
     expected: HashSet<usize>,
 }
 
+impl TestApp {
+    /// What came of the last `when`, to be asserted.
+    #[must_use = "nothing is asserted until a method of it is called"]
+    pub fn then(&self) -> Then<'_> {
+        let from = *self.when.lock().unwrap_or_else(PoisonError::into_inner);
+        Then::new(self, from)
+    }
+}
+
 impl<'a> Then<'a> {
-    pub(super) fn new(app: &'a TestApp, from: usize) -> Self {
+    fn new(app: &'a TestApp, from: usize) -> Self {
         let mut entries = app.journal.entries();
         entries.drain(..from.min(entries.len()));
         Self {

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::VARIABLE;
 use super::run::{Outcome, Run};
+
+/// By this variable one run alone is asked for, as a failure writes it.
+pub(super) const VARIABLE: &str = "BRIGHTER_EXHAUST";
 
 /// What a run without a fault came to.
 #[derive(Debug, Default)]

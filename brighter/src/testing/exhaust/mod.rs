@@ -4,13 +4,10 @@ mod check;
 mod run;
 mod scenario;
 
-use self::check::{Clean, told};
+use self::check::{Clean, VARIABLE, told};
 use self::run::{Outcome, Passes, Run, perform};
 pub use self::scenario::{Life, Scenario};
 use brighter_core::fault_point::{Action, Passed, Rule};
-
-/// By this variable one run alone is asked for, as a failure writes it.
-const VARIABLE: &str = "BRIGHTER_EXHAUST";
 
 /// How many passings of one point have a fault each: what holds for the first few holds for those after them.
 const MOST_PASSINGS: usize = 3;

@@ -6,8 +6,9 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream;
 
+use super::fault::SettleFault;
 use super::link::disconnected;
-use super::{SettleFault, Shared};
+use super::shared::Shared;
 use brighter_core::channel::{ChannelError, Consumer, Delivery, Rejection, Settle, SettleError};
 use brighter_core::message::{ChannelName, Message};
 

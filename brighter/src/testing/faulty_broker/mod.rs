@@ -1,20 +1,21 @@
 //! [`FaultyBroker`]: the in-memory broker, which fails when it is told to.
 
 mod consumer;
+mod fault;
 mod link;
 mod random;
 mod script;
+mod shared;
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt};
-use tokio::sync::Notify;
 
-use self::link::Link;
+pub use self::fault::{PublishFault, SettleFault};
 pub use self::random::RandomFaults;
 use self::script::Script;
-pub use self::script::{PublishFault, SettleFault};
+use self::shared::Shared;
 use super::app::Journal;
 use crate::in_memory::broker::InMemoryBroker;
 use brighter_core::channel::{
@@ -51,16 +52,6 @@ use brighter_core::message::Message;
 #[derive(Debug, Clone)]
 pub struct FaultyBroker(Arc<Shared>);
 
-#[derive(Debug)]
-struct Shared {
-    inner: InMemoryBroker,
-    script: Mutex<Script>,
-    link: Arc<Link>,
-    /// Notified when a message was published, for those that are to come after it.
-    published: Notify,
-    journal: OnceLock<Arc<Journal>>,
-}
-
 /// How long a message that is to come after the next one waits for it at most.
 const LONGEST_OVERTAKING: Duration = Duration::from_secs(1);
 
@@ -68,13 +59,7 @@ impl FaultyBroker {
     /// This broker, with no faults yet.
     #[must_use]
     pub fn new(inner: InMemoryBroker) -> Self {
-        Self(Arc::new(Shared {
-            inner,
-            script: Mutex::default(),
-            link: Arc::default(),
-            published: Notify::new(),
-            journal: OnceLock::new(),
-        }))
+        Self(Arc::new(Shared::new(inner)))
     }
 
     /// The broker behind it, which does not fail.
@@ -145,7 +130,7 @@ impl FaultyBroker {
     }
 
     fn script(&self) -> MutexGuard<'_, Script> {
-        self.0.script.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.script()
     }
 
     async fn publish_faulty(&self, message: &Message) -> Result<(), PublishError> {

@@ -1,6 +1,6 @@
 //! [`RandomFaults`]: faults that come by chance, and come again with their seed.
 
-use super::{PublishFault, SettleFault};
+use super::fault::{PublishFault, SettleFault};
 
 /// Faults that come by chance. The same seed gives the same faults to the same calls in the same order.
 ///

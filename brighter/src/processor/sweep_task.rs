@@ -1,15 +1,16 @@
-//! A [`Lane`] of the sweeper: sends the messages of one topic in order, or those of all that have no lane.
+//! [`SweepTask`]: sends the messages of one topic in order, or those of all topics that have no task.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::join;
+use futures_util::future::{join, join_all, pending};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::relay::{Relay, Sent, Unnoted};
+use super::relay::{Relay, Sent, Unrecorded};
 use crate::policy::{CircuitState, spread};
 use brighter_core::message::RoutingKey;
 use brighter_core::outbox::{Arrival, Claim, Claimed, OutboxError};
@@ -23,7 +24,32 @@ const SOON: Duration = Duration::from_millis(5);
 /// By how much the interval is spread at random, either way.
 const JITTER: f64 = 0.1;
 
-pub(super) struct Lane<'a> {
+/// Sweeps until it is told to end.
+pub(super) async fn sweep(relay: Arc<Relay>, ended: Arc<CancellationToken>) {
+    let (relay, ended) = (&*relay, &*ended);
+    // Before the first look, so that nothing comes between.
+    let arrivals = relay.outbox().arrivals();
+    // A topic in order is sent one by one, and must not hold up the others.
+    let in_order = relay.in_order().iter();
+    let tasks = in_order.map(|topic| SweepTask::in_order(topic, relay, ended));
+    let tasks = [SweepTask::main(relay, ended)].into_iter().chain(tasks);
+    let sweeping = join_all(tasks.map(SweepTask::run));
+    let hearing = async {
+        let Some(mut arrivals) = arrivals else {
+            return pending::<()>().await;
+        };
+        loop {
+            relay.bell.ring(arrivals.next().await);
+        }
+    };
+    // A sweep that has begun is finished by its task: its messages are claimed.
+    tokio::select! {
+        _ = sweeping => {}
+        () = hearing => {}
+    }
+}
+
+struct SweepTask<'a> {
     /// The topic whose order is kept.
     topic: Option<&'a RoutingKey>,
     relay: &'a Relay,
@@ -32,7 +58,7 @@ pub(super) struct Lane<'a> {
     clock: Instant,
     /// What the outbox could not be told, and since when it is claimed. Not more than two batches, as nothing is
     /// claimed before it is told.
-    owed: Vec<(Unnoted, Instant)>,
+    unrecorded: Vec<(Unrecorded, Instant)>,
 }
 
 /// Messages that are claimed, and since when.
@@ -41,13 +67,13 @@ struct Batch {
     since: Instant,
 }
 
-impl<'a> Lane<'a> {
-    /// All topics that have no lane of their own.
-    pub(super) fn main(relay: &'a Relay, ended: &'a CancellationToken) -> Self {
+impl<'a> SweepTask<'a> {
+    /// All topics that have no task of their own.
+    fn main(relay: &'a Relay, ended: &'a CancellationToken) -> Self {
         Self::of(None, relay, ended)
     }
 
-    pub(super) fn in_order(topic: &'a RoutingKey, relay: &'a Relay, ended: &'a CancellationToken) -> Self {
+    fn in_order(topic: &'a RoutingKey, relay: &'a Relay, ended: &'a CancellationToken) -> Self {
         Self::of(Some(topic), relay, ended)
     }
 
@@ -58,12 +84,12 @@ impl<'a> Lane<'a> {
             relay,
             ended,
             clock,
-            owed: Vec::new(),
+            unrecorded: Vec::new(),
         }
     }
 
     /// Sweeps until it is told to end.
-    pub(super) async fn run(mut self) {
+    async fn run(mut self) {
         let relay = self.relay;
         let settings = &relay.settings;
         let mut heard = self.relay.bell.arrivals();
@@ -119,17 +145,17 @@ impl<'a> Lane<'a> {
         }
     }
 
-    /// One line in the log when the broker or the outbox goes, and one when it is back, whichever lane notices.
+    /// One line in the log when the broker or the outbox goes, and one when it is back, whichever task notices.
     fn tell(&self, swept: &Result<Swept, OutboxError>) {
         let was_away = self
             .relay
             .is_away
             .swap(!matches!(swept, Ok(Swept::All { .. })), Ordering::Relaxed);
-        let sweeping = &self.relay.sweeping;
+        let stats = &self.relay.sweep_stats;
         match swept {
-            Ok(Swept::All { .. }) => sweeping.complete(),
-            Ok(Swept::Outage { .. }) => sweeping.cut_short(),
-            Err(error) => sweeping.failed(brighter_core::__private::report(error)),
+            Ok(Swept::All { .. }) => stats.complete(),
+            Ok(Swept::Outage { .. }) => stats.cut_short(),
+            Err(error) => stats.failed(brighter_core::__private::report(error)),
         }
         match swept {
             Ok(Swept::All { .. }) if was_away => tracing::info!("the sweeper sends again"),
@@ -165,9 +191,9 @@ impl<'a> Lane<'a> {
                 let batch = self.claim(claim).await?;
                 let came = self.relay.sweep(&batch.messages).await;
                 match self.progress(came, batch.since)? {
-                    Progress::Some => any = true,
-                    Progress::None => return Ok(Swept::All { any }),
-                    Progress::Outage(outage) => return Ok(outage),
+                    BatchOutcome::Some => any = true,
+                    BatchOutcome::None => return Ok(Swept::All { any }),
+                    BatchOutcome::Outage(outage) => return Ok(outage),
                 }
             },
             None => {
@@ -184,11 +210,11 @@ impl<'a> Lane<'a> {
     /// Tells the outbox what it could not be told before. What is to be given back is due before all that came later,
     /// so nothing is claimed until that is done, or the outbox has taken it back by itself.
     async fn settle(&mut self) -> Result<(), OutboxError> {
-        while let Some((unnoted, since)) = self.owed.pop() {
+        while let Some((unrecorded, since)) = self.unrecorded.pop() {
             let are_claimed = since.elapsed() < self.relay.settings.lease;
-            match self.relay.note_again(unnoted, are_claimed).await {
-                Err((unnoted, error)) if are_claimed => {
-                    self.owed.push((unnoted, since));
+            match self.relay.record_again(unrecorded, are_claimed).await {
+                Err((unrecorded, error)) if are_claimed => {
+                    self.unrecorded.push((unrecorded, since));
                     return Err(error);
                 }
                 _ => {}
@@ -256,15 +282,15 @@ impl<'a> Lane<'a> {
                 (sending.await, None)
             };
             let progress = self.progress(came, batch.since);
-            if let (Some(Ok(unsent)), Err(_) | Ok(Progress::Outage(_))) = (&following, &progress)
-                && let Err((unnoted, _)) = self.relay.give_back(&unsent.messages).await
+            if let (Some(Ok(unsent)), Err(_) | Ok(BatchOutcome::Outage(_))) = (&following, &progress)
+                && let Err((unrecorded, _)) = self.relay.give_back(&unsent.messages).await
             {
-                self.owed.push((unnoted, unsent.since));
+                self.unrecorded.push((unrecorded, unsent.since));
             }
             match progress? {
-                Progress::Some => any = true,
-                Progress::None => return Ok(Swept::All { any }),
-                Progress::Outage(outage) => return Ok(outage),
+                BatchOutcome::Some => any = true,
+                BatchOutcome::None => return Ok(Swept::All { any }),
+                BatchOutcome::Outage(outage) => return Ok(outage),
             }
             batch = match following {
                 Some(following) => following?,
@@ -294,25 +320,25 @@ impl<'a> Lane<'a> {
     }
 
     /// How a batch went that was claimed then.
-    fn progress(&mut self, came: Sent, since: Instant) -> Result<Progress, OutboxError> {
-        if let Some((unnoted, error)) = came.unnoted {
-            self.owed.push((unnoted, since));
+    fn progress(&mut self, came: Sent, since: Instant) -> Result<BatchOutcome, OutboxError> {
+        if let Some((unrecorded, error)) = came.unrecorded {
+            self.unrecorded.push((unrecorded, since));
             return Err(error);
         }
         match came.outages.first() {
             // Some were taken, so it is the topic of the others that is in trouble, or the end of the batch met an
             // outage, as the next one will.
-            Some((_, error)) if came.done.is_empty() => Ok(Progress::Outage(Swept::Outage {
+            Some((_, error)) if came.done.is_empty() => Ok(BatchOutcome::Outage(Swept::Outage {
                 reason: brighter_core::__private::report(error),
             })),
-            _ if came.done.is_empty() && came.refused.is_empty() => Ok(Progress::None),
-            _ => Ok(Progress::Some),
+            _ if came.done.is_empty() && came.refused.is_empty() => Ok(BatchOutcome::None),
+            _ => Ok(BatchOutcome::Some),
         }
     }
 }
 
 /// What became of a batch.
-enum Progress {
+enum BatchOutcome {
     /// Some were sent, or at least noted; there may be more.
     Some,
     None,

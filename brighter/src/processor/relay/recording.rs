@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::sent::is_of_topic;
-use super::{Relay, Sent};
+use super::Relay;
+use super::sent::{Sent, Unrecorded, is_of_topic};
 use brighter_core::__private::report;
 use brighter_core::channel::PublishError;
 use brighter_core::id::MessageId;
@@ -14,15 +14,6 @@ use brighter_core::outbox::{Claimed, Failure, OutboxError};
 /// How long a message that the broker refused is left alone: doubled with each attempt between these two.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
-
-/// What the outbox could not be told: these messages stay claimed until their lease ends, and are then sent again,
-/// behind others.
-#[derive(Debug, Default)]
-pub(in super::super) struct Unnoted {
-    done: Vec<MessageId>,
-    refused: Vec<Failure>,
-    untried: Vec<MessageId>,
-}
 
 impl Relay {
     /// Notes what became of messages, in the outbox and for the breakers of their topics.
@@ -66,7 +57,7 @@ impl Relay {
                 }
             }
         }
-        sent.unnoted = self.note(&sent.done, refused, untried).await.err();
+        sent.unrecorded = self.record(&sent.done, refused, untried).await.err();
         sent
     }
 
@@ -74,37 +65,37 @@ impl Relay {
     pub(in super::super) async fn give_back(
         &self,
         claimed: &[Claimed],
-    ) -> Result<(), (Unnoted, OutboxError)> {
+    ) -> Result<(), (Unrecorded, OutboxError)> {
         let untried = claimed.iter().map(|it| it.message.header.id.clone()).collect();
-        self.note(&[], Vec::new(), untried).await
+        self.record(&[], Vec::new(), untried).await
     }
 
     /// Tells the outbox what it could not be told before. Once the claims have ended that is only what was sent: the
     /// rest may be in the hands of somebody else.
-    pub(in super::super) async fn note_again(
+    pub(in super::super) async fn record_again(
         &self,
-        unnoted: Unnoted,
+        unrecorded: Unrecorded,
         are_claimed: bool,
-    ) -> Result<(), (Unnoted, OutboxError)> {
-        let Unnoted {
+    ) -> Result<(), (Unrecorded, OutboxError)> {
+        let Unrecorded {
             done,
             refused,
             untried,
-        } = unnoted;
+        } = unrecorded;
         if are_claimed {
-            self.note(&done, refused, untried).await
+            self.record(&done, refused, untried).await
         } else {
-            self.note(&done, Vec::new(), Vec::new()).await
+            self.record(&done, Vec::new(), Vec::new()).await
         }
     }
 
     /// Notes in the outbox what became of messages.
-    pub(super) async fn note(
+    pub(super) async fn record(
         &self,
         done: &[MessageId],
         mut refused: Vec<Failure>,
         untried: Vec<MessageId>,
-    ) -> Result<(), (Unnoted, OutboxError)> {
+    ) -> Result<(), (Unrecorded, OutboxError)> {
         brighter_core::__private::fault_point!("relay.mark");
         // One that cannot be noted must not keep the others from it: each is tried, and the first error told.
         let (mut marked, mut failed, mut released) = (Ok(()), Ok(()), Ok(()));
@@ -127,12 +118,12 @@ impl Relay {
                 error = report(&error),
                 "the outbox could not note what became of messages; they may be sent again"
             );
-            let unnoted = Unnoted {
+            let unrecorded = Unrecorded {
                 done: done.to_vec(),
                 refused,
                 untried,
             };
-            (unnoted, error)
+            (unrecorded, error)
         })
     }
 

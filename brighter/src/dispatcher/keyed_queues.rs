@@ -1,4 +1,4 @@
-//! [`Lanes`]: what must be handled in its order, one after the other.
+//! [`KeyedQueues`]: what must be handled in its order, one after the other.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -7,7 +7,7 @@ use tokio::time::Instant;
 /// What waits for its turn, by lane. In each lane one is at its turn, which is somewhere else: being handled, or
 /// waiting here for its time to come again. The others stand behind it.
 #[derive(Debug)]
-pub(super) struct Lanes<T> {
+pub(super) struct KeyedQueues<T> {
     /// The lanes in which one is at its turn.
     taken: HashMap<u64, VecDeque<T>>,
     /// Those that are at their turn, and wait for their time; with a number, for several may have one time.
@@ -15,7 +15,7 @@ pub(super) struct Lanes<T> {
     next: u64,
 }
 
-impl<T> Default for Lanes<T> {
+impl<T> Default for KeyedQueues<T> {
     fn default() -> Self {
         Self {
             taken: HashMap::new(),
@@ -25,7 +25,7 @@ impl<T> Default for Lanes<T> {
     }
 }
 
-impl<T> Lanes<T> {
+impl<T> KeyedQueues<T> {
     /// Gives it back if it is at its turn at once, which [`leave`](Self::leave) ends; keeps it otherwise.
     pub(super) fn enter(&mut self, lane: u64, item: T) -> Option<T> {
         if let Some(behind) = self.taken.get_mut(&lane) {
@@ -86,48 +86,48 @@ mod tests {
 
     #[test]
     fn one_of_a_lane_is_at_its_turn_and_the_others_follow_in_their_order() {
-        let mut lanes = Lanes::default();
-        assert_eq!(lanes.enter(1, "a"), Some("a"));
-        assert_eq!(lanes.enter(1, "b"), None);
-        assert_eq!(lanes.enter(1, "c"), None);
-        assert_eq!(lanes.enter(2, "x"), Some("x"), "another lane goes on");
-        assert_eq!(lanes.leave(1), Some("b"));
-        assert_eq!(lanes.enter(1, "d"), None);
-        assert_eq!(lanes.leave(1), Some("c"));
-        assert_eq!(lanes.leave(1), Some("d"));
-        assert_eq!(lanes.leave(1), None);
-        assert_eq!(lanes.enter(1, "e"), Some("e"), "the lane is free again");
+        let mut queues = KeyedQueues::default();
+        assert_eq!(queues.enter(1, "a"), Some("a"));
+        assert_eq!(queues.enter(1, "b"), None);
+        assert_eq!(queues.enter(1, "c"), None);
+        assert_eq!(queues.enter(2, "x"), Some("x"), "another lane goes on");
+        assert_eq!(queues.leave(1), Some("b"));
+        assert_eq!(queues.enter(1, "d"), None);
+        assert_eq!(queues.leave(1), Some("c"));
+        assert_eq!(queues.leave(1), Some("d"));
+        assert_eq!(queues.leave(1), None);
+        assert_eq!(queues.enter(1, "e"), Some("e"), "the lane is free again");
     }
 
     #[test]
     fn what_rests_keeps_its_lane_until_its_time() {
-        let mut lanes = Lanes::default();
+        let mut queues = KeyedQueues::default();
         let now = Instant::now();
         let later = now + Duration::from_secs(1);
-        assert_eq!(lanes.enter(1, "a"), Some("a"));
-        lanes.rest(later, "a");
-        assert_eq!(lanes.enter(1, "b"), None);
-        assert_eq!(lanes.wakes_at(), Some(later));
-        assert_eq!(lanes.wake(now), None);
-        assert_eq!(lanes.wake(later), Some("a"));
-        assert_eq!(lanes.wake(later), None);
-        assert_eq!(lanes.leave(1), Some("b"));
+        assert_eq!(queues.enter(1, "a"), Some("a"));
+        queues.rest(later, "a");
+        assert_eq!(queues.enter(1, "b"), None);
+        assert_eq!(queues.wakes_at(), Some(later));
+        assert_eq!(queues.wake(now), None);
+        assert_eq!(queues.wake(later), Some("a"));
+        assert_eq!(queues.wake(later), None);
+        assert_eq!(queues.leave(1), Some("b"));
     }
 
     #[test]
     fn a_lane_that_is_abandoned_is_free_and_one_whose_turn_goes_on_is_not() {
-        let mut lanes = Lanes::default();
+        let mut queues = KeyedQueues::default();
         for (lane, item) in [(1, "running"), (2, "resting")] {
-            assert_eq!(lanes.enter(lane, item), Some(item));
-            assert_eq!(lanes.enter(lane, "behind"), None);
+            assert_eq!(queues.enter(lane, item), Some(item));
+            assert_eq!(queues.enter(lane, "behind"), None);
         }
-        lanes.rest(Instant::now(), "resting");
-        assert_eq!(lanes.rested().collect::<Vec<_>>(), ["resting"]);
-        lanes.abandon(2);
-        lanes.clear_behind();
-        assert_eq!(lanes.wakes_at(), None);
-        assert_eq!(lanes.enter(2, "new"), Some("new"), "its lane is free");
-        assert_eq!(lanes.enter(1, "new"), None, "behind the one that runs");
-        assert_eq!(lanes.leave(1), Some("new"));
+        queues.rest(Instant::now(), "resting");
+        assert_eq!(queues.rested().collect::<Vec<_>>(), ["resting"]);
+        queues.abandon(2);
+        queues.clear_behind();
+        assert_eq!(queues.wakes_at(), None);
+        assert_eq!(queues.enter(2, "new"), Some("new"), "its lane is free");
+        assert_eq!(queues.enter(1, "new"), None, "behind the one that runs");
+        assert_eq!(queues.leave(1), Some("new"));
     }
 }

@@ -10,7 +10,7 @@ use futures_util::{FutureExt, poll};
 ///
 /// One that is done at the first look costs nothing beside itself, however many there are. `join_all` has a place for
 /// each, and from thirty on an allocation.
-pub(super) async fn at_once<F: Future + Unpin>(
+pub(super) async fn join_indexed<F: Future + Unpin>(
     futures: impl Iterator<Item = (usize, F)>,
 ) -> Vec<(usize, F::Output)> {
     let mut done = Vec::with_capacity(futures.size_hint().1.unwrap_or_default());
@@ -56,13 +56,13 @@ mod tests {
                 4
             }),
         ];
-        let done = at_once([10, 20, 30, 40].into_iter().zip(futures)).await;
+        let done = join_indexed([10, 20, 30, 40].into_iter().zip(futures)).await;
         assert_eq!(done, [(10, 1), (20, 2), (30, 3), (40, 4)]);
     }
 
     #[tokio::test]
     async fn none_is_nothing() {
         let none: [(usize, BoxFuture<'static, ()>); 0] = [];
-        assert!(at_once(none.into_iter()).await.is_empty());
+        assert!(join_indexed(none.into_iter()).await.is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! The [`Clock`] of an in-memory broker: one task that does at its time whatever is to be done later.
+//! The [`DelayQueue`] of an in-memory broker: one task that runs at its time whatever is scheduled for later.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -10,63 +10,55 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
-use super::queue::{Item, Queue};
-
-/// Does at its time whatever is to be done later. There is a task only once something was.
-#[derive(Debug, Default)]
-pub(super) struct Clock {
-    state: Mutex<State>,
-    /// Whether anything is to be done, for those who only want to know that nothing is.
+/// Runs at its time whatever is scheduled for later. There is a task only once something was.
+#[derive(Debug)]
+pub(super) struct DelayQueue<T> {
+    state: Mutex<State<T>>,
+    /// Whether anything is scheduled, for those who only want to know that nothing is.
     pending: AtomicBool,
-    /// Apart from the clock, which the task must not keep alive.
+    /// Apart from the queue, which the task must not keep alive.
     changed: Arc<Notify>,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    entries: BinaryHeap<Reverse<Entry>>,
+#[derive(Debug)]
+struct State<T> {
+    entries: BinaryHeap<Reverse<Entry<T>>>,
     next: u64,
     /// The task, with the runtime that it runs on.
     timer: Option<(runtime::Id, AbortHandle)>,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct Entry<T> {
     due: Instant,
     /// Of two that are due at once, the first comes first.
     number: u64,
-    what: Due,
+    what: T,
 }
 
-/// What is to be done.
-#[derive(Debug)]
-pub(super) enum Due {
-    /// A message comes back to its queue.
-    Return(Weak<Queue>, Item),
-    /// The first message of a queue has waited too long.
-    Expire(Weak<Queue>),
+/// What a [`DelayQueue`] runs at its time.
+pub(super) trait TimedAction: Send + 'static {
+    /// Runs it.
+    fn run(self);
 }
 
-impl Due {
-    fn happen(self) {
-        match self {
-            Self::Return(queue, item) => {
-                if let Some(queue) = queue.upgrade() {
-                    queue.returned(item);
-                }
-            }
-            Self::Expire(queue) => {
-                if let Some(queue) = queue.upgrade() {
-                    queue.expire();
-                }
-            }
+impl<T> Default for DelayQueue<T> {
+    fn default() -> Self {
+        Self {
+            state: Mutex::new(State {
+                entries: BinaryHeap::new(),
+                next: 0,
+                timer: None,
+            }),
+            pending: AtomicBool::new(false),
+            changed: Arc::default(),
         }
     }
 }
 
-impl Clock {
-    /// Does this at that time.
-    pub(super) fn schedule(self: &Arc<Self>, due: Instant, what: Due) {
+impl<T: TimedAction> DelayQueue<T> {
+    /// Runs this at that time.
+    pub(super) fn schedule(self: &Arc<Self>, due: Instant, what: T) {
         let mut state = self.lock();
         state.next += 1;
         let number = state.next;
@@ -80,7 +72,7 @@ impl Clock {
         }
     }
 
-    /// Called by whoever waits for what the clock brings: the runtime that it was set on may be gone, or stand
+    /// Called by a consumer that waits for what is scheduled: the runtime that it was set on may be gone, or stand
     /// still, as those of tests do.
     pub(super) fn look(self: &Arc<Self>) {
         if self.pending.load(atomic::Ordering::Relaxed) {
@@ -90,7 +82,7 @@ impl Clock {
 
     /// Sees to it that the task runs on the runtime of the caller. Outside of one nothing can be done; the next
     /// who waits will.
-    fn keep_going(self: &Arc<Self>, state: &mut State) {
+    fn keep_going(self: &Arc<Self>, state: &mut State<T>) {
         let Ok(runtime) = Handle::try_current() else {
             return;
         };
@@ -123,17 +115,19 @@ impl Clock {
             next
         };
         // What happens may schedule something that is earlier than what was next; that is noted in `changed`.
-        due.into_iter().for_each(|Reverse(entry)| entry.what.happen());
+        due.into_iter().for_each(|Reverse(entry)| entry.what.run());
         next
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl<T> DelayQueue<T> {
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn run(clock: Weak<Clock>, changed: Arc<Notify>) {
-    while let Some(next) = clock.upgrade().map(|clock| clock.tick()) {
+async fn run<T: TimedAction>(queue: Weak<DelayQueue<T>>, changed: Arc<Notify>) {
+    while let Some(next) = queue.upgrade().map(|queue| queue.tick()) {
         match next {
             Some(due) => {
                 tokio::select! {
@@ -146,7 +140,7 @@ async fn run(clock: Weak<Clock>, changed: Arc<Notify>) {
     }
 }
 
-impl Drop for Clock {
+impl<T> Drop for DelayQueue<T> {
     fn drop(&mut self) {
         if let Some((_, task)) = &self.lock().timer {
             task.abort();
@@ -154,22 +148,22 @@ impl Drop for Clock {
     }
 }
 
-impl Ord for Entry {
+impl<T> Ord for Entry<T> {
     fn cmp(&self, other: &Self) -> Ordering {
         (self.due, self.number).cmp(&(other.due, other.number))
     }
 }
 
-impl PartialOrd for Entry {
+impl<T> PartialOrd for Entry<T> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Entry {
+impl<T> PartialEq for Entry<T> {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other) == Ordering::Equal
     }
 }
 
-impl Eq for Entry {}
+impl<T> Eq for Entry<T> {}

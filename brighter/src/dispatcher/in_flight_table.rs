@@ -1,4 +1,4 @@
-//! [`Hands`]: what a performer has in hand, for those who look at it from outside.
+//! [`InFlightTable`]: what a performer has in hand, for those who look at it from outside.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -9,15 +9,15 @@ use std::time::Duration;
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
-use super::watchdog::Kennel;
+use super::watchdog_waker::WatchdogWaker;
 use brighter_core::id::MessageId;
 
 /// What one performer has in hand. Its lock is the performer's own but for those who look now and then, so it
 /// costs next to nothing.
 #[derive(Debug)]
-pub(super) struct Hands {
-    /// Who is woken by what comes in hand.
-    kennel: Arc<Kennel>,
+pub(super) struct InFlightTable {
+    /// Is woken when an entry is added.
+    waker: Arc<WatchdogWaker>,
     held: Mutex<Slots>,
     /// In how many milliseconds the broker wants a delivery settled; 0 if it does not say.
     settle_within: AtomicU64,
@@ -25,20 +25,19 @@ pub(super) struct Hands {
     waiting: AtomicUsize,
     /// Which one is being polled.
     polled: AtomicUsize,
-    /// Odd while one is being polled, and one higher with each beginning and end: who sees the same odd number
-    /// twice has seen one poll that took all the while. No clock is asked for it.
+    /// Poll epoch: odd during a poll. Seeing the same odd value twice means one poll is still running.
     polls: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct Slots {
-    slots: Vec<Option<Held>>,
+    slots: Vec<Option<InFlightEntry>>,
     free: Vec<usize>,
 }
 
 /// One message in hand.
 #[derive(Debug, Clone)]
-pub(super) struct Held {
+pub(super) struct InFlightEntry {
     pub(super) id: MessageId,
     pub(super) since: Instant,
     /// Who is handling it.
@@ -47,10 +46,10 @@ pub(super) struct Held {
     told: bool,
 }
 
-impl Hands {
-    pub(super) fn new(kennel: Arc<Kennel>) -> Self {
+impl InFlightTable {
+    pub(super) fn new(waker: Arc<WatchdogWaker>) -> Self {
         Self {
-            kennel,
+            waker,
             held: Mutex::default(),
             settle_within: AtomicU64::new(0),
             waiting: AtomicUsize::new(0),
@@ -74,11 +73,11 @@ impl Hands {
     }
 
     /// What has been in hand for most of the time in which the broker wants it settled. Each is given once.
-    pub(super) fn overdue(&self) -> Vec<Held> {
+    pub(super) fn overdue(&self) -> Vec<InFlightEntry> {
         let Some(limit) = self.settles_within() else {
             return Vec::new();
         };
-        let late = |held: &&mut Held| !held.told && held.since.elapsed() >= limit * 3 / 4;
+        let late = |held: &&mut InFlightEntry| !held.told && held.since.elapsed() >= limit * 3 / 4;
         let mut slots = self.lock();
         let held = slots.slots.iter_mut().flatten().filter(late);
         held.map(|held| {
@@ -89,8 +88,8 @@ impl Hands {
     }
 
     /// Notes a message, until what is given back is dropped.
-    pub(super) fn hold(self: &Arc<Self>, id: MessageId, handlers: &Arc<[&'static str]>) -> InHand {
-        let held = Some(Held {
+    pub(super) fn hold(self: &Arc<Self>, id: MessageId, handlers: &Arc<[&'static str]>) -> InFlightGuard {
+        let held = Some(InFlightEntry {
             id,
             since: Instant::now(),
             handlers: Arc::clone(handlers),
@@ -108,17 +107,17 @@ impl Hands {
             }
         };
         drop(slots);
-        self.kennel.wake();
-        InHand {
-            hands: Arc::clone(self),
+        self.waker.wake();
+        InFlightGuard {
+            table: Arc::clone(self),
             slot,
         }
     }
 
     /// A circuit is open for one of those in hand, so no more are to be taken, until what is given is dropped.
-    pub(super) fn hold_back(&self) -> HoldingBack<'_> {
+    pub(super) fn hold_back(&self) -> BackpressureGuard<'_> {
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        HoldingBack(&self.waiting)
+        BackpressureGuard(&self.waiting)
     }
 
     /// Whether no more are to be taken, because a circuit is open.
@@ -127,7 +126,7 @@ impl Hands {
     }
 
     /// Everything in hand.
-    pub(super) fn held(&self) -> Vec<Held> {
+    pub(super) fn entries(&self) -> Vec<InFlightEntry> {
         self.lock().slots.iter().flatten().cloned().collect()
     }
 
@@ -144,7 +143,7 @@ impl Hands {
     }
 
     /// What is polled by the poll of this number, if it still goes on.
-    pub(super) fn polled(&self, poll: u64) -> Option<Held> {
+    pub(super) fn polled(&self, poll: u64) -> Option<InFlightEntry> {
         let slot = self.polled.load(Ordering::Relaxed);
         let held = self.lock().slots.get(slot)?.clone();
         held.filter(|_| self.poll() == Some(poll))
@@ -163,14 +162,14 @@ impl Hands {
 
 /// A message is in hand.
 #[derive(Debug)]
-pub(super) struct InHand {
-    hands: Arc<Hands>,
+pub(super) struct InFlightGuard {
+    table: Arc<InFlightTable>,
     slot: usize,
 }
 
-impl Drop for InHand {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
-        let mut slots = self.hands.lock();
+        let mut slots = self.table.lock();
         if let Some(held) = slots.slots.get_mut(self.slot) {
             *held = None;
         }
@@ -180,9 +179,9 @@ impl Drop for InHand {
 
 /// No more messages are to be taken.
 #[derive(Debug)]
-pub(super) struct HoldingBack<'a>(&'a AtomicUsize);
+pub(super) struct BackpressureGuard<'a>(&'a AtomicUsize);
 
-impl Drop for HoldingBack<'_> {
+impl Drop for BackpressureGuard<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -190,21 +189,21 @@ impl Drop for HoldingBack<'_> {
 
 pin_project! {
     /// A future that shows from outside when it is being polled.
-    pub(super) struct Watched<F> {
+    pub(super) struct PollObserved<F> {
         #[pin]
         future: F,
-        in_hand: Option<InHand>,
+        in_hand: Option<InFlightGuard>,
     }
 }
 
-impl<F> Watched<F> {
+impl<F> PollObserved<F> {
     /// This future is what handles the message, which is in hand for as long as it runs.
-    pub(super) fn new(future: F, in_hand: Option<InHand>) -> Self {
+    pub(super) fn new(future: F, in_hand: Option<InFlightGuard>) -> Self {
         Self { future, in_hand }
     }
 }
 
-impl<F: Future> Future for Watched<F> {
+impl<F: Future> Future for PollObserved<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
@@ -215,14 +214,14 @@ impl<F: Future> Future for Watched<F> {
 }
 
 /// A poll goes on; also a panic ends it.
-struct Polling<'a>(&'a Hands);
+struct Polling<'a>(&'a InFlightTable);
 
 impl<'a> Polling<'a> {
-    fn begin(in_hand: &'a InHand) -> Self {
-        let hands = &*in_hand.hands;
-        hands.polled.store(in_hand.slot, Ordering::Relaxed);
-        hands.count_poll();
-        Self(hands)
+    fn begin(in_hand: &'a InFlightGuard) -> Self {
+        let table = &*in_hand.table;
+        table.polled.store(in_hand.slot, Ordering::Relaxed);
+        table.count_poll();
+        Self(table)
     }
 }
 
@@ -238,24 +237,24 @@ mod tests {
 
     #[test]
     fn what_is_in_hand_is_seen_until_it_is_dropped() {
-        let hands = Arc::new(Hands::new(Arc::default()));
+        let table = Arc::new(InFlightTable::new(Arc::default()));
         let none: Arc<[&'static str]> = Arc::new([]);
         let (first, second) = (MessageId::new(), MessageId::new());
-        let one = hands.hold(first, &none);
-        let other = hands.hold(second.clone(), &none);
+        let one = table.hold(first, &none);
+        let other = table.hold(second.clone(), &none);
         drop(one);
-        let ids: Vec<_> = hands.held().into_iter().map(|held| held.id).collect();
+        let ids: Vec<_> = table.entries().into_iter().map(|held| held.id).collect();
         assert_eq!(ids, [second]);
-        drop(hands.hold(MessageId::new(), &none));
+        drop(table.hold(MessageId::new(), &none));
         drop(other);
-        assert!(hands.is_empty());
+        assert!(table.is_empty());
     }
 
     #[tokio::test]
     async fn a_poll_is_seen_while_it_goes_on_and_not_in_between() {
-        let hands = Arc::new(Hands::new(Arc::default()));
+        let table = Arc::new(InFlightTable::new(Arc::default()));
         let (id, handlers) = (MessageId::new(), Arc::from(["handler"]));
-        let seen = Arc::clone(&hands);
+        let seen = Arc::clone(&table);
         let future = async move {
             let first = seen.poll().unwrap();
             assert_eq!(seen.polled(first).unwrap().handlers[0], "handler");
@@ -264,24 +263,24 @@ mod tests {
             assert_ne!(first, second);
             assert!(seen.polled(first).is_none(), "that one is over");
         };
-        let mut watched = std::pin::pin!(Watched::new(future, Some(hands.hold(id, &handlers))));
+        let mut watched = std::pin::pin!(PollObserved::new(future, Some(table.hold(id, &handlers))));
         assert!(futures_util::poll!(&mut watched).is_pending());
-        assert_eq!(hands.poll(), None, "waiting is no blocking");
+        assert_eq!(table.poll(), None, "waiting is no blocking");
         watched.await;
-        assert_eq!(hands.poll(), None);
+        assert_eq!(table.poll(), None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_was_in_hand_for_three_quarters_of_its_time_is_overdue_once() {
-        let hands = Arc::new(Hands::new(Arc::default()));
+        let table = Arc::new(InFlightTable::new(Arc::default()));
         let none: Arc<[&'static str]> = Arc::new([]);
-        let _one = hands.hold(MessageId::new(), &none);
+        let _one = table.hold(MessageId::new(), &none);
         tokio::time::advance(Duration::from_secs(70)).await;
-        assert!(hands.overdue().is_empty(), "nobody waits for it");
-        hands.settle_within(Some(Duration::from_secs(100)));
-        assert!(hands.overdue().is_empty());
+        assert!(table.overdue().is_empty(), "nobody waits for it");
+        table.settle_within(Some(Duration::from_secs(100)));
+        assert!(table.overdue().is_empty());
         tokio::time::advance(Duration::from_secs(5)).await;
-        assert_eq!(hands.overdue().len(), 1);
-        assert!(hands.overdue().is_empty(), "that is known");
+        assert_eq!(table.overdue().len(), 1);
+        assert!(table.overdue().is_empty(), "that is known");
     }
 }

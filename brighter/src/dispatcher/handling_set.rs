@@ -1,4 +1,4 @@
-//! [`Grip`]: the futures of what a performer has in hand.
+//! [`HandlingSet`]: the futures of what a performer has in hand.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -8,12 +8,12 @@ use futures_util::{Stream, StreamExt};
 
 /// The futures of what a performer has in hand. Where that is one message at a time, as it is unless the subscription
 /// says otherwise, all of them have the same place, one after the other, and none an allocation of its own.
-pub(super) struct Grip<F> {
+pub(super) struct HandlingSet<F> {
     only: Pin<Box<Option<F>>>,
     others: FuturesUnordered<F>,
 }
 
-impl<F: Future> Grip<F> {
+impl<F: Future> HandlingSet<F> {
     pub(super) fn new() -> Self {
         Self {
             only: Box::pin(None),
@@ -36,7 +36,7 @@ impl<F: Future> Grip<F> {
     }
 }
 
-impl<F: Future> Stream for Grip<F> {
+impl<F: Future> Stream for HandlingSet<F> {
     type Item = F::Output;
 
     /// The next that is done; `None`, if there is nothing in hand.
@@ -70,26 +70,26 @@ mod tests {
 
     #[tokio::test]
     async fn whatever_is_done_first_comes_first() {
-        let mut grip = Grip::new();
-        assert_eq!((grip.len(), grip.next().await), (0, None));
-        grip.push(pending().boxed(), true);
-        grip.push(done(1), true);
-        grip.push(done(2), false);
-        assert_eq!(grip.len(), 3);
-        let mut both = [grip.next().await, grip.next().await];
+        let mut set = HandlingSet::new();
+        assert_eq!((set.len(), set.next().await), (0, None));
+        set.push(pending().boxed(), true);
+        set.push(done(1), true);
+        set.push(done(2), false);
+        assert_eq!(set.len(), 3);
+        let mut both = [set.next().await, set.next().await];
         both.sort_unstable();
         assert_eq!(both, [Some(1), Some(2)]);
-        assert!(futures_util::poll!(grip.next()).is_pending(), "one is left");
+        assert!(futures_util::poll!(set.next()).is_pending(), "one is left");
     }
 
     #[tokio::test]
     async fn one_after_the_other_has_the_same_place() {
-        let mut grip = Grip::new();
+        let mut set = HandlingSet::new();
         for number in 0..3 {
-            grip.push(done(number), true);
-            assert_eq!((grip.len(), grip.others.len()), (1, 0));
-            assert_eq!(grip.next().await, Some(number));
+            set.push(done(number), true);
+            assert_eq!((set.len(), set.others.len()), (1, 0));
+            assert_eq!(set.next().await, Some(number));
         }
-        assert_eq!(grip.next().await, None);
+        assert_eq!(set.next().await, None);
     }
 }

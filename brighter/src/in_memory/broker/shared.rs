@@ -1,0 +1,46 @@
+//! [`Shared`]: what the clones of an in-memory broker and their consumers share.
+
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::topology::Topology;
+use brighter_core::channel::PublishError;
+use brighter_core::message::Message;
+
+/// What the clones of an in-memory broker and their consumers share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    topology: RwLock<Topology>,
+    limit: usize,
+}
+
+impl Shared {
+    /// Returns a broker without channels, whose channels hold `limit` messages each.
+    pub(super) fn new(topology: Topology, limit: usize) -> Self {
+        Self {
+            topology: RwLock::new(topology),
+            limit,
+        }
+    }
+
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, Topology> {
+        self.topology.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, Topology> {
+        self.topology.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn publish(&self, message: &Message) -> Result<(), PublishError> {
+        let topic = &message.header.topic;
+        if let Some(published) = self.read().publish(message, self.limit) {
+            return published;
+        }
+        topic.validate()?;
+        let mut topology = self.write();
+        topology.learn(topic);
+        let unroutable = || PublishError::Unroutable { topic: topic.clone() };
+        topology
+            .publish(message, self.limit)
+            .unwrap_or_else(|| Err(unroutable()))
+    }
+}
