@@ -63,6 +63,18 @@ const COMMANDS: &[Command] = &[
         run: services::run,
     },
     Command {
+        usage: "circles [CRATE …] [--root DIR]",
+        summary: "files that import each other",
+        run: |call| {
+            let mut args = call.args.clone();
+            let mut root = std::env::current_dir().unwrap_or_default();
+            if let Some(at) = args.iter().position(|arg| arg == "--root") {
+                root = args.drain(at..at + 2).nth(1).unwrap_or_default().into();
+            }
+            crate::circles::check(&root, &args)
+        },
+    },
+    Command {
         usage: "deny",
         summary: "licences, bans, sources and advisories of what we depend on",
         run: deny::run,

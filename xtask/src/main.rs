@@ -1,6 +1,7 @@
 //! The chores of this repository. `cargo xtask` lists them; a person and CI run the same ones.
 
 mod bench;
+mod circles;
 mod deny;
 mod error;
 mod faults;
@@ -49,7 +50,10 @@ fn run(mut args: Vec<String>) -> Result {
         return Ok(());
     }
     // Every command works from the root of the repository, wherever it was called.
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()
+        .doing("find")?;
     std::env::set_current_dir(root).doing("go to the root of the repository")?;
     (command.run)(&Call {
         args,
