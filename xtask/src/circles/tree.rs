@@ -9,7 +9,7 @@ use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{Attribute, Expr, ExprLit, Item, Lit, Meta, Token, UseTree, Visibility};
 
-use crate::error::{Doing, Result};
+use anyhow::{Context, Result};
 
 /// The names of a path, from the root of the crate or as they are written.
 pub(super) type Names = Vec<String>;
@@ -30,6 +30,8 @@ struct Module {
     names: HashMap<String, Name>,
     globs: Vec<Names>,
     mentions: Vec<Mention>,
+    /// Where it writes code that names more of brighter than `__private`.
+    expansions: Vec<usize>,
 }
 
 /// A path that a module names.
@@ -65,13 +67,13 @@ impl Tree {
         Ok(tree)
     }
 
-    fn file(&mut self, file: &Path, children: &Path, module: Names) -> Result {
-        let text = fs::read_to_string(file).doing(format_args!("read {}", file.display()))?;
-        let parsed = syn::parse_file(&text).doing(format_args!("parse {}", file.display()))?;
+    fn file(&mut self, file: &Path, children: &Path, module: Names) -> Result<()> {
+        let text = fs::read_to_string(file).with_context(|| format!("could not read {}", file.display()))?;
+        let parsed = syn::parse_file(&text).with_context(|| format!("could not parse {}", file.display()))?;
         self.items(file, children, module, &parsed.items)
     }
 
-    fn items(&mut self, file: &Path, children: &Path, path: Names, items: &[Item]) -> Result {
+    fn items(&mut self, file: &Path, children: &Path, path: Names, items: &[Item]) -> Result<()> {
         let mut reader = Reader::default();
         items.iter().for_each(|item| reader.visit_item(item));
         for name in reader.macros {
@@ -135,6 +137,13 @@ impl Tree {
             (&next.from, &next.to, &next.item) == (&first.from, &first.to, &first.item)
         });
         arrows
+    }
+
+    /// The places that write code which names more of brighter than `__private`.
+    pub(super) fn expansions(&self) -> impl Iterator<Item = (&Path, usize)> {
+        self.modules
+            .values()
+            .flat_map(|module| module.expansions.iter().map(|line| (&*module.file, *line)))
     }
 
     fn macros(&self, mention: &Mention) -> Option<(Names, String)> {
@@ -363,10 +372,18 @@ impl<'a> Visit<'a> for Reader {
 
     fn visit_macro(&mut self, call: &'a syn::Macro) {
         self.path(&call.path, true);
-        // What is written in `quote!` is code of another crate.
         let name = call.path.segments.last().map(|last| last.ident.to_string());
         if !name.is_some_and(|name| name.contains("quote")) {
-            self.tokens(call.tokens.clone());
+            return self.tokens(call.tokens.clone());
+        }
+        // What is written in `quote!` is code of another crate.
+        let code = call.tokens.to_string();
+        if code
+            .split(":: brighter ")
+            .skip(1)
+            .any(|after| !after.starts_with(":: __private"))
+        {
+            self.module.expansions.push(call.span().start().line);
         }
     }
 }

@@ -1,20 +1,21 @@
-# Keeps a private broker for as long as standard input stays open. The other end of it is held by the process that
-# wants the broker, so that the broker ends with it, however it ends: a clean end, a panic and a SIGKILL all close the
-# pipe. What comes through the pipe are the words `start`, `stop` and `kill`; each is answered by a line when done.
-# Needs to lead a process group of its own. Takes: SERVER, EPMD, FOLDER, RABBITMQ_PID_FILE.
+# Keeps a private server, whose command follows, for as long as standard input stays open. The process that wants the
+# server holds the other end, so that the server ends with it, however it ends: a clean end, a panic and a SIGKILL all
+# close the pipe. What comes through the pipe are the words `start`, `stop` and `kill`; each is answered by a line when
+# done, and so is the first start. Needs to lead a process group of its own.
+# Takes: FOLDER; END, the signal that stops the server; PID_FILE, of the process to kill; EPMD, or nothing.
 
 # Told to end, `read` is interrupted, and what follows it is done. The servers have their own ideas of it.
 trap : TERM
 exec 3<&0 </dev/null 4>&1 >>"$FOLDER/console.log" 2>&1
 
 # In the foreground and in our group. Left to itself, Erlang would start one as a daemon that stays behind.
-"$EPMD" -address 127.0.0.1 -port "$ERL_EPMD_PORT" 3<&- 4>&- &
+if [ -n "$EPMD" ]; then "$EPMD" -address 127.0.0.1 -port "$ERL_EPMD_PORT" 3<&- 4>&- & fi
 
 run() {
-    rm -f "$RABBITMQ_PID_FILE"
+    rm -f "$PID_FILE"
     : >"$FOLDER/running"
     {
-        "$SERVER" &
+        "$@" &
         echo $! >"$FOLDER/server.pid"
         wait $!
         rm -f "$FOLDER/running"
@@ -27,15 +28,17 @@ gone() {
     while kill -0 "$watcher" 2>/dev/null; do wait "$watcher"; done
 }
 
+run "$@"
+echo start >&4
 while read -r word <&3; do
     case $word in
-    start) run ;;
+    start) run "$@" ;;
     stop)
-        kill -TERM "$(cat "$FOLDER/server.pid")"
+        kill -"$END" "$(cat "$FOLDER/server.pid")"
         gone
         ;;
     kill)
-        kill -KILL "$(cat "$RABBITMQ_PID_FILE")"
+        kill -KILL "$(cat "$PID_FILE")"
         gone
         ;;
     esac
@@ -48,7 +51,7 @@ done
     kill -KILL 0
 } &
 if [ -e "$FOLDER/running" ]; then
-    kill -TERM "$(cat "$FOLDER/server.pid")"
+    kill -"$END" "$(cat "$FOLDER/server.pid")"
     gone
 fi
 rm -rf "$FOLDER"
