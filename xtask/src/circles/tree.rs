@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use proc_macro2::TokenTree::{Group, Ident, Punct};
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use quote::ToTokens;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::visit::{self, Visit};
 use syn::{Attribute, Expr, ExprLit, Item, Lit, Meta, Token, UseTree, Visibility};
 
 use anyhow::{Context, Result};
@@ -74,17 +76,15 @@ impl Tree {
     }
 
     fn items(&mut self, file: &Path, children: &Path, path: Names, items: &[Item]) -> Result<()> {
-        let mut reader = Reader::default();
-        items.iter().for_each(|item| reader.visit_item(item));
-        for name in reader.macros {
-            self.macros.insert(name, path.clone());
-        }
-        reader.module.file = file.to_owned();
-        self.modules.insert(path.clone(), reader.module);
+        let mut macros = Vec::new();
+        self.modules
+            .insert(path.clone(), Module::read(file, items, &mut macros));
+        self.macros
+            .extend(macros.into_iter().map(|name| (name, path.clone())));
         for item in items {
             let Item::Mod(item) = item else { continue };
             let (name, child) = (item.ident.to_string(), joined(&path, &item.ident));
-            if is_test(&item.attrs) || self.modules.contains_key(&child) {
+            if is_of_tests(&item.attrs) || self.modules.contains_key(&child) {
                 continue;
             }
             let folder = children.join(&name);
@@ -209,37 +209,56 @@ fn named_file(meta: &Meta) -> Option<String> {
     }
 }
 
-/// Whether this is compiled for tests only: `#[test]`, `#[cfg(test)]` or `#[cfg(all(test, …))]`.
-fn is_test(attributes: &[Attribute]) -> bool {
-    attributes.iter().any(|attribute| match &attribute.meta {
-        Meta::List(list) if list.path.is_ident("cfg") => {
-            let condition = list.tokens.to_string();
-            condition == "test" || condition.starts_with("all (test")
-        }
-        meta => meta.path().is_ident("test"),
-    })
+/// Whether this condition or attribute is one of tests: `#[test]`, `#[cfg(test)]` or `#[cfg(all(test, …))]`.
+fn is_test(attribute: &str) -> bool {
+    let plain: String = attribute.split_whitespace().collect();
+    plain == "test" || plain == "cfg(test)" || plain.starts_with("cfg(all(test,")
 }
 
-/// Reads the items of one module.
-#[derive(Default)]
-struct Reader {
-    module: Module,
-    macros: Vec<String>,
-    /// Whether what is read stands inside an item, where a name is nobody else's.
-    inside: bool,
+fn is_of_tests(attributes: &[Attribute]) -> bool {
+    attributes
+        .iter()
+        .any(|attribute| is_test(&attribute.meta.to_token_stream().to_string()))
 }
 
-impl Reader {
-    fn mention(&mut self, path: Names, line: usize) {
-        self.module.mentions.push(Mention { path, line });
-    }
-
-    /// A path in code. A single small word may be a variable, which has the name of no item.
-    fn named(&mut self, path: Names, line: usize, is_called: bool) {
-        let is_small = |name: &String| name.starts_with(|first: char| first.is_lowercase());
-        if is_called || path.len() > 1 || !path.iter().all(is_small) {
-            self.mention(path, line);
+impl Module {
+    fn read(file: &Path, items: &[Item], macros: &mut Vec<String>) -> Self {
+        let mut module = Self {
+            file: file.to_owned(),
+            ..Self::default()
+        };
+        for item in items {
+            let name = match item {
+                // Read as a module of its own.
+                Item::Mod(_) => continue,
+                Item::Use(item) => {
+                    if item.leading_colon.is_none() && !is_of_tests(&item.attrs) {
+                        // A re-export is an import of those that use it, not of the module that passes it on.
+                        let is_import = matches!(item.vis, Visibility::Inherited);
+                        module.imports(&item.tree, Names::new(), is_import);
+                    }
+                    continue;
+                }
+                // Expanded elsewhere.
+                Item::Macro(item) if item.ident.is_some() => {
+                    macros.extend(item.ident.as_ref().map(ToString::to_string));
+                    continue;
+                }
+                Item::Const(item) => Some(&item.ident),
+                Item::Enum(item) => Some(&item.ident),
+                Item::Fn(item) => Some(&item.sig.ident),
+                Item::Static(item) => Some(&item.ident),
+                Item::Struct(item) => Some(&item.ident),
+                Item::Trait(item) => Some(&item.ident),
+                Item::Type(item) => Some(&item.ident),
+                _ => None,
+            };
+            if let Some(name) = name {
+                module.names.insert(name.to_string(), Name::Item);
+            }
+            module.scan(item.to_token_stream());
         }
+        module
     }
 
     fn imports(&mut self, tree: &UseTree, mut path: Names, is_import: bool) {
@@ -255,135 +274,86 @@ impl Reader {
                     .iter()
                     .for_each(|tree| self.imports(tree, path.clone(), is_import));
             }
-            UseTree::Glob(_) => return self.module.globs.push(path),
+            UseTree::Glob(_) => return self.globs.push(path),
             UseTree::Name(name) if name.ident == "self" => (path.clone(), path.last().cloned()),
             UseTree::Name(name) => (joined(&path, &name.ident), Some(name.ident.to_string())),
             UseTree::Rename(rename) => (joined(&path, &rename.ident), Some(rename.rename.to_string())),
         };
         if is_import {
-            self.mention(target.clone(), line);
+            self.mentions.push(Mention {
+                path: target.clone(),
+                line,
+            });
         }
         if let Some(name) = name {
-            self.module.names.entry(name).or_insert(Name::Import(target));
+            self.names.entry(name).or_insert(Name::Import(target));
         }
     }
 
-    fn path(&mut self, path: &syn::Path, is_called: bool) {
-        if path.leading_colon.is_none() {
-            let names = path.segments.iter().map(|part| part.ident.to_string()).collect();
-            self.named(names, path.span().start().line, is_called);
-        }
-    }
-
-    /// The paths in what a macro is given, which is no syntax yet.
-    fn tokens(&mut self, tokens: proc_macro2::TokenStream) {
-        use proc_macro2::TokenTree::{Group, Ident, Punct};
-        let mut path = Names::new();
-        let mut line = 0;
-        let mut colons = 0;
-        for token in tokens {
-            match token {
-                Punct(colon) if colon.as_char() == ':' => colons += 1,
-                Ident(name) if !path.is_empty() && colons == 2 => {
-                    path.push(name.to_string());
-                    colons = 0;
-                }
-                other => {
-                    self.named(std::mem::take(&mut path), line, false);
-                    match other {
-                        // A name behind `::` is of another crate, one behind `.` or `$` of no module.
-                        Ident(name) if colons == 0 => {
-                            line = name.span().start().line;
-                            path.push(name.to_string());
-                        }
-                        Group(group) => self.tokens(group.stream()),
-                        Punct(sign) if "$.#".contains(sign.as_char()) => {
-                            colons = 3;
-                            continue;
-                        }
-                        _ => {}
-                    }
-                    colons = 0;
-                }
-            }
-        }
-        self.named(path, line, false);
-    }
-}
-
-impl<'a> Visit<'a> for Reader {
-    fn visit_item(&mut self, item: &'a Item) {
-        let (name, attributes) = match item {
-            Item::Const(item) => (Some(&item.ident), &item.attrs),
-            Item::Enum(item) => (Some(&item.ident), &item.attrs),
-            Item::Fn(item) => (Some(&item.sig.ident), &item.attrs),
-            Item::Macro(item) => (item.ident.as_ref(), &item.attrs),
-            Item::Static(item) => (Some(&item.ident), &item.attrs),
-            Item::Struct(item) => (Some(&item.ident), &item.attrs),
-            Item::Trait(item) => (Some(&item.ident), &item.attrs),
-            Item::Type(item) => (Some(&item.ident), &item.attrs),
-            Item::Union(item) => (Some(&item.ident), &item.attrs),
-            Item::Impl(item) => (None, &item.attrs),
-            Item::Use(item) => (None, &item.attrs),
-            // Read as a module of its own.
-            Item::Mod(_) => return,
-            _ => return visit::visit_item(self, item),
+    /// Finds the paths in code, and in what macros are given, which is no syntax yet.
+    fn scan(&mut self, code: TokenStream) {
+        let code: Vec<_> = code.into_iter().collect();
+        let is =
+            |at: usize, sign: char| matches!(code.get(at), Some(Punct(punct)) if punct.as_char() == sign);
+        let is_word = |at: usize, word: &str| matches!(code.get(at), Some(Ident(ident)) if ident == word);
+        // Before a field, a method, a lifetime, a variable of a macro, a part of a longer path, a name that is defined.
+        let is_apart = |at: usize| {
+            let twice = |sign| is(at, sign) && is(at.wrapping_sub(1), sign);
+            twice(':') || is(at, '.') && !twice('.') || is(at, '\'') || is(at, '$') || is_word(at, "fn")
         };
-        if is_test(attributes) {
-            return;
-        }
-        match (name, item) {
-            (Some(name), Item::Macro(_)) => return self.macros.push(name.to_string()),
-            (Some(name), _) if !self.inside => {
-                self.module.names.insert(name.to_string(), Name::Item);
+        let mut at = 0;
+        while let Some(token) = code.get(at) {
+            let before = at.wrapping_sub(1);
+            at += 1;
+            match token {
+                Group(group) if is(before, '#') && is_test(&group.stream().to_string()) => {
+                    let ends = |token: &TokenTree| match token {
+                        Group(group) => group.delimiter() == Delimiter::Brace,
+                        token => token.to_string() == ";",
+                    };
+                    at += code[at..].iter().position(ends).map_or(code.len(), |end| end + 1);
+                }
+                Group(group) => self.scan(group.stream()),
+                Ident(_) if is_apart(before) => {}
+                Ident(first) => {
+                    let line = first.span().start().line;
+                    let mut path = vec![first.to_string()];
+                    while is(at, ':') && is(at + 1, ':') {
+                        match code.get(at + 2) {
+                            Some(Ident(next)) => path.push(next.to_string()),
+                            Some(Group(group)) => {
+                                // An import inside a function.
+                                if let Ok(tree) = syn::parse2(group.to_token_stream()) {
+                                    self.imports(&tree, std::mem::take(&mut path), true);
+                                }
+                            }
+                            _ => break,
+                        }
+                        at += 3;
+                    }
+                    let is_macro = is(at, '!') && matches!(code.get(at + 1), Some(Group(_)));
+                    let name = path.last().cloned().unwrap_or_default();
+                    if is_macro && name.contains("quote") {
+                        // Code of another crate.
+                        let code = code[at + 1].to_string();
+                        if code
+                            .split(":: brighter ")
+                            .skip(1)
+                            .any(|after| !after.starts_with(":: __private"))
+                        {
+                            self.expansions.push(line);
+                        }
+                        at += 2;
+                    }
+                    // A single small word may be a variable, which has the name of no item, unless it is called.
+                    let is_small = name.starts_with(|first: char| first.is_lowercase());
+                    let is_called = || matches!(code.get(at), Some(Group(group)) if group.delimiter() == Delimiter::Parenthesis);
+                    if path.len() > 1 || !is_small || is_macro || is_called() {
+                        self.mentions.push(Mention { path, line });
+                    }
+                }
+                _ => {}
             }
-            _ => {}
-        }
-        let outer = std::mem::replace(&mut self.inside, true);
-        visit::visit_item(self, item);
-        self.inside = outer;
-    }
-
-    fn visit_item_use(&mut self, item: &'a syn::ItemUse) {
-        if item.leading_colon.is_none() {
-            // A re-export is an import of those that use it, not of the module that passes it on.
-            let is_import = matches!(item.vis, Visibility::Inherited);
-            self.imports(&item.tree, Names::new(), is_import);
-        }
-    }
-
-    fn visit_impl_item_fn(&mut self, item: &'a syn::ImplItemFn) {
-        if !is_test(&item.attrs) {
-            visit::visit_impl_item_fn(self, item);
-        }
-    }
-
-    fn visit_path(&mut self, path: &'a syn::Path) {
-        self.path(path, false);
-        visit::visit_path(self, path);
-    }
-
-    fn visit_expr_call(&mut self, call: &'a syn::ExprCall) {
-        if let Expr::Path(function) = &*call.func {
-            self.path(&function.path, true);
-        }
-        visit::visit_expr_call(self, call);
-    }
-
-    fn visit_macro(&mut self, call: &'a syn::Macro) {
-        self.path(&call.path, true);
-        let name = call.path.segments.last().map(|last| last.ident.to_string());
-        if !name.is_some_and(|name| name.contains("quote")) {
-            return self.tokens(call.tokens.clone());
-        }
-        // What is written in `quote!` is code of another crate.
-        let code = call.tokens.to_string();
-        if code
-            .split(":: brighter ")
-            .skip(1)
-            .any(|after| !after.starts_with(":: __private"))
-        {
-            self.module.expansions.push(call.span().start().line);
         }
     }
 }
