@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
@@ -17,8 +16,7 @@ const TESTS: &str = "tests";
 
 /// Measures every Rust file, in whatever folder, that git tracks or would track.
 pub(crate) fn check() -> Result<()> {
-    let mut list = Command::new("git");
-    list.args([
+    let list = &mut shell::git(&[
         "ls-files",
         "--cached",
         "--others",
@@ -27,7 +25,7 @@ pub(crate) fn check() -> Result<()> {
         "--",
         "*.rs",
     ]);
-    let listed = shell::read(&mut list)?;
+    let listed = shell::read(list)?;
     // One that git knows and that is gone from the disk is about to leave git as well.
     let files = listed
         .lines()

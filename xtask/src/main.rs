@@ -74,8 +74,12 @@ enum Command {
         #[arg(long, value_name = "K/N")]
         shard: Option<String>,
     },
-    /// Compares the public API of the published crates with the last version and with docs/api.
-    Api(api::Args),
+    /// Lists what is public in the published crates in docs/api, and compares them with the last tag.
+    Api {
+        /// The commit or tag to compare with, instead of the last tag.
+        #[arg(long, value_name = "REV")]
+        baseline: Option<String>,
+    },
     /// Packages the published crates as for crates.io, and builds each from its package.
     Package {
         /// Packages changes that are not committed.
@@ -112,7 +116,7 @@ fn run(command: Command) -> Result<()> {
         Command::Protections { page: true, .. } => protections::write_page(),
         Command::Protections { names, .. } => protections::run(&names, stop),
         Command::Mutants { files, shard } => mutants::run(&files, shard.as_deref(), stop),
-        Command::Api(args) => api::run(&args, stop),
+        Command::Api { baseline } => api::run(baseline, stop),
         Command::Package { allow_dirty } => package::run(allow_dirty, stop),
         Command::Deny => tools::deny(stop),
     }

@@ -1,11 +1,12 @@
 //! Running other programs.
 
-use std::ffi::OsStr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+
+pub(crate) use brighter_test_servers::{read, shown};
 
 use crate::stop::Stop;
 
@@ -25,14 +26,11 @@ pub(crate) fn locked(arguments: &[&str]) -> Command {
     command
 }
 
-/// Returns a command as a person would type it.
-pub(crate) fn shown(command: &Command) -> String {
-    let program = Path::new(command.get_program());
-    let name = program.file_name().unwrap_or(program.as_os_str());
-    let words = std::iter::once(name)
-        .chain(command.get_args())
-        .map(OsStr::to_string_lossy);
-    words.collect::<Vec<_>>().join(" ")
+/// Returns a git command.
+pub(crate) fn git(arguments: &[&str]) -> Command {
+    let mut command = Command::new("git");
+    command.args(arguments);
+    command
 }
 
 /// Prints a command and runs it to its end, with our output and no input. It is an error if it fails; if a signal
@@ -60,26 +58,6 @@ pub(crate) fn run(command: &mut Command, stop: &Stop) -> Result<()> {
             return Err(stopped.into());
         }
     }
-}
-
-/// Runs a command without its output, and returns what it wrote to stdout. An error has what it wrote to stderr, or
-/// else to stdout.
-pub(crate) fn read(command: &mut Command) -> Result<String> {
-    let line = shown(command);
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("could not run `{line}`"))?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-    if output.status.success() {
-        return Ok(text(&output.stdout));
-    }
-    let said = Some(text(&output.stderr)).filter(|said| !said.is_empty());
-    bail!(
-        "`{line}` failed ({}): {}",
-        output.status,
-        said.unwrap_or_else(|| text(&output.stdout))
-    )
 }
 
 /// Returns where cargo builds.

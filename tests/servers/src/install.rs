@@ -18,9 +18,6 @@ const POLICY_BEFORE: &str = "/usr/sbin/policy-rc.d.before-brighter";
 static APT: Mutex<bool> = Mutex::new(false);
 
 /// Installs what `name` needs, and starts no server of the system's own.
-///
-/// # Errors
-/// This is not Debian, or the process is not root, or apt fails.
 pub fn install(name: &str, packages: &[&str]) -> Result<()> {
     if !Path::new("/etc/debian_version").exists() || find("apt-get", &[]).is_none() {
         bail!("{name} is not installed, and this is not a Debian to install it on");

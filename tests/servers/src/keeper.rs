@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -77,17 +77,6 @@ pub(crate) fn folder(name: &str) -> Result<TempDir> {
     folder.context("could not make a folder")
 }
 
-/// How a private server is started.
-pub(crate) struct Launch {
-    pub(crate) name: &'static str,
-    pub(crate) server: Command,
-    /// The signal that stops it.
-    pub(crate) end: &'static str,
-    /// Where the number of the process stands that is to be killed.
-    pub(crate) pid_file: PathBuf,
-    pub(crate) epmd: Option<PathBuf>,
-}
-
 /// What keeps a private server.
 pub(crate) struct Keeper {
     // Dropped in this order: first the server ends, then its folder goes.
@@ -98,10 +87,14 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Starts a server, and returns before it is up.
-    pub(crate) fn start(folder: TempDir, launch: &Launch) -> Result<Self> {
-        let (name, server) = (launch.name, &launch.server);
+    /// Starts a server, and returns before it is up. In its environment stand `END`, the signal that stops it, and
+    /// what else `keeper.sh` takes.
+    pub(crate) fn start(name: &'static str, folder: TempDir, server: &Command) -> Result<Self> {
         let mut script = Command::new("sh");
+        script
+            .args(["-c", SCRIPT, "keeper"])
+            .arg(server.get_program())
+            .args(server.get_args());
         for (variable, value) in server.get_envs() {
             match value {
                 Some(value) => script.env(variable, value),
@@ -109,13 +102,7 @@ impl Keeper {
             };
         }
         script
-            .args(["-c", SCRIPT, "keeper"])
-            .arg(server.get_program())
-            .args(server.get_args())
             .env("FOLDER", folder.path())
-            .env("END", launch.end)
-            .env("PID_FILE", &launch.pid_file)
-            .env("EPMD", launch.epmd.as_deref().unwrap_or(Path::new("")))
             .current_dir(folder.path())
             .stdout(Stdio::piped());
         let mut lifeline = Lifeline::start(&mut script).with_context(|| format!("could not start {name}"))?;

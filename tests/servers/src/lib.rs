@@ -22,6 +22,7 @@ mod tools;
 
 pub use anyhow::{Error, Result};
 pub use install::install;
+pub use programs::{read, shown};
 pub use rabbitmq::{Broker, Install, Settings, Tls};
 pub use servers::Servers;
 pub use shared::variable;

@@ -36,15 +36,8 @@ const FOLDERS: &[&str] = &[
 ];
 
 /// Safe against nothing but the end of this run, and small: the machine is shared with the tests.
-const SETTINGS: &[&str] = &[
-    "--bind-address=127.0.0.1",
-    "--skip-name-resolve",
-    "--skip-log-bin",
-    "--innodb-flush-log-at-trx-commit=0",
-    "--innodb-buffer-pool-size=64M",
-    "--innodb-log-file-size=32M",
-    "--max-connections=300",
-];
+const SETTINGS: &str = "--bind-address=127.0.0.1 --skip-name-resolve --skip-log-bin --max-connections=300 \
+     --innodb-flush-log-at-trx-commit=0 --innodb-buffer-pool-size=64M --innodb-log-file-size=32M";
 
 fn prepare(place: &Place<'_>) -> Result<Command> {
     let program = |name| find(name, FOLDERS).context("MariaDB is not installed");
@@ -76,6 +69,6 @@ fn prepare(place: &Place<'_>) -> Result<Command> {
         .args([within("pid-file", "pid"), within("init-file", "users.sql")])
         .arg(format!("--port={}", place.port))
         .args(user)
-        .args(SETTINGS);
+        .args(SETTINGS.split(' '));
     Ok(server)
 }

@@ -39,16 +39,8 @@ const FOLDERS: &[&str] = &[
 const OTHERS: &[&str] = &["postgres", "nobody"];
 
 /// Safe against nothing but the end of this run, and small: the machine is shared with the tests.
-const SETTINGS: &[&str] = &[
-    "fsync=off",
-    "synchronous_commit=off",
-    "full_page_writes=off",
-    "shared_buffers=32MB",
-    "max_connections=300",
-    "listen_addresses=127.0.0.1",
-    "unix_socket_directories=",
-    "autovacuum_max_workers=1",
-];
+const SETTINGS: &str = "fsync=off synchronous_commit=off full_page_writes=off shared_buffers=32MB max_connections=300 \
+     listen_addresses=127.0.0.1 unix_socket_directories= autovacuum_max_workers=1";
 
 /// Returns `initdb` and `postgres`, the newest of the machine.
 fn programs() -> Option<(PathBuf, PathBuf)> {
@@ -87,7 +79,7 @@ fn prepare(place: &Place<'_>) -> Result<Command> {
     )?;
     let mut command = as_user(other.as_ref(), &server);
     command.arg("-D").arg(data).arg("-p").arg(place.port.to_string());
-    for setting in SETTINGS {
+    for setting in SETTINGS.split(' ') {
         command.args(["-c", setting]);
     }
     Ok(command)

@@ -1,9 +1,10 @@
 //! Programs of this machine, and what a private server gets from the system.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -20,20 +21,31 @@ pub(crate) fn find(program: &str, folders: &[&str]) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// Runs a command, and returns what it wrote to stdout. An error has what it wrote to stderr, or else to stdout.
-pub(crate) fn read(command: &mut Command) -> Result<String> {
-    let line = format!("{command:?}");
+/// Returns a command as a person would type it.
+pub fn shown(command: &Command) -> String {
+    let program = Path::new(command.get_program());
+    let name = program.file_name().unwrap_or(program.as_os_str());
+    let words = std::iter::once(name)
+        .chain(command.get_args())
+        .map(OsStr::to_string_lossy);
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// Runs a command without its output, and returns what it wrote to stdout. An error has what it wrote to stderr, or
+/// else to stdout.
+pub fn read(command: &mut Command) -> Result<String> {
+    let line = shown(command);
     let output = command
         .stdin(Stdio::null())
         .output()
-        .with_context(|| format!("could not run {line}"))?;
+        .with_context(|| format!("could not run `{line}`"))?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     if output.status.success() {
         return Ok(text(&output.stdout));
     }
     let said = Some(text(&output.stderr)).filter(|said| !said.is_empty());
     bail!(
-        "{line} failed ({}): {}",
+        "`{line}` failed ({}): {}",
         output.status,
         said.unwrap_or_else(|| text(&output.stdout))
     )

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use anyhow::{Context, Result};
 
 use crate::ask;
-use crate::keeper::{Keeper, Launch, Lifeline, folder};
+use crate::keeper::{Keeper, Lifeline, folder};
 use crate::programs::{find, free_port};
 use crate::server::Kind;
 use crate::servers::Running;
@@ -163,9 +163,6 @@ pub struct Broker {
 
 impl Broker {
     /// Starts a broker, and returns before it is up: see [`until_up`](Self::until_up).
-    ///
-    /// # Errors
-    /// A folder, a file, a port or a process cannot be had.
     pub fn launch(install: &Install, settings: Settings) -> Result<Self> {
         let folder = folder(KIND.name)?;
         let [port, tls_port, distribution, epmd] = free_port()?;
@@ -189,15 +186,11 @@ impl Broker {
 
         let mut server = Command::new(&install.server);
         without_settings_of_others(&mut server).envs(environment.iter().cloned());
-        let pid_file = folder.path().join("rabbitmq.pid");
-        let launch = Launch {
-            name: KIND.name,
-            server,
-            end: "TERM",
-            pid_file,
-            epmd: Some(install.epmd.clone()),
-        };
-        let keeper = Keeper::start(folder, &launch)?;
+        server
+            .env("END", "TERM")
+            .env("PID_FILE", folder.path().join("rabbitmq.pid"))
+            .env("EPMD", &install.epmd);
+        let keeper = Keeper::start(KIND.name, folder, &server)?;
         Ok(Self {
             keeper,
             settings,
@@ -210,33 +203,21 @@ impl Broker {
     }
 
     /// Waits until the broker speaks AMQP.
-    ///
-    /// # Errors
-    /// The broker ended, or was not up in time.
     pub fn until_up(&self) -> Result<()> {
         self.keeper.until_up(|| ask::rabbitmq(&self.address()))
     }
 
     /// Kills the broker, as `kill -9` does, and returns when it is gone. It must be up.
-    ///
-    /// # Errors
-    /// Its keeper is gone.
     pub fn kill(&mut self) -> Result<()> {
         self.keeper.tell("kill")
     }
 
     /// Stops the broker, as a system that shuts down does, and returns when it is gone.
-    ///
-    /// # Errors
-    /// Its keeper is gone.
     pub fn stop(&mut self) -> Result<()> {
         self.keeper.tell("stop")
     }
 
     /// Starts a broker that was killed or stopped, with its data, and returns before it is up.
-    ///
-    /// # Errors
-    /// Its keeper is gone.
     pub fn start(&mut self) -> Result<()> {
         self.keeper.tell("start")
     }
@@ -274,9 +255,6 @@ impl Broker {
 
     /// Returns a command that evaluates, within the broker, the Erlang that it reads from its input and that ends with
     /// a point. Much faster than `rabbitmqctl`, which starts a system of its own for each call.
-    ///
-    /// # Errors
-    /// The Erlang on this machine has no `erl_call`.
     pub fn eval(&self) -> Result<Command> {
         // Two of one name would get each other's answers.
         static CALLS: AtomicU64 = AtomicU64::new(0);

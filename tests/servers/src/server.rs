@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::container::Container;
 use crate::install;
-use crate::keeper::{Keeper, Launch, Lifeline, folder};
+use crate::keeper::{Keeper, Lifeline, folder};
 use crate::programs::{free_port, password};
 use crate::servers::Running;
 
@@ -162,22 +162,12 @@ impl Database {
         prepare: impl FnOnce(&Place<'_>) -> Result<Command>,
     ) -> Result<Box<dyn Running>> {
         let (folder, [port], password) = (folder(kind.name)?, free_port()?, password()?);
-        let server = prepare(&Place {
+        let mut server = prepare(&Place {
             folder: folder.path(),
             port,
             password: &password,
         })?;
-        let pid_file = folder.path().join("server.pid");
-        let keeper = Keeper::start(
-            folder,
-            &Launch {
-                name: kind.name,
-                server,
-                end,
-                pid_file,
-                epmd: None,
-            },
-        )?;
+        let keeper = Keeper::start(kind.name, folder, server.env("END", end))?;
         let address = format!("127.0.0.1:{port}");
         keeper.until_up(|| (kind.ask)(&address))?;
         Ok(Box::new(Self {

@@ -62,9 +62,6 @@ pub struct Servers(Vec<(&'static Need, Box<dyn Running>)>);
 
 impl Servers {
     /// Finds or starts those with these names, or all if there are none.
-    ///
-    /// # Errors
-    /// A name is unknown, or a server can neither be found nor started: the error says what to do.
     pub fn start(names: &[&str]) -> Result<Self> {
         if let Some(name) = names
             .iter()
@@ -94,9 +91,6 @@ impl Servers {
     }
 
     /// Prints one line for each.
-    ///
-    /// # Errors
-    /// One of them does not answer.
     pub fn report(&self) -> Result<()> {
         let mut errors = Vec::new();
         for (_, server) in &self.0 {

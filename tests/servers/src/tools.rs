@@ -113,7 +113,7 @@ mod tests {
         python3.env("PATH", folder.path());
         let error = make_environment(&mut python3, &folder.path().join("pika")).unwrap_err();
         let said = format!("{error:#}");
-        assert!(said.contains("\"venv\""), "{said}");
+        assert!(said.contains("`python3 -m venv"), "{said}");
         assert!(said.contains("apt-get install python3-venv"), "{said}");
     }
 
