@@ -184,3 +184,50 @@ pub(crate) fn until_up(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wait_until(what: impl Fn() -> bool) {
+        let deadline = Instant::now() + END;
+        while !what() {
+            assert!(Instant::now() < deadline, "it does not come");
+            sleep(STEP);
+        }
+    }
+
+    fn sleeper() -> Keeper {
+        let mut server = Command::new("sleep");
+        server.arg("1000").env("END", "TERM");
+        Keeper::start("sleep", folder("sleep").unwrap(), &server).unwrap()
+    }
+
+    #[test]
+    fn a_server_is_killed_started_again_and_leaves_nothing() {
+        let mut keeper = sleeper();
+        assert!(keeper.is_running());
+        keeper.tell("kill").unwrap();
+        assert!(!keeper.is_running());
+        keeper.tell("start").unwrap();
+        assert!(keeper.is_running());
+        let folder = keeper.folder().to_owned();
+        drop(keeper);
+        assert!(!folder.exists());
+    }
+
+    #[test]
+    fn a_server_outlives_its_keeper_and_ends_with_the_run() {
+        let mut run = Command::new("sleep").arg("1000").spawn().unwrap();
+        let keeper = sleeper();
+        let folder = keeper.folder().to_owned();
+        let notes = tempfile::tempdir().unwrap();
+        let note = notes.path().join("note");
+        fs::write(&note, "").unwrap();
+        keeper.into_lifeline().outlive(run.id(), &note).unwrap();
+        assert!(folder.join("running").exists() && note.exists());
+        run.kill().unwrap();
+        run.wait().unwrap();
+        wait_until(|| !folder.exists() && !note.exists());
+    }
+}

@@ -14,7 +14,7 @@ exec 3<&0 </dev/null 4>&1 >>"$FOLDER/console.log" 2>&1
 if [ -n "$EPMD" ]; then "$EPMD" -address 127.0.0.1 -port "$ERL_EPMD_PORT" 3<&- 4>&- & fi
 
 run() {
-    rm -f "$PID_FILE"
+    rm -f "$PID_FILE" "$FOLDER/server.pid"
     : >"$FOLDER/running"
     {
         "$@" &
@@ -23,6 +23,7 @@ run() {
         rm -f "$FOLDER/running"
     } 3<&- 4>&- &
     watcher=$!
+    until [ -s "$FOLDER/server.pid" ]; do sleep 0.05; done
 }
 
 # A signal to us ends a `wait` early.
