@@ -27,11 +27,13 @@ struct Tool {
 impl Running for Tool {
     fn describe(&self) -> Result<String> {
         let said = read(Command::new(&self.program).args(self.version))?;
-        Ok(format!(
-            "{} {}",
-            self.name,
-            said.lines().next().unwrap_or_default()
-        ))
+        // Some tell their own name, too.
+        let said = said
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .trim_start_matches(self.name);
+        Ok(format!("{} {}", self.name, said.trim_start_matches([',', ' '])))
     }
 
     fn variables(&self) -> Vec<(&'static str, String)> {
