@@ -11,17 +11,13 @@ use sqlx::{AssertSqlSafe, ConnectOptions, MySqlPool, PgPool};
 /// Connections of one pool: a few are enough to meet, and a server has not many for all the tests.
 const CONNECTIONS: u32 = 4;
 
-fn url(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests with `cargo xtask test`"))
-}
-
 /// The URL of the PostgreSQL server.
 ///
 /// # Panics
 /// There is none.
 #[must_use]
 pub fn postgres_url() -> String {
-    url("BRIGHTER_TEST_POSTGRES_URL")
+    crate::servers::variable("BRIGHTER_TEST_POSTGRES_URL")
 }
 
 /// The URL of the MySQL or MariaDB server.
@@ -30,7 +26,7 @@ pub fn postgres_url() -> String {
 /// There is none.
 #[must_use]
 pub fn mysql_url() -> String {
-    url("BRIGHTER_TEST_MYSQL_URL")
+    crate::servers::variable("BRIGHTER_TEST_MYSQL_URL")
 }
 
 fn new_name() -> String {

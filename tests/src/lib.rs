@@ -11,4 +11,5 @@ pub mod errand;
 pub mod promtool;
 pub mod rabbitmq;
 pub mod scripted;
+pub mod servers;
 pub mod wait;

@@ -8,8 +8,7 @@ use std::process::{Command, Stdio};
 /// # Panics
 /// It finds something, or there is no promtool.
 pub fn accepts(text: &str) {
-    let promtool = std::env::var("BRIGHTER_TEST_PROMTOOL")
-        .expect("BRIGHTER_TEST_PROMTOOL is not set: run the tests with `cargo xtask test`");
+    let promtool = crate::servers::variable("BRIGHTER_TEST_PROMTOOL");
     let mut checks = Command::new(promtool)
         .args(["check", "metrics"])
         .stdin(Stdio::piped())

@@ -21,11 +21,7 @@ use crate::wait::DEADLINE;
 /// There is none.
 #[must_use]
 pub fn url() -> String {
-    variable("BRIGHTER_TEST_RABBITMQ_URL")
-}
-
-fn variable(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests with `cargo xtask test`"))
+    crate::servers::variable("BRIGHTER_TEST_RABBITMQ_URL")
 }
 
 /// A corner of the broker. What is named through it is removed when it is dropped, also after a panic.
@@ -162,7 +158,7 @@ pub fn close_connections(beginning: &str) -> String {
 /// # Panics
 /// It does not start.
 pub async fn ctl(arguments: &[&str]) -> String {
-    let program = variable("BRIGHTER_TEST_RABBITMQ_CTL");
+    let program = crate::servers::variable("BRIGHTER_TEST_RABBITMQ_CTL");
     let output = Command::new(program)
         .arg("--quiet")
         .args(arguments)

@@ -1,156 +1,135 @@
 //! `cargo xtask faults`: the catalogue of faults at its full sizes, and the soak.
 
+use std::process::Command;
 use std::time::Duration;
 
-use crate::error::{Doing, Error, Result};
-use crate::{Call, shell};
+use anyhow::Result;
 
-const PACKAGE: &str = "brighter-faults";
+use crate::stop::Stop;
+use crate::{shell, workspace};
+
 /// The test that goes on for as long as it is told.
 const SOAK: &str = "e06";
-/// What the tests of a run report, one line each.
-const FIGURES: &str = "target/faults-figures.jsonl";
 
-/// Injects the faults that are named, or all of them.
-pub(crate) fn run(call: &Call) -> Result {
-    let asked = Asked::parse(&call.args)?;
-    let mut test = shell::locked("test");
-    // One at a time, so that figures of one are not those of another.
-    test.args(["--package", PACKAGE, "--test", "catalogue", "--"])
-        .args(asked.filters())
-        .args(["--nocapture", "--test-threads=1", "--skip", "rig::"])
-        .env("BRIGHTER_FAULTS", "full");
-    if let Some(seed) = asked.seed {
-        test.env("BRIGHTER_SEED", seed.to_string());
-    }
-    if let Some(soak) = asked.soak {
-        test.env("BRIGHTER_SOAK", soak.as_secs().to_string());
-    }
-    if !asked.page {
-        return shell::run(&mut test, &call.stop);
-    }
-    let figures = std::env::current_dir()
-        .doing("find the repository")?
-        .join(FIGURES);
-    let _ = std::fs::remove_file(&figures);
-    shell::run(test.env("BRIGHTER_FAULTS_FIGURES", &figures), &call.stop)?;
-    let mut page = shell::locked("test");
-    page.args([
-        "--package",
-        PACKAGE,
-        "--test",
-        "catalogue",
-        "--",
-        "the_page_has_the_figures",
-    ])
-    .env("BRIGHTER_FAULTS_PAGE", &figures);
-    shell::run(&mut page, &call.stop)
-}
-
-/// What was asked for.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Asked {
+#[derive(clap::Args, Default)]
+pub(crate) struct Args {
+    /// The faults to inject, A01 to E07; all if there are none.
+    #[arg(value_name = "ID", value_parser = fault)]
     ids: Vec<String>,
+    /// The number that all choices of the tests are made of.
+    #[arg(long)]
     seed: Option<u64>,
+    /// How long the soak goes on, such as 30s or 10m; without ids it is run alone.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
     soak: Option<Duration>,
-    /// Whether the figures go to `docs/faults.json` and `docs/faults.md`.
+    /// Writes the figures to docs/faults.json and docs/faults.md.
+    #[arg(long)]
     page: bool,
 }
 
-impl Asked {
-    fn parse(args: &[String]) -> Result<Self> {
-        let mut asked = Self::default();
-        let mut args = args.iter();
-        while let Some(arg) = args.next() {
-            let mut value = || {
-                args.next()
-                    .ok_or_else(|| Error::Usage(format!("`{arg}` needs a value after it")))
-            };
-            match arg.as_str() {
-                "--seed" => {
-                    let seed = value()?;
-                    let number = seed
-                        .parse()
-                        .map_err(|_| Error::Usage(format!("`--seed` takes a number, not `{seed}`")))?;
-                    asked.seed = Some(number);
-                }
-                "--soak" => {
-                    let time = value()?;
-                    asked.soak = Some(duration(time).ok_or_else(|| {
-                        Error::Usage(format!(
-                            "`--soak` takes a time such as `30s` or `10m`, not `{time}`"
-                        ))
-                    })?);
-                }
-                "--page" => asked.page = true,
-                id => asked.ids.push(fault(id)?),
-            }
-        }
-        Ok(asked)
+/// Injects the faults that are named, or all of them.
+pub(crate) fn run(args: &Args, stop: &Stop) -> Result<()> {
+    let mut test = catalogue();
+    // One at a time, so that figures of one are not those of another.
+    test.args(filters(args))
+        .args(["--nocapture", "--test-threads=1", "--skip", "rig::"])
+        .env("BRIGHTER_FAULTS", "full");
+    test.envs(args.seed.map(|seed| ("BRIGHTER_SEED", seed.to_string())));
+    test.envs(
+        args.soak
+            .map(|soak| ("BRIGHTER_SOAK", soak.as_secs().to_string())),
+    );
+    if !args.page {
+        return shell::run(&mut test, stop);
     }
+    // What the tests of a run report, one line each.
+    let figures = format!("{}/target/faults-figures.jsonl", workspace::ROOT);
+    let _ = std::fs::remove_file(&figures);
+    shell::run(test.env("BRIGHTER_FAULTS_FIGURES", &figures), stop)?;
+    let mut page = catalogue();
+    shell::run(
+        page.arg("the_page_has_the_figures")
+            .env("BRIGHTER_FAULTS_PAGE", &figures),
+        stop,
+    )
+}
 
-    /// By which the tests are chosen. The soak alone, when only that is asked for.
-    fn filters(&self) -> Vec<String> {
-        let soak = self.soak.map(|_| SOAK.to_owned());
-        self.ids
-            .iter()
-            .cloned()
-            .chain(soak)
-            .map(|id| format!("::{id}_"))
-            .collect()
-    }
+fn catalogue() -> Command {
+    shell::locked(&[
+        "test",
+        "--package",
+        "brighter-faults",
+        "--test",
+        "catalogue",
+        "--",
+    ])
+}
+
+/// By which the tests are chosen.
+fn filters(args: &Args) -> Vec<String> {
+    let soak = args.soak.map(|_| SOAK);
+    let ids = args.ids.iter().map(String::as_str).chain(soak);
+    ids.map(|id| format!("::{id}_")).collect()
 }
 
 /// The id of a fault as the names of tests have it.
-fn fault(text: &str) -> Result<String> {
+fn fault(text: &str) -> Result<String, String> {
     let id = text.to_lowercase();
-    let mut letters = id.chars();
-    let good = letters.next().is_some_and(|group| ('a'..='e').contains(&group))
-        && id.len() == 3
-        && letters.all(|digit| digit.is_ascii_digit());
-    if good {
-        return Ok(id);
+    match id.as_bytes() {
+        [b'a'..=b'e', b'0'..=b'9', b'0'..=b'9'] => Ok(id),
+        _ => Err("faults are called A01 to E07".to_owned()),
     }
-    Err(Error::Usage(format!(
-        "`{text}` is no fault: they are called A01 to E07"
-    )))
 }
 
-fn duration(text: &str) -> Option<Duration> {
+fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = match text.strip_suffix('m') {
         Some(minutes) => (minutes, 60),
         None => (text.strip_suffix('s').unwrap_or(text), 1),
     };
-    let number: u64 = number.parse().ok()?;
-    Some(Duration::from_secs(number.checked_mul(unit)?)).filter(|time| !time.is_zero())
+    let seconds = number
+        .parse()
+        .ok()
+        .and_then(|number: u64| number.checked_mul(unit));
+    let seconds = seconds.filter(|seconds| *seconds > 0);
+    seconds
+        .map(Duration::from_secs)
+        .ok_or_else(|| "give a time such as `30s` or `10m`".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parsed(line: &str) -> Result<Asked> {
-        Asked::parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
-    }
-
     #[test]
     fn faults_are_named_as_in_the_catalogue() {
-        let asked = parsed("A01 b12 --seed 7").unwrap();
-        assert_eq!(asked.filters(), ["::a01_", "::b12_"]);
-        assert_eq!((asked.seed, asked.page), (Some(7), false));
-        assert!(parsed("--page a01").unwrap().page);
-        assert!(parsed("").unwrap().filters().is_empty());
-        for wrong in ["A1", "F01", "a01x", "--sead", "--seed", "--seed x", "--soak 0s"] {
-            assert!(matches!(parsed(wrong), Err(Error::Usage(_))), "{wrong}");
+        assert_eq!(fault("A01").unwrap(), "a01");
+        for wrong in ["A1", "F01", "a01x", ""] {
+            assert!(fault(wrong).is_err(), "{wrong}");
         }
+        let ids = vec!["a01".to_owned(), "b12".to_owned()];
+        assert_eq!(
+            filters(&Args {
+                ids,
+                ..Args::default()
+            }),
+            ["::a01_", "::b12_"]
+        );
+        assert!(filters(&Args::default()).is_empty());
     }
 
     #[test]
-    fn a_soak_has_a_length() {
+    fn a_soak_has_a_length_and_runs_alone() {
         for (text, seconds) in [("10m", 600), ("30s", 30), ("45", 45)] {
-            let asked = parsed(&format!("--soak {text}")).unwrap();
-            assert_eq!(asked.soak, Some(Duration::from_secs(seconds)));
-            assert_eq!(asked.filters(), ["::e06_"]);
+            let soak = Some(duration(text).unwrap());
+            assert_eq!(soak, Some(Duration::from_secs(seconds)));
+            assert_eq!(
+                filters(&Args {
+                    soak,
+                    ..Args::default()
+                }),
+                ["::e06_"]
+            );
         }
+        assert!(duration("0s").is_err());
     }
 }

@@ -2,21 +2,21 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
-use crate::error::{Result, failed};
+use anyhow::{Context, Result, bail};
+
 use crate::shell;
 
 /// No file is longer …
 const LONGEST: usize = 700;
 /// … and nine in ten are no longer than this.
 const LONG: usize = 400;
-/// Files that may be longer, each with its reason. Those under a `tests` folder may be, too.
-const MAY_BE_LONGER: &[(&str, &str)] = &[];
+/// Files in a folder of this name may be longer: tests are read one by one.
+const TESTS: &str = "tests";
 
-/// Measures every Rust file that git tracks or would track, and prints the median.
-pub(crate) fn check() -> Result {
-    let list = [
+/// Measures every Rust file, in whatever folder, that git tracks or would track.
+pub(crate) fn check() -> Result<()> {
+    let list = &mut shell::git(&[
         "ls-files",
         "--cached",
         "--others",
@@ -24,8 +24,8 @@ pub(crate) fn check() -> Result {
         "--deduplicate",
         "--",
         "*.rs",
-    ];
-    let listed = shell::read(Command::new("git").args(list))?;
+    ]);
+    let listed = shell::read(list)?;
     // One that git knows and that is gone from the disk is about to leave git as well.
     let files = listed
         .lines()
@@ -39,9 +39,9 @@ pub(crate) fn check() -> Result {
 fn verdict<'f>(files: impl Iterator<Item = (&'f str, usize)>) -> Result<String> {
     let mut files: Vec<_> = files.collect();
     files.sort_by_key(|(_, lines)| *lines);
-    let Some((_, median)) = files.get(files.len() / 2) else {
-        return Err(failed("git lists no Rust files here"));
-    };
+    let (_, median) = files
+        .get(files.len() / 2)
+        .context("git lists no Rust files here")?;
     let long: Vec<_> = files.iter().filter(|(_, lines)| *lines > LONG).collect();
     let summary = format!(
         "{} files, median {median} lines, {} over {LONG}",
@@ -49,9 +49,10 @@ fn verdict<'f>(files: impl Iterator<Item = (&'f str, usize)>) -> Result<String> 
         long.len()
     );
 
+    let is_test = |file: &str| Path::new(file).iter().any(|part| part == TESTS);
     let too_long = long
         .iter()
-        .filter(|(file, lines)| *lines > LONGEST && !may_be_longer(file));
+        .filter(|(file, lines)| *lines > LONGEST && !is_test(file));
     let mut broken: Vec<_> = too_long
         .map(|(file, lines)| format!("{file}: {lines} lines; {LONGEST} is the most"))
         .collect();
@@ -59,16 +60,10 @@ fn verdict<'f>(files: impl Iterator<Item = (&'f str, usize)>) -> Result<String> 
         broken.extend(long.iter().map(|(file, lines)| format!("{file}: {lines} lines")));
         broken.push(format!("more than one file in ten is over {LONG} lines"));
     }
-    if broken.is_empty() {
-        Ok(summary)
-    } else {
-        Err(failed(format!("{summary}\n{}", broken.join("\n"))))
+    if !broken.is_empty() {
+        bail!("{summary}\n{}", broken.join("\n"));
     }
-}
-
-fn may_be_longer(file: &str) -> bool {
-    Path::new(file).iter().any(|part| part == "tests")
-        || MAY_BE_LONGER.iter().any(|(named, _)| *named == file)
+    Ok(summary)
 }
 
 #[cfg(test)]

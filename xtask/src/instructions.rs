@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use crate::error::{Doing, Error, Result, failed};
-use crate::services::install;
-use crate::{Call, shell};
+use anyhow::{Context, Result, bail};
 
-const PACKAGE: &str = "brighter-micro";
+use crate::shell;
+use crate::stop::Stop;
+
 /// What each path took when somebody last wrote it down.
 const WRITTEN: &str = "tests/micro/instructions.txt";
 /// How often each path is walked.
@@ -20,57 +20,43 @@ const TIMES: u64 = 500;
 /// little otherwise.
 const TOLERANCE: u64 = 12;
 
-/// Counts, and compares with what is written down; `--write` writes it down anew.
-pub(crate) fn run(call: &Call) -> Result {
-    let write = match call.args.as_slice() {
-        [] => false,
-        [arg] if arg == "--write" => true,
-        [arg, ..] => {
-            return Err(Error::Usage(format!(
-                "`instructions` takes `--write` and nothing else, but was given `{arg}`"
-            )));
-        }
-    };
-    if shell::find("valgrind", &[]).is_none() {
-        install::install("valgrind", &["valgrind"], &call.stop)?;
+/// Counts, and compares with what is written down, or writes it down anew.
+pub(crate) fn run(write: bool, stop: &Stop) -> Result<()> {
+    if shell::read(Command::new("valgrind").arg("--version")).is_err() {
+        brighter_test_servers::install("valgrind", &["valgrind"])?;
     }
     shell::run(
-        shell::locked("build").args(["--release", "--package", PACKAGE]),
-        &call.stop,
+        &mut shell::locked(&["build", "--release", "--package", "brighter-micro"]),
+        stop,
     )?;
-    let program = program();
+    let program = shell::released(&shell::target(), "brighter-micro");
     let mut counted = Counts::new();
     for line in shell::read(&mut Command::new(&program))?.lines() {
-        call.stop.tick()?;
+        stop.tick()?;
         let name = line.split('\t').next().unwrap_or(line);
         counted.insert(name.to_owned(), count(&program, name)?);
     }
     if write {
-        let mut text = String::new();
-        for (name, count) in &counted {
-            let _ = writeln!(text, "{name} {count}");
-        }
-        return fs::write(WRITTEN, text).doing(format_args!("write {WRITTEN}"));
+        let text: String = counted
+            .iter()
+            .map(|(name, count)| format!("{name} {count}\n"))
+            .collect();
+        return fs::write(WRITTEN, text).with_context(|| format!("could not write {WRITTEN}"));
     }
-    let written = fs::read_to_string(WRITTEN).doing(format_args!("read {WRITTEN}"))?;
+    let written = fs::read_to_string(WRITTEN).with_context(|| format!("could not read {WRITTEN}"))?;
     let (table, longer) = compare(&parse(&written)?, &counted);
     eprint!("{table}");
-    if longer.is_empty() {
-        return Ok(());
+    if !longer.is_empty() {
+        bail!(
+            "instructions: {}\nmake it shorter; or, if it is worth it, run `cargo xtask instructions --write` and say \
+             why in the commit",
+            longer.join("\n")
+        );
     }
-    Err(failed(format_args!(
-        "instructions: {}\nmake it shorter; or, if it is worth it, run `cargo xtask instructions --write` and say why in the commit",
-        longer.join("\n")
-    )))
+    Ok(())
 }
 
 type Counts = BTreeMap<String, u64>;
-
-fn program() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    let program = format!("{PACKAGE}{}", std::env::consts::EXE_SUFFIX);
-    Path::new(&target).join("release").join(program)
-}
 
 /// How many instructions it takes to walk a path once.
 fn count(program: &Path, name: &str) -> Result<u64> {
@@ -81,24 +67,21 @@ fn count(program: &Path, name: &str) -> Result<u64> {
         .arg(program)
         .args([name, &TIMES.to_string()]);
     let said = shell::read(&mut valgrind)?;
-    let collected = said
-        .lines()
-        .find_map(|line| line.split_once("Collected : "))
-        .and_then(|(_, count)| count.trim().parse::<u64>().ok())
-        .filter(|count| *count > 0);
-    let collected =
-        collected.ok_or_else(|| failed(format_args!("valgrind counted nothing of `{name}`: {said}")))?;
-    Ok(collected / TIMES)
+    let collected = said.lines().find_map(|line| line.split_once("Collected : "));
+    match collected.and_then(|(_, count)| count.trim().parse::<u64>().ok()) {
+        Some(count) if count > 0 => Ok(count / TIMES),
+        _ => bail!("valgrind counted nothing of `{name}`: {said}"),
+    }
 }
 
 fn parse(written: &str) -> Result<Counts> {
-    let line = |line: &str| {
+    let parse = |line: &str| {
         let (name, count) = line.split_once(' ')?;
         Some((name.to_owned(), count.parse().ok()?))
     };
-    written
-        .lines()
-        .map(|text| line(text).ok_or_else(|| failed(format_args!("{WRITTEN} has a line `{text}`"))))
+    let lines = written.lines();
+    lines
+        .map(|line| parse(line).with_context(|| format!("{WRITTEN} has a line `{line}`")))
         .collect()
 }
 

@@ -1,119 +1,195 @@
 //! `cargo xtask lint`: every check that needs no server and no network.
 
-use std::fs;
-use std::process::Command;
+use std::path::Path;
 
-use crate::error::{Doing, Error, Result, failed};
-use crate::{Call, file_size, floors, shell};
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
-/// Where the features of brighter are.
-const MANIFEST: &str = "brighter/Cargo.toml";
+use crate::stop::{Stop, Stopped};
+use crate::workspace::{self, Package};
+use crate::{circles, file_size, shell};
 
 /// A check and the words by which the summary names it.
-type Check = (&'static str, fn(&Call) -> Result);
+type Check = (&'static str, fn(&[Package], &Stop) -> Result<()>);
 
 const CHECKS: &[Check] = &[
-    ("formatting", |call| {
+    ("formatting", |_, stop| {
         component("fmt", "rustfmt")?;
-        shell::run(shell::cargo().args(["fmt", "--all", "--check"]), &call.stop)
+        shell::run(&mut shell::cargo(&["fmt", "--all", "--check"]), stop)
     }),
-    ("clippy", |call| {
-        clippy(call, &["--workspace", "--all-targets", "--all-features"])
+    // With every feature, so that what is left for the next checks is what lacks a feature.
+    ("clippy", |_, stop| {
+        component("clippy", "clippy")?;
+        clippy(&["--workspace", "--all-targets", "--all-features"], stop)
     }),
-    // Alone, so that no other crate of the workspace turns a feature on.
-    ("clippy, brighter as it comes", |call| {
-        clippy(call, &["--package", "brighter"])
+    // One by one, so that no other crate of the workspace turns a feature on.
+    ("clippy, each crate by its features", by_features),
+    ("documentation", |_, stop| {
+        let mut doc = shell::locked(&["doc", "--workspace", "--no-deps", "--all-features"]);
+        shell::run(doc.env("RUSTDOCFLAGS", "-D warnings"), stop)
     }),
-    ("clippy, brighter without features", |call| {
-        clippy(call, &["--package", "brighter", "--no-default-features"])
-    }),
-    ("each feature alone", |call| {
-        let manifest = fs::read_to_string(MANIFEST).doing(format_args!("read {MANIFEST}"))?;
-        for feature in features(&manifest) {
-            let check = &mut shell::locked("check");
-            check.args(["--quiet", "--package", "brighter", "--no-default-features"]);
-            shell::run(check.args(["--features", feature]), &call.stop)?;
-        }
-        Ok(())
-    }),
-    ("documentation", |call| {
-        let doc = &mut shell::locked("doc");
-        doc.args(["--workspace", "--no-deps", "--all-features"])
-            .env("RUSTDOCFLAGS", "-D warnings");
-        shell::run(doc, &call.stop)
-    }),
-    ("floors", |_| floors::check()),
-    ("file sizes", |_| file_size::check()),
+    ("circles and borders", |_, _| circles::run(Path::new("."), &[])),
+    ("file sizes", |_, _| file_size::check()),
+    ("manifests", |published, _| manifests(published)),
 ];
 
 /// Runs every check and tells all failures at the end, so that one run shows all there is to mend.
-pub(crate) fn run(call: &Call) -> Result {
-    if let Some(arg) = call.args.first() {
-        return Err(Error::Usage(format!(
-            "`lint` takes no arguments, but was given `{arg}`"
-        )));
-    }
+pub(crate) fn run(stop: &Stop) -> Result<()> {
+    let published = workspace::published(Path::new("."))?;
     let mut broken = Vec::new();
     for (name, check) in CHECKS {
-        match check(call) {
+        match check(&published, stop) {
+            Err(error) if error.is::<Stopped>() => return Err(error),
+            Err(error) => broken.push(format!("{name}: {error:#}")),
             Ok(()) => {}
-            Err(Error::Stopped) => return Err(Error::Stopped),
-            Err(error) => broken.push(format!("{name}: {error}")),
         }
     }
-    if broken.is_empty() {
-        eprintln!("lint: all {} checks are good", CHECKS.len());
-        return Ok(());
+    if !broken.is_empty() {
+        bail!(
+            "lint: {} of {} checks failed\n\n{}",
+            broken.len(),
+            CHECKS.len(),
+            broken.join("\n\n")
+        );
     }
-    Err(failed(format_args!(
-        "lint: {} of {} checks failed\n\n{}",
-        broken.len(),
-        CHECKS.len(),
-        broken.join("\n\n")
-    )))
+    eprintln!("lint: all {} checks are good", CHECKS.len());
+    Ok(())
 }
 
-/// The features that a manifest names. Those that are checked in any case are not among them: `default`, and
-/// `macros`, which is all of it, and those that begin with `_`, which are parts of others.
-fn features(manifest: &str) -> impl Iterator<Item = &str> {
-    manifest
-        .lines()
-        .skip_while(|line| *line != "[features]")
-        .skip(1)
-        .take_while(|line| !line.starts_with('['))
-        .filter_map(|line| line.split_once(" = ["))
-        .map(|(name, _)| name)
-        .filter(|name| !name.starts_with(['#', '_']) && !["default", "macros"].contains(name))
-}
-
-fn clippy(call: &Call, what: &[&str]) -> Result {
-    component("clippy", "clippy")?;
+fn clippy(what: &[&str], stop: &Stop) -> Result<()> {
     shell::run(
-        shell::locked("clippy").args(what).args(["--", "-D", "warnings"]),
-        &call.stop,
+        shell::locked(&["clippy"])
+            .args(what)
+            .args(["--", "-D", "warnings"]),
+        stop,
     )
 }
 
+/// Each published crate as it comes, without features, and with each feature alone. Clippy's `incompatible_msrv` holds
+/// what each says in `rust-version`, here and in the check of the workspace.
+fn by_features(published: &[Package], stop: &Stop) -> Result<()> {
+    for package in published {
+        let (name, rust) = (package.name(), package.text("rust_version").unwrap_or("any"));
+        eprintln!("{name}: needs Rust {rust}, by `rust-version`; clippy names calls that are newer");
+        clippy(&["--no-deps", "--package", name], stop)?;
+        if package.features().next().is_none() {
+            continue;
+        }
+        clippy(&["--no-deps", "--package", name, "--no-default-features"], stop)?;
+        for feature in alone(package) {
+            let check = [
+                "check",
+                "--quiet",
+                "--package",
+                name,
+                "--no-default-features",
+                "--features",
+                feature,
+            ];
+            shell::run(&mut shell::locked(&check), stop)?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns the features to check alone. Checked before are `default` and what is all of it; what begins with `_` is a
+/// part of others.
+fn alone(package: &Package) -> impl Iterator<Item = &str> {
+    let default: Vec<_> = package.feature("default").collect();
+    package
+        .features()
+        .filter(move |name| *name != "default" && !name.starts_with('_') && default != [*name])
+}
+
 /// Cargo's own words for a missing subcommand do not say how to get it.
-fn component(subcommand: &str, component: &str) -> Result {
-    let mut version: Command = shell::cargo();
-    shell::read(version.args([subcommand, "--version"]))
-        .map(drop)
-        .map_err(|_| {
-            failed(format_args!(
-                "{component} is not installed: `rustup component add {component}`"
-            ))
-        })
+fn component(subcommand: &str, component: &str) -> Result<()> {
+    let version = shell::read(&mut shell::cargo(&[subcommand, "--version"]));
+    let advice = || format!("{component} is not installed: `rustup component add {component}`");
+    version.map(drop).with_context(advice)
+}
+
+/// The published crates have what crates.io and docs.rs show, and one version, by which they depend on each other.
+fn manifests(published: &[Package]) -> Result<()> {
+    let version = published
+        .first()
+        .and_then(|first| first.text("version"))
+        .unwrap_or_default();
+    let exact = format!("={version}");
+    let mut broken = Vec::new();
+    for package in published {
+        let mut wrong = |what: String| broken.push(format!("{}: {what}", package.name()));
+        for key in [
+            "description",
+            "keywords",
+            "license",
+            "repository",
+            "readme",
+            "rust_version",
+        ] {
+            if !package.has(key) {
+                wrong(format!("has no `{}`", key.replace('_', "-")));
+            }
+        }
+        if package.metadata("docs") == &Value::Null {
+            wrong("has no `[package.metadata.docs.rs]`".to_owned());
+        }
+        if package.text("version") != Some(version) {
+            wrong(format!("has another version than {version}"));
+        }
+        for (name, required) in package.dependencies() {
+            if required != exact && published.iter().any(|other| other.name() == name) {
+                wrong(format!("depends on {name} by `{required}`, not by `{exact}`"));
+            }
+        }
+    }
+    if !broken.is_empty() {
+        bail!("{}", broken.join("\n"));
+    }
+    eprintln!(
+        "manifests: {} published crates, all of version {version}",
+        published.len()
+    );
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::features;
+    use serde_json::json;
+
+    use super::*;
+
+    fn package(name: &str, required: &str) -> Package {
+        Package::from(json!({
+            "name": name, "version": "0.1.0", "description": "d", "keywords": ["k"], "license": "MIT",
+            "repository": "r", "readme": "README.md", "rust_version": "1.89", "metadata": {"docs": {"rs": {}}},
+            "features": {"default": ["a"], "a": [], "_part": [], "b": ["a"]},
+            "dependencies": [{"name": "core", "req": required, "kind": null}, {"name": "one", "req": "*", "kind": "dev"}],
+        }))
+    }
 
     #[test]
-    fn features_are_found_and_nothing_else() {
-        let manifest = "[package]\nkeywords = [\"a\"]\n\n[features]\ndefault = [\"macros\"]\n# Why = [so].\n\
-            macros = [\"dep:m\"]\n_part = []\none = []\ntwo = [\n  \"one\",\n]\n\n[dependencies]\nthree = [\"x\"]\n";
-        assert_eq!(features(manifest).collect::<Vec<_>>(), ["one", "two"]);
+    fn a_feature_is_checked_alone_unless_another_check_has_it() {
+        assert_eq!(alone(&package("one", "*")).collect::<Vec<_>>(), ["b"]);
+    }
+
+    #[test]
+    fn published_crates_depend_on_each_other_exactly() {
+        manifests(&[package("one", "=0.1.0"), package("core", "=0.1.0")]).unwrap();
+        let error = manifests(&[package("one", "^0.1.0"), package("core", "=0.1.0")]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "one: depends on core by `^0.1.0`, not by `=0.1.0`"
+        );
+    }
+
+    #[test]
+    fn a_manifest_without_a_readme_is_named() {
+        let mut bare = json!({"name": "one", "version": "0.1.0", "metadata": null});
+        bare["readme"] = Value::Null;
+        let error = manifests(&[Package::from(bare)]).unwrap_err().to_string();
+        assert!(
+            error.contains("one: has no `readme`") && error.contains("docs.rs"),
+            "{error}"
+        );
     }
 }

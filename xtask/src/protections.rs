@@ -7,9 +7,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::error::{Doing, Error, Result, failed};
-use crate::services::{self, Services};
-use crate::{Call, shell};
+use anyhow::{Context, Result, bail};
+use brighter_test_servers::Servers;
+
+use crate::shell;
+use crate::stop::{Stop, Stopped};
 
 const PATCHES: &str = "tests/faults/protections";
 const PAGE: &str = "docs/faults.md";
@@ -29,136 +31,105 @@ struct Protection {
     test: Vec<String>,
 }
 
-/// Takes out those whose names begin so, or all; each test has to fail, and to pass before.
-pub(crate) fn run(call: &Call) -> Result {
-    if call.args == ["--page"] {
-        return write_page();
-    }
-    let wanted = |protection: &Protection| {
-        call.args.is_empty() || call.args.iter().any(|name| protection.name.starts_with(name))
-    };
-    let protections: Vec<_> = all()?.into_iter().filter(wanted).collect();
+/// Takes out those whose names begin so, or all; each test has to fail.
+pub(crate) fn run(names: &[String], stop: &Stop) -> Result<()> {
+    let mut protections = all()?;
+    protections.retain(|one| names.is_empty() || names.iter().any(|name| one.name.starts_with(name)));
     if protections.is_empty() {
-        return Err(Error::Usage(format!("no patch in {PATCHES} has such a name")));
+        bail!("no patch in {PATCHES} has such a name");
     }
     copy()?;
-    let services = services::start(&call.stop)?;
-    services.report()?;
+    let servers = Servers::start(&[])?;
+    servers.report()?;
     let mut unseen = Vec::new();
     for protection in &protections {
-        match removed(protection, &services, call) {
-            Ok(()) => println!("{}: its test fails, as it should", protection.name),
-            Err(Error::Failed(why)) => {
-                println!("{}: {why}", protection.name);
+        match removed(protection, &servers, stop) {
+            Err(error) if error.is::<Stopped>() => return Err(error),
+            Err(error) => {
+                println!("{}: {error:#}", protection.name);
                 unseen.push(protection.name.as_str());
             }
-            Err(other) => return Err(other),
+            Ok(()) => println!("{}: its test fails, as it should", protection.name),
         }
     }
-    services.report()?;
-    if unseen.is_empty() {
-        return Ok(());
-    }
-    Err(failed(format_args!(
-        "protections that can be taken out unseen, or not at all: {}",
-        unseen.join(", ")
-    )))
-}
-
-/// Takes one out of the copy, has its test run, and puts it back.
-fn removed(protection: &Protection, services: &Services, call: &Call) -> Result {
-    let patch =
-        fs::canonicalize(&protection.file).doing(format_args!("find {}", protection.file.display()))?;
-    let apply = |how: &[&str]| {
-        let mut git = Command::new("git");
-        git.current_dir(SCRATCH)
-            .arg("apply")
-            .args(how)
-            .arg(&patch)
-            // Else it would take the copy for a folder of this repository, and do nothing.
-            .env("GIT_CEILING_DIRECTORIES", patch_root(&patch));
-        shell::read(&mut git)
-    };
-    if let Err(error) = apply(&[]) {
-        return Err(failed(format_args!(
-            "the patch does not apply any more, so write it anew: {error}"
-        )));
-    }
-    let tested = tested(protection, services, call);
-    apply(&["--reverse"])?;
-    tested
-}
-
-fn tested(protection: &Protection, services: &Services, call: &Call) -> Result {
-    fs::create_dir_all(BUILT).doing(format_args!("make {BUILT}"))?;
-    let target = fs::canonicalize(BUILT).doing(format_args!("find {BUILT}"))?;
-    let test = |more: &[&str]| {
-        let mut command = shell::locked("test");
-        command
-            .current_dir(SCRATCH)
-            .env("CARGO_TARGET_DIR", &target)
-            .args(&protection.test)
-            .args(more);
-        command
-    };
-    if let Err(Error::Failed(why)) = shell::run(&mut test(&["--no-run"]), &call.stop) {
-        return Err(failed(format_args!(
-            "without the protection it does not compile, which shows nothing: {why}"
-        )));
-    }
-    let mut test = test(&[]);
-    let output = services
-        .apply(&mut test)
-        .output()
-        .doing(format_args!("run `{}`", shell::shown(&test)))?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    if said.contains("test result: FAILED") {
-        return Ok(());
-    }
-    Err(failed(format_args!(
-        "`{}` does not fail without it: {}",
-        protection.test.join(" "),
-        said.lines()
-            .rfind(|line| !line.is_empty())
-            .unwrap_or("it said nothing")
-    )))
-}
-
-/// Copies what git knows of.
-fn copy() -> Result {
-    let _ = fs::remove_dir_all(SCRATCH);
-    let files =
-        shell::read(Command::new("git").args(["ls-files", "--cached", "--others", "--exclude-standard"]))?;
-    for file in files.lines().map(Path::new).filter(|file| file.is_file()) {
-        let to = Path::new(SCRATCH).join(file);
-        let folder = to.parent().unwrap_or(Path::new(SCRATCH));
-        fs::create_dir_all(folder).doing(format_args!("make {}", folder.display()))?;
-        fs::copy(file, &to).doing(format_args!("copy {}", file.display()))?;
+    servers.report()?;
+    if !unseen.is_empty() {
+        bail!(
+            "protections that can be taken out unseen, or not at all: {}",
+            unseen.join(", ")
+        );
     }
     Ok(())
 }
 
-/// The folder that holds the copy, beyond which git is not to look for a repository.
-fn patch_root(patch: &Path) -> PathBuf {
-    let root = patch.ancestors().nth(4).unwrap_or(patch);
-    root.join("target")
+/// Takes one out of the copy, has its test run, and puts it back.
+fn removed(protection: &Protection, servers: &Servers, stop: &Stop) -> Result<()> {
+    let found =
+        |path: &Path| fs::canonicalize(path).with_context(|| format!("could not find {}", path.display()));
+    let (patch, built) = (found(&protection.file)?, found(Path::new(BUILT))?);
+    let apply = |how: &[&str]| {
+        let mut git = Command::new("git");
+        git.current_dir(SCRATCH).arg("apply").args(how).arg(&patch);
+        // Else it would take the copy for a folder of this repository, and do nothing.
+        shell::read(git.env("GIT_CEILING_DIRECTORIES", built.with_file_name("")))
+    };
+    apply(&[]).context("the patch does not apply any more, so write it anew")?;
+    let test = |more: &[&str]| {
+        let mut test = shell::locked(&["test"]);
+        test.current_dir(SCRATCH)
+            .env("CARGO_TARGET_DIR", &built)
+            .args(&protection.test)
+            .args(more);
+        test
+    };
+    let tested = shell::run(&mut test(&["--no-run"]), stop)
+        .context("without the protection it does not compile, which shows nothing")
+        .and_then(|()| {
+            servers
+                .apply(&mut test(&[]))
+                .output()
+                .context("could not run its test")
+        });
+    apply(&["--reverse"])?;
+    let output = tested?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    if !said.contains("test result: FAILED") {
+        let last = said
+            .lines()
+            .rfind(|line| !line.is_empty())
+            .unwrap_or("it said nothing");
+        bail!("`{}` does not fail without it: {last}", protection.test.join(" "));
+    }
+    Ok(())
+}
+
+/// Copies what git knows of.
+fn copy() -> Result<()> {
+    let _ = fs::remove_dir_all(SCRATCH);
+    fs::create_dir_all(BUILT).with_context(|| format!("could not make {BUILT}"))?;
+    let mut list = Command::new("git");
+    let files = shell::read(list.args(["ls-files", "--cached", "--others", "--exclude-standard"]))?;
+    for file in files.lines().map(Path::new).filter(|file| file.is_file()) {
+        let to = Path::new(SCRATCH).join(file);
+        let folder = fs::create_dir_all(to.with_file_name(""));
+        folder
+            .and_then(|()| fs::copy(file, &to))
+            .with_context(|| format!("could not copy {}", file.display()))?;
+    }
+    Ok(())
 }
 
 /// Every protection, in the order of their names.
 fn all() -> Result<Vec<Protection>> {
-    let mut files: Vec<_> = fs::read_dir(PATCHES)
-        .doing(format_args!("read {PATCHES}"))?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|file| file.extension().is_some_and(|extension| extension == "patch"))
-        .collect();
+    let entries = fs::read_dir(PATCHES).with_context(|| format!("could not read {PATCHES}"))?;
+    let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "patch"));
     files.sort();
-    files
-        .into_iter()
-        .map(|file| {
-            let text = fs::read_to_string(&file).doing(format_args!("read {}", file.display()))?;
-            parse(&file, &text)
-        })
-        .collect()
+    let read = |file: &PathBuf| {
+        let text = fs::read_to_string(file).with_context(|| format!("could not read {}", file.display()));
+        parse(file, &text?)
+    };
+    files.iter().map(read).collect()
 }
 
 fn parse(file: &Path, text: &str) -> Result<Protection> {
@@ -166,7 +137,7 @@ fn parse(file: &Path, text: &str) -> Result<Protection> {
         let begin = format!("{name}: ");
         let line = text.lines().find_map(|line| line.strip_prefix(&begin));
         line.map(str::to_owned)
-            .ok_or_else(|| failed(format_args!("{} has no line `{name}: …`", file.display())))
+            .with_context(|| format!("{} has no line `{name}: …`", file.display()))
     };
     let name = file.file_stem().unwrap_or_default().to_string_lossy();
     Ok(Protection {
@@ -202,19 +173,16 @@ fn table(protections: &[Protection]) -> String {
     table + "\n"
 }
 
-fn write_page() -> Result {
-    let page = fs::read_to_string(PAGE).doing(format_args!("read {PAGE}"))?;
-    let marked = page.split_once(BEGIN).and_then(|(before, rest)| {
-        let (_, after) = rest.split_once(END)?;
-        Some((before, after))
-    });
-    let Some((before, after)) = marked else {
-        return Err(failed(format_args!(
-            "{PAGE} has no place for the protections: {BEGIN}"
-        )));
-    };
+/// Writes the table into the page.
+pub(crate) fn write_page() -> Result<()> {
+    let page = fs::read_to_string(PAGE).with_context(|| format!("could not read {PAGE}"))?;
+    let marked = page
+        .split_once(BEGIN)
+        .and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
+    let (before, after) =
+        marked.with_context(|| format!("{PAGE} has no place for the protections: {BEGIN}"))?;
     let page = format!("{before}{BEGIN}{}{END}{after}", table(&all()?));
-    fs::write(PAGE, page).doing(format_args!("write {PAGE}"))
+    fs::write(PAGE, page).with_context(|| format!("could not write {PAGE}"))
 }
 
 #[cfg(test)]

@@ -1,49 +1,50 @@
 //! Signals, turned into a flag that the waiting loops look at.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
 use std::time::Duration;
 
-use signal_hook::consts;
+use anyhow::{Context, Result};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag::{register, register_conditional_shutdown};
 
-use crate::error::{Doing, Error, Result};
-
-/// How long a waiting loop sleeps between two looks at its condition.
-const STEP: Duration = Duration::from_millis(50);
-
-/// Ctrl-c, a CI runner that has had enough, a terminal that was closed.
-const ENDING: &[i32] = &[
-    consts::SIGINT,
-    consts::SIGTERM,
-    #[cfg(unix)]
-    consts::SIGHUP,
-];
-
-/// Set once a signal asked this process to end. Commands return instead of dying, so that what they started is
-/// taken down by `Drop`.
-#[derive(Clone)]
+/// Set once a signal asked this process to end. Commands return instead of dying, so that what they started is taken
+/// down by `Drop`.
 pub(crate) struct Stop(Arc<AtomicBool>);
 
+/// The error of a command that a signal ended.
+#[derive(Debug)]
+pub(crate) struct Stopped;
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("stopped by a signal")
+    }
+}
+
+impl std::error::Error for Stopped {}
+
 impl Stop {
-    /// Listens for the signals that end a process. The second one ends the process at once, for people in a hurry.
+    /// Listens for the signals that end a process. The second one ends it at once, for people in a hurry.
     pub(crate) fn listen() -> Result<Self> {
         let flag = Arc::new(AtomicBool::new(false));
-        for &signal in ENDING {
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
             // In this order: the first signal finds the flag down, raises it, and only the next one exits.
-            signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&flag))
-                .doing("listen for signals")?;
-            signal_hook::flag::register(signal, Arc::clone(&flag)).doing("listen for signals")?;
+            register_conditional_shutdown(signal, 130, Arc::clone(&flag))
+                .and_then(|_| register(signal, Arc::clone(&flag)))
+                .context("could not listen for signals")?;
         }
         Ok(Self(flag))
     }
 
-    /// Sleeps one step; an error once a signal has come.
-    pub(crate) fn tick(&self) -> Result {
-        std::thread::sleep(STEP);
-        if self.0.load(Ordering::SeqCst) {
-            Err(Error::Stopped)
-        } else {
-            Ok(())
+    /// Sleeps for a moment. It is an error once a signal has come.
+    pub(crate) fn tick(&self) -> Result<(), Stopped> {
+        sleep(Duration::from_millis(50));
+        match self.0.load(Ordering::SeqCst) {
+            true => Err(Stopped),
+            false => Ok(()),
         }
     }
 }

@@ -2,50 +2,44 @@
 
 use std::process::Command;
 
-use crate::error::{Error, Result, failed};
-use crate::{Call, services, shell};
+use anyhow::{Result, anyhow};
+use brighter_test_servers::Servers;
+
+use crate::shell;
+use crate::stop::{Stop, Stopped};
 
 /// By this variable the tests are told how many of them run side by side.
 const THREADS: &str = "RUST_TEST_THREADS";
 
-/// Twice as many as there are cores: most wait for a server for most of their time.
-fn threads() -> usize {
-    2 * std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
-}
-
-/// Compiles the tests, starts the services, runs the tests, and takes the services down again.
-pub(crate) fn run(call: &Call) -> Result {
-    let args = call.args.strip_prefix(&["--".to_owned()]).unwrap_or(&call.args);
-    let (for_cargo, for_tests) = match args.iter().position(|arg| arg == "--") {
-        Some(at) => args.split_at(at),
-        None => (args, &[][..]),
-    };
-
+/// Compiles the tests, starts the servers, runs the tests, and takes the servers down again.
+pub(crate) fn run(args: &[String], stop: &Stop) -> Result<()> {
+    let (for_cargo, for_tests) = args.split_at(args.iter().position(|arg| arg == "--").unwrap_or(args.len()));
     // Compiled first, so that a mistake in the code is not told after half a minute of starting servers.
     // Cargo cannot build doctests ahead of time, and refuses the two flags together.
     if !for_cargo.iter().any(|arg| arg == "--doc") {
-        shell::run(cargo_test(for_cargo).arg("--no-run"), &call.stop)?;
+        shell::run(cargo_test(for_cargo).arg("--no-run"), stop)?;
     }
-
-    let services = services::start(&call.stop)?;
-    services.report()?;
+    let servers = Servers::start(&[])?;
+    servers.report()?;
     let mut test = cargo_test(for_cargo);
     test.args(for_tests);
     if std::env::var_os(THREADS).is_none() {
-        test.env(THREADS, threads().to_string());
+        // Twice as many as there are cores: most wait for a server for most of their time.
+        let threads = 2 * std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        test.env(THREADS, threads.to_string());
     }
-    let result = shell::run(services.apply(&mut test), &call.stop);
-    // Again at the end: a server that died under the tests is the reason for their failures.
-    match (result, services.report()) {
-        (Err(Error::Failed(tests)), Err(Error::Failed(server))) => {
-            Err(failed(format_args!("{tests}\n{server}")))
-        }
-        (result, report) => result.and(report),
+    match shell::run(servers.apply(&mut test), stop) {
+        Err(stopped) if stopped.is::<Stopped>() => Err(stopped),
+        // Asked again at the end: a server that died under the tests is the reason for their failures.
+        result => match (result, servers.report()) {
+            (Err(tests), Err(server)) => Err(anyhow!("{tests:#}\n{server:#}")),
+            (result, report) => result.and(report),
+        },
     }
 }
 
 fn cargo_test(args: &[String]) -> Command {
-    let mut command = shell::locked("test");
+    let mut command = shell::locked(&["test"]);
     // A person who names packages means those alone.
     if !args
         .iter()

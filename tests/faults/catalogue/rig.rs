@@ -7,12 +7,12 @@ use brighter_faults::frames::Kind;
 use brighter_faults::node::{self, Node};
 use brighter_faults::proxy::{Act, Direction, Proxy, Rule};
 use brighter_faults::wait::{in_time, until_answer};
+use brighter_test_servers::{Settings, Tls};
 use lapin::options::{
     BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
-use private_rabbitmq::{Settings, Tls};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use brighter_test_servers::{Broker, Error, Install, Settings};
 use brighter_tests::rabbitmq::{close_connections, connections};
-use private_rabbitmq::{Broker, Error, Install, Settings};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::sync::{Mutex, MutexGuard, OnceCell, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -47,11 +47,11 @@ impl Node {
             let install = Install::find()
                 .expect("RabbitMQ is installed on this machine, for these tests kill and stop it");
             let broker = Broker::launch(&install, settings)?;
-            broker.until_up(|| Ok::<_, Error>(()))?;
+            broker.until_up()?;
             Ok::<_, Error>(broker)
         });
         let broker = broker.await.expect("starting does not panic");
-        let broker = broker.unwrap_or_else(|error| panic!("{error}"));
+        let broker = broker.unwrap_or_else(|error| panic!("{error:#}"));
         Self {
             url: broker.url(),
             address: broker.address(),
@@ -114,7 +114,7 @@ impl Node {
     pub async fn start_again(&self) {
         self.tell(|broker| {
             broker.start()?;
-            broker.until_up(|| Ok(()))
+            broker.until_up()
         })
         .await;
     }
@@ -125,7 +125,7 @@ impl Node {
         let done = spawn_blocking(move || what(&mut broker.lock().unwrap_or_else(PoisonError::into_inner)));
         done.await
             .expect("telling does not panic")
-            .unwrap_or_else(|error| panic!("{error}"));
+            .unwrap_or_else(|error| panic!("{error:#}"));
     }
 
     /// Evaluates Erlang within the broker, and gives what it is worth.
@@ -156,7 +156,7 @@ impl Node {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .eval()
-            .unwrap_or_else(|error| panic!("{error}"));
+            .unwrap_or_else(|error| panic!("{error:#}"));
         let mut child = Command::from(command).spawn().expect("erl_call starts");
         let mut input = child.stdin.take().expect("erl_call has an input");
         let line = format!("{erlang}\n");
@@ -307,7 +307,7 @@ impl Node {
         let running =
             spawn_blocking(move || broker.lock().unwrap_or_else(PoisonError::into_inner).is_running());
         if running.await.expect("looking does not panic") {
-            self.tell(|broker| broker.until_up(|| Ok(()))).await;
+            self.tell(|broker| broker.until_up()).await;
         } else {
             self.start_again().await;
         }

@@ -17,8 +17,7 @@ const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const ID: &str = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
 
 async fn peer(arguments: &[&str], input: &str) -> String {
-    let python = std::env::var("BRIGHTER_TEST_PIKA")
-        .expect("BRIGHTER_TEST_PIKA is not set: run the tests with `cargo xtask test`");
+    let python = brighter_tests::servers::variable("BRIGHTER_TEST_PIKA");
     let mut child = Command::new(python)
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/interop/peer.py"))
         .args(arguments)
