@@ -1,158 +1,118 @@
-//! What single settings cannot show: whether they go together.
+//! Checks what single settings cannot show: whether they go together.
 
-use super::schema::{CIRCUIT_BREAKER, CONCURRENCY_LIMIT, POLICIES, RATE_LIMIT, RETRY, TIMEOUT};
-use super::schema::{Known, SCHEMA};
-use super::settings::{Entry, Settings};
-use super::{ConfigError, Problem};
+use super::key::{Key, Rule};
+use super::section::Section;
+use super::settings::Settings;
+use super::table::Table;
+use super::{ConfigError, Origin, Problem};
 
 /// Finds what does not go together, in tables that are right otherwise.
-pub(super) fn check(settings: &mut Settings) {
+pub(super) fn check(sections: &[Section], settings: &mut Settings) {
     let mut errors = Vec::new();
-    for ((section, _), entry) in &settings.entries {
-        if entry.is_broken {
-            continue;
+    for section in sections {
+        let mut is_there = false;
+        for table in settings.tables(section) {
+            is_there = true;
+            if !table.entry.is_broken {
+                errors.extend(table_of(table));
+            }
         }
-        let found = match section.as_str() {
-            "rabbitmq" => rabbitmq(entry),
-            POLICIES => policy(entry),
-            _ => Vec::new(),
-        };
-        errors.extend(found);
+        if !section.is_named() && !is_there {
+            errors.extend(absent(section));
+        }
     }
     settings.errors.extend(errors);
 }
 
-fn rabbitmq(entry: &Entry) -> Vec<ConfigError> {
-    let table = "rabbitmq";
-    let reason = "a certificate is of no use without its key";
-    let mut errors = Vec::new();
-    errors.extend(needs(entry, table, "tls_certificate", "tls_key", reason));
-    errors.extend(needs(entry, table, "tls_key", "tls_certificate", reason));
-    errors
+/// What is missing in a section that nothing says anything of.
+fn absent(section: &Section) -> impl Iterator<Item = ConfigError> {
+    section.keys().iter().filter_map(|key| {
+        let hint = key.rules.iter().find_map(hint)?;
+        let path = format!("{}.{}", section.name(), key.name);
+        Some(missing(Origin::Default, path, hint.to_owned()))
+    })
 }
 
-/// The kind of a policy: what it says, or what its name does.
-pub fn kind_of(entry: &Entry) -> Option<&str> {
-    let by_name = [RETRY, CIRCUIT_BREAKER]
-        .into_iter()
-        .find(|kind| *kind == entry.name);
-    entry.text("type").or(by_name)
-}
-
-fn policy(entry: &Entry) -> Vec<ConfigError> {
-    let table = format!("{POLICIES}.{}", entry.name);
-    let Some(kind) = kind_of(entry) else {
-        let what = format!("say which policy it is: {}", words());
-        return vec![missing(entry, &table, "type", what)];
-    };
-    let known = SCHEMA.iter().find(|known| known.name == POLICIES);
-    let keys = known.map(|known: &Known| &*known.keys).unwrap_or_default();
-    let mut errors = Vec::new();
-    for (name, setting) in &entry.settings {
-        let key = keys.iter().find(|key| key.name == name.as_str());
-        if key.is_some_and(|key| !key.only.is_empty() && !key.only.contains(&kind)) {
-            let its = keys.iter().filter(|key| key.only.contains(&kind));
-            errors.push(ConfigError {
-                origin: setting.origin.clone(),
-                problem: Problem::Contradiction {
-                    key: format!("{table}.{name}"),
-                    other: format!("type = \"{kind}\""),
-                    reason: format!(
-                        "it has {}",
-                        its.map(|key| key.name).collect::<Vec<_>>().join(", ")
-                    ),
-                },
-            });
-        }
+fn hint(rule: &Rule) -> Option<&'static str> {
+    match rule {
+        Rule::Required { hint } => Some(hint),
+        Rule::Needs { .. } | Rule::Excludes { .. } => None,
     }
-    match kind {
-        CIRCUIT_BREAKER => {
-            let one = "it opens by the one or by the other";
-            errors.extend(excludes(entry, &table, "failure_rate", "failures", one));
-            errors.extend(excludes(
-                entry,
-                &table,
-                "window_calls",
-                "window",
-                "a rate is of the one or of the other",
-            ));
-            let reason = "only a rate has it";
-            for key in ["window", "window_calls"] {
-                errors.extend(needs(entry, &table, key, "failure_rate", reason));
-            }
-        }
-        TIMEOUT if !entry.has("after") => {
-            errors.push(missing(
-                entry,
-                &table,
-                "after",
-                "say when it gives up, as in `5s`".to_owned(),
-            ));
-        }
-        CONCURRENCY_LIMIT if !entry.has("at_most") => {
-            let what = "say how many calls run at a time".to_owned();
-            errors.push(missing(entry, &table, "at_most", what));
-        }
-        RATE_LIMIT if !entry.has("rate") => {
-            let what = "say how many calls begin within a time, as in `50/s`".to_owned();
-            errors.push(missing(entry, &table, "rate", what));
-        }
-        RETRY if entry.text("wait") == Some("fixed") => {
-            errors.extend(excludes(
-                entry,
-                &table,
-                "longest",
-                "wait",
-                "fixed waits do not grow",
-            ));
-        }
-        RETRY if entry.text("wait") == Some("decorrelated") => {
-            errors.extend(excludes(
-                entry,
-                &table,
-                "jitter",
-                "wait",
-                "decorrelated waits are all chance",
-            ));
-        }
-        _ => {}
+}
+
+fn table_of(table: Table<'_>) -> Vec<ConfigError> {
+    let type_name = table.type_name();
+    let types = table.section.types().map(|(key, _)| key);
+    if let (Some(key), None) = (types, type_name) {
+        // Which keys the table may have is not known without it.
+        let missing = key.rules.iter().filter_map(|rule| broken(table, key, rule));
+        return missing.collect();
+    }
+    let keys = table.section.keys();
+    let mut errors = Vec::new();
+    if let (Some(types), Some(type_name)) = (types, type_name) {
+        let of_others = keys
+            .iter()
+            .filter(|key| table.has(key.name) && !key.is_of(Some(type_name)));
+        errors.extend(of_others.map(|key| of_another_type(table, key, types, type_name)));
+    }
+    for key in keys.iter().filter(|key| key.is_of(type_name)) {
+        errors.extend(key.rules.iter().filter_map(|rule| broken(table, key, rule)));
     }
     errors
 }
 
-fn words() -> String {
-    super::key::listed(&[RETRY, CIRCUIT_BREAKER, TIMEOUT, CONCURRENCY_LIMIT, RATE_LIMIT])
-}
-
-fn missing(entry: &Entry, table: &str, key: &str, what: String) -> ConfigError {
+fn of_another_type(table: Table<'_>, key: &Key, types: &Key, type_name: &str) -> ConfigError {
+    let its = table.section.keys().iter();
+    let its = its.filter(|key| key.only.contains(&type_name));
     ConfigError {
-        origin: entry.origin.clone(),
-        problem: Problem::Missing {
-            key: format!("{table}.{key}"),
-            what,
+        origin: table.origin_of(key.name).clone(),
+        problem: Problem::Contradiction {
+            key: table.path_of(key.name),
+            other: format!("{} = \"{type_name}\"", types.name),
+            reason: format!(
+                "it has {}",
+                its.map(|key| key.name).collect::<Vec<_>>().join(", ")
+            ),
         },
     }
 }
 
-/// The first cannot be without the second.
-fn needs(entry: &Entry, table: &str, key: &str, other: &str, reason: &str) -> Option<ConfigError> {
-    (entry.has(key) && !entry.has(other)).then(|| ConfigError {
-        origin: entry.origin_of(key).clone(),
-        problem: Problem::Missing {
-            key: format!("{table}.{other}"),
-            what: format!("`{key}` is there, and {reason}"),
-        },
-    })
+/// What is wrong if the table breaks this rule of the key.
+fn broken(table: Table<'_>, key: &Key, rule: &Rule) -> Option<ConfigError> {
+    match *rule {
+        Rule::Required { hint } => {
+            let is_there = match key.names_of_types {
+                Some(_) => table.type_name().is_some(),
+                None => table.has(key.name),
+            };
+            let path = table.path_of(key.name);
+            (!is_there).then(|| missing(table.origin().clone(), path, hint.to_owned()))
+        }
+        Rule::Needs { other, reason } => (table.says(key.name) && !table.has(other)).then(|| {
+            let what = format!("`{}` is there, and {reason}", key.name);
+            missing(table.origin_of(key.name).clone(), table.path_of(other), what)
+        }),
+        Rule::Excludes { other, word, reason } => {
+            let stands_against = match word {
+                Some(word) => table.text(other) == Some(word),
+                None => table.says(other),
+            };
+            (table.says(key.name) && stands_against).then(|| ConfigError {
+                origin: table.origin_of(key.name).clone(),
+                problem: Problem::Contradiction {
+                    key: table.path_of(key.name),
+                    other: other.to_owned(),
+                    reason: reason.to_owned(),
+                },
+            })
+        }
+    }
 }
 
-/// The first cannot be beside the second.
-fn excludes(entry: &Entry, table: &str, key: &str, other: &str, reason: &str) -> Option<ConfigError> {
-    (entry.has(key) && entry.has(other)).then(|| ConfigError {
-        origin: entry.origin_of(key).clone(),
-        problem: Problem::Contradiction {
-            key: format!("{table}.{key}"),
-            other: other.to_owned(),
-            reason: reason.to_owned(),
-        },
-    })
+fn missing(origin: Origin, key: String, what: String) -> ConfigError {
+    ConfigError {
+        origin,
+        problem: Problem::Missing { key, what },
+    }
 }

@@ -5,17 +5,24 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::config::Config;
+use super::key::Rule;
 use super::raw::Raw;
-use super::schema::{Known, SCHEMA};
+use super::section::Section;
 use super::settings::Settings;
-use super::{Config, ConfigErrors, Origin, Problem, Section, check, files, nearest, variables};
+use super::{ConfigErrors, Origin, Problem, check, files, nearest, variables};
 
-/// Says where settings are looked for; made by [`Config::loader`]. What comes later in this table wins:
+/// Says which settings there are, and where they are looked for.
 ///
-/// | what | by |
+/// An application begins with `brighter::config::loader()`, which knows the sections of brighter and of every adapter
+/// whose feature is on. [`Loader::new`] knows none.
+///
+/// A later row of this table overrides an earlier one:
+///
+/// | source | method |
 /// |---|---|
-/// | brighter's defaults, and what the builders were told in the program | |
-/// | defaults of the program that are to show in the configuration | [`default_of`](Self::default_of) |
+/// | defaults, and what the program tells the builders | |
+/// | defaults of the program that the configuration shows | [`default_of`](Self::default_of) |
 /// | a TOML or YAML file | [`file`](Self::file), or `BRIGHTER_CONFIG` |
 /// | variables of the environment | [`environment`](Self::environment) |
 /// | arguments of the command line | [`set`](Self::set) |
@@ -30,7 +37,13 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// Knows this section too.
+    /// Makes a loader that knows no section and reads nothing: for an adapter's own tests, and for a program without
+    /// brighter. An application begins with `brighter::config::loader()`.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a section. Two sections of one name are an error of [`load`](Self::load).
     pub fn section(mut self, section: Section) -> Self {
         self.sections.push(section);
         self
@@ -79,29 +92,23 @@ impl Loader {
     /// Everything that is wrong, all at once, each with its file and line, its variable or its argument.
     pub fn load(mut self) -> Result<Config, ConfigErrors> {
         let mut settings = Settings::default();
-        let mut schema = SCHEMA.to_vec();
+        let mut sections: Vec<Section> = Vec::new();
         for section in std::mem::take(&mut self.sections) {
-            let known = section.into_known();
-            let taken = schema.iter().any(|other| other.name == known.name);
-            if taken {
-                let first = Box::new(Origin::Default);
-                let key = known.name.to_string();
-                settings.wrong(Origin::Code, Problem::Twice { key, first });
+            declared(&section, &mut settings);
+            if sections.iter().any(|other| other.name() == section.name()) {
+                twice(section.name().to_owned(), &mut settings);
                 continue;
             }
-            schema.push(known);
-        }
-        for known in schema.iter().filter(|known| !known.named) {
-            own_defaults(known, &mut settings);
+            sections.push(section);
         }
         settings.next_layer();
         for (key, value) in &self.defaults {
-            one(key, value, Origin::Code, &schema, &mut settings);
+            one(key, value, Origin::Code, &sections, &mut settings);
         }
         settings.next_layer();
         if let Some((path, named_by)) = self.file_to_read() {
             let before = settings.errors.len();
-            files::read(&path, &schema, &mut settings);
+            files::read(&path, &sections, &mut settings);
             // Whoever named a file that is not there has to know where.
             if let (Some(named_by), Some(error)) = (named_by, settings.errors.get_mut(before))
                 && matches!(error.problem, Problem::Unreadable { .. } | Problem::UnknownKind)
@@ -113,15 +120,17 @@ impl Loader {
             }
         }
         settings.next_layer();
-        variables::read(&self.variables, &schema, &mut settings);
+        variables::read(&self.variables, &sections, &mut settings);
         for (by, key, value) in &self.set {
             settings.next_layer();
             let name = Arc::from(by.as_str());
-            one(key, value, Origin::Other { name }, &schema, &mut settings);
+            one(key, value, Origin::Other { name }, &sections, &mut settings);
         }
-        check::check(&mut settings);
+        settings.next_layer();
+        sections.iter().for_each(|section| settings.fill(section));
+        check::check(&sections, &mut settings);
         ConfigErrors::check(settings.errors)?;
-        Ok(Config::new(schema, settings.entries))
+        Ok(Config::new(sections, settings.entries))
     }
 
     fn file_to_read(&mut self) -> Option<(PathBuf, Option<Origin>)> {
@@ -136,29 +145,40 @@ impl Loader {
     }
 }
 
-/// The defaults of an application's own section, which its program has no other place for.
-fn own_defaults(known: &Known, settings: &mut Settings) {
-    if SCHEMA.iter().any(|own| own.name == known.name) {
-        return;
-    }
-    for key in known.keys.iter() {
-        if let Some(default) = &key.default {
-            settings.put(
-                known,
-                None,
-                key.name,
-                &Raw::Plain((*default).to_owned()),
-                Origin::Default,
-            );
+/// Finds mistakes in how a section is declared.
+fn declared(section: &Section, settings: &mut Settings) {
+    for (at, key) in section.keys().iter().enumerate() {
+        if section.keys()[..at].iter().any(|other| other.name == key.name) {
+            twice(format!("{}.{}", section.name(), key.name), settings);
+        }
+        for rule in &key.rules {
+            let (Rule::Needs { other, .. } | Rule::Excludes { other, .. }) = *rule else {
+                continue;
+            };
+            if section.key(other).is_none() {
+                let names = section.keys().iter().map(|key| key.name);
+                let problem = Problem::UnknownKey {
+                    nearest: nearest::nearest(other, names.clone()),
+                    known: names.collect::<Vec<_>>().join(", "),
+                    section: section.name().to_owned(),
+                    key: other.to_owned(),
+                };
+                settings.wrong(Origin::Code, problem);
+            }
         }
     }
 }
 
+fn twice(key: String, settings: &mut Settings) {
+    let first = Box::new(Origin::Code);
+    settings.wrong(Origin::Code, Problem::Twice { key, first });
+}
+
 /// Reads one setting by its whole name: `sweeper.interval`, `subscriptions.orders.performers`.
-fn one(path: &str, value: &str, origin: Origin, schema: &[Known], settings: &mut Settings) {
+fn one(path: &str, value: &str, origin: Origin, sections: &[Section], settings: &mut Settings) {
     let (section, rest) = path.split_once('.').unwrap_or((path, ""));
-    let Some(known) = schema.iter().find(|known| known.name == section) else {
-        let names = schema.iter().map(|known| known.name);
+    let Some(known) = sections.iter().find(|known| known.name() == section) else {
+        let names = sections.iter().map(Section::name);
         let problem = Problem::UnknownSection {
             name: section.to_owned(),
             nearest: nearest::nearest(section, names.clone()),
@@ -166,7 +186,7 @@ fn one(path: &str, value: &str, origin: Origin, schema: &[Known], settings: &mut
         };
         return settings.wrong(origin, problem);
     };
-    let (name, key) = match known.named {
+    let (name, key) = match known.is_named() {
         true => match rest.rsplit_once('.') {
             Some((name, key)) => (Some(name), key),
             None => {

@@ -4,7 +4,7 @@
 const ALIKE: f64 = 0.8;
 
 /// The known name most like this one, if any is like it at all.
-pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     known
         .into_iter()
         .map(|known| (strsim::jaro_winkler(known, name), known))

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use super::Origin;
+use super::config::Config;
 use super::key::Kind;
-use super::schema::{Known, POLICIES};
-use super::settings::Entry;
-use super::{Config, Origin, check};
+use super::section::Section;
+use super::table::Table;
 
 /// Where the origins begin, if the values leave room.
 const COLUMN: usize = 44;
@@ -15,14 +16,15 @@ const COLUMN: usize = 44;
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut is_first = true;
-        for known in self.schema() {
-            if known.named {
-                for entry in self.entries_of(known.name) {
-                    let title = format!("{}.{}", known.name, quoted(&entry.name));
-                    table(f, &title, known, Some(entry), &mut is_first)?;
+        for section in self.sections() {
+            if section.is_named() {
+                for of in self.tables(section.name()) {
+                    let title = format!("{}.{}", section.name(), quoted(of.name()));
+                    table(f, &title, section, Some(of), &mut is_first)?;
                 }
             } else {
-                table(f, known.name, known, self.entry(known.name), &mut is_first)?;
+                let of = self.table(section.name());
+                table(f, section.name(), section, of, &mut is_first)?;
             }
         }
         Ok(())
@@ -30,17 +32,17 @@ impl fmt::Display for Config {
 }
 
 impl Config {
-    /// Every setting that there is, those of the application's own sections too, as tables of Markdown.
+    /// Returns the list of every setting that the loader knows, as tables of Markdown.
     #[must_use]
     pub fn reference(&self) -> String {
         let mut text = String::new();
-        for known in self.schema() {
-            let name = if known.named { ".<name>" } else { "" };
+        for section in self.sections() {
+            let name = if section.is_named() { ".<name>" } else { "" };
             text.push_str(&format!(
                 "\n### `[{}{name}]`\n\n| key | default | what it is |\n|---|---|---|\n",
-                known.name
+                section.name()
             ));
-            for key in known.keys.iter() {
+            for key in section.keys() {
                 let default = key
                     .default
                     .map(|default| format!("`{default}`"))
@@ -66,20 +68,20 @@ impl Config {
 fn table(
     f: &mut fmt::Formatter<'_>,
     title: &str,
-    known: &Known,
-    entry: Option<&Entry>,
+    section: &Section,
+    of: Option<Table<'_>>,
     is_first: &mut bool,
 ) -> fmt::Result {
     if !std::mem::replace(is_first, false) {
         writeln!(f)?;
     }
     writeln!(f, "[{title}]")?;
-    let kind = entry.filter(|_| known.name == POLICIES).and_then(check::kind_of);
-    for key in known.keys.iter() {
-        if kind.is_some_and(|kind| !key.only.is_empty() && !key.only.contains(&kind)) {
+    let type_name = of.and_then(|table| table.type_name());
+    for key in section.keys() {
+        if !key.is_of(type_name) {
             continue;
         }
-        let setting = entry.and_then(|entry| entry.settings.get(key.name));
+        let setting = of.and_then(|table| table.entry.settings.get(key.name));
         let (left, origin) = match (setting, &key.default) {
             (Some(setting), _) => (format!("{} = {}", key.name, setting.value), &setting.origin),
             (None, Some(default)) => (format!("# {} = {default}", key.name), &Origin::Default),

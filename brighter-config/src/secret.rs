@@ -6,7 +6,7 @@ use std::fmt;
 /// error.
 ///
 /// ```
-/// use brighter::config::Secret;
+/// use brighter_config::Secret;
 ///
 /// let secret = Secret::new("hunter2");
 /// assert_eq!(format!("{secret} {secret:?}"), "*** ***");

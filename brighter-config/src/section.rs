@@ -1,24 +1,23 @@
-//! [`Section`]: settings of an application's own, beside brighter's.
+//! [`Section`]: a table of settings that its owner declares.
 
-use std::borrow::Cow;
-use std::time::Duration;
+use crate::key::Key;
 
-use super::key::{Key, Kind};
-use super::schema::Known;
-
-/// A section of the application's own, so that one file and one set of variables is enough for all there is.
+/// A section of a configuration, such as `[rabbitmq]`, with the keys that it may have.
+///
+/// Each part of a program declares its own section and gives it to [`Loader::section`](crate::Loader::section): an
+/// adapter, brighter itself, and the application. So one file and one set of variables is enough for all of them, and
+/// an error knows every key.
 ///
 /// ```
-/// use brighter::config::{Config, Section};
+/// use brighter_config::{Key, Loader, Section};
 ///
-/// # fn main() -> Result<(), brighter::config::ConfigErrors> {
-/// let config = Config::loader()
-///     .section(
-///         Section::new("shop")
-///             .text("title", "what the page is called")
-///             .default("A shop")
-///             .secret("payment_token", "what the bank knows us by"),
-///     )
+/// # fn main() -> Result<(), brighter_config::ConfigErrors> {
+/// let shop = Section::new("shop", [
+///     Key::text("title", "what the page is called").default("A shop"),
+///     Key::secret("payment_token", "the token of the bank"),
+/// ]);
+/// let config = Loader::new()
+///     .section(shop)
 ///     .variables([("BRIGHTER_SHOP_TITLE", "Another shop")])
 ///     .load()?;
 /// assert_eq!(config.text("shop", "title"), Some("Another shop"));
@@ -26,79 +25,94 @@ use super::schema::Known;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// A section may have a table for each of many names. Its tables may be of several types, each with keys of its own:
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use brighter_config::{Key, Loader, Section};
+///
+/// # fn main() -> Result<(), brighter_config::ConfigErrors> {
+/// const TYPES: &[&str] = &["mail", "page"];
+/// let alarms = Section::named("alarms", [
+///     Key::types("type", TYPES, &[], "how the alarm is sent").required("write `mail` or `page`"),
+///     Key::text("address", "the address of the mail").only_for(&["mail"]).required("write an address"),
+///     Key::time("pause", Duration::ZERO.., "how long until the next page").only_for(&["page"]),
+/// ]);
+/// let config = Loader::new()
+///     .section(alarms)
+///     .default_of("alarms.night.type", "page")
+///     .default_of("alarms.night.pause", "5m")
+///     .load()?;
+/// for table in config.tables("alarms") {
+///     assert_eq!(table.name(), "night");
+///     assert_eq!(table.type_name(), Some("page"));
+///     assert_eq!(table.time("pause"), Some(Duration::from_secs(300)));
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "give it to `Loader::section`"]
-pub struct Section(Known);
+pub struct Section {
+    name: &'static str,
+    is_named: bool,
+    keys: Vec<Key>,
+}
 
 impl Section {
-    /// A section of this name, without keys. The name and those of its keys are best made of small letters and
-    /// underscores.
-    pub fn new(name: &'static str) -> Self {
-        Self(Known {
+    /// Makes a section with one table: `[name]`. Write its name and those of its keys in small letters and
+    /// underscores, so that variables can spell them.
+    pub fn new(name: &'static str, keys: impl IntoIterator<Item = Key>) -> Self {
+        Self {
             name,
-            named: false,
-            keys: Cow::Owned(Vec::new()),
-        })
-    }
-
-    /// A key of any text that is not empty. `what` is for those who read what `--print-config` shows.
-    pub fn text(self, key: &'static str, what: &'static str) -> Self {
-        self.key(key, Kind::Text, what)
-    }
-
-    /// A key of text that must not be seen, which may also come from a file: `key_file`.
-    pub fn secret(self, key: &'static str, what: &'static str) -> Self {
-        self.key(key, Kind::Secret, what)
-    }
-
-    /// A key that is true or false.
-    pub fn flag(self, key: &'static str, what: &'static str) -> Self {
-        self.key(key, Kind::Flag, what)
-    }
-
-    /// A key of a whole number between these two, which it may be.
-    pub fn count(self, key: &'static str, least: u64, most: u64, what: &'static str) -> Self {
-        self.key(key, Kind::Count { least, most }, what)
-    }
-
-    /// A key of a time between these two, which it may be.
-    pub fn time(self, key: &'static str, least: Duration, most: Duration, what: &'static str) -> Self {
-        self.key(
-            key,
-            Kind::Time {
-                least,
-                most,
-                or: None,
-            },
-            what,
-        )
-    }
-
-    /// A key that is one of these words.
-    pub fn one_of(self, key: &'static str, words: &'static [&'static str], what: &'static str) -> Self {
-        self.key(key, Kind::OneOf(words), what)
-    }
-
-    /// Gives the key that was added last a value that holds if nobody says another.
-    pub fn default(mut self, value: &'static str) -> Self {
-        if let Some(key) = self.0.keys.to_mut().last_mut() {
-            key.default = Some(value);
+            is_named: false,
+            keys: keys.into_iter().collect(),
         }
-        self
     }
 
-    fn key(mut self, name: &'static str, kind: Kind, what: &'static str) -> Self {
-        self.0.keys.to_mut().push(Key {
-            name,
-            kind,
-            default: None,
-            only: &[],
-            what,
-        });
-        self
+    /// Makes a section with a table for each of many names: `[name.orders]`, `[name.invoices]`.
+    pub fn named(name: &'static str, keys: impl IntoIterator<Item = Key>) -> Self {
+        Self {
+            is_named: true,
+            ..Self::new(name, keys)
+        }
     }
 
-    pub(super) fn into_known(self) -> Known {
-        self.0
+    /// Returns the name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Returns whether the section has a table for each of many names.
+    #[must_use]
+    pub fn is_named(&self) -> bool {
+        self.is_named
+    }
+
+    /// Returns the keys, in the order of their declaration.
+    pub fn keys(&self) -> &[Key] {
+        &self.keys
+    }
+
+    pub(crate) fn key(&self, name: &str) -> Option<&Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+
+    /// What messages call a table of it.
+    pub(crate) fn path(&self, name: Option<&str>) -> String {
+        match name {
+            Some(name) => format!("{}.{name}", self.name),
+            None => self.name.to_owned(),
+        }
+    }
+
+    /// The key that says the type of a table, with the names that say it too.
+    pub(crate) fn types(&self) -> Option<(&Key, &'static [&'static str])> {
+        self.keys
+            .iter()
+            .find_map(|key| key.names_of_types.map(|names| (key, names)))
     }
 }

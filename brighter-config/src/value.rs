@@ -10,7 +10,7 @@ use super::{Problem, Secret, time};
 
 /// A setting that is what its key may be.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Value {
+pub(super) enum Value {
     Text(String),
     Secret(Secret),
     Flag(bool),
@@ -22,12 +22,9 @@ pub enum Value {
     Word(&'static str),
     Texts(Vec<String>),
     Times(Vec<Duration>),
-    Performers(usize, usize),
+    Range(usize, usize),
     Rate(u32, Duration),
 }
-
-/// The most performers that anybody can mean.
-const MOST_PERFORMERS: usize = 10_000;
 
 /// Reads a value of this kind for the key of this path.
 pub(super) fn read(kind: &Kind, path: &str, raw: &Raw) -> Result<Value, Problem> {
@@ -50,7 +47,7 @@ pub(super) fn read(kind: &Kind, path: &str, raw: &Raw) -> Result<Value, Problem>
         }
         (Kind::Flag, Raw::Flag(flag)) => Ok(Value::Flag(*flag)),
         (_, Raw::Flag(flag)) if !matches!(kind, Kind::OneOf(_)) => Err(reading.wrong_type(&flag.to_string())),
-        (Kind::Count { .. } | Kind::Share { .. } | Kind::Performers, Raw::Number(text)) => {
+        (Kind::Count { .. } | Kind::Share { .. } | Kind::Range { .. }, Raw::Number(text)) => {
             reading.scalar(text)
         }
         (Kind::Secret, Raw::Number(_)) => Err(reading.wrong_type("a number: write it in quotes")),
@@ -135,7 +132,7 @@ impl Reading<'_> {
                 let times = parts(text).map(|part| self.time(part));
                 Ok(Value::Times(times.collect::<Result<_, _>>()?))
             }
-            Kind::Performers => self.performers(text),
+            Kind::Range { least, most } => self.range(text, *least, *most),
             Kind::Rate => self.rate(text),
         }
     }
@@ -188,18 +185,20 @@ impl Reading<'_> {
         Ok(time)
     }
 
-    fn performers(&self, text: &str) -> Result<Value, Problem> {
+    fn range(&self, text: &str, lowest: usize, highest: usize) -> Result<Value, Problem> {
         let (least, most) = match text.split_once("to").or_else(|| text.split_once("..=")) {
             Some((least, most)) => (least.trim(), most.trim()),
             None => (text, text),
         };
-        let highest = MOST_PERFORMERS as u64;
-        let (least, most) = (self.count(least, 1, highest)?, self.count(most, 1, highest)?);
+        let number = |text| {
+            let count = self.count(text, lowest as u64, highest as u64)?;
+            Ok(usize::try_from(count).unwrap_or(highest))
+        };
+        let (least, most) = (number(least)?, number(most)?);
         if least > most {
             return Err(self.impossible(text, "the range ends before it begins"));
         }
-        let number = |count| usize::try_from(count).unwrap_or(MOST_PERFORMERS);
-        Ok(Value::Performers(number(least), number(most)))
+        Ok(Value::Range(least, most))
     }
 
     fn rate(&self, text: &str) -> Result<Value, Problem> {
@@ -245,8 +244,8 @@ impl std::fmt::Display for Value {
                 let times: Vec<_> = times.iter().map(|value| text(&time::show(*value))).collect();
                 write!(f, "[{}]", times.join(", "))
             }
-            Self::Performers(least, most) if least == most => least.fmt(f),
-            Self::Performers(least, most) => f.write_str(&text(&format!("{least} to {most}"))),
+            Self::Range(least, most) if least == most => least.fmt(f),
+            Self::Range(least, most) => f.write_str(&text(&format!("{least} to {most}"))),
             Self::Rate(count, within) => {
                 f.write_str(&text(&format!("{count} within {}", time::show(*within))))
             }

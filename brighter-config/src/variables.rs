@@ -4,10 +4,11 @@ use std::ffi::OsString;
 use std::sync::Arc;
 
 use super::key::Key;
+use super::names::alike;
 use super::nearest::nearest;
 use super::raw::Raw;
-use super::schema::Known;
-use super::settings::{Settings, alike};
+use super::section::Section;
+use super::settings::Settings;
 use super::{Origin, Problem};
 
 /// What the names of all variables begin with.
@@ -30,7 +31,7 @@ const OTHERS: &[&str] = &[
 
 /// Which setting a variable is of.
 struct Target<'a> {
-    section: &'a Known,
+    section: &'a Section,
     name: Option<String>,
     key: String,
 }
@@ -41,7 +42,7 @@ pub(crate) fn variable(section: &str, name: Option<&str>, key: &str) -> String {
     format!("{PREFIX}{}_{name}{}", alike(section), alike(key))
 }
 
-pub(super) fn read(variables: &[(OsString, OsString)], schema: &[Known], settings: &mut Settings) {
+pub(super) fn read(variables: &[(OsString, OsString)], sections: &[Section], settings: &mut Settings) {
     let mut named = Vec::new();
     for (variable, value) in variables {
         let Some(variable) = variable.to_str().filter(|name| name.starts_with(PREFIX)) else {
@@ -60,8 +61,8 @@ pub(super) fn read(variables: &[(OsString, OsString)], schema: &[Known], setting
     for (variable, value) in named {
         let name = Arc::from(variable);
         let origin = Origin::Variable { name };
-        let Some(target) = target(variable, schema) else {
-            let known = guesses(variable, schema, settings);
+        let Some(target) = target(variable, sections) else {
+            let known = guesses(variable, sections, settings);
             let nearest = nearest(variable, known.iter().map(String::as_str));
             settings.wrong(origin, Problem::UnknownVariable { nearest });
             continue;
@@ -73,7 +74,7 @@ pub(super) fn read(variables: &[(OsString, OsString)], schema: &[Known], setting
         };
         // A file may have the table under a name that its variable cannot spell.
         let known = target.name.as_deref().and_then(|name| {
-            let key = (target.section.name.to_string(), alike(name));
+            let key = (target.section.name(), alike(name));
             settings.entries.get(&key).map(|entry| entry.name.clone())
         });
         let name = known.or(target.name);
@@ -88,21 +89,21 @@ pub(super) fn read(variables: &[(OsString, OsString)], schema: &[Known], setting
 }
 
 /// The endings that a variable of this section may have, with the keys that they are of.
-fn endings(section: &Known) -> impl Iterator<Item = (String, String)> {
-    section.keys.iter().flat_map(|key: &Key| {
+fn endings(section: &Section) -> impl Iterator<Item = (String, String)> {
+    section.keys().iter().flat_map(|key: &Key| {
         let file = key.is_secret().then(|| format!("{}_file", key.name));
         let keys = std::iter::once(key.name.to_string()).chain(file);
         keys.map(|key| (alike(&key), key))
     })
 }
 
-fn target<'a>(variable: &str, schema: &'a [Known]) -> Option<Target<'a>> {
+fn target<'a>(variable: &str, sections: &'a [Section]) -> Option<Target<'a>> {
     let rest = variable.strip_prefix(PREFIX)?;
-    let of = |section: &'a Known| {
-        let rest = rest.strip_prefix(&alike(section.name))?.strip_prefix('_')?;
+    let of = |section: &'a Section| {
+        let rest = rest.strip_prefix(&alike(section.name()))?.strip_prefix('_')?;
         let found = endings(section).filter_map(|(ending, key)| {
             let before = rest.strip_suffix(&ending)?;
-            let name = match section.named {
+            let name = match section.is_named() {
                 // A name of its own stands between.
                 true => Some(
                     before
@@ -118,38 +119,35 @@ fn target<'a>(variable: &str, schema: &'a [Known]) -> Option<Target<'a>> {
         // Of `LENGTH_LIMIT` and `LIMIT` the longer is meant.
         found.max_by_key(|(length, _)| *length).map(|(_, target)| target)
     };
-    schema.iter().find_map(of)
+    sections.iter().find_map(of)
 }
 
 /// The variables that somebody may have meant: all there are, with the names that are known.
-fn guesses(variable: &str, schema: &[Known], settings: &Settings) -> Vec<String> {
+fn guesses(variable: &str, sections: &[Section], settings: &Settings) -> Vec<String> {
     let mut guesses = Vec::new();
-    for section in schema {
-        let names: Vec<Option<String>> = match section.named {
+    for section in sections {
+        let names: Vec<Option<String>> = match section.is_named() {
             false => vec![None],
             true => {
-                let of = |(of, _): &&(String, String)| of == section.name;
-                let mut names: Vec<_> = settings
-                    .entries
-                    .keys()
-                    .filter(of)
-                    .map(|(_, name)| Some(name.clone()))
-                    .collect();
+                let entries = settings.entries.keys();
+                let of = entries.filter(|(of, _)| *of == section.name());
+                let mut names: Vec<_> = of.map(|(_, name)| Some(name.clone())).collect();
                 names.extend(name_in(variable, section).map(Some));
                 names
             }
         };
         for name in names {
-            guesses
-                .extend(endings(section).map(|(_, key)| self::variable(section.name, name.as_deref(), &key)));
+            guesses.extend(
+                endings(section).map(|(_, key)| self::variable(section.name(), name.as_deref(), &key)),
+            );
         }
     }
     guesses
 }
 
 /// What may be the name in a variable whose key is not known: all but its last word.
-fn name_in(variable: &str, section: &Known) -> Option<String> {
+fn name_in(variable: &str, section: &Section) -> Option<String> {
     let rest = variable.strip_prefix(PREFIX)?;
-    let rest = rest.strip_prefix(&alike(section.name))?.strip_prefix('_')?;
+    let rest = rest.strip_prefix(&alike(section.name()))?.strip_prefix('_')?;
     rest.rsplit_once('_').map(|(name, _)| name.to_owned())
 }

@@ -1,22 +1,112 @@
 //! What a configuration says of RabbitMQ.
 
+use std::time::Duration;
+
 use super::url::BrokerNodes;
 use super::{ConnectError, ExchangeKind, RabbitMq, RabbitMqBuilder, Tls};
-use brighter_config::{Config, ConfigError, ConfigErrors, Problem};
+use brighter_config::{Config, ConfigError, ConfigErrors, Key, Origin, Problem, Section};
 use brighter_core::__private::report;
 use brighter_core::channel::{MakeChannel, QueueType};
 
 const SECTION: &str = "rabbitmq";
+const EXCHANGE_KINDS: &[&str] = &["topic", "direct", "fanout"];
+const WITHOUT_KEY: &str = "a certificate is of no use without its key";
 
 impl RabbitMqBuilder {
+    /// Returns the section `rabbitmq`, with every key that [`from_config`](Self::from_config) reads.
+    /// `brighter::config::loader()` knows it.
+    pub fn section() -> Section {
+        let second = Duration::from_secs(1);
+        Section::new(
+            SECTION,
+            [
+                Key::secret(
+                    "url",
+                    "where the broker is: `amqp://user:password@host:5672/vhost`, or several with commas between them",
+                ),
+                Key::text(
+                    "exchange",
+                    "the exchange that all share who speak with each other",
+                )
+                .documented_default("brighter"),
+                Key::one_of(
+                    "exchange_kind",
+                    EXCHANGE_KINDS,
+                    "how it compares topics with routing keys",
+                )
+                .documented_default("topic"),
+                Key::one_of(
+                    "make_exchange",
+                    MakeChannel::WORDS,
+                    "whether the exchange is made, looked for, or taken for granted",
+                )
+                .documented_default("create"),
+                Key::one_of(
+                    "queue_type",
+                    QueueType::WORDS,
+                    "how channels are kept that do not say; else the virtual host's default",
+                ),
+                Key::time_or(
+                    "consumer_timeout",
+                    second..,
+                    "off",
+                    "the broker's own `consumer_timeout`, which it does not tell",
+                )
+                .documented_default("30m"),
+                Key::text(
+                    "connection_name",
+                    "what the broker's lists show; else the name of the program",
+                ),
+                Key::time(
+                    "heartbeat",
+                    second..,
+                    "a lost network is noticed within twice this",
+                )
+                .documented_default("10s"),
+                Key::time(
+                    "confirm_within",
+                    Duration::from_millis(1)..,
+                    "how long a publish may wait for its confirm",
+                )
+                .documented_default("30s"),
+                Key::time_or(
+                    "wait_for_broker",
+                    Duration::ZERO..,
+                    "forever",
+                    "how long a start waits for a broker that is away",
+                )
+                .documented_default("30s"),
+                Key::count(
+                    "max_message_bytes",
+                    1..=u64::from(u32::MAX),
+                    "the largest body that is published",
+                )
+                .documented_default("16777216"),
+                Key::text(
+                    "tls_authority",
+                    "a file of the certificates to trust, in place of the system's",
+                ),
+                Key::text(
+                    "tls_certificate",
+                    "a file of this client's certificate and those between it and its authority",
+                )
+                .needs("tls_key", WITHOUT_KEY),
+                Key::text("tls_key", "the file of its key").needs("tls_certificate", WITHOUT_KEY),
+                Key::text(
+                    "tls_server_name",
+                    "the name in the server's certificate, if it is not the host's",
+                ),
+            ],
+        )
+    }
+
     /// Says how to connect to RabbitMQ, as the section `rabbitmq` has it.
     ///
     /// ```
-    /// use brighter::config::Config;
     /// use brighter::transport::rabbitmq::RabbitMqBuilder;
     ///
     /// # fn main() -> Result<(), brighter::config::ConfigErrors> {
-    /// let config = Config::loader()
+    /// let config = brighter::config::loader()
     ///     .variables([("BRIGHTER_RABBITMQ_URL", "amqp://guest:guest@localhost:5672/%2f")])
     ///     .load()?;
     /// let builder = RabbitMqBuilder::from_config(&config)?;
@@ -28,10 +118,10 @@ impl RabbitMqBuilder {
     /// # Errors
     /// Nobody says where the broker is, or what they say is no URL.
     pub fn from_config(config: &Config) -> Result<Self, ConfigErrors> {
-        let entry = config.entry(SECTION);
-        let Some((entry, url)) = entry.and_then(|entry| Some((entry, entry.secret("url")?))) else {
+        let table = config.table(SECTION);
+        let Some((table, url)) = table.and_then(|table| Some((table, table.secret("url")?))) else {
             return Err(ConfigErrors::from(ConfigError::new(
-                entry.map_or_else(|| config.origin(SECTION, "url"), |entry| entry.origin.clone()),
+                table.map_or(Origin::Default, |table| table.origin().clone()),
                 Problem::Missing {
                     key: "rabbitmq.url".to_owned(),
                     what: "say where the broker is by `url` or `url_file` in `[rabbitmq]`, `BRIGHTER_RABBITMQ_URL` or \
@@ -46,10 +136,10 @@ impl RabbitMqBuilder {
                 ConnectError::Url { reason } => reason.to_string(),
                 other => report(&other),
             };
-            return Err(ConfigErrors::from(config.impossible(SECTION, "url", reason)));
+            return Err(ConfigErrors::from(table.impossible("url", reason)));
         }
         let mut builder = RabbitMq::builder(&url);
-        let text = |key| entry.text(key);
+        let text = |key| table.text(key);
         if let Some(name) = text("exchange") {
             builder.exchange = name.to_owned();
         }
@@ -66,27 +156,27 @@ impl RabbitMqBuilder {
         if let Some(queue_type) = text("queue_type") {
             builder.queue_type = Some(QueueType::configured(queue_type));
         }
-        if let Some(timeout) = entry.time_or_none("consumer_timeout") {
+        if let Some(timeout) = table.time_or_none("consumer_timeout") {
             builder.consumer_timeout = timeout;
         }
         if let Some(name) = text("connection_name") {
             builder.connection_name = name.to_owned();
         }
-        builder.heartbeat = entry.time("heartbeat").unwrap_or(builder.heartbeat);
-        builder.confirm_within = entry.time("confirm_within").unwrap_or(builder.confirm_within);
-        if let Some(wait) = entry.time_or_none("wait_for_broker") {
+        builder.heartbeat = table.time("heartbeat").unwrap_or(builder.heartbeat);
+        builder.confirm_within = table.time("confirm_within").unwrap_or(builder.confirm_within);
+        if let Some(wait) = table.time_or_none("wait_for_broker") {
             builder.wait = wait;
         }
-        builder.max_message_bytes = entry
-            .size("max_message_bytes")
+        builder.max_message_bytes = table
+            .count_usize("max_message_bytes")
             .unwrap_or(builder.max_message_bytes);
         let keys = ["tls_authority", "tls_certificate", "tls_server_name"];
-        if keys.iter().any(|key| entry.has(key)) {
+        if keys.iter().any(|key| table.has(key)) {
             let mut tls = Tls::new();
-            if let Some(path) = entry.path("tls_authority") {
+            if let Some(path) = table.path("tls_authority") {
                 tls = tls.authority_file(path);
             }
-            if let (Some(chain), Some(key)) = (entry.path("tls_certificate"), entry.path("tls_key")) {
+            if let (Some(chain), Some(key)) = (table.path("tls_certificate"), table.path("tls_key")) {
                 tls = tls.client_certificate_files(chain, key);
             }
             if let Some(name) = text("tls_server_name") {
@@ -101,10 +191,14 @@ impl RabbitMqBuilder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use brighter_config::SCHEMA;
+    use brighter_config::Loader;
+
+    fn loader() -> Loader {
+        Loader::new().section(RabbitMqBuilder::section())
+    }
 
     fn builder(settings: &[(String, &str)]) -> RabbitMqBuilder {
-        let mut loader = Config::loader().default_of("rabbitmq.url", "amqp://localhost");
+        let mut loader = loader().default_of("rabbitmq.url", "amqp://localhost");
         for (key, value) in settings {
             loader = loader.set("test", format!("rabbitmq.{key}"), value);
         }
@@ -113,10 +207,10 @@ mod tests {
 
     #[test]
     fn every_key_changes_the_builder() {
-        let known = SCHEMA.iter().find(|known| known.name == SECTION).unwrap();
+        let section = RabbitMqBuilder::section();
         let plain = shown(&builder(&[]));
-        for key in known.keys.iter() {
-            let value = match key.name {
+        for key in section.keys() {
+            let value = match key.name() {
                 "url" => "amqps://elsewhere",
                 "exchange_kind" => "fanout",
                 "make_exchange" => "validate",
@@ -126,23 +220,23 @@ mod tests {
                 "heartbeat" | "confirm_within" => "7s",
                 _ => "7",
             };
-            let mut settings = vec![(key.name.to_owned(), value)];
-            match key.name {
+            let mut settings = vec![(key.name().to_owned(), value)];
+            match key.name() {
                 "tls_certificate" => settings.push(("tls_key".to_owned(), "7")),
                 "tls_key" => settings.push(("tls_certificate".to_owned(), "7")),
                 _ => {}
             }
-            assert_ne!(shown(&builder(&settings)), plain, "{}", key.name);
+            assert_ne!(shown(&builder(&settings)), plain, "{}", key.name());
         }
     }
 
     #[test]
     fn what_the_table_says_are_the_defaults() {
-        let known = SCHEMA.iter().find(|known| known.name == SECTION).unwrap();
-        let defaults = known
-            .keys
+        let section = RabbitMqBuilder::section();
+        let defaults = section
+            .keys()
             .iter()
-            .filter_map(|key| Some((key.name.to_owned(), key.default?)));
+            .filter_map(|key| Some((key.name().to_owned(), key.default_text()?)));
         assert_eq!(
             shown(&builder(&defaults.collect::<Vec<_>>())),
             shown(&builder(&[]))
@@ -170,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_url_that_is_none_is_told_with_its_variable_and_without_its_password() {
-        let config = Config::loader()
+        let config = loader()
             .variables([("BRIGHTER_RABBITMQ_URL", "http://me:hidden@host")])
             .load()
             .unwrap();

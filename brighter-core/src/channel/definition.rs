@@ -137,6 +137,10 @@ const DEFAULT_BUFFER: NonZeroU16 = match NonZeroU16::new(10) {
     None => NonZeroU16::MIN,
 };
 impl MakeChannel {
+    /// The words of a configuration.
+    #[doc(hidden)]
+    pub const WORDS: &[&str] = &["create", "validate", "assume"];
+
     /// By the word of a configuration, which knows no other.
     #[doc(hidden)]
     #[must_use]
@@ -150,6 +154,10 @@ impl MakeChannel {
 }
 
 impl QueueType {
+    /// The words of a configuration.
+    #[doc(hidden)]
+    pub const WORDS: &[&str] = &["classic", "quorum"];
+
     /// By the word of a configuration, which knows no other.
     #[doc(hidden)]
     #[must_use]

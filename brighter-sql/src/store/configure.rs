@@ -1,20 +1,38 @@
 //! What a configuration says of outbox and inbox.
 
+use std::time::Duration;
+
 use super::{InboxOptions, OutboxOptions};
-use brighter_config::Config;
+use brighter_config::{Config, Key, Section};
 
 impl OutboxOptions {
+    /// Returns the section `outbox`, with every key that [`from_config`](Self::from_config) reads.
+    /// `brighter::config::loader()` knows it.
+    pub fn section() -> Section {
+        Section::new(
+            "outbox",
+            [
+                Key::table_name("table", "the table of the messages").documented_default("brighter_outbox"),
+                Key::count(
+                    "limit",
+                    1..,
+                    "how many messages may be outstanding; else as many as the disk holds",
+                ),
+            ],
+        )
+    }
+
     /// Reads the section `outbox` of a configuration.
     #[must_use]
     pub fn from_config(config: &Config) -> Self {
         let mut options = OutboxOptions::default();
-        let Some(entry) = config.entry("outbox") else {
+        let Some(found) = config.table("outbox") else {
             return options;
         };
-        if let Some(table) = entry.text("table") {
+        if let Some(table) = found.text("table") {
             options = options.table(table);
         }
-        if let Some(limit) = entry.count("limit") {
+        if let Some(limit) = found.count("limit") {
             options = options.limit(limit);
         }
         options
@@ -22,17 +40,35 @@ impl OutboxOptions {
 }
 
 impl InboxOptions {
+    /// Returns the section `inbox`, with every key that [`from_config`](Self::from_config) reads.
+    /// `brighter::config::loader()` knows it.
+    pub fn section() -> Section {
+        Section::new(
+            "inbox",
+            [
+                Key::table_name("table", "the table of what was handled")
+                    .documented_default("brighter_inbox"),
+                Key::time(
+                    "retention",
+                    Duration::from_secs(1)..,
+                    "how long what was handled is remembered",
+                )
+                .documented_default("7d"),
+            ],
+        )
+    }
+
     /// Reads the section `inbox` of a configuration.
     #[must_use]
     pub fn from_config(config: &Config) -> Self {
         let mut options = InboxOptions::default();
-        let Some(entry) = config.entry("inbox") else {
+        let Some(found) = config.table("inbox") else {
             return options;
         };
-        if let Some(table) = entry.text("table") {
+        if let Some(table) = found.text("table") {
             options = options.table(table);
         }
-        if let Some(retention) = entry.time("retention") {
+        if let Some(retention) = found.time("retention") {
             options = options.retention(retention);
         }
         options
@@ -42,12 +78,15 @@ impl InboxOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use brighter_config::SCHEMA;
+    use brighter_config::Loader;
 
     #[test]
     fn every_key_changes_the_options_and_what_the_table_says_are_the_defaults() {
-        for section in ["outbox", "inbox"] {
-            let known = SCHEMA.iter().find(|known| known.name == section).unwrap();
+        let loader = || {
+            let loader = Loader::new().section(OutboxOptions::section());
+            loader.section(InboxOptions::section())
+        };
+        for section in [OutboxOptions::section(), InboxOptions::section()] {
             let shown = |config: &Config| {
                 format!(
                     "{:?} {:?}",
@@ -55,18 +94,18 @@ mod tests {
                     InboxOptions::from_config(config)
                 )
             };
-            let plain = shown(&Config::loader().load().unwrap());
-            for key in known.keys.iter() {
-                let path = format!("{section}.{}", key.name);
-                let value = match key.name {
+            let plain = shown(&loader().load().unwrap());
+            for key in section.keys() {
+                let path = format!("{}.{}", section.name(), key.name());
+                let value = match key.name() {
                     "table" => "another",
                     "retention" => "7s",
                     _ => "7",
                 };
-                let config = Config::loader().set("test", path.clone(), value).load().unwrap();
+                let config = loader().set("test", path.clone(), value).load().unwrap();
                 assert_ne!(shown(&config), plain, "{path}");
-                if let Some(default) = key.default {
-                    let config = Config::loader().set("test", path, default).load().unwrap();
+                if let Some(default) = key.default_text() {
+                    let config = loader().set("test", path, default).load().unwrap();
                     assert_eq!(shown(&config), plain);
                 }
             }

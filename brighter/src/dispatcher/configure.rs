@@ -4,8 +4,20 @@ use std::time::Duration;
 
 use super::check::UncheckedSubscription;
 use crate::processor::BuildError;
-use brighter_config::SUBSCRIPTIONS;
-use brighter_config::{Config, Origin, nearest};
+use crate::subscription::SubscriptionSettings;
+use brighter_config::{Config, Key, Origin, Section};
+
+const SECTION: &str = "dispatcher";
+
+/// The section `dispatcher`.
+pub(crate) fn section() -> Section {
+    let drain = Key::time(
+        "drain",
+        Duration::ZERO..,
+        "how long handlers have to finish when the dispatcher ends",
+    );
+    Section::new(SECTION, [drain.documented_default("20s")])
+}
 
 /// Takes what the configuration says, and finds the subscriptions that only one of the two knows.
 pub(super) fn configure(
@@ -14,14 +26,14 @@ pub(super) fn configure(
     drain: &mut Duration,
     errors: &mut Vec<BuildError>,
 ) {
-    if let Some(time) = config.entry("dispatcher").and_then(|entry| entry.time("drain")) {
+    if let Some(time) = config.time(SECTION, "drain") {
         *drain = time;
     }
     // A variable may be about one of many; whoever writes a file lists them all.
     let is_in_file = |origin: &Origin| matches!(origin, Origin::File { .. });
     let listed = config
-        .entries_of(SUBSCRIPTIONS)
-        .any(|entry| is_in_file(&entry.origin));
+        .tables(SubscriptionSettings::SECTION)
+        .any(|table| is_in_file(table.origin()));
     for candidate in candidates.iter_mut() {
         let is_known = candidate.settings.configure(config);
         if listed && !is_known {
@@ -30,17 +42,17 @@ pub(super) fn configure(
             });
         }
     }
-    for entry in config.entries_of(SUBSCRIPTIONS) {
+    for table in config.tables(SubscriptionSettings::SECTION) {
         let names = || {
             candidates
                 .iter()
                 .map(|candidate| candidate.settings.name.as_str())
         };
-        if !names().any(|name| config.is_named(entry, name)) {
+        if !names().any(|name| table.is_named(name)) {
             errors.push(BuildError::UnknownSubscription {
-                name: entry.name.clone(),
-                origin: entry.origin.to_string(),
-                nearest: nearest(&entry.name, names()),
+                name: table.name().to_owned(),
+                origin: table.origin().to_string(),
+                nearest: table.nearest_name(names()),
                 known: names().collect::<Vec<_>>().join(", "),
             });
         }

@@ -4,7 +4,7 @@ mod adaptive;
 mod builder;
 mod check;
 #[cfg(feature = "config")]
-mod configure;
+pub(crate) mod configure;
 mod control;
 mod controls;
 mod drain;

@@ -3,38 +3,80 @@
 use std::time::Duration;
 
 use super::{CircuitBreaker, ConcurrencyLimit, Policy, PolicyRegistry, RateLimit, Retry};
-use brighter_config::{CIRCUIT_BREAKER, CONCURRENCY_LIMIT, POLICIES, RATE_LIMIT, RETRY};
-use brighter_config::{Config, Entry, kind_of};
+use brighter_config::{Config, Key, Section, Table};
+
+const RETRY: &str = "retry";
+const CIRCUIT_BREAKER: &str = "circuit_breaker";
+const TIMEOUT: &str = "timeout";
+const CONCURRENCY_LIMIT: &str = "concurrency_limit";
+const RATE_LIMIT: &str = "rate_limit";
 
 impl PolicyRegistry {
+    /// The section of policies, which has a table for each.
+    pub(crate) const SECTION: &str = "policies";
+
+    /// The section `policies`: the type of each, then the keys of each type.
+    pub(crate) fn section() -> Section {
+        let of_type = Key::types(
+            "type",
+            &[RETRY, CIRCUIT_BREAKER, TIMEOUT, CONCURRENCY_LIMIT, RATE_LIMIT],
+            &[RETRY, CIRCUIT_BREAKER],
+            "which policy it is; what `retry` and `circuit_breaker` is says their name",
+        )
+        .required(
+            "say which policy it is: `retry`, `circuit_breaker`, `timeout`, `concurrency_limit`, `rate_limit`",
+        );
+        let millisecond = Duration::from_millis(1);
+        let keys = [of_type].into_iter();
+        let keys = keys.chain(Retry::keys().map(|key| key.only_for(&[RETRY])));
+        let keys = keys.chain(CircuitBreaker::keys().map(|key| key.only_for(&[CIRCUIT_BREAKER])));
+        let keys = keys.chain([
+            Key::share("jitter", 0.0..=1.0, "spreads times at random by this share")
+                .only_for(&[RETRY, CIRCUIT_BREAKER])
+                .excludes_word("wait", "decorrelated", "decorrelated waits are all chance"),
+            Key::time("after", millisecond.., "gives up after this long")
+                .only_for(&[TIMEOUT])
+                .required("say when it gives up, as in `5s`"),
+            Key::count("at_most", 1..=1_000_000, "how many calls run at a time")
+                .only_for(&[CONCURRENCY_LIMIT])
+                .required("say how many calls run at a time"),
+            Key::rate("rate", "how many calls begin within a time")
+                .only_for(&[RATE_LIMIT])
+                .required("say how many calls begin within a time, as in `50/s`"),
+            Key::time("wait_at_most", Duration::ZERO.., "how long a call too many waits")
+                .only_for(&[CONCURRENCY_LIMIT, RATE_LIMIT]),
+        ]);
+        Section::named(Self::SECTION, keys)
+    }
+
     /// Takes what the configuration says of policies. One that is there and of the same kind keeps what is not said;
     /// any other takes its place.
     #[must_use]
     pub fn configure(mut self, config: &Config) -> Self {
-        for entry in config.entries_of(POLICIES) {
+        for table in config.tables(Self::SECTION) {
             // It may have been written as a variable, which knows no small letters.
-            let name = self.names().find(|name| config.is_named(entry, name));
-            let name = name.unwrap_or(&entry.name).to_owned();
-            let policy = configured(entry, self.get(&name));
+            let name = self.names().find(|name| table.is_named(name));
+            let name = name.unwrap_or(table.name()).to_owned();
+            let policy = configured(&table, self.get(&name));
             self = self.insert(name, policy);
         }
         self
     }
 }
 
-fn configured(entry: &Entry, known: Option<&Policy>) -> Policy {
-    let wait = entry.time("wait_at_most");
-    match (kind_of(entry), known) {
-        (Some(RETRY), Some(Policy::Retry(retry))) => retry.clone().configure(entry).into(),
-        (Some(RETRY), _) => Retry::default().configure(entry).into(),
-        (Some(CIRCUIT_BREAKER), Some(Policy::CircuitBreaker(breaker))) => breaker.configure(entry).into(),
-        (Some(CIRCUIT_BREAKER), _) => CircuitBreaker::default().configure(entry).into(),
+fn configured(table: &Table<'_>, known: Option<&Policy>) -> Policy {
+    let wait = table.time("wait_at_most");
+    match (table.type_name(), known) {
+        (Some(RETRY), Some(Policy::Retry(retry))) => retry.clone().configure(table).into(),
+        (Some(RETRY), _) => Retry::default().configure(table).into(),
+        (Some(CIRCUIT_BREAKER), Some(Policy::CircuitBreaker(breaker))) => breaker.configure(table).into(),
+        (Some(CIRCUIT_BREAKER), _) => CircuitBreaker::default().configure(table).into(),
         (Some(CONCURRENCY_LIMIT), _) => {
-            let limit = ConcurrencyLimit::at_most(entry.size("at_most").unwrap_or(1));
+            let limit = ConcurrencyLimit::at_most(table.count_usize("at_most").unwrap_or(1));
             limit.wait_at_most(wait.unwrap_or_default()).into()
         }
         (Some(RATE_LIMIT), _) => {
-            let (calls, within) = entry.rate("rate").unwrap_or((1, Duration::from_secs(1)));
+            let (calls, within) = table.rate("rate").unwrap_or((1, Duration::from_secs(1)));
             let limit = RateLimit::new(calls, within);
             match wait {
                 Some(wait) => limit.wait_at_most(wait).into(),
@@ -42,20 +84,21 @@ fn configured(entry: &Entry, known: Option<&Policy>) -> Policy {
             }
         }
         // The loader lets no other through.
-        _ => Policy::timeout(entry.time("after").unwrap_or(Duration::MAX)),
+        _ => Policy::timeout(table.time("after").unwrap_or(Duration::MAX)),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use brighter_config::SCHEMA;
+    use brighter_config::Loader;
+
+    fn loader() -> Loader {
+        Loader::new().section(PolicyRegistry::section())
+    }
 
     fn shown(variables: &[(&str, &str)], policy: &str) -> String {
-        let config = Config::loader()
-            .variables(variables.iter().copied())
-            .load()
-            .unwrap();
+        let config = loader().variables(variables.iter().copied()).load().unwrap();
         let policies = PolicyRegistry::default().configure(&config);
         policies.get(policy).unwrap().to_string()
     }
@@ -114,21 +157,26 @@ mod tests {
 
     #[test]
     fn every_key_of_a_retry_and_a_breaker_changes_it() {
-        let known = SCHEMA.iter().find(|known| known.name == POLICIES).unwrap();
+        let section = PolicyRegistry::section();
         for (kind, beside) in [(RETRY, None), (CIRCUIT_BREAKER, Some("failure_rate"))] {
-            for key in known.keys.iter().filter(|key| key.only.contains(&kind)) {
-                let value = match key.name {
+            for key in section
+                .keys()
+                .iter()
+                .filter(|key| key.types_with_it().contains(&kind))
+            {
+                let value = match key.name() {
                     "wait" => "decorrelated",
                     "first" | "longest" | "window" | "open_for" => "7s",
                     "budget" | "failure_rate" | "jitter" => "0.7",
                     _ => "7",
                 };
-                let mut loader = Config::loader().set("test", format!("policies.{kind}.{}", key.name), value);
+                let mut changed = loader().set("test", format!("policies.{kind}.{}", key.name()), value);
                 // What only a rate has is nothing without one.
-                let rate = beside.filter(|_| ["window", "window_calls", "minimum_calls"].contains(&key.name));
-                let mut plain = Config::loader();
+                let rate =
+                    beside.filter(|_| ["window", "window_calls", "minimum_calls"].contains(&key.name()));
+                let mut plain = loader();
                 if let Some(rate) = rate {
-                    loader = loader.default_of(format!("policies.{kind}.{rate}"), "0.5");
+                    changed = changed.default_of(format!("policies.{kind}.{rate}"), "0.5");
                     plain = plain.default_of(format!("policies.{kind}.{rate}"), "0.5");
                 }
                 let shown = |config: &Config| {
@@ -136,10 +184,10 @@ mod tests {
                     format!("{:?}", policies.get(kind).unwrap())
                 };
                 assert_ne!(
-                    shown(&loader.load().unwrap()),
+                    shown(&changed.load().unwrap()),
                     shown(&plain.load().unwrap()),
                     "{}",
-                    key.name
+                    key.name()
                 );
             }
         }

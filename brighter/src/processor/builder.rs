@@ -278,10 +278,9 @@ impl CommandProcessorBuilder {
     ///
     /// ```
     /// use brighter::CommandProcessor;
-    /// use brighter::config::Config;
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let config = Config::load()?;
+    /// let config = brighter::config::load()?;
     /// let processor = CommandProcessor::builder().configure(&config).build()?;
     /// # Ok(())
     /// # }

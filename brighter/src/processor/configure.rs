@@ -1,10 +1,11 @@
 //! What a configuration changes of a processor.
 
+use std::time::Duration;
+
 use super::registry::Registry;
 use super::{Archiver, BuildError, HealthOptions, Sweeper};
 use crate::policy::PolicyRegistry;
-use brighter_config::POLICIES;
-use brighter_config::{Config, Entry, nearest};
+use brighter_config::{Config, Key, Section, Table};
 
 /// A configuration that was taken, with the names of the policies that there were before.
 pub(super) struct Configured {
@@ -21,9 +22,9 @@ impl Configured {
     ) -> Self {
         let names = policies.names().map(str::to_owned).collect();
         *policies = std::mem::replace(policies, PolicyRegistry::empty()).configure(&config);
-        if let Some(entry) = config.entry("sweeper") {
-            *sweeper = Some(sweeper.take().unwrap_or_default().configure(entry));
-            if let Some(enabled) = entry.flag("enabled") {
+        if let Some(table) = config.table("sweeper") {
+            *sweeper = Some(sweeper.take().unwrap_or_default().configure(&table));
+            if let Some(enabled) = table.flag("enabled") {
                 *without_sweeper = !enabled;
             }
         }
@@ -53,12 +54,12 @@ impl Configured {
             return;
         }
         named.extend(self.policies.iter().map(String::as_str));
-        for entry in self.config.entries_of(POLICIES) {
-            if !named.iter().any(|name| self.config.is_named(entry, name)) {
+        for table in self.config.tables(PolicyRegistry::SECTION) {
+            if !named.iter().any(|name| table.is_named(name)) {
                 errors.push(BuildError::UnknownPolicy {
-                    policy: entry.name.clone(),
-                    origin: entry.origin.to_string(),
-                    nearest: nearest(&entry.name, named.iter().copied()),
+                    policy: table.name().to_owned(),
+                    origin: table.origin().to_string(),
+                    nearest: table.nearest_name(named.iter().copied()),
                 });
             }
         }
@@ -66,15 +67,36 @@ impl Configured {
 }
 
 impl Archiver {
+    /// The section `archiver`.
+    pub(crate) fn section() -> Section {
+        let second = Duration::from_secs(1);
+        Section::new("archiver", [
+            Key::time_or(
+                "after",
+                second..,
+                "never",
+                "how long what was sent stays in the outbox; else as long as the program says, or for ever",
+            ),
+            Key::flag(
+                "move",
+                "whether it is moved to the table called like the outbox's with `_archive` after it, or deleted",
+            )
+            .documented_default("false"),
+            Key::time_or("dead_after", second.., "never", "how long the dead stay").documented_default("never"),
+            Key::count("batch", 1..=100_000, "how many are taken at once").documented_default("1000"),
+            Key::time("interval", Duration::from_millis(100).., "how often it looks").documented_default("1m"),
+        ])
+    }
+
     /// What the configuration makes of the program's own, if there is one.
     ///
     /// # Errors
     /// Nobody says how old a message has to be.
     pub(super) fn configure(own: Option<Self>, config: &Config) -> Result<Option<Self>, BuildError> {
-        let Some(entry) = config.entry("archiver") else {
+        let Some(table) = config.table("archiver") else {
             return Ok(own);
         };
-        let mut archiver = match (entry.time_or_none("after"), own) {
+        let mut archiver = match (table.time_or_none("after"), own) {
             (Some(None), _) => return Ok(None),
             (Some(Some(age)), own) => {
                 let mut archiver = own.unwrap_or_else(|| Self::delete_after(age));
@@ -83,40 +105,96 @@ impl Archiver {
             }
             (None, Some(own)) => own,
             (None, None) => {
-                let origin = entry.origin.to_string();
+                let origin = table.origin().to_string();
                 return Err(BuildError::ArchiverWithoutAge { origin });
             }
         };
-        archiver.what.keep = entry.flag("move").unwrap_or(archiver.what.keep);
-        archiver.what.dead = entry.time_or_none("dead_after").unwrap_or(archiver.what.dead);
-        archiver.what.limit = entry.size("batch").unwrap_or(archiver.what.limit);
-        archiver.interval = entry.time("interval").unwrap_or(archiver.interval);
+        archiver.what.keep = table.flag("move").unwrap_or(archiver.what.keep);
+        archiver.what.dead = table.time_or_none("dead_after").unwrap_or(archiver.what.dead);
+        archiver.what.limit = table.count_usize("batch").unwrap_or(archiver.what.limit);
+        archiver.interval = table.time("interval").unwrap_or(archiver.interval);
         Ok(Some(archiver))
     }
 }
 
 impl HealthOptions {
+    /// The section `health`.
+    pub(crate) fn section() -> Section {
+        let millisecond = Duration::from_millis(1);
+        Section::new(
+            "health",
+            [
+                Key::time(
+                    "oldest",
+                    millisecond..,
+                    "the outbox is stuck when a message waits for longer",
+                )
+                .documented_default("5m"),
+                Key::time("deadline", millisecond.., "how long the outbox has to answer")
+                    .documented_default("2s"),
+                Key::time(
+                    "fresh_for",
+                    Duration::ZERO..,
+                    "how long an answer of the outbox is good for",
+                )
+                .documented_default("5s"),
+            ],
+        )
+    }
+
     /// The same, but for what is said here.
     pub(super) fn configure(self, config: &Config) -> Self {
-        let Some(entry) = config.entry("health") else {
+        let Some(table) = config.table("health") else {
             return self;
         };
         Self {
-            oldest: entry.time("oldest").unwrap_or(self.oldest),
-            deadline: entry.time("deadline").unwrap_or(self.deadline),
-            fresh_for: entry.time("fresh_for").unwrap_or(self.fresh_for),
+            oldest: table.time("oldest").unwrap_or(self.oldest),
+            deadline: table.time("deadline").unwrap_or(self.deadline),
+            fresh_for: table.time("fresh_for").unwrap_or(self.fresh_for),
         }
     }
 }
 
 impl Sweeper {
+    /// The section `sweeper`.
+    pub(crate) fn section() -> Section {
+        Section::new(
+            "sweeper",
+            [
+                Key::flag("enabled", "whether this process sweeps the outbox").documented_default("true"),
+                Key::time(
+                    "interval",
+                    Duration::from_millis(1)..,
+                    "how often the outbox is looked at",
+                )
+                .documented_default("1s"),
+                Key::time("min_age", Duration::ZERO.., "younger messages are left alone")
+                    .documented_default("0s"),
+                Key::count("batch", 1..=100_000, "how many messages are sent at once")
+                    .documented_default("100"),
+                Key::time(
+                    "lease",
+                    Duration::from_secs(1)..,
+                    "how long messages are claimed for",
+                )
+                .documented_default("1m"),
+                Key::count(
+                    "attempts",
+                    1..=u64::from(u32::MAX),
+                    "how often the broker may refuse a message before it is dead",
+                )
+                .documented_default("100"),
+            ],
+        )
+    }
+
     /// The same, but for what is said here.
-    fn configure(self, entry: &Entry) -> Self {
-        let interval = entry.time("interval").unwrap_or(self.interval);
-        let min_age = entry.time("min_age").unwrap_or(self.min_age);
-        let batch = entry.size("batch").unwrap_or(self.batch);
-        let lease = entry.time("lease").unwrap_or(self.lease);
-        let attempts = entry.small("attempts").unwrap_or(self.attempts);
+    fn configure(self, table: &Table<'_>) -> Self {
+        let interval = table.time("interval").unwrap_or(self.interval);
+        let min_age = table.time("min_age").unwrap_or(self.min_age);
+        let batch = table.count_usize("batch").unwrap_or(self.batch);
+        let lease = table.time("lease").unwrap_or(self.lease);
+        let attempts = table.count_u32("attempts").unwrap_or(self.attempts);
         let sweeper = self.interval(interval).min_age(min_age);
         sweeper.batch(batch).lease(lease).attempts(attempts)
     }
@@ -124,42 +202,42 @@ impl Sweeper {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use brighter_config::SCHEMA;
+    use brighter_config::Loader;
 
     #[test]
     fn every_key_of_health_changes_it_and_what_the_table_says_are_the_defaults() {
-        let known = SCHEMA.iter().find(|known| known.name == "health").unwrap();
+        let section = HealthOptions::section();
         let plain = HealthOptions::default();
-        for key in known.keys.iter() {
+        for key in section.keys() {
             let read = |value| {
-                let config = Config::loader().set("test", format!("health.{}", key.name), value);
+                let loader = Loader::new().section(HealthOptions::section());
+                let config = loader.set("test", format!("health.{}", key.name()), value);
                 plain.configure(&config.load().unwrap())
             };
-            assert_ne!(read("7s"), plain, "{}", key.name);
-            assert_eq!(read(key.default.unwrap()), plain, "{}", key.name);
+            assert_ne!(read("7s"), plain, "{}", key.name());
+            assert_eq!(read(key.default_text().unwrap()), plain, "{}", key.name());
         }
     }
 
     #[test]
     fn every_key_of_the_archiver_changes_it_and_what_the_table_says_are_the_defaults() {
-        let known = SCHEMA.iter().find(|known| known.name == "archiver").unwrap();
+        let section = Archiver::section();
         let own = || Some(Archiver::delete_after(Duration::from_secs(60)));
         let read = |own, key: &str, value: &str| {
-            let config = Config::loader().set("test", format!("archiver.{key}"), value);
+            let loader = Loader::new().section(Archiver::section());
+            let config = loader.set("test", format!("archiver.{key}"), value);
             Archiver::configure(own, &config.load().unwrap())
         };
-        for key in known.keys.iter() {
-            let value = match key.name {
+        for key in section.keys() {
+            let value = match key.name() {
                 "move" => "true",
                 "batch" => "7",
                 _ => "7s",
             };
-            assert_ne!(read(own(), key.name, value).unwrap(), own(), "{}", key.name);
-            if let Some(default) = key.default {
-                assert_eq!(read(own(), key.name, default).unwrap(), own(), "{}", key.name);
+            assert_ne!(read(own(), key.name(), value).unwrap(), own(), "{}", key.name());
+            if let Some(default) = key.default_text() {
+                assert_eq!(read(own(), key.name(), default).unwrap(), own(), "{}", key.name());
             }
         }
         assert_eq!(read(own(), "after", "never").unwrap(), None);
@@ -173,23 +251,29 @@ mod tests {
 
     #[test]
     fn every_key_of_the_sweeper_changes_it_and_what_the_table_says_are_the_defaults() {
-        let known = SCHEMA.iter().find(|known| known.name == "sweeper").unwrap();
+        let section = Sweeper::section();
         let read = |key: &str, value: &str| {
-            let config = Config::loader().set("test", format!("sweeper.{key}"), value);
+            let loader = Loader::new().section(Sweeper::section());
+            let config = loader.set("test", format!("sweeper.{key}"), value);
             let config = config.load().unwrap();
             let (mut sweeper, mut without) = (None, false);
             Configured::take(config, &mut PolicyRegistry::default(), &mut sweeper, &mut without);
             (sweeper.unwrap(), without)
         };
-        for key in known.keys.iter() {
-            let value = match key.name {
+        for key in section.keys() {
+            let value = match key.name() {
                 "enabled" => "false",
                 "batch" | "attempts" => "7",
                 _ => "7s",
             };
             let plain = (Sweeper::default(), false);
-            assert_ne!(read(key.name, value), plain, "{}", key.name);
-            assert_eq!(read(key.name, key.default.unwrap()), plain, "{}", key.name);
+            assert_ne!(read(key.name(), value), plain, "{}", key.name());
+            assert_eq!(
+                read(key.name(), key.default_text().unwrap()),
+                plain,
+                "{}",
+                key.name()
+            );
         }
     }
 }

@@ -1,10 +1,10 @@
 //! What a configuration changes of a subscription.
 
 use std::num::NonZeroU16;
+use std::time::Duration;
 
 use super::{Performers, Rate, Subscription, SubscriptionSettings};
-use brighter_config::SUBSCRIPTIONS;
-use brighter_config::{Config, Entry};
+use brighter_config::{Config, Key, Section, Table};
 use brighter_core::channel::{Channel, MakeChannel, Overflow, QueueType};
 
 impl<R> Subscription<R> {
@@ -18,87 +18,211 @@ impl<R> Subscription<R> {
 }
 
 impl SubscriptionSettings {
-    /// Takes what the configuration says; gives whether it knows the subscription.
-    pub(crate) fn configure(&mut self, config: &Config) -> bool {
-        let entry = config.named(SUBSCRIPTIONS, self.name.as_str());
-        if let Some(entry) = entry {
-            self.reading(entry);
-            self.handling(entry);
-        }
-        entry.is_some()
+    /// The section of subscriptions, which has a table for each.
+    pub(crate) const SECTION: &str = "subscriptions";
+
+    /// The section `subscriptions`.
+    pub(crate) fn section() -> Section {
+        Section::named(Self::SECTION, handling_keys().chain(channel_keys()))
     }
 
-    fn reading(&mut self, entry: &Entry) {
-        if let Some(name) = entry.text("channel") {
+    /// Takes what the configuration says; gives whether it knows the subscription.
+    pub(crate) fn configure(&mut self, config: &Config) -> bool {
+        let table = config.named_table(Self::SECTION, self.name.as_str());
+        if let Some(table) = &table {
+            self.reading(table);
+            self.handling(table);
+        }
+        table.is_some()
+    }
+
+    fn reading(&mut self, table: &Table<'_>) {
+        if let Some(name) = table.text("channel") {
             let named = Channel::new(name, "");
             self.channel.name = named.name;
             self.channel.dead_letters = named.dead_letters;
             self.channel.invalid_messages = named.invalid_messages;
         }
-        if let Some(keys) = entry.texts("routing_keys") {
+        if let Some(keys) = table.texts("routing_keys") {
             self.channel.routing_keys = keys.iter().map(|key| key.as_str().into()).collect();
         }
-        if let Some(name) = entry.text("dead_letters") {
+        if let Some(name) = table.text("dead_letters") {
             self.channel.dead_letters = name.into();
         }
-        if let Some(name) = entry.text("invalid_messages") {
+        if let Some(name) = table.text("invalid_messages") {
             self.channel.invalid_messages = name.into();
         }
-        if let Some(messages) = entry.small("buffer") {
+        if let Some(messages) = table.count_u32("buffer") {
             let messages = u16::try_from(messages).unwrap_or(u16::MAX);
             self.channel.buffer = NonZeroU16::new(messages).unwrap_or(NonZeroU16::MIN);
         }
-        if let Some(make) = entry.text("make_channel") {
+        if let Some(make) = table.text("make_channel") {
             self.channel.make = MakeChannel::configured(make);
         }
-        if let Some(queue_type) = entry.text("queue_type") {
+        if let Some(queue_type) = table.text("queue_type") {
             self.channel.queue_type = Some(QueueType::configured(queue_type));
         }
         let limits = &mut self.channel.limits;
-        limits.time_to_live = entry.time("time_to_live").or(limits.time_to_live);
-        limits.length = entry.small("length_limit").or(limits.length);
-        limits.deliveries = entry.small("delivery_limit").or(limits.deliveries);
-        if let Some(overflow) = entry.text("overflow") {
+        limits.time_to_live = table.time("time_to_live").or(limits.time_to_live);
+        limits.length = table.count_u32("length_limit").or(limits.length);
+        limits.deliveries = table.count_u32("delivery_limit").or(limits.deliveries);
+        if let Some(overflow) = table.text("overflow") {
             limits.overflow = match overflow {
                 "dead_letter_oldest" => Overflow::DeadLetterOldest,
                 _ => Overflow::RefuseNewest,
             };
         }
-        if let Some(single) = entry.flag("single_active_consumer") {
+        if let Some(single) = table.flag("single_active_consumer") {
             limits.single_active_consumer = single;
         }
-        if let Some(highest) = entry.small("priorities") {
+        if let Some(highest) = table.count_u32("priorities") {
             limits.priorities = Some(u8::try_from(highest).unwrap_or(u8::MAX));
         }
     }
 
-    fn handling(&mut self, entry: &Entry) {
-        if let Some((least, most)) = entry.performers("performers") {
-            let performers = Performers::from(least..=most);
+    fn handling(&mut self, table: &Table<'_>) {
+        if let Some(range) = table.range("performers") {
+            let performers = Performers::from(range);
             self.performers = performers.least();
             self.performers_at_most = performers.most();
         }
-        self.concurrency = entry.size("concurrency").unwrap_or(self.concurrency);
-        if let Some((messages, within)) = entry.rate("rate") {
+        self.concurrency = table.count_usize("concurrency").unwrap_or(self.concurrency);
+        if let Some((messages, within)) = table.rate("rate") {
             self.rate = Some(Rate::new(messages, within));
         }
-        self.timeout = entry.time("timeout").or(self.timeout);
-        self.attempts = entry.small("attempts").unwrap_or(self.attempts);
-        if let Some(delays) = entry.times("delays") {
+        self.timeout = table.time("timeout").or(self.timeout);
+        self.attempts = table.count_u32("attempts").unwrap_or(self.attempts);
+        if let Some(delays) = table.times("delays") {
             self.delays = delays.to_vec();
         }
-        self.redeliveries = entry.small("redeliveries").unwrap_or(self.redeliveries);
-        self.unacceptable_limit = entry
-            .small("unacceptable_limit")
+        self.redeliveries = table.count_u32("redeliveries").unwrap_or(self.redeliveries);
+        self.unacceptable_limit = table
+            .count_u32("unacceptable_limit")
             .unwrap_or(self.unacceptable_limit);
-        self.unacceptable_window = entry.time("unacceptable_window").or(self.unacceptable_window);
+        self.unacceptable_window = table.time("unacceptable_window").or(self.unacceptable_window);
     }
+}
+
+fn handling_keys() -> impl Iterator<Item = Key> {
+    let most = u64::from(u32::MAX);
+    let (millisecond, second) = (Duration::from_millis(1), Duration::from_secs(1));
+    [
+        Key::text("channel", "what it reads; else its name"),
+        Key::texts("routing_keys", "the topics it wants; else those of its requests"),
+        Key::range(
+            "performers",
+            1..=10_000,
+            "how many read the channel: `4`, or `2 to 8` by the work there is",
+        )
+        .documented_default("1"),
+        Key::count(
+            "concurrency",
+            1..=100_000,
+            "how many messages each performer handles at once",
+        )
+        .documented_default("1"),
+        Key::rate("rate", "how fast all together begin; else as fast as they can"),
+        Key::count(
+            "buffer",
+            1..=u64::from(u16::MAX),
+            "how many messages each performer has in memory",
+        )
+        .documented_default("10"),
+        Key::time(
+            "timeout",
+            millisecond..,
+            "how long one handling may take; else 5m, which is left out of the sums of `build()`",
+        ),
+        Key::count(
+            "attempts",
+            1..=most,
+            "how often a message is delivered before it is a dead letter",
+        )
+        .documented_default("5"),
+        Key::times("delays", "how long it waits before each further delivery")
+            .documented_default("1s, 5s, 15s, 1m"),
+        Key::count(
+            "redeliveries",
+            0..=most,
+            "how often the broker may deliver what nobody settles; 0 for any number",
+        )
+        .documented_default("20"),
+        Key::count(
+            "unacceptable_limit",
+            0..=most,
+            "stops after so many were set aside; 0 for never",
+        )
+        .documented_default("0"),
+        Key::time(
+            "unacceptable_window",
+            second..,
+            "the time in which they are counted; else for ever",
+        ),
+    ]
+    .into_iter()
+}
+
+fn channel_keys() -> impl Iterator<Item = Key> {
+    let most = u64::from(u32::MAX);
+    [
+        Key::text(
+            "dead_letters",
+            "where what could not be handled goes; else `<channel>.dlq`",
+        ),
+        Key::text(
+            "invalid_messages",
+            "where what could not be understood goes; else `<channel>.invalid`",
+        ),
+        Key::one_of(
+            "make_channel",
+            MakeChannel::WORDS,
+            "whether the channel is made, looked for, or taken for granted",
+        )
+        .documented_default("create"),
+        Key::one_of(
+            "queue_type",
+            QueueType::WORDS,
+            "how the broker keeps it; else as `rabbitmq.queue_type` says",
+        ),
+        Key::time(
+            "time_to_live",
+            Duration::from_millis(1)..,
+            "what has waited this long is a dead letter; else nothing is",
+        ),
+        Key::count(
+            "length_limit",
+            1..=most,
+            "how many messages may wait; else any number",
+        ),
+        Key::one_of(
+            "overflow",
+            &["refuse_newest", "dead_letter_oldest"],
+            "what becomes of one more",
+        )
+        .documented_default("refuse_newest"),
+        Key::count(
+            "delivery_limit",
+            1..=most,
+            "how often the broker delivers a message before it sets it aside itself",
+        ),
+        Key::flag(
+            "single_active_consumer",
+            "whether one consumer at a time gets messages",
+        )
+        .documented_default("false"),
+        Key::count("priorities", 1..=255, "the highest priority; else all are alike"),
+    ]
+    .into_iter()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use brighter_config::SCHEMA;
+    use brighter_config::Loader;
+
+    fn loader() -> Loader {
+        Loader::new().section(SubscriptionSettings::section())
+    }
 
     /// A value of each key that is not its default.
     fn other(key: &str) -> &'static str {
@@ -116,19 +240,19 @@ mod tests {
 
     #[test]
     fn every_key_changes_the_settings_and_only_what_it_is_of() {
-        let known = SCHEMA.iter().find(|known| known.name == SUBSCRIPTIONS).unwrap();
+        let section = SubscriptionSettings::section();
         let plain = || SubscriptionSettings::new("a-b".into(), Channel::new("a-b", "topic"));
-        for key in known.keys.iter() {
-            let variable = format!("BRIGHTER_SUBSCRIPTIONS_A_B_{}", key.name.to_uppercase());
-            let config = Config::loader()
-                .variables([(variable, other(key.name))])
+        for key in section.keys() {
+            let variable = format!("BRIGHTER_SUBSCRIPTIONS_A_B_{}", key.name().to_uppercase());
+            let config = loader()
+                .variables([(variable, other(key.name()))])
                 .load()
                 .unwrap();
             let mut settings = plain();
             assert!(settings.configure(&config));
-            assert_ne!(settings, plain(), "{}", key.name);
+            assert_ne!(settings, plain(), "{}", key.name());
         }
-        let nothing = Config::loader().load().unwrap();
+        let nothing = loader().load().unwrap();
         let mut settings = plain();
         assert!(!settings.configure(&nothing));
         assert_eq!(settings, plain());
@@ -136,16 +260,16 @@ mod tests {
 
     #[test]
     fn what_the_table_says_are_the_defaults() {
-        let known = SCHEMA.iter().find(|known| known.name == SUBSCRIPTIONS).unwrap();
-        let mut loader = Config::loader();
-        for key in known.keys.iter() {
-            if let Some(default) = key.default {
-                loader = loader.default_of(format!("subscriptions.a.{}", key.name), default);
+        let section = SubscriptionSettings::section();
+        let mut with_defaults = loader();
+        for key in section.keys() {
+            if let Some(default) = key.default_text() {
+                with_defaults = with_defaults.default_of(format!("subscriptions.a.{}", key.name()), default);
             }
         }
         let plain = || SubscriptionSettings::new("a".into(), Channel::new("a", "topic"));
         let mut settings = plain();
-        settings.configure(&loader.load().unwrap());
+        settings.configure(&with_defaults.load().unwrap());
         assert_eq!(settings, plain());
     }
 }

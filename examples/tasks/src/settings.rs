@@ -1,6 +1,6 @@
 //! Where the settings of the commands come from: what stands here, a file, variables, and the command line last.
 
-use brighter::config::{Config, ConfigErrors, Loader, Section};
+use brighter::config::{Config, ConfigErrors, Key, Loader, Section};
 use tasks::worker::QUEUE;
 
 use crate::cli;
@@ -44,31 +44,34 @@ pub(crate) fn of_send(general: &cli::General, options: &cli::Send) -> Result<Con
 }
 
 fn begin(general: &cli::General, broker: &cli::Broker, role: &str) -> Loader {
-    let section = Section::new(SECTION)
-        .one_of("log", &["text", "json"], "how the log is written")
-        .default("text")
-        .text(
-            "broker_file",
-            "the file that is the broker, where no RabbitMQ is named; made if missing",
-        )
-        .default("broker.db")
-        .secret(
-            "smtp",
-            "the server that mails: `smtp://localhost:25`; else a folder has the mails",
-        )
-        .text(
-            "observe",
-            "where the worker answers `/livez`, `/readyz` and `/metrics`; else nowhere",
-        )
-        .secret(
-            "otlp",
-            "where spans are sent: `http://localhost:4318/v1/traces`; else nowhere",
-        )
-        .text(
-            "spans",
-            "the file that spans are appended to, as OTLP in JSON; else none",
-        );
-    let mut loader = Config::loader()
+    let section = Section::new(
+        SECTION,
+        [
+            Key::one_of("log", &["text", "json"], "how the log is written").default("text"),
+            Key::text(
+                "broker_file",
+                "the file that is the broker, where no RabbitMQ is named; made if missing",
+            )
+            .default("broker.db"),
+            Key::secret(
+                "smtp",
+                "the server that mails: `smtp://localhost:25`; else a folder has the mails",
+            ),
+            Key::text(
+                "observe",
+                "where the worker answers `/livez`, `/readyz` and `/metrics`; else nowhere",
+            ),
+            Key::secret(
+                "otlp",
+                "where spans are sent: `http://localhost:4318/v1/traces`; else nowhere",
+            ),
+            Key::text(
+                "spans",
+                "the file that spans are appended to, as OTLP in JSON; else none",
+            ),
+        ],
+    );
+    let mut loader = brighter::config::loader()
         .section(section)
         .default_of("rabbitmq.connection_name", format!("tasks {role}"))
         // Shorter than the sweeper claims a message for: see `tasks::api::CLAIMED_FOR`.

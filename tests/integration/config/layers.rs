@@ -3,7 +3,7 @@
 use std::fs;
 
 use brighter::channel::Performers;
-use brighter::config::{Config, Origin, Section};
+use brighter::config::{Config, Key, Origin, Section};
 use brighter::transport::rabbitmq::RabbitMqBuilder;
 
 use super::program;
@@ -50,8 +50,11 @@ fn load(name: &str, text: &str) -> (tempfile::TempDir, Config) {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join(name), text).unwrap();
     fs::write(folder.path().join("url.txt"), "amqp://me:hunter2@localhost/v\n").unwrap();
-    let config = Config::loader()
-        .section(Section::new("shop").secret("token", "what the bank knows us by"))
+    let config = brighter::config::loader()
+        .section(Section::new(
+            "shop",
+            [Key::secret("token", "what the bank knows us by")],
+        ))
         .default_of("sweeper.lease", "7s")
         .default_of("sweeper.batch", "7")
         .file(folder.path().join(name))
@@ -152,7 +155,7 @@ fn the_list_in_the_documentation_is_complete() {
     let text = fs::read_to_string(path).unwrap();
     let mark = "<!-- Written by `BRIGHTER_TEST_UPDATE=1 cargo test -p brighter-tests config::`. -->\n";
     let (before, after) = text.split_once(mark).unwrap();
-    let reference = Config::loader().load().unwrap().reference();
+    let reference = brighter::config::loader().load().unwrap().reference();
     if std::env::var_os("BRIGHTER_TEST_UPDATE").is_some() {
         fs::write(path, format!("{before}{mark}{reference}")).unwrap();
     } else {

@@ -35,7 +35,7 @@ impl Handler<Overdue> for Handles {
 
 /// Puts it together; gives everything that is wrong, as a person sees it.
 pub(super) fn start(file: Option<&Path>, variables: Vec<(String, String)>) -> Result<(), String> {
-    let loader = Config::loader().variables(variables);
+    let loader = brighter::config::loader().variables(variables);
     let loader = match file {
         Some(file) => loader.file(file),
         None => loader,

@@ -1,17 +1,47 @@
 //! What a configuration says of a broker in a file.
 
+use std::time::Duration;
+
 use super::SqliteBrokerOptions;
-use brighter_config::Config;
+use brighter_config::{Config, Key, Section};
+
+const SECTION: &str = "sqlite_broker";
 
 impl SqliteBrokerOptions {
+    /// Returns the section `sqlite_broker`, with every key that [`from_config`](Self::from_config) reads.
+    /// `brighter::config::loader()` knows it.
+    pub fn section() -> Section {
+        Section::new(
+            SECTION,
+            [
+                Key::time(
+                    "lease",
+                    Duration::from_millis(100)..,
+                    "how long a process that says nothing is taken to be alive",
+                )
+                .documented_default("15s"),
+                Key::count(
+                    "size_limit",
+                    1..,
+                    "how many bytes the file may have before nothing more is published; else as many as the disk holds",
+                ),
+                Key::time(
+                    "confirm_within",
+                    Duration::from_millis(1)..,
+                    "how long a publish may take",
+                )
+                .documented_default("30s"),
+            ],
+        )
+    }
+
     /// The options of a broker in a file, as the section `sqlite_broker` has them.
     ///
     /// ```
-    /// use brighter::config::Config;
     /// use brighter::transport::sqlite::SqliteBrokerOptions;
     ///
     /// # fn main() -> Result<(), brighter::config::ConfigErrors> {
-    /// let config = Config::loader()
+    /// let config = brighter::config::loader()
     ///     .variables([("BRIGHTER_SQLITE_BROKER_LEASE", "5s")])
     ///     .load()?;
     /// let options = SqliteBrokerOptions::from_config(&config); // for SqliteBroker::open_with(path, &options)
@@ -22,16 +52,16 @@ impl SqliteBrokerOptions {
     #[must_use]
     pub fn from_config(config: &Config) -> Self {
         let mut options = SqliteBrokerOptions::default();
-        let Some(entry) = config.entry("sqlite_broker") else {
+        let Some(table) = config.table(SECTION) else {
             return options;
         };
-        if let Some(lease) = entry.time("lease") {
+        if let Some(lease) = table.time("lease") {
             options = options.lease(lease);
         }
-        if let Some(bytes) = entry.count("size_limit") {
+        if let Some(bytes) = table.count("size_limit") {
             options = options.size_limit(bytes);
         }
-        if let Some(time) = entry.time("confirm_within") {
+        if let Some(time) = table.time("confirm_within") {
             options = options.confirm_within(time);
         }
         options
@@ -41,21 +71,22 @@ impl SqliteBrokerOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use brighter_config::SCHEMA;
+    use brighter_config::Loader;
 
     #[test]
     fn every_key_changes_the_options_and_what_the_table_says_are_the_defaults() {
-        let known = SCHEMA.iter().find(|known| known.name == "sqlite_broker").unwrap();
+        let section = SqliteBrokerOptions::section();
         let read = |key: &str, value: &str| {
-            let config = Config::loader().set("test", format!("sqlite_broker.{key}"), value);
+            let loader = Loader::new().section(SqliteBrokerOptions::section());
+            let config = loader.set("test", format!("sqlite_broker.{key}"), value);
             SqliteBrokerOptions::from_config(&config.load().unwrap())
         };
         let plain = SqliteBrokerOptions::default();
-        for key in known.keys.iter() {
-            let value = if key.name == "size_limit" { "7" } else { "7s" };
-            assert_ne!(read(key.name, value), plain, "{}", key.name);
-            if let Some(default) = key.default {
-                assert_eq!(read(key.name, default), plain, "{}", key.name);
+        for key in section.keys() {
+            let value = if key.name() == "size_limit" { "7" } else { "7s" };
+            assert_ne!(read(key.name(), value), plain, "{}", key.name());
+            if let Some(default) = key.default_text() {
+                assert_eq!(read(key.name(), default), plain, "{}", key.name());
             }
         }
     }

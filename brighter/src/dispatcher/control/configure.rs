@@ -1,19 +1,29 @@
 //! What a configuration says of control over the broker.
 
 use super::ControlSecret;
-use brighter_config::{Config, ConfigErrors};
+use brighter_config::{Config, ConfigErrors, Key, Section};
 
 const SECTION: &str = "control";
 
 impl ControlSecret {
+    /// The section `control`.
+    pub(crate) fn section() -> Section {
+        Section::new(
+            SECTION,
+            [Key::secret(
+                "secret",
+                "what those who may control the dispatchers share, 32 bytes or more, as `openssl rand -hex 32` makes them",
+            )],
+        )
+    }
+
     /// Reads `secret` or `secret_file` of the section `control` of a configuration. Returns `None` if neither is set.
     ///
     /// ```
-    /// use brighter::config::Config;
     /// use brighter::dispatcher::ControlSecret;
     ///
     /// # fn main() -> Result<(), brighter::config::ConfigErrors> {
-    /// let config = Config::loader()
+    /// let config = brighter::config::loader()
     ///     .variables([("BRIGHTER_CONTROL_SECRET", "0123456789abcdef0123456789abcdef")])
     ///     .load()?;
     /// assert!(ControlSecret::from_config(&config)?.is_some());
@@ -24,7 +34,7 @@ impl ControlSecret {
     /// # Errors
     /// It is so short that it can be guessed.
     pub fn from_config(config: &Config) -> Result<Option<Self>, ConfigErrors> {
-        let secret = config.entry(SECTION).and_then(|entry| entry.secret("secret"));
+        let secret = config.secret(SECTION, "secret");
         secret
             .map(|secret| Self::new(secret.expose()))
             .transpose()
@@ -35,11 +45,13 @@ impl ControlSecret {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use brighter_config::Loader;
 
     #[test]
     fn a_secret_that_is_too_short_is_told_with_its_variable_and_not_shown() {
         let load = |secret| {
-            let config = Config::loader().variables([("BRIGHTER_CONTROL_SECRET", secret)]);
+            let loader = Loader::new().section(ControlSecret::section());
+            let config = loader.variables([("BRIGHTER_CONTROL_SECRET", secret)]);
             ControlSecret::from_config(&config.load().unwrap())
         };
         let long = "0123456789abcdef0123456789abcdef";

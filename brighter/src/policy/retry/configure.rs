@@ -5,12 +5,39 @@ use std::time::Duration;
 
 use super::{JITTER, Retry, RetryBudget};
 use crate::policy::delay::Delay;
-use brighter_config::Entry;
+use brighter_config::{Key, Table};
 
 impl Retry {
+    /// The keys of a policy that is a retry.
+    pub(in crate::policy) fn keys() -> impl Iterator<Item = Key> {
+        let most = u64::from(u32::MAX);
+        [
+            Key::count("attempts", 1..=most, "how many attempts there are in all").documented_default("4"),
+            Key::one_of(
+                "wait",
+                &["fixed", "exponential", "decorrelated"],
+                "how the waits between them grow",
+            )
+            .documented_default("exponential"),
+            Key::time(
+                "first",
+                Duration::ZERO..,
+                "the first wait; each, if they are fixed",
+            )
+            .documented_default("50ms"),
+            Key::time("longest", Duration::ZERO.., "the longest wait")
+                .documented_default("10s")
+                .excludes_word("wait", "fixed", "fixed waits do not grow"),
+            Key::share("budget", 0.0..=1000.0, "retries for each call at most, over all")
+                .documented_default("0.2"),
+            Key::count("budget_per_second", 0..=most, "retries a second besides").documented_default("10"),
+        ]
+        .into_iter()
+    }
+
     /// The same, but for what is said here.
-    pub(in crate::policy) fn configure(mut self, entry: &Entry) -> Self {
-        if let Some(attempts) = entry.small("attempts") {
+    pub(in crate::policy) fn configure(mut self, table: &Table<'_>) -> Self {
+        if let Some(attempts) = table.count_u32("attempts") {
             self.attempts = NonZeroU32::new(attempts).unwrap_or(NonZeroU32::MIN);
         }
         let (word, first, longest) = match self.delay {
@@ -18,12 +45,12 @@ impl Retry {
             Delay::Exponential { first, limit, .. } => ("exponential", first, limit),
             Delay::Decorrelated { first, limit } => ("decorrelated", first, limit),
         };
-        let first = entry.time("first").unwrap_or(first);
-        let longest = entry.time("longest").unwrap_or(longest);
-        if let Some(share) = entry.share("jitter") {
+        let first = table.time("first").unwrap_or(first);
+        let longest = table.time("longest").unwrap_or(longest);
+        if let Some(share) = table.share("jitter") {
             self = self.jitter(share);
         }
-        self = match entry.text("wait").unwrap_or(word) {
+        self = match table.text("wait").unwrap_or(word) {
             "fixed" => self.fixed(first),
             "decorrelated" => self.decorrelated(first, longest),
             // What was fixed had none.
@@ -38,7 +65,7 @@ impl Retry {
             }
             _ => self.exponential(first, longest),
         };
-        let (share, per_second) = (entry.share("budget"), entry.small("budget_per_second"));
+        let (share, per_second) = (table.share("budget"), table.count_u32("budget_per_second"));
         if share.is_some() || per_second.is_some() {
             self = self.budget(RetryBudget::new(share.unwrap_or(0.2), per_second.unwrap_or(10)));
         }

@@ -1,0 +1,10 @@
+//! Names as variables of the environment can spell them.
+
+/// Names that a variable cannot tell apart are one: `task-reminders` and `TASK_REMINDERS`.
+pub(crate) fn alike(name: &str) -> String {
+    let letter = |c: char| match c.is_ascii_alphanumeric() {
+        true => c.to_ascii_uppercase(),
+        false => '_',
+    };
+    name.chars().map(letter).collect()
+}

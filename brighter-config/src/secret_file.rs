@@ -1,0 +1,45 @@
+//! Reads a secret from a file of its own.
+
+use std::path::PathBuf;
+
+use super::raw::Raw;
+use super::table::Setting;
+use super::value::Value;
+use super::{Origin, Problem, Secret, text_file};
+
+/// More than any secret has.
+const LARGEST: u64 = 64 * 1024;
+
+/// Reads the secret of this key from the file that `raw` names.
+pub(super) fn read(key: &str, raw: &Raw, origin: &Origin) -> Result<Setting, Problem> {
+    let (Raw::Plain(named) | Raw::Text(named)) = raw else {
+        return Err(Problem::WrongType {
+            key: format!("{key}_file"),
+            expected: "the name of a file".to_owned(),
+            found: raw.kind().to_owned(),
+        });
+    };
+    // What a file names lies beside it, wherever the program was started.
+    let path = match origin.folder() {
+        Some(folder) => folder.join(named),
+        None => PathBuf::from(named),
+    };
+    let text = text_file::read(&path, LARGEST).and_then(|text| match text.trim() {
+        "" => Err("it is empty".to_owned()),
+        secret => Ok(secret.to_owned()),
+    });
+    match text {
+        Ok(text) => Ok(Setting {
+            value: Value::Secret(Secret::new(text)),
+            origin: Origin::SecretFile {
+                path,
+                named_by: Box::new(origin.clone()),
+            },
+        }),
+        Err(reason) => Err(Problem::NoSecret {
+            key: key.to_owned(),
+            path: path.display().to_string(),
+            reason,
+        }),
+    }
+}

@@ -1,0 +1,278 @@
+//! [`Table`]: reads the values of one table.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::names::alike;
+use super::nearest::nearest;
+use super::section::Section;
+use super::value::Value;
+use super::{ConfigError, Origin, Problem, Secret};
+
+/// A setting that somebody said, or a default of its key.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Setting {
+    pub(super) value: Value,
+    pub(super) origin: Origin,
+}
+
+/// What is known of one table.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    /// Its name, as it was first written; the section's own where there is only one.
+    pub(super) name: String,
+    /// Where it stands first.
+    pub(super) origin: Origin,
+    pub(super) settings: BTreeMap<String, Setting>,
+    /// Whether something in it was wrong, so that what is left tells only half.
+    pub(super) is_broken: bool,
+}
+
+static DEFAULT: Origin = Origin::Default;
+
+/// One table of a configuration, such as `[sweeper]` or `[subscriptions.orders]`, with typed values.
+///
+/// Each method that reads a key returns `None` if nothing says the key and it has no [default](crate::Key::default), or
+/// if the key is of another kind.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use brighter_config::{Key, Loader, Section};
+///
+/// # fn main() -> Result<(), brighter_config::ConfigErrors> {
+/// let section = Section::new("kafka", [
+///     Key::time("heartbeat_interval", Duration::from_secs(1).., "how often a heartbeat is sent"),
+///     Key::time_or("start_timeout", Duration::ZERO.., "never", "how long a start waits for the broker"),
+/// ]);
+/// let config = Loader::new()
+///     .section(section)
+///     .variables([
+///         ("BRIGHTER_KAFKA_HEARTBEAT_INTERVAL", "5s"),
+///         ("BRIGHTER_KAFKA_START_TIMEOUT", "never"),
+///     ])
+///     .load()?;
+/// if let Some(table) = config.table("kafka") {
+///     assert_eq!(table.time("heartbeat_interval"), Some(Duration::from_secs(5)));
+///     assert_eq!(table.time_or_none("start_timeout"), Some(None));
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Table<'a> {
+    pub(super) section: &'a Section,
+    pub(super) entry: &'a Entry,
+}
+
+impl<'a> Table<'a> {
+    /// Returns the name of the table as it was first written, or that of the section if it has one table.
+    #[must_use]
+    pub fn name(&self) -> &'a str {
+        &self.entry.name
+    }
+
+    /// Returns whether the table is of this name. A variable knows neither small letters nor hyphens, so
+    /// `task-reminders` and `TASK_REMINDERS` are one name.
+    #[must_use]
+    pub fn is_named(&self, name: &str) -> bool {
+        alike(&self.entry.name) == alike(name)
+    }
+
+    /// Returns the one of these names that is most like that of the table, if one is like it at all. It is for the
+    /// error about a table that nothing has a use for.
+    #[must_use]
+    pub fn nearest_name<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Option<String> {
+        nearest(&self.entry.name, names)
+    }
+
+    /// Returns the type of the table, by its key of [types](crate::Key::types) or by its name.
+    #[must_use]
+    pub fn type_name(&self) -> Option<&'a str> {
+        let (key, names) = self.section.types()?;
+        let by_name = names.iter().copied().find(|name| *name == self.entry.name);
+        self.text(key.name).or(by_name)
+    }
+
+    /// Returns where the table stands first.
+    #[must_use]
+    pub fn origin(&self) -> &'a Origin {
+        &self.entry.origin
+    }
+
+    /// Returns where this key was said; [`Origin::Default`] if nothing says it.
+    #[must_use]
+    pub fn origin_of(&self, key: &str) -> &'a Origin {
+        let setting = self.entry.settings.get(key);
+        setting.map_or(&DEFAULT, |setting| &setting.origin)
+    }
+
+    /// Returns whether the key has a value.
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        self.entry.settings.contains_key(key)
+    }
+
+    /// Whether something says the key, other than its default.
+    pub(super) fn says(&self, key: &str) -> bool {
+        self.has(key) && *self.origin_of(key) != Origin::Default
+    }
+
+    fn value(&self, key: &str) -> Option<&'a Value> {
+        self.entry.settings.get(key).map(|setting| &setting.value)
+    }
+
+    /// Returns the text, the name of a database table, or the word of this key.
+    #[must_use]
+    pub fn text(&self, key: &str) -> Option<&'a str> {
+        match self.value(key)? {
+            Value::Text(text) => Some(text),
+            Value::Word(word) => Some(word),
+            _ => None,
+        }
+    }
+
+    /// Returns the list of texts.
+    #[must_use]
+    pub fn texts(&self, key: &str) -> Option<&'a [String]> {
+        match self.value(key)? {
+            Value::Texts(texts) => Some(texts),
+            _ => None,
+        }
+    }
+
+    /// Returns the text as the path of a file or folder. A relative path in a file begins at the folder of that file;
+    /// any other begins at the working directory.
+    #[must_use]
+    pub fn path(&self, key: &str) -> Option<PathBuf> {
+        let path = self.text(key)?;
+        Some(match self.origin_of(key).folder() {
+            Some(folder) => folder.join(path),
+            None => PathBuf::from(path),
+        })
+    }
+
+    /// Returns the secret.
+    #[must_use]
+    pub fn secret(&self, key: &str) -> Option<&'a Secret> {
+        match self.value(key)? {
+            Value::Secret(secret) => Some(secret),
+            _ => None,
+        }
+    }
+
+    /// Returns whether the key is true.
+    #[must_use]
+    pub fn flag(&self, key: &str) -> Option<bool> {
+        match self.value(key)? {
+            Value::Flag(flag) => Some(*flag),
+            _ => None,
+        }
+    }
+
+    /// Returns the whole number.
+    #[must_use]
+    pub fn count(&self, key: &str) -> Option<u64> {
+        match self.value(key)? {
+            Value::Count(count) => Some(*count),
+            _ => None,
+        }
+    }
+
+    /// Returns the whole number as a `u32`. Declare the key with a range that ends at `u32::MAX` or before, so that the
+    /// loader refuses a larger number.
+    #[must_use]
+    pub fn count_u32(&self, key: &str) -> Option<u32> {
+        let count = self.count(key)?;
+        Some(u32::try_from(count).unwrap_or(u32::MAX))
+    }
+
+    /// Returns the whole number as a `usize`. Declare the key with a range that ends at `u32::MAX` or before, so that
+    /// the loader refuses a number that some machine cannot hold.
+    #[must_use]
+    pub fn count_usize(&self, key: &str) -> Option<usize> {
+        let count = self.count(key)?;
+        Some(usize::try_from(count).unwrap_or(usize::MAX))
+    }
+
+    /// Returns the number with a fraction.
+    #[must_use]
+    pub fn share(&self, key: &str) -> Option<f64> {
+        match self.value(key)? {
+            Value::Share(share) => Some(*share),
+            _ => None,
+        }
+    }
+
+    /// Returns the time.
+    #[must_use]
+    pub fn time(&self, key: &str) -> Option<Duration> {
+        match self.value(key)? {
+            Value::Time(time) => Some(*time),
+            _ => None,
+        }
+    }
+
+    /// Returns the time, or `Some(None)` for the word that stands for no time.
+    #[must_use]
+    pub fn time_or_none(&self, key: &str) -> Option<Option<Duration>> {
+        match self.value(key)? {
+            Value::Time(time) => Some(Some(*time)),
+            Value::NoTime(_) => Some(None),
+            _ => None,
+        }
+    }
+
+    /// Returns the list of times.
+    #[must_use]
+    pub fn times(&self, key: &str) -> Option<&'a [Duration]> {
+        match self.value(key)? {
+            Value::Times(times) => Some(times),
+            _ => None,
+        }
+    }
+
+    /// Returns the range; a single number is a range of that number alone.
+    #[must_use]
+    pub fn range(&self, key: &str) -> Option<RangeInclusive<usize>> {
+        match self.value(key)? {
+            Value::Range(least, most) => Some(*least..=*most),
+            _ => None,
+        }
+    }
+
+    /// Returns the number and the time that it is within.
+    #[must_use]
+    pub fn rate(&self, key: &str) -> Option<(u32, Duration)> {
+        match self.value(key)? {
+            Value::Rate(count, within) => Some((*count, *within)),
+            _ => None,
+        }
+    }
+
+    /// Makes the error that the value of this key cannot be, for a reason that only the owner of the section knows. A
+    /// secret does not show.
+    #[must_use]
+    pub fn impossible(&self, key: &str, reason: impl fmt::Display) -> ConfigError {
+        ConfigError {
+            origin: self.origin_of(key).clone(),
+            problem: Problem::Impossible {
+                key: self.path_of(key),
+                value: match self.value(key) {
+                    Some(Value::Secret(_)) | None => "***".to_owned(),
+                    Some(value) => value.to_string(),
+                },
+                reason: reason.to_string(),
+            },
+        }
+    }
+
+    /// What messages call a key of it.
+    pub(super) fn path_of(&self, key: &str) -> String {
+        let name = self.section.is_named().then_some(self.name());
+        format!("{}.{key}", self.section.path(name))
+    }
+}
