@@ -14,7 +14,7 @@ use crate::database::value::Sql;
 use brighter_core::id::MessageId;
 
 fn url(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests with `cargo xtask test`"))
+    brighter_test_servers::variable(name).unwrap_or_else(|error| panic!("{error:#}"))
 }
 
 fn new_name() -> String {
