@@ -21,7 +21,7 @@ use brighter_core::id::MessageId;
 use brighter_core::message::Message;
 use brighter_core::outbox::{
     Archive, Arrival, Arrivals, Claim, Claimed, DeadMessage, Failure, MessageState, Outbox, OutboxError,
-    OutboxStatus, Selection,
+    OutboxStatus, ScheduledMessage, Selection,
 };
 
 /// How many messages may be outstanding unless [`InMemoryOutbox::with_limit`] says otherwise.
@@ -104,16 +104,20 @@ impl InMemoryOutbox {
         &self,
         deposits: &[Message],
         scheduled: &[(Message, Instant)],
+        changes: &[(MessageId, Option<Instant>)],
     ) -> Result<(), OutboxError> {
-        let mut state = self.lock();
-        state.check_scheduled(deposits, scheduled, self.limit)?;
-        state.deposit(deposits, None, self.limit)?;
-        for (message, due) in scheduled {
-            state.schedule(message, *due, self.limit)?;
-        }
-        drop(state);
+        self.lock().store(deposits, scheduled, changes, self.limit)?;
         self.bell.ring(Arrival::Here);
         Ok(())
+    }
+
+    pub(super) fn lock_scheduled(&self, id: &MessageId) -> Result<bool, OutboxError> {
+        self.lock().scheduled.lock(id)
+    }
+
+    pub(super) fn unlock_scheduled(&self, changes: &[(MessageId, Option<Instant>)]) {
+        let mut state = self.lock();
+        changes.iter().for_each(|(id, _)| state.scheduled.unlock(id));
     }
 
     pub(super) fn is_same(&self, other: &Self) -> bool {
@@ -176,11 +180,15 @@ impl Outbox for InMemoryOutbox {
         id: &'a MessageId,
         delay: Duration,
     ) -> BoxFuture<'a, Result<bool, OutboxError>> {
-        Box::pin(async move { Ok(self.lock().scheduled.reschedule(id, delay)) })
+        Box::pin(async move { self.lock().scheduled.reschedule(id, delay) })
     }
 
     fn cancel<'a>(&'a self, id: &'a MessageId) -> BoxFuture<'a, Result<bool, OutboxError>> {
-        Box::pin(async move { Ok(self.lock().scheduled.cancel(id)) })
+        Box::pin(async move { self.lock().scheduled.cancel(id) })
+    }
+
+    fn scheduled(&self, limit: usize) -> BoxFuture<'_, Result<Vec<ScheduledMessage>, OutboxError>> {
+        Box::pin(async move { Ok(self.lock().scheduled.list(limit)) })
     }
 
     fn make_due(&self, limit: usize) -> BoxFuture<'_, Result<u64, OutboxError>> {
