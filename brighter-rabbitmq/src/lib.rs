@@ -219,6 +219,10 @@ impl Producer for RabbitMq {
         let make = |message| publisher::outgoing(message, &shared.settings);
         Box::pin(async move { shared.publisher.publish_all(&messages, make).await })
     }
+
+    fn highest_priority(&self) -> Option<u8> {
+        Some(u8::MAX)
+    }
 }
 
 impl Broker for RabbitMq {

@@ -34,10 +34,10 @@ pub(super) struct Copy {
 static INSERTS: LazyLock<[(usize, Arc<str>); 3]> = LazyLock::new(|| {
     [64, 8, 1].map(|rows| {
         let mut text = String::from(
-            "INSERT INTO brighter_broker_messages (channel, expires, header, body) VALUES (?, ?, ?, ?)",
+            "INSERT INTO brighter_broker_messages (channel, expires, priority, header, body) VALUES (?, ?, ?, ?, ?)",
         );
         for _ in 1..rows {
-            text.push_str(", (?, ?, ?, ?)");
+            text.push_str(", (?, ?, ?, ?, ?)");
         }
         (rows, text.into())
     })
@@ -71,6 +71,7 @@ impl<'a> Change<'a> {
                     insert = insert
                         .bind(channel)
                         .bind(expires)
+                        .bind(self.topology.priority(channel, message.priority))
                         .bind(message.header)
                         .bind(message.body);
                 }
@@ -84,11 +85,12 @@ impl<'a> Change<'a> {
     pub(super) async fn delay(&mut self, copy: Copy, delay: i64) -> Result<(), sqlx::Error> {
         self.times_changed = true;
         sqlx::query(
-            "INSERT INTO brighter_broker_delayed (channel, due, header, body) VALUES (?1, ?2, ?3, ?4)",
+            "INSERT INTO brighter_broker_delayed (channel, due, priority, header, body) VALUES (?1, ?2, ?3, ?4, ?5)",
         )
         .bind(copy.channel)
         // The time is that of the beginning, without its fraction.
         .bind(self.now.saturating_add(delay).saturating_add(1))
+        .bind(copy.message.priority)
         .bind(copy.message.header)
         .bind(copy.message.body)
         .execute(&mut *self.file)
@@ -100,7 +102,7 @@ impl<'a> Change<'a> {
     pub(super) async fn bring_back_delayed(&mut self) -> Result<(), sqlx::Error> {
         self.times_changed = true;
         let due = sqlx::query(
-            "SELECT seq, channel, header, body FROM brighter_broker_delayed WHERE due <= ?1 ORDER BY due, seq LIMIT ?2",
+            "SELECT seq, channel, priority, header, body FROM brighter_broker_delayed WHERE due <= ?1 ORDER BY due, seq LIMIT ?2",
         )
         .bind(self.now)
         .bind(AT_ONCE)
@@ -113,8 +115,9 @@ impl<'a> Change<'a> {
                 channel: row.try_get(1)?,
                 message: Outgoing {
                     topic: "".into(),
-                    header: row.try_get(2)?,
-                    body: row.try_get(3)?,
+                    priority: row.try_get(2)?,
+                    header: row.try_get(3)?,
+                    body: row.try_get(4)?,
                 },
             });
         }
