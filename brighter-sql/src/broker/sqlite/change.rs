@@ -43,6 +43,13 @@ static INSERTS: LazyLock<[(usize, Arc<str>); 3]> = LazyLock::new(|| {
     })
 });
 
+const OLDEST: &str = "SELECT m.seq, m.channel, m.header, m.body FROM brighter_broker_messages m WHERE m.channel = ?1 \
+     AND NOT EXISTS (SELECT 1 FROM brighter_broker_held h WHERE h.seq = m.seq) ORDER BY m.seq LIMIT ?2";
+
+const OLDEST_OF_ONE_PRIORITY: &str = "SELECT m.seq, m.channel, m.header, m.body FROM brighter_broker_messages m \
+     WHERE m.channel = ?1 AND NOT EXISTS (SELECT 1 FROM brighter_broker_held h WHERE h.seq = m.seq) \
+     ORDER BY m.priority DESC, m.seq LIMIT ?2";
+
 /// How many messages are moved at once by their times.
 const AT_ONCE: i64 = 1000;
 
@@ -248,18 +255,20 @@ impl<'a> Change<'a> {
             let (Some(length), Overflow::DeadLetterOldest) = (limits.length, limits.overflow) else {
                 continue;
             };
+            // Where all have one priority, the index has them by their age.
+            let oldest = match limits.priorities {
+                None => OLDEST_OF_ONE_PRIORITY,
+                Some(_) => OLDEST,
+            };
             let over = self.waiting(channel).await?.saturating_sub(i64::from(length));
             if over <= 0 {
                 continue;
             }
-            let oldest = sqlx::query(
-                "SELECT m.seq, m.channel, m.header, m.body FROM brighter_broker_messages m WHERE m.channel = ?1 \
-                 AND NOT EXISTS (SELECT 1 FROM brighter_broker_held h WHERE h.seq = m.seq) ORDER BY m.seq LIMIT ?2",
-            )
-            .bind(channel)
-            .bind(over)
-            .fetch_all(&mut *self.file)
-            .await?;
+            let oldest = sqlx::query(oldest)
+                .bind(channel)
+                .bind(over)
+                .fetch_all(&mut *self.file)
+                .await?;
             self.set_aside(oldest, |limits| {
                 let length = limits.length.unwrap_or_default();
                 format!("the channel holds {length} messages at most, and newer ones came")
