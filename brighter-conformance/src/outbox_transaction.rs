@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::outbox::some_message;
 use brighter_core::id::MessageId;
 use brighter_core::message::Message;
-use brighter_core::outbox::{Claim, Outbox, OutboxTransaction};
+use brighter_core::outbox::{Claim, MessageState, Outbox, OutboxTransaction};
 
 /// An empty outbox, with the way its transactions begin and end.
 pub trait Transactional {
@@ -70,6 +70,8 @@ macro_rules! outbox_transaction_contract {
             nobody_sees_it_before_the_commit,
             an_id_that_is_there_is_left_as_it_is,
             what_is_scheduled_is_committed_with_the_rest,
+            what_is_cancelled_is_committed_with_the_rest,
+            what_is_rescheduled_is_committed_with_the_rest,
         ] }
     };
 }
@@ -173,4 +175,78 @@ pub async fn what_is_scheduled_is_committed_with_the_rest<S: Transactional>(subj
     subject.commit(transaction).await;
     assert_eq!(outbox.status().await.expect("status").scheduled, 1);
     assert_eq!(get(subject, &[lost, kept.clone()]).await, [kept]);
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+async fn scheduled<S: Transactional>(subject: &S) -> Message {
+    let message = some_message();
+    subject.outbox().schedule(&message, HOUR).await.expect("schedule");
+    message
+}
+
+async fn due_in<S: Transactional>(subject: &S, message: &Message) -> Option<Duration> {
+    match subject.outbox().state(&message.header.id).await.expect("state") {
+        Some(MessageState::Scheduled { due_in, .. }) => Some(due_in),
+        None => None,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What is cancelled goes with the commit, and waits as before after a rollback. What the transaction has scheduled
+/// itself can be cancelled too; what is outstanding or unknown cannot.
+pub async fn what_is_cancelled_is_committed_with_the_rest<S: Transactional>(subject: &S) {
+    let (outbox, message, paid) = (subject.outbox(), scheduled(subject).await, some_message());
+    let id = &message.header.id;
+    let mut transaction = subject.begin().await;
+    assert!(transaction.cancel(outbox, id).await.expect("cancel"));
+    assert!(!transaction.cancel(outbox, id).await.expect("cancel"));
+    subject.rollback(transaction).await;
+    assert!(due_in(subject, &message).await.is_some());
+
+    let mut transaction = subject.begin().await;
+    let own = some_message();
+    transaction.schedule(outbox, &own, HOUR).await.expect("schedule");
+    assert!(transaction.cancel(outbox, id).await.expect("cancel"));
+    assert!(transaction.cancel(outbox, &own.header.id).await.expect("cancel"));
+    deposit(subject, &mut transaction, std::slice::from_ref(&paid)).await;
+    subject.commit(transaction).await;
+    let left = get(subject, &[message.clone(), own, paid.clone()]).await;
+    assert_eq!(left, std::slice::from_ref(&paid));
+
+    let mut transaction = subject.begin().await;
+    assert!(!transaction.cancel(outbox, id).await.expect("cancel"));
+    assert!(!transaction.cancel(outbox, &paid.header.id).await.expect("cancel"));
+    // The id is free again.
+    deposit(subject, &mut transaction, std::slice::from_ref(&message)).await;
+    subject.commit(transaction).await;
+    assert_eq!(get(subject, std::slice::from_ref(&message)).await, [message]);
+}
+
+/// A new time holds from the commit on, and the old one after a rollback.
+pub async fn what_is_rescheduled_is_committed_with_the_rest<S: Transactional>(subject: &S) {
+    let (outbox, message) = (subject.outbox(), scheduled(subject).await);
+    let id = &message.header.id;
+    let mut transaction = subject.begin().await;
+    let later = transaction.reschedule(outbox, id, 3 * HOUR).await;
+    assert!(later.expect("reschedule"));
+    subject.rollback(transaction).await;
+    assert!(
+        due_in(subject, &message)
+            .await
+            .is_some_and(|due_in| due_in <= HOUR)
+    );
+
+    let mut transaction = subject.begin().await;
+    let later = transaction.reschedule(outbox, id, 3 * HOUR).await;
+    assert!(later.expect("reschedule"));
+    let unknown = transaction.reschedule(outbox, &MessageId::new(), HOUR).await;
+    assert!(!unknown.expect("reschedule"));
+    subject.commit(transaction).await;
+    assert!(
+        due_in(subject, &message)
+            .await
+            .is_some_and(|due_in| due_in > HOUR)
+    );
+    assert!(outbox.cancel(id).await.expect("cancel"));
 }

@@ -32,6 +32,10 @@ pub struct Context {
     trace: TraceContext,
     handled_count: u32,
     cancellation: Option<Arc<CancellationToken>>,
+    /// The processor that handles the request, whose type only the crate `brighter` knows.
+    processor: Option<Arc<dyn Any + Send + Sync>>,
+    /// The message whose handling made the request, if it was made in this process.
+    cause: Option<MessageId>,
     /// What brought the request, of which one more value is made for whoever asks.
     brought: Option<Arc<dyn Brought>>,
     /// Set by each attempt to handle the request.
@@ -92,6 +96,25 @@ impl Context {
         self
     }
 
+    /// Returns the same context, of a request that this processor handles.
+    #[doc(hidden)]
+    pub fn with_processor(mut self, processor: Arc<dyn Any + Send + Sync>) -> Self {
+        self.processor = Some(processor);
+        self
+    }
+
+    /// Returns the processor that handles the request.
+    #[doc(hidden)]
+    pub fn processor_slot(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
+        self.processor.as_ref()
+    }
+
+    /// Returns the message whose handling made the request, if that is not [`message_id`](Self::message_id).
+    #[doc(hidden)]
+    pub fn cause(&self) -> Option<&MessageId> {
+        self.cause.as_ref()
+    }
+
     /// The same context, of a request that this brought.
     #[doc(hidden)]
     pub fn with_brought(mut self, brought: Arc<dyn Brought>) -> Self {
@@ -99,7 +122,8 @@ impl Context {
         self
     }
 
-    /// The id of the message that brought the request; `None` if it was made in this process.
+    /// The id of the message that is being handled; `None` if the request was made in this process, outside of the
+    /// handling of a message.
     #[must_use]
     pub fn message_id(&self) -> Option<&MessageId> {
         self.message_id.as_ref()
@@ -231,11 +255,24 @@ impl Context {
             trace: self.trace.clone(),
             handled_count: self.handled_count,
             cancellation: self.cancellation.clone(),
+            processor: self.processor.clone(),
+            cause: self.cause.clone(),
             brought: self.brought.clone(),
             #[cfg(feature = "otel")]
             handling: Mutex::new(self.handling()),
             bag: Mutex::new(self.bag.lock().unwrap_or_else(PoisonError::into_inner).clone()),
         }
+    }
+
+    /// Returns a context for a request that is made while this one is handled: the same facts and values, but for the
+    /// values of these types, which belong to this request alone.
+    #[doc(hidden)]
+    pub fn child(&self, cause: Option<MessageId>, without: &[TypeId]) -> Self {
+        let mut child = self.fork();
+        let bag = child.bag.get_mut().unwrap_or_else(PoisonError::into_inner);
+        bag.retain(|(key, _)| !without.contains(key));
+        child.cause = cause;
+        child
     }
 }
 
@@ -263,6 +300,20 @@ mod tests {
         assert_eq!((*cx.get::<u8>().unwrap(), *fork.get::<u8>().unwrap()), (1, 2));
         assert_eq!(fork.attempt(), 3);
         assert!(cx.get::<u16>().is_none());
+    }
+
+    #[test]
+    fn a_child_keeps_the_values_but_for_those_of_its_parent_alone() {
+        let cx = Context::new().with_message_id("outer".into());
+        cx.insert(1_u8);
+        cx.insert(2_u16);
+        let child = cx.child(Some("outer".into()), &[TypeId::of::<u16>()]);
+        assert_eq!(
+            (child.get::<u8>().as_deref(), child.get::<u16>()),
+            (Some(&1), None)
+        );
+        assert_eq!(child.cause(), cx.message_id());
+        assert_eq!(*cx.get::<u16>().unwrap(), 2);
     }
 
     #[test]

@@ -147,6 +147,10 @@ impl Producer for RabbitMq {
         let make = |message| publish::outgoing(message, &connections.settings);
         Box::pin(async move { connections.publisher.publish_all(&messages, make).await })
     }
+
+    fn highest_priority(&self) -> Option<u8> {
+        Some(u8::MAX)
+    }
 }
 
 impl Broker for RabbitMq {

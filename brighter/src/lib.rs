@@ -4,7 +4,7 @@
 //! |---|---|
 //! | say what travels | `#[derive(Message)]`; `#[derive(Command)]` and `#[derive(Event)]` for what does not |
 //! | handle it, with layers around | [`Handler`] and `#[handler]` |
-//! | send, publish, post | [`CommandProcessor`] |
+//! | send, publish, post | [`CommandProcessor`]; in a handler its [`Context`], by [`ContextExt`] |
 //! | consume | [`Subscription`], [`Dispatcher`], [`host::run`] |
 //! | steer and watch what consumes | [`Dispatcher`], [`dispatcher::ControlCommand`], `dispatcher::Control` (feature `control`) |
 //! | retry, break the circuit, limit the time | [`policy`] |
@@ -101,7 +101,7 @@ pub use inbox::InMemoryInbox;
 pub use message::Message;
 pub use outbox::InMemoryOutbox;
 pub use policy::PolicyRegistry;
-pub use processor::{Archiver, CommandProcessor, Sweeper};
+pub use processor::{Archiver, CommandProcessor, ContextExt, Sweeper};
 pub use request::{Command, Event, Request, Validate};
 #[cfg(feature = "mysql")]
 pub use store::mysql::{MySqlInbox, MySqlOutbox};

@@ -19,9 +19,9 @@ pub use crate::RabbitMq;
 pub use crate::policy::{CircuitBreaker, ConcurrencyLimit, Policy, RateLimit, Retry};
 #[doc(no_inline)]
 pub use crate::{
-    BoxError, Command, CommandProcessor, Context, Defer, Dispatcher, DontAck, Event, Handler, HandlerError,
-    InMemoryBroker, InMemoryInbox, InMemoryOutbox, Invalid, Message, MessageId, PolicyRegistry, Publication,
-    Reject, Request, Subscription, Validate,
+    BoxError, Command, CommandProcessor, Context, ContextExt, Defer, Dispatcher, DontAck, Event, Handler,
+    HandlerError, InMemoryBroker, InMemoryInbox, InMemoryOutbox, Invalid, Message, MessageId, PolicyRegistry,
+    Publication, Reject, Request, Subscription, Validate,
 };
 #[cfg(feature = "mysql")]
 #[doc(no_inline)]

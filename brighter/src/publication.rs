@@ -107,7 +107,7 @@ impl<R: Postable> Publication<R> {
     /// process. It goes by the topic, and so for all that is posted to it.
     ///
     /// The order is paid for in speed: a topic goes as fast as the broker confirms one message after another. While
-    /// one cannot be sent, all after it wait. One that is [dead](crate::CommandProcessor::dead_messages) holds up the others no
+    /// one cannot be sent, all after it wait. One that is [dead](crate::processor::ProcessorOutbox::dead) holds up the others no
     /// longer: they go on without it, and if it is revived it comes after those that went on. Of two transactions
     /// that overlap either may be the first.
     #[must_use]

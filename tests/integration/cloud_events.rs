@@ -72,7 +72,8 @@ async fn what_is_posted_travels_in_its_envelope_and_is_handled() {
     let cx = Context::new().with_trace(TraceContext::default().with_traceparent(PARENT));
     dispatcher
         .processor()
-        .post_with(order.clone(), &cx)
+        .post(order.clone())
+        .caused_by(&cx)
         .await
         .unwrap();
 

@@ -91,7 +91,7 @@ async fn confirmation_dispatch_throws_should_isolate_and_log() {
     until("it is sent once more", || sent(&broker).len() > 1).await;
     assert!(sent(&broker).iter().all(|sent| *sent == id));
     let deadline = tokio::time::Instant::now() + brighter_tests::wait::DEADLINE;
-    while processor.message_state(&id).await.unwrap() != Some(MessageState::Dispatched) {
+    while processor.outbox().state(&id).await.unwrap() != Some(MessageState::Dispatched) {
         assert!(tokio::time::Instant::now() < deadline, "it is never marked");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

@@ -94,7 +94,7 @@ async fn a_message_that_is_posted_from_a_handler_goes_on_with_its_trace() {
     let cx = Context::new()
         .with_message_id("cause".into())
         .with_trace(trace.clone());
-    processor.post_with(placed("one"), &cx).await.unwrap();
+    processor.post(placed("one")).caused_by(&cx).await.unwrap();
     let header = &broker.messages("orders")[0].header;
     assert_eq!(header.trace, trace);
     assert_eq!(header.causation_id, Some("cause".into()));

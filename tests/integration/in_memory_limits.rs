@@ -197,9 +197,9 @@ async fn priorities_and_other_limits_than_the_channel_has_are_refused_with_what_
         Err(ChannelError::Refused { reason }) => reason,
         other => panic!("{other:?}"),
     };
+    broker.declare(&channel(|_| ())).unwrap();
     let reason = refused(&channel(|it| it.limits.priorities = Some(3)));
     assert!(reason.contains("priorities"), "{reason}");
-    broker.declare(&channel(|_| ())).unwrap();
     let reason = refused(&channel(|it| it.limits.length = Some(3)));
     assert!(reason.contains("`c` exists with other limits"), "{reason}");
     broker.declare(&channel(|_| ())).unwrap();
@@ -394,4 +394,62 @@ async fn closing_ends_a_consumer_that_is_full() {
     let _held = next(&mut consumer).await;
     let (end, ()) = tokio::join!(consumer.receive(), broker.close());
     assert!(end.is_none());
+}
+
+fn urgent(id: &str, priority: u8) -> Message {
+    let mut message = message(id);
+    message.header.priority = Some(priority);
+    message
+}
+
+/// In which order a message goes says nothing of how long it has waited.
+#[test]
+fn the_oldest_expires_and_makes_room_whatever_its_priority() {
+    paused().block_on(async {
+        let broker = InMemoryBroker::new();
+        let limited = channel(|it| {
+            it.limits.priorities = Some(9);
+            it.limits.time_to_live = Some(Duration::from_secs(10));
+            it.limits.length = Some(3);
+            it.limits.overflow = Overflow::DeadLetterOldest;
+        });
+        broker.declare(&limited).unwrap();
+        publish(&broker, &["low"]).await;
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        for (id, priority) in [("high", 9), ("middle", 5)] {
+            broker.publish(&urgent(id, priority)).await.unwrap();
+        }
+        assert_eq!(ids(&broker, "c"), ["high", "middle", "low"]);
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(ids(&broker, "c"), ["high", "middle"]);
+        assert_eq!(ids(&broker, "c.dlq"), ["low"]);
+
+        broker.publish(&urgent("higher", 9)).await.unwrap();
+        broker.publish(&urgent("lowest", 0)).await.unwrap();
+        assert_eq!(
+            ids(&broker, "c"),
+            ["higher", "middle", "lowest"],
+            "the oldest makes room"
+        );
+        tokio::time::sleep(Duration::from_secs(11)).await;
+        assert_eq!(ids(&broker, "c"), [""; 0]);
+    });
+}
+
+#[tokio::test]
+async fn a_priority_above_the_highest_of_the_channel_is_refused_by_name() {
+    let broker = InMemoryBroker::new();
+    broker
+        .declare(&channel(|it| it.limits.priorities = Some(5)))
+        .unwrap();
+    broker.publish(&urgent("5", 5)).await.unwrap();
+    let error = broker.publish(&urgent("6", 6)).await.unwrap_err();
+    assert!(
+        matches!(&error, PublishError::Refused { reason } if reason == "channel `c` has priorities up to 5, and the message has 6"),
+        "{error:?}"
+    );
+    let error = broker
+        .declare(&channel(|it| it.limits.priorities = Some(0)))
+        .unwrap_err();
+    assert!(error.to_string().contains("the highest priority"), "{error}");
 }

@@ -165,7 +165,7 @@ async fn an_unroutable_post_is_a_typed_error_and_the_outbox_keeps_the_message() 
         error.report()
     );
     assert_eq!(outstanding(&outbox).await, 1);
-    let state = processor.message_state(&task.id).await.unwrap();
+    let state = processor.outbox().state(&task.id).await.unwrap();
     let Some(MessageState::Outstanding {
         last_error: Some(reason),
         ..
@@ -186,7 +186,7 @@ async fn an_unroutable_post_is_a_typed_error_and_the_outbox_keeps_the_message() 
     // Sent, and a moment later noted as sent.
     until_eq("the outbox", 0, || outstanding(&outbox).now_or_never().unwrap()).await;
     assert_eq!(
-        processor.message_state(&task.id).await.unwrap(),
+        processor.outbox().state(&task.id).await.unwrap(),
         Some(MessageState::Dispatched)
     );
 }
@@ -218,7 +218,7 @@ async fn what_the_broker_refuses_too_often_is_dead_until_it_is_revived() {
         .unwrap();
     let task = added("write");
     processor.post(task.clone()).await.unwrap_err();
-    let dead = processor.dead_messages(10).await.unwrap();
+    let dead = processor.outbox().dead(10).await.unwrap();
     assert_eq!(dead.len(), 1);
     assert_eq!((&dead[0].id, dead[0].topic.as_str()), (&task.id, "Task.Added"));
     assert!(
@@ -238,9 +238,16 @@ async fn what_the_broker_refuses_too_often_is_dead_until_it_is_revived() {
 
     let channel = Channel::new("tasks", "Task.Added");
     broker.inner().declare(&channel).unwrap();
-    assert_eq!(processor.revive(std::slice::from_ref(&task.id)).await.unwrap(), 1);
+    assert_eq!(
+        processor
+            .outbox()
+            .revive(std::slice::from_ref(&task.id))
+            .await
+            .unwrap(),
+        1
+    );
     until_eq("the message sent", 1, || broker.inner().messages("tasks").len()).await;
-    assert!(processor.dead_messages(10).await.unwrap().is_empty());
+    assert!(processor.outbox().dead(10).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -319,17 +326,17 @@ async fn reposting_sends_again_what_was_sent() {
     let (broker, outbox) = (broker(), InMemoryOutbox::new());
     let processor = unswept(&broker, &outbox);
     let id = processor.post(added("write")).await.unwrap();
-    processor.repost(&id).await.unwrap();
+    processor.outbox().repost(&id).await.unwrap();
     let messages = broker.inner().messages("tasks");
     assert_eq!(messages.len(), 2);
     assert_eq!(messages[0], messages[1]);
     assert!(matches!(
-        processor.repost(&MessageId::new()).await,
+        processor.outbox().repost(&MessageId::new()).await,
         Err(PostError::NotFound { .. })
     ));
     broker.every_publish(Some(PublishFault::Away));
     assert!(matches!(
-        processor.repost(&id).await,
+        processor.outbox().repost(&id).await,
         Err(PostError::NotReposted { .. })
     ));
 }

@@ -150,9 +150,9 @@ async fn every_subscriber_has_a_context_of_its_own() {
         .handler(Failer)
         .build()
         .unwrap();
-    let cx = Context::new();
+    let cx = processor.context();
     cx.insert(Mark("caller"));
-    let errors = processor.publish_with(Happened, cx).await.unwrap_err();
+    let errors = cx.publish(Happened).await.unwrap_err();
     assert_eq!(errors.failures.len(), 1, "{errors}");
     assert_eq!(errors.failures[0].error.to_string(), "fell over");
 }
@@ -170,9 +170,9 @@ async fn a_variable_in_the_bag_is_seen_by_the_handler() {
         }
     }
     let processor = CommandProcessor::builder().handler(Tells).build().unwrap();
-    let cx = Context::new();
+    let cx = processor.context();
     cx.insert("north".to_owned());
-    assert_eq!(processor.send_with(WhoAmI, cx).await.unwrap(), "north");
+    assert_eq!(cx.send(WhoAmI).await.unwrap(), "north");
     assert_eq!(processor.send(WhoAmI).await.unwrap_err().to_string(), "nobody");
 }
 
@@ -325,9 +325,9 @@ async fn sending_a_command_to_the_processor_via_agreement() {
         .unwrap();
     processor.send(Ship { weight: 2000 }).await.unwrap();
     processor.send(Ship { weight: 20 }).await.unwrap();
-    let cx = Context::new();
+    let cx = processor.context();
     cx.insert(Mark("express"));
-    processor.send_with(Ship { weight: 20 }, cx).await.unwrap();
+    cx.send(Ship { weight: 20 }).await.unwrap();
     assert_eq!(*log.lock().unwrap(), ["parcel", "letter", "parcel"]);
     let error = processor.send(Ship { weight: 50_000 }).await.unwrap_err();
     let chosen = error.downcast_ref::<NoSuchHandler>().unwrap();
@@ -408,9 +408,12 @@ impl Handler<WhatContext> for Tells {
 async fn a_context_is_provided() {
     let processor = CommandProcessor::builder().handler(Tells).build().unwrap();
     let id = MessageId::new();
-    let cx = Context::new().with_message_id(id.clone()).with_handled_count(2);
+    let cx = processor
+        .context()
+        .with_message_id(id.clone())
+        .with_handled_count(2);
     cx.insert(Mark("caller"));
-    let seen = processor.send_with(WhatContext, cx).await.unwrap();
+    let seen = cx.send(WhatContext).await.unwrap();
     assert_eq!(seen, (Some(id), 3, true));
 }
 

@@ -1,4 +1,4 @@
-//! Later: `post_at`, `post_after`, and what may be done until then.
+//! Later: `.at`, `.after`, and what may be done until then.
 
 use std::time::{Duration, SystemTime};
 
@@ -47,7 +47,7 @@ fn sent(broker: &InMemoryBroker) -> Vec<MessageId> {
 }
 
 async fn is_scheduled(processor: &CommandProcessor, id: &MessageId) -> bool {
-    let state = processor.message_state(id).await.unwrap();
+    let state = processor.outbox().state(id).await.unwrap();
     matches!(state, Some(MessageState::Scheduled { .. }))
 }
 
@@ -55,8 +55,8 @@ async fn is_scheduled(processor: &CommandProcessor, id: &MessageId) -> bool {
 async fn scheduling_a_message_to_the_command_processor() {
     let (broker, outbox) = (broker(), InMemoryOutbox::new());
     let processor = processor(&broker, outbox.clone(), SELDOM);
-    let late = processor.post_after(due(), 2 * HOUR).await.unwrap();
-    let early = processor.post_at(due(), SystemTime::now() + HOUR).await.unwrap();
+    let late = processor.post(due()).after(2 * HOUR).await.unwrap();
+    let early = processor.post(due()).at(SystemTime::now() + HOUR).await.unwrap();
     // What waits holds up nothing, in a topic whose order is kept.
     let now = processor.post(due()).await.unwrap();
     assert_eq!(sent(&broker), std::slice::from_ref(&now));
@@ -80,11 +80,13 @@ async fn scheduling_with_an_invalid_time() {
     let processor = processor(&broker, outbox.clone(), OFTEN);
     let past = SystemTime::now() - Duration::from_secs(1);
     for refused in [
-        processor.post_at(due(), past).await,
-        processor.post_at(due(), SystemTime::UNIX_EPOCH).await,
-        processor.deposit_post_at(&mut outbox.begin(), due(), past).await,
+        processor.post(due()).at(past).await,
+        processor.post(due()).at(SystemTime::UNIX_EPOCH).await,
+        processor.deposit_post(&mut outbox.begin(), due()).at(past).await,
         processor
-            .reschedule_post(&MessageId::new(), past)
+            .outbox()
+            .reschedule(&MessageId::new())
+            .at(past)
             .await
             .map(|_| MessageId::new()),
     ] {
@@ -92,13 +94,16 @@ async fn scheduling_with_an_invalid_time() {
         assert!(matches!(error, PostError::NotInFuture { .. }), "{error}");
     }
     for refused in [
-        processor.post_after(due(), Duration::MAX).await,
-        processor.post_after(due(), 101 * 365 * 24 * HOUR).await,
+        processor.post(due()).after(Duration::MAX).await,
+        processor.post(due()).after(101 * 365 * 24 * HOUR).await,
         processor
-            .deposit_post_after(&mut outbox.begin(), due(), Duration::MAX)
+            .deposit_post(&mut outbox.begin(), due())
+            .after(Duration::MAX)
             .await,
         processor
-            .reschedule_post_after(&MessageId::new(), Duration::MAX)
+            .outbox()
+            .reschedule(&MessageId::new())
+            .after(Duration::MAX)
             .await
             .map(|_| MessageId::new()),
     ] {
@@ -107,7 +112,7 @@ async fn scheduling_with_an_invalid_time() {
     }
     assert_eq!(outbox.status().await.unwrap().scheduled, 0);
     // No time at all is no mistake.
-    let id = processor.post_after(due(), Duration::ZERO).await.unwrap();
+    let id = processor.post(due()).after(Duration::ZERO).await.unwrap();
     until_eq("what is sent", vec![id], || sent(&broker)).await;
 }
 
@@ -116,23 +121,30 @@ async fn a_scheduled_post_may_be_taken_back_or_put_off_until_its_time() {
     let (broker, outbox) = (broker(), InMemoryOutbox::new());
     let processor = processor(&broker, outbox, SELDOM);
     let [gone, later, sooner] = [
-        processor.post_after(due(), HOUR).await.unwrap(),
-        processor.post_after(due(), HOUR).await.unwrap(),
-        processor.post_after(due(), 10 * HOUR).await.unwrap(),
+        processor.post(due()).after(HOUR).await.unwrap(),
+        processor.post(due()).after(HOUR).await.unwrap(),
+        processor.post(due()).after(10 * HOUR).await.unwrap(),
     ];
-    assert!(processor.cancel_post(&gone).await.unwrap());
-    assert!(!processor.cancel_post(&gone).await.unwrap());
-    assert!(processor.reschedule_post_after(&later, 3 * HOUR).await.unwrap());
+    assert!(processor.outbox().cancel(&gone).await.unwrap());
+    assert!(!processor.outbox().cancel(&gone).await.unwrap());
+    assert!(
+        processor
+            .outbox()
+            .reschedule(&later)
+            .after(3 * HOUR)
+            .await
+            .unwrap()
+    );
     let at = SystemTime::now() + 2 * HOUR;
-    assert!(processor.reschedule_post(&sooner, at).await.unwrap());
+    assert!(processor.outbox().reschedule(&sooner).at(at).await.unwrap());
 
     tokio::time::sleep(2 * HOUR).await;
     until_eq("what is sent", vec![sooner.clone()], || sent(&broker)).await;
-    assert!(!processor.cancel_post(&sooner).await.unwrap());
-    assert!(!processor.reschedule_post_after(&sooner, HOUR).await.unwrap());
+    assert!(!processor.outbox().cancel(&sooner).await.unwrap());
+    assert!(!processor.outbox().reschedule(&sooner).after(HOUR).await.unwrap());
     tokio::time::sleep(HOUR).await;
     until_eq("what is sent", vec![sooner, later], || sent(&broker)).await;
-    assert_eq!(processor.message_state(&gone).await.unwrap(), None);
+    assert_eq!(processor.outbox().state(&gone).await.unwrap(), None);
 }
 
 /// [Brighter for .NET forgets it](https://github.com/BrighterCommand/Brighter/issues/4404).
@@ -147,7 +159,7 @@ async fn what_caused_a_scheduled_post_is_known_when_it_is_sent() {
         .with_correlation_id(conversation.clone())
         .with_trace(trace.clone());
     let soon = Duration::from_millis(1);
-    let id = processor.post_after_with(due(), soon, &cx).await.unwrap();
+    let id = processor.post(due()).after(soon).caused_by(&cx).await.unwrap();
     until_eq("what is sent", vec![id], || sent(&broker)).await;
     let header = &broker.messages("due")[0].header;
     assert_eq!(header.causation_id, Some(cause));
@@ -170,10 +182,10 @@ async fn what_is_scheduled_in_a_transaction_outlives_the_process_and_goes_with_a
             .build()
             .unwrap();
         let mut tx = outbox.pool().begin().await.unwrap();
-        processor.deposit_post_after(&mut tx, due(), delay).await.unwrap();
+        processor.deposit_post(&mut tx, due()).after(delay).await.unwrap();
         tx.rollback().await.unwrap();
         let mut tx = outbox.pool().begin().await.unwrap();
-        let kept = processor.deposit_post_after(&mut tx, due(), delay).await.unwrap();
+        let kept = processor.deposit_post(&mut tx, due()).after(delay).await.unwrap();
         tx.commit().await.unwrap();
         outbox.pool().close().await;
         kept

@@ -90,7 +90,12 @@ async fn a_trace_that_is_not_sampled_stays_so_and_its_baggage_is_carried_on() {
     let parent = OtelContext::new().with_remote_span_context(parent);
     let parent = parent.with_baggage([KeyValue::new("tenant", "north, and south")]);
     request.set_parent(parent).unwrap();
-    processor.post(note()).instrument(request).await.unwrap();
+    processor
+        .post(note())
+        .into_future()
+        .instrument(request)
+        .await
+        .unwrap();
     until_eq("taken", 1, || takes.0.lock().unwrap().len()).await;
     dispatcher.end().await;
 
@@ -171,7 +176,11 @@ async fn a_context_that_is_given_says_which_trace_goes_on() {
         .with_baggage("tenant=north");
     let cx = Context::new().with_trace(trace.clone());
     let elsewhere = server("GET /elsewhere");
-    let posted = processor.post_with(note(), &cx).instrument(elsewhere.clone());
+    let posted = processor
+        .post(note())
+        .caused_by(&cx)
+        .into_future()
+        .instrument(elsewhere.clone());
     posted.await.unwrap();
     let [message] = &broker.messages("given")[..] else {
         panic!("one message")
@@ -200,7 +209,12 @@ async fn what_goes_wrong_is_seen_where_it_does() {
     let processor = processor(&InMemoryBroker::new(), &Takes::default());
     let request = server("POST /nowhere");
     let trace = trace_of(&request);
-    processor.post(note()).instrument(request).await.unwrap_err();
+    processor
+        .post(note())
+        .into_future()
+        .instrument(request)
+        .await
+        .unwrap_err();
     let expected = "POST /nowhere (server)
   post Note (producer) failed: unroutable
     publish Note (client) failed: unroutable
@@ -218,13 +232,13 @@ struct Greet;
 #[derive(Debug, Event)]
 struct Greeted;
 
-struct Greets(brighter::processor::ProcessorHandle);
+struct Greets;
 
 #[handler]
 impl Handler<Greet> for Greets {
     #[timeout("10s", step = 1)]
-    async fn handle(&self, _: &Greet) -> Result<(), BoxError> {
-        Ok(self.0.get()?.publish(Greeted).await?)
+    async fn handle(&self, _: &Greet, cx: &Context) -> Result<(), BoxError> {
+        Ok(cx.publish(Greeted).await?)
     }
 }
 
@@ -242,7 +256,7 @@ impl Handler<Greeted> for Smiles {
 async fn in_the_process_each_step_is_seen() {
     collect();
     let processor = CommandProcessor::builder()
-        .handler_with(Greets)
+        .handler(Greets)
         .handler(Smiles)
         .build()
         .unwrap();
@@ -276,7 +290,7 @@ async fn what_is_cleared_is_linked_to_the_clearing_and_bodies_are_seen_if_that_w
     let trace = trace_of(&deposits);
     let mut tx = outbox.begin();
     let ids = processor.deposit_posts(&mut tx, [note(), note()]);
-    let ids = ids.instrument(deposits).await.unwrap();
+    let ids = ids.into_future().instrument(deposits).await.unwrap();
     tx.commit().unwrap();
     let clears = server("POST /clear");
     let clearing = trace_of(&clears);

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use brighter::channel::Broker;
 use brighter::prelude::*;
-use brighter::processor::ProcessorHandle;
 use brighter::transport::sqlite::SqliteBroker;
 use brighter::{MessageId, SqliteOutbox, Sweeper};
 use brighter_tests::rabbitmq::Corner;
@@ -28,7 +27,6 @@ struct TaskMailed;
 
 /// Fails the first time, and says when it has mailed.
 struct Mails {
-    processor: ProcessorHandle,
     tried: AtomicUsize,
 }
 
@@ -41,10 +39,9 @@ impl Handler<TaskReminder> for Mails {
             return Err("the mail server is away".into());
         }
         // What is spawned is another task, and still within the handling.
-        let processor = self.processor.get()?;
         let said = async {
             let _ = tracing::info_span!("connect").entered();
-            processor.post_with(TaskMailed, cx).await
+            cx.post(TaskMailed).await
         };
         said.instrument(cx.span()).await?;
         Ok(())
@@ -78,12 +75,11 @@ async fn one_trace(broker: impl Broker, channels: Channels) {
     let outbox = SqliteOutbox::open(folder.path().join("tasks.db")).await.unwrap();
     let pool = outbox.pool().clone();
     let files = Files::default();
-    let mails = |processor| Mails {
-        processor,
+    let mails = Mails {
         tried: AtomicUsize::new(0),
     };
     let processor = CommandProcessor::builder()
-        .handler_with(mails)
+        .handler(mails)
         .handler(files.clone())
         .broker(broker)
         .outbox(outbox)

@@ -120,6 +120,7 @@ pub async fn every_header_and_every_byte_comes_back(outbox: &impl Outbox) {
         header.causation_id = Some(MessageId::from(*text));
         header.content_type = format!("text/{text}").into();
         header.handled_count = u32::MAX;
+        header.priority = Some(u8::MAX);
         header.bag.insert(*text, *text);
         header.bag.insert("yes", true);
         header.bag.insert("smallest", i64::MIN);

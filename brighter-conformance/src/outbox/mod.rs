@@ -83,6 +83,7 @@ macro_rules! outbox_contract {
             what_is_cancelled_is_gone,
             what_is_rescheduled_waits_for_its_new_time,
             an_id_is_scheduled_once,
+            scheduled_messages_are_listed_by_their_time,
         ] }
     };
 }

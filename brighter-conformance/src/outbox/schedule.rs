@@ -7,7 +7,7 @@ use super::super::eventually;
 use super::{LONG, SHORT, claimed_ids, some_message};
 use brighter_core::id::MessageId;
 use brighter_core::message::{Message, MessageBody};
-use brighter_core::outbox::{Claim, MessageState, Outbox, OutboxError};
+use brighter_core::outbox::{Claim, MessageState, Outbox, OutboxError, ScheduledMessage};
 
 async fn schedule(outbox: &impl Outbox, delay: Duration) -> Message {
     let message = some_message();
@@ -143,4 +143,28 @@ pub async fn an_id_is_scheduled_once(outbox: &impl Outbox) {
     };
     id_in_use(outbox.schedule(&other, LONG).await.map(drop));
     id_in_use(outbox.deposit(&[other], None).await.map(drop));
+}
+
+/// Those that wait are listed, the first to be due first, and no more than asked.
+pub async fn scheduled_messages_are_listed_by_their_time(outbox: &impl Outbox) {
+    assert!(outbox.scheduled(10).await.expect("scheduled").is_empty());
+    outbox.deposit(&[some_message()], None).await.expect("deposit");
+    let mut waiting = Vec::new();
+    for hours in [3, 1, 2] {
+        waiting.push((hours, schedule(outbox, hours * LONG).await));
+    }
+    waiting.sort_by_key(|(hours, _)| *hours);
+    let listed = outbox.scheduled(10).await.expect("scheduled");
+    assert_eq!(listed.len(), waiting.len());
+    for (listed, (hours, message)) in listed.iter().zip(&waiting) {
+        assert_eq!(
+            (&listed.id, &listed.topic),
+            (&message.header.id, &message.header.topic)
+        );
+        let (least, most) = ((*hours - 1) * LONG, *hours * LONG);
+        assert!(listed.due_in > least && listed.due_in <= most, "{listed:?}");
+    }
+    let two = outbox.scheduled(2).await.expect("scheduled");
+    let ids = |some: &[ScheduledMessage]| some.iter().map(|one| one.id.clone()).collect::<Vec<_>>();
+    assert_eq!(ids(&two), ids(&listed[..2]));
 }

@@ -39,6 +39,9 @@ pub enum Feature {
     LengthLimit,
     /// [`deliveries`](brighter_core::channel::ChannelLimits::deliveries) is kept.
     DeliveryLimit,
+    /// [`priorities`](brighter_core::channel::ChannelLimits::priorities) are kept: of the messages that wait, one with a
+    /// higher priority comes first.
+    Priorities,
     /// What was confirmed outlives the broker that took it: it is there after
     /// [`Harness::connect`](super::Harness::connect) has been called again.
     Durable,
@@ -50,7 +53,7 @@ pub enum Feature {
 
 impl Feature {
     /// Every feature there is.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Retention,
         Self::Copies,
         Self::Patterns,
@@ -66,6 +69,7 @@ impl Feature {
         Self::TimeToLive,
         Self::LengthLimit,
         Self::DeliveryLimit,
+        Self::Priorities,
         Self::Durable,
         Self::Reconnect,
         Self::Restart,

@@ -184,6 +184,64 @@ pub async fn what_is_delivered_too_often_is_a_dead_letter<H: Harness>(harness: &
     nothing(harness, &mut consumer, "it is a dead letter").await;
 }
 
+/// Of the messages that wait, one with a higher priority comes first, and those of one priority come in their order; one
+/// without a priority is the last. A message has its priority also when it comes again, and as a dead letter.
+pub async fn higher_priorities_come_first<H: Harness>(harness: &H) {
+    let broker = harness.connect().await;
+    assert_eq!(
+        broker.highest_priority(),
+        Some(u8::MAX),
+        "what a message can carry"
+    );
+    let mut channel = with_buffer(harness.channel("urgent", "Urgent"), 1);
+    channel.limits.priorities = Some(9);
+    declare(harness, &broker, &channel).await;
+    let mut sent = series("Urgent", 8);
+    for (message, priority) in sent
+        .iter_mut()
+        .zip([None, Some(1), Some(9), Some(5), Some(9), None, Some(5)])
+    {
+        message.header.priority = priority;
+    }
+    publish(harness, &broker, &sent[..7]).await;
+    let mut consumer = consume(harness, &broker, &channel).await;
+    let mut came = Vec::new();
+    for count in 0..8 {
+        let delivery = next(harness, &mut consumer).await;
+        came.push(carried(&delivery).clone());
+        match count {
+            // It comes again before the others, for it is as urgent as it was.
+            0 => delivery.requeue(Duration::ZERO, true).await.expect("a requeue"),
+            7 => {
+                let rejection = Rejection::new(RejectionKind::DeadLetter, "the last");
+                delivery.reject(rejection).await.expect("a rejection");
+            }
+            _ => ack(delivery).await,
+        }
+    }
+    let order: Vec<usize> = came.iter().map(number).collect();
+    let (urgent, others) = order.split_at(3);
+    assert!(
+        urgent == [2, 4, 2] || urgent == [2, 2, 4],
+        "the highest first: {order:?}"
+    );
+    assert_eq!(others, [3, 6, 1, 0, 5], "in the order of their priorities");
+    for message in &came {
+        let expected = sent[number(message)].header.priority;
+        assert_eq!(message.header.priority.unwrap_or(0), expected.unwrap_or(0));
+    }
+
+    // A dead letter keeps its priority, and so does a message of a channel that has no priorities.
+    sent[7].header.priority = Some(7);
+    publish(harness, &broker, &sent[7..]).await;
+    let delivery = next(harness, &mut consumer).await;
+    let rejection = Rejection::new(RejectionKind::DeadLetter, "as it was");
+    delivery.reject(rejection).await.expect("a rejection");
+    let mut dead = consume(harness, &broker, &dead_letters(harness, &channel)).await;
+    let dead = take(harness, &mut dead, 2).await;
+    assert_eq!(dead[1].header.priority, Some(7));
+}
+
 /// The depth of a channel is how many messages wait in it, with nobody there to consume them.
 pub async fn depth_is_how_many_wait<H: Harness>(harness: &H) {
     let broker = harness.connect().await;

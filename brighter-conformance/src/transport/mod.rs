@@ -62,7 +62,8 @@
 //! * Limits: [`no_more_comes_than_the_buffer_holds`], [`nothing_comes_before_the_one_in_hand_is_settled`],
 //!   [`consumers_of_one_channel_share_its_messages`], [`one_consumer_at_a_time`],
 //!   [`what_waits_too_long_is_a_dead_letter`], [`a_full_channel_refuses_and_drops_nothing`],
-//!   [`what_is_delivered_too_often_is_a_dead_letter`], [`depth_is_how_many_wait`]
+//!   [`what_is_delivered_too_often_is_a_dead_letter`], [`higher_priorities_come_first`],
+//!   [`depth_is_how_many_wait`]
 //! * Closing and losing: [`closed_it_takes_nothing_and_gives_nothing`],
 //!   [`closing_from_many_threads_at_once_ends`], [`closing_writes_what_was_acked`],
 //!   [`what_was_confirmed_outlives_a_close`], [`after_a_lost_connection_it_goes_on`],
@@ -146,6 +147,7 @@ macro_rules! __conformance_cases {
             what_waits_too_long_is_a_dead_letter [TimeToLive, DeadLetters, Retention],
             a_full_channel_refuses_and_drops_nothing [LengthLimit, Retention],
             what_is_delivered_too_often_is_a_dead_letter [DeliveryLimit, DeadLetters],
+            higher_priorities_come_first [Priorities, Retention, Order, Prefetch, DeadLetters],
             depth_is_how_many_wait [Depth, Retention],
             closed_it_takes_nothing_and_gives_nothing [],
             closing_from_many_threads_at_once_ends [],

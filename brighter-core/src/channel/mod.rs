@@ -41,6 +41,12 @@ pub trait Producer: Send + Sync + 'static {
     fn publish_all<'a>(&'a self, messages: Vec<&'a Message>) -> BoxFuture<'a, Vec<Result<(), PublishError>>> {
         join_all(messages.into_iter().map(|message| self.publish(message))).boxed()
     }
+
+    /// Returns the highest priority that a message can carry; `None`, the default, if it can carry none. A request
+    /// with a higher one is refused when it is posted.
+    fn highest_priority(&self) -> Option<u8> {
+        None
+    }
 }
 
 /// A message broker: makes consumers of channels, and is a producer itself.

@@ -17,6 +17,10 @@ impl<B: Producer + ?Sized> Producer for Arc<B> {
     fn publish_all<'a>(&'a self, messages: Vec<&'a Message>) -> BoxFuture<'a, Vec<Result<(), PublishError>>> {
         (**self).publish_all(messages)
     }
+
+    fn highest_priority(&self) -> Option<u8> {
+        (**self).highest_priority()
+    }
 }
 
 impl<B: Broker + ?Sized> Broker for Arc<B> {

@@ -69,7 +69,7 @@ impl fmt::Debug for Handling {
 
 /// Completes the request of this context in the handler's own transaction, so that its effect and the memory
 /// that it was handled are committed together: the effect happens exactly once, however often the request comes
-/// and wherever a process dies. With `deposit_post_with` in the same
+/// and wherever a process dies. With `cx.deposit_post` in the same
 /// transaction, so do the messages that it causes.
 ///
 /// The handler needs `#[use_inbox]`, and the processor an inbox in the database of the transaction. It may be

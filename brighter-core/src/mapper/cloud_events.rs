@@ -250,6 +250,7 @@ mod tests {
 
     fn header() -> MessageHeader {
         let mut header = MessageHeader::new("order-7".into(), "Order.Placed", MessageType::Event)
+            .with_priority(6)
             .with_event(
                 EventAttributes::default()
                     .with_type("order.placed")

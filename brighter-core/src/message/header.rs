@@ -6,12 +6,15 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::event::{DEFAULT_SOURCE, EventAttributes};
-use super::{Bag, NameError, RoutingKey, routing};
+use super::{Bag, BagValue, NameError, RoutingKey, routing};
 use crate::id::MessageId;
 use crate::trace::TraceContext;
 
 /// The content type of a message whose mapper says nothing else.
 pub const DEFAULT_CONTENT_TYPE: &str = "application/json; charset=utf-8";
+
+/// The header under which a message carries its partition key, by the extension of CloudEvents.
+pub const PARTITION_KEY: &str = "partitionkey";
 
 /// What kind of request a message carries, which decides how it is dispatched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -74,6 +77,10 @@ pub struct MessageHeader {
     /// What CloudEvents says of it beside its id and time.
     #[serde(default, skip_serializing_if = "EventAttributes::is_empty")]
     pub event: EventAttributes,
+    /// How urgent it is: where a channel has priorities, a message with a higher one comes first, and one without is
+    /// the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u8>,
     /// The trace that it belongs to.
     #[serde(default, skip_serializing_if = "TraceContext::is_empty")]
     pub trace: TraceContext,
@@ -101,6 +108,7 @@ impl MessageHeader {
             content_type: Cow::Borrowed(DEFAULT_CONTENT_TYPE),
             reply_to: None,
             event: EventAttributes::default(),
+            priority: None,
             trace: TraceContext::default(),
             delayed: Duration::ZERO,
             handled_count: 0,
@@ -141,6 +149,20 @@ impl MessageHeader {
     pub fn with_event(mut self, event: EventAttributes) -> Self {
         self.event = event;
         self
+    }
+
+    /// Returns the same header, with this priority.
+    #[must_use]
+    pub fn with_priority(mut self, priority: u8) -> Self {
+        self.priority = Some(priority);
+        self
+    }
+
+    /// Returns the key by which a broker spreads a topic over partitions: what the bag holds under
+    /// [`PARTITION_KEY`], if that is text.
+    #[must_use]
+    pub fn partition_key(&self) -> Option<&str> {
+        self.bag.get(PARTITION_KEY).and_then(BagValue::as_str)
     }
 
     /// The same header, of a message within this trace.
@@ -206,7 +228,7 @@ mod tests {
         let header: MessageHeader = serde_json::from_str(OLD_ROW).unwrap();
         assert_eq!((header.handled_count, header.bag.len()), (2, 1));
         assert_eq!(header.causation_id, None);
-        assert_eq!(header.reply_to, None);
+        assert_eq!((header.reply_to.as_ref(), header.priority), (None, None));
         assert_eq!(header.event, EventAttributes::default());
         assert!(header.trace.is_empty());
         assert_eq!(
@@ -219,6 +241,7 @@ mod tests {
     fn a_header_is_stored_with_all_it_says() {
         let header = MessageHeader::new(MessageId::new(), "Order.Placed", MessageType::Event)
             .with_reply_to("Answers")
+            .with_priority(7)
             .with_event(
                 EventAttributes::default()
                     .with_type("Order.Placed.v2")
@@ -232,7 +255,7 @@ mod tests {
         // And what it does not say takes no room.
         let plain = MessageHeader::new(MessageId::new(), "Order.Placed", MessageType::Event);
         let json = serde_json::to_string(&plain).unwrap();
-        for absent in ["event", "trace", "reply_to"] {
+        for absent in ["event", "trace", "reply_to", "priority"] {
             assert!(!json.contains(absent), "{json}");
         }
     }

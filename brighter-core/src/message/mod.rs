@@ -18,7 +18,7 @@ use crate::context::Brought;
 
 pub use bag::{Bag, BagValue};
 pub use event::{DEFAULT_SOURCE, EventAttributes};
-pub use header::{DEFAULT_CONTENT_TYPE, MessageHeader, MessageType};
+pub use header::{DEFAULT_CONTENT_TYPE, MessageHeader, MessageType, PARTITION_KEY};
 pub use routing::{ChannelName, MAX_NAME_BYTES, NameError, RoutingKey, SubscriptionName};
 
 /// The content of a message: bytes that only its mapper understands.

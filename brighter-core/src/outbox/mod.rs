@@ -8,7 +8,7 @@ mod selection;
 use std::any::Any;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{self, BoxFuture};
 
 pub use archive::Archive;
 #[doc(hidden)]
@@ -127,6 +127,25 @@ impl DeadMessage {
             attempts,
             last_error: last_error.into(),
         }
+    }
+}
+
+/// A message that waits for its time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ScheduledMessage {
+    /// Which.
+    pub id: MessageId,
+    /// Where it is to go.
+    pub topic: RoutingKey,
+    /// For how long it still waits, by the clock of the outbox.
+    pub due_in: Duration,
+}
+
+impl ScheduledMessage {
+    /// Returns the message with this id for this topic, which is due in so long.
+    pub fn new(id: MessageId, topic: RoutingKey, due_in: Duration) -> Self {
+        Self { id, topic, due_in }
     }
 }
 
@@ -267,6 +286,15 @@ pub trait Outbox: Any + Send + Sync {
     /// See [`OutboxError`].
     fn cancel<'a>(&'a self, id: &'a MessageId) -> BoxFuture<'a, Result<bool, OutboxError>>;
 
+    /// Returns the messages that wait for their time: the first to be due first, at most `limit`.
+    ///
+    /// # Errors
+    /// See [`OutboxError`]; [`Unsupported`](OutboxError::Unsupported), unless this is implemented.
+    fn scheduled(&self, limit: usize) -> BoxFuture<'_, Result<Vec<ScheduledMessage>, OutboxError>> {
+        let _ = limit;
+        unsupported("the listing of scheduled messages")
+    }
+
     /// Makes those outstanding whose time has come, the first to be due first, at most `limit`, as if they had been
     /// deposited then. Says how many; several may do so at once.
     ///
@@ -394,4 +422,37 @@ pub trait OutboxTransaction<O: Outbox>: Send {
         message: &'a Message,
         delay: Duration,
     ) -> BoxFuture<'a, Result<(), OutboxError>>;
+
+    /// Takes a message out in this transaction that still waits for its time, and its id is free again. Says whether it
+    /// still waited.
+    ///
+    /// # Errors
+    /// See [`OutboxError`]; [`Unsupported`](OutboxError::Unsupported), unless this is implemented.
+    fn cancel<'a>(
+        &'a mut self,
+        outbox: &'a O,
+        id: &'a MessageId,
+    ) -> BoxFuture<'a, Result<bool, OutboxError>> {
+        let _ = (outbox, id);
+        unsupported("cancelling within a transaction")
+    }
+
+    /// Has a message that still waits for its time wait this long from now, instead, as part of this transaction. Says
+    /// whether it still waited.
+    ///
+    /// # Errors
+    /// See [`OutboxError`]; [`Unsupported`](OutboxError::Unsupported), unless this is implemented.
+    fn reschedule<'a>(
+        &'a mut self,
+        outbox: &'a O,
+        id: &'a MessageId,
+        delay: Duration,
+    ) -> BoxFuture<'a, Result<bool, OutboxError>> {
+        let _ = (outbox, id, delay);
+        unsupported("rescheduling within a transaction")
+    }
+}
+
+fn unsupported<'a, T: Send + 'a>(what: &'static str) -> BoxFuture<'a, Result<T, OutboxError>> {
+    Box::pin(future::ready(Err(OutboxError::Unsupported(what))))
 }

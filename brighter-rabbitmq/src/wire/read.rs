@@ -52,6 +52,7 @@ pub(crate) fn message(original: &Original) -> Result<Message, String> {
     header.reply_to = property("reply_to", properties.reply_to())?.map(RoutingKey::from);
     header.event = event(&headers, &header.topic)?;
     header.trace = trace(table, &headers);
+    header.priority = *properties.priority();
     header.delayed = value::delay(headers.get(KnownHeader::Delay));
     header.handled_count = value::count(headers.get(KnownHeader::HandledCount));
     header.bag = bag;

@@ -35,6 +35,9 @@ pub(super) fn write(header: &MessageHeader) -> Result<BasicProperties, NameError
     if let Some(seconds) = rfc3339::seconds(header.timestamp) {
         properties = properties.with_timestamp(seconds);
     }
+    if let Some(priority) = header.priority {
+        properties = properties.with_priority(priority);
+    }
     if let Some(reply_to) = &header.reply_to {
         properties = properties.with_reply_to(short("reply address", reply_to.as_str())?);
     }

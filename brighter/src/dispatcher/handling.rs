@@ -226,7 +226,9 @@ impl DeliveryHandler {
         done: &mut Vec<usize>,
     ) -> Result<Option<Reply>, RouteError> {
         let header = &message.header;
-        let mut cx = Context::new()
+        let mut cx = self
+            .processor
+            .own(Context::new())
             .with_message_id(header.id.clone())
             .with_trace(header.trace.clone())
             .with_handled_count(header.handled_count.saturating_add(tries))

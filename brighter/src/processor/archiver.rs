@@ -15,7 +15,7 @@ use brighter_core::outbox::{Archive, Outbox, OutboxError};
 ///
 /// It works in small batches, each a short transaction of its own; several processes may do so at once, and none
 /// waits for another. An id that is archived is free: a request that is posted again with it is sent again, and
-/// cannot be [reposted](crate::CommandProcessor::repost). Keep messages for longer than either may happen.
+/// cannot be [reposted](crate::processor::ProcessorOutbox::repost). Keep messages for longer than either may happen.
 ///
 /// ```
 /// use std::time::Duration;

@@ -10,7 +10,6 @@ use tokio_util::sync::CancellationToken;
 use super::call::{self, Calls};
 #[cfg(feature = "config")]
 use super::configure::Configured;
-use super::handle::ProcessorHandle;
 use super::health_monitor::HealthMonitor;
 use super::registered_handler::RegisteredHandler;
 use super::registry::Registry;
@@ -47,7 +46,6 @@ pub struct CommandProcessorBuilder {
     #[cfg(feature = "config")]
     config: Option<brighter_config::Config>,
     archiver: Option<Archiver>,
-    handle: ProcessorHandle,
     bodies_in_spans: usize,
     calls_at_most: Option<usize>,
 }
@@ -131,16 +129,6 @@ impl CommandProcessorBuilder {
             );
         }));
         self
-    }
-
-    /// Adds a handler that needs the processor, to post what follows from a request: see [`ProcessorHandle`].
-    pub fn handler_with<R, H>(self, make: impl FnOnce(ProcessorHandle) -> H) -> Self
-    where
-        R: Request,
-        H: HandlerPipeline<R>,
-    {
-        let handler = make(self.handle.clone());
-        self.add(handler)
     }
 
     /// Has each request of type `R` handled by one of its handlers, chosen by what is in the request or its context:
@@ -391,7 +379,7 @@ impl CommandProcessorBuilder {
         BuildErrors::check(errors)?;
         let at_most = self.calls_at_most.unwrap_or(call::AT_MOST);
         let calls = |broker: &Arc<dyn Broker>| Calls::new(Arc::clone(broker), at_most, Arc::clone(&ended));
-        let inner = Arc::new(Inner {
+        Ok(CommandProcessor(Arc::new(Inner {
             calls: self.broker.as_ref().map(calls),
             registry,
             publications,
@@ -402,9 +390,7 @@ impl CommandProcessorBuilder {
             bodies_in_spans: self.bodies_in_spans,
             inbox_retention: self.provided.inbox.as_ref().and_then(|inbox| inbox.retention()),
             ended,
-        });
-        self.handle.fill(&inner);
-        Ok(CommandProcessor(inner))
+        })))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use super::context::NoProcessor;
 use brighter_core::channel::PublishError;
 use brighter_core::error::{ActionKind, HandlerError};
 use brighter_core::id::MessageId;
@@ -24,6 +25,9 @@ pub enum SendError {
     // Not transparent: the chain of causes is to show the `HandlerError` itself to a handler that sends.
     #[error("{0}")]
     Handler(#[from] HandlerError),
+    /// The context that it was sent with belongs to no processor.
+    #[error(transparent)]
+    NoProcessor(#[from] NoProcessor),
 }
 
 impl SendError {
@@ -32,7 +36,7 @@ impl SendError {
     pub fn downcast_ref<E: std::error::Error + 'static>(&self) -> Option<&E> {
         match self {
             Self::Handler(error) => error.downcast_ref(),
-            Self::NoHandler { .. } => None,
+            Self::NoHandler { .. } | Self::NoProcessor(_) => None,
         }
     }
 }
@@ -123,6 +127,9 @@ pub struct NotSent {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PostError {
+    /// The context that it was posted with belongs to no processor.
+    #[error(transparent)]
+    NoProcessor(#[from] NoProcessor),
     /// The processor has no broker.
     #[error("the processor has no broker to post to: add `.broker(…)` to its builder")]
     NoBroker,
@@ -160,6 +167,19 @@ pub enum PostError {
         /// The outbox that the transaction belongs to.
         wanted: &'static str,
     },
+    /// The message has a priority that the broker cannot carry. Nothing was stored.
+    #[error("a message with priority {priority} cannot be posted to `{system}`: {}", highest_of(*highest))]
+    Priority {
+        /// The priority.
+        priority: u8,
+        /// The highest that the broker carries; `None`, if it carries none.
+        highest: Option<u8>,
+        /// The broker.
+        system: &'static str,
+    },
+    /// A request was to be posted at more than one time. Nothing was stored.
+    #[error("a request is posted at one time: say `.after(…)` or `.at(…)`, and say it once")]
+    SeveralTimes,
     /// A request was to be posted at a time that is past. Nothing was stored.
     #[error(
         "a request cannot be posted at {at:?}, which is not in the future: give a later time, or `post` it"
@@ -198,13 +218,23 @@ impl PostError {
     /// What went wrong, as one of few words.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
-            Self::NoBroker | Self::NoOutbox | Self::WrongTransaction { .. } => "not_set_up",
+            Self::NoProcessor(_) | Self::NoBroker | Self::NoOutbox | Self::WrongTransaction { .. } => {
+                "not_set_up"
+            }
             Self::Map { .. } => "mapping",
-            Self::NotInFuture { .. } | Self::TooFar { .. } => "time",
+            Self::Priority { .. } => "priority",
+            Self::NotInFuture { .. } | Self::TooFar { .. } | Self::SeveralTimes => "time",
             Self::Name { .. } => "name",
             Self::Outbox(_) => "outbox",
             Self::NotSent(NotSent { error, .. }) | Self::NotReposted { source: error, .. } => error.kind(),
             Self::NotFound { .. } => "not_found",
         }
+    }
+}
+
+fn highest_of(highest: Option<u8>) -> String {
+    match highest {
+        Some(highest) => format!("its highest is {highest}"),
+        None => "its messages have no priority; leave `.priority(…)` out".to_owned(),
     }
 }

@@ -8,16 +8,19 @@ mod call;
 mod circuits;
 #[cfg(feature = "config")]
 mod configure;
+mod context;
+mod deposit;
 mod error;
-mod handle;
 mod health;
 mod health_monitor;
 mod join_indexed;
+mod message;
+mod options;
+mod outbox;
 mod post;
 mod registered_handler;
 mod registry;
 mod relay;
-mod schedule;
 mod sweep_stats;
 mod sweep_task;
 mod sweeper;
@@ -36,10 +39,12 @@ pub use build_error::{BuildError, BuildErrors};
 pub use builder::CommandProcessorBuilder;
 pub use call::{CallError, CallFigures};
 pub(crate) use call::{Reply, answer, is_waited_for};
+pub use context::{ContextExt, NoProcessor};
+pub use deposit::{DepositPost, DepositPosts};
 pub use error::{NotSent, PostError, PublishErrors, SendError, SubscriberFailure};
-pub use handle::{ProcessorGone, ProcessorHandle};
 pub use health::{Health, HealthOptions, OutboxFigures, Unhealthy};
-pub use post::Cleared;
+pub use outbox::{Cancel, ProcessorOutbox, Reschedule, Rescheduled, Within};
+pub use post::{Cleared, Post};
 pub use registry::PipelineDescription;
 pub use sweeper::Sweeper;
 
@@ -117,14 +122,10 @@ impl CommandProcessor {
     /// There is no handler for `C`, or the handler failed: its own error is in the
     /// [`HandlerError`](crate::HandlerError). A panic in the handler is an error too.
     pub async fn send<C: Command>(&self, command: C) -> Result<C::Reply, SendError> {
-        self.send_with(command, self.context()).await
+        self.send_in(command, self.context()).await
     }
 
-    /// The same, with a context of the caller's own.
-    ///
-    /// # Errors
-    /// As [`send`](Self::send).
-    pub async fn send_with<C: Command>(&self, command: C, cx: Context) -> Result<C::Reply, SendError> {
+    pub(super) async fn send_in<C: Command>(&self, command: C, cx: Context) -> Result<C::Reply, SendError> {
         let pipelines = self.0.registry.pipelines::<C>();
         let registered = match self.0.registry.agreement::<C>() {
             Some(agreement) => {
@@ -149,14 +150,10 @@ impl CommandProcessor {
     /// # Errors
     /// Every handler that failed, each with its error; the others were not disturbed.
     pub async fn publish<E: Event>(&self, event: E) -> Result<(), PublishErrors> {
-        self.publish_with(event, self.context()).await
+        self.publish_in(event, self.context()).await
     }
 
-    /// The same, with a context of the caller's own, which each handler gets a copy of.
-    ///
-    /// # Errors
-    /// As [`publish`](Self::publish).
-    pub async fn publish_with<E: Event>(&self, event: E, cx: Context) -> Result<(), PublishErrors> {
+    pub(super) async fn publish_in<E: Event>(&self, event: E, cx: Context) -> Result<(), PublishErrors> {
         let op = spans::call("publish", std::any::type_name::<E>(), &cx);
         let published = op.run(self.dispatch(event, cx, &mut Vec::new())).await;
         published.map(drop).inspect_err(|errors| op.failed(errors.kind()))
@@ -295,9 +292,44 @@ impl CommandProcessor {
         }
     }
 
-    /// A context for a request that is made in this process.
-    fn context(&self) -> Context {
-        Context::new().with_cancellation(Arc::clone(&self.0.ended))
+    /// Returns a context of this processor, as a handler is given for a request that was made in this process. It is
+    /// for tests, and for requests that share values in the context: see [`ContextExt`].
+    ///
+    /// ```
+    /// use brighter::prelude::*;
+    ///
+    /// struct Tenant(&'static str);
+    ///
+    /// #[derive(Command)]
+    /// #[command(reply = &'static str)]
+    /// struct WhoAmI;
+    ///
+    /// struct Knows;
+    ///
+    /// #[handler]
+    /// impl Handler<WhoAmI> for Knows {
+    ///     async fn handle(&self, _: &WhoAmI, cx: &Context) -> Result<&'static str, BoxError> {
+    ///         Ok(cx.get::<Tenant>().map_or("nobody", |tenant| tenant.0))
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), BoxError> {
+    /// let processor = CommandProcessor::builder().handler(Knows).build()?;
+    /// let cx = processor.context();
+    /// cx.insert(Tenant("north"));
+    /// assert_eq!(cx.send(WhoAmI).await?, "north");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn context(&self) -> Context {
+        self.own(Context::new().with_cancellation(Arc::clone(&self.0.ended)))
+    }
+
+    /// Returns the same context, as one of this processor.
+    pub(crate) fn own(&self, cx: Context) -> Context {
+        cx.with_processor(Arc::<Inner>::clone(&self.0))
     }
 
     pub(crate) fn broker(&self) -> Option<&Arc<dyn Broker>> {

@@ -13,7 +13,6 @@
 //! use std::time::Duration;
 //!
 //! use brighter::prelude::*;
-//! use brighter::processor::ProcessorHandle;
 //! use brighter::testing::{PublishFault, TestApp};
 //!
 //! #[derive(Debug, Serialize, Deserialize, Message)]
@@ -24,7 +23,7 @@
 //! #[message(topic = "Order.Placed", kind = "event")]
 //! struct OrderPlaced { item: String }
 //!
-//! struct PlaceOrderHandler { processor: ProcessorHandle }
+//! struct PlaceOrderHandler;
 //!
 //! #[handler]
 //! impl Handler<PlaceOrder> for PlaceOrderHandler {
@@ -36,7 +35,7 @@
 //!             return Err(Defer::after(Duration::from_secs(3600)).into());
 //!         }
 //!         let placed = OrderPlaced { item: order.item.clone() };
-//!         self.processor.get()?.post_with(placed, cx).await?;
+//!         cx.post(placed).await?;
 //!         Ok(())
 //!     }
 //! }
@@ -56,7 +55,7 @@
 //! let app = TestApp::builder()
 //!     .processor(|processor| {
 //!         processor
-//!             .handler_with(|processor| PlaceOrderHandler { processor })
+//!             .handler(PlaceOrderHandler)
 //!             .handler(ShipOrderHandler)
 //!     })
 //!     .dispatcher(|dispatcher| {

@@ -7,7 +7,6 @@
 
 use brighter::inbox::complete_in;
 use brighter::prelude::*;
-use brighter::processor::ProcessorHandle;
 use brighter::{MessageId, SqliteInbox, SqliteOutbox};
 use sqlx::SqlitePool;
 
@@ -38,7 +37,6 @@ pub struct Transferred {
 /// Moves money.
 pub struct TransferHandler {
     pool: SqlitePool,
-    processor: ProcessorHandle,
     /// Called before the commit: for a test to fail there, or a process to die.
     before_commit: fn(&Transfer) -> Result<(), BoxError>,
 }
@@ -64,8 +62,7 @@ impl Handler<Transfer> for TransferHandler {
             to: transfer.to.clone(),
             cents: transfer.cents,
         };
-        let processor = self.processor.get()?;
-        processor.deposit_post_with(&mut tx, transferred, cx).await?;
+        cx.deposit_post(&mut tx, transferred).await?;
 
         (self.before_commit)(transfer)?;
         tx.commit().await?;
@@ -93,9 +90,8 @@ pub async fn bank(
     .await?;
     let handler_pool = pool.clone();
     let processor = CommandProcessor::builder()
-        .handler_with(move |processor| TransferHandler {
+        .handler(TransferHandler {
             pool: handler_pool,
-            processor,
             before_commit,
         })
         .broker(broker)

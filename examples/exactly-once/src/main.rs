@@ -28,7 +28,7 @@ async fn main() -> Result<(), BoxError> {
     processor.post(transfer.clone()).await?;
     for _ in 0..4 {
         // As a broker does that has lost an acknowledgement.
-        processor.repost(&transfer.id).await?;
+        processor.outbox().repost(&transfer.id).await?;
     }
     let waited = tokio::time::timeout(Duration::from_secs(10), async {
         while cents(&pool, "bob").await? == 1000 {

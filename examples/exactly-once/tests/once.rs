@@ -54,7 +54,7 @@ async fn each_transfer_has_one_effect_and_one_message_however_often_it_comes_and
         let transfer = transfer();
         processor.post(transfer.clone()).await.unwrap();
         for _ in 0..3 {
-            processor.repost(&transfer.id).await.unwrap();
+            processor.outbox().repost(&transfer.id).await.unwrap();
         }
     }
     let sent = || broker.messages("transferred").len();

@@ -53,8 +53,8 @@ impl Harness for Rabbit {
     fn features(&self) -> Features {
         let features = Features::all().without(Feature::Restart);
         match self.queue_type {
-            // Quorum queues alone count deliveries.
-            QueueType::Quorum => features,
+            // Quorum queues alone count deliveries, and have no range of priorities.
+            QueueType::Quorum => features.without(Feature::Priorities),
             _ => features
                 .without(Feature::RedeliveryCount)
                 .without(Feature::DeliveryLimit),

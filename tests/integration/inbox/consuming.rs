@@ -208,7 +208,7 @@ async fn each_handler_of_an_event_handles_it_once() {
     tokio::time::sleep(MINUTE).await;
     let asked = || (ships.0.load(Ordering::Relaxed), bills.0.load(Ordering::Relaxed));
     assert_eq!(asked(), (1, 3));
-    processor.repost(&paid.id).await.unwrap();
+    processor.outbox().repost(&paid.id).await.unwrap();
     tokio::time::sleep(MINUTE).await;
     assert_eq!(asked(), (1, 3));
     assert!(broker.messages("paid.dlq").is_empty());

@@ -1,7 +1,6 @@
 //! The effect of a handler, the key of its request, and the messages that it causes, in one transaction.
 
 use brighter::inbox::{Begun, InboxError, complete_in};
-use brighter::processor::ProcessorHandle;
 use brighter::store::InboxOptions;
 use brighter::{MySqlInbox, MySqlOutbox, PostgresInbox, PostgresOutbox, SqliteInbox, SqliteOutbox};
 use brighter_tests::databases;
@@ -29,7 +28,6 @@ macro_rules! exactly_once {
             /// Books a payment: a row, and a message that says so.
             struct Books {
                 pool: $pool,
-                processor: ProcessorHandle,
                 till: Till,
                 meeting: Option<Arc<Barrier>>,
             }
@@ -49,10 +47,7 @@ macro_rules! exactly_once {
                     let booked = Booked {
                         how: pay.how.clone(),
                     };
-                    self.processor
-                        .get()?
-                        .deposit_post_with(&mut tx, booked, cx)
-                        .await?;
+                    cx.deposit_post(&mut tx, booked).await?;
                     // Where it may fail, with all of it done and none of it committed.
                     self.till.pay(pay).await?;
                     tx.commit().await?;
@@ -64,9 +59,8 @@ macro_rules! exactly_once {
                 CommandProcessor::builder()
                     .outbox($outbox::with_pool(pool.clone()).await.unwrap())
                     .inbox($inbox::with_pool(pool.clone()).await.unwrap())
-                    .handler_with(|processor| Books {
+                    .handler(Books {
                         pool,
-                        processor,
                         till,
                         meeting,
                     })

@@ -2,7 +2,6 @@
 
 use brighter::channel::Channel;
 use brighter::outbox::Outbox;
-use brighter::processor::{ProcessorGone, ProcessorHandle};
 use brighter::testing::{FaultyBroker, PublishFault, eventually};
 use brighter::{SqliteOutbox, Sweeper};
 use brighter_tests::wait::until_eq;
@@ -18,7 +17,6 @@ struct Made {
 /// Posts what follows from a payment, and something that does not.
 struct Teller {
     till: Till,
-    processor: ProcessorHandle,
 }
 
 #[handler]
@@ -26,13 +24,11 @@ impl Handler<Pay> for Teller {
     #[use_inbox(on_duplicate = replay, step = 1)]
     async fn handle(&self, pay: &Pay, cx: &Context) -> Result<(), BoxError> {
         self.till.pay(pay).await?;
-        let processor = self.processor.get()?;
-        processor.post_with(Made { how: pay.how.clone() }, cx).await?;
-        processor
-            .post(Made {
-                how: "by itself".into(),
-            })
-            .await?;
+        cx.post(Made { how: pay.how.clone() }).await?;
+        let other = Made {
+            how: "by itself".into(),
+        };
+        cx.processor()?.post(other).await?;
         Ok(())
     }
 }
@@ -51,10 +47,7 @@ fn bank_over(broker: &FaultyBroker, outbox: impl Outbox) -> (CommandProcessor, T
         .declare(&Channel::new("made", "Payment.Made"))
         .unwrap();
     let processor = CommandProcessor::builder()
-        .handler_with(|processor| Teller {
-            till: till.clone(),
-            processor,
-        })
+        .handler(Teller { till: till.clone() })
         .broker(broker.clone())
         .outbox(outbox)
         .inbox(InMemoryInbox::new())
@@ -92,7 +85,7 @@ async fn a_duplicate_sends_again_what_its_handling_posted(outbox: impl Outbox) {
     )
     .await;
     assert!(dispatcher.stop("payments").await.unwrap().interrupted.is_empty());
-    processor.repost(&payment.id).await.unwrap();
+    processor.outbox().repost(&payment.id).await.unwrap();
     dispatcher.start("payments").unwrap();
     let again = ["cash", "by itself", "cash"].map(str::to_owned);
     until_eq("the post again", again.to_vec(), || made(&broker)).await;
@@ -147,10 +140,10 @@ async fn what_was_not_sent_yet_when_a_duplicate_came_is_sent_once() {
         processor.send(payment.clone()).await.unwrap();
     }
     assert_eq!(till.asked(), 1);
-    assert_eq!(processor.outbox_status().await.unwrap().outstanding, 2);
+    assert_eq!(processor.outbox().status().await.unwrap().outstanding, 2);
     broker.every_publish(None);
     eventually("nothing to be left", async || {
-        let left = processor.outbox_status().await.unwrap().outstanding;
+        let left = processor.outbox().status().await.unwrap().outstanding;
         (left == 0).then_some(())
     })
     .await;
@@ -173,13 +166,13 @@ async fn a_deposit_in_a_transaction_notes_its_cause_too() {
         .with_correlation_id(conversation.clone());
     let mut tx = outbox.begin();
     let id = processor
-        .deposit_post_with(
+        .deposit_post(
             &mut tx,
             Made {
                 how: "by card".into(),
             },
-            &cx,
         )
+        .caused_by(&cx)
         .await
         .unwrap();
     tx.commit().unwrap();
@@ -190,25 +183,4 @@ async fn a_deposit_in_a_transaction_notes_its_cause_too() {
     );
     outbox.mark_dispatched(&[id]).await.unwrap();
     assert_eq!(outbox.replay(&cause).await.unwrap(), 1);
-}
-
-#[tokio::test]
-async fn a_handle_knows_its_processor_while_that_lives() {
-    let mut kept = ProcessorHandle::default();
-    let processor = CommandProcessor::builder()
-        .handler_with(|processor| {
-            assert!(matches!(processor.get(), Err(ProcessorGone { .. })));
-            kept = processor.clone();
-            Teller {
-                till: Till::default(),
-                processor,
-            }
-        })
-        .inbox(InMemoryInbox::new())
-        .outbox(InMemoryOutbox::new())
-        .build()
-        .unwrap();
-    assert!(kept.get().is_ok());
-    drop(processor);
-    assert!(matches!(kept.get(), Err(ProcessorGone { .. })));
 }

@@ -34,7 +34,7 @@ async fn drain(outbox: impl Outbox) {
         .sweeper(Sweeper::default().batch(BATCH))
         .build()
         .unwrap();
-    while processor.outbox_status().await.unwrap().outstanding > 0 {
+    while processor.outbox().status().await.unwrap().outstanding > 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     processor.close().await;

@@ -137,7 +137,7 @@ async fn a_post_in_order_sends_what_goes_before_it_or_waits_behind_it() {
     assert_eq!((cleared.sent, cleared.kept.len()), (0, 0));
     assert_eq!(numbers(&broker, "Stock.Changed"), [0, 1]);
     assert_eq!(
-        processor.message_state(&behind).await.unwrap(),
+        processor.outbox().state(&behind).await.unwrap(),
         Some(MessageState::outstanding(0, None))
     );
     // Others do not notice.
@@ -158,7 +158,14 @@ async fn what_is_dead_holds_up_nothing_and_comes_later_when_it_is_revived() {
     processor.post(dead.clone()).await.unwrap_err();
     let next = processor.post(changed(1)).await.unwrap();
     assert_eq!(numbers(&broker, "Stock.Changed"), [1]);
-    assert_eq!(processor.revive(std::slice::from_ref(&dead.id)).await.unwrap(), 1);
+    assert_eq!(
+        processor
+            .outbox()
+            .revive(std::slice::from_ref(&dead.id))
+            .await
+            .unwrap(),
+        1
+    );
     assert_eq!(processor.clear_outbox(&[dead.id, next]).await.unwrap().sent, 1);
     assert_eq!(numbers(&broker, "Stock.Changed"), [1, 0]);
 }
@@ -216,11 +223,11 @@ async fn a_topic_that_fails_is_paused_then_tried_with_one_message_and_others_do_
         numbers(&broker, "Stock.Counted").len()
     })
     .await;
-    let [(topic, state)] = &processor.paused_topics()[..] else {
-        panic!("{:?}", processor.paused_topics())
+    let [(topic, state)] = &processor.outbox().paused_topics()[..] else {
+        panic!("{:?}", processor.outbox().paused_topics())
     };
     assert_eq!((topic.as_str(), *state), ("Stock.Changed", CircuitState::Open));
-    let status = processor.outbox_status().await.unwrap();
+    let status = processor.outbox().status().await.unwrap();
     assert_eq!(status.outstanding, 100);
 
     // One is tried when the time is over, and it fails, and the topic is left alone for as long again.
@@ -228,7 +235,7 @@ async fn a_topic_that_fails_is_paused_then_tried_with_one_message_and_others_do_
     let changed = Channel::new("Stock.Changed", "Stock.Changed");
     broker.inner().declare(&changed).unwrap();
     until_eq("all are sent", 100, || numbers(&broker, "Stock.Changed").len()).await;
-    assert!(processor.paused_topics().is_empty());
+    assert!(processor.outbox().paused_topics().is_empty());
 }
 
 #[tokio::test]
@@ -350,9 +357,9 @@ async fn archiving_by_a_call_says_how_many_and_moves_them_to_a_table_of_their_ow
         processor.post(changed(number)).await.unwrap();
     }
     let week = Archiver::move_after(Duration::from_secs(7 * 24 * 60 * 60));
-    assert_eq!(processor.archive(&week).await.unwrap(), 0);
+    assert_eq!(processor.outbox().archive(&week).await.unwrap(), 0);
     let now = Archiver::move_after(Duration::ZERO).batch(10);
-    assert_eq!(processor.archive(&now).await.unwrap(), 25);
+    assert_eq!(processor.outbox().archive(&now).await.unwrap(), 25);
     for (table, expected) in [("brighter_outbox", 0_i64), ("brighter_outbox_archive", 25)] {
         let count = sqlx::AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
         let count: i64 = sqlx::query_scalar(count).fetch_one(outbox.pool()).await.unwrap();
@@ -375,7 +382,7 @@ async fn reposting_by_a_selection_sends_the_same_again_and_says_how_many() {
     }
     processor.post(StockCounted { number: 9 }).await.unwrap();
     let which = Selection::all().topic("Stock.Changed");
-    assert_eq!(processor.repost_all(&which).await.unwrap(), 3);
+    assert_eq!(processor.outbox().repost_all(&which).await.unwrap(), 3);
     until_eq("they are sent again", 6, || {
         broker.inner().messages("Stock.Changed").len()
     })

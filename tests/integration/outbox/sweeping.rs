@@ -223,7 +223,7 @@ async fn without_pauses_no_topic_is_paused() {
             outbox.deposit(&[some_message()], None).await.unwrap();
             tokio::time::sleep(SECOND / 2).await;
         }
-        assert_eq!(processor.paused_topics().len(), paused);
+        assert_eq!(processor.outbox().paused_topics().len(), paused);
     }
 }
 

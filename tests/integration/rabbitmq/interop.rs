@@ -239,13 +239,13 @@ struct Greeted {
     greeting: String,
 }
 
-struct Greeter(brighter::processor::ProcessorHandle);
+struct Greeter;
 
 #[handler]
 impl Handler<Greet> for Greeter {
     async fn handle(&self, greet: &Greet, cx: &Context) -> Result<(), BoxError> {
         let greeting = format!("Hello, {}", greet.name);
-        self.0.get()?.post_with(Greeted { greeting }, cx).await?;
+        cx.post(Greeted { greeting }).await?;
         Ok(())
     }
 }
@@ -258,7 +258,7 @@ async fn a_command_of_dotnet_is_handled_and_what_follows_is_read_by_its_peers() 
     let answers = corner.channel("greeted", "Greeted");
     drop(broker.consume(&answers).await.unwrap());
     let processor = CommandProcessor::builder()
-        .handler_with(Greeter)
+        .handler(Greeter)
         .broker(broker)
         .outbox(InMemoryOutbox::new())
         .build()

@@ -135,3 +135,27 @@ async fn one_of_several_consumers_is_active_and_another_takes_over() {
     assert_eq!(id(&last), "3");
     last.ack().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_priority_above_the_highest_of_the_channel_is_refused_by_name() {
+    let place = Place::new();
+    let broker = place.open().await;
+    broker
+        .declare(&channel(|it| it.limits.priorities = Some(5)))
+        .await
+        .unwrap();
+    let (mut fits, mut above) = (numbered(5), numbered(6));
+    fits.header.priority = Some(5);
+    above.header.priority = Some(6);
+    broker.publish(&fits).await.unwrap();
+    let error = broker.publish(&above).await.unwrap_err();
+    assert!(
+        matches!(&error, PublishError::Refused { reason } if reason == "channel `c` has priorities up to 5, and the message has 6"),
+        "{error:?}"
+    );
+    let error = broker
+        .declare(&channel(|it| it.limits.priorities = Some(0)))
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("the highest priority"), "{error}");
+}

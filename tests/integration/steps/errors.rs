@@ -4,7 +4,6 @@ use std::sync::atomic::Ordering;
 
 use brighter::error::ActionKind;
 use brighter::prelude::*;
-use brighter::processor::ProcessorHandle;
 use brighter_tests::wait::until;
 
 use super::{Calls, SECOND, Try, handler_error, handler_with, kind, policies, times};
@@ -219,20 +218,20 @@ async fn what_kept_a_command_from_its_handler_is_no_failure_of_the_handler_that_
     #[command(reply = u32)]
     struct Ask;
     #[derive(Clone)]
-    struct Asker(ProcessorHandle, Calls);
+    struct Asker(Calls);
     #[handler]
     impl Handler<Ask> for Asker {
         #[use_policy(retry, step = 1)]
-        async fn handle(&self, _: &Ask) -> Result<u32, BoxError> {
-            self.1.0.fetch_add(1, Ordering::Relaxed);
-            Ok(self.0.get()?.send(times(9)).await?)
+        async fn handle(&self, _: &Ask, cx: &Context) -> Result<u32, BoxError> {
+            self.0.0.fetch_add(1, Ordering::Relaxed);
+            Ok(cx.send(times(9)).await?)
         }
     }
     handler_with!(Breaks, use_policy(circuit_breaker, step = 1));
     let (asked, answers) = (Calls::default(), Breaks::default());
     let processor = CommandProcessor::builder()
         .handler(answers.clone())
-        .handler_with(|processor| Asker(processor, asked.clone()))
+        .handler(Asker(asked.clone()))
         .policies(policies())
         .build()
         .unwrap();
@@ -253,16 +252,16 @@ async fn a_failure_that_is_passed_on_is_reported_once() {
     #[derive(Clone, Command)]
     #[command(reply = u32)]
     struct Ask;
-    struct Asker(ProcessorHandle);
+    struct Asker;
     #[handler]
     impl Handler<Ask> for Asker {
-        async fn handle(&self, _: &Ask) -> Result<u32, BoxError> {
-            Ok(self.0.get()?.send(times(9)).await?)
+        async fn handle(&self, _: &Ask, cx: &Context) -> Result<u32, BoxError> {
+            Ok(cx.send(times(9)).await?)
         }
     }
     let processor = CommandProcessor::builder()
         .handler(Deferred::default())
-        .handler_with(Asker)
+        .handler(Asker)
         .build()
         .unwrap();
     let error = handler_error(processor.send(Ask).await.unwrap_err());

@@ -67,8 +67,11 @@ async fn a_monitor_tells_what_goes_in_and_what_comes_out() {
         .build()
         .unwrap();
     let id = MessageId::new();
-    let cx = Context::new().with_message_id(id.clone()).with_handled_count(2);
-    processor.send_with(times(1), cx).await.unwrap_err();
+    let cx = processor
+        .context()
+        .with_message_id(id.clone())
+        .with_handled_count(2);
+    cx.send(times(1)).await.unwrap_err();
     processor.send(times(0)).await.unwrap();
 
     let events = std::mem::take(&mut *sink.0.lock().unwrap());

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use brighter::prelude::*;
-use brighter::processor::ProcessorHandle;
 use brighter::testing::{FaultyBroker, PublishFault, TestApp, TestAppBuilder};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Message)]
@@ -21,7 +20,7 @@ struct OrderPlaced {
 #[derive(Debug, Command)]
 struct Restock;
 
-struct Places(ProcessorHandle);
+struct Places;
 
 #[handler]
 impl Handler<PlaceOrder> for Places {
@@ -33,7 +32,7 @@ impl Handler<PlaceOrder> for Places {
             _ => {}
         }
         let item = order.item.clone();
-        self.0.get()?.post_with(OrderPlaced { item }, cx).await?;
+        cx.post(OrderPlaced { item }).await?;
         Ok(())
     }
 }
@@ -47,13 +46,13 @@ impl Handler<OrderPlaced> for Ships {
     }
 }
 
-struct Restocks(ProcessorHandle);
+struct Restocks;
 
 #[handler]
 impl Handler<Restock> for Restocks {
     async fn handle(&self, _: &Restock, cx: &Context) -> Result<(), BoxError> {
         let item = "stock".to_owned();
-        self.0.get()?.post_with(PlaceOrder { item }, cx).await?;
+        cx.post(PlaceOrder { item }).await?;
         Ok(())
     }
 }
@@ -64,7 +63,7 @@ fn orders() -> Subscription<PlaceOrder> {
 
 fn shop() -> TestAppBuilder {
     TestApp::builder()
-        .processor(|it| it.handler_with(Places).handler_with(Restocks).handler(Ships))
+        .processor(|it| it.handler(Places).handler(Restocks).handler(Ships))
         .dispatcher(|it| {
             it.subscription(orders())
                 .subscription(Subscription::<OrderPlaced>::new("shipping"))

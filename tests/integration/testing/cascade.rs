@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use brighter::prelude::*;
-use brighter::processor::ProcessorHandle;
 use brighter::testing::{PublishFault, RandomFaults, SettleFault, TestApp, TestAppBuilder};
 use tokio::sync::Notify;
 
@@ -23,23 +22,22 @@ struct Grown {
     go_on: Arc<Notify>,
 }
 
-struct Grows(ProcessorHandle, Grown);
+struct Grows(Grown);
 
 #[handler]
 impl Handler<Grow> for Grows {
     async fn handle(&self, grow: &Grow, cx: &Context) -> Result<(), BoxError> {
         if grow.waits {
-            self.1.go_on.notified().await;
+            self.0.go_on.notified().await;
         }
-        let processor = self.0.get()?;
         for _ in 0..2 * grow.generations.min(1) {
             let next = Grow {
                 generations: grow.generations - 1,
                 waits: false,
             };
-            processor.post_with(next, cx).await?;
+            cx.post(next).await?;
         }
-        self.1.handled.fetch_add(1, Ordering::Relaxed);
+        self.0.handled.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 }
@@ -47,7 +45,7 @@ impl Handler<Grow> for Grows {
 fn growing(grown: &Grown) -> TestAppBuilder {
     let grown = grown.clone();
     TestApp::builder()
-        .processor(|it| it.handler_with(|processor| Grows(processor, grown)))
+        .processor(|it| it.handler(Grows(grown)))
         .dispatcher(|it| it.subscription(Subscription::<Grow>::new("growing").performers(4).attempts(50)))
 }
 

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use brighter::InMemoryInbox;
 use brighter::prelude::*;
-use brighter::processor::ProcessorHandle;
 use brighter::testing::{Exhausted, Scenario, exhaust};
 
 #[derive(Debug, Clone, Serialize, Deserialize, Message)]
@@ -51,7 +50,6 @@ enum Bug {
 
 struct Ship {
     effects: Effects,
-    processor: ProcessorHandle,
     bug: Bug,
 }
 
@@ -73,7 +71,7 @@ impl Handler<Order> for Ship {
             _ => effects.add(shipped),
         }
         let item = order.item.clone();
-        let posted = self.processor.get()?.post_with(Shipped { item }, cx).await;
+        let posted = cx.post(Shipped { item }).await;
         match posted {
             Err(error) if self.bug == Bug::SetsAsideWhatFails => {
                 Err(Reject::because(error.to_string()).into())
@@ -104,11 +102,7 @@ fn shop(scenario: Scenario, bug: Bug) -> Scenario {
                     let told = effects.clone();
                     processor
                         .inbox(inbox)
-                        .handler_with(move |processor| Ship {
-                            effects,
-                            processor,
-                            bug,
-                        })
+                        .handler(Ship { effects, bug })
                         .handler(Tell(told))
                 })
                 .dispatcher(|dispatcher| {

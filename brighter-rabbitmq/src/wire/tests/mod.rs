@@ -74,6 +74,20 @@ fn a_message_comes_back_as_it_went() {
     assert_eq!(message(&there).unwrap(), sent);
 }
 
+/// As AMQP and .NET have it: a property, and no header.
+#[test]
+fn a_priority_is_the_property_of_that_name() {
+    let mut sent = a_message();
+    let without = properties(&sent).unwrap();
+    sent.header.priority = Some(7);
+    let written = properties(&sent).unwrap();
+    assert_eq!(*written.priority(), Some(7));
+    assert_eq!(written.headers(), without.headers());
+    let mut there = original(written);
+    there.body = sent.body.to_bytes();
+    assert_eq!(message(&there).unwrap(), sent);
+}
+
 #[test]
 fn what_is_written_is_what_dotnet_reads() {
     let sent = a_message();

@@ -93,7 +93,7 @@ prop_compose! {
         (id, topic, content_type) in (name(), name(), prop_oneof![Just(DEFAULT_CONTENT_TYPE.to_owned()), name()]),
         kind in prop_oneof![Just(MessageType::Command), Just(MessageType::Event), Just(MessageType::Document)],
         milliseconds in 0..=LAST,
-        (correlation, reply_to) in (option::of(words()), option::of(name())),
+        (correlation, reply_to, priority) in (option::of(words()), option::of(name()), option::of(any::<u8>())),
         (event, trace, bag) in (event(), trace(), bag()),
         handled in 0..=i32::MAX.unsigned_abs(),
         body in vec(any::<u8>(), 0..40),
@@ -105,6 +105,7 @@ prop_compose! {
         header.timestamp = UNIX_EPOCH + Duration::from_millis(milliseconds);
         header.correlation_id = correlation.map(MessageId::from);
         header.reply_to = reply_to.map(RoutingKey::from);
+        header.priority = priority;
         header.handled_count = handled;
         header.bag = bag;
         Message::new(header, MessageBody::new(body))

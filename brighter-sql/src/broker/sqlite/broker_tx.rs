@@ -34,14 +34,21 @@ pub(super) struct MessageCopy {
 static INSERTS: LazyLock<[(usize, Arc<str>); 3]> = LazyLock::new(|| {
     [64, 8, 1].map(|rows| {
         let mut text = String::from(
-            "INSERT INTO brighter_broker_messages (channel, expires, header, body) VALUES (?, ?, ?, ?)",
+            "INSERT INTO brighter_broker_messages (channel, expires, priority, header, body) VALUES (?, ?, ?, ?, ?)",
         );
         for _ in 1..rows {
-            text.push_str(", (?, ?, ?, ?)");
+            text.push_str(", (?, ?, ?, ?, ?)");
         }
         (rows, text.into())
     })
 });
+
+const OLDEST: &str = "SELECT m.seq, m.channel, m.header, m.body FROM brighter_broker_messages m WHERE m.channel = ?1 \
+     AND NOT EXISTS (SELECT 1 FROM brighter_broker_held h WHERE h.seq = m.seq) ORDER BY m.seq LIMIT ?2";
+
+const OLDEST_OF_ONE_PRIORITY: &str = "SELECT m.seq, m.channel, m.header, m.body FROM brighter_broker_messages m \
+     WHERE m.channel = ?1 AND NOT EXISTS (SELECT 1 FROM brighter_broker_held h WHERE h.seq = m.seq) \
+     ORDER BY m.priority DESC, m.seq LIMIT ?2";
 
 /// How many messages are moved at once by their times.
 const AT_ONCE: i64 = 1000;
@@ -71,6 +78,7 @@ impl<'a> BrokerTx<'a> {
                     insert = insert
                         .bind(channel)
                         .bind(expires)
+                        .bind(self.topology.priority(channel, message.priority))
                         .bind(message.header)
                         .bind(message.body);
                 }
@@ -84,11 +92,12 @@ impl<'a> BrokerTx<'a> {
     pub(super) async fn delay(&mut self, copy: MessageCopy, delay: i64) -> Result<(), sqlx::Error> {
         self.times_changed = true;
         sqlx::query(
-            "INSERT INTO brighter_broker_delayed (channel, due, header, body) VALUES (?1, ?2, ?3, ?4)",
+            "INSERT INTO brighter_broker_delayed (channel, due, priority, header, body) VALUES (?1, ?2, ?3, ?4, ?5)",
         )
         .bind(copy.channel)
         // The time is that of the beginning, without its fraction.
         .bind(self.now.saturating_add(delay).saturating_add(1))
+        .bind(copy.message.priority)
         .bind(copy.message.header)
         .bind(copy.message.body)
         .execute(&mut *self.file)
@@ -100,7 +109,7 @@ impl<'a> BrokerTx<'a> {
     pub(super) async fn bring_back_delayed(&mut self) -> Result<(), sqlx::Error> {
         self.times_changed = true;
         let due = sqlx::query(
-            "SELECT seq, channel, header, body FROM brighter_broker_delayed WHERE due <= ?1 ORDER BY due, seq LIMIT ?2",
+            "SELECT seq, channel, priority, header, body FROM brighter_broker_delayed WHERE due <= ?1 ORDER BY due, seq LIMIT ?2",
         )
         .bind(self.now)
         .bind(AT_ONCE)
@@ -113,8 +122,9 @@ impl<'a> BrokerTx<'a> {
                 channel: row.try_get(1)?,
                 message: StoredMessage {
                     topic: "".into(),
-                    header: row.try_get(2)?,
-                    body: row.try_get(3)?,
+                    priority: row.try_get(2)?,
+                    header: row.try_get(3)?,
+                    body: row.try_get(4)?,
                 },
             });
         }
@@ -245,18 +255,20 @@ impl<'a> BrokerTx<'a> {
             let (Some(length), Overflow::DeadLetterOldest) = (limits.length, limits.overflow) else {
                 continue;
             };
+            // Where all have one priority, the index has them by their age.
+            let oldest = match limits.priorities {
+                None => OLDEST_OF_ONE_PRIORITY,
+                Some(_) => OLDEST,
+            };
             let over = self.waiting(channel).await?.saturating_sub(i64::from(length));
             if over <= 0 {
                 continue;
             }
-            let oldest = sqlx::query(
-                "SELECT m.seq, m.channel, m.header, m.body FROM brighter_broker_messages m WHERE m.channel = ?1 \
-                 AND NOT EXISTS (SELECT 1 FROM brighter_broker_held h WHERE h.seq = m.seq) ORDER BY m.seq LIMIT ?2",
-            )
-            .bind(channel)
-            .bind(over)
-            .fetch_all(&mut *self.file)
-            .await?;
+            let oldest = sqlx::query(oldest)
+                .bind(channel)
+                .bind(over)
+                .fetch_all(&mut *self.file)
+                .await?;
             self.set_aside(oldest, |limits| {
                 let length = limits.length.unwrap_or_default();
                 format!("the channel holds {length} messages at most, and newer ones came")

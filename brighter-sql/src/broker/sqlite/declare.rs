@@ -126,10 +126,10 @@ async fn make(channel: &Channel, file: &mut SqliteConnection) -> Result<i64, sql
         .execute(&mut *file)
         .await?;
     }
-    let (time_to_live, length, overflow, deliveries, single_active) = limits(&channel.limits);
+    let (time_to_live, length, overflow, deliveries, single_active, priorities) = limits(&channel.limits);
     sqlx::query(
         "UPDATE brighter_broker_channels SET declared = 1, dead_letters = ?2, time_to_live = ?3, length = ?4, \
-         overflow = ?5, deliveries = ?6, single_active = ?7 WHERE name = ?1 AND declared = 0",
+         overflow = ?5, deliveries = ?6, single_active = ?7, priorities = ?8 WHERE name = ?1 AND declared = 0",
     )
     .bind(channel.name.as_str())
     .bind(channel.dead_letters.as_str())
@@ -138,6 +138,7 @@ async fn make(channel: &Channel, file: &mut SqliteConnection) -> Result<i64, sql
     .bind(overflow)
     .bind(deliveries)
     .bind(single_active)
+    .bind(priorities)
     .execute(&mut *file)
     .await?;
     let found = sqlx::query("SELECT id FROM brighter_broker_channels WHERE name = ?1")
@@ -157,26 +158,30 @@ async fn make(channel: &Channel, file: &mut SqliteConnection) -> Result<i64, sql
     Ok(id)
 }
 
+/// As the columns have them: time to live, length, overflow, deliveries, single active consumer and priorities.
+type StoredLimits = (Option<i64>, Option<u32>, i64, Option<u32>, bool, Option<u8>);
+
 /// The limits as they are stored: two that are stored alike are alike.
-fn limits(limits: &ChannelLimits) -> (Option<i64>, Option<u32>, i64, Option<u32>, bool) {
+fn limits(limits: &ChannelLimits) -> StoredLimits {
     (
         limits.time_to_live.map(millis),
         limits.length,
         i64::from(limits.overflow == Overflow::DeadLetterOldest),
         limits.deliveries,
         limits.single_active_consumer,
+        limits.priorities,
     )
 }
 
 /// What this broker cannot do it does not pretend to.
 pub(super) fn check(channel: &Channel) -> Result<(), ChannelError> {
     channel.validate()?;
-    if channel.limits.priorities.is_some() {
+    if channel.limits.priorities == Some(0) {
         let name = &channel.name;
         return Err(ChannelError::Refused {
             reason: format!(
-                "channel `{name}` asks for priorities, which the broker in a file does not have: leave them out, or \
-                 use another broker"
+                "the highest priority of channel `{name}` is 0, with which it would be of no use: say 1 or more, or \
+                 nothing"
             ),
         });
     }

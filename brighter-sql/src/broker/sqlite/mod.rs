@@ -194,6 +194,10 @@ impl Producer for SqliteBroker {
         }
         .boxed()
     }
+
+    fn highest_priority(&self) -> Option<u8> {
+        Some(u8::MAX)
+    }
 }
 
 impl SqliteBroker {

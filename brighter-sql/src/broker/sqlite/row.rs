@@ -18,6 +18,8 @@ const LARGEST: usize = 256 * 1024 * 1024;
 #[derive(Debug, Clone)]
 pub(super) struct StoredMessage {
     pub(super) topic: RoutingKey,
+    /// 0, the lowest, unless the message says otherwise.
+    pub(super) priority: u8,
     pub(super) header: String,
     pub(super) body: Vec<u8>,
 }
@@ -36,6 +38,7 @@ impl StoredMessage {
         }
         Ok(Self {
             topic,
+            priority: message.header.priority.unwrap_or(0),
             header,
             body: body.to_vec(),
         })

@@ -70,4 +70,12 @@ CREATE TABLE IF NOT EXISTS {table}_temporary (
   session INTEGER NOT NULL
 ) STRICT;
 ",
+    // Since the third, a channel may have priorities. The priority of a message is 0 in a channel that has none.
+    "\
+ALTER TABLE {table}_channels ADD COLUMN priorities INTEGER;
+ALTER TABLE {table}_messages ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE {table}_delayed ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX IF NOT EXISTS {table}_by_priority ON {table}_messages (channel, priority DESC);
+DROP INDEX IF EXISTS {table}_by_channel;
+",
 ];

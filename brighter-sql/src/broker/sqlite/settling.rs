@@ -120,6 +120,9 @@ impl BrokerTx<'_> {
             return Ok(Err(PublishError::Unroutable { topic }));
         };
         for channel in &*routes {
+            if let Some(refused) = self.refused_for_its_priority(*channel, message.priority) {
+                return Ok(Err(refused));
+            }
             if self.room(*channel).await? <= 0 {
                 let (name, length) = self
                     .topology
@@ -144,6 +147,17 @@ impl BrokerTx<'_> {
             message,
         });
         Ok(Ok(()))
+    }
+
+    fn refused_for_its_priority(&self, channel: i64, priority: u8) -> Option<PublishError> {
+        let known = self.topology.channel(channel)?;
+        let highest = known.limits.priorities.filter(|highest| priority > *highest)?;
+        let name = &known.name;
+        Some(PublishError::Refused {
+            reason: format!(
+                "channel `{name}` has priorities up to {highest}, and the message has {priority}"
+            ),
+        })
     }
 
     /// How many more messages a channel takes from producers; they are counted once in a transaction.
@@ -177,7 +191,8 @@ impl BrokerTx<'_> {
         let rows = sqlx::query(
             "SELECT m.seq, m.redeliveries, m.header, m.body FROM brighter_broker_messages m WHERE m.channel = ?1 \
              AND (m.expires IS NULL OR m.expires > ?2) \
-             AND NOT EXISTS (SELECT 1 FROM brighter_broker_held h WHERE h.seq = m.seq) ORDER BY m.seq LIMIT ?3",
+             AND NOT EXISTS (SELECT 1 FROM brighter_broker_held h WHERE h.seq = m.seq) \
+             ORDER BY m.priority DESC, m.seq LIMIT ?3",
         )
         .bind(demand.channel)
         .bind(self.now)

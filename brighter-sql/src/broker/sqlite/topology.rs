@@ -41,7 +41,8 @@ impl FileTopology {
             ..Self::default()
         };
         let channels = sqlx::query(
-            "SELECT id, name, declared, dead_letters, time_to_live, length, overflow, deliveries, single_active \
+            "SELECT id, name, declared, dead_letters, time_to_live, length, overflow, deliveries, single_active, \
+             priorities \
              FROM brighter_broker_channels",
         );
         for row in channels.fetch_all(&mut *file).await? {
@@ -57,6 +58,7 @@ impl FileTopology {
             };
             limits.deliveries = row.try_get(7)?;
             limits.single_active_consumer = row.try_get(8)?;
+            limits.priorities = row.try_get(9)?;
             let known = KnownChannel {
                 name: row.try_get::<&str, _>(1)?.into(),
                 declared: row.try_get(2)?,
@@ -96,6 +98,12 @@ impl FileTopology {
     pub(super) fn expiry(&self, id: i64, now: i64) -> Option<i64> {
         let ttl = self.limits(id)?.time_to_live?;
         Some(now.saturating_add(millis(ttl)))
+    }
+
+    /// Returns the priority that a message has in this channel.
+    pub(super) fn priority(&self, id: i64, priority: u8) -> u8 {
+        let has_priorities = self.limits(id).is_some_and(|limits| limits.priorities.is_some());
+        if has_priorities { priority } else { 0 }
     }
 
     /// The channels that want a topic, in the order in which they were made.

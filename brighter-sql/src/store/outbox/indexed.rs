@@ -25,6 +25,7 @@ impl<B> SqlOutbox<B> {
             (&all.replay, "causation"),
             (&all.reschedule, "id"),
             (&all.cancel, "id"),
+            (&all.scheduled, "time"),
             (&all.due, "time"),
             (&all.make_due, "id"),
         ]

@@ -13,7 +13,7 @@ macro_rules! implement_outbox {
             use brighter_core::message::Message;
             use brighter_core::outbox::{
                 Archive, Arrivals, Claim, Claimed, DeadMessage, Failure, MessageState, Outbox, OutboxError,
-                OutboxStatus, OutboxTransaction, Selection,
+                OutboxStatus, OutboxTransaction, ScheduledMessage, Selection,
             };
 
             use $crate::store::DepositStatement;
@@ -39,6 +39,10 @@ macro_rules! implement_outbox {
 
                 fn cancel<'a>(&'a self, id: &'a MessageId) -> Done<'a, bool> {
                     Box::pin(self.0.cancel(id))
+                }
+
+                fn scheduled(&self, limit: usize) -> Done<'_, Vec<ScheduledMessage>> {
+                    Box::pin(self.0.scheduled(limit))
                 }
 
                 fn make_due(&self, limit: usize) -> Done<'_, u64> {
@@ -123,6 +127,19 @@ macro_rules! implement_outbox {
                     delay: Duration,
                 ) -> Done<'a, ()> {
                     Box::pin(outbox.0.schedule_in(self, message, delay))
+                }
+
+                fn cancel<'a>(&'a mut self, outbox: &'a $outbox, id: &'a MessageId) -> Done<'a, bool> {
+                    Box::pin(outbox.0.cancel_in(self, id))
+                }
+
+                fn reschedule<'a>(
+                    &'a mut self,
+                    outbox: &'a $outbox,
+                    id: &'a MessageId,
+                    delay: Duration,
+                ) -> Done<'a, bool> {
+                    Box::pin(outbox.0.reschedule_in(self, id, delay))
                 }
             }
         };

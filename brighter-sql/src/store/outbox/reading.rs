@@ -10,7 +10,7 @@ use crate::database::value::{Sql, Value};
 use crate::store::row;
 use brighter_core::id::MessageId;
 use brighter_core::message::Message;
-use brighter_core::outbox::{DeadMessage, MessageState, OutboxError, OutboxStatus};
+use brighter_core::outbox::{DeadMessage, MessageState, OutboxError, OutboxStatus, ScheduledMessage};
 
 impl<B: Backend> SqlOutbox<B> {
     pub(crate) async fn get(&self, ids: &[MessageId]) -> Result<Vec<Message>, OutboxError> {
@@ -79,6 +79,20 @@ impl<B: Backend> SqlOutbox<B> {
         };
         let dead: Result<_, sqlx::Error> = rows.iter().map(dead).collect();
         Ok(dead.map_err(B::Db::sort)?)
+    }
+
+    pub(crate) async fn scheduled(&self, limit: usize) -> Result<Vec<ScheduledMessage>, OutboxError> {
+        let rows = self
+            .read(&self.statements.scheduled, Value::Number(row::limit(limit)))
+            .await?;
+        let scheduled = |row| {
+            let (id, topic) = (B::Db::text(row, 0)?, B::Db::text(row, 1)?);
+            let (id, topic) = (row::restored::<B::Db>(id), row::restored::<B::Db>(topic));
+            let due_in = Duration::from_millis(B::Db::number(row, 2)?.max(0).unsigned_abs());
+            Ok(ScheduledMessage::new((*id).into(), (*topic).into(), due_in))
+        };
+        let scheduled: Result<_, sqlx::Error> = rows.iter().map(scheduled).collect();
+        Ok(scheduled.map_err(B::Db::sort)?)
     }
 
     pub(super) async fn read(

@@ -4,8 +4,9 @@ use std::slice::from_ref;
 use std::time::Duration;
 
 use super::SqlOutbox;
-use super::operations::Schedule;
+use super::operations::{Execute, Schedule};
 use crate::database::backend::{Backend, Operation, connection, reading};
+use crate::database::statement::Statement;
 use crate::database::value::Value;
 use crate::store::row;
 use brighter_core::id::MessageId;
@@ -55,6 +56,41 @@ impl<B: Backend> SqlOutbox<B> {
     pub(crate) async fn cancel(&self, id: &MessageId) -> Result<bool, OutboxError> {
         let id = row::id_text::<B::Db>(id);
         let found = self.execute(&self.statements.cancel, &[Value::Text(&id)]).await?;
+        Ok(found > 0)
+    }
+
+    /// Changes its time in a transaction of the application.
+    pub(crate) async fn reschedule_in(
+        &self,
+        connection: &mut <B::Db as sqlx::Database>::Connection,
+        id: &MessageId,
+        delay: Duration,
+    ) -> Result<bool, OutboxError> {
+        let (id, delay) = (row::id_text::<B::Db>(id), row::millis(delay));
+        let values = [Value::Text(&id), Value::Number(delay)];
+        self.execute_in(connection, &self.statements.reschedule, &values)
+            .await
+    }
+
+    /// Cancels it in a transaction of the application.
+    pub(crate) async fn cancel_in(
+        &self,
+        connection: &mut <B::Db as sqlx::Database>::Connection,
+        id: &MessageId,
+    ) -> Result<bool, OutboxError> {
+        let id = row::id_text::<B::Db>(id);
+        self.execute_in(connection, &self.statements.cancel, &[Value::Text(&id)])
+            .await
+    }
+
+    async fn execute_in(
+        &self,
+        connection: &mut <B::Db as sqlx::Database>::Connection,
+        statement: &Statement,
+        values: &[Value<'_>],
+    ) -> Result<bool, OutboxError> {
+        let execute = Execute { statement, values };
+        let found = reading(Operation::<B::Db>::run(execute, connection)).await?;
         Ok(found > 0)
     }
 

@@ -52,6 +52,8 @@ const RESCHEDULE: &str =
 
 const CANCEL: &str = "DELETE FROM {table} WHERE {outstanding} = 3 AND message_id = ?1";
 
+const SCHEDULED: &str = "SELECT message_id, topic, not_before - {now} FROM {table} WHERE outstanding = 3 ORDER BY not_before LIMIT ?1";
+
 const DUE: &str = "SELECT message_id FROM {table} WHERE outstanding = 3 AND not_before <= {now} ORDER BY not_before LIMIT ?1";
 
 /// It counts from its time, which one that was put off meanwhile has not reached.
@@ -113,6 +115,7 @@ pub(super) struct Statements {
     pub(super) schedule: Statement,
     pub(super) reschedule: Statement,
     pub(super) cancel: Statement,
+    pub(super) scheduled: Statement,
     pub(super) due: Statement,
     pub(super) make_due: Statement,
     pub(super) next: Statement,
@@ -182,6 +185,7 @@ impl Statements {
             schedule: of(SCHEDULE),
             reschedule: of(RESCHEDULE),
             cancel: of(CANCEL),
+            scheduled: of(SCHEDULED),
             due: of(DUE),
             make_due: of(MAKE_DUE),
             next: of(NEXT),

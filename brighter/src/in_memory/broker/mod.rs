@@ -31,8 +31,9 @@ use brighter_core::message::{ChannelName, Message};
 /// consumers, redelivery of what was not settled, delays, dead letters. It behaves as RabbitMQ does with a
 /// topic exchange, so moving there is one line.
 ///
-/// It keeps the limits of a [`Channel`] as well: time to live, length, deliveries, a single active consumer. It
-/// has no priorities, and refuses a channel that asks for them. A queue type means nothing in one process.
+/// It keeps the limits of a [`Channel`] as well: time to live, length, deliveries, a single active consumer,
+/// priorities. A message whose priority is above the highest of a channel is refused, where RabbitMQ takes it for the
+/// highest. A queue type means nothing in one process.
 ///
 /// As RabbitMQ does, it gives a message to a consumer that asked for one and has room, in turn, whether its
 /// task still looks or not: who pauses drops the consumer.
@@ -114,6 +115,10 @@ impl Producer for InMemoryBroker {
             messages.into_iter().map(publish).collect()
         }
         .boxed()
+    }
+
+    fn highest_priority(&self) -> Option<u8> {
+        Some(u8::MAX)
     }
 }
 

@@ -1,5 +1,6 @@
 //! One [`Queue`] of an in-memory broker, under a lock of its own.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
@@ -38,7 +39,7 @@ pub(super) struct Item {
 /// What a queue holds, and what it was declared to be.
 #[derive(Debug, Default)]
 pub(super) struct State {
-    /// In the order of their positions.
+    /// In the order in which they go: the highest priority first, where there are priorities, and then by position.
     ready: VecDeque<Item>,
     /// The position of the last that came.
     last_position: u64,
@@ -134,8 +135,18 @@ impl Queue {
         self.lock().ready.len() as u64
     }
 
-    /// An error, if it takes no more from producers.
-    pub(super) fn check_room(&self, state: &State, limit: usize) -> Result<(), PublishError> {
+    /// Returns an error if it does not take this message from its producer.
+    pub(super) fn check(&self, state: &State, message: &Message, limit: usize) -> Result<(), PublishError> {
+        if let (Some(highest), Some(priority)) = (state.limits.priorities, message.header.priority)
+            && priority > highest
+        {
+            let name = &self.name;
+            return Err(PublishError::Refused {
+                reason: format!(
+                    "channel `{name}` has priorities up to {highest}, and the message has {priority}"
+                ),
+            });
+        }
         let full = |holds| {
             let name = &self.name;
             Err(PublishError::Refused {
@@ -167,11 +178,11 @@ impl Queue {
         item.expires = state.limits.time_to_live.map(|ttl| Instant::now() + ttl);
         state.last_position += 1;
         item.position = state.last_position;
-        state.ready.push_back(item);
+        state.put(item);
         let mut after = state.after();
         if let (Some(length), Overflow::DeadLetterOldest) = (state.limits.length, state.limits.overflow) {
             while state.ready.len() > length as usize {
-                let oldest = state.ready.pop_front();
+                let oldest = state.oldest().and_then(|oldest| state.ready.remove(oldest));
                 let why = || format!("the channel holds {length} messages at most, and newer ones came");
                 after.dead.extend(oldest.map(|oldest| (oldest, why())));
             }
@@ -273,10 +284,7 @@ impl Queue {
                 }
                 _ => {
                     self.departed(&item.message, Departure::Returned);
-                    let place = state
-                        .ready
-                        .partition_point(|other| other.position < item.position);
-                    state.ready.insert(place, item);
+                    state.put(item);
                     state.after()
                 }
             }
@@ -373,6 +381,33 @@ impl State {
         self.consumers.first_key_value().map(|(consumer, _)| *consumer)
     }
 
+    /// Puts a message in its place among those that wait. One that has just come is the last of its priority.
+    fn put(&mut self, item: Item) {
+        let has_priorities = self.limits.priorities.is_some();
+        let rank = |item: &Item| {
+            let priority = item.message.header.priority.filter(|_| has_priorities);
+            (Reverse(priority.unwrap_or(0)), item.position)
+        };
+        match self.ready.back() {
+            Some(last) if rank(last) > rank(&item) => {
+                let place = self.ready.partition_point(|other| rank(other) < rank(&item));
+                self.ready.insert(place, item);
+            }
+            _ => self.ready.push_back(item),
+        }
+    }
+
+    /// Returns where the message is that has waited for the longest time.
+    fn oldest(&self) -> Option<usize> {
+        if self.limits.priorities.is_none() {
+            return (!self.ready.is_empty()).then_some(0);
+        }
+        let positions = self.ready.iter().map(|item| item.position).enumerate();
+        positions
+            .min_by_key(|(_, position)| *position)
+            .map(|(place, _)| place)
+    }
+
     fn next_waiter(&mut self) -> Option<Waker> {
         let only = self.active();
         self.waiters.next(only)
@@ -393,23 +428,20 @@ impl State {
         if self.expiry_is_set {
             return None;
         }
-        let expiry = self.ready.front()?.expires?;
+        let expiry = self.ready.get(self.oldest()?)?.expires?;
         self.expiry_is_set = true;
         Some(expiry)
     }
 
     fn take_expired(&mut self, after: &mut After) {
         let now = Instant::now();
-        while self
-            .ready
-            .front()
-            .is_some_and(|item| item.expires.is_some_and(|expires| expires <= now))
-        {
+        let is_expired = |item: &Item| item.expires.is_some_and(|expires| expires <= now);
+        while let Some(oldest) = self.oldest().filter(|oldest| is_expired(&self.ready[*oldest])) {
             let ttl = self.limits.time_to_live.unwrap_or_default();
             let why = || format!("it waited longer than {ttl:?}");
             after
                 .dead
-                .extend(self.ready.pop_front().map(|item| (item, why())));
+                .extend(self.ready.remove(oldest).map(|item| (item, why())));
         }
         if !after.dead.is_empty() {
             after.dead_letters = Weak::clone(&self.dead_letters);

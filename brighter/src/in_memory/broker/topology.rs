@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use super::delay_queue::DelayQueue;
 use super::queue::{Item, Queue, QueueAction};
 use super::watcher::Watch;
-use brighter_core::channel::{Channel, ChannelError, ChannelLimits, MakeChannel, PublishError};
+use brighter_core::channel::{Channel, ChannelError, MakeChannel, PublishError};
 use brighter_core::message::{ChannelName, Message, RoutingKey};
 
 /// How many topics have their routes remembered; who uses more pays for finding them again.
@@ -205,7 +205,7 @@ fn put(queue: &Arc<Queue>, message: &Message, limit: usize) -> Result<(), Publis
     // Made before the lock is taken, under which nothing else should take time.
     let item = Item::new(Arc::new(message.clone()));
     let mut state = queue.lock();
-    queue.check_room(&state, limit)?;
+    queue.check(&state, message, limit)?;
     let after = queue.push(&mut state, item);
     drop(state);
     queue.finish(after);
@@ -216,7 +216,7 @@ fn put_all(queues: &[Arc<Queue>], message: &Message, limit: usize) -> Result<(),
     let message = Arc::new(message.clone());
     let mut states: Vec<_> = queues.iter().map(|queue| queue.lock()).collect();
     for (queue, state) in queues.iter().zip(&states) {
-        queue.check_room(state, limit)?;
+        queue.check(state, &message, limit)?;
     }
     let pushed = queues.iter().zip(&mut states);
     let after: Vec<_> = pushed
@@ -229,15 +229,14 @@ fn put_all(queues: &[Arc<Queue>], message: &Message, limit: usize) -> Result<(),
     Ok(())
 }
 
-/// What this broker cannot do it does not pretend to.
+/// Refuses limits that are of no use.
 fn check_limits(channel: &Channel) -> Result<(), ChannelError> {
-    let ChannelLimits { priorities, .. } = channel.limits;
-    if priorities.is_some() {
+    if channel.limits.priorities == Some(0) {
         let name = &channel.name;
         return Err(ChannelError::Refused {
             reason: format!(
-                "channel `{name}` asks for priorities, which the in-memory broker does not have: leave them out, or \
-                 use another broker"
+                "the highest priority of channel `{name}` is 0, with which it would be of no use: say 1 or more, or \
+                 nothing"
             ),
         });
     }

@@ -6,7 +6,9 @@ mod state;
 mod transaction;
 
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -21,7 +23,7 @@ use brighter_core::id::MessageId;
 use brighter_core::message::Message;
 use brighter_core::outbox::{
     Archive, Arrival, Arrivals, Claim, Claimed, DeadMessage, Failure, MessageState, Outbox, OutboxError,
-    OutboxStatus, Selection,
+    OutboxStatus, ScheduledMessage, Selection,
 };
 
 /// How many messages may be outstanding unless [`InMemoryOutbox::with_limit`] says otherwise.
@@ -98,16 +100,20 @@ impl InMemoryOutbox {
         &self,
         deposits: &[Message],
         scheduled: &[(Message, Instant)],
+        changes: &[(MessageId, Option<Instant>)],
     ) -> Result<(), OutboxError> {
-        let mut state = self.lock();
-        state.check_scheduled(deposits, scheduled, self.limit)?;
-        state.deposit(deposits, None, self.limit)?;
-        for (message, due) in scheduled {
-            state.schedule(message, *due, self.limit)?;
-        }
-        drop(state);
+        self.lock().store(deposits, scheduled, changes, self.limit)?;
         self.bell.ring(Arrival::Here);
         Ok(())
+    }
+
+    pub(super) fn lock_scheduled(&self, id: &MessageId) -> Result<bool, OutboxError> {
+        self.lock().scheduled.lock(id)
+    }
+
+    pub(super) fn unlock_scheduled(&self, changes: &[(MessageId, Option<Instant>)]) {
+        let mut state = self.lock();
+        changes.iter().for_each(|(id, _)| state.scheduled.unlock(id));
     }
 
     pub(super) fn is_same(&self, other: &Self) -> bool {
@@ -170,11 +176,15 @@ impl Outbox for InMemoryOutbox {
         id: &'a MessageId,
         delay: Duration,
     ) -> BoxFuture<'a, Result<bool, OutboxError>> {
-        Box::pin(async move { Ok(self.lock().scheduled.reschedule(id, delay)) })
+        Box::pin(async move { self.lock().scheduled.reschedule(id, delay) })
     }
 
     fn cancel<'a>(&'a self, id: &'a MessageId) -> BoxFuture<'a, Result<bool, OutboxError>> {
-        Box::pin(async move { Ok(self.lock().scheduled.cancel(id)) })
+        Box::pin(async move { self.lock().scheduled.cancel(id) })
+    }
+
+    fn scheduled(&self, limit: usize) -> BoxFuture<'_, Result<Vec<ScheduledMessage>, OutboxError>> {
+        Box::pin(async move { Ok(self.lock().scheduled.list(limit)) })
     }
 
     fn make_due(&self, limit: usize) -> BoxFuture<'_, Result<u64, OutboxError>> {
@@ -190,12 +200,11 @@ impl Outbox for InMemoryOutbox {
     }
 
     fn mark_dispatched<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<(), OutboxError>> {
-        Box::pin(async move {
-            self.lock().mark_dispatched(ids);
-            #[cfg(feature = "testing")]
-            self.changed.notify_waiters();
-            Ok(())
-        })
+        // Done at once, as nothing here waits: the future that is left has no size, so its box allocates nothing.
+        self.lock().mark_dispatched(ids);
+        #[cfg(feature = "testing")]
+        self.changed.notify_waiters();
+        Box::pin(poll_fn(|_| Poll::Ready(Ok(()))))
     }
 
     fn mark_failed<'a>(&'a self, failures: &'a [Failure]) -> BoxFuture<'a, Result<(), OutboxError>> {

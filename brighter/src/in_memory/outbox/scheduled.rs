@@ -8,10 +8,18 @@ use tokio::time::Instant;
 use brighter_core::__private::clock::after;
 use brighter_core::id::MessageId;
 use brighter_core::message::Message;
+use brighter_core::outbox::{OutboxError, ScheduledMessage};
 
 /// Messages that are not to be sent before their time.
 #[derive(Default)]
-pub(super) struct Scheduled(HashMap<MessageId, (Message, Instant)>);
+pub(super) struct Scheduled(HashMap<MessageId, Entry>);
+
+struct Entry {
+    message: Message,
+    due: Instant,
+    /// A transaction has changed it and is not over. Until then it stays as it is, as a locked row does.
+    is_locked: bool,
+}
 
 impl Scheduled {
     pub(super) fn len(&self) -> usize {
@@ -23,40 +31,88 @@ impl Scheduled {
     }
 
     pub(super) fn get(&self, id: &MessageId) -> Option<&Message> {
-        self.0.get(id).map(|(message, _)| message)
+        self.0.get(id).map(|entry| &entry.message)
     }
 
     /// For how long a message still waits.
     pub(super) fn due_in(&self, id: &MessageId) -> Option<Duration> {
-        let (_, due) = self.0.get(id)?;
-        Some(due.saturating_duration_since(Instant::now()))
+        let entry = self.0.get(id)?;
+        Some(entry.due.saturating_duration_since(Instant::now()))
+    }
+
+    /// Returns those that wait, the first to be due first, at most `limit`.
+    pub(super) fn list(&self, limit: usize) -> Vec<ScheduledMessage> {
+        let mut entries: Vec<_> = self.0.iter().map(|(id, entry)| (entry.due, id, entry)).collect();
+        entries.sort_unstable_by_key(|(due, id, _)| (*due, *id));
+        let now = Instant::now();
+        let listed = entries.into_iter().take(limit).map(|(due, id, entry)| {
+            let topic = entry.message.header.topic.clone();
+            ScheduledMessage::new(id.clone(), topic, due.saturating_duration_since(now))
+        });
+        listed.collect()
     }
 
     pub(super) fn add(&mut self, message: Message, due: Instant) {
-        self.0.insert(message.header.id.clone(), (message, due));
-    }
-
-    pub(super) fn cancel(&mut self, id: &MessageId) -> bool {
-        self.0.remove(id).is_some()
-    }
-
-    pub(super) fn reschedule(&mut self, id: &MessageId, delay: Duration) -> bool {
-        let Some((_, due)) = self.0.get_mut(id) else {
-            return false;
+        let entry = Entry {
+            message,
+            due,
+            is_locked: false,
         };
-        *due = after(Instant::now(), delay);
-        true
+        self.0.insert(entry.message.header.id.clone(), entry);
+    }
+
+    pub(super) fn cancel(&mut self, id: &MessageId) -> Result<bool, OutboxError> {
+        Ok(self.unlocked(id)?.is_some() && self.0.remove(id).is_some())
+    }
+
+    pub(super) fn reschedule(&mut self, id: &MessageId, delay: Duration) -> Result<bool, OutboxError> {
+        let Some(entry) = self.unlocked(id)? else {
+            return Ok(false);
+        };
+        entry.due = after(Instant::now(), delay);
+        Ok(true)
+    }
+
+    /// Keeps a message as it is until its transaction is over. Says whether it still waits.
+    pub(super) fn lock(&mut self, id: &MessageId) -> Result<bool, OutboxError> {
+        let Some(entry) = self.unlocked(id)? else {
+            return Ok(false);
+        };
+        entry.is_locked = true;
+        Ok(true)
+    }
+
+    pub(super) fn unlock(&mut self, id: &MessageId) {
+        if let Some(entry) = self.0.get_mut(id) {
+            entry.is_locked = false;
+        }
+    }
+
+    /// Takes out a message that a transaction has locked.
+    pub(super) fn take(&mut self, id: &MessageId) -> Option<(Message, Instant)> {
+        self.0.remove(id).map(|entry| (entry.message, entry.due))
+    }
+
+    fn unlocked(&mut self, id: &MessageId) -> Result<Option<&mut Entry>, OutboxError> {
+        match self.0.get_mut(id) {
+            Some(entry) if entry.is_locked => {
+                let reason = format!("a transaction that is not over has changed message `{id}`");
+                Err(OutboxError::Unavailable(reason.into()))
+            }
+            entry => Ok(entry),
+        }
     }
 
     /// Takes out those whose time has come, the first to be due first, at most `limit`.
     pub(super) fn take_due(&mut self, limit: usize) -> Vec<Message> {
         let now = Instant::now();
-        let due = self.0.iter().filter(|(_, (_, due))| *due <= now);
-        let mut due: Vec<_> = due.map(|(id, (_, due))| (*due, id.clone())).collect();
+        let is_due = |entry: &Entry| entry.due <= now && !entry.is_locked;
+        let due = self.0.iter().filter(|(_, entry)| is_due(entry));
+        let mut due: Vec<_> = due.map(|(id, entry)| (entry.due, id.clone())).collect();
         due.sort();
         due.truncate(limit);
         let ids = due.into_iter();
-        ids.filter_map(|(_, id)| self.0.remove(&id).map(|(message, _)| message))
+        ids.filter_map(|(_, id)| self.0.remove(&id).map(|entry| entry.message))
             .collect()
     }
 }

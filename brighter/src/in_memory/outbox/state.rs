@@ -97,8 +97,46 @@ impl State {
         }
     }
 
+    /// Stores all of a transaction, or nothing: what it cancelled makes room for what it deposited.
+    pub(super) fn store(
+        &mut self,
+        deposits: &[Message],
+        scheduled: &[(Message, Instant)],
+        changes: &[(MessageId, Option<Instant>)],
+        limit: usize,
+    ) -> Result<(), OutboxError> {
+        let mut changed = Vec::with_capacity(changes.len());
+        for (id, due) in changes {
+            changed.extend(self.scheduled.take(id).map(|was| (was, *due)));
+        }
+        let kept = changed.iter().filter(|(_, due)| due.is_some()).count();
+        let stored = self.store_new(deposits, scheduled, limit.saturating_sub(kept));
+        for ((message, was), due) in changed {
+            match (&stored, due) {
+                (Ok(()), None) => {}
+                (Ok(()), Some(due)) => self.scheduled.add(message, due),
+                (Err(_), _) => self.scheduled.add(message, was),
+            }
+        }
+        stored
+    }
+
+    fn store_new(
+        &mut self,
+        deposits: &[Message],
+        scheduled: &[(Message, Instant)],
+        limit: usize,
+    ) -> Result<(), OutboxError> {
+        self.check_scheduled(deposits, scheduled, limit)?;
+        self.deposit(deposits, None, limit)?;
+        for (message, due) in scheduled {
+            self.schedule(message, *due, limit)?;
+        }
+        Ok(())
+    }
+
     /// Whether all of a transaction can be stored, as far as its deposits do not say so.
-    pub(super) fn check_scheduled(
+    fn check_scheduled(
         &self,
         deposits: &[Message],
         scheduled: &[(Message, Instant)],

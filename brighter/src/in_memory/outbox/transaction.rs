@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::InMemoryOutbox;
 use brighter_core::__private::clock::after;
+use brighter_core::id::MessageId;
 use brighter_core::message::Message;
 use brighter_core::outbox::{OutboxError, OutboxTransaction};
 
@@ -19,6 +20,8 @@ pub struct InMemoryTransaction {
     messages: Vec<Message>,
     /// Each with its time.
     scheduled: Vec<(Message, Instant)>,
+    /// What becomes of messages that wait in the outbox: their new time, or `None` if they are cancelled.
+    changes: Vec<(MessageId, Option<Instant>)>,
 }
 
 impl InMemoryOutbox {
@@ -35,6 +38,7 @@ impl InMemoryTransaction {
             outbox,
             messages: Vec::new(),
             scheduled: Vec::new(),
+            changes: Vec::new(),
         }
     }
 
@@ -43,8 +47,12 @@ impl InMemoryTransaction {
     /// # Errors
     /// [`OutboxError::Full`] when there is no room for all of it, [`OutboxError::IdInUse`] when one has the id of
     /// another message.
-    pub fn commit(self) -> Result<(), OutboxError> {
-        self.outbox.store(&self.messages, &self.scheduled)
+    pub fn commit(mut self) -> Result<(), OutboxError> {
+        self.outbox
+            .store(&self.messages, &self.scheduled, &self.changes)?;
+        // What was changed is not locked any more.
+        self.changes.clear();
+        Ok(())
     }
 
     /// Stores nothing, as dropping it does.
@@ -57,6 +65,39 @@ impl InMemoryTransaction {
         Err(OutboxError::Other(
             "the transaction is one of another in-memory outbox".into(),
         ))
+    }
+
+    /// Gives a message that waits another time, or none. Says whether it waits, as this transaction sees it.
+    fn change(&mut self, id: &MessageId, due: Option<Instant>) -> Result<bool, OutboxError> {
+        let mut own = self.scheduled.iter();
+        if let Some(own) = own.position(|(message, _)| message.header.id == *id) {
+            match due {
+                Some(due) => self.scheduled[own].1 = due,
+                None => drop(self.scheduled.remove(own)),
+            }
+            return Ok(true);
+        }
+        if let Some((_, change)) = self.changes.iter_mut().find(|(changed, _)| changed == id) {
+            if change.is_none() {
+                return Ok(false);
+            }
+            *change = due;
+            return Ok(true);
+        }
+        let waits = self.outbox.lock_scheduled(id)?;
+        if waits {
+            self.changes.push((id.clone(), due));
+        }
+        Ok(waits)
+    }
+}
+
+/// What was changed and not committed stays as it was.
+impl Drop for InMemoryTransaction {
+    fn drop(&mut self) {
+        if !self.changes.is_empty() {
+            self.outbox.unlock_scheduled(&self.changes);
+        }
     }
 }
 
@@ -84,6 +125,29 @@ impl OutboxTransaction<InMemoryOutbox> for InMemoryTransaction {
             self.scheduled
                 .push((message.clone(), after(Instant::now(), delay)));
             Ok(())
+        })
+    }
+
+    fn cancel<'a>(
+        &'a mut self,
+        outbox: &'a InMemoryOutbox,
+        id: &'a MessageId,
+    ) -> BoxFuture<'a, Result<bool, OutboxError>> {
+        Box::pin(async move {
+            self.check(outbox)?;
+            self.change(id, None)
+        })
+    }
+
+    fn reschedule<'a>(
+        &'a mut self,
+        outbox: &'a InMemoryOutbox,
+        id: &'a MessageId,
+        delay: Duration,
+    ) -> BoxFuture<'a, Result<bool, OutboxError>> {
+        Box::pin(async move {
+            self.check(outbox)?;
+            self.change(id, Some(after(Instant::now(), delay)))
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::processor::PostError;
+use crate::processor::{NoProcessor, PostError};
 use brighter_core::channel::PublishError;
 use brighter_core::mapper::MapError;
 
@@ -10,6 +10,9 @@ use brighter_core::mapper::MapError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
+    /// The context that it was called with belongs to no processor. Nothing was sent.
+    #[error(transparent)]
+    NoProcessor(#[from] NoProcessor),
     /// The processor has no broker. Nothing was sent.
     #[error("the processor has no broker to call through: add `.broker(…)` to its builder")]
     NoBroker,
@@ -73,7 +76,7 @@ impl CallError {
     /// What went wrong, as one of few words.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
-            Self::NoBroker => "not_set_up",
+            Self::NoProcessor(_) | Self::NoBroker => "not_set_up",
             Self::NoTime => "time",
             Self::TooMany { .. } => "too_many",
             Self::NotMade(error) => error.kind(),

@@ -25,6 +25,7 @@ pub use error::CallError;
 pub(crate) use reply::{Reply, answer, is_waited_for};
 
 use super::CommandProcessor;
+use super::options::PostOptions;
 use crate::telemetry::metrics::Began;
 use brighter_core::__private::Op;
 use brighter_core::__private::clock::after;
@@ -85,21 +86,7 @@ impl CommandProcessor {
     /// # Errors
     /// See [`CallError`], which says of each whether something was sent.
     pub async fn call<R: Callable>(&self, request: R, within: Duration) -> Result<R::Reply, CallError> {
-        self.call_caused(&request, within, None).await
-    }
-
-    /// The same, from a handler, with its context: the request notes what caused it, and goes on with its trace. The
-    /// correlation id is that of the call.
-    ///
-    /// # Errors
-    /// As [`call`](Self::call).
-    pub async fn call_with<R: Callable>(
-        &self,
-        request: R,
-        within: Duration,
-        cx: &Context,
-    ) -> Result<R::Reply, CallError> {
-        self.call_caused(&request, within, Some(cx)).await
+        self.call_in(&request, within, None).await
     }
 
     /// How many calls wait, and how many replies came for nobody.
@@ -112,7 +99,7 @@ impl CommandProcessor {
         })
     }
 
-    async fn call_caused<R: Callable>(
+    pub(super) async fn call_in<R: Callable>(
         &self,
         request: &R,
         within: Duration,
@@ -122,8 +109,11 @@ impl CommandProcessor {
         if within.is_zero() {
             return Err(CallError::NoTime);
         }
-        let op = self.creates::<R>("call", cx);
-        let called = op.run(self.call_within(&op, calls, request, within, cx)).await;
+        let options = PostOptions::caused_by(cx);
+        let op = self.creates::<R>("call", &options);
+        let called = op
+            .run(self.call_within(&op, calls, request, within, &options))
+            .await;
         called.inspect_err(|error| op.failed(error.kind()))
     }
 
@@ -133,7 +123,7 @@ impl CommandProcessor {
         calls: &Calls,
         request: &R,
         within: Duration,
-        cx: Option<&Context>,
+        options: &PostOptions<'_>,
     ) -> Result<R::Reply, CallError> {
         let listener = &calls.listener;
         if listener.ended.is_cancelled() {
@@ -143,7 +133,7 @@ impl CommandProcessor {
         // Dropped on every way out of here.
         let mut ticket = listener.waiting.enter()?;
         let message = self
-            .message_for(op, request, cx, |header| {
+            .message_for(op, request, options, |header| {
                 header.correlation_id = Some(ticket.id.clone());
                 header.reply_to = Some(listener.address.clone());
             })

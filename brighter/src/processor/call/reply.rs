@@ -80,6 +80,7 @@ pub(crate) fn answer(header: &MessageHeader, reply: Reply) -> Option<Message> {
         .with_correlation_id(header.correlation_id.as_ref().unwrap_or(&header.id).clone())
         .with_causation_id(header.id.clone())
         .with_trace(header.trace.clone());
+    answer.priority = header.priority;
     if let Some(status) = status {
         answer.bag.insert(STATUS, status);
         answer = answer.with_content_type("text/plain; charset=utf-8");
@@ -137,9 +138,12 @@ mod tests {
     #[test]
     fn what_is_answered_is_understood() {
         let call = MessageId::new();
-        let header = asking(new_address().as_str()).with_correlation_id(call.clone());
+        let header = asking(new_address().as_str())
+            .with_correlation_id(call.clone())
+            .with_priority(4);
         let message = answer(&header, Reply::Body(MessageBody::new("17"))).unwrap();
         assert_eq!(message.header.correlation_id, Some(call));
+        assert_eq!(message.header.priority, Some(4));
         assert_eq!(Some(&message.header.topic), header.reply_to.as_ref());
         assert_eq!(read(&message).unwrap().as_bytes(), b"17");
         message.header.validate().unwrap();

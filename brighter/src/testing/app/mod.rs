@@ -131,7 +131,7 @@ impl TestApp {
     }
 
     /// Waits until the message and all that was posted because of it, by
-    /// [`post_with`](CommandProcessor::post_with) and [`deposit_post_with`](CommandProcessor::deposit_post_with), has
+    /// [`cx.post`](crate::ContextExt::post) and [`cx.deposit_post`](crate::ContextExt::deposit_post), has
     /// [settled](Self::settled), whatever else is under way.
     ///
     /// # Panics

@@ -174,6 +174,10 @@ impl Producer for FaultyBroker {
         }
         .boxed()
     }
+
+    fn highest_priority(&self) -> Option<u8> {
+        self.0.inner.highest_priority()
+    }
 }
 
 impl Broker for FaultyBroker {

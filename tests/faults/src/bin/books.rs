@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use brighter::inbox::complete_in;
 use brighter::prelude::*;
-use brighter::processor::ProcessorHandle;
 use brighter::testing::fault_points::{Plan, pass};
 use brighter::transport::rabbitmq::ExchangeKind;
 use brighter::{RabbitMq, Sweeper, host};
@@ -35,7 +34,6 @@ macro_rules! application {
 
             struct Deliver {
                 pool: Pool<$database>,
-                processor: ProcessorHandle,
             }
 
             #[handler]
@@ -54,7 +52,7 @@ macro_rules! application {
                         id: MessageId::new(),
                         number: order.number,
                     };
-                    self.processor.get()?.deposit_post_with(&mut tx, receipt, cx).await?;
+                    cx.deposit_post(&mut tx, receipt).await?;
                     pass("effect.commit").await;
                     tx.commit().await?;
                     pass("effect.committed").await;
@@ -123,7 +121,7 @@ macro_rules! application {
                 };
                 let deliver = pool.clone();
                 let processor = builder
-                    .handler_with(move |processor| Deliver { pool: deliver, processor })
+                    .handler(Deliver { pool: deliver })
                     .handler(File(pool.clone()))
                     .build()
                     .expect("the processor is put together well");

@@ -151,6 +151,10 @@ impl Producer for Broken {
         }
         .boxed()
     }
+
+    fn highest_priority(&self) -> Option<u8> {
+        self.0.server.highest_priority()
+    }
 }
 
 impl Broker for Broken {

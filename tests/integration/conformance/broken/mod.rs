@@ -201,6 +201,7 @@ const FOUND_OUT: &[(Flaw, &[&str])] = &[
             "what_waits_too_long_is_a_dead_letter",
             "a_full_channel_refuses_and_drops_nothing",
             "what_is_delivered_too_often_is_a_dead_letter",
+            "higher_priorities_come_first",
         ],
     ),
     (CountsOneMore, &["depth_is_how_many_wait"]),

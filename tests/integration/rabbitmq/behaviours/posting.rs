@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use brighter::channel::{Broker, Producer};
 use brighter::message::{MessageBody, MessageHeader, MessageType};
 use brighter::prelude::*;
-use brighter::processor::ProcessorHandle;
 use brighter::trace::TraceContext;
 use brighter_tests::rabbitmq::Raw;
 use futures_util::future::join_all;
@@ -133,12 +132,12 @@ struct PlaceOrder;
 #[message(topic = "Order.Placed", kind = "event")]
 struct OrderPlaced;
 
-struct Places(ProcessorHandle);
+struct Places;
 
 #[handler]
 impl Handler<PlaceOrder> for Places {
     async fn handle(&self, _: &PlaceOrder, cx: &Context) -> Result<(), BoxError> {
-        self.0.get()?.post_with(OrderPlaced, cx).await?;
+        cx.post(OrderPlaced).await?;
         Ok(())
     }
 }
@@ -156,7 +155,7 @@ async fn sending_a_message_should_propagate_activity_context(ground: Ground) {
         .await
         .unwrap();
     let processor = CommandProcessor::builder()
-        .handler_with(Places)
+        .handler(Places)
         .broker(broker.clone())
         .outbox(InMemoryOutbox::new())
         .build()
@@ -176,7 +175,7 @@ async fn sending_a_message_should_propagate_activity_context(ground: Ground) {
         .with_tracestate("vendor=1")
         .with_baggage("tenant=north");
     let cx = Context::new().with_trace(trace.clone());
-    processor.post_with(PlaceOrder, &cx).await.unwrap();
+    processor.post(PlaceOrder).caused_by(&cx).await.unwrap();
     for consumer in [&mut witness, &mut placed] {
         let delivery = next(consumer).await;
         let arrived = &delivery.message().unwrap().header.trace;

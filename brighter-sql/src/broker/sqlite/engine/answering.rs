@@ -121,7 +121,8 @@ impl Engine {
             let reader = self.reader().await?;
             let rows = sqlx::query(
                 "SELECT m.header, m.body FROM brighter_broker_messages m WHERE m.channel = ?1 \
-                 AND NOT EXISTS (SELECT 1 FROM brighter_broker_held h WHERE h.seq = m.seq) ORDER BY m.seq LIMIT ?2",
+                 AND NOT EXISTS (SELECT 1 FROM brighter_broker_held h WHERE h.seq = m.seq) \
+                 ORDER BY m.priority DESC, m.seq LIMIT ?2",
             )
             .bind(channel)
             .bind(most)

@@ -37,7 +37,7 @@ where
             transaction.commit().await?;
         }
         let sample = watch.per_second(MESSAGES.into());
-        let stored = processor.outbox_status().await?.outstanding;
+        let stored = processor.outbox().status().await?.outstanding;
         ensure!(stored == u64::from(MESSAGES), "{stored} were stored");
         processor.close().await;
         D::remove(place, pool).await?;

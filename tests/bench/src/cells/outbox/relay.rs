@@ -40,12 +40,12 @@ pub(super) fn ours<D: Store>() -> Result<Sample> {
             .build()?;
         // The oldest goes first, so that the last says that all are marked.
         while let Some(last) = &last
-            && processor.message_state(last).await? != Some(MessageState::Dispatched)
+            && processor.outbox().state(last).await? != Some(MessageState::Dispatched)
         {
             tokio::time::sleep(LOOK).await;
         }
         let sample = watch.per_second(MESSAGES.into());
-        let status = processor.outbox_status().await?;
+        let status = processor.outbox().status().await?;
         ensure!(status.outstanding == 0 && status.dead == 0, "{status:?} is left");
         processor.close().await;
         place.remove(MESSAGES).await?;
