@@ -13,7 +13,7 @@ use brighter_core::__private::report;
 use brighter_core::channel::{ChannelError, PublishError};
 
 /// Why there is no connection to the broker. Never holds the credentials.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// The URL is none of a broker.
@@ -94,6 +94,8 @@ pub enum ConnectError {
     #[error("the broker is closed")]
     Closed,
 }
+
+brighter_core::__private::readable_debug!(ConnectError);
 
 /// So many failures are told at most.
 const TOLD: usize = 5;

@@ -21,11 +21,13 @@ const DEFAULT_DRAIN: Duration = Duration::from_secs(20);
 pub struct DispatcherBuilder {
     processor: CommandProcessor,
     subscriptions: Vec<Candidate>,
-    drain: Duration,
+    drain: Option<Duration>,
     #[cfg(feature = "config")]
     config: Option<brighter_config::Config>,
     #[cfg(feature = "control")]
     control: Option<Control>,
+    /// What was wrong with the calls themselves.
+    errors: Vec<BuildError>,
 }
 
 impl DispatcherBuilder {
@@ -33,11 +35,12 @@ impl DispatcherBuilder {
         Self {
             processor,
             subscriptions: Vec::new(),
-            drain: DEFAULT_DRAIN,
+            drain: None,
             #[cfg(feature = "config")]
             config: None,
             #[cfg(feature = "control")]
             control: None,
+            errors: Vec::new(),
         }
     }
 
@@ -50,14 +53,14 @@ impl DispatcherBuilder {
 
     /// Gives handlers this long to finish when the dispatcher ends: 20 s unless said here.
     pub fn drain(mut self, within: Duration) -> Self {
-        self.drain = within;
+        BuildError::set(&mut self.drain, within, "drain", &mut self.errors);
         self
     }
 
     /// Obeys commands that come over this topic of the broker. Without this there are the dispatcher's methods only.
     #[cfg(feature = "control")]
     pub fn control(mut self, control: Control) -> Self {
-        self.control = Some(control);
+        BuildError::set(&mut self.control, control, "control", &mut self.errors);
         self
     }
 
@@ -68,7 +71,7 @@ impl DispatcherBuilder {
     /// that only the program has is an error too, so that nobody reads a list that lacks some.
     #[cfg(feature = "config")]
     pub fn configure(mut self, config: &brighter_config::Config) -> Self {
-        self.config = Some(config.clone());
+        BuildError::set(&mut self.config, config.clone(), "configure", &mut self.errors);
         self
     }
 
@@ -81,10 +84,11 @@ impl DispatcherBuilder {
         expect(unused_mut, reason = "only a configuration changes it")
     )]
     pub fn build(mut self) -> Result<Dispatcher, BuildErrors> {
-        let mut errors = Vec::new();
+        let mut errors = self.errors;
+        let mut drain = self.drain.unwrap_or(DEFAULT_DRAIN);
         #[cfg(feature = "config")]
         if let Some(config) = self.config.take() {
-            super::configure::configure(&config, &mut self.subscriptions, &mut self.drain, &mut errors);
+            super::configure::configure(&config, &mut self.subscriptions, &mut drain, &mut errors);
         }
         let broker = self.processor.broker().cloned();
         if broker.is_none() {
@@ -95,7 +99,7 @@ impl DispatcherBuilder {
         }
         let terms = Terms {
             broker: broker.as_deref(),
-            drain: self.drain,
+            drain,
         };
         for (index, candidate) in self.subscriptions.iter().enumerate() {
             let before = self.subscriptions[..index].iter();
@@ -113,7 +117,7 @@ impl DispatcherBuilder {
                 let mut errors = Vec::new();
                 let terms = Terms {
                     broker: Some(&*broker),
-                    drain: self.drain,
+                    drain,
                 };
                 controlled.candidate.check(others, &terms, &mut errors);
                 BuildErrors::check(errors)?;
@@ -122,7 +126,7 @@ impl DispatcherBuilder {
             None => None,
         };
         let subscriptions = self.subscriptions.into_iter().map(Candidate::register);
-        let dispatcher = Dispatcher::new(self.processor, broker, self.drain, subscriptions.collect());
+        let dispatcher = Dispatcher::new(self.processor, broker, drain, subscriptions.collect());
         #[cfg(feature = "control")]
         if let Some(controlled) = control {
             dispatcher.controlled(controlled);

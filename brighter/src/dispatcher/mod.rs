@@ -46,6 +46,7 @@ pub use observe::StatusChanges;
 pub use readiness::{NotReady, Readiness};
 pub use requests::Requests;
 pub use status::{EndReport, InFlight, PerformerState};
+pub use steer::ControlError;
 pub use subscription_status::{PerformerStatus, SubscriptionState, SubscriptionStatus};
 
 use self::check::{Candidate, Terms};
@@ -129,7 +130,7 @@ struct Known {
 }
 
 /// There is no subscription of that name.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no subscription `{name}`; there are: {known}")]
 #[non_exhaustive]
 pub struct UnknownSubscription {
@@ -138,6 +139,8 @@ pub struct UnknownSubscription {
     /// The names there are, parted by commas.
     pub known: String,
 }
+
+brighter_core::__private::readable_debug!(UnknownSubscription);
 
 impl Dispatcher {
     /// Begins to describe a dispatcher of this processor's requests.

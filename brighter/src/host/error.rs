@@ -6,7 +6,7 @@ use super::Signal;
 use crate::dispatcher::EndReport;
 
 /// Why a host could not run, or did not end well.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum HostError {
     /// The signals of the operating system cannot be listened to.
@@ -26,6 +26,8 @@ pub enum HostError {
         signal: Signal,
     },
 }
+
+brighter_core::__private::readable_debug!(HostError);
 
 fn first(report: &EndReport) -> String {
     let first = report.interrupted.first();

@@ -48,10 +48,12 @@ use super::{CommandProcessor, Inner};
 pub struct ProcessorHandle(Arc<OnceLock<Weak<Inner>>>);
 
 /// The processor of a [`ProcessorHandle`] is not there: not built yet, or dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the processor of this handle is not built yet, or was dropped")]
 #[non_exhaustive]
 pub struct ProcessorGone;
+
+brighter_core::__private::readable_debug!(ProcessorGone);
 
 impl ProcessorHandle {
     /// The processor, once it is built and while it lives: always, while one of its handlers is handling.

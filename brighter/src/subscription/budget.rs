@@ -6,7 +6,7 @@ use super::SubscriptionSettings;
 use brighter_core::channel::ConsumerBounds;
 
 /// Why the times and counts of a subscription do not go together, and how to mend it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BudgetError {
     /// A message at the end of a full buffer could not be settled before the broker gives up on the consumer.
@@ -67,6 +67,8 @@ pub enum BudgetError {
     },
 }
 
+brighter_core::__private::readable_debug!(BudgetError);
+
 /// Everything that does not go together. A time-out that was not said is left alone: it is there for handlers that
 /// hang, not for what they should take.
 pub(crate) fn budget(
@@ -75,6 +77,7 @@ pub(crate) fn budget(
     drain: Duration,
 ) -> Vec<BudgetError> {
     let mut errors = Vec::new();
+    // 0 is an error of its own; here it must not divide.
     let concurrency = settings.concurrency.max(1);
     if let (Some(timeout), Some(settle_within)) = (settings.timeout, bounds.settle_within) {
         let buffer = settings.channel.buffer.get();

@@ -1,7 +1,5 @@
 //! What a configuration changes of a subscription.
 
-use std::num::NonZeroU16;
-
 use super::{Performers, Rate, Subscription, SubscriptionSettings};
 use brighter_config::SUBSCRIPTIONS;
 use brighter_config::{Config, Entry};
@@ -46,7 +44,7 @@ impl SubscriptionSettings {
         }
         if let Some(messages) = entry.small("buffer") {
             let messages = u16::try_from(messages).unwrap_or(u16::MAX);
-            self.channel.buffer = NonZeroU16::new(messages).unwrap_or(NonZeroU16::MIN);
+            self.buffer(messages);
         }
         if let Some(make) = entry.text("make_channel") {
             self.channel.make = MakeChannel::configured(make);

@@ -9,7 +9,7 @@ use brighter_core::channel::{BrokerStatus, ChannelError, PublishError, SettleErr
 use brighter_core::error::BoxError;
 
 /// Why a broker could not be opened.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum SqliteBrokerError {
     /// The disk is full: make room and open it again.
@@ -38,6 +38,8 @@ pub enum SqliteBrokerError {
     #[error("the broker's file cannot be used")]
     Other(#[source] BoxError),
 }
+
+brighter_core::__private::readable_debug!(SqliteBrokerError);
 
 from_database_error!(SqliteBrokerError);
 

@@ -9,6 +9,7 @@ mod waiters;
 #[cfg_attr(not(feature = "testing"), allow(dead_code, reason = "only tests watch"))]
 mod watcher;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use futures_util::future::{self, BoxFuture, FutureExt};
@@ -51,7 +52,7 @@ pub struct InMemoryBroker(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     topology: RwLock<Topology>,
-    limit: usize,
+    limit: AtomicUsize,
 }
 
 /// Room for a burst; far less than memory, far more than a healthy channel ever holds.
@@ -67,17 +68,18 @@ impl InMemoryBroker {
     /// A broker with no channels, whose channels will hold a million messages each.
     #[must_use]
     pub fn new() -> Self {
-        Self::with_limit(DEFAULT_LIMIT)
-    }
-
-    /// A broker whose channels hold this many messages each. A channel that is full refuses more, with
-    /// [`PublishError::Refused`].
-    #[must_use]
-    pub fn with_limit(messages: usize) -> Self {
         Self(Arc::new(Shared {
             topology: RwLock::new(Topology::new(Arc::new(Clock::default()), Watch::new())),
-            limit: messages,
+            limit: AtomicUsize::new(DEFAULT_LIMIT),
         }))
+    }
+
+    /// Sets how many messages each channel may hold, for every clone of this broker. A channel that is full refuses
+    /// more, with [`PublishError::Refused`].
+    #[must_use]
+    pub fn limit(self, messages: usize) -> Self {
+        self.0.limit.store(messages, Ordering::Relaxed);
+        self
     }
 
     /// Makes the channel, or looks for it, as consuming it would, so that messages gather in it before anyone
@@ -105,6 +107,10 @@ impl InMemoryBroker {
 }
 
 impl Shared {
+    fn limit(&self) -> usize {
+        self.limit.load(Ordering::Relaxed)
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, Topology> {
         self.topology.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -115,7 +121,7 @@ impl Shared {
 
     fn publish(&self, message: &Message) -> Result<(), PublishError> {
         let topic = &message.header.topic;
-        if let Some(published) = self.read().publish(message, self.limit) {
+        if let Some(published) = self.read().publish(message, self.limit()) {
             return published;
         }
         topic.validate()?;
@@ -123,7 +129,7 @@ impl Shared {
         topology.learn(topic);
         let unroutable = || PublishError::Unroutable { topic: topic.clone() };
         topology
-            .publish(message, self.limit)
+            .publish(message, self.limit())
             .unwrap_or_else(|| Err(unroutable()))
     }
 }

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
+use super::CircuitBreaker;
 use super::settings::{SlidingWindow, Trips};
-use super::{CircuitBreaker, delay};
-use crate::policy::share::Share;
 use brighter_config::Entry;
 
 /// The window of a rate that says none.
@@ -15,7 +14,7 @@ impl CircuitBreaker {
     pub(in crate::policy) fn configure(&self, entry: &Entry) -> Self {
         self.clone().with(|settings| {
             if let Some(failures) = entry.small("failures") {
-                settings.trips = Trips::Consecutive(failures.max(1));
+                settings.trips = Trips::Consecutive(failures);
             }
             if let Some(rate) = entry.share("failure_rate") {
                 let known = match settings.trips {
@@ -25,7 +24,7 @@ impl CircuitBreaker {
                 let window = entry.time("window").map(SlidingWindow::Time);
                 let calls = entry.small("window_calls").map(SlidingWindow::Calls);
                 settings.trips = Trips::Rate {
-                    rate: Share::new(rate, 1.0).above_zero(),
+                    rate,
                     window: window.or(calls).unwrap_or(known),
                 };
             }
@@ -33,7 +32,7 @@ impl CircuitBreaker {
             settings.open_for = entry.time("open_for").unwrap_or(settings.open_for);
             settings.probes = entry.small("probes").unwrap_or(settings.probes);
             settings.successes = entry.small("closes_after").unwrap_or(settings.successes);
-            settings.jitter = entry.share("jitter").map_or(settings.jitter, delay::share);
+            settings.jitter = entry.share("jitter").unwrap_or(settings.jitter);
         })
     }
 }
