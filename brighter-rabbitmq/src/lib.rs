@@ -58,10 +58,12 @@ pub use options::{ExchangeKind, RabbitMqBuilder};
 pub use tls::Tls;
 pub use topology::{Argument, Binding, Exchange, Purpose, Queue, Topology};
 pub use url::without_credentials;
-#[cfg(feature = "_micro")]
-pub use wire::OnTheWire;
-#[cfg(feature = "_fuzz")]
-pub use wire::fuzz_wire;
+
+/// Doors for the tests of this repository that stand outside this crate. Not for people: they may change in any release.
+#[doc(hidden)]
+pub mod __private {
+    pub use super::wire::{OnTheWire, fuzz_wire};
+}
 
 use brighter_core::channel::{
     Broker, BrokerStatus, Channel, ChannelError, Consumer, ConsumerBounds, Producer, PublishError,

@@ -2,13 +2,10 @@
 
 use std::time::Duration;
 
-use brighter::Archiver;
-use brighter::Sweeper;
-use brighter::channel::Rate;
 use brighter::layer::{FeatureSwitchMap, MonitorEvent, MonitorSink};
 use brighter::policy::{RetryBudget, SlidingWindow};
 use brighter::prelude::*;
-use brighter::processor::{BuildErrors, HealthOptions};
+use brighter::processor::HealthOptions;
 
 #[derive(Debug, Serialize, Deserialize, Message)]
 #[message(topic = "Building.Order")]

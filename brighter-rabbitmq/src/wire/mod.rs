@@ -5,10 +5,8 @@
 //! of his own message.
 
 mod copy;
-#[cfg(any(test, feature = "_fuzz"))]
 mod fuzz;
 mod headers;
-#[cfg(feature = "_micro")]
 mod micro;
 mod name;
 mod read;
@@ -23,9 +21,7 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
 
 pub(super) use copy::{for_another, for_retry, set_aside};
-#[cfg(feature = "_fuzz")]
 pub use fuzz::fuzz_wire;
-#[cfg(feature = "_micro")]
 pub use micro::OnTheWire;
 pub(super) use read::{Original, message};
 pub(super) use size::header_bytes;
