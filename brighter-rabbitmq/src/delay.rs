@@ -26,7 +26,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// How long a message waits with its consumer at most, as a settling must not take for ever.
 pub(super) const LONGEST_IN_HAND: Duration = Duration::from_secs(10);
 
-/// The milliseconds to wait, rounded up to two digits; 0 for no wait at all.
+/// The milliseconds to wait, rounded up to two digits; 0 for no wait at all. `build()` refuses a longer delay than the
+/// longest in a subscription. A handler that defers for longer gets its message back after the longest.
 pub(super) fn milliseconds(delay: Duration) -> u32 {
     let exact = delay.as_nanos().div_ceil(1_000_000);
     let exact = u64::try_from(exact).unwrap_or(u64::MAX).min(LONGEST.into());

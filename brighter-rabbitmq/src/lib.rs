@@ -242,6 +242,7 @@ impl Broker for RabbitMq {
         let mut bounds = ConsumerBounds::default();
         bounds.settle_within = self.0.settings.consumer_timeout;
         bounds.deliveries = channel.limits.deliveries;
+        bounds.longest_delay = Some(delay::LONGEST_DELAY);
         bounds
     }
 

@@ -6,6 +6,7 @@ use brighter::layer::{FeatureSwitchMap, MonitorEvent, MonitorSink};
 use brighter::policy::{RetryBudget, SlidingWindow};
 use brighter::prelude::*;
 use brighter::processor::HealthOptions;
+use brighter::transport::sqlite::{SqliteBrokerError, SqliteBrokerOptions};
 
 #[derive(Debug, Serialize, Deserialize, Message)]
 #[message(topic = "Building.Order")]
@@ -188,5 +189,62 @@ async fn what_a_dispatcher_has_once_is_refused_twice() {
     assert_eq!(
         lines(&errors),
         ["`.drain(…)` was called twice: keep one of the two"]
+    );
+}
+
+#[test]
+fn a_heartbeat_that_rabbitmq_cannot_have_is_refused() {
+    for seconds in [0, 65_536] {
+        let builder = RabbitMq::builder("amqp://localhost").heartbeat(Duration::from_secs(seconds));
+        assert_eq!(
+            format!("{:?}", builder.connect_lazily().unwrap_err()),
+            format!(
+                "invalid setting of the broker: `heartbeat` is {seconds}s; it must be between 1s and 65535s"
+            )
+        );
+    }
+}
+
+#[tokio::test]
+async fn options_that_a_file_cannot_have_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("broker.db");
+    let plain = SqliteBrokerOptions::default;
+    let short = plain().lease(Duration::from_millis(99));
+    for (options, said) in [
+        (short, "`lease` is 99ms; it must be at least 100ms"),
+        (
+            plain().size_limit(4095),
+            "`size_limit` is 4095; it must be at least 4096 bytes",
+        ),
+    ] {
+        let refused = SqliteBroker::open(&path).options(options).await.unwrap_err();
+        assert!(matches!(refused, SqliteBrokerError::Setting(_)));
+        assert_eq!(
+            format!("{refused:?}"),
+            format!("invalid setting of the broker: {said}")
+        );
+    }
+    assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn a_delay_that_rabbitmq_cannot_keep_is_refused() {
+    let processor = CommandProcessor::builder()
+        .handler(Plain)
+        .broker(RabbitMq::builder("amqp://localhost:1").connect_lazily().unwrap())
+        .build()
+        .unwrap();
+    let sixty_days = Duration::from_secs(60 * 24 * 60 * 60);
+    let errors = Dispatcher::builder(processor)
+        .subscription(Subscription::<Order>::new("orders").delays([sixty_days]))
+        .build()
+        .unwrap_err();
+    assert_eq!(
+        lines(&errors),
+        [
+            "the subscription `orders` asks for too much: a delay of 5184000s is longer than 4200000s, which is the longest \
+          that the broker lets a message wait: have shorter `.delays(…)`"
+        ]
     );
 }

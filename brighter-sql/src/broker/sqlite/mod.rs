@@ -134,6 +134,9 @@ impl SqliteBroker {
         path: impl AsRef<Path>,
         options: &SqliteBrokerOptions,
     ) -> Result<Self, SqliteBrokerError> {
+        if let Some(invalid) = options.invalid() {
+            return Err(SqliteBrokerError::Setting(invalid));
+        }
         let path = path.as_ref().to_owned();
         let desk = Arc::new(Desk::new());
         let opened = engine::start(path.clone(), options.clone(), Arc::clone(&desk))?;
