@@ -3,6 +3,7 @@
 
 pub use crate::clock;
 pub use crate::context::Brought;
+pub use crate::cut::cut;
 pub use crate::error::{panic_text, report};
 pub use crate::fault_point;
 pub use crate::inbox::Repeated;

@@ -21,6 +21,7 @@ pub mod channel;
 #[doc(hidden)]
 pub mod clock;
 pub mod context;
+mod cut;
 pub mod error;
 pub mod id;
 pub mod inbox;

@@ -5,7 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use lapin::tcp::{AsyncTcpStream, RustlsConnector};
+use lapin::tcp::AsyncTcpStream;
 use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{Connection, ConnectionProperties, ErrorKind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::ConnectError;
 use super::fault::TlsFault;
 use super::io::Io;
+use super::socket::{Kit, Socket};
 use super::tls::Tls;
 use super::url::Address;
 
@@ -118,16 +119,16 @@ async fn connect(
 ) -> lapin::Result<Connection> {
     let runtime = {
         let _entered = io.enter();
-        lapin::runtime::default_runtime()?
+        Kit::current()
     };
-    let (tls, holder, reactor) = (tls.clone(), holder.clone(), runtime.clone());
+    let (tls, holder) = (tls.clone(), holder.clone());
     // It runs on a thread of lapin's own, so that reading the files of `tls` holds up nobody.
     let socket = async move |uri: AMQPUri, _| {
         let (host, port) = (uri.authority.host.as_str(), uri.authority.port);
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
         let addresses: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
         for one in addresses {
-            let opened = timeout(ANSWER, AsyncTcpStream::connect(&reactor, one)).await;
+            let opened = timeout(ANSWER, tokio::net::TcpStream::connect(one)).await;
             let stream = match opened {
                 Ok(Ok(stream)) => stream,
                 Ok(Err(error)) => {
@@ -140,17 +141,16 @@ async fn connect(
                     continue;
                 }
             };
-            if let AsyncTcpStream::Plain(socket) = &stream {
-                holder.hold(socket.get_ref())?;
-            }
-            return match uri.scheme {
-                AMQPScheme::AMQP => Ok(stream),
+            stream.set_nodelay(true)?;
+            holder.hold(&stream)?;
+            let socket = match uri.scheme {
+                AMQPScheme::AMQP => Socket::plain(stream),
                 AMQPScheme::AMQPS => {
                     let config = tls.config().map_err(io::Error::other)?;
-                    let connector = RustlsConnector::from(config);
-                    Ok(stream.into_rustls(&connector, tls.name(host)).await?)
+                    Socket::tls(stream, config, tls.name(host)).await?
                 }
             };
+            return Ok(AsyncTcpStream::Plain(socket));
         }
         Err(last.into())
     };

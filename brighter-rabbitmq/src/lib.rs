@@ -38,6 +38,7 @@ mod publisher;
 mod queue;
 mod returns;
 mod settle;
+mod socket;
 mod tls;
 mod topology;
 mod url;

@@ -183,7 +183,7 @@ impl Delivery {
     }
 
     /// To another channel of the same broker, and to no other, as this message: who sends a dead letter back to the
-    /// channel that it came from wants it without the note of why it died. See [`Replay`](super::Replay).
+    /// channel that it came from wants it without the note of why it died. See `Replay` in `brighter`.
     ///
     /// # Errors
     /// See [`SettleError`].

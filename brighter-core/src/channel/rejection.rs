@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use crate::cut::cut;
 use crate::message::{BagValue, MessageHeader, RoutingKey, rfc3339};
 
 /// Why a message is set aside.
@@ -86,7 +87,7 @@ impl Rejection {
     #[must_use]
     pub fn new(kind: RejectionKind, reason: impl Into<String>) -> Self {
         let mut reason = reason.into();
-        reason.truncate(reason.floor_char_boundary(Self::MAX_REASON_BYTES));
+        reason.truncate(cut(&reason, Self::MAX_REASON_BYTES).len());
         Self { kind, reason }
     }
 
@@ -117,7 +118,7 @@ impl Rejection {
         attempts: u32,
         now: SystemTime,
     ) -> impl Iterator<Item = (&'static str, BagValue)> {
-        let text = |text: &str| BagValue::from(cut(text));
+        let text = |text: &str| BagValue::from(name(text));
         [
             (rejection_headers::REASON, Some(text(self.kind.as_str()))),
             (rejection_headers::MESSAGE, Some(self.reason.as_str().into())),
@@ -199,8 +200,8 @@ impl RejectionKind {
 }
 
 /// No more of what a stranger wrote than a name may have.
-fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(crate::message::MAX_NAME_BYTES)]
+fn name(text: &str) -> &str {
+    cut(text, crate::message::MAX_NAME_BYTES)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::read::{Original, topic};
 use super::size::{entry_bytes, header_bytes, table_bytes};
 use super::write::write;
 use super::{PERSISTENT, headers_of, known, text, value};
+use brighter_core::__private::cut;
 use brighter_core::channel::{Rejection, rejection_headers};
 use brighter_core::message::{Message, MessageType, NameError};
 
@@ -156,7 +157,7 @@ pub(in super::super) fn set_aside(
     }
     if !left_out.is_empty() {
         let mut names = format!("; left out for want of room: {left_out:?}");
-        names.truncate(names.floor_char_boundary(MOST_BYTES_OF_LEFT_OUT));
+        names.truncate(cut(&names, MOST_BYTES_OF_LEFT_OUT).len());
         let reason = format!("{}{names}", rejection.reason);
         headers.insert(known(rejection_headers::MESSAGE), text(reason));
     }

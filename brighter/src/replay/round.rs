@@ -177,7 +177,11 @@ impl<'r, F: FnMut(&DeadLetter<'_>) -> bool + Send> Round<'r, F> {
         let room = HELD.saturating_sub(self.unreadable.len());
         let mut last = Vec::new();
         while !self.is_round
-            && let Some(delivery) = self.held.pop_front_if(|first| first.redeliveries() >= TOO_OFTEN)
+            && self
+                .held
+                .front()
+                .is_some_and(|first| first.redeliveries() >= TOO_OFTEN)
+            && let Some(delivery) = self.held.pop_front()
         {
             last.push(delivery);
         }

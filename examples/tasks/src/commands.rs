@@ -9,7 +9,7 @@ use brighter::http::Endpoints;
 use brighter::{CommandProcessor, Dispatcher, PolicyRegistry, Publication, Subscription};
 use lettre::message::Mailbox;
 use tasks::api::{AfterCommit, Api};
-use tasks::mail::{MailFolder, MailGateway, SmtpServer};
+use tasks::mail::{MailFolder, MailGateway};
 use tasks::worker::QUEUE;
 use tasks::{NewReminder, ReminderStore, TaskReminder};
 use tokio::net::TcpListener;
@@ -186,10 +186,13 @@ fn gateway(options: &cli::Worker, config: &Config) -> Result<Arc<dyn MailGateway
         )
     })?;
     match config.secret(SECTION, "smtp") {
-        Some(url) => match SmtpServer::new(url.expose(), from) {
+        #[cfg(feature = "smtp")]
+        Some(url) => match tasks::mail::SmtpServer::new(url.expose(), from) {
             Ok(server) => Ok(Arc::new(server)),
             Err(error) => Err(Failure::usage(error.to_string())),
         },
+        #[cfg(not(feature = "smtp"))]
+        Some(_) => Err(Failure::built_without("smtp", "--smtp")),
         None => match MailFolder::open(&options.mail_dir, from) {
             Ok(folder) => Ok(Arc::new(folder)),
             Err(error) => Err(Failure::because(

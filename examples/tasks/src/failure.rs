@@ -13,6 +13,14 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
+    /// Reports an option that this program was built without.
+    #[allow(dead_code, reason = "a program with every feature has every option")]
+    pub(crate) fn built_without(feature: &str, option: &str) -> Self {
+        Self::usage(format!(
+            "this program was built without `{option}`; build it with `cargo run -p tasks --features {feature}`"
+        ))
+    }
+
     /// It was called wrongly.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self {

@@ -1,7 +1,7 @@
 //! The log: to standard error, as text or as JSON, one object a line.
 
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -25,6 +25,11 @@ pub(crate) fn begin(form: &str, spans: &Spans) {
 
 /// `RUST_LOG`, or `info` without lapin: what it has to say brighter says too, and it writes whole messages to
 /// the log, with all that is in them.
-fn filter() -> EnvFilter {
-    EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,lapin=off"))
+fn filter() -> Targets {
+    let asked = std::env::var("RUST_LOG").ok().and_then(|text| text.parse().ok());
+    asked.unwrap_or_else(|| {
+        Targets::new()
+            .with_default(LevelFilter::INFO)
+            .with_target("lapin", LevelFilter::OFF)
+    })
 }

@@ -1,15 +1,10 @@
 //! The span of a request, which goes on with the caller's trace.
 
 use axum::extract::Request;
-use axum::http::HeaderMap;
 use axum::middleware::Next;
 use axum::response::Response;
-use opentelemetry::propagation::{Extractor, TextMapPropagator};
-use opentelemetry::trace::TraceContextExt;
-use opentelemetry_sdk::propagation::TraceContextPropagator;
+use tracing::Instrument;
 use tracing::field::Empty;
-use tracing::{Instrument, Span};
-use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 /// Answers a request of this route in a span.
 pub(crate) async fn in_a_span(route: &'static str, request: Request, next: Next) -> Response {
@@ -23,7 +18,8 @@ pub(crate) async fn in_a_span(route: &'static str, request: Request, next: Next)
         http.route = route,
         http.response.status_code = Empty,
     );
-    go_on(&span, request.headers());
+    #[cfg(feature = "otlp")]
+    caller::go_on(&span, request.headers());
     let response = next.run(request).instrument(span.clone()).await;
     let status = response.status();
     span.record("http.response.status_code", status.as_u16());
@@ -33,23 +29,33 @@ pub(crate) async fn in_a_span(route: &'static str, request: Request, next: Next)
     response
 }
 
-/// Puts the span into the trace of who asks, if that is in one.
-fn go_on(span: &Span, headers: &HeaderMap) {
-    let caller = TraceContextPropagator::new().extract(&Headers(headers));
-    if caller.span().span_context().is_valid() {
-        // Without OpenTelemetry there is no trace to go on with.
-        let _ = span.set_parent(caller);
+#[cfg(feature = "otlp")]
+mod caller {
+    use axum::http::{HeaderMap, HeaderName};
+    use opentelemetry::propagation::{Extractor, TextMapPropagator};
+    use opentelemetry::trace::TraceContextExt;
+    use opentelemetry_sdk::propagation::TraceContextPropagator;
+    use tracing::Span;
+    use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+    /// Puts the span into the trace of who asks, if that is in one.
+    pub(super) fn go_on(span: &Span, headers: &HeaderMap) {
+        let caller = TraceContextPropagator::new().extract(&Headers(headers));
+        if caller.span().span_context().is_valid() {
+            // Without OpenTelemetry there is no trace to go on with.
+            let _ = span.set_parent(caller);
+        }
     }
-}
 
-struct Headers<'a>(&'a HeaderMap);
+    struct Headers<'a>(&'a HeaderMap);
 
-impl Extractor for Headers<'_> {
-    fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key)?.to_str().ok()
-    }
+    impl Extractor for Headers<'_> {
+        fn get(&self, key: &str) -> Option<&str> {
+            self.0.get(key)?.to_str().ok()
+        }
 
-    fn keys(&self) -> Vec<&str> {
-        self.0.keys().map(axum::http::HeaderName::as_str).collect()
+        fn keys(&self) -> Vec<&str> {
+            self.0.keys().map(HeaderName::as_str).collect()
+        }
     }
 }

@@ -115,7 +115,7 @@ async fn run(processor: &CommandProcessor, fails: bool) -> String {
         .with_ansi(false)
         .without_time()
         .with_target(false)
-        .with_env_filter("info");
+        .with_max_level(tracing::Level::INFO);
     let guard = tracing::subscriber::set_default(subscriber.finish());
     let result = processor
         .send(Go {

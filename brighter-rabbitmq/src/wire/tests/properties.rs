@@ -31,7 +31,7 @@ fn words() -> impl Strategy<Value = String> {
 
 fn name() -> impl Strategy<Value = String> {
     words().prop_map(|mut text| {
-        text.truncate(text.floor_char_boundary(MAX_NAME_BYTES));
+        text.truncate(brighter_core::__private::cut(&text, MAX_NAME_BYTES).len());
         text
     })
 }

@@ -1,8 +1,9 @@
 //! [`MailGateway`]: what the handler needs of the world, and the two ways to have it: a [`MailFolder`], and
-//! an [`SmtpServer`].
+//! an `SmtpServer` (feature `smtp`).
 
 mod folder;
 mod letter;
+#[cfg(feature = "smtp")]
 mod smtp;
 
 use std::pin::Pin;
@@ -12,6 +13,7 @@ use brighter::error::PumpAction;
 
 pub use folder::MailFolder;
 pub use letter::{DEFAULT_SENDER, letter};
+#[cfg(feature = "smtp")]
 pub use smtp::{SmtpServer, SmtpUrlError};
 
 use crate::message::TaskReminder;

@@ -1,0 +1,154 @@
+//! [`Socket`]: the connection that lapin reads and writes, in plaintext or within TLS.
+//!
+//! lapin can speak TLS itself, and then brings fifty crates for the key formats of other libraries. It takes any socket
+//! of the runtime that it is given, so [`Kit`] is tokio's with a socket of ours.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use async_rs::traits::{Executor, Reactor, RuntimeKit};
+use async_rs::util::Task;
+use async_rs::{Runtime, Tokio};
+use futures_io::{AsyncRead, AsyncWrite};
+use futures_util::Stream;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_util::compat::{Compat, TokioAsyncReadCompatExt};
+
+/// A connection to a node of the broker.
+pub(super) enum Socket {
+    Plain(Compat<TcpStream>),
+    Tls(Box<Compat<TlsStream<TcpStream>>>),
+}
+
+impl Socket {
+    pub(super) fn plain(stream: TcpStream) -> Self {
+        Self::Plain(stream.compat())
+    }
+
+    /// Does the handshake with the server of this name.
+    pub(super) async fn tls(stream: TcpStream, config: ClientConfig, name: &str) -> io::Result<Self> {
+        let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
+        let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+        Ok(Self::Tls(Box::new(stream.compat())))
+    }
+}
+
+/// Does the same with the stream of either.
+macro_rules! either {
+    ($socket:expr, $stream:ident => $done:expr) => {
+        match $socket.get_mut() {
+            Socket::Plain($stream) => {
+                let $stream = Pin::new($stream);
+                $done
+            }
+            Socket::Tls($stream) => {
+                let $stream = Pin::new(&mut **$stream);
+                $done
+            }
+        }
+    };
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        either!(self, stream => stream.poll_read(cx, buf))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        either!(self, stream => stream.poll_write(cx, buf))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        either!(self, stream => stream.poll_write_vectored(cx, bufs))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(self, stream => stream.poll_flush(cx))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(self, stream => stream.poll_close(cx))
+    }
+}
+
+/// tokio as lapin wants a runtime, with [`Socket`] as its connections.
+#[derive(Debug, Clone)]
+pub(super) struct Kit(Tokio);
+
+impl Kit {
+    /// Returns the runtime of the caller as lapin wants it.
+    ///
+    /// # Panics
+    /// There is no runtime of tokio here.
+    pub(super) fn current() -> Runtime<Self> {
+        Runtime::new(Self(Tokio::current()))
+    }
+}
+
+impl RuntimeKit for Kit {}
+
+impl Executor for Kit {
+    type Task<T: Send + 'static> = <Tokio as Executor>::Task<T>;
+
+    fn block_on<T, F: Future<Output = T>>(&self, future: F) -> T {
+        self.0.block_on(future)
+    }
+
+    fn spawn<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+        &self,
+        future: F,
+    ) -> Task<Self::Task<T>> {
+        self.0.spawn(future)
+    }
+
+    fn spawn_blocking<T: Send + 'static, F: FnOnce() -> T + Send + 'static>(
+        &self,
+        work: F,
+    ) -> Task<Self::Task<T>> {
+        self.0.spawn_blocking(work)
+    }
+}
+
+impl Reactor for Kit {
+    type TcpStream = Socket;
+    type Sleep = <Tokio as Reactor>::Sleep;
+
+    /// Is never asked for by lapin, and refuses: the bound that tokio's needs has no public name.
+    fn register<H: Read + Write + Send + 'static>(
+        &self,
+        _: H,
+    ) -> io::Result<impl AsyncRead + AsyncWrite + Send + Unpin + 'static> {
+        Err::<Socket, _>(io::ErrorKind::Unsupported.into())
+    }
+
+    fn sleep(&self, time: Duration) -> Self::Sleep {
+        self.0.sleep(time)
+    }
+
+    fn interval(&self, time: Duration) -> impl Stream<Item = Instant> + Send + 'static {
+        self.0.interval(time)
+    }
+
+    /// Connects in plaintext. lapin asks for it only where nobody gives it a socket; we always do.
+    fn tcp_connect_addr(
+        &self,
+        address: SocketAddr,
+    ) -> impl Future<Output = io::Result<Self::TcpStream>> + Send + 'static {
+        let connecting = TcpStream::connect(address);
+        async { Ok(Socket::plain(connecting.await?)) }
+    }
+}
