@@ -8,4 +8,6 @@ pub mod broker;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 mod database;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+mod opening;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 pub mod store;

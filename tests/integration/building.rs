@@ -2,11 +2,16 @@
 
 use std::time::Duration;
 
+use brighter::channel::{ChannelError, Delivery, MalformedMessage, Rejection, Settle, SettleError};
+use brighter::host::HostError;
 use brighter::layer::{FeatureSwitchMap, MonitorEvent, MonitorSink};
+use brighter::message::Message as BrighterMessage;
 use brighter::policy::{RetryBudget, SlidingWindow};
 use brighter::prelude::*;
-use brighter::processor::HealthOptions;
+use brighter::processor::PostError;
+use brighter::processor::{BuildError, HealthOptions};
 use brighter::transport::sqlite::{SqliteBrokerError, SqliteBrokerOptions};
+use futures_util::future::BoxFuture;
 
 #[derive(Debug, Serialize, Deserialize, Message)]
 #[message(topic = "Building.Order")]
@@ -41,7 +46,9 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// Each error on a line of its own, as a person sees it.
 fn lines(errors: &BuildErrors) -> Vec<String> {
-    errors.iter().map(|error| format!("{error:?}")).collect()
+    // A macro has spaces in what it was given.
+    let line = |error: &BuildError| format!("{error:?}").replace(" :: ", "::");
+    errors.iter().map(line).collect()
 }
 
 #[tokio::test]
@@ -194,12 +201,12 @@ async fn what_a_dispatcher_has_once_is_refused_twice() {
 
 #[test]
 fn a_heartbeat_that_rabbitmq_cannot_have_is_refused() {
-    for seconds in [0, 65_536] {
-        let builder = RabbitMq::builder("amqp://localhost").heartbeat(Duration::from_secs(seconds));
+    for heartbeat in [Duration::ZERO, 65_536 * SECOND] {
+        let builder = RabbitMq::builder("amqp://localhost").heartbeat(heartbeat);
         assert_eq!(
             format!("{:?}", builder.connect_lazily().unwrap_err()),
             format!(
-                "invalid setting of the broker: `heartbeat` is {seconds}s; it must be between 1s and 65535s"
+                "invalid setting of the broker: `heartbeat` is {heartbeat:?}; it must be between 1s and 65535s"
             )
         );
     }
@@ -246,5 +253,58 @@ async fn a_delay_that_rabbitmq_cannot_keep_is_refused() {
             "the subscription `orders` asks for too much: a delay of 5184000s is longer than 4200000s, which is the longest \
           that the broker lets a message wait: have shorter `.delays(…)`"
         ]
+    );
+}
+
+/// What `main` prints for an error that it returns.
+fn shown(error: impl Into<BoxError>) -> String {
+    format!("{:?}", error.into())
+}
+
+#[test]
+fn an_error_that_main_returns_shows_its_causes() {
+    let refused = std::io::Error::other("connection refused");
+    let lost = ChannelError::Disconnected(refused.into());
+    let said = lost.to_string();
+    assert_eq!(shown(lost), format!("{said}: connection refused"));
+    let signals = HostError::Signals(std::io::Error::other("not here"));
+    assert!(shown(signals).ends_with(": not here"));
+    let post = PostError::NoBroker;
+    let said = post.to_string();
+    assert_eq!(shown(post), said);
+}
+
+struct Nowhere;
+
+impl Settle for Nowhere {
+    fn ack(self: Box<Self>) -> BoxFuture<'static, Result<(), SettleError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn requeue(
+        self: Box<Self>,
+        _: BrighterMessage,
+        _: Duration,
+    ) -> BoxFuture<'static, Result<(), SettleError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn reject(self: Box<Self>, _: Rejection) -> BoxFuture<'static, Result<(), SettleError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn release(self: Box<Self>) {}
+}
+
+#[test]
+fn a_delivery_that_is_no_message_is_an_error_for_the_question_mark() {
+    fn topic_of(delivery: &Delivery) -> Result<String, BoxError> {
+        Ok(delivery.message()?.header.topic.to_string())
+    }
+    let error = topic_of(&Delivery::malformed("no id", Box::new(Nowhere))).unwrap_err();
+    assert!(error.is::<MalformedMessage>());
+    assert_eq!(
+        format!("{error:?}"),
+        "the delivery is no message: no id; reject it as invalid"
     );
 }

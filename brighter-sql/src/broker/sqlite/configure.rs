@@ -14,7 +14,7 @@ impl SqliteBrokerOptions {
     /// let config = Config::loader()
     ///     .variables([("BRIGHTER_SQLITE_BROKER_LEASE", "5s")])
     ///     .load()?;
-    /// let options = SqliteBrokerOptions::from_config(&config); // for SqliteBroker::open_with(path, &options)
+    /// let options = SqliteBrokerOptions::from_config(&config); // for SqliteBroker::open(path).options(options)
     /// # let _ = options;
     /// # Ok(())
     /// # }
