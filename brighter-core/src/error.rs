@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use crate::id::MessageId;
 
+pub use crate::setting::InvalidSetting;
+
 /// Any error, in a box: what every handler's error turns into.
 pub type BoxError = Box<dyn Error + Send + Sync + 'static>;
 
@@ -15,7 +17,7 @@ pub type BoxError = Box<dyn Error + Send + Sync + 'static>;
 ///
 /// A handler returns an error type of its own; the pipeline turns it into this. What the handler returned is
 /// still in it: [`downcast_ref`](Self::downcast_ref) gives it back.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum HandlerError {
     /// The handler returned its own error.
@@ -290,12 +292,26 @@ pub fn report(error: &dyn Error) -> String {
     text
 }
 
+/// Implements `Debug` for error types as [`report`]: `fn main() -> Result<(), E>` prints its error by `Debug`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __readable_debug {
+    ($($error:ty),+) => {
+        $(impl ::std::fmt::Debug for $error {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                f.write_str(&$crate::__private::report(self))
+            }
+        })+
+    };
+}
+
 /// What a handler asks of the pump by returning it as an error: made by [`Defer`], [`Reject`], [`Invalid`]
 /// and [`DontAck`].
 ///
 /// Policies let it through: it is never retried and trips no breaker.
-#[derive(Debug)]
 pub struct PumpAction(Asked);
+
+crate::__readable_debug!(HandlerError, PumpAction);
 
 /// What a [`PumpAction`] holds, as the source of itself: an error that wraps the action without being
 /// downcastable, as a boxed `anyhow::Error` is, still shows this in its chain of causes.

@@ -56,10 +56,12 @@ pub use options::RabbitMqBuilder;
 pub use tls::Tls;
 pub use topology::{Argument, Binding, Exchange, ExchangeKind, Purpose, Queue, Topology};
 pub use url::without_credentials;
-#[cfg(feature = "_micro")]
-pub use wire::OnTheWire;
-#[cfg(feature = "_fuzz")]
-pub use wire::fuzz_wire;
+
+/// Doors for the tests of this repository that stand outside this crate. Not for people: they may change in any release.
+#[doc(hidden)]
+pub mod __private {
+    pub use super::wire::{OnTheWire, fuzz_wire};
+}
 
 /// A RabbitMQ broker. Clones are cheap, and share one connection that publishes and one that consumes.
 ///
@@ -172,6 +174,7 @@ impl Broker for RabbitMq {
         let mut bounds = ConsumerBounds::default();
         bounds.settle_within = self.connections.settings.consumer_timeout;
         bounds.deliveries = channel.limits.deliveries;
+        bounds.longest_delay = Some(topology::delay::LONGEST_DELAY);
         bounds
     }
 

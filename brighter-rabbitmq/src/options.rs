@@ -8,6 +8,7 @@ use super::topology::{Exchange, ExchangeKind, Topology, plan};
 use super::url::{BrokerNodes, split};
 use super::{ConnectError, RabbitMq, without_credentials};
 use brighter_core::channel::{Channel, ChannelError, MakeChannel, QueueType};
+use brighter_core::error::InvalidSetting;
 use brighter_core::message::{NameError, RoutingKey};
 
 /// Sets up a [`RabbitMq`]; made by [`RabbitMq::builder`] or [`RabbitMq::cluster`].
@@ -156,7 +157,7 @@ impl RabbitMqBuilder {
         self
     }
 
-    /// Notices within twice this time that the network is gone. Whole seconds, at least 1; a `heartbeat` in
+    /// Notices within twice this time that the network is gone. Whole seconds count, from 1 to 65535; a `heartbeat` in
     /// the URL wins.
     pub fn heartbeat(mut self, interval: Duration) -> Self {
         self.heartbeat = interval;
@@ -213,8 +214,8 @@ impl RabbitMqBuilder {
     /// Needs no runtime around it.
     ///
     /// # Errors
-    /// [`ConnectError::Url`], [`ConnectError::Exchange`] and [`ConnectError::Tls`] when what was given cannot
-    /// be right, [`ConnectError::Thread`] when the machine has no thread left.
+    /// [`ConnectError::Url`], [`ConnectError::Setting`], [`ConnectError::Exchange`] and [`ConnectError::Tls`] when what
+    /// was given cannot be right, [`ConnectError::Thread`] when the machine has no thread left.
     pub fn connect_lazily(self) -> Result<RabbitMq, ConnectError> {
         let broker = RabbitMq::open(self.settings(true)?)?;
         broker.begin();
@@ -223,7 +224,12 @@ impl RabbitMqBuilder {
 
     pub(super) fn settings(self, lazy: bool) -> Result<RabbitMqSettings, ConnectError> {
         let mut address = BrokerNodes::parse(&self.urls)?;
-        let heartbeat = u16::try_from(self.heartbeat.as_secs().max(1)).unwrap_or(u16::MAX);
+        let heartbeat = u16::try_from(self.heartbeat.as_secs()).unwrap_or_default();
+        if heartbeat == 0 {
+            let value = format_args!("{:?}", self.heartbeat);
+            let invalid = InvalidSetting::new("heartbeat", value, "between 1s and 65535s");
+            return Err(ConnectError::Setting(invalid));
+        }
         for node in address.iter_mut() {
             node.uri.query.heartbeat.get_or_insert(heartbeat);
             if let Some(tls) = &self.tls {

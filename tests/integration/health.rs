@@ -98,7 +98,7 @@ async fn an_outbox_that_is_silent_is_told_within_the_deadline_and_one_that_is_aw
     let folder = tempfile::tempdir().unwrap();
     let pool = sqlite(&folder).await;
     let processor = CommandProcessor::builder()
-        .outbox(SqliteOutbox::with_pool(pool.clone()).await.unwrap())
+        .outbox(SqliteOutbox::from_pool(pool.clone()).await.unwrap())
         .health(always().deadline(Duration::from_millis(20)))
         .build()
         .unwrap();
@@ -122,7 +122,7 @@ async fn many_who_ask_are_one_question_to_the_outbox() {
     let folder = tempfile::tempdir().unwrap();
     let pool = sqlite(&folder).await;
     let processor = CommandProcessor::builder()
-        .outbox(SqliteOutbox::with_pool(pool.clone()).await.unwrap())
+        .outbox(SqliteOutbox::from_pool(pool.clone()).await.unwrap())
         .health(HealthOptions::default().fresh_for(Duration::from_secs(3600)))
         .build()
         .unwrap();
@@ -141,7 +141,7 @@ async fn a_sweeper_that_fails_says_so_and_a_broker_that_was_closed_too() {
     let broker = InMemoryBroker::new();
     let processor = CommandProcessor::builder()
         .broker(broker.clone())
-        .outbox(SqliteOutbox::with_pool(pool.clone()).await.unwrap())
+        .outbox(SqliteOutbox::from_pool(pool.clone()).await.unwrap())
         .sweeper(Sweeper::default().interval(Duration::from_millis(1)))
         .health(always())
         .build()
@@ -161,7 +161,7 @@ async fn health_follows_an_outage_of_the_database() {
     let corner = brighter_tests::databases::Postgres::new().await;
     let gate = Gate::to(corner.address()).await;
     let pool = corner.pool_by(&gate.address).await;
-    let outbox = PostgresOutbox::with_pool(pool).await.unwrap();
+    let outbox = PostgresOutbox::from_pool(pool).await.unwrap();
     let processor = CommandProcessor::builder()
         .broker(InMemoryBroker::new())
         .outbox(outbox)

@@ -30,6 +30,8 @@ pub struct ConsumerBounds {
     pub settle_within: Option<Duration>,
     /// How often it delivers one message before it puts it in the dead-letter channel by itself.
     pub deliveries: Option<u32>,
+    /// The longest that it lets a message wait before it delivers it again.
+    pub longest_delay: Option<Duration>,
 }
 
 impl ConsumerBounds {
@@ -50,6 +52,13 @@ impl ConsumerBounds {
     #[must_use]
     pub fn deliveries(mut self, times: u32) -> Self {
         self.deliveries = Some(times);
+        self
+    }
+
+    /// The same bounds, with this longest delay.
+    #[must_use]
+    pub fn longest_delay(mut self, time: Duration) -> Self {
+        self.longest_delay = Some(time);
         self
     }
 }

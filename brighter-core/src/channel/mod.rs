@@ -18,7 +18,7 @@ use futures_util::{FutureExt, Stream, StreamExt};
 
 pub use broker_status::{BrokerStatus, ConsumerBounds};
 pub use definition::{Channel, ChannelLimits, MakeChannel, Overflow, QueueType};
-pub use delivery::{Delivery, Settle};
+pub use delivery::{Delivery, MalformedMessage, Settle};
 pub use error::{ChannelError, PublishError, SettleError};
 pub use rejection::{Rejected, Rejection, RejectionKind, rejection_headers};
 

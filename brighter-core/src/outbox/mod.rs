@@ -22,7 +22,7 @@ use crate::id::MessageId;
 use crate::message::{Message, RoutingKey};
 
 /// Why an outbox could not do what it was asked. Nothing was changed.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum OutboxError {
     /// There is no room for more: the disk is full, or the file may not grow, or as many messages are outstanding
@@ -67,6 +67,8 @@ pub enum OutboxError {
     #[error("the outbox failed")]
     Other(#[source] BoxError),
 }
+
+crate::__readable_debug!(OutboxError);
 
 /// A message that could not be published.
 #[derive(Debug, Clone)]

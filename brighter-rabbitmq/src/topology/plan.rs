@@ -140,7 +140,8 @@ fn of_messages(channel: &Channel, queue_type: Option<QueueType>) -> Arguments {
         None => dead_letter_to(channel.dead_letters.as_str(), queue_type),
         Some(stays) => {
             let mut arguments = typed(queue_type);
-            // The broker knows no shorter time, and wants one.
+            // The broker knows no shorter time, and wants one; what is longer than its longest is as good as never. The
+            // time is ours: that of the channel for replies.
             let stays = whole_milliseconds(stays).clamp(1, i64::from(u32::MAX));
             arguments.insert(name::EXPIRES.into(), Argument::Number(stays));
             arguments

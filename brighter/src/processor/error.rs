@@ -12,7 +12,7 @@ use brighter_core::message::NameError;
 use brighter_core::outbox::OutboxError;
 
 /// Why a command has no reply.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
     /// No handler of the command was registered.
@@ -60,7 +60,6 @@ pub struct SubscriberFailure {
 }
 
 /// Every handler of an event that failed.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct PublishErrors {
     /// Each of them, in the order of registration; at least one.
@@ -112,7 +111,7 @@ fn comes_again(error: &HandlerError) -> bool {
 }
 
 /// A message that is in the outbox and that the broker would not take.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("message `{id}` was not sent; the outbox keeps it, and the sweeper tries it again")]
 #[non_exhaustive]
 pub struct NotSent {
@@ -124,7 +123,7 @@ pub struct NotSent {
 }
 
 /// Why a request was not posted.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum PostError {
     /// The context that it was posted with belongs to no processor.
@@ -213,6 +212,8 @@ pub enum PostError {
         id: MessageId,
     },
 }
+
+brighter_core::__private::readable_debug!(SendError, PublishErrors, NotSent, PostError);
 
 impl PostError {
     /// What went wrong, as one of few words.

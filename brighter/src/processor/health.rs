@@ -86,7 +86,7 @@ pub struct OutboxFigures {
 }
 
 /// Why something is not healthy.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Unhealthy {
@@ -137,6 +137,8 @@ pub enum Unhealthy {
         reason: String,
     },
 }
+
+brighter_core::__private::readable_debug!(Unhealthy);
 
 impl Health {
     /// Whether nothing stands in the way.

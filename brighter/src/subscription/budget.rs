@@ -6,7 +6,7 @@ use super::SubscriptionSettings;
 use brighter_core::channel::ConsumerBounds;
 
 /// Why the times and counts of a subscription do not go together, and how to mend it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BudgetError {
     /// A message at the end of a full buffer could not be settled before the broker gives up on the consumer.
@@ -55,6 +55,16 @@ pub enum BudgetError {
         /// How long the inbox remembers.
         retention: Duration,
     },
+    /// A delay is longer than the broker lets a message wait.
+    #[error(
+        "a delay of {delay:?} is longer than {longest:?}, which is the longest that the broker lets a message wait: have shorter `.delays(…)`"
+    )]
+    Delay {
+        /// The longest delay of the subscription.
+        delay: Duration,
+        /// The longest that the broker lets a message wait.
+        longest: Duration,
+    },
     /// A handling that takes its time would be cut short when the dispatcher ends.
     #[error(
         "a handling may take {timeout:?}, and is cut short {drain:?} after the dispatcher is told to end: give it more time by `.drain(…)` on the dispatcher's builder, or have a shorter `.timeout(…)`"
@@ -67,6 +77,8 @@ pub enum BudgetError {
     },
 }
 
+brighter_core::__private::readable_debug!(BudgetError);
+
 /// Everything that does not go together. A time-out that was not said is left alone: it is there for handlers that
 /// hang, not for what they should take.
 pub(crate) fn budget(
@@ -75,6 +87,7 @@ pub(crate) fn budget(
     drain: Duration,
 ) -> Vec<BudgetError> {
     let mut errors = Vec::new();
+    // 0 is an error of its own; here it must not divide.
     let concurrency = settings.concurrency.max(1);
     if let (Some(timeout), Some(settle_within)) = (settings.timeout, bounds.settle_within) {
         let buffer = settings.channel.buffer.get();
@@ -104,6 +117,13 @@ pub(crate) fn budget(
             attempts: settings.attempts,
             deliveries,
         });
+    }
+    let delay = settings.delays.iter().max();
+    if let (Some(delay), Some(longest)) = (delay, bounds.longest_delay)
+        && *delay > longest
+    {
+        let delay = *delay;
+        errors.push(BudgetError::Delay { delay, longest });
     }
     if let Some(timeout) = settings.timeout.filter(|timeout| *timeout > drain) {
         errors.push(BudgetError::Drain { timeout, drain });
@@ -179,6 +199,21 @@ mod tests {
         for (said, wanted) in said.iter().zip(numbers) {
             assert!(wanted.iter().all(|part| said.contains(part)), "{said}");
         }
+    }
+
+    #[test]
+    fn a_delay_beyond_the_longest_of_the_broker_is_refused() {
+        let mut settings = settings();
+        let day = 24 * 60 * MINUTE;
+        settings.delays = vec![60 * day, MINUTE];
+        let bounds = ConsumerBounds::new().longest_delay(48 * day);
+        let (delay, longest) = (60 * day, 48 * day);
+        assert_eq!(
+            budget(&settings, bounds, DRAIN),
+            [BudgetError::Delay { delay, longest }]
+        );
+        settings.delays = vec![longest];
+        assert_eq!(budget(&settings, bounds, DRAIN), []);
     }
 
     #[test]

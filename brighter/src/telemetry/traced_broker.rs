@@ -50,6 +50,10 @@ impl Producer for TracedBroker {
         }
         .boxed()
     }
+
+    fn highest_priority(&self) -> Option<u8> {
+        self.inner.highest_priority()
+    }
 }
 
 impl Broker for TracedBroker {

@@ -44,7 +44,7 @@ impl SqliteBrokerOptions {
     /// let config = brighter::config::loader()
     ///     .variables([("BRIGHTER_SQLITE_BROKER_LEASE", "5s")])
     ///     .load()?;
-    /// let options = SqliteBrokerOptions::from_config(&config); // for SqliteBroker::open_with(path, &options)
+    /// let options = SqliteBrokerOptions::from_config(&config); // for SqliteBroker::open(path).options(options)
     /// # let _ = options;
     /// # Ok(())
     /// # }

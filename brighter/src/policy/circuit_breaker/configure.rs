@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
+use super::CircuitBreaker;
 use super::settings::{SlidingWindow, Trips};
-use super::{CircuitBreaker, delay};
-use crate::policy::share::Share;
 use brighter_config::{Key, Table};
 
 /// The window of a rate that says none.
@@ -53,7 +52,7 @@ impl CircuitBreaker {
     pub(in crate::policy) fn configure(&self, table: &Table<'_>) -> Self {
         self.clone().with(|settings| {
             if let Some(failures) = table.count_u32("failures") {
-                settings.trips = Trips::Consecutive(failures.max(1));
+                settings.trips = Trips::Consecutive(failures);
             }
             if let Some(rate) = table.share("failure_rate") {
                 let known = match settings.trips {
@@ -63,7 +62,7 @@ impl CircuitBreaker {
                 let window = table.time("window").map(SlidingWindow::Time);
                 let calls = table.count_u32("window_calls").map(SlidingWindow::Calls);
                 settings.trips = Trips::Rate {
-                    rate: Share::new(rate, 1.0).above_zero(),
+                    rate,
                     window: window.or(calls).unwrap_or(known),
                 };
             }
@@ -71,7 +70,7 @@ impl CircuitBreaker {
             settings.open_for = table.time("open_for").unwrap_or(settings.open_for);
             settings.probes = table.count_u32("probes").unwrap_or(settings.probes);
             settings.successes = table.count_u32("closes_after").unwrap_or(settings.successes);
-            settings.jitter = table.share("jitter").map_or(settings.jitter, delay::share);
+            settings.jitter = table.share("jitter").unwrap_or(settings.jitter);
         })
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, TryAcquireError};
 
 use super::{Entry, overloaded, wait};
 use crate::handler::Call;
-use brighter_core::error::HandlerError;
+use brighter_core::error::{HandlerError, InvalidSetting};
 
 /// Lets so many calls run at a time, so that one slow dependency cannot take everything: a bulkhead.
 ///
@@ -35,13 +35,14 @@ pub struct ConcurrencyLimit {
 }
 
 impl ConcurrencyLimit {
-    /// At most this many calls at a time; 0 is taken for 1.
+    /// At most this many calls at a time.
     #[must_use]
     pub fn at_most(calls: usize) -> Self {
-        let all = calls.clamp(1, Semaphore::MAX_PERMITS);
+        // A semaphore panics beyond its maximum. `build()` refuses what is beyond it.
+        let places = Semaphore::new(calls.min(Semaphore::MAX_PERMITS));
         Self {
-            places: Arc::new(Semaphore::new(all)),
-            all,
+            places: Arc::new(places),
+            all: calls,
             wait: None,
         }
     }
@@ -58,6 +59,11 @@ impl ConcurrencyLimit {
     #[must_use]
     pub fn free(&self) -> usize {
         self.places.available_permits()
+    }
+
+    pub(in crate::policy) fn invalid(&self) -> Option<InvalidSetting> {
+        let is_allowed = (1..=Semaphore::MAX_PERMITS).contains(&self.all);
+        InvalidSetting::unless(is_allowed, "at_most", self.all, "between 1 and usize::MAX / 8")
     }
 
     pub(in crate::policy) fn enter<R>(&self, policy: &Arc<str>, call: &Call<R>) -> Entry

@@ -1,6 +1,5 @@
 //! What a configuration changes of a [`Retry`].
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::{JITTER, Retry, RetryBudget};
@@ -38,7 +37,7 @@ impl Retry {
     /// The same, but for what is said here.
     pub(in crate::policy) fn configure(mut self, table: &Table<'_>) -> Self {
         if let Some(attempts) = table.count_u32("attempts") {
-            self.attempts = NonZeroU32::new(attempts).unwrap_or(NonZeroU32::MIN);
+            self.attempts = attempts;
         }
         let (word, first, longest) = match self.delay {
             Delay::Fixed { delay, .. } => ("fixed", delay, LONGEST),

@@ -10,10 +10,8 @@
 use std::future::pending;
 use std::io::Write;
 use std::path::Path;
-use std::process::ExitCode;
 use std::time::Duration;
 
-use brighter::host;
 use brighter::inbox::complete_in;
 use brighter::prelude::*;
 use brighter::processor::CommandProcessorBuilder;
@@ -106,7 +104,7 @@ async fn with_books(
 }
 
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn main() -> host::Exit {
     let orders = brighter_faults::process::orders::<Orders>();
     let broker = RabbitMq::builder(&orders.url)
         .exchange(orders.exchange.as_str(), ExchangeKind::Topic)
@@ -136,11 +134,9 @@ async fn main() -> ExitCode {
         .drain(drain)
         .build()
         .expect("the dispatcher is put together well");
-    match host::run(dispatcher).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            say(&format!("ended: {error}"));
-            error.exit_code()
-        }
+    let ended = host::run(dispatcher).await;
+    if let Err(error) = &ended {
+        say(&format!("ended: {error}"));
     }
+    ended.into()
 }
