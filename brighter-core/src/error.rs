@@ -27,12 +27,12 @@ pub enum HandlerError {
     #[error(transparent)]
     Action(PumpAction),
     /// A circuit breaker is open: the handler was not called.
-    #[error("circuit breaker `{policy}` is open for another {retry_after:?}; the handler was not called")]
+    #[error("circuit breaker `{policy}` is open for another {retry_delay:?}; the handler was not called")]
     BrokenCircuit {
         /// The name of the breaker.
         policy: String,
         /// How long it stays open.
-        retry_after: Duration,
+        retry_delay: Duration,
     },
     /// A limit on concurrency or rate had no room for the call: the handler was not called.
     #[error("`{policy}` had no room within {waited:?}; the handler was not called")]
@@ -77,14 +77,14 @@ pub enum HandlerError {
     },
     /// Another delivery of the same request is being handled now, or its process died and its claim has not
     /// ended yet: the handler was not called.
-    #[error("request `{id}` is being handled by `{context}` already; again in {retry_after:?}")]
+    #[error("request `{id}` is being handled by `{context}` already; again in {retry_delay:?}")]
     InProgress {
         /// The id of the request.
         id: MessageId,
         /// The context of the inbox in which it is being handled.
         context: String,
         /// How long to leave it alone.
-        retry_after: Duration,
+        retry_delay: Duration,
     },
     /// The inbox cannot say whether the request was handled before, or the outbox cannot replay it: the handler
     /// was not called.
@@ -162,9 +162,9 @@ impl HandlerError {
             Self::Failed(_) | Self::Action(_) | Self::TimedOut { .. } | Self::Panicked { .. } => return None,
             Self::Validation(_) => return Some(Again::Around(Self::Validation)),
             Self::Inbox(_) => return Some(Again::Around(Self::Inbox)),
-            Self::BrokenCircuit { policy, retry_after } => Self::BrokenCircuit {
+            Self::BrokenCircuit { policy, retry_delay } => Self::BrokenCircuit {
                 policy: policy.clone(),
-                retry_after: *retry_after,
+                retry_delay: *retry_delay,
             },
             Self::Overloaded { policy, waited } => Self::Overloaded {
                 policy: policy.clone(),
@@ -181,11 +181,11 @@ impl HandlerError {
             Self::InProgress {
                 id,
                 context,
-                retry_after,
+                retry_delay,
             } => Self::InProgress {
                 id: id.clone(),
                 context: context.clone(),
-                retry_after: *retry_after,
+                retry_delay: *retry_delay,
             },
             Self::Cancelled => Self::Cancelled,
         }))
@@ -500,7 +500,7 @@ mod tests {
     fn another_handler_error_is_found_however_deep() {
         let broken = HandlerError::BrokenCircuit {
             policy: "mail".to_owned(),
-            retry_after: Duration::from_secs(7),
+            retry_delay: Duration::from_secs(7),
         };
         let said = broken.to_string();
         let found = around(broken);

@@ -172,7 +172,7 @@ impl Broker for RabbitMq {
     /// delivers 20 times unless the channel says otherwise, which is not known here.
     fn bounds(&self, channel: &Channel) -> ConsumerBounds {
         let mut bounds = ConsumerBounds::default();
-        bounds.settle_within = self.connections.settings.consumer_timeout;
+        bounds.settle_timeout = self.connections.settings.consumer_timeout;
         bounds.deliveries = channel.limits.deliveries;
         bounds.longest_delay = Some(topology::delay::LONGEST_DELAY);
         bounds

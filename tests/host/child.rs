@@ -85,7 +85,7 @@ async fn main() -> host::Exit {
                 .performers(usize::try_from(number("PERFORMERS").unwrap_or(1)).unwrap())
                 .buffer(1),
         )
-        .drain(Duration::from_secs(number("DRAIN").unwrap_or(60)))
+        .drain_timeout(Duration::from_secs(number("DRAIN").unwrap_or(60)))
         .build()
         .unwrap();
     let watched = dispatcher.clone();

@@ -189,8 +189,8 @@ async fn what_a_dispatcher_has_once_is_refused_twice() {
         .unwrap();
     let errors = Dispatcher::builder(processor)
         .subscription(Subscription::<Order>::new("orders"))
-        .drain(SECOND)
-        .drain(SECOND)
+        .drain_timeout(SECOND)
+        .drain_timeout(SECOND)
         .build()
         .unwrap_err();
     assert_eq!(
@@ -202,7 +202,7 @@ async fn what_a_dispatcher_has_once_is_refused_twice() {
 #[test]
 fn a_heartbeat_that_rabbitmq_cannot_have_is_refused() {
     for heartbeat in [Duration::ZERO, 65_536 * SECOND] {
-        let builder = RabbitMq::builder("amqp://localhost").heartbeat(heartbeat);
+        let builder = RabbitMq::builder("amqp://localhost").heartbeat_interval(heartbeat);
         assert_eq!(
             format!("{:?}", builder.connect_lazily().unwrap_err()),
             format!(

@@ -21,7 +21,7 @@ const DEFAULT_DRAIN: Duration = Duration::from_secs(20);
 pub struct DispatcherBuilder {
     processor: CommandProcessor,
     subscriptions: Vec<UncheckedSubscription>,
-    drain: Option<Duration>,
+    drain_timeout: Option<Duration>,
     #[cfg(feature = "config")]
     config: Option<brighter_config::Config>,
     #[cfg(feature = "control")]
@@ -42,7 +42,7 @@ impl DispatcherBuilder {
         Self {
             processor,
             subscriptions: Vec::new(),
-            drain: None,
+            drain_timeout: None,
             #[cfg(feature = "config")]
             config: None,
             #[cfg(feature = "control")]
@@ -59,8 +59,13 @@ impl DispatcherBuilder {
     }
 
     /// Gives handlers this long to finish when the dispatcher ends: 20 s unless said here.
-    pub fn drain(mut self, within: Duration) -> Self {
-        BuildError::set(&mut self.drain, within, "drain", &mut self.errors);
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        BuildError::set(
+            &mut self.drain_timeout,
+            timeout,
+            "drain_timeout",
+            &mut self.errors,
+        );
         self
     }
 
@@ -92,7 +97,7 @@ impl DispatcherBuilder {
     )]
     pub fn build(mut self) -> Result<Dispatcher, BuildErrors> {
         let mut errors = self.errors;
-        let mut drain = self.drain.unwrap_or(DEFAULT_DRAIN);
+        let mut drain = self.drain_timeout.unwrap_or(DEFAULT_DRAIN);
         #[cfg(feature = "config")]
         if let Some(config) = self.config.take() {
             super::configure::configure(&config, &mut self.subscriptions, &mut drain, &mut errors);
@@ -150,7 +155,7 @@ impl fmt::Debug for DispatcherBuilder {
         let settings = self.subscriptions.iter().map(|candidate| &candidate.settings);
         f.debug_struct("DispatcherBuilder")
             .field("subscriptions", &settings.collect::<Vec<_>>())
-            .field("drain", &self.drain)
+            .field("drain_timeout", &self.drain_timeout)
             .finish_non_exhaustive()
     }
 }

@@ -71,7 +71,7 @@ pub async fn run_until(dispatcher: Dispatcher, told: impl Future<Output = ()>) -
 /// 1. **Warm**: it takes no more messages, gives back what was not begun, and lets handlers finish. Their
 ///    [`Context`](crate::Context) is cancelled, so a long one can give up. Heartbeats go on, acknowledgements are
 ///    written, and what handlers have posted is sent. If all is done, [`run`](Self::run) returns `Ok`.
-/// 2. **Soft**: the [time to drain](crate::dispatcher::DispatcherBuilder::drain) is over. Handlers are cut short where
+/// 2. **Soft**: the [time to drain](crate::dispatcher::DispatcherBuilder::drain_timeout) is over. Handlers are cut short where
 ///    they wait, their messages are given back, and `run` returns [`HostError::Interrupted`], which names them.
 /// 3. **Hard**: a second signal comes, whenever. `run` returns [`HostError::Forced`] at once; what was in hand goes back as
 ///    if the process had crashed. If the process is still there a second later, because a handler blocks its thread

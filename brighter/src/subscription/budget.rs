@@ -11,7 +11,7 @@ use brighter_core::channel::ConsumerBounds;
 pub enum BudgetError {
     /// A message at the end of a full buffer could not be settled before the broker gives up on the consumer.
     #[error(
-        "a buffer of {buffer} messages, {concurrency} at once and each within {timeout:?}, may take {takes:?}, and the broker gives up on a consumer that has not settled within {settle_within:?}: have a smaller `.buffer(…)`, a shorter `.timeout(…)` or more `.concurrency(…)`, or raise the broker's limit (RabbitMQ's `consumer_timeout`)"
+        "a buffer of {buffer} messages, {concurrency} at once and each within {timeout:?}, may take {takes:?}, and the broker gives up on a consumer that has not settled within {settle_timeout:?}: have a smaller `.buffer(…)`, a shorter `.timeout(…)` or more `.concurrency(…)`, or raise the broker's limit (RabbitMQ's `consumer_timeout`)"
     )]
     Buffer {
         /// How many messages a performer has at once.
@@ -23,17 +23,17 @@ pub enum BudgetError {
         /// How long all of them may take.
         takes: Duration,
         /// How long the broker waits.
-        settle_within: Duration,
+        settle_timeout: Duration,
     },
     /// A message that keeps its order may be in hand for longer than the broker waits.
     #[error(
-        "a message that keeps its order is in hand through all its attempts, which may take {takes:?}, and the broker gives up on a consumer that has not settled within {settle_within:?}: have fewer `.attempts(…)` or shorter `.delays(…)`, or raise the broker's limit (RabbitMQ's `consumer_timeout`)"
+        "a message that keeps its order is in hand through all its attempts, which may take {takes:?}, and the broker gives up on a consumer that has not settled within {settle_timeout:?}: have fewer `.attempts(…)` or shorter `.delays(…)`, or raise the broker's limit (RabbitMQ's `consumer_timeout`)"
     )]
     Order {
         /// How long the attempts and the delays between them may take.
         takes: Duration,
         /// How long the broker waits.
-        settle_within: Duration,
+        settle_timeout: Duration,
     },
     /// The broker sets a message aside before the subscription does.
     #[error(
@@ -67,13 +67,13 @@ pub enum BudgetError {
     },
     /// A handling that takes its time would be cut short when the dispatcher ends.
     #[error(
-        "a handling may take {timeout:?}, and is cut short {drain:?} after the dispatcher is told to end: give it more time by `.drain(…)` on the dispatcher's builder, or have a shorter `.timeout(…)`"
+        "a handling may take {timeout:?}, and is cut short {drain_timeout:?} after the dispatcher is told to end: give it more time by `.drain_timeout(…)` on the dispatcher's builder, or have a shorter `.timeout(…)`"
     )]
     Drain {
         /// How long one handling may take.
         timeout: Duration,
         /// How long the dispatcher waits when it ends.
-        drain: Duration,
+        drain_timeout: Duration,
     },
 }
 
@@ -84,29 +84,32 @@ brighter_core::__private::readable_debug!(BudgetError);
 pub(crate) fn budget(
     settings: &SubscriptionSettings,
     bounds: ConsumerBounds,
-    drain: Duration,
+    drain_timeout: Duration,
 ) -> Vec<BudgetError> {
     let mut errors = Vec::new();
     // 0 is an error of its own; here it must not divide.
     let concurrency = settings.concurrency.max(1);
-    if let (Some(timeout), Some(settle_within)) = (settings.timeout, bounds.settle_within) {
+    if let (Some(timeout), Some(settle_timeout)) = (settings.timeout, bounds.settle_timeout) {
         let buffer = settings.channel.buffer.get();
         let rounds = usize::from(buffer).div_ceil(concurrency);
         let takes = timeout.saturating_mul(u32::try_from(rounds).unwrap_or(u32::MAX));
-        if takes > settle_within {
+        if takes > settle_timeout {
             errors.push(BudgetError::Buffer {
                 buffer,
                 concurrency,
                 timeout,
                 takes,
-                settle_within,
+                settle_timeout,
             });
         }
     }
-    if let (true, Some(settle_within)) = (settings.ordered, bounds.settle_within) {
+    if let (true, Some(settle_timeout)) = (settings.ordered, bounds.settle_timeout) {
         let takes = all_attempts(settings, settings.timeout.unwrap_or_default());
-        if takes > settle_within {
-            errors.push(BudgetError::Order { takes, settle_within });
+        if takes > settle_timeout {
+            errors.push(BudgetError::Order {
+                takes,
+                settle_timeout,
+            });
         }
     }
     if let Some(deliveries) = bounds
@@ -125,8 +128,11 @@ pub(crate) fn budget(
         let delay = *delay;
         errors.push(BudgetError::Delay { delay, longest });
     }
-    if let Some(timeout) = settings.timeout.filter(|timeout| *timeout > drain) {
-        errors.push(BudgetError::Drain { timeout, drain });
+    if let Some(timeout) = settings.timeout.filter(|timeout| *timeout > drain_timeout) {
+        errors.push(BudgetError::Drain {
+            timeout,
+            drain_timeout,
+        });
     }
     errors
 }
@@ -168,7 +174,7 @@ mod tests {
     }
 
     fn rabbitmq() -> ConsumerBounds {
-        ConsumerBounds::new().settle_within(30 * MINUTE)
+        ConsumerBounds::new().settle_timeout(30 * MINUTE)
     }
 
     #[test]

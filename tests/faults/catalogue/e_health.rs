@@ -56,7 +56,7 @@ async fn e03_health_follows_a_restart_of_the_broker_a_deleted_queue_and_an_outag
         .handler(Handles)
         .broker(broker.clone())
         .outbox(PostgresOutbox::from_pool(pool).await.unwrap())
-        .health(HealthOptions::default().fresh_for(Duration::ZERO))
+        .health(HealthOptions::default().check_interval(Duration::ZERO))
         .build()
         .unwrap();
     let dispatcher = Dispatcher::builder(processor.clone())

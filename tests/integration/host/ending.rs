@@ -33,7 +33,7 @@ async fn run_until_in_hand(errands: usize) -> (Dispatcher, Result<(), HostError>
         .unwrap();
     let dispatcher = Dispatcher::builder(processor.clone())
         .subscription(Subscription::<Errand>::new("errands"))
-        .drain(Duration::ZERO)
+        .drain_timeout(Duration::ZERO)
         .build()
         .unwrap();
     let watched = dispatcher.clone();

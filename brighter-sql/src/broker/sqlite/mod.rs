@@ -130,11 +130,11 @@ impl SqliteBroker {
         let queue = Arc::new(WriteQueue::new());
         let opened = engine::start(path.clone(), options.clone(), Arc::clone(&queue))?;
         // Ends the engine if nobody waits any longer.
-        let confirm_within = options.confirm_within;
+        let confirm_timeout = options.confirm_timeout;
         let broker = Self(Arc::new(BrokerHandle {
             queue,
             path,
-            confirm_within,
+            confirm_timeout,
         }));
         match timeout(DEADLINE, opened).await {
             Ok(Ok(opened)) => opened.map(|()| broker),

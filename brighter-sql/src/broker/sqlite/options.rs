@@ -20,7 +20,7 @@ const SHORTEST_LEASE: Duration = Duration::from_millis(100);
 pub struct SqliteBrokerOptions {
     pub(super) lease: Duration,
     pub(super) size_limit: Option<u64>,
-    pub(super) confirm_within: Duration,
+    pub(super) confirm_timeout: Duration,
 }
 
 impl Default for SqliteBrokerOptions {
@@ -29,7 +29,7 @@ impl Default for SqliteBrokerOptions {
         Self {
             lease: Duration::from_secs(15),
             size_limit: None,
-            confirm_within: Duration::from_secs(30),
+            confirm_timeout: Duration::from_secs(30),
         }
     }
 }
@@ -66,8 +66,8 @@ impl SqliteBrokerOptions {
 
     /// How long a publisher waits until its message is on the disk, before it is told that it may not be.
     #[must_use]
-    pub fn confirm_within(mut self, time: Duration) -> Self {
-        self.confirm_within = time;
+    pub fn confirm_timeout(mut self, time: Duration) -> Self {
+        self.confirm_timeout = time;
         self
     }
 }

@@ -40,8 +40,12 @@ impl CircuitBreaker {
                 "says nothing before it has seen so many",
             )
             .documented_default("10"),
-            Key::time("open_for", Duration::from_millis(1).., "how long it stays open")
-                .documented_default("5s"),
+            Key::time(
+                "open_timeout",
+                Duration::from_millis(1)..,
+                "how long it stays open",
+            )
+            .documented_default("5s"),
             Key::count("probes", 1..=most, "how many calls it tries at a time").documented_default("1"),
             Key::count("closes_after", 1..=most, "closes after so many successes").documented_default("1"),
         ]
@@ -67,7 +71,7 @@ impl CircuitBreaker {
                 };
             }
             settings.minimum_calls = table.count_u32("minimum_calls").unwrap_or(settings.minimum_calls);
-            settings.open_for = table.time("open_for").unwrap_or(settings.open_for);
+            settings.open_for = table.time("open_timeout").unwrap_or(settings.open_for);
             settings.probes = table.count_u32("probes").unwrap_or(settings.probes);
             settings.successes = table.count_u32("closes_after").unwrap_or(settings.successes);
             settings.jitter = table.share("jitter").unwrap_or(settings.jitter);

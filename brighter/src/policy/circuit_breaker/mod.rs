@@ -95,16 +95,16 @@ impl Default for CircuitBreaker {
 impl CircuitBreaker {
     /// Opens after this many failures in a row, for this long.
     #[must_use]
-    pub fn consecutive(failures: u32, open_for: Duration) -> Self {
-        Self::build(Settings::new(Trips::Consecutive(failures), open_for))
+    pub fn consecutive(failures: u32, open_timeout: Duration) -> Self {
+        Self::build(Settings::new(Trips::Consecutive(failures), open_timeout))
     }
 
     /// Opens when at least this share of the calls in the window failed (0.5 is half of them; at least a
     /// millionth, at most 1.0), for this long; but not before the window has seen
     /// [`minimum_calls`](Self::minimum_calls), which is 10 unless set.
     #[must_use]
-    pub fn failure_rate(rate: f64, window: SlidingWindow, open_for: Duration) -> Self {
-        Self::build(Settings::new(Trips::Rate { rate, window }, open_for))
+    pub fn failure_rate(rate: f64, window: SlidingWindow, open_timeout: Duration) -> Self {
+        Self::build(Settings::new(Trips::Rate { rate, window }, open_timeout))
     }
 
     /// Says nothing of a failure rate before the window has seen this many calls. A window by calls that is

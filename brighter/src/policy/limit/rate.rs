@@ -20,7 +20,7 @@ use brighter_core::error::InvalidSetting;
 /// pause. So its memory is an instant for each.
 ///
 /// A call too many waits its turn, in the order of coming; a shutdown ends the wait with
-/// [`HandlerError::Cancelled`](crate::HandlerError::Cancelled), and [`wait_at_most`](Self::wait_at_most) ends
+/// [`HandlerError::Cancelled`](crate::HandlerError::Cancelled), and [`wait_timeout`](Self::wait_timeout) ends
 /// it with [`HandlerError::Overloaded`](crate::HandlerError::Overloaded). A call that is dropped while it
 /// waits takes nobody's turn.
 ///
@@ -68,8 +68,8 @@ impl RateLimit {
 
     /// The same limit, with the same count, at which a call too many waits for this long before it is refused.
     #[must_use]
-    pub fn wait_at_most(mut self, limit: Duration) -> Self {
-        self.wait = Some(limit);
+    pub fn wait_timeout(mut self, timeout: Duration) -> Self {
+        self.wait = Some(timeout);
         self
     }
 

@@ -19,12 +19,12 @@ impl Retry {
             )
             .documented_default("exponential"),
             Key::time(
-                "first",
+                "first_delay",
                 Duration::ZERO..,
                 "the first wait; each, if they are fixed",
             )
             .documented_default("50ms"),
-            Key::time("longest", Duration::ZERO.., "the longest wait")
+            Key::time("longest_delay", Duration::ZERO.., "the longest wait")
                 .documented_default("10s")
                 .excludes_word("wait", "fixed", "fixed waits do not grow"),
             Key::share("budget", 0.0..=1000.0, "retries for each call at most, over all")
@@ -44,8 +44,8 @@ impl Retry {
             Delay::Exponential { first, limit, .. } => ("exponential", first, limit),
             Delay::Decorrelated { first, limit } => ("decorrelated", first, limit),
         };
-        let first = table.time("first").unwrap_or(first);
-        let longest = table.time("longest").unwrap_or(longest);
+        let first = table.time("first_delay").unwrap_or(first);
+        let longest = table.time("longest_delay").unwrap_or(longest);
         if let Some(share) = table.share("jitter") {
             self = self.jitter(share);
         }

@@ -109,7 +109,7 @@ async fn main() -> host::Exit {
     let broker = RabbitMq::builder(&orders.url)
         .exchange(orders.exchange.as_str(), ExchangeKind::Topic)
         .connection_name(orders.name.as_str())
-        .heartbeat(Duration::from_secs(1))
+        .heartbeat_interval(Duration::from_secs(1))
         .connect()
         .await
         .expect("the node answers");
@@ -131,7 +131,7 @@ async fn main() -> host::Exit {
         .expect("the processor is put together well");
     let dispatcher = Dispatcher::builder(processor)
         .subscription(subscription)
-        .drain(drain)
+        .drain_timeout(drain)
         .build()
         .expect("the dispatcher is put together well");
     let ended = host::run(dispatcher).await;
