@@ -3,13 +3,22 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use super::context::NoProcessor;
 use brighter_core::channel::PublishError;
 use brighter_core::error::{ActionKind, HandlerError};
 use brighter_core::id::MessageId;
 use brighter_core::mapper::MapError;
 use brighter_core::message::NameError;
 use brighter_core::outbox::OutboxError;
+
+/// The context belongs to no processor, so nothing can be sent or posted with it.
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this context belongs to no processor: in a test, take one from `processor.context()` in place of `Context::new()`"
+)]
+#[non_exhaustive]
+pub struct NoProcessor;
+
+brighter_core::__private::readable_debug!(NoProcessor);
 
 /// Why a command has no reply.
 #[derive(thiserror::Error)]
