@@ -120,7 +120,7 @@ async fn a_subscription_that_cannot_be_is_refused() {
         .buffer(0)
         .attempts(0);
     let odd = Subscription::<Order>::new("odd")
-        .performers(3..=2)
+        .performers(std::ops::RangeInclusive::new(3, 2))
         .concurrency(65_536)
         .buffer(0)
         .buffer(7);
