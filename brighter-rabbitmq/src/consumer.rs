@@ -9,6 +9,7 @@ use futures_util::{FutureExt, Stream, StreamExt};
 use lapin::ErrorKind;
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{AMQPValue, FieldTable};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::error::{of_channel, said};
@@ -48,10 +49,13 @@ pub(super) async fn consume(shared: &Arc<Shared>, channel: &Channel) -> Result<C
         topology,
         Arc::clone(shared),
     );
-    Ok(Consumer::new(Incoming {
+    let (gone, ended) = oneshot::channel();
+    let consumer = Consumer::new(Incoming {
         lane,
-        incoming: Some(incoming),
-    }))
+        incoming: Some((incoming, gone)),
+    });
+    // An error says that the consumer had ended before.
+    Ok(consumer.gone_when(async { drop(ended.await) }))
 }
 
 async fn begin(amqp: &lapin::Channel, channel: &Channel) -> Result<lapin::Consumer, DeclareError> {
@@ -66,8 +70,8 @@ async fn begin(amqp: &lapin::Channel, channel: &Channel) -> Result<lapin::Consum
 /// The stream behind a [`Consumer`].
 struct Incoming {
     lane: Arc<Lane>,
-    /// None once it has ended.
-    incoming: Option<lapin::Consumer>,
+    /// None once it has ended. What is beside it says that the broker no longer has the consumer.
+    incoming: Option<(lapin::Consumer, oneshot::Sender<()>)>,
 }
 
 impl Stream for Incoming {
@@ -75,7 +79,7 @@ impl Stream for Incoming {
 
     fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        let Some(incoming) = &mut this.incoming else {
+        let Some((incoming, _)) = &mut this.incoming else {
             return Poll::Ready(None);
         };
         let end = match ready!(incoming.poll_next_unpin(task)) {
@@ -116,7 +120,7 @@ fn is_unreadable(error: &lapin::Error) -> bool {
 /// be settled: it holds the lane.
 impl Drop for Incoming {
     fn drop(&mut self) {
-        let Some(mut incoming) = self.incoming.take() else {
+        let Some((mut incoming, gone)) = self.incoming.take() else {
             return;
         };
         self.lane.ended();
@@ -129,6 +133,11 @@ impl Drop for Incoming {
             // All that the broker had sent before it confirmed has arrived before the confirmation.
             while let Some(Some(Ok(delivery))) = incoming.next().now_or_never() {
                 drop(lend(&lane, delivery));
+            }
+            if !gone.is_closed() {
+                // Somebody waits until the broker has taken them back.
+                let _ = timeout(ENDING, lane.flush()).await;
+                let _ = gone.send(());
             }
         });
     }

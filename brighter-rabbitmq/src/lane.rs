@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use lapin::options::{BasicAckOptions, BasicNackOptions};
+use futures_util::future::try_join_all;
+use lapin::options::{BasicAckOptions, BasicNackOptions, BasicQosOptions};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -17,6 +18,8 @@ use brighter_core::message::ChannelName;
 
 /// Closing a channel takes this long at most.
 const CLOSING: Duration = Duration::from_secs(5);
+/// Writing what is done takes this long at most, when somebody waits for it.
+const FLUSHING: Duration = Duration::from_secs(10);
 /// How long what is done waits for others, to be written with them.
 const SOON: Duration = Duration::from_millis(1);
 /// If nothing was written for so long, and what was written then had been alone, messages come so slowly that hardly
@@ -100,6 +103,19 @@ impl Lane {
             Due::WithOthers => {}
         }
         Ok(())
+    }
+
+    /// Writes all that is done, and returns when the broker has read it.
+    pub(super) async fn flush(&self) -> Result<(), SettleError> {
+        let waited = self.acks.unwritten().window.waiting() > 0;
+        self.acks.write_all();
+        if !self.is_live() {
+            return if waited { Err(SettleError::Stale) } else { Ok(()) };
+        }
+        // The broker answers in the order of the frames. The buffer is what it was: this changes nothing.
+        let buffer = self.channel.buffer.get();
+        let answered = self.acks.amqp.basic_qos(buffer, BasicQosOptions::default());
+        answered.await.map_err(|error| SettleError::Other(error.into()))
     }
 
     /// A delivery goes back to its queue. When the channel is gone, the broker has it back already.
@@ -243,6 +259,16 @@ impl Lanes {
             connection: lane.generation,
         });
         consumers.collect()
+    }
+
+    /// Writes what waits, and returns when the broker has read it.
+    pub(super) async fn flush(&self) -> Result<(), SettleError> {
+        let lanes = self.all();
+        let flushing = lanes.iter().map(|lane| lane.flush());
+        match timeout(FLUSHING, try_join_all(flushing)).await {
+            Ok(flushed) => flushed.map(drop),
+            Err(elapsed) => Err(SettleError::Other(elapsed.into())),
+        }
     }
 
     /// Writes what waits, before the connection goes.

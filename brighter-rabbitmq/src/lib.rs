@@ -20,6 +20,7 @@
 
 mod ack_window;
 mod backoff;
+mod channels;
 #[cfg(feature = "config")]
 mod configure;
 mod connection;
@@ -65,8 +66,9 @@ pub use wire::fuzz_wire;
 
 use brighter_core::channel::{
     Broker, BrokerStatus, Channel, ChannelError, Consumer, ConsumerBounds, Producer, PublishError,
+    SettleError,
 };
-use brighter_core::message::Message;
+use brighter_core::message::{ChannelName, Message};
 use connection::{Link, Role};
 use delay::Delays;
 use io::Io;
@@ -134,7 +136,8 @@ impl RabbitMq {
         RabbitMqBuilder::new(vec![url.to_owned()])
     }
 
-    /// What a channel needs of the broker, to be looked at; [`consume`](Broker::consume) declares it.
+    /// What a channel needs of the broker, to be looked at; [`declare`](Broker::declare) and
+    /// [`consume`](Broker::consume) make it.
     ///
     /// # Errors
     /// A name that no broker takes, or limits that the type of queue does not have.
@@ -230,6 +233,15 @@ impl Broker for RabbitMq {
         Box::pin(consumer::consume(&self.0, channel))
     }
 
+    fn declare<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<(), ChannelError>> {
+        Box::pin(channels::declare(&self.0, channel))
+    }
+
+    /// The queues in which messages of the channel waited for a delay go by themselves when their time is over.
+    fn remove<'a>(&'a self, channel: &'a ChannelName) -> BoxFuture<'a, Result<(), ChannelError>> {
+        Box::pin(channels::remove(&self.0, channel))
+    }
+
     fn depth<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Option<u64>, ChannelError>> {
         Box::pin(depth::depth(&self.0, channel))
     }
@@ -252,6 +264,10 @@ impl Broker for RabbitMq {
         let links = [&*shared.publishing, &shared.consuming];
         let found = links.into_iter().filter_map(Link::status);
         found.max_by_key(badness).unwrap_or(BrokerStatus::Connected)
+    }
+
+    fn flush(&self) -> BoxFuture<'_, Result<(), SettleError>> {
+        Box::pin(self.0.lanes.flush())
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

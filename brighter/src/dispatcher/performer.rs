@@ -2,7 +2,6 @@
 
 use std::num::NonZeroU16;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -11,20 +10,10 @@ use super::handling::{Done, Item};
 use super::pump::{PumpEnd, Work};
 use super::route::Route;
 use super::status::{PerformerState, Place};
-use super::within::within;
 use crate::processor::CommandProcessor;
 use crate::subscription::SubscriptionSettings;
 use brighter_core::__private::report;
-use brighter_core::channel::{Broker, Channel, ChannelError, Consumer};
-
-/// How long a performer waits before it consumes again: doubled from the first up to the longest.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
-/// The longest while the broker refuses, which only a person can change.
-const LONGEST_WAIT_REFUSED: Duration = Duration::from_secs(30);
-/// How long a broker may take to give a consumer. Transports have shorter deadlines of their own; this is for
-/// one that has not.
-const CONSUME_WITHIN: Duration = Duration::from_secs(60);
+use brighter_core::channel::{Broker, Channel, ConsumeAttempts};
 
 /// One task that reads one channel.
 pub(super) struct Performer {
@@ -44,9 +33,9 @@ impl Performer {
     /// Performs until it is told to stop.
     pub(super) async fn run(self) {
         let mut work = Work::new(&self, |item| self.see_through(item));
-        let mut wait = FIRST_WAIT;
+        let mut attempts = ConsumeAttempts::new();
         loop {
-            let error = match self.perform(&mut work, &mut wait).await {
+            let error = match self.perform(&mut work, &mut attempts).await {
                 PumpEnd::Stopped => break,
                 PumpEnd::Paused | PumpEnd::Again => continue,
                 PumpEnd::Lost(error) => error,
@@ -56,18 +45,14 @@ impl Performer {
             if self.place.change(PerformerState::Waiting) {
                 tracing::warn!(subscription = %self.settings.name, error = said, "not consuming; trying again");
             }
-            let longest = match error {
-                ChannelError::Refused { .. } | ChannelError::Name(_) => LONGEST_WAIT_REFUSED,
-                _ => LONGEST_WAIT,
-            };
+            let pause = attempts.pause(&error);
             let waited = work.meanwhile(async {
                 tokio::select! {
                     () = self.stop.cancelled() => {}
-                    () = tokio::time::sleep(wait) => {}
+                    () = tokio::time::sleep(pause) => {}
                 }
             });
             waited.await;
-            wait = (wait * 2).min(longest);
         }
         work.finish().await;
         // What was kept in hand for its order, while it was finished.
@@ -77,7 +62,7 @@ impl Performer {
     }
 
     /// Consumes the channel once, for as long as that lasts.
-    async fn perform<B, F>(&self, work: &mut Work<'_, B, F>, wait: &mut Duration) -> PumpEnd
+    async fn perform<B, F>(&self, work: &mut Work<'_, B, F>, attempts: &mut ConsumeAttempts) -> PumpEnd
     where
         B: Fn(Item) -> F,
         F: Future<Output = Done>,
@@ -107,14 +92,14 @@ impl Performer {
             () = work.room() => {}
         }
         let channel = self.channel(told.throttle.concurrency);
+        let again = attempts.has_failed();
         let consumer = tokio::select! {
             biased;
             () = self.stop.cancelled() => return PumpEnd::Stopped,
-            consumer = work.meanwhile(self.consume(&channel)) => consumer,
+            consumer = work.meanwhile(attempts.consume(&*self.broker, &channel)) => consumer,
         };
         match consumer {
             Ok(consumer) => {
-                let again = std::mem::replace(wait, FIRST_WAIT) > FIRST_WAIT;
                 self.place
                     .hands()
                     .settle_within(self.broker.bounds(&channel).settle_within);
@@ -131,13 +116,6 @@ impl Performer {
             }
             Err(error) => PumpEnd::Lost(error),
         }
-    }
-
-    async fn consume(&self, channel: &Channel) -> Result<Consumer, ChannelError> {
-        let consumer = within(CONSUME_WITHIN, self.broker.consume(channel)).await;
-        consumer.unwrap_or(Err(ChannelError::TimedOut {
-            after: CONSUME_WITHIN,
-        }))
     }
 
     /// The channel, with a buffer that lets this many messages be handled at once.

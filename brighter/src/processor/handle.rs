@@ -34,7 +34,8 @@ use super::{CommandProcessor, Inner};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), BoxError> {
 /// # let broker = InMemoryBroker::new();
-/// # broker.declare(&brighter::channel::Channel::new("tasks", "Task.Added"))?;
+/// # use brighter::channel::{Broker, Channel};
+/// # broker.declare(&Channel::new("tasks", "Task.Added")).await?;
 /// let processor = CommandProcessor::builder()
 ///     .handler_with(|processor| AddTaskHandler { processor })
 ///     .broker(broker)

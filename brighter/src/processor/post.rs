@@ -235,7 +235,7 @@ impl CommandProcessor {
     pub async fn repost(&self, id: &MessageId) -> Result<(), PostError> {
         let relay = self.relay()?;
         let broker = self.broker().ok_or(PostError::NoBroker)?;
-        let messages = relay.outbox().get(std::slice::from_ref(id)).await?;
+        let messages = relay.inspection()?.get(std::slice::from_ref(id)).await?;
         let Some(message) = messages.first() else {
             return Err(PostError::NotFound { id: id.clone() });
         };
@@ -254,7 +254,7 @@ impl CommandProcessor {
     /// The outbox cannot be written.
     pub async fn repost_all(&self, which: &Selection) -> Result<u64, PostError> {
         let relay = self.relay()?;
-        let again = relay.outbox().send_again(which).await?;
+        let again = relay.resending()?.send_again(which).await?;
         relay.bell.ring(Arrival::Here);
         Ok(again)
     }
@@ -264,8 +264,8 @@ impl CommandProcessor {
     /// # Errors
     /// The outbox cannot be written. What was archived before that is.
     pub async fn archive(&self, archiver: &Archiver) -> Result<u64, PostError> {
-        let outbox = self.relay()?.outbox();
-        Ok(archiver.archive(&**outbox, &self.0.ended).await?)
+        let outbox = self.relay()?.archiving()?;
+        Ok(archiver.archive(outbox, &self.0.ended).await?)
     }
 
     /// How full the outbox is.
@@ -290,7 +290,7 @@ impl CommandProcessor {
     /// # Errors
     /// The outbox cannot be read.
     pub async fn message_state(&self, id: &MessageId) -> Result<Option<MessageState>, PostError> {
-        Ok(self.relay()?.outbox().state(id).await?)
+        Ok(self.relay()?.inspection()?.state(id).await?)
     }
 
     /// The messages that are not sent again because the broker refused them too often
@@ -300,7 +300,7 @@ impl CommandProcessor {
     /// # Errors
     /// The outbox cannot be read.
     pub async fn dead_messages(&self, limit: usize) -> Result<Vec<DeadMessage>, PostError> {
-        Ok(self.relay()?.outbox().dead(limit).await?)
+        Ok(self.relay()?.dead_messages()?.dead(limit).await?)
     }
 
     /// Makes dead messages outstanding again, as if they had never failed; the sweeper sends them. Says how many
@@ -310,7 +310,7 @@ impl CommandProcessor {
     /// The outbox cannot be written.
     pub async fn revive(&self, ids: &[MessageId]) -> Result<u64, PostError> {
         let relay = self.relay()?;
-        let revived = relay.outbox().revive(ids).await?;
+        let revived = relay.dead_messages()?.revive(ids).await?;
         relay.bell.ring(Arrival::Here);
         Ok(revived)
     }

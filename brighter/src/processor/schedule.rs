@@ -169,7 +169,7 @@ impl CommandProcessor {
     /// # Errors
     /// The outbox cannot be written.
     pub async fn cancel_post(&self, id: &MessageId) -> Result<bool, PostError> {
-        Ok(self.relay()?.outbox().cancel(id).await?)
+        Ok(self.relay()?.scheduling()?.cancel(id).await?)
     }
 
     /// Has a scheduled post sent at another time. Says whether that was in time, as
@@ -178,7 +178,7 @@ impl CommandProcessor {
     /// # Errors
     /// The time is not in the future or too far away, or the outbox cannot be written.
     pub async fn reschedule_post(&self, id: &MessageId, at: SystemTime) -> Result<bool, PostError> {
-        Ok(self.relay()?.outbox().reschedule(id, until(at)?).await?)
+        Ok(self.relay()?.scheduling()?.reschedule(id, until(at)?).await?)
     }
 
     /// The same, when this much time has passed from now.
@@ -186,7 +186,11 @@ impl CommandProcessor {
     /// # Errors
     /// As [`reschedule_post`](Self::reschedule_post).
     pub async fn reschedule_post_after(&self, id: &MessageId, delay: Duration) -> Result<bool, PostError> {
-        Ok(self.relay()?.outbox().reschedule(id, checked(delay)?).await?)
+        Ok(self
+            .relay()?
+            .scheduling()?
+            .reschedule(id, checked(delay)?)
+            .await?)
     }
 
     async fn post_later<R: Postable>(
@@ -195,7 +199,7 @@ impl CommandProcessor {
         delay: Duration,
         cx: Option<&Context>,
     ) -> Result<MessageId, PostError> {
-        let outbox = self.relay()?.outbox();
+        let outbox = self.relay()?.scheduling()?;
         let op = self.creates::<R>("schedule", cx);
         let stored = op.run(async {
             let message = self.message_within(&op, request, cx)?;

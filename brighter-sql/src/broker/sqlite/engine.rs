@@ -23,7 +23,7 @@ use super::seat::Opened;
 use super::seats::Seats;
 use super::settling::Fate;
 use super::state::{State, Times};
-use super::temporary::Leave;
+use super::temporary::{Leave, TakeOut};
 use super::topology::Topology;
 use super::watch::Pace;
 use crate::database::backend::Backend;
@@ -263,16 +263,13 @@ impl Engine {
         }
     }
 
-    /// Ends the consumers of temporary channels that others have taken out, for they took this process for dead.
+    /// Ends the consumers of channels that somebody has removed: temporary ones, because their process was taken for
+    /// dead, and any other.
     fn end_orphans(&mut self) {
         let topology = &self.topology;
-        let gone: Vec<i64> = self
-            .temporary
-            .iter()
-            .copied()
-            .filter(|channel| topology.channel(*channel).is_none())
-            .collect();
-        for channel in gone {
+        let channels = self.temporary.iter().copied().chain(self.seats.channels());
+        let gone = channels.filter(|channel| topology.channel(*channel).is_none());
+        for channel in gone.collect::<Vec<_>>() {
             self.temporary.remove(&channel);
             self.seats.end(channel);
         }
@@ -324,7 +321,7 @@ impl Engine {
                     self.seats.remove(opened.seat);
                 }
             }
-            Request::Leave(seat) => {
+            Request::Leave(seat, gone) => {
                 let channel = self.seats.remove(seat);
                 if let Some(channel) = channel {
                     self.leave(channel).await;
@@ -333,6 +330,17 @@ impl Engine {
                 if limits.is_some_and(|limits| limits.single_active_consumer) {
                     self.left.push(seat);
                 }
+                // Who has dropped the consumer does not wait.
+                let _ = gone.send(());
+            }
+            Request::Remove(name, reply) => {
+                let removed = self.remove(&name).await;
+                let _ = reply.send(removed.map_err(|error| Failure::new(error).of_channel()));
+            }
+            Request::Flush(reply) => {
+                // What could be written was written before this was looked at.
+                let failure = self.desk.failure().filter(|_| !self.settled.is_empty());
+                let _ = reply.send(failure.map_or(Ok(()), |failure| Err(failure.of_channel())));
             }
             Request::Depth(name, reply) => {
                 let _ = reply.send(self.depth(&name).await);
@@ -341,6 +349,16 @@ impl Engine {
                 let _ = reply.send(self.waiting(&name, most).await);
             }
         }
+    }
+
+    /// Takes a channel out with all that is in it, and ends its consumers, as other processes do when they look.
+    async fn remove(&mut self, name: &ChannelName) -> Result<(), DatabaseError> {
+        self.look().await?;
+        if let Some(channel) = self.topology.find(name) {
+            self.database.write(TakeOut(channel)).await?;
+            self.look().await?;
+        }
+        Ok(())
     }
 
     /// Takes a temporary channel out that nobody consumes any more. If that fails it goes with the session.

@@ -8,12 +8,13 @@ use std::task::{Context, Poll};
 use futures_util::Stream;
 use futures_util::task::AtomicWaker;
 use sqlx::sqlite::SqliteRow;
+use tokio::sync::oneshot;
 
 use super::Handle;
 use super::desk::{How, Request, Settled};
 use super::row;
 use super::settle::Receipt;
-use brighter_core::channel::{Channel, ChannelError, Delivery};
+use brighter_core::channel::{Channel, ChannelError, Consumer, Delivery};
 
 /// Where the engine lays the messages of one consumer.
 #[derive(Debug, Default)]
@@ -95,15 +96,22 @@ pub(super) struct Deliveries {
     opened: Opened,
     /// What its deliveries name.
     channel: Arc<Channel>,
+    /// Goes to the engine with the consumer, and tells that it is gone.
+    gone: Option<oneshot::Sender<()>>,
 }
 
 impl Deliveries {
-    pub(super) fn new(handle: Arc<Handle>, opened: Opened, channel: &Channel) -> Self {
-        Self {
+    /// The consumer with these deliveries.
+    pub(super) fn consumer(handle: Arc<Handle>, opened: Opened, channel: &Channel) -> Consumer {
+        let (gone, ended) = oneshot::channel();
+        let deliveries = Self {
             handle,
             opened,
             channel: Arc::new(channel.clone()),
-        }
+            gone: Some(gone),
+        };
+        // An error says that the engine has ended, and everything with it.
+        Consumer::new(deliveries).gone_when(async { drop(ended.await) })
     }
 
     fn delivery(&self, row: Row) -> Delivery {
@@ -158,6 +166,7 @@ impl Drop for Deliveries {
         let Opened { seat, channel, lap } = &self.opened;
         let unseen = lap.clear();
         let (seat, channel) = (*seat, *channel);
+        let gone = self.gone.take();
         self.handle.desk.lay(|batch| {
             let given_back = unseen.into_iter().map(|row| Settled {
                 seq: row.seq,
@@ -168,7 +177,7 @@ impl Drop for Deliveries {
                 reply: None,
             });
             batch.settled.extend(given_back);
-            batch.requests.push(Request::Leave(seat));
+            batch.requests.extend(gone.map(|gone| Request::Leave(seat, gone)));
         });
     }
 }

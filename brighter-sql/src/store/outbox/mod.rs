@@ -24,7 +24,7 @@ pub(crate) use port::implement_outbox;
 
 use room::Room;
 use statements::Statements;
-use work::{Again, Archiving, Execute, Failing};
+use work::{Again, ArchiveOld, Execute, Failing};
 
 use super::row;
 use crate::database::backend::{Backend, reading};
@@ -114,7 +114,7 @@ impl<B: Backend> SqlOutbox<B> {
 
     pub(crate) async fn archive(&self, what: &Archive) -> Result<u64, OutboxError> {
         let (statements, what) = (&*self.statements, *what);
-        self.backend.write(Archiving { statements, what }).await
+        self.backend.write(ArchiveOld { statements, what }).await
     }
 
     /// Tells of deposits in this process.

@@ -12,8 +12,9 @@ macro_rules! implement_outbox {
             use brighter_core::id::MessageId;
             use brighter_core::message::Message;
             use brighter_core::outbox::{
-                Archive, Arrivals, Claim, Claimed, DeadMessage, Failure, MessageState, Outbox, OutboxError,
-                OutboxStatus, OutboxTransaction, Selection,
+                Archive, Archiving, Arrivals, Claim, Claimed, DeadMessage, DeadMessages, Failure, Inspection,
+                MessageState, Outbox, OutboxError, OutboxStatus, OutboxTransaction, Resending, Scheduling,
+                Selection,
             };
 
             use $crate::store::DepositStatement;
@@ -27,22 +28,6 @@ macro_rules! implement_outbox {
                     lease: Option<Duration>,
                 ) -> Done<'a, Vec<MessageId>> {
                     Box::pin(self.0.deposit(messages, lease))
-                }
-
-                fn schedule<'a>(&'a self, message: &'a Message, delay: Duration) -> Done<'a, bool> {
-                    Box::pin(self.0.schedule(message, delay))
-                }
-
-                fn reschedule<'a>(&'a self, id: &'a MessageId, delay: Duration) -> Done<'a, bool> {
-                    Box::pin(self.0.reschedule(id, delay))
-                }
-
-                fn cancel<'a>(&'a self, id: &'a MessageId) -> Done<'a, bool> {
-                    Box::pin(self.0.cancel(id))
-                }
-
-                fn make_due(&self, limit: usize) -> Done<'_, u64> {
-                    Box::pin(self.0.make_due(limit))
                 }
 
                 fn claim<'a>(&'a self, which: Claim<'a>, lease: Duration) -> Done<'a, Vec<Claimed>> {
@@ -61,10 +46,54 @@ macro_rules! implement_outbox {
                     Box::pin(self.0.release(ids))
                 }
 
-                fn replay<'a>(&'a self, causation: &'a MessageId) -> Done<'a, u64> {
-                    Box::pin(self.0.replay(causation))
+                fn status(&self) -> Done<'_, OutboxStatus> {
+                    Box::pin(self.0.status())
                 }
 
+                fn scheduling(&self) -> Option<&dyn Scheduling> {
+                    Some(self)
+                }
+
+                fn inspection(&self) -> Option<&dyn Inspection> {
+                    Some(self)
+                }
+
+                fn dead_messages(&self) -> Option<&dyn DeadMessages> {
+                    Some(self)
+                }
+
+                fn resending(&self) -> Option<&dyn Resending> {
+                    Some(self)
+                }
+
+                fn archiving(&self) -> Option<&dyn Archiving> {
+                    Some(self)
+                }
+
+                fn arrivals(&self) -> Option<Arrivals> {
+                    Some($arrivals(&self.0))
+                }
+            }
+
+            impl Scheduling for $outbox {
+                fn schedule<'a>(&'a self, message: &'a Message, delay: Duration) -> Done<'a, bool> {
+                    Box::pin(self.0.schedule(message, delay))
+                }
+
+                fn reschedule<'a>(&'a self, id: &'a MessageId, delay: Duration) -> Done<'a, bool> {
+                    Box::pin(self.0.reschedule(id, delay))
+                }
+
+                fn cancel<'a>(&'a self, id: &'a MessageId) -> Done<'a, bool> {
+                    Box::pin(self.0.cancel(id))
+                }
+
+                fn make_due(&self, limit: usize) -> Done<'_, u64> {
+                    Box::pin(self.0.make_due(limit))
+                }
+            }
+
+            impl Inspection for $outbox {
                 fn get<'a>(&'a self, ids: &'a [MessageId]) -> Done<'a, Vec<Message>> {
                     Box::pin(self.0.get(ids))
                 }
@@ -72,11 +101,9 @@ macro_rules! implement_outbox {
                 fn state<'a>(&'a self, id: &'a MessageId) -> Done<'a, Option<MessageState>> {
                     Box::pin(self.0.state(id))
                 }
+            }
 
-                fn status(&self) -> Done<'_, OutboxStatus> {
-                    Box::pin(self.0.status())
-                }
-
+            impl DeadMessages for $outbox {
                 fn dead(&self, limit: usize) -> Done<'_, Vec<DeadMessage>> {
                     Box::pin(self.0.dead(limit))
                 }
@@ -84,17 +111,21 @@ macro_rules! implement_outbox {
                 fn revive<'a>(&'a self, ids: &'a [MessageId]) -> Done<'a, u64> {
                     Box::pin(self.0.revive(ids))
                 }
+            }
+
+            impl Resending for $outbox {
+                fn replay<'a>(&'a self, causation: &'a MessageId) -> Done<'a, u64> {
+                    Box::pin(self.0.replay(causation))
+                }
 
                 fn send_again<'a>(&'a self, which: &'a Selection) -> Done<'a, u64> {
                     Box::pin(self.0.send_again(which))
                 }
+            }
 
+            impl Archiving for $outbox {
                 fn archive<'a>(&'a self, what: &'a Archive) -> Done<'a, u64> {
                     Box::pin(self.0.archive(what))
-                }
-
-                fn arrivals(&self) -> Option<Arrivals> {
-                    Some($arrivals(&self.0))
                 }
             }
 
@@ -123,6 +154,19 @@ macro_rules! implement_outbox {
                     delay: Duration,
                 ) -> Done<'a, ()> {
                     Box::pin(outbox.0.schedule_in(self, message, delay))
+                }
+
+                fn cancel<'a>(&'a mut self, outbox: &'a $outbox, id: &'a MessageId) -> Done<'a, bool> {
+                    Box::pin(outbox.0.cancel_in(self, id))
+                }
+
+                fn reschedule<'a>(
+                    &'a mut self,
+                    outbox: &'a $outbox,
+                    id: &'a MessageId,
+                    delay: Duration,
+                ) -> Done<'a, bool> {
+                    Box::pin(outbox.0.reschedule_in(self, id, delay))
                 }
             }
         };

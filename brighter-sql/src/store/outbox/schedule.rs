@@ -4,9 +4,9 @@ use std::slice::from_ref;
 use std::time::Duration;
 
 use super::SqlOutbox;
-use super::work::Schedule;
+use super::work::{Execute, Schedule};
 use crate::database::backend::{Backend, Work, connection, reading};
-use crate::database::value::Value;
+use crate::database::value::{Statement, Value};
 use crate::store::row;
 use brighter_core::id::MessageId;
 use brighter_core::message::Message;
@@ -52,10 +52,44 @@ impl<B: Backend> SqlOutbox<B> {
         Ok(found > 0)
     }
 
+    /// Reschedules in a transaction of the application.
+    pub(crate) async fn reschedule_in(
+        &self,
+        connection: &mut <B::Db as sqlx::Database>::Connection,
+        id: &MessageId,
+        delay: Duration,
+    ) -> Result<bool, OutboxError> {
+        let (id, delay) = (row::id_text::<B::Db>(id), row::millis(delay));
+        let values = [Value::Text(&id), Value::Number(delay)];
+        self.execute_in(connection, &self.statements.reschedule, &values)
+            .await
+    }
+
     pub(crate) async fn cancel(&self, id: &MessageId) -> Result<bool, OutboxError> {
         let id = row::id_text::<B::Db>(id);
         let found = self.execute(&self.statements.cancel, &[Value::Text(&id)]).await?;
         Ok(found > 0)
+    }
+
+    /// Cancels in a transaction of the application.
+    pub(crate) async fn cancel_in(
+        &self,
+        connection: &mut <B::Db as sqlx::Database>::Connection,
+        id: &MessageId,
+    ) -> Result<bool, OutboxError> {
+        let id = row::id_text::<B::Db>(id);
+        self.execute_in(connection, &self.statements.cancel, &[Value::Text(&id)])
+            .await
+    }
+
+    async fn execute_in(
+        &self,
+        connection: &mut <B::Db as sqlx::Database>::Connection,
+        statement: &Statement,
+        values: &[Value<'_>],
+    ) -> Result<bool, OutboxError> {
+        let changed = reading(Work::<B::Db>::run(Execute { statement, values }, connection)).await?;
+        Ok(changed > 0)
     }
 
     /// Read first, so that looking for them writes nothing when there are none.

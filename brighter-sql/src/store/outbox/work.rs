@@ -373,12 +373,12 @@ impl<D: Sql> Work<D> for Again<'_> {
 }
 
 /// Takes out some of what is old.
-pub(super) struct Archiving<'a> {
+pub(super) struct ArchiveOld<'a> {
     pub(super) statements: &'a Statements,
     pub(super) what: Archive,
 }
 
-impl<D: Sql> Work<D> for Archiving<'_> {
+impl<D: Sql> Work<D> for ArchiveOld<'_> {
     type Done = u64;
     type Error = OutboxError;
 

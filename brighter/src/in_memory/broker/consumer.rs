@@ -51,8 +51,6 @@ impl Loans {
 #[derive(Debug)]
 pub(super) struct Common {
     pub(super) queue: Arc<Queue>,
-    pub(super) dead_letters: Option<Arc<Queue>>,
-    pub(super) invalid_messages: Option<Arc<Queue>>,
     pub(super) broker: Arc<Shared>,
     /// What its deliveries name, for the error when there is no such channel.
     pub(super) channel: Channel,
@@ -85,8 +83,6 @@ impl Deliveries {
         Self {
             common: Arc::new(Common {
                 queue: opened.queue,
-                dead_letters: opened.dead_letters,
-                invalid_messages: opened.invalid_messages,
                 broker,
                 channel: channel.clone(),
                 loans,

@@ -48,17 +48,19 @@ impl Settle for Receipt {
 
     fn reject(self: Box<Self>, rejection: Rejection) -> BoxFuture<'static, Result<(), SettleError>> {
         let Self { common, item } = *self;
-        let (to, name) = match rejection.kind {
-            RejectionKind::Invalid => (&common.invalid_messages, &common.channel.invalid_messages),
-            _ => (&common.dead_letters, &common.channel.dead_letters),
+        let name = match rejection.kind {
+            RejectionKind::Invalid => &common.channel.invalid_messages,
+            _ => &common.channel.dead_letters,
         };
+        // It may have been removed since the channel was consumed.
+        let to = common.broker.read().find(name).cloned();
         let Some(to) = to else {
             let topic = RoutingKey::from(name.as_str());
             common.queue.put_back(item);
             common.settled();
             return future::ready(Err(SettleError::NotMoved(PublishError::Unroutable { topic }))).boxed();
         };
-        common.queue.set_aside(item, &rejection, to);
+        common.queue.set_aside(item, &rejection, &to);
         common.settled();
         done()
     }

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::held::{Held, Place};
 use super::scheduled::Scheduled;
+use super::transaction::Changes;
 use brighter_core::__private::clock::after;
 use brighter_core::id::MessageId;
 use brighter_core::message::Message;
@@ -95,6 +96,31 @@ impl State {
                 Ok(true)
             }
         }
+    }
+
+    /// Makes all changes of a transaction, or none.
+    pub(super) fn store(&mut self, changes: &Changes, limit: usize) -> Result<(), OutboxError> {
+        let cancelled = changes.locked.iter().filter(|(_, due)| due.is_none());
+        let cancelled = cancelled.filter_map(|(id, _)| self.scheduled.take(id));
+        let cancelled: Vec<_> = cancelled.collect();
+        let stored = self
+            .check_scheduled(&changes.deposits, &changes.scheduled, limit)
+            .and_then(|()| self.deposit(&changes.deposits, None, limit));
+        if let Err(error) = stored {
+            for (message, due) in cancelled {
+                self.scheduled.add(message, due);
+            }
+            return Err(error);
+        }
+        for (id, due) in &changes.locked {
+            if let Some(due) = due {
+                self.scheduled.set_due(id, *due);
+            }
+        }
+        for (message, due) in &changes.scheduled {
+            self.schedule(message, *due, limit)?;
+        }
+        Ok(())
     }
 
     /// Whether all of a transaction can be stored, as far as its deposits do not say so.
