@@ -80,6 +80,10 @@ use publisher::Publisher;
 ///
 /// Reconnects by itself; what was not confirmed or not acknowledged by then is told, or delivered again.
 ///
+/// Each connection has room for 32 frames in each direction. The room takes memory as traffic fills it: up to 16 MiB
+/// for both connections with the usual frames of 128 KiB, and under half a MiB while little is sent. A program with many
+/// brokers lowers it by the URL: `?frame_max=16384` is 2 MiB at most. A header of a message must fit a frame.
+///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// use brighter::channel::{Broker, Channel, Producer};
