@@ -16,6 +16,8 @@ pub use serde::{Deserialize, Serialize};
 #[cfg(feature = "rabbitmq")]
 #[doc(no_inline)]
 pub use crate::RabbitMq;
+#[doc(no_inline)]
+pub use crate::error::ErrorReport as _;
 pub use crate::policy::{CircuitBreaker, ConcurrencyLimit, Policy, RateLimit, Retry};
 #[doc(no_inline)]
 pub use crate::{

@@ -55,7 +55,8 @@ pub struct NoProcessor;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), BoxError> {
 /// # let broker = InMemoryBroker::new();
-/// # broker.declare(&brighter::channel::Channel::new("tasks", "Task.Added"))?;
+/// # use brighter::channel::{Broker, Channel};
+/// # broker.declare(&Channel::new("tasks", "Task.Added")).await?;
 /// let processor = CommandProcessor::builder()
 ///     .handler(AddTaskHandler)
 ///     .broker(broker)
