@@ -85,9 +85,9 @@ impl Wanted {
     fn ddl(&self) -> Result<String, BoxError> {
         type Ddl<O, E> = fn(&O) -> Result<String, E>;
         let (outbox, inbox): (Ddl<OutboxOptions, _>, Ddl<InboxOptions, _>) = match self.database.as_str() {
-            "sqlite" => (SqliteOutbox::ddl_with, SqliteInbox::ddl_with),
-            "postgres" => (PostgresOutbox::ddl_with, PostgresInbox::ddl_with),
-            "mysql" => (MySqlOutbox::ddl_with, MySqlInbox::ddl_with),
+            "sqlite" => (SqliteOutbox::ddl_for, SqliteInbox::ddl_for),
+            "postgres" => (PostgresOutbox::ddl_for, PostgresInbox::ddl_for),
+            "mysql" => (MySqlOutbox::ddl_for, MySqlInbox::ddl_for),
             "" => return Err("say which database: sqlite, postgres or mysql".into()),
             other => return Err(format!("`{other}` is none of sqlite, postgres, mysql").into()),
         };

@@ -5,7 +5,7 @@ use std::fmt;
 use super::Origin;
 
 /// One thing that is wrong, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfigError {
     /// The line, the variable or the argument that is at fault.
@@ -187,7 +187,14 @@ impl fmt::Display for ConfigErrors {
     }
 }
 
-/// The same as `Display`: a `main` that returns this error shows it by `Debug`, and where to look is what matters.
+/// Like `Display`: a `main` that returns this error shows it by `Debug`, and where to look is what matters.
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Like `Display`, as that of [`ConfigError`].
 impl fmt::Debug for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

@@ -29,6 +29,7 @@ pub mod mapper;
 pub mod message;
 pub mod outbox;
 pub mod request;
+mod setting;
 pub mod trace;
 
 #[doc(hidden)]

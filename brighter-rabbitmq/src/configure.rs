@@ -58,19 +58,19 @@ impl RabbitMqBuilder {
                     "what the broker's lists show; else the name of the program",
                 ),
                 Key::time(
-                    "heartbeat",
+                    "heartbeat_interval",
                     second..,
                     "a lost network is noticed within twice this",
                 )
                 .documented_default("10s"),
                 Key::time(
-                    "confirm_within",
+                    "confirm_timeout",
                     Duration::from_millis(1)..,
                     "how long a publish may wait for its confirm",
                 )
                 .documented_default("30s"),
                 Key::time_or(
-                    "wait_for_broker",
+                    "connect_timeout",
                     Duration::ZERO..,
                     "forever",
                     "how long a start waits for a broker that is away",
@@ -162,10 +162,12 @@ impl RabbitMqBuilder {
         if let Some(name) = text("connection_name") {
             builder.connection_name = name.to_owned();
         }
-        builder.heartbeat = table.time("heartbeat").unwrap_or(builder.heartbeat);
-        builder.confirm_within = table.time("confirm_within").unwrap_or(builder.confirm_within);
-        if let Some(wait) = table.time_or_none("wait_for_broker") {
-            builder.wait = wait;
+        builder.heartbeat_interval = table
+            .time("heartbeat_interval")
+            .unwrap_or(builder.heartbeat_interval);
+        builder.confirm_timeout = table.time("confirm_timeout").unwrap_or(builder.confirm_timeout);
+        if let Some(wait) = table.time_or_none("connect_timeout") {
+            builder.connect_timeout = wait;
         }
         builder.max_message_bytes = table
             .count_usize("max_message_bytes")
@@ -216,8 +218,8 @@ mod tests {
                 "make_exchange" => "validate",
                 "queue_type" => "quorum",
                 "consumer_timeout" => "off",
-                "wait_for_broker" => "forever",
-                "heartbeat" | "confirm_within" => "7s",
+                "connect_timeout" => "forever",
+                "heartbeat_interval" | "confirm_timeout" => "7s",
                 _ => "7",
             };
             let mut settings = vec![(key.name().to_owned(), value)];
@@ -255,9 +257,9 @@ mod tests {
             builder.queue_type,
             builder.consumer_timeout,
             builder.connection_name,
-            builder.heartbeat,
-            builder.confirm_within,
-            builder.wait,
+            builder.heartbeat_interval,
+            builder.confirm_timeout,
+            builder.connect_timeout,
             builder.max_message_bytes
         )
     }

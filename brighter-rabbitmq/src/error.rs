@@ -11,9 +11,10 @@ use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
 use super::fault::TlsFault;
 use brighter_core::__private::report;
 use brighter_core::channel::{ChannelError, PublishError};
+use brighter_core::error::InvalidSetting;
 
 /// Why there is no connection to the broker. Never holds the credentials.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// The URL is none of a broker.
@@ -22,6 +23,9 @@ pub enum ConnectError {
         /// What is wrong with it, and what it must look like.
         reason: String,
     },
+    /// A setting has a value that it cannot have.
+    #[error("invalid setting of the broker")]
+    Setting(#[source] InvalidSetting),
     /// The user or the password is wrong.
     #[error(
         "{address} refused the user or the password: correct them in the URL (special characters escaped as in `%40` for `@`)"
@@ -95,6 +99,8 @@ pub enum ConnectError {
     Closed,
 }
 
+brighter_core::__private::readable_debug!(ConnectError);
+
 /// So many failures are told at most.
 const TOLD: usize = 5;
 
@@ -113,6 +119,7 @@ impl ConnectError {
     pub fn is_fatal(&self) -> bool {
         match self {
             Self::Url { .. }
+            | Self::Setting(_)
             | Self::Credentials { .. }
             | Self::VirtualHost { .. }
             | Self::Protocol { .. }

@@ -8,7 +8,7 @@ use rustls::{AlertDescription, CertificateError};
 ///
 /// All but [`Other`](Self::Other) need a person, so [`connect`](super::RabbitMqBuilder::connect) fails with them
 /// at once; a broker that was reached before is tried again every 15 s. There is no fall-back to plaintext.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsFault {
     /// What was given to [`Tls`](super::Tls) cannot be used.
@@ -53,6 +53,8 @@ pub enum TlsFault {
     #[error("no TLS came about")]
     Other,
 }
+
+brighter_core::__private::readable_debug!(TlsFault);
 
 impl TlsFault {
     /// The fault behind an error of the connection, if it is one of TLS.

@@ -58,10 +58,12 @@ pub use options::RabbitMqBuilder;
 pub use tls::Tls;
 pub use topology::{Argument, Binding, Exchange, ExchangeKind, Purpose, Queue, Topology};
 pub use url::without_credentials;
-#[cfg(feature = "_micro")]
-pub use wire::OnTheWire;
-#[cfg(feature = "_fuzz")]
-pub use wire::fuzz_wire;
+
+/// Doors for the tests of this repository that stand outside this crate. Not for people: they may change in any release.
+#[doc(hidden)]
+pub mod __private {
+    pub use super::wire::{OnTheWire, fuzz_wire};
+}
 
 /// A RabbitMQ broker. Clones are cheap, and share one connection that publishes and one that consumes.
 ///
@@ -186,8 +188,9 @@ impl Broker for RabbitMq {
     /// delivers 20 times unless the channel says otherwise, which is not known here.
     fn bounds(&self, channel: &Channel) -> ConsumerBounds {
         let mut bounds = ConsumerBounds::default();
-        bounds.settle_within = self.connections.settings.consumer_timeout;
+        bounds.settle_timeout = self.connections.settings.consumer_timeout;
         bounds.deliveries = channel.limits.deliveries;
+        bounds.longest_delay = Some(topology::delay::LONGEST_DELAY);
         bounds
     }
 

@@ -8,6 +8,7 @@ use super::topology::{Exchange, ExchangeKind, Topology, plan};
 use super::url::{BrokerNodes, split};
 use super::{ConnectError, RabbitMq, without_credentials};
 use brighter_core::channel::{Channel, ChannelError, MakeChannel, QueueType};
+use brighter_core::error::InvalidSetting;
 use brighter_core::message::{NameError, RoutingKey};
 
 /// Sets up a [`RabbitMq`]; made by [`RabbitMq::builder`] or [`RabbitMq::cluster`].
@@ -19,9 +20,9 @@ use brighter_core::message::{NameError, RoutingKey};
 /// | queue type | the virtual host's default | which is classic; say quorum where the broker is a cluster |
 /// | consumer time-out | 30 minutes | RabbitMQ's own |
 /// | connection name | the name of the program | what the broker's lists show |
-/// | heartbeat | 10 s | a lost network is noticed within 20 s |
-/// | confirm within | 30 s | longer than a busy disk, shorter than patience |
-/// | wait for broker | 30 s | a broker that starts together with us is up by then |
+/// | heartbeat interval | 10 s | a lost network is noticed within 20 s |
+/// | confirm timeout | 30 s | longer than a busy disk, shorter than patience |
+/// | connect timeout | 30 s | a broker that starts together with us is up by then |
 /// | largest message | 16 MiB | what RabbitMQ 4 takes unless told otherwise |
 ///
 /// ```no_run
@@ -32,8 +33,8 @@ use brighter_core::message::{NameError, RoutingKey};
 /// let broker = RabbitMq::builder("amqp://guest:guest@localhost:5672/%2f")
 ///     .exchange("orders", ExchangeKind::Topic)
 ///     .connection_name("billing")
-///     .heartbeat(Duration::from_secs(5))
-///     .wait_for_broker_forever()
+///     .heartbeat_interval(Duration::from_secs(5))
+///     .without_connect_timeout()
 ///     .connect()
 ///     .await?;
 /// # Ok(()) }
@@ -49,9 +50,9 @@ pub struct RabbitMqBuilder {
     pub(super) queue_type: Option<QueueType>,
     pub(super) consumer_timeout: Option<Duration>,
     pub(super) connection_name: String,
-    pub(super) heartbeat: Duration,
-    pub(super) confirm_within: Duration,
-    pub(super) wait: Option<Duration>,
+    pub(super) heartbeat_interval: Duration,
+    pub(super) confirm_timeout: Duration,
+    pub(super) connect_timeout: Option<Duration>,
     pub(super) max_message_bytes: usize,
 }
 
@@ -96,9 +97,9 @@ impl RabbitMqBuilder {
             queue_type: None,
             consumer_timeout: Some(CONSUMER_TIMEOUT),
             connection_name: program(),
-            heartbeat: Duration::from_secs(10),
-            confirm_within: Duration::from_secs(30),
-            wait: Some(Duration::from_secs(30)),
+            heartbeat_interval: Duration::from_secs(10),
+            confirm_timeout: Duration::from_secs(30),
+            connect_timeout: Some(Duration::from_secs(30)),
             max_message_bytes: 16 * 1024 * 1024,
         }
     }
@@ -156,29 +157,29 @@ impl RabbitMqBuilder {
         self
     }
 
-    /// Notices within twice this time that the network is gone. Whole seconds, at least 1; a `heartbeat` in
+    /// Notices within twice this time that the network is gone. Whole seconds count, from 1 to 65535; a `heartbeat` in
     /// the URL wins.
-    pub fn heartbeat(mut self, interval: Duration) -> Self {
-        self.heartbeat = interval;
+    pub fn heartbeat_interval(mut self, interval: Duration) -> Self {
+        self.heartbeat_interval = interval;
         self
     }
 
     /// Gives up on a publish that the broker has not confirmed within this time, waiting for a place in the
     /// window and for a connection included.
-    pub fn confirm_within(mut self, deadline: Duration) -> Self {
-        self.confirm_within = deadline;
+    pub fn confirm_timeout(mut self, timeout: Duration) -> Self {
+        self.confirm_timeout = timeout;
         self
     }
 
     /// Lets [`connect`](Self::connect) try for this long to reach a broker that is away.
-    pub fn wait_for_broker(mut self, limit: Duration) -> Self {
-        self.wait = Some(limit);
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = Some(timeout);
         self
     }
 
     /// Lets [`connect`](Self::connect) try until the broker is there, so that a worker may start before it.
-    pub fn wait_for_broker_forever(mut self) -> Self {
-        self.wait = None;
+    pub fn without_connect_timeout(mut self) -> Self {
+        self.connect_timeout = None;
         self
     }
 
@@ -197,9 +198,9 @@ impl RabbitMqBuilder {
     /// See [`ConnectError`]: at once where waiting is no use, and [`ConnectError::Unreachable`] when the time
     /// is up.
     pub async fn connect(self) -> Result<RabbitMq, ConnectError> {
-        let wait = self.wait;
+        let timeout = self.connect_timeout;
         let broker = RabbitMq::open(self.settings(false)?)?;
-        broker.established(wait).await?;
+        broker.established(timeout).await?;
         Ok(broker)
     }
 
@@ -213,8 +214,8 @@ impl RabbitMqBuilder {
     /// Needs no runtime around it.
     ///
     /// # Errors
-    /// [`ConnectError::Url`], [`ConnectError::Exchange`] and [`ConnectError::Tls`] when what was given cannot
-    /// be right, [`ConnectError::Thread`] when the machine has no thread left.
+    /// [`ConnectError::Url`], [`ConnectError::Setting`], [`ConnectError::Exchange`] and [`ConnectError::Tls`] when what
+    /// was given cannot be right, [`ConnectError::Thread`] when the machine has no thread left.
     pub fn connect_lazily(self) -> Result<RabbitMq, ConnectError> {
         let broker = RabbitMq::open(self.settings(true)?)?;
         broker.begin();
@@ -223,7 +224,12 @@ impl RabbitMqBuilder {
 
     pub(super) fn settings(self, lazy: bool) -> Result<RabbitMqSettings, ConnectError> {
         let mut address = BrokerNodes::parse(&self.urls)?;
-        let heartbeat = u16::try_from(self.heartbeat.as_secs().max(1)).unwrap_or(u16::MAX);
+        let heartbeat = u16::try_from(self.heartbeat_interval.as_secs()).unwrap_or_default();
+        if heartbeat == 0 {
+            let value = format_args!("{:?}", self.heartbeat_interval);
+            let invalid = InvalidSetting::new("heartbeat_interval", value, "between 1s and 65535s");
+            return Err(ConnectError::Setting(invalid));
+        }
         for node in address.iter_mut() {
             node.uri.query.heartbeat.get_or_insert(heartbeat);
             if let Some(tls) = &self.tls {
@@ -254,7 +260,7 @@ impl RabbitMqBuilder {
             queue_type: self.queue_type,
             consumer_timeout: self.consumer_timeout,
             connection_name: self.connection_name,
-            confirm_within: self.confirm_within,
+            confirm_timeout: self.confirm_timeout,
             max_message_bytes: self.max_message_bytes,
         })
     }

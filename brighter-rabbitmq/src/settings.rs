@@ -20,7 +20,7 @@ pub(crate) struct RabbitMqSettings {
     pub(crate) queue_type: Option<QueueType>,
     pub(crate) consumer_timeout: Option<Duration>,
     pub(crate) connection_name: String,
-    pub(crate) confirm_within: Duration,
+    pub(crate) confirm_timeout: Duration,
     pub(crate) max_message_bytes: usize,
 }
 

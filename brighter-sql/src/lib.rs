@@ -5,7 +5,9 @@
 
 #[cfg(feature = "sqlite-broker")]
 pub mod broker;
-#[cfg(feature = "_sql")]
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 mod database;
-#[cfg(feature = "_sql")]
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+mod opening;
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 pub mod store;

@@ -14,7 +14,7 @@
 //! | store until sent | [`InMemoryOutbox`], `SqliteOutbox`, `PostgresOutbox`, `MySqlOutbox` (features `sqlite`, `postgres`, `mysql`) |
 //! | ask whether it does what it is for | [`CommandProcessor::health`], [`Dispatcher::health`]; `http::Endpoints` for probes (feature `http`) |
 //! | change settings by a file or variables | `config::Config` (feature `config`) |
-//! | carry | [`InMemoryBroker`], `SqliteBroker` (feature `sqlite`), `RabbitMq` (feature `rabbitmq`) |
+//! | carry | [`InMemoryBroker`], `SqliteBroker` (feature `sqlite-broker`), `RabbitMq` (feature `rabbitmq`) |
 //!
 //! ```
 //! use brighter::prelude::*;

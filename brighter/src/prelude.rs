@@ -1,5 +1,16 @@
 //! What most files of an application need: `use brighter::prelude::*;`
 //!
+//! | part | names |
+//! |---|---|
+//! | requests | `Message`, `Command`, `Event` (each a derive and a trait or type), `MessageId`, serde's `Serialize` and `Deserialize` |
+//! | handlers | `handler` and the step attributes, `Handler`, `Context`, `BoxError`, `HandlerError`, `Defer`, `Reject`, `Invalid`, `DontAck`, `Validate` |
+//! | wiring | `CommandProcessor`, `Dispatcher`, `Subscription`, `Publication`, `Sweeper`, `Archiver`, `BuildErrors`, the policies, `Rate` |
+//! | adapters | the brokers, outboxes and inboxes of the features that are on |
+//! | running | the module `host`, for `host::run` and `host::Exit` |
+//!
+//! What only some applications name is not in it, such as the ports (`Broker`, `Outbox`), errors of single calls and
+//! options of adapters. Nor are names that other crates use as well, such as `Config` and `Channel`.
+//!
 //! The attribute `brighter::derive` is not in it: a glob would make every `#[derive(…)]` ambiguous. Import it
 //! by name where you want a message's topic inside the derive. Nor is `brighter::validate`, for other crates have
 //! derives with an attribute of that name; below `#[handler]` a step needs no import. So
@@ -16,14 +27,23 @@ pub use serde::{Deserialize, Serialize};
 #[cfg(feature = "rabbitmq")]
 #[doc(no_inline)]
 pub use crate::RabbitMq;
+#[cfg(feature = "sqlite-broker")]
+#[doc(no_inline)]
+pub use crate::SqliteBroker;
 #[doc(no_inline)]
 pub use crate::error::ErrorReport as _;
+#[doc(no_inline)]
+pub use crate::host;
 pub use crate::policy::{CircuitBreaker, ConcurrencyLimit, Policy, RateLimit, Retry};
 #[doc(no_inline)]
+pub use crate::processor::BuildErrors;
+#[doc(no_inline)]
+pub use crate::subscription::Rate;
+#[doc(no_inline)]
 pub use crate::{
-    BoxError, Command, CommandProcessor, Context, ContextExt, Defer, Dispatcher, DontAck, Event, Handler,
-    HandlerError, InMemoryBroker, InMemoryInbox, InMemoryOutbox, Invalid, Message, MessageId, PolicyRegistry,
-    Publication, Reject, Request, Subscription, Validate,
+    Archiver, BoxError, Command, CommandProcessor, Context, ContextExt, Defer, Dispatcher, DontAck, Event,
+    Handler, HandlerError, InMemoryBroker, InMemoryInbox, InMemoryOutbox, Invalid, Message, MessageId,
+    PolicyRegistry, Publication, Reject, Request, Subscription, Sweeper, Validate,
 };
 #[cfg(feature = "mysql")]
 #[doc(no_inline)]

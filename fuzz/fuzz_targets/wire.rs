@@ -3,4 +3,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|bytes: &[u8]| brighter_rabbitmq::fuzz_wire(bytes));
+fuzz_target!(|bytes: &[u8]| brighter_rabbitmq::__private::fuzz_wire(bytes));

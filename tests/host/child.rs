@@ -10,7 +10,6 @@
 )]
 
 use std::io::BufRead;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,7 +52,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+async fn main() -> host::Exit {
     let allowed = Arc::new(Semaphore::new(0));
     let runner = Runner {
         allowed: Arc::clone(&allowed),
@@ -86,7 +85,7 @@ async fn main() -> ExitCode {
                 .performers(usize::try_from(number("PERFORMERS").unwrap_or(1)).unwrap())
                 .buffer(1),
         )
-        .drain(Duration::from_secs(number("DRAIN").unwrap_or(60)))
+        .drain_timeout(Duration::from_secs(number("DRAIN").unwrap_or(60)))
         .build()
         .unwrap();
     let watched = dispatcher.clone();
@@ -101,11 +100,9 @@ async fn main() -> ExitCode {
             processor.post(errand).await.unwrap();
         }
     });
-    match brighter::host::run(dispatcher).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            println!("{error}");
-            error.exit_code()
-        }
+    let ended = host::run(dispatcher).await;
+    if let Err(error) = &ended {
+        println!("{error}");
     }
+    ended.into()
 }

@@ -466,7 +466,7 @@ macro_rules! in_a_transaction {
                 sqlx::raw_sql("CREATE TABLE payments (id INTEGER)")
                     .execute(&pool)
                     .await?;
-                let (broker, outbox) = (broker(), $outbox::with_pool(pool.clone()).await?);
+                let (broker, outbox) = (broker(), $outbox::from_pool(pool.clone()).await?);
                 let processor = unswept(&broker, outbox.clone());
                 let cause = MessageId::new();
                 let cx = processor.context().with_message_id(cause.clone());
@@ -532,7 +532,7 @@ macro_rules! in_a_transaction {
             #[tokio::test]
             async fn a_transaction_of_another_outbox_cannot_cancel() -> Result<(), BoxError> {
                 let place = $place;
-                let outbox = $outbox::with_pool($pool(&place).await).await?;
+                let outbox = $outbox::from_pool($pool(&place).await).await?;
                 let processor = CommandProcessor::builder().outbox(outbox).build()?;
                 let id = MessageId::new();
                 let error = processor

@@ -100,7 +100,7 @@ async fn consume<R: Postable>(
     let processor = processor.build().unwrap();
     let dispatcher = Dispatcher::builder(processor.clone())
         .subscription(subscription)
-        .drain(Duration::from_secs(5))
+        .drain_timeout(Duration::from_secs(5))
         .build()
         .unwrap();
     dispatcher.receive();
@@ -541,7 +541,7 @@ async fn stopping_one_subscription_names_only_what_it_had_in_hand() {
     let dispatcher = Dispatcher::builder(processor.clone())
         .subscription(subscription())
         .subscription(Subscription::<Work>::new("other"))
-        .drain(SECOND)
+        .drain_timeout(SECOND)
         .build()
         .unwrap();
     dispatcher.receive();

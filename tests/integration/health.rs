@@ -20,7 +20,7 @@ struct Checked;
 
 /// Asks the outbox each time.
 fn always() -> HealthOptions {
-    HealthOptions::default().fresh_for(Duration::ZERO)
+    HealthOptions::default().check_interval(Duration::ZERO)
 }
 
 /// Asks until health is as it should be.
@@ -54,7 +54,7 @@ async fn an_outbox_that_nobody_empties_is_stuck_and_says_since_when() {
         .broker(InMemoryBroker::new())
         .outbox(outbox.clone())
         .without_sweeper()
-        .health(always().oldest(Duration::ZERO))
+        .health(always().max_age(Duration::ZERO))
         .build()
         .unwrap();
     assert!(processor.health().await.is_ready());
@@ -84,7 +84,7 @@ async fn what_the_broker_refuses_alone_makes_no_outbox_stuck() {
         .broker(InMemoryBroker::new())
         .outbox(InMemoryOutbox::new())
         .sweeper(Sweeper::default().interval(Duration::from_millis(1)))
-        .health(always().oldest(Duration::from_secs(600)))
+        .health(always().max_age(Duration::from_secs(600)))
         .build()
         .unwrap();
     processor.post(Checked).await.unwrap_err();
@@ -98,8 +98,8 @@ async fn an_outbox_that_is_silent_is_told_within_the_deadline_and_one_that_is_aw
     let folder = tempfile::tempdir().unwrap();
     let pool = sqlite(&folder).await;
     let processor = CommandProcessor::builder()
-        .outbox(SqliteOutbox::with_pool(pool.clone()).await.unwrap())
-        .health(always().deadline(Duration::from_millis(20)))
+        .outbox(SqliteOutbox::from_pool(pool.clone()).await.unwrap())
+        .health(always().check_timeout(Duration::from_millis(20)))
         .build()
         .unwrap();
     let held = pool.acquire().await.unwrap();
@@ -122,8 +122,8 @@ async fn many_who_ask_are_one_question_to_the_outbox() {
     let folder = tempfile::tempdir().unwrap();
     let pool = sqlite(&folder).await;
     let processor = CommandProcessor::builder()
-        .outbox(SqliteOutbox::with_pool(pool.clone()).await.unwrap())
-        .health(HealthOptions::default().fresh_for(Duration::from_secs(3600)))
+        .outbox(SqliteOutbox::from_pool(pool.clone()).await.unwrap())
+        .health(HealthOptions::default().check_interval(Duration::from_secs(3600)))
         .build()
         .unwrap();
     assert!(processor.health().await.is_ready());
@@ -141,7 +141,7 @@ async fn a_sweeper_that_fails_says_so_and_a_broker_that_was_closed_too() {
     let broker = InMemoryBroker::new();
     let processor = CommandProcessor::builder()
         .broker(broker.clone())
-        .outbox(SqliteOutbox::with_pool(pool.clone()).await.unwrap())
+        .outbox(SqliteOutbox::from_pool(pool.clone()).await.unwrap())
         .sweeper(Sweeper::default().interval(Duration::from_millis(1)))
         .health(always())
         .build()
@@ -161,12 +161,12 @@ async fn health_follows_an_outage_of_the_database() {
     let corner = brighter_tests::databases::Postgres::new().await;
     let gate = Gate::to(corner.address()).await;
     let pool = corner.pool_by(&gate.address).await;
-    let outbox = PostgresOutbox::with_pool(pool).await.unwrap();
+    let outbox = PostgresOutbox::from_pool(pool).await.unwrap();
     let processor = CommandProcessor::builder()
         .broker(InMemoryBroker::new())
         .outbox(outbox)
         .sweeper(Sweeper::default().interval(Duration::from_millis(10)))
-        .health(always().deadline(Duration::from_millis(500)))
+        .health(always().check_timeout(Duration::from_millis(500)))
         .build()
         .unwrap();
     for _ in 0..3 {

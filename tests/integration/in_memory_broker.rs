@@ -163,7 +163,7 @@ async fn a_topic_that_nobody_wants_is_unroutable() {
 
 #[tokio::test]
 async fn a_full_channel_refuses_and_no_other_gets_a_copy() {
-    let broker = InMemoryBroker::with_limit(1);
+    let broker = InMemoryBroker::new().limit(1);
     broker.declare(&channel("full", "t.one", 1)).await.unwrap();
     broker.declare(&channel("empty", "t.*", 1)).await.unwrap();
     broker.declare(&channel("full", "t.two", 1)).await.unwrap();

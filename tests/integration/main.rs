@@ -7,6 +7,7 @@
 )]
 
 mod behaviours;
+mod building;
 mod calling;
 mod cloud_events;
 mod config;

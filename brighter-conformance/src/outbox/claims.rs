@@ -101,8 +101,8 @@ pub async fn a_failure_is_counted_and_left_alone(outbox: &impl Outbox) {
     let all = ids(&messages);
     deposit(outbox, &messages).await;
     claim_oldest(outbox, 10, LONG).await;
-    let fail = async |id: &MessageId, retry_after| {
-        let failure = Failure::new(id.clone(), "no route: \"ünï\0\"", retry_after);
+    let fail = async |id: &MessageId, retry_delay| {
+        let failure = Failure::new(id.clone(), "no route: \"ünï\0\"", retry_delay);
         outbox.mark_failed(&[failure]).await.expect("mark failed");
     };
     fail(&all[0], LONG).await;

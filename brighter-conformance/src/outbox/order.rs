@@ -98,8 +98,8 @@ pub async fn in_order_a_failure_holds_up_what_follows(outbox: &impl Outbox) {
     let messages = of_topics(&["a"; 3]);
     let all = ids(&messages);
     deposit(outbox, &messages).await;
-    let fail = async |retry_after, is_last| {
-        let failure = Failure::new(all[0].clone(), "no", retry_after);
+    let fail = async |retry_delay, is_last| {
+        let failure = Failure::new(all[0].clone(), "no", retry_delay);
         let failure = if is_last { failure.last() } else { failure };
         outbox.mark_failed(&[failure]).await.expect("mark failed");
     };

@@ -27,9 +27,11 @@ pub enum BrokerStatus {
 #[non_exhaustive]
 pub struct ConsumerBounds {
     /// How long a delivery may stay unsettled before the broker takes the channel for dead.
-    pub settle_within: Option<Duration>,
+    pub settle_timeout: Option<Duration>,
     /// How often it delivers one message before it puts it in the dead-letter channel by itself.
     pub deliveries: Option<u32>,
+    /// The longest that it lets a message wait before it delivers it again.
+    pub longest_delay: Option<Duration>,
 }
 
 impl ConsumerBounds {
@@ -41,8 +43,8 @@ impl ConsumerBounds {
 
     /// The same bounds, with this time to settle a delivery.
     #[must_use]
-    pub fn settle_within(mut self, time: Duration) -> Self {
-        self.settle_within = Some(time);
+    pub fn settle_timeout(mut self, time: Duration) -> Self {
+        self.settle_timeout = Some(time);
         self
     }
 
@@ -50,6 +52,13 @@ impl ConsumerBounds {
     #[must_use]
     pub fn deliveries(mut self, times: u32) -> Self {
         self.deliveries = Some(times);
+        self
+    }
+
+    /// The same bounds, with this longest delay.
+    #[must_use]
+    pub fn longest_delay(mut self, time: Duration) -> Self {
+        self.longest_delay = Some(time);
         self
     }
 }

@@ -30,7 +30,7 @@ pub struct Channel {
     /// For a channel of one process alone: how long it stays, with all that is in it, once nobody consumes it; some
     /// brokers do not keep it even for so long. It has no dead-letter and no invalid-message channel. `None`, if it
     /// stays for ever.
-    pub stays_unused: Option<Duration>,
+    pub idle_timeout: Option<Duration>,
 }
 
 /// Who sees to it that a channel exists.
@@ -101,7 +101,7 @@ impl Channel {
             make: MakeChannel::default(),
             queue_type: None,
             limits: ChannelLimits::default(),
-            stays_unused: None,
+            idle_timeout: None,
             name,
         }
     }
@@ -109,12 +109,12 @@ impl Channel {
     /// A channel of one process alone, that wants the topic of its own name, and goes when nobody has consumed it for
     /// this long.
     #[must_use]
-    pub fn temporary(name: impl Into<ChannelName>, stays_unused: Duration) -> Self {
+    pub fn temporary(name: impl Into<ChannelName>, idle_timeout: Duration) -> Self {
         let name = name.into();
         Self {
             // Nobody else is to get what comes here, and a broker keeps no majority busy for it.
             queue_type: Some(QueueType::Classic),
-            stays_unused: Some(stays_unused),
+            idle_timeout: Some(idle_timeout),
             ..Self::new(name.clone(), name.as_str())
         }
     }

@@ -69,13 +69,24 @@ pub trait Settle: Send + Sync {
     fn release(self: Box<Self>);
 }
 
+/// What a channel delivered cannot be read as a message.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the delivery is no message: {reason}; reject it as invalid")]
+#[non_exhaustive]
+pub struct MalformedMessage {
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+crate::__readable_debug!(MalformedMessage);
+
 /// A message on loan from its channel. Settle it with [`ack`](Self::ack), [`requeue`](Self::requeue) or
 /// [`reject`](Self::reject); dropped, it goes back to the channel.
 #[must_use = "a delivery that is dropped goes back to its channel"]
 pub struct Delivery {
     /// The message, or why the transport could not make sense of what came. It is shared with a broker that keeps
     /// it until it is settled.
-    message: Result<Arc<Message>, String>,
+    message: Result<Arc<Message>, MalformedMessage>,
     redeliveries: u32,
     settle: Option<Box<dyn Settle>>,
 }
@@ -93,7 +104,9 @@ impl Delivery {
     /// A delivery of something whose headers made no sense, for this reason.
     pub fn malformed(reason: impl Into<String>, settle: Box<dyn Settle>) -> Self {
         Self {
-            message: Err(reason.into()),
+            message: Err(MalformedMessage {
+                reason: reason.into(),
+            }),
             redeliveries: 0,
             settle: Some(settle),
         }
@@ -113,12 +126,12 @@ impl Delivery {
         self.redeliveries
     }
 
-    /// The message.
+    /// Returns the message.
     ///
     /// # Errors
-    /// Why what came is no message: [`reject`](Self::reject) it as invalid.
-    pub fn message(&self) -> Result<&Message, &str> {
-        self.message.as_deref().map_err(String::as_str)
+    /// The transport could not read what arrived: [`reject`](Self::reject) it as invalid.
+    pub fn message(&self) -> Result<&Message, MalformedMessage> {
+        self.message.as_deref().map_err(Clone::clone)
     }
 
     /// The message, shared with whoever keeps it until it is settled; `None` of what made no sense.

@@ -6,7 +6,7 @@ use crate::error::BoxError;
 use crate::message::{NameError, RoutingKey};
 
 /// Why a message was not published, or may not have been.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
     /// No channel wants the topic: the broker gave the message back.
@@ -89,7 +89,7 @@ impl PublishError {
 }
 
 /// Why a channel cannot be consumed, or no longer.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ChannelError {
     /// There is no connection. Consuming again, after a while, may work.
@@ -128,7 +128,7 @@ pub enum ChannelError {
 
 /// Why a delivery could not be settled. The message is not lost: the broker still has it, and will deliver it
 /// again.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum SettleError {
     /// The connection that brought the delivery is gone, so the broker has already taken the message back.
@@ -145,3 +145,5 @@ pub enum SettleError {
     #[error("the message was not settled; the broker will deliver it again")]
     Other(#[source] BoxError),
 }
+
+crate::__readable_debug!(PublishError, ChannelError, SettleError);

@@ -17,7 +17,7 @@ pub use broker_status::{BrokerStatus, ConsumerBounds};
 pub use consume_again::{ConsumeAttempts, SteadyConsumer};
 pub use consumer::Consumer;
 pub use definition::{Channel, ChannelLimits, MakeChannel, Overflow, QueueType};
-pub use delivery::{Delivery, Settle};
+pub use delivery::{Delivery, MalformedMessage, Settle};
 pub use error::{ChannelError, PublishError, SettleError};
 pub use rejection::{Rejected, Rejection, RejectionKind, rejection_headers};
 

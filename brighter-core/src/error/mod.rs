@@ -11,6 +11,8 @@ use std::time::Duration;
 pub use self::report::{ErrorReport, report};
 use crate::id::MessageId;
 
+pub use crate::setting::InvalidSetting;
+
 /// Any error, in a box: what every handler's error turns into.
 pub type BoxError = Box<dyn Error + Send + Sync + 'static>;
 
@@ -18,7 +20,7 @@ pub type BoxError = Box<dyn Error + Send + Sync + 'static>;
 ///
 /// A handler returns an error type of its own; the pipeline turns it into this. What the handler returned is
 /// still in it: [`downcast_ref`](Self::downcast_ref) gives it back.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum HandlerError {
     /// The handler returned its own error.
@@ -28,12 +30,12 @@ pub enum HandlerError {
     #[error(transparent)]
     Action(PumpAction),
     /// A circuit breaker is open: the handler was not called.
-    #[error("circuit breaker `{policy}` is open for another {retry_after:?}; the handler was not called")]
+    #[error("circuit breaker `{policy}` is open for another {retry_delay:?}; the handler was not called")]
     BrokenCircuit {
         /// The name of the breaker.
         policy: String,
         /// How long it stays open.
-        retry_after: Duration,
+        retry_delay: Duration,
     },
     /// A limit on concurrency or rate had no room for the call: the handler was not called.
     #[error("`{policy}` had no room within {waited:?}; the handler was not called")]
@@ -78,14 +80,14 @@ pub enum HandlerError {
     },
     /// Another delivery of the same request is being handled now, or its process died and its claim has not
     /// ended yet: the handler was not called.
-    #[error("request `{id}` is being handled by `{context}` already; again in {retry_after:?}")]
+    #[error("request `{id}` is being handled by `{context}` already; again in {retry_delay:?}")]
     InProgress {
         /// The id of the request.
         id: MessageId,
         /// The context of the inbox in which it is being handled.
         context: String,
         /// How long to leave it alone.
-        retry_after: Duration,
+        retry_delay: Duration,
     },
     /// The inbox cannot say whether the request was handled before, or the outbox cannot replay it: the handler
     /// was not called.
@@ -163,9 +165,9 @@ impl HandlerError {
             Self::Failed(_) | Self::Action(_) | Self::TimedOut { .. } | Self::Panicked { .. } => return None,
             Self::Validation(_) => return Some(Again::Around(Self::Validation)),
             Self::Inbox(_) => return Some(Again::Around(Self::Inbox)),
-            Self::BrokenCircuit { policy, retry_after } => Self::BrokenCircuit {
+            Self::BrokenCircuit { policy, retry_delay } => Self::BrokenCircuit {
                 policy: policy.clone(),
-                retry_after: *retry_after,
+                retry_delay: *retry_delay,
             },
             Self::Overloaded { policy, waited } => Self::Overloaded {
                 policy: policy.clone(),
@@ -182,11 +184,11 @@ impl HandlerError {
             Self::InProgress {
                 id,
                 context,
-                retry_after,
+                retry_delay,
             } => Self::InProgress {
                 id: id.clone(),
                 context: context.clone(),
-                retry_after: *retry_after,
+                retry_delay: *retry_delay,
             },
             Self::Cancelled => Self::Cancelled,
         }))
@@ -281,8 +283,9 @@ pub fn panic_text(panic: &(dyn Any + Send)) -> String {
 /// and [`DontAck`].
 ///
 /// Policies let it through: it is never retried and trips no breaker.
-#[derive(Debug)]
 pub struct PumpAction(Asked);
+
+crate::__readable_debug!(HandlerError, PumpAction);
 
 /// What a [`PumpAction`] holds, as the source of itself: an error that wraps the action without being
 /// downcastable, as a boxed `anyhow::Error` is, still shows this in its chain of causes.
@@ -471,7 +474,7 @@ mod tests {
     fn another_handler_error_is_found_however_deep() {
         let broken = HandlerError::BrokenCircuit {
             policy: "mail".to_owned(),
-            retry_after: Duration::from_secs(7),
+            retry_delay: Duration::from_secs(7),
         };
         let said = broken.to_string();
         let found = around(broken);

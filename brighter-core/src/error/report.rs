@@ -42,6 +42,19 @@ fn joined(mut text: String, mut cause: Option<&(dyn Error + 'static)>) -> String
     text
 }
 
+/// Implements `Debug` for error types as [`report`]: `fn main() -> Result<(), E>` prints its error by `Debug`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __readable_debug {
+    ($($error:ty),+) => {
+        $(impl ::std::fmt::Debug for $error {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                f.write_str(&$crate::__private::report(self))
+            }
+        })+
+    };
+}
+
 #[cfg(test)]
 mod tests {
     use super::ErrorReport;

@@ -82,7 +82,7 @@ pub enum Begun {
 }
 
 /// Why an inbox could not do what it was asked. Nothing was changed.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum InboxError {
     /// There is no room for another key.
@@ -129,6 +129,8 @@ pub enum InboxError {
     #[error("the inbox failed")]
     Other(#[source] BoxError),
 }
+
+crate::__readable_debug!(InboxError);
 
 /// Which requests were handled, and which are being handled.
 ///

@@ -76,9 +76,11 @@ pub trait MessageMapper<R>: Send + Sync + 'static {
 }
 
 /// Why a message could not be made from a request, or a request from a message.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("{0}")]
 pub struct MapError(#[source] BoxError);
+
+crate::__readable_debug!(MapError);
 
 impl MapError {
     /// A mapping failed for this reason.

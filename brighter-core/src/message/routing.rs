@@ -13,7 +13,7 @@ pub const MAX_NAME_BYTES: usize = 255;
 
 /// Why a text cannot be a [`RoutingKey`], [`ChannelName`] or [`SubscriptionName`], or stand in a
 /// [`MessageHeader`](super::MessageHeader).
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NameError {
     /// The text is empty.
@@ -41,6 +41,8 @@ pub enum NameError {
         name: String,
     },
 }
+
+crate::__readable_debug!(NameError);
 
 /// Whether a text can be a name.
 pub(super) fn check(what: &'static str, name: &str) -> Result<(), NameError> {

@@ -4,7 +4,7 @@ use crate::error::BoxError;
 use crate::id::MessageId;
 
 /// Why an outbox could not do what it was asked. Nothing was changed.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum OutboxError {
     /// There is no room for more: the disk is full, or the file may not grow, or as many messages are outstanding
@@ -49,3 +49,5 @@ pub enum OutboxError {
     #[error("the outbox failed")]
     Other(#[source] BoxError),
 }
+
+crate::__readable_debug!(OutboxError);

@@ -14,18 +14,18 @@ pub struct Failure {
     /// Why, for the person who looks at the outbox.
     pub error: String,
     /// How long to leave it alone.
-    pub retry_after: Duration,
+    pub retry_delay: Duration,
     /// Whether it is not tried again until it is revived: the message is dead.
     pub is_last: bool,
 }
 
 impl Failure {
     /// The message could not be published for this reason, and is left alone this long.
-    pub fn new(id: MessageId, error: impl Into<String>, retry_after: Duration) -> Self {
+    pub fn new(id: MessageId, error: impl Into<String>, retry_delay: Duration) -> Self {
         Self {
             id,
             error: error.into(),
-            retry_after,
+            retry_delay,
             is_last: false,
         }
     }

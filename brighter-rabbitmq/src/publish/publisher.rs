@@ -40,7 +40,7 @@ impl Publisher {
     ) -> Self {
         let queue = Arc::new(PublishQueue::new());
         let done = CancellationToken::new();
-        let deadline = settings.confirm_within;
+        let deadline = settings.confirm_timeout;
         let task = PublishTask::new(Arc::clone(&queue), Arc::clone(&connection), settings);
         let finished = done.clone().drop_guard();
         io.spawn(async move {

@@ -38,7 +38,7 @@ pub(crate) fn plan(
     ];
     // One queue may serve for both.
     queues.dedup_by(|second, first| second.name == first.name);
-    if channel.stays_unused.is_some() {
+    if channel.idle_timeout.is_some() {
         queues.clear();
     }
     queues.push(queue(name, Purpose::Messages, of_messages(channel, queue_type)));
@@ -136,11 +136,12 @@ fn of_messages(channel: &Channel, queue_type: Option<QueueType>) -> Arguments {
     } = channel.limits;
     // We set messages aside ourselves, with a reason. This is for those that the broker does: by a limit of
     // length, time or deliveries, ours or of a policy.
-    let mut arguments = match channel.stays_unused {
+    let mut arguments = match channel.idle_timeout {
         None => dead_letter_to(channel.dead_letters.as_str(), queue_type),
         Some(stays) => {
             let mut arguments = typed(queue_type);
-            // The broker knows no shorter time, and wants one.
+            // The broker knows no shorter time, and wants one; what is longer than its longest is as good as never. The
+            // time is ours: that of the channel for replies.
             let stays = whole_milliseconds(stays).clamp(1, i64::from(u32::MAX));
             arguments.insert(name::EXPIRES.into(), Argument::Number(stays));
             arguments

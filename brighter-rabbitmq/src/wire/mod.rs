@@ -6,10 +6,8 @@
 
 mod amqp;
 mod copy;
-#[cfg(any(test, feature = "_fuzz"))]
 mod fuzz;
 mod headers;
-#[cfg(feature = "_micro")]
 mod micro;
 mod name;
 mod read;
@@ -22,9 +20,7 @@ mod tests;
 
 pub(crate) use amqp::short;
 pub(crate) use copy::{for_another, for_retry, set_aside};
-#[cfg(feature = "_fuzz")]
 pub use fuzz::fuzz_wire;
-#[cfg(feature = "_micro")]
 pub use micro::OnTheWire;
 pub(crate) use read::{Original, message};
 pub(crate) use size::header_bytes;

@@ -19,3 +19,5 @@ pub mod sqlite;
 
 pub use inbox::InboxOptions;
 pub use outbox::{DepositStatement, OutboxOptions};
+
+pub use crate::opening::Opening;

@@ -21,11 +21,13 @@ const DEFAULT_DRAIN: Duration = Duration::from_secs(20);
 pub struct DispatcherBuilder {
     processor: CommandProcessor,
     subscriptions: Vec<UncheckedSubscription>,
-    drain: Duration,
+    drain_timeout: Option<Duration>,
     #[cfg(feature = "config")]
     config: Option<brighter_config::Config>,
     #[cfg(feature = "control")]
     control: Option<Control>,
+    /// What was wrong with the calls themselves.
+    errors: Vec<BuildError>,
 }
 
 impl Dispatcher {
@@ -40,11 +42,12 @@ impl DispatcherBuilder {
         Self {
             processor,
             subscriptions: Vec::new(),
-            drain: DEFAULT_DRAIN,
+            drain_timeout: None,
             #[cfg(feature = "config")]
             config: None,
             #[cfg(feature = "control")]
             control: None,
+            errors: Vec::new(),
         }
     }
 
@@ -56,15 +59,20 @@ impl DispatcherBuilder {
     }
 
     /// Gives handlers this long to finish when the dispatcher ends: 20 s unless said here.
-    pub fn drain(mut self, within: Duration) -> Self {
-        self.drain = within;
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        BuildError::set(
+            &mut self.drain_timeout,
+            timeout,
+            "drain_timeout",
+            &mut self.errors,
+        );
         self
     }
 
     /// Obeys commands that come over this topic of the broker. Without this there are the dispatcher's methods only.
     #[cfg(feature = "control")]
     pub fn control(mut self, control: Control) -> Self {
-        self.control = Some(control);
+        BuildError::set(&mut self.control, control, "control", &mut self.errors);
         self
     }
 
@@ -75,7 +83,7 @@ impl DispatcherBuilder {
     /// that only the program has is an error too, so that nobody reads a list that lacks some.
     #[cfg(feature = "config")]
     pub fn configure(mut self, config: &brighter_config::Config) -> Self {
-        self.config = Some(config.clone());
+        BuildError::set(&mut self.config, config.clone(), "configure", &mut self.errors);
         self
     }
 
@@ -88,10 +96,11 @@ impl DispatcherBuilder {
         expect(unused_mut, reason = "only a configuration changes it")
     )]
     pub fn build(mut self) -> Result<Dispatcher, BuildErrors> {
-        let mut errors = Vec::new();
+        let mut errors = self.errors;
+        let mut drain = self.drain_timeout.unwrap_or(DEFAULT_DRAIN);
         #[cfg(feature = "config")]
         if let Some(config) = self.config.take() {
-            super::configure::configure(&config, &mut self.subscriptions, &mut self.drain, &mut errors);
+            super::configure::configure(&config, &mut self.subscriptions, &mut drain, &mut errors);
         }
         let broker = self.processor.broker().cloned();
         if broker.is_none() {
@@ -102,7 +111,7 @@ impl DispatcherBuilder {
         }
         let terms = BuildContext {
             broker: broker.as_deref(),
-            drain: self.drain,
+            drain,
         };
         for (index, candidate) in self.subscriptions.iter().enumerate() {
             let before = self.subscriptions[..index].iter();
@@ -120,7 +129,7 @@ impl DispatcherBuilder {
                 let mut errors = Vec::new();
                 let terms = BuildContext {
                     broker: Some(&*broker),
-                    drain: self.drain,
+                    drain,
                 };
                 controlled.subscription.check(others, &terms, &mut errors);
                 BuildErrors::check(errors)?;
@@ -132,7 +141,7 @@ impl DispatcherBuilder {
             .subscriptions
             .into_iter()
             .map(UncheckedSubscription::register);
-        let dispatcher = Dispatcher::new(self.processor, broker, self.drain, subscriptions.collect());
+        let dispatcher = Dispatcher::new(self.processor, broker, drain, subscriptions.collect());
         #[cfg(feature = "control")]
         if let Some(controlled) = control {
             controlled.attach(&dispatcher);
@@ -146,7 +155,7 @@ impl fmt::Debug for DispatcherBuilder {
         let settings = self.subscriptions.iter().map(|candidate| &candidate.settings);
         f.debug_struct("DispatcherBuilder")
             .field("subscriptions", &settings.collect::<Vec<_>>())
-            .field("drain", &self.drain)
+            .field("drain_timeout", &self.drain_timeout)
             .finish_non_exhaustive()
     }
 }

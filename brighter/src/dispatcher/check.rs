@@ -83,6 +83,8 @@ impl UncheckedSubscription {
                 });
             }
         }
+        let part = format_args!("the subscription `{subscription}`");
+        errors.extend(BuildError::settings(part, settings.invalid()));
         if settings.ordered && settings.performers_at_most > 1 {
             errors.push(BuildError::OrderWithPerformers {
                 subscription: subscription.clone(),

@@ -12,7 +12,7 @@ const SECTION: &str = "dispatcher";
 /// The section `dispatcher`.
 pub(crate) fn section() -> Section {
     let drain = Key::time(
-        "drain",
+        "drain_timeout",
         Duration::ZERO..,
         "how long handlers have to finish when the dispatcher ends",
     );
@@ -26,7 +26,7 @@ pub(super) fn configure(
     drain: &mut Duration,
     errors: &mut Vec<BuildError>,
 ) {
-    if let Some(time) = config.time(SECTION, "drain") {
+    if let Some(time) = config.time(SECTION, "drain_timeout") {
         *drain = time;
     }
     // A variable may be about one of many; whoever writes a file lists them all.

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::subscription::{Rate, SubscriptionSettings};
+use crate::subscription::{Rate, SubscriptionSettings, invalid_concurrency};
 use crate::telemetry::metrics::SubscriptionMetrics;
+use brighter_core::error::InvalidSetting;
 
 /// How much a subscription may do, changeable while it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,7 +64,7 @@ impl Controls {
     pub(super) fn new(settings: &SubscriptionSettings) -> Self {
         let throttle = Throttle {
             paused: false,
-            concurrency: concurrency(settings.concurrency),
+            concurrency: settings.concurrency,
             rate: settings.rate,
         };
         Self {
@@ -102,17 +103,26 @@ impl Controls {
         self.told.subscribe()
     }
 
-    /// Changes what holds; gives whether that was a change.
-    pub(super) fn change(&self, change: impl FnOnce(&mut Throttle)) -> bool {
-        self.told.send_if_modified(|told| {
+    /// Changes what holds; gives whether that was a change. What cannot be is refused, and changes nothing.
+    pub(super) fn change(&self, change: impl FnOnce(&mut Throttle)) -> Result<bool, InvalidSetting> {
+        let mut refused = None;
+        let changed = self.told.send_if_modified(|told| {
             let before = *told;
             change(&mut told.throttle);
-            told.throttle.concurrency = concurrency(told.throttle.concurrency);
+            let Throttle {
+                concurrency, rate, ..
+            } = told.throttle;
+            refused = invalid_concurrency(concurrency).or(rate.and_then(Rate::invalid));
+            if refused.is_some() {
+                *told = before;
+                return false;
+            }
             if told.throttle.rate != before.throttle.rate {
                 *lock(&self.next) = None;
             }
             *told != before
-        })
+        });
+        refused.map_or(Ok(changed), Err)
     }
 
     /// Begins a new count of what is set aside: the subscription is started.
@@ -159,11 +169,6 @@ impl Tally {
     }
 }
 
-/// No more than a broker gives to one consumer.
-fn concurrency(asked: usize) -> usize {
-    asked.clamp(1, u16::MAX.into())
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -185,7 +190,7 @@ mod tests {
         assert_eq!([at(&controls), at(&controls), at(&controls)], [0, 100, 200]);
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!([at(&controls), at(&controls)], [1000, 1100]);
-        controls.change(|throttle| throttle.rate = Some(rate));
+        controls.change(|throttle| throttle.rate = Some(rate)).unwrap();
         assert_eq!(at(&controls), 1000, "another rate begins at once");
     }
 

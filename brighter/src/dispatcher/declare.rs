@@ -72,7 +72,7 @@ impl Dispatcher {
             .subscriptions
             .values()
             .map(|known| &known.registered.settings);
-        let lasting = settings.filter(|settings| settings.channel.stays_unused.is_none());
+        let lasting = settings.filter(|settings| settings.channel.idle_timeout.is_none());
         let to_make = lasting.map(|settings| {
             let mut channel = settings.channel.clone();
             channel.make = MakeChannel::Create;
@@ -83,7 +83,6 @@ impl Dispatcher {
 }
 
 /// The channels that a dispatcher could not declare: see [`Dispatcher::declare`].
-#[derive(Debug)]
 pub struct DeclareErrors(Vec<(SubscriptionName, ChannelError)>);
 
 impl DeclareErrors {
@@ -105,3 +104,5 @@ impl fmt::Display for DeclareErrors {
 }
 
 impl Error for DeclareErrors {}
+
+brighter_core::__private::readable_debug!(DeclareErrors);

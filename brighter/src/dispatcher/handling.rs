@@ -113,9 +113,10 @@ impl DeliveryHandler {
         let (limit, redeliveries) = (self.settings.redeliveries, delivery.redeliveries());
         match delivery
             .shared()
-            .ok_or_else(|| delivery.message().err().unwrap_or_default())
+            .ok_or_else(|| delivery.message().err().map(|malformed| malformed.reason))
         {
             Err(reason) => {
+                let reason = reason.unwrap_or_default();
                 op.failed("headers");
                 *failed = Some("headers");
                 tracing::warn!(subscription = %self.settings.name, reason, "a message made no sense; set aside as invalid");

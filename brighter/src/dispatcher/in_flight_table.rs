@@ -20,7 +20,7 @@ pub(super) struct InFlightTable {
     waker: Arc<WatchdogWaker>,
     held: Mutex<Slots>,
     /// In how many milliseconds the broker wants a delivery settled; 0 if it does not say.
-    settle_within: AtomicU64,
+    settle_timeout: AtomicU64,
     /// How many of those in hand wait for a circuit that is open.
     waiting: AtomicUsize,
     /// Which one is being polled.
@@ -51,7 +51,7 @@ impl InFlightTable {
         Self {
             waker,
             held: Mutex::default(),
-            settle_within: AtomicU64::new(0),
+            settle_timeout: AtomicU64::new(0),
             waiting: AtomicUsize::new(0),
             polled: AtomicUsize::new(0),
             polls: AtomicU64::new(0),
@@ -59,14 +59,14 @@ impl InFlightTable {
     }
 
     /// The broker wants each delivery settled within this time.
-    pub(super) fn settle_within(&self, limit: Option<Duration>) {
+    pub(super) fn settle_timeout(&self, limit: Option<Duration>) {
         let milliseconds = limit.map_or(0, |limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX));
-        self.settle_within.store(milliseconds, Ordering::Relaxed);
+        self.settle_timeout.store(milliseconds, Ordering::Relaxed);
     }
 
     /// The time in which the broker wants each delivery settled.
     pub(super) fn settles_within(&self) -> Option<Duration> {
-        match self.settle_within.load(Ordering::Relaxed) {
+        match self.settle_timeout.load(Ordering::Relaxed) {
             0 => None,
             milliseconds => Some(Duration::from_millis(milliseconds)),
         }
@@ -277,7 +277,7 @@ mod tests {
         let _one = table.hold(MessageId::new(), &none);
         tokio::time::advance(Duration::from_secs(70)).await;
         assert!(table.overdue().is_empty(), "nobody waits for it");
-        table.settle_within(Some(Duration::from_secs(100)));
+        table.settle_timeout(Some(Duration::from_secs(100)));
         assert!(table.overdue().is_empty());
         tokio::time::advance(Duration::from_secs(5)).await;
         assert_eq!(table.overdue().len(), 1);

@@ -52,6 +52,7 @@ pub use requests::Requests;
 pub use status::{
     EndReport, InFlight, PerformerState, PerformerStatus, SubscriptionState, SubscriptionStatus,
 };
+pub use steer::ControlError;
 
 use self::check::{BuildContext, UncheckedSubscription};
 use self::registered::{Registered, Running};
@@ -134,7 +135,7 @@ struct Known {
 }
 
 /// There is no subscription of that name.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no subscription `{name}`; there are: {known}")]
 #[non_exhaustive]
 pub struct UnknownSubscription {
@@ -143,6 +144,8 @@ pub struct UnknownSubscription {
     /// The names there are, parted by commas.
     pub known: String,
 }
+
+brighter_core::__private::readable_debug!(UnknownSubscription);
 
 impl Dispatcher {
     fn new(

@@ -92,7 +92,7 @@ impl Performer {
                 self.handler
                     .reporter
                     .in_flight()
-                    .settle_within(self.handler.broker.bounds(&channel).settle_within);
+                    .settle_timeout(self.handler.broker.bounds(&channel).settle_timeout);
                 if self.handler.reporter.change(PerformerState::Consuming) {
                     let (subscription, channel) = (&self.handler.settings.name, &channel.name);
                     match again {

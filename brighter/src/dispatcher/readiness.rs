@@ -21,7 +21,7 @@ pub struct Readiness {
 }
 
 /// Why a dispatcher is not ready.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotReady {
     /// The broker cannot be reached.
@@ -62,6 +62,8 @@ pub enum NotReady {
         last_error: Option<String>,
     },
 }
+
+brighter_core::__private::readable_debug!(NotReady);
 
 fn because(error: Option<&str>) -> String {
     error.map(|error| format!(": {error}")).unwrap_or_default()

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::controls::Controls;
 use super::route::Route;
 use crate::subscription::{Performers, SubscriptionSettings};
+use brighter_core::error::InvalidSetting;
 
 /// A subscription with what brings its messages to their handlers. It outlives its performers: what it was told
 /// while it ran holds when it is started again.
@@ -48,16 +49,18 @@ impl Registered {
     }
 
     /// Changes how many performers it may have; how many it has stays, if it may.
-    pub(super) fn scale(&self, performers: Performers) {
-        // Order by key is kept by one performer; `build()` has said so.
-        let performers = if self.settings.ordered {
-            Performers::from(1)
-        } else {
-            performers
-        };
+    pub(super) fn scale(&self, performers: Performers) -> Result<(), InvalidSetting> {
+        if let Some(invalid) = performers.invalid() {
+            return Err(invalid);
+        }
+        if self.settings.ordered && performers != Performers::from(1) {
+            let allowed = "1, because the subscription keeps order by key";
+            return Err(InvalidSetting::new("performers", performers, allowed));
+        }
         self.performers.send_replace(performers);
         self.wanted
             .send_modify(|wanted| *wanted = (*wanted).clamp(performers.least(), performers.most()));
+        Ok(())
     }
 
     pub(super) fn wanted(&self) -> usize {

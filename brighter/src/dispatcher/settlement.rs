@@ -118,13 +118,13 @@ fn settlement_of(
         },
         HandlerError::Validation(_) => dead(report()),
         HandlerError::Cancelled => Settlement::Release,
-        HandlerError::BrokenCircuit { retry_after, .. } => return Err(*retry_after),
+        HandlerError::BrokenCircuit { retry_delay, .. } => return Err(*retry_delay),
         HandlerError::Overloaded { .. } | HandlerError::Inbox(_) => Settlement::Requeue {
             delay: settings.delay_after(1).max(RELEASE_DELAY),
             counted: false,
         },
-        HandlerError::InProgress { retry_after, .. } => Settlement::Requeue {
-            delay: *retry_after,
+        HandlerError::InProgress { retry_delay, .. } => Settlement::Requeue {
+            delay: *retry_delay,
             counted: false,
         },
         HandlerError::Duplicate { .. } | HandlerError::Collision { .. } => dead(report()),
@@ -204,7 +204,7 @@ mod tests {
     fn broken() -> HandlerError {
         HandlerError::BrokenCircuit {
             policy: "breaker".into(),
-            retry_after: Duration::from_secs(7),
+            retry_delay: Duration::from_secs(7),
         }
     }
 

@@ -5,7 +5,28 @@ use std::sync::Arc;
 use super::registered::Registered;
 use super::{Dispatcher, Throttle, UnknownSubscription};
 use crate::subscription::Performers;
+use brighter_core::error::InvalidSetting;
 use brighter_core::message::SubscriptionName;
+
+/// Why a subscription was not changed.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ControlError {
+    /// There is no subscription of that name.
+    #[error(transparent)]
+    UnknownSubscription(#[from] UnknownSubscription),
+    /// A setting would get a value that it cannot have. The subscription stays as it was.
+    #[error("invalid setting of the subscription `{subscription}`")]
+    Setting {
+        /// The name of the subscription.
+        subscription: SubscriptionName,
+        /// The setting, the value, and the values that are allowed.
+        #[source]
+        source: InvalidSetting,
+    },
+}
+
+brighter_core::__private::readable_debug!(ControlError);
 
 impl Dispatcher {
     /// Has a subscription take no more messages until it is [resumed](Self::resume). What it has in hand it
@@ -17,7 +38,7 @@ impl Dispatcher {
     /// # Errors
     /// There is none of that name.
     pub fn pause(&self, name: impl Into<SubscriptionName>) -> Result<(), UnknownSubscription> {
-        self.throttle(name, |throttle| throttle.paused = true)
+        self.set_paused(name, true)
     }
 
     /// Ends a pause.
@@ -25,19 +46,19 @@ impl Dispatcher {
     /// # Errors
     /// There is none of that name.
     pub fn resume(&self, name: impl Into<SubscriptionName>) -> Result<(), UnknownSubscription> {
-        self.throttle(name, |throttle| throttle.paused = false)
+        self.set_paused(name, false)
     }
 
     /// Changes how much a subscription may do, at once and for all of its performers.
     ///
     /// # Errors
-    /// There is none of that name.
+    /// See [`ControlError`]: there is none of that name, or it cannot do so much or so little.
     ///
     /// ```
-    /// # use brighter::dispatcher::UnknownSubscription;
+    /// # use brighter::dispatcher::ControlError;
     /// use brighter::channel::Rate;
     ///
-    /// # fn example(dispatcher: &brighter::Dispatcher) -> Result<(), UnknownSubscription> {
+    /// # fn example(dispatcher: &brighter::Dispatcher) -> Result<(), ControlError> {
     /// dispatcher.throttle("task-reminders", |throttle| {
     ///     throttle.rate = Some(Rate::per_second(50));
     ///     throttle.concurrency = 4;
@@ -49,32 +70,55 @@ impl Dispatcher {
         &self,
         name: impl Into<SubscriptionName>,
         change: impl FnOnce(&mut Throttle),
-    ) -> Result<(), UnknownSubscription> {
-        if self.registered(name)?.controls.change(change) {
+    ) -> Result<(), ControlError> {
+        let registered = self.registered(name)?;
+        let changed = registered.controls.change(change);
+        if changed.map_err(|source| registered.refused(source))? {
             self.0.statuses.changed();
         }
         Ok(())
     }
 
-    /// Has a subscription run with this many performers (0 is taken for 1; to have none, stop or pause it), or with as
-    /// many of a range as there is work for, now if it runs, and whenever it is started. The surplus finish what they
-    /// have in hand, and then end. One that keeps order by key has one performer, whatever is said here: give it more
-    /// concurrency.
+    /// Has a subscription run with this many performers, or with as many of a range as there is work for, now if it
+    /// runs, and whenever it is started. The surplus finish what they have in hand, and then end.
     ///
     /// # Errors
-    /// There is none of that name.
+    /// See [`ControlError`]. To have no performers, stop or pause the subscription. One that keeps order by key has one
+    /// performer: give it more concurrency.
     pub fn scale(
         &self,
         name: impl Into<SubscriptionName>,
         performers: impl Into<Performers>,
-    ) -> Result<(), UnknownSubscription> {
-        self.registered(name)?.scale(performers.into());
+    ) -> Result<(), ControlError> {
+        let registered = self.registered(name)?;
+        let scaled = registered.scale(performers.into());
+        scaled.map_err(|source| registered.refused(source))?;
         self.0.statuses.changed();
+        Ok(())
+    }
+
+    fn set_paused(&self, name: impl Into<SubscriptionName>, paused: bool) -> Result<(), UnknownSubscription> {
+        // A pause changes no setting that can be refused.
+        if self
+            .registered(name)?
+            .controls
+            .change(|throttle| throttle.paused = paused)
+            == Ok(true)
+        {
+            self.0.statuses.changed();
+        }
         Ok(())
     }
 
     fn registered(&self, name: impl Into<SubscriptionName>) -> Result<Arc<Registered>, UnknownSubscription> {
         let mut state = self.0.state();
         Ok(Arc::clone(&state.find(&name.into())?.registered))
+    }
+}
+
+impl Registered {
+    fn refused(&self, source: InvalidSetting) -> ControlError {
+        let subscription = self.settings.name.clone();
+        ControlError::Setting { subscription, source }
     }
 }

@@ -1,42 +1,77 @@
 //! Runs a dispatcher until the process is told to end.
 
 mod error;
+mod exit;
+#[cfg(feature = "signals")]
+mod listen;
 mod signal;
 mod systemd;
 
 use std::convert::Infallible;
+use std::future::{Future, pending};
 
 pub use error::HostError;
+pub use exit::Exit;
 pub use signal::Signal;
 
-use self::signal::{Ear, Signals};
+#[cfg(feature = "signals")]
+use self::listen::{Ear, Signals};
 use self::systemd::Systemd;
 use crate::dispatcher::Dispatcher;
 
-/// Receives until SIGTERM or ctrl-c, then ends. [`Host`] says in which steps, and takes settings.
+/// Receives until SIGTERM or ctrl-c, then ends. [`Host`] explains in which steps, and takes settings.
+///
+/// Return what it gives from `main` as an [`Exit`], so that the process ends with the right code:
+///
+/// ```no_run
+/// use brighter::prelude::*;
+///
+/// # fn wire() -> Result<Dispatcher, BoxError> { Err("no".into()) }
+/// #[tokio::main]
+/// async fn main() -> Result<host::Exit, BoxError> {
+///     let dispatcher = wire()?;
+///     Ok(host::run(dispatcher).await.into())
+/// }
+/// ```
 ///
 /// # Errors
-/// Something was cut short; the process should end with [`HostError::exit_code`].
+/// The host could not run, or something was cut short: see [`HostError`].
 ///
 /// # Panics
 /// Outside a tokio runtime.
-///
-/// ```no_run
-/// # async fn example(dispatcher: brighter::Dispatcher) -> Result<(), brighter::BoxError> {
-/// brighter::host::run(dispatcher).await?;
-/// # Ok(())
-/// # }
-/// ```
+#[cfg(feature = "signals")]
 pub async fn run(dispatcher: Dispatcher) -> Result<(), HostError> {
     Host::new(dispatcher).run().await
 }
 
-/// Runs a dispatcher until the process is told to end, by SIGTERM or ctrl-c, and then ends it in steps:
+/// Receives until this future ends, then ends as [`run`] does. It listens for no signals: use it in a program that
+/// listens for them itself, or where there are none, such as a service of Windows.
+///
+/// ```
+/// # use std::time::Duration;
+/// # async fn example(dispatcher: brighter::Dispatcher) -> Result<(), brighter::host::HostError> {
+/// let an_hour = tokio::time::sleep(Duration::from_secs(3600));
+/// brighter::host::run_until(dispatcher, an_hour).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`HostError::Interrupted`] if something was cut short.
+///
+/// # Panics
+/// Outside a tokio runtime.
+pub async fn run_until(dispatcher: Dispatcher, told: impl Future<Output = ()>) -> Result<(), HostError> {
+    Host::new(dispatcher).run_until(told).await
+}
+
+/// Runs a dispatcher until the process is told to end, by SIGTERM or ctrl-c (feature `signals`, which is on by default), and
+/// then ends it in steps:
 ///
 /// 1. **Warm**: it takes no more messages, gives back what was not begun, and lets handlers finish. Their
 ///    [`Context`](crate::Context) is cancelled, so a long one can give up. Heartbeats go on, acknowledgements are
 ///    written, and what handlers have posted is sent. If all is done, [`run`](Self::run) returns `Ok`.
-/// 2. **Soft**: the [time to drain](crate::dispatcher::DispatcherBuilder::drain) is over. Handlers are cut short where
+/// 2. **Soft**: the [time to drain](crate::dispatcher::DispatcherBuilder::drain_timeout) is over. Handlers are cut short where
 ///    they wait, their messages are given back, and `run` returns [`HostError::Interrupted`], which names them.
 /// 3. **Hard**: a second signal comes, whenever. `run` returns [`HostError::Forced`] at once; what was in hand goes back as
 ///    if the process had crashed. If the process is still there a second later, because a handler blocks its thread
@@ -53,6 +88,7 @@ pub async fn run(dispatcher: Dispatcher) -> Result<(), HostError> {
 #[must_use = "nothing runs until `run` is called"]
 pub struct Host {
     dispatcher: Dispatcher,
+    #[cfg(feature = "signals")]
     force: bool,
 }
 
@@ -61,32 +97,55 @@ impl Host {
     pub fn new(dispatcher: Dispatcher) -> Self {
         Self {
             dispatcher,
+            #[cfg(feature = "signals")]
             force: true,
         }
     }
 
     /// Leaves it to the caller to end the process after a second signal, though it may hang.
+    #[cfg(feature = "signals")]
     pub fn without_exit(mut self) -> Self {
         self.force = false;
         self
     }
 
-    /// Receives until the process is told to end, and ends.
+    /// Receives until SIGTERM or ctrl-c, and ends.
     ///
     /// # Errors
-    /// Something was cut short; the process should end with [`HostError::exit_code`].
+    /// The host could not run, or something was cut short: see [`HostError`].
     ///
     /// # Panics
     /// Outside a tokio runtime.
+    #[cfg(feature = "signals")]
     pub async fn run(self) -> Result<(), HostError> {
         // Before anything is consumed: from here on no signal kills the process unseen.
-        let mut ear = Ear::listen(self.force).await.map_err(HostError::Signals)?;
+        let ear = Ear::listen(self.force).await.map_err(HostError::Signals)?;
+        self.serve(ear.clone().told(1), ear.told(2)).await
+    }
+
+    /// Receives until this future ends, and ends. It listens for no signals, so that nothing cuts the time to drain short.
+    ///
+    /// # Errors
+    /// [`HostError::Interrupted`] if something was cut short.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub async fn run_until(self, told: impl Future<Output = ()>) -> Result<(), HostError> {
+        self.serve(told, pending()).await
+    }
+
+    /// Receives until it is told to end, and ends; at once if it is told a second time.
+    async fn serve<T>(
+        self,
+        told: impl Future<Output = T>,
+        again: impl Future<Output = Signal>,
+    ) -> Result<(), HostError> {
         let systemd = Systemd::from_environment();
         self.dispatcher.receive();
         let life = self.signs_of_life(&systemd);
         let served = async {
             tokio::select! {
-                _ = ear.told(1) => {}
+                _ = told => {}
                 never = self.tell(&systemd) => match never {},
             }
             tracing::info!("ending: finishing what is in hand");
@@ -98,7 +157,7 @@ impl Host {
             };
             tokio::select! {
                 report = drained => Ok(report),
-                signal = ear.told(2) => Err(HostError::Forced { signal }),
+                signal = again => Err(HostError::Forced { signal }),
             }
         };
         let report = tokio::select! {
@@ -121,7 +180,7 @@ impl Host {
         tracing::info!("receiving");
         systemd.tell("READY=1\nSTATUS=ready");
         if !systemd.is_told() {
-            return std::future::pending().await;
+            return pending().await;
         }
         let mut told = "ready".to_owned();
         loop {
@@ -137,7 +196,7 @@ impl Host {
     /// Gives the signs of life that systemd asks for, for ever.
     async fn signs_of_life(&self, systemd: &Systemd) -> Infallible {
         let Some(every) = systemd.watchdog() else {
-            return std::future::pending().await;
+            return pending().await;
         };
         let mut due = tokio::time::interval(every);
         due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -169,6 +228,7 @@ impl Host {
 /// # Ok(())
 /// # }
 /// ```
+#[cfg(feature = "signals")]
 pub async fn shutdown_signal() -> Result<(), HostError> {
     Signals::listen().map_err(HostError::Signals)?.next().await;
     Ok(())

@@ -11,16 +11,16 @@ use tokio::time::Instant;
 use brighter_core::__private::clock::after;
 use brighter_core::inbox::{Begun, ClaimId, Fingerprint, Inbox, InboxError, InboxKey};
 
-/// How many keys are kept unless [`InMemoryInbox::with_limit`] says otherwise.
+/// How many keys are kept unless [`InMemoryInbox::limit`] says otherwise.
 const DEFAULT_LIMIT: usize = 100_000;
-/// How long unless [`InMemoryInbox::with_retention`] says otherwise.
+/// How long unless [`InMemoryInbox::retention`] says otherwise.
 const DEFAULT_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// An inbox in the memory of this process: what it remembers ends with the process.
 ///
 /// A clone is the same inbox. It remembers the hundred thousand requests that were handled last, or as many
-/// as [`with_limit`](Self::with_limit) says, for seven days, or as long as
-/// [`with_retention`](Self::with_retention) says. As many may be handled at the same time.
+/// as [`limit`](Self::limit) says, for seven days, or as long as
+/// [`retention`](Self::retention) says. As many may be handled at the same time.
 ///
 /// ```
 /// use std::time::Duration;
@@ -55,17 +55,17 @@ impl InMemoryInbox {
         }
     }
 
-    /// Remembers this many that were handled, and forgets the oldest for another; of more than this many at
-    /// the same time it says [`InboxError::Full`]. 0 is taken for 1.
+    /// Remembers this many that were handled, and forgets the oldest for another. It refuses more than this many at
+    /// the same time with [`InboxError::Full`]; with 0 it refuses all.
     #[must_use]
-    pub fn with_limit(mut self, keys: usize) -> Self {
-        self.limit = keys.max(1);
+    pub fn limit(mut self, keys: usize) -> Self {
+        self.limit = keys;
         self
     }
 
     /// Remembers what was handled for this long. It must be longer than the last duplicate may take to come.
     #[must_use]
-    pub fn with_retention(mut self, retention: Duration) -> Self {
+    pub fn retention(mut self, retention: Duration) -> Self {
         self.retention = retention;
         self
     }

@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(error.report(), "not acknowledged: disk");
         let broken = HandlerError::BrokenCircuit {
             policy: "mail".to_owned(),
-            retry_after: std::time::Duration::from_secs(1),
+            retry_delay: std::time::Duration::from_secs(1),
         };
         let error = stopped(broken).await;
         assert_eq!(error.action().map(PumpAction::kind), Some(ActionKind::DontAck));

@@ -9,6 +9,7 @@ use super::provided::Provided;
 use super::step_layer::StepLayer;
 use crate::layer::RequestLoggingLayer;
 use crate::policy::{Policy, PolicyLayer};
+use brighter_core::error::InvalidSetting;
 
 /// Which way through a step a layer acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -64,7 +65,7 @@ impl fmt::Display for StepDescription {
 }
 
 /// What is wrong with a pipeline that only shows when it is put together.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WiringError {
     /// A handler names a policy that the registry does not have.
@@ -81,6 +82,19 @@ pub enum WiringError {
         step: u32,
         /// A name that is known and looks like it.
         nearest: Option<String>,
+    },
+    /// A policy that is written in an attribute has a setting with a value that it cannot have.
+    #[error("`{handler}` has a policy with an invalid setting at step {step}: `{policy}`")]
+    InvalidPolicy {
+        /// The type of the handler.
+        handler: &'static str,
+        /// The policy, as it is written.
+        policy: &'static str,
+        /// The step that it is written in.
+        step: u32,
+        /// The setting, its value, and the values that are allowed.
+        #[source]
+        source: InvalidSetting,
     },
     /// A handler has a feature switch, and nobody knows the switches.
     #[error(
@@ -147,6 +161,8 @@ pub enum WiringError {
         step: u32,
     },
 }
+
+brighter_core::__private::readable_debug!(WiringError);
 
 /// Hands out the layers of one pipeline, and notes what it was asked for and what was wrong with it.
 #[derive(Debug)]
@@ -246,6 +262,14 @@ impl<'a> Wiring<'a> {
     ) -> StepLayer<PolicyLayer> {
         let policy = policy.into();
         self.note(step, "use_policy", format!("{text}: {policy}"));
+        let invalid = policy.invalid().into_iter();
+        self.errors
+            .extend(invalid.map(|source| WiringError::InvalidPolicy {
+                handler: self.handler,
+                policy: text,
+                step: step.number,
+                source,
+            }));
         self.step(policy.layer_named(text))
     }
 }

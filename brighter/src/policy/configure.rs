@@ -34,7 +34,7 @@ impl PolicyRegistry {
             Key::share("jitter", 0.0..=1.0, "spreads times at random by this share")
                 .only_for(&[RETRY, CIRCUIT_BREAKER])
                 .excludes_word("wait", "decorrelated", "decorrelated waits are all chance"),
-            Key::time("after", millisecond.., "gives up after this long")
+            Key::time("timeout", millisecond.., "gives up after this long")
                 .only_for(&[TIMEOUT])
                 .required("say when it gives up, as in `5s`"),
             Key::count("at_most", 1..=1_000_000, "how many calls run at a time")
@@ -43,7 +43,7 @@ impl PolicyRegistry {
             Key::rate("rate", "how many calls begin within a time")
                 .only_for(&[RATE_LIMIT])
                 .required("say how many calls begin within a time, as in `50/s`"),
-            Key::time("wait_at_most", Duration::ZERO.., "how long a call too many waits")
+            Key::time("wait_timeout", Duration::ZERO.., "how long a call too many waits")
                 .only_for(&[CONCURRENCY_LIMIT, RATE_LIMIT]),
         ]);
         Section::named(Self::SECTION, keys)
@@ -65,7 +65,7 @@ impl PolicyRegistry {
 }
 
 fn configured(table: &Table<'_>, known: Option<&Policy>) -> Policy {
-    let wait = table.time("wait_at_most");
+    let wait = table.time("wait_timeout");
     match (table.type_name(), known) {
         (Some(RETRY), Some(Policy::Retry(retry))) => retry.clone().configure(table).into(),
         (Some(RETRY), _) => Retry::default().configure(table).into(),
@@ -73,18 +73,18 @@ fn configured(table: &Table<'_>, known: Option<&Policy>) -> Policy {
         (Some(CIRCUIT_BREAKER), _) => CircuitBreaker::default().configure(table).into(),
         (Some(CONCURRENCY_LIMIT), _) => {
             let limit = ConcurrencyLimit::at_most(table.count_usize("at_most").unwrap_or(1));
-            limit.wait_at_most(wait.unwrap_or_default()).into()
+            limit.wait_timeout(wait.unwrap_or_default()).into()
         }
         (Some(RATE_LIMIT), _) => {
             let (calls, within) = table.rate("rate").unwrap_or((1, Duration::from_secs(1)));
             let limit = RateLimit::new(calls, within);
             match wait {
-                Some(wait) => limit.wait_at_most(wait).into(),
+                Some(wait) => limit.wait_timeout(wait).into(),
                 None => limit.into(),
             }
         }
         // The loader lets no other through.
-        _ => Policy::timeout(table.time("after").unwrap_or(Duration::MAX)),
+        _ => Policy::timeout(table.time("timeout").unwrap_or(Duration::MAX)),
     }
 }
 
@@ -114,7 +114,7 @@ mod tests {
             (
                 &[
                     ("BRIGHTER_POLICIES_RETRY_WAIT", "fixed"),
-                    ("BRIGHTER_POLICIES_RETRY_FIRST", "2s"),
+                    ("BRIGHTER_POLICIES_RETRY_FIRST_DELAY", "2s"),
                     ("BRIGHTER_POLICIES_RETRY_BUDGET", "0.5"),
                 ],
                 "retry",
@@ -129,7 +129,7 @@ mod tests {
                 &[
                     ("BRIGHTER_POLICIES_CIRCUIT_BREAKER_FAILURE_RATE", "0.5"),
                     ("BRIGHTER_POLICIES_CIRCUIT_BREAKER_WINDOW", "1m"),
-                    ("BRIGHTER_POLICIES_CIRCUIT_BREAKER_OPEN_FOR", "9s"),
+                    ("BRIGHTER_POLICIES_CIRCUIT_BREAKER_OPEN_TIMEOUT", "9s"),
                 ],
                 "circuit_breaker",
                 "circuit breaker, opens when 50% of the calls within 60s failed, of 10 at least, for 9s",
@@ -137,7 +137,7 @@ mod tests {
             (
                 &[
                     ("BRIGHTER_POLICIES_MAIL_TYPE", "timeout"),
-                    ("BRIGHTER_POLICIES_MAIL_AFTER", "3s"),
+                    ("BRIGHTER_POLICIES_MAIL_TIMEOUT", "3s"),
                 ],
                 "mail",
                 "timeout of 3s",
@@ -166,7 +166,7 @@ mod tests {
             {
                 let value = match key.name() {
                     "wait" => "decorrelated",
-                    "first" | "longest" | "window" | "open_for" => "7s",
+                    "first_delay" | "longest_delay" | "window" | "open_timeout" => "7s",
                     "budget" | "failure_rate" | "jitter" => "0.7",
                     _ => "7",
                 };

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff;
+use brighter_core::error::InvalidSetting;
 
 /// The waits between the attempts of one call.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -120,13 +121,10 @@ fn exponential(first: Duration, limit: Duration, multiplier: f64, jitter: f64) -
     }
 }
 
-/// A share of something: between 0 and 1, and 0 if it is no number.
-pub(super) fn share(share: f64) -> f64 {
-    if share.is_nan() {
-        0.0
-    } else {
-        share.clamp(0.0, 1.0)
-    }
+/// The error of a jitter that is no share of a wait.
+pub(super) fn invalid_jitter(share: f64) -> Option<InvalidSetting> {
+    let is_allowed = (0.0..=1.0).contains(&share);
+    InvalidSetting::unless(is_allowed, "jitter", share, "between 0 and 1")
 }
 
 #[cfg(test)]
@@ -211,8 +209,8 @@ mod tests {
             }
         }
         assert_eq!(
-            [share(f64::NAN), share(-1.0), share(2.0), share(0.3)],
-            [0.0, 0.0, 1.0, 0.3]
+            [f64::NAN, -1.0, 2.0, 0.3].map(|share| invalid_jitter(share).is_some()),
+            [true, true, true, false]
         );
     }
 }

@@ -42,6 +42,8 @@ pub use registry::PolicyRegistry;
 pub use retry::{Retry, RetryBudget};
 pub use service::{PolicyFuture, PolicyLayer, PolicyService};
 
+use brighter_core::error::InvalidSetting;
+
 /// One policy.
 ///
 /// Whatever makes one can stand in a [`PolicyRegistry`] or in the attribute itself:
@@ -78,6 +80,17 @@ impl Policy {
     #[must_use]
     pub fn timeout(after: Duration) -> Self {
         Self::Timeout(after)
+    }
+
+    /// Returns the settings that have a value they cannot have.
+    pub(crate) fn invalid(&self) -> Vec<InvalidSetting> {
+        match self {
+            Self::None | Self::Timeout(_) => Vec::new(),
+            Self::Retry(retry) => retry.invalid(),
+            Self::CircuitBreaker(breaker) => breaker.invalid(),
+            Self::ConcurrencyLimit(limit) => limit.invalid().into_iter().collect(),
+            Self::RateLimit(limit) => limit.invalid().into_iter().collect(),
+        }
     }
 }
 

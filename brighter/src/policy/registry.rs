@@ -62,6 +62,10 @@ impl PolicyRegistry {
         self.0.keys().map(String::as_str)
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Policy)> {
+        self.0.iter().map(|(name, policy)| (name.as_str(), policy))
+    }
+
     /// The known name most like this one, if any is like it at all.
     pub(crate) fn nearest(&self, name: &str) -> Option<&str> {
         self.names()

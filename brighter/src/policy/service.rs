@@ -75,9 +75,9 @@ where
                     permit,
                     policy: self.policy.clone(),
                 },
-                Err(retry_after) => Kind::Refused {
+                Err(retry_delay) => Kind::Refused {
                     policy: self.policy.clone(),
-                    retry_after,
+                    retry_delay,
                 },
             },
             Policy::ConcurrencyLimit(limit) => Kind::Limited {
@@ -115,7 +115,7 @@ pin_project! {
         Through { #[pin] attempt: Oneshot<S, Call<R>> },
         Retry { #[pin] attempts: RetryFuture<S, R> },
         Admitted { #[pin] attempt: Oneshot<S, Call<R>>, permit: Permit, policy: NamedPolicy },
-        Refused { policy: NamedPolicy, retry_after: Duration },
+        Refused { policy: NamedPolicy, retry_delay: Duration },
         Limited { #[pin] attempt: LimitFuture<S, R> },
         Timeout { #[pin] attempt: tokio::time::Timeout<Oneshot<S, Call<R>>>, after: Duration },
     }
@@ -132,9 +132,9 @@ where
         match self.project().kind.project() {
             KindProj::Through { attempt } => attempt.poll(task),
             KindProj::Retry { attempts } => attempts.poll(task),
-            KindProj::Refused { policy, retry_after } => Poll::Ready(Err(HandlerError::BrokenCircuit {
+            KindProj::Refused { policy, retry_delay } => Poll::Ready(Err(HandlerError::BrokenCircuit {
                 policy: (**policy.name()).to_owned(),
-                retry_after: *retry_after,
+                retry_delay: *retry_delay,
             })),
             KindProj::Admitted {
                 attempt,

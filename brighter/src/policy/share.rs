@@ -10,7 +10,8 @@ const WHOLE: f64 = 1_000_000.0;
 pub(super) struct Share(u64);
 
 impl Share {
-    /// This share; below 0 and no number at all are taken for 0, more than `most` for that.
+    /// This share, which is between 0 and `most`: `build()` has refused any other, so the limits here only keep the
+    /// arithmetic defined.
     pub(super) fn new(share: f64, most: f64) -> Self {
         let share = if share.is_nan() {
             0.0

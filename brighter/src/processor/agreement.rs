@@ -28,7 +28,7 @@ impl Choice {
 }
 
 /// An agreement chose a handler that was never registered.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error(
     "the agreement chose `{chosen}`, which is no handler of `{request}`: add `.handler(…)` to the processor's builder"
 )]
@@ -39,6 +39,8 @@ pub struct NoSuchHandler {
     /// The type of the request.
     pub request: &'static str,
 }
+
+brighter_core::__private::readable_debug!(NoSuchHandler);
 
 /// What decides.
 pub(super) type Agreement<R> = Box<dyn Fn(&R, &Context) -> Choice + Send + Sync>;

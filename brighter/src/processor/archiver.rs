@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 
 use crate::policy::spread;
+use brighter_core::error::InvalidSetting;
 use brighter_core::outbox::{Archive, Archiving, Outbox, OutboxError};
 
 /// Takes old messages out of the outbox: those that the broker has had for so long, and the dead if it is told so.
@@ -58,10 +59,10 @@ impl Archiver {
         self
     }
 
-    /// Takes at most this many at once, and goes on until nothing old is left; 0 is taken for 1.
+    /// Takes at most this many at once, and goes on until nothing old is left.
     #[must_use]
     pub fn batch(mut self, messages: usize) -> Self {
-        self.what.limit = messages.max(1);
+        self.what.limit = messages;
         self
     }
 
@@ -70,6 +71,11 @@ impl Archiver {
     pub fn interval(mut self, interval: Duration) -> Self {
         self.interval = interval;
         self
+    }
+
+    /// Returns the setting that has a value it cannot have.
+    pub(super) fn invalid(&self) -> Option<InvalidSetting> {
+        InvalidSetting::if_zero("batch", self.what.limit)
     }
 
     /// Archives all that is old enough, and says how many messages that were.

@@ -4,10 +4,11 @@ use std::fmt;
 
 use crate::pipeline::WiringError;
 use crate::subscription::BudgetError;
+use brighter_core::error::InvalidSetting;
 use brighter_core::message::{ChannelName, NameError, SubscriptionName};
 
 /// One thing that is wrong with how an application was put together, and how to mend it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// A command has more than one handler.
@@ -35,6 +36,21 @@ pub enum BuildError {
     SeveralAgreements {
         /// The type of the request.
         request: &'static str,
+    },
+    /// A builder was given something twice that it can have once.
+    #[error("`.{method}(…)` was called twice: keep one of the two")]
+    SetTwice {
+        /// The method that was called twice.
+        method: &'static str,
+    },
+    /// A setting has a value that it cannot have.
+    #[error("invalid setting of {part}")]
+    Setting {
+        /// What the setting belongs to: a policy, a subscription, the sweeper.
+        part: String,
+        /// The setting, its value, and the values that are allowed.
+        #[source]
+        source: InvalidSetting,
     },
     /// A pipeline cannot be put together.
     #[error(transparent)]
@@ -213,6 +229,30 @@ pub enum BuildError {
     },
 }
 
+brighter_core::__private::readable_debug!(BuildError, BuildErrors);
+
+impl BuildError {
+    /// Fills what a builder can have once, or notes that it was there already.
+    pub(crate) fn set<T>(slot: &mut Option<T>, value: T, method: &'static str, errors: &mut Vec<Self>) {
+        let twice = Self::SetTwice { method };
+        if slot.replace(value).is_some() && !errors.contains(&twice) {
+            errors.push(twice);
+        }
+    }
+
+    /// Describes each invalid setting of this part.
+    pub(crate) fn settings(
+        part: impl fmt::Display,
+        invalid: impl IntoIterator<Item = InvalidSetting>,
+    ) -> impl Iterator<Item = Self> {
+        let part = part.to_string();
+        invalid.into_iter().map(move |source| Self::Setting {
+            part: part.clone(),
+            source,
+        })
+    }
+}
+
 /// Everything that `build()` found wrong, together.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BuildErrors(Vec<BuildError>);
@@ -250,13 +290,6 @@ impl fmt::Display for BuildErrors {
                     .try_for_each(|error| write!(f, "\n  - {}", brighter_core::__private::report(error)))
             }
         }
-    }
-}
-
-/// The same as `Display`: a `main` that returns this error shows it by `Debug`, and the fixes are what matters.
-impl fmt::Debug for BuildErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
     }
 }
 

@@ -38,16 +38,19 @@ pub struct CommandProcessorBuilder {
     agreements: Vec<AddAgreement>,
     publications: Vec<(TypeId, &'static str, PublicationSettings)>,
     provided: Provided,
+    policies: Option<PolicyRegistry>,
     broker: Option<Arc<dyn Broker>>,
     outbox: Option<Arc<dyn Outbox>>,
     sweeper: Option<Sweeper>,
     without_sweeper: bool,
-    health: HealthOptions,
+    health: Option<HealthOptions>,
     #[cfg(feature = "config")]
     config: Option<brighter_config::Config>,
     archiver: Option<Archiver>,
-    bodies_in_spans: usize,
+    bodies_in_spans: Option<usize>,
     calls_at_most: Option<usize>,
+    /// What was wrong with the calls themselves.
+    errors: Vec<BuildError>,
 }
 
 /// A handler that waits for what its steps need to be known.
@@ -191,19 +194,29 @@ impl CommandProcessorBuilder {
 
     /// Uses these named policies. Without this there are the two of [`PolicyRegistry::default`].
     pub fn policies(mut self, policies: PolicyRegistry) -> Self {
-        self.provided.policies = policies;
+        BuildError::set(&mut self.policies, policies, "policies", &mut self.errors);
         self
     }
 
     /// Asks this, which knows whether a feature is on, for every `#[feature_switch]`.
     pub fn feature_switches(mut self, switches: impl FeatureSwitches) -> Self {
-        self.provided.switches = Some(Arc::new(switches));
+        BuildError::set(
+            &mut self.provided.switches,
+            Arc::new(switches),
+            "feature_switches",
+            &mut self.errors,
+        );
         self
     }
 
     /// Tells this sink what every `#[monitor]` sees.
     pub fn monitor(mut self, sink: impl MonitorSink) -> Self {
-        self.provided.monitor = Some(Arc::new(sink));
+        BuildError::set(
+            &mut self.provided.monitor,
+            Arc::new(sink),
+            "monitor",
+            &mut self.errors,
+        );
         self
     }
 
@@ -216,19 +229,24 @@ impl CommandProcessorBuilder {
 
     /// Posts through this broker, and lets a dispatcher consume from it.
     pub fn broker(mut self, broker: impl Broker) -> Self {
-        self.broker = Some(Arc::new(broker));
+        BuildError::set(&mut self.broker, Arc::new(broker), "broker", &mut self.errors);
         self
     }
 
     /// Keeps messages in this outbox until the broker has them.
     pub fn outbox(mut self, outbox: impl Outbox) -> Self {
-        self.outbox = Some(Arc::new(outbox));
+        BuildError::set(&mut self.outbox, Arc::new(outbox), "outbox", &mut self.errors);
         self
     }
 
     /// Remembers in this inbox what was handled, for the handlers with `#[use_inbox]`.
     pub fn inbox(mut self, inbox: impl Inbox) -> Self {
-        self.provided.inbox = Some(Arc::new(inbox));
+        BuildError::set(
+            &mut self.provided.inbox,
+            Arc::new(inbox),
+            "inbox",
+            &mut self.errors,
+        );
         self
     }
 
@@ -245,7 +263,7 @@ impl CommandProcessorBuilder {
 
     /// Sweeps the outbox as this says, in place of [`Sweeper::default`].
     pub fn sweeper(mut self, sweeper: Sweeper) -> Self {
-        self.sweeper = Some(sweeper);
+        BuildError::set(&mut self.sweeper, sweeper, "sweeper", &mut self.errors);
         self
     }
 
@@ -257,7 +275,7 @@ impl CommandProcessorBuilder {
 
     /// Takes this for healthy, in place of [`HealthOptions::default`].
     pub fn health(mut self, options: HealthOptions) -> Self {
-        self.health = options;
+        BuildError::set(&mut self.health, options, "health", &mut self.errors);
         self
     }
 
@@ -275,27 +293,32 @@ impl CommandProcessorBuilder {
     /// ```
     #[cfg(feature = "config")]
     pub fn configure(mut self, config: &brighter_config::Config) -> Self {
-        self.config = Some(config.clone());
+        BuildError::set(&mut self.config, config.clone(), "configure", &mut self.errors);
         self
     }
 
     /// Shows the bodies of messages in their spans, at most this many bytes of each: whoever may see the traces
     /// sees them. They are not shown unless this is asked for, and without the feature `otel` not at all.
     pub fn bodies_in_spans(mut self, bytes: usize) -> Self {
-        self.bodies_in_spans = bytes;
+        BuildError::set(
+            &mut self.bodies_in_spans,
+            bytes,
+            "bodies_in_spans",
+            &mut self.errors,
+        );
         self
     }
 
     /// Lets this many [calls](CommandProcessor::call) wait for their replies at once, in place of a thousand; one more
     /// is a [`CallError::TooMany`](super::CallError::TooMany).
     pub fn calls_at_most(mut self, calls: usize) -> Self {
-        self.calls_at_most = Some(calls);
+        BuildError::set(&mut self.calls_at_most, calls, "calls_at_most", &mut self.errors);
         self
     }
 
     /// Takes old messages out of the outbox, as this says. Without it they stay.
     pub fn archiver(mut self, archiver: Archiver) -> Self {
-        self.archiver = Some(archiver);
+        BuildError::set(&mut self.archiver, archiver, "archiver", &mut self.errors);
         self
     }
 
@@ -304,19 +327,41 @@ impl CommandProcessorBuilder {
     /// # Errors
     /// Everything that is wrong, all at once: see [`BuildError`].
     pub fn build(mut self) -> Result<CommandProcessor, BuildErrors> {
+        let mut errors = self.errors;
+        self.provided.policies = self.policies.unwrap_or_default();
+        #[cfg_attr(
+            not(feature = "config"),
+            expect(unused_mut, reason = "only a configuration changes it")
+        )]
+        let mut health = self.health.unwrap_or_default();
         #[cfg(feature = "config")]
         let configured = self.config.take().map(|config| {
             let policies = &mut self.provided.policies;
-            self.health = self.health.configure(&config);
+            health = health.configure(&config);
             Configured::take(config, policies, &mut self.sweeper, &mut self.without_sweeper)
         });
         self.provided.outbox = self.outbox.clone();
         self.broker = self.broker.map(traced);
-        let mut errors = Vec::new();
         #[cfg(feature = "config")]
         if let (Some(configured), Some(_)) = (&configured, &self.outbox) {
             configured.archiver(&mut self.archiver, &mut errors);
         }
+        for (name, policy) in self.provided.policies.iter() {
+            errors.extend(BuildError::settings(
+                format_args!("the policy `{name}`"),
+                policy.invalid(),
+            ));
+        }
+        let sweeper = self.sweeper.as_ref();
+        errors.extend(BuildError::settings(
+            "the sweeper",
+            sweeper.into_iter().flat_map(Sweeper::invalid),
+        ));
+        let archiver = self.archiver.as_ref();
+        errors.extend(BuildError::settings(
+            "the archiver",
+            archiver.into_iter().flat_map(Archiver::invalid),
+        ));
         let mut registry = Registry::default();
         for add in self.handlers {
             add(&self.provided, &mut registry, &mut errors);
@@ -390,8 +435,8 @@ impl CommandProcessorBuilder {
             broker: self.broker,
             relay,
             has_inbox: self.provided.inbox.is_some(),
-            health: HealthMonitor::new(self.health, sweeps),
-            bodies_in_spans: self.bodies_in_spans,
+            health: HealthMonitor::new(health, sweeps),
+            bodies_in_spans: self.bodies_in_spans.unwrap_or_default(),
             inbox_retention: self.provided.inbox.as_ref().and_then(|inbox| inbox.retention()),
             ended,
         })))
@@ -427,7 +472,7 @@ impl fmt::Debug for CommandProcessorBuilder {
         f.debug_struct("CommandProcessorBuilder")
             .field("handlers", &self.handlers.len())
             .field("publications", &self.publications)
-            .field("policies", &self.provided.policies)
+            .field("policies", &self.policies)
             .finish_non_exhaustive()
     }
 }

@@ -125,15 +125,19 @@ impl HealthOptions {
             "health",
             [
                 Key::time(
-                    "oldest",
+                    "max_age",
                     millisecond..,
                     "the outbox is stuck when a message waits for longer",
                 )
                 .documented_default("5m"),
-                Key::time("deadline", millisecond.., "how long the outbox has to answer")
-                    .documented_default("2s"),
                 Key::time(
-                    "fresh_for",
+                    "check_timeout",
+                    millisecond..,
+                    "how long the outbox has to answer",
+                )
+                .documented_default("2s"),
+                Key::time(
+                    "check_interval",
                     Duration::ZERO..,
                     "how long an answer of the outbox is good for",
                 )
@@ -148,9 +152,9 @@ impl HealthOptions {
             return self;
         };
         Self {
-            oldest: table.time("oldest").unwrap_or(self.oldest),
-            deadline: table.time("deadline").unwrap_or(self.deadline),
-            fresh_for: table.time("fresh_for").unwrap_or(self.fresh_for),
+            max_age: table.time("max_age").unwrap_or(self.max_age),
+            check_timeout: table.time("check_timeout").unwrap_or(self.check_timeout),
+            check_interval: table.time("check_interval").unwrap_or(self.check_interval),
         }
     }
 }

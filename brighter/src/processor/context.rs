@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::message::cause_of;
 use super::options::PostOptions;
 use super::{
-    CallError, CommandProcessor, DepositPost, DepositPosts, Inner, Post, PublishErrors, SendError,
-    SubscriberFailure,
+    CallError, CommandProcessor, DepositPost, DepositPosts, Inner, NoProcessor, Post, PublishErrors,
+    SendError, SubscriberFailure,
 };
 use brighter_core::__private::Repeated;
 use brighter_core::context::Context;
@@ -17,14 +17,6 @@ use brighter_core::inbox::{Fingerprint, Handling, InboxKey};
 use brighter_core::mapper::{Callable, Postable};
 use brighter_core::outbox::{Outbox, OutboxTransaction};
 use brighter_core::request::{Command, Event};
-
-/// The context belongs to no processor, so nothing can be sent or posted with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "this context belongs to no processor: in a test, take one from `processor.context()` in place of `Context::new()`"
-)]
-#[non_exhaustive]
-pub struct NoProcessor;
 
 /// What a handler does with the processor that handles its request. Each method notes the request as the cause of what
 /// follows from it: its id, its correlation id and its trace.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use super::context::NoProcessor;
+use super::error::NoProcessor;
 use super::options::{PostOptions, option_methods};
 use super::{CommandProcessor, PostError};
 use brighter_core::__private::fault_point;

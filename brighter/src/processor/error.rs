@@ -3,7 +3,6 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use super::context::NoProcessor;
 use brighter_core::channel::PublishError;
 use brighter_core::error::{ActionKind, HandlerError};
 use brighter_core::id::MessageId;
@@ -11,8 +10,18 @@ use brighter_core::mapper::MapError;
 use brighter_core::message::NameError;
 use brighter_core::outbox::OutboxError;
 
+/// The context belongs to no processor, so nothing can be sent or posted with it.
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this context belongs to no processor: in a test, take one from `processor.context()` in place of `Context::new()`"
+)]
+#[non_exhaustive]
+pub struct NoProcessor;
+
+brighter_core::__private::readable_debug!(NoProcessor);
+
 /// Why a command has no reply.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
     /// No handler of the command was registered.
@@ -60,7 +69,6 @@ pub struct SubscriberFailure {
 }
 
 /// Every handler of an event that failed.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct PublishErrors {
     /// Each of them, in the order of registration; at least one.
@@ -112,7 +120,7 @@ fn comes_again(error: &HandlerError) -> bool {
 }
 
 /// A message that is in the outbox and that the broker would not take.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("message `{id}` was not sent; the outbox keeps it, and the sweeper tries it again")]
 #[non_exhaustive]
 pub struct NotSent {
@@ -124,7 +132,7 @@ pub struct NotSent {
 }
 
 /// Why a request was not posted.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum PostError {
     /// The context that it was posted with belongs to no processor.
@@ -213,6 +221,8 @@ pub enum PostError {
         id: MessageId,
     },
 }
+
+brighter_core::__private::readable_debug!(SendError, PublishErrors, NotSent, PostError);
 
 impl PostError {
     /// What went wrong, as one of few words.

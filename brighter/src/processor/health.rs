@@ -15,7 +15,7 @@ use brighter_core::message::SubscriptionName;
 /// use brighter::processor::HealthOptions;
 ///
 /// # fn main() -> Result<(), brighter::BoxError> {
-/// let options = HealthOptions::default().oldest(Duration::from_secs(60));
+/// let options = HealthOptions::default().max_age(Duration::from_secs(60));
 /// let processor = CommandProcessor::builder().health(options).build()?;
 /// # Ok(())
 /// # }
@@ -23,38 +23,41 @@ use brighter_core::message::SubscriptionName;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "give it to the builder of a processor"]
 pub struct HealthOptions {
-    pub(super) oldest: Duration,
-    pub(super) deadline: Duration,
-    pub(super) fresh_for: Duration,
+    pub(super) max_age: Duration,
+    pub(super) check_timeout: Duration,
+    pub(super) check_interval: Duration,
 }
 
 impl Default for HealthOptions {
     /// An outbox is stuck after 5 minutes, has 2 seconds to answer, and is asked every 5 seconds at most.
     fn default() -> Self {
         Self {
-            oldest: Duration::from_secs(300),
-            deadline: Duration::from_secs(2),
-            fresh_for: Duration::from_secs(5),
+            max_age: Duration::from_secs(300),
+            check_timeout: Duration::from_secs(2),
+            check_interval: Duration::from_secs(5),
         }
     }
 }
 
 impl HealthOptions {
     /// Takes the outbox for stuck when a message waits for longer than this: see [`Unhealthy::OutboxStuck`].
-    pub fn oldest(self, oldest: Duration) -> Self {
-        Self { oldest, ..self }
+    pub fn max_age(self, age: Duration) -> Self {
+        Self { max_age: age, ..self }
     }
 
     /// Gives the outbox this long to answer.
-    pub fn deadline(self, deadline: Duration) -> Self {
-        Self { deadline, ..self }
+    pub fn check_timeout(self, timeout: Duration) -> Self {
+        Self {
+            check_timeout: timeout,
+            ..self
+        }
     }
 
     /// Asks the outbox again only when its last answer is older than this, however often health is asked for. That it
     /// is away is believed for a second at most.
-    pub fn fresh_for(self, time: Duration) -> Self {
+    pub fn check_interval(self, interval: Duration) -> Self {
         Self {
-            fresh_for: time,
+            check_interval: interval,
             ..self
         }
     }
@@ -86,7 +89,7 @@ pub struct OutboxFigures {
 }
 
 /// Why something is not healthy.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Unhealthy {
@@ -137,6 +140,8 @@ pub enum Unhealthy {
         reason: String,
     },
 }
+
+brighter_core::__private::readable_debug!(Unhealthy);
 
 impl Health {
     /// Whether nothing stands in the way.

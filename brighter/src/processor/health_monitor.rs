@@ -36,24 +36,26 @@ impl HealthMonitor {
     /// What the outbox says; asked again only if the last answer is old.
     async fn ask(&self, outbox: &dyn Outbox) -> Result<OutboxStatus, Unhealthy> {
         let HealthOptions {
-            deadline, fresh_for, ..
+            check_timeout,
+            check_interval,
+            ..
         } = self.options;
         let silent = || Unhealthy::OutboxSilent {
-            seconds: deadline.as_secs_f64(),
+            seconds: check_timeout.as_secs_f64(),
         };
-        let Ok(mut known) = timeout(deadline, self.known.lock()).await else {
+        let Ok(mut known) = timeout(check_timeout, self.known.lock()).await else {
             return Err(silent());
         };
         if let Some((at, answer)) = &*known {
-            let fresh_for = match answer {
-                Ok(_) => fresh_for,
-                Err(_) => fresh_for.min(AWAY_FOR),
+            let check_interval = match answer {
+                Ok(_) => check_interval,
+                Err(_) => check_interval.min(AWAY_FOR),
             };
-            if at.elapsed() < fresh_for {
+            if at.elapsed() < check_interval {
                 return answer.clone();
             }
         }
-        let answer = match timeout(deadline, outbox.status()).await {
+        let answer = match timeout(check_timeout, outbox.status()).await {
             Ok(Ok(status)) => Ok(status),
             Ok(Err(error)) => Err(Unhealthy::OutboxAway {
                 reason: brighter_core::__private::report(&error),
@@ -94,7 +96,7 @@ impl HealthMonitor {
             oldest_seconds: status.oldest.map(|oldest| oldest.as_secs_f64()),
             dead: status.dead,
         });
-        let bound = self.options.oldest;
+        let bound = self.options.max_age;
         // What the broker refused waits too, while the sweeper gets through all the others.
         let is_swept = self.sweeps && complete.elapsed() < bound;
         if let Some(oldest) = status.oldest.filter(|oldest| *oldest > bound && !is_swept) {

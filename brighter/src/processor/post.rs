@@ -4,7 +4,7 @@ use std::future::IntoFuture;
 
 use futures_util::future::BoxFuture;
 
-use super::context::NoProcessor;
+use super::error::NoProcessor;
 use super::options::{PostOptions, option_methods};
 use super::relay::Relay;
 use super::{CommandProcessor, NotSent, PostError};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use brighter_core::error::InvalidSetting;
 use brighter_core::message::RoutingKey;
 
 /// Sends what the outbox still holds: messages that were deposited in a transaction, or whose first sending
@@ -59,10 +60,10 @@ impl Sweeper {
     }
 
     /// Tries to publish a message this often before it is dead: it stays in the outbox, and is not tried again
-    /// until it is revived. Only what the broker refuses counts, not an outage. 0 is taken for 1.
+    /// until it is revived. Only what the broker refuses counts, not an outage.
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {
-        self.attempts = attempts.max(1);
+        self.attempts = attempts;
         self
     }
 
@@ -73,10 +74,10 @@ impl Sweeper {
         self
     }
 
-    /// Sends at most this many at once; 0 is taken for 1. While they are under way as many again may be read.
+    /// Sends at most this many at once. While they are under way as many again may be read.
     #[must_use]
     pub fn batch(mut self, messages: usize) -> Self {
-        self.batch = messages.max(1);
+        self.batch = messages;
         self
     }
 
@@ -90,10 +91,10 @@ impl Sweeper {
 
     /// Leaves a topic alone for this long when the broker has refused it this many times in a row: whole batches in
     /// which it took nothing for the topic, or single posts. Then one message is tried, and if that is taken
-    /// the rest follows. 0 failures are taken for 1.
+    /// the rest follows.
     #[must_use]
     pub fn pause_topic_after(mut self, failures: u32, pause: Duration) -> Self {
-        self.pause = Some((failures.max(1), pause));
+        self.pause = Some((failures, pause));
         self
     }
 
@@ -111,6 +112,18 @@ impl Sweeper {
     pub fn in_order(mut self, topic: impl Into<RoutingKey>) -> Self {
         self.keep_order(topic.into());
         self
+    }
+
+    /// Returns the settings that have a value they cannot have.
+    pub(super) fn invalid(&self) -> impl Iterator<Item = InvalidSetting> {
+        let failures = self.pause.map_or(1, |(failures, _)| failures);
+        [
+            InvalidSetting::if_zero("attempts", self.attempts),
+            InvalidSetting::if_zero("batch", self.batch),
+            InvalidSetting::if_zero("pause_topic_after", failures),
+        ]
+        .into_iter()
+        .flatten()
     }
 
     pub(super) fn keep_order(&mut self, topic: RoutingKey) {

@@ -81,7 +81,7 @@ pub struct Replayed {
 }
 
 /// Why a replay has ended before its end. Run again by the same name, it goes on.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ReplayError {
     /// The replay has a name that no header can hold.
@@ -104,6 +104,8 @@ pub enum ReplayError {
         source: SettleError,
     },
 }
+
+brighter_core::__private::readable_debug!(ReplayError);
 
 /// How many that stay are kept in hand, unsettled; more go to the end of the dead letters.
 const HELD: usize = 1_000;

@@ -6,12 +6,12 @@ use super::SubscriptionSettings;
 use brighter_core::channel::ConsumerBounds;
 
 /// Why the times and counts of a subscription do not go together, and how to mend it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BudgetError {
     /// A message at the end of a full buffer could not be settled before the broker gives up on the consumer.
     #[error(
-        "a buffer of {buffer} messages, {concurrency} at once and each within {timeout:?}, may take {takes:?}, and the broker gives up on a consumer that has not settled within {settle_within:?}: have a smaller `.buffer(…)`, a shorter `.timeout(…)` or more `.concurrency(…)`, or raise the broker's limit (RabbitMQ's `consumer_timeout`)"
+        "a buffer of {buffer} messages, {concurrency} at once and each within {timeout:?}, may take {takes:?}, and the broker gives up on a consumer that has not settled within {settle_timeout:?}: have a smaller `.buffer(…)`, a shorter `.timeout(…)` or more `.concurrency(…)`, or raise the broker's limit (RabbitMQ's `consumer_timeout`)"
     )]
     Buffer {
         /// How many messages a performer has at once.
@@ -23,17 +23,17 @@ pub enum BudgetError {
         /// How long all of them may take.
         takes: Duration,
         /// How long the broker waits.
-        settle_within: Duration,
+        settle_timeout: Duration,
     },
     /// A message that keeps its order may be in hand for longer than the broker waits.
     #[error(
-        "a message that keeps its order is in hand through all its attempts, which may take {takes:?}, and the broker gives up on a consumer that has not settled within {settle_within:?}: have fewer `.attempts(…)` or shorter `.delays(…)`, or raise the broker's limit (RabbitMQ's `consumer_timeout`)"
+        "a message that keeps its order is in hand through all its attempts, which may take {takes:?}, and the broker gives up on a consumer that has not settled within {settle_timeout:?}: have fewer `.attempts(…)` or shorter `.delays(…)`, or raise the broker's limit (RabbitMQ's `consumer_timeout`)"
     )]
     Order {
         /// How long the attempts and the delays between them may take.
         takes: Duration,
         /// How long the broker waits.
-        settle_within: Duration,
+        settle_timeout: Duration,
     },
     /// The broker sets a message aside before the subscription does.
     #[error(
@@ -55,45 +55,61 @@ pub enum BudgetError {
         /// How long the inbox remembers.
         retention: Duration,
     },
+    /// A delay is longer than the broker lets a message wait.
+    #[error(
+        "a delay of {delay:?} is longer than {longest:?}, which is the longest that the broker lets a message wait: have shorter `.delays(…)`"
+    )]
+    Delay {
+        /// The longest delay of the subscription.
+        delay: Duration,
+        /// The longest that the broker lets a message wait.
+        longest: Duration,
+    },
     /// A handling that takes its time would be cut short when the dispatcher ends.
     #[error(
-        "a handling may take {timeout:?}, and is cut short {drain:?} after the dispatcher is told to end: give it more time by `.drain(…)` on the dispatcher's builder, or have a shorter `.timeout(…)`"
+        "a handling may take {timeout:?}, and is cut short {drain_timeout:?} after the dispatcher is told to end: give it more time by `.drain_timeout(…)` on the dispatcher's builder, or have a shorter `.timeout(…)`"
     )]
     Drain {
         /// How long one handling may take.
         timeout: Duration,
         /// How long the dispatcher waits when it ends.
-        drain: Duration,
+        drain_timeout: Duration,
     },
 }
+
+brighter_core::__private::readable_debug!(BudgetError);
 
 /// Everything that does not go together. A time-out that was not said is left alone: it is there for handlers that
 /// hang, not for what they should take.
 pub(crate) fn budget(
     settings: &SubscriptionSettings,
     bounds: ConsumerBounds,
-    drain: Duration,
+    drain_timeout: Duration,
 ) -> Vec<BudgetError> {
     let mut errors = Vec::new();
+    // 0 is an error of its own; here it must not divide.
     let concurrency = settings.concurrency.max(1);
-    if let (Some(timeout), Some(settle_within)) = (settings.timeout, bounds.settle_within) {
+    if let (Some(timeout), Some(settle_timeout)) = (settings.timeout, bounds.settle_timeout) {
         let buffer = settings.channel.buffer.get();
         let rounds = usize::from(buffer).div_ceil(concurrency);
         let takes = timeout.saturating_mul(u32::try_from(rounds).unwrap_or(u32::MAX));
-        if takes > settle_within {
+        if takes > settle_timeout {
             errors.push(BudgetError::Buffer {
                 buffer,
                 concurrency,
                 timeout,
                 takes,
-                settle_within,
+                settle_timeout,
             });
         }
     }
-    if let (true, Some(settle_within)) = (settings.ordered, bounds.settle_within) {
+    if let (true, Some(settle_timeout)) = (settings.ordered, bounds.settle_timeout) {
         let takes = all_attempts(settings, settings.timeout.unwrap_or_default());
-        if takes > settle_within {
-            errors.push(BudgetError::Order { takes, settle_within });
+        if takes > settle_timeout {
+            errors.push(BudgetError::Order {
+                takes,
+                settle_timeout,
+            });
         }
     }
     if let Some(deliveries) = bounds
@@ -105,8 +121,18 @@ pub(crate) fn budget(
             deliveries,
         });
     }
-    if let Some(timeout) = settings.timeout.filter(|timeout| *timeout > drain) {
-        errors.push(BudgetError::Drain { timeout, drain });
+    let delay = settings.delays.iter().max();
+    if let (Some(delay), Some(longest)) = (delay, bounds.longest_delay)
+        && *delay > longest
+    {
+        let delay = *delay;
+        errors.push(BudgetError::Delay { delay, longest });
+    }
+    if let Some(timeout) = settings.timeout.filter(|timeout| *timeout > drain_timeout) {
+        errors.push(BudgetError::Drain {
+            timeout,
+            drain_timeout,
+        });
     }
     errors
 }
@@ -148,7 +174,7 @@ mod tests {
     }
 
     fn rabbitmq() -> ConsumerBounds {
-        ConsumerBounds::new().settle_within(30 * MINUTE)
+        ConsumerBounds::new().settle_timeout(30 * MINUTE)
     }
 
     #[test]
@@ -179,6 +205,21 @@ mod tests {
         for (said, wanted) in said.iter().zip(numbers) {
             assert!(wanted.iter().all(|part| said.contains(part)), "{said}");
         }
+    }
+
+    #[test]
+    fn a_delay_beyond_the_longest_of_the_broker_is_refused() {
+        let mut settings = settings();
+        let day = 24 * 60 * MINUTE;
+        settings.delays = vec![60 * day, MINUTE];
+        let bounds = ConsumerBounds::new().longest_delay(48 * day);
+        let (delay, longest) = (60 * day, 48 * day);
+        assert_eq!(
+            budget(&settings, bounds, DRAIN),
+            [BudgetError::Delay { delay, longest }]
+        );
+        settings.delays = vec![longest];
+        assert_eq!(budget(&settings, bounds, DRAIN), []);
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! What a configuration changes of a subscription.
 
-use std::num::NonZeroU16;
 use std::time::Duration;
 
 use super::{Performers, Rate, Subscription, SubscriptionSettings};
@@ -54,7 +53,7 @@ impl SubscriptionSettings {
         }
         if let Some(messages) = table.count_u32("buffer") {
             let messages = u16::try_from(messages).unwrap_or(u16::MAX);
-            self.channel.buffer = NonZeroU16::new(messages).unwrap_or(NonZeroU16::MIN);
+            self.buffer(messages);
         }
         if let Some(make) = table.text("make_channel") {
             self.channel.make = MakeChannel::configured(make);

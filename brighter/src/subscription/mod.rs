@@ -16,6 +16,7 @@ use std::num::NonZeroU16;
 use std::time::Duration;
 
 use brighter_core::channel::Channel;
+use brighter_core::error::InvalidSetting;
 use brighter_core::mapper::Postable;
 use brighter_core::message::{ChannelName, RoutingKey, SubscriptionName};
 
@@ -59,6 +60,8 @@ pub struct SubscriptionSettings {
     pub unacceptable_limit: u32,
     /// The time in which they are counted; `None` for all the time it runs.
     pub unacceptable_window: Option<Duration>,
+    /// Whether the buffer was set to 0, which no channel can have: `build()` refuses it.
+    zero_buffer: bool,
 }
 
 impl SubscriptionSettings {
@@ -83,7 +86,33 @@ impl SubscriptionSettings {
             redeliveries: 20,
             unacceptable_limit: 0,
             unacceptable_window: None,
+            zero_buffer: false,
         }
+    }
+
+    fn buffer(&mut self, messages: u16) {
+        self.zero_buffer = messages == 0;
+        self.channel.buffer = NonZeroU16::new(messages).unwrap_or(self.channel.buffer);
+    }
+
+    /// Returns the settings that have a value they cannot have.
+    pub(crate) fn invalid(&self) -> Vec<InvalidSetting> {
+        let performers = Performers::from(self.performers..=self.performers_at_most);
+        let buffer = if self.zero_buffer {
+            0
+        } else {
+            self.channel.buffer.get()
+        };
+        [
+            performers.invalid(),
+            invalid_concurrency(self.concurrency),
+            self.rate.and_then(Rate::invalid),
+            InvalidSetting::if_zero("buffer", buffer),
+            InvalidSetting::if_zero("attempts", self.attempts),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 
     /// How long one handling of a message may take.
@@ -102,6 +131,12 @@ impl SubscriptionSettings {
             .copied()
             .unwrap_or_default()
     }
+}
+
+/// Returns an error unless one performer can handle this many messages at once: a broker gives no more to a consumer.
+pub(crate) fn invalid_concurrency(messages: usize) -> Option<InvalidSetting> {
+    let is_allowed = (1..=usize::from(u16::MAX)).contains(&messages);
+    InvalidSetting::unless(is_allowed, "concurrency", messages, "between 1 and 65535")
 }
 
 /// Says which channel brings requests of type `R`, and how it is read.
@@ -205,12 +240,12 @@ impl<R> Subscription<R> {
         self
     }
 
-    /// Lets each performer handle this many messages at once (0 is taken for 1), within its one task: cheaper
+    /// Lets each performer handle this many messages at once, from 1 to 65535, within its one task: cheaper
     /// than more performers for handlers that wait, no help for handlers that compute. Can be changed while the
     /// subscription runs.
     #[must_use]
     pub fn concurrency(mut self, messages: usize) -> Self {
-        self.settings.concurrency = messages.max(1);
+        self.settings.concurrency = messages;
         self
     }
 
@@ -222,11 +257,11 @@ impl<R> Subscription<R> {
         self
     }
 
-    /// Lets each performer have this many messages at once (0 is taken for 1): one that it handles, the others
+    /// Lets each performer have this many messages at once: one that it handles, the others
     /// waiting in its memory.
     #[must_use]
     pub fn buffer(mut self, messages: u16) -> Self {
-        self.settings.channel.buffer = NonZeroU16::new(messages).unwrap_or(NonZeroU16::MIN);
+        self.settings.buffer(messages);
         self
     }
 
@@ -267,10 +302,10 @@ impl<R> Subscription<R> {
         self
     }
 
-    /// Delivers a message at most this often (0 is taken for 1), then puts it in the dead-letter channel.
+    /// Delivers a message at most this often, then puts it in the dead-letter channel.
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {
-        self.settings.attempts = attempts.max(1);
+        self.settings.attempts = attempts;
         self
     }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
+use brighter_core::error::InvalidSetting;
 use serde::{Deserialize, Serialize};
 
 /// How many performers a subscription is to have: a number, or as many as there is work for within a range.
@@ -22,16 +23,30 @@ pub struct Performers {
 }
 
 impl Performers {
-    /// How many there always are; 1 at least.
+    /// Returns how many there always are.
     #[must_use]
     pub fn least(self) -> usize {
-        self.least.max(1)
+        self.least
     }
 
-    /// How many there may be.
+    /// Returns how many there may be.
     #[must_use]
     pub fn most(self) -> usize {
-        self.most.max(self.least())
+        self.most
+    }
+
+    /// Returns an error unless there is at least one, and no fewer at most than at least.
+    pub(crate) fn invalid(self) -> Option<InvalidSetting> {
+        let (least, most) = (self.least, self.most);
+        if least > most {
+            let range = format_args!("{least} to {most}");
+            return Some(InvalidSetting::new(
+                "performers",
+                range,
+                "a range that begins with the smaller number",
+            ));
+        }
+        InvalidSetting::if_zero("performers", least)
     }
 
     /// Whether there are as many as there is work for.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use brighter_core::error::InvalidSetting;
 use serde::{Deserialize, Serialize};
 
 /// So many messages within a time, spread evenly over it.
@@ -21,14 +22,13 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// At most this many messages (0 is taken for 1) within this time.
+    /// At most this many messages within this time.
     #[must_use]
     pub const fn new(messages: u32, within: Duration) -> Self {
-        let messages = if messages == 0 { 1 } else { messages };
         Self { messages, within }
     }
 
-    /// At most this many messages (0 is taken for 1) a second.
+    /// At most this many messages a second.
     #[must_use]
     pub const fn per_second(messages: u32) -> Self {
         Self::new(messages, Duration::from_secs(1))
@@ -37,8 +37,13 @@ impl Rate {
     /// The time from one message to the next.
     #[must_use]
     pub fn interval(self) -> Duration {
-        // One that was read from outside may say 0.
+        // A rate of no messages is refused where it is set; until then the division is defined.
         self.within / self.messages.max(1)
+    }
+
+    /// Returns an error unless it lets at least one message through.
+    pub(crate) fn invalid(self) -> Option<InvalidSetting> {
+        InvalidSetting::if_zero("rate", self.messages)
     }
 }
 

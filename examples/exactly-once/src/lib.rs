@@ -81,7 +81,7 @@ pub async fn bank(
 ) -> Result<(CommandProcessor, SqlitePool), BoxError> {
     let outbox = SqliteOutbox::open(path).await?;
     let pool = outbox.pool().clone();
-    let inbox = SqliteInbox::with_pool(pool.clone()).await?;
+    let inbox = SqliteInbox::from_pool(pool.clone()).await?;
     sqlx::raw_sql(
         "CREATE TABLE IF NOT EXISTS accounts (name TEXT PRIMARY KEY, cents INTEGER NOT NULL);
          INSERT OR IGNORE INTO accounts VALUES ('ann', 1000), ('bob', 1000);",

@@ -9,19 +9,19 @@ use brighter::processor::CallError;
 use request_reply::{count, shop, warehouse};
 
 #[tokio::main]
-async fn main() -> Result<(), BoxError> {
+async fn main() -> Result<host::Exit, BoxError> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         ["warehouse", path] => {
             let dispatcher = warehouse(path.as_ref()).await?;
             println!("answering; ctrl-c ends it");
-            brighter::host::run(dispatcher).await?;
+            return Ok(host::run(dispatcher).await.into());
         }
         ["shop", path, item] => ask(&shop(path.as_ref()).await?, item).await,
         _ => both().await?,
     }
-    Ok(())
+    Ok(host::Exit::SUCCESS)
 }
 
 /// Both of them, in one process.

@@ -26,7 +26,8 @@ async fn open(config: &Config) -> Result<SqliteBroker, Failure> {
     let file = config
         .path(SECTION, "broker_file")
         .unwrap_or_else(|| PathBuf::from("broker.db"));
-    SqliteBroker::open_with(&file, &SqliteBrokerOptions::from_config(config))
+    SqliteBroker::open(&file)
+        .options(SqliteBrokerOptions::from_config(config))
         .await
         .map_err(|error| Failure::because(&format!("cannot use {} as a broker", file.display()), &error))
 }

@@ -75,10 +75,10 @@ fn begin(general: &cli::General, broker: &cli::Broker, role: &str) -> Loader {
         .section(section)
         .default_of("rabbitmq.connection_name", format!("tasks {role}"))
         // Shorter than the sweeper claims a message for: see `tasks::api::CLAIMED_FOR`.
-        .default_of("rabbitmq.confirm_within", "5s")
-        .default_of("sqlite_broker.confirm_within", "5s")
+        .default_of("rabbitmq.confirm_timeout", "5s")
+        .default_of("sqlite_broker.confirm_timeout", "5s")
         // The transport logs that it waits, and when it need no longer.
-        .default_of("rabbitmq.wait_for_broker", "forever")
+        .default_of("rabbitmq.connect_timeout", "forever")
         .environment();
     if let Some(file) = &general.config {
         loader = loader.file(file);

@@ -125,13 +125,14 @@ fn the_settings_are_shown_with_their_origins_and_without_secrets() {
         ("url = \"amqp://***@localhost/v\"", "BRIGHTER_RABBITMQ_URL"),
         ("performers = 3", "--performers"),
         ("buffer = 7", "BRIGHTER_SUBSCRIPTIONS_TASK_REMINDERS_BUFFER"),
-        ("confirm_within = \"5s\"", "the program"),
+        ("confirm_timeout = \"5s\"", "the program"),
         ("# attempts = 5", "default"),
     ] {
         let stands = |line: &str| line.starts_with(value) && line.ends_with(&format!("# {origin}"));
         assert!(shown.lines().any(stands), "{value} by {origin}: {shown}");
     }
-    let from_file = |line: &str| line.starts_with("heartbeat = \"5s\"") && line.contains("tasks.toml:7");
+    let from_file =
+        |line: &str| line.starts_with("heartbeat_interval = \"5s\"") && line.contains("tasks.toml:7");
     assert!(shown.lines().any(from_file), "{shown}");
 }
 

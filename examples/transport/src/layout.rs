@@ -226,7 +226,7 @@ pub(crate) fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
 fn check(channel: &Channel) -> Result<(), ChannelError> {
     let refused = |reason: String| Err(ChannelError::Refused { reason });
     let name = &channel.name;
-    if channel.limits != ChannelLimits::default() || channel.stays_unused.is_some() {
+    if channel.limits != ChannelLimits::default() || channel.idle_timeout.is_some() {
         return refused(format!(
             "channel `{name}` has limits, which a directory does not keep: leave them out"
         ));

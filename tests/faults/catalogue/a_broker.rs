@@ -155,7 +155,7 @@ async fn a03_a_connection_that_goes_before_its_exchange_is_there_is_waited_for_a
     let to_broker = Direction::ToBroker;
     proxy.add(Rule::next(to_broker, Kind::EXCHANGE_DECLARE, Act::Reset));
     let place = Place::at(&node, proxy.address());
-    let broker = place.builder().wait_for_broker(DEADLINE).connect().await.unwrap();
+    let broker = place.builder().connect_timeout(DEADLINE).connect().await.unwrap();
     assert_eq!(proxy.followed(), 1);
     broker.close().await;
 }

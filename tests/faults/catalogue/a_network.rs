@@ -96,8 +96,8 @@ async fn a06_a_network_that_swallows_everything_is_found_and_no_publish_hangs() 
     let confirm = Duration::from_secs(2);
     let broker = place
         .builder()
-        .heartbeat(heartbeat)
-        .confirm_within(confirm)
+        .heartbeat_interval(heartbeat)
+        .confirm_timeout(confirm)
         .connect()
         .await
         .unwrap();

@@ -15,7 +15,7 @@ const CONFIRM: Duration = Duration::from_secs(3);
 
 async fn blocked(id_of_fault: &str, node: &Node, alarm: impl AsyncFn(bool)) {
     let place = Place::new(node);
-    let broker = place.builder().confirm_within(CONFIRM).connect().await.unwrap();
+    let broker = place.builder().confirm_timeout(CONFIRM).connect().await.unwrap();
     let mut consumer = consume(&broker, &place.channel("b12", "b12")).await;
     let ledger = Ledger::new();
     let traffic = Traffic::new(broker.clone(), &ledger, CONFIRM);

@@ -139,7 +139,7 @@ async fn c17_of_two_replies_one_is_given_and_the_other_dropped_and_counted() {
     let proxy = Proxy::start(node.address()).await;
     let place = Place::new(&node);
     let url = node.url_at(proxy.address());
-    let broker = place.builder_at(&url).confirm_within(Duration::from_secs(1));
+    let broker = place.builder_at(&url).confirm_timeout(Duration::from_secs(1));
     let (dispatcher, _) = server(&place, broker.connect().await.unwrap()).await;
     let processor = caller(&place).await;
     assert_eq!(processor.call(Quote { amount: 1 }, DEADLINE).await.unwrap(), 2);

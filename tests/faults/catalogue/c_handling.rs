@@ -412,7 +412,7 @@ async fn c10_when_the_copy_for_a_retry_is_not_confirmed_the_original_is_not_acke
     let (place, ledger) = (Place::at(&node, proxy.address()), Ledger::new());
     let broker = place
         .builder()
-        .confirm_within(Duration::from_millis(500))
+        .confirm_timeout(Duration::from_millis(500))
         .connect()
         .await
         .unwrap();

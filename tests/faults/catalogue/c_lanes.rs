@@ -28,7 +28,7 @@ async fn a14_a_handler_that_blocks_its_thread_costs_no_connection_and_is_named()
     let (heartbeat, blocked) = size((1, 5), (5, 60));
     let broker = place
         .builder()
-        .heartbeat(Duration::from_secs(heartbeat))
+        .heartbeat_interval(Duration::from_secs(heartbeat))
         .connect()
         .await
         .unwrap();

@@ -100,7 +100,7 @@ async fn made_again(
 macro_rules! made_again {
     ($pool:expr, $proxy:expr, $outbox:ident) => {
         let pool = $pool;
-        let outbox = $outbox::with_pool(pool.clone()).await.unwrap();
+        let outbox = $outbox::from_pool(pool.clone()).await.unwrap();
         let processor = CommandProcessor::builder()
             .outbox(outbox.clone())
             .build()
@@ -130,7 +130,7 @@ async fn d02_a_deposit_whose_commit_nobody_can_tell_of_is_right_to_be_made_again
 macro_rules! rolled_back {
     ($pool:expr, $outbox:ident) => {
         let pool = $pool;
-        let outbox = $outbox::with_pool(pool.clone()).await.unwrap();
+        let outbox = $outbox::from_pool(pool.clone()).await.unwrap();
         let (broker, sweeper) = (InMemoryBroker::new(), Sweeper::default());
         broker
             .declare(&brighter::channel::Channel::new("all", "Desk.Pay"))

@@ -112,7 +112,7 @@ async fn d06_what_does_not_fit_in_a_full_sqlite_is_a_typed_error_and_is_handled_
     // Somebody else has half a megabyte of the disk.
     let other = one_connection(&path, Duration::from_secs(5)).await;
     drop(in_sqlite(&other).await);
-    SqliteOutbox::with_pool(other.clone()).await.unwrap();
+    SqliteOutbox::from_pool(other.clone()).await.unwrap();
     tell(
         &other,
         "CREATE TABLE filler (bytes BLOB); INSERT INTO filler VALUES (zeroblob(500000))",
@@ -128,7 +128,7 @@ async fn d06_what_does_not_fit_in_a_full_sqlite_is_a_typed_error_and_is_handled_
         .connect_with(options)
         .await
         .unwrap();
-    let outbox = SqliteOutbox::with_pool(pool.clone()).await.unwrap();
+    let outbox = SqliteOutbox::from_pool(pool.clone()).await.unwrap();
     let mut work = in_sqlite(&pool).await;
     // More than there is room for on the pages that are there.
     work.give(300).await;
@@ -155,7 +155,7 @@ async fn d06_what_does_not_fit_in_a_full_sqlite_is_a_typed_error_and_is_handled_
 async fn d06_while_sqlite_is_read_only_nothing_is_acked_and_then_all_is_handled() {
     let folder = tempfile::tempdir().unwrap();
     let pool = one_connection(&folder.path().join("d06.db"), Duration::from_secs(1)).await;
-    let outbox = SqliteOutbox::with_pool(pool.clone()).await.unwrap();
+    let outbox = SqliteOutbox::from_pool(pool.clone()).await.unwrap();
     let mut work = in_sqlite(&pool).await;
     tell(&pool, "PRAGMA query_only = ON").await;
     work.give(5).await;
@@ -176,7 +176,7 @@ async fn d06_while_another_holds_the_lock_of_sqlite_nothing_is_acked_and_then_al
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("d06.db");
     let pool = one_connection(&path, Duration::from_millis(200)).await;
-    let outbox = SqliteOutbox::with_pool(pool.clone()).await.unwrap();
+    let outbox = SqliteOutbox::from_pool(pool.clone()).await.unwrap();
     let mut work = in_sqlite(&pool).await;
     let other = one_connection(&path, Duration::from_secs(1)).await;
     let lock = other.begin_with("BEGIN IMMEDIATE").await.unwrap();

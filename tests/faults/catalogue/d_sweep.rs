@@ -203,7 +203,7 @@ async fn set_clock(pool: &PgPool, ahead: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn d05_leases_go_by_the_clock_of_the_database_and_nothing_is_early_when_it_is_put_back() {
     let pool = with_its_own_clock().await;
-    let outbox = PostgresOutbox::with_pool(pool.clone()).await.unwrap();
+    let outbox = PostgresOutbox::from_pool(pool.clone()).await.unwrap();
     let lease = Duration::from_secs(60);
     let claim = async || {
         let all = Claim::Oldest {

@@ -55,8 +55,8 @@ async fn e03_health_follows_a_restart_of_the_broker_a_deleted_queue_and_an_outag
     let processor = CommandProcessor::builder()
         .handler(Handles)
         .broker(broker.clone())
-        .outbox(PostgresOutbox::with_pool(pool).await.unwrap())
-        .health(HealthOptions::default().fresh_for(Duration::ZERO))
+        .outbox(PostgresOutbox::from_pool(pool).await.unwrap())
+        .health(HealthOptions::default().check_interval(Duration::ZERO))
         .build()
         .unwrap();
     let dispatcher = Dispatcher::builder(processor.clone())

@@ -173,7 +173,7 @@ impl App {
             .outbox(InMemoryOutbox::new())
             .build()
             .expect("the processor is put together well");
-        let mut builder = Dispatcher::builder(processor).drain(Duration::from_secs(5));
+        let mut builder = Dispatcher::builder(processor).drain_timeout(Duration::from_secs(5));
         for subscription in subscriptions {
             builder = builder.subscription(subscription);
         }

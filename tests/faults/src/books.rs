@@ -158,9 +158,9 @@ impl Books {
     pub async fn postgres(server: &postgres::Postgres) -> Self {
         let url = server.url(&server.database().await);
         let pool = server::pool(&url).await;
-        let outbox = brighter::PostgresOutbox::with_pool(pool.clone()).await;
+        let outbox = brighter::PostgresOutbox::from_pool(pool.clone()).await;
         outbox.expect("tables can be made");
-        let inbox = brighter::PostgresInbox::with_pool(pool.clone()).await;
+        let inbox = brighter::PostgresInbox::from_pool(pool.clone()).await;
         inbox.expect("tables can be made");
         for table in TABLES {
             let made = sqlx::raw_sql(table).execute(&pool).await;
@@ -180,9 +180,9 @@ impl Books {
     pub async fn mariadb(server: &mariadb::MariaDb) -> Self {
         let url = server.url(&server.database().await);
         let pool = server::pool(&url).await;
-        let outbox = brighter::MySqlOutbox::with_pool(pool.clone()).await;
+        let outbox = brighter::MySqlOutbox::from_pool(pool.clone()).await;
         outbox.expect("tables can be made");
-        let inbox = brighter::MySqlInbox::with_pool(pool.clone()).await;
+        let inbox = brighter::MySqlInbox::from_pool(pool.clone()).await;
         inbox.expect("tables can be made");
         for table in TABLES {
             let made = sqlx::raw_sql(table).execute(&pool).await;

@@ -73,7 +73,7 @@ pub async fn in_postgres(broker: impl Broker, pool: &PgPool) -> Dispatcher {
         .execute(pool)
         .await
         .expect("a table can be made");
-    let inbox = PostgresInbox::with_pool(pool.clone()).await;
+    let inbox = PostgresInbox::from_pool(pool.clone()).await;
     start(broker, inbox.expect("tables can be made"), |processor| {
         processor.handler(PostgresDesk(pool.clone()))
     })
@@ -107,7 +107,7 @@ pub async fn in_mariadb(broker: impl Broker, pool: &MySqlPool) -> Dispatcher {
         .execute(pool)
         .await
         .expect("a table can be made");
-    let inbox = MySqlInbox::with_pool(pool.clone()).await;
+    let inbox = MySqlInbox::from_pool(pool.clone()).await;
     start(broker, inbox.expect("tables can be made"), |processor| {
         processor.handler(MariaDbDesk(pool.clone()))
     })
@@ -123,7 +123,7 @@ pub async fn in_sqlite(broker: impl Broker, pool: &SqlitePool) -> Dispatcher {
         .execute(pool)
         .await
         .expect("a table can be made");
-    let inbox = SqliteInbox::with_pool(pool.clone()).await;
+    let inbox = SqliteInbox::from_pool(pool.clone()).await;
     start(broker, inbox.expect("tables can be made"), |processor| {
         processor.handler(SqliteDesk(pool.clone()))
     })

@@ -32,12 +32,12 @@ struct Counts {
 const SLACK: Duration = Duration::from_secs(20);
 
 impl<B: Producer + Clone> Traffic<B> {
-    /// Traffic to this broker, which gives up a publish after `confirm_within`.
-    pub fn new(broker: B, ledger: &Ledger, confirm_within: Duration) -> Self {
+    /// Traffic to this broker, which gives up a publish after `confirm_timeout`.
+    pub fn new(broker: B, ledger: &Ledger, confirm_timeout: Duration) -> Self {
         Self {
             broker,
             ledger: ledger.clone(),
-            deadline: confirm_within + SLACK,
+            deadline: confirm_timeout + SLACK,
             counts: Arc::default(),
         }
     }

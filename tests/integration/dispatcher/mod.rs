@@ -122,7 +122,7 @@ impl App {
             .outbox(InMemoryOutbox::new())
             .build()
             .unwrap();
-        let builder = more(Dispatcher::builder(processor).drain(DRAIN));
+        let builder = more(Dispatcher::builder(processor).drain_timeout(DRAIN));
         let dispatcher = subscriptions
             .into_iter()
             .fold(builder, |builder, subscription| {

@@ -73,7 +73,7 @@ async fn surplus_performers_finish_what_they_have_in_hand_and_end() {
 }
 
 #[tokio::test]
-async fn a_scale_outlasts_a_stop_and_a_start_and_none_is_taken_for_one() {
+async fn a_scale_outlasts_a_stop_and_a_start() {
     let app = App::receiving(Hand::free(), [chores()]).await;
     app.dispatcher.stop("chores").await.unwrap();
     app.dispatcher.scale("chores", 3).unwrap();
@@ -84,8 +84,38 @@ async fn a_scale_outlasts_a_stop_and_a_start_and_none_is_taken_for_one() {
     app.dispatcher.start("chores").unwrap();
     app.dispatcher.consuming().await;
     assert_eq!(app.status("chores").consuming(), 3);
-    app.dispatcher.scale("chores", 0).unwrap();
-    app.until("chores", |status| status.performers.len() == 1).await;
+}
+
+#[tokio::test]
+async fn what_a_subscription_cannot_be_is_refused_and_changes_nothing() {
+    let by_key = Subscription::<Chore>::new("by-key").ordered_by(|_: &Chore| 0);
+    let app = App::new(Hand::free(), [chores().concurrency(2)]);
+    app.dispatcher.add(by_key).unwrap();
+    let before = app.status("chores").throttle;
+    let none = Rate::per_second(0);
+    for (refused, said) in [
+        (
+            app.dispatcher.scale("chores", 0),
+            "invalid setting of the subscription `chores`: `performers` is 0; it must be at least 1",
+        ),
+        (
+            app.dispatcher.scale("by-key", 2),
+            "invalid setting of the subscription `by-key`: `performers` is 2; it must be 1, because the subscription keeps order by key",
+        ),
+        (
+            app.dispatcher
+                .throttle("chores", |throttle| throttle.concurrency = 0),
+            "invalid setting of the subscription `chores`: `concurrency` is 0; it must be between 1 and 65535",
+        ),
+        (
+            app.dispatcher
+                .throttle("chores", |throttle| throttle.rate = Some(none)),
+            "invalid setting of the subscription `chores`: `rate` is 0; it must be at least 1",
+        ),
+    ] {
+        assert_eq!(format!("{:?}", refused.unwrap_err()), said);
+    }
+    assert_eq!(app.status("chores").throttle, before);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,13 +1,68 @@
 //! SIGTERM and ctrl-c: warm, soft and hard.
 
-use brighter::MessageId;
+use std::time::Duration;
+
 use brighter::channel::Producer;
+use brighter::dispatcher::SubscriptionState;
+use brighter::host::HostError;
 use brighter::mapper::{JsonMapper, MessageMapper};
 use brighter::message::{Message, MessageHeader, MessageType};
+use brighter::prelude::*;
 use brighter_tests::errand::Errand;
 use brighter_tests::rabbitmq::{Corner, Raw};
+use brighter_tests::wait::until;
 
 use super::Process;
+
+struct Stubborn;
+
+#[handler]
+impl Handler<Errand> for Stubborn {
+    async fn handle(&self, _: &Errand) -> Result<(), BoxError> {
+        std::future::pending().await
+    }
+}
+
+/// Runs a host until its handler has this many errands in hand, which it has no time to finish.
+async fn run_until_in_hand(errands: usize) -> (Dispatcher, Result<(), HostError>) {
+    let processor = CommandProcessor::builder()
+        .handler(Stubborn)
+        .broker(InMemoryBroker::new())
+        .outbox(InMemoryOutbox::new())
+        .build()
+        .unwrap();
+    let dispatcher = Dispatcher::builder(processor.clone())
+        .subscription(Subscription::<Errand>::new("errands"))
+        .drain_timeout(Duration::ZERO)
+        .build()
+        .unwrap();
+    let watched = dispatcher.clone();
+    let told = async move {
+        watched.consuming().await;
+        for _ in 0..errands {
+            let id = MessageId::new();
+            processor.post(Errand { id, blocks: false }).await.unwrap();
+        }
+        until("the errands are in hand", || {
+            watched.status()[0].in_hand() == errands
+        })
+        .await;
+    };
+    let ended = host::run_until(dispatcher.clone(), told).await;
+    (dispatcher, ended)
+}
+
+#[tokio::test]
+async fn a_future_ends_a_host_that_listens_for_no_signals() {
+    let (dispatcher, ended) = run_until_in_hand(0).await;
+    ended.unwrap();
+    assert_eq!(dispatcher.status()[0].state, SubscriptionState::Stopped);
+    let (_, ended) = run_until_in_hand(1).await;
+    let Err(HostError::Interrupted { report }) = ended else {
+        panic!("{ended:?}");
+    };
+    assert_eq!(report.interrupted.len(), 1);
+}
 
 #[tokio::test]
 async fn sigterm_finishes_what_is_in_hand_and_ends_with_0() {

@@ -137,7 +137,7 @@ async fn a_subscription_whose_redeliveries_outlast_what_the_inbox_remembers_is_r
         let processor = CommandProcessor::builder()
             .handler(handler(Till::default()))
             .broker(InMemoryBroker::new())
-            .inbox(InMemoryInbox::new().with_retention(retention))
+            .inbox(InMemoryInbox::new().retention(retention))
             .build()?;
         // Three handlings of a second, and two delays of a minute.
         let subscription = payments().timeout(SECOND).delays([MINUTE]);

@@ -22,7 +22,7 @@ async fn sqlite_inbox() -> (SqliteInbox, TempDir) {
 async fn postgres_inbox() -> (PostgresInbox, databases::Postgres) {
     let schema = databases::Postgres::new().await;
     (
-        PostgresInbox::with_pool(schema.pool().await).await.unwrap(),
+        PostgresInbox::from_pool(schema.pool().await).await.unwrap(),
         schema,
     )
 }
@@ -30,7 +30,7 @@ async fn postgres_inbox() -> (PostgresInbox, databases::Postgres) {
 async fn mysql_inbox() -> (MySqlInbox, databases::MySql) {
     let database = databases::MySql::new().await;
     (
-        MySqlInbox::with_pool(database.pool().await).await.unwrap(),
+        MySqlInbox::from_pool(database.pool().await).await.unwrap(),
         database,
     )
 }

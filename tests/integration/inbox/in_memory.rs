@@ -16,7 +16,7 @@ async fn begin(inbox: &InMemoryInbox, number: u32) -> Begun {
 
 #[tokio::test]
 async fn it_remembers_as_many_as_it_is_told() {
-    let inbox = InMemoryInbox::new().with_limit(3);
+    let inbox = InMemoryInbox::new().limit(3);
     for number in 0..5 {
         assert!(matches!(begin(&inbox, number).await, Begun::First(_)));
         inbox.complete(&key(number)).await.unwrap();
@@ -29,7 +29,7 @@ async fn it_remembers_as_many_as_it_is_told() {
 
 #[tokio::test(start_paused = true)]
 async fn it_forgets_when_it_is_told() {
-    let inbox = InMemoryInbox::new().with_retention(MINUTE);
+    let inbox = InMemoryInbox::new().retention(MINUTE);
     inbox.complete(&key(0)).await.unwrap();
     tokio::time::advance(MINUTE - SECOND).await;
     inbox.complete(&key(0)).await.unwrap();
@@ -43,13 +43,13 @@ async fn it_forgets_when_it_is_told() {
 #[test]
 fn it_remembers_for_seven_days_unless_it_is_told() {
     let day = Duration::from_hours(24);
-    assert_eq!(InMemoryInbox::new().retention(), Some(7 * day));
-    assert_eq!(InMemoryInbox::new().with_retention(day).retention(), Some(day));
+    assert_eq!(Inbox::retention(&InMemoryInbox::new()), Some(7 * day));
+    assert_eq!(Inbox::retention(&InMemoryInbox::new().retention(day)), Some(day));
 }
 
 #[tokio::test(start_paused = true)]
 async fn of_too_many_at_once_it_says_that_it_is_full() {
-    let inbox = InMemoryInbox::new().with_limit(2);
+    let inbox = InMemoryInbox::new().limit(2);
     for number in 0..2 {
         begin(&inbox, number).await;
     }

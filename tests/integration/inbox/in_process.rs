@@ -56,10 +56,10 @@ async fn one_that_is_being_handled_is_a_typed_error_and_no_policy_retries_it() {
     });
     until("it is being handled", || till.asked() == 1).await;
     let running = processor.send(payment.clone()).await.unwrap_err();
-    let SendError::Handler(HandlerError::InProgress { retry_after, .. }) = running else {
+    let SendError::Handler(HandlerError::InProgress { retry_delay, .. }) = running else {
         panic!("{running}")
     };
-    assert_eq!(retry_after, 30 * SECOND);
+    assert_eq!(retry_delay, 30 * SECOND);
     till.go_on.notify_one();
     sending.await.unwrap().unwrap();
     processor.send(payment).await.unwrap();

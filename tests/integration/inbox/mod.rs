@@ -125,7 +125,7 @@ impl Desk {
             .unwrap();
         let dispatcher = Dispatcher::builder(processor)
             .subscription(subscription)
-            .drain(SECOND)
+            .drain_timeout(SECOND)
             .build()
             .unwrap();
         dispatcher.receive();

@@ -152,7 +152,7 @@ impl Outbox for ListOutbox {
         for failure in failures {
             self.change(std::slice::from_ref(&failure.id), |row| {
                 row.attempts += 1;
-                row.not_before = after(failure.retry_after);
+                row.not_before = after(failure.retry_delay);
                 row.claimed_until = None;
                 if failure.is_last {
                     row.state = RowState::Dead;

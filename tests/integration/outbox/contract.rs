@@ -25,7 +25,7 @@ async fn sqlite_outbox() -> (SqliteOutbox, TempDir) {
 async fn postgres_outbox() -> (PostgresOutbox, databases::Postgres) {
     let schema = databases::Postgres::new().await;
     (
-        PostgresOutbox::with_pool(schema.pool().await).await.unwrap(),
+        PostgresOutbox::from_pool(schema.pool().await).await.unwrap(),
         schema,
     )
 }
@@ -33,7 +33,7 @@ async fn postgres_outbox() -> (PostgresOutbox, databases::Postgres) {
 async fn mysql_outbox() -> (MySqlOutbox, databases::MySql) {
     let database = databases::MySql::new().await;
     (
-        MySqlOutbox::with_pool(database.pool().await).await.unwrap(),
+        MySqlOutbox::from_pool(database.pool().await).await.unwrap(),
         database,
     )
 }

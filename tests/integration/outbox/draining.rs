@@ -69,11 +69,11 @@ async fn sqlite() {
 #[tokio::test]
 async fn postgres() {
     let database = databases::Postgres::new().await;
-    drain(PostgresOutbox::with_pool(database.pool().await).await.unwrap()).await;
+    drain(PostgresOutbox::from_pool(database.pool().await).await.unwrap()).await;
 }
 
 #[tokio::test]
 async fn mysql() {
     let database = databases::MySql::new().await;
-    drain(MySqlOutbox::with_pool(database.pool().await).await.unwrap()).await;
+    drain(MySqlOutbox::from_pool(database.pool().await).await.unwrap()).await;
 }

@@ -19,7 +19,7 @@ fn ids(messages: &[Message]) -> Vec<MessageId> {
 
 #[tokio::test]
 async fn what_goes_beyond_the_limit_is_refused_as_a_whole() {
-    let outbox = InMemoryOutbox::with_limit(3);
+    let outbox = InMemoryOutbox::new().limit(3);
     let messages = messages(5);
     outbox.deposit(&messages[..2], None).await.unwrap();
     let full = outbox.deposit(&messages[2..4], None).await;

@@ -31,7 +31,7 @@ async fn deposit(tx: &Transaction<'_>, outbox: &PostgresOutbox, message: &Messag
 #[tokio::test]
 async fn a_deposit_in_a_transaction_of_tokio_postgres_is_there_if_it_commits() {
     let database = databases::Postgres::new().await;
-    let outbox = PostgresOutbox::with_pool(database.pool().await).await.unwrap();
+    let outbox = PostgresOutbox::from_pool(database.pool().await).await.unwrap();
     let (mut client, connection) = tokio_postgres::connect(&databases::postgres_url(), NoTls)
         .await
         .unwrap();

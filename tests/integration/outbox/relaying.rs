@@ -270,7 +270,7 @@ async fn a_sweeper_wakes_when_something_is_committed_in_this_process() {
 async fn a_sweeper_of_mysql_wakes_when_something_is_committed_in_this_process() {
     let broker = broker();
     let database = databases::MySql::new().await;
-    let mysql = MySqlOutbox::with_pool(database.pool().await).await.unwrap();
+    let mysql = MySqlOutbox::from_pool(database.pool().await).await.unwrap();
     let processor = CommandProcessor::builder()
         .broker(broker.clone())
         .outbox(mysql.clone());
@@ -292,7 +292,7 @@ async fn a_sweeper_of_mysql_wakes_when_something_is_committed_in_this_process() 
 async fn on_postgres_a_commit_of_anybody_wakes_the_sweeper_also_after_its_connection_was_lost() {
     let broker = broker();
     let database = databases::Postgres::new().await;
-    let swept = PostgresOutbox::with_pool(database.pool().await).await.unwrap();
+    let swept = PostgresOutbox::from_pool(database.pool().await).await.unwrap();
     let processor = CommandProcessor::builder()
         .broker(broker.clone())
         .outbox(swept.clone());
@@ -301,7 +301,7 @@ async fn on_postgres_a_commit_of_anybody_wakes_the_sweeper_also_after_its_connec
         .build()
         .unwrap();
     // As if in another process: an outbox of its own, and no sweeper.
-    let other = PostgresOutbox::with_pool(database.pool().await).await.unwrap();
+    let other = PostgresOutbox::from_pool(database.pool().await).await.unwrap();
     let depositor = CommandProcessor::builder()
         .broker(broker.clone())
         .outbox(other.clone());

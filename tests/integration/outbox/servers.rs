@@ -89,7 +89,7 @@ macro_rules! tests_of_a_server {
             #[tokio::test]
             async fn a_message_is_stored_with_the_row_it_belongs_to_or_not_at_all() {
                 let database = databases::$database::new().await;
-                let outbox = $outbox::with_pool(database.pool().await).await.unwrap();
+                let outbox = $outbox::from_pool(database.pool().await).await.unwrap();
                 execute(&outbox, "CREATE TABLE tasks (name VARCHAR(50))").await;
                 for (commit, expected) in [(false, 0), (true, 100)] {
                     let mut tx = outbox.pool().begin().await.unwrap();
@@ -110,12 +110,12 @@ macro_rules! tests_of_a_server {
             #[tokio::test(flavor = "multi_thread")]
             async fn three_pools_share_and_never_overlap() {
                 let database = databases::$database::new().await;
-                let outbox = $outbox::with_pool(database.pool().await).await.unwrap();
+                let outbox = $outbox::from_pool(database.pool().await).await.unwrap();
                 let messages = messages(500);
                 outbox.deposit(&messages, None).await.unwrap();
                 let mut claimers = Vec::new();
                 for _ in 0..3 {
-                    let other = $outbox::with_pool(database.pool().await).await.unwrap();
+                    let other = $outbox::from_pool(database.pool().await).await.unwrap();
                     claimers.push(tokio::spawn(claim_all(other)));
                 }
                 let mut all = Vec::new();
@@ -133,7 +133,7 @@ macro_rules! tests_of_a_server {
             #[tokio::test]
             async fn who_holds_rows_locked_holds_up_neither_claims_nor_deposits() {
                 let database = databases::$database::new().await;
-                let outbox = $outbox::with_pool(database.pool().await).await.unwrap();
+                let outbox = $outbox::from_pool(database.pool().await).await.unwrap();
                 let messages = messages(4);
                 outbox.deposit(&messages[..3], None).await.unwrap();
                 let mut other = outbox.pool().begin().await.unwrap();
@@ -160,7 +160,7 @@ macro_rules! tests_of_a_server {
                 let mut opening = Vec::new();
                 for _ in 0..6 {
                     let pool = database.pool().await;
-                    opening.push(tokio::spawn($outbox::with_pool(pool)));
+                    opening.push(tokio::spawn($outbox::from_pool(pool).into_future()));
                 }
                 for opened in opening {
                     let outbox = opened.await.unwrap().unwrap();
@@ -171,9 +171,9 @@ macro_rules! tests_of_a_server {
             #[tokio::test]
             async fn a_newer_schema_is_refused() {
                 let database = databases::$database::new().await;
-                let outbox = $outbox::with_pool(database.pool().await).await.unwrap();
+                let outbox = $outbox::from_pool(database.pool().await).await.unwrap();
                 execute(&outbox, "UPDATE brighter_schema SET version = 99").await;
-                let refused = $outbox::with_pool(database.pool().await).await;
+                let refused = $outbox::from_pool(database.pool().await).await;
                 assert!(
                     matches!(
                         refused,
@@ -190,15 +190,16 @@ macro_rules! tests_of_a_server {
             async fn tables_made_by_hand_under_a_name_of_ones_own_are_used_as_they_are() {
                 let database = databases::$database::new().await;
                 let options = OutboxOptions::default().table("orders_outbox");
-                let by_hand = $outbox::ddl_with(&options).unwrap();
+                let by_hand = $outbox::ddl_for(&options).unwrap();
                 for _ in 0..2 {
                     let by_hand = sqlx::raw_sql(AssertSqlSafe(by_hand.clone()));
                     by_hand.execute(&database.pool().await).await.unwrap();
                 }
-                let orders = $outbox::with_options(database.pool().await, &options)
+                let orders = $outbox::from_pool(database.pool().await)
+                    .options(options)
                     .await
                     .unwrap();
-                let other = $outbox::with_pool(database.pool().await).await.unwrap();
+                let other = $outbox::from_pool(database.pool().await).await.unwrap();
                 orders.deposit(&messages(10), None).await.unwrap();
                 assert_eq!(count(&orders, "orders_outbox").await, 10);
                 assert_eq!(count(&orders, "brighter_schema").await, 2);
@@ -210,7 +211,8 @@ macro_rules! tests_of_a_server {
             async fn beyond_the_limit_nothing_is_stored() {
                 let database = databases::$database::new().await;
                 let limited = OutboxOptions::default().limit(3);
-                let outbox = $outbox::with_options(database.pool().await, &limited)
+                let outbox = $outbox::from_pool(database.pool().await)
+                    .options(limited)
                     .await
                     .unwrap();
                 super::beyond_the_limit_nothing_is_stored(&outbox).await;

@@ -91,7 +91,7 @@ async fn a_full_disk_stores_nothing_and_says_so() {
     let folder = folder();
     let path = folder.path().join("outbox.db");
     let app = pool(options(&path).pragma("max_page_count", "100")).await;
-    let outbox = SqliteOutbox::with_pool(app.clone()).await.unwrap();
+    let outbox = SqliteOutbox::from_pool(app.clone()).await.unwrap();
     outbox.deposit(&messages_of(200_000), None).await.unwrap();
 
     let full = outbox.deposit(&messages_of(800_000), None).await;
@@ -120,7 +120,7 @@ async fn a_full_disk_stores_nothing_and_says_so() {
 async fn a_transaction_that_sqlite_ended_does_no_harm_to_the_next() {
     let folder = folder();
     let app = pool(options(&folder.path().join("outbox.db"))).await;
-    let outbox = SqliteOutbox::with_pool(app.clone()).await.unwrap();
+    let outbox = SqliteOutbox::from_pool(app.clone()).await.unwrap();
     let mut tx = app.begin().await.unwrap();
     sqlx::query("ROLLBACK").execute(&mut *tx).await.unwrap();
     drop(tx);
@@ -140,7 +140,7 @@ async fn a_file_that_may_not_be_written_can_be_read() {
         .unwrap();
 
     let read_only = SqliteConnectOptions::new().filename(&path).read_only(true);
-    let outbox = SqliteOutbox::with_pool(pool(read_only).await).await.unwrap();
+    let outbox = SqliteOutbox::from_pool(pool(read_only).await).await.unwrap();
     let id = message.header.id.clone();
     assert_eq!(outbox.get(&[id]).await.unwrap(), [message]);
     let refused = outbox.deposit(&[some_message()], None).await;
@@ -151,7 +151,7 @@ async fn a_file_that_may_not_be_written_can_be_read() {
     let empty = folder.path().join("empty.db");
     pool(options(&empty)).await.close().await;
     let read_only = SqliteConnectOptions::new().filename(&empty).read_only(true);
-    let refused = SqliteOutbox::with_pool(pool(read_only).await).await;
+    let refused = SqliteOutbox::from_pool(pool(read_only).await).await;
     assert!(matches!(refused, Err(OutboxError::ReadOnly(_))), "{refused:?}");
 }
 
@@ -182,7 +182,7 @@ async fn a_lock_that_another_keeps_is_waited_for_and_then_reported() {
     let folder = folder();
     let path = folder.path().join("outbox.db");
     let patient = options(&path).busy_timeout(Duration::from_millis(100));
-    let outbox = SqliteOutbox::with_pool(pool(patient).await).await.unwrap();
+    let outbox = SqliteOutbox::from_pool(pool(patient).await).await.unwrap();
     let other = pool(options(&path)).await;
     let lock = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
 
@@ -253,7 +253,7 @@ async fn beyond_the_limit_nothing_is_stored() {
     let folder = folder();
     let pool = pool(options(&folder.path().join("outbox.db"))).await;
     let limited = OutboxOptions::default().limit(3);
-    let outbox = SqliteOutbox::with_options(pool, &limited).await.unwrap();
+    let outbox = SqliteOutbox::from_pool(pool).options(limited).await.unwrap();
     super::servers::beyond_the_limit_nothing_is_stored(&outbox).await;
 }
 
@@ -282,7 +282,7 @@ async fn many_may_open_a_fresh_file_at_once() {
     for round in 0..10 {
         let path = folder.path().join(format!("{round}.db"));
         let opening: Vec<_> = (0..8)
-            .map(|_| tokio::spawn(SqliteOutbox::open(path.clone())))
+            .map(|_| tokio::spawn(SqliteOutbox::open(path.clone()).into_future()))
             .collect();
         for opened in opening {
             let outbox = opened.await.unwrap().unwrap();

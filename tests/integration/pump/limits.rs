@@ -183,7 +183,7 @@ fn build_compares_the_times_of_a_subscription_with_those_of_the_broker() {
     let processor = CommandProcessor::builder()
         .broker(Scripted::bounded(
             [],
-            ConsumerBounds::new().settle_within(60 * SECOND),
+            ConsumerBounds::new().settle_timeout(60 * SECOND),
         ))
         .handler(Clerk::new(|_, _| Ok(())))
         .build()

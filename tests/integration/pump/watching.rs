@@ -46,7 +46,7 @@ async fn a_handler_that_blocks_its_thread_is_named_and_named_again() {
 async fn a_message_that_will_not_be_settled_in_time_is_told_once_before_the_time_is_over() {
     let log = Log::default();
     let _logging = log.here();
-    let bounds = ConsumerBounds::new().settle_within(SECOND / 10);
+    let bounds = ConsumerBounds::new().settle_timeout(SECOND / 10);
     let (late, other) = (message(&note(1, 1)), message(&note(2, 2)));
     let broker = Scripted::bounded(
         [Consume::Gives(vec![

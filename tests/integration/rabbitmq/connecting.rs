@@ -95,7 +95,7 @@ async fn free_port() -> u16 {
 async fn a_broker_that_stays_away_is_given_up() {
     let begun = Instant::now();
     let error = RabbitMq::builder(&format!("amqp://guest:hunter2@127.0.0.1:{}/", free_port().await))
-        .wait_for_broker(Duration::from_millis(300))
+        .connect_timeout(Duration::from_millis(300))
         .connect()
         .await
         .unwrap_err();
@@ -131,7 +131,7 @@ async fn a_broker_that_comes_later_is_waited_for() {
     let corner = Corner::new();
     let port = free_port().await;
     let at = at(port);
-    let connecting = tokio::spawn(corner.builder_at(&at).wait_for_broker_forever().connect());
+    let connecting = tokio::spawn(corner.builder_at(&at).without_connect_timeout().connect());
 
     tokio::time::sleep(Duration::from_millis(300)).await; // A few attempts fail meanwhile.
     assert!(!connecting.is_finished());
@@ -227,7 +227,7 @@ async fn when_no_node_can_be_used_each_says_why() {
     let dead = format!("amqp://guest:hunter2@127.0.0.1:{}/", free_port().await);
     let wrong = format!("amqp://guest:hunter2@{}", place());
     let error = RabbitMq::cluster([&dead, &wrong].map(String::as_str))
-        .wait_for_broker(Duration::from_millis(100))
+        .connect_timeout(Duration::from_millis(100))
         .connect()
         .await
         .unwrap_err();
@@ -294,7 +294,7 @@ async fn a_port_that_is_silent_is_given_up_and_let_go() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let silent = at(listener.local_addr().unwrap().port());
     let error = RabbitMq::builder(&silent)
-        .wait_for_broker(Duration::from_millis(100))
+        .connect_timeout(Duration::from_millis(100))
         .connect()
         .await
         .unwrap_err();
@@ -316,7 +316,7 @@ async fn a_thread_that_is_blocked_costs_no_connection() {
     let corner = Corner::new();
     let broker = corner
         .builder()
-        .heartbeat(Duration::from_secs(1))
+        .heartbeat_interval(Duration::from_secs(1))
         .connect()
         .await
         .unwrap();

@@ -106,7 +106,7 @@ async fn nonsense_is_told_and_can_be_set_aside_as_it_came() {
         let properties = properties(&[(name, value.clone())]);
         raw.put(channel.name.as_str(), properties, b"as it came").await;
         let delivery = next(&mut consumer).await;
-        let reason = delivery.message().unwrap_err().to_owned();
+        let reason = delivery.message().unwrap_err().reason;
         assert!(reason.contains(name), "{reason}");
         delivery
             .reject(Rejection::new(RejectionKind::Invalid, reason))

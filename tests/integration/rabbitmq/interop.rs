@@ -212,7 +212,13 @@ async fn what_is_malformed_is_read_or_set_aside_with_a_reason() {
     ] {
         write(channel.name.as_str(), properties, headers, "as it came").await;
         let delivery = next(&mut consumer).await;
-        match (delivery.message().map(|_| ()).map_err(str::to_owned), reason) {
+        match (
+            delivery
+                .message()
+                .map(|_| ())
+                .map_err(|malformed| malformed.reason),
+            reason,
+        ) {
             (Ok(()), None) => delivery.ack().await.unwrap(),
             (Err(said), Some(reason)) => {
                 assert!(said.contains(reason), "{said}");

@@ -235,7 +235,7 @@ async fn a_row_that_nobody_can_read_is_malformed_and_keeps_its_bytes() {
         .unwrap();
     held.ack().await.unwrap();
     let malformed = next(&mut consumer).await;
-    let reason = malformed.message().unwrap_err().to_owned();
+    let reason = malformed.message().unwrap_err().reason;
     let rejection = Rejection::new(RejectionKind::Invalid, reason);
     malformed.reject(rejection).await.unwrap();
     let [aside] = &broker.messages("c.invalid", 10).await.unwrap()[..] else {

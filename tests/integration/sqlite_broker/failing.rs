@@ -15,7 +15,7 @@ use super::{Place, channel, id, message, next, publish, until_depth, with_buffer
 async fn a_file_that_is_full_holds_publishers_back_and_goes_on_when_there_is_room() {
     let place = Place::new();
     let options = SqliteBrokerOptions::default().size_limit(600_000);
-    let broker = SqliteBroker::open_with(place.path(), &options).await.unwrap();
+    let broker = SqliteBroker::open(place.path()).options(options).await.unwrap();
     let mut consumer = broker.consume(&with_buffer(1)).await.unwrap();
     let mut large = message("topic");
     large.body = MessageBody::new(vec![1; 50_000]);

@@ -40,7 +40,7 @@ impl Place {
     /// A broker that is taken for dead soon after it is.
     async fn open_with_lease(&self, millis: u64) -> SqliteBroker {
         let options = SqliteBrokerOptions::default().lease(Duration::from_millis(millis));
-        SqliteBroker::open_with(self.path(), &options).await.unwrap()
+        SqliteBroker::open(self.path()).options(options).await.unwrap()
     }
 
     /// A pool of somebody else, to look at the file and to be in the way.

@@ -73,7 +73,7 @@ impl Drop for Process {
 
 async fn open(path: &Path) -> SqliteBroker {
     let options = SqliteBrokerOptions::default().lease(LEASE);
-    SqliteBroker::open_with(path, &options).await.unwrap()
+    SqliteBroker::open(path).options(options).await.unwrap()
 }
 
 /// What a child does; nothing, where this is no child.

@@ -227,7 +227,7 @@ async fn a_failure_says_what_was_expected_and_all_that_happened() {
 #[tokio::test(start_paused = true)]
 #[should_panic(expected = "not settled: 0 copies are not handled, and the outbox has 1 to send")]
 async fn what_can_never_settle_is_told_and_not_waited_for_for_ever() {
-    let app = shop().patience(Duration::from_secs(60)).start().await;
+    let app = shop().settle_timeout(Duration::from_secs(60)).start().await;
     app.broker().lose_connection();
     app.when_posted(order("tea")).await;
 }

@@ -26,7 +26,7 @@ impl SqliteBrokerOptions {
                     "how many bytes the file may have before nothing more is published; else as many as the disk holds",
                 ),
                 Key::time(
-                    "confirm_within",
+                    "confirm_timeout",
                     Duration::from_millis(1)..,
                     "how long a publish may take",
                 )
@@ -44,7 +44,7 @@ impl SqliteBrokerOptions {
     /// let config = brighter::config::loader()
     ///     .variables([("BRIGHTER_SQLITE_BROKER_LEASE", "5s")])
     ///     .load()?;
-    /// let options = SqliteBrokerOptions::from_config(&config); // for SqliteBroker::open_with(path, &options)
+    /// let options = SqliteBrokerOptions::from_config(&config); // for SqliteBroker::open(path).options(options)
     /// # let _ = options;
     /// # Ok(())
     /// # }
@@ -61,8 +61,8 @@ impl SqliteBrokerOptions {
         if let Some(bytes) = table.count("size_limit") {
             options = options.size_limit(bytes);
         }
-        if let Some(time) = table.time("confirm_within") {
-            options = options.confirm_within(time);
+        if let Some(time) = table.time("confirm_timeout") {
+            options = options.confirm_timeout(time);
         }
         options
     }

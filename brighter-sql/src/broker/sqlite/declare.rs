@@ -79,7 +79,7 @@ async fn declare(asked: Declare<'_>, file: &mut SqliteConnection) -> Result<Decl
     }
     if let Some((id, known)) = known
         && known.declared
-        && channel.stays_unused.is_none()
+        && channel.idle_timeout.is_none()
         && beside.iter().all(|name| topology.find(name).is_some())
         && channel
             .routing_keys
@@ -89,7 +89,7 @@ async fn declare(asked: Declare<'_>, file: &mut SqliteConnection) -> Result<Decl
         return Ok(Ok(id));
     }
     let id = make(channel, file).await?;
-    if channel.stays_unused.is_some() {
+    if channel.idle_timeout.is_some() {
         // One that was taken for dead is another from here on, as at the next cycle.
         let (session, _) = match session.filter(|_| state.alive_until.is_some()) {
             Some(alive) => alive,
@@ -115,7 +115,7 @@ fn existing(topology: &FileTopology, name: &ChannelName) -> Declared {
 
 async fn make(channel: &Channel, file: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
     let beside = [&channel.dead_letters, &channel.invalid_messages].into_iter();
-    let beside = beside.filter(|_| channel.stays_unused.is_none());
+    let beside = beside.filter(|_| channel.idle_timeout.is_none());
     for name in beside.chain([&channel.name]) {
         sqlx::query(
             "INSERT INTO brighter_broker_channels (id, name, declared) \

@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use crate::database::error::{DatabaseError, from_database_error};
 use brighter_core::channel::{BrokerStatus, ChannelError, PublishError, SettleError};
-use brighter_core::error::BoxError;
+use brighter_core::error::{BoxError, InvalidSetting};
 
 /// Why a broker could not be opened.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum SqliteBrokerError {
+    /// A setting has a value that it cannot have.
+    #[error("invalid setting of the broker")]
+    Setting(#[source] InvalidSetting),
     /// The disk is full: make room and open it again.
     #[error("the disk of the broker's file is full: make room")]
     Full(#[source] BoxError),
@@ -38,6 +41,8 @@ pub enum SqliteBrokerError {
     #[error("the broker's file cannot be used")]
     Other(#[source] BoxError),
 }
+
+brighter_core::__private::readable_debug!(SqliteBrokerError);
 
 from_database_error!(SqliteBrokerError);
 

@@ -19,7 +19,7 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 pub(super) struct BrokerHandle {
     pub(super) queue: Arc<WriteQueue>,
     pub(super) path: PathBuf,
-    pub(super) confirm_within: Duration,
+    pub(super) confirm_timeout: Duration,
 }
 
 impl BrokerHandle {
@@ -62,7 +62,7 @@ impl BrokerHandle {
             answer.await.ok()
         };
         let all = |error: &dyn Fn() -> PublishError| (0..count).map(|_| Err(error())).collect();
-        let after = self.confirm_within;
+        let after = self.confirm_timeout;
         match timeout(after, published).await {
             Ok(Some(results)) => results,
             Ok(None) => all(&|| PublishError::Closed),

@@ -61,7 +61,7 @@ mod write_batch;
 mod write_queue;
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -71,6 +71,7 @@ use tokio::time::timeout;
 pub use error::SqliteBrokerError;
 pub use options::SqliteBrokerOptions;
 
+use crate::opening::Opening;
 use brighter_core::channel::{
     Broker, BrokerStatus, Channel, ChannelError, Consumer, ConsumerBounds, Producer, PublishError,
     SettleError,
@@ -116,29 +117,25 @@ impl SqliteBroker {
     /// beside those of an outbox, an inbox and an application.
     ///
     /// # Errors
-    /// The file cannot be opened, made or written, is no database, or has tables newer than this program: see
-    /// [`SqliteBrokerError`].
-    pub async fn open(path: impl AsRef<Path>) -> Result<Self, SqliteBrokerError> {
-        Self::open_with(path, &SqliteBrokerOptions::default()).await
+    /// The file cannot be opened, made or written, is no database, or has tables newer than this program; or an option
+    /// has a value that it cannot have: see [`SqliteBrokerError`].
+    pub fn open(path: impl AsRef<Path>) -> Opening<SqliteBrokerOptions, Result<Self, SqliteBrokerError>> {
+        let path = path.as_ref().to_owned();
+        Opening::new(|options| Self::open_file(path, options))
     }
 
-    /// The same, with what may be chosen of it.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open).
-    pub async fn open_with(
-        path: impl AsRef<Path>,
-        options: &SqliteBrokerOptions,
-    ) -> Result<Self, SqliteBrokerError> {
-        let path = path.as_ref().to_owned();
+    async fn open_file(path: PathBuf, options: SqliteBrokerOptions) -> Result<Self, SqliteBrokerError> {
+        if let Some(invalid) = options.invalid() {
+            return Err(SqliteBrokerError::Setting(invalid));
+        }
         let queue = Arc::new(WriteQueue::new());
         let opened = engine::start(path.clone(), options.clone(), Arc::clone(&queue))?;
         // Ends the engine if nobody waits any longer.
-        let confirm_within = options.confirm_within;
+        let confirm_timeout = options.confirm_timeout;
         let broker = Self(Arc::new(BrokerHandle {
             queue,
             path,
-            confirm_within,
+            confirm_timeout,
         }));
         match timeout(DEADLINE, opened).await {
             Ok(Ok(opened)) => opened.map(|()| broker),

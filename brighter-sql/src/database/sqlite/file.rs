@@ -22,7 +22,7 @@ const WAIT: Duration = Duration::from_secs(5);
 const CONNECTIONS: u32 = 8;
 
 /// What SQLite takes for a page unless told otherwise.
-const PAGE: u64 = 4096;
+pub(crate) const PAGE: u64 = 4096;
 
 /// A pool, and the order in which those who share it write.
 #[derive(Debug, Clone)]
@@ -45,7 +45,7 @@ impl Database {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(WAIT);
         if let Some(bytes) = bytes {
-            options = options.pragma("max_page_count", (bytes / PAGE).max(1).to_string());
+            options = options.pragma("max_page_count", (bytes / PAGE).to_string());
         }
         let pool = SqlitePoolOptions::new()
             .max_connections(CONNECTIONS)

@@ -5,5 +5,7 @@ mod error;
 mod file;
 
 pub(crate) use file::Database;
+#[cfg(feature = "sqlite-broker")]
+pub(crate) use file::PAGE;
 
 crate::database::value::implement_sql!(sqlx::Sqlite, dialect::SQLITE, error::sort);

@@ -252,7 +252,7 @@ impl<D: Sql> Operation<D> for Failing<'_> {
             let values = [
                 Value::Text(&id),
                 Value::Text(&error),
-                Value::Number(row::millis(failure.retry_after)),
+                Value::Number(row::millis(failure.retry_delay)),
                 Value::Number(if failure.is_last { 2 } else { 1 }),
             ];
             D::execute(connection, &self.statements.failed, &values)

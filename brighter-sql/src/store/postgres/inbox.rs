@@ -8,6 +8,7 @@ use sqlx::{PgPool, Postgres};
 use crate::database::backend::Backend;
 use crate::database::server::Server;
 use crate::database::value::Sql;
+use crate::opening::Opening;
 use crate::store::InboxOptions;
 use crate::store::inbox::{self, SqlInbox, implement_inbox};
 use brighter_core::inbox::InboxError;
@@ -37,26 +38,23 @@ impl PostgresInbox {
     /// # Errors
     /// The database cannot be reached, or has tables newer than this program: see [`InboxError`]. No error holds the
     /// password.
-    pub async fn connect(url: &str) -> Result<Self, InboxError> {
-        let pool = PgPoolOptions::new().acquire_timeout(WAIT).connect(url).await;
-        Self::with_pool(pool.map_err(Postgres::sort)?).await
+    pub fn connect(url: impl Into<String>) -> Opening<InboxOptions, Result<Self, InboxError>> {
+        let url = url.into();
+        Opening::new(async move |options| {
+            let pool = PgPoolOptions::new().acquire_timeout(WAIT).connect(&url).await;
+            let pool = pool.map_err(Postgres::sort)?;
+            SqlInbox::open(Server::new(pool), &options).await.map(Self)
+        })
     }
 
     /// Uses the application's own pool, whose settings stay as they are, and makes the tables or brings them up
     /// to date.
     ///
     /// # Errors
-    /// The tables cannot be made, or are newer than this program: see [`InboxError`].
-    pub async fn with_pool(pool: PgPool) -> Result<Self, InboxError> {
-        Self::with_options(pool, &InboxOptions::default()).await
-    }
-
-    /// The same, with what may be chosen of it.
-    ///
-    /// # Errors
-    /// As [`with_pool`](Self::with_pool), or the table cannot have that name.
-    pub async fn with_options(pool: PgPool, options: &InboxOptions) -> Result<Self, InboxError> {
-        SqlInbox::open(Server::new(pool), options).await.map(Self)
+    /// The tables cannot be made, are newer than this program, or cannot have the name that the options say: see
+    /// [`InboxError`].
+    pub fn from_pool(pool: PgPool) -> Opening<InboxOptions, Result<Self, InboxError>> {
+        Opening::new(async move |options| SqlInbox::open(Server::new(pool), &options).await.map(Self))
     }
 
     /// The pool of connections to the database, to begin a transaction with.
@@ -69,14 +67,14 @@ impl PostgresInbox {
     /// finds them leaves them as they are.
     #[must_use]
     pub fn ddl() -> String {
-        Self::ddl_with(&InboxOptions::default()).unwrap_or_default()
+        Self::ddl_for(&InboxOptions::default()).unwrap_or_default()
     }
 
-    /// The same, for an inbox with these options.
+    /// The tables as SQL, for an inbox with these options.
     ///
     /// # Errors
     /// The table cannot have that name.
-    pub fn ddl_with(options: &InboxOptions) -> Result<String, InboxError> {
+    pub fn ddl_for(options: &InboxOptions) -> Result<String, InboxError> {
         Ok(inbox::schema::<Postgres>(options)?.ddl::<Postgres>())
     }
 }

@@ -9,6 +9,7 @@ use super::listening;
 use crate::database::backend::Backend;
 use crate::database::server::Server;
 use crate::database::value::Sql;
+use crate::opening::Opening;
 use crate::store::OutboxOptions;
 use crate::store::outbox::{self, SqlOutbox, implement_outbox};
 use brighter_core::outbox::OutboxError;
@@ -53,26 +54,23 @@ impl PostgresOutbox {
     /// # Errors
     /// The database cannot be reached, or has tables newer than this program: see [`OutboxError`]. No error holds
     /// the password.
-    pub async fn connect(url: &str) -> Result<Self, OutboxError> {
-        let pool = PgPoolOptions::new().acquire_timeout(WAIT).connect(url).await;
-        Self::with_pool(pool.map_err(Postgres::sort)?).await
+    pub fn connect(url: impl Into<String>) -> Opening<OutboxOptions, Result<Self, OutboxError>> {
+        let url = url.into();
+        Opening::new(async move |options| {
+            let pool = PgPoolOptions::new().acquire_timeout(WAIT).connect(&url).await;
+            let pool = pool.map_err(Postgres::sort)?;
+            SqlOutbox::open(Server::new(pool), &options).await.map(Self)
+        })
     }
 
     /// Uses the application's own pool, whose settings stay as they are, and makes the tables or brings them up
     /// to date.
     ///
     /// # Errors
-    /// The tables cannot be made, or are newer than this program: see [`OutboxError`].
-    pub async fn with_pool(pool: PgPool) -> Result<Self, OutboxError> {
-        Self::with_options(pool, &OutboxOptions::default()).await
-    }
-
-    /// The same, with what may be chosen of it.
-    ///
-    /// # Errors
-    /// As [`with_pool`](Self::with_pool), or the table cannot have that name.
-    pub async fn with_options(pool: PgPool, options: &OutboxOptions) -> Result<Self, OutboxError> {
-        SqlOutbox::open(Server::new(pool), options).await.map(Self)
+    /// The tables cannot be made, are newer than this program, or cannot have the name that the options say: see
+    /// [`OutboxError`].
+    pub fn from_pool(pool: PgPool) -> Opening<OutboxOptions, Result<Self, OutboxError>> {
+        Opening::new(async move |options| SqlOutbox::open(Server::new(pool), &options).await.map(Self))
     }
 
     /// The pool of connections to the database, to begin a transaction with.
@@ -90,14 +88,14 @@ impl PostgresOutbox {
     /// ```
     #[must_use]
     pub fn ddl() -> String {
-        Self::ddl_with(&OutboxOptions::default()).unwrap_or_default()
+        Self::ddl_for(&OutboxOptions::default()).unwrap_or_default()
     }
 
-    /// The same, for an outbox with these options.
+    /// The tables as SQL, for an outbox with these options.
     ///
     /// # Errors
     /// The table cannot have that name.
-    pub fn ddl_with(options: &OutboxOptions) -> Result<String, OutboxError> {
+    pub fn ddl_for(options: &OutboxOptions) -> Result<String, OutboxError> {
         Ok(outbox::schema::<Postgres>(options)?.ddl::<Postgres>())
     }
 }

@@ -6,6 +6,7 @@ use sqlx::{Sqlite, SqlitePool};
 
 use crate::database::backend::Backend;
 use crate::database::sqlite::Database;
+use crate::opening::Opening;
 use crate::store::InboxOptions;
 use crate::store::inbox::{self, SqlInbox, implement_inbox};
 use brighter_core::inbox::InboxError;
@@ -37,26 +38,22 @@ impl SqliteInbox {
     /// # Errors
     /// The file cannot be opened, made or written, is no database, or has tables newer than this program: see
     /// [`InboxError`].
-    pub async fn open(path: impl AsRef<Path>) -> Result<Self, InboxError> {
-        let database = Database::open(path.as_ref()).await?;
-        SqlInbox::open(database, &InboxOptions::default()).await.map(Self)
+    pub fn open(path: impl AsRef<Path>) -> Opening<InboxOptions, Result<Self, InboxError>> {
+        let path = path.as_ref().to_owned();
+        Opening::new(async move |options| {
+            let database = Database::open(&path).await?;
+            SqlInbox::open(database, &options).await.map(Self)
+        })
     }
 
     /// Uses the application's own pool, whose settings stay as they are, and makes the tables or brings them up
     /// to date.
     ///
     /// # Errors
-    /// The tables cannot be made, or are newer than this program: see [`InboxError`].
-    pub async fn with_pool(pool: SqlitePool) -> Result<Self, InboxError> {
-        Self::with_options(pool, &InboxOptions::default()).await
-    }
-
-    /// The same, with what may be chosen of it.
-    ///
-    /// # Errors
-    /// As [`with_pool`](Self::with_pool), or the table cannot have that name.
-    pub async fn with_options(pool: SqlitePool, options: &InboxOptions) -> Result<Self, InboxError> {
-        SqlInbox::open(Database::new(pool), options).await.map(Self)
+    /// The tables cannot be made, are newer than this program, or cannot have the name that the options say: see
+    /// [`InboxError`].
+    pub fn from_pool(pool: SqlitePool) -> Opening<InboxOptions, Result<Self, InboxError>> {
+        Opening::new(async move |options| SqlInbox::open(Database::new(pool), &options).await.map(Self))
     }
 
     /// The pool of connections to the database, to begin a transaction with.
@@ -69,14 +66,14 @@ impl SqliteInbox {
     /// finds them leaves them as they are.
     #[must_use]
     pub fn ddl() -> String {
-        Self::ddl_with(&InboxOptions::default()).unwrap_or_default()
+        Self::ddl_for(&InboxOptions::default()).unwrap_or_default()
     }
 
-    /// The same, for an inbox with these options.
+    /// The tables as SQL, for an inbox with these options.
     ///
     /// # Errors
     /// The table cannot have that name.
-    pub fn ddl_with(options: &InboxOptions) -> Result<String, InboxError> {
+    pub fn ddl_for(options: &InboxOptions) -> Result<String, InboxError> {
         Ok(inbox::schema::<Sqlite>(options)?.ddl::<Sqlite>())
     }
 }

@@ -6,6 +6,7 @@ use sqlx::{Sqlite, SqlitePool};
 
 use crate::database::backend::Backend;
 use crate::database::sqlite::Database;
+use crate::opening::Opening;
 use crate::store::OutboxOptions;
 use crate::store::outbox::{self, SqlOutbox, implement_outbox};
 use brighter_core::outbox::OutboxError;
@@ -55,10 +56,12 @@ impl SqliteOutbox {
     /// # Errors
     /// The file cannot be opened, made or written, is no database, or has tables newer than this program: see
     /// [`OutboxError`].
-    pub async fn open(path: impl AsRef<Path>) -> Result<Self, OutboxError> {
-        let database = Database::open(path.as_ref()).await?;
-        let options = OutboxOptions::default();
-        SqlOutbox::open(database, &options).await.map(Self)
+    pub fn open(path: impl AsRef<Path>) -> Opening<OutboxOptions, Result<Self, OutboxError>> {
+        let path = path.as_ref().to_owned();
+        Opening::new(async move |options| {
+            let database = Database::open(&path).await?;
+            SqlOutbox::open(database, &options).await.map(Self)
+        })
     }
 
     /// Uses the application's own pool, whose settings stay as they are, and makes the tables or brings them
@@ -80,23 +83,16 @@ impl SqliteOutbox {
     ///     .create_if_missing(true)
     ///     .journal_mode(SqliteJournalMode::Wal);
     /// let pool = SqlitePool::connect_with(options).await?;
-    /// let outbox = SqliteOutbox::with_pool(pool).await?;
+    /// let outbox = SqliteOutbox::from_pool(pool).await?;
     /// # Ok::<(), brighter::BoxError>(())
     /// # }).unwrap();
     /// ```
     ///
     /// # Errors
-    /// The tables cannot be made, or are newer than this program: see [`OutboxError`].
-    pub async fn with_pool(pool: SqlitePool) -> Result<Self, OutboxError> {
-        Self::with_options(pool, &OutboxOptions::default()).await
-    }
-
-    /// The same, with what may be chosen of it.
-    ///
-    /// # Errors
-    /// As [`with_pool`](Self::with_pool), or the table cannot have that name.
-    pub async fn with_options(pool: SqlitePool, options: &OutboxOptions) -> Result<Self, OutboxError> {
-        SqlOutbox::open(Database::new(pool), options).await.map(Self)
+    /// The tables cannot be made, are newer than this program, or cannot have the name that the options say: see
+    /// [`OutboxError`].
+    pub fn from_pool(pool: SqlitePool) -> Opening<OutboxOptions, Result<Self, OutboxError>> {
+        Opening::new(async move |options| SqlOutbox::open(Database::new(pool), &options).await.map(Self))
     }
 
     /// The pool of connections to the database, to begin a transaction with.
@@ -114,14 +110,14 @@ impl SqliteOutbox {
     /// ```
     #[must_use]
     pub fn ddl() -> String {
-        Self::ddl_with(&OutboxOptions::default()).unwrap_or_default()
+        Self::ddl_for(&OutboxOptions::default()).unwrap_or_default()
     }
 
-    /// The same, for an outbox with these options.
+    /// The tables as SQL, for an outbox with these options.
     ///
     /// # Errors
     /// The table cannot have that name.
-    pub fn ddl_with(options: &OutboxOptions) -> Result<String, OutboxError> {
+    pub fn ddl_for(options: &OutboxOptions) -> Result<String, OutboxError> {
         Ok(outbox::schema::<Sqlite>(options)?.ddl::<Sqlite>())
     }
 }

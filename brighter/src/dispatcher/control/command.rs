@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::status::EndReport;
-use super::super::{Dispatcher, UnknownSubscription};
+use super::super::{ControlError, Dispatcher};
 use crate::subscription::{Performers, Rate};
 use brighter_core::message::SubscriptionName;
 
@@ -50,26 +50,26 @@ impl Dispatcher {
     /// Does what a command says, and gives what had to be cut short when it stops something.
     ///
     /// # Errors
-    /// There is no subscription of the name it says.
+    /// See [`ControlError`].
     ///
     /// # Panics
     /// Outside a tokio runtime, if it is to start something.
     ///
     /// ```
-    /// use brighter::dispatcher::{ControlCommand, UnknownSubscription};
+    /// use brighter::dispatcher::{ControlCommand, ControlError};
     ///
-    /// # async fn example(dispatcher: &brighter::Dispatcher) -> Result<(), UnknownSubscription> {
+    /// # async fn example(dispatcher: &brighter::Dispatcher) -> Result<(), ControlError> {
     /// let command: ControlCommand = serde_json::from_str(r#"{"pause": "task-reminders"}"#).expect("a command");
     /// dispatcher.obey(command).await?;
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn obey(&self, command: ControlCommand) -> Result<EndReport, UnknownSubscription> {
+    pub async fn obey(&self, command: ControlCommand) -> Result<EndReport, ControlError> {
         match command {
             ControlCommand::StartAll => self.receive(),
             ControlCommand::StopAll => return Ok(self.stop_all().await),
             ControlCommand::Start(name) => self.start(name)?,
-            ControlCommand::Stop(name) => return self.stop(name).await,
+            ControlCommand::Stop(name) => return Ok(self.stop(name).await?),
             ControlCommand::Pause(name) => self.pause(name)?,
             ControlCommand::Resume(name) => self.resume(name)?,
             ControlCommand::Scale {

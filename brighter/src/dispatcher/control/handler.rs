@@ -90,7 +90,7 @@ impl ControlHandler {
         let done = dispatcher.obey(order.command.clone()).await;
         let (ended, refused) = match done {
             Ok(ended) => (ended, None),
-            Err(error) => (EndReport::default(), Some(error.to_string())),
+            Err(error) => (EndReport::default(), Some(report(&error))),
         };
         if let Some(refused) = &refused {
             tracing::warn!(node = self.control.node, id = %order.id, refused, "a control command was not obeyed");

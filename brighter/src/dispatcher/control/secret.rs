@@ -8,7 +8,7 @@ use std::sync::Arc;
 pub struct ControlSecret(Arc<[u8]>);
 
 /// The secret is too short to be one.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the secret of the control topic has {bytes} bytes, and fewer than 32 can be guessed: make one with `openssl rand -hex 32`"
 )]
@@ -17,6 +17,8 @@ pub struct WeakSecret {
     /// How long it is.
     pub bytes: usize,
 }
+
+brighter_core::__private::readable_debug!(WeakSecret);
 
 impl ControlSecret {
     /// The fewest bytes that cannot be guessed.

@@ -76,7 +76,7 @@ pub enum Nodes {
 }
 
 /// Why a command was not sent.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum SendControlError {
     /// It cannot be written.
@@ -86,6 +86,8 @@ pub enum SendControlError {
     #[error("the command was not sent")]
     Publish(#[from] PublishError),
 }
+
+brighter_core::__private::readable_debug!(SendControlError);
 
 /// How far clocks may differ, and how long a command may be under way.
 const DEFAULT_WINDOW: Duration = Duration::from_secs(60);

@@ -72,7 +72,7 @@ impl Stream for Deliveries {
 impl Drop for Deliveries {
     fn drop(&mut self) {
         self.source.queue.left(self.number, self.ticket);
-        if self.source.channel.stays_unused.is_some() {
+        if self.source.channel.idle_timeout.is_some() {
             self.source.broker.write().leave(&self.source.queue);
         }
     }

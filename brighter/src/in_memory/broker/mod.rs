@@ -64,14 +64,15 @@ impl InMemoryBroker {
     /// A broker with no channels, whose channels will hold a million messages each.
     #[must_use]
     pub fn new() -> Self {
-        Self::with_limit(DEFAULT_LIMIT)
+        Self(Arc::new(Shared::new(Topology::new(Watch::new()), DEFAULT_LIMIT)))
     }
 
-    /// A broker whose channels hold this many messages each. A channel that is full refuses more, with
-    /// [`PublishError::Refused`].
+    /// Sets how many messages each channel may hold, for every clone of this broker. A channel that is full refuses
+    /// more, with [`PublishError::Refused`].
     #[must_use]
-    pub fn with_limit(messages: usize) -> Self {
-        Self(Arc::new(Shared::new(Topology::new(Watch::new()), messages)))
+    pub fn limit(self, messages: usize) -> Self {
+        self.0.set_limit(messages);
+        self
     }
 
     /// Declares a channel for a test whose builder is not async.

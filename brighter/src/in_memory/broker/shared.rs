@@ -1,5 +1,6 @@
 //! [`Shared`]: what the clones of an in-memory broker and their consumers share.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::topology::Topology;
@@ -10,7 +11,7 @@ use brighter_core::message::Message;
 #[derive(Debug)]
 pub(super) struct Shared {
     topology: RwLock<Topology>,
-    limit: usize,
+    limit: AtomicUsize,
 }
 
 impl Shared {
@@ -18,8 +19,16 @@ impl Shared {
     pub(super) fn new(topology: Topology, limit: usize) -> Self {
         Self {
             topology: RwLock::new(topology),
-            limit,
+            limit: AtomicUsize::new(limit),
         }
+    }
+
+    pub(super) fn set_limit(&self, messages: usize) {
+        self.limit.store(messages, Ordering::Relaxed);
+    }
+
+    fn limit(&self) -> usize {
+        self.limit.load(Ordering::Relaxed)
     }
 
     pub(super) fn read(&self) -> RwLockReadGuard<'_, Topology> {
@@ -32,7 +41,7 @@ impl Shared {
 
     pub(super) fn publish(&self, message: &Message) -> Result<(), PublishError> {
         let topic = &message.header.topic;
-        if let Some(published) = self.read().publish(message, self.limit) {
+        if let Some(published) = self.read().publish(message, self.limit()) {
             return published;
         }
         topic.validate()?;
@@ -40,7 +49,7 @@ impl Shared {
         topology.learn(topic);
         let unroutable = || PublishError::Unroutable { topic: topic.clone() };
         topology
-            .publish(message, self.limit)
+            .publish(message, self.limit())
             .unwrap_or_else(|| Err(unroutable()))
     }
 }

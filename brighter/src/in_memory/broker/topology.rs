@@ -138,7 +138,7 @@ impl Topology {
     }
 
     fn declare(&mut self, channel: &Channel) -> Result<(), ChannelError> {
-        let dead_letters = match channel.stays_unused {
+        let dead_letters = match channel.idle_timeout {
             Some(_) => Weak::new(),
             None => {
                 let place = self.find_or_make(&channel.dead_letters);

@@ -26,13 +26,13 @@ use brighter_core::outbox::{
     OutboxStatus, Resending, Scheduling,
 };
 
-/// How many messages may be outstanding unless [`InMemoryOutbox::with_limit`] says otherwise.
+/// How many messages may be outstanding unless [`InMemoryOutbox::limit`] says otherwise.
 const DEFAULT_LIMIT: usize = 1_000_000;
 
 /// An outbox in the memory of this process: what it holds ends with the process.
 ///
 /// A clone is the same outbox. At most a million messages may be outstanding, or as many as
-/// [`with_limit`](Self::with_limit) says; the ten thousand dispatched last can still be read and sent again.
+/// [`limit`](Self::limit) says; the ten thousand dispatched last can still be read and sent again.
 ///
 /// ```
 /// use std::time::Duration;
@@ -65,20 +65,20 @@ impl InMemoryOutbox {
     /// An empty outbox.
     #[must_use]
     pub fn new() -> Self {
-        Self::with_limit(DEFAULT_LIMIT)
-    }
-
-    /// An empty outbox that holds at most this many outstanding messages and then says
-    /// [`OutboxError::Full`].
-    #[must_use]
-    pub fn with_limit(limit: usize) -> Self {
         Self {
             state: Arc::default(),
             bell: Bell::new(),
             #[cfg(feature = "testing")]
             changed: Arc::default(),
-            limit,
+            limit: DEFAULT_LIMIT,
         }
+    }
+
+    /// Sets how many messages may be outstanding. A deposit beyond that is refused with [`OutboxError::Full`].
+    #[must_use]
+    pub fn limit(mut self, messages: usize) -> Self {
+        self.limit = messages;
+        self
     }
 
     /// How many messages are still to be sent, those not counted that the broker refused.

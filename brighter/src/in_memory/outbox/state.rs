@@ -392,7 +392,7 @@ impl State {
             if let Some((number, held)) = self.outstanding_mut(&failure.id) {
                 held.attempts = held.attempts.saturating_add(1);
                 held.last_error = Some(failure.error.chars().take(ERROR_KEPT).collect());
-                held.not_before = Some(after(now, failure.retry_after));
+                held.not_before = Some(after(now, failure.retry_delay));
                 held.claimed_until = None;
                 if failure.is_last {
                     held.place = Place::Dead { number, since: now };

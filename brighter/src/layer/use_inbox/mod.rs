@@ -161,7 +161,7 @@ impl<R: Request> Settings<R> {
             Begun::Running { left } => Err(HandlerError::InProgress {
                 id: key.id.clone(),
                 context: self.context.to_string(),
-                retry_after: whole_seconds(left).min(LONGEST_WAIT),
+                retry_delay: whole_seconds(left).min(LONGEST_WAIT),
             }),
             Begun::Done => self.duplicate(&key, call.context()).await,
             Begun::Collision => Err(HandlerError::Collision {

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
+use super::CircuitBreaker;
 use super::settings::{SlidingWindow, Trips};
-use super::{CircuitBreaker, delay};
-use crate::policy::share::Share;
 use brighter_config::{Key, Table};
 
 /// The window of a rate that says none.
@@ -41,8 +40,12 @@ impl CircuitBreaker {
                 "says nothing before it has seen so many",
             )
             .documented_default("10"),
-            Key::time("open_for", Duration::from_millis(1).., "how long it stays open")
-                .documented_default("5s"),
+            Key::time(
+                "open_timeout",
+                Duration::from_millis(1)..,
+                "how long it stays open",
+            )
+            .documented_default("5s"),
             Key::count("probes", 1..=most, "how many calls it tries at a time").documented_default("1"),
             Key::count("closes_after", 1..=most, "closes after so many successes").documented_default("1"),
         ]
@@ -53,7 +56,7 @@ impl CircuitBreaker {
     pub(in crate::policy) fn configure(&self, table: &Table<'_>) -> Self {
         self.clone().with(|settings| {
             if let Some(failures) = table.count_u32("failures") {
-                settings.trips = Trips::Consecutive(failures.max(1));
+                settings.trips = Trips::Consecutive(failures);
             }
             if let Some(rate) = table.share("failure_rate") {
                 let known = match settings.trips {
@@ -63,15 +66,15 @@ impl CircuitBreaker {
                 let window = table.time("window").map(SlidingWindow::Time);
                 let calls = table.count_u32("window_calls").map(SlidingWindow::Calls);
                 settings.trips = Trips::Rate {
-                    rate: Share::new(rate, 1.0).above_zero(),
+                    rate,
                     window: window.or(calls).unwrap_or(known),
                 };
             }
             settings.minimum_calls = table.count_u32("minimum_calls").unwrap_or(settings.minimum_calls);
-            settings.open_for = table.time("open_for").unwrap_or(settings.open_for);
+            settings.open_for = table.time("open_timeout").unwrap_or(settings.open_for);
             settings.probes = table.count_u32("probes").unwrap_or(settings.probes);
             settings.successes = table.count_u32("closes_after").unwrap_or(settings.successes);
-            settings.jitter = table.share("jitter").map_or(settings.jitter, delay::share);
+            settings.jitter = table.share("jitter").unwrap_or(settings.jitter);
         })
     }
 }

@@ -24,10 +24,8 @@ pub use state::CircuitState;
 use state::State;
 pub(crate) use state::Verdict;
 
-use super::delay;
-use super::share::Share;
 use crate::telemetry::metrics::CircuitMetrics;
-use brighter_core::error::HandlerError;
+use brighter_core::error::{HandlerError, InvalidSetting};
 
 /// Stops calling what keeps failing, and tries again with a few calls after a time.
 ///
@@ -95,23 +93,18 @@ impl Default for CircuitBreaker {
 }
 
 impl CircuitBreaker {
-    /// Opens after this many failures in a row (0 is taken for 1), for this long.
+    /// Opens after this many failures in a row, for this long.
     #[must_use]
-    pub fn consecutive(failures: u32, open_for: Duration) -> Self {
-        Self::build(Settings::new(Trips::Consecutive(failures.max(1)), open_for))
+    pub fn consecutive(failures: u32, open_timeout: Duration) -> Self {
+        Self::build(Settings::new(Trips::Consecutive(failures), open_timeout))
     }
 
     /// Opens when at least this share of the calls in the window failed (0.5 is half of them; at least a
     /// millionth, at most 1.0), for this long; but not before the window has seen
     /// [`minimum_calls`](Self::minimum_calls), which is 10 unless set.
     #[must_use]
-    pub fn failure_rate(rate: f64, window: SlidingWindow, open_for: Duration) -> Self {
-        let rate = Share::new(rate, 1.0).above_zero();
-        let window = match window {
-            SlidingWindow::Calls(calls) => SlidingWindow::Calls(calls.max(1)),
-            SlidingWindow::Time(_) => window,
-        };
-        Self::build(Settings::new(Trips::Rate { rate, window }, open_for))
+    pub fn failure_rate(rate: f64, window: SlidingWindow, open_timeout: Duration) -> Self {
+        Self::build(Settings::new(Trips::Rate { rate, window }, open_timeout))
     }
 
     /// Says nothing of a failure rate before the window has seen this many calls. A window by calls that is
@@ -121,23 +114,23 @@ impl CircuitBreaker {
         self.with(|settings| settings.minimum_calls = calls)
     }
 
-    /// Half open, lets this many calls through at a time; 0 is taken for 1.
+    /// Half open, lets this many calls through at a time.
     #[must_use]
     pub fn probes(self, at_a_time: u32) -> Self {
-        self.with(|settings| settings.probes = at_a_time.max(1))
+        self.with(|settings| settings.probes = at_a_time)
     }
 
-    /// Half open, closes after this many successes; 0 is taken for 1.
+    /// Half open, closes after this many successes.
     #[must_use]
     pub fn closes_after(self, successes: u32) -> Self {
-        self.with(|settings| settings.successes = successes.max(1))
+        self.with(|settings| settings.successes = successes)
     }
 
     /// Spreads the time it is open at random by this share of it either way, from 0.0 to 1.0, so that many
     /// processes do not probe together.
     #[must_use]
     pub fn jitter(self, share: f64) -> Self {
-        self.with(|settings| settings.jitter = delay::share(share))
+        self.with(|settings| settings.jitter = share)
     }
 
     /// Counts only errors for which this is true. It is asked only of errors that may get better
@@ -145,6 +138,10 @@ impl CircuitBreaker {
     #[must_use]
     pub fn when(self, counts: fn(&HandlerError) -> bool) -> Self {
         self.with(|settings| settings.when = Some(counts))
+    }
+
+    pub(super) fn invalid(&self) -> Vec<InvalidSetting> {
+        self.0.settings.invalid()
     }
 
     fn with(self, set: impl FnOnce(&mut Settings)) -> Self {

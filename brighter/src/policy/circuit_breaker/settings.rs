@@ -3,13 +3,14 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::policy::delay;
 use crate::policy::share::Share;
-use brighter_core::error::HandlerError;
+use brighter_core::error::{HandlerError, InvalidSetting};
 
 /// Which calls a failure rate is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SlidingWindow {
-    /// The last this many (0 is taken for 1). It holds one outcome for each.
+    /// The last this many. It holds one outcome for each.
     Calls(u32),
     /// Those that ended within this long. It moves on in tenths of its length, and takes the same memory
     /// however many there are.
@@ -31,7 +32,15 @@ pub(super) struct Settings {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Trips {
     Consecutive(u32),
-    Rate { rate: Share, window: SlidingWindow },
+    Rate { rate: f64, window: SlidingWindow },
+}
+
+/// The smallest share that is told from none.
+const LEAST_RATE: f64 = 0.000_001;
+
+/// A failure rate as what it is compared with.
+pub(super) fn share(rate: f64) -> Share {
+    Share::new(rate, 1.0).above_zero()
 }
 
 impl Settings {
@@ -46,6 +55,33 @@ impl Settings {
             when: None,
         }
     }
+
+    pub(super) fn invalid(&self) -> Vec<InvalidSetting> {
+        let (tripping, window) = match self.trips {
+            Trips::Consecutive(failures) => (InvalidSetting::if_zero("consecutive", failures), None),
+            Trips::Rate { rate, window } => {
+                let is_rate = (LEAST_RATE..=1.0).contains(&rate);
+                let window = match window {
+                    SlidingWindow::Calls(calls) => InvalidSetting::if_zero("window", calls),
+                    SlidingWindow::Time(time) => {
+                        InvalidSetting::unless(!time.is_zero(), "window", "0s", "longer than 0s")
+                    }
+                };
+                let rate = InvalidSetting::unless(is_rate, "failure_rate", rate, "between 0.000001 and 1");
+                (rate, window)
+            }
+        };
+        [
+            tripping,
+            window,
+            InvalidSetting::if_zero("probes", self.probes),
+            InvalidSetting::if_zero("closes_after", self.successes),
+            delay::invalid_jitter(self.jitter),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
 }
 
 impl fmt::Display for Settings {
@@ -58,6 +94,7 @@ impl fmt::Display for Settings {
                 rate,
                 window: SlidingWindow::Calls(calls),
             } => {
+                let rate = share(rate);
                 let minimum = minimum.min(calls);
                 write!(
                     f,
@@ -67,10 +104,13 @@ impl fmt::Display for Settings {
             Trips::Rate {
                 rate,
                 window: SlidingWindow::Time(time),
-            } => write!(
-                f,
-                "when {rate} of the calls within {time:?} failed, of {minimum} at least,"
-            )?,
+            } => {
+                let rate = share(rate);
+                write!(
+                    f,
+                    "when {rate} of the calls within {time:?} failed, of {minimum} at least,"
+                )?;
+            }
         }
         let about = if self.jitter > 0.0 { "about " } else { "" };
         write!(f, " for {about}{:?}", self.open_for)?;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use tokio::time::Instant;
 
-use super::settings::{Settings, SlidingWindow, Trips};
+use super::settings::{Settings, SlidingWindow, Trips, share};
 use crate::policy::share::Share;
 use crate::policy::time_window::TimeWindow;
 
@@ -48,7 +48,7 @@ impl Tally {
                 };
                 Self::Rate {
                     of,
-                    rate,
+                    rate: share(rate),
                     minimum: minimum.into(),
                 }
             }

@@ -8,12 +8,12 @@ use tokio::sync::{Semaphore, TryAcquireError};
 
 use super::{Entry, overloaded, wait};
 use crate::handler::Call;
-use brighter_core::error::HandlerError;
+use brighter_core::error::{HandlerError, InvalidSetting};
 
 /// Lets so many calls run at a time, so that one slow dependency cannot take everything: a bulkhead.
 ///
 /// A call too many is refused at once with [`HandlerError::Overloaded`], which no policy retries, unless it
-/// may [wait](Self::wait_at_most). Who waits is let in by turns; a shutdown ends the wait with
+/// may [wait](Self::wait_timeout). Who waits is let in by turns; a shutdown ends the wait with
 /// [`HandlerError::Cancelled`]. A call that ends, fails, panics or is dropped gives up its place.
 ///
 /// Clones share the places, and so do all who name one policy of a
@@ -23,7 +23,7 @@ use brighter_core::error::HandlerError;
 /// use std::time::Duration;
 /// use brighter::policy::{ConcurrencyLimit, PolicyRegistry};
 ///
-/// let reports = ConcurrencyLimit::at_most(8).wait_at_most(Duration::from_secs(2));
+/// let reports = ConcurrencyLimit::at_most(8).wait_timeout(Duration::from_secs(2));
 /// let policies = PolicyRegistry::default().insert("reports", reports.clone());
 /// assert_eq!(reports.free(), 8);
 /// ```
@@ -35,13 +35,14 @@ pub struct ConcurrencyLimit {
 }
 
 impl ConcurrencyLimit {
-    /// At most this many calls at a time; 0 is taken for 1.
+    /// At most this many calls at a time.
     #[must_use]
     pub fn at_most(calls: usize) -> Self {
-        let all = calls.clamp(1, Semaphore::MAX_PERMITS);
+        // A semaphore panics beyond its maximum. `build()` refuses what is beyond it.
+        let places = Semaphore::new(calls.min(Semaphore::MAX_PERMITS));
         Self {
-            places: Arc::new(Semaphore::new(all)),
-            all,
+            places: Arc::new(places),
+            all: calls,
             wait: None,
         }
     }
@@ -49,8 +50,8 @@ impl ConcurrencyLimit {
     /// The same limit, with the same places, at which a call too many waits for this long before it is
     /// refused.
     #[must_use]
-    pub fn wait_at_most(mut self, limit: Duration) -> Self {
-        self.wait = (!limit.is_zero()).then_some(limit);
+    pub fn wait_timeout(mut self, timeout: Duration) -> Self {
+        self.wait = (!timeout.is_zero()).then_some(timeout);
         self
     }
 
@@ -58,6 +59,11 @@ impl ConcurrencyLimit {
     #[must_use]
     pub fn free(&self) -> usize {
         self.places.available_permits()
+    }
+
+    pub(in crate::policy) fn invalid(&self) -> Option<InvalidSetting> {
+        let is_allowed = (1..=Semaphore::MAX_PERMITS).contains(&self.all);
+        InvalidSetting::unless(is_allowed, "at_most", self.all, "between 1 and usize::MAX / 8")
     }
 
     pub(in crate::policy) fn enter<R>(&self, policy: &Arc<str>, call: &Call<R>) -> Entry

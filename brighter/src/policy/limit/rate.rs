@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::{Entry, wait};
 use crate::handler::Call;
 use brighter_core::__private::clock::after;
+use brighter_core::error::InvalidSetting;
 
 /// Lets so many calls begin within a time, for a dependency that counts them.
 ///
@@ -19,7 +20,7 @@ use brighter_core::__private::clock::after;
 /// pause. So its memory is an instant for each.
 ///
 /// A call too many waits its turn, in the order of coming; a shutdown ends the wait with
-/// [`HandlerError::Cancelled`](crate::HandlerError::Cancelled), and [`wait_at_most`](Self::wait_at_most) ends
+/// [`HandlerError::Cancelled`](crate::HandlerError::Cancelled), and [`wait_timeout`](Self::wait_timeout) ends
 /// it with [`HandlerError::Overloaded`](crate::HandlerError::Overloaded). A call that is dropped while it
 /// waits takes nobody's turn.
 ///
@@ -41,7 +42,7 @@ pub struct RateLimit {
 
 #[derive(Debug)]
 struct Log {
-    calls: usize,
+    calls: u32,
     within: Duration,
     /// The right to be the next to begin. Held through a wait, and given up by who is dropped.
     turn: Semaphore,
@@ -50,11 +51,11 @@ struct Log {
 }
 
 impl RateLimit {
-    /// At most this many calls (0 is taken for 1) within this time.
+    /// At most this many calls within this time.
     #[must_use]
     pub fn new(calls: u32, within: Duration) -> Self {
         let log = Log {
-            calls: calls.max(1) as usize,
+            calls,
             within,
             turn: Semaphore::new(1),
             began: Mutex::new(VecDeque::new()),
@@ -67,9 +68,13 @@ impl RateLimit {
 
     /// The same limit, with the same count, at which a call too many waits for this long before it is refused.
     #[must_use]
-    pub fn wait_at_most(mut self, limit: Duration) -> Self {
-        self.wait = Some(limit);
+    pub fn wait_timeout(mut self, timeout: Duration) -> Self {
+        self.wait = Some(timeout);
         self
+    }
+
+    pub(in crate::policy) fn invalid(&self) -> Option<InvalidSetting> {
+        InvalidSetting::if_zero("calls", self.log.calls)
     }
 
     pub(in crate::policy) fn enter<R>(&self, policy: &Arc<str>, call: &Call<R>) -> Entry
@@ -99,7 +104,7 @@ impl Log {
     fn begin(&self) -> Result<(), Instant> {
         let mut began = self.began.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        if began.len() >= self.calls {
+        if began.len() >= self.calls as usize {
             if let Some(oldest) = began.front()
                 && now.saturating_duration_since(*oldest) < self.within
             {

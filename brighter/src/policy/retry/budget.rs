@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use brighter_core::error::InvalidSetting;
 use tokio::time::Instant;
 
 use crate::policy::share::Share;
@@ -12,6 +13,9 @@ use crate::policy::time_window::TimeWindow;
 
 /// The window unless said otherwise.
 const WINDOW_SECS: u64 = 10;
+const SHORTEST_WINDOW: Duration = Duration::from_secs(1);
+const LONGEST_WINDOW: Duration = Duration::from_secs(60);
+const MOST_SHARE: f64 = 1000.0;
 
 /// How many retries all who share this budget may make together, so that when everything fails, retries do
 /// not multiply the load by the number of attempts.
@@ -44,7 +48,7 @@ const WINDOW_SECS: u64 = 10;
 pub struct RetryBudget(Arc<Shared>);
 
 struct Shared {
-    share: Share,
+    share: f64,
     min_per_second: u32,
     window: Duration,
     /// First attempts, and retries.
@@ -67,26 +71,21 @@ impl Default for RetryBudget {
 }
 
 impl RetryBudget {
-    /// A budget of this share of the first attempts (1.0 is one retry for each; taken for 0 if negative), and
-    /// this many retries a second besides.
+    /// A budget of this share of the first attempts, from 0.0 to 1000.0 (1.0 is one retry for each), and this many
+    /// retries a second besides.
     #[must_use]
     pub fn new(share: f64, min_per_second: u32) -> Self {
-        Self::build(
-            Share::new(share, 1000.0),
-            min_per_second,
-            Duration::from_secs(WINDOW_SECS),
-        )
+        Self::build(share, min_per_second, Duration::from_secs(WINDOW_SECS))
     }
 
     /// The same settings over a window of this length, at least a second and at most a minute: a budget of its
     /// own, of which nothing is spent.
     #[must_use]
     pub fn window(self, window: Duration) -> Self {
-        let window = window.clamp(Duration::from_secs(1), Duration::from_secs(60));
         Self::build(self.0.share, self.0.min_per_second, window)
     }
 
-    fn build(share: Share, min_per_second: u32, window: Duration) -> Self {
+    fn build(share: f64, min_per_second: u32, window: Duration) -> Self {
         Self(Arc::new(Shared {
             share,
             min_per_second,
@@ -94,6 +93,23 @@ impl RetryBudget {
             made: Mutex::new(TimeWindow::new(window, Instant::now())),
             spent: AtomicBool::new(false),
         }))
+    }
+
+    pub(super) fn invalid(&self) -> impl Iterator<Item = InvalidSetting> {
+        let Shared { share, window, .. } = &*self.0;
+        let is_share = (0.0..=MOST_SHARE).contains(share);
+        let is_window = (SHORTEST_WINDOW..=LONGEST_WINDOW).contains(window);
+        [
+            InvalidSetting::unless(is_share, "budget", share, "between 0 and 1000"),
+            InvalidSetting::unless(
+                is_window,
+                "window",
+                format_args!("{window:?}"),
+                "between 1s and 60s",
+            ),
+        ]
+        .into_iter()
+        .flatten()
     }
 
     /// How many retries it allows now.
@@ -133,14 +149,18 @@ impl RetryBudget {
 impl Shared {
     fn allowed(&self, first_attempts: u64) -> u64 {
         let reserve = f64::from(self.min_per_second) * self.window.as_secs_f64();
-        (reserve as u64).saturating_add(self.share.of(first_attempts))
+        (reserve as u64).saturating_add(self.share().of(first_attempts))
+    }
+
+    fn share(&self) -> Share {
+        Share::new(self.share, MOST_SHARE)
     }
 }
 
 impl fmt::Debug for RetryBudget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RetryBudget")
-            .field("share", &self.0.share.to_string())
+            .field("share", &self.0.share().to_string())
             .field("min_per_second", &self.0.min_per_second)
             .field("window", &self.0.window)
             .field("left", &self.left())
@@ -151,11 +171,11 @@ impl fmt::Debug for RetryBudget {
 impl fmt::Display for RetryBudget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Shared {
-            share,
             min_per_second,
             window,
             ..
         } = &*self.0;
+        let share = self.0.share();
         write!(
             f,
             "retries at most {share} of calls and {min_per_second} a second"

@@ -1,6 +1,5 @@
 //! What a configuration changes of a [`Retry`].
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::{JITTER, Retry, RetryBudget};
@@ -20,12 +19,12 @@ impl Retry {
             )
             .documented_default("exponential"),
             Key::time(
-                "first",
+                "first_delay",
                 Duration::ZERO..,
                 "the first wait; each, if they are fixed",
             )
             .documented_default("50ms"),
-            Key::time("longest", Duration::ZERO.., "the longest wait")
+            Key::time("longest_delay", Duration::ZERO.., "the longest wait")
                 .documented_default("10s")
                 .excludes_word("wait", "fixed", "fixed waits do not grow"),
             Key::share("budget", 0.0..=1000.0, "retries for each call at most, over all")
@@ -38,15 +37,15 @@ impl Retry {
     /// The same, but for what is said here.
     pub(in crate::policy) fn configure(mut self, table: &Table<'_>) -> Self {
         if let Some(attempts) = table.count_u32("attempts") {
-            self.attempts = NonZeroU32::new(attempts).unwrap_or(NonZeroU32::MIN);
+            self.attempts = attempts;
         }
         let (word, first, longest) = match self.delay {
             Delay::Fixed { delay, .. } => ("fixed", delay, LONGEST),
             Delay::Exponential { first, limit, .. } => ("exponential", first, limit),
             Delay::Decorrelated { first, limit } => ("decorrelated", first, limit),
         };
-        let first = table.time("first").unwrap_or(first);
-        let longest = table.time("longest").unwrap_or(longest);
+        let first = table.time("first_delay").unwrap_or(first);
+        let longest = table.time("longest_delay").unwrap_or(longest);
         if let Some(share) = table.share("jitter") {
             self = self.jitter(share);
         }

@@ -53,7 +53,7 @@ impl<S: Service<Call<R>>, R> RetryFuture<S, R> {
         retry.began();
         Self {
             state: State::Asking,
-            left: retry.attempts.get() - 1,
+            left: retry.attempts.saturating_sub(1),
             policy,
             service,
             call,

@@ -6,7 +6,6 @@ mod configure;
 mod future;
 
 use std::fmt;
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 pub use budget::RetryBudget;
@@ -14,7 +13,7 @@ use budget::Spent;
 pub(super) use future::RetryFuture;
 
 use super::delay::{self, Delay};
-use brighter_core::error::HandlerError;
+use brighter_core::error::{HandlerError, InvalidSetting};
 
 /// How far an exponential wait is spread at random, as a share of it, unless said otherwise.
 const JITTER: f64 = 0.5;
@@ -55,7 +54,7 @@ const JITTER: f64 = 0.5;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Retry {
-    attempts: NonZeroU32,
+    attempts: u32,
     delay: Delay,
     jitter: Option<f64>,
     when: Option<fn(&HandlerError) -> bool>,
@@ -69,11 +68,11 @@ impl Default for Retry {
 }
 
 impl Retry {
-    /// This many attempts in all, the first one counted; 0 is taken for 1.
+    /// This many attempts in all, the first one counted.
     #[must_use]
     pub fn attempts(attempts: u32) -> Self {
         Self {
-            attempts: NonZeroU32::new(attempts).unwrap_or(NonZeroU32::MIN),
+            attempts,
             delay: Delay::Exponential {
                 first: Duration::from_millis(50),
                 limit: Duration::from_secs(10),
@@ -121,7 +120,6 @@ impl Retry {
     /// failed together do not come back together: 0.0 not at all, 1.0 from nothing to twice as long.
     #[must_use]
     pub fn jitter(mut self, share: f64) -> Self {
-        let share = delay::share(share);
         self.jitter = Some(share);
         if let Delay::Fixed { jitter, .. } | Delay::Exponential { jitter, .. } = &mut self.delay {
             *jitter = share;
@@ -150,6 +148,15 @@ impl Retry {
     pub fn without_budget(mut self) -> Self {
         self.budget = None;
         self
+    }
+
+    pub(super) fn invalid(&self) -> Vec<InvalidSetting> {
+        let jitter = self.jitter.and_then(delay::invalid_jitter);
+        [InvalidSetting::if_zero("attempts", self.attempts), jitter]
+            .into_iter()
+            .flatten()
+            .chain(self.budget.iter().flat_map(RetryBudget::invalid))
+            .collect()
     }
 
     fn began(&self) {

@@ -34,7 +34,7 @@ async fn a_call_too_many_is_refused_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_too_many_waits_for_a_place_but_no_longer_than_it_may() {
-    let (limit, script) = (ConcurrencyLimit::at_most(1).wait_at_most(SECOND * 3 / 2), slow(3));
+    let (limit, script) = (ConcurrencyLimit::at_most(1).wait_timeout(SECOND * 3 / 2), slow(3));
     let service = script.behind(limit.clone());
     let results = join_all([send(&service), send(&service), send(&service)]).await;
     let refused: Vec<_> = results.iter().map(waited).collect();
@@ -44,7 +44,7 @@ async fn a_call_too_many_waits_for_a_place_but_no_longer_than_it_may() {
 
 #[tokio::test(start_paused = true)]
 async fn a_dropped_call_and_one_that_panics_give_up_their_place() {
-    let limit = ConcurrencyLimit::at_most(1).wait_at_most(SECOND);
+    let limit = ConcurrencyLimit::at_most(1).wait_timeout(SECOND);
     let script = Script::of([Act::Take(SECOND), Act::Panic]);
     let service = script.behind(limit.clone());
     let mut running = Box::pin(send(&service));
@@ -91,12 +91,12 @@ async fn a_wait_for_a_turn_has_its_limit_and_ends_with_the_process() {
     let script = Script::default();
     let limit = RateLimit::new(1, 3600 * SECOND);
     send(&script.behind(limit.clone())).await.unwrap();
-    let result = send(&script.behind(limit.clone().wait_at_most(SECOND))).await;
+    let result = send(&script.behind(limit.clone().wait_timeout(SECOND))).await;
     assert_eq!(waited(&result), Some(SECOND));
 
     let limits: [Policy; 2] = [
         limit.into(),
-        ConcurrencyLimit::at_most(1).wait_at_most(3600 * SECOND).into(),
+        ConcurrencyLimit::at_most(1).wait_timeout(3600 * SECOND).into(),
     ];
     for policy in limits {
         let service = slow(2).behind(policy);
@@ -121,7 +121,7 @@ async fn a_limit_says_how_it_is_set() {
         "concurrency limit, 8 at a time, refuses at once"
     );
     assert_eq!(
-        said(places.wait_at_most(SECOND).into()),
+        said(places.wait_timeout(SECOND).into()),
         "concurrency limit, 8 at a time, waits 1s at most"
     );
     let rate = RateLimit::new(30, SECOND);
@@ -130,7 +130,7 @@ async fn a_limit_says_how_it_is_set() {
         "rate limit, 30 within 1s, waits its turn"
     );
     assert_eq!(
-        said(rate.wait_at_most(SECOND).into()),
+        said(rate.wait_timeout(SECOND).into()),
         "rate limit, 30 within 1s, waits 1s at most"
     );
 }

@@ -112,7 +112,7 @@ fn untouchables() -> Vec<HandlerError> {
     errors.push(HandlerError::Cancelled);
     errors.push(HandlerError::BrokenCircuit {
         policy: "inner".to_owned(),
-        retry_after: SECOND,
+        retry_delay: SECOND,
     });
     errors.push(HandlerError::Overloaded {
         policy: "inner".to_owned(),
@@ -130,7 +130,7 @@ fn untouchables() -> Vec<HandlerError> {
     errors.push(HandlerError::InProgress {
         id,
         context: context(),
-        retry_after: SECOND,
+        retry_delay: SECOND,
     });
     errors.push(HandlerError::Inbox("away".into()));
     errors

@@ -144,7 +144,7 @@ fn it_says_how_it_is_set() {
     );
     assert_eq!(
         said(
-            Retry::attempts(0)
+            Retry::attempts(1)
                 .decorrelated(SECOND, 9 * SECOND)
                 .without_budget()
         ),

@@ -7,7 +7,7 @@ use brighter_core::channel::PublishError;
 use brighter_core::mapper::MapError;
 
 /// Why a call has no reply. Except where it is said, the request may have been handled all the same.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
     /// The context that it was called with belongs to no processor. Nothing was sent.
@@ -71,6 +71,8 @@ pub enum CallError {
     #[error("the processor was closed while a call waited for its reply")]
     Closed,
 }
+
+brighter_core::__private::readable_debug!(CallError);
 
 impl CallError {
     /// What went wrong, as one of few words.

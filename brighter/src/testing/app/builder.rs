@@ -22,7 +22,7 @@ type Subscriptions = Box<dyn FnOnce(DispatcherBuilder) -> DispatcherBuilder>;
 type Waiting = Box<dyn FnOnce(&CommandProcessor) -> Message>;
 
 /// Longer than any subscription waits before a message comes again.
-const DEFAULT_PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
+const DEFAULT_SETTLE_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Puts a [`TestApp`] together.
 #[must_use = "nothing is made until `start` is called"]
@@ -35,7 +35,7 @@ pub struct TestAppBuilder {
     journal: Option<Arc<Journal>>,
     waiting: Vec<Waiting>,
     deposited: Vec<Waiting>,
-    patience: Duration,
+    settle_timeout: Duration,
 }
 
 impl TestApp {
@@ -55,7 +55,7 @@ impl TestAppBuilder {
             journal: None,
             waiting: Vec::new(),
             deposited: Vec::new(),
-            patience: DEFAULT_PATIENCE,
+            settle_timeout: DEFAULT_SETTLE_TIMEOUT,
         }
     }
 
@@ -124,8 +124,8 @@ impl TestAppBuilder {
 
     /// Gives what is under way so long to settle, by tokio's clock: a day unless said here, as long as no retry
     /// takes. With the clock running it is 30 seconds at most.
-    pub fn patience(mut self, time: Duration) -> Self {
-        self.patience = time;
+    pub fn settle_timeout(mut self, timeout: Duration) -> Self {
+        self.settle_timeout = timeout;
         self
     }
 
@@ -196,7 +196,7 @@ impl TestAppBuilder {
             broker: self.broker,
             outbox: self.outbox,
             journal,
-            patience: self.patience,
+            settle_timeout: self.settle_timeout,
             when: Mutex::default(),
             own: Mutex::new(own.into_iter().collect()),
         }

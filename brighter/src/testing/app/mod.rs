@@ -41,7 +41,7 @@ pub struct TestApp {
     outbox: InMemoryOutbox,
     journal: Arc<Journal>,
     /// How long a cascade may take to settle, by tokio's clock.
-    patience: Duration,
+    settle_timeout: Duration,
     /// Where in the journal the last `when` began.
     when: Mutex<usize>,
     /// What the test itself posted.
@@ -124,7 +124,7 @@ impl TestApp {
     /// is not seen.
     ///
     /// # Panics
-    /// Something is still under way when the [patience](TestAppBuilder::patience) is at its end, or after 30 seconds
+    /// Something is still under way when the [time to settle](TestAppBuilder::settle_timeout) is at its end, or after 30 seconds
     /// by the clock on the wall, as when the connection stays lost.
     pub async fn settled(&self) {
         self.wait_for(None).await;
@@ -155,7 +155,7 @@ impl TestApp {
             if before == after && unsent == 0 && live == 0 {
                 return;
             }
-            if began.elapsed() > self.patience || really.elapsed() > LONGEST_REALLY {
+            if began.elapsed() > self.settle_timeout || really.elapsed() > LONGEST_REALLY {
                 self.fail(&format!(
                     "not settled: {live} copies are not handled, and the outbox has {unsent} to send"
                 ));

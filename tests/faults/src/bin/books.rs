@@ -112,8 +112,8 @@ macro_rules! application {
                 let pool = open(place).await;
                 let builder = CommandProcessor::builder()
                     .broker(broker)
-                    .outbox($outbox::with_pool(pool.clone()).await.expect("an outbox"))
-                    .inbox($inbox::with_pool(pool.clone()).await.expect("an inbox"));
+                    .outbox($outbox::from_pool(pool.clone()).await.expect("an outbox"))
+                    .inbox($inbox::from_pool(pool.clone()).await.expect("an inbox"));
                 let builder = if orders.role.is(Role::Sweeper) {
                     builder.sweeper(Sweeper::default().interval(Duration::from_millis(20)).lease(LEASE))
                 } else {

@@ -10,10 +10,8 @@
 use std::future::pending;
 use std::io::Write;
 use std::path::Path;
-use std::process::ExitCode;
 use std::time::Duration;
 
-use brighter::host;
 use brighter::inbox::complete_in;
 use brighter::prelude::*;
 use brighter::processor::CommandProcessorBuilder;
@@ -106,12 +104,12 @@ async fn with_books(
 }
 
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn main() -> host::Exit {
     let orders = brighter_faults::process::orders::<Orders>();
     let broker = RabbitMq::builder(&orders.url)
         .exchange(orders.exchange.as_str(), ExchangeKind::Topic)
         .connection_name(orders.name.as_str())
-        .heartbeat(Duration::from_secs(1))
+        .heartbeat_interval(Duration::from_secs(1))
         .connect()
         .await
         .expect("the node answers");
@@ -133,14 +131,12 @@ async fn main() -> ExitCode {
         .expect("the processor is put together well");
     let dispatcher = Dispatcher::builder(processor)
         .subscription(subscription)
-        .drain(drain)
+        .drain_timeout(drain)
         .build()
         .expect("the dispatcher is put together well");
-    match host::run(dispatcher).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            say(&format!("ended: {error}"));
-            error.exit_code()
-        }
+    let ended = host::run(dispatcher).await;
+    if let Err(error) = &ended {
+        say(&format!("ended: {error}"));
     }
+    ended.into()
 }

@@ -42,8 +42,8 @@ async fn connected(orders: &Orders) -> RabbitMq {
     let builder = RabbitMq::builder(&orders.url)
         .exchange(orders.exchange.as_str(), ExchangeKind::Topic)
         .connection_name(orders.name.as_str())
-        .heartbeat(Duration::from_secs(1))
-        .wait_for_broker_forever();
+        .heartbeat_interval(Duration::from_secs(1))
+        .without_connect_timeout();
     loop {
         match builder.clone().connect().await {
             Ok(broker) => return broker,

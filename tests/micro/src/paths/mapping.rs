@@ -5,7 +5,7 @@ use std::hint::black_box;
 use brighter::MessageId;
 use brighter::mapper::{JsonMapper, MessageMapper};
 use brighter::message::{MessageHeader, MessageType};
-use brighter::transport::rabbitmq::OnTheWire;
+use brighter::transport::rabbitmq::__private::OnTheWire;
 
 use super::messages::Order;
 use crate::Walk;

@@ -109,7 +109,7 @@ impl Engine {
             }
             (self.session, self.alive_until) = (Some(session), alive_until);
         }
-        if channel.stays_unused.is_some() {
+        if channel.idle_timeout.is_some() {
             self.temporary.insert(id);
         }
         // The limits of the channel are asked for before the first cycle.

@@ -43,7 +43,7 @@ impl Store for Sqlite {
     }
 
     async fn outbox(pool: &SqlitePool) -> Result<SqliteOutbox> {
-        Ok(SqliteOutbox::with_pool(pool.clone()).await?)
+        Ok(SqliteOutbox::from_pool(pool.clone()).await?)
     }
 
     async fn begin(pool: &SqlitePool) -> Result<Transaction<'static, Self>> {
@@ -77,7 +77,7 @@ macro_rules! server {
             }
 
             async fn outbox(pool: &Pool<Self>) -> Result<$outbox> {
-                Ok($outbox::with_pool(pool.clone()).await?)
+                Ok($outbox::from_pool(pool.clone()).await?)
             }
 
             async fn begin(pool: &Pool<Self>) -> Result<Transaction<'static, Self>> {
