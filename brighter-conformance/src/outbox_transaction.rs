@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use super::outbox::some_message;
+use super::outbox::{assert_due_in, assert_state, not_applicable, some_message};
 use brighter_core::id::MessageId;
 use brighter_core::message::Message;
-use brighter_core::outbox::{Claim, MessageState, Outbox, OutboxTransaction};
+use brighter_core::outbox::{Claim, Outbox, OutboxTransaction};
 
 /// An empty outbox, with the way its transactions begin and end.
 pub trait Transactional {
@@ -70,11 +70,14 @@ macro_rules! outbox_transaction_contract {
             nobody_sees_it_before_the_commit,
             an_id_that_is_there_is_left_as_it_is,
             what_is_scheduled_is_committed_with_the_rest,
-            what_is_cancelled_is_committed_with_the_rest,
-            what_is_rescheduled_is_committed_with_the_rest,
+            what_is_cancelled_is_gone_with_the_commit,
+            what_is_rescheduled_is_so_from_the_commit_on,
+            what_was_scheduled_in_it_can_be_changed_in_it,
         ] }
     };
 }
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 async fn deposit<S: Transactional>(subject: &S, transaction: &mut S::Transaction, messages: &[Message]) {
     transaction
@@ -83,9 +86,16 @@ async fn deposit<S: Transactional>(subject: &S, transaction: &mut S::Transaction
         .expect("deposit");
 }
 
+/// The messages that are there. An outbox that cannot read them is asked for those that wait to be sent.
 async fn get<S: Transactional>(subject: &S, messages: &[Message]) -> Vec<Message> {
     let ids: Vec<MessageId> = messages.iter().map(|message| message.header.id.clone()).collect();
-    subject.outbox().get(&ids).await.expect("get")
+    let outbox = subject.outbox();
+    if let Some(inspection) = outbox.inspection() {
+        return inspection.get(&ids).await.expect("get");
+    }
+    let claimed = outbox.claim(Claim::ids(&ids), HOUR).await.expect("claim");
+    outbox.release(&ids).await.expect("release");
+    claimed.into_iter().map(|it| it.message).collect()
 }
 
 /// Several deposits in one transaction are claimed in their order once it is committed.
@@ -99,11 +109,7 @@ pub async fn what_is_committed_is_stored<S: Transactional>(subject: &S) {
     assert_eq!(get(subject, &messages).await, messages);
 
     let all = Claim::oldest(10, Duration::ZERO);
-    let claimed = subject
-        .outbox()
-        .claim(all, Duration::from_secs(3600))
-        .await
-        .expect("claim");
+    let claimed = subject.outbox().claim(all, HOUR).await.expect("claim");
     let claimed: Vec<Message> = claimed.into_iter().map(|it| it.message).collect();
     assert_eq!(claimed, messages);
 }
@@ -163,90 +169,149 @@ pub async fn an_id_that_is_there_is_left_as_it_is<S: Transactional>(subject: &S)
 
 /// What is to wait for its time is stored with the transaction, or not at all.
 pub async fn what_is_scheduled_is_committed_with_the_rest<S: Transactional>(subject: &S) {
-    let (lost, kept) = (some_message(), some_message());
-    let hour = Duration::from_secs(3600);
     let outbox = subject.outbox();
+    if outbox.scheduling().is_none() {
+        return not_applicable("scheduling");
+    }
+    let (lost, kept) = (some_message(), some_message());
     let mut transaction = subject.begin().await;
-    transaction.schedule(outbox, &lost, hour).await.expect("schedule");
+    transaction.schedule(outbox, &lost, HOUR).await.expect("schedule");
     subject.rollback(transaction).await;
     let mut transaction = subject.begin().await;
-    transaction.schedule(outbox, &kept, hour).await.expect("schedule");
+    transaction.schedule(outbox, &kept, HOUR).await.expect("schedule");
     assert_eq!(outbox.status().await.expect("status").scheduled, 0);
     subject.commit(transaction).await;
     assert_eq!(outbox.status().await.expect("status").scheduled, 1);
     assert_eq!(get(subject, &[lost, kept.clone()]).await, [kept]);
 }
 
-const HOUR: Duration = Duration::from_secs(3600);
-
-async fn scheduled<S: Transactional>(subject: &S) -> Message {
+/// A reminder is cancelled with what makes it needless, or not at all.
+pub async fn what_is_cancelled_is_gone_with_the_commit<S: Transactional>(subject: &S) {
+    let outbox = subject.outbox();
+    let Some(scheduling) = outbox.scheduling() else {
+        return not_applicable("scheduling");
+    };
     let message = some_message();
-    subject.outbox().schedule(&message, HOUR).await.expect("schedule");
-    message
+    let id = &message.header.id;
+    assert!(scheduling.schedule(&message, HOUR).await.expect("schedule"));
+
+    let mut transaction = subject.begin().await;
+    assert!(transaction.cancel(outbox, id).await.expect("cancel"));
+    assert!(
+        !transaction.cancel(outbox, id).await.expect("cancel"),
+        "it is cancelled"
+    );
+    assert!(
+        !transaction
+            .reschedule(outbox, id, HOUR)
+            .await
+            .expect("reschedule"),
+        "it is cancelled"
+    );
+    subject.rollback(transaction).await;
+    assert_eq!(outbox.status().await.expect("status").scheduled, 1);
+    assert_due_in(outbox, id, |due_in| due_in > HOUR / 2).await;
+
+    let (mut transaction, effect) = (subject.begin().await, some_message());
+    deposit(subject, &mut transaction, std::slice::from_ref(&effect)).await;
+    assert!(transaction.cancel(outbox, id).await.expect("cancel"));
+    assert!(
+        !transaction
+            .cancel(outbox, &MessageId::new())
+            .await
+            .expect("cancel")
+    );
+    assert_eq!(
+        outbox.status().await.expect("status").scheduled,
+        1,
+        "not committed yet"
+    );
+    subject.commit(transaction).await;
+    assert_eq!(outbox.status().await.expect("status").scheduled, 0);
+    assert_state(outbox, id, None).await;
+    assert_eq!(get(subject, std::slice::from_ref(&effect)).await, [effect]);
+    assert!(
+        scheduling.schedule(&message, HOUR).await.expect("schedule"),
+        "its id is free"
+    );
+    assert!(
+        scheduling.cancel(id).await.expect("cancel"),
+        "nobody holds it any more"
+    );
 }
 
-async fn due_in<S: Transactional>(subject: &S, message: &Message) -> Option<Duration> {
-    match subject.outbox().state(&message.header.id).await.expect("state") {
-        Some(MessageState::Scheduled { due_in, .. }) => Some(due_in),
-        None => None,
-        other => panic!("{other:?}"),
+/// A message waits for its new time once that is committed; what is outstanding already is not rescheduled.
+pub async fn what_is_rescheduled_is_so_from_the_commit_on<S: Transactional>(subject: &S) {
+    let outbox = subject.outbox();
+    let Some(scheduling) = outbox.scheduling() else {
+        return not_applicable("scheduling");
+    };
+    let (message, sent) = (some_message(), some_message());
+    let id = &message.header.id;
+    assert!(scheduling.schedule(&message, HOUR).await.expect("schedule"));
+    outbox
+        .deposit(std::slice::from_ref(&sent), None)
+        .await
+        .expect("deposit");
+
+    let mut transaction = subject.begin().await;
+    assert!(
+        transaction
+            .reschedule(outbox, id, 3 * HOUR)
+            .await
+            .expect("reschedule")
+    );
+    subject.rollback(transaction).await;
+    assert_due_in(outbox, id, |due_in| due_in <= HOUR).await;
+
+    let mut transaction = subject.begin().await;
+    assert!(
+        transaction
+            .reschedule(outbox, id, Duration::ZERO)
+            .await
+            .expect("reschedule")
+    );
+    let other = &sent.header.id;
+    assert!(
+        !transaction
+            .reschedule(outbox, other, HOUR)
+            .await
+            .expect("reschedule")
+    );
+    assert!(!transaction.cancel(outbox, other).await.expect("cancel"));
+    assert_due_in(outbox, id, |due_in| due_in > HOUR / 2).await;
+    subject.commit(transaction).await;
+    super::eventually("it is due", async || {
+        (scheduling.make_due(10).await.expect("make_due") == 1).then_some(())
+    })
+    .await;
+    let status = outbox.status().await.expect("status");
+    assert_eq!((status.outstanding, status.scheduled), (2, 0));
+}
+
+/// What was scheduled in a transaction may be rescheduled or cancelled in the same.
+pub async fn what_was_scheduled_in_it_can_be_changed_in_it<S: Transactional>(subject: &S) {
+    let outbox = subject.outbox();
+    if outbox.scheduling().is_none() {
+        return not_applicable("scheduling");
     }
-}
-
-/// What is cancelled goes with the commit, and waits as before after a rollback. What the transaction has scheduled
-/// itself can be cancelled too; what is outstanding or unknown cannot.
-pub async fn what_is_cancelled_is_committed_with_the_rest<S: Transactional>(subject: &S) {
-    let (outbox, message, paid) = (subject.outbox(), scheduled(subject).await, some_message());
-    let id = &message.header.id;
+    let (moved, gone) = (some_message(), some_message());
     let mut transaction = subject.begin().await;
-    assert!(transaction.cancel(outbox, id).await.expect("cancel"));
-    assert!(!transaction.cancel(outbox, id).await.expect("cancel"));
-    subject.rollback(transaction).await;
-    assert!(due_in(subject, &message).await.is_some());
-
-    let mut transaction = subject.begin().await;
-    let own = some_message();
-    transaction.schedule(outbox, &own, HOUR).await.expect("schedule");
-    assert!(transaction.cancel(outbox, id).await.expect("cancel"));
-    assert!(transaction.cancel(outbox, &own.header.id).await.expect("cancel"));
-    deposit(subject, &mut transaction, std::slice::from_ref(&paid)).await;
-    subject.commit(transaction).await;
-    let left = get(subject, &[message.clone(), own, paid.clone()]).await;
-    assert_eq!(left, std::slice::from_ref(&paid));
-
-    let mut transaction = subject.begin().await;
-    assert!(!transaction.cancel(outbox, id).await.expect("cancel"));
-    assert!(!transaction.cancel(outbox, &paid.header.id).await.expect("cancel"));
-    // The id is free again.
-    deposit(subject, &mut transaction, std::slice::from_ref(&message)).await;
-    subject.commit(transaction).await;
-    assert_eq!(get(subject, std::slice::from_ref(&message)).await, [message]);
-}
-
-/// A new time holds from the commit on, and the old one after a rollback.
-pub async fn what_is_rescheduled_is_committed_with_the_rest<S: Transactional>(subject: &S) {
-    let (outbox, message) = (subject.outbox(), scheduled(subject).await);
-    let id = &message.header.id;
-    let mut transaction = subject.begin().await;
-    let later = transaction.reschedule(outbox, id, 3 * HOUR).await;
-    assert!(later.expect("reschedule"));
-    subject.rollback(transaction).await;
+    transaction
+        .schedule(outbox, &moved, HOUR)
+        .await
+        .expect("schedule");
+    transaction.schedule(outbox, &gone, HOUR).await.expect("schedule");
+    let id = &moved.header.id;
     assert!(
-        due_in(subject, &message)
+        transaction
+            .reschedule(outbox, id, 3 * HOUR)
             .await
-            .is_some_and(|due_in| due_in <= HOUR)
+            .expect("reschedule")
     );
-
-    let mut transaction = subject.begin().await;
-    let later = transaction.reschedule(outbox, id, 3 * HOUR).await;
-    assert!(later.expect("reschedule"));
-    let unknown = transaction.reschedule(outbox, &MessageId::new(), HOUR).await;
-    assert!(!unknown.expect("reschedule"));
+    assert!(transaction.cancel(outbox, &gone.header.id).await.expect("cancel"));
     subject.commit(transaction).await;
-    assert!(
-        due_in(subject, &message)
-            .await
-            .is_some_and(|due_in| due_in > HOUR)
-    );
-    assert!(outbox.cancel(id).await.expect("cancel"));
+    assert_eq!(outbox.status().await.expect("status").scheduled, 1);
+    assert_due_in(outbox, id, |due_in| due_in > 2 * HOUR).await;
+    assert_state(outbox, &gone.header.id, None).await;
 }

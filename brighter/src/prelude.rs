@@ -31,6 +31,8 @@ pub use crate::RabbitMq;
 #[doc(no_inline)]
 pub use crate::SqliteBroker;
 #[doc(no_inline)]
+pub use crate::error::ErrorReport as _;
+#[doc(no_inline)]
 pub use crate::host;
 pub use crate::policy::{CircuitBreaker, ConcurrencyLimit, Policy, RateLimit, Retry};
 #[doc(no_inline)]

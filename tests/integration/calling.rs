@@ -271,6 +271,7 @@ async fn a_reply_goes_to_no_address_but_one_of_replies() {
     let broker = InMemoryBroker::new();
     broker
         .declare(&Channel::new("payments", "Payment.Release"))
+        .await
         .unwrap();
     let (dispatcher, accounts) = accounts(broker.clone(), "accounts").await;
     let header = MessageHeader::new(MessageId::new(), "Invoice.Make", MessageType::Command)

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use brighter::channel::{Channel, Producer};
+use brighter::channel::{Broker, Channel, Producer};
 use brighter::mapper::CloudEventsMapper;
 use brighter::message::{MessageBody, MessageType};
 use brighter::prelude::*;
@@ -63,7 +63,10 @@ async fn app(broker: &InMemoryBroker, clerk: &Clerk) -> Dispatcher {
 #[tokio::test(start_paused = true)]
 async fn what_is_posted_travels_in_its_envelope_and_is_handled() {
     let (broker, clerk) = (InMemoryBroker::new(), Clerk::default());
-    broker.declare(&Channel::new("witness", "Order.Placed")).unwrap();
+    broker
+        .declare(&Channel::new("witness", "Order.Placed"))
+        .await
+        .unwrap();
     let dispatcher = app(&broker, &clerk).await;
     let order = OrderPlaced {
         id: MessageId::new(),

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use brighter::channel::Channel;
+use brighter::channel::{Broker, Channel};
 use brighter::outbox::{MessageState, Outbox};
 use brighter::prelude::*;
 use brighter::processor::{NotSent, PostError};
 use brighter::testing::{FaultyBroker, PublishFault};
 use brighter::{MessageId, SqliteOutbox, Sweeper};
 use brighter_tests::wait::until;
+use futures_util::FutureExt;
 
 use crate::log::Log;
 
@@ -22,6 +23,8 @@ fn broker() -> FaultyBroker {
     let broker = InMemoryBroker::new();
     broker
         .declare(&Channel::new("confirmed", "Task.Confirmed"))
+        .now_or_never()
+        .unwrap()
         .unwrap();
     FaultyBroker::new(broker)
 }

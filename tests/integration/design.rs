@@ -4,14 +4,15 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use brighter::channel::Channel;
-use brighter::outbox::{MessageState, Outbox, OutboxTransaction};
+use brighter::channel::{Broker, Channel};
+use brighter::outbox::{MessageState, Outbox, OutboxTransaction, Scheduling};
 use brighter::prelude::*;
 use brighter::processor::{NoProcessor, PostError, SendError};
 use brighter::trace::TraceContext;
 use brighter::{MySqlOutbox, PostgresOutbox, Sweeper};
 use brighter_tests::databases;
 use brighter_tests::wait::until_eq;
+use futures_util::FutureExt;
 use tokio::sync::Notify;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -43,7 +44,9 @@ fn broker() -> InMemoryBroker {
         ("north", "orders.north"),
         ("receipts", "Receipt"),
     ] {
-        broker.declare(&Channel::new(channel, topic)).unwrap();
+        let channel = Channel::new(channel, topic);
+        // In memory nothing waits.
+        broker.declare(&channel).now_or_never().unwrap().unwrap();
     }
     broker
 }

@@ -1,12 +1,13 @@
 //! What the header of a posted message says: by the request, by its publication, by what it was posted from.
 
-use brighter::channel::Channel;
+use brighter::channel::{Broker, Channel};
 use brighter::mapper::Postable;
 use brighter::message::{BagValue, DEFAULT_SOURCE};
 use brighter::outbox::Outbox;
 use brighter::prelude::*;
 use brighter::processor::{BuildError, PostError};
 use brighter::trace::TraceContext;
+use futures_util::FutureExt;
 
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -26,7 +27,11 @@ fn placed(id: impl Into<MessageId>) -> OrderPlaced {
 
 fn broker() -> InMemoryBroker {
     let broker = InMemoryBroker::new();
-    broker.declare(&Channel::new("orders", "#")).unwrap();
+    broker
+        .declare(&Channel::new("orders", "#"))
+        .now_or_never()
+        .unwrap()
+        .unwrap();
     broker
 }
 

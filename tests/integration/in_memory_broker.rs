@@ -150,13 +150,13 @@ async fn set_aside_it_keeps_its_bytes_and_says_why() {
 #[tokio::test]
 async fn a_topic_that_nobody_wants_is_unroutable() {
     let broker = InMemoryBroker::new();
-    broker.declare(&channel("c", "t", 1)).unwrap();
+    broker.declare(&channel("c", "t", 1)).await.unwrap();
     let error = broker.publish(&message("other")).await.unwrap_err();
     assert!(
         matches!(&error, PublishError::Unroutable { topic } if *topic == "other"),
         "{error}"
     );
-    broker.declare(&channel("late", "other", 1)).unwrap();
+    broker.declare(&channel("late", "other", 1)).await.unwrap();
     broker.publish(&message("other")).await.unwrap();
     assert_eq!(broker.messages("late").len(), 1);
 }
@@ -164,9 +164,9 @@ async fn a_topic_that_nobody_wants_is_unroutable() {
 #[tokio::test]
 async fn a_full_channel_refuses_and_no_other_gets_a_copy() {
     let broker = InMemoryBroker::new().limit(1);
-    broker.declare(&channel("full", "t.one", 1)).unwrap();
-    broker.declare(&channel("empty", "t.*", 1)).unwrap();
-    broker.declare(&channel("full", "t.two", 1)).unwrap();
+    broker.declare(&channel("full", "t.one", 1)).await.unwrap();
+    broker.declare(&channel("empty", "t.*", 1)).await.unwrap();
+    broker.declare(&channel("full", "t.two", 1)).await.unwrap();
     broker.publish(&message("t.three")).await.unwrap();
     let error = broker.publish(&message("t.one")).await.unwrap_err();
     assert!(matches!(&error, PublishError::Refused { .. }), "{error}");
@@ -210,7 +210,7 @@ async fn closed_it_ends_its_consumers_and_takes_nothing() {
 async fn many_consumers_share_many_messages_exactly() {
     const MESSAGES: usize = 20_000;
     let broker = InMemoryBroker::new();
-    broker.declare(&channel("c", "t", 1)).unwrap();
+    broker.declare(&channel("c", "t", 1)).await.unwrap();
     let (sender, mut handled) = tokio::sync::mpsc::unbounded_channel();
     for buffer in [1, 2, 7, 50] {
         let mut consumer = broker.consume(&channel("c", "t", buffer)).await.unwrap();

@@ -68,6 +68,7 @@ async fn what_waits_too_long_is_dead_with_nobody_looking() {
     let time = Duration::from_secs(30);
     broker
         .declare(&channel(|it| it.limits.time_to_live = Some(time)))
+        .await
         .unwrap();
     let mut dead = broker.consume(&Channel::new("c.dlq", "none")).await.unwrap();
     let began = tokio::time::Instant::now();
@@ -115,7 +116,7 @@ async fn a_channel_of_a_length_refuses_the_newest_or_sets_the_oldest_aside() {
             it.limits.length = Some(2);
             it.limits.overflow = overflow;
         });
-        broker.declare(&channel).unwrap();
+        broker.declare(&channel).await.unwrap();
         publish(&broker, &["1", "2"]).await;
         let third = broker.publish(&message("3")).await;
         assert_eq!(
@@ -193,16 +194,16 @@ async fn of_consumers_one_is_active_until_it_goes() {
 #[tokio::test]
 async fn priorities_and_other_limits_than_the_channel_has_are_refused_with_what_to_do() {
     let broker = InMemoryBroker::new();
-    let refused = |channel: &Channel| match broker.declare(channel) {
+    let refused = async |channel: Channel| match broker.declare(&channel).await {
         Err(ChannelError::Refused { reason }) => reason,
         other => panic!("{other:?}"),
     };
-    broker.declare(&channel(|_| ())).unwrap();
-    let reason = refused(&channel(|it| it.limits.priorities = Some(3)));
+    broker.declare(&channel(|_| ())).await.unwrap();
+    let reason = refused(channel(|it| it.limits.priorities = Some(3))).await;
     assert!(reason.contains("priorities"), "{reason}");
-    let reason = refused(&channel(|it| it.limits.length = Some(3)));
+    let reason = refused(channel(|it| it.limits.length = Some(3))).await;
     assert!(reason.contains("`c` exists with other limits"), "{reason}");
-    broker.declare(&channel(|_| ())).unwrap();
+    broker.declare(&channel(|_| ())).await.unwrap();
 }
 
 #[tokio::test]
@@ -219,7 +220,7 @@ async fn who_does_not_make_a_channel_finds_it_or_says_so() {
         broker.publish(&message("1")).await,
         Err(PublishError::Unroutable { .. })
     ));
-    broker.declare(&channel(|_| ())).unwrap();
+    broker.declare(&channel(|_| ())).await.unwrap();
     for make in [MakeChannel::Validate, MakeChannel::Assume] {
         broker.consume(&channel(|it| it.make = make)).await.unwrap();
     }
@@ -228,7 +229,7 @@ async fn who_does_not_make_a_channel_finds_it_or_says_so() {
 #[tokio::test]
 async fn a_dead_letter_with_nowhere_to_go_stays() {
     let broker = InMemoryBroker::new();
-    broker.declare(&channel(|_| ())).unwrap();
+    broker.declare(&channel(|_| ())).await.unwrap();
     let elsewhere = channel(|it| {
         it.make = MakeChannel::Assume;
         it.dead_letters = "nobody-made-it".into();
@@ -413,7 +414,7 @@ fn the_oldest_expires_and_makes_room_whatever_its_priority() {
             it.limits.length = Some(3);
             it.limits.overflow = Overflow::DeadLetterOldest;
         });
-        broker.declare(&limited).unwrap();
+        broker.declare(&limited).await.unwrap();
         publish(&broker, &["low"]).await;
         tokio::time::sleep(Duration::from_secs(6)).await;
         for (id, priority) in [("high", 9), ("middle", 5)] {
@@ -441,6 +442,7 @@ async fn a_priority_above_the_highest_of_the_channel_is_refused_by_name() {
     let broker = InMemoryBroker::new();
     broker
         .declare(&channel(|it| it.limits.priorities = Some(5)))
+        .await
         .unwrap();
     broker.publish(&urgent("5", 5)).await.unwrap();
     let error = broker.publish(&urgent("6", 6)).await.unwrap_err();
@@ -450,6 +452,7 @@ async fn a_priority_above_the_highest_of_the_channel_is_refused_by_name() {
     );
     let error = broker
         .declare(&channel(|it| it.limits.priorities = Some(0)))
+        .await
         .unwrap_err();
     assert!(error.to_string().contains("the highest priority"), "{error}");
 }

@@ -13,6 +13,7 @@ mod cloud_events;
 mod config;
 mod confirming;
 mod conformance;
+mod consuming_again;
 mod design;
 mod dispatcher;
 mod dispatching;

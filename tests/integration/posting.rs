@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use brighter::channel::{Channel, PublishError};
+use brighter::channel::{Broker, Channel, PublishError};
 use brighter::message::{MessageBody, MessageType};
-use brighter::outbox::{MessageState, Outbox, OutboxError};
+use brighter::outbox::{Inspection, MessageState, Outbox, OutboxError};
 use brighter::prelude::*;
 use brighter::processor::{BuildError, NotSent, PostError};
 use brighter::testing::{FaultyBroker, PublishFault};
@@ -28,7 +28,11 @@ fn added(name: &str) -> TaskAdded {
 
 fn broker() -> FaultyBroker {
     let broker = InMemoryBroker::new();
-    broker.declare(&Channel::new("tasks", "Task.*")).unwrap();
+    broker
+        .declare(&Channel::new("tasks", "Task.*"))
+        .now_or_never()
+        .unwrap()
+        .unwrap();
     FaultyBroker::new(broker)
 }
 
@@ -181,6 +185,7 @@ async fn an_unroutable_post_is_a_typed_error_and_the_outbox_keeps_the_message() 
     broker
         .inner()
         .declare(&Channel::new("tasks", "Task.Added"))
+        .await
         .unwrap();
     until_eq("the message sent", 1, || broker.inner().messages("tasks").len()).await;
     // Sent, and a moment later noted as sent.
@@ -237,7 +242,7 @@ async fn what_the_broker_refuses_too_often_is_dead_until_it_is_revived() {
     );
 
     let channel = Channel::new("tasks", "Task.Added");
-    broker.inner().declare(&channel).unwrap();
+    broker.inner().declare(&channel).await.unwrap();
     assert_eq!(
         processor
             .outbox()

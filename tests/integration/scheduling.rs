@@ -2,13 +2,14 @@
 
 use std::time::{Duration, SystemTime};
 
-use brighter::channel::Channel;
+use brighter::channel::{Broker, Channel};
 use brighter::outbox::{MessageState, Outbox};
 use brighter::prelude::*;
 use brighter::processor::PostError;
 use brighter::trace::TraceContext;
 use brighter::{MessageId, SqliteOutbox, Sweeper};
 use brighter_tests::wait::until_eq;
+use futures_util::FutureExt;
 
 /// How often the sweeper looks: where hours pass in no time, not all too often.
 const SELDOM: Duration = Duration::from_secs(10);
@@ -27,7 +28,11 @@ fn due() -> TaskDue {
 
 fn broker() -> InMemoryBroker {
     let broker = InMemoryBroker::new();
-    broker.declare(&Channel::new("due", "Task.Due")).unwrap();
+    broker
+        .declare(&Channel::new("due", "Task.Due"))
+        .now_or_never()
+        .unwrap()
+        .unwrap();
     broker
 }
 

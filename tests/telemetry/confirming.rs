@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use brighter::channel::Channel;
+use brighter::channel::{Broker, Channel};
 use brighter::prelude::*;
 use brighter::testing::{FaultyBroker, PublishFault};
 use brighter::{MessageId, Sweeper};
@@ -24,6 +24,7 @@ async fn a_confirmation_is_received_should_emit_linked_span() {
     let broker = InMemoryBroker::new();
     broker
         .declare(&Channel::new("confirming", "Task.Confirming"))
+        .await
         .unwrap();
     let broker = FaultyBroker::new(broker);
     broker.next_publishes([PublishFault::Refuse]);

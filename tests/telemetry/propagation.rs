@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use brighter::channel::{Channel, Producer};
+use brighter::channel::{Broker, Channel, Producer};
 use brighter::message::{Message, MessageBody, MessageHeader, MessageType};
 use brighter::prelude::*;
 use brighter::trace::TraceContext;
@@ -170,7 +170,7 @@ async fn messages_without_traceparent_are_consumed_in_distinct_traces() {
 async fn a_context_that_is_given_says_which_trace_goes_on() {
     let (broker, takes) = (InMemoryBroker::new(), Takes::default());
     let processor = processor(&broker, &takes);
-    broker.declare(&Channel::new("given", "Note")).unwrap();
+    broker.declare(&Channel::new("given", "Note")).await.unwrap();
     let trace = TraceContext::default()
         .with_traceparent("00-11111111111111111111111111111111-2222222222222222-01")
         .with_baggage("tenant=north");
@@ -278,7 +278,7 @@ async fn in_the_process_each_step_is_seen() {
 async fn what_is_cleared_is_linked_to_the_clearing_and_bodies_are_seen_if_that_was_asked() {
     collect();
     let (broker, outbox) = (InMemoryBroker::new(), InMemoryOutbox::new());
-    broker.declare(&Channel::new("cleared", "Note")).unwrap();
+    broker.declare(&Channel::new("cleared", "Note")).await.unwrap();
     let processor = CommandProcessor::builder()
         .broker(broker)
         .outbox(outbox.clone())

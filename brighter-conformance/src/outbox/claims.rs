@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{
-    LONG, SHORT, claim_eventually, claim_ids, claim_oldest, claimed_ids, deposit, ids, some_message,
-    some_messages,
+    LONG, SHORT, capability, claim_eventually, claim_ids, claim_oldest, claimed_ids, deposit, ids,
+    some_message, some_messages,
 };
 use crate::eventually;
 use brighter_core::id::MessageId;
@@ -124,7 +124,8 @@ pub async fn state_tells_how_far_a_message_has_come(outbox: &impl Outbox) {
     let messages = some_messages(2);
     let all = ids(&messages);
     deposit(outbox, &messages).await;
-    let state = async |id: &MessageId| outbox.state(id).await.expect("state");
+    let inspection = capability!(outbox, inspection);
+    let state = async |id: &MessageId| inspection.state(id).await.expect("state");
     assert_eq!(state(&all[0]).await, Some(MessageState::outstanding(0, None)));
     for (attempts, reason) in [(1, "no route: \"ünï\""), (2, "still none")] {
         let failure = Failure::new(all[0].clone(), reason, Duration::ZERO);

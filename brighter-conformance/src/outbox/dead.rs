@@ -1,16 +1,15 @@
 //! Messages that are not tried again until somebody revives them.
 
-use super::{LONG, claim_ids, claim_oldest, claimed_ids, deposit, ids, some_message, some_messages};
+use super::{
+    LONG, assert_dead, assert_read, assert_state, capability, claim_ids, claim_oldest, claimed_ids, deposit,
+    ids, some_message, some_messages,
+};
 use brighter_core::id::MessageId;
 use brighter_core::outbox::{DeadMessage, Failure, MessageState, Outbox};
 
 async fn bury(outbox: &impl Outbox, id: &MessageId, reason: &str) {
     let failure = Failure::new(id.clone(), reason, LONG).last();
     outbox.mark_failed(&[failure]).await.expect("mark failed");
-}
-
-async fn dead(outbox: &impl Outbox, limit: usize) -> Vec<DeadMessage> {
-    outbox.dead(limit).await.expect("dead")
 }
 
 /// It is no longer outstanding, and nobody claims it, but it can be read, and is known.
@@ -20,7 +19,7 @@ pub async fn the_last_failure_is_the_end(outbox: &impl Outbox) {
     deposit(outbox, std::slice::from_ref(&message)).await;
     let failure = Failure::new(id.clone(), "first", std::time::Duration::ZERO);
     outbox.mark_failed(&[failure]).await.expect("mark failed");
-    assert!(dead(outbox, 10).await.is_empty());
+    assert_dead(outbox, &[]).await;
     bury(outbox, &id, "last").await;
 
     assert!(claim_oldest(outbox, 10, LONG).await.is_empty());
@@ -31,34 +30,35 @@ pub async fn the_last_failure_is_the_end(outbox: &impl Outbox) {
     );
     let status = outbox.status().await.expect("status");
     assert_eq!((status.outstanding, status.oldest, status.dead), (0, None, 1));
-    let state = outbox.state(&id).await.expect("state");
-    assert_eq!(state, Some(MessageState::dead(2, Some("last".into()))));
-    let read = outbox.get(std::slice::from_ref(&id)).await.expect("get");
-    assert_eq!(read, std::slice::from_ref(&message));
+    assert_state(outbox, &id, Some(MessageState::dead(2, Some("last".into())))).await;
+    assert_read(outbox, std::slice::from_ref(&id), std::slice::from_ref(&message)).await;
     let known = outbox.deposit(&[message], None).await.expect("deposit");
     assert_eq!(known, [id]);
 }
 
 /// No more than are asked for.
 pub async fn the_dead_are_listed_oldest_first(outbox: &impl Outbox) {
+    let dead_messages = capability!(outbox, dead_messages);
+    let dead = async |limit| dead_messages.dead(limit).await.expect("dead");
     let messages = some_messages(4);
     let all = ids(&messages);
     deposit(outbox, &messages).await;
     for number in [2, 0, 3] {
         bury(outbox, &all[number], &format!("reason {number}")).await;
     }
-    let listed = dead(outbox, 10).await;
+    let listed = dead(10).await;
     let expected = [0, 2, 3].map(|number: usize| {
         let topic = messages[number].header.topic.clone();
         DeadMessage::new(all[number].clone(), topic, 1, format!("reason {number}"))
     });
     assert_eq!(listed, expected);
-    assert_eq!(dead(outbox, 2).await, expected[..2]);
-    assert!(dead(outbox, 0).await.is_empty());
+    assert_eq!(dead(2).await, expected[..2]);
+    assert!(dead(0).await.is_empty());
 }
 
 /// It is due at once, in its old place, and has not failed. Those that are not dead stay as they are.
 pub async fn a_revived_message_is_as_new(outbox: &impl Outbox) {
+    let dead_messages = capability!(outbox, dead_messages);
     let messages = some_messages(3);
     let all = ids(&messages);
     deposit(outbox, &messages).await;
@@ -66,12 +66,11 @@ pub async fn a_revived_message_is_as_new(outbox: &impl Outbox) {
     outbox.mark_dispatched(&all[2..]).await.expect("mark dispatched");
     let unknown = MessageId::new();
     let wanted: Vec<_> = all.iter().chain([&unknown]).cloned().collect();
-    assert_eq!(outbox.revive(&wanted).await.expect("revive"), 1);
-    assert_eq!(outbox.revive(&wanted).await.expect("revive"), 0);
-    assert_eq!(outbox.revive(&[]).await.expect("revive"), 0);
-    assert!(dead(outbox, 10).await.is_empty());
-    let state = outbox.state(&all[1]).await.expect("state");
-    assert_eq!(state, Some(MessageState::outstanding(0, None)));
+    assert_eq!(dead_messages.revive(&wanted).await.expect("revive"), 1);
+    assert_eq!(dead_messages.revive(&wanted).await.expect("revive"), 0);
+    assert_eq!(dead_messages.revive(&[]).await.expect("revive"), 0);
+    assert_dead(outbox, &[]).await;
+    assert_state(outbox, &all[1], Some(MessageState::outstanding(0, None))).await;
     let claimed = claim_oldest(outbox, 10, LONG).await;
     assert_eq!(claimed_ids(&claimed), all[..2]);
     assert_eq!(claimed[1].attempts, 0);
@@ -89,7 +88,7 @@ pub async fn many_are_stored_at_once_whatever_is_there(outbox: &impl Outbox) {
         .collect();
     assert_eq!(known, expected);
     messages.pop();
-    assert_eq!(outbox.get(&ids(&messages)).await.expect("get"), messages);
+    assert_read(outbox, &ids(&messages), &messages).await;
     let claimed = claimed_ids(&claim_oldest(outbox, 1_000, LONG).await);
     let mut in_order = ids(&messages[100..103]);
     in_order.extend(ids(&messages[..100]));

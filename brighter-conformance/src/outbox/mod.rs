@@ -1,11 +1,18 @@
 //! What every [`Outbox`] must do, one function for each, made into tests by
 //! `outbox_contract!`.
 //!
+//! An outbox must keep those of depositing, claiming and marking. Those of a capability
+//! ([`Scheduling`](brighter_core::outbox::Scheduling), [`Inspection`](brighter_core::outbox::Inspection),
+//! [`DeadMessages`](brighter_core::outbox::DeadMessages), [`Resending`](brighter_core::outbox::Resending),
+//! [`Archiving`](brighter_core::outbox::Archiving)) pass for an outbox without it, and print that they are not
+//! applicable. The others look at what a capability tells only where it is there.
+//!
 //! Each wants an empty outbox that nobody else uses, and panics when the outbox does something else than it
 //! must. None waits longer than ten seconds for what time brings, and none takes for granted that the
 //! machine is fast.
 
 mod archive;
+mod capability;
 mod claims;
 mod contents;
 mod dead;
@@ -27,6 +34,9 @@ use super::eventually;
 use brighter_core::id::MessageId;
 use brighter_core::message::{Message, MessageBody, MessageHeader, MessageType};
 use brighter_core::outbox::{Claim, Claimed, Outbox};
+use capability::assert_read;
+use capability::{assert_dead, capability};
+pub(crate) use capability::{assert_due_in, assert_state, not_applicable};
 
 /// Makes a module of tests, one for each thing that an [`Outbox`] must do.
 ///

@@ -1,9 +1,12 @@
 //! Messages that are sent again because the message that caused them came again.
 
-use super::{LONG, claim_ids, claim_oldest, claimed_ids, deposit, ids, some_message, some_messages};
+use super::{
+    LONG, assert_read, capability, claim_ids, claim_oldest, claimed_ids, deposit, ids, some_message,
+    some_messages,
+};
 use brighter_core::id::MessageId;
 use brighter_core::message::Message;
-use brighter_core::outbox::{Claimed, Failure, Outbox};
+use brighter_core::outbox::{Claimed, Failure, Outbox, Resending};
 
 /// Messages that the handling of this one posted.
 fn caused_by(cause: &MessageId, count: usize) -> Vec<Message> {
@@ -14,8 +17,8 @@ fn caused_by(cause: &MessageId, count: usize) -> Vec<Message> {
     messages
 }
 
-async fn replay(outbox: &impl Outbox, cause: &MessageId) -> u64 {
-    outbox.replay(cause).await.expect("replay")
+async fn replay(resending: &dyn Resending, cause: &MessageId) -> u64 {
+    resending.replay(cause).await.expect("replay")
 }
 
 fn messages(claimed: Vec<Claimed>) -> Vec<Message> {
@@ -24,32 +27,34 @@ fn messages(claimed: Vec<Claimed>) -> Vec<Message> {
 
 /// All of that cause and no other, in their order, as often as it is asked.
 pub async fn what_was_dispatched_is_replayed_by_its_cause(outbox: &impl Outbox) {
+    let resending = capability!(outbox, resending);
     for cause in ["cause", "'; DROP TABLE messages; --", ""].map(MessageId::from) {
         let (caused, others) = (caused_by(&cause, 2), caused_by(&MessageId::new(), 1));
         let all = [&caused[..1], &others, &[some_message()], &caused[1..]].concat();
         deposit(outbox, &all).await;
         for _ in 0..2 {
             outbox.mark_dispatched(&ids(&all)).await.expect("mark dispatched");
-            assert_eq!(replay(outbox, &cause).await, 2);
+            assert_eq!(replay(resending, &cause).await, 2);
             assert_eq!(outbox.status().await.expect("status").outstanding, 2);
             assert_eq!(messages(claim_oldest(outbox, 10, LONG).await), caused);
         }
         outbox.mark_dispatched(&ids(&all)).await.expect("mark dispatched");
-        assert_eq!(outbox.get(&ids(&caused)).await.expect("get"), caused);
+        assert_read(outbox, &ids(&caused), &caused).await;
     }
-    assert_eq!(replay(outbox, &MessageId::new()).await, 0);
+    assert_eq!(replay(resending, &MessageId::new()).await, 0);
 }
 
 /// Nor is its claim ended.
 pub async fn what_is_outstanding_is_not_replayed(outbox: &impl Outbox) {
+    let resending = capability!(outbox, resending);
     let cause = MessageId::new();
     let caused = caused_by(&cause, 3);
     let all = ids(&caused);
     deposit(outbox, &caused).await;
     outbox.mark_dispatched(&all[..1]).await.expect("mark dispatched");
     assert_eq!(claim_ids(outbox, &all[1..2], LONG).await.len(), 1);
-    assert_eq!(replay(outbox, &cause).await, 1);
-    assert_eq!(replay(outbox, &cause).await, 0);
+    assert_eq!(replay(resending, &cause).await, 1);
+    assert_eq!(replay(resending, &cause).await, 0);
     let mut claimed = claimed_ids(&claim_oldest(outbox, 10, LONG).await);
     claimed.sort_unstable();
     let mut expected = vec![all[0].clone(), all[2].clone()];
@@ -59,6 +64,7 @@ pub async fn what_is_outstanding_is_not_replayed(outbox: &impl Outbox) {
 
 /// It is sent for the first time once more.
 pub async fn a_failure_is_forgotten_by_a_replay(outbox: &impl Outbox) {
+    let resending = capability!(outbox, resending);
     let cause = MessageId::new();
     let caused = caused_by(&cause, 1);
     let all = ids(&caused);
@@ -66,7 +72,7 @@ pub async fn a_failure_is_forgotten_by_a_replay(outbox: &impl Outbox) {
     let failure = Failure::new(all[0].clone(), "no", LONG);
     outbox.mark_failed(&[failure]).await.expect("mark failed");
     outbox.mark_dispatched(&all).await.expect("mark dispatched");
-    assert_eq!(replay(outbox, &cause).await, 1);
+    assert_eq!(replay(resending, &cause).await, 1);
     let claimed = claim_oldest(outbox, 10, LONG).await;
     assert_eq!(claimed_ids(&claimed), all);
     assert_eq!(claimed[0].attempts, 0);

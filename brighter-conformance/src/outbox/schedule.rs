@@ -4,14 +4,14 @@ use std::slice::from_ref;
 use std::time::Duration;
 
 use super::super::eventually;
-use super::{LONG, SHORT, claimed_ids, some_message};
+use super::{LONG, SHORT, assert_due_in, assert_read, assert_state, capability, claimed_ids, some_message};
 use brighter_core::id::MessageId;
 use brighter_core::message::{Message, MessageBody};
-use brighter_core::outbox::{Claim, MessageState, Outbox, OutboxError, ScheduledMessage};
+use brighter_core::outbox::{Claim, MessageState, Outbox, OutboxError, ScheduledMessage, Scheduling};
 
-async fn schedule(outbox: &impl Outbox, delay: Duration) -> Message {
+async fn schedule(scheduling: &dyn Scheduling, delay: Duration) -> Message {
     let message = some_message();
-    assert!(outbox.schedule(&message, delay).await.expect("schedule"));
+    assert!(scheduling.schedule(&message, delay).await.expect("schedule"));
     message
 }
 
@@ -20,22 +20,23 @@ async fn claim(outbox: &impl Outbox) -> Vec<MessageId> {
     claimed_ids(&claimed.expect("claim"))
 }
 
-async fn make_due(outbox: &impl Outbox) -> u64 {
-    outbox.make_due(10).await.expect("make_due")
+async fn make_due(scheduling: &dyn Scheduling) -> u64 {
+    scheduling.make_due(10).await.expect("make_due")
 }
 
-async fn make_due_in_time(outbox: &impl Outbox, messages: u64) {
+async fn make_due_in_time(scheduling: &dyn Scheduling, messages: u64) {
     eventually("its time", async || {
-        (make_due(outbox).await == messages).then_some(())
+        (make_due(scheduling).await == messages).then_some(())
     })
     .await;
 }
 
 /// What waits for its time is stored, and nobody is given it, neither by age nor by its id; and it is not outstanding.
 pub async fn what_is_scheduled_waits_for_its_time(outbox: &impl Outbox) {
-    let message = schedule(outbox, LONG).await;
+    let scheduling = capability!(outbox, scheduling);
+    let message = schedule(scheduling, LONG).await;
     let id = &message.header.id;
-    assert_eq!(make_due(outbox).await, 0);
+    assert_eq!(make_due(scheduling).await, 0);
     assert!(claim(outbox).await.is_empty());
     let by_id = outbox.claim(Claim::ids(from_ref(id)), LONG).await;
     assert!(by_id.expect("claim").is_empty());
@@ -44,79 +45,84 @@ pub async fn what_is_scheduled_waits_for_its_time(outbox: &impl Outbox) {
         (status.outstanding, status.oldest, status.scheduled),
         (0, None, 1)
     );
-    let got = outbox.get(from_ref(id)).await.expect("get");
-    assert_eq!(got, from_ref(&message));
-    match outbox.state(id).await.expect("state") {
-        Some(MessageState::Scheduled { due_in, .. }) => {
-            assert!(due_in <= LONG && due_in > LONG / 2, "{due_in:?}");
-        }
-        other => panic!("{other:?}"),
-    }
+    assert_read(outbox, from_ref(id), from_ref(&message)).await;
+    assert_due_in(outbox, id, |due_in| due_in <= LONG && due_in > LONG / 2).await;
 }
 
 /// Once its time has come it is outstanding like any other, and as old as if it had been deposited then.
 pub async fn when_its_time_has_come_it_is_outstanding(outbox: &impl Outbox) {
-    let (soon, late) = (schedule(outbox, SHORT).await, schedule(outbox, LONG).await);
-    make_due_in_time(outbox, 1).await;
+    let scheduling = capability!(outbox, scheduling);
+    let (soon, late) = (
+        schedule(scheduling, SHORT).await,
+        schedule(scheduling, LONG).await,
+    );
+    make_due_in_time(scheduling, 1).await;
     let status = outbox.status().await.expect("status");
     assert_eq!((status.outstanding, status.scheduled), (1, 1));
     assert_eq!(claim(outbox).await, [soon.header.id]);
-    assert!(!outbox.cancel(&MessageId::new()).await.expect("cancel"));
-    assert!(outbox.cancel(&late.header.id).await.expect("cancel"));
+    assert!(!scheduling.cancel(&MessageId::new()).await.expect("cancel"));
+    assert!(scheduling.cancel(&late.header.id).await.expect("cancel"));
 }
 
 /// Those are made outstanding that are due, no more than asked, each once.
 pub async fn no_more_are_made_due_than_asked(outbox: &impl Outbox) {
+    let scheduling = capability!(outbox, scheduling);
     for _ in 0..3 {
-        schedule(outbox, Duration::ZERO).await;
+        schedule(scheduling, Duration::ZERO).await;
     }
     let mut made = Vec::new();
     eventually("their time", async || {
-        made.push(outbox.make_due(2).await.expect("make_due"));
+        made.push(scheduling.make_due(2).await.expect("make_due"));
         (made.iter().sum::<u64>() == 3).then_some(())
     })
     .await;
     assert!(made.iter().all(|some| *some <= 2), "{made:?}");
-    assert_eq!((make_due(outbox).await, claim(outbox).await.len()), (0, 3));
+    assert_eq!((make_due(scheduling).await, claim(outbox).await.len()), (0, 3));
 }
 
 /// What is cancelled is gone, and its id is free; what is outstanding, sent or unknown is not cancelled.
 pub async fn what_is_cancelled_is_gone(outbox: &impl Outbox) {
-    let message = schedule(outbox, LONG).await;
+    let scheduling = capability!(outbox, scheduling);
+    let message = schedule(scheduling, LONG).await;
     let id = &message.header.id;
-    assert!(outbox.cancel(id).await.expect("cancel"));
-    assert!(!outbox.cancel(id).await.expect("cancel"));
-    assert_eq!(outbox.state(id).await.expect("state"), None);
+    assert!(scheduling.cancel(id).await.expect("cancel"));
+    assert!(!scheduling.cancel(id).await.expect("cancel"));
+    assert_state(outbox, id, None).await;
     assert_eq!(outbox.status().await.expect("status").scheduled, 0);
 
     let mut other = message.clone();
     other.body = MessageBody::new("another");
-    assert!(outbox.schedule(&other, Duration::ZERO).await.expect("schedule"));
-    make_due_in_time(outbox, 1).await;
-    assert!(!outbox.cancel(id).await.expect("cancel"));
+    assert!(
+        scheduling
+            .schedule(&other, Duration::ZERO)
+            .await
+            .expect("schedule")
+    );
+    make_due_in_time(scheduling, 1).await;
+    assert!(!scheduling.cancel(id).await.expect("cancel"));
     assert_eq!(claim(outbox).await, from_ref(id));
     outbox.mark_dispatched(from_ref(id)).await.expect("mark");
-    assert!(!outbox.cancel(id).await.expect("cancel"));
-    assert_eq!(
-        outbox.state(id).await.expect("state"),
-        Some(MessageState::Dispatched)
-    );
+    assert!(!scheduling.cancel(id).await.expect("cancel"));
+    assert_state(outbox, id, Some(MessageState::Dispatched)).await;
 }
 
 /// Its time may be changed, both ways, for as long as it waits.
 pub async fn what_is_rescheduled_waits_for_its_new_time(outbox: &impl Outbox) {
-    let message = schedule(outbox, LONG).await;
+    let scheduling = capability!(outbox, scheduling);
+    let message = schedule(scheduling, LONG).await;
     let id = &message.header.id;
-    assert!(outbox.reschedule(id, 2 * LONG).await.expect("reschedule"));
-    match outbox.state(id).await.expect("state") {
-        Some(MessageState::Scheduled { due_in, .. }) => assert!(due_in > LONG, "{due_in:?}"),
-        other => panic!("{other:?}"),
-    }
-    assert!(outbox.reschedule(id, Duration::ZERO).await.expect("reschedule"));
-    make_due_in_time(outbox, 1).await;
-    assert!(!outbox.reschedule(id, LONG).await.expect("reschedule"));
+    assert!(scheduling.reschedule(id, 2 * LONG).await.expect("reschedule"));
+    assert_due_in(outbox, id, |due_in| due_in > LONG).await;
     assert!(
-        !outbox
+        scheduling
+            .reschedule(id, Duration::ZERO)
+            .await
+            .expect("reschedule")
+    );
+    make_due_in_time(scheduling, 1).await;
+    assert!(!scheduling.reschedule(id, LONG).await.expect("reschedule"));
+    assert!(
+        !scheduling
             .reschedule(&MessageId::new(), LONG)
             .await
             .expect("reschedule")
@@ -126,11 +132,17 @@ pub async fn what_is_rescheduled_waits_for_its_new_time(outbox: &impl Outbox) {
 
 /// An id is for one message here too, whether it waits or not.
 pub async fn an_id_is_scheduled_once(outbox: &impl Outbox) {
-    let message = schedule(outbox, LONG).await;
-    assert!(!outbox.schedule(&message, Duration::ZERO).await.expect("schedule"));
+    let scheduling = capability!(outbox, scheduling);
+    let message = schedule(scheduling, LONG).await;
+    assert!(
+        !scheduling
+            .schedule(&message, Duration::ZERO)
+            .await
+            .expect("schedule")
+    );
     let known = outbox.deposit(from_ref(&message), None).await;
     assert_eq!(known.expect("deposit"), from_ref(&message.header.id));
-    assert_eq!(make_due(outbox).await, 0);
+    assert_eq!(make_due(scheduling).await, 0);
     assert!(claim(outbox).await.is_empty());
 
     let mut other = message.clone();
@@ -141,20 +153,21 @@ pub async fn an_id_is_scheduled_once(outbox: &impl Outbox) {
             "{result:?}"
         );
     };
-    id_in_use(outbox.schedule(&other, LONG).await.map(drop));
+    id_in_use(scheduling.schedule(&other, LONG).await.map(drop));
     id_in_use(outbox.deposit(&[other], None).await.map(drop));
 }
 
 /// Those that wait are listed, the first to be due first, and no more than asked.
 pub async fn scheduled_messages_are_listed_by_their_time(outbox: &impl Outbox) {
-    assert!(outbox.scheduled(10).await.expect("scheduled").is_empty());
+    let scheduling = capability!(outbox, scheduling);
+    assert!(scheduling.scheduled(10).await.expect("scheduled").is_empty());
     outbox.deposit(&[some_message()], None).await.expect("deposit");
     let mut waiting = Vec::new();
     for hours in [3, 1, 2] {
-        waiting.push((hours, schedule(outbox, hours * LONG).await));
+        waiting.push((hours, schedule(scheduling, hours * LONG).await));
     }
     waiting.sort_by_key(|(hours, _)| *hours);
-    let listed = outbox.scheduled(10).await.expect("scheduled");
+    let listed = scheduling.scheduled(10).await.expect("scheduled");
     assert_eq!(listed.len(), waiting.len());
     for (listed, (hours, message)) in listed.iter().zip(&waiting) {
         assert_eq!(
@@ -164,7 +177,7 @@ pub async fn scheduled_messages_are_listed_by_their_time(outbox: &impl Outbox) {
         let (least, most) = ((*hours - 1) * LONG, *hours * LONG);
         assert!(listed.due_in > least && listed.due_in <= most, "{listed:?}");
     }
-    let two = outbox.scheduled(2).await.expect("scheduled");
+    let two = scheduling.scheduled(2).await.expect("scheduled");
     let ids = |some: &[ScheduledMessage]| some.iter().map(|one| one.id.clone()).collect::<Vec<_>>();
     assert_eq!(ids(&two), ids(&listed[..2]));
 }

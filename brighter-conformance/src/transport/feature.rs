@@ -31,6 +31,10 @@ pub enum Feature {
     RedeliveryCount,
     /// A channel can tell how many messages wait in it.
     Depth,
+    /// A channel can be made without a consumer: [`Broker::declare`](brighter_core::channel::Broker::declare).
+    Declare,
+    /// A channel can be removed: [`Broker::remove`](brighter_core::channel::Broker::remove).
+    Remove,
     /// [`single_active_consumer`](brighter_core::channel::ChannelLimits::single_active_consumer) is kept.
     SingleActiveConsumer,
     /// [`time_to_live`](brighter_core::channel::ChannelLimits::time_to_live) is kept.
@@ -53,7 +57,7 @@ pub enum Feature {
 
 impl Feature {
     /// Every feature there is.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: &'static [Self] = &[
         Self::Retention,
         Self::Copies,
         Self::Patterns,
@@ -65,6 +69,8 @@ impl Feature {
         Self::DeadLetters,
         Self::RedeliveryCount,
         Self::Depth,
+        Self::Declare,
+        Self::Remove,
         Self::SingleActiveConsumer,
         Self::TimeToLive,
         Self::LengthLimit,
@@ -92,7 +98,7 @@ impl Features {
     /// Every feature there is.
     #[must_use]
     pub fn all() -> Self {
-        Self(Feature::ALL.into())
+        Self(Feature::ALL.iter().copied().collect())
     }
 
     /// None.

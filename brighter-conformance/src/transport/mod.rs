@@ -64,6 +64,8 @@
 //!   [`what_waits_too_long_is_a_dead_letter`], [`a_full_channel_refuses_and_drops_nothing`],
 //!   [`what_is_delivered_too_often_is_a_dead_letter`], [`higher_priorities_come_first`],
 //!   [`depth_is_how_many_wait`]
+//! * Channels: [`a_declared_channel_gathers_messages`], [`a_removed_channel_is_gone`],
+//!   [`a_closed_consumer_has_given_back_what_it_took`], [`a_flush_writes_what_was_acked`]
 //! * Closing and losing: [`closed_it_takes_nothing_and_gives_nothing`],
 //!   [`closing_from_many_threads_at_once_ends`], [`closing_writes_what_was_acked`],
 //!   [`what_was_confirmed_outlives_a_close`], [`after_a_lost_connection_it_goes_on`],
@@ -73,6 +75,7 @@
 //! out by the case that should (`tests/integration/conformance/broken` in the repository).
 
 mod case;
+mod channels;
 mod feature;
 mod fidelity;
 mod harness;
@@ -87,6 +90,7 @@ pub mod tools;
 #[doc(hidden)]
 pub use case::check_in;
 pub use case::{Case, Outcome};
+pub use channels::*;
 pub use feature::{Feature, Features};
 pub use fidelity::*;
 pub use harness::Harness;
@@ -149,6 +153,10 @@ macro_rules! __conformance_cases {
             what_is_delivered_too_often_is_a_dead_letter [DeliveryLimit, DeadLetters],
             higher_priorities_come_first [Priorities, Retention, Order, Prefetch, DeadLetters],
             depth_is_how_many_wait [Depth, Retention],
+            a_declared_channel_gathers_messages [Declare, Retention],
+            a_removed_channel_is_gone [Remove],
+            a_closed_consumer_has_given_back_what_it_took [],
+            a_flush_writes_what_was_acked [Reconnect],
             closed_it_takes_nothing_and_gives_nothing [],
             closing_from_many_threads_at_once_ends [],
             closing_writes_what_was_acked [Durable],

@@ -12,6 +12,14 @@ use crate::message::{ChannelName, Message};
 
 /// How a transport settles one delivery. Each method ends the loan; what fails leaves the message with the
 /// broker, which delivers it again.
+///
+/// A later version adds methods with a default only: what a transport cannot do is [`SettleError::Unsupported`], and
+/// the message goes back.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot settle a delivery",
+    label = "does not implement `Settle`",
+    note = "implement `brighter::channel::Settle` for `{Self}`: `ack`, `requeue`, `reject` and `release`"
+)]
 pub trait Settle: Send + Sync {
     /// The message is done with. May be written a little later, together with others.
     ///
@@ -49,10 +57,12 @@ pub trait Settle: Send + Sync {
         channel: ChannelName,
         message: Message,
     ) -> BoxFuture<'static, Result<(), SettleError>> {
-        drop(message);
+        drop((channel, message));
         self.release();
-        let error = format!("this transport moves no message to another channel, such as `{channel}`");
-        future::ready(Err(SettleError::Other(error.into()))).boxed()
+        future::ready(Err(SettleError::Unsupported(
+            "moving a message to another channel",
+        )))
+        .boxed()
     }
 
     /// The message goes back to its channel as it is, at once, for any consumer.

@@ -118,6 +118,9 @@ pub enum ChannelError {
     /// The channel has a name that no broker takes.
     #[error("the channel cannot be consumed")]
     Name(#[from] NameError),
+    /// The broker cannot do this at all.
+    #[error("the broker does not support {0}; use a broker that does")]
+    Unsupported(&'static str),
     /// The broker was closed by this process.
     #[error("the broker is closed")]
     Closed,
@@ -135,6 +138,9 @@ pub enum SettleError {
     /// given back.
     #[error("the copy was not published, so the message was given back")]
     NotMoved(#[from] PublishError),
+    /// The broker cannot do this at all. The message was given back.
+    #[error("the broker does not support {0}; the message was given back")]
+    Unsupported(&'static str),
     /// Something else.
     #[error("the message was not settled; the broker will deliver it again")]
     Other(#[source] BoxError),

@@ -2,29 +2,35 @@
 //! [`Delivery`] after delivery, and a [`Broker`] makes both.
 
 mod broker_status;
+mod consume_again;
+mod consumer;
 mod definition;
 mod delivery;
 mod error;
 mod rejection;
 mod shared;
 
-use std::fmt;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
+use futures_util::FutureExt;
 use futures_util::future::{self, BoxFuture, join_all};
-use futures_util::stream::BoxStream;
-use futures_util::{FutureExt, Stream, StreamExt};
 
 pub use broker_status::{BrokerStatus, ConsumerBounds};
+pub use consume_again::{ConsumeAttempts, SteadyConsumer};
+pub use consumer::Consumer;
 pub use definition::{Channel, ChannelLimits, MakeChannel, Overflow, QueueType};
 pub use delivery::{Delivery, MalformedMessage, Settle};
 pub use error::{ChannelError, PublishError, SettleError};
 pub use rejection::{Rejected, Rejection, RejectionKind, rejection_headers};
 
-use crate::message::Message;
+use crate::message::{ChannelName, Message};
 
 /// Publishes messages.
+///
+/// A later version adds methods with a default only.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not publish messages",
+    label = "does not implement `Producer`",
+    note = "implement `brighter::channel::Producer` for `{Self}`: `publish` is enough"
+)]
 pub trait Producer: Send + Sync + 'static {
     /// Publishes one message, and returns once the broker has taken responsibility for it: every channel that
     /// wants the topic has its copy, on disk where the broker keeps messages on disk.
@@ -52,20 +58,51 @@ pub trait Producer: Send + Sync + 'static {
 /// A message broker: makes consumers of channels, and is a producer itself.
 ///
 /// Implementations reconnect by themselves: an error from one call says nothing about the next.
+///
+/// [`system`](Self::system), [`consume`](Self::consume) and [`close`](Self::close) are required. The others have a
+/// default, and so has every method that a later version adds: what a broker cannot do is
+/// [`ChannelError::Unsupported`], and nothing is pretended. A broker around another one passes every method on.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a broker",
+    label = "does not implement `Broker`",
+    note = "pass `InMemoryBroker`, `SqliteBroker` or `RabbitMq`, or implement `Producer` (`publish`) and `Broker` (`system`, `consume`, `close`) of `brighter::channel` for `{Self}`"
+)]
 pub trait Broker: Producer {
-    /// The name of the system, as OpenTelemetry's `messaging.system` has it: `rabbitmq`, `in_memory`.
+    /// Returns the name of the system, as OpenTelemetry's `messaging.system` has it: `rabbitmq`, `in_memory`.
     fn system(&self) -> &'static str;
 
     /// Makes sure that the channel exists, bound to its routing keys and with its dead-letter and
     /// invalid-message channels, and begins to consume it.
     ///
     /// Dropping the consumer stops it; what it had taken and nobody settled goes back to the channel.
+    /// [`Consumer::close`] does so too, and returns when it is done.
     ///
     /// # Errors
     /// See [`ChannelError`].
     fn consume<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Consumer, ChannelError>>;
 
-    /// How many messages wait in the channel, where the broker can tell; used to scale performers.
+    /// Makes the channel, or looks for it, as its [`make`](Channel::make) says and as consuming it would: with what it
+    /// is bound to, and its dead-letter and invalid-message channels. Consumes nothing, so messages gather in it.
+    ///
+    /// # Errors
+    /// As [`consume`](Self::consume); [`ChannelError::Unsupported`], the default, if the broker makes a channel only
+    /// for a consumer.
+    fn declare<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<(), ChannelError>> {
+        let _ = channel;
+        future::ready(Err(ChannelError::Unsupported("declaring channels"))).boxed()
+    }
+
+    /// Removes one channel with all messages in it. Its consumers end, and its dead-letter and invalid-message channels
+    /// stay: they have names of their own. To remove a channel that does not exist is no error.
+    ///
+    /// # Errors
+    /// See [`ChannelError`]; [`ChannelError::Unsupported`], the default, if the broker cannot.
+    fn remove<'a>(&'a self, channel: &'a ChannelName) -> BoxFuture<'a, Result<(), ChannelError>> {
+        let _ = channel;
+        future::ready(Err(ChannelError::Unsupported("removing channels"))).boxed()
+    }
+
+    /// Returns how many messages wait in the channel, where the broker can tell; used to scale performers.
     ///
     /// # Errors
     /// See [`ChannelError`].
@@ -74,52 +111,27 @@ pub trait Broker: Producer {
         future::ready(Ok(None)).boxed()
     }
 
-    /// What the broker itself asks of a consumer of the channel, as far as it is known by now.
+    /// Returns what the broker itself asks of a consumer of the channel, as far as it is known by now.
     fn bounds(&self, channel: &Channel) -> ConsumerBounds {
         let _ = channel;
         ConsumerBounds::default()
     }
 
-    /// Whether the broker can be reached at this moment, for those who watch the health of the process.
+    /// Returns whether the broker can be reached at this moment, for what watches the health of the process.
     fn status(&self) -> BrokerStatus {
         BrokerStatus::Connected
+    }
+
+    /// Writes every acknowledgement whose call has returned, within a deadline of its own. The default does nothing,
+    /// which is right for a broker that writes each at once.
+    ///
+    /// # Errors
+    /// Some may not be written: their messages may come again.
+    fn flush(&self) -> BoxFuture<'_, Result<(), SettleError>> {
+        future::ready(Ok(())).boxed()
     }
 
     /// Writes what is still to be written (acknowledgements, confirms to come), within a deadline of its own,
     /// and closes the connections. Later calls fail.
     fn close(&self) -> BoxFuture<'_, ()>;
-}
-
-/// Gives out the messages of one channel, never more than the channel's buffer at once unsettled.
-///
-/// As a [`Stream`] it ends with an error when the channel is lost, or with `None` when it was closed.
-pub struct Consumer(BoxStream<'static, Result<Delivery, ChannelError>>);
-
-impl Consumer {
-    /// A consumer that gives out what the stream gives.
-    pub fn new(stream: impl Stream<Item = Result<Delivery, ChannelError>> + Send + 'static) -> Self {
-        Self(stream.boxed())
-    }
-
-    /// The next delivery. Cancelling loses nothing.
-    ///
-    /// # Errors
-    /// The channel is lost; consume it again.
-    pub async fn receive(&mut self) -> Option<Result<Delivery, ChannelError>> {
-        self.0.next().await
-    }
-}
-
-impl Stream for Consumer {
-    type Item = Result<Delivery, ChannelError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_next_unpin(task)
-    }
-}
-
-impl fmt::Debug for Consumer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Consumer")
-    }
 }

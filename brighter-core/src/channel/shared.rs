@@ -6,8 +6,9 @@ use futures_util::future::BoxFuture;
 
 use crate::channel::{
     Broker, BrokerStatus, Channel, ChannelError, Consumer, ConsumerBounds, Producer, PublishError,
+    SettleError,
 };
-use crate::message::Message;
+use crate::message::{ChannelName, Message};
 
 impl<B: Producer + ?Sized> Producer for Arc<B> {
     fn publish<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<(), PublishError>> {
@@ -32,6 +33,14 @@ impl<B: Broker + ?Sized> Broker for Arc<B> {
         (**self).consume(channel)
     }
 
+    fn declare<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<(), ChannelError>> {
+        (**self).declare(channel)
+    }
+
+    fn remove<'a>(&'a self, channel: &'a ChannelName) -> BoxFuture<'a, Result<(), ChannelError>> {
+        (**self).remove(channel)
+    }
+
     fn depth<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Option<u64>, ChannelError>> {
         (**self).depth(channel)
     }
@@ -42,6 +51,10 @@ impl<B: Broker + ?Sized> Broker for Arc<B> {
 
     fn status(&self) -> BrokerStatus {
         (**self).status()
+    }
+
+    fn flush(&self) -> BoxFuture<'_, Result<(), SettleError>> {
+        (**self).flush()
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -66,6 +66,7 @@ impl ClaimId {
 
 /// What an inbox says to who is about to handle a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Begun {
     /// Nobody has handled it and nobody is handling it: it is yours, by this claim, until the lease ends.
     First(ClaimId),
@@ -121,6 +122,9 @@ pub enum InboxError {
         /// The inbox that goes with the transaction.
         wanted: &'static str,
     },
+    /// The inbox cannot do this at all.
+    #[error("the inbox does not support {0}; use an inbox that does")]
+    Unsupported(&'static str),
     /// Something else.
     #[error("the inbox failed")]
     Other(#[source] BoxError),
@@ -137,6 +141,14 @@ crate::__readable_debug!(InboxError);
 ///
 /// All methods are atomic: after an error nothing has changed, and of several who begin the same key at once
 /// one is first.
+///
+/// A later version adds methods with a default only, so an inbox that compiles today compiles then. An inbox around
+/// another one passes every method on.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an inbox",
+    label = "does not implement `Inbox`",
+    note = "pass `InMemoryInbox`, `SqliteInbox`, `PostgresInbox` or `MySqlInbox`, or implement `brighter::inbox::Inbox` for `{Self}`: `begin`, `complete` and `abandon`"
+)]
 pub trait Inbox: Any + Send + Sync {
     /// Claims a key for `lease`, unless it is done or claimed.
     ///

@@ -39,6 +39,13 @@ use crate::request::RequestKind;
 ///     }
 /// }
 /// ```
+///
+/// A later version adds methods with a default only.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not map messages of `{R}`",
+    label = "does not implement `MessageMapper<{R}>`",
+    note = "leave `#[message(mapper = …)]` out for JSON, or implement `brighter::mapper::MessageMapper<{R}>` for `{Self}`: `to_message` and `to_request`"
+)]
 pub trait MessageMapper<R>: Send + Sync + 'static {
     /// Makes the message. The header comes filled in: id, topic, kind, time, what the publication says, and, when
     /// it is posted from a handler, correlation, causation and trace; the mapper sets the content type, and may

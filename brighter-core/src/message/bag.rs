@@ -161,3 +161,40 @@ impl Bag {
         self.0.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::BagValue;
+
+    #[test]
+    fn each_getter_gives_its_own_kind_and_no_other() {
+        let values: [BagValue; 4] = [true.into(), 7.into(), 1.5.into(), "north".into()];
+        let [yes, number, fraction, text] = &values;
+        assert_eq!(yes.as_bool(), Some(true));
+        assert_eq!(number.as_i64(), Some(7));
+        assert_eq!(fraction.as_f64(), Some(1.5));
+        assert_eq!(text.as_str(), Some("north"));
+        let found = values.iter().map(|value| {
+            let found = [
+                value.as_bool().is_some(),
+                value.as_i64().is_some(),
+                value.as_f64().is_some(),
+                value.as_str().is_some(),
+            ];
+            found.into_iter().filter(|found| *found).count()
+        });
+        assert!(found.eq([1, 1, 1, 1]));
+        // A whole number is no fraction: who sent it as such is told apart.
+        assert_eq!(BagValue::from(7).as_f64(), None);
+    }
+
+    #[test]
+    fn display_is_the_value_without_quotes() {
+        let shown = |value: BagValue| value.to_string();
+        assert_eq!(shown(false.into()), "false");
+        assert_eq!(shown((-7).into()), "-7");
+        assert_eq!(shown(1.5.into()), "1.5");
+        assert_eq!(shown("a \"north\"".into()), "a \"north\"");
+        assert_eq!(format!("{:>6}", BagValue::from("ab")), "    ab");
+    }
+}

@@ -9,6 +9,7 @@ use futures_util::{FutureExt, Stream, StreamExt};
 use lapin::ErrorKind;
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{AMQPValue, FieldTable};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::consumer_channel::ConsumerChannel;
@@ -54,10 +55,13 @@ pub(crate) async fn consume(
         Arc::clone(connections),
     );
     live.add(&consumer);
-    Ok(Consumer::new(Incoming {
+    let (gone, ended) = oneshot::channel();
+    let deliveries = Consumer::new(Incoming {
         consumer,
-        incoming: Some(incoming),
-    }))
+        incoming: Some((incoming, gone)),
+    });
+    // An error says that the consumer had ended before.
+    Ok(deliveries.gone_when(async { drop(ended.await) }))
 }
 
 async fn begin(amqp: &lapin::Channel, channel: &Channel) -> Result<lapin::Consumer, DeclareError> {
@@ -72,8 +76,8 @@ async fn begin(amqp: &lapin::Channel, channel: &Channel) -> Result<lapin::Consum
 /// The stream behind a [`Consumer`].
 struct Incoming {
     consumer: Arc<ConsumerChannel>,
-    /// None once it has ended.
-    incoming: Option<lapin::Consumer>,
+    /// None once it has ended. What is beside it says that the broker no longer has the consumer.
+    incoming: Option<(lapin::Consumer, oneshot::Sender<()>)>,
 }
 
 impl Stream for Incoming {
@@ -81,7 +85,7 @@ impl Stream for Incoming {
 
     fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        let Some(incoming) = &mut this.incoming else {
+        let Some((incoming, _)) = &mut this.incoming else {
             return Poll::Ready(None);
         };
         let end = match ready!(incoming.poll_next_unpin(task)) {
@@ -122,7 +126,7 @@ fn is_unreadable(error: &lapin::Error) -> bool {
 /// be settled: it holds the channel.
 impl Drop for Incoming {
     fn drop(&mut self) {
-        let Some(mut incoming) = self.incoming.take() else {
+        let Some((mut incoming, gone)) = self.incoming.take() else {
             return;
         };
         self.consumer.ended();
@@ -135,6 +139,11 @@ impl Drop for Incoming {
             // All that the broker had sent before it confirmed has arrived before the confirmation.
             while let Some(Some(Ok(delivery))) = incoming.next().now_or_never() {
                 drop(deliver(&consumer, delivery));
+            }
+            if !gone.is_closed() {
+                // Somebody waits until the broker has taken them back.
+                let _ = timeout(ENDING, consumer.flush()).await;
+                let _ = gone.send(());
             }
         });
     }

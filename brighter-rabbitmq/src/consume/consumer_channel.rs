@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use lapin::options::{BasicAckOptions, BasicNackOptions};
+use lapin::options::{BasicAckOptions, BasicNackOptions, BasicQosOptions};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -107,6 +107,19 @@ impl ConsumerChannel {
             AckDue::WithOthers => {}
         }
         Ok(())
+    }
+
+    /// Writes all that is done, and returns when the broker has read it.
+    pub(super) async fn flush(&self) -> Result<(), SettleError> {
+        let waited = self.acks.unwritten().window.waiting() > 0;
+        self.acks.write_all();
+        if !self.is_live() {
+            return if waited { Err(SettleError::Stale) } else { Ok(()) };
+        }
+        // The broker answers in the order of the frames. The buffer is what it was: this changes nothing.
+        let buffer = self.channel.buffer.get();
+        let answered = self.acks.amqp.basic_qos(buffer, BasicQosOptions::default());
+        answered.await.map_err(|error| SettleError::Other(error.into()))
     }
 
     /// A delivery goes back to its queue. When the channel is gone, the broker has it back already.

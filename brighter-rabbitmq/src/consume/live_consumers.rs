@@ -1,9 +1,17 @@
 //! The consumers that a broker has at this moment.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use tokio::time::timeout;
 
 use super::consumer_channel::ConsumerChannel;
+use brighter_core::channel::SettleError;
 use brighter_core::message::ChannelName;
+
+/// Writing what is done takes this long at most, when somebody waits for it.
+const FLUSHING: Duration = Duration::from_secs(10);
 
 /// A consumer that is alive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +45,16 @@ impl LiveConsumers {
                 connection: consumer.generation,
             });
         consumers.collect()
+    }
+
+    /// Writes what waits, and returns when the broker has read it.
+    pub(crate) async fn flush(&self) -> Result<(), SettleError> {
+        let consumers = self.all();
+        let flushing = consumers.iter().map(|consumer| consumer.flush());
+        match timeout(FLUSHING, try_join_all(flushing)).await {
+            Ok(flushed) => flushed.map(drop),
+            Err(elapsed) => Err(SettleError::Other(elapsed.into())),
+        }
     }
 
     /// Writes what waits, before the connection goes.

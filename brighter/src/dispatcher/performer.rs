@@ -1,24 +1,13 @@
 //! A [`Performer`]: one task that runs one pump, and runs it again when its channel is lost.
 
 use std::num::NonZeroU16;
-use std::time::Duration;
 
 use super::handling::DeliveryHandler;
 use super::in_flight_delivery::{Completion, InFlightDelivery};
 use super::pump::{Pump, PumpEnd};
 use super::status::PerformerState;
-use super::within::within;
 use brighter_core::__private::report;
-use brighter_core::channel::{Channel, ChannelError, Consumer};
-
-/// How long a performer waits before it consumes again: doubled from the first up to the longest.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
-/// The longest while the broker refuses, which only a person can change.
-const LONGEST_WAIT_REFUSED: Duration = Duration::from_secs(30);
-/// How long a broker may take to give a consumer. Transports have shorter deadlines of their own; this is for
-/// one that has not.
-const CONSUME_WITHIN: Duration = Duration::from_secs(60);
+use brighter_core::channel::{Channel, ConsumeAttempts};
 
 /// One task that reads one channel.
 pub(super) struct Performer {
@@ -33,9 +22,9 @@ impl Performer {
     /// Performs until it is told to stop.
     pub(super) async fn run(self) {
         let mut pump = Pump::new(&self.handler, |delivery| self.handler.process(delivery));
-        let mut wait = FIRST_WAIT;
+        let mut attempts = ConsumeAttempts::new();
         loop {
-            let error = match self.perform(&mut pump, &mut wait).await {
+            let error = match self.perform(&mut pump, &mut attempts).await {
                 PumpEnd::Stopped => break,
                 PumpEnd::Paused | PumpEnd::Again => continue,
                 PumpEnd::Lost(error) => error,
@@ -45,18 +34,14 @@ impl Performer {
             if self.handler.reporter.change(PerformerState::Waiting) {
                 tracing::warn!(subscription = %self.handler.settings.name, error = said, "not consuming; trying again");
             }
-            let longest = match error {
-                ChannelError::Refused { .. } | ChannelError::Name(_) => LONGEST_WAIT_REFUSED,
-                _ => LONGEST_WAIT,
-            };
+            let pause = attempts.pause(&error);
             let waited = pump.meanwhile(async {
                 tokio::select! {
                     () = self.handler.stop.cancelled() => {}
-                    () = tokio::time::sleep(wait) => {}
+                    () = tokio::time::sleep(pause) => {}
                 }
             });
             waited.await;
-            wait = (wait * 2).min(longest);
         }
         pump.finish().await;
         // What was kept in hand for its order, while it was finished.
@@ -66,7 +51,7 @@ impl Performer {
     }
 
     /// Consumes the channel once, for as long as that lasts.
-    async fn perform<B, F>(&self, pump: &mut Pump<'_, B, F>, wait: &mut Duration) -> PumpEnd
+    async fn perform<B, F>(&self, pump: &mut Pump<'_, B, F>, attempts: &mut ConsumeAttempts) -> PumpEnd
     where
         B: Fn(InFlightDelivery) -> F,
         F: Future<Output = Completion>,
@@ -96,14 +81,14 @@ impl Performer {
             () = pump.room() => {}
         }
         let channel = self.channel(told.throttle.concurrency);
+        let again = attempts.has_failed();
         let consumer = tokio::select! {
             biased;
             () = self.handler.stop.cancelled() => return PumpEnd::Stopped,
-            consumer = pump.meanwhile(self.consume(&channel)) => consumer,
+            consumer = pump.meanwhile(attempts.consume(&*self.handler.broker, &channel)) => consumer,
         };
         match consumer {
             Ok(consumer) => {
-                let again = std::mem::replace(wait, FIRST_WAIT) > FIRST_WAIT;
                 self.handler
                     .reporter
                     .in_flight()
@@ -125,13 +110,6 @@ impl Performer {
             }
             Err(error) => PumpEnd::Lost(error),
         }
-    }
-
-    async fn consume(&self, channel: &Channel) -> Result<Consumer, ChannelError> {
-        let consumer = within(CONSUME_WITHIN, self.handler.broker.consume(channel)).await;
-        consumer.unwrap_or(Err(ChannelError::TimedOut {
-            after: CONSUME_WITHIN,
-        }))
     }
 
     /// The channel, with a buffer that lets this many messages be handled at once.

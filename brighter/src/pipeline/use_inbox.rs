@@ -65,7 +65,15 @@ impl Wiring<'_> {
         R: Request<Reply: DuplicateReply>,
     {
         let replay = match &self.provided.outbox {
-            Some(outbox) => OnDuplicate::Replay(R::Reply::duplicate_reply, Arc::clone(outbox)),
+            Some(outbox) => {
+                if outbox.resending().is_none() {
+                    self.errors.push(WiringError::OutboxCannotReplay {
+                        handler: self.handler,
+                        step: step.number,
+                    });
+                }
+                OnDuplicate::Replay(R::Reply::duplicate_reply, Arc::clone(outbox))
+            }
             None => {
                 self.errors.push(WiringError::NoOutboxToReplay {
                     handler: self.handler,

@@ -138,6 +138,16 @@ pub enum WiringError {
         /// The step that wants it.
         step: u32,
     },
+    /// A handler replays its duplicates, and the outbox has no [`Resending`](brighter_core::outbox::Resending).
+    #[error(
+        "`{handler}` replays duplicates at step {step}, and the outbox cannot send dispatched messages again: use an outbox with `Outbox::resending`, or write `on_duplicate = warn`"
+    )]
+    OutboxCannotReplay {
+        /// The type of the handler.
+        handler: &'static str,
+        /// The step that wants it.
+        step: u32,
+    },
     /// Two use the inbox by the same name, so that one would take the other's requests for duplicates.
     #[error(
         "`{handler}` uses the inbox at step {step} by the name `{context}`, as another step does, and each would take the other's requests for duplicates: give it another with `context = \"…\"`"

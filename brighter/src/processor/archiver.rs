@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::policy::spread;
 use brighter_core::error::InvalidSetting;
-use brighter_core::outbox::{Archive, Outbox, OutboxError};
+use brighter_core::outbox::{Archive, Archiving, Outbox, OutboxError};
 
 /// Takes old messages out of the outbox: those that the broker has had for so long, and the dead if it is told so.
 /// What is outstanding it never touches.
@@ -81,7 +81,7 @@ impl Archiver {
     /// Archives all that is old enough, and says how many messages that were.
     pub(super) async fn archive(
         &self,
-        outbox: &dyn Outbox,
+        outbox: &dyn Archiving,
         ended: &CancellationToken,
     ) -> Result<u64, OutboxError> {
         let mut all = 0;
@@ -99,9 +99,12 @@ impl Archiver {
         let mut failed = false;
         loop {
             // The outbox may be the application's own, and panic.
-            let archived = AssertUnwindSafe(self.archive(&*outbox, &ended))
-                .catch_unwind()
-                .await;
+            let archived = AssertUnwindSafe(async {
+                let outbox = outbox.archiving();
+                let outbox = outbox.ok_or(OutboxError::Unsupported("archiving"))?;
+                self.archive(outbox, &ended).await
+            });
+            let archived = archived.catch_unwind().await;
             let archived = archived.unwrap_or_else(|_| Err(OutboxError::Other("archiving panicked".into())));
             match archived {
                 Ok(0) => failed = false,

@@ -78,6 +78,11 @@ pub enum BuildError {
     /// There is an archiver, and no outbox.
     #[error("there is an archiver and no outbox: add `.outbox(…)`, or leave out `.archiver(…)`")]
     NothingToArchive,
+    /// There is an archiver, and the outbox has no [`Archiving`](brighter_core::outbox::Archiving).
+    #[error(
+        "there is an archiver and the outbox cannot archive: use an outbox with `Outbox::archiving`, or leave out `.archiver(…)`"
+    )]
+    OutboxCannotArchive,
     /// A configuration speaks of an archiver, and nobody says what is old.
     #[error(
         "{origin}: nothing says how old a message has to be for the archiver: add `after = \"7d\"` to `[archiver]`"

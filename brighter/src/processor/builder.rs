@@ -404,8 +404,12 @@ impl CommandProcessorBuilder {
         let relay = self
             .outbox
             .map(|outbox| Arc::new(Relay::new(outbox, self.broker.clone(), sweeper)));
-        if self.archiver.is_some() && relay.is_none() {
-            errors.push(BuildError::NothingToArchive);
+        match &relay {
+            None if self.archiver.is_some() => errors.push(BuildError::NothingToArchive),
+            Some(relay) if self.archiver.is_some() && relay.archiving().is_err() => {
+                errors.push(BuildError::OutboxCannotArchive);
+            }
+            _ => {}
         }
         let sweeps = !self.without_sweeper && self.broker.is_some();
         match (tokio::runtime::Handle::try_current(), &relay) {

@@ -47,7 +47,8 @@ use brighter_core::request::{Command, Event};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), BoxError> {
 /// # let broker = InMemoryBroker::new();
-/// # broker.declare(&brighter::channel::Channel::new("tasks", "Task.Added"))?;
+/// # use brighter::channel::{Broker, Channel};
+/// # broker.declare(&Channel::new("tasks", "Task.Added")).await?;
 /// let processor = CommandProcessor::builder()
 ///     .handler(AddTaskHandler)
 ///     .broker(broker)

@@ -76,8 +76,9 @@ impl CommandProcessor {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), BoxError> {
     /// # let broker = InMemoryBroker::new();
-    /// # broker.declare(&brighter::channel::Channel::new("reminders", "Task.Reminder"))?;
-    /// # broker.declare(&brighter::channel::Channel::new("urgent", "Task.Urgent"))?;
+    /// # use brighter::channel::{Broker, Channel};
+    /// # broker.declare(&Channel::new("reminders", "Task.Reminder")).await?;
+    /// # broker.declare(&Channel::new("urgent", "Task.Urgent")).await?;
     /// let processor = CommandProcessor::builder()
     ///     .broker(broker)
     ///     .outbox(InMemoryOutbox::new())
@@ -142,7 +143,7 @@ impl CommandProcessor {
             };
             let message = self.message_within(&op, request, options)?;
             fault_point!("outbox.deposit", brighter_core::outbox::OutboxError::Unavailable);
-            relay.outbox().schedule(&message, delay).await?;
+            relay.scheduling()?.schedule(&message, delay).await?;
             fault_point!("outbox.deposited");
             Ok(message.header.id)
         });

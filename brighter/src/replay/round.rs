@@ -9,7 +9,8 @@ use tokio::time::timeout;
 
 use super::{DeadLetter, HELD, Replay, ReplayError, Replayed, TOGETHER};
 use brighter_core::channel::{
-    Broker, Channel, ChannelError, Consumer, Delivery, Rejection, SettleError, rejection_headers,
+    Broker, Channel, ChannelError, ConsumeAttempts, Consumer, Delivery, Rejection, SettleError,
+    rejection_headers,
 };
 use brighter_core::id::MessageId;
 use brighter_core::message::{ChannelName, Message};
@@ -72,7 +73,7 @@ impl<'r, F: FnMut(&DeadLetter<'_>) -> bool + Send> Round<'r, F> {
 
     async fn go_through<B: Broker + ?Sized>(&mut self, broker: &B) -> Result<(), ReplayError> {
         let channel = self.replay.dead_letters();
-        let consumer = broker.consume(&channel).await;
+        let consumer = ConsumeAttempts::new().consume(broker, &channel).await;
         let mut consumer = consumer.map_err(|error| self.not_had(error))?;
         let mut in_vain = 0;
         while !self.is_round {

@@ -7,8 +7,9 @@ use futures_util::future::{BoxFuture, FutureExt};
 use super::spans;
 use brighter_core::channel::{
     Broker, BrokerStatus, Channel, ChannelError, Consumer, ConsumerBounds, Producer, PublishError,
+    SettleError,
 };
-use brighter_core::message::Message;
+use brighter_core::message::{ChannelName, Message};
 
 /// Puts a [`TracedBroker`] around the broker, or nothing where there are no spans to be seen.
 pub(crate) fn traced(broker: Arc<dyn Broker>) -> Arc<dyn Broker> {
@@ -65,6 +66,14 @@ impl Broker for TracedBroker {
         self.inner.consume(channel)
     }
 
+    fn declare<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<(), ChannelError>> {
+        self.inner.declare(channel)
+    }
+
+    fn remove<'a>(&'a self, channel: &'a ChannelName) -> BoxFuture<'a, Result<(), ChannelError>> {
+        self.inner.remove(channel)
+    }
+
     fn depth<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Option<u64>, ChannelError>> {
         self.inner.depth(channel)
     }
@@ -75,6 +84,10 @@ impl Broker for TracedBroker {
 
     fn status(&self) -> BrokerStatus {
         self.inner.status()
+    }
+
+    fn flush(&self) -> BoxFuture<'_, Result<(), SettleError>> {
+        self.inner.flush()
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
@@ -102,7 +115,8 @@ mod tests {
         };
         let mut channel = Channel::new("notes", "Note");
         channel.limits.deliveries = Some(3);
-        broker.declare(&channel).unwrap();
+        traced.declare(&channel).await.unwrap();
+        assert_eq!(traced.highest_priority(), broker.highest_priority());
         let (wanted, unwanted) = (message("Note"), message("Nobody"));
         let published = traced.publish_all(vec![&wanted, &unwanted]).await;
         assert!(
@@ -111,6 +125,8 @@ mod tests {
         );
         assert_eq!(traced.depth(&channel).await.unwrap(), Some(1));
         assert_eq!(traced.bounds(&channel), ConsumerBounds::new().deliveries(3));
+        traced.remove(&channel.name).await.unwrap();
+        assert_eq!(traced.depth(&channel).await.unwrap(), None);
         traced.close().await;
         assert_eq!(traced.status(), BrokerStatus::Closed);
     }

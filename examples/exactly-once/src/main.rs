@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use brighter::channel::Channel;
+use brighter::channel::{Broker, Channel};
 use brighter::prelude::*;
 use brighter::{Dispatcher, MessageId};
 use exactly_once::{Transfer, bank, cents};
@@ -11,7 +11,9 @@ use exactly_once::{Transfer, bank, cents};
 async fn main() -> Result<(), BoxError> {
     let path = std::env::temp_dir().join(format!("bank-{}.db", MessageId::new()));
     let broker = InMemoryBroker::new();
-    broker.declare(&Channel::new("transferred", "Bank.Transferred"))?;
+    broker
+        .declare(&Channel::new("transferred", "Bank.Transferred"))
+        .await?;
     let (processor, pool) = bank(&path, broker.clone(), |_| Ok(())).await?;
     let dispatcher = Dispatcher::builder(processor.clone())
         .subscription(Subscription::<Transfer>::new("transfers").concurrency(5))

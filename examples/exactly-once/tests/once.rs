@@ -35,6 +35,7 @@ async fn each_transfer_has_one_effect_and_one_message_however_often_it_comes_and
     let broker = InMemoryBroker::new();
     broker
         .declare(&Channel::new("transferred", "Bank.Transferred"))
+        .await
         .unwrap();
     let (processor, pool) = bank(&folder.path().join("bank.db"), broker.clone(), fails_often)
         .await

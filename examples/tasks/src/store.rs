@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use brighter::outbox::{MessageState, Outbox, OutboxError};
+use brighter::outbox::{Inspection, MessageState, OutboxError};
 use brighter::processor::PostError;
 use brighter::{CommandProcessor, MessageId, SqliteOutbox};
 use serde::Serialize;

@@ -13,7 +13,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use brighter::InMemoryBroker;
-use brighter::channel::Channel;
+use brighter::channel::{Broker, Channel};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tasks::ReminderStore;
@@ -41,9 +41,10 @@ impl Rig {
     }
 
     /// From now on somebody wants reminders.
-    fn declare(&self) {
+    async fn declare(&self) {
         self.broker
             .declare(&Channel::new("reminders", "Task.Reminder"))
+            .await
             .unwrap();
     }
 
@@ -83,7 +84,7 @@ fn reminder() -> Value {
 #[tokio::test]
 async fn a_reminder_is_accepted_and_then_sent() {
     let rig = Rig::new().await;
-    rig.declare();
+    rig.declare().await;
     let (status, location, answer) = rig.post(reminder()).await;
     assert_eq!(status, StatusCode::ACCEPTED);
     let id = answer["id"].as_str().unwrap().to_owned();
@@ -178,7 +179,7 @@ async fn an_unknown_reminder_is_not_found() {
 #[tokio::test]
 async fn many_at_once_are_all_accepted() {
     let rig = Rig::new().await;
-    rig.declare();
+    rig.declare().await;
     let rig = Arc::new(rig);
     let posts: Vec<_> = (0..200)
         .map(|_| {

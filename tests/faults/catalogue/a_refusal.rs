@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use brighter::RabbitMq;
 use brighter::channel::{Producer, PublishError};
-use brighter::outbox::{MessageState, Outbox};
+use brighter::outbox::{Inspection, MessageState};
 use brighter::prelude::*;
 use brighter::processor::PostError;
 use brighter::transport::rabbitmq::ConnectError;

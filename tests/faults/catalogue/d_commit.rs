@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use brighter::channel::Broker;
-use brighter::outbox::Outbox;
+use brighter::outbox::{Inspection, Outbox};
 use brighter::prelude::*;
 use brighter::{MySqlOutbox, PostgresOutbox, SqliteOutbox, Sweeper};
 use brighter_faults::commits::{CommitProxy, Cut, Protocol};
@@ -134,6 +134,7 @@ macro_rules! rolled_back {
         let (broker, sweeper) = (InMemoryBroker::new(), Sweeper::default());
         broker
             .declare(&brighter::channel::Channel::new("all", "Desk.Pay"))
+            .await
             .unwrap();
         let processor = CommandProcessor::builder()
             .broker(broker.clone())

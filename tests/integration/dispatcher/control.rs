@@ -202,7 +202,7 @@ async fn an_unsigned_command_is_set_aside_and_changes_nothing() {
 async fn a_replayed_command_is_set_aside_and_changes_nothing() {
     let mut node = Node::new(Hand::free()).await;
     let wire = Channel::new("wire", TOPIC);
-    node.app.broker.inner().declare(&wire).unwrap();
+    node.app.broker.inner().declare(&wire).await.unwrap();
     node.told(ControlCommand::Pause("chores".into())).await;
     node.app.dispatcher.resume("chores").unwrap();
     let seen = node.app.broker.inner().messages("wire").remove(0);

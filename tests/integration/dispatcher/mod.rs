@@ -1,6 +1,7 @@
 //! The dispatcher: what runs, how it is steered while it runs, and whether what it says of itself is true.
 
 mod control;
+mod declaring;
 mod running;
 mod steering;
 mod supervision;

@@ -1,10 +1,11 @@
 //! `#[use_inbox(on_duplicate = replay)]`: what the first handling posted is sent again.
 
-use brighter::channel::Channel;
-use brighter::outbox::Outbox;
+use brighter::channel::{Broker, Channel};
+use brighter::outbox::{Inspection, Outbox, Resending};
 use brighter::testing::{FaultyBroker, PublishFault, eventually};
 use brighter::{SqliteOutbox, Sweeper};
 use brighter_tests::wait::until_eq;
+use futures_util::FutureExt;
 
 use super::*;
 
@@ -45,6 +46,8 @@ fn bank_over(broker: &FaultyBroker, outbox: impl Outbox) -> (CommandProcessor, T
     broker
         .inner()
         .declare(&Channel::new("made", "Payment.Made"))
+        .now_or_never()
+        .unwrap()
         .unwrap();
     let processor = CommandProcessor::builder()
         .handler(Teller { till: till.clone() })

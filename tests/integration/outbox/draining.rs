@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use brighter::channel::Broker;
 use brighter::outbox::Outbox;
 use brighter::prelude::*;
 use brighter::testing::outbox::some_message;
@@ -22,6 +23,7 @@ async fn drain(outbox: impl Outbox) {
     let broker = InMemoryBroker::new();
     broker
         .declare(&brighter::channel::Channel::new("all", "Task.Reminder"))
+        .await
         .unwrap();
     let messages: Vec<_> = (0..rows()).map(|_| some_message()).collect();
     for some in messages.chunks(1_000) {

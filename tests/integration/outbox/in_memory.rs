@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use brighter::message::Message;
-use brighter::outbox::{Claim, Failure, MessageState, Outbox, OutboxError, OutboxTransaction};
+use brighter::outbox::{Claim, Failure, Inspection, MessageState, Outbox, OutboxError, OutboxTransaction};
 use brighter::testing::outbox::some_message;
 use brighter::{InMemoryOutbox, MessageId};
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use brighter::channel::{Channel, PublishError};
-use brighter::outbox::{MessageState, Outbox, Selection};
+use brighter::channel::{Broker, Channel, PublishError};
+use brighter::outbox::{Inspection, MessageState, Outbox, Selection};
 use brighter::policy::CircuitState;
 use brighter::prelude::*;
 use brighter::processor::{CommandProcessorBuilder, NotSent, PostError};
@@ -11,6 +11,7 @@ use brighter::testing::{FaultyBroker, PublishFault};
 use brighter::{Archiver, MessageId, MySqlOutbox, PostgresOutbox, SqliteOutbox, Sweeper};
 use brighter_tests::databases;
 use brighter_tests::wait::until_eq;
+use futures_util::FutureExt;
 
 /// So long that nothing is found by looking at intervals.
 const NEVER: Duration = Duration::from_secs(3600);
@@ -38,7 +39,11 @@ fn changed(number: usize) -> StockChanged {
 fn broker() -> FaultyBroker {
     let broker = InMemoryBroker::new();
     for topic in ["Stock.Changed", "Stock.Counted"] {
-        broker.declare(&Channel::new(topic, topic)).unwrap();
+        broker
+            .declare(&Channel::new(topic, topic))
+            .now_or_never()
+            .unwrap()
+            .unwrap();
     }
     FaultyBroker::new(broker)
 }
@@ -198,6 +203,7 @@ async fn a_topic_that_fails_is_paused_then_tried_with_one_message_and_others_do_
     let broker = InMemoryBroker::new();
     broker
         .declare(&Channel::new("Stock.Counted", "Stock.Counted"))
+        .await
         .unwrap();
     let broker = FaultyBroker::new(broker);
     let outbox = InMemoryOutbox::new();
@@ -233,7 +239,7 @@ async fn a_topic_that_fails_is_paused_then_tried_with_one_message_and_others_do_
     // One is tried when the time is over, and it fails, and the topic is left alone for as long again.
     tokio::time::advance(Duration::from_secs(90)).await;
     let changed = Channel::new("Stock.Changed", "Stock.Changed");
-    broker.inner().declare(&changed).unwrap();
+    broker.inner().declare(&changed).await.unwrap();
     until_eq("all are sent", 100, || numbers(&broker, "Stock.Changed").len()).await;
     assert!(processor.outbox().paused_topics().is_empty());
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use brighter::inbox::InboxError;
 use brighter::message::{Message, MessageBody};
-use brighter::outbox::{Claim, Claimed, Failure, MessageState, Outbox, OutboxError, OutboxTransaction};
+use brighter::outbox::{
+    Claim, Claimed, DeadMessages, Failure, Inspection, MessageState, Outbox, OutboxError, OutboxTransaction,
+};
 use brighter::store::OutboxOptions;
 use brighter::testing::eventually;
 use brighter::testing::outbox::some_message;

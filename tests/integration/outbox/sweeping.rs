@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use brighter::channel::Channel;
+use brighter::channel::{Broker, Channel};
 use brighter::message::Message;
-use brighter::outbox::{Arrival, Arrivals, Claim, MessageState, Outbox};
+use brighter::outbox::{Arrival, Arrivals, Claim, Inspection, MessageState, Outbox, Scheduling};
 use brighter::prelude::*;
 use brighter::testing::outbox::some_message;
 use brighter::testing::{FaultyBroker, PublishFault};
 use brighter::{MessageId, SqliteOutbox, Sweeper};
 use brighter_tests::wait::{until, until_eq};
-use futures_util::stream;
+use futures_util::{FutureExt, stream};
 use tokio::sync::mpsc::{self, Sender};
 use tokio::time::Instant;
 
@@ -23,7 +23,11 @@ const NEVER: Duration = Duration::from_hours(1);
 /// A processor that sweeps so, over a broker with a channel for whatever `some_message` makes.
 fn faulty(outbox: impl Outbox, sweeper: Sweeper) -> (FaultyBroker, CommandProcessor) {
     let inner = InMemoryBroker::new();
-    inner.declare(&Channel::new("all", "#")).unwrap();
+    inner
+        .declare(&Channel::new("all", "#"))
+        .now_or_never()
+        .unwrap()
+        .unwrap();
     let broker = FaultyBroker::new(inner);
     let processor = CommandProcessor::builder()
         .broker(broker.clone())

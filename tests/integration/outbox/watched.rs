@@ -7,8 +7,8 @@ use std::time::Duration;
 use brighter::MessageId;
 use brighter::message::Message;
 use brighter::outbox::{
-    Archive, Arrivals, Claim, Claimed, DeadMessage, Failure, MessageState, Outbox, OutboxError, OutboxStatus,
-    Selection,
+    Archiving, Arrivals, Claim, Claimed, DeadMessages, Failure, Inspection, Outbox, OutboxError,
+    OutboxStatus, Resending, ScheduledMessage, Scheduling,
 };
 use futures_util::future::BoxFuture;
 
@@ -75,23 +75,6 @@ impl<O: Outbox> Outbox for Watched<O> {
         self.outbox.deposit(messages, lease)
     }
 
-    fn schedule<'a>(&'a self, message: &'a Message, delay: Duration) -> Done<'a, bool> {
-        self.outbox.schedule(message, delay)
-    }
-
-    fn reschedule<'a>(&'a self, id: &'a MessageId, delay: Duration) -> Done<'a, bool> {
-        self.outbox.reschedule(id, delay)
-    }
-
-    fn cancel<'a>(&'a self, id: &'a MessageId) -> Done<'a, bool> {
-        self.outbox.cancel(id)
-    }
-
-    fn make_due(&self, limit: usize) -> Done<'_, u64> {
-        self.seen.looks_for_due.fetch_add(1, Ordering::Relaxed);
-        self.outbox.make_due(limit)
-    }
-
     fn claim<'a>(&'a self, which: Claim<'a>, lease: Duration) -> Done<'a, Vec<Claimed>> {
         Box::pin(async move {
             self.seen.looks.fetch_add(1, Ordering::Relaxed);
@@ -117,36 +100,28 @@ impl<O: Outbox> Outbox for Watched<O> {
         self.outbox.release(ids)
     }
 
-    fn replay<'a>(&'a self, causation: &'a MessageId) -> Done<'a, u64> {
-        self.outbox.replay(causation)
-    }
-
-    fn get<'a>(&'a self, ids: &'a [MessageId]) -> Done<'a, Vec<Message>> {
-        self.outbox.get(ids)
-    }
-
-    fn state<'a>(&'a self, id: &'a MessageId) -> Done<'a, Option<MessageState>> {
-        self.outbox.state(id)
-    }
-
     fn status(&self) -> Done<'_, OutboxStatus> {
         self.outbox.status()
     }
 
-    fn dead(&self, limit: usize) -> Done<'_, Vec<DeadMessage>> {
-        self.outbox.dead(limit)
+    fn scheduling(&self) -> Option<&dyn Scheduling> {
+        self.outbox.scheduling().is_some().then_some(self)
     }
 
-    fn revive<'a>(&'a self, ids: &'a [MessageId]) -> Done<'a, u64> {
-        self.outbox.revive(ids)
+    fn inspection(&self) -> Option<&dyn Inspection> {
+        self.outbox.inspection()
     }
 
-    fn send_again<'a>(&'a self, which: &'a Selection) -> Done<'a, u64> {
-        self.outbox.send_again(which)
+    fn dead_messages(&self) -> Option<&dyn DeadMessages> {
+        self.outbox.dead_messages()
     }
 
-    fn archive<'a>(&'a self, what: &'a Archive) -> Done<'a, u64> {
-        self.outbox.archive(what)
+    fn resending(&self) -> Option<&dyn Resending> {
+        self.outbox.resending()
+    }
+
+    fn archiving(&self) -> Option<&dyn Archiving> {
+        self.outbox.archiving()
     }
 
     fn arrivals(&self) -> Option<Arrivals> {
@@ -154,5 +129,34 @@ impl<O: Outbox> Outbox for Watched<O> {
             Some(arrivals) => Some(arrivals),
             None => self.outbox.arrivals(),
         }
+    }
+}
+
+impl<O: Outbox> Watched<O> {
+    fn inner(&self) -> &dyn Scheduling {
+        self.outbox.scheduling().expect("an outbox that can schedule")
+    }
+}
+
+impl<O: Outbox> Scheduling for Watched<O> {
+    fn schedule<'a>(&'a self, message: &'a Message, delay: Duration) -> Done<'a, bool> {
+        self.inner().schedule(message, delay)
+    }
+
+    fn reschedule<'a>(&'a self, id: &'a MessageId, delay: Duration) -> Done<'a, bool> {
+        self.inner().reschedule(id, delay)
+    }
+
+    fn cancel<'a>(&'a self, id: &'a MessageId) -> Done<'a, bool> {
+        self.inner().cancel(id)
+    }
+
+    fn scheduled(&self, limit: usize) -> Done<'_, Vec<ScheduledMessage>> {
+        self.inner().scheduled(limit)
+    }
+
+    fn make_due(&self, limit: usize) -> Done<'_, u64> {
+        self.seen.looks_for_due.fetch_add(1, Ordering::Relaxed);
+        self.inner().make_due(limit)
     }
 }

@@ -26,7 +26,7 @@ async fn publish(broker: &InMemoryBroker, messages: impl IntoIterator<Item = Mes
 #[tokio::test(start_paused = true)]
 async fn a_message_fails_to_be_mapped_and_the_unacceptable_message_limit_is_reached() {
     let (broker, clerk) = (InMemoryBroker::new(), Clerk::new(|_, _| Ok(())));
-    broker.declare(&Channel::new("notes", "Note")).unwrap();
+    broker.declare(&Channel::new("notes", "Note")).await.unwrap();
     publish(&broker, (0..5).map(nonsense)).await;
     let dispatcher = receiving(
         broker.clone(),

@@ -7,6 +7,7 @@ mod consuming;
 mod foreign;
 mod interop;
 mod losing;
+mod memory;
 mod publishing;
 mod settling;
 

@@ -84,6 +84,11 @@ impl Consumers {
         self.channels.contains_key(&channel)
     }
 
+    /// The channels that somebody consumes.
+    pub(super) fn channels(&self) -> impl Iterator<Item = i64> {
+        self.channels.keys().copied()
+    }
+
     /// Ends the consumers of a channel that is gone, with what they have not seen.
     pub(super) fn end(&self, channel: i64) {
         let consumers = self.consumers.values().filter(|entry| entry.channel == channel);

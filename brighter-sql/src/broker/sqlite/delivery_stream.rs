@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::Stream;
+use tokio::sync::oneshot;
 
 use super::delivery_buffer::{HEADER, HeldRow};
 use super::handle::BrokerHandle;
 use super::receipt::Receipt;
 use super::request::{EngineRequest, OpenedConsumer, SettleAction, Settled};
 use super::row;
-use brighter_core::channel::{Channel, ChannelError, Delivery};
+use brighter_core::channel::{Channel, ChannelError, Consumer, Delivery};
 
 /// The deliveries of one consumer.
 pub(super) struct DeliveryStream {
@@ -19,15 +20,22 @@ pub(super) struct DeliveryStream {
     opened: OpenedConsumer,
     /// What its deliveries name.
     channel: Arc<Channel>,
+    /// Goes to the engine with the consumer, and tells that it is gone.
+    gone: Option<oneshot::Sender<()>>,
 }
 
 impl DeliveryStream {
-    pub(super) fn new(handle: Arc<BrokerHandle>, opened: OpenedConsumer, channel: &Channel) -> Self {
-        Self {
+    /// The consumer with these deliveries.
+    pub(super) fn consumer(handle: Arc<BrokerHandle>, opened: OpenedConsumer, channel: &Channel) -> Consumer {
+        let (gone, ended) = oneshot::channel();
+        let deliveries = Self {
             handle,
             opened,
             channel: Arc::new(channel.clone()),
-        }
+            gone: Some(gone),
+        };
+        // An error says that the engine has ended, and everything with it.
+        Consumer::new(deliveries).gone_when(async { drop(ended.await) })
     }
 
     fn delivery(&self, row: HeldRow) -> Delivery {
@@ -75,6 +83,7 @@ impl Drop for DeliveryStream {
         } = &self.opened;
         let unseen = buffer.clear();
         let (consumer, channel) = (*consumer, *channel);
+        let gone = self.gone.take();
         self.handle.queue.push(|items| {
             let given_back = unseen.into_iter().map(|row| Settled {
                 seq: row.seq,
@@ -85,7 +94,8 @@ impl Drop for DeliveryStream {
                 reply: None,
             });
             items.settled.extend(given_back);
-            items.requests.push(EngineRequest::Leave(consumer));
+            let leave = gone.map(|gone| EngineRequest::Leave(consumer, gone));
+            items.requests.extend(leave);
         });
     }
 }

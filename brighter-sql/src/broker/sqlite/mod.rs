@@ -74,6 +74,7 @@ pub use options::SqliteBrokerOptions;
 use crate::opening::Opening;
 use brighter_core::channel::{
     Broker, BrokerStatus, Channel, ChannelError, Consumer, ConsumerBounds, Producer, PublishError,
+    SettleError,
 };
 use brighter_core::message::{ChannelName, Message};
 use delivery_stream::DeliveryStream;
@@ -141,17 +142,6 @@ impl SqliteBroker {
             Ok(Err(gone)) => Err(SqliteBrokerError::Other(gone.into())),
             Err(elapsed) => Err(SqliteBrokerError::Unavailable(elapsed.into())),
         }
-    }
-
-    /// Makes the channel, or looks for it, as consuming it would, so that messages gather in it before anyone
-    /// consumes.
-    ///
-    /// # Errors
-    /// As [`consume`](Broker::consume).
-    pub async fn declare(&self, channel: &Channel) -> Result<(), ChannelError> {
-        declare::check(channel)?;
-        let channel = channel.clone();
-        self.0.ask(|reply| EngineRequest::Declare(channel, reply)).await
     }
 
     /// The messages that wait in a channel, the next one first, at most so many: to look at dead letters. None, if
@@ -227,11 +217,25 @@ impl Broker for SqliteBroker {
             declare::check(channel)?;
             let asked = channel.clone();
             let opened = self.0.ask(|reply| EngineRequest::Consume(asked, reply)).await?;
-            Ok(Consumer::new(DeliveryStream::new(
-                Arc::clone(&self.0),
-                opened,
-                channel,
-            )))
+            Ok(DeliveryStream::consumer(Arc::clone(&self.0), opened, channel))
+        }
+        .boxed()
+    }
+
+    fn declare<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<(), ChannelError>> {
+        async move {
+            declare::check(channel)?;
+            let channel = channel.clone();
+            self.0.ask(|reply| EngineRequest::Declare(channel, reply)).await
+        }
+        .boxed()
+    }
+
+    fn remove<'a>(&'a self, channel: &'a ChannelName) -> BoxFuture<'a, Result<(), ChannelError>> {
+        async move {
+            channel.validate()?;
+            let channel = channel.clone();
+            self.0.ask(|reply| EngineRequest::Remove(channel, reply)).await
         }
         .boxed()
     }
@@ -251,6 +255,14 @@ impl Broker for SqliteBroker {
 
     fn status(&self) -> BrokerStatus {
         self.0.queue.status()
+    }
+
+    fn flush(&self) -> BoxFuture<'_, Result<(), SettleError>> {
+        async move {
+            let flushed = self.0.ask(EngineRequest::Flush).await;
+            flushed.map_err(|error| SettleError::Other(error.into()))
+        }
+        .boxed()
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -56,8 +56,12 @@ pub(super) enum SettleAction {
 pub(super) enum EngineRequest {
     Declare(Channel, oneshot::Sender<Result<(), ChannelError>>),
     Consume(Channel, oneshot::Sender<Result<OpenedConsumer, ChannelError>>),
-    /// A consumer is gone.
-    Leave(u64),
+    /// A consumer is gone, which is told to the caller that waits for it.
+    Leave(u64, oneshot::Sender<()>),
+    /// A channel is to go with all that is in it.
+    Remove(ChannelName, oneshot::Sender<Result<(), ChannelError>>),
+    /// A caller waits until what was settled is written.
+    Flush(oneshot::Sender<Result<(), ChannelError>>),
     Depth(ChannelName, oneshot::Sender<Result<Option<u64>, ChannelError>>),
     Waiting(
         ChannelName,

@@ -60,6 +60,18 @@ impl Operation<Sqlite> for Leave {
     }
 }
 
+/// Takes out a channel, whoever consumes it.
+pub(super) struct TakeOut(pub(super) i64);
+
+impl Operation<Sqlite> for TakeOut {
+    type Output = ();
+    type Error = DatabaseError;
+
+    async fn run(self, file: &mut SqliteConnection) -> Result<(), DatabaseError> {
+        take_out(&[self.0], file).await.map_err(Sqlite::sort)
+    }
+}
+
 /// Takes out channels with all that is in them.
 async fn take_out(channels: &[i64], file: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     if channels.is_empty() {

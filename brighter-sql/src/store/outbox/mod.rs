@@ -30,7 +30,7 @@ use crate::database::value::{Sql, Value};
 use brighter_core::__private::Bell;
 use brighter_core::id::MessageId;
 use brighter_core::outbox::{Archive, Arrival, Arrivals, Failure, OutboxError, Selection};
-use operations::{Again, Archiving, Execute, Failing};
+use operations::{Again, ArchiveOld, Execute, Failing};
 use room::Room;
 use statements::Statements;
 
@@ -114,7 +114,7 @@ impl<B: Backend> SqlOutbox<B> {
 
     pub(crate) async fn archive(&self, what: &Archive) -> Result<u64, OutboxError> {
         let (statements, what) = (&*self.statements, *what);
-        self.backend.write(Archiving { statements, what }).await
+        self.backend.write(ArchiveOld { statements, what }).await
     }
 
     /// Tells of deposits in this process.

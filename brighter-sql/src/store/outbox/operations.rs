@@ -374,12 +374,12 @@ impl<D: Sql> Operation<D> for Again<'_> {
 }
 
 /// Takes out some of what is old.
-pub(super) struct Archiving<'a> {
+pub(super) struct ArchiveOld<'a> {
     pub(super) statements: &'a Statements,
     pub(super) what: Archive,
 }
 
-impl<D: Sql> Operation<D> for Archiving<'_> {
+impl<D: Sql> Operation<D> for ArchiveOld<'_> {
     type Output = u64;
     type Error = OutboxError;
 

@@ -12,8 +12,9 @@ macro_rules! implement_outbox {
             use brighter_core::id::MessageId;
             use brighter_core::message::Message;
             use brighter_core::outbox::{
-                Archive, Arrivals, Claim, Claimed, DeadMessage, Failure, MessageState, Outbox, OutboxError,
-                OutboxStatus, OutboxTransaction, ScheduledMessage, Selection,
+                Archive, Archiving, Arrivals, Claim, Claimed, DeadMessage, DeadMessages, Failure, Inspection,
+                MessageState, Outbox, OutboxError, OutboxStatus, OutboxTransaction, Resending,
+                ScheduledMessage, Scheduling, Selection,
             };
 
             use $crate::store::DepositStatement;
@@ -29,6 +30,52 @@ macro_rules! implement_outbox {
                     Box::pin(self.0.deposit(messages, lease))
                 }
 
+                fn claim<'a>(&'a self, which: Claim<'a>, lease: Duration) -> Done<'a, Vec<Claimed>> {
+                    Box::pin(self.0.claim(which, lease))
+                }
+
+                fn mark_dispatched<'a>(&'a self, ids: &'a [MessageId]) -> Done<'a, ()> {
+                    Box::pin(self.0.mark_dispatched(ids))
+                }
+
+                fn mark_failed<'a>(&'a self, failures: &'a [Failure]) -> Done<'a, ()> {
+                    Box::pin(self.0.mark_failed(failures))
+                }
+
+                fn release<'a>(&'a self, ids: &'a [MessageId]) -> Done<'a, ()> {
+                    Box::pin(self.0.release(ids))
+                }
+
+                fn status(&self) -> Done<'_, OutboxStatus> {
+                    Box::pin(self.0.status())
+                }
+
+                fn scheduling(&self) -> Option<&dyn Scheduling> {
+                    Some(self)
+                }
+
+                fn inspection(&self) -> Option<&dyn Inspection> {
+                    Some(self)
+                }
+
+                fn dead_messages(&self) -> Option<&dyn DeadMessages> {
+                    Some(self)
+                }
+
+                fn resending(&self) -> Option<&dyn Resending> {
+                    Some(self)
+                }
+
+                fn archiving(&self) -> Option<&dyn Archiving> {
+                    Some(self)
+                }
+
+                fn arrivals(&self) -> Option<Arrivals> {
+                    Some($arrivals(&self.0))
+                }
+            }
+
+            impl Scheduling for $outbox {
                 fn schedule<'a>(&'a self, message: &'a Message, delay: Duration) -> Done<'a, bool> {
                     Box::pin(self.0.schedule(message, delay))
                 }
@@ -48,27 +95,9 @@ macro_rules! implement_outbox {
                 fn make_due(&self, limit: usize) -> Done<'_, u64> {
                     Box::pin(self.0.make_due(limit))
                 }
+            }
 
-                fn claim<'a>(&'a self, which: Claim<'a>, lease: Duration) -> Done<'a, Vec<Claimed>> {
-                    Box::pin(self.0.claim(which, lease))
-                }
-
-                fn mark_dispatched<'a>(&'a self, ids: &'a [MessageId]) -> Done<'a, ()> {
-                    Box::pin(self.0.mark_dispatched(ids))
-                }
-
-                fn mark_failed<'a>(&'a self, failures: &'a [Failure]) -> Done<'a, ()> {
-                    Box::pin(self.0.mark_failed(failures))
-                }
-
-                fn release<'a>(&'a self, ids: &'a [MessageId]) -> Done<'a, ()> {
-                    Box::pin(self.0.release(ids))
-                }
-
-                fn replay<'a>(&'a self, causation: &'a MessageId) -> Done<'a, u64> {
-                    Box::pin(self.0.replay(causation))
-                }
-
+            impl Inspection for $outbox {
                 fn get<'a>(&'a self, ids: &'a [MessageId]) -> Done<'a, Vec<Message>> {
                     Box::pin(self.0.get(ids))
                 }
@@ -76,11 +105,9 @@ macro_rules! implement_outbox {
                 fn state<'a>(&'a self, id: &'a MessageId) -> Done<'a, Option<MessageState>> {
                     Box::pin(self.0.state(id))
                 }
+            }
 
-                fn status(&self) -> Done<'_, OutboxStatus> {
-                    Box::pin(self.0.status())
-                }
-
+            impl DeadMessages for $outbox {
                 fn dead(&self, limit: usize) -> Done<'_, Vec<DeadMessage>> {
                     Box::pin(self.0.dead(limit))
                 }
@@ -88,17 +115,21 @@ macro_rules! implement_outbox {
                 fn revive<'a>(&'a self, ids: &'a [MessageId]) -> Done<'a, u64> {
                     Box::pin(self.0.revive(ids))
                 }
+            }
+
+            impl Resending for $outbox {
+                fn replay<'a>(&'a self, causation: &'a MessageId) -> Done<'a, u64> {
+                    Box::pin(self.0.replay(causation))
+                }
 
                 fn send_again<'a>(&'a self, which: &'a Selection) -> Done<'a, u64> {
                     Box::pin(self.0.send_again(which))
                 }
+            }
 
+            impl Archiving for $outbox {
                 fn archive<'a>(&'a self, what: &'a Archive) -> Done<'a, u64> {
                     Box::pin(self.0.archive(what))
-                }
-
-                fn arrivals(&self) -> Option<Arrivals> {
-                    Some($arrivals(&self.0))
                 }
             }
 

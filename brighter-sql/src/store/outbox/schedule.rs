@@ -53,13 +53,7 @@ impl<B: Backend> SqlOutbox<B> {
         Ok(found > 0)
     }
 
-    pub(crate) async fn cancel(&self, id: &MessageId) -> Result<bool, OutboxError> {
-        let id = row::id_text::<B::Db>(id);
-        let found = self.execute(&self.statements.cancel, &[Value::Text(&id)]).await?;
-        Ok(found > 0)
-    }
-
-    /// Changes its time in a transaction of the application.
+    /// Reschedules in a transaction of the application.
     pub(crate) async fn reschedule_in(
         &self,
         connection: &mut <B::Db as sqlx::Database>::Connection,
@@ -70,6 +64,12 @@ impl<B: Backend> SqlOutbox<B> {
         let values = [Value::Text(&id), Value::Number(delay)];
         self.execute_in(connection, &self.statements.reschedule, &values)
             .await
+    }
+
+    pub(crate) async fn cancel(&self, id: &MessageId) -> Result<bool, OutboxError> {
+        let id = row::id_text::<B::Db>(id);
+        let found = self.execute(&self.statements.cancel, &[Value::Text(&id)]).await?;
+        Ok(found > 0)
     }
 
     /// Cancels it in a transaction of the application.

@@ -29,8 +29,6 @@ impl Deliveries {
         Self {
             source: Arc::new(DeliverySource {
                 queue: opened.queue,
-                dead_letters: opened.dead_letters,
-                invalid_messages: opened.invalid_messages,
                 broker,
                 channel: channel.clone(),
                 in_flight,

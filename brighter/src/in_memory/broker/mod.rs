@@ -75,13 +75,9 @@ impl InMemoryBroker {
         self
     }
 
-    /// Makes the channel, or looks for it, as consuming it would, so that messages gather in it before anyone
-    /// consumes.
-    ///
-    /// # Errors
-    /// As [`consume`](Broker::consume): a name that no broker takes, a limit that this one does not know, a
-    /// channel that exists with other limits or does not exist and should; or the broker is closed.
-    pub fn declare(&self, channel: &Channel) -> Result<(), ChannelError> {
+    /// Declares a channel for a test whose builder is not async.
+    #[cfg(feature = "testing")]
+    pub(crate) fn declare_now(&self, channel: &Channel) -> Result<(), ChannelError> {
         self.0.write().open(channel).map(drop)
     }
 
@@ -138,6 +134,15 @@ impl Broker for InMemoryBroker {
             )))
         })
         .boxed()
+    }
+
+    /// A channel of one process alone needs a consumer to stay.
+    fn declare<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<(), ChannelError>> {
+        future::lazy(|_| self.0.write().open(channel).map(drop)).boxed()
+    }
+
+    fn remove<'a>(&'a self, channel: &'a ChannelName) -> BoxFuture<'a, Result<(), ChannelError>> {
+        future::lazy(|_| self.0.write().remove(channel)).boxed()
     }
 
     /// `None`, if there is no such channel. What waits for its delay does not count.

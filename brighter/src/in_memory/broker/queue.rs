@@ -205,8 +205,12 @@ impl Queue {
             self.delays
                 .schedule(expiry, QueueAction::Expire(Arc::downgrade(self)));
         }
-        // Without one the broker is gone, and everything with it.
-        let Some(dead_letters) = dead_letters.upgrade().filter(|_| !dead.is_empty()) else {
+        if dead.is_empty() {
+            return;
+        }
+        let Some(dead_letters) = dead_letters.upgrade() else {
+            let (channel, messages) = (&self.name, dead.len());
+            tracing::warn!(%channel, messages, "dead letters were dropped: their channel was removed");
             return;
         };
         for (item, why) in dead {

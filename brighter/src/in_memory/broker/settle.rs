@@ -17,8 +17,6 @@ use brighter_core::message::{ChannelName, Message, RoutingKey};
 #[derive(Debug)]
 pub(super) struct DeliverySource {
     pub(super) queue: Arc<Queue>,
-    pub(super) dead_letters: Option<Arc<Queue>>,
-    pub(super) invalid_messages: Option<Arc<Queue>>,
     pub(super) broker: Arc<Shared>,
     /// What its deliveries name, for the error when there is no such channel.
     pub(super) channel: Channel,
@@ -68,17 +66,19 @@ impl Settle for Receipt {
 
     fn reject(self: Box<Self>, rejection: Rejection) -> BoxFuture<'static, Result<(), SettleError>> {
         let Self { source, item } = *self;
-        let (to, name) = match rejection.kind {
-            RejectionKind::Invalid => (&source.invalid_messages, &source.channel.invalid_messages),
-            _ => (&source.dead_letters, &source.channel.dead_letters),
+        let name = match rejection.kind {
+            RejectionKind::Invalid => &source.channel.invalid_messages,
+            _ => &source.channel.dead_letters,
         };
+        // It may have been removed since the channel was consumed.
+        let to = source.broker.read().find(name).cloned();
         let Some(to) = to else {
             let topic = RoutingKey::from(name.as_str());
             source.queue.put_back(item);
             source.settled();
             return future::ready(Err(SettleError::NotMoved(PublishError::Unroutable { topic }))).boxed();
         };
-        source.queue.set_aside(item, &rejection, to);
+        source.queue.set_aside(item, &rejection, &to);
         source.settled();
         done()
     }

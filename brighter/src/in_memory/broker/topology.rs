@@ -12,7 +12,7 @@ use brighter_core::message::{ChannelName, Message, RoutingKey};
 /// How many topics have their routes remembered; who uses more pays for finding them again.
 const REMEMBERED_ROUTES: usize = 1024;
 
-/// Which queues there are, and which topic goes to which. None is ever removed but the temporary ones.
+/// Which queues there are, and which topic goes to which.
 #[derive(Debug)]
 pub(super) struct Topology {
     bindings: Vec<Binding>,
@@ -37,9 +37,6 @@ struct Binding {
 /// The queues of a channel that is consumed.
 pub(super) struct Opened {
     pub(super) queue: Arc<Queue>,
-    /// None, if nobody made it.
-    pub(super) dead_letters: Option<Arc<Queue>>,
-    pub(super) invalid_messages: Option<Arc<Queue>>,
     /// Which consumer this is of all there ever were.
     pub(super) consumer: u64,
 }
@@ -96,8 +93,6 @@ impl Topology {
         self.consumers += 1;
         Ok(Opened {
             queue,
-            dead_letters: self.find(&channel.dead_letters).cloned(),
-            invalid_messages: self.find(&channel.invalid_messages).cloned(),
             consumer: self.consumers,
         })
     }
@@ -116,6 +111,23 @@ impl Topology {
         if queue.has_consumers() {
             return;
         }
+        self.take_out(queue);
+    }
+
+    /// Takes a queue out with all that is in it, and ends its consumers.
+    pub(super) fn remove(&mut self, name: &ChannelName) -> Result<(), ChannelError> {
+        name.validate()?;
+        if self.closed {
+            return Err(ChannelError::Closed);
+        }
+        if let Some(queue) = self.find(name).cloned() {
+            queue.close();
+            self.take_out(&queue);
+        }
+        Ok(())
+    }
+
+    fn take_out(&mut self, queue: &Arc<Queue>) {
         let is_other = |binding: &Binding| !Arc::ptr_eq(&binding.queue, queue);
         self.bindings.retain(is_other);
         let places = self.bindings.iter().enumerate();

@@ -1,5 +1,6 @@
 //! The [`InMemoryOutbox`]: for tests, and for programs that may lose what they have not yet published.
 
+mod capabilities;
 mod held;
 mod scheduled;
 mod state;
@@ -18,12 +19,11 @@ use tokio::time::Instant;
 use self::state::State;
 pub use self::transaction::InMemoryTransaction;
 use brighter_core::__private::Bell;
-use brighter_core::__private::clock::after;
 use brighter_core::id::MessageId;
 use brighter_core::message::Message;
 use brighter_core::outbox::{
-    Archive, Arrival, Arrivals, Claim, Claimed, DeadMessage, Failure, MessageState, Outbox, OutboxError,
-    OutboxStatus, ScheduledMessage, Selection,
+    Archiving, Arrival, Arrivals, Claim, Claimed, DeadMessages, Failure, Inspection, Outbox, OutboxError,
+    OutboxStatus, Resending, Scheduling,
 };
 
 /// How many messages may be outstanding unless [`InMemoryOutbox::limit`] says otherwise.
@@ -107,6 +107,7 @@ impl InMemoryOutbox {
         Ok(())
     }
 
+    /// Locks a scheduled message for a transaction. Says whether it is there.
     pub(super) fn lock_scheduled(&self, id: &MessageId) -> Result<bool, OutboxError> {
         self.lock().scheduled.lock(id)
     }
@@ -160,37 +161,6 @@ impl Outbox for InMemoryOutbox {
         })
     }
 
-    fn schedule<'a>(
-        &'a self,
-        message: &'a Message,
-        delay: Duration,
-    ) -> BoxFuture<'a, Result<bool, OutboxError>> {
-        Box::pin(async move {
-            let due = after(Instant::now(), delay);
-            self.lock().schedule(message, due, self.limit)
-        })
-    }
-
-    fn reschedule<'a>(
-        &'a self,
-        id: &'a MessageId,
-        delay: Duration,
-    ) -> BoxFuture<'a, Result<bool, OutboxError>> {
-        Box::pin(async move { self.lock().scheduled.reschedule(id, delay) })
-    }
-
-    fn cancel<'a>(&'a self, id: &'a MessageId) -> BoxFuture<'a, Result<bool, OutboxError>> {
-        Box::pin(async move { self.lock().scheduled.cancel(id) })
-    }
-
-    fn scheduled(&self, limit: usize) -> BoxFuture<'_, Result<Vec<ScheduledMessage>, OutboxError>> {
-        Box::pin(async move { Ok(self.lock().scheduled.list(limit)) })
-    }
-
-    fn make_due(&self, limit: usize) -> BoxFuture<'_, Result<u64, OutboxError>> {
-        Box::pin(async move { Ok(self.lock().make_due(limit)) })
-    }
-
     fn claim<'a>(
         &'a self,
         which: Claim<'a>,
@@ -223,25 +193,6 @@ impl Outbox for InMemoryOutbox {
         })
     }
 
-    fn replay<'a>(&'a self, causation: &'a MessageId) -> BoxFuture<'a, Result<u64, OutboxError>> {
-        Box::pin(async move {
-            let replayed = self.lock().replay(causation, self.limit)?;
-            self.bell.ring(Arrival::Here);
-            Ok(replayed)
-        })
-    }
-
-    fn get<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<Vec<Message>, OutboxError>> {
-        Box::pin(async move {
-            let state = self.lock();
-            Ok(ids.iter().filter_map(|id| state.get(id).cloned()).collect())
-        })
-    }
-
-    fn state<'a>(&'a self, id: &'a MessageId) -> BoxFuture<'a, Result<Option<MessageState>, OutboxError>> {
-        Box::pin(async move { Ok(self.lock().how_far(id)) })
-    }
-
     fn status(&self) -> BoxFuture<'_, Result<OutboxStatus, OutboxError>> {
         Box::pin(async move {
             let state = self.lock();
@@ -254,33 +205,24 @@ impl Outbox for InMemoryOutbox {
         })
     }
 
-    fn dead(&self, limit: usize) -> BoxFuture<'_, Result<Vec<DeadMessage>, OutboxError>> {
-        Box::pin(async move {
-            let state = self.lock();
-            let dead = state.dead().take(limit);
-            Ok(dead.map(|(_, held)| held.obituary()).collect())
-        })
+    fn scheduling(&self) -> Option<&dyn Scheduling> {
+        Some(self)
     }
 
-    fn revive<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<u64, OutboxError>> {
-        Box::pin(async move {
-            let revived = self.lock().revive(ids);
-            self.bell.ring(Arrival::Here);
-            Ok(revived)
-        })
+    fn inspection(&self) -> Option<&dyn Inspection> {
+        Some(self)
     }
 
-    fn send_again<'a>(&'a self, which: &'a Selection) -> BoxFuture<'a, Result<u64, OutboxError>> {
-        Box::pin(async move {
-            let again = self.lock().send_again(which, self.limit)?;
-            self.bell.ring(Arrival::Here);
-            Ok(again)
-        })
+    fn dead_messages(&self) -> Option<&dyn DeadMessages> {
+        Some(self)
     }
 
-    /// What is archived is gone, whether it was to be kept or not: there is nowhere else.
-    fn archive<'a>(&'a self, what: &'a Archive) -> BoxFuture<'a, Result<u64, OutboxError>> {
-        Box::pin(async move { Ok(self.lock().archive(what)) })
+    fn resending(&self) -> Option<&dyn Resending> {
+        Some(self)
+    }
+
+    fn archiving(&self) -> Option<&dyn Archiving> {
+        Some(self)
     }
 
     fn arrivals(&self) -> Option<Arrivals> {

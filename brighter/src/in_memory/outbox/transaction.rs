@@ -1,4 +1,4 @@
-//! The [`InMemoryTransaction`]: deposits that are stored together, or not at all.
+//! The [`InMemoryTransaction`]: changes that are stored together, or not at all.
 
 use std::time::Duration;
 
@@ -13,6 +13,9 @@ use brighter_core::outbox::{OutboxError, OutboxTransaction};
 
 /// A transaction of an [`InMemoryOutbox`]: what is deposited in it is stored when it is committed, and
 /// nothing is when it is dropped.
+///
+/// A scheduled message that it cancels or reschedules is locked until the transaction ends: it is not sent meanwhile,
+/// and for others it is [`Unavailable`](OutboxError::Unavailable).
 #[derive(Debug)]
 #[must_use = "a transaction that is dropped stores nothing"]
 pub struct InMemoryTransaction {
@@ -42,7 +45,7 @@ impl InMemoryTransaction {
         }
     }
 
-    /// Stores everything that was deposited in it, or nothing.
+    /// Makes every change of the transaction, or none.
     ///
     /// # Errors
     /// [`OutboxError::Full`] when there is no room for all of it, [`OutboxError::IdInUse`] when one has the id of

@@ -19,7 +19,7 @@ use brighter_core::__private::Repeated;
 use brighter_core::context::Context;
 use brighter_core::error::HandlerError;
 use brighter_core::inbox::{Begun, Fingerprint, Handling, Inbox, InboxKey};
-use brighter_core::outbox::Outbox;
+use brighter_core::outbox::{Outbox, OutboxError};
 use brighter_core::request::Request;
 
 /// How long the delivery of a request waits at most while another delivery of it is being handled.
@@ -168,6 +168,12 @@ impl<R: Request> Settings<R> {
                 id: key.id.clone(),
                 context: self.context.to_string(),
             }),
+            other => {
+                let reason = format!(
+                    "the inbox answered {other:?}, which this version does not know: update brighter"
+                );
+                Err(HandlerError::Inbox(reason.into()))
+            }
         }
     }
 
@@ -187,7 +193,10 @@ impl<R: Request> Settings<R> {
             }
             OnDuplicate::Replay(reply, outbox) => {
                 // What the handling posted has the id of the message as its cause, if there was a message.
-                let replayed = outbox.replay(cx.message_id().unwrap_or(id)).await;
+                let replayed = match outbox.resending() {
+                    Some(resending) => resending.replay(cx.message_id().unwrap_or(id)).await,
+                    None => Err(OutboxError::Unsupported("sending dispatched messages again")),
+                };
                 let again = replayed.map_err(|error| HandlerError::Inbox(error.into()))?;
                 tracing::info!(%id, context, again, "a duplicate, which was handled before: what it posted is sent again");
                 Ok(reply())

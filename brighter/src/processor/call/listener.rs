@@ -13,19 +13,12 @@ use tokio_util::sync::CancellationToken;
 use super::waiting::Waiting;
 use crate::telemetry::metrics;
 use brighter_core::__private::report;
-use brighter_core::channel::{Broker, Channel, Consumer, Delivery};
+use brighter_core::channel::{Broker, Channel, ChannelError, ConsumeAttempts, Consumer, Delivery};
 use brighter_core::message::RoutingKey;
 
 /// How long the channel of the replies stays while its process is away from the broker: longer than most calls wait, so
 /// that a reply that comes meanwhile is not lost, and no longer, for most processes do not come back.
 const STAYS: Duration = Duration::from_secs(120);
-
-/// Between attempts to consume the replies.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-
-/// Beginning to consume takes this long at most, whatever the broker does.
-const CONSUME_WITHIN: Duration = Duration::from_secs(60);
 
 /// How long closing waits for the replies to be left.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
@@ -82,23 +75,21 @@ impl Listener {
     }
 
     async fn run(self: Arc<Self>) {
-        let mut pause = FIRST_PAUSE;
+        let mut attempts = ConsumeAttempts::new();
         let listening = async {
             loop {
-                let reason = match timeout(CONSUME_WITHIN, self.broker.consume(&self.channel)).await {
-                    Ok(Ok(consumer)) => {
+                let lost = match attempts.consume(&*self.broker, &self.channel).await {
+                    Ok(consumer) => {
                         self.state.send_replace(None);
-                        pause = FIRST_PAUSE;
                         self.listen(consumer).await
                     }
-                    Ok(Err(error)) => report(&error),
-                    Err(_) => format!("the broker has not answered within {CONSUME_WITHIN:?}"),
+                    Err(error) => error,
                 };
+                let (reason, pause) = (report(&lost), attempts.pause(&lost));
                 // Who waits goes on waiting: the channel outlives a lost connection, and a reply may be in it.
                 tracing::warn!(channel = %self.channel.name, reason, "replies cannot be received; trying again");
                 self.state.send_replace(Some(reason));
                 tokio::time::sleep(pause).await;
-                pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
             }
         };
         tokio::select! {
@@ -110,7 +101,7 @@ impl Listener {
     }
 
     /// Gives out replies until the channel is lost; says why it was.
-    async fn listen(&self, mut consumer: Consumer) -> String {
+    async fn listen(&self, mut consumer: Consumer) -> ChannelError {
         let mut acks = FuturesUnordered::new();
         let most = usize::from(self.channel.buffer.get());
         loop {
@@ -127,8 +118,8 @@ impl Listener {
                         self.give(&delivery);
                         acks.push(delivery.ack());
                     }
-                    Some(Err(error)) => return report(&error),
-                    None => return "the channel was closed".to_owned(),
+                    Some(Err(error)) => return error,
+                    None => return ChannelError::Closed,
                 },
             }
         }

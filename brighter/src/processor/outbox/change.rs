@@ -111,10 +111,10 @@ impl<'a> Change<'a> {
     }
 
     async fn make(self) -> Result<bool, PostError> {
-        let outbox = self.processor.relay()?.outbox();
+        let scheduling = self.processor.relay()?.scheduling()?;
         Ok(match self.time {
-            None => outbox.cancel(self.id).await?,
-            Some(time) => outbox.reschedule(self.id, time.delay()?).await?,
+            None => scheduling.cancel(self.id).await?,
+            Some(time) => scheduling.reschedule(self.id, time.delay()?).await?,
         })
     }
 }

@@ -50,7 +50,7 @@ impl<'a> ProcessorOutbox<'a> {
     /// # Errors
     /// The outbox cannot be read.
     pub async fn state(&self, id: &MessageId) -> Result<Option<MessageState>, PostError> {
-        Ok(self.processor.relay()?.outbox().state(id).await?)
+        Ok(self.processor.relay()?.inspection()?.state(id).await?)
     }
 
     /// Returns the topics that the sweeper of this process leaves alone, because the broker took nothing for them, and
@@ -68,7 +68,7 @@ impl<'a> ProcessorOutbox<'a> {
     /// # Errors
     /// The outbox cannot be read.
     pub async fn dead(&self, limit: usize) -> Result<Vec<DeadMessage>, PostError> {
-        Ok(self.processor.relay()?.outbox().dead(limit).await?)
+        Ok(self.processor.relay()?.dead_messages()?.dead(limit).await?)
     }
 
     /// Makes dead messages outstanding again, as if they had never failed; the sweeper sends them. Returns how many
@@ -78,7 +78,7 @@ impl<'a> ProcessorOutbox<'a> {
     /// The outbox cannot be written.
     pub async fn revive(&self, ids: &[MessageId]) -> Result<u64, PostError> {
         let relay = self.processor.relay()?;
-        let revived = relay.outbox().revive(ids).await?;
+        let revived = relay.dead_messages()?.revive(ids).await?;
         relay.bell.ring(Arrival::Here);
         Ok(revived)
     }
@@ -90,7 +90,7 @@ impl<'a> ProcessorOutbox<'a> {
     pub async fn repost(&self, id: &MessageId) -> Result<(), PostError> {
         let relay = self.processor.relay()?;
         let broker = self.processor.broker().ok_or(PostError::NoBroker)?;
-        let messages = relay.outbox().get(std::slice::from_ref(id)).await?;
+        let messages = relay.inspection()?.get(std::slice::from_ref(id)).await?;
         let Some(message) = messages.first() else {
             return Err(PostError::NotFound { id: id.clone() });
         };
@@ -110,7 +110,7 @@ impl<'a> ProcessorOutbox<'a> {
     /// The outbox cannot be written.
     pub async fn repost_all(&self, which: &Selection) -> Result<u64, PostError> {
         let relay = self.processor.relay()?;
-        let again = relay.outbox().send_again(which).await?;
+        let again = relay.resending()?.send_again(which).await?;
         relay.bell.ring(Arrival::Here);
         Ok(again)
     }
@@ -120,8 +120,8 @@ impl<'a> ProcessorOutbox<'a> {
     /// # Errors
     /// The outbox cannot be written. What was archived before that is.
     pub async fn archive(&self, archiver: &Archiver) -> Result<u64, PostError> {
-        let outbox = self.processor.relay()?.outbox();
-        Ok(archiver.archive(&**outbox, &self.processor.0.ended).await?)
+        let outbox = self.processor.relay()?.archiving()?;
+        Ok(archiver.archive(outbox, &self.processor.0.ended).await?)
     }
 
     /// Returns the messages that wait for their time: the first to be due first, at most `limit`.
@@ -129,7 +129,7 @@ impl<'a> ProcessorOutbox<'a> {
     /// # Errors
     /// The outbox cannot be read, or cannot list them.
     pub async fn scheduled(&self, limit: usize) -> Result<Vec<ScheduledMessage>, PostError> {
-        Ok(self.processor.relay()?.outbox().scheduled(limit).await?)
+        Ok(self.processor.relay()?.scheduling()?.scheduled(limit).await?)
     }
 
     /// Takes back a message that waits for its time, when this is awaited. Returns `false` if its time has come, so that

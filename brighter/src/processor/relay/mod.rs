@@ -1,6 +1,7 @@
 //! The [`Relay`]: takes messages from the outbox to the broker. Posting, clearing and sweeping all go through
 //! here.
 
+mod capabilities;
 mod recording;
 mod sent;
 
@@ -153,10 +154,23 @@ impl Relay {
             return Ok(sent);
         }
         let rest: Vec<_> = ids.iter().filter(|id| !sent.done.contains(id)).cloned().collect();
-        let rest = self.outbox.get(&rest).await?;
+        let messages = match self.outbox.inspection() {
+            Some(inspection) => Some(inspection.get(&rest).await?),
+            None => None,
+        };
         for topic in except {
-            let of_topic = rest.iter().filter(|message| message.header.topic == *topic);
-            let of_topic: Vec<_> = of_topic.map(|message| message.header.id.clone()).collect();
+            let of_topic: Vec<_> = match &messages {
+                Some(messages) => {
+                    let of_topic = messages.iter().filter(|message| message.header.topic == *topic);
+                    of_topic.map(|message| message.header.id.clone()).collect()
+                }
+                // Each of them may be of any topic in order.
+                None => rest
+                    .iter()
+                    .filter(|id| !sent.done.contains(id))
+                    .cloned()
+                    .collect(),
+            };
             if !of_topic.is_empty() {
                 sent.add(self.send_in_order(topic, &of_topic).await?);
             }
@@ -179,7 +193,11 @@ impl Relay {
     /// Makes those outstanding whose time has come, at most as many as the sweeper sends at once. Says whether there
     /// may be more.
     pub(super) async fn make_due(&self) -> Result<bool, OutboxError> {
-        let due = self.outbox.make_due(self.settings.batch).await?;
+        // An outbox that schedules nothing has nothing that becomes due.
+        let Some(scheduling) = self.outbox.scheduling() else {
+            return Ok(false);
+        };
+        let due = scheduling.make_due(self.settings.batch).await?;
         if due > 0 {
             // Topics in order have tasks of their own.
             self.bell.ring(Arrival::Here);

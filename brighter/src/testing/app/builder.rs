@@ -104,7 +104,7 @@ impl TestAppBuilder {
     /// The subscription has a channel that the broker does not make.
     pub fn waiting<R: Postable>(mut self, subscription: &Subscription<R>, request: R) -> Self {
         let channel = subscription.settings().channel.clone();
-        self.broker.inner().declare(&channel).unwrap_or_else(|error| {
+        self.broker.inner().declare_now(&channel).unwrap_or_else(|error| {
             panic!(
                 "the channel of a subscription: {}",
                 brighter_core::__private::report(&error)

@@ -14,7 +14,7 @@ use brighter_core::message::{ChannelName, Message};
 
 /// A consumer that gives out what another does, until the connection is lost.
 pub(super) fn over(broker: Arc<Shared>, inner: Consumer, generation: u64) -> Consumer {
-    Consumer::new(stream::unfold(Some(inner), move |inner| {
+    let next = move |inner: Option<Consumer>| {
         let broker = Arc::clone(&broker);
         async move {
             let mut inner = inner?;
@@ -31,7 +31,8 @@ pub(super) fn over(broker: Arc<Shared>, inner: Consumer, generation: u64) -> Con
                 Err(error) => Some((Err(error), None)),
             }
         }
-    }))
+    };
+    inner.around(|inner| stream::unfold(Some(inner), next))
 }
 
 fn lend(broker: &Arc<Shared>, delivery: Delivery, generation: u64) -> Result<Delivery, ChannelError> {

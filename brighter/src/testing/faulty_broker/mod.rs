@@ -20,8 +20,9 @@ use super::app::Journal;
 use crate::in_memory::broker::InMemoryBroker;
 use brighter_core::channel::{
     Broker, BrokerStatus, Channel, ChannelError, Consumer, ConsumerBounds, Producer, PublishError,
+    SettleError,
 };
-use brighter_core::message::Message;
+use brighter_core::message::{ChannelName, Message};
 
 /// The in-memory broker, which fails when it is told to: for a test of what an application does when its broker
 /// does not do what it should. Without a word it is the broker behind it.
@@ -32,14 +33,14 @@ use brighter_core::message::Message;
 /// Clones are the same broker.
 ///
 /// ```
-/// use brighter::channel::{Channel, Producer, PublishError};
+/// use brighter::channel::{Broker, Channel, Producer, PublishError};
 /// # use brighter::message::{MessageBody, MessageHeader, MessageType};
 /// use brighter::testing::{FaultyBroker, PublishFault};
 /// use brighter::{InMemoryBroker, Message, MessageId};
 ///
 /// # brighter::testing::run(async {
 /// let broker = FaultyBroker::new(InMemoryBroker::new());
-/// broker.inner().declare(&Channel::new("greetings", "Greeting")).unwrap();
+/// broker.inner().declare(&Channel::new("greetings", "Greeting")).await.unwrap();
 /// broker.next_publishes([PublishFault::Refuse]);
 ///
 /// # let header = MessageHeader::new(MessageId::new(), "Greeting", MessageType::Command);
@@ -197,6 +198,22 @@ impl Broker for FaultyBroker {
         .boxed()
     }
 
+    fn declare<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<(), ChannelError>> {
+        async move {
+            self.0.link.generation()?;
+            self.0.inner.declare(channel).await
+        }
+        .boxed()
+    }
+
+    fn remove<'a>(&'a self, channel: &'a ChannelName) -> BoxFuture<'a, Result<(), ChannelError>> {
+        async move {
+            self.0.link.generation()?;
+            self.0.inner.remove(channel).await
+        }
+        .boxed()
+    }
+
     fn depth<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Option<u64>, ChannelError>> {
         async move {
             self.0.link.generation()?;
@@ -216,6 +233,10 @@ impl Broker for FaultyBroker {
                 reason: "the connection is lost".into(),
             },
         }
+    }
+
+    fn flush(&self) -> BoxFuture<'_, Result<(), SettleError>> {
+        self.0.inner.flush()
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

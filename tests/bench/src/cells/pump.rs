@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 use anyhow::{Result, bail};
-use brighter::channel::{Channel, Producer};
+use brighter::channel::{Broker, Channel, Producer};
 use brighter::message::{MessageBody, MessageHeader, MessageType};
 use brighter::prelude::*;
 use brighter::{CommandProcessor, Dispatcher, Message as BrighterMessage, MessageId};
@@ -166,7 +166,7 @@ pub(crate) async fn drained(messages: u32, broker: Option<InMemoryBroker>) -> Re
 
 async fn filled(messages: u32) -> Result<InMemoryBroker> {
     let broker = InMemoryBroker::new();
-    broker.declare(&Channel::new(CHANNEL, TOPIC))?;
+    broker.declare(&Channel::new(CHANNEL, TOPIC)).await?;
     for number in 0..messages {
         let header = MessageHeader::new(MessageId::new(), TOPIC, MessageType::Command);
         let body = MessageBody::new(serde_json::to_vec(&Order::new(number))?);

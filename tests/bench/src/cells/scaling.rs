@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use anyhow::Result;
-use brighter::channel::{Channel, Producer};
+use brighter::channel::{Broker, Channel, Producer};
 use brighter::message::{MessageBody, MessageHeader, MessageType};
 use brighter::prelude::*;
 use brighter::{CommandProcessor, Dispatcher, Message as BrighterMessage, MessageId};
@@ -51,7 +51,9 @@ fn through_one_of(subscriptions: usize) -> Result<Sample> {
         let mut builder = Dispatcher::builder(processor);
         for number in 1..=subscriptions {
             let name = format!("orders-{number}");
-            broker.declare(&Channel::new(name.as_str(), format!("Orders.{number}")))?;
+            broker
+                .declare(&Channel::new(name.as_str(), format!("Orders.{number}")))
+                .await?;
             let subscription =
                 Subscription::<Order>::new(name.as_str()).routing_key(format!("Orders.{number}"));
             builder = builder.subscription(subscription.buffer(200));

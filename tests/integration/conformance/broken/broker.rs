@@ -8,7 +8,7 @@ use brighter::Message;
 use brighter::channel::{
     Broker, BrokerStatus, Channel, ChannelError, ChannelLimits, Consumer, Delivery, Producer, PublishError,
 };
-use brighter::message::{Bag, MessageBody};
+use brighter::message::{Bag, ChannelName, MessageBody};
 use brighter::testing::FaultyBroker;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, pending};
@@ -179,6 +179,26 @@ impl Broker for Broken {
                 self.0.flaw != ServesOneConsumer || seen.insert((channel.name.to_string(), String::new()))
             };
             Ok(consumer::over(&self.0, consumer, first))
+        }
+        .boxed()
+    }
+
+    fn declare<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<(), ChannelError>> {
+        async move {
+            match self.0.flaw {
+                DeclaresNothing => Ok(()),
+                _ => self.0.server.declare(channel).await,
+            }
+        }
+        .boxed()
+    }
+
+    fn remove<'a>(&'a self, channel: &'a ChannelName) -> BoxFuture<'a, Result<(), ChannelError>> {
+        async move {
+            match self.0.flaw {
+                RemovesNothing => Ok(()),
+                _ => self.0.server.remove(channel).await,
+            }
         }
         .boxed()
     }

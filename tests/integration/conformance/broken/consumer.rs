@@ -21,12 +21,13 @@ use super::broker::Shared;
 /// A consumer that gives out what another does, as the flaw has it; nothing, unless it is served.
 pub(super) fn over(broker: &Arc<Shared>, inner: Consumer, served: bool) -> Consumer {
     broker.consumers.fetch_add(1, Ordering::Relaxed);
-    let open = Open {
-        broker: Arc::clone(broker),
+    let broker = Arc::clone(broker);
+    let open = |inner| Open {
+        broker,
         inner,
         taken: VecDeque::new(),
     };
-    Consumer::new(stream::unfold(Some(open), move |open| async move {
+    let next = move |open: Option<Open>| async move {
         let mut open = open?;
         let broker = Arc::clone(&open.broker);
         let mut closed = broker.closed.subscribe();
@@ -41,7 +42,8 @@ pub(super) fn over(broker: &Arc<Shared>, inner: Consumer, served: bool) -> Consu
             Some(Err(error)) => Some((Err(error), None)),
             None => None,
         }
-    }))
+    };
+    inner.around(|inner| stream::unfold(Some(open(inner)), next))
 }
 
 struct Open {

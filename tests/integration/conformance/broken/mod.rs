@@ -60,6 +60,8 @@ enum Flaw {
     ServesOneConsumer,
     IgnoresLimits,
     CountsOneMore,
+    DeclaresNothing,
+    RemovesNothing,
     GoesOnWhenClosed,
     HangsWhenClosedTwice,
     /// Acks are written in eights, and those left over forgotten by a close.
@@ -141,6 +143,7 @@ const FOUND_OUT: &[(Flaw, &[&str])] = &[
         KeepsWhatItTook,
         &[
             "what_a_dropped_consumer_had_comes_back",
+            "a_closed_consumer_has_given_back_what_it_took",
             "stopping_completes_what_runs_and_gives_back_the_rest",
         ],
     ),
@@ -205,6 +208,8 @@ const FOUND_OUT: &[(Flaw, &[&str])] = &[
         ],
     ),
     (CountsOneMore, &["depth_is_how_many_wait"]),
+    (DeclaresNothing, &["a_declared_channel_gathers_messages"]),
+    (RemovesNothing, &["a_removed_channel_is_gone"]),
     (GoesOnWhenClosed, &["closed_it_takes_nothing_and_gives_nothing"]),
     (
         HangsWhenClosedTwice,
@@ -213,7 +218,10 @@ const FOUND_OUT: &[(Flaw, &[&str])] = &[
             "closing_from_many_threads_at_once_ends",
         ],
     ),
-    (FlushesNothing, &["closing_writes_what_was_acked"]),
+    (
+        FlushesNothing,
+        &["closing_writes_what_was_acked", "a_flush_writes_what_was_acked"],
+    ),
     (
         ForgetsWhenClosed,
         &[

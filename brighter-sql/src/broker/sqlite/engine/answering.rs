@@ -8,7 +8,7 @@ use crate::broker::sqlite::declare::Declare;
 use crate::broker::sqlite::error::FileFailure;
 use crate::broker::sqlite::request::{EngineRequest, OpenedConsumer};
 use crate::broker::sqlite::row;
-use crate::broker::sqlite::temporary::Leave;
+use crate::broker::sqlite::temporary::{Leave, TakeOut};
 use crate::database::backend::Backend;
 use crate::database::error::DatabaseError;
 use crate::database::value::Sql;
@@ -38,7 +38,7 @@ impl Engine {
                     self.consumers.remove(opened.consumer);
                 }
             }
-            EngineRequest::Leave(consumer) => {
+            EngineRequest::Leave(consumer, gone) => {
                 let channel = self.consumers.remove(consumer);
                 if let Some(channel) = channel {
                     self.leave(channel).await;
@@ -47,6 +47,17 @@ impl Engine {
                 if limits.is_some_and(|limits| limits.single_active_consumer) {
                     self.left.push(consumer);
                 }
+                // A caller that has only dropped the consumer does not wait.
+                let _ = gone.send(());
+            }
+            EngineRequest::Remove(name, reply) => {
+                let removed = self.remove(&name).await;
+                let _ = reply.send(removed.map_err(|error| FileFailure::new(error).of_channel()));
+            }
+            EngineRequest::Flush(reply) => {
+                // What could be written was written before this was looked at.
+                let failure = self.queue.failure().filter(|_| !self.settled.is_empty());
+                let _ = reply.send(failure.map_or(Ok(()), |failure| Err(failure.of_channel())));
             }
             EngineRequest::Depth(name, reply) => {
                 let _ = reply.send(self.depth(&name).await);
@@ -55,6 +66,16 @@ impl Engine {
                 let _ = reply.send(self.waiting(&name, most).await);
             }
         }
+    }
+
+    /// Takes a channel out with all that is in it, and ends its consumers, as other processes do when they look.
+    async fn remove(&mut self, name: &ChannelName) -> Result<(), DatabaseError> {
+        self.look().await?;
+        if let Some(channel) = self.topology.find(name) {
+            self.database.write(TakeOut(channel)).await?;
+            self.look().await?;
+        }
+        Ok(())
     }
 
     /// Takes a temporary channel out that nobody consumes any more. If that fails it goes with the session.

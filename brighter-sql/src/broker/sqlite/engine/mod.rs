@@ -259,16 +259,13 @@ impl Engine {
         }
     }
 
-    /// Ends the consumers of temporary channels that others have taken out, for they took this process for dead.
+    /// Ends the consumers of channels that somebody has removed: temporary ones, because their process was taken for
+    /// dead, and any other.
     fn end_orphans(&mut self) {
         let topology = &self.topology;
-        let gone: Vec<i64> = self
-            .temporary
-            .iter()
-            .copied()
-            .filter(|channel| topology.channel(*channel).is_none())
-            .collect();
-        for channel in gone {
+        let channels = self.temporary.iter().copied().chain(self.consumers.channels());
+        let gone = channels.filter(|channel| topology.channel(*channel).is_none());
+        for channel in gone.collect::<Vec<_>>() {
             self.temporary.remove(&channel);
             self.consumers.end(channel);
         }

@@ -1,11 +1,14 @@
 //! [`HandlerError`]: how handling a request ends when it does not end well, and what a handler may ask of
 //! the pump that brought the request: [`Defer`], [`Reject`], [`Invalid`], [`DontAck`].
 
+mod report;
+
 use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
+pub use self::report::{ErrorReport, report};
 use crate::id::MessageId;
 
 pub use crate::setting::InvalidSetting;
@@ -274,35 +277,6 @@ pub fn panic_text(panic: &(dyn Any + Send)) -> String {
         .map(|text| (*text).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "a value that is no text".to_owned())
-}
-
-/// An error with its causes, on one line, parted by `: `, each said once.
-pub fn report(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let said = inner.to_string();
-        // A transparent error repeats its source's words, as a wrapped action does.
-        if !text.contains(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        cause = inner.source();
-    }
-    text
-}
-
-/// Implements `Debug` for error types as [`report`]: `fn main() -> Result<(), E>` prints its error by `Debug`.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __readable_debug {
-    ($($error:ty),+) => {
-        $(impl ::std::fmt::Debug for $error {
-            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
-                f.write_str(&$crate::__private::report(self))
-            }
-        })+
-    };
 }
 
 /// What a handler asks of the pump by returning it as an error: made by [`Defer`], [`Reject`], [`Invalid`]

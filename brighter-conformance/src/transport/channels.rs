@@ -1,0 +1,130 @@
+//! Channels that are made, removed and left.
+
+use super::tools::*;
+use super::{Feature, Harness};
+use brighter_core::channel::{Broker, Channel, ChannelError, Producer, PublishError};
+use brighter_core::message::ChannelName;
+
+/// A channel that was declared gathers messages, and its dead-letter and invalid-message channels are there. To declare
+/// it again changes nothing.
+pub async fn a_declared_channel_gathers_messages<H: Harness>(harness: &H) {
+    let broker = harness.connect().await;
+    let channel = harness.channel("declared", "Declared");
+    let declare = async || {
+        let declared = within(harness, "a declaration", broker.declare(&channel)).await;
+        declared.unwrap_or_else(|error| panic!("`{}` cannot be declared: {error:?}", channel.name));
+    };
+    declare().await;
+    let sent = series("Declared", 5);
+    publish(harness, &broker, &sent).await;
+    declare().await;
+    let mut consumer = consume(harness, &broker, &channel).await;
+    let came = take(harness, &mut consumer, sent.len()).await;
+    assert_same("gathered", &came, &sent);
+    nothing(harness, &mut consumer, "all were taken").await;
+
+    let nameless = Channel::new("", "Declared");
+    let refused = within(harness, "an answer", broker.declare(&nameless)).await;
+    assert!(
+        matches!(refused, Err(ChannelError::Name(_))),
+        "a channel without a name gave {refused:?}"
+    );
+}
+
+fn has_depth(harness: &impl Harness) -> bool {
+    harness.features().has(Feature::Depth)
+}
+
+/// A channel that was removed is gone with its messages and its bindings, and its consumers end. Its name is free.
+pub async fn a_removed_channel_is_gone<H: Harness>(harness: &H) {
+    let broker = harness.connect().await;
+    let channel = with_buffer(harness.channel("removed", "Removed"), 1);
+    let mut consumer = consume(harness, &broker, &channel).await;
+    publish(harness, &broker, &series("Removed", 5)).await;
+    drop(next(harness, &mut consumer).await);
+    remove(harness, &broker, &channel.name).await;
+    let ended = async {
+        // What was on its way to the consumer may come still.
+        while let Some(Ok(delivery)) = consumer.receive().await {
+            drop(delivery);
+        }
+    };
+    within(harness, "the end of the consumer", ended).await;
+    remove(harness, &broker, &channel.name).await;
+    if harness.features().has(Feature::Unroutable) {
+        let published = within(harness, "an answer", broker.publish(&numbered("Removed", 5))).await;
+        assert!(
+            matches!(published, Err(PublishError::Unroutable { .. })),
+            "no channel wants it, and publishing it gave {published:?}"
+        );
+    }
+    let mut anew = consume(harness, &broker, &channel).await;
+    nothing(harness, &mut anew, "its messages were removed").await;
+    let sent = series("Removed", 3);
+    publish(harness, &broker, &sent).await;
+    let came = take(harness, &mut anew, sent.len()).await;
+    assert_same("of the channel that was made anew", &came, &sent);
+}
+
+async fn remove<H: Harness>(harness: &H, broker: &impl Broker, channel: &ChannelName) {
+    let removed = within(harness, "a removal", broker.remove(channel)).await;
+    removed.unwrap_or_else(|error| panic!("`{channel}` cannot be removed: {error:?}"));
+}
+
+/// Once a consumer was closed another gets what it had taken. What is in hand still may be settled.
+pub async fn a_closed_consumer_has_given_back_what_it_took<H: Harness>(harness: &H) {
+    let broker = harness.connect().await;
+    let channel = with_buffer(harness.channel("left", "Left"), 10);
+    let mut consumer = consume(harness, &broker, &channel).await;
+    let sent = series("Left", 8);
+    publish(harness, &broker, &sent).await;
+    let held = next(harness, &mut consumer).await;
+    let held_id = carried(&held).header.id.clone();
+    let closed = within(harness, "the close", consumer.close()).await;
+    closed.unwrap_or_else(|error| panic!("a consumer cannot be closed: {error:?}"));
+    if has_depth(harness) {
+        // Some brokers count a little later.
+        answer(harness, "all but one to wait", async || {
+            let depth = broker.depth(&channel).await;
+            depth.is_ok_and(|depth| depth == Some(7)).then_some(())
+        })
+        .await;
+    }
+    let mut other = consume(harness, &broker, &channel).await;
+    let came = take(harness, &mut other, sent.len() - 1).await;
+    let expected: Vec<_> = sent
+        .into_iter()
+        .filter(|message| message.header.id != held_id)
+        .collect();
+    assert_same("all but what is in hand", &came, &expected);
+    ack(held).await;
+    let closed = within(harness, "the close", other.close()).await;
+    closed.unwrap_or_else(|error| panic!("a consumer cannot be closed: {error:?}"));
+    let mut last = consume(harness, &broker, &channel).await;
+    nothing(harness, &mut last, "all were acked").await;
+}
+
+/// What was acked before a flush does not come again, although the connection is lost right after it.
+pub async fn a_flush_writes_what_was_acked<H: Harness>(harness: &H) {
+    let broker = harness.connect().await;
+    let channel = with_buffer(harness.channel("written", "Written"), 50);
+    let mut consumer = consume(harness, &broker, &channel).await;
+    let sent = series("Written", 40);
+    publish(harness, &broker, &sent).await;
+    let acked = take(harness, &mut consumer, 29).await;
+    let flushed = within(harness, "the flush", broker.flush()).await;
+    flushed.unwrap_or_else(|error| panic!("a flush failed: {error:?}"));
+    harness.cut(&broker).await;
+    drop(consumer);
+    let mut consumer = answer(harness, "a consumer", async || {
+        broker.consume(&channel).await.ok()
+    })
+    .await;
+    let rest = take(harness, &mut consumer, sent.len() - acked.len()).await;
+    assert_same(
+        "some before the flush and the rest after it",
+        &[acked, rest].concat(),
+        &sent,
+    );
+    nothing(harness, &mut consumer, "the others were acked").await;
+}
