@@ -37,6 +37,7 @@ const MORE_THAN_ONE: &[(&str, usize, &str)] = &[
         "neither `Send` nor `Sync`, nor then the future that borrows it",
     ),
     ("handler_without_request", 2, "the trait needs its parameter"),
+    ("not_a_port", 4, "there is one mistake for each port"),
 ];
 
 #[test]
