@@ -47,6 +47,7 @@ const MORE_THAN_ONE: &[(&str, usize, &str)] = &[
         "both the request and its handler are sought",
     ),
     ("handler_without_request", 2, "the trait needs its parameter"),
+    ("not_a_port", 4, "there is one mistake for each port"),
 ];
 
 #[test]
