@@ -195,7 +195,7 @@ async fn what_a_dispatcher_has_once_is_refused_twice() {
         .unwrap_err();
     assert_eq!(
         lines(&errors),
-        ["`.drain(…)` was called twice: keep one of the two"]
+        ["`.drain_timeout(…)` was called twice: keep one of the two"]
     );
 }
 
@@ -206,7 +206,7 @@ fn a_heartbeat_that_rabbitmq_cannot_have_is_refused() {
         assert_eq!(
             format!("{:?}", builder.connect_lazily().unwrap_err()),
             format!(
-                "invalid setting of the broker: `heartbeat` is {heartbeat:?}; it must be between 1s and 65535s"
+                "invalid setting of the broker: `heartbeat_interval` is {heartbeat:?}; it must be between 1s and 65535s"
             )
         );
     }

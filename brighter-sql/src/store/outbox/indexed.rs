@@ -25,7 +25,7 @@ impl<B> SqlOutbox<B> {
             (&all.replay, "causation"),
             (&all.reschedule, "id"),
             (&all.cancel, "id"),
-            (&all.scheduled, "time"),
+            (&all.scheduled, "schedule"),
             (&all.due, "time"),
             (&all.make_due, "id"),
         ]

@@ -67,7 +67,7 @@ async fn assert_plans_of_postgres(outbox: &SqlOutbox<Server<Postgres>>) {
             "age" | "age and topic" => "outstanding",
             "topic" => "topic",
             "dispatch" => "dispatched",
-            "time" => "scheduled",
+            "time" | "schedule" => "scheduled",
             "death" => "dead",
             "id" => "message_id_key",
             _ => "causation",
@@ -154,7 +154,7 @@ async fn mysql_goes_by_an_index() {
             "age" | "age and topic" | "death" => "outstanding",
             "topic" => "topic",
             "dispatch" => "dispatched",
-            "time" => "scheduled",
+            "time" | "schedule" => "scheduled",
             "id" => "message_id",
             _ => "causation",
         };

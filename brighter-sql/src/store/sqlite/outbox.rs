@@ -157,8 +157,11 @@ mod tests {
         let by_dispatch = "SEARCH brighter_outbox USING INDEX brighter_outbox_dispatched (dispatched_at<?)";
         let by_causation = "SEARCH brighter_outbox USING INDEX brighter_outbox_causation (causation_id=?)";
         let by_time = "SEARCH brighter_outbox USING INDEX brighter_outbox_scheduled (not_before<?)";
+        // The next of all that wait, in the order of the index and no more of them than were asked for.
+        let by_schedule = "SCAN brighter_outbox USING INDEX brighter_outbox_scheduled";
         for (statement, step) in outbox.0.statements() {
             let step = match step {
+                "schedule" => by_schedule,
                 "time" => by_time,
                 "age" => by_age,
                 "death" => by_death,
