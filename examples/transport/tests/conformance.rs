@@ -23,6 +23,7 @@ impl Harness for Directory {
             .without(Feature::TimeToLive)
             .without(Feature::LengthLimit)
             .without(Feature::DeliveryLimit)
+            .without(Feature::Priorities)
             // There is no server, and no connection to it.
             .without(Feature::Reconnect)
             .without(Feature::Restart)
