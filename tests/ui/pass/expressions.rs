@@ -46,6 +46,25 @@ struct Handles;
 
 #[handler]
 impl Handler<Work> for Handles {
+    #[use_policy(if let Some(policy) = Some(policy()) && N < 3 { policy } else { policy() }, step = 15)]
+    #[use_policy(const { Duration::from_secs(1) }.pipe(Policy::timeout), step = 16)]
+    #[layer((), step = 17)]
+    #[use_policy(r#retry, step = 18)]
+    #[feature_switch(r#type, step = 19)]
+    #[fallback(r#match, step = 20)]
+    #[use_policy(policy(), step = 21,)]
+    async fn handle(&self, _: &Work) -> Result<(), std::io::Error> {
+        Ok(())
+    }
+}
+
+#[derive(Command)]
+struct More;
+
+struct HandlesMore;
+
+#[handler]
+impl Handler<More> for HandlesMore {
     #[use_policy(if N < 3 { policy() } else { pick::<1, u8>() }, step = 1)]
     #[use_policy(if N < 3 && 3 > N || N << 1 >= 2 { policy() } else { policy() }, step = 2)]
     #[use_policy(pick::<{ N + 1 }, Vec<(u8, Vec<u8>)>>(), step = 3)]
@@ -60,14 +79,7 @@ impl Handler<Work> for Handles {
     #[use_policy((if N > 3 { policy() } else { policy() }), step = 12)]
     #[use_policy(loop { if N < 3 { break policy() } }, step = 13)]
     #[use_policy(unsafe { unsafely() }, step = 14)]
-    #[use_policy(if let Some(policy) = Some(policy()) && N < 3 { policy } else { policy() }, step = 15)]
-    #[use_policy(const { Duration::from_secs(1) }.pipe(Policy::timeout), step = 16)]
-    #[layer((), step = 17)]
-    #[use_policy(r#retry, step = 18)]
-    #[feature_switch(r#type, step = 19)]
-    #[fallback(r#match, step = 20)]
-    #[use_policy(policy(), step = 21,)]
-    async fn handle(&self, _: &Work) -> Result<(), std::io::Error> {
+    async fn handle(&self, _: &More) -> Result<(), std::io::Error> {
         Ok(())
     }
 }
@@ -88,8 +100,9 @@ impl<T> Pipe for T {}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let processor = CommandProcessor::builder().handler(Handles).feature_switches(FeatureSwitchMap::new()).build().unwrap();
+    let processor = CommandProcessor::builder().handler(Handles).handler(HandlesMore).feature_switches(FeatureSwitchMap::new()).build().unwrap();
     processor.send(Work).await.unwrap();
+    processor.send(More).await.unwrap();
     let pipeline = processor.describe().next().unwrap();
     let detail = |number: u32| {
         let step = pipeline.steps.iter().find(|step| step.step.number == number).unwrap();
