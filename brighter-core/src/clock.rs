@@ -8,6 +8,7 @@ use tokio::time::Instant;
 pub const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// The end of a time that may be too long for the clock to say.
+#[inline]
 pub fn after(now: Instant, time: Duration) -> Instant {
     now + time.min(NEVER)
 }

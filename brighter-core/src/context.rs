@@ -57,12 +57,14 @@ pub trait Brought: Send + Sync {
 impl Context {
     /// A context that knows nothing, as for a request that was made in this process.
     #[must_use]
+    #[inline]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// The same context, of the message with this id.
     #[must_use]
+    #[inline]
     pub fn with_message_id(mut self, id: MessageId) -> Self {
         self.message_id = Some(id);
         self
@@ -70,6 +72,7 @@ impl Context {
 
     /// The same context, within this conversation.
     #[must_use]
+    #[inline]
     pub fn with_correlation_id(mut self, id: MessageId) -> Self {
         self.correlation_id = Some(id);
         self
@@ -77,6 +80,7 @@ impl Context {
 
     /// The same context, within this trace.
     #[must_use]
+    #[inline]
     pub fn with_trace(mut self, trace: TraceContext) -> Self {
         self.trace = trace;
         self
@@ -84,6 +88,7 @@ impl Context {
 
     /// The same context, of a message that was handled this often before.
     #[must_use]
+    #[inline]
     pub fn with_handled_count(mut self, count: u32) -> Self {
         self.handled_count = count;
         self
@@ -91,6 +96,7 @@ impl Context {
 
     /// The same context, which is cancelled when the token is.
     #[doc(hidden)]
+    #[inline]
     pub fn with_cancellation(mut self, token: Arc<CancellationToken>) -> Self {
         self.cancellation = Some(token);
         self
@@ -98,6 +104,7 @@ impl Context {
 
     /// Returns the same context, of a request that this processor handles.
     #[doc(hidden)]
+    #[inline]
     pub fn with_processor(mut self, processor: Arc<dyn Any + Send + Sync>) -> Self {
         self.processor = Some(processor);
         self
@@ -105,18 +112,21 @@ impl Context {
 
     /// Returns the processor that handles the request.
     #[doc(hidden)]
+    #[inline]
     pub fn processor_slot(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
         self.processor.as_ref()
     }
 
     /// Returns the message whose handling made the request, if that is not [`message_id`](Self::message_id).
     #[doc(hidden)]
+    #[inline]
     pub fn cause(&self) -> Option<&MessageId> {
         self.cause.as_ref()
     }
 
     /// The same context, of a request that this brought.
     #[doc(hidden)]
+    #[inline]
     pub fn with_brought(mut self, brought: Arc<dyn Brought>) -> Self {
         self.brought = Some(brought);
         self
@@ -125,12 +135,14 @@ impl Context {
     /// The id of the message that is being handled; `None` if the request was made in this process, outside of the
     /// handling of a message.
     #[must_use]
+    #[inline]
     pub fn message_id(&self) -> Option<&MessageId> {
         self.message_id.as_ref()
     }
 
     /// The id of the conversation that the request belongs to.
     #[must_use]
+    #[inline]
     pub fn correlation_id(&self) -> Option<&MessageId> {
         self.correlation_id.as_ref()
     }
@@ -138,6 +150,7 @@ impl Context {
     /// The trace that the message which brought the request belongs to, as its sender said. What is posted with
     /// this context goes on with it as it is: the span named there is still the sender's.
     #[must_use]
+    #[inline]
     pub fn trace(&self) -> &TraceContext {
         &self.trace
     }
@@ -156,6 +169,7 @@ impl Context {
     /// # }
     /// ```
     #[must_use]
+    #[inline]
     pub fn span(&self) -> tracing::Span {
         #[cfg(feature = "otel")]
         if let Some(span) = self.handling() {
@@ -174,6 +188,7 @@ impl Context {
 
     /// The request is handled within this from now on.
     #[doc(hidden)]
+    #[inline]
     pub fn handled_within(&self, op: &Op) {
         #[cfg(feature = "otel")]
         if !op.span().is_disabled() {
@@ -193,12 +208,14 @@ impl Context {
 
     /// Which delivery of the message this is: 1 the first time. Retries by a policy do not count.
     #[must_use]
+    #[inline]
     pub fn attempt(&self) -> u32 {
         self.handled_count.saturating_add(1)
     }
 
     /// Whether the process is ending. A long handler looks at this, and returns an error to be handled again.
     #[must_use]
+    #[inline]
     pub fn is_cancelled(&self) -> bool {
         self.cancellation
             .as_ref()
@@ -214,11 +231,13 @@ impl Context {
     }
 
     /// Puts a value in the bag, by its type, in place of one of that type that was there.
+    #[inline]
     pub fn insert<T: Any + Send + Sync>(&self, value: T) {
         self.insert_arc(Arc::new(value));
     }
 
     #[doc(hidden)]
+    #[inline]
     pub fn insert_arc<T: Any + Send + Sync>(&self, value: Arc<T>) {
         let mut bag = self.bag.lock().unwrap_or_else(PoisonError::into_inner);
         match bag.iter_mut().find(|(key, _)| *key == TypeId::of::<T>()) {
@@ -230,6 +249,7 @@ impl Context {
     /// The value of this type in the bag. On a consumer, the header of the message is one:
     /// `cx.get::<MessageHeader>()`.
     #[must_use]
+    #[inline]
     pub fn get<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
         let mut bag = self.bag.lock().unwrap_or_else(PoisonError::into_inner);
         let key = TypeId::of::<T>();
@@ -267,6 +287,7 @@ impl Context {
     /// Returns a context for a request that is made while this one is handled: the same facts and values, but for the
     /// values of these types, which belong to this request alone.
     #[doc(hidden)]
+    #[inline]
     pub fn child(&self, cause: Option<MessageId>, without: &[TypeId]) -> Self {
         let mut child = self.fork();
         let bag = child.bag.get_mut().unwrap_or_else(PoisonError::into_inner);

@@ -53,6 +53,7 @@ impl MessageId {
 
     /// Its text, unless that is of a UUID in its usual form, about which nothing can be wrong.
     #[doc(hidden)]
+    #[inline]
     pub fn unusual(&self) -> Option<&str> {
         match &self.0 {
             Repr::Uuid(_) => None,

@@ -114,6 +114,7 @@ impl Delivery {
 
     /// The same delivery, of a message that the broker has delivered this often before without its being
     /// settled.
+    #[inline]
     pub fn with_redeliveries(mut self, times: u32) -> Self {
         self.redeliveries = times;
         self
@@ -122,6 +123,7 @@ impl Delivery {
     /// How often the broker has delivered this very copy before, by its own count, which no sender can set: it
     /// was given back, or its consumer died. 0 where the broker does not count.
     #[must_use]
+    #[inline]
     pub fn redeliveries(&self) -> u32 {
         self.redeliveries
     }
@@ -130,12 +132,14 @@ impl Delivery {
     ///
     /// # Errors
     /// The transport could not read what arrived: [`reject`](Self::reject) it as invalid.
+    #[inline]
     pub fn message(&self) -> Result<&Message, MalformedMessage> {
         self.message.as_deref().map_err(Clone::clone)
     }
 
     /// The message, shared with whoever keeps it until it is settled; `None` of what made no sense.
     #[doc(hidden)]
+    #[inline]
     pub fn shared(&self) -> Option<&Arc<Message>> {
         self.message.as_ref().ok()
     }

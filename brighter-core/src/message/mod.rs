@@ -36,6 +36,7 @@ impl MessageBody {
 
     /// The bytes, to read.
     #[must_use]
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -48,12 +49,14 @@ impl MessageBody {
 
     /// How many bytes there are.
     #[must_use]
+    #[inline]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Whether there are none.
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -92,6 +95,7 @@ impl Brought for Message {
 impl Message {
     /// A message of this header and body.
     #[must_use]
+    #[inline]
     pub fn new(header: MessageHeader, body: MessageBody) -> Self {
         Self { header, body }
     }

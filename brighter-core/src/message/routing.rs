@@ -96,6 +96,7 @@ macro_rules! name {
 
             /// The name as text.
             #[must_use]
+            #[inline]
             pub fn as_str(&self) -> &str {
                 &self.0
             }

@@ -18,6 +18,7 @@ pub(super) enum Text {
 impl Deref for Text {
     type Target = str;
 
+    #[inline]
     fn deref(&self) -> &str {
         match self {
             Self::Static(text) => text,
@@ -27,6 +28,7 @@ impl Deref for Text {
 }
 
 impl<T: Into<Arc<str>>> From<T> for Text {
+    #[inline]
     fn from(text: T) -> Self {
         Self::Shared(text.into())
     }
@@ -35,6 +37,7 @@ impl<T: Into<Arc<str>>> From<T> for Text {
 // By what it says, wherever it stands.
 
 impl PartialEq for Text {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
         **self == **other
     }
@@ -43,18 +46,21 @@ impl PartialEq for Text {
 impl Eq for Text {}
 
 impl Hash for Text {
+    #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         (**self).hash(state);
     }
 }
 
 impl PartialOrd for Text {
+    #[inline]
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
 impl Ord for Text {
+    #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
         (**self).cmp(&**other)
     }

@@ -20,6 +20,7 @@ macro_rules! __op {
 }
 
 impl From<tracing::Span> for Op {
+    #[inline]
     fn from(_: tracing::Span) -> Self {
         Self
     }
@@ -27,37 +28,45 @@ impl From<tracing::Span> for Op {
 
 impl Op {
     #[doc(hidden)]
+    #[inline]
     pub fn none() -> Self {
         Self
     }
 
     #[doc(hidden)]
+    #[inline]
     pub fn run<F: Future>(&self, future: F) -> F {
         future
     }
 
     #[doc(hidden)]
+    #[inline]
     pub fn linked_to(self, _: &Self) -> Self {
         self
     }
 
     #[doc(hidden)]
+    #[inline]
     pub fn below(self, _: &TraceContext) -> Self {
         self
     }
 
     #[doc(hidden)]
+    #[inline]
     pub fn of_message(self, _: &TraceContext) -> Self {
         self
     }
 
     #[doc(hidden)]
+    #[inline]
     pub fn describe(&self, _: impl FnOnce(&mut Attributes)) {}
 
     #[doc(hidden)]
+    #[inline]
     pub fn failed(&self, _: &'static str) {}
 
     #[doc(hidden)]
+    #[inline]
     pub fn trace(&self) -> Option<TraceContext> {
         None
     }
@@ -65,5 +74,6 @@ impl Op {
 
 impl Attributes {
     #[doc(hidden)]
+    #[inline]
     pub fn set<T>(&mut self, _: &'static str, _: T) {}
 }
