@@ -2,30 +2,23 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, Mutex};
 
-use tracing::Dispatch;
-use tracing::subscriber::NoSubscriber;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// What was logged.
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
-/// Kept for good. While there is but one subscriber, tracing asks that of the thread which first comes by a line, and
-/// if that has none, the line is written for nobody, ever.
-static OTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
-
 impl Log {
     /// Has what is logged on this thread, and by what is made on it, written here.
     pub(crate) fn here(&self) -> tracing::subscriber::DefaultGuard {
-        LazyLock::force(&OTHER);
         let subscriber = tracing_subscriber::fmt()
             .with_writer(self.clone())
             .with_ansi(false)
             .with_max_level(tracing::Level::INFO)
             .finish();
-        tracing::subscriber::set_default(subscriber)
+        brighter_tests::subscriber::subscribe(subscriber)
     }
 
     fn text(&self) -> String {

@@ -12,4 +12,5 @@ pub mod promtool;
 pub mod rabbitmq;
 pub mod scripted;
 pub mod servers;
+pub mod subscriber;
 pub mod wait;

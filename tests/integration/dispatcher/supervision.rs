@@ -36,7 +36,7 @@ impl Subscriber for BrokenLog {
 
 #[tokio::test(start_paused = true)]
 async fn a_performer_that_ends_unexpectedly_is_started_again_with_back_off_and_counted() {
-    let _log = tracing::subscriber::set_default(BrokenLog(AtomicUsize::new(3)));
+    let _log = brighter_tests::subscriber::subscribe(BrokenLog(AtomicUsize::new(3)));
     let app = App::new(Hand::free(), [chores()]);
     app.broker.lose_connection();
     app.dispatcher.receive();

@@ -58,7 +58,7 @@ async fn lines<H: brighter::pipeline::HandlerPipeline<Pay>>(handler: H, card: &'
         .with_max_level(tracing::Level::INFO)
         .with_writer(move || writer.clone())
         .finish();
-    let guard = tracing::subscriber::set_default(subscriber);
+    let guard = brighter_tests::subscriber::subscribe(subscriber);
     let processor = CommandProcessor::builder().handler(handler).build().unwrap();
     let _ = processor
         .send(Pay {

@@ -116,7 +116,7 @@ async fn run(processor: &CommandProcessor, fails: bool) -> String {
         .without_time()
         .with_target(false)
         .with_max_level(tracing::Level::INFO);
-    let guard = tracing::subscriber::set_default(subscriber.finish());
+    let guard = brighter_tests::subscriber::subscribe(subscriber.finish());
     let result = processor
         .send(Go {
             trail: trail.clone(),
