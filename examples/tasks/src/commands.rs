@@ -62,13 +62,19 @@ pub(crate) async fn worker(options: cli::Worker, config: Config) -> Result<(), F
     if let Some((listener, metrics)) = observer {
         observe(listener, &dispatcher, metrics)?;
     }
-    // The host would start it too, but does not say when the broker has begun to deliver.
-    dispatcher.receive();
-    dispatcher.consuming().await;
-    say(format_args!("receiving"))?;
-    brighter::host::run(dispatcher)
-        .await
-        .map_err(|error| Failure::because("the worker did not end well", &error).with_code(error.code()))
+    let consumed = dispatcher.clone();
+    // Once the broker has begun to deliver. The host listens for signals before it receives, so a program that waits
+    // for this line may send one.
+    let announced = async {
+        consumed.consuming().await;
+        say(format_args!("receiving"))?;
+        std::future::pending().await
+    };
+    tokio::select! {
+        ended = brighter::host::run(dispatcher) => ended
+            .map_err(|error| Failure::because("the worker did not end well", &error).with_code(error.code())),
+        unread = announced => unread,
+    }
 }
 
 /// Listens where the worker is to be observed, if it is: an address that is taken is told before anything begins.
