@@ -68,7 +68,8 @@ pub(crate) async fn declare(
     match topology.make {
         MakeChannel::Create => create(amqp, topology).await,
         MakeChannel::Validate => validate(connection, topology).await,
-        _ => Ok(()),
+        MakeChannel::Assume => Ok(()),
+        _ => Err(ChannelError::Unsupported("this way to make a channel")),
     }
 }
 

@@ -57,12 +57,7 @@ async fn declare(asked: Declare<'_>, file: &mut SqliteConnection) -> Result<Decl
             return Ok(existing(topology, &channel.name));
         }
         MakeChannel::Assume => return Ok(existing(topology, &channel.name)),
-        other => {
-            let reason = format!(
-                "a channel in a SQLite file cannot be made by `{other:?}`; use another `make_channel`"
-            );
-            return Ok(Err(ChannelError::Refused { reason }));
-        }
+        _ => return Ok(Err(ChannelError::Unsupported("this way to make a channel"))),
     }
     let found = topology.find(&channel.name);
     let known = found.and_then(|id| Some((id, topology.channel(id)?)));

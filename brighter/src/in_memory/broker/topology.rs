@@ -86,8 +86,8 @@ impl Topology {
                     self.existing(name)?;
                 }
             }
-            // Somebody else has made it.
-            _ => {}
+            MakeChannel::Assume => {}
+            _ => return Err(ChannelError::Unsupported("this way to make a channel")),
         }
         let queue = Arc::clone(self.existing(&channel.name)?);
         self.consumers += 1;

@@ -21,17 +21,23 @@ macro_rules! transport_conformance {
         $crate::transport_conformance!($module, $make, times = 1);
     };
     ($module:ident, $make:expr, times = $times:expr) => {
-        $crate::__private::__conformance_cases! { [$crate::__dispatcher_cases], [$module, $make, $times] }
+        $crate::__private::__conformance_cases! {
+            [$crate::__dispatcher_cases],
+            [
+                [$crate::__private::__conformance_tests]
+                [$module, $make, $times, $crate::testing::conformance::check]
+            ]
+        }
     };
 }
 
-/// The cases of a dispatcher behind those of a transport, made into tests.
+/// The cases of a dispatcher behind those of a transport, given to another macro.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __dispatcher_cases {
-    ([$module:ident, $make:expr, $times:expr] $($transport:tt)*) => {
-        $crate::__private::__conformance_tests! {
-            [$module, $make, $times, $crate::testing::conformance::check]
+    ([[$($give_to:tt)*] $beside:tt] $($transport:tt)*) => {
+        $($give_to)*! {
+            $beside
             $($transport)*
             an_error_brings_a_message_again_until_it_is_a_dead_letter [DeadLetters],
             the_order_of_each_key_holds [Order, SingleActiveConsumer],
@@ -64,35 +70,9 @@ macro_rules! __dispatcher_cases {
 /// ```
 #[must_use]
 pub fn cases<H: Harness>() -> Vec<Case<H>> {
-    let mut cases = brighter_conformance::transport::cases();
-    cases.extend([
-        Case::<H>::new(
-            "an_error_brings_a_message_again_until_it_is_a_dead_letter",
-            &[Feature::DeadLetters],
-            |harness| Box::pin(an_error_brings_a_message_again_until_it_is_a_dead_letter(harness)),
-        ),
-        Case::new(
-            "the_order_of_each_key_holds",
-            &[Feature::Order, Feature::SingleActiveConsumer],
-            |harness| Box::pin(the_order_of_each_key_holds(harness)),
-        ),
-        Case::new(
-            "performers_are_added_and_taken_away_while_it_runs",
-            &[Feature::CompetingConsumers, Feature::Prefetch],
-            |harness| Box::pin(performers_are_added_and_taken_away_while_it_runs(harness)),
-        ),
-        Case::new(
-            "concurrency_is_raised_and_lowered_while_it_runs",
-            &[],
-            |harness| Box::pin(concurrency_is_raised_and_lowered_while_it_runs(harness)),
-        ),
-        Case::new(
-            "stopping_completes_what_runs_and_gives_back_the_rest",
-            &[],
-            |harness| Box::pin(stopping_completes_what_runs_and_gives_back_the_rest(harness)),
-        ),
-    ]);
-    cases
+    brighter_conformance::__conformance_cases! {
+        [crate::__dispatcher_cases], [[brighter_conformance::__conformance_list] [H]]
+    }
 }
 
 /// Runs the case of this name as often as is said, at the same time, each in a place and a thread of its own: what
