@@ -62,7 +62,7 @@ pub use url::without_credentials;
 /// Doors for the tests of this repository that stand outside this crate. Not for people: they may change in any release.
 #[doc(hidden)]
 pub mod __private {
-    pub use super::wire::{OnTheWire, fuzz_wire};
+    pub use super::wire::{OnTheWire, fuzz_nesting, fuzz_wire};
 }
 
 /// A RabbitMQ broker. Clones are cheap, and share one connection that publishes and one that consumes.

@@ -10,6 +10,7 @@ mod fuzz;
 mod headers;
 mod micro;
 mod name;
+mod nesting;
 mod read;
 mod size;
 mod value;
@@ -20,8 +21,9 @@ mod tests;
 
 pub(crate) use amqp::short;
 pub(crate) use copy::{for_another, for_retry, set_aside};
-pub use fuzz::fuzz_wire;
+pub use fuzz::{fuzz_nesting, fuzz_wire};
 pub use micro::OnTheWire;
+pub(crate) use nesting::NestingLimit;
 pub(crate) use read::{Original, message};
 pub(crate) use size::header_bytes;
 pub(crate) use write::properties;

@@ -26,6 +26,7 @@ pub mod process;
 pub mod proxy;
 pub mod scale;
 pub mod server;
+pub mod stranger;
 pub mod tally;
 pub mod traffic;
 pub mod wait;
