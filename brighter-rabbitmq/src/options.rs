@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::settings::RabbitMqSettings;
 use super::tls::Tls;
+use super::topology::delay::LONGEST_DELAY;
 use super::topology::{Exchange, ExchangeKind, Topology, plan};
 use super::url::{BrokerNodes, split};
 use super::{ConnectError, RabbitMq, without_credentials};
@@ -54,6 +55,7 @@ pub struct RabbitMqBuilder {
     pub(super) confirm_timeout: Duration,
     pub(super) connect_timeout: Option<Duration>,
     pub(super) max_message_bytes: usize,
+    pub(super) longest_delay: Duration,
 }
 
 impl RabbitMq {
@@ -101,6 +103,7 @@ impl RabbitMqBuilder {
             confirm_timeout: Duration::from_secs(30),
             connect_timeout: Some(Duration::from_secs(30)),
             max_message_bytes: 16 * 1024 * 1024,
+            longest_delay: LONGEST_DELAY,
         }
     }
 
@@ -262,6 +265,7 @@ impl RabbitMqBuilder {
             connection_name: self.connection_name,
             confirm_timeout: self.confirm_timeout,
             max_message_bytes: self.max_message_bytes,
+            longest_delay: self.longest_delay,
         })
     }
 }

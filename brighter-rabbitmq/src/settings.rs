@@ -22,6 +22,8 @@ pub(crate) struct RabbitMqSettings {
     pub(crate) connection_name: String,
     pub(crate) confirm_timeout: Duration,
     pub(crate) max_message_bytes: usize,
+    /// The longest that a message waits in one go; what is to wait for longer waits several times.
+    pub(crate) longest_delay: Duration,
 }
 
 impl RabbitMqSettings {

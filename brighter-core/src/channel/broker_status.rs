@@ -30,7 +30,7 @@ pub struct ConsumerBounds {
     pub settle_timeout: Option<Duration>,
     /// How often it delivers one message before it puts it in the dead-letter channel by itself.
     pub deliveries: Option<u32>,
-    /// The longest that it lets a message wait before it delivers it again.
+    /// The longest that it lets a message wait before it delivers it again, if that is less than a hundred years.
     pub longest_delay: Option<Duration>,
 }
 

@@ -138,6 +138,14 @@ pub enum SettleError {
     /// given back.
     #[error("the copy was not published, so the message was given back")]
     NotMoved(#[from] PublishError),
+    /// The message was to come again after a delay for which no broker keeps it. It was given back.
+    #[error("no broker keeps a message for {delay:?}, and {longest:?} at most; the message was given back")]
+    TooFar {
+        /// The delay.
+        delay: Duration,
+        /// The longest that a message can wait.
+        longest: Duration,
+    },
     /// The broker cannot do this at all. The message was given back.
     #[error("the broker does not support {0}; the message was given back")]
     Unsupported(&'static str),

@@ -8,6 +8,7 @@ mod definition;
 mod delivery;
 mod error;
 mod rejection;
+mod rounds;
 mod shared;
 
 use futures_util::FutureExt;
@@ -20,6 +21,8 @@ pub use definition::{Channel, ChannelLimits, MakeChannel, Overflow, QueueType};
 pub use delivery::{Delivery, MalformedMessage, Settle};
 pub use error::{ChannelError, PublishError, SettleError};
 pub use rejection::{Rejected, Rejection, RejectionKind, rejection_headers};
+#[doc(hidden)]
+pub use rounds::Rounds;
 
 use crate::message::{ChannelName, Message};
 

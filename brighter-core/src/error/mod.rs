@@ -391,7 +391,8 @@ impl Error for Asked {
 pub struct Defer;
 
 impl Defer {
-    /// Again after this long.
+    /// Again after this long. A message that is to wait for more than a hundred years is a dead letter at once: no
+    /// broker can keep it so long.
     #[must_use]
     pub fn after(delay: Duration) -> PumpAction {
         PumpAction::new(ActionKind::Defer(Some(delay)))

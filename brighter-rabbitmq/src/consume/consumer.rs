@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::{FutureExt, Stream, StreamExt};
 use lapin::ErrorKind;
@@ -11,6 +11,7 @@ use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
+use tracing::warn;
 
 use super::consumer_channel::ConsumerChannel;
 use super::live_consumers::LiveConsumers;
@@ -19,7 +20,9 @@ use crate::connections::Connections;
 use crate::error::{ConnectError, of_channel, reply_text};
 use crate::topology::{self, DeclareError};
 use crate::wire::{self, Original};
-use brighter_core::channel::{Channel, ChannelError, Consumer, Delivery};
+use brighter_core::__private::report;
+use brighter_core::channel::{Channel, ChannelError, Consumer, Delivery, SettleError};
+use brighter_core::message::Message;
 
 /// Declaring everything and beginning to consume take this long at most.
 const STARTING: Duration = Duration::from_secs(30);
@@ -89,7 +92,14 @@ impl Stream for Incoming {
             return Poll::Ready(None);
         };
         let end = match ready!(incoming.poll_next_unpin(task)) {
-            Some(Ok(delivery)) => return Poll::Ready(Some(Ok(deliver(&this.consumer, delivery)))),
+            Some(Ok(delivery)) => {
+                let Some(delivery) = receive(&this.consumer, delivery).deliver(&this.consumer) else {
+                    // It is not due yet; there may be others.
+                    task.waker().wake_by_ref();
+                    return Poll::Pending;
+                };
+                return Poll::Ready(Some(Ok(delivery)));
+            }
             _ if this.consumer.connections.closing.is_cancelled() => None,
             Some(Err(error)) if of_channel(&error).is_some() => Some(ChannelError::Lost {
                 reason: reply_text(&error),
@@ -138,7 +148,7 @@ impl Drop for Incoming {
             let _ = timeout(ENDING, cancelled).await;
             // All that the broker had sent before it confirmed has arrived before the confirmation.
             while let Some(Some(Ok(delivery))) = incoming.next().now_or_never() {
-                drop(deliver(&consumer, delivery));
+                drop(receive(&consumer, delivery));
             }
             if !gone.is_closed() {
                 // Somebody waits until the broker has taken them back.
@@ -149,7 +159,49 @@ impl Drop for Incoming {
     }
 }
 
-fn deliver(consumer: &Arc<ConsumerChannel>, delivery: lapin::message::Delivery) -> Delivery {
+/// What has come, on loan from the broker. Dropped, it goes back.
+struct Received {
+    receipt: Receipt,
+    message: Result<Message, String>,
+    redeliveries: u32,
+    /// How long it is not due yet.
+    waits: Option<Duration>,
+}
+
+impl Received {
+    /// The delivery; or `None` for a message that is not due yet, which is put where it waits on.
+    fn deliver(self, consumer: &ConsumerChannel) -> Option<Delivery> {
+        let Self {
+            receipt,
+            message,
+            redeliveries,
+            waits,
+        } = self;
+        let delivery = match (message, waits) {
+            (Ok(_), Some(left)) => {
+                let channel = consumer.channel.name.clone();
+                consumer.connections.io.spawn(async move {
+                    match receipt.wait_on(left).await {
+                        Ok(()) | Err(SettleError::Stale) => {}
+                        Err(error) => {
+                            let error = report(&error);
+                            warn!(%channel, error, "a message that is not due yet was given back, and comes again");
+                        }
+                    }
+                });
+                return None;
+            }
+            (Ok(message), None) => Delivery::new(message, Box::new(receipt)),
+            (Err(reason), _) => {
+                let rounds = receipt.rounds();
+                Delivery::malformed(reason, Box::new(receipt)).with_rounds(rounds)
+            }
+        };
+        Some(delivery.with_redeliveries(redeliveries))
+    }
+}
+
+fn receive(consumer: &Arc<ConsumerChannel>, delivery: lapin::message::Delivery) -> Received {
     let original = Original {
         routing_key: delivery.routing_key,
         properties: delivery.properties,
@@ -160,18 +212,13 @@ fn deliver(consumer: &Arc<ConsumerChannel>, delivery: lapin::message::Delivery) 
     } else {
         0
     };
-    let message = wire::message(&original);
     consumer.track(delivery.delivery_tag);
-    let settle = Box::new(Receipt::new(
-        Arc::clone(consumer),
-        delivery.delivery_tag,
-        original,
-    ));
-    match message {
-        Ok(message) => Delivery::new(message, settle),
-        Err(reason) => Delivery::malformed(reason, settle),
+    Received {
+        message: wire::message(&original),
+        redeliveries,
+        waits: wire::still_waits(&original, SystemTime::now),
+        receipt: Receipt::new(Arc::clone(consumer), delivery.delivery_tag, original),
     }
-    .with_redeliveries(redeliveries)
 }
 
 /// How often a quorum queue says that it has delivered the message before. Only for what it delivers again:

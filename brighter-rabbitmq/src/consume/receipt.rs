@@ -12,7 +12,7 @@ use super::consumer_channel::ConsumerChannel;
 use crate::publish::{DelayPlace, LONGEST_IN_HAND, Outgoing};
 use crate::topology::delay;
 use crate::wire::{self, Original};
-use brighter_core::channel::{PublishError, Rejection, RejectionKind, Settle, SettleError};
+use brighter_core::channel::{PublishError, Rejection, RejectionKind, Rounds, Settle, SettleError};
 use brighter_core::message::{ChannelName, Message};
 
 /// How long a message is kept whose copy could not be published.
@@ -45,6 +45,13 @@ impl Receipt {
         }
     }
 
+    /// How often it says that each channel has set it aside, whatever else makes no sense.
+    pub(super) fn rounds(&self) -> Rounds {
+        wire::rejected_by(&self.original)
+            .map(Rounds::read)
+            .unwrap_or_default()
+    }
+
     fn done(mut self) -> Result<(), SettleError> {
         self.settled = true;
         self.consumer.done(self.tag)
@@ -59,16 +66,36 @@ impl Receipt {
     }
 
     async fn retry(&self, message: &Message, delay: Duration) -> Result<(), PublishError> {
-        let properties = wire::for_retry(&self.original, message)?;
+        let mut properties = wire::for_retry(&self.original, message)?;
+        if delay > self.longest_delay() {
+            properties = wire::not_before(properties, SystemTime::now(), delay);
+        }
+        self.again(&properties, delay).await
+    }
+
+    /// Puts a message that came before it is due where it waits on. It was not handled, and no attempt is counted.
+    pub(super) async fn wait_on(self, left: Duration) -> Result<(), SettleError> {
+        self.check()?;
+        let copied = self.again(&wire::waiting_on(&self.original), left).await;
+        self.moved(copied).await
+    }
+
+    /// Has the copy come again after the delay, or after the longest that the broker keeps it in one go.
+    async fn again(&self, properties: &BasicProperties, delay: Duration) -> Result<(), PublishError> {
+        let delay = delay.min(self.longest_delay());
         let milliseconds = delay::milliseconds(delay);
         if milliseconds > 0 {
-            if self.park(milliseconds, &properties).await? {
+            if self.park(milliseconds, properties).await? {
                 return Ok(());
             }
             self.wait(delay.min(LONGEST_IN_HAND)).await?;
         }
-        self.copy_to(self.consumer.channel.name.as_str(), &properties)
+        self.copy_to(self.consumer.channel.name.as_str(), properties)
             .await
+    }
+
+    fn longest_delay(&self) -> Duration {
+        self.consumer.connections.settings.longest_delay
     }
 
     /// Puts the copy into the queue for its delay, if it can be had.
@@ -191,6 +218,10 @@ impl Settle for Receipt {
             };
             self.moved(copied).await
         })
+    }
+
+    fn postpone(self: Box<Self>, delay: Duration) -> BoxFuture<'static, Result<(), SettleError>> {
+        Box::pin(self.wait_on(delay))
     }
 
     /// Dropping it gives it back.

@@ -61,6 +61,17 @@ pub(crate) fn for_retry(original: &Original, message: &Message) -> Result<BasicP
     copy(original, message, |_, _| true)
 }
 
+/// The properties of a copy that waits on, as its time has not come: those of the original.
+pub(crate) fn waiting_on(original: &Original) -> BasicProperties {
+    let mut headers = FieldTable::default();
+    for (name, value) in &headers_of(&original.properties) {
+        if !name::steers_the_broker(name.as_str()) && !name::is_brokers(name.as_str()) {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
+    kept(&original.properties).with_headers(headers)
+}
+
 /// The properties of a copy that goes to another channel: those of the original, but for what the message knows, its
 /// bag included. What the bag cannot hold is in the copy as it was.
 ///
@@ -136,7 +147,10 @@ pub(crate) fn set_aside(
         .inner()
         .iter()
         .filter(|(name, _)| {
-            !name::steers_the_broker(name.as_str()) && !rejection_headers::is_one(name.as_str())
+            !name::steers_the_broker(name.as_str())
+                && !rejection_headers::is_one(name.as_str())
+                // It does not wait where it goes.
+                && KnownHeader::of(name.as_str()) != Some(KnownHeader::NotBefore)
         })
         .map(|(name, value)| (entry_bytes(name.as_str(), value), name, value))
         .collect();
@@ -176,5 +190,15 @@ fn notes(original: &Original, old: &FieldTable, rejection: &Rejection, now: Syst
     for (name, value) in rejection.notes(topic.as_str(), message_type, attempts, now) {
         table.insert(known(name), value::to_amqp(&value));
     }
+    if let (None, Some(rounds)) = (&rejection.rounds, rejected_by(original)) {
+        table.insert(known(rejection_headers::REJECTED_BY), text(rounds));
+    }
     table
+}
+
+/// How often the message says that each channel has set it aside.
+pub(crate) fn rejected_by(original: &Original) -> Option<&str> {
+    let headers = original.properties.headers().as_ref()?;
+    let rounds = headers.inner().get(rejection_headers::REJECTED_BY);
+    Some(value::lenient(rounds)).filter(|rounds| !rounds.is_empty())
 }

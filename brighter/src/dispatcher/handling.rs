@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
+use super::circle::stop_rounds;
 use super::controls::Controls;
 use super::in_flight_delivery::{Completion, DeliveryProgress, InFlightDelivery};
 use super::reply::ReplySender;
@@ -62,6 +63,7 @@ impl DeliveryHandler {
         let _in_flight = self.controls.metrics.in_flight(system, header);
         let mut failed = None;
         let settlement = self.settlement_of(&mut item, span, &op, &mut failed).await;
+        let settlement = stop_rounds(&self.settings, &item.delivery, settlement);
         let settlement = match item.progress.reply.take() {
             Some(reply) => {
                 op.run(self.replies().reply(&item.delivery, reply, settlement))

@@ -3,6 +3,7 @@
 mod adaptive;
 mod builder;
 mod check;
+mod circle;
 #[cfg(feature = "config")]
 pub(crate) mod configure;
 mod control;
