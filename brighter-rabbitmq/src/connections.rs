@@ -67,7 +67,8 @@ fn badness(status: &BrokerStatus) -> u8 {
     match status {
         BrokerStatus::Connected => 0,
         BrokerStatus::Blocked { .. } => 1,
-        BrokerStatus::Disconnected { .. } => 2,
-        _ => 3,
+        BrokerStatus::Unconfirmed { .. } => 2,
+        BrokerStatus::Disconnected { .. } => 3,
+        _ => 4,
     }
 }

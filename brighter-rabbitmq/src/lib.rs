@@ -136,7 +136,7 @@ impl RabbitMq {
         loop {
             let left = limit.map(|limit| limit.saturating_sub(begun.elapsed()));
             let open = self.connections.publishing.established(left).await?;
-            match publish::check_exchange(&open.connection, &self.connections.settings).await {
+            match publish::check_exchange(&open, &self.connections.settings).await {
                 Err(error) if !error.is_fatal() && !open.is_alive() && left != Some(Duration::ZERO) => {}
                 done => return done,
             }

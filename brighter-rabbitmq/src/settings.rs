@@ -21,6 +21,7 @@ pub(crate) struct RabbitMqSettings {
     pub(crate) consumer_timeout: Option<Duration>,
     pub(crate) connection_name: String,
     pub(crate) confirm_timeout: Duration,
+    pub(crate) rebalance_interval: Option<Duration>,
     pub(crate) max_message_bytes: usize,
 }
 

@@ -1,6 +1,6 @@
 //! What a broker says of itself.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Whether a broker can be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +12,12 @@ pub enum BrokerStatus {
     Blocked {
         /// What it said.
         reason: String,
+    },
+    /// It can, but confirms nothing although messages wait for it: it may be cut off from its peers, or its disk stands
+    /// still.
+    Unconfirmed {
+        /// Since when messages have waited without a confirm.
+        since: SystemTime,
     },
     /// It cannot, and is tried again.
     Disconnected {

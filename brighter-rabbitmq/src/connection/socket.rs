@@ -22,19 +22,21 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt};
 
+use super::traffic::{TimedStream, Traffic};
+
 /// A connection to a node of the broker.
 pub(super) enum Socket {
-    Plain(Compat<TcpStream>),
-    Tls(Box<Compat<TlsStream<TcpStream>>>),
+    Plain(Compat<TimedStream>),
+    Tls(Box<Compat<TlsStream<TimedStream>>>),
 }
 
 impl Socket {
-    pub(super) fn plain(stream: TcpStream) -> Self {
+    pub(super) fn plain(stream: TimedStream) -> Self {
         Self::Plain(stream.compat())
     }
 
     /// Does the handshake with the server of this name.
-    pub(super) async fn tls(stream: TcpStream, config: ClientConfig, name: &str) -> io::Result<Self> {
+    pub(super) async fn tls(stream: TimedStream, config: ClientConfig, name: &str) -> io::Result<Self> {
         let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
         let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
         Ok(Self::Tls(Box::new(stream.compat())))
@@ -149,6 +151,9 @@ impl Reactor for Kit {
         address: SocketAddr,
     ) -> impl Future<Output = io::Result<Self::TcpStream>> + Send + 'static {
         let connecting = TcpStream::connect(address);
-        async { Ok(Socket::plain(connecting.await?)) }
+        async {
+            let stream = TimedStream::new(connecting.await?, Arc::new(Traffic::new()));
+            Ok(Socket::plain(stream))
+        }
     }
 }

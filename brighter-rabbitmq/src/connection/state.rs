@@ -1,12 +1,17 @@
 //! What is known of a connection.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use lapin::Connection;
 use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use super::connector::SocketCut;
+use super::connector::{Connected, SocketCut};
+use super::traffic::Traffic;
 use crate::error::ConnectError;
+use crate::url::Address;
 
 /// What a connection is for. They are two, so that a broker that holds publishers back does not hold back
 /// the acknowledgements that would relieve it.
@@ -29,22 +34,35 @@ impl ConnectionRole {
 pub(crate) struct OpenConnection {
     pub(crate) connection: Connection,
     pub(crate) generation: u64,
+    /// Of the node that it is to.
+    address: Address,
+    /// Which of the nodes that is, in the order in which this connection prefers them.
+    node: usize,
+    since: Instant,
+    traffic: Arc<Traffic>,
     /// Why the broker takes no messages for now.
     blocked: watch::Sender<Option<String>>,
     /// Why this process ends the connection.
     given_up: watch::Sender<Option<String>>,
+    /// There is a newer connection, to another node; this one lasts until nothing needs it.
+    retired: CancellationToken,
     /// Dropped last: what could not be closed politely is closed all the same.
     cut: SocketCut,
 }
 
 impl OpenConnection {
-    pub(super) fn new(connection: Connection, generation: u64, cut: SocketCut) -> Self {
+    pub(super) fn new(connected: Connected, generation: u64) -> Self {
         Self {
-            connection,
+            connection: connected.connection,
             generation,
+            address: connected.address,
+            node: connected.node,
+            since: Instant::now(),
+            traffic: connected.traffic,
             blocked: watch::Sender::new(None),
             given_up: watch::Sender::new(None),
-            cut,
+            retired: CancellationToken::new(),
+            cut: connected.cut,
         }
     }
 
@@ -62,6 +80,43 @@ impl OpenConnection {
         // The sender is here, so this is no error.
         let _ = self.given_up.subscribe().wait_for(Option::is_some).await;
         self.given_up.borrow().clone().unwrap_or_default()
+    }
+
+    /// Whether this process has given it up: what is on its way may as well take the next.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.given_up.borrow().is_some()
+    }
+
+    /// Tells whoever uses this connection to go on with the next one, when what they have begun here is done.
+    pub(super) fn retire(&self) {
+        self.retired.cancel();
+    }
+
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.is_cancelled()
+    }
+
+    /// Waits until there is another connection to go on with.
+    pub(crate) async fn until_retired(&self) {
+        self.retired.cancelled().await;
+    }
+
+    /// The address of the node that it is to.
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    pub(super) fn node(&self) -> usize {
+        self.node
+    }
+
+    pub(super) fn lasted(&self) -> Duration {
+        self.since.elapsed()
+    }
+
+    /// How long nothing had gone through it when the other side ended it; nothing if it did not.
+    pub(super) fn idle_when_ended(&self) -> Option<Duration> {
+        self.traffic.idle_when_ended()
     }
 
     /// Shuts the socket down, whatever the other side does.

@@ -29,7 +29,10 @@ impl Dispatcher {
 /// The broker is the processor's own, which has told of it.
 fn not_consumed(reason: NotReady) -> Option<Unhealthy> {
     let subscription = match &reason {
-        NotReady::NoBroker { .. } | NotReady::Closed => return None,
+        NotReady::NoBroker { .. }
+        | NotReady::Blocked { .. }
+        | NotReady::Unconfirmed { .. }
+        | NotReady::Closed => return None,
         NotReady::Stopped { subscription }
         | NotReady::Paused { subscription }
         | NotReady::LimitReached { subscription }

@@ -99,6 +99,18 @@ pub enum Unhealthy {
         /// What it said last.
         reason: String,
     },
+    /// The broker holds publishers back, for it is short of memory or disk. Consumers go on.
+    #[error("the broker takes no messages for now: {reason}")]
+    Blocked {
+        /// What it said.
+        reason: String,
+    },
+    /// The broker confirms nothing, although messages wait for it.
+    #[error("the broker has confirmed no message for {seconds:.0} s")]
+    Unconfirmed {
+        /// For how long.
+        seconds: f64,
+    },
     /// This process has closed the broker.
     #[error("the broker was closed by this process")]
     Closed,

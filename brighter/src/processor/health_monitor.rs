@@ -1,6 +1,6 @@
 //! [`HealthMonitor`]: checks the health of a processor.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
@@ -110,8 +110,14 @@ impl HealthMonitor {
 
 fn of_broker(broker: &dyn Broker) -> Option<Unhealthy> {
     match broker.status() {
-        // Blocked, it gives us ours and takes nothing; the outbox keeps that, and tells when it is too long.
-        BrokerStatus::Connected | BrokerStatus::Blocked { .. } => None,
+        BrokerStatus::Connected => None,
+        BrokerStatus::Blocked { reason } => Some(Unhealthy::Blocked { reason }),
+        BrokerStatus::Unconfirmed { since } => Some(Unhealthy::Unconfirmed {
+            seconds: SystemTime::now()
+                .duration_since(since)
+                .unwrap_or_default()
+                .as_secs_f64(),
+        }),
         BrokerStatus::Disconnected { reason } => Some(Unhealthy::NoBroker { reason }),
         _ => Some(Unhealthy::Closed),
     }
