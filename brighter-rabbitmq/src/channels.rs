@@ -10,7 +10,7 @@ use crate::connections::Connections;
 use crate::error::ConnectError;
 use crate::topology::{self, DeclareError};
 use crate::wire::short;
-use brighter_core::channel::{Channel, ChannelError};
+use brighter_core::channel::{Channel, ChannelError, MakeChannel};
 use brighter_core::message::ChannelName;
 
 /// All answers together take this long at most.
@@ -24,6 +24,10 @@ pub(super) async fn declare(connections: &Arc<Connections>, channel: &Channel) -
         let about = |error: lapin::Error| DeclareError::from(error).about(topology.messages());
         let amqp = open.connection.create_channel().await.map_err(about)?;
         topology::declare(&open.connection, &amqp, &topology).await?;
+        if topology.make == MakeChannel::Create {
+            // The queue may be a new one.
+            connections.publisher.renew_channel();
+        }
         amqp.close(200, "done".into()).await.map_err(about)
     };
     answered(connections, asking).await

@@ -102,6 +102,7 @@ impl ReconnectTask {
         if let Some(open) = last {
             // Deliveries may still hold channels, so dropping it would not close it.
             let _ = timeout(GOODBYE, open.connection.close(200, "goodbye".into())).await;
+            open.cut();
             info!(role = self.role.as_str(), address = %open.address(), "disconnected from RabbitMQ");
         }
         self.retired.close();
@@ -131,6 +132,8 @@ impl ReconnectTask {
                 }
                 Err(error) => {
                     failures += 1;
+                    // Something was away, and not only a connection cut.
+                    cuts.other();
                     let changed = refused.replace(error.is_fatal()) != Some(error.is_fatal());
                     // At the start a refusal is an error of `connect`, which its caller will tell.
                     if changed
@@ -289,10 +292,7 @@ impl ReconnectTask {
             // Not every end is an event, so look from time to time.
             let event = tokio::select! {
                 event = timeout(LOOK, events.next()) => event,
-                reason = open.until_given_up() => {
-                    let reason = ConnectError::lost(open.address(), std::io::Error::other(reason));
-                    return WatchEnd::Lost { reason, idle: None };
-                }
+                () = open.until_given_up() => break,
                 connected = &mut moving => return WatchEnd::Moved(connected),
             };
             match event {
@@ -314,6 +314,10 @@ impl ReconnectTask {
             if self.retired.is_empty() {
                 look_for_confirms(open, &self.confirms, &self.settings);
             }
+        }
+        if let Some(reason) = open.given_up() {
+            let reason = ConnectError::lost(open.address(), std::io::Error::other(reason));
+            return WatchEnd::Lost { reason, idle: None };
         }
         let silent = cause.as_ref().is_none_or(|cause| of_broker(cause).is_none());
         WatchEnd::Lost {

@@ -75,11 +75,15 @@ impl OpenConnection {
         });
     }
 
-    /// Waits until the connection is given up, and returns why.
-    pub(super) async fn until_given_up(&self) -> String {
+    /// Why this process has given it up, if it has.
+    pub(super) fn given_up(&self) -> Option<String> {
+        self.given_up.borrow().clone()
+    }
+
+    /// Waits until the connection is given up.
+    pub(super) async fn until_given_up(&self) {
         // The sender is here, so this is no error.
         let _ = self.given_up.subscribe().wait_for(Option::is_some).await;
-        self.given_up.borrow().clone().unwrap_or_default()
     }
 
     /// Whether this process has given it up: what is on its way may as well take the next.

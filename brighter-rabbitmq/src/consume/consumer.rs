@@ -1,10 +1,14 @@
 //! Consuming: one AMQP channel for each consumer, which lives until its last delivery is settled.
+//!
+//! When its connection moves to another node, a consumer is cancelled, hands out what it had been sent, and starts again
+//! by the new connection. What was handed out is settled by the old one, which lasts for as long as that takes.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use futures_util::future::{BoxFuture, pending};
 use futures_util::{FutureExt, Stream, StreamExt};
 use lapin::ErrorKind;
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
@@ -17,9 +21,9 @@ use super::live_consumers::LiveConsumers;
 use super::receipt::Receipt;
 use crate::connections::Connections;
 use crate::error::{ConnectError, of_channel, reply_text};
-use crate::topology::{self, DeclareError};
+use crate::topology::{self, DeclareError, Topology};
 use crate::wire::{self, Original};
-use brighter_core::channel::{Channel, ChannelError, Consumer, Delivery};
+use brighter_core::channel::{Channel, ChannelError, Consumer, Delivery, MakeChannel};
 
 /// Declaring everything and beginning to consume take this long at most.
 const STARTING: Duration = Duration::from_secs(30);
@@ -28,10 +32,31 @@ const ENDING: Duration = Duration::from_secs(5);
 
 pub(crate) async fn consume(
     connections: &Arc<Connections>,
-    live: &LiveConsumers,
+    live: &Arc<LiveConsumers>,
     channel: &Channel,
 ) -> Result<Consumer, ChannelError> {
     let topology = connections.settings.topology(channel)?;
+    let (consumer, incoming) = start(connections, live, channel, topology).await?;
+    let (gone, ended) = oneshot::channel();
+    let deliveries = Consumer::new(Incoming {
+        retired: retired(&consumer),
+        consumer,
+        incoming: Some((incoming, gone)),
+        leaves: false,
+        starting: None,
+        live: Arc::clone(live),
+    });
+    // An error says that the consumer had ended before.
+    Ok(deliveries.gone_when(async { drop(ended.await) }))
+}
+
+/// Declares everything, and begins to consume by the connection that there is.
+async fn start(
+    connections: &Arc<Connections>,
+    live: &LiveConsumers,
+    channel: &Channel,
+    topology: Topology,
+) -> Result<(Arc<ConsumerChannel>, lapin::Consumer), ChannelError> {
     if connections.closing.is_cancelled() {
         return Err(ChannelError::Closed);
     }
@@ -46,22 +71,20 @@ pub(crate) async fn consume(
     };
     let (amqp, incoming) = timeout(STARTING, starting)
         .await
-        .map_err(|_| ConnectError::silent(&connections.settings.address, STARTING))??;
-    let consumer = ConsumerChannel::begin(
-        amqp,
-        open.generation,
-        channel.clone(),
-        topology,
-        Arc::clone(connections),
-    );
+        .map_err(|_| ConnectError::silent(open.address(), STARTING))??;
+    if topology.make == MakeChannel::Create {
+        // The queue may be a new one.
+        connections.publisher.renew_channel();
+    }
+    let consumer = ConsumerChannel::begin(amqp, open, channel.clone(), topology, Arc::clone(connections));
     live.add(&consumer);
-    let (gone, ended) = oneshot::channel();
-    let deliveries = Consumer::new(Incoming {
-        consumer,
-        incoming: Some((incoming, gone)),
-    });
-    // An error says that the consumer had ended before.
-    Ok(deliveries.gone_when(async { drop(ended.await) }))
+    Ok((consumer, incoming))
+}
+
+/// Waits until there is another connection to go on with.
+fn retired(consumer: &ConsumerChannel) -> BoxFuture<'static, ()> {
+    let open = Arc::clone(&consumer.open);
+    async move { open.until_retired().await }.boxed()
 }
 
 async fn begin(amqp: &lapin::Channel, channel: &Channel) -> Result<lapin::Consumer, DeclareError> {
@@ -78,6 +101,49 @@ struct Incoming {
     consumer: Arc<ConsumerChannel>,
     /// None once it has ended. What is beside it says that the broker no longer has the consumer.
     incoming: Option<(lapin::Consumer, oneshot::Sender<()>)>,
+    retired: BoxFuture<'static, ()>,
+    /// It is cancelled, to start again by another connection.
+    leaves: bool,
+    starting: Option<Starting>,
+    live: Arc<LiveConsumers>,
+}
+
+type Starting = BoxFuture<'static, Result<(Arc<ConsumerChannel>, lapin::Consumer), ChannelError>>;
+
+impl Incoming {
+    /// Has the broker cancel the consumer. What it had sent by then still comes.
+    fn leave(&mut self) {
+        self.retired = pending().boxed();
+        let Some((incoming, _)) = &self.incoming else {
+            return;
+        };
+        self.leaves = true;
+        let (consumer, tag) = (Arc::clone(&self.consumer), incoming.tag());
+        self.consumer.connections.io.spawn(async move {
+            let cancelled = consumer.amqp().basic_cancel(tag, BasicCancelOptions::default());
+            if timeout(ENDING, cancelled).await.is_err() {
+                let reason = format!("`basic.cancel` was not answered within {ENDING:?}");
+                consumer.open.give_up(reason);
+            }
+        });
+    }
+
+    /// Starts again by the connection that there is now.
+    fn start_again(&mut self) {
+        self.leaves = false;
+        self.consumer.ended();
+        let (consumer, live) = (Arc::clone(&self.consumer), Arc::clone(&self.live));
+        self.starting = Some(
+            async move {
+                let (connections, channel) = (Arc::clone(&consumer.connections), consumer.channel.clone());
+                let topology = consumer.topology.clone();
+                // The old connection lasts for its deliveries, and not for this.
+                drop(consumer);
+                start(&connections, &live, &channel, topology).await
+            }
+            .boxed(),
+        );
+    }
 }
 
 impl Stream for Incoming {
@@ -85,12 +151,35 @@ impl Stream for Incoming {
 
     fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
+        if let Some(starting) = &mut this.starting {
+            let started = ready!(starting.poll_unpin(task));
+            this.starting = None;
+            match (started, &mut this.incoming) {
+                (Ok((consumer, again)), Some((incoming, _))) => {
+                    this.retired = retired(&consumer);
+                    this.consumer = consumer;
+                    *incoming = again;
+                }
+                (Ok(_), None) => return Poll::Ready(None),
+                (Err(error), _) => {
+                    this.incoming = None;
+                    return Poll::Ready(Some(Err(error)));
+                }
+            }
+        }
+        if this.retired.poll_unpin(task).is_ready() {
+            this.leave();
+        }
         let Some((incoming, _)) = &mut this.incoming else {
             return Poll::Ready(None);
         };
         let end = match ready!(incoming.poll_next_unpin(task)) {
             Some(Ok(delivery)) => return Poll::Ready(Some(Ok(deliver(&this.consumer, delivery)))),
             _ if this.consumer.connections.closing.is_cancelled() => None,
+            None if this.leaves => {
+                this.start_again();
+                return self.poll_next(task);
+            }
             Some(Err(error)) if of_channel(&error).is_some() => Some(ChannelError::Lost {
                 reason: reply_text(&error),
             }),

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::ack_window::{Ack, AckDue, AckWindow};
+use crate::connection::OpenConnection;
 use crate::connections::Connections;
 use crate::topology::Topology;
 use brighter_core::channel::{Channel, QueueType, SettleError};
@@ -30,6 +31,8 @@ pub(super) struct ConsumerChannel {
     pub(super) connections: Arc<Connections>,
     /// Which connection it is of: it does not outlive it, and neither do its unsettled deliveries.
     pub(super) generation: u64,
+    /// That connection, which lasts until the last delivery is settled.
+    pub(super) open: Arc<OpenConnection>,
     /// Whether the queue counts how often it delivers a message.
     pub(super) counts: bool,
     /// Whether its consumer is there still, and not only what that brought.
@@ -41,7 +44,7 @@ impl ConsumerChannel {
     /// The channel of a consumer that has just begun.
     pub(super) fn begin(
         amqp: lapin::Channel,
-        generation: u64,
+        open: Arc<OpenConnection>,
         channel: Channel,
         topology: Topology,
         connections: Arc<Connections>,
@@ -57,7 +60,8 @@ impl ConsumerChannel {
             counts: topology.messages().queue_type() == Some(QueueType::Quorum),
             channel,
             topology,
-            generation,
+            generation: open.generation,
+            open,
             consuming: AtomicBool::new(true),
             acks,
             connections,

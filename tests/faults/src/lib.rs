@@ -8,11 +8,13 @@
 )]
 
 pub mod app;
+pub mod balancer;
 pub mod books;
 pub mod capture;
 pub mod certificates;
 pub mod commits;
 pub mod consumer;
+pub mod cycles;
 pub mod desk;
 pub mod frames;
 mod keeper;

@@ -75,6 +75,22 @@ impl Process {
         .await;
     }
 
+    /// Waits until it says something that begins so, and gives what follows.
+    ///
+    /// # Panics
+    /// It ends before, or does not say so.
+    pub async fn next(&mut self, what: &str) -> String {
+        in_time(what, async {
+            loop {
+                let line = self.said.recv().await.expect("the process has not ended");
+                if let Some(rest) = line.strip_prefix(what) {
+                    return rest.to_owned();
+                }
+            }
+        })
+        .await
+    }
+
     /// How many bytes of memory it has had at most, by the books of Linux; none on any other system.
     ///
     /// # Panics
