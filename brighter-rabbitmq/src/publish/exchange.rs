@@ -9,6 +9,7 @@ use crate::connection::OpenConnection;
 use crate::error::{ConnectError, of_channel, reply_text};
 use crate::settings::RabbitMqSettings;
 use crate::topology::{DeclareError, declare_exchange};
+use crate::url::Address;
 
 /// Opening a channel and declaring the exchange take this long at most.
 pub(super) const OPENING: Duration = Duration::from_secs(8);
@@ -27,13 +28,13 @@ pub(crate) async fn check_exchange(
     timeout(OPENING, declaring)
         .await
         .map_err(|_| ConnectError::silent(open.address(), OPENING))?
-        .map_err(|error| exchange_error(error, open, settings))
+        .map_err(|error| exchange_error(error, open.address(), settings))
 }
 
 /// Says why the exchange cannot be used.
 pub(super) fn exchange_error(
     error: DeclareError,
-    open: &OpenConnection,
+    address: &Address,
     settings: &RabbitMqSettings,
 ) -> ConnectError {
     let exchange = settings.exchange.clone();
@@ -51,7 +52,54 @@ pub(super) fn exchange_error(
                 exchange,
                 reason: reply_text(&error),
             },
-            None => ConnectError::lost(open.address(), error),
+            None => ConnectError::lost(address, error),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lapin::protocol::{AMQPError, AMQPHardError};
+
+    use super::*;
+    use crate::RabbitMq;
+    use brighter_core::__private::report;
+
+    fn said(error: AMQPError) -> (ConnectError, String) {
+        let settings = RabbitMq::builder("amqp://one,amqp://other").settings(true);
+        let settings = settings.unwrap_or_else(|error| panic!("{error}"));
+        let address = Address::parse("amqp://me:secret@other").unwrap_or_else(|error| panic!("{error}"));
+        let error = exchange_error(DeclareError::Broker(error.into()), &address, &settings);
+        let said = report(&error);
+        assert!(!said.contains("secret") && !said.contains("amqp://one"), "{said}");
+        (error, said)
+    }
+
+    #[test]
+    fn a_refused_exchange_names_what_to_do_and_a_lost_connection_its_node() {
+        let refused = AMQPError::new(AMQPSoftError::ACCESSREFUSED.into(), "access refused".into());
+        let (error, text) = said(refused);
+        assert!(matches!(error, ConnectError::ExchangePermission { .. }) && error.is_fatal());
+        for word in [
+            "access refused",
+            "`configure`",
+            "MakeChannel::Validate",
+            "MakeChannel::Assume",
+        ] {
+            assert!(text.contains(word), "{text}");
+        }
+        let other = AMQPError::new(
+            AMQPSoftError::PRECONDITIONFAILED.into(),
+            "inequivalent arg".into(),
+        );
+        let (error, text) = said(other);
+        assert!(
+            matches!(error, ConnectError::Exchange { .. }) && !text.contains("`configure`"),
+            "{text}"
+        );
+        let lost = AMQPError::new(AMQPHardError::INTERNALERROR.into(), "broken".into());
+        let (error, text) = said(lost);
+        assert!(matches!(error, ConnectError::Lost { .. }) && !error.is_fatal());
+        assert!(text.contains("amqp://other") && text.contains("broken"), "{text}");
     }
 }

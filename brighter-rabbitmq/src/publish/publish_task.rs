@@ -129,7 +129,9 @@ impl PublishTask {
 
     /// Lets others hand messages to lapin themselves, while that is before nobody and little is on its way: a burst
     /// is better handed over by one.
-    fn open_fast_path(&self) {
+    fn open_fast_path(&mut self) {
+        // What was concluded since the last look may have been a reason for another channel.
+        self.leave_channel();
         let few = FEW.saturating_sub(self.in_flight.len());
         if few == 0 || self.isolated || self.leaving || !self.backlog.is_empty() {
             return;
@@ -273,7 +275,7 @@ impl PublishTask {
             open = self.connection.after(&open).await?;
             opened = self.open_on(&open).await?;
         }
-        let amqp = opened.map_err(|error| exchange_error(error, &open, &self.settings))?;
+        let amqp = opened.map_err(|error| exchange_error(error, open.address(), &self.settings))?;
         Ok(PublishChannel {
             amqp: Arc::new(amqp),
             number: self.opened + 1,

@@ -19,6 +19,11 @@ use brighter_faults::scale::report;
 use brighter_faults::traffic::{Traffic, consume, id, next};
 use brighter_faults::wait::{in_time, until_answer};
 
+/// `Basic.Consume`.
+const CONSUME: Kind = Kind::Method(60, 20);
+/// `Channel.Open`.
+const CHANNEL_OPEN: Kind = Kind::Method(20, 10);
+
 /// A broker of two nodes, as far as its clients can see: two ways to one node, so that both have all queues.
 fn cluster(node: &Node, place: &Place, ways: [&Proxy; 2]) -> RabbitMqBuilder {
     RabbitMq::cluster(ways.map(|way| node.url_at(way.address())))
@@ -111,6 +116,63 @@ async fn g03_a_publisher_that_gets_no_confirms_says_so_and_moves_to_another_node
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn g06_once_its_queue_has_gone_a_topic_is_published_by_a_new_channel() {
+    let node = node::shared().await;
+    let proxy = Proxy::start(node.address()).await;
+    let place = Place::new(&node);
+    // The queue is another's: what this side declares is a reason of its own for a new channel.
+    let owner = place.connect().await;
+    let channel = place.channel("g06", "g06");
+    owner.declare(&channel).await.unwrap();
+    let broker = place
+        .builder_at(&node.url_at(proxy.address()))
+        .connect()
+        .await
+        .unwrap();
+    let opened = || proxy.seen(Direction::ToBroker, CHANNEL_OPEN);
+    let publish = async |topic: &str| broker.publish(&message(topic, "1")).await;
+    publish("g06").await.unwrap();
+    let before = opened();
+    publish("g06").await.unwrap();
+    assert_eq!(opened(), before);
+
+    node.delete_queue(&place.queue("g06")).await;
+    let gone = publish("g06").await;
+    assert!(matches!(gone, Err(PublishError::Unroutable { .. })), "{gone:?}");
+    owner.declare(&channel).await.unwrap();
+    publish("g06").await.unwrap();
+    assert_eq!(opened(), before + 1, "the channel is a new one");
+    publish("g06").await.unwrap();
+    assert_eq!(opened(), before + 1);
+
+    // A topic that nobody wants costs one, and not one for each message.
+    for _ in 0..20 {
+        let unwanted = publish("g06.nobody").await;
+        assert!(
+            matches!(unwanted, Err(PublishError::Unroutable { .. })),
+            "{unwanted:?}"
+        );
+        publish("g06").await.unwrap();
+    }
+    assert!(opened() <= before + 2, "{} channels", opened() - before);
+    // So does a queue that is declared by this side.
+    let before = opened();
+    broker
+        .declare(&place.channel("g06.ours", "g06.ours"))
+        .await
+        .unwrap();
+    until_answer("a new channel", true, async || {
+        publish("g06").await.unwrap();
+        // One for the declaration, one to publish by.
+        opened() >= before + 2
+    })
+    .await;
+    capture::assert_no_password();
+    broker.close().await;
+    owner.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn g07_a_memory_alarm_is_told_by_the_health_of_publishers_and_consumers() {
     let node = node::to_harm().await;
     let place = Place::new(&node);
@@ -179,8 +241,9 @@ async fn g09_connections_spread_again_once_a_node_is_back_and_nothing_is_deliver
     let place = Place::new(&node);
     let ledger = Ledger::new();
     let mut apps = Vec::new();
-    // As many as it takes until both nodes have some.
-    while apps.len() < 3 || one.open() == 0 || other.open() == 0 {
+    // As many as it takes until both nodes have some, and the one that is to go has a consumer.
+    let consumers = || one.seen(Direction::ToBroker, CONSUME);
+    while apps.len() < 3 || consumers() == 0 || one.open() < 2 || other.open() == 0 {
         let broker = cluster(&node, &place, [&one, &other])
             .rebalance_interval(Some(Duration::from_secs(1)))
             .connect()
@@ -210,6 +273,14 @@ async fn g09_connections_spread_again_once_a_node_is_back_and_nothing_is_deliver
         app.consuming().await;
     }
 
+    // What was handled, and not acked when its connection went, has come again by now.
+    let queue = place.queue("g09");
+    until_answer("what waits or is in hand", (0, 0), async || {
+        node.depth(&queue).await
+    })
+    .await;
+    let handled = ledger.count(Entry::Handled);
+
     // It comes back while every consumer has messages in hand that take their time, and more keep coming.
     ledger.fault();
     let begun = Instant::now();
@@ -234,7 +305,15 @@ async fn g09_connections_spread_again_once_a_node_is_back_and_nothing_is_deliver
     ledger.cleared();
     in_time("publishing", publishing).await.unwrap();
     until_answer("handled", 320, async || ledger.distinct(Entry::Handled)).await;
-    assert_eq!(ledger.count(Entry::Handled), 320, "none was handled twice");
+    until_answer("what waits or is in hand", (0, 0), async || {
+        node.depth(&queue).await
+    })
+    .await;
+    assert_eq!(
+        ledger.count(Entry::Handled),
+        handled + 300,
+        "none was handled twice"
+    );
     assert_eq!(traffic.failed(), 0, "no call has failed");
     ledger.verdict().check("G09");
     let moved = capture::lines(&["moved to a node of RabbitMQ that is back", one.address()]);

@@ -30,18 +30,34 @@ pub struct Held {
     pub threads: usize,
 }
 
-/// How much a figure grows with each cycle: the slope of the straight line that fits best.
+/// How much a figure grows with each cycle: what its least in the last third is above that in the first. What ends a
+/// moment later makes it higher now and then, and never lower.
 #[must_use]
-pub fn growth(figures: impl IntoIterator<Item = usize>) -> f64 {
-    let figures: Vec<f64> = figures.into_iter().map(|figure| figure as f64).collect();
-    let count = figures.len() as f64;
-    let (middle, mean) = ((count - 1.0) / 2.0, figures.iter().sum::<f64>() / count);
-    let mut along = 0.0;
-    let mut around = 0.0;
-    for (at, figure) in figures.iter().enumerate() {
-        let from_middle = at as f64 - middle;
-        along += from_middle * (figure - mean);
-        around += from_middle * from_middle;
+pub fn growth(figures: &[usize]) -> f64 {
+    let third = figures.len() / 3;
+    let least = |figures: &[usize]| figures.iter().min().map_or(0.0, |least| *least as f64);
+    let (first, last) = (&figures[..third], &figures[figures.len() - third..]);
+    (least(last) - least(first)) / (figures.len() - third).max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_with_each_cycle_is_told_from_what_ends_a_moment_later() {
+        let later = |cycle: usize| {
+            if cycle.is_multiple_of(4) {
+                0
+            } else {
+                90_000 + cycle % 7 * 1000
+            }
+        };
+        let flat: Vec<_> = (0..450).map(|cycle| 140_000 + later(cycle)).collect();
+        assert!(growth(&flat).abs() < 1.0, "{}", growth(&flat));
+        let kept: Vec<_> = (0..450)
+            .map(|cycle| 140_000 + later(cycle) + 1000 * cycle)
+            .collect();
+        assert!((growth(&kept) - 1000.0).abs() < 50.0, "{}", growth(&kept));
     }
-    along / around
 }
