@@ -25,9 +25,13 @@ pub(crate) async fn check_exchange(
         channel.close(200, "done".into()).await?;
         Ok(())
     };
-    timeout(OPENING, declaring)
-        .await
-        .map_err(|_| ConnectError::silent(open.address(), OPENING))?
+    let declared = timeout(OPENING, declaring).await;
+    declared
+        .map_err(|_| {
+            // It is not for the caller to wait for a node that does not answer: there may be others.
+            open.give_up(format!("the exchange was not declared within {OPENING:?}"));
+            ConnectError::silent(open.address(), OPENING)
+        })?
         .map_err(|error| exchange_error(error, open.address(), settings))
 }
 

@@ -8,11 +8,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::task::Waker;
+use std::time::Duration;
 
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use lapin::options::ConfirmSelectOptions;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::exchange::{OPENING, exchange_error};
@@ -32,6 +33,9 @@ use brighter_core::channel::PublishError;
 /// How many messages may be on their way unconfirmed. Enough to hide the way to a broker and its disk, and
 /// few enough that a broker which stops answering holds no more than these.
 const WINDOW: usize = 256;
+/// A channel that is to be renewed is kept if what is in flight on it takes longer than this: one queue that confirms
+/// nothing must not hold up the others.
+const LEAVING: Duration = Duration::from_secs(1);
 /// With fewer in flight, callers may hand over messages by the fast path.
 const FEW: usize = 8;
 /// What a frame has around its payload.
@@ -55,6 +59,8 @@ pub(super) struct PublishTask {
     isolated: bool,
     /// Nothing more goes by the channel; once nothing is in flight, there is to be another.
     leaving: bool,
+    /// Until when, if what is in flight takes so long that what waits behind it must not.
+    leaves_until: Option<Instant>,
     routes: RouteHasher,
     route_changes: RouteChanges,
     returned_messages: ReturnedMessages,
@@ -82,6 +88,7 @@ impl PublishTask {
             free: Vec::new(),
             isolated: false,
             leaving: false,
+            leaves_until: None,
             routes: RouteHasher::default(),
             route_changes: RouteChanges::default(),
             returned_messages: ReturnedMessages::default(),
@@ -101,22 +108,29 @@ impl PublishTask {
         while open || !self.in_flight.is_empty() || !self.backlog.is_empty() {
             let blocked = self.connection.blocked();
             self.leave_channel();
-            let on = self
-                .channel
-                .as_ref()
-                .map(|channel| Arc::clone(&channel.shared.open));
             // What waits stays in the queue meanwhile, where its sender sees that nobody took it.
             if blocked.is_none() {
                 self.begin_waiting().await;
                 self.open_fast_path();
             }
+            let on = self
+                .channel
+                .as_ref()
+                .map(|channel| Arc::clone(&channel.shared.open));
+            let (leaving, leaves_until) = (self.leaving, self.leaves_until);
             let wanted = open && blocked.is_none() && self.backlog.is_empty() && self.room() > 0;
             tokio::select! {
                 Some(outcome) = self.next() => self.conclude(outcome),
                 () = wake_signal.notified() => {}
                 more = queue.ready(), if wanted => open = more,
                 () = unblocked(blocked.as_deref()), if blocked.is_some() => {}
-                () = retired(on.as_deref()), if on.is_some() && !self.leaving => self.leaving = true,
+                () = retired(on.as_deref()), if on.is_some() && (!leaving || leaves_until.is_some()) => {
+                    (self.leaving, self.leaves_until) = (true, None);
+                }
+                () = until(leaves_until), if leaves_until.is_some() => {
+                    (self.leaving, self.leaves_until) = (false, None);
+                    self.route_changes.renewed();
+                }
                 // Those that wait already still go out.
                 () = close.cancelled(), if !closed => {
                     closed = true;
@@ -172,9 +186,11 @@ impl PublishTask {
     /// Leaves the channel if there is to be another, once nothing is in flight: what is published afterwards must not
     /// overtake what was published before.
     fn leave_channel(&mut self) {
-        self.leaving |= self.channel.is_some() && self.route_changes.is_due();
+        if self.channel.is_some() && !self.leaving && self.route_changes.is_due() {
+            (self.leaving, self.leaves_until) = (true, Some(Instant::now() + LEAVING));
+        }
         if self.leaving && self.in_flight.is_empty() {
-            self.leaving = false;
+            (self.leaving, self.leaves_until) = (false, None);
             self.route_changes.renewed();
             if let Some(left) = self.channel.take() {
                 // Without its connection, if that goes too.
@@ -397,6 +413,12 @@ impl PublishTask {
 fn tell(request: PublishRequest, outcome: Result<(), PublishError>) {
     // Its caller may have given up.
     let _ = request.reply.send(ConfirmResult::Known(outcome));
+}
+
+async fn until(time: Option<Instant>) {
+    if let Some(time) = time {
+        sleep_until(time).await;
+    }
 }
 
 async fn retired(open: Option<&OpenConnection>) {

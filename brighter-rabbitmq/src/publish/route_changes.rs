@@ -72,7 +72,7 @@ impl RouteChanges {
         self.wanted = false;
     }
 
-    /// The channel is left for a new one.
+    /// The channel is left for a new one, or cannot be.
     pub(super) fn renewed(&mut self) {
         self.wanted = false;
         self.renewed = Some(Instant::now());

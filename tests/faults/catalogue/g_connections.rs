@@ -167,6 +167,23 @@ async fn g06_once_its_queue_has_gone_a_topic_is_published_by_a_new_channel() {
         opened() >= before + 2
     })
     .await;
+
+    // A message whose confirm does not come holds up no other, although a new channel is wanted.
+    proxy.add(Rule::next(Direction::ToClient, Kind::ACK, Act::Drop));
+    let stuck = tokio::spawn({
+        let broker = broker.clone();
+        async move { broker.publish(&message("g06", "stuck")).await }
+    });
+    until_answer("the dropped confirm", 1, async || proxy.followed()).await;
+    broker
+        .declare(&place.channel("g06.ours", "g06.ours"))
+        .await
+        .unwrap();
+    for _ in 0..10 {
+        publish("g06").await.unwrap();
+    }
+    assert!(!stuck.is_finished());
+    stuck.abort();
     capture::assert_no_password();
     broker.close().await;
     owner.close().await;
