@@ -133,7 +133,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_node_that_is_lost_again_and_again_is_avoided_for_longer_up_to_a_limit() {
         let mut order = order(2);
-        let mut avoided = |order: &mut NodeOrder, lasted| {
+        let avoided = |order: &mut NodeOrder, lasted| {
             order.lost(0, lasted);
             let now = Instant::now();
             order.avoided_until(0, now).unwrap() - now

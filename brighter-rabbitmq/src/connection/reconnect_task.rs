@@ -55,7 +55,7 @@ pub(super) struct ReconnectTask {
 /// Why a connection is watched no longer.
 enum WatchEnd {
     /// There is another, to a node that is preferred.
-    Moved(Connected),
+    Moved(Box<Connected>),
     /// It ended, or was given up.
     Lost {
         reason: ConnectError,
@@ -221,7 +221,7 @@ impl ReconnectTask {
                 }
             }
             match self.watch(&open, &mut events, nodes).await {
-                WatchEnd::Moved(to) => connected = to,
+                WatchEnd::Moved(to) => connected = *to,
                 WatchEnd::Lost { reason, idle } => break (open, reason, idle),
             }
         };
@@ -293,7 +293,7 @@ impl ReconnectTask {
             let event = tokio::select! {
                 event = timeout(LOOK, events.next()) => event,
                 () = open.until_given_up() => break,
-                connected = &mut moving => return WatchEnd::Moved(connected),
+                connected = &mut moving => return WatchEnd::Moved(Box::new(connected)),
             };
             match event {
                 Ok(Some(Event::ConnectionBlocked(reason))) => {

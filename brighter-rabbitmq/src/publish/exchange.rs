@@ -63,6 +63,7 @@ pub(super) fn exchange_error(
 
 #[cfg(test)]
 mod tests {
+    use lapin::ErrorKind;
     use lapin::protocol::{AMQPError, AMQPHardError};
 
     use super::*;
@@ -73,7 +74,8 @@ mod tests {
         let settings = RabbitMq::builder("amqp://one,amqp://other").settings(true);
         let settings = settings.unwrap_or_else(|error| panic!("{error}"));
         let address = Address::parse("amqp://me:secret@other").unwrap_or_else(|error| panic!("{error}"));
-        let error = exchange_error(DeclareError::Broker(error.into()), &address, &settings);
+        let error = DeclareError::Broker(ErrorKind::ProtocolError(error).into());
+        let error = exchange_error(error, &address, &settings);
         let said = report(&error);
         assert!(!said.contains("secret") && !said.contains("amqp://one"), "{said}");
         (error, said)
