@@ -32,5 +32,8 @@ mod e_health;
 mod e_million;
 mod e_replay;
 mod e_soak;
+mod g_bare;
+mod g_cluster;
+mod g_scene;
 mod rig;
 mod table;

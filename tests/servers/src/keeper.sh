@@ -48,9 +48,11 @@ while read -r word <&3; do
     echo "$word" >&4
 done
 
-# Whatever hangs is killed in the end.
+# Whatever hangs is killed in the end: first the server, so that its folder still goes.
 {
-    sleep 10
+    sleep 8
+    kill -KILL "$(cat "$PID_FILE")" "$(cat "$FOLDER/server.pid")"
+    sleep 5
     kill -KILL 0
 } &
 if [ -e "$FOLDER/running" ]; then

@@ -22,6 +22,7 @@ mod root;
 mod server;
 mod servers;
 mod shared;
+mod speed;
 mod system;
 mod tools;
 
@@ -34,4 +35,5 @@ pub use rabbitmq::{Broker, Install, Settings, Tls};
 pub use root::{Suite, root};
 pub use servers::Servers;
 pub use shared::variable;
+pub use speed::patience;
 pub use system::{ROOT, System};

@@ -267,6 +267,12 @@ impl Broker {
         self.keeper.tell("start")
     }
 
+    /// Removes all data of a broker that was killed or stopped, as if its machine were replaced.
+    pub fn wipe(&mut self) -> Result<()> {
+        let data = self.keeper.folder().join("mnesia");
+        fs::remove_dir_all(&data).with_context(|| format!("could not remove {}", data.display()))
+    }
+
     /// Returns whether the broker is there: up, or starting.
     #[must_use]
     pub fn is_running(&self) -> bool {
