@@ -13,7 +13,7 @@ use lapin::{BasicProperties, Connection, ConnectionProperties};
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
-use crate::wait::DEADLINE;
+use crate::wait::deadline;
 
 /// The URL of the broker.
 ///
@@ -98,7 +98,7 @@ impl Corner {
         let name = format!("{} {role}", self.id);
         // One call that looks and closes: each takes seconds on a busy machine.
         let close = close_connections(&name);
-        let closed = timeout(DEADLINE * 2, async {
+        let closed = timeout(deadline() * 2, async {
             while ctl(&["eval", &close]).await.trim().parse().unwrap_or(0) == 0 {}
         });
         assert!(closed.await.is_ok(), "there is no connection {name}");
@@ -189,7 +189,7 @@ impl Raw {
     /// Takes the next message off the queue, once there is one.
     pub async fn take(&self, queue: &str) -> BasicGetMessage {
         let options = BasicGetOptions { no_ack: true };
-        let taken = timeout(DEADLINE, async {
+        let taken = timeout(deadline(), async {
             loop {
                 match self.channel.basic_get(queue.into(), options).await.unwrap() {
                     Some(message) => return message,
@@ -215,7 +215,7 @@ impl Raw {
 
     /// Waits until so many messages wait in the queue.
     pub async fn until_depth(&self, queue: &str, expected: u32) {
-        let reached = timeout(DEADLINE, async {
+        let reached = timeout(deadline(), async {
             while self.depth(queue).await != expected {
                 sleep(Duration::from_millis(10)).await;
             }
@@ -230,7 +230,7 @@ impl Raw {
     /// Waits until so many messages of the queue are with consumers that have not settled them.
     pub async fn until_unsettled(&self, queue: &str, expected: u32) {
         let line = format!("{queue}\t{expected}");
-        let reached = timeout(DEADLINE, async {
+        let reached = timeout(deadline(), async {
             let asked = ["list_queues", "name", "messages_unacknowledged"];
             while !ctl(&asked).await.lines().any(|found| found == line) {}
         });

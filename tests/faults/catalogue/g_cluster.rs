@@ -40,11 +40,7 @@ async fn g02_when_the_leader_is_isolated_nothing_is_lost_and_all_go_on() {
     scene.fault();
     cut(&network, |network| network.isolate(HARMED, true)).await;
     scene.progress().await;
-    // Long enough that the others count it as gone, and it pauses.
-    until_answer("the others count it as gone", false, async || {
-        cluster.counts(1, HARMED).await
-    })
-    .await;
+    cluster.gone(HARMED).await;
     cut(&network, Network::mend).await;
     cluster.whole().await;
     scene.cleared();
@@ -62,6 +58,7 @@ async fn g03_when_the_leader_is_split_from_its_peers_who_is_on_it_moves() {
     cut(&network, split_from_all).await;
     // The clients still reach it, and it answers them as far as it can alone.
     scene.progress().await;
+    cluster.gone(HARMED).await;
     cut(&network, Network::mend).await;
     cluster.whole().await;
     scene.cleared();
@@ -117,6 +114,7 @@ async fn g06_a_queue_deleted_during_a_split_loses_nothing_that_is_published_afte
     scene.fault();
     cut(&network, split_from_all).await;
     scene.progress().await;
+    cluster.gone(HARMED).await;
     // What is in the queue goes with it, so it is empty when it is deleted.
     scene.spared.store(0, Ordering::SeqCst);
     let queue = &scene.apps[0].queue;

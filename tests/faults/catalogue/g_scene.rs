@@ -15,7 +15,8 @@ use brighter_faults::cluster::LiveCluster;
 use brighter_faults::gauge::Gauge;
 use brighter_faults::ledger::{Entry, Ledger};
 use brighter_faults::scale::report;
-use brighter_faults::wait::{DEADLINE, in_time, until_answer};
+use brighter_faults::wait::{deadline, in_time, until_answer};
+use brighter_test_servers::patience;
 use futures_util::future::join_all;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -31,10 +32,12 @@ const HEARTBEAT: Duration = Duration::from_secs(4);
 const CONFIRM: Duration = Duration::from_secs(8);
 /// No call may take longer than its deadline: this is for the machine.
 const SLACK: Duration = Duration::from_secs(20);
-/// How much longer than the broker itself needs an application may stand still.
+/// How much longer than the broker itself needs an application may stand still: on a quiet machine, as all here.
 const BEYOND: Duration = Duration::from_secs(10);
 /// How long an application may stand still before it is not ready any more.
 const UNNOTICED: Duration = Duration::from_secs(5);
+/// How long it may be ready before the first step that ends the stall: it has to take place yet.
+const RECOVERING: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(100);
 /// How many steps are progress.
 const STEPS: usize = 20;
@@ -64,7 +67,7 @@ pub(crate) struct ClusterApp {
     handled: Gauge,
     /// Calls that failed, after which the message was published again.
     failed: Arc<AtomicUsize>,
-    /// For how many milliseconds it has been ready although it stood still.
+    /// For how many milliseconds on end it has been ready although it stood still.
     untrue: Arc<AtomicU64>,
     /// Whether it was not ready at any time.
     told: Arc<AtomicBool>,
@@ -141,11 +144,20 @@ impl<'c> Scene<'c> {
 
     /// Waits until every publisher and every consumer has made progress from now on.
     pub(crate) async fn progress(&self) {
-        let gauges = self.apps.iter().flat_map(|app| [&app.confirmed, &app.handled]);
-        let gauges = gauges.chain([&self.bare.confirmed, &self.bare.delivered]);
-        let waiting = gauges.map(async |gauge| {
+        let apps = self.apps.iter().enumerate().flat_map(|(index, app)| {
+            let name = |role| format!("progress of {role} {index}");
+            [
+                (name("publisher"), &app.confirmed),
+                (name("consumer"), &app.handled),
+            ]
+        });
+        let bare = [
+            ("progress of the bare publisher".to_owned(), &self.bare.confirmed),
+            ("progress of the bare consumer".to_owned(), &self.bare.delivered),
+        ];
+        let waiting = apps.chain(bare).map(async |(what, gauge)| {
             let begun = gauge.count();
-            until_answer("progress", true, async || gauge.count() >= begun + STEPS).await;
+            until_answer(&what, true, async || gauge.count() >= begun + STEPS).await;
         });
         join_all(waiting).await;
     }
@@ -173,7 +185,7 @@ impl<'c> Scene<'c> {
         }
         // What is lost is told by the verdict.
         let begun = Instant::now();
-        while !self.ledger.verdict().lost.is_empty() && begun.elapsed() < DEADLINE {
+        while !self.ledger.verdict().lost.is_empty() && begun.elapsed() < deadline() {
             sleep(LOOK).await;
         }
         for app in &self.apps {
@@ -253,19 +265,20 @@ async fn start(cluster: &LiveCluster, id: &str, index: usize, ledger: &Ledger) -
     Started { app, broker }
 }
 
-/// Counts for how long an application says that it is ready although it stands still.
+/// Measures for how long on end an application says that it is ready although it stands still.
 async fn watch(dispatcher: Dispatcher, gauges: [Gauge; 2], untrue: Arc<AtomicU64>, told: Arc<AtomicBool>) {
-    let mut last = Instant::now();
+    let mut since = None;
     loop {
         sleep(LOOK).await;
-        let ready = dispatcher.health().await.is_ready();
-        let since = last.elapsed();
-        last = Instant::now();
-        if !ready {
+        if !dispatcher.health().await.is_ready() {
             told.store(true, Ordering::SeqCst);
-        } else if gauges.iter().any(|gauge| gauge.idle() > UNNOTICED) {
-            let since = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-            untrue.fetch_add(since, Ordering::SeqCst);
+            since = None;
+        } else if gauges.iter().any(|gauge| gauge.idle() > patience(UNNOTICED)) {
+            let lasts = since.get_or_insert_with(Instant::now).elapsed();
+            let lasts = u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX);
+            untrue.fetch_max(lasts, Ordering::SeqCst);
+        } else {
+            since = None;
         }
     }
 }
@@ -316,7 +329,7 @@ async fn publish(broker: &RabbitMq, deed: &Deed, topic: &str, ledger: &Ledger, f
             Err(error) => panic!("{error:?}"),
         }
         failed.fetch_add(1, Ordering::SeqCst);
-        assert!(begun.elapsed() < 2 * DEADLINE, "{id} was never confirmed");
+        assert!(begun.elapsed() < 2 * deadline(), "{id} was never confirmed");
         sleep(REST).await;
     }
 }
@@ -363,7 +376,7 @@ impl Figures {
         let _ = write!(
             text,
             "publishers stood still for {:.1?}, a bare client {publish:.1?}; consumers {:.1?}, bare {consume:.1?}; \
-             {told} of {APPS} were not ready for a time; ready while one stood still for more than {} s: {} ms; \
+             {told} of {APPS} were not ready for a time; ready while one had stood still for {} s: {} ms on end; \
              {failed} calls failed and were repeated",
             publishers,
             consumers,
@@ -383,13 +396,14 @@ impl Figures {
     fn check(&self, fault: &str) {
         for (who, stall, bare) in self.stalls {
             assert!(
-                stall <= bare + BEYOND,
+                stall <= bare + patience(BEYOND),
                 "{fault}: {who} stood still for {stall:.1?}, and the broker itself for {bare:.1?}"
             );
         }
-        assert_eq!(
-            self.untrue, 0,
-            "{fault}: an application said that it was ready while it stood still"
+        assert!(
+            Duration::from_millis(self.untrue) <= patience(RECOVERING),
+            "{fault}: an application said for {} ms that it was ready while it stood still",
+            self.untrue
         );
     }
 }

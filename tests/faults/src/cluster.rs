@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use brighter_test_servers::{Cluster, Error, Install, Network};
@@ -21,12 +22,22 @@ const LOOK: Duration = Duration::from_millis(200);
 pub struct LiveCluster {
     nodes: Vec<Node>,
     network: Result<Arc<Network>, String>,
+    /// A test failed half way, and nobody knows what it left.
+    left: AtomicBool,
 }
 
 /// The cluster for one test, mended after whatever was done to it before.
 pub struct ClusterAlone {
     cluster: &'static LiveCluster,
     _turn: MutexGuard<'static, ()>,
+}
+
+impl Drop for ClusterAlone {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.cluster.left.store(true, Ordering::SeqCst);
+        }
+    }
 }
 
 impl Deref for ClusterAlone {
@@ -102,6 +113,7 @@ impl LiveCluster {
                 .network
                 .map(Arc::new)
                 .ok_or_else(|| why.unwrap_or_default()),
+            left: AtomicBool::new(false),
         }
     }
 
@@ -168,10 +180,23 @@ impl LiveCluster {
         .await;
     }
 
-    /// Whether a node counts another as running.
-    pub async fn counts(&self, node: usize, other: usize) -> bool {
-        let listed = self.nodes[node].eval(&format!("{RUNNING}.")).await;
-        listed.contains(self.nodes[other].name())
+    /// Waits until this node and the others count each other as gone: a node of 4.0 pauses then, and joins the others
+    /// again by a start anew. One that is joined before it has noticed goes on with metadata of its own, which only an
+    /// operator can mend.
+    pub async fn gone(&self, node: usize) {
+        until_answer("the nodes that it counts as running", true, async || {
+            running(&self.nodes[node]).await <= 1
+        })
+        .await;
+        let others = self.nodes.iter().enumerate().filter(|(other, _)| *other != node);
+        for (_, other) in others {
+            until_answer(
+                "the nodes that others count as running",
+                self.nodes.len() - 1,
+                async || running(other).await,
+            )
+            .await;
+        }
     }
 
     /// Gives every quorum queue a member at this node, which is new.
@@ -195,6 +220,13 @@ impl LiveCluster {
             cut(network, Network::mend).await;
         }
         join_all(self.nodes.iter().map(Node::start_if_down)).await;
+        if self.left.swap(false, Ordering::SeqCst) {
+            // One that was split off has the metadata of the others after a start.
+            for node in &self.nodes {
+                node.stop().await;
+                node.start_again().await;
+            }
+        }
         self.whole().await;
         for node in &self.nodes {
             node.memory_alarm(false).await;

@@ -16,7 +16,7 @@ use tokio::sync::{Mutex, MutexGuard, OnceCell, RwLock, RwLockReadGuard, RwLockWr
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use crate::wait::{DEADLINE, in_time};
+use crate::wait::{deadline, in_time};
 
 /// The password of every node: no line of a log may hold it.
 pub const PASSWORD: &str = "hunter2-is-no-secret";
@@ -177,7 +177,7 @@ impl Node {
             let errors = String::from_utf8_lossy(&output.stderr);
             // On a busy machine a greeting between nodes may take too long.
             assert!(
-                errors.contains("failed to connect") && begun.elapsed() < DEADLINE,
+                errors.contains("failed to connect") && begun.elapsed() < deadline(),
                 "the broker could not evaluate `{erlang}`: {said} {errors}"
             );
         }

@@ -30,18 +30,16 @@ impl Kind for sqlx::Postgres {
     };
 
     fn prepare(folder: &Path, port: u16) -> Command {
-        let system = System::of_environment();
-        let programs =
-            programs(&system).expect("PostgreSQL is installed on this machine, for these tests stop it");
+        let programs = programs().expect("PostgreSQL is installed on this machine, for these tests stop it");
         let (data, password) = (folder.join("data"), folder.join("password"));
         std::fs::write(&password, PASSWORD).expect("a password file can be written");
-        let other = other_user(&system);
+        let other = other_user();
         if other.is_some() {
-            let mut chown = system.command(Path::new("chown"));
+            let mut chown = System::of_environment().command(Path::new("chown"));
             let chown = chown.args(["-R", USER]).arg(folder).status();
             assert!(chown.is_ok_and(|status| status.success()));
         }
-        let output = command(&system, other.as_deref(), &programs.join("initdb"))
+        let output = command(other.as_deref(), &programs.join("initdb"))
             .current_dir(folder)
             .arg("--pgdata")
             .arg(&data)
@@ -57,7 +55,7 @@ impl Kind for sqlx::Postgres {
             .expect("initdb starts");
         let told = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "initdb: {told}");
-        let mut server = command(&system, other.as_deref(), &programs.join("postgres"));
+        let mut server = command(other.as_deref(), &programs.join("postgres"));
         server.arg("-D").arg(&data).arg("-p").arg(port.to_string());
         for setting in SETTINGS {
             server.arg("-c").arg(setting);
@@ -88,7 +86,8 @@ const FOLDERS: &[&str] = &[
 ];
 
 /// The folder of the programs, within the system.
-fn programs(system: &System) -> Option<PathBuf> {
+fn programs() -> Option<PathBuf> {
+    let system = System::of_environment();
     let versions = std::fs::read_dir(system.outside(VERSIONS)).into_iter().flatten();
     let mut folders: Vec<PathBuf> = versions
         .filter_map(|entry| Some(Path::new(VERSIONS).join(entry.ok()?.file_name()).join("bin")))
@@ -105,7 +104,8 @@ fn programs(system: &System) -> Option<PathBuf> {
 const USER: &str = "postgres";
 
 /// The group of the other user, if we are root.
-fn other_user(system: &System) -> Option<String> {
+fn other_user() -> Option<String> {
+    let system = System::of_environment();
     let said = |arguments: &[&str]| {
         let output = system.command(Path::new("id")).args(arguments).output().ok()?;
         Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
@@ -113,7 +113,8 @@ fn other_user(system: &System) -> Option<String> {
     (said(&["-u"])? == "0").then(|| said(&["-g", USER])).flatten()
 }
 
-fn command(system: &System, group: Option<&str>, program: &Path) -> Command {
+fn command(group: Option<&str>, program: &Path) -> Command {
+    let system = System::of_environment();
     let Some(group) = group else {
         return system.command(program);
     };

@@ -14,7 +14,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use crate::keeper::{Keeper, Signals, free_port};
-use crate::wait::{DEADLINE, in_time};
+use crate::wait::{deadline, in_time};
 
 /// What one kind of server has that others have not.
 pub trait Kind: Database {
@@ -136,7 +136,7 @@ where
 
 /// A pool of few connections to this URL.
 pub async fn pool<K: Kind>(url: &str) -> Pool<K> {
-    pool_that_waits(url, DEADLINE).await
+    pool_that_waits(url, deadline()).await
 }
 
 /// A pool of few connections to this URL, which gives up when it has none for so long.

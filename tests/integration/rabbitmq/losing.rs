@@ -3,7 +3,7 @@
 use brighter::channel::{Broker, Channel, ChannelError, Consumer, Producer, PublishError, SettleError};
 use brighter::{Message, RabbitMq};
 use brighter_tests::rabbitmq::{Corner, Raw, ctl};
-use brighter_tests::wait::DEADLINE;
+use brighter_tests::wait::deadline;
 use tokio::time::timeout;
 
 use super::{id, message, next, received};
@@ -19,7 +19,7 @@ async fn consume(broker: &RabbitMq, channel: &Channel) -> Consumer {
             }
         }
     };
-    timeout(DEADLINE, consuming)
+    timeout(deadline(), consuming)
         .await
         .expect("consuming again in time")
 }
@@ -34,7 +34,7 @@ async fn publish(broker: &RabbitMq, message: &Message) {
             }
         }
     };
-    timeout(DEADLINE, publishing).await.expect("published in time");
+    timeout(deadline(), publishing).await.expect("published in time");
 }
 
 #[tokio::test]
