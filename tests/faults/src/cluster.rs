@@ -129,10 +129,34 @@ impl LiveCluster {
         self.nodes.iter().map(|node| node.url().to_owned()).collect()
     }
 
-    /// Waits until every node counts all of them as running.
+    /// Waits until every node counts all of them as running. One that stays split from the others, which RabbitMQ with
+    /// Mnesia does where they met again before they had noticed, is started anew, as an operator does.
     pub async fn whole(&self) {
         for node in &self.nodes {
-            until_answer("running nodes", self.nodes.len(), async || running(node).await).await;
+            until_answer("running nodes", self.nodes.len(), async || {
+                let count = running(node).await;
+                if count != self.nodes.len() {
+                    self.end_split().await;
+                }
+                count
+            })
+            .await;
+        }
+    }
+
+    async fn end_split(&self) {
+        let said = join_all(self.nodes.iter().map(|node| node.eval(SPLIT))).await;
+        for node in &self.nodes {
+            let by = said.iter().filter(|said| said.contains(node.name())).count();
+            // The others are the majority.
+            if by == self.nodes.len() - 1 {
+                println!(
+                    "{} has stayed split from the others: it is started anew",
+                    node.name()
+                );
+                node.stop().await;
+                node.start_again().await;
+            }
         }
     }
 
@@ -238,9 +262,15 @@ impl LiveCluster {
     }
 }
 
-/// Erlang for the nodes that one counts as running: none, if it does not run itself.
-const RUNNING: &str = "case {rabbit:is_running(), erlang:function_exported(rabbit_nodes, list_running, 0)} of \
-     {false, _} -> []; {_, true} -> rabbit_nodes:list_running(); _ -> rabbit_nodes:all_running() end";
+/// Erlang for the nodes that one counts as running: none, if it does not run itself. Where the metadata are in Mnesia,
+/// its word counts: nodes that have split run on side by side, each with metadata of its own.
+const RUNNING: &str = "case {rabbit:is_running(), (catch mnesia:system_info(is_running)), \
+           erlang:function_exported(rabbit_nodes, list_running, 0)} of \
+     {false, _, _} -> []; {_, yes, _} -> mnesia:system_info(running_db_nodes); \
+     {_, _, true} -> rabbit_nodes:list_running(); _ -> rabbit_nodes:all_running() end";
+/// Erlang for the nodes from which one is split for good, until they are started anew.
+const SPLIT: &str = "case erlang:function_exported(rabbit_node_monitor, partitions, 0) of \
+     true -> catch rabbit_node_monitor:partitions(); false -> [] end.";
 
 /// How many nodes this one counts as running.
 async fn running(node: &Node) -> usize {

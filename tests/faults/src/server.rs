@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use brighter::MessageId;
+use brighter_test_servers::patience;
 use sqlx::pool::PoolOptions;
 use sqlx::{AssertSqlSafe, Connection, Database, Executor, Pool};
 use tempfile::TempDir;
@@ -14,7 +15,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use crate::keeper::{Keeper, Signals, free_port};
-use crate::wait::{deadline, in_time};
+use crate::wait::{DEADLINE, in_time};
 
 /// What one kind of server has that others have not.
 pub trait Kind: Database {
@@ -136,17 +137,17 @@ where
 
 /// A pool of few connections to this URL.
 pub async fn pool<K: Kind>(url: &str) -> Pool<K> {
-    pool_that_waits(url, deadline()).await
+    pool_that_waits(url, DEADLINE).await
 }
 
-/// A pool of few connections to this URL, which gives up when it has none for so long.
+/// A pool of few connections to this URL, which gives up when it has none for so long: longer on a slow machine.
 ///
 /// # Panics
 /// The server does not answer.
 pub async fn pool_that_waits<K: Kind>(url: &str, wait: Duration) -> Pool<K> {
     PoolOptions::new()
         .max_connections(4)
-        .acquire_timeout(wait)
+        .acquire_timeout(patience(wait))
         .connect(url)
         .await
         .expect("the server answers")

@@ -7,7 +7,7 @@ use brighter_test_servers::patience;
 use tokio::time::{sleep, timeout};
 
 /// How long anything may take before a test fails, on a quiet machine: see [`deadline`].
-const DEADLINE: Duration = Duration::from_secs(180);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(180);
 
 /// Returns how long anything may take before a test fails: more on a slow machine. It is no measure: what is promised
 /// to take less is measured, and reported, and a slow machine is no failure.

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::{self, Permissions};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -247,9 +248,15 @@ impl Broker {
         })
     }
 
-    /// Waits until the broker speaks AMQP.
+    /// Waits until the broker speaks AMQP, and listens for TLS if it is to.
     pub fn until_up(&self) -> Result<()> {
-        self.keeper.until_up(|| ask::rabbitmq(&self.address()))
+        self.keeper.until_up(|| {
+            let version = ask::rabbitmq(&self.address())?;
+            if let Some(address) = self.tls_address() {
+                TcpStream::connect(&address).with_context(|| format!("could not reach {address}"))?;
+            }
+            Ok(version)
+        })
     }
 
     /// Kills the broker, as `kill -9` does, and returns when it is gone. It must be up.

@@ -34,6 +34,10 @@ impl Suite {
 const PACKAGES: &[&str] = &["rabbitmq-server", "postgresql", "mariadb-server"];
 /// Where debootstrap keeps what it knows of each suite. One that is newer than debootstrap is made as the newest is.
 const SCRIPTS: &str = "/usr/share/debootstrap/scripts";
+/// Runs a command so that it and all it started end with this process, even if that is killed: another may go on at the
+/// same place then. A process of its own tree needs its own `/proc`.
+const TIED: &str =
+    "setpriv --pdeathsig KILL -- unshare --fork --pid --kill-child --mount-proc --propagation private --";
 /// Says whether a root is of the packages above.
 const LIST: &str = "brighter-packages";
 
@@ -102,9 +106,10 @@ fn able() -> Result<()> {
             install::install(program, &[package])?;
         }
     }
-    let unshare = ["--mount", "--uts", "--propagation", "private", "--", "true"];
-    read(Command::new("unshare").args(unshare)).context("this machine lets nobody have private mounts")?;
-    Ok(())
+    let tried = read(&mut tied(Command::new("true")));
+    tried
+        .context("this machine lets nobody have private mounts")
+        .map(drop)
 }
 
 /// Makes a root aside, and gives it its name when it is whole. The lock of its suite must be held.
@@ -118,15 +123,14 @@ fn make(cache: &Path, suite: Suite) -> Result<PathBuf> {
         suite.name(),
         cache.display()
     );
-    let mut bootstrap = Command::new("unshare");
+    let mut bootstrap = Command::new("debootstrap");
     bootstrap
-        .args(["--mount", "--propagation", "private", "--", "debootstrap"])
         .args(["--variant=minbase", suite.name()])
         .args([aside.as_os_str(), mirror.as_ref()]);
     if !Path::new(SCRIPTS).join(suite.name()).exists() {
         bootstrap.arg(Path::new(SCRIPTS).join("sid"));
     }
-    run(&mut bootstrap)?;
+    run(bootstrap)?;
     let policy = aside.join("usr/sbin/policy-rc.d");
     fs::write(&policy, "#!/bin/sh\nexit 101\n")
         .and_then(|()| fs::set_permissions(&policy, Permissions::from_mode(0o755)))
@@ -136,7 +140,8 @@ fn make(cache: &Path, suite: Suite) -> Result<PathBuf> {
     let valid = ["-q", "-o", "Acquire::Check-Valid-Until=false"];
     let apt = |arguments: &[&str]| {
         let mut apt = system.command(Path::new("/usr/bin/apt-get"));
-        run(apt.args(valid).args(arguments))
+        apt.args(valid).args(arguments);
+        run(apt)
     };
     apt(&["update"])?;
     apt(&[&["install", "-y", "--no-install-recommends"], PACKAGES].concat())?;
@@ -189,9 +194,19 @@ fn mirror_of(targets: &str) -> Option<String> {
     })
 }
 
+fn tied(command: Command) -> Command {
+    let mut words = TIED.split(' ');
+    let mut tied = Command::new(words.next().unwrap_or_default());
+    tied.args(words)
+        .arg(command.get_program())
+        .args(command.get_args());
+    tied
+}
+
 /// Runs a command that says what it does.
-fn run(command: &mut Command) -> Result<()> {
-    let line = shown(command);
+fn run(command: Command) -> Result<()> {
+    let line = shown(&command);
+    let mut command = tied(command);
     command
         .env("DEBIAN_FRONTEND", "noninteractive")
         .stdin(Stdio::null())

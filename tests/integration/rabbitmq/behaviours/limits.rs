@@ -84,9 +84,12 @@ async fn a_retry_into_a_full_queue_is_kept(ground: Ground) {
     let aside = raw.depth(channel.dead_letters.as_str()).await;
     // As a retry does, whose original would make room as it goes.
     raw.put(&delay, lapin::BasicProperties::default(), b"{}").await;
+    // RabbitMQ 3.10 has no `member_overview`, and 4.3 takes no function to ask by.
     let looking = format!(
         "{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{delay}\">>)), \
-         ra:local_query(amqqueue:get_pid(Q), fun rabbit_fifo:overview/1)."
+         case erlang:function_exported(ra, member_overview, 1) of \
+             true -> ra:member_overview(amqqueue:get_pid(Q)); \
+             false -> ra:local_query(amqqueue:get_pid(Q), fun rabbit_fifo:overview/1) end."
     );
     let kept = timeout(deadline(), async {
         // Its time is up, and nobody has confirmed it.
