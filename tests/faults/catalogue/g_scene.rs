@@ -273,7 +273,7 @@ async fn watch(dispatcher: Dispatcher, gauges: [Gauge; 2], untrue: Arc<AtomicU64
         if !dispatcher.health().await.is_ready() {
             told.store(true, Ordering::SeqCst);
             since = None;
-        } else if gauges.iter().any(|gauge| gauge.idle() > patience(UNNOTICED)) {
+        } else if gauges.iter().any(|gauge| gauge.idle() > UNNOTICED) {
             let lasts = since.get_or_insert_with(Instant::now).elapsed();
             let lasts = u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX);
             untrue.fetch_max(lasts, Ordering::SeqCst);
