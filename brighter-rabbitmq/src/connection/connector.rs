@@ -64,13 +64,20 @@ impl SocketHolder {
     }
 }
 
-impl Drop for SocketCut {
-    fn drop(&mut self) {
+impl SocketCut {
+    /// Shuts the socket down. Once is enough.
+    pub(super) fn cut(&self) {
         let held = std::mem::replace(&mut *self.0.lock(), HeldSocket::Over);
         if let HeldSocket::Socket(stream) = held {
             // An error says that it is closed already.
             let _ = stream.shutdown(Shutdown::Both);
         }
+    }
+}
+
+impl Drop for SocketCut {
+    fn drop(&mut self) {
+        self.cut();
     }
 }
 

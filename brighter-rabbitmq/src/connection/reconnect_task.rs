@@ -149,9 +149,17 @@ impl ReconnectTask {
             info!(role, %address, generation, "connected to RabbitMQ again");
         }
         let mut cause = None;
+        let mut given_up = None;
         while open.is_alive() {
             // Not every end is an event, so look from time to time.
-            match timeout(LOOK, events.next()).await {
+            let event = tokio::select! {
+                event = timeout(LOOK, events.next()) => event,
+                reason = open.until_given_up() => {
+                    given_up = Some(reason);
+                    break;
+                }
+            };
+            match event {
                 Ok(Some(Event::ConnectionBlocked(reason))) => {
                     warn!(role, reason, "RabbitMQ takes no messages for now");
                     open.set_blocked(Some(reason));
@@ -172,7 +180,14 @@ impl ReconnectTask {
             failures: 0,
             error: error.clone(),
         });
-        let error = error.as_ref().map(|error| report(error));
+        if given_up.is_some() {
+            // Beside the next attempt: a node that is cut off may not answer.
+            self.io.spawn(async move {
+                let _ = timeout(GOODBYE, open.connection.close(200, "given up".into())).await;
+                open.cut();
+            });
+        }
+        let error = given_up.or_else(|| error.as_ref().map(|error| report(error)));
         warn!(
             role,
             generation, error, "lost the connection to RabbitMQ; connecting again"

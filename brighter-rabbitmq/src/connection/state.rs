@@ -31,8 +31,10 @@ pub(crate) struct OpenConnection {
     pub(crate) generation: u64,
     /// Why the broker takes no messages for now.
     blocked: watch::Sender<Option<String>>,
+    /// Why this process ends the connection.
+    given_up: watch::Sender<Option<String>>,
     /// Dropped last: what could not be closed politely is closed all the same.
-    _cut: SocketCut,
+    cut: SocketCut,
 }
 
 impl OpenConnection {
@@ -41,8 +43,30 @@ impl OpenConnection {
             connection,
             generation,
             blocked: watch::Sender::new(None),
-            _cut: cut,
+            given_up: watch::Sender::new(None),
+            cut,
         }
+    }
+
+    /// Ends this connection, so that the reconnect task goes to the next node. The first reason is the one that is told.
+    pub(crate) fn give_up(&self, reason: impl Into<String>) {
+        self.given_up.send_if_modified(|given_up| {
+            let is_first = given_up.is_none();
+            given_up.get_or_insert_with(|| reason.into());
+            is_first
+        });
+    }
+
+    /// Waits until the connection is given up, and returns why.
+    pub(super) async fn until_given_up(&self) -> String {
+        // The sender is here, so this is no error.
+        let _ = self.given_up.subscribe().wait_for(Option::is_some).await;
+        self.given_up.borrow().clone().unwrap_or_default()
+    }
+
+    /// Shuts the socket down, whatever the other side does.
+    pub(super) fn cut(&self) {
+        self.cut.cut();
     }
 
     /// Notes why the broker takes no messages for now, or that it takes them.
@@ -51,7 +75,7 @@ impl OpenConnection {
     }
 
     pub(crate) fn is_alive(&self) -> bool {
-        self.connection.status().connected()
+        self.given_up.borrow().is_none() && self.connection.status().connected()
     }
 
     /// Why the broker takes no messages for now, if it does not.
