@@ -109,6 +109,13 @@ pub enum ChannelError {
         /// What the broker said, and what to do.
         reason: String,
     },
+    /// The broker is there, and does not serve the channel: it does not answer, or says that the queue is down.
+    /// Consuming again, after a while, may work.
+    #[error("the channel is unavailable: {reason}")]
+    Unavailable {
+        /// Which server, which queue, and what it said or did not answer.
+        reason: String,
+    },
     /// The broker did not answer in time. Consuming again may work.
     #[error("the broker has not given the channel within {after:?}")]
     TimedOut {

@@ -111,6 +111,13 @@ pub trait Broker: Producer {
         future::ready(Ok(None)).boxed()
     }
 
+    /// Returns how many consumers of the channel this broker has given out that are alive now, where it can tell; those
+    /// of other processes do not count. A dispatcher compares it with its performers.
+    fn consumer_count(&self, channel: &ChannelName) -> Option<u64> {
+        let _ = channel;
+        None
+    }
+
     /// Returns what the broker itself asks of a consumer of the channel, as far as it is known by now.
     fn bounds(&self, channel: &Channel) -> ConsumerBounds {
         let _ = channel;

@@ -45,6 +45,10 @@ impl<B: Broker + ?Sized> Broker for Arc<B> {
         (**self).depth(channel)
     }
 
+    fn consumer_count(&self, channel: &ChannelName) -> Option<u64> {
+        (**self).consumer_count(channel)
+    }
+
     fn bounds(&self, channel: &Channel) -> ConsumerBounds {
         (**self).bounds(channel)
     }

@@ -1,5 +1,8 @@
 //! The health of a [`Dispatcher`].
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use super::Dispatcher;
 use super::readiness::NotReady;
 use crate::processor::{Health, Unhealthy};
@@ -22,9 +25,41 @@ impl Dispatcher {
         // Asked after the wait, so that it is true now.
         let not_consumed = self.readiness().reasons.into_iter().filter_map(not_consumed);
         health.reasons.extend(not_consumed);
+        health.reasons.extend(self.consumers_that_differ());
         health
     }
+
+    /// The subscriptions whose performers are at rest, and of whose channel the broker has given out another number of
+    /// consumers than they use: one that was lost takes no messages though it says so, and one too many keeps those
+    /// that it was given.
+    fn consumers_that_differ(&self) -> Vec<Unhealthy> {
+        let consuming = self.0.statuses.consuming_at_rest(AT_REST);
+        let state = self.0.state();
+        // Several subscriptions may be of one channel.
+        let mut channels = BTreeMap::<_, (_, Option<u64>)>::new();
+        for known in state.subscriptions.values() {
+            let settings = &known.registered.settings;
+            let performers = consuming.get(&settings.name).copied().unwrap_or(Some(0));
+            let (_, sum) = channels
+                .entry(settings.channel.name.clone())
+                .or_insert_with(|| (settings.name.clone(), Some(0)));
+            *sum = sum.zip(performers).map(|(sum, performers)| sum + performers);
+        }
+        drop(state);
+        let differing = channels.into_iter().filter_map(|(channel, (subscription, performers))| {
+            let (performers, consumers) = performers.zip(self.0.broker.consumer_count(&channel))?;
+            let reason = format!(
+                "its performers use {performers} consumers of the channel `{channel}`, and the broker has given out \
+                 {consumers} that are alive; stop and start it, and report this"
+            );
+            (performers != consumers).then_some(Unhealthy::NotConsumed { subscription, reason })
+        });
+        differing.collect()
+    }
 }
+
+/// How long performers must have been in their state before their consumers are counted.
+const AT_REST: Duration = Duration::from_secs(5);
 
 /// The broker is the processor's own, which has told of it.
 fn not_consumed(reason: NotReady) -> Option<Unhealthy> {

@@ -78,6 +78,10 @@ impl Broker for TracedBroker {
         self.inner.depth(channel)
     }
 
+    fn consumer_count(&self, channel: &ChannelName) -> Option<u64> {
+        self.inner.consumer_count(channel)
+    }
+
     fn bounds(&self, channel: &Channel) -> ConsumerBounds {
         self.inner.bounds(channel)
     }
@@ -124,6 +128,7 @@ mod tests {
             "{published:?}"
         );
         assert_eq!(traced.depth(&channel).await.unwrap(), Some(1));
+        assert_eq!(traced.consumer_count(&channel.name), Some(0));
         assert_eq!(traced.bounds(&channel), ConsumerBounds::new().deliveries(3));
         traced.remove(&channel.name).await.unwrap();
         assert_eq!(traced.depth(&channel).await.unwrap(), None);

@@ -1,5 +1,6 @@
 //! Whether what the dispatcher says of itself is true.
 
+use brighter::channel::{Broker as _, Channel, MakeChannel};
 use brighter::dispatcher::{NotReady, PerformerState};
 use brighter_tests::wait::{until, until_eq};
 
@@ -63,6 +64,32 @@ async fn a_subscription_without_a_live_consumer_is_not_ready_and_says_why() {
     );
     assert_eq!(status.performers[0].last_error, None);
     assert_eq!(status.restarts, 0, "the performers themselves went on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn health_tells_of_consumers_that_no_performer_uses() {
+    let app = App::receiving(Hand::free(), [chores().performers(2)]).await;
+    let mut channel = Channel::new("chores", "Chore");
+    channel.make = MakeChannel::Assume;
+    let left_over = app.broker.consume(&channel).await.unwrap();
+    assert!(
+        app.dispatcher.health().await.is_ready(),
+        "performers may be about to end"
+    );
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let health = app.dispatcher.health().await;
+    let said = health.to_string();
+    assert!(
+        !health.is_ready() && said.contains("2 consumers") && said.contains("3 that are alive"),
+        "{said}"
+    );
+    drop(left_over);
+    assert!(app.dispatcher.health().await.is_ready());
+    app.dispatcher.scale("chores", 3).unwrap();
+    app.dispatcher.consuming().await;
+    assert!(app.dispatcher.health().await.is_ready());
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(app.dispatcher.health().await.is_ready());
 }
 
 #[tokio::test]

@@ -157,6 +157,11 @@ impl Broker for InMemoryBroker {
         .boxed()
     }
 
+    fn consumer_count(&self, channel: &ChannelName) -> Option<u64> {
+        let queue = self.0.read().find(channel).cloned();
+        Some(queue.map_or(0, |queue| queue.consumers()))
+    }
+
     fn bounds(&self, channel: &Channel) -> ConsumerBounds {
         match channel.limits.deliveries {
             Some(times) => ConsumerBounds::new().deliveries(times),

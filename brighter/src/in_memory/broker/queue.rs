@@ -359,6 +359,10 @@ impl Queue {
         !self.lock().consumers.is_empty()
     }
 
+    pub(super) fn consumers(&self) -> u64 {
+        self.lock().consumers.len() as u64
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.lock().closed
     }

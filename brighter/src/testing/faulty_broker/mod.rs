@@ -222,6 +222,10 @@ impl Broker for FaultyBroker {
         .boxed()
     }
 
+    fn consumer_count(&self, channel: &ChannelName) -> Option<u64> {
+        self.0.inner.consumer_count(channel)
+    }
+
     fn bounds(&self, channel: &Channel) -> ConsumerBounds {
         self.0.inner.bounds(channel)
     }
