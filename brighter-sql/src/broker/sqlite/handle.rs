@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -20,9 +21,17 @@ pub(super) struct BrokerHandle {
     pub(super) queue: Arc<WriteQueue>,
     pub(super) path: PathBuf,
     pub(super) confirm_timeout: Duration,
+    /// The number of the last consumer.
+    pub(super) consumers: AtomicU64,
 }
 
 impl BrokerHandle {
+    /// The number of a new consumer, which no other of this broker has.
+    pub(super) fn next_consumer(&self) -> u64 {
+        // From 1: 0 is nobody.
+        self.consumers.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
     /// Asks the engine, and waits for its answer.
     pub(super) async fn ask<T>(
         &self,

@@ -63,6 +63,7 @@ mod write_queue;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -136,6 +137,7 @@ impl SqliteBroker {
             queue,
             path,
             confirm_timeout,
+            consumers: AtomicU64::new(0),
         }));
         match timeout(DEADLINE, opened).await {
             Ok(Ok(opened)) => opened.map(|()| broker),
@@ -215,9 +217,7 @@ impl Broker for SqliteBroker {
     fn consume<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Consumer, ChannelError>> {
         async move {
             declare::check(channel)?;
-            let asked = channel.clone();
-            let opened = self.0.ask(|reply| EngineRequest::Consume(asked, reply)).await?;
-            Ok(DeliveryStream::consumer(Arc::clone(&self.0), opened, channel))
+            DeliveryStream::consume(Arc::clone(&self.0), channel).await
         }
         .boxed()
     }

@@ -55,7 +55,14 @@ pub(super) enum SettleAction {
 #[derive(Debug)]
 pub(super) enum EngineRequest {
     Declare(Channel, oneshot::Sender<Result<(), ChannelError>>),
-    Consume(Channel, oneshot::Sender<Result<OpenedConsumer, ChannelError>>),
+    /// A consumer with this number is to have what comes to the channel, in this buffer. Whatever becomes of it, the
+    /// caller sends [`Leave`](Self::Leave) in the end.
+    Consume(
+        Channel,
+        u64,
+        Arc<DeliveryBuffer>,
+        oneshot::Sender<Result<(), ChannelError>>,
+    ),
     /// A consumer is gone, which is told to the caller that waits for it.
     Leave(u64, oneshot::Sender<()>),
     /// A channel is to go with all that is in it.
@@ -68,12 +75,4 @@ pub(super) enum EngineRequest {
         u32,
         oneshot::Sender<Result<Vec<Message>, ChannelError>>,
     ),
-}
-
-/// The engine's answer to a request to consume.
-#[derive(Debug)]
-pub(super) struct OpenedConsumer {
-    pub(super) consumer: u64,
-    pub(super) channel: i64,
-    pub(super) buffer: Arc<DeliveryBuffer>,
 }

@@ -6,7 +6,7 @@ use super::Engine;
 use crate::broker::sqlite::broker_tx::depth;
 use crate::broker::sqlite::declare::Declare;
 use crate::broker::sqlite::error::FileFailure;
-use crate::broker::sqlite::request::{EngineRequest, OpenedConsumer};
+use crate::broker::sqlite::request::EngineRequest;
 use crate::broker::sqlite::row;
 use crate::broker::sqlite::temporary::{Leave, TakeOut};
 use crate::database::backend::Backend;
@@ -22,21 +22,14 @@ impl Engine {
             EngineRequest::Declare(channel, reply) => {
                 let _ = reply.send(self.declare(&channel).await.map(drop));
             }
-            EngineRequest::Consume(channel, reply) => {
-                let opened = match self.declare(&channel).await {
-                    Ok(id) => {
-                        let (consumer, buffer) = self.consumers.add(id, u32::from(channel.buffer.get()));
-                        Ok(OpenedConsumer {
-                            consumer,
-                            channel: id,
-                            buffer,
-                        })
-                    }
-                    Err(error) => Err(error),
-                };
-                if let Err(Ok(opened)) = reply.send(opened) {
-                    self.consumers.remove(opened.consumer);
-                }
+            EngineRequest::Consume(channel, consumer, buffer, reply) => {
+                let declared = self.declare(&channel).await;
+                let added = declared.map(|id| {
+                    let capacity = u32::from(channel.buffer.get());
+                    self.consumers.add(consumer, id, capacity, buffer);
+                });
+                // A caller that does not wait any more leaves.
+                let _ = reply.send(added);
             }
             EngineRequest::Leave(consumer, gone) => {
                 let channel = self.consumers.remove(consumer);
