@@ -264,6 +264,18 @@ pub(super) fn of_connection(error: &lapin::Error) -> bool {
     }
 }
 
+/// Whether the broker closed the whole connection over what one of its channels had asked for. An operator who closes
+/// it says nothing against anybody, and neither does a frame for a channel that is closed.
+pub(super) fn closes_connection(error: &lapin::Error) -> bool {
+    match of_broker(error) {
+        Some(AMQPErrorKind::Hard(hard)) => !matches!(
+            hard,
+            AMQPHardError::CONNECTIONFORCED | AMQPHardError::CHANNELERROR
+        ),
+        _ => false,
+    }
+}
+
 /// What the broker closed a channel over, or the connection.
 fn of_broker(error: &lapin::Error) -> Option<&AMQPErrorKind> {
     match error.kind() {

@@ -65,7 +65,8 @@ pub mod __private {
     pub use super::wire::{OnTheWire, fuzz_wire};
 }
 
-/// A RabbitMQ broker. Clones are cheap, and share one connection that publishes and one that consumes.
+/// A RabbitMQ broker. Clones are cheap, and share one connection that publishes and one that consumes. A channel over
+/// which RabbitMQ has closed that, or may have, consumes by a connection of its own, until it has done so well for a while.
 ///
 /// Reconnects by itself; what was not confirmed or not acknowledged by then is told, or delivered again.
 ///
@@ -184,6 +185,10 @@ impl Broker for RabbitMq {
         Box::pin(consume::depth(&self.connections, channel))
     }
 
+    fn consumer_count(&self, channel: &ChannelName) -> Option<u64> {
+        Some(self.consumers.count(channel) as u64)
+    }
+
     /// The time-out is what the builder was told, as the broker does not tell it. A quorum queue of RabbitMQ 4
     /// delivers 20 times unless the channel says otherwise, which is not known here.
     fn bounds(&self, channel: &Channel) -> ConsumerBounds {
@@ -194,7 +199,7 @@ impl Broker for RabbitMq {
         bounds
     }
 
-    /// The worse status of the two connections; one that nobody has needed yet does not count.
+    /// The worst status of the connections; one that nobody has needed yet does not count.
     fn status(&self) -> BrokerStatus {
         self.connections.status()
     }
@@ -211,9 +216,7 @@ impl Broker for RabbitMq {
             let _ = timeout(CLOSING, connections.publisher.done()).await;
             self.consumers.write_all();
             connections.disconnect.cancel();
-            let gone =
-                futures_util::future::join(connections.publishing.closed(), connections.consuming.closed());
-            let _ = timeout(CLOSING, gone).await;
+            let _ = timeout(CLOSING, connections.closed()).await;
         })
     }
 }

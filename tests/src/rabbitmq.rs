@@ -202,6 +202,15 @@ impl Raw {
 
     /// How many messages wait in the queue.
     pub async fn depth(&self, queue: &str) -> u32 {
+        self.look(queue).await.message_count()
+    }
+
+    /// How many consumers the queue has.
+    pub async fn consumers(&self, queue: &str) -> u32 {
+        self.look(queue).await.consumer_count()
+    }
+
+    async fn look(&self, queue: &str) -> lapin::Queue {
         let options = QueueDeclareOptions {
             passive: true,
             ..QueueDeclareOptions::default()
@@ -210,7 +219,7 @@ impl Raw {
             .channel
             .queue_declare(queue.into(), options, FieldTable::default())
             .await;
-        declared.unwrap().message_count()
+        declared.unwrap()
     }
 
     /// Waits until so many messages wait in the queue.

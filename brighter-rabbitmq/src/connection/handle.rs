@@ -9,14 +9,17 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span};
 
 use super::io_thread::IoThread;
+use super::owned_channel::OwnedChannel;
 use super::reconnect_task::ReconnectTask;
 use super::state::{ConnectionRole, ConnectionState, OpenConnection};
 use crate::error::ConnectError;
 use crate::settings::RabbitMqSettings;
 use brighter_core::__private::report;
 use brighter_core::channel::BrokerStatus;
+use brighter_core::message::ChannelName;
 
 /// A connection that is kept up, from when it is first needed until `stop`.
 pub(crate) struct ConnectionHandle {
@@ -25,6 +28,8 @@ pub(crate) struct ConnectionHandle {
     state: watch::Receiver<ConnectionState>,
     /// The task that keeps it up, until it is started.
     task: Mutex<Option<ReconnectTask>>,
+    /// Around the lines that the task logs.
+    span: Span,
 }
 
 /// How long a caller waits for a connection that is being made, at most.
@@ -42,7 +47,19 @@ impl ConnectionHandle {
             io,
             state,
             task: Mutex::new(Some(task)),
+            span: Span::none(),
         }
+    }
+
+    /// Names the one channel that the connection is for in what is logged of it.
+    pub(super) fn named(self, channel: &ChannelName) -> Self {
+        let span = tracing::info_span!("connection", %channel);
+        Self { span, ..self }
+    }
+
+    /// Opens an AMQP channel that is closed when it is dropped.
+    pub(crate) async fn open_channel(&self, open: &OpenConnection) -> lapin::Result<OwnedChannel> {
+        OwnedChannel::open(&open.connection, self.io.clone()).await
     }
 
     /// The connection. While there is none, waits for the attempt to make one that is under way, and no longer.
@@ -146,7 +163,7 @@ impl ConnectionHandle {
     /// Begins to connect, unless that was done.
     pub(crate) fn start(&self) {
         if let Some(task) = self.take_task() {
-            self.io.spawn(task.run());
+            self.io.spawn(task.run().instrument(self.span.clone()));
         }
     }
 

@@ -3,10 +3,14 @@
 mod connector;
 mod handle;
 mod io_thread;
+mod isolated;
+mod owned_channel;
 mod reconnect_task;
 mod socket;
 mod state;
 
 pub(crate) use handle::ConnectionHandle;
 pub(crate) use io_thread::IoThread;
+pub(crate) use isolated::{ConnectionChoice, IsolatedConnections};
+pub(crate) use owned_channel::OwnedChannel;
 pub(crate) use state::{ConnectionRole, OpenConnection};

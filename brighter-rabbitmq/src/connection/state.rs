@@ -14,6 +14,8 @@ use crate::error::ConnectError;
 pub(crate) enum ConnectionRole {
     Publisher,
     Consumer,
+    /// Of one channel, which has ended a connection that others used.
+    Isolated,
 }
 
 impl ConnectionRole {
@@ -21,6 +23,7 @@ impl ConnectionRole {
         match self {
             Self::Publisher => "publisher",
             Self::Consumer => "consumer",
+            Self::Isolated => "isolated consumer",
         }
     }
 }

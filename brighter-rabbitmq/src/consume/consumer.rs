@@ -2,80 +2,60 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::{FutureExt, Stream, StreamExt};
 use lapin::ErrorKind;
-use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
-use lapin::types::{AMQPValue, FieldTable};
+use lapin::types::AMQPValue;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::consumer_channel::ConsumerChannel;
 use super::live_consumers::LiveConsumers;
 use super::receipt::Receipt;
+use super::silence::{self, Silence};
+use super::start::start;
 use crate::connections::Connections;
-use crate::error::{ConnectError, of_channel, reply_text};
-use crate::topology::{self, DeclareError};
+use crate::error::{closes_connection, of_channel, reply_text};
 use crate::wire::{self, Original};
 use brighter_core::channel::{Channel, ChannelError, Consumer, Delivery};
 
-/// Declaring everything and beginning to consume take this long at most.
-const STARTING: Duration = Duration::from_secs(30);
-/// Cancelling a consumer takes this long at most.
+/// Writing what is given back takes this long at most, when somebody waits for it.
 const ENDING: Duration = Duration::from_secs(5);
 
 pub(crate) async fn consume(
     connections: &Arc<Connections>,
-    live: &LiveConsumers,
+    live: &Arc<LiveConsumers>,
     channel: &Channel,
 ) -> Result<Consumer, ChannelError> {
     let topology = connections.settings.topology(channel)?;
     if connections.closing.is_cancelled() {
         return Err(ChannelError::Closed);
     }
-    let open = connections.consuming.current().await?;
-    let starting = async {
-        let about = |error: DeclareError| error.about(topology.messages());
-        let opened = open.connection.create_channel().await;
-        let amqp = opened.map_err(|error| about(error.into()))?;
-        topology::declare(&open.connection, &amqp, &topology).await?;
-        let incoming = begin(&amqp, channel).await.map_err(about)?;
-        Ok::<_, ChannelError>((amqp, incoming))
-    };
-    let (amqp, incoming) = timeout(STARTING, starting)
-        .await
-        .map_err(|_| ConnectError::silent(&connections.settings.address, STARTING))??;
-    let consumer = ConsumerChannel::begin(
-        amqp,
-        open.generation,
-        channel.clone(),
-        topology,
-        Arc::clone(connections),
-    );
+    let started = start(connections, live, channel, &topology).await?;
+    let (consumer, incoming) =
+        ConsumerChannel::begin(started, channel.clone(), topology, Arc::clone(connections));
     live.add(&consumer);
+    let silence = Arc::<Silence>::default();
+    let watched = (Arc::clone(&silence), Arc::downgrade(&consumer), Arc::clone(live));
+    connections
+        .io
+        .spawn(silence::watch(watched.0, watched.1, watched.2));
     let (gone, ended) = oneshot::channel();
     let deliveries = Consumer::new(Incoming {
         consumer,
+        silence,
         incoming: Some((incoming, gone)),
     });
     // An error says that the consumer had ended before.
     Ok(deliveries.gone_when(async { drop(ended.await) }))
 }
 
-async fn begin(amqp: &lapin::Channel, channel: &Channel) -> Result<lapin::Consumer, DeclareError> {
-    amqp.basic_qos(channel.buffer.get(), BasicQosOptions::default())
-        .await?;
-    let queue = wire::short("channel name", channel.name.as_str())?;
-    let options = BasicConsumeOptions::default();
-    let incoming = amqp.basic_consume(queue, "".into(), options, FieldTable::default());
-    Ok(incoming.await?)
-}
-
 /// The stream behind a [`Consumer`].
 struct Incoming {
     consumer: Arc<ConsumerChannel>,
+    silence: Arc<Silence>,
     /// None once it has ended. What is beside it says that the broker no longer has the consumer.
     incoming: Option<(lapin::Consumer, oneshot::Sender<()>)>,
 }
@@ -88,20 +68,46 @@ impl Stream for Incoming {
         let Some((incoming, _)) = &mut this.incoming else {
             return Poll::Ready(None);
         };
-        let end = match ready!(incoming.poll_next_unpin(task)) {
-            Some(Ok(delivery)) => return Poll::Ready(Some(Ok(deliver(&this.consumer, delivery)))),
+        let came = match incoming.poll_next_unpin(task) {
+            Poll::Ready(came) => came,
+            Poll::Pending => {
+                let Some(reason) = this.silence.waits(task.waker()) else {
+                    return Poll::Pending;
+                };
+                this.stop();
+                return Poll::Ready(Some(Err(ChannelError::Unavailable { reason })));
+            }
+        };
+        let end = match came {
+            Some(Ok(delivery)) => {
+                this.silence.heard();
+                return Poll::Ready(Some(Ok(deliver(&this.consumer, delivery))));
+            }
             _ if this.consumer.connections.closing.is_cancelled() => None,
             Some(Err(error)) if of_channel(&error).is_some() => Some(ChannelError::Lost {
                 reason: reply_text(&error),
             }),
-            Some(Err(error)) if is_unreadable(&error) => Some(ChannelError::Lost {
-                reason: format!(
+            Some(Err(error)) if is_unreadable(&error) => {
+                let reason = format!(
                     "the connection broke over something that is no valid AMQP ({error}); if it was a message of \
                      `{}`, with the name of a header or a short text that is not UTF-8, it comes again and again: \
                      take it out of the queue",
                     this.consumer.channel.name
-                ),
-            }),
+                );
+                // Any of them may have brought it. The others go on when each has its own connection.
+                this.consumer.suspect(&reason);
+                Some(ChannelError::Lost { reason })
+            }
+            // Nobody else was on it. On one that is shared, the channel that was being started has cost it.
+            Some(Err(error)) if closes_connection(&error) && this.consumer.isolated.is_some() => {
+                let name = &this.consumer.channel.name;
+                let reason = format!(
+                    "the broker closed the connection over `{name}`: {}",
+                    reply_text(&error)
+                );
+                this.consumer.suspect(&reason);
+                Some(ChannelError::Unavailable { reason })
+            }
             Some(Err(error)) => Some(ChannelError::Disconnected(error.into())),
             None => Some(ChannelError::Lost {
                 reason: format!(
@@ -122,23 +128,30 @@ fn is_unreadable(error: &lapin::Error) -> bool {
     matches!(error.kind(), ErrorKind::ParsingError(_))
 }
 
-/// Stops the consumer, then gives back what it had taken and nobody has seen. What is being handled can still
-/// be settled: it holds the channel.
 impl Drop for Incoming {
     fn drop(&mut self) {
+        self.silence.over();
+        self.stop();
+    }
+}
+
+impl Incoming {
+    /// Stops the consumer, then gives back what it had taken and nobody has seen. What is being handled can still
+    /// be settled: it holds the channel.
+    fn stop(&mut self) {
         let Some((mut incoming, gone)) = self.incoming.take() else {
             return;
         };
-        self.consumer.ended();
+        // At once: a delivery that is dropped after this must not come to this consumer again.
+        self.consumer.begin_cancel();
         let consumer = Arc::clone(&self.consumer);
         let io = consumer.connections.io.clone();
         io.spawn(async move {
-            let amqp = consumer.amqp();
-            let cancelled = amqp.basic_cancel(incoming.tag(), BasicCancelOptions::default());
-            let _ = timeout(ENDING, cancelled).await;
-            // All that the broker had sent before it confirmed has arrived before the confirmation.
-            while let Some(Some(Ok(delivery))) = incoming.next().now_or_never() {
-                drop(deliver(&consumer, delivery));
+            if consumer.cancel(incoming.tag()).await {
+                // All that the broker had sent before it confirmed has arrived before the confirmation.
+                while let Some(Some(Ok(delivery))) = incoming.next().now_or_never() {
+                    drop(deliver(&consumer, delivery));
+                }
             }
             if !gone.is_closed() {
                 // Somebody waits until the broker has taken them back.

@@ -7,6 +7,7 @@ use futures_util::future::try_join_all;
 use tokio::time::timeout;
 
 use super::consumer_channel::ConsumerChannel;
+use crate::connection::OpenConnection;
 use brighter_core::channel::SettleError;
 use brighter_core::message::ChannelName;
 
@@ -45,6 +46,20 @@ impl LiveConsumers {
                 connection: consumer.generation,
             });
         consumers.collect()
+    }
+
+    /// How many consumers get messages by this connection, or would if there were any.
+    pub(super) fn on(&self, open: &Arc<OpenConnection>) -> usize {
+        let consumers = self.all().into_iter();
+        let on = consumers.filter(|consumer| consumer.is_consuming() && consumer.is_on(open));
+        on.count()
+    }
+
+    /// How many consumers of a channel get messages, or would if there were any.
+    pub(crate) fn count(&self, channel: &ChannelName) -> usize {
+        let consumers = self.all().into_iter();
+        let of = consumers.filter(|consumer| consumer.is_consuming() && consumer.channel.name == *channel);
+        of.count()
     }
 
     /// Writes what waits, and returns when the broker has read it.

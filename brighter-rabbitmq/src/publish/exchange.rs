@@ -6,7 +6,7 @@ use tokio::time::timeout;
 
 use crate::error::{ConnectError, of_channel, reply_text};
 use crate::settings::RabbitMqSettings;
-use crate::topology::{DeclareError, declare_exchange};
+use crate::topology::{ANSWER, DeclareError, declare_exchange};
 
 /// Opening a channel and declaring the exchange take this long at most.
 pub(super) const OPENING: Duration = Duration::from_secs(10);
@@ -41,5 +41,11 @@ pub(super) fn exchange_error(error: DeclareError, settings: &RabbitMqSettings) -
             reason: reply_text(&error),
         },
         DeclareError::Broker(error) => ConnectError::of_attempt(error, &settings.address),
+        DeclareError::Unanswered { .. } => ConnectError::silent(&settings.address, ANSWER),
+        // Neither is said of an exchange that is declared.
+        DeclareError::Missing | DeclareError::Unsupported(_) => ConnectError::Exchange {
+            exchange,
+            reason: "it is missing".into(),
+        },
     }
 }

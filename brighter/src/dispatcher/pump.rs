@@ -104,6 +104,9 @@ where
             self.finish().await;
         }
         self.consumer += 1;
+        // First: what is given back to a consumer that is still there comes to it again, is given back once more, and
+        // is counted twice by a broker that counts.
+        drop(consumer);
         self.give_back();
         end
     }
