@@ -43,6 +43,17 @@ pub trait Harness: Send + Sync + 'static {
         async { panic!("`Feature::Restart` is declared, and this harness has no `restart`") }
     }
 
+    /// Asks the server how many consumers it has of this channel, those of other processes included. `None`, the
+    /// default, if it cannot be asked.
+    fn consumers(
+        &self,
+        broker: &Self::Broker,
+        channel: &Channel,
+    ) -> impl Future<Output = Option<u64>> + Send {
+        let _ = (broker, channel);
+        async { None }
+    }
+
     /// How long anything that must happen may take: far more than any machine needs. A case may take eight times
     /// as long.
     fn patience(&self) -> Duration {

@@ -66,6 +66,7 @@
 //!   [`depth_is_how_many_wait`]
 //! * Channels: [`a_declared_channel_gathers_messages`], [`a_removed_channel_is_gone`],
 //!   [`a_closed_consumer_has_given_back_what_it_took`], [`a_flush_writes_what_was_acked`]
+//! * Giving up: [`a_consumer_that_is_given_up_keeps_nothing`], [`a_receive_that_is_given_up_loses_nothing`]
 //! * Closing and losing: [`closed_it_takes_nothing_and_gives_nothing`],
 //!   [`closing_from_many_threads_at_once_ends`], [`closing_writes_what_was_acked`],
 //!   [`what_was_confirmed_outlives_a_close`], [`after_a_lost_connection_it_goes_on`],
@@ -74,6 +75,7 @@
 //! That each of them can fail is tested: brokers that lose, double, reorder, forget to ack and so on are each found
 //! out by the case that should (`tests/integration/conformance/broken` in the repository).
 
+mod cancelling;
 mod case;
 mod channels;
 mod feature;
@@ -87,6 +89,7 @@ mod settling;
 #[doc(hidden)]
 pub mod tools;
 
+pub use cancelling::*;
 #[doc(hidden)]
 pub use case::check_in;
 pub use case::{Case, Outcome};
@@ -157,6 +160,8 @@ macro_rules! __conformance_cases {
             a_removed_channel_is_gone [Remove],
             a_closed_consumer_has_given_back_what_it_took [],
             a_flush_writes_what_was_acked [Reconnect],
+            a_consumer_that_is_given_up_keeps_nothing [Retention],
+            a_receive_that_is_given_up_loses_nothing [],
             closed_it_takes_nothing_and_gives_nothing [],
             closing_from_many_threads_at_once_ends [],
             closing_writes_what_was_acked [Durable],

@@ -4,10 +4,10 @@ mod broken;
 
 use std::time::Duration;
 
-use brighter::channel::{Channel, QueueType};
+use brighter::channel::{Broker as _, Channel, QueueType};
 use brighter::testing::conformance::{Feature, Features, Harness};
 use brighter::{InMemoryBroker, RabbitMq, SqliteBroker};
-use brighter_tests::rabbitmq::Corner;
+use brighter_tests::rabbitmq::{Corner, Raw};
 
 /// A broker of its own, which has neither a server nor a disk.
 struct InMemory(InMemoryBroker);
@@ -24,6 +24,10 @@ impl Harness for InMemory {
 
     async fn connect(&self) -> InMemoryBroker {
         self.0.clone()
+    }
+
+    async fn consumers(&self, broker: &InMemoryBroker, channel: &Channel) -> Option<u64> {
+        broker.consumer_count(&channel.name)
     }
 
     /// It does at once what it does.
@@ -73,6 +77,13 @@ impl Harness for Rabbit {
 
     fn quiet(&self) -> Duration {
         Duration::from_millis(100)
+    }
+
+    async fn consumers(&self, _: &RabbitMq, channel: &Channel) -> Option<u64> {
+        let raw = Raw::connect().await;
+        let consumers = raw.consumers(channel.name.as_str()).await;
+        raw.connection.close(200, "done".into()).await.unwrap();
+        Some(consumers.into())
     }
 
     async fn cut(&self, _: &RabbitMq) {

@@ -178,7 +178,13 @@ impl Broker for Broken {
                 let mut seen = self.0.seen.lock().unwrap_or_else(PoisonError::into_inner);
                 self.0.flaw != ServesOneConsumer || seen.insert((channel.name.to_string(), String::new()))
             };
-            Ok(consumer::over(&self.0, consumer, first))
+            let consumer = consumer::over(&self.0, consumer, first);
+            if self.0.flaw != KeepsConsumersGivenUp {
+                return Ok(consumer);
+            }
+            let mut given_up = consumer::KeptForEver::new(consumer);
+            tokio::task::yield_now().await;
+            Ok(given_up.take())
         }
         .boxed()
     }
@@ -210,6 +216,10 @@ impl Broker for Broken {
             Ok(depth.map(|depth| depth + more))
         }
         .boxed()
+    }
+
+    fn consumer_count(&self, channel: &ChannelName) -> Option<u64> {
+        self.0.server.consumer_count(channel)
     }
 
     fn status(&self) -> BrokerStatus {

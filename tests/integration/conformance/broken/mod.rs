@@ -45,6 +45,10 @@ enum Flaw {
     ForgetsDeliveries,
     /// A consumer that is dropped keeps what it had taken.
     KeepsWhatItTook,
+    /// A consumer that is asked for and given up stays, and takes messages.
+    KeepsConsumersGivenUp,
+    /// A message that a call to receive waited for is lost if another call comes for it.
+    ServesOnlyTheCallThatWaited,
     RequeuesUncounted,
     RequeuesToAll,
     IgnoresDelays,
@@ -146,6 +150,14 @@ const FOUND_OUT: &[(Flaw, &[&str])] = &[
             "a_closed_consumer_has_given_back_what_it_took",
             "stopping_completes_what_runs_and_gives_back_the_rest",
         ],
+    ),
+    (
+        KeepsConsumersGivenUp,
+        &["a_consumer_that_is_given_up_keeps_nothing"],
+    ),
+    (
+        ServesOnlyTheCallThatWaited,
+        &["a_receive_that_is_given_up_loses_nothing"],
     ),
     (
         RequeuesUncounted,
