@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::ack_window::{Ack, AckDue, AckWindow};
-use super::start::StartedConsumer;
+use super::started_consumer::StartedConsumer;
 use crate::connection::{ConnectionHandle, OpenConnection, OwnedChannel};
 use crate::connections::Connections;
 use crate::topology::Topology;

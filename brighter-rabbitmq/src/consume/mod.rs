@@ -8,6 +8,7 @@ mod live_consumers;
 mod receipt;
 mod silence;
 mod start;
+mod started_consumer;
 mod starts;
 
 pub(crate) use consumer::consume;

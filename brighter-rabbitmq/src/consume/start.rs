@@ -6,21 +6,12 @@ use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 
 use super::live_consumers::LiveConsumers;
+use super::started_consumer::StartedConsumer;
 use crate::connection::{ConnectionHandle, OpenConnection, OwnedChannel};
 use crate::connections::Connections;
 use crate::topology::{self, DeclareError, DeclareFailure, Topology, answered};
 use crate::wire;
 use brighter_core::channel::{Channel, ChannelError};
-
-/// A consumer that the broker has.
-pub(super) struct StartedConsumer {
-    /// Closed unless it is taken over.
-    pub(super) amqp: OwnedChannel,
-    pub(super) incoming: lapin::Consumer,
-    pub(super) open: Arc<OpenConnection>,
-    /// The connection, if it is the channel's own.
-    pub(super) isolated: Option<Arc<ConnectionHandle>>,
-}
 
 /// Declares a channel, and starts to consume it. If this future is dropped, wherever it is, the AMQP channel is closed
 /// and the consumer with it.
