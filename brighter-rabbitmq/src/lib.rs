@@ -206,6 +206,8 @@ impl Broker for RabbitMq {
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             let connections = &self.connections;
+            // What was given back may be on its way as a copy, which is published.
+            let _ = timeout(CLOSING, self.consumers.copied()).await;
             connections.closing.cancel();
             // What is not confirmed by then is told so when the connection goes.
             let _ = timeout(CLOSING, connections.publisher.done()).await;

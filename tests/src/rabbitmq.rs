@@ -1,6 +1,6 @@
 //! A corner of a real RabbitMQ for one test: an exchange and queues of its own, removed at the end.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use brighter::RabbitMq;
@@ -166,6 +166,34 @@ pub async fn ctl(arguments: &[&str]) -> String {
         .await
         .expect("rabbitmqctl starts");
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The version of the broker: the first two of its numbers.
+///
+/// # Panics
+/// `rabbitmqctl` does not say.
+pub fn version() -> (u32, u32) {
+    static VERSION: OnceLock<(u32, u32)> = OnceLock::new();
+    *VERSION.get_or_init(|| {
+        let program = crate::servers::variable("BRIGHTER_TEST_RABBITMQ_CTL");
+        let output = std::process::Command::new(program)
+            .args(["--quiet", "eval", "rabbit_misc:version()."])
+            .output()
+            .expect("rabbitmqctl starts");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let mut numbers = said
+            .split(|part: char| !part.is_ascii_digit())
+            .filter_map(|number| number.parse().ok());
+        match (numbers.next(), numbers.next()) {
+            (Some(major), Some(minor)) => (major, minor),
+            _ => panic!("no version: {said:?}"),
+        }
+    })
+}
+
+/// Whether a quorum queue counts what is given back as delivered: before 4.3.
+pub fn counts_releases() -> bool {
+    version() < (4, 3)
 }
 
 /// lapin itself, which sees what is really there.

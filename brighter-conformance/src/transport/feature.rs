@@ -29,6 +29,8 @@ pub enum Feature {
     /// The broker counts how often it has delivered a message:
     /// [`Delivery::redeliveries`](brighter_core::channel::Delivery::redeliveries).
     RedeliveryCount,
+    /// What a consumer gives back counts as delivered, and not only what it had when its connection was lost.
+    ReleaseCount,
     /// A channel can tell how many messages wait in it.
     Depth,
     /// A channel can be made without a consumer: [`Broker::declare`](brighter_core::channel::Broker::declare).
@@ -68,6 +70,7 @@ impl Feature {
         Self::Delay,
         Self::DeadLetters,
         Self::RedeliveryCount,
+        Self::ReleaseCount,
         Self::Depth,
         Self::Declare,
         Self::Remove,

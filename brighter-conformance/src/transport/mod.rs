@@ -55,7 +55,8 @@
 //! * Fidelity: [`every_header_comes_back`], [`random_messages_come_back_as_they_were_sent`],
 //!   [`empty_and_large_bodies_come_back`]
 //! * Settling: [`what_is_acked_is_gone`], [`what_is_not_settled_comes_again`],
-//!   [`the_broker_counts_what_comes_again`], [`what_a_dropped_consumer_had_comes_back`],
+//!   [`the_broker_counts_what_comes_again`], [`the_broker_counts_what_a_lost_consumer_had`],
+//!   [`what_a_dropped_consumer_had_comes_back`],
 //!   [`what_is_requeued_comes_again_counted_and_to_nobody_else`],
 //!   [`a_delay_is_kept_and_holds_up_no_shorter_one`], [`a_dead_letter_keeps_its_bytes_and_says_why`],
 //!   [`an_invalid_message_is_kept_from_the_dead_letters`], [`settling_after_a_close_harms_nothing`]
@@ -137,7 +138,8 @@ macro_rules! __conformance_cases {
             empty_and_large_bodies_come_back [],
             what_is_acked_is_gone [],
             what_is_not_settled_comes_again [],
-            the_broker_counts_what_comes_again [RedeliveryCount],
+            the_broker_counts_what_comes_again [RedeliveryCount, ReleaseCount],
+            the_broker_counts_what_a_lost_consumer_had [RedeliveryCount, Reconnect],
             what_a_dropped_consumer_had_comes_back [],
             what_is_requeued_comes_again_counted_and_to_nobody_else [],
             a_delay_is_kept_and_holds_up_no_shorter_one [Delay],
@@ -150,7 +152,7 @@ macro_rules! __conformance_cases {
             one_consumer_at_a_time [SingleActiveConsumer],
             what_waits_too_long_is_a_dead_letter [TimeToLive, DeadLetters, Retention],
             a_full_channel_refuses_and_drops_nothing [LengthLimit, Retention],
-            what_is_delivered_too_often_is_a_dead_letter [DeliveryLimit, DeadLetters],
+            what_is_delivered_too_often_is_a_dead_letter [DeliveryLimit, ReleaseCount, DeadLetters],
             higher_priorities_come_first [Priorities, Retention, Order, Prefetch, DeadLetters],
             depth_is_how_many_wait [Depth, Retention],
             a_declared_channel_gathers_messages [Declare, Retention],

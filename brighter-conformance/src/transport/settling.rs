@@ -56,6 +56,27 @@ pub async fn the_broker_counts_what_comes_again<H: Harness>(harness: &H) {
     ack(next(harness, &mut consumer).await).await;
 }
 
+/// What was with a consumer whose connection is lost comes again, and counts as delivered, whether or not the consumer
+/// had received it.
+pub async fn the_broker_counts_what_a_lost_consumer_had<H: Harness>(harness: &H) {
+    let broker = harness.connect().await;
+    let channel = harness.channel("died", "Died");
+    let mut consumer = consume(harness, &broker, &channel).await;
+    let sent = series("Died", 1);
+    publish(harness, &broker, &sent).await;
+    for times in 0..3 {
+        let delivery = next(harness, &mut consumer).await;
+        assert_eq!(delivery.redeliveries(), times, "delivered {times} times before");
+        assert_eq!(carried(&delivery).header.id, sent[0].header.id);
+        harness.cut(&broker).await;
+        // Others would have it only once the broker knows that this connection is gone.
+        while let Some(Ok(_)) = received(harness, &mut consumer).await {}
+        drop(delivery);
+        consumer = answer(harness, "consuming again", async || broker.consume(&channel).await.ok()).await;
+    }
+    ack(next(harness, &mut consumer).await).await;
+}
+
 /// What a consumer had when it was dropped goes to others, but for what is in hand still; that may be settled.
 pub async fn what_a_dropped_consumer_had_comes_back<H: Harness>(harness: &H) {
     let broker = harness.connect().await;

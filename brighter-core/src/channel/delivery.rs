@@ -120,8 +120,9 @@ impl Delivery {
         self
     }
 
-    /// How often the broker has delivered this very copy before, by its own count, which no sender can set: it
-    /// was given back, or its consumer died. 0 where the broker does not count.
+    /// How often this message was delivered before without being settled: it was given back, or its consumer died. 0
+    /// where nobody counts. The broker counts, and what no sender can set; a transport may count for a broker that does
+    /// not, and then believes what the message says of itself, which decides nothing but what becomes of it.
     #[must_use]
     #[inline]
     pub fn redeliveries(&self) -> u32 {

@@ -5,16 +5,19 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, Stream, StreamExt};
 use lapin::ErrorKind;
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
-use lapin::types::{AMQPValue, FieldTable};
+use lapin::types::FieldTable;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::consumer_channel::ConsumerChannel;
 use super::live_consumers::LiveConsumers;
 use super::receipt::Receipt;
+use super::redeliveries::{self, Redeliveries};
 use crate::connections::Connections;
 use crate::error::{ConnectError, of_channel, reply_text};
 use crate::topology::{self, DeclareError};
@@ -58,6 +61,7 @@ pub(crate) async fn consume(
     let (gone, ended) = oneshot::channel();
     let deliveries = Consumer::new(Incoming {
         consumer,
+        counting: FuturesUnordered::new(),
         incoming: Some((incoming, gone)),
     });
     // An error says that the consumer had ended before.
@@ -76,6 +80,9 @@ async fn begin(amqp: &lapin::Channel, channel: &Channel) -> Result<lapin::Consum
 /// The stream behind a [`Consumer`].
 struct Incoming {
     consumer: Arc<ConsumerChannel>,
+    /// Those that are replaced by a copy that says how often they were delivered; what could not be replaced comes as it
+    /// is.
+    counting: FuturesUnordered<BoxFuture<'static, Option<Delivery>>>,
     /// None once it has ended. What is beside it says that the broker no longer has the consumer.
     incoming: Option<(lapin::Consumer, oneshot::Sender<()>)>,
 }
@@ -88,9 +95,24 @@ impl Stream for Incoming {
         let Some((incoming, _)) = &mut this.incoming else {
             return Poll::Ready(None);
         };
-        let end = match ready!(incoming.poll_next_unpin(task)) {
-            Some(Ok(delivery)) => return Poll::Ready(Some(Ok(deliver(&this.consumer, delivery)))),
+        let came = loop {
+            match incoming.poll_next_unpin(task) {
+                Poll::Ready(Some(Ok(delivery))) => match deliver(&this.consumer, delivery) {
+                    Delivered::Counted(delivery) => return Poll::Ready(Some(Ok(delivery))),
+                    Delivered::Uncounted(receipt) => this.counting.push(count(receipt).boxed()),
+                },
+                Poll::Ready(end) => break end,
+                Poll::Pending => match ready!(this.counting.poll_next_unpin(task)) {
+                    Some(Some(delivery)) => return Poll::Ready(Some(Ok(delivery))),
+                    Some(None) => {}
+                    None => return Poll::Pending,
+                },
+            }
+        };
+        let end = match came {
             _ if this.consumer.connections.closing.is_cancelled() => None,
+            // Is returned above.
+            Some(Ok(_)) => None,
             Some(Err(error)) if of_channel(&error).is_some() => Some(ChannelError::Lost {
                 reason: reply_text(&error),
             }),
@@ -132,6 +154,7 @@ impl Drop for Incoming {
         self.consumer.ended();
         let consumer = Arc::clone(&self.consumer);
         let io = consumer.connections.io.clone();
+        let copying = consumer.copies();
         io.spawn(async move {
             let amqp = consumer.amqp();
             let cancelled = amqp.basic_cancel(incoming.tag(), BasicCancelOptions::default());
@@ -140,6 +163,7 @@ impl Drop for Incoming {
             while let Some(Some(Ok(delivery))) = incoming.next().now_or_never() {
                 drop(deliver(&consumer, delivery));
             }
+            drop(copying);
             if !gone.is_closed() {
                 // Somebody waits until the broker has taken them back.
                 let _ = timeout(ENDING, consumer.flush()).await;
@@ -149,38 +173,41 @@ impl Drop for Incoming {
     }
 }
 
-fn deliver(consumer: &Arc<ConsumerChannel>, delivery: lapin::message::Delivery) -> Delivery {
-    let original = Original {
-        routing_key: delivery.routing_key,
-        properties: delivery.properties,
-        body: delivery.data.into(),
-    };
-    let redeliveries = if delivery.redelivered && consumer.counts {
-        delivery_count(&original)
-    } else {
-        0
-    };
-    let message = wire::message(&original);
-    consumer.track(delivery.delivery_tag);
-    let settle = Box::new(Receipt::new(
-        Arc::clone(consumer),
-        delivery.delivery_tag,
-        original,
-    ));
-    match message {
-        Ok(message) => Delivery::new(message, settle),
-        Err(reason) => Delivery::malformed(reason, settle),
-    }
-    .with_redeliveries(redeliveries)
+/// What the broker has delivered.
+enum Delivered {
+    Counted(Delivery),
+    /// It must be replaced by a copy that says how often it was delivered.
+    Uncounted(Receipt),
 }
 
-/// How often a quorum queue says that it has delivered the message before. Only for what it delivers again:
-/// what comes for the first time may bring the header from a stranger.
-fn delivery_count(original: &Original) -> u32 {
-    let headers = original.properties.headers().as_ref();
-    let count = headers.and_then(|headers| headers.inner().get("x-delivery-count"));
-    match count {
-        Some(AMQPValue::LongLongInt(count)) => u32::try_from(*count).unwrap_or_default(),
-        _ => 0,
+fn deliver(consumer: &Arc<ConsumerChannel>, delivery: lapin::message::Delivery) -> Delivered {
+    let lapin::message::Delivery {
+        delivery_tag: tag,
+        exchange,
+        routing_key,
+        redelivered,
+        properties,
+        data,
+        ..
+    } = delivery;
+    let original = Original {
+        routing_key,
+        properties,
+        body: data.into(),
+    };
+    let redeliveries = Redeliveries::of(consumer, exchange.as_str(), redelivered, &original);
+    consumer.track(tag);
+    let receipt = Receipt::new(Arc::clone(consumer), tag, original, redeliveries);
+    if redeliveries.is_unwritten {
+        Delivered::Uncounted(receipt)
+    } else {
+        Delivered::Counted(receipt.delivery())
     }
+}
+
+/// Counts a delivery for a queue that does not: by a copy, which comes in its place. If none can be made, it is as often
+/// as it is, this time.
+async fn count(receipt: Receipt) -> Option<Delivery> {
+    let uncounted = redeliveries::replace(receipt).await.err()?;
+    Some(uncounted.delivery())
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use lapin::options::{BasicAckOptions, BasicNackOptions, BasicQosOptions};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::ack_window::{Ack, AckDue, AckWindow};
@@ -34,7 +34,18 @@ pub(super) struct ConsumerChannel {
     pub(super) counts: bool,
     /// Whether its consumer is there still, and not only what that brought.
     consuming: AtomicBool,
+    /// How many of its deliveries are being replaced by copies.
+    copies: watch::Sender<usize>,
     acks: Arc<Acks>,
+}
+
+/// A delivery that is being replaced by a copy.
+pub(super) struct CopyGuard(Arc<ConsumerChannel>);
+
+impl Drop for CopyGuard {
+    fn drop(&mut self) {
+        self.0.copies.send_modify(|copies| *copies -= 1);
+    }
 }
 
 impl ConsumerChannel {
@@ -59,6 +70,7 @@ impl ConsumerChannel {
             topology,
             generation,
             consuming: AtomicBool::new(true),
+            copies: watch::Sender::new(0),
             acks,
             connections,
         })
@@ -109,8 +121,27 @@ impl ConsumerChannel {
         Ok(())
     }
 
+    /// Whether messages may be replaced by copies, which count how often they were delivered: somebody goes by that,
+    /// and they may lose their places.
+    pub(super) fn makes_copies(&self) -> bool {
+        self.channel.suspect_after.is_some() && !self.channel.limits.single_active_consumer
+    }
+
+    /// Notes that a delivery is being replaced by a copy, until the guard is dropped.
+    pub(super) fn copies(self: &Arc<Self>) -> CopyGuard {
+        self.copies.send_modify(|copies| *copies += 1);
+        CopyGuard(Arc::clone(self))
+    }
+
+    /// Waits until none of its deliveries is being replaced.
+    pub(super) async fn copied(&self) {
+        // The sender is here, so this is no error.
+        let _ = self.copies.subscribe().wait_for(|copies| *copies == 0).await;
+    }
+
     /// Writes all that is done, and returns when the broker has read it.
     pub(super) async fn flush(&self) -> Result<(), SettleError> {
+        self.copied().await;
         let waited = self.acks.unwritten().window.waiting() > 0;
         self.acks.write_all();
         if !self.is_live() {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 use tokio::time::timeout;
 
 use super::consumer_channel::ConsumerChannel;
@@ -55,6 +55,12 @@ impl LiveConsumers {
             Ok(flushed) => flushed.map(drop),
             Err(elapsed) => Err(SettleError::Other(elapsed.into())),
         }
+    }
+
+    /// Waits until nothing is being replaced by a copy.
+    pub(crate) async fn copied(&self) {
+        let consumers = self.all();
+        join_all(consumers.iter().map(|consumer| consumer.copied())).await;
     }
 
     /// Writes what waits, before the connection goes.

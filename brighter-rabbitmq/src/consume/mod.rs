@@ -6,6 +6,7 @@ mod consumer_channel;
 mod depth;
 mod live_consumers;
 mod receipt;
+mod redeliveries;
 
 pub(crate) use consumer::consume;
 pub(crate) use depth::depth;

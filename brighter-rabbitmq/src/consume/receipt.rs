@@ -9,10 +9,11 @@ use lapin::types::ShortString;
 use tokio::time::sleep;
 
 use super::consumer_channel::ConsumerChannel;
+use super::redeliveries::{self, Redeliveries};
 use crate::publish::{DelayPlace, LONGEST_IN_HAND, Outgoing};
 use crate::topology::delay;
 use crate::wire::{self, Original};
-use brighter_core::channel::{PublishError, Rejection, RejectionKind, Settle, SettleError};
+use brighter_core::channel::{Delivery, PublishError, Rejection, RejectionKind, Settle, SettleError};
 use brighter_core::message::{ChannelName, Message};
 
 /// How long a message is kept whose copy could not be published.
@@ -24,28 +25,87 @@ pub(super) struct Receipt {
     consumer: Arc<ConsumerChannel>,
     tag: u64,
     original: Original,
+    redeliveries: Redeliveries,
     settled: bool,
 }
 
 impl Drop for Receipt {
     fn drop(&mut self) {
-        if !self.settled {
+        if self.settled {
+            return;
+        }
+        let Redeliveries {
+            times, counts_releases, ..
+        } = self.redeliveries;
+        if counts_releases && self.consumer.makes_copies() && self.consumer.channel.suspects(times) {
+            self.give_back_uncounted();
+        } else {
             self.consumer.give_back(self.tag);
         }
     }
 }
 
 impl Receipt {
-    pub(super) fn new(consumer: Arc<ConsumerChannel>, tag: u64, original: Original) -> Self {
+    pub(super) fn new(
+        consumer: Arc<ConsumerChannel>,
+        tag: u64,
+        original: Original,
+        redeliveries: Redeliveries,
+    ) -> Self {
         Self {
             consumer,
             tag,
             original,
+            redeliveries,
             settled: false,
         }
     }
 
-    fn done(mut self) -> Result<(), SettleError> {
+    /// The delivery that this settles.
+    pub(super) fn delivery(self) -> Delivery {
+        let message = wire::message(&self.original);
+        let times = self.redeliveries.times;
+        let settle = Box::new(self);
+        match message {
+            Ok(message) => Delivery::new(message, settle),
+            Err(reason) => Delivery::malformed(reason, settle),
+        }
+        .with_redeliveries(times)
+    }
+
+    /// Puts a copy into the queue that says how often the message was delivered.
+    pub(super) async fn copy_counted(&self) -> Result<(), PublishError> {
+        if !self.consumer.is_live() {
+            // The broker has the original again.
+            return Err(PublishError::Closed);
+        }
+        let properties = wire::counted(&self.original, self.redeliveries.times);
+        self.copy_to(self.consumer.channel.name.as_str(), &properties)
+            .await
+    }
+
+    /// Gives the message back without the broker counting that; or else as any other.
+    fn give_back_uncounted(&mut self) {
+        self.settled = true;
+        let receipt = Self {
+            consumer: Arc::clone(&self.consumer),
+            tag: self.tag,
+            original: self.original.clone(),
+            redeliveries: Redeliveries {
+                counts_releases: false,
+                ..self.redeliveries
+            },
+            settled: false,
+        };
+        let copying = self.consumer.copies();
+        let io = self.consumer.connections.io.clone();
+        io.spawn(async move {
+            drop(redeliveries::replace(receipt).await);
+            drop(copying);
+        });
+    }
+
+    pub(super) fn done(mut self) -> Result<(), SettleError> {
         self.settled = true;
         self.consumer.done(self.tag)
     }

@@ -115,6 +115,31 @@ fn copy(
     Ok(copy)
 }
 
+/// The properties of a copy that takes the place of its original in the same queue: those of the original, and how often
+/// it was delivered without being settled.
+pub(crate) fn counted(original: &Original, redeliveries: u32) -> BasicProperties {
+    let old = headers_of(&original.properties);
+    let mut headers = FieldTable::default();
+    for (name, value) in &old {
+        let is_count = KnownHeader::of(name.as_str()) == Some(KnownHeader::Redeliveries);
+        if !is_count && !name::steers_the_broker(name.as_str()) && !name::is_brokers(name.as_str()) {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
+    // The copy goes under the name of its queue.
+    let written = Headers::of(&old).get(KnownHeader::Topic);
+    if !matches!(
+        written,
+        Some(AMQPValue::LongString(_) | AMQPValue::ShortString(_))
+    ) {
+        let topic = text(original.routing_key.as_str());
+        headers.insert(known(KnownHeader::Topic.as_str()), topic);
+    }
+    let count = AMQPValue::LongLongInt(redeliveries.into());
+    headers.insert(known(KnownHeader::Redeliveries.as_str()), count);
+    kept(&original.properties).with_headers(headers)
+}
+
 /// The properties of a copy that is set aside: those of the original, and why.
 ///
 /// It must get away from its queue, so what has no room under `limit`, which is as [`header_bytes`] counts, is
@@ -136,7 +161,9 @@ pub(crate) fn set_aside(
         .inner()
         .iter()
         .filter(|(name, _)| {
-            !name::steers_the_broker(name.as_str()) && !rejection_headers::is_one(name.as_str())
+            // Sent back from there, it begins a new count.
+            let is_count = KnownHeader::of(name.as_str()) == Some(KnownHeader::Redeliveries);
+            !is_count && !name::steers_the_broker(name.as_str()) && !rejection_headers::is_one(name.as_str())
         })
         .map(|(name, value)| (entry_bytes(name.as_str(), value), name, value))
         .collect();

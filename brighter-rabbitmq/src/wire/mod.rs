@@ -19,9 +19,9 @@ mod write;
 mod tests;
 
 pub(crate) use amqp::short;
-pub(crate) use copy::{for_another, for_retry, set_aside};
+pub(crate) use copy::{counted, for_another, for_retry, set_aside};
 pub use fuzz::fuzz_wire;
 pub use micro::OnTheWire;
-pub(crate) use read::{Original, message};
+pub(crate) use read::{Original, message, redeliveries};
 pub(crate) use size::header_bytes;
 pub(crate) use write::properties;

@@ -20,6 +20,7 @@ pub(super) enum KnownHeader {
     Delay,
     OriginalId,
     DeliveryTag,
+    Redeliveries,
 }
 
 /// Beside each the name that is written, in exactly this case: .NET reads no other.
@@ -45,6 +46,8 @@ const NAMES: [(KnownHeader, &str); KnownHeader::COUNT] = [
     (KnownHeader::OriginalId, "x-original-message-id"),
     // .NET adds it to what it sends again; it means nothing to the next reader.
     (KnownHeader::DeliveryTag, "DeliveryTag"),
+    // In a copy that takes the place of a message, for a broker that does not count or must not.
+    (KnownHeader::Redeliveries, "brighter-redeliveries"),
 ];
 
 /// A misspelling that .NET reads and writes beside the right one.
@@ -66,7 +69,7 @@ const BROKERS: [&str; 5] = [
 ];
 
 impl KnownHeader {
-    pub(super) const COUNT: usize = 17;
+    pub(super) const COUNT: usize = 18;
 
     /// What the sender says of the event and its trace: it stays as it came in every copy.
     pub(super) const SENDERS: [Self; 7] = [

@@ -59,6 +59,14 @@ pub(crate) fn message(original: &Original) -> Result<Message, String> {
     Ok(Message::new(header, MessageBody::new(original.body.clone())))
 }
 
+/// How often earlier copies of the message were delivered without being settled, as it says itself.
+pub(crate) fn redeliveries(original: &Original) -> u32 {
+    let Some(table) = original.properties.headers() else {
+        return 0;
+    };
+    value::count(Headers::of(table).get(KnownHeader::Redeliveries))
+}
+
 /// The first id that the message had: .NET gives another to what it sends again, and who remembers what was
 /// handled must not take that for another message.
 fn id(properties: &BasicProperties, headers: &Headers<'_>) -> Result<MessageId, String> {

@@ -24,12 +24,24 @@ pub struct Throttle {
     pub rate: Option<Rate>,
 }
 
+impl Throttle {
+    /// The same, for one message at a time.
+    pub(super) fn alone(self) -> Self {
+        Self {
+            concurrency: 1,
+            ..self
+        }
+    }
+}
+
 /// What holds for the performers of one subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ControlState {
     pub(super) throttle: Throttle,
     /// Whether it has set aside as many messages as it may.
     pub(super) limit_reached: bool,
+    /// Whether one of its performers handles suspects alone, and the others take nothing.
+    pub(super) careful: bool,
 }
 
 impl ControlState {
@@ -47,6 +59,8 @@ pub(super) struct Controls {
     /// When the next message may begin, while there is a rate.
     next: Mutex<Option<Instant>>,
     unacceptable: Mutex<Tally>,
+    /// How many of its performers have a consumer that takes as many messages as its buffer holds.
+    consumers: watch::Sender<usize>,
     pub(super) metrics: SubscriptionMetrics,
 }
 
@@ -72,7 +86,9 @@ impl Controls {
             told: watch::Sender::new(ControlState {
                 throttle,
                 limit_reached: false,
+                careful: false,
             }),
+            consumers: watch::Sender::new(0),
             next: Mutex::default(),
             unacceptable: Mutex::new(Tally {
                 limit: settings.unacceptable_limit,
@@ -143,6 +159,31 @@ impl Controls {
         first.then_some(tally.count)
     }
 
+    /// Whether one of its performers handles suspects alone.
+    pub(super) fn is_careful(&self) -> bool {
+        self.told.borrow().careful
+    }
+
+    /// Has the other performers take nothing until the guard is dropped. `None`, if another performer does so already.
+    pub(super) fn begin_careful(&self) -> Option<CarefulGuard<'_>> {
+        let first = self
+            .told
+            .send_if_modified(|told| !std::mem::replace(&mut told.careful, true));
+        first.then_some(CarefulGuard(self))
+    }
+
+    /// Counts a performer that consumes, until the guard is dropped: when its consumer has given back all that it had.
+    pub(super) fn consumes(&self) -> ConsumesGuard<'_> {
+        self.consumers.send_modify(|consumers| *consumers += 1);
+        ConsumesGuard(self)
+    }
+
+    /// Waits until none of the performers that are counted consumes.
+    pub(super) async fn nobody_consumes(&self) {
+        // The sender is here, so this is no error.
+        let _ = self.consumers.subscribe().wait_for(|consumers| *consumers == 0).await;
+    }
+
     /// When the next message may begin; the one after it may not before the rate allows it.
     pub(super) fn reserve(&self, rate: Rate) -> Instant {
         let now = Instant::now();
@@ -151,6 +192,24 @@ impl Controls {
         let begin = next.map_or(now, |next| next.max(now));
         *next = begin.checked_add(rate.interval());
         begin
+    }
+}
+
+/// While it is there, one performer of the subscription takes messages.
+pub(super) struct CarefulGuard<'c>(&'c Controls);
+
+impl Drop for CarefulGuard<'_> {
+    fn drop(&mut self) {
+        self.0.told.send_modify(|told| told.careful = false);
+    }
+}
+
+/// A performer that consumes.
+pub(super) struct ConsumesGuard<'c>(&'c Controls);
+
+impl Drop for ConsumesGuard<'_> {
+    fn drop(&mut self) {
+        self.0.consumers.send_modify(|consumers| *consumers -= 1);
     }
 }
 

@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
@@ -44,6 +45,8 @@ pub(super) struct DeliveryHandler {
     pub(super) route: Arc<dyn Route>,
     /// What the subscription is told while it runs.
     pub(super) controls: Arc<Controls>,
+    /// For the performer that handles a suspect: see [`careful`](super::careful).
+    pub(super) suspects: Arc<Semaphore>,
     /// Cancelled when the performer takes no more messages; handlers see it through their context.
     pub(super) stop: Arc<CancellationToken>,
     /// Reports what the performer is doing.
@@ -123,9 +126,7 @@ impl DeliveryHandler {
                 invalid(reason)
             }
             Ok(message) if limit > 0 && redeliveries >= limit => {
-                let reason = format!(
-                    "delivered {redeliveries} times before without being settled, and not handled again: whoever handles it may die of it"
-                );
+                let reason = self.settings.delivered_too_often(redeliveries);
                 op.failed("delivered_too_often");
                 *failed = Some("delivered_too_often");
                 tracing::error!(subscription = %self.settings.name, id = %message.header.id, to = %self.settings.channel.dead_letters, reason, "put in the dead-letter channel");
@@ -135,10 +136,10 @@ impl DeliveryHandler {
                 let made = item.made.take();
                 let decided = self.decide(message, made, item.tries, &mut item.progress, op, failed);
                 let settlement = decided.instrument(span).await;
-                // Giving it back once more could be once too often for a broker that counts.
+                // It did not end the process: given back once more, it would be counted as if it might.
                 if settlement == Settlement::Release
                     && limit > 0
-                    && redeliveries >= limit / 2
+                    && redeliveries.saturating_add(1) >= self.settings.suspect_after()
                     && !self.stop.is_cancelled()
                 {
                     return Settlement::Requeue {

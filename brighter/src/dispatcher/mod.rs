@@ -2,6 +2,7 @@
 
 mod adaptive;
 mod builder;
+mod careful;
 mod check;
 #[cfg(feature = "config")]
 pub(crate) mod configure;
@@ -38,6 +39,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use builder::DispatcherBuilder;
@@ -115,6 +117,8 @@ struct Inner {
     drain: Duration,
     /// What every performer is doing.
     statuses: Arc<StatusRegistry>,
+    /// For the performer that handles a suspect: one in the process at a time.
+    suspects: Arc<Semaphore>,
     state: Mutex<State>,
 }
 
@@ -164,6 +168,7 @@ impl Dispatcher {
             broker,
             drain,
             statuses: Arc::default(),
+            suspects: Arc::new(Semaphore::new(1)),
             state: Mutex::new(State {
                 receiving: false,
                 subscriptions,
@@ -320,6 +325,7 @@ impl Inner {
             processor: known.processor.clone(),
             broker: Arc::clone(&self.broker),
             statuses: Arc::clone(&self.statuses),
+            suspects: Arc::clone(&self.suspects),
             run,
             stop: stop.clone(),
             cut: cut.clone(),

@@ -4,14 +4,14 @@ use std::num::NonZeroU16;
 
 use super::handling::DeliveryHandler;
 use super::in_flight_delivery::{Completion, InFlightDelivery};
-use super::pump::{Pump, PumpEnd};
+use super::pump::{Mode, Pump, PumpEnd};
 use super::status::PerformerState;
 use brighter_core::__private::report;
 use brighter_core::channel::{Channel, ConsumeAttempts};
 
 /// One task that reads one channel.
 pub(super) struct Performer {
-    handler: DeliveryHandler,
+    pub(super) handler: DeliveryHandler,
 }
 
 impl Performer {
@@ -27,6 +27,11 @@ impl Performer {
             let error = match self.perform(&mut pump, &mut attempts).await {
                 PumpEnd::Stopped => break,
                 PumpEnd::Paused | PumpEnd::Again => continue,
+                PumpEnd::Unfit(suspect) => match self.carefully(&mut pump, &mut attempts, suspect).await {
+                    PumpEnd::Stopped => break,
+                    PumpEnd::Paused | PumpEnd::Again | PumpEnd::Unfit(_) => continue,
+                    PumpEnd::Lost(error) => error,
+                },
                 PumpEnd::Lost(error) => error,
             };
             let said = report(&error);
@@ -58,11 +63,13 @@ impl Performer {
     {
         let mut changes = self.handler.controls.changes();
         let told = *changes.borrow_and_update();
-        if !told.consumes() {
+        if !told.consumes() || told.careful {
             self.handler.reporter.change(if told.limit_reached {
                 PerformerState::LimitReached
-            } else {
+            } else if told.throttle.paused {
                 PerformerState::Paused
+            } else {
+                PerformerState::Standby
             });
             let resumed = pump.meanwhile(async {
                 tokio::select! {
@@ -81,6 +88,7 @@ impl Performer {
             () = pump.room() => {}
         }
         let channel = self.channel(told.throttle.concurrency);
+        let _counted = self.handler.controls.consumes();
         let again = attempts.has_failed();
         let consumer = tokio::select! {
             biased;
@@ -106,15 +114,17 @@ impl Performer {
                     .controls
                     .metrics
                     .consumes(self.handler.broker.system());
-                pump.consume(consumer, channel.buffer.get().into()).await
+                pump.consume(consumer, Mode::Ahead(channel.buffer.get().into())).await
             }
             Err(error) => PumpEnd::Lost(error),
         }
     }
 
     /// The channel, with a buffer that lets this many messages be handled at once.
-    fn channel(&self, concurrency: usize) -> Channel {
-        let mut channel = self.handler.settings.channel.clone();
+    pub(super) fn channel(&self, concurrency: usize) -> Channel {
+        let settings = &self.handler.settings;
+        let mut channel = settings.channel.clone();
+        channel.suspect_after = Some(settings.suspect_after());
         let least = u16::try_from(concurrency).unwrap_or(u16::MAX);
         channel.buffer = channel
             .buffer

@@ -25,9 +25,11 @@
 //! whatever a performer waits for then, what is in hand goes on. A handler that blocks its thread is the one thing
 //! that nothing in this task can end: see the [watchdog](super::watchdog).
 
+use std::time::Duration;
+
 use futures_util::StreamExt;
 use tokio::task::coop::consume_budget;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::controls::Throttle;
 use super::handling::DeliveryHandler;
@@ -35,8 +37,9 @@ use super::handling_set::HandlingSet;
 use super::in_flight_delivery::{Completion, InFlightDelivery, KeyPosition};
 use super::in_flight_table::PollObserved;
 use super::keyed_queues::KeyedQueues;
+use super::within::within;
 use crate::telemetry::spans;
-use brighter_core::__private::Op;
+use brighter_core::__private::{Op, report};
 use brighter_core::channel::{ChannelError, Consumer, Delivery};
 use brighter_core::message::Message;
 
@@ -49,9 +52,25 @@ pub(super) enum PumpEnd {
     /// It gives everything back and begins again: a message that keeps its order was not settled, so that others
     /// must not go past it; or it needs a larger buffer.
     Again,
+    /// It has met a message that is not to be handled in its [`Mode`]: a suspect, or one that is none.
+    Unfit(Delivery),
     /// Its channel is gone.
     Lost(ChannelError),
 }
+
+/// How a pump takes messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// This many ahead, and no suspects.
+    Ahead(usize),
+    /// One at a time, and suspects alone: see [`careful`](super::careful).
+    Careful,
+}
+
+/// A pump that takes suspects alone ends when it has got nothing for so long.
+const NO_MORE_SUSPECTS: Duration = Duration::from_secs(1);
+/// How long it is waited for that what was given back is back.
+const GIVING_BACK: Duration = Duration::from_secs(15);
 
 /// What a performer has taken, which outlives the consumer that brought it: a handler goes on while its channel is
 /// lost, and a message that comes again meanwhile does not overtake it.
@@ -93,9 +112,9 @@ where
     }
 
     /// Pumps until told to stop or until the channel is lost. What waits in the consumer goes back with it.
-    pub(super) async fn consume(&mut self, mut consumer: Consumer, buffer: usize) -> PumpEnd {
+    pub(super) async fn consume(&mut self, mut consumer: Consumer, mode: Mode) -> PumpEnd {
         self.op = spans::pump(self.handler.broker.system(), &self.handler.settings);
-        let end = self.run(&mut consumer, buffer).await;
+        let end = self.run(&mut consumer, mode).await;
         self.op = Op::none();
         let lost = matches!(end, PumpEnd::Lost(_));
         // Others get what is given back here. Where order matters, they must not while what comes before it is in
@@ -104,11 +123,49 @@ where
             self.finish().await;
         }
         self.consumer += 1;
-        self.give_back();
+        let careful = mode == Mode::Careful
+            || matches!(end, PumpEnd::Unfit(_))
+            || self.handler.controls.is_careful();
+        if careful && !lost {
+            self.close(consumer).await;
+        } else {
+            self.give_back();
+        }
         end
     }
 
-    async fn run(&mut self, consumer: &mut Consumer, buffer: usize) -> PumpEnd {
+    /// Closes the consumer first, so that nothing that is given back comes again at once, and returns when all is back:
+    /// another performer may be about to handle what ends the process.
+    async fn close(&mut self, consumer: Consumer) {
+        let subscription = &self.handler.settings.name;
+        if let Err(error) = self.meanwhile(consumer.close()).await {
+            tracing::debug!(%subscription, error = report(&error), "the consumer is not known to be gone");
+        }
+        self.give_back();
+        let flushed = within(GIVING_BACK, self.handler.broker.flush());
+        if !matches!(self.meanwhile(flushed).await, Some(Ok(()))) {
+            tracing::debug!(%subscription, "not all is known to be back in the channel");
+        }
+    }
+
+    /// Handles one delivery to its end, unless it is told to stop before its time has come.
+    pub(super) async fn handle(&mut self, delivery: Delivery) {
+        let handler = self.handler;
+        self.take(delivery);
+        loop {
+            self.begin_ready(handler.controls.throttle().alone());
+            let Some(at) = self.paced.as_ref().map(|(_, at)| *at) else {
+                return self.finish().await;
+            };
+            tokio::select! {
+                biased;
+                () = handler.stop.cancelled() => return,
+                () = sleep_until(at) => {}
+            }
+        }
+    }
+
+    async fn run(&mut self, consumer: &mut Consumer, mode: Mode) -> PumpEnd {
         let handler = self.handler;
         let mut changes = handler.controls.changes();
         let mut told = *changes.borrow_and_update();
@@ -125,19 +182,29 @@ where
             if !told.consumes() {
                 return PumpEnd::Paused;
             }
-            if self.broken || told.throttle.concurrency > buffer {
+            let (throttle, is_over) = match mode {
+                Mode::Ahead(buffer) => (
+                    told.throttle,
+                    told.careful || told.throttle.concurrency > buffer,
+                ),
+                Mode::Careful => (told.throttle.alone(), false),
+            };
+            if self.broken || is_over {
                 return PumpEnd::Again;
             }
-            self.begin_ready(told.throttle);
-            let (room, timer) = (self.has_room(told.throttle), self.timer());
+            self.begin_ready(throttle);
+            let (room, timer) = (self.has_room(throttle), self.timer());
+            let idle = mode == Mode::Careful && room && timer.is_none() && self.in_hand.len() == 0;
             tokio::select! {
                 biased;
                 Some(done) = self.in_hand.next() => self.done(done),
                 came = consumer.receive(), if room => match came {
-                    Some(Ok(delivery)) => self.take(delivery),
+                    Some(Ok(delivery)) if self.is_fit(&delivery, mode) => self.take(delivery),
+                    Some(Ok(delivery)) => return PumpEnd::Unfit(delivery),
                     Some(Err(error)) => return PumpEnd::Lost(error),
                     None => return PumpEnd::Lost(ChannelError::Closed),
                 },
+                () = sleep(NO_MORE_SUSPECTS), if idle => return PumpEnd::Again,
                 // These three are looked at above.
                 () = until(timer) => {}
                 _ = changes.changed() => changes.mark_changed(),
@@ -204,8 +271,18 @@ where
         [paced, self.queues.wakes_at()].into_iter().flatten().min()
     }
 
+    /// Whether the delivery may be handled in this mode. What will not be handled at all may come in any.
+    fn is_fit(&self, delivery: &Delivery, mode: Mode) -> bool {
+        let settings = &self.handler.settings;
+        let redeliveries = delivery.redeliveries();
+        match mode {
+            Mode::Ahead(_) => delivery.shared().is_none() || !settings.suspects(redeliveries),
+            Mode::Careful => redeliveries >= settings.suspect_after(),
+        }
+    }
+
     /// Takes a message, which is begun with at the next look: what holds may have changed while it was waited for.
-    fn take(&mut self, delivery: Delivery) {
+    pub(super) fn take(&mut self, delivery: Delivery) {
         let handler = self.handler;
         let consumer = self.consumer;
         let turn = match delivery.message() {

@@ -57,6 +57,9 @@ pub enum PerformerState {
     Consuming,
     /// Waiting to consume again, because it could not or its channel was lost.
     Waiting,
+    /// Taking no messages, while a message that may be what ends the process is handled alone: see
+    /// [`Subscription::redeliveries`](crate::Subscription::redeliveries).
+    Standby,
     /// Taking no messages, for its subscription is paused.
     Paused,
     /// Taking no messages, for its subscription has set aside as many as it may.

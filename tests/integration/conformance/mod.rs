@@ -7,7 +7,7 @@ use std::time::Duration;
 use brighter::channel::{Channel, QueueType};
 use brighter::testing::conformance::{Feature, Features, Harness};
 use brighter::{InMemoryBroker, RabbitMq, SqliteBroker};
-use brighter_tests::rabbitmq::Corner;
+use brighter_tests::rabbitmq::{Corner, counts_releases};
 
 /// A broker of its own, which has neither a server nor a disk.
 struct InMemory(InMemoryBroker);
@@ -54,7 +54,10 @@ impl Harness for Rabbit {
         let features = Features::all().without(Feature::Restart);
         match self.queue_type {
             // Quorum queues alone count deliveries, and have no range of priorities.
-            QueueType::Quorum => features.without(Feature::Priorities),
+            QueueType::Quorum if counts_releases() => features.without(Feature::Priorities),
+            QueueType::Quorum => features
+                .without(Feature::Priorities)
+                .without(Feature::ReleaseCount),
             _ => features
                 .without(Feature::RedeliveryCount)
                 .without(Feature::DeliveryLimit),

@@ -6,6 +6,8 @@ mod limits;
 mod order;
 mod several;
 mod stalling;
+mod suspects;
+mod suspects_model;
 mod watching;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

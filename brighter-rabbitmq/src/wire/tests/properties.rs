@@ -135,6 +135,7 @@ fn header_name() -> impl Strategy<Value = String> {
         "x-delay",
         "x-original-message-id",
         "DeliveryTag",
+        "brighter-redeliveries",
         "CC",
         "BCC",
         "x-death",

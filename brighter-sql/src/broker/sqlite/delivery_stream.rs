@@ -48,6 +48,7 @@ impl DeliveryStream {
             consumer: self.opened.consumer,
             seq: row.seq,
             session: row.session,
+            redeliveries,
             message,
         };
         let delivery = match message {

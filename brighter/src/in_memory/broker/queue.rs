@@ -273,12 +273,12 @@ impl Queue {
     }
 
     /// Puts a message back where it was taken from, unless it was delivered too often.
-    pub(super) fn put_back(self: &Arc<Self>, mut item: Item) {
-        item.redeliveries = item.redeliveries.saturating_add(1);
+    pub(super) fn put_back(self: &Arc<Self>, mut item: Item, counted: bool) {
+        item.redeliveries = item.redeliveries.saturating_add(u32::from(counted));
         let after = {
             let mut state = self.lock();
             match state.limits.deliveries {
-                Some(most) if item.redeliveries >= most => {
+                Some(most) if counted && item.redeliveries >= most => {
                     let why = format!("it was delivered {most} times and never settled");
                     After {
                         dead: vec![(item, why)],

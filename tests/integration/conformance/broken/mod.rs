@@ -138,7 +138,13 @@ const FOUND_OUT: &[(Flaw, &[&str])] = &[
         AcksWhatIsDropped,
         &["what_is_not_settled_comes_again", "one_consumer_at_a_time"],
     ),
-    (ForgetsDeliveries, &["the_broker_counts_what_comes_again"]),
+    (
+        ForgetsDeliveries,
+        &[
+            "the_broker_counts_what_comes_again",
+            "the_broker_counts_what_a_lost_consumer_had",
+        ],
+    ),
     (
         KeepsWhatItTook,
         &[
