@@ -164,6 +164,23 @@ async fn publish_and_drop_three(broker: &InMemoryBroker, channel: &Channel) {
 }
 
 #[tokio::test]
+async fn a_suspect_that_is_given_back_counts_no_further() {
+    let broker = InMemoryBroker::new();
+    let channel = channel(|it| {
+        it.suspect_after = Some(2);
+        it.limits.deliveries = Some(3);
+    });
+    let mut consumer = broker.consume(&channel).await.unwrap();
+    publish(&broker, &["1"]).await;
+    for times in [0, 1, 2, 2, 2] {
+        let delivery = next(&mut consumer).await;
+        assert_eq!(delivery.redeliveries(), times);
+        delivery.release();
+    }
+    assert_eq!((ids(&broker, "c").len(), ids(&broker, "c.dlq").len()), (1, 0));
+}
+
+#[tokio::test]
 async fn a_copy_that_comes_again_was_never_delivered() {
     let broker = InMemoryBroker::new();
     let mut consumer = broker.consume(&channel(|_| ())).await.unwrap();

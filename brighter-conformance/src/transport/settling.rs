@@ -72,7 +72,10 @@ pub async fn the_broker_counts_what_a_lost_consumer_had<H: Harness>(harness: &H)
         // Others would have it only once the broker knows that this connection is gone.
         while let Some(Ok(_)) = received(harness, &mut consumer).await {}
         drop(delivery);
-        consumer = answer(harness, "consuming again", async || broker.consume(&channel).await.ok()).await;
+        consumer = answer(harness, "consuming again", async || {
+            broker.consume(&channel).await.ok()
+        })
+        .await;
     }
     ack(next(harness, &mut consumer).await).await;
 }

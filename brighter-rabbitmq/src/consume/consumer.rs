@@ -1,11 +1,11 @@
 //! Consuming: one AMQP channel for each consumer, which lives until its last delivery is settled.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, Stream, StreamExt};
 use lapin::ErrorKind;
@@ -62,6 +62,7 @@ pub(crate) async fn consume(
     let deliveries = Consumer::new(Incoming {
         consumer,
         counting: FuturesUnordered::new(),
+        counted: VecDeque::new(),
         incoming: Some((incoming, gone)),
     });
     // An error says that the consumer had ended before.
@@ -80,9 +81,12 @@ async fn begin(amqp: &lapin::Channel, channel: &Channel) -> Result<lapin::Consum
 /// The stream behind a [`Consumer`].
 struct Incoming {
     consumer: Arc<ConsumerChannel>,
-    /// Those that are replaced by a copy that says how often they were delivered; what could not be replaced comes as it
-    /// is.
-    counting: FuturesUnordered<BoxFuture<'static, Option<Delivery>>>,
+    /// Those that are being replaced by a copy that says how often they were delivered. What cannot be replaced comes as
+    /// it is.
+    counting: FuturesUnordered<oneshot::Receiver<Receipt>>,
+    /// Those that came meanwhile. They wait: if one of them ended the process, there would be two of each that has a copy
+    /// already.
+    counted: VecDeque<Delivery>,
     /// None once it has ended. What is beside it says that the broker no longer has the consumer.
     incoming: Option<(lapin::Consumer, oneshot::Sender<()>)>,
 }
@@ -96,15 +100,20 @@ impl Stream for Incoming {
             return Poll::Ready(None);
         };
         let came = loop {
+            if this.counting.is_empty()
+                && let Some(delivery) = this.counted.pop_front()
+            {
+                return Poll::Ready(Some(Ok(delivery)));
+            }
             match incoming.poll_next_unpin(task) {
                 Poll::Ready(Some(Ok(delivery))) => match deliver(&this.consumer, delivery) {
-                    Delivered::Counted(delivery) => return Poll::Ready(Some(Ok(delivery))),
-                    Delivered::Uncounted(receipt) => this.counting.push(count(receipt).boxed()),
+                    receipt if receipt.is_uncounted() => this.counting.push(redeliveries::count(receipt)),
+                    receipt => this.counted.push_back(receipt.delivery()),
                 },
                 Poll::Ready(end) => break end,
                 Poll::Pending => match ready!(this.counting.poll_next_unpin(task)) {
-                    Some(Some(delivery)) => return Poll::Ready(Some(Ok(delivery))),
-                    Some(None) => {}
+                    Some(Ok(uncounted)) => this.counted.push_back(uncounted.delivery()),
+                    Some(Err(_)) => {}
                     None => return Poll::Pending,
                 },
             }
@@ -155,10 +164,12 @@ impl Drop for Incoming {
         let consumer = Arc::clone(&self.consumer);
         let io = consumer.connections.io.clone();
         let copying = consumer.copies();
+        let counted = std::mem::take(&mut self.counted);
         io.spawn(async move {
             let amqp = consumer.amqp();
             let cancelled = amqp.basic_cancel(incoming.tag(), BasicCancelOptions::default());
             let _ = timeout(ENDING, cancelled).await;
+            drop(counted);
             // All that the broker had sent before it confirmed has arrived before the confirmation.
             while let Some(Some(Ok(delivery))) = incoming.next().now_or_never() {
                 drop(deliver(&consumer, delivery));
@@ -173,14 +184,7 @@ impl Drop for Incoming {
     }
 }
 
-/// What the broker has delivered.
-enum Delivered {
-    Counted(Delivery),
-    /// It must be replaced by a copy that says how often it was delivered.
-    Uncounted(Receipt),
-}
-
-fn deliver(consumer: &Arc<ConsumerChannel>, delivery: lapin::message::Delivery) -> Delivered {
+fn deliver(consumer: &Arc<ConsumerChannel>, delivery: lapin::message::Delivery) -> Receipt {
     let lapin::message::Delivery {
         delivery_tag: tag,
         exchange,
@@ -197,17 +201,5 @@ fn deliver(consumer: &Arc<ConsumerChannel>, delivery: lapin::message::Delivery) 
     };
     let redeliveries = Redeliveries::of(consumer, exchange.as_str(), redelivered, &original);
     consumer.track(tag);
-    let receipt = Receipt::new(Arc::clone(consumer), tag, original, redeliveries);
-    if redeliveries.is_unwritten {
-        Delivered::Uncounted(receipt)
-    } else {
-        Delivered::Counted(receipt.delivery())
-    }
-}
-
-/// Counts a delivery for a queue that does not: by a copy, which comes in its place. If none can be made, it is as often
-/// as it is, this time.
-async fn count(receipt: Receipt) -> Option<Delivery> {
-    let uncounted = redeliveries::replace(receipt).await.err()?;
-    Some(uncounted.delivery())
+    Receipt::new(Arc::clone(consumer), tag, original, redeliveries)
 }

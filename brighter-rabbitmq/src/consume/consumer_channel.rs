@@ -30,8 +30,8 @@ pub(super) struct ConsumerChannel {
     pub(super) connections: Arc<Connections>,
     /// Which connection it is of: it does not outlive it, and neither do its unsettled deliveries.
     pub(super) generation: u64,
-    /// Whether the queue counts how often it delivers a message.
-    pub(super) counts: bool,
+    /// How the broker keeps the queue, if that is known.
+    pub(super) queue_type: Option<QueueType>,
     /// Whether its consumer is there still, and not only what that brought.
     consuming: AtomicBool,
     /// How many of its deliveries are being replaced by copies.
@@ -65,7 +65,7 @@ impl ConsumerChannel {
         });
         connections.io.spawn(Arc::clone(&acks).write_in_time());
         Arc::new(Self {
-            counts: topology.messages().queue_type() == Some(QueueType::Quorum),
+            queue_type: topology.messages().queue_type(),
             channel,
             topology,
             generation,
@@ -142,6 +142,11 @@ impl ConsumerChannel {
     /// Writes all that is done, and returns when the broker has read it.
     pub(super) async fn flush(&self) -> Result<(), SettleError> {
         self.copied().await;
+        self.write_through().await
+    }
+
+    /// Writes all that is done by now, and returns when the broker has read it.
+    pub(super) async fn write_through(&self) -> Result<(), SettleError> {
         let waited = self.acks.unwritten().window.waiting() > 0;
         self.acks.write_all();
         if !self.is_live() {

@@ -35,7 +35,9 @@ impl Drop for Receipt {
             return;
         }
         let Redeliveries {
-            times, counts_releases, ..
+            times,
+            counts_releases,
+            ..
         } = self.redeliveries;
         if counts_releases && self.consumer.makes_copies() && self.consumer.channel.suspects(times) {
             self.give_back_uncounted();
@@ -61,6 +63,15 @@ impl Receipt {
         }
     }
 
+    pub(super) fn consumer(&self) -> &Arc<ConsumerChannel> {
+        &self.consumer
+    }
+
+    /// Whether a copy must say how often the message was delivered.
+    pub(super) fn is_uncounted(&self) -> bool {
+        self.redeliveries.is_unwritten
+    }
+
     /// The delivery that this settles.
     pub(super) fn delivery(self) -> Delivery {
         let message = wire::message(&self.original);
@@ -78,6 +89,11 @@ impl Receipt {
         if !self.consumer.is_live() {
             // The broker has the original again.
             return Err(PublishError::Closed);
+        }
+        if let Some(open) = self.consumer.connections.publishing.blocked() {
+            // What is consumed relieves the broker, so it must not wait.
+            let reason = open.blocked().unwrap_or_default();
+            return Err(PublishError::Refused { reason });
         }
         let properties = wire::counted(&self.original, self.redeliveries.times);
         self.copy_to(self.consumer.channel.name.as_str(), &properties)
@@ -97,12 +113,8 @@ impl Receipt {
             },
             settled: false,
         };
-        let copying = self.consumer.copies();
-        let io = self.consumer.connections.io.clone();
-        io.spawn(async move {
-            drop(redeliveries::replace(receipt).await);
-            drop(copying);
-        });
+        // What cannot be replaced comes back here, and goes back as any other.
+        drop(redeliveries::count(receipt));
     }
 
     pub(super) fn done(mut self) -> Result<(), SettleError> {

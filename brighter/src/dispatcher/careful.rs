@@ -53,6 +53,9 @@ impl Performer {
                 // What ends the process meanwhile must not count for it.
                 held = None;
                 handler.reporter.change(PerformerState::Standby);
+                handler
+                    .reporter
+                    .failed("waiting while another subscription handles what may end the process");
                 let turn = pump.meanwhile(async {
                     tokio::select! {
                         biased;
@@ -83,12 +86,14 @@ impl Performer {
         let end = self.consume_alone(pump, &mut alone, attempts).await;
         pump.meanwhile(alone.finish()).await;
         alone.give_back();
+        if matches!(end, PumpEnd::Unfit(_) | PumpEnd::Again) {
+            tracing::info!(subscription = %name, "no more suspects; consuming as usual");
+        }
         match end {
             PumpEnd::Unfit(delivery) => {
                 if !handler.settings.keeps_order() {
                     pump.take(delivery);
                 }
-                tracing::info!(subscription = %name, "no more suspects; consuming as usual");
                 PumpEnd::Again
             }
             end => end,
@@ -119,6 +124,7 @@ impl Performer {
         match consumer {
             Ok(consumer) => {
                 handler.reporter.change(PerformerState::Consuming);
+                let _consumes = handler.controls.metrics.consumes(handler.broker.system());
                 pump.meanwhile(alone.consume(consumer, Mode::Careful)).await
             }
             Err(error) => PumpEnd::Lost(error),

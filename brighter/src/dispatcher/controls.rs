@@ -181,7 +181,11 @@ impl Controls {
     /// Waits until none of the performers that are counted consumes.
     pub(super) async fn nobody_consumes(&self) {
         // The sender is here, so this is no error.
-        let _ = self.consumers.subscribe().wait_for(|consumers| *consumers == 0).await;
+        let _ = self
+            .consumers
+            .subscribe()
+            .wait_for(|consumers| *consumers == 0)
+            .await;
     }
 
     /// When the next message may begin; the one after it may not before the rate allows it.

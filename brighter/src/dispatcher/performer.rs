@@ -89,6 +89,10 @@ impl Performer {
         }
         let channel = self.channel(told.throttle.concurrency);
         let _counted = self.handler.controls.consumes();
+        // Another performer that becomes careful from here on waits for this one.
+        if self.handler.controls.is_careful() {
+            return PumpEnd::Again;
+        }
         let again = attempts.has_failed();
         let consumer = tokio::select! {
             biased;
@@ -114,7 +118,8 @@ impl Performer {
                     .controls
                     .metrics
                     .consumes(self.handler.broker.system());
-                pump.consume(consumer, Mode::Ahead(channel.buffer.get().into())).await
+                pump.consume(consumer, Mode::Ahead(channel.buffer.get().into()))
+                    .await
             }
             Err(error) => PumpEnd::Lost(error),
         }

@@ -123,9 +123,8 @@ where
             self.finish().await;
         }
         self.consumer += 1;
-        let careful = mode == Mode::Careful
-            || matches!(end, PumpEnd::Unfit(_))
-            || self.handler.controls.is_careful();
+        let careful =
+            mode == Mode::Careful || matches!(end, PumpEnd::Unfit(_)) || self.handler.controls.is_careful();
         if careful && !lost {
             self.close(consumer).await;
         } else {
@@ -183,10 +182,7 @@ where
                 return PumpEnd::Paused;
             }
             let (throttle, is_over) = match mode {
-                Mode::Ahead(buffer) => (
-                    told.throttle,
-                    told.careful || told.throttle.concurrency > buffer,
-                ),
+                Mode::Ahead(buffer) => (told.throttle, told.careful || told.throttle.concurrency > buffer),
                 Mode::Careful => (told.throttle.alone(), false),
             };
             if self.broken || is_over {
@@ -204,7 +200,7 @@ where
                     Some(Err(error)) => return PumpEnd::Lost(error),
                     None => return PumpEnd::Lost(ChannelError::Closed),
                 },
-                () = sleep(NO_MORE_SUSPECTS), if idle => return PumpEnd::Again,
+                () = no_more_suspects(), if idle => return PumpEnd::Again,
                 // These three are looked at above.
                 () = until(timer) => {}
                 _ = changes.changed() => changes.mark_changed(),
@@ -276,7 +272,9 @@ where
         let settings = &self.handler.settings;
         let redeliveries = delivery.redeliveries();
         match mode {
-            Mode::Ahead(_) => delivery.shared().is_none() || !settings.suspects(redeliveries),
+            Mode::Ahead(_) => {
+                redeliveries == 0 || delivery.shared().is_none() || !settings.suspects(redeliveries)
+            }
             Mode::Careful => redeliveries >= settings.suspect_after(),
         }
     }
@@ -370,6 +368,11 @@ where
             },
         }
     }
+}
+
+/// Begins to wait when it is polled: most messages come without.
+async fn no_more_suspects() {
+    sleep(NO_MORE_SUSPECTS).await;
 }
 
 async fn until(timer: Option<Instant>) {

@@ -143,10 +143,15 @@ impl SubscriptionSettings {
 
     /// Why a message is set aside that was delivered this often before.
     pub(crate) fn delivered_too_often(&self, redeliveries: u32) -> String {
+        let times =
+            format!("delivered {redeliveries} times before without being settled, and not handled again");
+        if self.keeps_order() {
+            // It may have been given back some of these times.
+            return format!("{times}: what handles it may end with its process");
+        }
         let after = self.suspect_after();
         format!(
-            "delivered {redeliveries} times before without being settled, and not handled again: a message that was \
-             delivered {after} times is handled alone, so what takes this one ends with its process or its connection"
+            "{times}: from {after} times on it is handled alone, so what handles it ends with its process or connection"
         )
     }
 

@@ -67,9 +67,18 @@ impl Scene {
     /// Starts the process as often as it dies, until nothing is left in its queue; gives how often it died.
     async fn restarted_until_done(&self, node: &Node) -> usize {
         let settled = async {
-            until_answer("handled", INNOCENTS, async || self.ledger.distinct(Entry::Handled)).await;
-            until_answer("dead letters", 1, async || node.depth(&self.dead_letters()).await.0).await;
-            until_answer("left in the queue", 0, async || node.depth(&self.orders.queue).await.0).await;
+            until_answer("handled", INNOCENTS, async || {
+                self.ledger.distinct(Entry::Handled)
+            })
+            .await;
+            until_answer("dead letters", 1, async || {
+                node.depth(&self.dead_letters()).await.0
+            })
+            .await;
+            until_answer("left in the queue", 0, async || {
+                node.depth(&self.orders.queue).await.0
+            })
+            .await;
         };
         let mut settled = std::pin::pin!(settled);
         for deaths in 0..100 {
@@ -99,7 +108,10 @@ impl Scene {
         let mut channel = Channel::new(self.dead_letters(), "none");
         channel.make = brighter::channel::MakeChannel::Assume;
         let mut consumer = consume(&broker, &channel).await;
-        let delivery = in_time("the dead letter", consumer.receive()).await.unwrap().unwrap();
+        let delivery = in_time("the dead letter", consumer.receive())
+            .await
+            .unwrap()
+            .unwrap();
         let note = Rejection::read(&delivery.message().unwrap().header).expect("it says why");
         delivery.ack().await.unwrap();
         consumer.close().await.unwrap();
@@ -128,7 +140,10 @@ async fn innocents_survive(death: Death) {
         verdict.check(&format!("G11 {death:?}, {keeps:?}"));
         assert_eq!(verdict.handled, INNOCENTS);
         assert!(deaths <= usize::try_from(limit).unwrap() + 1, "{deaths} deaths");
-        report("G11", format_args!("{death:?}, {keeps:?}: {deaths} deaths, {INNOCENTS} handled, 1 dead letter"));
+        report(
+            "G11",
+            format_args!("{death:?}, {keeps:?}: {deaths} deaths, {INNOCENTS} handled, 1 dead letter"),
+        );
     };
     join(one(Keeps::Quorum), one(Keeps::Classic)).await;
     capture::assert_no_password();
@@ -169,7 +184,10 @@ async fn g14_no_message_is_a_dead_letter_by_being_given_back_at_every_stop() {
             assert_eq!(status.code(), Some(75), "one was given back");
         }
         let there = (INNOCENTS + 1, INNOCENTS + 1);
-        until_answer("all are there", there, async || node.depth(&scene.orders.queue).await).await;
+        until_answer("all are there", there, async || {
+            node.depth(&scene.orders.queue).await
+        })
+        .await;
         assert_eq!(node.depth(&scene.dead_letters()).await.0, 0);
         scene.orders.waits = false;
         let child = scene.start();
@@ -177,11 +195,20 @@ async fn g14_no_message_is_a_dead_letter_by_being_given_back_at_every_stop() {
             scene.ledger.distinct(Entry::Handled)
         })
         .await;
-        until_answer("left in the queue", 0, async || node.depth(&scene.orders.queue).await.0).await;
+        until_answer("left in the queue", 0, async || {
+            node.depth(&scene.orders.queue).await.0
+        })
+        .await;
         child.end().await;
         assert_eq!(node.depth(&scene.dead_letters()).await.0, 0);
         scene.ledger.verdict().check(&format!("G14 {keeps:?}"));
-        report("G14", format_args!("{keeps:?}: {restarts} restarts with {} messages, 0 dead letters", INNOCENTS + 1));
+        report(
+            "G14",
+            format_args!(
+                "{keeps:?}: {restarts} restarts with {} messages, 0 dead letters",
+                INNOCENTS + 1
+            ),
+        );
     };
     join(one(Keeps::Quorum), one(Keeps::Classic)).await;
     capture::assert_no_password();

@@ -11,7 +11,11 @@ use super::*;
 const SUSPECT: u32 = 5;
 
 /// Publishes notes to this channel, and has them delivered so often without being settled.
-async fn publish_suspects(broker: &InMemoryBroker, channel: &Channel, numbers: impl IntoIterator<Item = u32>) {
+async fn publish_suspects(
+    broker: &InMemoryBroker,
+    channel: &Channel,
+    numbers: impl IntoIterator<Item = u32>,
+) {
     broker.declare(channel).await.unwrap();
     let mut count = 0;
     for number in numbers {
@@ -45,7 +49,11 @@ async fn suspects_are_handled_one_at_a_time_while_all_performers_but_one_stand_b
         assert_eq!((clerk.asked().len(), clerk.now()), (handled, 1));
         // What the others had is back.
         assert_eq!(broker.messages("notes").len(), 8 - handled);
-        let mut states: Vec<_> = dispatcher.status()[0].performers.iter().map(|it| it.state).collect();
+        let mut states: Vec<_> = dispatcher.status()[0]
+            .performers
+            .iter()
+            .map(|it| it.state)
+            .collect();
         states.sort_by_key(|state| *state == PerformerState::Standby);
         let (one, others) = states.split_first().unwrap();
         assert_eq!(*one, PerformerState::Consuming);
@@ -139,7 +147,12 @@ async fn where_order_is_kept_a_suspect_goes_back_to_be_the_first_again() {
     let subscription = notes().ordered_by(|note: &Note| note.key);
     let _dispatcher = receiving(broker.clone(), clerk.clone(), subscription);
     let id = suspect.header.id.clone();
-    until_eq("settled twice", vec![(id.clone(), Settled::Release), (id, Settled::Ack)], || broker.settled()).await;
+    until_eq(
+        "settled twice",
+        vec![(id.clone(), Settled::Release), (id, Settled::Ack)],
+        || broker.settled(),
+    )
+    .await;
     until_eq("as before", vec![100, 1, 100], || broker.buffers()).await;
     assert_eq!(clerk.done(), [(1, 1)]);
 }

@@ -217,7 +217,11 @@ impl World {
         let performers = self.setup.performers;
         let process = &mut self.processes[process];
         let held = process.careful.take().and_then(|(_, held)| held);
-        let taken: Vec<_> = process.taken.iter_mut().flat_map(|taken| taken.drain(..)).collect();
+        let taken: Vec<_> = process
+            .taken
+            .iter_mut()
+            .flat_map(|taken| taken.drain(..))
+            .collect();
         assert_eq!(process.taken.len(), performers);
         let mut back: Vec<_> = taken.into_iter().chain(held).chain([in_hand]).collect();
         back.sort_by_key(|sent| std::cmp::Reverse(sent.number));
@@ -270,7 +274,11 @@ fn innocents_among_the_dead(setup: Setup, seeds: u64) -> usize {
         let dead = world.dead_letters.len() - setup.deadly;
         assert_eq!(world.handled + dead, INNOCENTS, "{setup:?}, seed {seed}");
         let limit = usize::try_from(world.limit).unwrap();
-        assert!(world.deaths <= setup.deadly * (limit + 1), "{} deaths", world.deaths);
+        assert!(
+            world.deaths <= setup.deadly * (limit + 1),
+            "{} deaths",
+            world.deaths
+        );
         innocents += dead;
     }
     innocents

@@ -103,6 +103,22 @@ async fn what_is_delivered_too_often_is_a_dead_letter() {
     assert!(reason.contains("delivered 2 times"), "{reason}");
 }
 
+/// It stays in its place, too.
+#[tokio::test]
+async fn a_suspect_that_is_given_back_counts_no_further() {
+    let place = Place::new();
+    let broker = place.open().await;
+    let channel = channel(|it| it.suspect_after = Some(3));
+    let mut consumer = broker.consume(&channel).await.unwrap();
+    publish(&broker, [0]).await;
+    for times in [0, 1, 2, 3, 3, 3] {
+        let delivery = next(&mut consumer).await;
+        assert_eq!(delivery.redeliveries(), times);
+        delivery.release();
+    }
+    assert_eq!(next(&mut consumer).await.redeliveries(), 3);
+}
+
 #[tokio::test]
 async fn one_of_several_consumers_is_active_and_another_takes_over() {
     let place = Place::new();

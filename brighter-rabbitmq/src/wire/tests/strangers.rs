@@ -251,8 +251,14 @@ fn a_counted_copy_is_the_same_message_with_its_count() {
     };
     assert_eq!(redeliveries(&copy), 9);
     let (before, after) = (message(&there).unwrap(), message(&copy).unwrap());
-    assert_eq!(after.header.topic, before.header.topic, "not the name of the queue");
-    assert_eq!((&after.header.id, after.header.handled_count), (&before.header.id, 2));
+    assert_eq!(
+        after.header.topic, before.header.topic,
+        "not the name of the queue"
+    );
+    assert_eq!(
+        (&after.header.id, after.header.handled_count),
+        (&before.header.id, 2)
+    );
     assert_eq!(after.header.bag, before.header.bag);
     // Another copy counts anew, and so does what is set aside.
     let retry = for_retry(&copy, &after).unwrap();

@@ -43,7 +43,13 @@ async fn die_with_one(channel: &Channel) {
     let took = timeout(DEADLINE, async {
         let options = BasicGetOptions { no_ack: false };
         let queue = channel.name.as_str();
-        while raw.channel.basic_get(queue.into(), options).await.unwrap().is_none() {
+        while raw
+            .channel
+            .basic_get(queue.into(), options)
+            .await
+            .unwrap()
+            .is_none()
+        {
             sleep(Duration::from_millis(10)).await;
         }
     });
@@ -85,7 +91,10 @@ async fn a_death_counts_also_for_a_queue_that_does_not_count(ground: Ground) {
     die_with_one(&channel).await;
     let mut consumer = broker.consume(&channel).await.unwrap();
     let delivery = next(&mut consumer).await;
-    assert_eq!((id(&delivery).to_string(), delivery.redeliveries()), (sent.clone(), 1));
+    assert_eq!(
+        (id(&delivery).to_string(), delivery.redeliveries()),
+        (sent.clone(), 1)
+    );
     // Given back by a consumer that lives it counts as well, up to where it is a suspect.
     delivery.release();
     if !ground.is_quorum() || counts_releases() {
@@ -101,7 +110,10 @@ async fn a_death_counts_also_for_a_queue_that_does_not_count(ground: Ground) {
     die_with_one(&channel).await;
     let mut consumer = broker.consume(&channel).await.unwrap();
     let delivery = next(&mut consumer).await;
-    assert_eq!((id(&delivery).to_string(), delivery.redeliveries()), (sent, times + 1));
+    assert_eq!(
+        (id(&delivery).to_string(), delivery.redeliveries()),
+        (sent, times + 1)
+    );
     assert_eq!(delivery.message().unwrap().header.topic, "deaths");
     delivery.ack().await.unwrap();
     consumer.close().await.unwrap();
@@ -123,8 +135,16 @@ async fn a_suspect_that_is_given_back_counts_no_further(ground: Ground) {
     for died in 1..=3 {
         die_with_one(&channel).await;
         let mut consumer = broker.consume(&channel).await.unwrap();
-        assert_eq!(redeliveries(&mut consumer).await, SUSPECT + died, "a death counts");
-        assert_eq!(redeliveries(&mut consumer).await, SUSPECT + died, "what is given back does not");
+        assert_eq!(
+            redeliveries(&mut consumer).await,
+            SUSPECT + died,
+            "a death counts"
+        );
+        assert_eq!(
+            redeliveries(&mut consumer).await,
+            SUSPECT + died,
+            "what is given back does not"
+        );
         consumer.close().await.unwrap();
         broker.flush().await.unwrap();
     }
@@ -150,7 +170,8 @@ async fn our_count_is_believed_of_copies_alone(ground: Ground) {
         headers.insert("brighter-redeliveries".into(), AMQPValue::LongLongInt(1000));
         BasicProperties::default().with_headers(headers)
     };
-    raw.publish(&ground.corner.exchange(), "forged", forged(), b"{}").await;
+    raw.publish(&ground.corner.exchange(), "forged", forged(), b"{}")
+        .await;
     assert_eq!(told(&broker, &channel).await, 0, "by the exchange");
     // Whoever may write straight to the queue decides about his own message.
     raw.put(channel.name.as_str(), forged(), b"{}").await;
