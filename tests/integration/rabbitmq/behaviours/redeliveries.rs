@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use brighter::RabbitMq;
 use brighter::channel::{Broker, Channel, Consumer, Producer};
-use brighter_tests::rabbitmq::{Raw, counts_releases};
+use brighter_tests::rabbitmq::{Raw, counts_releases, version};
 use brighter_tests::wait::DEADLINE;
 use lapin::BasicProperties;
 use lapin::options::BasicGetOptions;
@@ -190,6 +190,10 @@ async fn where_order_is_kept_no_copies_are_made(ground: Ground) {
     }
     let mut consumer = broker.consume(&channel).await.unwrap();
     for times in 0..2 {
+        // Without a delivery limit, which 4.0 has by default, a quorum queue puts what is given back at its end.
+        if times > 0 && ground.is_quorum() && version() < (4, 0) {
+            break;
+        }
         let delivery = next(&mut consumer).await;
         assert_eq!(id(&delivery).to_string(), first, "it keeps its place");
         let given_back = if counts_releases() { times } else { 0 };
