@@ -205,6 +205,7 @@ mod tests {
         HandlerError::BrokenCircuit {
             policy: "breaker".into(),
             retry_delay: Duration::from_secs(7),
+            retry: None,
         }
     }
 
