@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
+use super::circuit_hold::CircuitHold;
 use super::controls::Controls;
 use super::in_flight_delivery::{Completion, DeliveryProgress, InFlightDelivery};
 use super::reply::ReplySender;
@@ -27,11 +28,6 @@ use brighter_core::error::HandlerError;
 use brighter_core::inbox::Fingerprint;
 use brighter_core::message::Message;
 
-/// How long a message is kept in hand at most while a circuit is open: far less than the 30 minutes after
-/// which RabbitMQ closes the channel of a consumer that has not settled.
-const LONGEST_HOLD: Duration = Duration::from_secs(300);
-/// A circuit that is about to close must not be asked in a tight loop.
-const SHORTEST_HOLD: Duration = Duration::from_millis(10);
 /// How long settling may take: longer than a publish or a reconnect should, so that whoever is slower hangs.
 /// The broker still has the message then, and delivers it again.
 const SETTLE_WITHIN: Duration = Duration::from_secs(60);
@@ -163,7 +159,8 @@ impl DeliveryHandler {
         op: &Op,
         failed: &mut Option<&'static str>,
     ) -> Settlement {
-        let mut held = Duration::ZERO;
+        let mut hold = CircuitHold::default();
+        let mut turn = None;
         let attempt = message
             .header
             .handled_count
@@ -183,26 +180,21 @@ impl DeliveryHandler {
             }
             // Errors are the application's own, and may panic when they are written.
             let settled = catch_unwind(AssertUnwindSafe(|| self.told(message, attempt, &outcome)));
+            // Another caller of the circuit has it now, if it was not used.
+            drop(turn.take());
             let pause = match settled.unwrap_or_else(|_| self.told(message, attempt, &Err(unspeakable()))) {
                 Ok(settlement) => return settlement,
-                Err(pause) => pause.clamp(SHORTEST_HOLD, LONGEST_HOLD),
+                Err(pause) => pause,
             };
-            if held.is_zero() {
+            if hold.is_new() {
                 tracing::info!(subscription = %self.settings.name, id = %message.header.id, ?pause, "pausing, for a circuit is open");
             }
-            held += pause;
-            if held > LONGEST_HOLD {
-                return Settlement::Requeue {
-                    delay: pause,
-                    counted: false,
-                };
-            }
             let _holding = self.reporter.in_flight().hold_back();
-            tokio::select! {
-                biased;
-                () = self.stop.cancelled() => return Settlement::Release,
-                () = tokio::time::sleep(pause) => {}
-            }
+            // Rare enough for a box.
+            turn = match Box::pin(hold.retry(pause, outcome.err(), &self.stop)).await {
+                Ok(turn) => Some(turn),
+                Err(settlement) => return settlement,
+            };
         }
     }
 

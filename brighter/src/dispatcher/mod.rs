@@ -3,6 +3,7 @@
 mod adaptive;
 mod builder;
 mod check;
+mod circuit_hold;
 #[cfg(feature = "config")]
 pub(crate) mod configure;
 mod control;

@@ -2,6 +2,7 @@
 
 mod behaviours;
 mod concurrency;
+mod half_open;
 mod limits;
 mod order;
 mod several;
