@@ -1,12 +1,13 @@
 //! [`Controls`]: what the performers of one subscription are told while they run.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::handover::Handover;
 use crate::subscription::{Rate, SubscriptionSettings, invalid_concurrency};
 use crate::telemetry::metrics::SubscriptionMetrics;
 use brighter_core::error::InvalidSetting;
@@ -48,6 +49,8 @@ pub(super) struct Controls {
     next: Mutex<Option<Instant>>,
     unacceptable: Mutex<Tally>,
     pub(super) metrics: SubscriptionMetrics,
+    /// Through which they share what waits behind a busy one.
+    pub(super) handover: Arc<Handover>,
 }
 
 /// How many messages were set aside.
@@ -69,6 +72,7 @@ impl Controls {
         };
         Self {
             metrics: SubscriptionMetrics::new(settings),
+            handover: Arc::default(),
             told: watch::Sender::new(ControlState {
                 throttle,
                 limit_reached: false,

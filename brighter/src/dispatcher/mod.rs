@@ -12,6 +12,7 @@ mod declare;
 mod drain;
 mod handling;
 mod handling_set;
+mod handover;
 mod health;
 mod in_flight_delivery;
 mod in_flight_table;

@@ -16,14 +16,18 @@
 //!
 //! * **the consumer**, which ends when its channel is lost; the transport finds out by heartbeats;
 //! * **what is in hand**: each handling ends within the subscription's time-out, then its settling within a
-//!   deadline, and holding it for an open circuit within another;
+//!   deadline, and holding it for an open circuit within another, or when the circuit lets it go;
+//! * **a sibling** that becomes idle, while it has no room: see [`Handover`](super::handover::Handover);
 //! * **a timer**, for the rate or for what rests;
 //! * **a change** of what it is told, and **the stop**.
 //!
-//! The consumer is left alone only while there is no room, and then something is in hand or a timer runs, or while
-//! it is paused, which a person ends. The same holds outside the loop: asking for a consumer has a deadline, and
-//! whatever a performer waits for then, what is in hand goes on. A handler that blocks its thread is the one thing
-//! that nothing in this task can end: see the [watchdog](super::watchdog).
+//! The consumer is left alone only while there is no room and no sibling is idle, and then something is in hand or a timer
+//! runs, or while it is paused, which a person ends. The same holds outside the loop: asking for a consumer has a
+//! deadline, and whatever a performer waits for then, what is in hand goes on. A handler that blocks its thread is the one
+//! thing that nothing in this task can end: see the [watchdog](super::watchdog).
+
+use std::future::poll_fn;
+use std::task::Poll;
 
 use futures_util::StreamExt;
 use tokio::task::coop::consume_budget;
@@ -32,9 +36,11 @@ use tokio::time::{Instant, sleep_until};
 use super::controls::Throttle;
 use super::handling::DeliveryHandler;
 use super::handling_set::HandlingSet;
+use super::handover::Sibling;
 use super::in_flight_delivery::{Completion, InFlightDelivery, KeyPosition};
 use super::in_flight_table::PollObserved;
 use super::keyed_queues::KeyedQueues;
+use super::route::DecodedRequest;
 use crate::telemetry::spans;
 use brighter_core::__private::Op;
 use brighter_core::channel::{ChannelError, Consumer, Delivery};
@@ -51,6 +57,18 @@ pub(super) enum PumpEnd {
     Again,
     /// Its channel is gone.
     Lost(ChannelError),
+}
+
+/// What a performer finds while it looks for messages.
+enum Intake {
+    /// Its consumer gave this, or ended.
+    Own(Option<Result<Delivery, ChannelError>>),
+    /// The same, while it takes nothing for itself and a sibling is idle.
+    ForSibling(Option<Result<Delivery, ChannelError>>),
+    /// A sibling gave it this.
+    Given(Box<InFlightDelivery>),
+    /// A sibling is idle, and would take what waits here.
+    Wanted,
 }
 
 /// What a performer has taken, which outlives the consumer that brought it: a handler goes on while its channel is
@@ -112,9 +130,13 @@ where
         let handler = self.handler;
         let mut changes = handler.controls.changes();
         let mut told = *changes.borrow_and_update();
+        // Where order matters there is one performer.
+        let mut sibling = (!handler.settings.ordered).then(|| handler.controls.handover.join());
         loop {
             // Nothing below need ever wait, and others want their turn.
             consume_budget().await;
+            let given = sibling.as_mut().and_then(Sibling::stand_up);
+            self.ready.extend(given.map(|given| *given));
             if handler.stop.is_cancelled() {
                 return PumpEnd::Stopped;
             }
@@ -129,20 +151,81 @@ where
                 return PumpEnd::Again;
             }
             self.begin_ready(told.throttle);
-            let (room, timer) = (self.has_room(told.throttle), self.timer());
+            let timer = self.timer();
+            let intake = self.intake(consumer, sibling.as_mut(), told.throttle);
             tokio::select! {
                 biased;
                 Some(done) = self.in_hand.next() => self.done(done),
-                came = consumer.receive(), if room => match came {
-                    Some(Ok(delivery)) => self.take(delivery),
-                    Some(Err(error)) => return PumpEnd::Lost(error),
-                    None => return PumpEnd::Lost(ChannelError::Closed),
+                found = intake => match found {
+                    Intake::Own(Some(Ok(delivery))) => self.take(delivery),
+                    Intake::ForSibling(Some(Ok(delivery))) => {
+                        let item = self.item(delivery, None);
+                        self.hand_over(item, sibling.as_ref());
+                    }
+                    Intake::Own(Some(Err(error))) | Intake::ForSibling(Some(Err(error))) => return PumpEnd::Lost(error),
+                    Intake::Own(None) | Intake::ForSibling(None) => return PumpEnd::Lost(ChannelError::Closed),
+                    Intake::Given(item) => self.ready.push(*item),
+                    Intake::Wanted => {
+                        let item = self.ready.remove(0);
+                        self.hand_over(item, sibling.as_ref());
+                    }
                 },
                 // These three are looked at above.
                 () = until(timer) => {}
                 _ = changes.changed() => changes.mark_changed(),
                 () = handler.stop.cancelled() => {}
             }
+        }
+    }
+
+    /// Looks for the next message: for this performer while it has room, otherwise for a sibling that is idle. It looks
+    /// at what holds it back each time it is polled, as that changes while those in hand go on.
+    fn intake<'a>(
+        &self,
+        consumer: &'a mut Consumer,
+        mut sibling: Option<&'a mut Sibling>,
+        throttle: Throttle,
+    ) -> impl Future<Output = Intake> + use<'a, 'p, B, F> {
+        let in_flight = self.handler.reporter.in_flight();
+        let has_room =
+            self.in_hand.len() < throttle.concurrency && self.ready.is_empty() && self.paced.is_none();
+        let (waits_for_rate, has_ready) = (self.paced.is_some(), !self.ready.is_empty());
+        poll_fn(move |task| {
+            if has_room && !in_flight.holds_back() {
+                if let Poll::Ready(came) = consumer.poll_next_unpin(task) {
+                    return Poll::Ready(Intake::Own(came));
+                }
+                return match &mut sibling {
+                    Some(sibling) => sibling.poll_idle(task).map(Intake::Given),
+                    None => Poll::Pending,
+                };
+            }
+            let Some(sibling) = &mut sibling else {
+                return Poll::Pending;
+            };
+            // A sibling would have to wait for the rate as well.
+            if waits_for_rate {
+                return sibling
+                    .stand_up()
+                    .map_or(Poll::Pending, |given| Poll::Ready(Intake::Given(given)));
+            }
+            match sibling.poll_wanted(task) {
+                Poll::Ready(Some(given)) => Poll::Ready(Intake::Given(given)),
+                Poll::Ready(None) if has_ready => Poll::Ready(Intake::Wanted),
+                Poll::Ready(None) => consumer.poll_next_unpin(task).map(Intake::ForSibling),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+    }
+
+    /// Hands this to a sibling; keeps it, if none is idle any more.
+    fn hand_over(&mut self, item: InFlightDelivery, sibling: Option<&Sibling>) {
+        let kept = match sibling {
+            Some(sibling) => sibling.give(Box::new(item)).err().map(|item| *item),
+            None => Some(item),
+        };
+        if let Some(kept) = kept {
+            self.ready.insert(0, kept);
         }
     }
 
@@ -190,14 +273,6 @@ where
         self.queues.clear_behind();
     }
 
-    /// Whether one more may be taken.
-    fn has_room(&self, throttle: Throttle) -> bool {
-        self.in_hand.len() < throttle.concurrency
-            && self.ready.is_empty()
-            && self.paced.is_none()
-            && !self.handler.reporter.in_flight().holds_back()
-    }
-
     /// When to look again, whatever happens.
     fn timer(&self) -> Option<Instant> {
         let paced = self.paced.as_ref().map(|(_, at)| *at);
@@ -213,15 +288,21 @@ where
             _ => None,
         };
         let turn = turn.map(|(lane, made)| (KeyPosition { lane, consumer }, made));
+        let item = self.item(delivery, turn);
+        self.ready.extend(match item.turn {
+            Some(KeyPosition { lane, .. }) => self.queues.enter(lane, item),
+            None => Some(item),
+        });
+    }
+
+    fn item(&self, delivery: Delivery, turn: Option<(KeyPosition, DecodedRequest)>) -> InFlightDelivery {
+        let handler = self.handler;
         let mut item = InFlightDelivery::new(delivery, turn, self.op.clone());
         if let Ok(message) = item.delivery.message() {
             let (system, channel) = (handler.broker.system(), &handler.settings.channel);
             item.waiting = spans::receive(system, channel, message, &self.op);
         }
-        self.ready.extend(match item.turn {
-            Some(KeyPosition { lane, .. }) => self.queues.enter(lane, item),
-            None => Some(item),
-        });
+        item
     }
 
     /// Begins with those that are at their turn, as far as there is room.
@@ -269,6 +350,7 @@ where
                 .in_flight()
                 .hold(message.header.id.clone(), handlers)
         };
+        handler.reporter.in_flight().count_received();
         let in_hand = item.delivery.message().ok().map(hold);
         self.in_hand
             .push(PollObserved::new((self.begin)(item), in_hand), alone);

@@ -257,8 +257,11 @@ impl<R> Subscription<R> {
         self
     }
 
-    /// Lets each performer have this many messages at once: one that it handles, the others
-    /// waiting in its memory.
+    /// Lets each performer have this many messages at once: those that it handles, and others that wait in its memory.
+    ///
+    /// A busy performer hands what waits to another one of this process that has nothing to do, unless the subscription
+    /// keeps order. Another process does not get it before it is given back, so where a handler takes seconds, a small
+    /// number spreads the work better.
     #[must_use]
     pub fn buffer(mut self, messages: u16) -> Self {
         self.settings.buffer(messages);

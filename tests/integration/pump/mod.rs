@@ -6,6 +6,7 @@ mod half_open;
 mod limits;
 mod order;
 mod several;
+mod sharing;
 mod stalling;
 mod watching;
 
