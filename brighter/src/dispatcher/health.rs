@@ -1,5 +1,9 @@
 //! The health of a [`Dispatcher`].
 
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
 use super::Dispatcher;
 use super::readiness::NotReady;
 use crate::processor::{Health, Unhealthy};
@@ -8,6 +12,11 @@ impl Dispatcher {
     /// Whether every subscription is being consumed, and the processor can do what it is for: see
     /// [`CommandProcessor::health`](crate::CommandProcessor::health), which is asked for too.
     /// [`readiness`](Self::readiness) is the part of it that needs no waiting.
+    ///
+    /// A subscription is not consumed either if its performers have consumers that give them nothing: messages wait in its
+    /// channel, all its performers are idle, and have received none for five seconds. That is seen from one call to a later
+    /// one, where the broker tells how many messages wait, and not for a subscription that keeps order, has a rate, or has
+    /// one active consumer among several.
     ///
     /// ```
     /// # async fn example(dispatcher: &brighter::Dispatcher) {
@@ -19,10 +28,32 @@ impl Dispatcher {
     /// ```
     pub async fn health(&self) -> Health {
         let mut health = self.processor().health().await;
+        let stalled = self.stalled().await;
         // Asked after the wait, so that it is true now.
         let not_consumed = self.readiness().reasons.into_iter().filter_map(not_consumed);
         health.reasons.extend(not_consumed);
+        health.reasons.extend(stalled);
         health
+    }
+
+    /// The subscriptions whose consumers give them nothing.
+    async fn stalled(&self) -> Vec<Unhealthy> {
+        let running: Vec<_> = {
+            let state = self.0.state();
+            let known = state.subscriptions.values();
+            known
+                .filter_map(|known| Some((known.running.as_ref()?.run, Arc::clone(&known.registered))))
+                .collect()
+        };
+        let runs: Vec<_> = running.iter().map(|(run, _)| *run).collect();
+        self.0.stalls.keep(&runs);
+        let looks = running.iter().map(|(run, registered)| async {
+            let (statuses, broker) = (&self.0.statuses, &self.0.broker);
+            let reason = self.0.stalls.look(*run, registered, statuses, broker).await?;
+            let subscription = registered.settings.name.clone();
+            Some(Unhealthy::NotConsumed { subscription, reason })
+        });
+        join_all(looks).await.into_iter().flatten().collect()
     }
 }
 

@@ -27,6 +27,7 @@ mod requests;
 mod route;
 mod selector;
 mod settlement;
+mod stalls;
 mod status;
 mod status_registry;
 mod steer;
@@ -58,6 +59,7 @@ pub use steer::ControlError;
 
 use self::check::{BuildContext, UncheckedSubscription};
 use self::registered::{Registered, Running};
+use self::stalls::StallMonitor;
 use self::status_registry::StatusRegistry;
 use self::supervisor::Supervisor;
 use crate::processor::{BuildErrors, CommandProcessor};
@@ -117,6 +119,7 @@ struct Inner {
     drain: Duration,
     /// What every performer is doing.
     statuses: Arc<StatusRegistry>,
+    stalls: StallMonitor,
     state: Mutex<State>,
 }
 
@@ -166,6 +169,7 @@ impl Dispatcher {
             broker,
             drain,
             statuses: Arc::default(),
+            stalls: StallMonitor::default(),
             state: Mutex::new(State {
                 receiving: false,
                 subscriptions,

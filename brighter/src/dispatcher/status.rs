@@ -51,7 +51,7 @@ pub enum SubscriptionState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum PerformerState {
-    /// Asking the broker for its channel for the first time.
+    /// Asking the broker for its channel, for the first time or because what it was told needs another consumer.
     Starting,
     /// Consuming its channel.
     Consuming,
@@ -61,6 +61,8 @@ pub enum PerformerState {
     Paused,
     /// Taking no messages, for its subscription has set aside as many as it may.
     LimitReached,
+    /// Taking no more messages, and finishing what it has in hand before it ends.
+    Finishing,
     /// Ended.
     Stopped,
 }

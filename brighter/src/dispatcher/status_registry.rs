@@ -58,6 +58,8 @@ pub(super) struct Record {
 pub(super) struct Count {
     pub(super) consuming: usize,
     pub(super) busy: usize,
+    /// How many messages they have received.
+    pub(super) received: u64,
 }
 
 impl StatusRegistry {
@@ -104,6 +106,7 @@ impl StatusRegistry {
             let count = counts.entry(entry.run).or_default();
             count.consuming += usize::from(entry.state == PerformerState::Consuming);
             count.busy += usize::from(!entry.table.is_empty());
+            count.received = count.received.wrapping_add(entry.table.received());
         }
         counts
     }
@@ -205,6 +208,18 @@ impl StatusReporter {
         drop(state);
         self.statuses.changed();
         first
+    }
+
+    /// Says that the performer has no consumer and is about to ask for one, unless it waits already because that failed.
+    pub(super) fn starting(&self) {
+        let waits = {
+            let state = self.statuses.lock();
+            let entry = state.performers.get(&self.number);
+            entry.is_some_and(|entry| entry.state == PerformerState::Waiting)
+        };
+        if !waits {
+            self.change(PerformerState::Starting);
+        }
     }
 
     /// Says why the performer does not consume its channel.

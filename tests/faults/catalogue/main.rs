@@ -32,5 +32,6 @@ mod e_health;
 mod e_million;
 mod e_replay;
 mod e_soak;
+mod g_steering;
 mod rig;
 mod table;

@@ -1,5 +1,6 @@
 //! The dispatcher: what runs, how it is steered while it runs, and whether what it says of itself is true.
 
+mod careless;
 mod control;
 mod declaring;
 mod running;
