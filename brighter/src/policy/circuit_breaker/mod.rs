@@ -7,6 +7,7 @@ mod permit;
 mod settings;
 mod state;
 mod tally;
+mod turn_queue;
 mod turns;
 
 use std::fmt;
@@ -24,7 +25,7 @@ use settings::{Settings, Trips};
 pub use state::CircuitState;
 use state::State;
 pub(crate) use state::Verdict;
-use turns::TurnQueue;
+use turn_queue::TurnQueue;
 
 use crate::telemetry::metrics::CircuitMetrics;
 use brighter_core::error::{HandlerError, InvalidSetting};
@@ -247,7 +248,7 @@ impl CircuitBreaker {
         if is_changed {
             self.0.changed.send_replace(());
         }
-        due.give(self);
+        self.give(due);
         result
     }
 }

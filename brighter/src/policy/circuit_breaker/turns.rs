@@ -1,27 +1,16 @@
-//! [`TurnQueue`]: callers that a circuit has refused, and which of them may try again.
+//! How a [`CircuitBreaker`] tells callers that it has refused when to try again.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 
-use tokio::sync::oneshot;
 use tokio::time::sleep_until;
 
 use super::CircuitBreaker;
+use super::turn_queue::Due;
 use brighter_core::error::{RetrySignal, RetryTurn};
-
-/// Callers that a circuit has refused and that wait, in the order in which they began to. Whatever changes the state of the
-/// circuit gives turns to as many of them as it would let through: all when it is closed, the next probe when it is half open.
-#[derive(Debug, Default)]
-pub(super) struct TurnQueue {
-    next: u64,
-    waiting: BTreeMap<u64, oneshot::Sender<Turn>>,
-    /// Turns that were given for a place among the probes, and not used so far.
-    given: BTreeSet<u64>,
-}
 
 /// A turn to try again. Dropped unused, it goes to the next caller.
 #[derive(Debug)]
-pub(super) struct Turn {
+struct Turn {
     breaker: CircuitBreaker,
     number: u64,
 }
@@ -32,64 +21,17 @@ struct Place<'a> {
     number: u64,
 }
 
-/// Who is to get a turn, once the state is no longer locked: what is dropped then locks it again.
-#[must_use]
-pub(super) struct Due(Vec<(u64, oneshot::Sender<Turn>)>);
-
-impl TurnQueue {
-    /// Takes out those that may try again: as many as there is room for, without a limit if that is `None`.
-    pub(super) fn due(&mut self, room: Option<u32>) -> Due {
-        if self.waiting.is_empty() && self.given.is_empty() {
-            return Due(Vec::new());
-        }
-        let Some(room) = room else {
-            self.given.clear();
-            return Due(std::mem::take(&mut self.waiting).into_iter().collect());
-        };
-        let room = room as usize;
-        // Every call that is let through takes a place, and each place that is gone ends a turn.
-        while self.given.len() > room {
-            self.given.pop_first();
-        }
-        let mut due = Vec::new();
-        while self.given.len() < room
-            && let Some((number, caller)) = self.waiting.pop_first()
-        {
-            self.given.insert(number);
-            due.push((number, caller));
-        }
-        Due(due)
-    }
-
-    fn enter(&mut self) -> (u64, oneshot::Receiver<Turn>) {
-        let (caller, turn) = oneshot::channel();
-        self.next += 1;
-        self.waiting.insert(self.next, caller);
-        (self.next, turn)
-    }
-}
-
-impl Due {
-    pub(super) fn give(self, breaker: &CircuitBreaker) {
-        for (number, caller) in self.0 {
-            let breaker = breaker.clone();
-            // A caller that has gone drops it, and the next one gets it.
-            let _ = caller.send(Turn { breaker, number });
-        }
-    }
-}
-
 impl Drop for Turn {
     fn drop(&mut self) {
         self.breaker
-            .act_on(|guarded, _, _| guarded.turns.given.remove(&self.number));
+            .act_on(|guarded, _, _| guarded.turns.end(self.number));
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.breaker
-            .act_on(|guarded, _, _| guarded.turns.waiting.remove(&self.number));
+            .act_on(|guarded, _, _| guarded.turns.leave(self.number));
     }
 }
 
@@ -98,6 +40,15 @@ impl CircuitBreaker {
     pub(in crate::policy) fn retry_signal(&self) -> RetrySignal {
         let breaker = self.clone();
         RetrySignal::new(move || breaker.clone().turn())
+    }
+
+    /// Gives turns to these. The state must not be locked.
+    pub(super) fn give(&self, due: Due) {
+        for (number, caller) in due.0 {
+            let breaker = self.clone();
+            // A caller that has gone drops it, and the next one gets it.
+            let _ = caller.send(RetryTurn::new(Turn { breaker, number }));
+        }
     }
 
     async fn turn(self) -> RetryTurn {
@@ -119,7 +70,7 @@ impl CircuitBreaker {
             };
             tokio::select! {
                 biased;
-                turn = &mut turn => return turn.map_or_else(|_| RetryTurn::untracked(), RetryTurn::new),
+                turn = &mut turn => return turn.unwrap_or_else(|_| RetryTurn::untracked()),
                 // It may be open again, for another time.
                 _ = changed.changed() => {}
                 // No call tells the circuit that its time is over, so this does.

@@ -19,7 +19,10 @@ fn breaker() -> CircuitBreaker {
 }
 
 fn admitted(breaker: &CircuitBreaker) -> Permit {
-    breaker.admit().ok().expect("it is let through")
+    let Ok(permit) = breaker.admit() else {
+        panic!("it is let through");
+    };
+    permit
 }
 
 fn end(mut permit: Permit, verdict: Verdict) {
