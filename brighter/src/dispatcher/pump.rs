@@ -113,7 +113,14 @@ where
     /// Pumps until told to stop or until the channel is lost. What waits in the consumer goes back with it.
     pub(super) async fn consume(&mut self, mut consumer: Consumer, buffer: usize) -> PumpEnd {
         self.op = spans::pump(self.handler.broker.system(), &self.handler.settings);
-        let end = self.run(&mut consumer, buffer).await;
+        // Where order matters there is one performer.
+        let handler = self.handler;
+        let mut sibling = (!handler.settings.ordered).then(|| handler.controls.handover.join());
+        let end = self.run(&mut consumer, sibling.as_mut(), buffer).await;
+        // What a sibling has given it meanwhile goes back with the rest.
+        let given = sibling.as_mut().and_then(Sibling::stand_up);
+        self.ready.extend(given.map(|given| *given));
+        drop(sibling);
         self.op = Op::none();
         let lost = matches!(end, PumpEnd::Lost(_));
         // Others get what is given back here. Where order matters, they must not while what comes before it is in
@@ -126,16 +133,19 @@ where
         end
     }
 
-    async fn run(&mut self, consumer: &mut Consumer, buffer: usize) -> PumpEnd {
+    async fn run(
+        &mut self,
+        consumer: &mut Consumer,
+        mut sibling: Option<&mut Sibling>,
+        buffer: usize,
+    ) -> PumpEnd {
         let handler = self.handler;
         let mut changes = handler.controls.changes();
         let mut told = *changes.borrow_and_update();
-        // Where order matters there is one performer.
-        let mut sibling = (!handler.settings.ordered).then(|| handler.controls.handover.join());
         loop {
             // Nothing below need ever wait, and others want their turn.
             consume_budget().await;
-            let given = sibling.as_mut().and_then(Sibling::stand_up);
+            let given = sibling.as_deref_mut().and_then(Sibling::stand_up);
             self.ready.extend(given.map(|given| *given));
             if handler.stop.is_cancelled() {
                 return PumpEnd::Stopped;
@@ -152,7 +162,7 @@ where
             }
             self.begin_ready(told.throttle);
             let timer = self.timer();
-            let intake = self.intake(consumer, sibling.as_mut(), told.throttle);
+            let intake = self.intake(consumer, sibling.as_deref_mut(), told.throttle);
             tokio::select! {
                 biased;
                 Some(done) = self.in_hand.next() => self.done(done),
@@ -160,14 +170,14 @@ where
                     Intake::Own(Some(Ok(delivery))) => self.take(delivery),
                     Intake::ForSibling(Some(Ok(delivery))) => {
                         let item = self.item(delivery, None);
-                        self.hand_over(item, sibling.as_ref());
+                        self.hand_over(item, sibling.as_deref());
                     }
                     Intake::Own(Some(Err(error))) | Intake::ForSibling(Some(Err(error))) => return PumpEnd::Lost(error),
                     Intake::Own(None) | Intake::ForSibling(None) => return PumpEnd::Lost(ChannelError::Closed),
                     Intake::Given(item) => self.ready.push(*item),
                     Intake::Wanted => {
                         let item = self.ready.remove(0);
-                        self.hand_over(item, sibling.as_ref());
+                        self.hand_over(item, sibling.as_deref());
                     }
                 },
                 // These three are looked at above.
