@@ -53,6 +53,8 @@ pub enum Feature {
     Reconnect,
     /// The server may be restarted: [`Harness::restart`](super::Harness::restart).
     Restart,
+    /// Channels can be listed, with what waits in them: [`Broker::channels`](brighter_core::channel::Broker::channels).
+    Listing,
 }
 
 impl Feature {
@@ -79,6 +81,7 @@ impl Feature {
         Self::Durable,
         Self::Reconnect,
         Self::Restart,
+        Self::Listing,
     ];
 }
 

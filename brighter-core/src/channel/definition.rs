@@ -81,7 +81,8 @@ pub struct ChannelLimits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Overflow {
-    /// The message is refused, and its producer told.
+    /// The message is refused, and its producer told. Other channels that want it have their copies, and another each
+    /// time that it is published again: this is for a channel whose producer is to wait for its consumer.
     #[default]
     RefuseNewest,
     /// The oldest goes to the dead-letter channel to make room.

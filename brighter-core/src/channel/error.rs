@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::error::BoxError;
-use crate::message::{NameError, RoutingKey};
+use crate::message::{ChannelName, NameError, RoutingKey};
 
 /// Why a message was not published, or may not have been.
 #[derive(thiserror::Error)]
@@ -22,6 +22,20 @@ pub enum PublishError {
     Refused {
         /// What the broker said.
         reason: String,
+    },
+    /// A channel that wants the topic is full, and refuses the message. Every other channel that wants it has its copy;
+    /// publishing it again gives those another one, with the same id.
+    #[error(
+        "channel `{channel}` is full, with {waiting} messages that wait: consume it, or remove it if nobody is to \
+         consume it ({others} other channels took the message)"
+    )]
+    ChannelFull {
+        /// The channel, the first of several.
+        channel: ChannelName,
+        /// How many messages wait in it.
+        waiting: u64,
+        /// How many other channels took the message.
+        others: usize,
     },
     /// The message has a name that no broker takes.
     #[error("the message cannot be published")]
@@ -67,6 +81,7 @@ impl PublishError {
         match self {
             Self::Unroutable { .. } => "unroutable",
             Self::Refused { .. } => "refused",
+            Self::ChannelFull { .. } => "channel_full",
             Self::Name(_) => "name",
             Self::TooLarge { .. } => "too_large",
             Self::TimedOut { .. } => "timed_out",

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use super::background::BackgroundTask;
 use crate::policy::spread;
 use brighter_core::error::InvalidSetting;
 use brighter_core::outbox::{Archive, Archiving, Outbox, OutboxError};
@@ -94,8 +96,20 @@ impl Archiver {
         }
     }
 
+    /// Starts the task that archives until `ended` is cancelled.
+    pub(super) fn start(
+        self,
+        runtime: &Handle,
+        outbox: &Arc<dyn Outbox>,
+        ended: &Arc<CancellationToken>,
+    ) -> BackgroundTask {
+        let (outbox, until) = (Arc::clone(outbox), Arc::clone(ended));
+        let run = move || self.clone().run(Arc::clone(&outbox), Arc::clone(&until)).boxed();
+        BackgroundTask::spawn("archiver", runtime, Arc::clone(ended), run)
+    }
+
     /// Archives until it is told to end.
-    pub(super) async fn run(self, outbox: Arc<dyn Outbox>, ended: Arc<CancellationToken>) {
+    async fn run(self, outbox: Arc<dyn Outbox>, ended: Arc<CancellationToken>) {
         let mut failed = false;
         loop {
             // The outbox may be the application's own, and panic.

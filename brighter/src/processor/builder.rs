@@ -17,7 +17,7 @@ use super::relay::Relay;
 use super::{
     Archiver, BuildError, BuildErrors, Choice, CommandProcessor, HealthOptions, Inner, Sweeper, sweep_task,
 };
-use crate::layer::{FeatureSwitches, MonitorSink};
+use crate::layer::{FeatureSwitches, MonitorSink, SendUnsent};
 use crate::pipeline::{HandlerPipeline, Provided, Wiring};
 use crate::policy::PolicyRegistry;
 use crate::publication::{Publication, PublicationSettings};
@@ -267,7 +267,9 @@ impl CommandProcessorBuilder {
         self
     }
 
-    /// Leaves the sweeping to another process.
+    /// Leaves the sweeping to another process. There has to be one: without it a message that is deposited, posted for
+    /// later, or posted while the broker is away is not sent, and [health](CommandProcessor::health) says so once it
+    /// has waited for too long.
     pub fn without_sweeper(mut self) -> Self {
         self.without_sweeper = true;
         self
@@ -412,14 +414,19 @@ impl CommandProcessorBuilder {
             _ => {}
         }
         let sweeps = !self.without_sweeper && self.broker.is_some();
+        let mut background = Vec::new();
         match (tokio::runtime::Handle::try_current(), &relay) {
             _ if !errors.is_empty() => {}
             (Ok(runtime), Some(relay)) => {
                 if sweeps {
-                    runtime.spawn(sweep_task::sweep(Arc::clone(relay), Arc::clone(&ended)));
+                    background.push(sweep_task::start(&runtime, relay, &ended));
+                } else if self.broker.is_some() {
+                    let relay: Arc<dyn SendUnsent> = Arc::<Relay>::clone(relay);
+                    // Nobody else sets it.
+                    let _ = self.provided.unsent.set(relay);
                 }
                 if let Some(archiver) = self.archiver {
-                    runtime.spawn(archiver.run(Arc::clone(relay.outbox()), Arc::clone(&ended)));
+                    background.push(archiver.start(&runtime, relay.outbox(), &ended));
                 }
             }
             (Err(_), Some(_)) if sweeps || self.archiver.is_some() => errors.push(BuildError::NoRuntime),
@@ -436,6 +443,7 @@ impl CommandProcessorBuilder {
             relay,
             has_inbox: self.provided.inbox.is_some(),
             health: HealthMonitor::new(health, sweeps),
+            background,
             bodies_in_spans: self.bodies_in_spans.unwrap_or_default(),
             inbox_retention: self.provided.inbox.as_ref().and_then(|inbox| inbox.retention()),
             ended,

@@ -27,6 +27,7 @@ impl Harness for Directory {
             // There is no server, and no connection to it.
             .without(Feature::Reconnect)
             .without(Feature::Restart)
+            .without(Feature::Listing)
     }
 
     async fn connect(&self) -> DirectoryBroker {

@@ -51,7 +51,9 @@ impl Harness for Rabbit {
     type Broker = RabbitMq;
 
     fn features(&self) -> Features {
-        let features = Features::all().without(Feature::Restart);
+        let features = Features::all()
+            .without(Feature::Restart)
+            .without(Feature::Listing);
         match self.queue_type {
             // Quorum queues alone count deliveries, and have no range of priorities.
             QueueType::Quorum => features.without(Feature::Priorities),

@@ -73,8 +73,8 @@ pub use options::SqliteBrokerOptions;
 
 use crate::opening::Opening;
 use brighter_core::channel::{
-    Broker, BrokerStatus, Channel, ChannelError, Consumer, ConsumerBounds, Producer, PublishError,
-    SettleError,
+    Broker, BrokerStatus, Channel, ChannelError, ChannelUsage, Consumer, ConsumerBounds, Producer,
+    PublishError, SettleError,
 };
 use brighter_core::message::{ChannelName, Message};
 use delivery_stream::DeliveryStream;
@@ -244,6 +244,11 @@ impl Broker for SqliteBroker {
     fn depth<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Option<u64>, ChannelError>> {
         let name = channel.name.clone();
         self.0.ask(|reply| EngineRequest::Depth(name, reply)).boxed()
+    }
+
+    /// Whether anybody consumes a channel is not in the file, so it is not known here.
+    fn channels(&self) -> BoxFuture<'_, Result<Vec<ChannelUsage>, ChannelError>> {
+        self.0.ask(EngineRequest::Usages).boxed()
     }
 
     fn bounds(&self, channel: &Channel) -> ConsumerBounds {

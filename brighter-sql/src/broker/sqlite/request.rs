@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::delivery_buffer::DeliveryBuffer;
 use super::row::StoredMessage;
-use brighter_core::channel::{Channel, ChannelError, PublishError, SettleError};
+use brighter_core::channel::{Channel, ChannelError, ChannelUsage, PublishError, SettleError};
 use brighter_core::message::{ChannelName, Message};
 
 /// Messages to be published, and where the results go.
@@ -62,6 +62,10 @@ pub(super) enum EngineRequest {
     Remove(ChannelName, oneshot::Sender<Result<(), ChannelError>>),
     /// A caller waits until what was settled is written.
     Flush(oneshot::Sender<Result<(), ChannelError>>),
+    /// The engine has a mistake.
+    #[cfg(test)]
+    Panic,
+    Usages(oneshot::Sender<Result<Vec<ChannelUsage>, ChannelError>>),
     Depth(ChannelName, oneshot::Sender<Result<Option<u64>, ChannelError>>),
     Waiting(
         ChannelName,

@@ -33,7 +33,12 @@ pub(super) const STATE: &str =
 
 pub(super) const STATUS: &str = "SELECT count(*), {now} - min(deposited_at), \
      (SELECT count(*) FROM {table} WHERE outstanding = 2), \
-     (SELECT count(*) FROM {table} WHERE outstanding = 3) FROM {table}{by_outstanding} WHERE outstanding = 1";
+     (SELECT count(*) FROM {table} WHERE outstanding = 3), \
+     {now} - (SELECT min(not_before) FROM {table} WHERE outstanding = 3) \
+     FROM {table}{by_outstanding} WHERE outstanding = 1";
+
+pub(super) const OUTSTANDING_OF: &str =
+    "SELECT message_id FROM {table} WHERE {outstanding} = 1 AND causation_id = ?1 LIMIT ?2";
 
 pub(super) const DEAD: &str =
     "SELECT message_id, topic, attempts, last_error FROM {table} WHERE outstanding = 2 ORDER BY seq LIMIT ?1";
@@ -105,6 +110,7 @@ pub(super) struct Statements {
     pub(super) get: Statement,
     pub(super) state: Statement,
     pub(super) status: Statement,
+    pub(super) outstanding_of: Statement,
     pub(super) dead: Statement,
     pub(super) count: Statement,
     pub(super) claim_oldest: Claim,
@@ -174,6 +180,7 @@ impl Statements {
             get: of(GET),
             state: of(STATE),
             status: of(STATUS),
+            outstanding_of: of(OUTSTANDING_OF),
             dead: of(DEAD),
             count: of(COUNT),
             claim_oldest: oldest(dialect.by_outstanding, ""),

@@ -71,6 +71,9 @@ enum Flaw {
     /// A consumer whose connection was lost says nothing.
     LosesSilently,
     ForgetsWhenRestarted,
+    /// One channel that is full keeps all others from their copies.
+    StopsAtAFullChannel,
+    ListsNothing,
 }
 
 use Flaw::*;
@@ -238,6 +241,11 @@ const FOUND_OUT: &[(Flaw, &[&str])] = &[
     ),
     (LosesSilently, &["after_a_lost_connection_it_goes_on"]),
     (ForgetsWhenRestarted, &["a_restart_of_the_server_loses_nothing"]),
+    (
+        StopsAtAFullChannel,
+        &["a_full_channel_keeps_no_other_from_its_copy"],
+    ),
+    (ListsNothing, &["channels_are_listed_with_what_waits_in_them"]),
 ];
 
 /// A place whose brokers have this flaw. It has every feature there is, for its server is in memory.

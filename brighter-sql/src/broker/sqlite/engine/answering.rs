@@ -13,7 +13,7 @@ use crate::database::backend::Backend;
 use crate::database::error::DatabaseError;
 use crate::database::value::Sql;
 use brighter_core::__private::report;
-use brighter_core::channel::{Channel, ChannelError};
+use brighter_core::channel::{Channel, ChannelError, ChannelUsage};
 use brighter_core::message::{ChannelName, Message};
 
 impl Engine {
@@ -58,6 +58,13 @@ impl Engine {
                 // What could be written was written before this was looked at.
                 let failure = self.queue.failure().filter(|_| !self.settled.is_empty());
                 let _ = reply.send(failure.map_or(Ok(()), |failure| Err(failure.of_channel())));
+            }
+            #[cfg(test)]
+            #[allow(clippy::panic, reason = "what the test is about")]
+            EngineRequest::Panic => panic!("as asked"),
+            EngineRequest::Usages(reply) => {
+                let usages = self.usages().await;
+                let _ = reply.send(usages.map_err(|error| FileFailure::new(error).of_channel()));
             }
             EngineRequest::Depth(name, reply) => {
                 let _ = reply.send(self.depth(&name).await);
@@ -117,6 +124,19 @@ impl Engine {
             return Err(FileFailure::new(error).of_channel());
         }
         Ok(id)
+    }
+
+    /// Returns every channel, in the order of their names. Whether another process consumes one is not in the file.
+    pub(super) async fn usages(&mut self) -> Result<Vec<ChannelUsage>, DatabaseError> {
+        self.look().await?;
+        let mut usages: Vec<_> = self.topology.usages().collect();
+        usages.sort_unstable_by(|(_, one), (_, other)| one.name.cmp(&other.name));
+        for (channel, usage) in &mut usages {
+            let reader = self.reader().await?;
+            let waiting = depth(reader, *channel).await.map_err(Sqlite::sort)?;
+            usage.waiting = waiting.max(0).unsigned_abs();
+        }
+        Ok(usages.into_iter().map(|(_, usage)| usage).collect())
     }
 
     async fn depth(&mut self, name: &ChannelName) -> Result<Option<u64>, ChannelError> {
