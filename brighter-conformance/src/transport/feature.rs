@@ -53,6 +53,12 @@ pub enum Feature {
     Reconnect,
     /// The server may be restarted: [`Harness::restart`](super::Harness::restart).
     Restart,
+    /// The server may be there and do nothing: [`Harness::stall`](super::Harness::stall). A transport without a server
+    /// does not have it.
+    Stalls,
+    /// A consumer that is registered and gets nothing is noticed while messages wait: see
+    /// [`Stall::Deaf`](super::Stall::Deaf).
+    DeafConsumer,
     /// Channels can be listed, with what waits in them: [`Broker::channels`](brighter_core::channel::Broker::channels).
     Listing,
 }
@@ -81,6 +87,8 @@ impl Feature {
         Self::Durable,
         Self::Reconnect,
         Self::Restart,
+        Self::Stalls,
+        Self::DeafConsumer,
         Self::Listing,
     ];
 }

@@ -25,6 +25,8 @@
 //!             .without(Feature::Durable)
 //!             .without(Feature::Reconnect)
 //!             .without(Feature::Restart)
+//!             .without(Feature::Stalls)
+//!             .without(Feature::DeafConsumer)
 //!     }
 //!
 //!     async fn connect(&self) -> InMemoryBroker {
@@ -72,6 +74,8 @@
 //!   [`closing_from_many_threads_at_once_ends`], [`closing_writes_what_was_acked`],
 //!   [`what_was_confirmed_outlives_a_close`], [`after_a_lost_connection_it_goes_on`],
 //!   [`a_restart_of_the_server_loses_nothing`]
+//! * Stalls: [`a_half_open_connection_is_noticed`], [`a_silent_server_is_noticed`],
+//!   [`a_consumer_that_gets_nothing_is_noticed`]
 //!
 //! That each of them can fail is tested: brokers that lose, double, reorder, forget to ack and so on are each found
 //! out by the case that should (`tests/integration/conformance/broken` in the repository).
@@ -86,6 +90,7 @@ mod limits;
 mod publishing;
 mod random;
 mod settling;
+mod stalls;
 #[doc(hidden)]
 pub mod tools;
 
@@ -95,11 +100,12 @@ pub use case::{Case, Outcome};
 pub use channels::*;
 pub use feature::{Feature, Features};
 pub use fidelity::*;
-pub use harness::Harness;
+pub use harness::{Harness, Stall};
 pub use lifecycle::*;
 pub use limits::*;
 pub use publishing::*;
 pub use settling::*;
+pub use stalls::*;
 
 /// Makes a module of tests, one for each [case](cases) of the suite.
 ///
@@ -167,6 +173,9 @@ macro_rules! __conformance_cases {
             what_was_confirmed_outlives_a_close [Durable, Retention],
             after_a_lost_connection_it_goes_on [Reconnect],
             a_restart_of_the_server_loses_nothing [Restart, Durable],
+            a_half_open_connection_is_noticed [Stalls, Retention],
+            a_silent_server_is_noticed [Stalls, Retention],
+            a_consumer_that_gets_nothing_is_noticed [DeafConsumer, Retention],
         }
     };
 }

@@ -20,6 +20,8 @@ impl Harness for InMemory {
             .without(Feature::Durable)
             .without(Feature::Reconnect)
             .without(Feature::Restart)
+            .without(Feature::Stalls)
+            .without(Feature::DeafConsumer)
     }
 
     async fn connect(&self) -> InMemoryBroker {
@@ -51,8 +53,11 @@ impl Harness for Rabbit {
     type Broker = RabbitMq;
 
     fn features(&self) -> Features {
+        // What a way to the server can do is done where there is one: `tests/faults/catalogue/conformance.rs`.
         let features = Features::all()
             .without(Feature::Restart)
+            .without(Feature::Stalls)
+            .without(Feature::DeafConsumer)
             .without(Feature::Listing);
         match self.queue_type {
             // Quorum queues alone count deliveries, and have no range of priorities.
@@ -93,6 +98,8 @@ impl Harness for File {
         Features::all()
             .without(Feature::Reconnect)
             .without(Feature::Restart)
+            .without(Feature::Stalls)
+            .without(Feature::DeafConsumer)
     }
 
     async fn connect(&self) -> SqliteBroker {

@@ -236,6 +236,9 @@ impl Broker for Broken {
         if self.0.is_closed() {
             return BrokerStatus::Closed;
         }
+        if self.0.flaw == StaysConnected {
+            return BrokerStatus::Connected;
+        }
         self.0.server.status()
     }
 
