@@ -102,6 +102,10 @@ pub enum InboxError {
         /// The newest version that this program knows.
         known: i64,
     },
+    /// The tables of the store are not those that it needs, or not where it looks for them. A person has to mend it: the
+    /// source says how.
+    #[error("the tables of the inbox cannot be used")]
+    Tables(#[source] BoxError),
     /// The claim of the request has ended, and another has it now or has handled it. It must not be handled once
     /// more.
     #[error(

@@ -25,6 +25,10 @@ pub enum OutboxError {
         /// The newest version that this program knows.
         known: i64,
     },
+    /// The tables of the store are not those that it needs, or not where it looks for them. A person has to mend it: the
+    /// source says how.
+    #[error("the tables of the outbox cannot be used")]
+    Tables(#[source] BoxError),
     /// Another message has that id. A known id with the same topic and body is no error.
     #[error(
         "the outbox holds another message with the id `{id}`, and so not this one: an id is for one message; give each request its own"

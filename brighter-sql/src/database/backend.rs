@@ -6,8 +6,10 @@ use std::time::Duration;
 use sqlx::Pool;
 use sqlx::pool::PoolConnection;
 
+use super::dialect::Dialect;
 use super::error::DatabaseError;
-use super::value::Sql;
+use super::statement::Statement;
+use super::value::{Sql, Value};
 
 /// No call takes longer, whatever becomes of the database.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
@@ -47,23 +49,55 @@ pub(crate) trait Backend: fmt::Debug + Clone + Send + Sync + 'static {
 
     fn pool(&self) -> &Pool<Self::Db>;
 
+    /// How statements are written for these connections.
+    fn dialect(&self) -> Dialect {
+        Self::Db::DIALECT
+    }
+
     /// Makes a change in a transaction of its own.
     fn write<W: Operation<Self::Db>>(
         &self,
         operation: W,
     ) -> impl Future<Output = Result<W::Output, W::Error>> + Send;
+
+    /// Does what only reads.
+    fn read<W: Operation<Self::Db>>(
+        &self,
+        operation: W,
+    ) -> impl Future<Output = Result<W::Output, W::Error>> + Send;
 }
 
-/// A connection to read with.
+/// Reads rows by one statement.
+pub(crate) struct Fetch<'a> {
+    pub(crate) statement: &'a Statement,
+    pub(crate) values: &'a [Value<'a>],
+}
+
+impl<D: Sql> Operation<D> for Fetch<'_> {
+    type Output = Vec<D::Row>;
+    type Error = DatabaseError;
+
+    fn is_whole(&self) -> bool {
+        true
+    }
+
+    async fn run(self, connection: &mut D::Connection) -> Result<Vec<D::Row>, DatabaseError> {
+        D::fetch(connection, self.statement, self.values)
+            .await
+            .map_err(D::sort)
+    }
+}
+
+/// A connection from the pool.
 pub(crate) async fn connection<D: Sql>(pool: &Pool<D>) -> Result<PoolConnection<D>, DatabaseError> {
     pool.acquire().await.map_err(D::sort)
 }
 
-/// Reads, for as long as a call may take.
-pub(crate) async fn reading<T, E: From<DatabaseError>>(
-    read: impl Future<Output = Result<T, E>>,
+/// Waits for as long as a call may take.
+pub(crate) async fn in_time<T, E: From<DatabaseError>>(
+    call: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
-    match tokio::time::timeout(DEADLINE, read).await {
+    match tokio::time::timeout(DEADLINE, call).await {
         Ok(result) => result,
         Err(elapsed) => Err(DatabaseError::Unavailable(elapsed.into()).into()),
     }

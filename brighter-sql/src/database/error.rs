@@ -4,6 +4,8 @@ use std::io;
 
 use brighter_core::error::BoxError;
 
+use super::table_error::TableError;
+
 /// What an error of a database means.
 #[derive(Debug)]
 pub(crate) enum DatabaseError {
@@ -11,12 +13,23 @@ pub(crate) enum DatabaseError {
     Unavailable(BoxError),
     ReadOnly(BoxError),
     NewerSchema { found: i64, known: i64 },
+    Tables(TableError),
     Other(BoxError),
 }
 
-/// Implements `From<DatabaseError>` for a public error that has the same ways to fail.
+impl From<TableError> for DatabaseError {
+    fn from(error: TableError) -> Self {
+        Self::Tables(error)
+    }
+}
+
+/// Implements `From<DatabaseError>` for a public error that has the same ways to fail, or for that of a file of our own,
+/// which has fewer.
 macro_rules! from_database_error {
     ($error:ident) => {
+        $crate::database::error::from_database_error!($error, Other);
+    };
+    ($error:ident, $tables:ident) => {
         impl From<$crate::database::error::DatabaseError> for $error {
             fn from(error: $crate::database::error::DatabaseError) -> Self {
                 use $crate::database::error::DatabaseError;
@@ -26,6 +39,7 @@ macro_rules! from_database_error {
                     DatabaseError::Unavailable(source) => Self::Unavailable(source),
                     DatabaseError::ReadOnly(source) => Self::ReadOnly(source),
                     DatabaseError::NewerSchema { found, known } => Self::NewerSchema { found, known },
+                    DatabaseError::Tables(source) => Self::$tables(source.into()),
                     DatabaseError::Other(source) => Self::Other(source),
                 }
             }

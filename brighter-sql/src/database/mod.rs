@@ -12,6 +12,8 @@ pub(crate) mod schema;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub(crate) mod server;
 pub(crate) mod statement;
+pub(crate) mod table_error;
+pub(crate) mod table_ref;
 pub(crate) mod value;
 
 #[cfg(feature = "mysql")]

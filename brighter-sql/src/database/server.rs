@@ -2,8 +2,7 @@
 
 use sqlx::{Connection, Pool, SqlStr};
 
-use super::backend::{Backend, DEADLINE, Operation, connection};
-use super::error::DatabaseError;
+use super::backend::{Backend, Operation, connection, in_time};
 use super::value::Sql;
 
 /// A server, which sees to it itself that those who write at the same time do not disturb each other.
@@ -30,28 +29,36 @@ impl<D: Sql> Backend for Server<D> {
     }
 
     async fn write<W: Operation<D>>(&self, operation: W) -> Result<W::Output, W::Error> {
-        let writing = async {
-            brighter_core::__private::fault_point!("database.begin", DatabaseError::Unavailable);
+        in_time(self.attempt(operation)).await
+    }
+
+    async fn read<W: Operation<D>>(&self, operation: W) -> Result<W::Output, W::Error> {
+        in_time(async {
             let mut connection = connection(&self.0).await?;
-            if operation.is_whole() {
-                let done = operation.run(&mut connection).await?;
-                brighter_core::__private::fault_point!("database.committed", DatabaseError::Unavailable);
-                return Ok(done);
-            }
-            let begun = match operation.begin() {
-                Some(begin) => connection.begin_with(SqlStr::from_static(begin)).await,
-                None => connection.begin().await,
-            };
-            let mut transaction = begun.map_err(D::sort)?;
-            let done = operation.run(&mut transaction).await?;
-            brighter_core::__private::fault_point!("database.commit", DatabaseError::Unavailable);
-            transaction.commit().await.map_err(D::sort)?;
-            brighter_core::__private::fault_point!("database.committed", DatabaseError::Unavailable);
-            Ok(done)
-        };
-        match tokio::time::timeout(DEADLINE, writing).await {
-            Ok(result) => result,
-            Err(elapsed) => Err(DatabaseError::Unavailable(elapsed.into()).into()),
+            operation.run(&mut connection).await
+        })
+        .await
+    }
+}
+
+impl<D: Sql> Server<D> {
+    async fn attempt<W: Operation<D>>(&self, operation: W) -> Result<W::Output, W::Error> {
+        brighter_core::__private::fault_point!("database.begin", super::error::DatabaseError::Unavailable);
+        let mut connection = connection(&self.0).await?;
+        if operation.is_whole() {
+            let done = operation.run(&mut connection).await?;
+            brighter_core::__private::fault_point!("database.committed", super::error::DatabaseError::Unavailable);
+            return Ok(done);
         }
+        let begun = match operation.begin() {
+            Some(begin) => connection.begin_with(SqlStr::from_static(begin)).await,
+            None => connection.begin().await,
+        };
+        let mut transaction = begun.map_err(D::sort)?;
+        let done = operation.run(&mut transaction).await?;
+        brighter_core::__private::fault_point!("database.commit", super::error::DatabaseError::Unavailable);
+        transaction.commit().await.map_err(D::sort)?;
+        brighter_core::__private::fault_point!("database.committed", super::error::DatabaseError::Unavailable);
+        Ok(done)
     }
 }

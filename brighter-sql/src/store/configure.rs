@@ -5,6 +5,9 @@ use std::time::Duration;
 use super::{InboxOptions, OutboxOptions};
 use brighter_config::{Config, Key, Section};
 
+/// What the key `schema` is.
+const SCHEMA: &str = "the schema of PostgreSQL, or database of MySQL, that has the table; else that of the connection";
+
 impl OutboxOptions {
     /// Returns the section `outbox`, with every key that [`from_config`](Self::from_config) reads.
     /// `brighter::config::loader()` knows it.
@@ -13,6 +16,7 @@ impl OutboxOptions {
             "outbox",
             [
                 Key::table_name("table", "the table of the messages").documented_default("brighter_outbox"),
+                Key::text("schema", SCHEMA),
                 Key::count(
                     "limit",
                     1..,
@@ -32,6 +36,9 @@ impl OutboxOptions {
         if let Some(table) = found.text("table") {
             options = options.table(table);
         }
+        if let Some(schema) = found.text("schema") {
+            options = options.schema(schema);
+        }
         if let Some(limit) = found.count("limit") {
             options = options.limit(limit);
         }
@@ -48,6 +55,7 @@ impl InboxOptions {
             [
                 Key::table_name("table", "the table of what was handled")
                     .documented_default("brighter_inbox"),
+                Key::text("schema", SCHEMA),
                 Key::time(
                     "retention",
                     Duration::from_secs(1)..,
@@ -67,6 +75,9 @@ impl InboxOptions {
         };
         if let Some(table) = found.text("table") {
             options = options.table(table);
+        }
+        if let Some(schema) = found.text("schema") {
+            options = options.schema(schema);
         }
         if let Some(retention) = found.time("retention") {
             options = options.retention(retention);

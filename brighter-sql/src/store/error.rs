@@ -4,5 +4,5 @@ use crate::database::error::from_database_error;
 use brighter_core::inbox::InboxError;
 use brighter_core::outbox::OutboxError;
 
-from_database_error!(OutboxError);
-from_database_error!(InboxError);
+from_database_error!(OutboxError, Tables);
+from_database_error!(InboxError, Tables);

@@ -10,4 +10,5 @@ mod relaying;
 mod servers;
 mod sqlite;
 mod sweeping;
+mod tables;
 mod watched;

@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::error::{is_busy, sort};
-use crate::database::backend::{Backend, Operation};
+use crate::database::backend::{Backend, Operation, connection, in_time};
 use crate::database::error::DatabaseError;
 
 /// The longest wait for a lock, for a connection, and for one's turn to write.
@@ -121,6 +121,14 @@ impl Backend for Database {
         transaction.commit().await.map_err(sort)?;
         brighter_core::__private::fault_point!("database.committed", DatabaseError::Unavailable);
         Ok(done)
+    }
+
+    async fn read<W: Operation<Sqlite>>(&self, operation: W) -> Result<W::Output, W::Error> {
+        in_time(async {
+            let mut connection = connection(&self.pool).await?;
+            operation.run(&mut connection).await
+        })
+        .await
     }
 }
 

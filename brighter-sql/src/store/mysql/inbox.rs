@@ -51,7 +51,8 @@ impl MySqlInbox {
     /// to date.
     ///
     /// # Errors
-    /// The tables cannot be made, are newer than this program, or cannot have the name that the options say: see
+    /// The tables cannot be made, are newer than this program, cannot have the name that the options say, or
+    /// are not what their name and version say: see
     /// [`InboxError`].
     pub fn from_pool(pool: MySqlPool) -> Opening<InboxOptions, Result<Self, InboxError>> {
         Opening::new(async move |options| SqlInbox::open(Server::new(pool), &options).await.map(Self))
@@ -75,7 +76,7 @@ impl MySqlInbox {
     /// # Errors
     /// The table cannot have that name.
     pub fn ddl_for(options: &InboxOptions) -> Result<String, InboxError> {
-        Ok(inbox::schema::<MySql>(options)?.ddl::<MySql>())
+        inbox::ddl::<MySql>(options)
     }
 }
 

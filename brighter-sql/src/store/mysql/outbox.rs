@@ -62,7 +62,8 @@ impl MySqlOutbox {
     /// to date.
     ///
     /// # Errors
-    /// The tables cannot be made, are newer than this program, or cannot have the name that the options say: see
+    /// The tables cannot be made, are newer than this program, cannot have the name that the options say, or
+    /// are not what their name and version say: see
     /// [`OutboxError`].
     pub fn from_pool(pool: MySqlPool) -> Opening<OutboxOptions, Result<Self, OutboxError>> {
         Opening::new(async move |options| SqlOutbox::open(Server::new(pool), &options).await.map(Self))
@@ -79,7 +80,7 @@ impl MySqlOutbox {
     ///
     /// ```
     /// # use brighter::MySqlOutbox;
-    /// assert!(MySqlOutbox::ddl().contains("CREATE TABLE IF NOT EXISTS brighter_outbox"));
+    /// assert!(MySqlOutbox::ddl().contains("CREATE TABLE IF NOT EXISTS `brighter_outbox`"));
     /// ```
     #[must_use]
     pub fn ddl() -> String {
@@ -91,7 +92,7 @@ impl MySqlOutbox {
     /// # Errors
     /// The table cannot have that name.
     pub fn ddl_for(options: &OutboxOptions) -> Result<String, OutboxError> {
-        Ok(outbox::schema::<MySql>(options)?.ddl::<MySql>())
+        outbox::ddl::<MySql>(options)
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::SqlOutbox;
-use crate::database::backend::{Backend, connection, reading};
+use crate::database::backend::{Backend, Fetch};
 use crate::database::statement::Statement;
 use crate::database::value::{Sql, Value};
 use crate::store::row;
@@ -100,12 +100,8 @@ impl<B: Backend> SqlOutbox<B> {
         statement: &Statement,
         value: Value<'_>,
     ) -> Result<Vec<<B::Db as sqlx::Database>::Row>, OutboxError> {
-        reading(async {
-            let mut connection = connection(self.backend.pool()).await?;
-            let rows = B::Db::fetch(&mut connection, statement, &[value]).await;
-            Ok(rows.map_err(B::Db::sort)?)
-        })
-        .await
+        let values = &[value];
+        Ok(self.backend.read(Fetch { statement, values }).await?)
     }
 }
 

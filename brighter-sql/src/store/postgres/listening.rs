@@ -25,7 +25,7 @@ pub(super) fn arrivals(outbox: &SqlOutbox<Server<Postgres>>) -> Arrivals {
         pool: PgPoolOptions::new()
             .max_connections(1)
             .connect_lazy_with(outbox.backend().pool().connect_options().as_ref().clone()),
-        table: outbox.table().to_owned(),
+        table: outbox.table().quoted(),
         listener: None,
         is_listening: Arc::clone(&is_listening),
         pause: FIRST_PAUSE,

@@ -67,7 +67,8 @@ impl PostgresOutbox {
     /// to date.
     ///
     /// # Errors
-    /// The tables cannot be made, are newer than this program, or cannot have the name that the options say: see
+    /// The tables cannot be made, are newer than this program, cannot have the name that the options say, or
+    /// are not what their name and version say: see
     /// [`OutboxError`].
     pub fn from_pool(pool: PgPool) -> Opening<OutboxOptions, Result<Self, OutboxError>> {
         Opening::new(async move |options| SqlOutbox::open(Server::new(pool), &options).await.map(Self))
@@ -84,7 +85,7 @@ impl PostgresOutbox {
     ///
     /// ```
     /// # use brighter::PostgresOutbox;
-    /// assert!(PostgresOutbox::ddl().contains("CREATE TABLE IF NOT EXISTS brighter_outbox"));
+    /// assert!(PostgresOutbox::ddl().contains("CREATE TABLE IF NOT EXISTS \"brighter_outbox\""));
     /// ```
     #[must_use]
     pub fn ddl() -> String {
@@ -96,7 +97,7 @@ impl PostgresOutbox {
     /// # Errors
     /// The table cannot have that name.
     pub fn ddl_for(options: &OutboxOptions) -> Result<String, OutboxError> {
-        Ok(outbox::schema::<Postgres>(options)?.ddl::<Postgres>())
+        outbox::ddl::<Postgres>(options)
     }
 }
 

@@ -50,7 +50,8 @@ impl SqliteInbox {
     /// to date.
     ///
     /// # Errors
-    /// The tables cannot be made, are newer than this program, or cannot have the name that the options say: see
+    /// The tables cannot be made, are newer than this program, cannot have the name that the options say, or
+    /// are not what their name and version say: see
     /// [`InboxError`].
     pub fn from_pool(pool: SqlitePool) -> Opening<InboxOptions, Result<Self, InboxError>> {
         Opening::new(async move |options| SqlInbox::open(Database::new(pool), &options).await.map(Self))
@@ -74,7 +75,7 @@ impl SqliteInbox {
     /// # Errors
     /// The table cannot have that name.
     pub fn ddl_for(options: &InboxOptions) -> Result<String, InboxError> {
-        Ok(inbox::schema::<Sqlite>(options)?.ddl::<Sqlite>())
+        inbox::ddl::<Sqlite>(options)
     }
 }
 

@@ -89,7 +89,8 @@ impl SqliteOutbox {
     /// ```
     ///
     /// # Errors
-    /// The tables cannot be made, are newer than this program, or cannot have the name that the options say: see
+    /// The tables cannot be made, are newer than this program, cannot have the name that the options say, or
+    /// are not what their name and version say: see
     /// [`OutboxError`].
     pub fn from_pool(pool: SqlitePool) -> Opening<OutboxOptions, Result<Self, OutboxError>> {
         Opening::new(async move |options| SqlOutbox::open(Database::new(pool), &options).await.map(Self))
@@ -106,7 +107,7 @@ impl SqliteOutbox {
     ///
     /// ```
     /// # use brighter::SqliteOutbox;
-    /// assert!(SqliteOutbox::ddl().contains("CREATE TABLE IF NOT EXISTS brighter_outbox"));
+    /// assert!(SqliteOutbox::ddl().contains("CREATE TABLE IF NOT EXISTS \"brighter_outbox\""));
     /// ```
     #[must_use]
     pub fn ddl() -> String {
@@ -118,7 +119,7 @@ impl SqliteOutbox {
     /// # Errors
     /// The table cannot have that name.
     pub fn ddl_for(options: &OutboxOptions) -> Result<String, OutboxError> {
-        Ok(outbox::schema::<Sqlite>(options)?.ddl::<Sqlite>())
+        outbox::ddl::<Sqlite>(options)
     }
 }
 
