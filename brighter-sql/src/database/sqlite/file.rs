@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::error::{is_busy, sort};
+use super::private;
 use crate::database::backend::{Backend, Operation, connection, in_time};
 use crate::database::error::DatabaseError;
 
@@ -38,6 +39,7 @@ impl Database {
 
     /// The same, of a file that is to have so many bytes at most.
     pub(crate) async fn open_limited(path: &Path, bytes: Option<u64>) -> Result<Self, DatabaseError> {
+        private::make(path);
         let mut options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
