@@ -73,6 +73,14 @@ impl Archiver {
         self
     }
 
+    /// The archiver of a processor that was told of none: it deletes what nobody can need any more. As long as the inbox
+    /// remembers a request, its duplicate may have to send again what handling it has posted; what was posted was there
+    /// before the inbox knew that it was handled, so that a day is added.
+    pub(super) fn by_default(inbox_retention: Option<Duration>) -> Self {
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        Self::delete_after(inbox_retention.unwrap_or(7 * DAY).saturating_add(DAY))
+    }
+
     /// Returns the setting that has a value it cannot have.
     pub(super) fn invalid(&self) -> Option<InvalidSetting> {
         InvalidSetting::if_zero("batch", self.what.limit)
@@ -91,6 +99,14 @@ impl Archiver {
             if some < self.what.limit as u64 || ended.is_cancelled() {
                 return Ok(all);
             }
+        }
+    }
+
+    /// Archives until it is told to end, and not at once: nothing is urgent for one that nobody has asked for.
+    pub(super) async fn run_later(self, outbox: Arc<dyn Outbox>, ended: Arc<CancellationToken>) {
+        let pause = tokio::time::sleep(spread(self.interval, 0.1));
+        if ended.run_until_cancelled(pause).await.is_some() {
+            self.run(outbox, ended).await;
         }
     }
 

@@ -47,6 +47,7 @@ pub struct CommandProcessorBuilder {
     #[cfg(feature = "config")]
     config: Option<brighter_config::Config>,
     archiver: Option<Archiver>,
+    without_archiver: bool,
     bodies_in_spans: Option<usize>,
     calls_at_most: Option<usize>,
     /// What was wrong with the calls themselves.
@@ -316,9 +317,18 @@ impl CommandProcessorBuilder {
         self
     }
 
-    /// Takes old messages out of the outbox, as this says. Without it they stay.
+    /// Takes old messages out of the outbox, as this says. Without it, a processor that sweeps its outbox deletes what was
+    /// sent once it has been there for a day longer than the [inbox](Self::inbox) remembers, or for eight days where there
+    /// is no inbox or it does not say.
     pub fn archiver(mut self, archiver: Archiver) -> Self {
         BuildError::set(&mut self.archiver, archiver, "archiver", &mut self.errors);
+        self
+    }
+
+    /// Leaves what was sent in the outbox for ever, unless another process takes it out. An
+    /// [`archiver`](Self::archiver) that is given all the same takes it out.
+    pub fn without_archiver(mut self) -> Self {
+        self.without_archiver = true;
         self
     }
 
@@ -344,7 +354,7 @@ impl CommandProcessorBuilder {
         self.broker = self.broker.map(traced);
         #[cfg(feature = "config")]
         if let (Some(configured), Some(_)) = (&configured, &self.outbox) {
-            configured.archiver(&mut self.archiver, &mut errors);
+            configured.archiver(&mut self.archiver, &mut self.without_archiver, &mut errors);
         }
         for (name, policy) in self.provided.policies.iter() {
             errors.extend(BuildError::settings(
@@ -412,6 +422,8 @@ impl CommandProcessorBuilder {
             _ => {}
         }
         let sweeps = !self.without_sweeper && self.broker.is_some();
+        let inbox_retention = self.provided.inbox.as_ref().and_then(|inbox| inbox.retention());
+        let by_default = sweeps && !self.without_archiver && self.archiver.is_none();
         match (tokio::runtime::Handle::try_current(), &relay) {
             _ if !errors.is_empty() => {}
             (Ok(runtime), Some(relay)) => {
@@ -420,6 +432,10 @@ impl CommandProcessorBuilder {
                 }
                 if let Some(archiver) = self.archiver {
                     runtime.spawn(archiver.run(Arc::clone(relay.outbox()), Arc::clone(&ended)));
+                }
+                if by_default && relay.archiving().is_ok() {
+                    let archiver = Archiver::by_default(inbox_retention);
+                    runtime.spawn(archiver.run_later(Arc::clone(relay.outbox()), Arc::clone(&ended)));
                 }
             }
             (Err(_), Some(_)) if sweeps || self.archiver.is_some() => errors.push(BuildError::NoRuntime),
@@ -437,7 +453,7 @@ impl CommandProcessorBuilder {
             has_inbox: self.provided.inbox.is_some(),
             health: HealthMonitor::new(health, sweeps),
             bodies_in_spans: self.bodies_in_spans.unwrap_or_default(),
-            inbox_retention: self.provided.inbox.as_ref().and_then(|inbox| inbox.retention()),
+            inbox_retention,
             ended,
         })))
     }

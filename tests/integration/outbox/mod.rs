@@ -1,5 +1,6 @@
 //! The outboxes: the contract that each must keep, and what is special to one.
 
+mod archiving;
 mod base_only;
 mod contract;
 mod ddl;
