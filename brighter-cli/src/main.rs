@@ -131,7 +131,10 @@ mod tests {
                 one.contains(&table("orders_inbox")) && !one.contains("outbox"),
                 "{one}"
             );
-            let named = say(&format!("ddl --outbox-table orders {database} --only outbox --archive")).unwrap();
+            let named = say(&format!(
+                "ddl --outbox-table orders {database} --only outbox --archive"
+            ))
+            .unwrap();
             assert!(
                 named.contains(&table("orders")) && named.contains(&table("orders_archive")),
                 "{named}"

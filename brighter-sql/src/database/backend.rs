@@ -7,7 +7,7 @@ use sqlx::Pool;
 use sqlx::pool::PoolConnection;
 
 use super::dialect::Dialect;
-use super::error::DatabaseError;
+use super::error::{Consequence, DatabaseError};
 use super::statement::Statement;
 use super::value::{Sql, Value};
 
@@ -17,7 +17,19 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 /// A change, made whole or not at all.
 pub(crate) trait Operation<D: Sql>: Send {
     type Output: Send;
-    type Error: From<DatabaseError> + Send;
+    type Error: From<DatabaseError> + Consequence + Send;
+
+    /// Itself once more, if it may be tried again when another transaction was in the way.
+    #[cfg_attr(
+        not(any(feature = "postgres", feature = "mysql")),
+        expect(dead_code, reason = "in SQLite a writer has the whole file")
+    )]
+    fn again(&self) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
 
     /// Whether it is whole without a transaction: it is one statement, or its statements need not stand together.
     #[cfg_attr(
@@ -54,6 +66,27 @@ pub(crate) trait Backend: fmt::Debug + Clone + Send + Sync + 'static {
         Self::Db::DIALECT
     }
 
+    /// Takes out of the pool the connections that are there now, for they lead to where nothing can be written.
+    fn retire(&self) {}
+
+    /// Waits for what is done in a transaction of the application.
+    fn in_transaction<T, E: From<DatabaseError> + Consequence>(
+        &self,
+        call: impl Future<Output = Result<T, E>> + Send,
+    ) -> impl Future<Output = Result<T, E>> + Send
+    where
+        T: Send,
+        E: Send,
+    {
+        async {
+            let done = in_time(call).await;
+            if done.as_ref().is_err_and(Consequence::is_standby) {
+                self.retire();
+            }
+            done
+        }
+    }
+
     /// Makes a change in a transaction of its own.
     fn write<W: Operation<Self::Db>>(
         &self,
@@ -68,6 +101,7 @@ pub(crate) trait Backend: fmt::Debug + Clone + Send + Sync + 'static {
 }
 
 /// Reads rows by one statement.
+#[derive(Clone, Copy)]
 pub(crate) struct Fetch<'a> {
     pub(crate) statement: &'a Statement,
     pub(crate) values: &'a [Value<'a>],
@@ -76,6 +110,10 @@ pub(crate) struct Fetch<'a> {
 impl<D: Sql> Operation<D> for Fetch<'_> {
     type Output = Vec<D::Row>;
     type Error = DatabaseError;
+
+    fn again(&self) -> Option<Self> {
+        Some(*self)
+    }
 
     fn is_whole(&self) -> bool {
         true

@@ -22,6 +22,8 @@ pub(crate) enum Placeholder {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Dialect {
     pub(crate) placeholder: Placeholder,
+    /// Whether a connection keeps the statements that it has prepared: one that has no session of its own cannot.
+    pub(crate) keeps_statements: bool,
     /// Whether a text may hold U+0000.
     pub(crate) keeps_nul: bool,
     /// The time by the clock of the database, in milliseconds since 1970: one clock for all who share it. It
@@ -52,6 +54,12 @@ pub(crate) struct Dialect {
     pub(crate) claim_oldest: Claiming,
     /// Claims by ids: the ids, lease.
     pub(crate) claim_ids: Claiming,
+    /// Begins a transaction, whatever isolation the connection has for others.
+    #[cfg_attr(
+        not(any(feature = "postgres", feature = "mysql")),
+        expect(dead_code, reason = "in SQLite all begin alike")
+    )]
+    pub(crate) begin: Option<&'static str>,
     /// Begins a transaction that claims, where a plain one would not do.
     pub(crate) begin_claim: Option<&'static str>,
     /// Around the name of a table or a schema.
@@ -119,11 +127,11 @@ impl Dialect {
             .replace("{if_new}", self.if_new)
             .replace("{latest}", self.latest)
             .replace("{now}", self.now);
-        let Statement { text, order } = self.numbered(&text);
+        let statement = self.numbered(&text);
         // At last: the name of a schema may have a question mark in it.
         Statement {
-            text: table.fill(&text).into(),
-            order,
+            text: table.fill(&statement.text).into(),
+            ..statement
         }
     }
 
@@ -157,6 +165,7 @@ impl Dialect {
         Statement {
             text: out.into(),
             order,
+            is_kept: self.keeps_statements,
         }
     }
 }

@@ -8,6 +8,8 @@ pub(crate) mod backend;
 pub(crate) mod dialect;
 pub(crate) mod error;
 pub(crate) mod names;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod retirement;
 pub(crate) mod schema;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub(crate) mod server;

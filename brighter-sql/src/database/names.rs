@@ -43,7 +43,9 @@ pub(crate) fn checked(name: &str) -> Result<&str, TableError> {
         ));
     }
     if let Some(beginning) = BEGINNINGS.iter().find(|begin| small.starts_with(**begin)) {
-        return refused(format!("`{beginning}…` is the name of other tables; use another one"));
+        return refused(format!(
+            "`{beginning}…` is the name of other tables; use another one"
+        ));
     }
     Ok(name)
 }
@@ -60,8 +62,9 @@ pub(crate) fn checked_schema(name: &str) -> Result<&str, TableError> {
     }
     Err(TableError::Name {
         name: name.to_owned(),
-        reason: "the name of a schema has 1 to 64 bytes, and no quotes, braces, backslashes or control characters"
-            .into(),
+        reason:
+            "the name of a schema has 1 to 64 bytes, and no quotes, braces, backslashes or control characters"
+                .into(),
     })
 }
 

@@ -101,7 +101,10 @@ impl Schema {
         if columns::<D>(dialect, &versions, connection).await?.is_empty() {
             return Ok(0);
         }
-        let version = dialect.statement("SELECT version FROM {in}brighter_schema WHERE name = ?1", &versions);
+        let version = dialect.statement(
+            "SELECT version FROM {in}brighter_schema WHERE name = ?1",
+            &versions,
+        );
         let rows = D::fetch(connection, &version, &[Value::Text(&self.key)]).await;
         let rows = rows.map_err(D::sort)?;
         let version = rows.first().map_or(Ok(0), |row| D::number(row, 0));
@@ -251,7 +254,12 @@ impl<D: Sql> Operation<D> for Locate<'_> {
         let current = current.map_err(D::sort)?.ok_or(TableError::NoCurrentSchema)?;
         let table = TableRef::new(&dialect, Some(names::checked_schema(current)?), name);
         if let Some(schema_of) = dialect.schema_of {
-            let rows = D::fetch(connection, &dialect.plain(schema_of), &[Value::Text(table.name())]).await;
+            let rows = D::fetch(
+                connection,
+                &dialect.plain(schema_of),
+                &[Value::Text(table.name())],
+            )
+            .await;
             let rows = rows.map_err(D::sort)?;
             let found = rows.first().map(|row| D::text(row, 0)).transpose();
             if let Some(found) = found.map_err(D::sort)?.filter(|found| *found != current) {

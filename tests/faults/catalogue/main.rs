@@ -25,6 +25,7 @@ mod closings;
 mod conformance;
 mod d_commit;
 mod d_database;
+mod d_failover;
 mod d_steps;
 mod d_sweep;
 mod delays;

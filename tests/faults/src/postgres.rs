@@ -53,17 +53,56 @@ impl Kind for sqlx::Postgres {
             .expect("initdb starts");
         let told = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "initdb: {told}");
-        let mut server = command(other.as_deref(), &programs.join("postgres"));
-        server.arg("-D").arg(&data).arg("-p").arg(port.to_string());
-        for setting in SETTINGS {
-            server.arg("-c").arg(setting);
-        }
-        server
+        server(other.as_deref(), &programs, &data, port)
     }
 
     fn url(address: &str, database: &str) -> String {
         format!("postgres://tester:{PASSWORD}@{address}/{database}?sslmode=disable")
     }
+}
+
+/// What starts a server with these data.
+fn server(group: Option<&str>, programs: &Path, data: &Path, port: u16) -> Command {
+    let mut server = command(group, &programs.join("postgres"));
+    server.arg("-D").arg(data).arg("-p").arg(port.to_string());
+    for setting in SETTINGS {
+        server.arg("-c").arg(setting);
+    }
+    server
+}
+
+/// A standby of this server, which follows it by streaming replication and can be read from.
+///
+/// # Panics
+/// It cannot be made.
+pub async fn standby_of(primary: &Postgres) -> Postgres {
+    let from = primary.url("postgres");
+    Postgres::start_with(move |folder, port| {
+        let programs = programs().expect("PostgreSQL is installed on this machine, for these tests stop it");
+        let (data, other) = (folder.join("data"), other_user());
+        if other.is_some() {
+            let chown = Command::new("chown").args(["-R", USER]).arg(folder).status();
+            assert!(chown.is_ok_and(|status| status.success()));
+        }
+        let output = command(other.as_deref(), &programs.join("pg_basebackup"))
+            .current_dir(folder)
+            .arg("--pgdata")
+            .arg(&data)
+            .arg("--dbname")
+            .arg(&from)
+            .args([
+                "--write-recovery-conf",
+                "--wal-method=stream",
+                "--checkpoint=fast",
+                "--no-sync",
+            ])
+            .output()
+            .expect("pg_basebackup starts");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "pg_basebackup: {told}");
+        server(other.as_deref(), &programs, &data, port)
+    })
+    .await
 }
 
 /// The server that all tests use that do it no harm.

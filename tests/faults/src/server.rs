@@ -59,12 +59,25 @@ where
     }
 
     fn launch() -> Self {
+        Self::launch_with(K::prepare)
+    }
+
+    /// Starts a server whose data are made otherwise, and waits until it is up.
+    pub(crate) async fn start_with(prepare: impl FnOnce(&Path, u16) -> Command + Send + 'static) -> Self {
+        let server = spawn_blocking(|| Self::launch_with(prepare))
+            .await
+            .expect("starting does not panic");
+        server.until_up().await;
+        server
+    }
+
+    fn launch_with(prepare: impl FnOnce(&Path, u16) -> Command) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("brighter-faults-database-")
             .tempdir()
             .expect("a folder can be made");
         let port = free_port();
-        let server = K::prepare(folder.path(), port);
+        let server = prepare(folder.path(), port);
         Self {
             keeper: Keeper::start(&server, folder.path(), &K::SIGNALS),
             port,

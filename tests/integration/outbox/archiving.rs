@@ -67,12 +67,12 @@ impl Archiving for Asked {
 }
 
 /// What a processor takes out within ten minutes of a clock that is wound.
-async fn taken_out(
-    choose: impl FnOnce(CommandProcessorBuilder) -> CommandProcessorBuilder,
-) -> Vec<Archive> {
+async fn taken_out(choose: impl FnOnce(CommandProcessorBuilder) -> CommandProcessorBuilder) -> Vec<Archive> {
     let outbox = Asked::default();
     let archives = Arc::clone(&outbox.archives);
-    let builder = CommandProcessor::builder().broker(InMemoryBroker::new()).outbox(outbox);
+    let builder = CommandProcessor::builder()
+        .broker(InMemoryBroker::new())
+        .outbox(outbox);
     let processor = choose(builder).build().unwrap();
     tokio::time::pause();
     tokio::time::sleep(Duration::from_secs(600)).await;

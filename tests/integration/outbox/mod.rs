@@ -2,11 +2,13 @@
 
 mod archiving;
 mod base_only;
+mod conflicts;
 mod contract;
 mod ddl;
 mod draining;
 mod in_memory;
 mod other_clients;
+mod pooler;
 mod relaying;
 mod servers;
 mod sqlite;

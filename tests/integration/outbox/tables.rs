@@ -44,7 +44,10 @@ async fn use_outbox(outbox: &(impl Outbox + Scheduling + Archiving)) {
     let message = some_message();
     outbox.deposit(from_ref(&message), None).await.unwrap();
     outbox.schedule(&some_message(), LONG).await.unwrap();
-    let claimed = outbox.claim(Claim::oldest(10, Duration::ZERO), LONG).await.unwrap();
+    let claimed = outbox
+        .claim(Claim::oldest(10, Duration::ZERO), LONG)
+        .await
+        .unwrap();
     assert_eq!(claimed.len(), 1);
     outbox.mark_dispatched(&[message.header.id]).await.unwrap();
     let old = Archive::dispatched(Duration::ZERO, 10).keep();
@@ -119,7 +122,13 @@ macro_rules! tests_of_tables {
             #[tokio::test]
             async fn a_name_that_belongs_to_another_table_is_refused() {
                 let database = Database::new().await;
-                for name in ["orders_archive", "orders_topic", "brighter_schema", "a.b", ""] {
+                for name in [
+                    "orders_archive",
+                    "orders_topic",
+                    "brighter_schema",
+                    "a.b",
+                    "",
+                ] {
                     let pool = database.pool().await;
                     let refused = of_tables($outbox::from_pool(pool).options(table(name)).await);
                     assert!(matches!(refused, TableError::Name { .. }), "{refused:?}");
@@ -163,7 +172,9 @@ macro_rules! tests_of_tables {
                     .await
                     .unwrap();
                 let options = InboxOptions::default().table("orders");
-                let refused = $inbox::from_pool(database.pool().await).options(options).await;
+                let refused = $inbox::from_pool(database.pool().await)
+                    .options(options)
+                    .await;
                 let refused = of_inbox_tables(refused);
                 assert!(
                     matches!(refused, TableError::NotOurs { part: "inbox", .. }),
@@ -204,7 +215,11 @@ macro_rules! tests_of_tables {
 
                 execute(&database, "CREATE TABLE mine_archive (seq BIGINT)").await;
                 let mine = table("mine").archive();
-                let refused = of_tables($outbox::from_pool(database.pool().await).options(mine).await);
+                let refused = of_tables(
+                    $outbox::from_pool(database.pool().await)
+                        .options(mine)
+                        .await,
+                );
                 assert!(
                     matches!(
                         refused,
@@ -235,13 +250,7 @@ macro_rules! tests_of_tables {
 }
 
 tests_of_tables!(sqlite, super::Sqlite, SqliteOutbox, SqliteInbox, '"');
-tests_of_tables!(
-    postgres,
-    databases::Postgres,
-    PostgresOutbox,
-    PostgresInbox,
-    '"'
-);
+tests_of_tables!(postgres, databases::Postgres, PostgresOutbox, PostgresInbox, '"');
 tests_of_tables!(mysql, databases::MySql, MySqlOutbox, MySqlInbox, '`');
 
 /// A pool of one connection whose `search_path` is this.
@@ -268,10 +277,7 @@ async fn what_is_found_in_another_schema_of_the_path_is_refused_until_one_is_nam
     };
     assert_eq!((found, current), (&all.name, &tenant.name));
     let refused = of_inbox_tables(PostgresInbox::from_pool(on_path(&path).await).await);
-    assert!(
-        matches!(refused, TableError::Elsewhere { .. }),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, TableError::Elsewhere { .. }), "{refused:?}");
 
     let named = || OutboxOptions::default().schema(&tenant.name);
     let outbox = PostgresOutbox::from_pool(on_path(&path).await)
@@ -279,7 +285,9 @@ async fn what_is_found_in_another_schema_of_the_path_is_refused_until_one_is_nam
         .await
         .unwrap();
     let inbox = InboxOptions::default().schema(&tenant.name);
-    let inbox = PostgresInbox::from_pool(outbox.pool().clone()).options(inbox).await;
+    let inbox = PostgresInbox::from_pool(outbox.pool().clone())
+        .options(inbox)
+        .await;
     use_inbox(&inbox.unwrap()).await;
     let mut tx = outbox.pool().begin().await.unwrap();
     tx.deposit(&outbox, &[some_message()]).await.unwrap();
@@ -303,8 +311,12 @@ async fn what_is_found_in_another_schema_of_the_path_is_refused_until_one_is_nam
 #[tokio::test]
 async fn a_path_that_changes_after_the_opening_changes_nothing() {
     let (tenant, other) = (databases::Postgres::new().await, databases::Postgres::new().await);
-    let outbox = PostgresOutbox::from_pool(on_path(&tenant.name).await).await.unwrap();
-    PostgresOutbox::from_pool(on_path(&other.name).await).await.unwrap();
+    let outbox = PostgresOutbox::from_pool(on_path(&tenant.name).await)
+        .await
+        .unwrap();
+    PostgresOutbox::from_pool(on_path(&other.name).await)
+        .await
+        .unwrap();
     // A pool of one: this is its connection.
     let elsewhere = AssertSqlSafe(format!("SET search_path = {}", other.name));
     sqlx::raw_sql(elsewhere).execute(outbox.pool()).await.unwrap();
@@ -319,7 +331,10 @@ async fn a_path_that_changes_after_the_opening_changes_nothing() {
 
 async fn use_outbox_beside_one(outbox: &PostgresOutbox) {
     assert_eq!(outbox.status().await.unwrap().outstanding, 1);
-    let claimed = outbox.claim(Claim::oldest(1, Duration::ZERO), LONG).await.unwrap();
+    let claimed = outbox
+        .claim(Claim::oldest(1, Duration::ZERO), LONG)
+        .await
+        .unwrap();
     let ids: Vec<_> = claimed.iter().map(|it| it.message.header.id.clone()).collect();
     outbox.mark_dispatched(&ids).await.unwrap();
     assert_eq!(outbox.status().await.unwrap().outstanding, 0);
@@ -331,10 +346,14 @@ async fn a_schema_that_is_not_there_is_said() {
     let refused = PostgresOutbox::from_pool(on_path("no_such_schema").await).await;
     assert_eq!(of_tables(refused), TableError::NoCurrentSchema);
     let options = OutboxOptions::default().schema("no_such_schema");
-    let refused = PostgresOutbox::from_pool(database.pool().await).options(options).await;
+    let refused = PostgresOutbox::from_pool(database.pool().await)
+        .options(options)
+        .await;
     assert!(matches!(of_tables(refused), TableError::NoSchema { schema } if schema == "no_such_schema"));
     let options = OutboxOptions::default().schema("a\"; DROP");
-    let refused = PostgresOutbox::from_pool(database.pool().await).options(options).await;
+    let refused = PostgresOutbox::from_pool(database.pool().await)
+        .options(options)
+        .await;
     assert!(matches!(of_tables(refused), TableError::Name { .. }));
 
     let url = databases::mysql_url();
@@ -350,7 +369,10 @@ async fn a_schema_that_is_not_there_is_said() {
 async fn in_mysql_the_tables_may_be_in_another_database_than_that_of_the_connection() {
     let (mine, other) = (databases::MySql::new().await, databases::MySql::new().await);
     let named = OutboxOptions::default().schema(&other.name);
-    let outbox = MySqlOutbox::from_pool(mine.pool().await).options(named).await.unwrap();
+    let outbox = MySqlOutbox::from_pool(mine.pool().await)
+        .options(named)
+        .await
+        .unwrap();
     use_outbox(&outbox).await;
     let mut tx = outbox.pool().begin().await.unwrap();
     tx.deposit(&outbox, &[some_message()]).await.unwrap();
@@ -366,7 +388,10 @@ async fn in_mysql_the_tables_may_be_in_another_database_than_that_of_the_connect
     let outbox = MySqlOutbox::from_pool(pool).await.unwrap();
     let elsewhere = AssertSqlSafe(format!("USE {}", other.name));
     sqlx::raw_sql(elsewhere).execute(outbox.pool()).await.unwrap();
-    outbox.deposit(&[some_message(), some_message()], None).await.unwrap();
+    outbox
+        .deposit(&[some_message(), some_message()], None)
+        .await
+        .unwrap();
     assert_eq!(outbox.status().await.unwrap().outstanding, 2);
     assert_eq!(seen.status().await.unwrap().outstanding, 1);
 }

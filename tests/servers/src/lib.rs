@@ -12,6 +12,7 @@ mod container;
 mod install;
 mod keeper;
 mod mariadb;
+mod pgbouncer;
 mod postgres;
 mod programs;
 mod rabbitmq;
@@ -22,6 +23,7 @@ mod tools;
 
 pub use anyhow::{Error, Result};
 pub use install::install;
+pub use pgbouncer::PgBouncer;
 pub use programs::{read, shown};
 pub use rabbitmq::{Broker, Install, Settings, Tls};
 pub use servers::Servers;

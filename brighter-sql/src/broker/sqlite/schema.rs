@@ -6,7 +6,13 @@ use crate::database::table_ref::TableRef;
 /// The tables, in the versions that they have had.
 pub(super) fn schema() -> Schema {
     let name = "brighter_broker";
-    Schema::new("broker", [name; 2], TableRef::bare(name), &["one", "topology"], STEPS)
+    Schema::new(
+        "broker",
+        [name; 2],
+        TableRef::bare(name),
+        &["one", "topology"],
+        STEPS,
+    )
 }
 
 /// Times are milliseconds since 1970 by the clock of the machine.

@@ -4,6 +4,7 @@ use crate::database::dialect::{Claiming, Dialect, Placeholder, SchemaDialect};
 
 pub(super) const MYSQL: Dialect = Dialect {
     placeholder: Placeholder::Unnumbered,
+    keeps_statements: true,
     keeps_nul: true,
     // In UTC, for a local time comes twice when the clocks are put back.
     now: "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000)",
@@ -33,6 +34,8 @@ pub(super) const MYSQL: Dialect = Dialect {
         "SELECT seq, message_id, header, body, attempts FROM {table_by_ids} WHERE outstanding = 1 \
          AND claimed_until <= {now}{and_topic} FOR UPDATE SKIP LOCKED",
     ),
+    // With statements in its log, MySQL takes no other isolation than its own.
+    begin: None,
     // Otherwise the end of the index is locked too, and who deposits has to wait.
     begin_claim: Some("SET TRANSACTION ISOLATION LEVEL READ COMMITTED; START TRANSACTION"),
     quote: "`",

@@ -4,6 +4,7 @@ use crate::database::dialect::{Claiming, Dialect, Placeholder, SchemaDialect};
 
 pub(super) const POSTGRES: Dialect = Dialect {
     placeholder: Placeholder::Dollar,
+    keeps_statements: true,
     keeps_nul: false,
     now: "CAST(extract(epoch FROM statement_timestamp()) * 1000 AS bigint)",
     table_by_ids: "{table}",
@@ -28,10 +29,11 @@ pub(super) const POSTGRES: Dialect = Dialect {
         "UPDATE {table} SET claimed_until = {now} + ?2 WHERE {outstanding} = 1 AND claimed_until <= {now}\
          {and_among_ids}{and_topic} RETURNING seq, message_id, header, body, attempts",
     ),
+    begin: Some("BEGIN ISOLATION LEVEL READ COMMITTED"),
     // Its guess how many rows are outstanding is as old as the last ANALYZE. If it guesses few, it sorts all of them for
     // each batch, rather than take the first by the index.
     begin_claim: Some(
-        "BEGIN; SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off",
+        "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off",
     ),
     quote: "\"",
     folds_names: true,

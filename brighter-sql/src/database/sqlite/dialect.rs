@@ -4,6 +4,7 @@ use crate::database::dialect::{Claiming, Dialect, Placeholder, SchemaDialect};
 
 pub(super) const SQLITE: Dialect = Dialect {
     placeholder: Placeholder::Question,
+    keeps_statements: true,
     keeps_nul: true,
     now: "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
     table_by_ids: "{table}",
@@ -27,6 +28,7 @@ pub(super) const SQLITE: Dialect = Dialect {
         "UPDATE {table} SET claimed_until = {now} + ?2 WHERE outstanding = 1 AND claimed_until <= {now}\
          {and_among_ids}{and_topic} RETURNING seq, message_id, header, body, attempts",
     ),
+    begin: None,
     begin_claim: None,
     quote: "\"",
     folds_names: false,

@@ -19,7 +19,11 @@ pub(super) fn make(path: &Path) {
     if !is_path {
         return;
     }
-    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let made = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
     if made.is_ok() {
         return;
     }

@@ -135,7 +135,7 @@ impl<B: Backend> SqlInbox<B> {
             let completed = B::Db::execute(connection, &self.statements.complete_claim, &values).await;
             Ok(completed.map_err(B::Db::sort)? > 0)
         };
-        in_time::<_, InboxError>(completing).await
+        self.backend.in_transaction::<_, InboxError>(completing).await
     }
 
     /// Forgets some of what is too old, now and then. That it cannot be is no reason not to handle a request.

@@ -23,6 +23,7 @@ pub(crate) const TABLE: &str = "brighter_inbox";
 pub struct InboxOptions {
     pub(super) table: String,
     pub(super) schema: Option<String>,
+    pub(crate) has_session: bool,
     pub(super) retention: Duration,
 }
 
@@ -32,6 +33,7 @@ impl Default for InboxOptions {
         Self {
             table: TABLE.into(),
             schema: None,
+            has_session: true,
             retention: Duration::from_secs(7 * 24 * 60 * 60),
         }
     }
@@ -52,6 +54,17 @@ impl InboxOptions {
     #[must_use]
     pub fn schema(mut self, name: impl Into<String>) -> Self {
         self.schema = Some(name.into());
+        self
+    }
+
+    /// Uses nothing of a connection that outlasts a transaction, for PostgreSQL by way of PgBouncer with
+    /// `pool_mode = transaction`: no statement stays prepared, each call is a transaction of its own. Each call has two
+    /// more ways to the server and back. See `docs/pgbouncer.md` of the repository.
+    ///
+    /// Of other databases it is [`InboxError::Unsupported`] when they are opened.
+    #[must_use]
+    pub fn without_session(mut self) -> Self {
+        self.has_session = false;
         self
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::operations::Deposit;
 use super::room::Room;
 use super::{DepositStatement, SqlOutbox};
-use crate::database::backend::{Backend, Operation, in_time};
+use crate::database::backend::{Backend, Operation};
 use crate::database::value::{Sql, Value};
 use crate::store::row;
 use brighter_core::id::MessageId;
@@ -38,11 +38,12 @@ impl<B: Backend> SqlOutbox<B> {
         if messages.is_empty() {
             return Ok(());
         }
-        in_time(async {
-            self.make_room_in(connection, messages).await?;
-            Operation::<B::Db>::run(self.depositing(messages, None), connection).await
-        })
-        .await?;
+        self.backend
+            .in_transaction(async {
+                self.make_room_in(connection, messages).await?;
+                Operation::<B::Db>::run(self.depositing(messages, None), connection).await
+            })
+            .await?;
         self.bell.ring(Arrival::ToCome);
         Ok(())
     }

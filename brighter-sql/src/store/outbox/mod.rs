@@ -42,7 +42,10 @@ use statements::Statements;
 #[derive(Debug, Clone)]
 pub(crate) struct SqlOutbox<B> {
     backend: B,
-    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "PostgreSQL listens to it"))]
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(dead_code, reason = "PostgreSQL listens to it")
+    )]
     table: TableRef,
     statements: Arc<Statements>,
     archive_schema: Arc<Schema>,
@@ -68,7 +71,14 @@ const COLUMNS: &[&str] = &[
 ];
 
 /// What its archive has.
-const ARCHIVE_COLUMNS: &[&str] = &["seq", "message_id", "outstanding", "archived_at", "header", "body"];
+const ARCHIVE_COLUMNS: &[&str] = &[
+    "seq",
+    "message_id",
+    "outstanding",
+    "archived_at",
+    "header",
+    "body",
+];
 
 /// The tables of an outbox, as SQL.
 pub(crate) fn ddl<D: Sql>(options: &OutboxOptions) -> Result<String, OutboxError> {

@@ -20,6 +20,7 @@ pub(crate) const TABLE: &str = "brighter_outbox";
 pub struct OutboxOptions {
     pub(super) table: String,
     pub(super) schema: Option<String>,
+    pub(crate) has_session: bool,
     pub(super) limit: Option<u64>,
     pub(super) has_archive: bool,
 }
@@ -30,6 +31,7 @@ impl Default for OutboxOptions {
         Self {
             table: TABLE.into(),
             schema: None,
+            has_session: true,
             limit: None,
             has_archive: false,
         }
@@ -61,6 +63,18 @@ impl OutboxOptions {
     #[must_use]
     pub fn limit(mut self, messages: u64) -> Self {
         self.limit = Some(messages);
+        self
+    }
+
+    /// Uses nothing of a connection that outlasts a transaction, for PostgreSQL by way of PgBouncer with
+    /// `pool_mode = transaction`: no statement stays prepared, each call is a transaction of its own, and a
+    /// sweeper looks at intervals for what other processes have stored. Each call has two
+    /// more ways to the server and back. See `docs/pgbouncer.md` of the repository.
+    ///
+    /// Of other databases it is [`OutboxError::Unsupported`] when they are opened.
+    #[must_use]
+    pub fn without_session(mut self) -> Self {
+        self.has_session = false;
         self
     }
 

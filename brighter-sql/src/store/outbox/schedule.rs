@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::SqlOutbox;
 use super::operations::{Execute, Schedule};
-use crate::database::backend::{Backend, Operation, in_time};
+use crate::database::backend::{Backend, Operation};
 use crate::database::statement::Statement;
 use crate::database::value::Value;
 use crate::store::row;
@@ -26,12 +26,13 @@ impl<B: Backend> SqlOutbox<B> {
         message: &Message,
         delay: Duration,
     ) -> Result<(), OutboxError> {
-        in_time(async {
-            self.make_room_in(connection, from_ref(message)).await?;
-            Operation::<B::Db>::run(self.scheduling(message, delay), connection).await
-        })
-        .await
-        .map(drop)
+        self.backend
+            .in_transaction(async {
+                self.make_room_in(connection, from_ref(message)).await?;
+                Operation::<B::Db>::run(self.scheduling(message, delay), connection).await
+            })
+            .await
+            .map(drop)
     }
 
     fn scheduling<'a>(&'a self, message: &'a Message, delay: Duration) -> Schedule<'a> {
@@ -85,7 +86,10 @@ impl<B: Backend> SqlOutbox<B> {
         values: &[Value<'_>],
     ) -> Result<bool, OutboxError> {
         let execute = Execute { statement, values };
-        let found = in_time(Operation::<B::Db>::run(execute, connection)).await?;
+        let found = self
+            .backend
+            .in_transaction(Operation::<B::Db>::run(execute, connection))
+            .await?;
         Ok(found > 0)
     }
 

@@ -40,7 +40,10 @@ impl SqliteInbox {
     /// [`InboxError`].
     pub fn open(path: impl AsRef<Path>) -> Opening<InboxOptions, Result<Self, InboxError>> {
         let path = path.as_ref().to_owned();
-        Opening::new(async move |options| {
+        Opening::new(async move |options: InboxOptions| {
+            if !options.has_session {
+                return Err(InboxError::Unsupported("connections without a session"));
+            }
             let database = Database::open(&path).await?;
             SqlInbox::open(database, &options).await.map(Self)
         })
@@ -54,7 +57,12 @@ impl SqliteInbox {
     /// are not what their name and version say: see
     /// [`InboxError`].
     pub fn from_pool(pool: SqlitePool) -> Opening<InboxOptions, Result<Self, InboxError>> {
-        Opening::new(async move |options| SqlInbox::open(Database::new(pool), &options).await.map(Self))
+        Opening::new(async move |options: InboxOptions| {
+            if !options.has_session {
+                return Err(InboxError::Unsupported("connections without a session"));
+            }
+            SqlInbox::open(Database::new(pool), &options).await.map(Self)
+        })
     }
 
     /// The pool of connections to the database, to begin a transaction with.

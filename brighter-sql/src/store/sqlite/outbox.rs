@@ -53,12 +53,18 @@ impl SqliteOutbox {
     /// The file gets a write-ahead log and every commit waits until the disk has it (`synchronous = FULL`):
     /// with the faster `NORMAL`, the last commits before the power failed could be lost.
     ///
+    /// A file that it makes may be read and written by its user alone, like the `-wal` and `-shm` beside it: they hold the
+    /// bodies of messages. A file that is there keeps its mode, with one warning if every user may read it.
+    ///
     /// # Errors
     /// The file cannot be opened, made or written, is no database, or has tables newer than this program: see
     /// [`OutboxError`].
     pub fn open(path: impl AsRef<Path>) -> Opening<OutboxOptions, Result<Self, OutboxError>> {
         let path = path.as_ref().to_owned();
-        Opening::new(async move |options| {
+        Opening::new(async move |options: OutboxOptions| {
+            if !options.has_session {
+                return Err(OutboxError::Unsupported("connections without a session"));
+            }
             let database = Database::open(&path).await?;
             SqlOutbox::open(database, &options).await.map(Self)
         })
@@ -93,7 +99,12 @@ impl SqliteOutbox {
     /// are not what their name and version say: see
     /// [`OutboxError`].
     pub fn from_pool(pool: SqlitePool) -> Opening<OutboxOptions, Result<Self, OutboxError>> {
-        Opening::new(async move |options| SqlOutbox::open(Database::new(pool), &options).await.map(Self))
+        Opening::new(async move |options: OutboxOptions| {
+            if !options.has_session {
+                return Err(OutboxError::Unsupported("connections without a session"));
+            }
+            SqlOutbox::open(Database::new(pool), &options).await.map(Self)
+        })
     }
 
     /// The pool of connections to the database, to begin a transaction with.
