@@ -4,6 +4,9 @@ mod claiming;
 mod deposit_statement;
 mod depositing;
 #[cfg(test)]
+#[cfg(feature = "sqlite")]
+mod guards;
+#[cfg(test)]
 mod indexed;
 mod operations;
 mod options;
