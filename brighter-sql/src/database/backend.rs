@@ -70,13 +70,13 @@ pub(crate) trait Backend: fmt::Debug + Clone + Send + Sync + 'static {
     fn retire(&self) {}
 
     /// Waits for what is done in a transaction of the application.
-    fn in_transaction<T, E: From<DatabaseError> + Consequence>(
+    fn in_transaction<T, E>(
         &self,
         call: impl Future<Output = Result<T, E>> + Send,
     ) -> impl Future<Output = Result<T, E>> + Send
     where
         T: Send,
-        E: Send,
+        E: From<DatabaseError> + Consequence + Send,
     {
         async {
             let done = in_time(call).await;

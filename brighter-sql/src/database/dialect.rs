@@ -59,7 +59,7 @@ pub(crate) struct Dialect {
         not(any(feature = "postgres", feature = "mysql")),
         expect(dead_code, reason = "in SQLite all begin alike")
     )]
-    pub(crate) begin: Option<&'static str>,
+    pub(crate) begin_any: Option<&'static str>,
     /// Begins a transaction that claims, where a plain one would not do.
     pub(crate) begin_claim: Option<&'static str>,
     /// Around the name of a table or a schema.

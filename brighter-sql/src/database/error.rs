@@ -74,7 +74,7 @@ pub(crate) struct Advised {
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 impl Advised {
-    pub(crate) fn new(advice: &'static str, source: BoxError) -> BoxError {
+    pub(crate) fn boxed(advice: &'static str, source: BoxError) -> BoxError {
         Self { advice, source }.into()
     }
 }

@@ -98,7 +98,7 @@ impl<D: Sql> Server<D> {
             );
             return Ok(done);
         }
-        let begun = match operation.begin().or(D::DIALECT.begin) {
+        let begun = match operation.begin().or(D::DIALECT.begin_any) {
             Some(begin) => connection.begin_with(SqlStr::from_static(begin)).await,
             None => connection.begin().await,
         };

@@ -35,7 +35,7 @@ pub(super) const MYSQL: Dialect = Dialect {
          AND claimed_until <= {now}{and_topic} FOR UPDATE SKIP LOCKED",
     ),
     // With statements in its log, MySQL takes no other isolation than its own.
-    begin: None,
+    begin_any: None,
     // Otherwise the end of the index is locked too, and who deposits has to wait.
     begin_claim: Some("SET TRANSACTION ISOLATION LEVEL READ COMMITTED; START TRANSACTION"),
     quote: "`",

@@ -29,7 +29,7 @@ pub(super) const POSTGRES: Dialect = Dialect {
         "UPDATE {table} SET claimed_until = {now} + ?2 WHERE {outstanding} = 1 AND claimed_until <= {now}\
          {and_among_ids}{and_topic} RETURNING seq, message_id, header, body, attempts",
     ),
-    begin: Some("BEGIN ISOLATION LEVEL READ COMMITTED"),
+    begin_any: Some("BEGIN ISOLATION LEVEL READ COMMITTED"),
     // Its guess how many rows are outstanding is as old as the last ANALYZE. If it guesses few, it sorts all of them for
     // each batch, rather than take the first by the index.
     begin_claim: Some(

@@ -22,7 +22,7 @@ fn of_code(code: &str) -> Sort {
         "40000" | "40001" | "40P01" => DatabaseError::Conflict,
         // duplicate_prepared_statement, invalid_sql_statement_name
         "42P05" | "26000" => |source| {
-            DatabaseError::Other(Advised::new(
+            DatabaseError::Other(Advised::boxed(
                 "the connection is not a session of its own, as behind PgBouncer in transaction mode: say \
                  `without_session` in the options",
                 source,

@@ -28,7 +28,7 @@ pub(super) const SQLITE: Dialect = Dialect {
         "UPDATE {table} SET claimed_until = {now} + ?2 WHERE outstanding = 1 AND claimed_until <= {now}\
          {and_among_ids}{and_topic} RETURNING seq, message_id, header, body, attempts",
     ),
-    begin: None,
+    begin_any: None,
     begin_claim: None,
     quote: "\"",
     folds_names: false,

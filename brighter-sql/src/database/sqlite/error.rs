@@ -23,14 +23,14 @@ mod code {
 pub(super) fn sort(error: sqlx::Error) -> DatabaseError {
     sorted(error, |error| match extended_code(error) {
         Some(code::BUSY_SNAPSHOT) => |source| {
-            DatabaseError::Conflict(Advised::new(
+            DatabaseError::Conflict(Advised::boxed(
                 "the transaction began by reading, and another has written since: no statement of it will ever write; \
                  begin one that is going to write with `BEGIN IMMEDIATE`",
                 source,
             ))
         },
         Some(code::READONLY_DBMOVED) => |source| {
-            DatabaseError::Standby(Advised::new(
+            DatabaseError::Standby(Advised::boxed(
                 "the file was moved, replaced or deleted since it was opened",
                 source,
             ))
