@@ -14,10 +14,12 @@ use brighter_sql::store::{InboxOptions, OutboxOptions};
 type BoxError = Box<dyn Error + Send + Sync>;
 
 const USAGE: &str = "\
-usage: brighter ddl <sqlite|postgres|mysql> [--outbox-table NAME] [--inbox-table NAME] [--only outbox|inbox]
+usage: brighter ddl <sqlite|postgres|mysql> [--schema NAME] [--outbox-table NAME] [--inbox-table NAME] [--archive]
+                    [--only outbox|inbox]
 
 Prints the SQL that makes the tables of the outbox and of the inbox in a database that has none of them yet.
 A program that finds them leaves them as they are, and needs no right to make tables. MariaDB is `mysql`.
+--archive adds the table of what an archiver moves. Without --schema the tables are where the script is executed.
 ";
 
 fn main() -> ExitCode {
@@ -51,28 +53,35 @@ struct Wanted {
 
 impl Wanted {
     fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, BoxError> {
-        let mut wanted = Self {
-            database: String::new(),
-            outbox: Some(OutboxOptions::default()),
-            inbox: Some(InboxOptions::default()),
-        };
-        let mut only = None;
+        let (mut database, mut only) = (String::new(), None);
+        let (mut outbox, mut inbox) = (OutboxOptions::default(), InboxOptions::default());
         while let Some(arg) = args.next() {
             let mut value = || {
                 args.next()
                     .ok_or_else(|| format!("`{arg}` wants something after it"))
             };
             match arg.as_str() {
-                "--outbox-table" => wanted.outbox = Some(OutboxOptions::default().table(value()?)),
-                "--inbox-table" => wanted.inbox = Some(InboxOptions::default().table(value()?)),
+                "--outbox-table" => outbox = outbox.table(value()?),
+                "--inbox-table" => inbox = inbox.table(value()?),
+                "--schema" => {
+                    let schema = value()?;
+                    outbox = outbox.schema(&schema);
+                    inbox = inbox.schema(schema);
+                }
+                "--archive" => outbox = outbox.archive(),
                 "--only" => only = Some(value()?),
                 option if option.starts_with('-') => {
                     return Err(format!("there is no option `{option}`").into());
                 }
-                _ if wanted.database.is_empty() => wanted.database = arg,
+                _ if database.is_empty() => database = arg,
                 _ => return Err(format!("`{arg}` is one database too many").into()),
             }
         }
+        let mut wanted = Self {
+            database,
+            outbox: Some(outbox),
+            inbox: Some(inbox),
+        };
         match only.as_deref() {
             None => {}
             Some("outbox") => wanted.inbox = None,
@@ -110,30 +119,30 @@ mod tests {
 
     #[test]
     fn it_prints_what_is_asked() {
-        for database in ["sqlite", "postgres", "mysql"] {
+        for (database, quote) in [("sqlite", '"'), ("postgres", '"'), ("mysql", '`')] {
+            let table = |name: &str| format!("CREATE TABLE IF NOT EXISTS {quote}{name}{quote} (");
             let all = say(&format!("ddl {database}")).unwrap();
-            assert!(
-                all.contains("CREATE TABLE IF NOT EXISTS brighter_outbox ("),
-                "{all}"
-            );
-            assert!(
-                all.contains("CREATE TABLE IF NOT EXISTS brighter_outbox_archive ("),
-                "{all}"
-            );
-            assert!(
-                all.contains("CREATE TABLE IF NOT EXISTS brighter_inbox ("),
-                "{all}"
-            );
+            for name in ["brighter_outbox", "brighter_inbox"] {
+                assert!(all.contains(&table(name)), "{all}");
+            }
+            assert!(!all.contains("archive"), "{all}");
             let one = say(&format!("ddl {database} --only inbox --inbox-table orders_inbox")).unwrap();
             assert!(
-                one.contains("EXISTS orders_inbox (") && !one.contains("outbox"),
+                one.contains(&table("orders_inbox")) && !one.contains("outbox"),
                 "{one}"
             );
-            let named = say(&format!("ddl --outbox-table orders {database} --only outbox")).unwrap();
+            let named = say(&format!(
+                "ddl --outbox-table orders {database} --only outbox --archive"
+            ))
+            .unwrap();
             assert!(
-                named.contains("EXISTS orders (") && named.contains("EXISTS orders_archive ("),
+                named.contains(&table("orders")) && named.contains(&table("orders_archive")),
                 "{named}"
             );
+            let placed = say(&format!("ddl {database} --schema main")).unwrap();
+            let place = format!("CREATE TABLE IF NOT EXISTS {quote}main{quote}.");
+            assert_eq!(placed.matches(&place).count(), 4, "{placed}");
+            assert_eq!(placed.matches("CREATE TABLE").count(), 4, "{placed}");
         }
     }
 
@@ -148,7 +157,8 @@ mod tests {
             ("ddl sqlite --table x", "no option `--table`"),
             ("ddl sqlite --outbox-table", "wants something"),
             ("ddl sqlite --only both", "not `both`"),
-            ("ddl sqlite --outbox-table a;b", "outbox failed"),
+            ("ddl sqlite --outbox-table a;b", "tables of the outbox"),
+            ("ddl sqlite --outbox-table x_archive", "tables of the outbox"),
         ] {
             let error = say(line).unwrap_err();
             assert!(error.contains(said), "{line}: {error}");

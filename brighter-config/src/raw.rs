@@ -2,6 +2,9 @@
 
 use super::{ConfigError, Origin};
 
+/// How deep values may lie in each other.
+pub(super) const DEEPEST: usize = 16;
+
 /// A value with the line on which it begins.
 #[derive(Debug, Clone)]
 pub(super) struct Node {

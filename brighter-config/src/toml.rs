@@ -6,12 +6,20 @@ use std::sync::Arc;
 use toml::de::{DeTable, DeValue};
 
 use super::Origin;
-use super::raw::{Field, Node, Parsed, Raw, line_of, syntax};
+use super::raw::{DEEPEST, Field, Node, Parsed, Raw, line_of, syntax};
 
 pub(super) fn parse(path: &Arc<Path>, text: &str) -> Parsed {
     let (table, errors) = DeTable::parse_recoverable(text);
-    if errors.is_empty() {
+    let deep = too_deep(table.get_ref()).map(|byte| line_of(text, byte));
+    if errors.is_empty() && deep.is_none() {
         return Ok(fields(text, table.into_inner()));
+    }
+    take_apart(table.into_inner());
+    if let (Some(line), true) = (deep, errors.is_empty()) {
+        return Err(vec![syntax(
+            Origin::file(path, line),
+            format!("a value lies more than {DEEPEST} levels deep"),
+        )]);
     }
     let at = |error: &toml::de::Error| error.span().map_or(0, |span| line_of(text, span.start));
     // Its `Display` shows the line itself, with whatever secret stands there.
@@ -20,6 +28,35 @@ pub(super) fn parse(path: &Arc<Path>, text: &str) -> Parsed {
     let mut errors: Vec<_> = errors.iter().map(told).collect();
     errors.dedup();
     Err(errors)
+}
+
+/// Where something lies too deep. Each part of a key is a level, in each table of a table, so that a line comes to some
+/// thousands: neither this nor [`take_apart`] goes down by recursion.
+fn too_deep(table: &DeTable<'_>) -> Option<usize> {
+    let mut below: Vec<_> = table.values().map(|value| (value, 1)).collect();
+    while let Some((value, depth)) = below.pop() {
+        if depth > DEEPEST {
+            return Some(value.span().start);
+        }
+        match value.get_ref() {
+            DeValue::Table(table) => below.extend(table.values().map(|value| (value, depth + 1))),
+            DeValue::Array(values) => below.extend(values.iter().map(|value| (value, depth + 1))),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Drops a table level by level.
+fn take_apart(table: DeTable<'_>) {
+    let mut below: Vec<_> = table.into_iter().map(|(_, value)| value).collect();
+    while let Some(value) = below.pop() {
+        match value.into_inner() {
+            DeValue::Table(table) => below.extend(table.into_iter().map(|(_, value)| value)),
+            DeValue::Array(values) => below.extend(values),
+            _ => {}
+        }
+    }
 }
 
 fn fields(text: &str, table: DeTable<'_>) -> Vec<Field> {
@@ -61,5 +98,60 @@ fn raw(text: &str, value: DeValue<'_>) -> Raw {
             Raw::List(nodes.collect())
         }
         DeValue::Table(table) => Raw::Table(fields(text, table)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::yaml;
+
+    /// Half of what a thread has: the parser itself goes down for 80 levels, by large steps in a debug build.
+    const SMALL_STACK: usize = 1024 * 1024;
+
+    fn said(parse: fn(&Arc<Path>, &str) -> Parsed, text: String) -> Result<usize, String> {
+        let parsing = move || {
+            let path: Arc<Path> = Path::new("settings").into();
+            match parse(&path, &text) {
+                Ok(fields) => Ok(fields.len()),
+                Err(errors) => Err(errors.iter().map(ToString::to_string).collect()),
+            }
+        };
+        let thread = std::thread::Builder::new().stack_size(SMALL_STACK).spawn(parsing);
+        thread.unwrap().join().unwrap()
+    }
+
+    #[test]
+    fn what_lies_too_deep_is_an_error_on_a_small_stack() {
+        let key = |parts: usize| vec!["a"; parts].join(".");
+        let fits = said(parse, format!("{} = 1", key(DEEPEST)));
+        assert_eq!(fits, Ok(1));
+        let error = said(parse, format!("\n{} = 1", key(DEEPEST + 1))).unwrap_err();
+        assert!(error.contains("more than 16 levels deep"), "{error}");
+        let tables = format!("{} = {{ ", key(70)).repeat(70) + "a = 1" + &"}".repeat(70);
+        let error = said(parse, tables).unwrap_err();
+        assert!(error.contains("more than 16 levels deep"), "{error}");
+        for text in [
+            format!("{} = 1", key(100_000)),
+            format!("[{}]", key(100_000)),
+            format!("a = {}", "[".repeat(100_000)),
+            format!("a = {}{}", "[".repeat(100_000), "]".repeat(100_000)),
+            format!("a = {}", "{ a = ".repeat(100_000)),
+        ] {
+            said(parse, text).unwrap_err();
+        }
+        for text in [
+            "[".repeat(100_000),
+            "{a: ".repeat(100_000),
+            "- ".repeat(100_000) + "a",
+            (0..2_000).map(|depth| " ".repeat(depth) + "a:\n").collect(),
+        ] {
+            said(yaml::parse, text).unwrap_err();
+        }
+        // An alias lies as deep as what it is of.
+        let aliases = (1..1_000).map(|n| format!("k{n}: &k{n} [*k{}]\n", n - 1));
+        let text = "k0: &k0 [a]\n".to_owned() + &aliases.collect::<String>();
+        let error = said(yaml::parse, text).unwrap_err();
+        assert!(error.contains("too much in this file"), "{error}");
     }
 }

@@ -6,14 +6,12 @@ use std::sync::Arc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
-use super::raw::{Field, Node, Parsed, Raw, syntax};
+use super::raw::{DEEPEST, Field, Node, Parsed, Raw, syntax};
 use super::{ConfigError, Origin};
 
 /// How many values a file may have, aliases written out: no person writes more, and an alias of aliases of aliases
 /// is many more.
 const MOST: usize = 10_000;
-/// How deep they may lie in each other.
-const DEEPEST: usize = 16;
 
 pub(super) fn parse(path: &Arc<Path>, text: &str) -> Parsed {
     let mut reader = Reader {

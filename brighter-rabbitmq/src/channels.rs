@@ -7,10 +7,9 @@ use lapin::options::QueueDeleteOptions;
 use tokio::time::timeout;
 
 use crate::connections::Connections;
-use crate::error::ConnectError;
-use crate::topology::{self, DeclareError};
+use crate::topology::{self, DeclareError, DeclareFailure, answered, close};
 use crate::wire::short;
-use brighter_core::channel::{Channel, ChannelError};
+use brighter_core::channel::{Channel, ChannelError, MakeChannel};
 use brighter_core::message::ChannelName;
 
 /// All answers together take this long at most.
@@ -20,13 +19,25 @@ const ANSWERS: Duration = Duration::from_secs(30);
 pub(super) async fn declare(connections: &Arc<Connections>, channel: &Channel) -> Result<(), ChannelError> {
     let topology = connections.settings.topology(channel)?;
     let asking = async {
-        let open = connections.consuming.current().await?;
-        let about = |error: lapin::Error| DeclareError::from(error).about(topology.messages());
-        let amqp = open.connection.create_channel().await.map_err(about)?;
-        topology::declare(&open.connection, &amqp, &topology).await?;
-        amqp.close(200, "done".into()).await.map_err(about)
+        let _turn = connections.starts.turn(&channel.name).await?;
+        let isolated = connections.isolated(&channel.name)?;
+        let handle = isolated.as_deref().unwrap_or(&connections.consuming);
+        let open = handle.current().await?;
+        let about = |error: DeclareError| error.about(topology.messages());
+        let declaring = async {
+            let amqp = answered("channel.open", handle.open_channel(&open));
+            let amqp = amqp.await.map_err(about)?;
+            topology::declare(handle, &open, &amqp, &topology).await?;
+            if topology.make == MakeChannel::Create {
+                // The queue may be a new one.
+                connections.publisher.renew_channel();
+            }
+            close(amqp).await.map_err(about)
+        };
+        let declared: Result<(), DeclareFailure> = declaring.await;
+        declared.map_err(|failure| connections.failed(&channel.name, &open, isolated.is_some(), failure))
     };
-    answered(connections, asking).await
+    within_deadline(connections, asking).await
 }
 
 /// Removes one queue with all that is in it. RabbitMQ takes a queue that does not exist for removed.
@@ -36,30 +47,32 @@ pub(super) async fn remove(
 ) -> Result<(), ChannelError> {
     channel.validate()?;
     let asking = async {
-        let open = connections.consuming.current().await?;
+        let isolated = connections.isolated(channel)?;
+        let handle = isolated.as_deref().unwrap_or(&connections.consuming);
+        let open = handle.current().await?;
         let removing = async {
             // A channel of its own: the broker closes it when it refuses.
-            let amqp = open.connection.create_channel().await?;
+            let amqp = answered("channel.open", handle.open_channel(&open)).await?;
             let queue = short("channel name", channel.as_str())?;
-            amqp.queue_delete(queue, QueueDeleteOptions::default()).await?;
-            amqp.close(200, "done".into()).await?;
-            Ok(())
+            let deleted = amqp.queue_delete(queue, QueueDeleteOptions::default());
+            answered("queue.delete", deleted).await?;
+            close(amqp).await
         };
         let removed: Result<(), DeclareError> = removing.await;
-        removed.map_err(|error| error.about(format_args!("queue `{channel}`")))
+        let about = |error: DeclareError| error.about(format_args!("queue `{channel}`"));
+        removed.map_err(|error| connections.failed(channel, &open, isolated.is_some(), about(error)))
     };
-    answered(connections, asking).await
+    within_deadline(connections, asking).await
 }
 
-async fn answered(
+async fn within_deadline(
     connections: &Arc<Connections>,
     asking: impl Future<Output = Result<(), ChannelError>>,
 ) -> Result<(), ChannelError> {
     if connections.closing.is_cancelled() {
         return Err(ChannelError::Closed);
     }
-    match timeout(ANSWERS, asking).await {
-        Ok(answer) => answer,
-        Err(_) => Err(ConnectError::silent(&connections.settings.address, ANSWERS).into()),
-    }
+    let after = ANSWERS;
+    let answer = timeout(after, asking).await;
+    answer.unwrap_or(Err(ChannelError::TimedOut { after }))
 }

@@ -70,6 +70,13 @@ impl RabbitMqBuilder {
                 )
                 .documented_default("30s"),
                 Key::time_or(
+                    "rebalance_interval",
+                    second..,
+                    "off",
+                    "how often a connection that had to leave its node looks whether that is back",
+                )
+                .documented_default("60s"),
+                Key::time_or(
                     "connect_timeout",
                     Duration::ZERO..,
                     "forever",
@@ -166,6 +173,9 @@ impl RabbitMqBuilder {
             .time("heartbeat_interval")
             .unwrap_or(builder.heartbeat_interval);
         builder.confirm_timeout = table.time("confirm_timeout").unwrap_or(builder.confirm_timeout);
+        if let Some(interval) = table.time_or_none("rebalance_interval") {
+            builder.rebalance_interval = interval;
+        }
         if let Some(wait) = table.time_or_none("connect_timeout") {
             builder.connect_timeout = wait;
         }
@@ -217,7 +227,7 @@ mod tests {
                 "exchange_kind" => "fanout",
                 "make_exchange" => "validate",
                 "queue_type" => "quorum",
-                "consumer_timeout" => "off",
+                "consumer_timeout" | "rebalance_interval" => "off",
                 "connect_timeout" => "forever",
                 "heartbeat_interval" | "confirm_timeout" => "7s",
                 _ => "7",
@@ -248,7 +258,7 @@ mod tests {
     /// All fields, which are private for the rest of the crate.
     fn shown(builder: &RabbitMqBuilder) -> String {
         format!(
-            "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+            "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
             builder.urls,
             builder.tls.is_some(),
             builder.exchange,
@@ -259,6 +269,7 @@ mod tests {
             builder.connection_name,
             builder.heartbeat_interval,
             builder.confirm_timeout,
+            builder.rebalance_interval,
             builder.connect_timeout,
             builder.max_message_bytes
         )

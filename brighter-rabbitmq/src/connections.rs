@@ -2,19 +2,27 @@
 
 use std::sync::Arc;
 
+use futures_util::future::{join_all, join3};
 use tokio_util::sync::CancellationToken;
 
-use crate::connection::{ConnectionHandle, ConnectionRole, IoThread};
+use crate::connection::{ConnectionChoice, ConnectionHandle, ConnectionRole, IoThread, IsolatedConnections, OpenConnection};
+use crate::consume::Starts;
 use crate::error::ConnectError;
 use crate::publish::{DelayQueues, Publisher};
 use crate::settings::RabbitMqSettings;
-use brighter_core::channel::BrokerStatus;
+use crate::topology::DeclareFailure;
+use brighter_core::channel::{BrokerStatus, ChannelError};
+use brighter_core::message::ChannelName;
 
 /// What all clones of a broker share, and every delivery until it is settled.
 pub(crate) struct Connections {
     pub(crate) settings: Arc<RabbitMqSettings>,
     pub(crate) publishing: Arc<ConnectionHandle>,
     pub(crate) consuming: ConnectionHandle,
+    /// For channels that have ended the one above.
+    pub(crate) isolated: IsolatedConnections,
+    /// Who declares and starts to consume now.
+    pub(crate) starts: Starts,
     pub(crate) publisher: Publisher,
     pub(crate) delays: DelayQueues,
     /// No more messages are taken to be published.
@@ -42,6 +50,8 @@ impl Connections {
         );
         Ok(Self {
             consuming: connection(ConnectionRole::Consumer),
+            isolated: IsolatedConnections::new(Arc::clone(&settings), io.clone(), disconnect.clone()),
+            starts: Starts::default(),
             publishing,
             publisher,
             delays: DelayQueues::default(),
@@ -52,14 +62,62 @@ impl Connections {
         })
     }
 
-    /// The worse of the two connections'; one that nobody has needed yet does not count.
+    /// The connection of a channel's own, if it has to have one.
+    ///
+    /// # Errors
+    /// [`ChannelError::Unavailable`], while the channel is left alone after it has ended that.
+    pub(crate) fn isolated(&self, name: &ChannelName) -> Result<Option<Arc<ConnectionHandle>>, ChannelError> {
+        match self.isolated.choose(name) {
+            ConnectionChoice::Shared => Ok(None),
+            ConnectionChoice::Isolated(handle) => Ok(Some(handle)),
+            ConnectionChoice::Rests(reason) => Err(ChannelError::Unavailable { reason }),
+        }
+    }
+
+    /// Notes what a request has done to the connection that it was made by, and says it as the caller is told.
+    pub(crate) fn failed(
+        &self,
+        name: &ChannelName,
+        open: &OpenConnection,
+        is_isolated: bool,
+        failure: DeclareFailure,
+    ) -> ChannelError {
+        let closed = failure.closed_connection().is_some();
+        let error = failure.at(open.address());
+        match (closed, is_isolated) {
+            (true, true) => self.isolated.blame(name, &error.to_string()),
+            (true, false) => self.isolated.suspect(name, &error.to_string()),
+            (false, _) => {}
+        }
+        error
+    }
+
+    /// Once told to disconnect: waits until every connection is closed.
+    pub(crate) async fn closed(&self) {
+        let isolated = self.isolated.connections();
+        let isolated = join_all(isolated.iter().map(|(_, connection)| connection.closed()));
+        join3(self.publishing.closed(), self.consuming.closed(), isolated).await;
+    }
+
+    /// The worst of the connections'; one that nobody has needed yet does not count.
     pub(crate) fn status(&self) -> BrokerStatus {
         if self.closing.is_cancelled() {
             return BrokerStatus::Closed;
         }
         let handles = [&*self.publishing, &self.consuming];
         let found = handles.into_iter().filter_map(ConnectionHandle::status);
-        found.max_by_key(badness).unwrap_or(BrokerStatus::Connected)
+        let isolated = self.isolated.connections().into_iter();
+        let isolated = isolated.filter_map(|(channel, connection)| {
+            let status = connection.status()?;
+            Some(match status {
+                BrokerStatus::Disconnected { reason } => BrokerStatus::Disconnected {
+                    reason: format!("the connection of the channel `{channel}` alone: {reason}"),
+                },
+                other => other,
+            })
+        });
+        let worst = found.chain(isolated).max_by_key(badness);
+        worst.unwrap_or(BrokerStatus::Connected)
     }
 }
 
@@ -67,7 +125,8 @@ fn badness(status: &BrokerStatus) -> u8 {
     match status {
         BrokerStatus::Connected => 0,
         BrokerStatus::Blocked { .. } => 1,
-        BrokerStatus::Disconnected { .. } => 2,
-        _ => 3,
+        BrokerStatus::Unconfirmed { .. } => 2,
+        BrokerStatus::Disconnected { .. } => 3,
+        _ => 4,
     }
 }

@@ -64,7 +64,7 @@ pub enum ConnectError {
         #[source]
         source: Arc<dyn Error + Send + Sync>,
     },
-    /// The exchange exists in another form, or this user may not declare it.
+    /// The exchange exists in another form.
     #[error(
         "the exchange `{exchange}` cannot be used: {reason}; give the builder the form it has, name another, or delete it"
     )]
@@ -73,6 +73,26 @@ pub enum ConnectError {
         exchange: String,
         /// What the broker said: what was declared against what exists.
         reason: String,
+    },
+    /// This user may not declare the exchange.
+    #[error(
+        "the user may not declare the exchange `{exchange}`: {reason}; grant the user `configure` on it, or make it \
+         another way and say `make_exchange(MakeChannel::Validate)` or `make_exchange(MakeChannel::Assume)`"
+    )]
+    ExchangePermission {
+        /// The name of the exchange.
+        exchange: String,
+        /// What the broker said.
+        reason: String,
+    },
+    /// The connection was lost. It is made again.
+    #[error("the connection to {address} was lost")]
+    Lost {
+        /// The URL of the node, without credentials.
+        address: String,
+        /// What it ended with.
+        #[source]
+        source: Arc<dyn Error + Send + Sync>,
     },
     /// The broker cannot be reached. Trying again may work.
     #[error("no broker answers at {address}")]
@@ -124,10 +144,11 @@ impl ConnectError {
             | Self::VirtualHost { .. }
             | Self::Protocol { .. }
             | Self::Exchange { .. }
+            | Self::ExchangePermission { .. }
             | Self::Thread(_)
             | Self::Closed => true,
             Self::Tls { fault, .. } => fault.is_fatal(),
-            Self::Unreachable { .. } => false,
+            Self::Unreachable { .. } | Self::Lost { .. } => false,
             // One that may come back is enough.
             Self::Nodes { failures } => failures.iter().all(Self::is_fatal),
         }
@@ -184,6 +205,14 @@ impl ConnectError {
         }
     }
 
+    /// What a connection to a node ended with, that had been there.
+    pub(super) fn lost(address: &impl Display, source: impl Error + Send + Sync + 'static) -> Self {
+        Self::Lost {
+            address: address.to_string(),
+            source: Arc::new(source),
+        }
+    }
+
     /// An attempt to connect that took too long.
     pub(super) fn silent(address: &impl Display, after: Duration) -> Self {
         let silence = std::io::Error::new(
@@ -201,7 +230,7 @@ impl From<ConnectError> for PublishError {
     fn from(error: ConnectError) -> Self {
         match error {
             ConnectError::Closed => Self::Closed,
-            ConnectError::Exchange { .. } => Self::Refused {
+            ConnectError::Exchange { .. } | ConnectError::ExchangePermission { .. } => Self::Refused {
                 reason: error.to_string(),
             },
             other => Self::Disconnected(other.into()),
@@ -264,8 +293,20 @@ pub(super) fn of_connection(error: &lapin::Error) -> bool {
     }
 }
 
+/// Whether the broker closed the whole connection over what one of its channels had asked for. An operator who closes
+/// it says nothing against anybody, and neither does a frame for a channel that is closed.
+pub(super) fn closes_connection(error: &lapin::Error) -> bool {
+    match of_broker(error) {
+        Some(AMQPErrorKind::Hard(hard)) => !matches!(
+            hard,
+            AMQPHardError::CONNECTIONFORCED | AMQPHardError::CHANNELERROR
+        ),
+        _ => false,
+    }
+}
+
 /// What the broker closed a channel over, or the connection.
-fn of_broker(error: &lapin::Error) -> Option<&AMQPErrorKind> {
+pub(super) fn of_broker(error: &lapin::Error) -> Option<&AMQPErrorKind> {
     match error.kind() {
         ErrorKind::ProtocolError(protocol) => Some(protocol.kind()),
         _ => None,
@@ -277,10 +318,14 @@ fn of_broker(error: &lapin::Error) -> Option<&AMQPErrorKind> {
 /// When the broker closes a channel it does not say for which message, so all that were on their way are
 /// refused with its words; publishing them again is right.
 pub(super) fn of_publishing(error: lapin::Error) -> PublishError {
-    if of_channel(&error).is_some() {
-        PublishError::Refused {
-            reason: reply_text(&error),
+    if let Some(kind) = of_channel(&error) {
+        let mut reason = reply_text(&error);
+        if matches!(kind, AMQPSoftError::ACCESSREFUSED) {
+            reason.push_str(
+                "; grant the user `write` on the exchange, and on the topic where topics have permissions",
+            );
         }
+        PublishError::Refused { reason }
     } else {
         PublishError::Disconnected(error.into())
     }

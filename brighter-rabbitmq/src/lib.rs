@@ -62,10 +62,20 @@ pub use url::without_credentials;
 /// Doors for the tests of this repository that stand outside this crate. Not for people: they may change in any release.
 #[doc(hidden)]
 pub mod __private {
-    pub use super::wire::{OnTheWire, fuzz_wire};
+    use std::time::Duration;
+
+    use super::RabbitMqBuilder;
+    pub use super::wire::{OnTheWire, fuzz_nesting, fuzz_wire};
+
+    /// Lets no message wait for longer than this in one go, so that a test need not wait for 48 days.
+    pub fn with_longest_delay(mut builder: RabbitMqBuilder, time: Duration) -> RabbitMqBuilder {
+        builder.longest_delay = time;
+        builder
+    }
 }
 
-/// A RabbitMQ broker. Clones are cheap, and share one connection that publishes and one that consumes.
+/// A RabbitMQ broker. Clones are cheap, and share one connection that publishes and one that consumes. A channel over
+/// which RabbitMQ has closed that, or may have, consumes by a connection of its own, until it has done so well for a while.
 ///
 /// Reconnects by itself; what was not confirmed or not acknowledged by then is told, or delivered again.
 ///
@@ -136,7 +146,7 @@ impl RabbitMq {
         loop {
             let left = limit.map(|limit| limit.saturating_sub(begun.elapsed()));
             let open = self.connections.publishing.established(left).await?;
-            match publish::check_exchange(&open.connection, &self.connections.settings).await {
+            match publish::check_exchange(&open, &self.connections.settings).await {
                 Err(error) if !error.is_fatal() && !open.is_alive() && left != Some(Duration::ZERO) => {}
                 done => return done,
             }
@@ -184,17 +194,20 @@ impl Broker for RabbitMq {
         Box::pin(consume::depth(&self.connections, channel))
     }
 
+    fn consumer_count(&self, channel: &ChannelName) -> Option<u64> {
+        Some(self.consumers.count(channel) as u64)
+    }
+
     /// The time-out is what the builder was told, as the broker does not tell it. A quorum queue of RabbitMQ 4
     /// delivers 20 times unless the channel says otherwise, which is not known here.
     fn bounds(&self, channel: &Channel) -> ConsumerBounds {
         let mut bounds = ConsumerBounds::default();
         bounds.settle_timeout = self.connections.settings.consumer_timeout;
         bounds.deliveries = channel.limits.deliveries;
-        bounds.longest_delay = Some(topology::delay::LONGEST_DELAY);
         bounds
     }
 
-    /// The worse status of the two connections; one that nobody has needed yet does not count.
+    /// The worst status of the connections; one that nobody has needed yet does not count.
     fn status(&self) -> BrokerStatus {
         self.connections.status()
     }
@@ -206,14 +219,14 @@ impl Broker for RabbitMq {
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             let connections = &self.connections;
+            // What was given back may be on its way as a copy, which is published.
+            let _ = timeout(CLOSING, self.consumers.copied()).await;
             connections.closing.cancel();
             // What is not confirmed by then is told so when the connection goes.
             let _ = timeout(CLOSING, connections.publisher.done()).await;
             self.consumers.write_all();
             connections.disconnect.cancel();
-            let gone =
-                futures_util::future::join(connections.publishing.closed(), connections.consuming.closed());
-            let _ = timeout(CLOSING, gone).await;
+            let _ = timeout(CLOSING, connections.closed()).await;
         })
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::settings::RabbitMqSettings;
 use super::tls::Tls;
+use super::topology::delay::LONGEST_DELAY;
 use super::topology::{Exchange, ExchangeKind, Topology, plan};
 use super::url::{BrokerNodes, split};
 use super::{ConnectError, RabbitMq, without_credentials};
@@ -22,6 +23,7 @@ use brighter_core::message::{NameError, RoutingKey};
 /// | connection name | the name of the program | what the broker's lists show |
 /// | heartbeat interval | 10 s | a lost network is noticed within 20 s |
 /// | confirm timeout | 30 s | longer than a busy disk, shorter than patience |
+/// | rebalance interval | 1 minute | a node that is back gets its share of the connections soon, and no process moves twice a minute |
 /// | connect timeout | 30 s | a broker that starts together with us is up by then |
 /// | largest message | 16 MiB | what RabbitMQ 4 takes unless told otherwise |
 ///
@@ -52,8 +54,10 @@ pub struct RabbitMqBuilder {
     pub(super) connection_name: String,
     pub(super) heartbeat_interval: Duration,
     pub(super) confirm_timeout: Duration,
+    pub(super) rebalance_interval: Option<Duration>,
     pub(super) connect_timeout: Option<Duration>,
     pub(super) max_message_bytes: usize,
+    pub(super) longest_delay: Duration,
 }
 
 impl RabbitMq {
@@ -72,8 +76,11 @@ impl RabbitMq {
         RabbitMqBuilder::new(vec![url.to_owned()])
     }
 
-    /// The same for a broker of several nodes, each with a URL of its own. A connection goes to one that
-    /// answers, with a random one asked first; names are looked up anew for each attempt.
+    /// The same for a broker of several nodes, each with a URL of its own. Each connection prefers the nodes in a random
+    /// order of its own, and goes to the first that answers; names are looked up anew for each attempt.
+    ///
+    /// A connection on which nothing is confirmed for 8 s, although messages wait, is given up for the next node. One
+    /// that had to leave its node goes back to it: see [`rebalance_interval`](RabbitMqBuilder::rebalance_interval).
     ///
     /// ```
     /// use brighter::RabbitMq;
@@ -99,8 +106,10 @@ impl RabbitMqBuilder {
             connection_name: program(),
             heartbeat_interval: Duration::from_secs(10),
             confirm_timeout: Duration::from_secs(30),
+            rebalance_interval: Some(Duration::from_secs(60)),
             connect_timeout: Some(Duration::from_secs(30)),
             max_message_bytes: 16 * 1024 * 1024,
+            longest_delay: LONGEST_DELAY,
         }
     }
 
@@ -168,6 +177,17 @@ impl RabbitMqBuilder {
     /// window and for a connection included.
     pub fn confirm_timeout(mut self, timeout: Duration) -> Self {
         self.confirm_timeout = timeout;
+        self
+    }
+
+    /// Says how often a connection that had to leave the node that it prefers looks whether that is back, between half
+    /// this time and all of it; then it moves there. `None` lets it stay where it is.
+    ///
+    /// A process moves one connection in this time at most. Nothing that can be settled is delivered again by a move: a
+    /// consumer takes no more messages by the old connection, which lasts until all that it brought is settled. With one
+    /// URL there is nowhere to move to.
+    pub fn rebalance_interval(mut self, interval: Option<Duration>) -> Self {
+        self.rebalance_interval = interval;
         self
     }
 
@@ -246,6 +266,17 @@ impl RabbitMqBuilder {
                     })?;
             }
         }
+        if let Some(interval) = self
+            .rebalance_interval
+            .filter(|interval| *interval < SHORTEST_REBALANCE)
+        {
+            let invalid = InvalidSetting::new(
+                "rebalance_interval",
+                format_args!("{interval:?}"),
+                "1s or more, or `None`",
+            );
+            return Err(ConnectError::Setting(invalid));
+        }
         check(&self.exchange).map_err(|error| ConnectError::Exchange {
             exchange: self.exchange.chars().take(48).collect(),
             reason: error.to_string(),
@@ -261,7 +292,9 @@ impl RabbitMqBuilder {
             consumer_timeout: self.consumer_timeout,
             connection_name: self.connection_name,
             confirm_timeout: self.confirm_timeout,
+            rebalance_interval: self.rebalance_interval,
             max_message_bytes: self.max_message_bytes,
+            longest_delay: self.longest_delay,
         })
     }
 }
@@ -278,6 +311,8 @@ impl std::fmt::Debug for RabbitMqBuilder {
     }
 }
 
+/// A process would do nothing else.
+const SHORTEST_REBALANCE: Duration = Duration::from_secs(1);
 /// RabbitMQ's own default.
 const CONSUMER_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 

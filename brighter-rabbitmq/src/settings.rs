@@ -21,7 +21,10 @@ pub(crate) struct RabbitMqSettings {
     pub(crate) consumer_timeout: Option<Duration>,
     pub(crate) connection_name: String,
     pub(crate) confirm_timeout: Duration,
+    pub(crate) rebalance_interval: Option<Duration>,
     pub(crate) max_message_bytes: usize,
+    /// The longest that a message waits in one go; what is to wait for longer waits several times.
+    pub(crate) longest_delay: Duration,
 }
 
 impl RabbitMqSettings {

@@ -5,7 +5,6 @@ use std::fmt;
 use lapin::uri::{AMQPScheme, AMQPUri};
 
 use super::ConnectError;
-use super::backoff::random;
 use brighter_core::message::MAX_NAME_BYTES;
 
 /// The nodes of a broker, each of which will do.
@@ -30,10 +29,13 @@ impl BrokerNodes {
         self.0.iter_mut()
     }
 
-    /// All of them, beginning anywhere, so that many clients spread over them.
-    pub(super) fn round(&self) -> impl Iterator<Item = &Address> {
-        let start = (random() * self.0.len() as f64) as usize;
-        self.0.iter().cycle().skip(start).take(self.0.len())
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Address> {
+        self.0.iter()
+    }
+
+    /// Whether there are several of them.
+    pub(super) fn are_several(&self) -> bool {
+        self.0.len() > 1
     }
 }
 

@@ -441,3 +441,27 @@ async fn on_sqlite_a_call_waits_though_its_process_was_taken_for_dead() {
     processor.close().await;
     heir.close().await;
 }
+
+/// What was listening there listens no more, and a reply to a call of the next runtime would come to nobody.
+#[test]
+fn a_call_in_another_runtime_than_the_first_waits_until_its_reply_can_come() {
+    let runtime = || {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        runtime.worker_threads(1).enable_all().build().unwrap()
+    };
+    let broker = FaultyBroker::new(InMemoryBroker::new());
+    let (first, second) = (runtime(), runtime());
+    let (dispatcher, _) = second.block_on(accounts(broker.clone(), "accounts"));
+    let processor = caller(broker.clone());
+    let invoice = first.block_on(processor.call(make("1"), DEADLINE));
+    assert_eq!(number(invoice), "2026-1");
+    drop(first);
+    broker.lose_connection();
+    let call = processor.call(make("2"), Duration::from_millis(50));
+    let error = second.block_on(call).unwrap_err();
+    assert!(matches!(error, CallError::NotListening { .. }), "{error:?}");
+    broker.restore_connection();
+    let invoice = second.block_on(processor.call(make("3"), DEADLINE));
+    assert_eq!(number(invoice), "2026-3");
+    second.block_on(dispatcher.end());
+}

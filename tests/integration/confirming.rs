@@ -93,7 +93,7 @@ async fn confirmation_dispatch_throws_should_isolate_and_log() {
     execute("DROP TRIGGER no_mark").await;
     until("it is sent once more", || sent(&broker).len() > 1).await;
     assert!(sent(&broker).iter().all(|sent| *sent == id));
-    let deadline = tokio::time::Instant::now() + brighter_tests::wait::DEADLINE;
+    let deadline = tokio::time::Instant::now() + brighter_tests::wait::deadline();
     while processor.outbox().state(&id).await.unwrap() != Some(MessageState::Dispatched) {
         assert!(tokio::time::Instant::now() < deadline, "it is never marked");
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -117,7 +117,7 @@ async fn closing_should_drain_all_confirmations_before_returning() {
         tokio::spawn(async move { processor.post(TaskConfirmed { number }).await })
     });
     let posts: Vec<_> = posts.collect();
-    let deadline = tokio::time::Instant::now() + brighter_tests::wait::DEADLINE;
+    let deadline = tokio::time::Instant::now() + brighter_tests::wait::deadline();
     while outbox.status().await.unwrap().outstanding < 20 {
         assert!(tokio::time::Instant::now() < deadline, "they are not under way");
         tokio::task::yield_now().await;

@@ -1,16 +1,18 @@
 //! What a processor says of its health.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use brighter::channel::Broker;
+use brighter::channel::{Broker, Channel};
 use brighter::prelude::*;
 use brighter::processor::{Health, HealthOptions, Unhealthy};
 use brighter::store::postgres::PostgresOutbox;
 use brighter::store::sqlite::SqliteOutbox;
-use brighter::{CommandProcessor, Sweeper};
-use brighter_tests::wait::DEADLINE;
+use brighter::{Archiver, CommandProcessor, Sweeper};
+use brighter_tests::wait::{DEADLINE, until_eq};
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqlitePoolOptions;
+use tokio::runtime::Runtime;
 
 use crate::gate::Gate;
 
@@ -152,6 +154,178 @@ async fn a_sweeper_that_fails_says_so_and_a_broker_that_was_closed_too() {
     broker.close().await;
     let health = processor.health().await;
     assert!(health.reasons.contains(&Unhealthy::Closed), "{health}");
+}
+
+/// A subscriber that went for good holds up nobody, is named, and is removed by a person.
+#[tokio::test]
+async fn a_full_channel_holds_up_no_other_and_is_named_until_it_is_removed() {
+    let broker = InMemoryBroker::new();
+    let mut abandoned = Channel::new("abandoned", "Health.Checked");
+    abandoned.limits.length = Some(1);
+    broker.declare(&abandoned).await.unwrap();
+    let living = Channel::new("living", "Health.Checked");
+    broker.declare(&living).await.unwrap();
+    let processor = CommandProcessor::builder()
+        .broker(broker.clone())
+        .outbox(InMemoryOutbox::new())
+        .sweeper(Sweeper::default().pause_topic_after(1, Duration::from_hours(1)))
+        .health(always())
+        .build()
+        .unwrap();
+    processor.post(Checked).await.unwrap();
+    assert!(processor.health().await.full_channels.is_empty());
+    for posted in 2..5 {
+        let refused = processor.post(Checked).await.unwrap_err();
+        assert!(
+            refused.report().contains("channel `abandoned` is full"),
+            "{}",
+            refused.report()
+        );
+        // The topic is not paused, so that each is sent at once.
+        assert!(processor.outbox().paused_topics().is_empty());
+        let ids: BTreeSet<_> = broker
+            .messages("living")
+            .iter()
+            .map(|it| it.header.id.clone())
+            .collect();
+        assert_eq!(ids.len(), posted);
+    }
+    let health = processor.health().await;
+    assert!(health.is_ready(), "{health}");
+    let [full] = &health.full_channels[..] else {
+        panic!("{health}");
+    };
+    assert_eq!((&full.channel, full.waiting), (&abandoned.name, 1));
+    assert_eq!(full.topic, "Health.Checked");
+    assert!(
+        health.to_string().contains("channel `abandoned` is full"),
+        "{health}"
+    );
+    let json = serde_json::to_value(&health).unwrap();
+    assert_eq!(json["full_channels"][0]["channel"], "abandoned");
+    assert_eq!(serde_json::from_value::<Health>(json).unwrap(), health);
+
+    broker.remove(&abandoned.name).await.unwrap();
+    until_health(&processor, |health| {
+        health.outbox.is_some_and(|outbox| outbox.outstanding == 0)
+    })
+    .await;
+    assert!(processor.health().await.full_channels.is_empty());
+}
+
+fn a_runtime() -> Runtime {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(1).enable_all().build().unwrap()
+}
+
+/// A processor whose runtime has ended, with a channel that wants what is posted.
+fn that_outlives_its_runtime() -> (CommandProcessor, InMemoryBroker) {
+    let broker = InMemoryBroker::new();
+    let runtime = a_runtime();
+    let processor = runtime.block_on(async {
+        let channel = Channel::new("checked", "Health.Checked");
+        broker.declare(&channel).await.unwrap();
+        CommandProcessor::builder()
+            .broker(broker.clone())
+            .outbox(InMemoryOutbox::new())
+            .sweeper(Sweeper::default().interval(Duration::from_millis(1)))
+            .archiver(Archiver::delete_after(Duration::ZERO).interval(Duration::from_millis(1)))
+            .health(always())
+            .build()
+            .unwrap()
+    });
+    drop(runtime);
+    (processor, broker)
+}
+
+#[test]
+fn a_post_for_later_is_sent_although_the_first_runtime_has_ended() {
+    let (processor, broker) = that_outlives_its_runtime();
+    a_runtime().block_on(async {
+        let soon = Duration::from_millis(1);
+        processor.post(Checked).after(soon).await.unwrap();
+        until_eq("the post", 1, || broker.messages("checked").len()).await;
+        assert!(processor.health().await.is_ready());
+    });
+}
+
+#[test]
+fn health_names_the_tasks_that_have_ended_with_their_runtime_and_has_them_started_again() {
+    let (processor, broker) = that_outlives_its_runtime();
+    for _ in 0..2 {
+        let runtime = a_runtime();
+        let health = runtime.block_on(processor.health());
+        let ended = ["sweeper", "archiver"].map(|task| Unhealthy::TaskEnded { task: task.into() });
+        assert_eq!(health.reasons, ended);
+        let health = runtime.block_on(until_health(&processor, Health::is_ready));
+        assert!(health.is_ready(), "{health}");
+    }
+    // Closed, it has no task that should be there.
+    let runtime = a_runtime();
+    runtime.block_on(processor.health());
+    runtime.block_on(processor.close());
+    drop(runtime);
+    let health = a_runtime().block_on(processor.health());
+    assert_eq!(health.reasons, [Unhealthy::Closed]);
+    drop(broker);
+}
+
+/// It is not gone, so nothing starts it again.
+#[test]
+fn a_sweeper_whose_runtime_stands_still_is_told_of() {
+    let current_thread = || tokio::runtime::Builder::new_current_thread();
+    let standing = current_thread().enable_all().build().unwrap();
+    let processor = standing.block_on(async {
+        let builder = CommandProcessor::builder()
+            .broker(InMemoryBroker::new())
+            .outbox(InMemoryOutbox::new());
+        builder.health(always()).build().unwrap()
+    });
+    let other = current_thread().enable_all().start_paused(true).build().unwrap();
+    let health = other.block_on(async {
+        assert!(processor.health().await.is_ready());
+        tokio::time::advance(Duration::from_secs(301)).await;
+        processor.health().await
+    });
+    assert!(
+        matches!(health.reasons[..], [Unhealthy::SweeperStalled { .. }]),
+        "{health}"
+    );
+    standing.block_on(until_health(&processor, Health::is_ready));
+}
+
+#[tokio::test]
+async fn a_post_for_later_that_nobody_sends_is_stuck_and_says_since_when() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = || always().max_age(Duration::ZERO);
+    let builder = || CommandProcessor::builder().without_sweeper().health(options());
+    let sqlite = SqliteOutbox::open(folder.path().join("outbox.db")).await.unwrap();
+    let in_memory = InMemoryOutbox::new();
+    for processor in [
+        builder().outbox(sqlite).build().unwrap(),
+        builder().outbox(in_memory).build().unwrap(),
+    ] {
+        let day = Duration::from_hours(24);
+        processor.post(Checked).after(day).await.unwrap();
+        assert!(processor.health().await.is_ready());
+        let soon = Duration::from_millis(1);
+        processor.post(Checked).after(soon).await.unwrap();
+        let health = until_health(&processor, |health| !health.is_ready()).await;
+        assert!(
+            matches!(
+                health.reasons[..],
+                [Unhealthy::ScheduleStuck {
+                    swept_here: false,
+                    ..
+                }]
+            ),
+            "{health}"
+        );
+        assert!(
+            health.to_string().contains("no sweeper runs in this process"),
+            "{health}"
+        );
+    }
 }
 
 /// A database that goes and comes back, as a time line of what is said: it is away within the deadline of a question,

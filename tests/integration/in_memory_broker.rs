@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use brighter::channel::{
-    Broker, Channel, ChannelError, Consumer, Delivery, Producer, PublishError, Rejection, RejectionKind,
+    Broker, Channel, ChannelError, ChannelUsage, Consumer, Delivery, Producer, PublishError, Rejection,
+    RejectionKind,
 };
 use brighter::message::{MessageBody, MessageHeader, MessageType};
 use brighter::{InMemoryBroker, Message, MessageId};
+
+use crate::log::Log;
 
 fn message(topic: &str) -> Message {
     let header = MessageHeader::new(MessageId::new(), topic, MessageType::Event);
@@ -162,18 +165,46 @@ async fn a_topic_that_nobody_wants_is_unroutable() {
 }
 
 #[tokio::test]
-async fn a_full_channel_refuses_and_no_other_gets_a_copy() {
+async fn a_full_channel_refuses_and_the_others_get_their_copies() {
+    let log = Log::default();
+    let _guard = log.here();
     let broker = InMemoryBroker::new().limit(1);
     broker.declare(&channel("full", "t.one", 1)).await.unwrap();
     broker.declare(&channel("empty", "t.*", 1)).await.unwrap();
     broker.declare(&channel("full", "t.two", 1)).await.unwrap();
-    broker.publish(&message("t.three")).await.unwrap();
-    let error = broker.publish(&message("t.one")).await.unwrap_err();
-    assert!(matches!(&error, PublishError::Refused { .. }), "{error}");
-    assert_eq!(
-        (broker.messages("full").len(), broker.messages("empty").len()),
-        (0, 1)
-    );
+    broker.publish(&message("t.one")).await.unwrap();
+    let mut empty = broker.consume(&channel("empty", "t.*", 1)).await.unwrap();
+    for _ in 0..3 {
+        next(&mut empty).await.ack().await.unwrap();
+        let error = broker.publish(&message("t.one")).await.unwrap_err();
+        assert!(
+            matches!(&error, PublishError::ChannelFull { channel, waiting: 1, others: 1 } if *channel == "full"),
+            "{error}"
+        );
+        assert!(
+            error
+                .to_string()
+                .contains("channel `full` is full, with 1 messages"),
+            "{error}"
+        );
+    }
+    let full = |usages: Vec<ChannelUsage>| {
+        let full = usages.into_iter().filter(ChannelUsage::is_full);
+        full.map(|usage| (usage.name.to_string(), usage.is_abandoned()))
+            .collect::<Vec<_>>()
+    };
+    let expected = [("empty".to_owned(), false), ("full".to_owned(), true)];
+    assert_eq!(full(broker.channels().await.unwrap()), expected);
+    // Said once, until it has taken one again.
+    assert_eq!(log.lines_with("a channel is full").len(), 1, "{log:?}");
+    let mut full = broker.consume(&channel("full", "t.one", 1)).await.unwrap();
+    next(&mut full).await.ack().await.unwrap();
+    next(&mut empty).await.ack().await.unwrap();
+    broker.publish(&message("t.one")).await.unwrap();
+    next(&mut empty).await.ack().await.unwrap();
+    drop(full);
+    broker.publish(&message("t.one")).await.unwrap_err();
+    assert_eq!(log.lines_with("a channel is full").len(), 2, "{log:?}");
 }
 
 #[tokio::test]

@@ -120,7 +120,7 @@ async fn a_channel_of_a_length_refuses_the_newest_or_sets_the_oldest_aside() {
         publish(&broker, &["1", "2"]).await;
         let third = broker.publish(&message("3")).await;
         assert_eq!(
-            matches!(&third, Err(PublishError::Refused { reason }) if reason.contains("`c` is full")),
+            matches!(&third, Err(PublishError::ChannelFull { channel, waiting: 2, others: 0 }) if *channel == "c"),
             overflow == Overflow::RefuseNewest,
             "{third:?}"
         );
@@ -161,6 +161,23 @@ async fn publish_and_drop_three(broker: &InMemoryBroker, channel: &Channel) {
         assert_eq!(delivery.redeliveries(), before);
         delivery.release();
     }
+}
+
+#[tokio::test]
+async fn a_suspect_that_is_given_back_counts_no_further() {
+    let broker = InMemoryBroker::new();
+    let channel = channel(|it| {
+        it.suspect_after = Some(2);
+        it.limits.deliveries = Some(3);
+    });
+    let mut consumer = broker.consume(&channel).await.unwrap();
+    publish(&broker, &["1"]).await;
+    for times in [0, 1, 2, 2, 2] {
+        let delivery = next(&mut consumer).await;
+        assert_eq!(delivery.redeliveries(), times);
+        delivery.release();
+    }
+    assert_eq!((ids(&broker, "c").len(), ids(&broker, "c.dlq").len()), (1, 0));
 }
 
 #[tokio::test]

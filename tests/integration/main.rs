@@ -9,6 +9,7 @@
 mod behaviours;
 mod building;
 mod calling;
+mod circling;
 mod cloud_events;
 mod config;
 mod confirming;

@@ -499,3 +499,20 @@ async fn closing_waits_for_a_post_that_is_under_way_but_not_for_ever() {
         posting.abort();
     }
 }
+
+/// Without a sweeper nobody else would: the process that posted it first has died before it could.
+#[tokio::test]
+async fn a_request_that_is_posted_again_before_it_was_sent_is_sent_where_no_sweeper_does() {
+    let (broker, outbox) = (broker(), InMemoryOutbox::new());
+    let processor = unswept(&broker, &outbox);
+    let request = added("milk");
+    let mut tx = outbox.begin();
+    processor.deposit_post(&mut tx, request.clone()).await.unwrap();
+    tx.commit().unwrap();
+    assert_eq!(broker.inner().messages("tasks").len(), 0);
+    for _ in 0..2 {
+        assert_eq!(processor.post(request.clone()).await.unwrap(), request.id);
+        assert_eq!(broker.inner().messages("tasks").len(), 1);
+    }
+    assert_eq!(outstanding(&outbox).await, 0);
+}

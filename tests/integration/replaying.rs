@@ -4,13 +4,13 @@ use brighter::channel::{Broker, Channel, DeadLetter, Rejection, RejectionKind, R
 use brighter::message::{MessageBody, MessageHeader, MessageType};
 use brighter::{InMemoryBroker, Message, SqliteBroker};
 use brighter_tests::rabbitmq::{Corner, Raw};
-use brighter_tests::wait::DEADLINE;
+use brighter_tests::wait::deadline;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, Timestamp};
 use tokio::time::timeout;
 
 async fn next(consumer: &mut brighter::channel::Consumer) -> brighter::channel::Delivery {
-    let next = timeout(DEADLINE, consumer.receive()).await;
+    let next = timeout(deadline(), consumer.receive()).await;
     next.expect("in time").expect("not closed").expect("not lost")
 }
 

@@ -1,6 +1,6 @@
 //! A corner of a real RabbitMQ for one test: an exchange and queues of its own, removed at the end.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use brighter::RabbitMq;
@@ -13,7 +13,7 @@ use lapin::{BasicProperties, Connection, ConnectionProperties};
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
-use crate::wait::DEADLINE;
+use crate::wait::deadline;
 
 /// The URL of the broker.
 ///
@@ -98,7 +98,7 @@ impl Corner {
         let name = format!("{} {role}", self.id);
         // One call that looks and closes: each takes seconds on a busy machine.
         let close = close_connections(&name);
-        let closed = timeout(DEADLINE * 2, async {
+        let closed = timeout(deadline() * 2, async {
             while ctl(&["eval", &close]).await.trim().parse().unwrap_or(0) == 0 {}
         });
         assert!(closed.await.is_ok(), "there is no connection {name}");
@@ -168,6 +168,34 @@ pub async fn ctl(arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// The version of the broker: the first two of its numbers.
+///
+/// # Panics
+/// `rabbitmqctl` does not say.
+pub fn version() -> (u32, u32) {
+    static VERSION: OnceLock<(u32, u32)> = OnceLock::new();
+    *VERSION.get_or_init(|| {
+        let program = crate::servers::variable("BRIGHTER_TEST_RABBITMQ_CTL");
+        let output = std::process::Command::new(program)
+            .args(["--quiet", "eval", "rabbit_misc:version()."])
+            .output()
+            .expect("rabbitmqctl starts");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let mut numbers = said
+            .split(|part: char| !part.is_ascii_digit())
+            .filter_map(|number| number.parse().ok());
+        match (numbers.next(), numbers.next()) {
+            (Some(major), Some(minor)) => (major, minor),
+            _ => panic!("no version: {said:?}"),
+        }
+    })
+}
+
+/// Whether a quorum queue counts what is given back as delivered: before 4.3.
+pub fn counts_releases() -> bool {
+    version() < (4, 3)
+}
+
 /// lapin itself, which sees what is really there.
 pub struct Raw {
     /// Its connection.
@@ -189,7 +217,7 @@ impl Raw {
     /// Takes the next message off the queue, once there is one.
     pub async fn take(&self, queue: &str) -> BasicGetMessage {
         let options = BasicGetOptions { no_ack: true };
-        let taken = timeout(DEADLINE, async {
+        let taken = timeout(deadline(), async {
             loop {
                 match self.channel.basic_get(queue.into(), options).await.unwrap() {
                     Some(message) => return message,
@@ -202,6 +230,15 @@ impl Raw {
 
     /// How many messages wait in the queue.
     pub async fn depth(&self, queue: &str) -> u32 {
+        self.look(queue).await.message_count()
+    }
+
+    /// How many consumers the queue has.
+    pub async fn consumers(&self, queue: &str) -> u32 {
+        self.look(queue).await.consumer_count()
+    }
+
+    async fn look(&self, queue: &str) -> lapin::Queue {
         let options = QueueDeclareOptions {
             passive: true,
             ..QueueDeclareOptions::default()
@@ -210,12 +247,12 @@ impl Raw {
             .channel
             .queue_declare(queue.into(), options, FieldTable::default())
             .await;
-        declared.unwrap().message_count()
+        declared.unwrap()
     }
 
     /// Waits until so many messages wait in the queue.
     pub async fn until_depth(&self, queue: &str, expected: u32) {
-        let reached = timeout(DEADLINE, async {
+        let reached = timeout(deadline(), async {
             while self.depth(queue).await != expected {
                 sleep(Duration::from_millis(10)).await;
             }
@@ -230,7 +267,7 @@ impl Raw {
     /// Waits until so many messages of the queue are with consumers that have not settled them.
     pub async fn until_unsettled(&self, queue: &str, expected: u32) {
         let line = format!("{queue}\t{expected}");
-        let reached = timeout(DEADLINE, async {
+        let reached = timeout(deadline(), async {
             let asked = ["list_queues", "name", "messages_unacknowledged"];
             while !ctl(&asked).await.lines().any(|found| found == line) {}
         });

@@ -13,7 +13,7 @@ const SOAK: &str = "e06";
 
 #[derive(clap::Args, Default)]
 pub(crate) struct Args {
-    /// The faults to inject, A01 to E07; all if there are none.
+    /// The faults to inject, A01 to G15; all if there are none.
     #[arg(value_name = "ID", value_parser = fault)]
     ids: Vec<String>,
     /// The number that all choices of the tests are made of.
@@ -76,8 +76,8 @@ fn filters(args: &Args) -> Vec<String> {
 fn fault(text: &str) -> Result<String, String> {
     let id = text.to_lowercase();
     match id.as_bytes() {
-        [b'a'..=b'e', b'0'..=b'9', b'0'..=b'9'] => Ok(id),
-        _ => Err("faults are called A01 to E07".to_owned()),
+        [b'a'..=b'g', b'0'..=b'9', b'0'..=b'9'] => Ok(id),
+        _ => Err("faults are called A01 to G15".to_owned()),
     }
 }
 
@@ -103,7 +103,8 @@ mod tests {
     #[test]
     fn faults_are_named_as_in_the_catalogue() {
         assert_eq!(fault("A01").unwrap(), "a01");
-        for wrong in ["A1", "F01", "a01x", ""] {
+        assert_eq!(fault("G15").unwrap(), "g15");
+        for wrong in ["A1", "H01", "a01x", ""] {
             assert!(fault(wrong).is_err(), "{wrong}");
         }
         let ids = vec!["a01".to_owned(), "b12".to_owned()];

@@ -2,6 +2,7 @@
 
 mod api;
 mod bench;
+mod brokers;
 mod circles;
 mod faults;
 mod file_size;
@@ -46,6 +47,8 @@ enum Command {
         #[arg(last = true)]
         args: Vec<String>,
     },
+    /// Runs conformance, integration and faults on RabbitMQ 4.0 and 4.3, and the faults of a cluster.
+    Brokers(brokers::Args),
     /// Starts the servers that tests need, prints them as `export` lines, and keeps them until ctrl-c.
     Services,
     /// Measures speed in release, against the raw client where there is one.
@@ -109,6 +112,7 @@ fn run(command: Command) -> Result<()> {
         Command::Lint => lint::run(stop),
         Command::Circles { crates, root } => circles::run(&root, &crates),
         Command::Test { args } => test::run(&args, stop),
+        Command::Brokers(args) => brokers::run(&args, stop),
         Command::Services => services(stop),
         Command::Bench(args) => bench::run(&args, stop),
         Command::Instructions { write } => instructions::run(write, stop),

@@ -1,8 +1,9 @@
 //! Running other programs.
 
+use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
 
@@ -37,18 +38,44 @@ pub(crate) fn git(arguments: &[&str]) -> Command {
 /// comes, it and all that it started are ended first.
 pub(crate) fn run(command: &mut Command, stop: &Stop) -> Result<()> {
     let line = shown(command);
+    let mut child = begin(command)?;
+    match wait(&mut child, &line, stop)? {
+        status if status.success() => Ok(()),
+        status => bail!("`{line}` failed ({status})"),
+    }
+}
+
+/// Runs a command in the same way, and returns whether it succeeded and the lines that it printed.
+pub(crate) fn run_noting(command: &mut Command, stop: &Stop) -> Result<(bool, Vec<String>)> {
+    let line = shown(command);
+    let mut child = begin(command.stdout(Stdio::piped()))?;
+    let output = child.stdout.take().context("a command has no output")?;
+    let reading = std::thread::spawn(move || {
+        let lines = BufReader::new(output).split(b'\n').map_while(Result::ok);
+        let lines = lines.map(|line| String::from_utf8_lossy(&line).into_owned());
+        lines.inspect(|line| println!("{line}")).collect()
+    });
+    let status = wait(&mut child, &line, stop)?;
+    let lines = reading
+        .join()
+        .ok()
+        .context("reading what a command printed panicked")?;
+    Ok((status.success(), lines))
+}
+
+fn begin(command: &mut Command) -> Result<Child> {
+    let line = shown(command);
     eprintln!("$ {line}");
     // A group of its own: a ctrl-c at the terminal reaches us alone, and our signal its children too.
     let child = command.stdin(Stdio::null()).process_group(0).spawn();
-    let mut child = child.with_context(|| format!("could not run `{line}`"))?;
+    child.with_context(|| format!("could not run `{line}`"))
+}
+
+fn wait(child: &mut Child, line: &str, stop: &Stop) -> Result<ExitStatus> {
     loop {
-        match child
-            .try_wait()
-            .with_context(|| format!("could not wait for `{line}`"))?
-        {
-            Some(status) if status.success() => return Ok(()),
-            Some(status) => bail!("`{line}` failed ({status})"),
-            None => {}
+        let status = child.try_wait();
+        if let Some(status) = status.with_context(|| format!("could not wait for `{line}`"))? {
+            return Ok(status);
         }
         if let Err(stopped) = stop.tick() {
             // The shell's own `kill`: the program of that name is not on every machine.

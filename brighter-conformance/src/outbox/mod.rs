@@ -73,6 +73,7 @@ macro_rules! outbox_contract {
             what_was_dispatched_is_replayed_by_its_cause,
             what_is_outstanding_is_not_replayed,
             a_failure_is_forgotten_by_a_replay,
+            what_is_outstanding_is_found_by_its_cause,
             two_claimers_share_and_never_overlap,
             many_are_stored_at_once_whatever_is_there,
             the_last_failure_is_the_end,

@@ -1,12 +1,12 @@
 //! Messages that are sent again because the message that caused them came again.
 
 use super::{
-    LONG, assert_read, capability, claim_ids, claim_oldest, claimed_ids, deposit, ids, some_message,
-    some_messages,
+    LONG, assert_read, capability, claim_ids, claim_oldest, claimed_ids, deposit, ids, not_applicable,
+    some_message, some_messages,
 };
 use brighter_core::id::MessageId;
 use brighter_core::message::Message;
-use brighter_core::outbox::{Claimed, Failure, Outbox, Resending};
+use brighter_core::outbox::{Claimed, Failure, Outbox, OutboxError, Resending};
 
 /// Messages that the handling of this one posted.
 fn caused_by(cause: &MessageId, count: usize) -> Vec<Message> {
@@ -60,6 +60,40 @@ pub async fn what_is_outstanding_is_not_replayed(outbox: &impl Outbox) {
     let mut expected = vec![all[0].clone(), all[2].clone()];
     expected.sort_unstable();
     assert_eq!(claimed, expected);
+}
+
+/// Claimed or not, refused or not, and nothing that was dispatched. An outbox that finds none by their cause passes.
+pub async fn what_is_outstanding_is_found_by_its_cause(outbox: &impl Outbox) {
+    let inspection = capability!(outbox, inspection);
+    for cause in ["cause", "'; DROP TABLE messages; --", ""].map(MessageId::from) {
+        let found = async |limit| match inspection.outstanding_of(&cause, limit).await {
+            Err(OutboxError::Unsupported(_)) => None,
+            found => {
+                let mut found = found.expect("those of a cause");
+                found.sort_unstable();
+                Some(found)
+            }
+        };
+        let Some(nothing) = found(10).await else {
+            return not_applicable("outstanding_of");
+        };
+        assert_eq!(nothing, []);
+        let (caused, others) = (caused_by(&cause, 4), caused_by(&MessageId::new(), 1));
+        let all = ids(&caused);
+        deposit(outbox, &[&caused[..], &others, &[some_message()]].concat()).await;
+        outbox.mark_dispatched(&all[..1]).await.expect("mark dispatched");
+        assert_eq!(claim_ids(outbox, &all[1..2], LONG).await.len(), 1);
+        let failure = Failure::new(all[2].clone(), "no", LONG);
+        outbox.mark_failed(&[failure]).await.expect("mark failed");
+        let mut expected = all[1..].to_vec();
+        expected.sort_unstable();
+        assert_eq!(found(10).await, Some(expected));
+        assert_eq!(found(2).await.map(|found| found.len()), Some(2));
+        let last = Failure::new(all[3].clone(), "no", LONG).last();
+        outbox.mark_failed(&[last]).await.expect("mark failed");
+        outbox.mark_dispatched(&all[1..3]).await.expect("mark dispatched");
+        assert_eq!(found(10).await, Some(Vec::new()));
+    }
 }
 
 /// It is sent for the first time once more.

@@ -66,6 +66,49 @@ pub async fn a_removed_channel_is_gone<H: Harness>(harness: &H) {
     assert_same("of the channel that was made anew", &came, &sent);
 }
 
+/// Channels are listed in the order of their names, each with the topics that it wants, what waits in it, and how many
+/// consumers it has where the broker can tell. One that was removed is not among them.
+pub async fn channels_are_listed_with_what_waits_in_them<H: Harness>(harness: &H) {
+    let broker = harness.connect().await;
+    let (one, two) = (
+        harness.channel("listed-1", "Listed"),
+        harness.channel("listed-2", "Listed"),
+    );
+    declare(harness, &broker, &one).await;
+    let consumer = consume(harness, &broker, &two).await;
+    publish(harness, &broker, &series("Listed", 12)).await;
+    let listed = async || {
+        let listed = within(harness, "an answer", broker.channels()).await;
+        listed.unwrap_or_else(|error| panic!("channels cannot be listed: {error:?}"))
+    };
+    let usages = listed().await;
+    assert!(
+        usages.is_sorted_by(|one, other| one.name < other.name),
+        "not in the order of their names: {usages:?}"
+    );
+    let named = |name: &ChannelName| usages.iter().find(|usage| usage.name == *name);
+    let of = |channel: &Channel| {
+        let usage = named(&channel.name);
+        usage.unwrap_or_else(|| panic!("`{}` is not listed: {usages:?}", channel.name))
+    };
+    assert_eq!(of(&one).waiting, 12);
+    assert_eq!(of(&one).routing_keys, one.routing_keys);
+    assert!(of(&one).consumers.is_none_or(|consumers| consumers == 0));
+    assert_eq!(of(&one).is_abandoned(), of(&one).consumers.is_some());
+    assert!(of(&two).consumers.is_none_or(|consumers| consumers == 1));
+    assert!(!of(&two).is_abandoned());
+    if let Some(beside) = named(&one.dead_letters) {
+        assert!(beside.routing_keys.is_empty(), "{beside:?}");
+    }
+    drop(consumer);
+    remove(harness, &broker, &one.name).await;
+    let usages = listed().await;
+    assert!(
+        usages.iter().all(|usage| usage.name != one.name),
+        "it was removed: {usages:?}"
+    );
+}
+
 async fn remove<H: Harness>(harness: &H, broker: &impl Broker, channel: &ChannelName) {
     let removed = within(harness, "a removal", broker.remove(channel)).await;
     removed.unwrap_or_else(|error| panic!("`{channel}` cannot be removed: {error:?}"));

@@ -29,6 +29,8 @@ pub enum Feature {
     /// The broker counts how often it has delivered a message:
     /// [`Delivery::redeliveries`](brighter_core::channel::Delivery::redeliveries).
     RedeliveryCount,
+    /// What a consumer gives back counts as delivered, and not only what it had when its connection was lost.
+    ReleaseCount,
     /// A channel can tell how many messages wait in it.
     Depth,
     /// A channel can be made without a consumer: [`Broker::declare`](brighter_core::channel::Broker::declare).
@@ -53,6 +55,14 @@ pub enum Feature {
     Reconnect,
     /// The server may be restarted: [`Harness::restart`](super::Harness::restart).
     Restart,
+    /// The server may be there and do nothing: [`Harness::stall`](super::Harness::stall). A transport without a server
+    /// does not have it.
+    Stalls,
+    /// A consumer that is registered and gets nothing is noticed while messages wait: see
+    /// [`Stall::Deaf`](super::Stall::Deaf).
+    DeafConsumer,
+    /// Channels can be listed, with what waits in them: [`Broker::channels`](brighter_core::channel::Broker::channels).
+    Listing,
 }
 
 impl Feature {
@@ -68,6 +78,7 @@ impl Feature {
         Self::Delay,
         Self::DeadLetters,
         Self::RedeliveryCount,
+        Self::ReleaseCount,
         Self::Depth,
         Self::Declare,
         Self::Remove,
@@ -79,6 +90,9 @@ impl Feature {
         Self::Durable,
         Self::Reconnect,
         Self::Restart,
+        Self::Stalls,
+        Self::DeafConsumer,
+        Self::Listing,
     ];
 }
 

@@ -25,6 +25,8 @@
 //!             .without(Feature::Durable)
 //!             .without(Feature::Reconnect)
 //!             .without(Feature::Restart)
+//!             .without(Feature::Stalls)
+//!             .without(Feature::DeafConsumer)
 //!     }
 //!
 //!     async fn connect(&self) -> InMemoryBroker {
@@ -55,25 +57,32 @@
 //! * Fidelity: [`every_header_comes_back`], [`random_messages_come_back_as_they_were_sent`],
 //!   [`empty_and_large_bodies_come_back`]
 //! * Settling: [`what_is_acked_is_gone`], [`what_is_not_settled_comes_again`],
-//!   [`the_broker_counts_what_comes_again`], [`what_a_dropped_consumer_had_comes_back`],
+//!   [`the_broker_counts_what_comes_again`], [`the_broker_counts_what_a_lost_consumer_had`],
+//!   [`what_a_dropped_consumer_had_comes_back`],
 //!   [`what_is_requeued_comes_again_counted_and_to_nobody_else`],
 //!   [`a_delay_is_kept_and_holds_up_no_shorter_one`], [`a_dead_letter_keeps_its_bytes_and_says_why`],
 //!   [`an_invalid_message_is_kept_from_the_dead_letters`], [`settling_after_a_close_harms_nothing`]
 //! * Limits: [`no_more_comes_than_the_buffer_holds`], [`nothing_comes_before_the_one_in_hand_is_settled`],
 //!   [`consumers_of_one_channel_share_its_messages`], [`one_consumer_at_a_time`],
 //!   [`what_waits_too_long_is_a_dead_letter`], [`a_full_channel_refuses_and_drops_nothing`],
+//!   [`a_full_channel_keeps_no_other_from_its_copy`],
 //!   [`what_is_delivered_too_often_is_a_dead_letter`], [`higher_priorities_come_first`],
 //!   [`depth_is_how_many_wait`]
 //! * Channels: [`a_declared_channel_gathers_messages`], [`a_removed_channel_is_gone`],
+//!   [`channels_are_listed_with_what_waits_in_them`],
 //!   [`a_closed_consumer_has_given_back_what_it_took`], [`a_flush_writes_what_was_acked`]
+//! * Giving up: [`a_consumer_that_is_given_up_keeps_nothing`], [`a_receive_that_is_given_up_loses_nothing`]
 //! * Closing and losing: [`closed_it_takes_nothing_and_gives_nothing`],
 //!   [`closing_from_many_threads_at_once_ends`], [`closing_writes_what_was_acked`],
 //!   [`what_was_confirmed_outlives_a_close`], [`after_a_lost_connection_it_goes_on`],
 //!   [`a_restart_of_the_server_loses_nothing`]
+//! * Stalls: [`a_half_open_connection_is_noticed`], [`a_silent_server_is_noticed`],
+//!   [`a_consumer_that_gets_nothing_is_noticed`]
 //!
 //! That each of them can fail is tested: brokers that lose, double, reorder, forget to ack and so on are each found
 //! out by the case that should (`tests/integration/conformance/broken` in the repository).
 
+mod cancelling;
 mod case;
 mod channels;
 mod feature;
@@ -84,20 +93,23 @@ mod limits;
 mod publishing;
 mod random;
 mod settling;
+mod stalls;
 #[doc(hidden)]
 pub mod tools;
 
+pub use cancelling::*;
 #[doc(hidden)]
 pub use case::check_in;
 pub use case::{Case, Outcome};
 pub use channels::*;
 pub use feature::{Feature, Features};
 pub use fidelity::*;
-pub use harness::Harness;
+pub use harness::{Harness, Stall};
 pub use lifecycle::*;
 pub use limits::*;
 pub use publishing::*;
 pub use settling::*;
+pub use stalls::*;
 
 /// Makes a module of tests, one for each [case](cases) of the suite.
 ///
@@ -137,7 +149,8 @@ macro_rules! __conformance_cases {
             empty_and_large_bodies_come_back [],
             what_is_acked_is_gone [],
             what_is_not_settled_comes_again [],
-            the_broker_counts_what_comes_again [RedeliveryCount],
+            the_broker_counts_what_comes_again [RedeliveryCount, ReleaseCount],
+            the_broker_counts_what_a_lost_consumer_had [RedeliveryCount, Reconnect],
             what_a_dropped_consumer_had_comes_back [],
             what_is_requeued_comes_again_counted_and_to_nobody_else [],
             a_delay_is_kept_and_holds_up_no_shorter_one [Delay],
@@ -150,19 +163,26 @@ macro_rules! __conformance_cases {
             one_consumer_at_a_time [SingleActiveConsumer],
             what_waits_too_long_is_a_dead_letter [TimeToLive, DeadLetters, Retention],
             a_full_channel_refuses_and_drops_nothing [LengthLimit, Retention],
-            what_is_delivered_too_often_is_a_dead_letter [DeliveryLimit, DeadLetters],
+            what_is_delivered_too_often_is_a_dead_letter [DeliveryLimit, ReleaseCount, DeadLetters],
+            a_full_channel_keeps_no_other_from_its_copy [LengthLimit, Retention, Copies],
             higher_priorities_come_first [Priorities, Retention, Order, Prefetch, DeadLetters],
             depth_is_how_many_wait [Depth, Retention],
             a_declared_channel_gathers_messages [Declare, Retention],
             a_removed_channel_is_gone [Remove],
+            channels_are_listed_with_what_waits_in_them [Listing, Retention, Declare, Remove],
             a_closed_consumer_has_given_back_what_it_took [],
             a_flush_writes_what_was_acked [Reconnect],
+            a_consumer_that_is_given_up_keeps_nothing [Retention],
+            a_receive_that_is_given_up_loses_nothing [],
             closed_it_takes_nothing_and_gives_nothing [],
             closing_from_many_threads_at_once_ends [],
             closing_writes_what_was_acked [Durable],
             what_was_confirmed_outlives_a_close [Durable, Retention],
             after_a_lost_connection_it_goes_on [Reconnect],
             a_restart_of_the_server_loses_nothing [Restart, Durable],
+            a_half_open_connection_is_noticed [Stalls, Retention],
+            a_silent_server_is_noticed [Stalls, Retention],
+            a_consumer_that_gets_nothing_is_noticed [DeafConsumer, Retention],
         }
     };
 }

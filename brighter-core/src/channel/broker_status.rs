@@ -1,6 +1,6 @@
 //! What a broker says of itself.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Whether a broker can be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +12,12 @@ pub enum BrokerStatus {
     Blocked {
         /// What it said.
         reason: String,
+    },
+    /// It can, but confirms nothing although messages wait for it: it may be cut off from its peers, or its disk stands
+    /// still.
+    Unconfirmed {
+        /// Since when messages have waited without a confirm.
+        since: SystemTime,
     },
     /// It cannot, and is tried again.
     Disconnected {
@@ -30,7 +36,7 @@ pub struct ConsumerBounds {
     pub settle_timeout: Option<Duration>,
     /// How often it delivers one message before it puts it in the dead-letter channel by itself.
     pub deliveries: Option<u32>,
-    /// The longest that it lets a message wait before it delivers it again.
+    /// The longest that it lets a message wait before it delivers it again, if that is less than a hundred years.
     pub longest_delay: Option<Duration>,
 }
 

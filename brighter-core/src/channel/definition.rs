@@ -27,6 +27,10 @@ pub struct Channel {
     pub queue_type: Option<QueueType>,
     /// What it may hold, and for how long.
     pub limits: ChannelLimits,
+    /// From how many redeliveries on a message may be what ends the processes that take it. A transport that can gives
+    /// such a message back without counting that as another delivery, so that the count grows by deaths alone: the
+    /// dispatcher handles it alone, and sets it aside at its limit. `None`, the default, counts all that comes back.
+    pub suspect_after: Option<u32>,
     /// For a channel of one process alone: how long it stays, with all that is in it, once nobody consumes it; some
     /// brokers do not keep it even for so long. It has no dead-letter and no invalid-message channel. `None`, if it
     /// stays for ever.
@@ -81,7 +85,8 @@ pub struct ChannelLimits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Overflow {
-    /// The message is refused, and its producer told.
+    /// The message is refused, and its producer told. Other channels that want it have their copies, and another each
+    /// time that it is published again: this is for a channel whose producer is to wait for its consumer.
     #[default]
     RefuseNewest,
     /// The oldest goes to the dead-letter channel to make room.
@@ -101,6 +106,7 @@ impl Channel {
             make: MakeChannel::default(),
             queue_type: None,
             limits: ChannelLimits::default(),
+            suspect_after: None,
             idle_timeout: None,
             name,
         }
@@ -117,6 +123,13 @@ impl Channel {
             idle_timeout: Some(idle_timeout),
             ..Self::new(name.clone(), name.as_str())
         }
+    }
+
+    /// Whether a message that was redelivered this often may be what ends the processes that take it: see
+    /// [`suspect_after`](Self::suspect_after).
+    #[must_use]
+    pub fn suspects(&self, redeliveries: u32) -> bool {
+        self.suspect_after.is_some_and(|after| redeliveries >= after)
     }
 
     /// Whether a broker can take every name in it.

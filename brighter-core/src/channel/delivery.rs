@@ -7,8 +7,9 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::{self, BoxFuture};
 
-use super::{Rejection, SettleError};
-use crate::message::{ChannelName, Message};
+use super::{Rejection, Rounds, SettleError, rejection_headers};
+use crate::clock::NEVER;
+use crate::message::{BagValue, ChannelName, Message};
 
 /// How a transport settles one delivery. Each method ends the loan; what fails leaves the message with the
 /// broker, which delivers it again.
@@ -65,6 +66,22 @@ pub trait Settle: Send + Sync {
         .boxed()
     }
 
+    /// The message, as it came, comes again to the same channel after the delay. For what made no sense, which a
+    /// transport cannot write with another header.
+    ///
+    /// A transport that cannot do this gives the message back, and says so.
+    ///
+    /// # Errors
+    /// See [`SettleError`].
+    fn postpone(self: Box<Self>, delay: Duration) -> BoxFuture<'static, Result<(), SettleError>> {
+        let _ = delay;
+        self.release();
+        future::ready(Err(SettleError::Unsupported(
+            "delaying a message whose headers made no sense",
+        )))
+        .boxed()
+    }
+
     /// The message goes back to its channel as it is, at once, for any consumer.
     fn release(self: Box<Self>);
 }
@@ -76,6 +93,8 @@ pub trait Settle: Send + Sync {
 pub struct MalformedMessage {
     /// What is wrong with it.
     pub reason: String,
+    /// What it says nevertheless of how often it was set aside.
+    rounds: Option<Box<Rounds>>,
 }
 
 crate::__readable_debug!(MalformedMessage);
@@ -106,6 +125,7 @@ impl Delivery {
         Self {
             message: Err(MalformedMessage {
                 reason: reason.into(),
+                rounds: None,
             }),
             redeliveries: 0,
             settle: Some(settle),
@@ -120,8 +140,33 @@ impl Delivery {
         self
     }
 
-    /// How often the broker has delivered this very copy before, by its own count, which no sender can set: it
-    /// was given back, or its consumer died. 0 where the broker does not count.
+    /// The same delivery, of something that made no sense but for how often it was set aside.
+    #[doc(hidden)]
+    pub fn with_rounds(mut self, rounds: Rounds) -> Self {
+        if let Err(malformed) = &mut self.message {
+            malformed.rounds = Some(Box::new(rounds));
+        }
+        self
+    }
+
+    /// How often it says that each channel has set it aside.
+    #[doc(hidden)]
+    pub fn rounds(&self) -> Rounds {
+        match &self.message {
+            Ok(message) => {
+                let rounds = message.header.bag.get(rejection_headers::REJECTED_BY);
+                rounds
+                    .and_then(BagValue::as_str)
+                    .map(Rounds::read)
+                    .unwrap_or_default()
+            }
+            Err(malformed) => malformed.rounds.as_deref().cloned().unwrap_or_default(),
+        }
+    }
+
+    /// How often this message was delivered before without being settled: it was given back, or its consumer died. 0
+    /// where nobody counts. The broker counts, and what no sender can set; a transport may count for a broker that does
+    /// not, and then believes what the message says of itself, which decides nothing but what becomes of it.
     #[must_use]
     #[inline]
     pub fn redeliveries(&self) -> u32 {
@@ -166,11 +211,18 @@ impl Delivery {
     /// Again after `delay`, with the handled count one higher if `counted`.
     ///
     /// # Errors
-    /// See [`SettleError`].
+    /// See [`SettleError`]: [`TooFar`](SettleError::TooFar) for more than a hundred years.
     pub async fn requeue(mut self, delay: Duration, counted: bool) -> Result<(), SettleError> {
         let Some(settle) = self.settle.take() else {
             return Ok(());
         };
+        if delay > NEVER {
+            settle.release();
+            return Err(SettleError::TooFar {
+                delay,
+                longest: NEVER,
+            });
+        }
         match self.message().cloned() {
             Ok(mut message) => {
                 let count = &mut message.header.handled_count;
@@ -178,10 +230,7 @@ impl Delivery {
                 settle.requeue(message, delay).await
             }
             // What made no sense cannot be written again with another header.
-            Err(_) => {
-                settle.release();
-                Ok(())
-            }
+            Err(_) => settle.postpone(delay).await,
         }
     }
 
@@ -225,5 +274,94 @@ impl fmt::Debug for Delivery {
         f.debug_struct("Delivery")
             .field("message", &self.message())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::channel::RejectionKind;
+    use crate::id::MessageId;
+    use crate::message::{MessageHeader, MessageType};
+
+    /// Notes what it is told.
+    #[derive(Clone, Default)]
+    struct Notes(Arc<Mutex<Vec<&'static str>>>);
+
+    impl Notes {
+        fn note(&self, what: &'static str) -> BoxFuture<'static, Result<(), SettleError>> {
+            self.0.lock().unwrap().push(what);
+            future::ready(Ok(())).boxed()
+        }
+
+        fn taken(&self) -> Vec<&'static str> {
+            std::mem::take(&mut *self.0.lock().unwrap())
+        }
+    }
+
+    impl Settle for Notes {
+        fn ack(self: Box<Self>) -> BoxFuture<'static, Result<(), SettleError>> {
+            self.note("ack")
+        }
+
+        fn requeue(self: Box<Self>, _: Message, _: Duration) -> BoxFuture<'static, Result<(), SettleError>> {
+            self.note("requeue")
+        }
+
+        fn reject(self: Box<Self>, _: Rejection) -> BoxFuture<'static, Result<(), SettleError>> {
+            self.note("reject")
+        }
+
+        fn release(self: Box<Self>) {
+            drop(self.note("release"));
+        }
+    }
+
+    fn message() -> Message {
+        let header = MessageHeader::new(MessageId::new(), "topic", MessageType::Event);
+        Message::new(header, crate::message::MessageBody::default())
+    }
+
+    #[tokio::test]
+    async fn a_delay_of_more_than_a_hundred_years_is_refused_and_the_message_given_back() {
+        let notes = Notes::default();
+        let delivery = || Delivery::new(message(), Box::new(notes.clone()));
+        delivery().requeue(NEVER, true).await.unwrap();
+        assert_eq!(notes.taken(), ["requeue"]);
+        for delay in [NEVER + Duration::from_nanos(1), Duration::MAX] {
+            let error = delivery().requeue(delay, true).await.unwrap_err();
+            assert!(
+                matches!(error, SettleError::TooFar { longest: NEVER, .. }),
+                "{error}"
+            );
+            assert_eq!(notes.taken(), ["release"]);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_made_no_sense_is_given_back_by_a_transport_that_cannot_delay_it() {
+        let notes = Notes::default();
+        let delivery = Delivery::malformed("nonsense", Box::new(notes.clone()));
+        assert_eq!(delivery.rounds(), Rounds::default());
+        let error = delivery.requeue(Duration::ZERO, false).await.unwrap_err();
+        assert!(matches!(error, SettleError::Unsupported(_)), "{error}");
+        assert_eq!(notes.taken(), ["release"]);
+    }
+
+    #[test]
+    fn how_often_it_was_set_aside_is_told_of_a_message_and_of_what_made_no_sense() {
+        let rounds = Rounds::default().counted(&"a".into()).counted(&"a".into());
+        let mut rejection = Rejection::new(RejectionKind::DeadLetter, "no");
+        rejection.rounds = Some(rounds.clone());
+        let mut noted = message();
+        rejection.annotate(&mut noted.header);
+        // A broker that sets it aside by itself leaves that as it is.
+        Rejection::new(RejectionKind::DeadLetter, "expired").annotate(&mut noted.header);
+        let delivery = Delivery::new(noted, Box::new(Notes::default()));
+        assert_eq!(delivery.rounds(), rounds);
+        let nonsense = Delivery::malformed("nonsense", Box::new(Notes::default()));
+        assert_eq!(nonsense.with_rounds(rounds.clone()).rounds(), rounds);
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::error::BoxError;
-use crate::message::{NameError, RoutingKey};
+use crate::message::{ChannelName, NameError, RoutingKey};
 
 /// Why a message was not published, or may not have been.
 #[derive(thiserror::Error)]
@@ -22,6 +22,20 @@ pub enum PublishError {
     Refused {
         /// What the broker said.
         reason: String,
+    },
+    /// A channel that wants the topic is full, and refuses the message. Every other channel that wants it has its copy;
+    /// publishing it again gives those another one, with the same id.
+    #[error(
+        "channel `{channel}` is full, with {waiting} messages that wait: consume it, or remove it if nobody is to \
+         consume it ({others} other channels took the message)"
+    )]
+    ChannelFull {
+        /// The channel, the first of several.
+        channel: ChannelName,
+        /// How many messages wait in it.
+        waiting: u64,
+        /// How many other channels took the message.
+        others: usize,
     },
     /// The message has a name that no broker takes.
     #[error("the message cannot be published")]
@@ -67,6 +81,7 @@ impl PublishError {
         match self {
             Self::Unroutable { .. } => "unroutable",
             Self::Refused { .. } => "refused",
+            Self::ChannelFull { .. } => "channel_full",
             Self::Name(_) => "name",
             Self::TooLarge { .. } => "too_large",
             Self::TimedOut { .. } => "timed_out",
@@ -109,6 +124,13 @@ pub enum ChannelError {
         /// What the broker said, and what to do.
         reason: String,
     },
+    /// The broker is there, and does not serve the channel: it does not answer, or says that the queue is down.
+    /// Consuming again, after a while, may work.
+    #[error("the channel is unavailable: {reason}")]
+    Unavailable {
+        /// Which server, which queue, and what it said or did not answer.
+        reason: String,
+    },
     /// The broker did not answer in time. Consuming again may work.
     #[error("the broker has not given the channel within {after:?}")]
     TimedOut {
@@ -138,6 +160,14 @@ pub enum SettleError {
     /// given back.
     #[error("the copy was not published, so the message was given back")]
     NotMoved(#[from] PublishError),
+    /// The message was to come again after a delay for which no broker keeps it. It was given back.
+    #[error("no broker keeps a message for {delay:?}, and {longest:?} at most; the message was given back")]
+    TooFar {
+        /// The delay.
+        delay: Duration,
+        /// The longest that a message can wait.
+        longest: Duration,
+    },
     /// The broker cannot do this at all. The message was given back.
     #[error("the broker does not support {0}; the message was given back")]
     Unsupported(&'static str),

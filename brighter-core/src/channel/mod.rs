@@ -8,7 +8,9 @@ mod definition;
 mod delivery;
 mod error;
 mod rejection;
+mod rounds;
 mod shared;
+mod usage;
 
 use futures_util::FutureExt;
 use futures_util::future::{self, BoxFuture, join_all};
@@ -20,6 +22,9 @@ pub use definition::{Channel, ChannelLimits, MakeChannel, Overflow, QueueType};
 pub use delivery::{Delivery, MalformedMessage, Settle};
 pub use error::{ChannelError, PublishError, SettleError};
 pub use rejection::{Rejected, Rejection, RejectionKind, rejection_headers};
+#[doc(hidden)]
+pub use rounds::Rounds;
+pub use usage::ChannelUsage;
 
 use crate::message::{ChannelName, Message};
 
@@ -38,8 +43,8 @@ pub trait Producer: Send + Sync + 'static {
     /// Calls may overlap; messages reach a channel in the order in which the futures were first polled.
     ///
     /// # Errors
-    /// See [`PublishError`]. After one the message may still have been taken, unless the error says it was
-    /// not; publishing it again with the same id is right.
+    /// See [`PublishError`]. After one the message may still have been taken, by some channels or by all, unless the
+    /// error says it was not; publishing it again with the same id is right.
     fn publish<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<(), PublishError>>;
 
     /// Publishes several messages, in their order and all at once, and tells what became of each, in the same
@@ -109,6 +114,22 @@ pub trait Broker: Producer {
     fn depth<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Option<u64>, ChannelError>> {
         let _ = channel;
         future::ready(Ok(None)).boxed()
+    }
+
+    /// Returns how many consumers of the channel this broker has given out that are alive now, where it can tell; those
+    /// of other processes do not count. A dispatcher compares it with its performers.
+    fn consumer_count(&self, channel: &ChannelName) -> Option<u64> {
+        let _ = channel;
+        None
+    }
+
+    /// Returns every channel of the broker, with what waits in it and who consumes it, in the order of their names: to
+    /// find those that are full or [abandoned](ChannelUsage::is_abandoned).
+    ///
+    /// # Errors
+    /// See [`ChannelError`]; [`ChannelError::Unsupported`], the default, if the broker cannot list them.
+    fn channels(&self) -> BoxFuture<'_, Result<Vec<ChannelUsage>, ChannelError>> {
+        future::ready(Err(ChannelError::Unsupported("listing channels"))).boxed()
     }
 
     /// Returns what the broker itself asks of a consumer of the channel, as far as it is known by now.

@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use super::Rounds;
 use crate::cut::cut;
 use crate::message::{BagValue, MessageHeader, RoutingKey, rfc3339};
 
@@ -13,6 +14,9 @@ pub struct Rejection {
     pub kind: RejectionKind,
     /// What went wrong, for the person who reads the dead letter. Bounded: see [`Rejection::new`].
     pub reason: String,
+    /// How often each channel has set the message aside, this time included; `None` to leave that as it is.
+    #[doc(hidden)]
+    pub rounds: Option<Rounds>,
 }
 
 /// The headers of a message that was set aside, by the names that Brighter gives them.
@@ -32,11 +36,15 @@ pub mod rejection_headers {
     /// The kind of message that it was.
     pub const ORIGINAL_TYPE: &str = "originalMessageType";
 
+    /// How often each channel has set it aside, as JSON: by it a message that goes round is found. Brighter for .NET does
+    /// not know it.
+    pub const REJECTED_BY: &str = "rejectedBy";
+
     /// In the spelling of Brighter's gateway for Kafka, which differs in more than the case.
     pub(super) const OTHER_ORIGINAL_TYPE: &str = "OriginalType";
 
     /// All of them, in every spelling but the case.
-    const ALL: [&str; 7] = [
+    const ALL: [&str; 8] = [
         REASON,
         MESSAGE,
         TIMESTAMP,
@@ -44,6 +52,7 @@ pub mod rejection_headers {
         ORIGINAL_TOPIC,
         ORIGINAL_TYPE,
         OTHER_ORIGINAL_TYPE,
+        REJECTED_BY,
     ];
 
     /// Whether a header of this name is a note of why a message was set aside, by whomever.
@@ -88,12 +97,17 @@ impl Rejection {
     pub fn new(kind: RejectionKind, reason: impl Into<String>) -> Self {
         let mut reason = reason.into();
         reason.truncate(cut(&reason, Self::MAX_REASON_BYTES).len());
-        Self { kind, reason }
+        Self {
+            kind,
+            reason,
+            rounds: None,
+        }
     }
 
     /// Notes in a header why its message was set aside, and that it is now, under the names of
     /// [`rejection_headers`].
     pub fn annotate(&self, header: &mut MessageHeader) {
+        let rounds = header.bag.get(rejection_headers::REJECTED_BY).cloned();
         // Those of an earlier time, in any spelling.
         let noted = header.bag.iter().map(|(name, _)| name.to_owned());
         for name in noted
@@ -106,6 +120,9 @@ impl Rejection {
         let message_type = Some(header.message_type.as_str());
         for (name, value) in self.notes(header.topic.as_str(), message_type, attempts, SystemTime::now()) {
             header.bag.insert(name, value);
+        }
+        if let (None, Some(rounds)) = (&self.rounds, rounds) {
+            header.bag.insert(rejection_headers::REJECTED_BY, rounds);
         }
     }
 
@@ -129,6 +146,10 @@ impl Rejection {
             (rejection_headers::ATTEMPTS, Some(attempts.into())),
             (rejection_headers::ORIGINAL_TOPIC, Some(text(topic))),
             (rejection_headers::ORIGINAL_TYPE, message_type.map(text)),
+            (
+                rejection_headers::REJECTED_BY,
+                self.rounds.as_ref().map(|rounds| rounds.write().into()),
+            ),
         ]
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))

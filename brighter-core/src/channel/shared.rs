@@ -5,8 +5,8 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use crate::channel::{
-    Broker, BrokerStatus, Channel, ChannelError, Consumer, ConsumerBounds, Producer, PublishError,
-    SettleError,
+    Broker, BrokerStatus, Channel, ChannelError, ChannelUsage, Consumer, ConsumerBounds, Producer,
+    PublishError, SettleError,
 };
 use crate::message::{ChannelName, Message};
 
@@ -43,6 +43,14 @@ impl<B: Broker + ?Sized> Broker for Arc<B> {
 
     fn depth<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Option<u64>, ChannelError>> {
         (**self).depth(channel)
+    }
+
+    fn consumer_count(&self, channel: &ChannelName) -> Option<u64> {
+        (**self).consumer_count(channel)
+    }
+
+    fn channels(&self) -> BoxFuture<'_, Result<Vec<ChannelUsage>, ChannelError>> {
+        (**self).channels()
     }
 
     fn bounds(&self, channel: &Channel) -> ConsumerBounds {

@@ -2,6 +2,7 @@
 //! the pump that brought the request: [`Defer`], [`Reject`], [`Invalid`], [`DontAck`].
 
 mod report;
+mod retry_signal;
 
 use std::any::Any;
 use std::error::Error;
@@ -9,6 +10,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub use self::report::{ErrorReport, report};
+pub use self::retry_signal::{RetrySignal, RetryTurn};
 use crate::id::MessageId;
 
 pub use crate::setting::InvalidSetting;
@@ -34,8 +36,10 @@ pub enum HandlerError {
     BrokenCircuit {
         /// The name of the breaker.
         policy: String,
-        /// How long it stays open.
+        /// How long it stays open. While it tries a few calls or is held open, that is unknown: the whole time.
         retry_delay: Duration,
+        /// Tells when to try again, also if that is sooner. `None` from a breaker that has no signal.
+        retry: Option<RetrySignal>,
     },
     /// A limit on concurrency or rate had no room for the call: the handler was not called.
     #[error("`{policy}` had no room within {waited:?}; the handler was not called")]
@@ -165,9 +169,14 @@ impl HandlerError {
             Self::Failed(_) | Self::Action(_) | Self::TimedOut { .. } | Self::Panicked { .. } => return None,
             Self::Validation(_) => return Some(Again::Around(Self::Validation)),
             Self::Inbox(_) => return Some(Again::Around(Self::Inbox)),
-            Self::BrokenCircuit { policy, retry_delay } => Self::BrokenCircuit {
+            Self::BrokenCircuit {
+                policy,
+                retry_delay,
+                retry,
+            } => Self::BrokenCircuit {
                 policy: policy.clone(),
                 retry_delay: *retry_delay,
+                retry: retry.clone(),
             },
             Self::Overloaded { policy, waited } => Self::Overloaded {
                 policy: policy.clone(),
@@ -391,7 +400,8 @@ impl Error for Asked {
 pub struct Defer;
 
 impl Defer {
-    /// Again after this long.
+    /// Again after this long. A message that is to wait for more than a hundred years is a dead letter at once: no
+    /// broker can keep it so long.
     #[must_use]
     pub fn after(delay: Duration) -> PumpAction {
         PumpAction::new(ActionKind::Defer(Some(delay)))
@@ -475,6 +485,7 @@ mod tests {
         let broken = HandlerError::BrokenCircuit {
             policy: "mail".to_owned(),
             retry_delay: Duration::from_secs(7),
+            retry: None,
         };
         let said = broken.to_string();
         let found = around(broken);

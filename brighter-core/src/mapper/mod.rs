@@ -2,6 +2,8 @@
 //! mapper a request has.
 
 mod cloud_events;
+#[cfg(test)]
+mod deep;
 mod json;
 mod postable;
 mod reply;

@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use futures_util::FutureExt;
+use futures_util::future::{self, BoxFuture};
 
 use super::{Archive, DeadMessage, MessageState, OutboxError, ScheduledMessage, Selection};
 use crate::id::MessageId;
@@ -78,6 +79,22 @@ pub trait Inspection: Send + Sync {
     /// # Errors
     /// See [`OutboxError`].
     fn state<'a>(&'a self, id: &'a MessageId) -> BoxFuture<'a, Result<Option<MessageState>, OutboxError>>;
+
+    /// Returns the ids of the outstanding messages that were posted by the handling of this one (their header has it
+    /// as its `causation_id`), whether somebody has claimed them or not: in any order, at most `limit`. A processor
+    /// without a sweeper asks for them when the message comes a second time, and sends them.
+    ///
+    /// # Errors
+    /// See [`OutboxError`]; [`Unsupported`](OutboxError::Unsupported), the default, if the outbox cannot.
+    fn outstanding_of<'a>(
+        &'a self,
+        causation: &'a MessageId,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<MessageId>, OutboxError>> {
+        let _ = (causation, limit);
+        let unsupported = OutboxError::Unsupported("finding messages by their cause");
+        future::ready(Err(unsupported)).boxed()
+    }
 }
 
 /// Lists and revives dead messages: see [`Outbox::dead_messages`](super::Outbox::dead_messages).

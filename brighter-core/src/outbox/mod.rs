@@ -44,7 +44,7 @@ use crate::message::Message;
 /// | method | trait | who needs it |
 /// |---|---|---|
 /// | [`scheduling`](Self::scheduling) | [`Scheduling`] | posts that are sent later |
-/// | [`inspection`](Self::inspection) | [`Inspection`] | reading one message and its state; `repost` |
+/// | [`inspection`](Self::inspection) | [`Inspection`] | reading one message and its state; `repost`; duplicates in a process without a sweeper |
 /// | [`dead_messages`](Self::dead_messages) | [`DeadMessages`] | listing and reviving the dead |
 /// | [`resending`](Self::resending) | [`Resending`] | sending dispatched messages again; `#[use_inbox(on_duplicate = replay)]` |
 /// | [`archiving`](Self::archiving) | [`Archiving`] | an archiver |

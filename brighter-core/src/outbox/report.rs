@@ -148,6 +148,9 @@ pub struct OutboxStatus {
     pub dead: u64,
     /// How many messages wait for their time. They are not outstanding before.
     pub scheduled: u64,
+    /// How long ago the time of the first of them came, if it has come: a sweeper makes them outstanding then. `None`
+    /// also where the outbox cannot tell.
+    pub overdue: Option<Duration>,
 }
 
 impl OutboxStatus {
@@ -159,6 +162,7 @@ impl OutboxStatus {
             oldest,
             dead: 0,
             scheduled: 0,
+            overdue: None,
         }
     }
 
@@ -172,5 +176,11 @@ impl OutboxStatus {
     #[must_use]
     pub fn with_scheduled(self, scheduled: u64) -> Self {
         Self { scheduled, ..self }
+    }
+
+    /// Returns this status with the time since the first of those that wait for their time was due.
+    #[must_use]
+    pub fn with_overdue(self, overdue: Option<Duration>) -> Self {
+        Self { overdue, ..self }
     }
 }

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use super::io_thread::IoThread;
 use super::socket::{Kit, Socket};
+use super::traffic::{TimedStream, Traffic};
 use crate::error::ConnectError;
 use crate::fault::TlsFault;
 use crate::tls::Tls;
@@ -64,13 +65,20 @@ impl SocketHolder {
     }
 }
 
-impl Drop for SocketCut {
-    fn drop(&mut self) {
+impl SocketCut {
+    /// Shuts the socket down. Once is enough.
+    pub(super) fn cut(&self) {
         let held = std::mem::replace(&mut *self.0.lock(), HeldSocket::Over);
         if let HeldSocket::Socket(stream) = held {
             // An error says that it is closed already.
             let _ = stream.shutdown(Shutdown::Both);
         }
+    }
+}
+
+impl Drop for SocketCut {
+    fn drop(&mut self) {
+        self.cut();
     }
 }
 
@@ -86,17 +94,36 @@ fn twin(stream: &tokio::net::TcpStream) -> io::Result<TcpStream> {
     Ok(stream.as_socket().try_clone_to_owned()?.into())
 }
 
-/// Connects on the thread of `io`, and logs in.
+/// A connection that is logged in.
+pub(super) struct Connected {
+    pub(super) connection: Connection,
+    pub(super) address: Address,
+    /// Which of the nodes it is to.
+    pub(super) node: usize,
+    pub(super) traffic: Arc<Traffic>,
+    pub(super) cut: SocketCut,
+}
+
+/// Connects to a node on the thread of `io`, and logs in.
 pub(super) async fn attempt(
     io: &IoThread,
-    address: &Address,
+    (node, address): (usize, &Address),
     tls: &Tls,
     properties: ConnectionProperties,
-) -> Result<(Connection, SocketCut), ConnectError> {
+) -> Result<Connected, ConnectError> {
     let cut = SocketCut::default();
-    let connected = timeout(ATTEMPT, connect(io, address, tls, properties, &cut.0)).await;
-    let error = match connected {
-        Ok(Ok(connection)) => return Ok((connection, cut)),
+    let traffic = Arc::new(Traffic::new());
+    let connecting = connect(io, address, tls, properties, &cut.0, &traffic);
+    let error = match timeout(ATTEMPT, connecting).await {
+        Ok(Ok(connection)) => {
+            return Ok(Connected {
+                connection,
+                address: address.clone(),
+                node,
+                traffic,
+                cut,
+            });
+        }
         Ok(Err(error)) => error,
         Err(_) => return Err(ConnectError::silent(address, ATTEMPT)),
     };
@@ -116,12 +143,13 @@ async fn connect(
     tls: &Tls,
     properties: ConnectionProperties,
     holder: &SocketHolder,
+    traffic: &Arc<Traffic>,
 ) -> lapin::Result<Connection> {
     let runtime = {
         let _entered = io.enter();
         Kit::current()
     };
-    let (tls, holder) = (tls.clone(), holder.clone());
+    let (tls, holder, traffic) = (tls.clone(), holder.clone(), Arc::clone(traffic));
     // It runs on a thread of lapin's own, so that reading the files of `tls` holds up nobody.
     let socket = async move |uri: AMQPUri, _| {
         let (host, port) = (uri.authority.host.as_str(), uri.authority.port);
@@ -143,6 +171,7 @@ async fn connect(
             };
             stream.set_nodelay(true)?;
             holder.hold(&stream)?;
+            let stream = TimedStream::new(stream, Arc::clone(&traffic));
             let socket = match uri.scheme {
                 AMQPScheme::AMQP => Socket::plain(stream),
                 AMQPScheme::AMQPS => {

@@ -9,26 +9,34 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span};
 
+use super::confirm_watch::ConfirmWatch;
 use super::io_thread::IoThread;
+use super::owned_channel::OwnedChannel;
 use super::reconnect_task::ReconnectTask;
 use super::state::{ConnectionRole, ConnectionState, OpenConnection};
 use crate::error::ConnectError;
 use crate::settings::RabbitMqSettings;
 use brighter_core::__private::report;
 use brighter_core::channel::BrokerStatus;
+use brighter_core::message::ChannelName;
 
 /// A connection that is kept up, from when it is first needed until `stop`.
 pub(crate) struct ConnectionHandle {
     settings: Arc<RabbitMqSettings>,
     io: IoThread,
     state: watch::Receiver<ConnectionState>,
+    confirms: Arc<ConfirmWatch>,
     /// The task that keeps it up, until it is started.
     task: Mutex<Option<ReconnectTask>>,
+    /// Around the lines that the task logs.
+    span: Span,
 }
 
 /// How long a caller waits for a connection that is being made, at most.
 const PATIENCE: Duration = Duration::from_secs(5);
+
 impl ConnectionHandle {
     pub(crate) fn new(
         role: ConnectionRole,
@@ -36,13 +44,34 @@ impl ConnectionHandle {
         io: IoThread,
         stop: CancellationToken,
     ) -> Self {
-        let (task, state) = ReconnectTask::new(role, Arc::clone(&settings), io.clone(), stop);
+        let confirms = Arc::new(ConfirmWatch::new());
+        let task = ReconnectTask::new(
+            role,
+            Arc::clone(&settings),
+            io.clone(),
+            stop,
+            Arc::clone(&confirms),
+        );
+        let (task, state) = task;
         Self {
             settings,
             io,
             state,
+            confirms,
             task: Mutex::new(Some(task)),
+            span: Span::none(),
         }
+    }
+
+    /// Names the one channel that the connection is for in what is logged of it.
+    pub(super) fn named(self, channel: &ChannelName) -> Self {
+        let span = tracing::info_span!("connection", %channel);
+        Self { span, ..self }
+    }
+
+    /// Opens an AMQP channel that is closed when it is dropped.
+    pub(crate) async fn open_channel(&self, open: &OpenConnection) -> lapin::Result<OwnedChannel> {
+        OwnedChannel::open(&open.connection, self.io.clone()).await
     }
 
     /// The connection. While there is none, waits for the attempt to make one that is under way, and no longer.
@@ -115,13 +144,25 @@ impl ConnectionHandle {
         match &*self.state.borrow() {
             ConnectionState::Closed => Some(BrokerStatus::Closed),
             ConnectionState::Up(open) if !open.is_alive() => Some(disconnected(None)),
-            ConnectionState::Up(open) => Some(match open.blocked() {
-                Some(reason) => BrokerStatus::Blocked { reason },
-                None => BrokerStatus::Connected,
+            ConnectionState::Up(open) => Some(match (open.blocked(), self.confirms.unconfirmed_since()) {
+                (Some(reason), _) => BrokerStatus::Blocked { reason },
+                (None, Some(since)) => BrokerStatus::Unconfirmed { since },
+                (None, None) => BrokerStatus::Connected,
             }),
             ConnectionState::Down { .. } if self.is_idle() => None,
             ConnectionState::Down { error, .. } => Some(disconnected(error.as_ref())),
         }
+    }
+
+    /// What watches the confirms of all messages that are published on this connection, and on those after it.
+    pub(crate) fn confirms(&self) -> &Arc<ConfirmWatch> {
+        &self.confirms
+    }
+
+    /// Ends a connection on which the broker does not answer a publisher, so that the next node is tried.
+    pub(crate) fn give_up(&self, open: &OpenConnection, reason: String) {
+        self.confirms.give_up();
+        open.give_up(reason);
     }
 
     /// The connection, while the broker takes no messages by it.
@@ -146,7 +187,7 @@ impl ConnectionHandle {
     /// Begins to connect, unless that was done.
     pub(crate) fn start(&self) {
         if let Some(task) = self.take_task() {
-            self.io.spawn(task.run());
+            self.io.spawn(task.run().instrument(self.span.clone()));
         }
     }
 

@@ -1,13 +1,14 @@
 //! [`Socket`]: the connection that lapin reads and writes, in plaintext or within TLS.
 //!
 //! lapin can speak TLS itself, and then brings fifty crates for the key formats of other libraries. It takes any socket
-//! of the runtime that it is given, so [`Kit`] is tokio's with a socket of ours.
+//! of the runtime that it is given, so [`Kit`] is tokio's with a socket of ours. There [`NestingLimit`] bounds how deep
+//! the tables are that lapin parses.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use async_rs::traits::{Executor, Reactor, RuntimeKit};
@@ -22,34 +23,49 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt};
 
-/// A connection to a node of the broker.
-pub(super) enum Socket {
-    Plain(Compat<TcpStream>),
-    Tls(Box<Compat<TlsStream<TcpStream>>>),
+use super::traffic::{TimedStream, Traffic};
+use crate::wire::NestingLimit;
+
+/// A connection to a node of the broker. What lapin reads from it is nested no deeper than lapin can parse.
+pub(super) struct Socket {
+    stream: SocketStream,
+    nesting: NestingLimit,
+}
+
+enum SocketStream {
+    Plain(Compat<TimedStream>),
+    Tls(Box<Compat<TlsStream<TimedStream>>>),
 }
 
 impl Socket {
-    pub(super) fn plain(stream: TcpStream) -> Self {
-        Self::Plain(stream.compat())
+    fn new(stream: SocketStream) -> Self {
+        Self {
+            stream,
+            nesting: NestingLimit::default(),
+        }
+    }
+
+    pub(super) fn plain(stream: TimedStream) -> Self {
+        Self::new(SocketStream::Plain(stream.compat()))
     }
 
     /// Does the handshake with the server of this name.
-    pub(super) async fn tls(stream: TcpStream, config: ClientConfig, name: &str) -> io::Result<Self> {
+    pub(super) async fn tls(stream: TimedStream, config: ClientConfig, name: &str) -> io::Result<Self> {
         let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
         let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
-        Ok(Self::Tls(Box::new(stream.compat())))
+        Ok(Self::new(SocketStream::Tls(Box::new(stream.compat()))))
     }
 }
 
 /// Does the same with the stream of either.
 macro_rules! either {
     ($socket:expr, $stream:ident => $done:expr) => {
-        match $socket.get_mut() {
-            Socket::Plain($stream) => {
+        match &mut $socket.stream {
+            SocketStream::Plain($stream) => {
                 let $stream = Pin::new($stream);
                 $done
             }
-            Socket::Tls($stream) => {
+            SocketStream::Tls($stream) => {
                 let $stream = Pin::new(&mut **$stream);
                 $done
             }
@@ -58,29 +74,34 @@ macro_rules! either {
 }
 
 impl AsyncRead for Socket {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        either!(self, stream => stream.poll_read(cx, buf))
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        let count = ready!(either!(this, stream => stream.poll_read(cx, buf)))?;
+        if let Some(read) = buf.get_mut(..count) {
+            this.nesting.apply(read);
+        }
+        Poll::Ready(Ok(count))
     }
 }
 
 impl AsyncWrite for Socket {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         either!(self, stream => stream.poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         either!(self, stream => stream.poll_write_vectored(cx, bufs))
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         either!(self, stream => stream.poll_flush(cx))
     }
 
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         either!(self, stream => stream.poll_close(cx))
     }
 }
@@ -149,6 +170,9 @@ impl Reactor for Kit {
         address: SocketAddr,
     ) -> impl Future<Output = io::Result<Self::TcpStream>> + Send + 'static {
         let connecting = TcpStream::connect(address);
-        async { Ok(Socket::plain(connecting.await?)) }
+        async {
+            let stream = TimedStream::new(connecting.await?, Arc::new(Traffic::new()));
+            Ok(Socket::plain(stream))
+        }
     }
 }

@@ -1,12 +1,17 @@
 //! What is known of a connection.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use lapin::Connection;
 use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use super::connector::SocketCut;
+use super::connector::{Connected, SocketCut};
+use super::traffic::Traffic;
 use crate::error::ConnectError;
+use crate::url::Address;
 
 /// What a connection is for. They are two, so that a broker that holds publishers back does not hold back
 /// the acknowledgements that would relieve it.
@@ -14,6 +19,8 @@ use crate::error::ConnectError;
 pub(crate) enum ConnectionRole {
     Publisher,
     Consumer,
+    /// Of one channel, which has ended a connection that others used.
+    Isolated,
 }
 
 impl ConnectionRole {
@@ -21,6 +28,7 @@ impl ConnectionRole {
         match self {
             Self::Publisher => "publisher",
             Self::Consumer => "consumer",
+            Self::Isolated => "isolated consumer",
         }
     }
 }
@@ -29,20 +37,98 @@ impl ConnectionRole {
 pub(crate) struct OpenConnection {
     pub(crate) connection: Connection,
     pub(crate) generation: u64,
+    /// Of the node that it is to.
+    address: Address,
+    /// Which of the nodes that is, in the order in which this connection prefers them.
+    node: usize,
+    since: Instant,
+    traffic: Arc<Traffic>,
     /// Why the broker takes no messages for now.
     blocked: watch::Sender<Option<String>>,
+    /// Why this process ends the connection.
+    given_up: watch::Sender<Option<String>>,
+    /// There is a newer connection, to another node; this one lasts until nothing needs it.
+    retired: CancellationToken,
     /// Dropped last: what could not be closed politely is closed all the same.
-    _cut: SocketCut,
+    cut: SocketCut,
 }
 
 impl OpenConnection {
-    pub(super) fn new(connection: Connection, generation: u64, cut: SocketCut) -> Self {
+    pub(super) fn new(connected: Connected, generation: u64) -> Self {
         Self {
-            connection,
+            connection: connected.connection,
             generation,
+            address: connected.address,
+            node: connected.node,
+            since: Instant::now(),
+            traffic: connected.traffic,
             blocked: watch::Sender::new(None),
-            _cut: cut,
+            given_up: watch::Sender::new(None),
+            retired: CancellationToken::new(),
+            cut: connected.cut,
         }
+    }
+
+    /// Ends this connection, so that the reconnect task goes to the next node. The first reason is the one that is told.
+    pub(crate) fn give_up(&self, reason: impl Into<String>) {
+        self.given_up.send_if_modified(|given_up| {
+            let is_first = given_up.is_none();
+            given_up.get_or_insert_with(|| reason.into());
+            is_first
+        });
+    }
+
+    /// Why this process has given it up, if it has.
+    pub(super) fn given_up(&self) -> Option<String> {
+        self.given_up.borrow().clone()
+    }
+
+    /// Waits until the connection is given up.
+    pub(super) async fn until_given_up(&self) {
+        // The sender is here, so this is no error.
+        let _ = self.given_up.subscribe().wait_for(Option::is_some).await;
+    }
+
+    /// Whether this process has given it up: what is on its way may as well take the next.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.given_up.borrow().is_some()
+    }
+
+    /// Tells whoever uses this connection to go on with the next one, when what they have begun here is done.
+    pub(super) fn retire(&self) {
+        self.retired.cancel();
+    }
+
+    pub(crate) fn is_retired(&self) -> bool {
+        self.retired.is_cancelled()
+    }
+
+    /// Waits until there is another connection to go on with.
+    pub(crate) async fn until_retired(&self) {
+        self.retired.cancelled().await;
+    }
+
+    /// The address of the node that it is to.
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    pub(super) fn node(&self) -> usize {
+        self.node
+    }
+
+    pub(super) fn lasted(&self) -> Duration {
+        self.since.elapsed()
+    }
+
+    /// How long nothing had gone through it when the other side ended it; nothing if it did not.
+    pub(super) fn idle_when_ended(&self) -> Option<Duration> {
+        self.traffic.idle_when_ended()
+    }
+
+    /// Shuts the socket down, whatever the other side does.
+    pub(super) fn cut(&self) {
+        self.cut.cut();
     }
 
     /// Notes why the broker takes no messages for now, or that it takes them.
@@ -51,7 +137,7 @@ impl OpenConnection {
     }
 
     pub(crate) fn is_alive(&self) -> bool {
-        self.connection.status().connected()
+        self.given_up.borrow().is_none() && self.connection.status().connected()
     }
 
     /// Why the broker takes no messages for now, if it does not.

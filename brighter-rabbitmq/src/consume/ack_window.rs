@@ -108,6 +108,12 @@ impl AckWindow {
         }
     }
 
+    /// Whether any is not done.
+    pub(super) fn has_unsettled(&self) -> bool {
+        // The first that is kept is not done.
+        !self.entries.is_empty()
+    }
+
     /// How many are done that the broker does not know of.
     pub(super) fn waiting(&self) -> usize {
         self.beyond + self.covered.map_or(0, |(_, count)| count)

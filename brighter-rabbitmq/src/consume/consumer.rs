@@ -1,83 +1,149 @@
 //! Consuming: one AMQP channel for each consumer, which lives until its last delivery is settled.
+//!
+//! When its connection moves to another node, a consumer is cancelled, hands out what it had been sent, and starts again
+//! by the new connection. What was handed out is settled by the old one, which lasts for as long as that takes.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use futures_util::future::{BoxFuture, pending};
+use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, Stream, StreamExt};
 use lapin::ErrorKind;
-use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
-use lapin::types::{AMQPValue, FieldTable};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::consumer_channel::ConsumerChannel;
 use super::live_consumers::LiveConsumers;
 use super::receipt::Receipt;
+use super::redeliveries::{self, Redeliveries};
+use super::silence::{self, Silence};
+use super::start::start;
 use crate::connections::Connections;
-use crate::error::{ConnectError, of_channel, reply_text};
-use crate::topology::{self, DeclareError};
-use crate::wire::{self, Original};
-use brighter_core::channel::{Channel, ChannelError, Consumer, Delivery};
+use crate::error::{closes_connection, of_channel, reply_text};
+use crate::topology::Topology;
+use crate::wire::Original;
+use brighter_core::__private::report;
+use brighter_core::channel::{Channel, ChannelError, Consumer, Delivery, MakeChannel, SettleError};
 
-/// Declaring everything and beginning to consume take this long at most.
-const STARTING: Duration = Duration::from_secs(30);
-/// Cancelling a consumer takes this long at most.
+/// Writing what is given back takes this long at most, when somebody waits for it.
 const ENDING: Duration = Duration::from_secs(5);
 
 pub(crate) async fn consume(
     connections: &Arc<Connections>,
-    live: &LiveConsumers,
+    live: &Arc<LiveConsumers>,
     channel: &Channel,
 ) -> Result<Consumer, ChannelError> {
     let topology = connections.settings.topology(channel)?;
-    if connections.closing.is_cancelled() {
-        return Err(ChannelError::Closed);
-    }
-    let open = connections.consuming.current().await?;
-    let starting = async {
-        let about = |error: DeclareError| error.about(topology.messages());
-        let opened = open.connection.create_channel().await;
-        let amqp = opened.map_err(|error| about(error.into()))?;
-        topology::declare(&open.connection, &amqp, &topology).await?;
-        let incoming = begin(&amqp, channel).await.map_err(about)?;
-        Ok::<_, ChannelError>((amqp, incoming))
-    };
-    let (amqp, incoming) = timeout(STARTING, starting)
-        .await
-        .map_err(|_| ConnectError::silent(&connections.settings.address, STARTING))??;
-    let consumer = ConsumerChannel::begin(
-        amqp,
-        open.generation,
-        channel.clone(),
-        topology,
-        Arc::clone(connections),
-    );
-    live.add(&consumer);
+    let (consumer, incoming) = begin(connections, live, channel, topology).await?;
     let (gone, ended) = oneshot::channel();
     let deliveries = Consumer::new(Incoming {
+        retired: retired(&consumer),
+        silence: watch_silence(&consumer, live),
         consumer,
+        counting: FuturesUnordered::new(),
+        counted: VecDeque::new(),
         incoming: Some((incoming, gone)),
+        leaves: false,
+        starting: None,
+        live: Arc::clone(live),
     });
     // An error says that the consumer had ended before.
     Ok(deliveries.gone_when(async { drop(ended.await) }))
 }
 
-async fn begin(amqp: &lapin::Channel, channel: &Channel) -> Result<lapin::Consumer, DeclareError> {
-    amqp.basic_qos(channel.buffer.get(), BasicQosOptions::default())
-        .await?;
-    let queue = wire::short("channel name", channel.name.as_str())?;
-    let options = BasicConsumeOptions::default();
-    let incoming = amqp.basic_consume(queue, "".into(), options, FieldTable::default());
-    Ok(incoming.await?)
+/// Declares everything, and begins to consume by the connection that there is.
+async fn begin(
+    connections: &Arc<Connections>,
+    live: &LiveConsumers,
+    channel: &Channel,
+    topology: Topology,
+) -> Result<(Arc<ConsumerChannel>, lapin::Consumer), ChannelError> {
+    if connections.closing.is_cancelled() {
+        return Err(ChannelError::Closed);
+    }
+    let started = start(connections, live, channel, &topology).await?;
+    if topology.make == MakeChannel::Create {
+        // The queue may be a new one.
+        connections.publisher.renew_channel();
+    }
+    let (consumer, incoming) =
+        ConsumerChannel::begin(started, channel.clone(), topology, Arc::clone(connections));
+    live.add(&consumer);
+    Ok((consumer, incoming))
+}
+
+/// Starts to ask for the queue of this consumer whenever it hears nothing for long.
+fn watch_silence(consumer: &Arc<ConsumerChannel>, live: &Arc<LiveConsumers>) -> Arc<Silence> {
+    let silence = Arc::<Silence>::default();
+    let watching = silence::watch(Arc::clone(&silence), Arc::downgrade(consumer), Arc::clone(live));
+    consumer.connections.io.spawn(watching);
+    silence
+}
+
+/// Waits until there is another connection to go on with.
+fn retired(consumer: &ConsumerChannel) -> BoxFuture<'static, ()> {
+    let open = Arc::clone(&consumer.open);
+    async move { open.until_retired().await }.boxed()
 }
 
 /// The stream behind a [`Consumer`].
 struct Incoming {
     consumer: Arc<ConsumerChannel>,
+    silence: Arc<Silence>,
+    /// Those that are being replaced by a copy that says how often they were delivered. What cannot be replaced comes as
+    /// it is.
+    counting: FuturesUnordered<oneshot::Receiver<Receipt>>,
+    /// Those that came meanwhile. They wait: if one of them ended the process, there would be two of each that has a copy
+    /// already.
+    counted: VecDeque<Delivery>,
     /// None once it has ended. What is beside it says that the broker no longer has the consumer.
     incoming: Option<(lapin::Consumer, oneshot::Sender<()>)>,
+    retired: BoxFuture<'static, ()>,
+    /// It is cancelled, to start again by another connection.
+    leaves: bool,
+    starting: Option<Starting>,
+    live: Arc<LiveConsumers>,
+}
+
+type Starting = BoxFuture<'static, Result<(Arc<ConsumerChannel>, lapin::Consumer), ChannelError>>;
+
+impl Incoming {
+    /// Has the broker cancel the consumer. What it had sent by then still comes.
+    fn leave(&mut self) {
+        self.retired = pending().boxed();
+        let Some((incoming, _)) = &self.incoming else {
+            return;
+        };
+        self.leaves = true;
+        self.consumer.begin_cancel();
+        let (consumer, tag) = (Arc::clone(&self.consumer), incoming.tag());
+        self.consumer.connections.io.spawn(async move {
+            if !consumer.cancel(tag).await {
+                consumer.open.give_up("`basic.cancel` was not answered in time");
+            }
+        });
+    }
+
+    /// Starts again by the connection that there is now.
+    fn start_again(&mut self) {
+        self.leaves = false;
+        self.silence.over();
+        let (consumer, live) = (Arc::clone(&self.consumer), Arc::clone(&self.live));
+        self.starting = Some(
+            async move {
+                let (connections, channel) = (Arc::clone(&consumer.connections), consumer.channel.clone());
+                let topology = consumer.topology.clone();
+                // The old connection lasts for its deliveries, and not for this.
+                drop(consumer);
+                begin(&connections, &live, &channel, topology).await
+            }
+            .boxed(),
+        );
+    }
 }
 
 impl Stream for Incoming {
@@ -85,23 +151,93 @@ impl Stream for Incoming {
 
     fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
+        if let Some(starting) = &mut this.starting {
+            let started = ready!(starting.poll_unpin(task));
+            this.starting = None;
+            match (started, &mut this.incoming) {
+                (Ok((consumer, again)), Some((incoming, _))) => {
+                    this.retired = retired(&consumer);
+                    this.silence = watch_silence(&consumer, &this.live);
+                    this.consumer = consumer;
+                    *incoming = again;
+                }
+                (Ok(_), None) => return Poll::Ready(None),
+                (Err(error), _) => {
+                    this.incoming = None;
+                    return Poll::Ready(Some(Err(error)));
+                }
+            }
+        }
+        if this.retired.poll_unpin(task).is_ready() {
+            this.leave();
+        }
         let Some((incoming, _)) = &mut this.incoming else {
             return Poll::Ready(None);
         };
-        let end = match ready!(incoming.poll_next_unpin(task)) {
-            Some(Ok(delivery)) => return Poll::Ready(Some(Ok(deliver(&this.consumer, delivery)))),
+        let came = loop {
+            if this.counting.is_empty()
+                && let Some(delivery) = this.counted.pop_front()
+            {
+                return Poll::Ready(Some(Ok(delivery)));
+            }
+            match incoming.poll_next_unpin(task) {
+                Poll::Ready(Some(Ok(delivery))) => {
+                    this.silence.heard();
+                    let receipt = deliver(&this.consumer, delivery);
+                    if let Some(left) = receipt.waits() {
+                        wait_on(receipt, left);
+                    } else if receipt.is_uncounted() {
+                        this.counting.push(redeliveries::count(receipt));
+                    } else {
+                        this.counted.push_back(receipt.delivery());
+                    }
+                }
+                Poll::Ready(end) => break end,
+                Poll::Pending => match this.counting.poll_next_unpin(task) {
+                    Poll::Ready(Some(Ok(uncounted))) => this.counted.push_back(uncounted.delivery()),
+                    Poll::Ready(Some(Err(_))) => {}
+                    Poll::Ready(None) | Poll::Pending => {
+                        let Some(reason) = this.silence.waits(task.waker()) else {
+                            return Poll::Pending;
+                        };
+                        this.stop();
+                        return Poll::Ready(Some(Err(ChannelError::Unavailable { reason })));
+                    }
+                },
+            }
+        };
+        let end = match came {
             _ if this.consumer.connections.closing.is_cancelled() => None,
+            None if this.leaves => {
+                this.start_again();
+                return self.poll_next(task);
+            }
+            // Is returned above.
+            Some(Ok(_)) => None,
             Some(Err(error)) if of_channel(&error).is_some() => Some(ChannelError::Lost {
                 reason: reply_text(&error),
             }),
-            Some(Err(error)) if is_unreadable(&error) => Some(ChannelError::Lost {
-                reason: format!(
+            Some(Err(error)) if is_unreadable(&error) => {
+                let reason = format!(
                     "the connection broke over something that is no valid AMQP ({error}); if it was a message of \
                      `{}`, with the name of a header or a short text that is not UTF-8, it comes again and again: \
                      take it out of the queue",
                     this.consumer.channel.name
-                ),
-            }),
+                );
+                // Any of them may have brought it. The others go on when each has its own connection.
+                this.consumer.suspect(&reason);
+                Some(ChannelError::Lost { reason })
+            }
+            // Nobody else was on it. On one that is shared, the channel that was being started has cost it.
+            Some(Err(error)) if closes_connection(&error) && this.consumer.isolated.is_some() => {
+                let name = &this.consumer.channel.name;
+                let reason = format!(
+                    "the broker closed the connection over `{name}`: {}",
+                    reply_text(&error)
+                );
+                this.consumer.suspect(&reason);
+                Some(ChannelError::Unavailable { reason })
+            }
             Some(Err(error)) => Some(ChannelError::Disconnected(error.into())),
             None => Some(ChannelError::Lost {
                 reason: format!(
@@ -122,24 +258,36 @@ fn is_unreadable(error: &lapin::Error) -> bool {
     matches!(error.kind(), ErrorKind::ParsingError(_))
 }
 
-/// Stops the consumer, then gives back what it had taken and nobody has seen. What is being handled can still
-/// be settled: it holds the channel.
 impl Drop for Incoming {
     fn drop(&mut self) {
+        self.silence.over();
+        self.stop();
+    }
+}
+
+impl Incoming {
+    /// Stops the consumer, then gives back what it had taken and nobody has seen. What is being handled can still
+    /// be settled: it holds the channel.
+    fn stop(&mut self) {
         let Some((mut incoming, gone)) = self.incoming.take() else {
             return;
         };
-        self.consumer.ended();
+        // At once: a delivery that is dropped after this must not come to this consumer again.
+        self.consumer.begin_cancel();
         let consumer = Arc::clone(&self.consumer);
         let io = consumer.connections.io.clone();
+        let copying = consumer.copies();
+        let counted = std::mem::take(&mut self.counted);
         io.spawn(async move {
-            let amqp = consumer.amqp();
-            let cancelled = amqp.basic_cancel(incoming.tag(), BasicCancelOptions::default());
-            let _ = timeout(ENDING, cancelled).await;
-            // All that the broker had sent before it confirmed has arrived before the confirmation.
-            while let Some(Some(Ok(delivery))) = incoming.next().now_or_never() {
-                drop(deliver(&consumer, delivery));
+            let cancelled = consumer.cancel(incoming.tag()).await;
+            drop(counted);
+            if cancelled {
+                // All that the broker had sent before it confirmed has arrived before the confirmation.
+                while let Some(Some(Ok(delivery))) = incoming.next().now_or_never() {
+                    drop(deliver(&consumer, delivery));
+                }
             }
+            drop(copying);
             if !gone.is_closed() {
                 // Somebody waits until the broker has taken them back.
                 let _ = timeout(ENDING, consumer.flush()).await;
@@ -149,38 +297,37 @@ impl Drop for Incoming {
     }
 }
 
-fn deliver(consumer: &Arc<ConsumerChannel>, delivery: lapin::message::Delivery) -> Delivery {
-    let original = Original {
-        routing_key: delivery.routing_key,
-        properties: delivery.properties,
-        body: delivery.data.into(),
-    };
-    let redeliveries = if delivery.redelivered && consumer.counts {
-        delivery_count(&original)
-    } else {
-        0
-    };
-    let message = wire::message(&original);
-    consumer.track(delivery.delivery_tag);
-    let settle = Box::new(Receipt::new(
-        Arc::clone(consumer),
-        delivery.delivery_tag,
-        original,
-    ));
-    match message {
-        Ok(message) => Delivery::new(message, settle),
-        Err(reason) => Delivery::malformed(reason, settle),
-    }
-    .with_redeliveries(redeliveries)
+/// Puts a message that is not due yet where it waits on, in a task of its own.
+fn wait_on(receipt: Receipt, left: Duration) {
+    let consumer = Arc::clone(receipt.consumer());
+    let channel = consumer.channel.name.clone();
+    consumer.connections.io.spawn(async move {
+        match receipt.wait_on(left).await {
+            Ok(()) | Err(SettleError::Stale) => {}
+            Err(error) => {
+                let error = report(&error);
+                tracing::warn!(%channel, error, "a message that is not due yet was given back, and comes again");
+            }
+        }
+    });
 }
 
-/// How often a quorum queue says that it has delivered the message before. Only for what it delivers again:
-/// what comes for the first time may bring the header from a stranger.
-fn delivery_count(original: &Original) -> u32 {
-    let headers = original.properties.headers().as_ref();
-    let count = headers.and_then(|headers| headers.inner().get("x-delivery-count"));
-    match count {
-        Some(AMQPValue::LongLongInt(count)) => u32::try_from(*count).unwrap_or_default(),
-        _ => 0,
-    }
+fn deliver(consumer: &Arc<ConsumerChannel>, delivery: lapin::message::Delivery) -> Receipt {
+    let lapin::message::Delivery {
+        delivery_tag: tag,
+        exchange,
+        routing_key,
+        redelivered,
+        properties,
+        data,
+        ..
+    } = delivery;
+    let original = Original {
+        routing_key,
+        properties,
+        body: data.into(),
+    };
+    let redeliveries = Redeliveries::of(consumer, exchange.as_str(), redelivered, &original);
+    consumer.track(tag);
+    Receipt::new(Arc::clone(consumer), tag, original, redeliveries)
 }

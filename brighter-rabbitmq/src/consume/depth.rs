@@ -1,20 +1,17 @@
 //! How many messages wait in a channel, by asking the broker.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use lapin::Queue;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
-use tokio::time::timeout;
 
+use crate::connection::{ConnectionHandle, OpenConnection};
 use crate::connections::Connections;
-use crate::error::ConnectError;
-use crate::topology::DeclareError;
+use crate::topology::{DeclareError, answered, close};
 use crate::wire::short;
 use brighter_core::channel::{Channel, ChannelError};
-
-/// An answer takes this long at most.
-const ASKING: Duration = Duration::from_secs(10);
+use brighter_core::message::ChannelName;
 
 pub(crate) async fn depth(
     connections: &Arc<Connections>,
@@ -25,21 +22,29 @@ pub(crate) async fn depth(
         return Err(ChannelError::Closed);
     }
     let open = connections.consuming.current().await?;
-    let asking = async {
-        // A channel of its own: the broker closes it when there is no such queue.
-        let amqp = open.connection.create_channel().await?;
-        let options = QueueDeclareOptions {
-            passive: true,
-            ..QueueDeclareOptions::default()
-        };
-        let name = short("channel name", channel.name.as_str())?;
-        let queue = amqp.queue_declare(name, options, FieldTable::default()).await?;
-        amqp.close(200, "done".into()).await?;
-        Ok(queue.message_count())
+    let asked = ask(&connections.consuming, &open, &channel.name).await;
+    let queue = asked.map_err(|error| {
+        let about = error.about(format_args!("queue `{}`", channel.name));
+        about.at(&connections.settings.address)
+    })?;
+    Ok(Some(queue.message_count().into()))
+}
+
+/// Asks the broker for a queue: how many messages wait in it, and how many consumers it has.
+pub(super) async fn ask(
+    handle: &ConnectionHandle,
+    open: &OpenConnection,
+    name: &ChannelName,
+) -> Result<Queue, DeclareError> {
+    // A channel of its own: the broker closes it when there is no such queue.
+    let amqp = answered("channel.open", handle.open_channel(open)).await?;
+    let options = QueueDeclareOptions {
+        passive: true,
+        ..QueueDeclareOptions::default()
     };
-    let depth = timeout(ASKING, asking)
-        .await
-        .map_err(|_| ConnectError::silent(&connections.settings.address, ASKING))?
-        .map_err(|error: DeclareError| error.about(format_args!("queue `{}`", channel.name)))?;
-    Ok(Some(depth.into()))
+    let name = short("channel name", name.as_str())?;
+    let declared = amqp.queue_declare(name, options, FieldTable::default());
+    let queue = answered("queue.declare", declared).await?;
+    close(amqp).await?;
+    Ok(queue)
 }

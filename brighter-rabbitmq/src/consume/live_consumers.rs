@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 use tokio::time::timeout;
 
 use super::consumer_channel::ConsumerChannel;
+use crate::connection::OpenConnection;
 use brighter_core::channel::SettleError;
 use brighter_core::message::ChannelName;
 
@@ -47,6 +48,20 @@ impl LiveConsumers {
         consumers.collect()
     }
 
+    /// How many consumers get messages by this connection, or would if there were any.
+    pub(super) fn on(&self, open: &Arc<OpenConnection>) -> usize {
+        let consumers = self.all().into_iter();
+        let on = consumers.filter(|consumer| consumer.is_consuming() && consumer.is_on(open));
+        on.count()
+    }
+
+    /// How many consumers of a channel get messages, or would if there were any.
+    pub(crate) fn count(&self, channel: &ChannelName) -> usize {
+        let consumers = self.all().into_iter();
+        let of = consumers.filter(|consumer| consumer.is_consuming() && consumer.channel.name == *channel);
+        of.count()
+    }
+
     /// Writes what waits, and returns when the broker has read it.
     pub(crate) async fn flush(&self) -> Result<(), SettleError> {
         let consumers = self.all();
@@ -55,6 +70,12 @@ impl LiveConsumers {
             Ok(flushed) => flushed.map(drop),
             Err(elapsed) => Err(SettleError::Other(elapsed.into())),
         }
+    }
+
+    /// Waits until nothing is being replaced by a copy.
+    pub(crate) async fn copied(&self) {
+        let consumers = self.all();
+        join_all(consumers.iter().map(|consumer| consumer.copied())).await;
     }
 
     /// Writes what waits, before the connection goes.

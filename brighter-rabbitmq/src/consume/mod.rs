@@ -6,8 +6,14 @@ mod consumer_channel;
 mod depth;
 mod live_consumers;
 mod receipt;
+mod redeliveries;
+mod silence;
+mod start;
+mod started_consumer;
+mod starts;
 
 pub(crate) use consumer::consume;
 pub(crate) use depth::depth;
 pub use live_consumers::LiveConsumer;
 pub(crate) use live_consumers::LiveConsumers;
+pub(crate) use starts::Starts;

@@ -9,10 +9,11 @@ use lapin::types::ShortString;
 use tokio::time::sleep;
 
 use super::consumer_channel::ConsumerChannel;
+use super::redeliveries::{self, Redeliveries};
 use crate::publish::{DelayPlace, LONGEST_IN_HAND, Outgoing};
 use crate::topology::delay;
 use crate::wire::{self, Original};
-use brighter_core::channel::{PublishError, Rejection, RejectionKind, Settle, SettleError};
+use brighter_core::channel::{Delivery, PublishError, Rejection, RejectionKind, Rounds, Settle, SettleError};
 use brighter_core::message::{ChannelName, Message};
 
 /// How long a message is kept whose copy could not be published.
@@ -24,28 +25,112 @@ pub(super) struct Receipt {
     consumer: Arc<ConsumerChannel>,
     tag: u64,
     original: Original,
+    redeliveries: Redeliveries,
     settled: bool,
 }
 
 impl Drop for Receipt {
     fn drop(&mut self) {
-        if !self.settled {
+        if self.settled {
+            return;
+        }
+        let Redeliveries {
+            times,
+            counts_releases,
+            ..
+        } = self.redeliveries;
+        if counts_releases && self.consumer.makes_copies() && self.consumer.channel.suspects(times) {
+            self.give_back_uncounted();
+        } else {
             self.consumer.give_back(self.tag);
         }
     }
 }
 
 impl Receipt {
-    pub(super) fn new(consumer: Arc<ConsumerChannel>, tag: u64, original: Original) -> Self {
+    pub(super) fn new(
+        consumer: Arc<ConsumerChannel>,
+        tag: u64,
+        original: Original,
+        redeliveries: Redeliveries,
+    ) -> Self {
         Self {
             consumer,
             tag,
             original,
+            redeliveries,
             settled: false,
         }
     }
 
-    fn done(mut self) -> Result<(), SettleError> {
+    /// How often it says that each channel has set it aside, whatever else makes no sense.
+    fn rounds(&self) -> Rounds {
+        wire::rejected_by(&self.original)
+            .map(Rounds::read)
+            .unwrap_or_default()
+    }
+
+    pub(super) fn consumer(&self) -> &Arc<ConsumerChannel> {
+        &self.consumer
+    }
+
+    /// How long the message is not due yet, if it is not.
+    pub(super) fn waits(&self) -> Option<Duration> {
+        wire::still_waits(&self.original, SystemTime::now)
+    }
+
+    /// Whether a copy must say how often the message was delivered.
+    pub(super) fn is_uncounted(&self) -> bool {
+        self.redeliveries.is_unwritten
+    }
+
+    /// The delivery that this settles.
+    pub(super) fn delivery(self) -> Delivery {
+        let times = self.redeliveries.times;
+        let delivery = match wire::message(&self.original) {
+            Ok(message) => Delivery::new(message, Box::new(self)),
+            Err(reason) => {
+                let rounds = self.rounds();
+                Delivery::malformed(reason, Box::new(self)).with_rounds(rounds)
+            }
+        };
+        delivery.with_redeliveries(times)
+    }
+
+    /// Puts a copy into the queue that says how often the message was delivered.
+    pub(super) async fn copy_counted(&self) -> Result<(), PublishError> {
+        if !self.consumer.is_live() {
+            // The broker has the original again.
+            return Err(PublishError::Closed);
+        }
+        if let Some(open) = self.consumer.connections.publishing.blocked() {
+            // What is consumed relieves the broker, so it must not wait.
+            let reason = open.blocked().unwrap_or_default();
+            return Err(PublishError::Refused { reason });
+        }
+        let properties = wire::counted(&self.original, self.redeliveries.times);
+        self.copy_to(self.consumer.channel.name.as_str(), &properties)
+            .await
+    }
+
+    /// Gives the message back without the broker counting that; or else as any other.
+    fn give_back_uncounted(&mut self) {
+        self.settled = true;
+        let receipt = Self {
+            consumer: Arc::clone(&self.consumer),
+            tag: self.tag,
+            original: self.original.clone(),
+            redeliveries: Redeliveries {
+                counts_releases: false,
+                ..self.redeliveries
+            },
+            settled: false,
+        };
+        // What cannot be replaced comes back here, and goes back as any other.
+        drop(redeliveries::count(receipt));
+    }
+
+    pub(super) fn done(mut self) -> Result<(), SettleError> {
         self.settled = true;
         self.consumer.done(self.tag)
     }
@@ -59,16 +144,36 @@ impl Receipt {
     }
 
     async fn retry(&self, message: &Message, delay: Duration) -> Result<(), PublishError> {
-        let properties = wire::for_retry(&self.original, message)?;
+        let mut properties = wire::for_retry(&self.original, message)?;
+        if delay > self.longest_delay() {
+            properties = wire::not_before(properties, SystemTime::now(), delay);
+        }
+        self.again(&properties, delay).await
+    }
+
+    /// Puts a message that came before it is due where it waits on. It was not handled, and no attempt is counted.
+    pub(super) async fn wait_on(self, left: Duration) -> Result<(), SettleError> {
+        self.check()?;
+        let copied = self.again(&wire::waiting_on(&self.original), left).await;
+        self.moved(copied).await
+    }
+
+    /// Has the copy come again after the delay, or after the longest that the broker keeps it in one go.
+    async fn again(&self, properties: &BasicProperties, delay: Duration) -> Result<(), PublishError> {
+        let delay = delay.min(self.longest_delay());
         let milliseconds = delay::milliseconds(delay);
         if milliseconds > 0 {
-            if self.park(milliseconds, &properties).await? {
+            if self.park(milliseconds, properties).await? {
                 return Ok(());
             }
             self.wait(delay.min(LONGEST_IN_HAND)).await?;
         }
-        self.copy_to(self.consumer.channel.name.as_str(), &properties)
+        self.copy_to(self.consumer.channel.name.as_str(), properties)
             .await
+    }
+
+    fn longest_delay(&self) -> Duration {
+        self.consumer.connections.settings.longest_delay
     }
 
     /// Puts the copy into the queue for its delay, if it can be had.
@@ -191,6 +296,10 @@ impl Settle for Receipt {
             };
             self.moved(copied).await
         })
+    }
+
+    fn postpone(self: Box<Self>, delay: Duration) -> BoxFuture<'static, Result<(), SettleError>> {
+        Box::pin(self.wait_on(delay))
     }
 
     /// Dropping it gives it back.

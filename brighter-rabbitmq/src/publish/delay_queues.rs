@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::connection::ConnectionHandle;
 use crate::error::{of_channel, of_publishing, reply_text};
-use crate::topology::{DeclareError, Queue, declare_delay};
+use crate::topology::{DeclareError, Queue, close, declare_delay};
 use brighter_core::channel::{MakeChannel, PublishError};
 
 const DECLARING: Duration = Duration::from_secs(10);
@@ -63,10 +63,9 @@ impl DelayQueues {
         }
         let declaring = async {
             // A channel of its own: a refusal closes it, and would take others' messages with it.
-            let amqp = open.connection.create_channel().await?;
+            let amqp = connection.open_channel(&open).await?;
             declare_delay(&amqp, queue).await?;
-            amqp.close(200, "done".into()).await?;
-            Ok(())
+            close(amqp).await
         };
         match timeout(DECLARING, declaring).await {
             Ok(Ok(())) => {
@@ -79,7 +78,7 @@ impl DelayQueues {
                 Ok(DelayPlace::InHand)
             }
             Ok(Err(DeclareError::Broker(error))) => Err(of_publishing(error)),
-            Err(_) => Err(PublishError::TimedOut { after: DECLARING }),
+            Ok(Err(_)) | Err(_) => Err(PublishError::TimedOut { after: DECLARING }),
         }
     }
 

@@ -2,44 +2,116 @@
 
 use std::time::Duration;
 
+use lapin::protocol::AMQPSoftError;
 use tokio::time::timeout;
 
+use crate::connection::OpenConnection;
 use crate::error::{ConnectError, of_channel, reply_text};
 use crate::settings::RabbitMqSettings;
-use crate::topology::{DeclareError, declare_exchange};
+use crate::topology::{ANSWER, DeclareError, declare_exchange};
+use crate::url::Address;
 
 /// Opening a channel and declaring the exchange take this long at most.
-pub(super) const OPENING: Duration = Duration::from_secs(10);
+pub(super) const OPENING: Duration = Duration::from_secs(8);
 
 /// Declares the exchange on a channel that is thrown away.
 pub(crate) async fn check_exchange(
-    connection: &lapin::Connection,
+    open: &OpenConnection,
     settings: &RabbitMqSettings,
 ) -> Result<(), ConnectError> {
     let declaring = async {
-        let channel = connection.create_channel().await?;
+        let channel = open.connection.create_channel().await?;
         declare_exchange(&channel, settings.make_exchange, &settings.exchange()).await?;
         channel.close(200, "done".into()).await?;
         Ok(())
     };
-    timeout(OPENING, declaring)
-        .await
-        .map_err(|_| ConnectError::silent(&settings.address, OPENING))?
-        .map_err(|error| exchange_error(error, settings))
+    let declared = timeout(OPENING, declaring).await;
+    declared
+        .map_err(|_| {
+            // It is not for the caller to wait for a node that does not answer: there may be others.
+            open.give_up(format!("the exchange was not declared within {OPENING:?}"));
+            ConnectError::silent(open.address(), OPENING)
+        })?
+        .map_err(|error| exchange_error(error, open.address(), settings))
 }
 
 /// Says why the exchange cannot be used.
-pub(super) fn exchange_error(error: DeclareError, settings: &RabbitMqSettings) -> ConnectError {
+pub(super) fn exchange_error(
+    error: DeclareError,
+    address: &Address,
+    settings: &RabbitMqSettings,
+) -> ConnectError {
     let exchange = settings.exchange.clone();
     match error {
         DeclareError::Name(error) => ConnectError::Exchange {
             exchange,
             reason: error.to_string(),
         },
-        DeclareError::Broker(error) if of_channel(&error).is_some() => ConnectError::Exchange {
-            exchange,
-            reason: reply_text(&error),
+        DeclareError::Broker(error) => match of_channel(&error) {
+            Some(AMQPSoftError::ACCESSREFUSED) => ConnectError::ExchangePermission {
+                exchange,
+                reason: reply_text(&error),
+            },
+            Some(_) => ConnectError::Exchange {
+                exchange,
+                reason: reply_text(&error),
+            },
+            None => ConnectError::lost(address, error),
         },
-        DeclareError::Broker(error) => ConnectError::of_attempt(error, &settings.address),
+        DeclareError::Unanswered { .. } => ConnectError::silent(address, ANSWER),
+        // Neither is said of an exchange that is declared.
+        DeclareError::Missing | DeclareError::Unsupported(_) => ConnectError::Exchange {
+            exchange,
+            reason: "it is missing".into(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lapin::ErrorKind;
+    use lapin::protocol::{AMQPError, AMQPHardError};
+
+    use super::*;
+    use crate::RabbitMq;
+    use brighter_core::__private::report;
+
+    fn said(error: AMQPError) -> (ConnectError, String) {
+        let settings = RabbitMq::builder("amqp://one,amqp://other").settings(true);
+        let settings = settings.unwrap_or_else(|error| panic!("{error}"));
+        let address = Address::parse("amqp://me:secret@other").unwrap_or_else(|error| panic!("{error}"));
+        let error = DeclareError::Broker(ErrorKind::ProtocolError(error).into());
+        let error = exchange_error(error, &address, &settings);
+        let said = report(&error);
+        assert!(!said.contains("secret") && !said.contains("amqp://one"), "{said}");
+        (error, said)
+    }
+
+    #[test]
+    fn a_refused_exchange_names_what_to_do_and_a_lost_connection_its_node() {
+        let refused = AMQPError::new(AMQPSoftError::ACCESSREFUSED.into(), "access refused".into());
+        let (error, text) = said(refused);
+        assert!(matches!(error, ConnectError::ExchangePermission { .. }) && error.is_fatal());
+        for word in [
+            "access refused",
+            "`configure`",
+            "MakeChannel::Validate",
+            "MakeChannel::Assume",
+        ] {
+            assert!(text.contains(word), "{text}");
+        }
+        let other = AMQPError::new(
+            AMQPSoftError::PRECONDITIONFAILED.into(),
+            "inequivalent arg".into(),
+        );
+        let (error, text) = said(other);
+        assert!(
+            matches!(error, ConnectError::Exchange { .. }) && !text.contains("`configure`"),
+            "{text}"
+        );
+        let lost = AMQPError::new(AMQPHardError::INTERNALERROR.into(), "broken".into());
+        let (error, text) = said(lost);
+        assert!(matches!(error, ConnectError::Lost { .. }) && !error.is_fatal());
+        assert!(text.contains("amqp://other") && text.contains("broken"), "{text}");
     }
 }

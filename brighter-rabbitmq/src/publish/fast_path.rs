@@ -43,6 +43,7 @@ impl FastPath {
         if self.room == 0
             || request.isolated
             || !amqp.status().connected()
+            || self.channel.shared.open.is_retired()
             || wire::header_bytes(&request.message.properties) > *most_header_bytes
         {
             return Some(request);
@@ -59,6 +60,11 @@ impl FastPath {
             }
         });
         None
+    }
+
+    /// Lets no message through any more.
+    pub(super) fn shut(&mut self) {
+        self.room = 0;
     }
 
     /// The messages that it took since the last time.

@@ -12,6 +12,7 @@ use tokio_util::sync::ReusableBoxFuture;
 
 use super::request::{ConfirmResult, Outgoing, PublishRequest};
 use super::returned_messages::{MessageRoute, RouteHasher};
+use crate::connection::{ConfirmWatch, OpenConnection};
 
 /// The channel that messages go through.
 #[derive(Clone)]
@@ -20,7 +21,15 @@ pub(super) struct PublishChannel {
     pub(super) number: u64,
     /// How many bytes all headers of a message may have: they share a frame.
     pub(super) most_header_bytes: usize,
-    pub(super) routes: Arc<RouteHasher>,
+    pub(super) shared: Arc<ChannelShared>,
+}
+
+/// What all messages of a channel share.
+pub(super) struct ChannelShared {
+    /// The connection lasts for as long as a message is on its way.
+    pub(super) open: Arc<OpenConnection>,
+    pub(super) confirms: Arc<ConfirmWatch>,
+    pub(super) routes: RouteHasher,
 }
 
 /// What became of one message: confirmed or not, and which message the broker gave back by the way.
@@ -30,6 +39,8 @@ pub(super) struct PublishOutcome {
     pub(super) number: u64,
     pub(super) isolated: bool,
     pub(super) taken: lapin::Result<bool>,
+    /// Its connection was given up, so it goes by the next.
+    pub(super) resend: bool,
     pub(super) returned: Option<MessageRoute>,
     pub(super) reply: oneshot::Sender<ConfirmResult>,
 }
@@ -82,7 +93,7 @@ impl Future for InFlightPublish {
 /// Publishes a message, and waits for its confirm. The first poll hands it to lapin.
 fn publish(channel: PublishChannel, request: PublishRequest) -> impl Future<Output = PublishOutcome> + Send {
     let PublishChannel {
-        amqp, number, routes, ..
+        amqp, number, shared, ..
     } = channel;
     let PublishRequest {
         message,
@@ -95,7 +106,8 @@ fn publish(channel: PublishChannel, request: PublishRequest) -> impl Future<Outp
         properties,
         body,
     } = message;
-    let route = routes.of(&exchange, &routing_key, &properties);
+    let awaited = shared.confirms.begin();
+    let route = shared.routes.of(&exchange, &routing_key, &properties);
     let options = BasicPublishOptions {
         mandatory: true,
         ..BasicPublishOptions::default()
@@ -113,11 +125,19 @@ fn publish(channel: PublishChannel, request: PublishRequest) -> impl Future<Outp
             Ok(Confirmation::NotRequested) => (Ok(false), None),
             Err(error) => (Err(error), None),
         };
-        let returned = returned.map(|back| routes.of(&back.exchange, &back.routing_key, &back.properties));
+        if taken.is_ok() {
+            awaited.answered();
+        }
+        let returned = returned.map(|back| {
+            shared
+                .routes
+                .of(&back.exchange, &back.routing_key, &back.properties)
+        });
         PublishOutcome {
             route,
             number,
             isolated,
+            resend: taken.is_err() && shared.open.is_given_up(),
             taken,
             returned,
             reply,

@@ -9,6 +9,7 @@ mod publish_task;
 mod publisher;
 mod request;
 mod returned_messages;
+mod route_changes;
 
 pub(crate) use delay_queues::{DelayPlace, DelayQueues, LONGEST_IN_HAND};
 pub(crate) use exchange::check_exchange;

@@ -6,20 +6,23 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::task::Waker;
+use std::time::Duration;
 
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use lapin::options::ConfirmSelectOptions;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::exchange::{OPENING, exchange_error};
 use super::fast_path::{FastPath, WakeSignal};
-use super::in_flight::{InFlightPublish, PublishChannel, PublishOutcome, ReusableFuture};
+use super::in_flight::{ChannelShared, InFlightPublish, PublishChannel, PublishOutcome, ReusableFuture};
 use super::publish_queue::PublishQueue;
 use super::request::{ConfirmResult, PublishRequest, fits};
-use super::returned_messages::ReturnedMessages;
+use super::returned_messages::{ReturnedMessages, RouteHasher};
+use super::route_changes::RouteChanges;
 use crate::connection::{ConnectionHandle, OpenConnection};
 use crate::error::{ConnectError, closes_channel, of_channel, of_connection, of_publishing};
 use crate::settings::RabbitMqSettings;
@@ -30,6 +33,9 @@ use brighter_core::channel::PublishError;
 /// How many messages may be on their way unconfirmed. Enough to hide the way to a broker and its disk, and
 /// few enough that a broker which stops answering holds no more than these.
 const WINDOW: usize = 256;
+/// A channel that is to be renewed is kept if what is in flight on it takes longer than this: one queue that confirms
+/// nothing must not hold up the others.
+const LEAVING: Duration = Duration::from_secs(1);
 /// With fewer in flight, callers may hand over messages by the fast path.
 const FEW: usize = 8;
 /// What a frame has around its payload.
@@ -51,6 +57,12 @@ pub(super) struct PublishTask {
     free: Vec<ReusableFuture>,
     /// The message in flight is isolated: no other goes with it.
     isolated: bool,
+    /// Nothing more goes by the channel; once nothing is in flight, there is to be another.
+    leaving: bool,
+    /// Until when, if what is in flight takes so long that what waits behind it must not.
+    leaves_until: Option<Instant>,
+    routes: RouteHasher,
+    route_changes: RouteChanges,
     returned_messages: ReturnedMessages,
     /// Given by messages on the fast path.
     wake_signal: Arc<WakeSignal>,
@@ -75,10 +87,19 @@ impl PublishTask {
             in_flight: FuturesUnordered::new(),
             free: Vec::new(),
             isolated: false,
+            leaving: false,
+            leaves_until: None,
+            routes: RouteHasher::default(),
+            route_changes: RouteChanges::default(),
             returned_messages: ReturnedMessages::default(),
             waker: Waker::from(Arc::clone(&wake_signal)),
             wake_signal,
         }
+    }
+
+    /// By this others ask for a new channel.
+    pub(super) fn renewal(&self) -> Arc<AtomicBool> {
+        self.route_changes.requested()
     }
 
     pub(super) async fn run(mut self, close: CancellationToken) {
@@ -86,17 +107,30 @@ impl PublishTask {
         let (mut open, mut closed) = (true, false);
         while open || !self.in_flight.is_empty() || !self.backlog.is_empty() {
             let blocked = self.connection.blocked();
+            self.leave_channel();
             // What waits stays in the queue meanwhile, where its sender sees that nobody took it.
             if blocked.is_none() {
                 self.begin_waiting().await;
                 self.open_fast_path();
             }
+            let on = self
+                .channel
+                .as_ref()
+                .map(|channel| Arc::clone(&channel.shared.open));
+            let (leaving, leaves_until) = (self.leaving, self.leaves_until);
             let wanted = open && blocked.is_none() && self.backlog.is_empty() && self.room() > 0;
             tokio::select! {
                 Some(outcome) = self.next() => self.conclude(outcome),
                 () = wake_signal.notified() => {}
                 more = queue.ready(), if wanted => open = more,
                 () = unblocked(blocked.as_deref()), if blocked.is_some() => {}
+                () = retired(on.as_deref()), if on.is_some() && (!leaving || leaves_until.is_some()) => {
+                    (self.leaving, self.leaves_until) = (true, None);
+                }
+                () = until(leaves_until), if leaves_until.is_some() => {
+                    (self.leaving, self.leaves_until) = (false, None);
+                    self.route_changes.renewed();
+                }
                 // Those that wait already still go out.
                 () = close.cancelled(), if !closed => {
                     closed = true;
@@ -109,9 +143,11 @@ impl PublishTask {
 
     /// Lets others hand messages to lapin themselves, while that is before nobody and little is on its way: a burst
     /// is better handed over by one.
-    fn open_fast_path(&self) {
+    fn open_fast_path(&mut self) {
+        // What was concluded since the last look may have been a reason for another channel.
+        self.leave_channel();
         let few = FEW.saturating_sub(self.in_flight.len());
-        if few == 0 || self.isolated || !self.backlog.is_empty() {
+        if few == 0 || self.isolated || self.leaving || !self.backlog.is_empty() {
             return;
         }
         if let Some(channel) = &self.channel {
@@ -141,10 +177,27 @@ impl PublishTask {
     }
 
     fn room(&self) -> usize {
-        if self.isolated {
+        if self.isolated || self.leaving {
             return 0;
         }
         WINDOW.saturating_sub(self.in_flight.len())
+    }
+
+    /// Leaves the channel if there is to be another, once nothing is in flight: what is published afterwards must not
+    /// overtake what was published before.
+    fn leave_channel(&mut self) {
+        if self.channel.is_some() && !self.leaving && self.route_changes.is_due() {
+            (self.leaving, self.leaves_until) = (true, Some(Instant::now() + LEAVING));
+        }
+        if self.leaving && self.in_flight.is_empty() {
+            (self.leaving, self.leaves_until) = (false, None);
+            self.route_changes.renewed();
+            if let Some(left) = self.channel.take() {
+                // Without its connection, if that goes too.
+                let closing = async move { drop(left.amqp.close(200, "renewed".into()).await) };
+                tokio::spawn(timeout(OPENING, closing));
+            }
+        }
     }
 
     /// Begins what there is room for. Afterwards the backlog is empty unless something is in flight, which wakes
@@ -154,6 +207,7 @@ impl PublishTask {
             self.queue.take(self.room(), &mut self.backlog);
         }
         loop {
+            self.leave_channel();
             while let Some(request) = self.next_of_backlog() {
                 self.begin(request).await;
             }
@@ -171,7 +225,7 @@ impl PublishTask {
     /// The first of the backlog, if it may go now.
     fn next_of_backlog(&mut self) -> Option<PublishRequest> {
         let first = self.backlog.front()?;
-        let may_go = !self.isolated && (!first.isolated || self.in_flight.is_empty());
+        let may_go = !self.isolated && !self.leaving && (!first.isolated || self.in_flight.is_empty());
         may_go.then(|| self.backlog.pop_front()).flatten()
     }
 
@@ -219,6 +273,7 @@ impl PublishTask {
         if !self.channel.as_ref().is_some_and(live) {
             let opened = self.open().await?;
             self.opened = opened.number;
+            self.route_changes.opened();
             // What came back on the one before is told already, or never will be.
             self.returned_messages.clear();
             return Ok(self.channel.insert(opened));
@@ -236,15 +291,19 @@ impl PublishTask {
             open = self.connection.after(&open).await?;
             opened = self.open_on(&open).await?;
         }
-        let amqp = opened.map_err(|error| exchange_error(error, &self.settings))?;
+        let amqp = opened.map_err(|error| exchange_error(error, open.address(), &self.settings))?;
         Ok(PublishChannel {
             amqp: Arc::new(amqp),
             number: self.opened + 1,
-            routes: Arc::default(),
             most_header_bytes: match open.connection.configuration().frame_max() {
                 0 => usize::MAX,
                 bytes => (bytes as usize).saturating_sub(FRAME),
             },
+            shared: Arc::new(ChannelShared {
+                open,
+                confirms: Arc::clone(self.connection.confirms()),
+                routes: self.routes.clone(),
+            }),
         })
     }
 
@@ -253,15 +312,22 @@ impl PublishTask {
         &self,
         open: &OpenConnection,
     ) -> Result<Result<lapin::Channel, DeclareError>, ConnectError> {
+        // It is waited for as a confirm is.
+        let _awaited = self.connection.confirms().begin();
         let opening = async {
             let channel = open.connection.create_channel().await?;
             channel.confirm_select(ConfirmSelectOptions::default()).await?;
             declare_exchange(&channel, self.settings.make_exchange, &self.settings.exchange()).await?;
             Ok(channel)
         };
-        timeout(OPENING, opening)
-            .await
-            .map_err(|_| ConnectError::silent(&self.settings.address, OPENING))
+        match timeout(OPENING, opening).await {
+            Ok(opened) => Ok(opened),
+            Err(_) => {
+                let reason = format!("a channel to publish on was not opened within {OPENING:?}");
+                self.connection.give_up(open, reason);
+                Err(ConnectError::silent(open.address(), OPENING))
+            }
+        }
     }
 
     /// Tells everyone whose message the broker has decided on.
@@ -308,10 +374,24 @@ impl PublishTask {
 
     fn tell(&mut self, outcome: PublishOutcome, only: bool) {
         let came_back = self.returned_messages.take(&outcome.route);
+        let key = outcome.route.key();
+        if came_back {
+            // Before its caller can publish the next one.
+            if self.route_changes.came_back(key) {
+                self.queue.with_fast_path(|fast_path, _| {
+                    if let Some(fast_path) = fast_path {
+                        fast_path.shut();
+                    }
+                });
+            }
+        } else if let Ok(true) = outcome.taken {
+            self.route_changes.arrived(key);
+        }
         let result = match outcome.taken {
             _ if came_back => ConfirmResult::CameBack,
             Ok(true) => ConfirmResult::Known(Ok(())),
             Ok(false) => ConfirmResult::Refused,
+            Err(_) if outcome.resend => ConfirmResult::Resend,
             Err(error) if closes_channel(&error) => {
                 // Nothing more may be put on it, and the broker's words belong to what was.
                 self.channel.take_if(|channel| channel.number == outcome.number);
@@ -333,6 +413,18 @@ impl PublishTask {
 fn tell(request: PublishRequest, outcome: Result<(), PublishError>) {
     // Its caller may have given up.
     let _ = request.reply.send(ConfirmResult::Known(outcome));
+}
+
+async fn until(time: Option<Instant>) {
+    if let Some(time) = time {
+        sleep_until(time).await;
+    }
+}
+
+async fn retired(open: Option<&OpenConnection>) {
+    if let Some(open) = open {
+        open.until_retired().await;
+    }
 }
 
 async fn unblocked(open: Option<&OpenConnection>) {
@@ -383,6 +475,7 @@ mod tests {
             route: RouteHasher::default().of(&"e".into(), &"k".into(), &BasicProperties::default()),
             number: 1,
             isolated: true,
+            resend: false,
             taken: Ok(true),
             returned: None,
             reply: first.reply,

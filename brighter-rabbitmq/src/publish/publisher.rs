@@ -1,9 +1,11 @@
 //! Publishing, as callers see it: each message is confirmed, refused or given back, for itself and in time.
 //!
 //! The broker tells that a message made it close the channel, and not which. So those that were on the channel
-//! are sent again, each alone: the culprit is found, and the others are not blamed. They may arrive twice.
+//! are sent again, each alone: the culprit is found, and the others are not blamed. They may arrive twice. So may those
+//! that are sent again because a connection was given up on which nothing was confirmed.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::oneshot::error::TryRecvError;
@@ -27,6 +29,8 @@ const TRIES: [bool; 3] = [false, true, true];
 pub(crate) struct Publisher {
     queue: Arc<PublishQueue<PublishRequest, FastPath>>,
     connection: Arc<ConnectionHandle>,
+    /// A channel of its own is wanted for what is published from now on.
+    renewal: Arc<AtomicBool>,
     done: CancellationToken,
     deadline: Duration,
 }
@@ -42,6 +46,7 @@ impl Publisher {
         let done = CancellationToken::new();
         let deadline = settings.confirm_timeout;
         let task = PublishTask::new(Arc::clone(&queue), Arc::clone(&connection), settings);
+        let renewal = task.renewal();
         let finished = done.clone().drop_guard();
         io.spawn(async move {
             task.run(close).await;
@@ -50,9 +55,22 @@ impl Publisher {
         Self {
             queue,
             connection,
+            renewal,
             done,
             deadline,
         }
+    }
+
+    /// Publishes by a new channel from now on, as a queue may have been declared anew: see [`RouteChanges`].
+    ///
+    /// [`RouteChanges`]: super::route_changes::RouteChanges
+    pub(crate) fn renew_channel(&self) {
+        self.renewal.store(true, Ordering::Release);
+        self.queue.with_fast_path(|fast_path, _| {
+            if let Some(fast_path) = fast_path {
+                fast_path.shut();
+            }
+        });
     }
 
     /// Publishes the message that is made, and returns once the broker has confirmed. It is made again if it
@@ -62,7 +80,9 @@ impl Publisher {
         make: impl Fn() -> Result<Outgoing, PublishError> + Send,
     ) -> Result<(), PublishError> {
         let deadline = Instant::now() + self.deadline;
-        for isolated in TRIES {
+        let mut tries = TRIES.into_iter();
+        let mut next = tries.next();
+        while let Some(isolated) = next {
             let (request, result) = PublishRequest::new(make()?, isolated);
             // Held until the end: a caller that gives up leaves the queue.
             let ticket = match self.connection.blocked() {
@@ -74,6 +94,10 @@ impl Publisher {
             };
             match timeout_at(deadline, result).await {
                 Ok(Ok(result)) => {
+                    // Until the deadline it is sent as often as a connection is given up under it.
+                    if result.is_suspect() {
+                        next = tries.next();
+                    }
                     if let Some(outcome) = result.outcome(&make) {
                         return outcome;
                     }
@@ -94,7 +118,9 @@ impl Publisher {
         let deadline = Instant::now() + self.deadline;
         let mut outcomes: Vec<_> = messages.iter().map(|_| Err(unknown())).collect();
         let mut open: Vec<usize> = (0..messages.len()).collect();
-        for isolated in TRIES {
+        let mut tries = TRIES.into_iter();
+        let mut next = tries.next();
+        while let Some(isolated) = next {
             let mut made = Vec::with_capacity(open.len());
             open.retain(|&n| match make(messages[n]) {
                 Ok(message) => {
@@ -109,7 +135,11 @@ impl Publisher {
             if open.is_empty() {
                 break;
             }
-            let mut results = self.send(made, isolated, deadline).await.into_iter();
+            let results = self.send(made, isolated, deadline).await;
+            if results.iter().any(ConfirmResult::is_suspect) {
+                next = tries.next();
+            }
+            let mut results = results.into_iter();
             open.retain(|&n| {
                 let result = results.next();
                 match result.and_then(|result| result.outcome(|| make(messages[n]))) {

@@ -28,9 +28,16 @@ pub(super) enum ConfirmResult {
     /// Its channel was closed over it, or over another that was on the way with it; or its connection with the channel
     /// of another.
     Suspect,
+    /// Its connection was given up before it was confirmed.
+    Resend,
 }
 
 impl ConfirmResult {
+    /// Whether the message must go alone when it is sent again.
+    pub(super) fn is_suspect(&self) -> bool {
+        matches!(self, Self::Suspect)
+    }
+
     /// What it means for the caller; nothing where the message must be sent again. Its routing key is asked for only
     /// where an error names it.
     pub(super) fn outcome(
@@ -46,7 +53,7 @@ impl ConfirmResult {
             Self::Refused => about(|key| PublishError::Refused {
                 reason: format!("a queue for `{key}` would not take it; it may be full"),
             }),
-            Self::Suspect => return None,
+            Self::Suspect | Self::Resend => return None,
         })
     }
 }

@@ -11,10 +11,23 @@ use std::hash::BuildHasher;
 use lapin::BasicProperties;
 use lapin::types::ShortString;
 
-/// What tells one message on its way from another, as far as it matters for where it can go: a hash of exchange,
-/// routing key and id, so that the millions that do not come back need no copy of them.
+/// What tells one message on its way from another, as far as it matters for where it can go: hashes of exchange, routing
+/// key and id, so that the millions that do not come back need no copy of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct MessageRoute(u64);
+pub(super) struct MessageRoute {
+    key: RouteKey,
+    message: u64,
+}
+
+impl MessageRoute {
+    pub(super) fn key(self) -> RouteKey {
+        self.key
+    }
+}
+
+/// A hash of exchange and routing key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct RouteKey(u64);
 
 /// Makes routes: no sender can choose an id whose route is another's.
 #[derive(Debug, Clone, Default)]
@@ -28,7 +41,11 @@ impl RouteHasher {
         properties: &BasicProperties,
     ) -> MessageRoute {
         let id = properties.message_id().as_ref().map(ShortString::as_str);
-        MessageRoute(self.0.hash_one((exchange.as_str(), routing_key.as_str(), id)))
+        let key = self.0.hash_one((exchange.as_str(), routing_key.as_str()));
+        MessageRoute {
+            key: RouteKey(key),
+            message: self.0.hash_one((key, id)),
+        }
     }
 }
 

@@ -1,48 +1,23 @@
 //! Declaring walks the data, and looks at it or leaves it alone where it was told to.
 
-use lapin::ErrorKind;
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
-use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::types::{AMQPValue, FieldTable, LongString};
+use tokio::time::timeout;
 
+use super::failure::{ANSWER, DeclareError, DeclareFailure};
 use super::model::{Argument, Binding, Exchange, ExchangeKind, Queue, Topology};
-use crate::error::{of_channel, reply_text};
+use crate::connection::{ConnectionHandle, OpenConnection, OwnedChannel};
 use crate::wire::short;
-use brighter_core::channel::{ChannelError, MakeChannel};
-use brighter_core::message::NameError;
+use brighter_core::channel::MakeChannel;
 
-/// Why a declaration failed.
-pub(crate) enum DeclareError {
-    Name(NameError),
-    Broker(lapin::Error),
-}
-
-impl From<NameError> for DeclareError {
-    fn from(error: NameError) -> Self {
-        Self::Name(error)
-    }
-}
-
-impl From<lapin::Error> for DeclareError {
-    fn from(error: lapin::Error) -> Self {
-        Self::Broker(error)
-    }
-}
-
-impl DeclareError {
-    /// What it means to a caller that wants to consume, with the form of what was declared.
-    pub(crate) fn about(self, what: impl ToString) -> ChannelError {
-        match self {
-            Self::Name(error) => error.into(),
-            Self::Broker(error) => of_declaring(error, &what.to_string()),
-        }
-    }
-
-    fn is_not_found(&self) -> bool {
-        match self {
-            Self::Broker(error) => matches!(of_channel(error), Some(AMQPSoftError::NOTFOUND)),
-            Self::Name(_) => false,
-        }
+/// Waits for the broker's answer to a request.
+pub(crate) async fn answered<T>(
+    request: &'static str,
+    answer: impl Future<Output = lapin::Result<T>>,
+) -> Result<T, DeclareError> {
+    match timeout(ANSWER, answer).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(DeclareError::Unanswered { request }),
     }
 }
 
@@ -61,22 +36,27 @@ pub(crate) async fn declare_exchange(
 
 /// What a channel needs, by the mode that the channel was given.
 pub(crate) async fn declare(
-    connection: &lapin::Connection,
+    handle: &ConnectionHandle,
+    open: &OpenConnection,
     amqp: &lapin::Channel,
     topology: &Topology,
-) -> Result<(), ChannelError> {
+) -> Result<(), DeclareFailure> {
     match topology.make {
         MakeChannel::Create => create(amqp, topology).await,
-        MakeChannel::Validate => validate(connection, topology).await,
+        MakeChannel::Validate => validate(handle, open, topology).await,
         MakeChannel::Assume => Ok(()),
-        _ => Err(ChannelError::Unsupported("this way to make a channel")),
+        _ => Err(DeclareError::Unsupported("this way to make a channel").about(topology.messages())),
     }
 }
 
-async fn create(amqp: &lapin::Channel, topology: &Topology) -> Result<(), ChannelError> {
+/// The queue of the messages is not the last. Another process that finds it there then has one more to make, which gives
+/// the broker the time to start a quorum queue that it has only noted down: a consumer before that ends the connection.
+/// Nor is it the first: that the type of all of them is another is told best of a queue with no other arguments.
+async fn create(amqp: &lapin::Channel, topology: &Topology) -> Result<(), DeclareFailure> {
     let made = exchange(amqp, &topology.exchange, false).await;
     made.map_err(|error| error.about(&topology.exchange))?;
-    for each in &topology.queues {
+    let (first, rest) = topology.queues.split_at(topology.queues.len().min(1));
+    for each in first.iter().chain(rest.iter().rev()) {
         let made = queue(amqp, each, false).await;
         made.map_err(|error| error.about(each))?;
     }
@@ -88,8 +68,12 @@ async fn create(amqp: &lapin::Channel, topology: &Topology) -> Result<(), Channe
 }
 
 /// Looks at everything, so that all that is missing is told at once. AMQP cannot look at a binding.
-async fn validate(connection: &lapin::Connection, topology: &Topology) -> Result<(), ChannelError> {
-    let scratch = || async { connection.create_channel().await.map_err(DeclareError::from) };
+async fn validate(
+    handle: &ConnectionHandle,
+    open: &OpenConnection,
+    topology: &Topology,
+) -> Result<(), DeclareFailure> {
+    let scratch = || answered("channel.open", handle.open_channel(open));
     let mut missing = Vec::new();
     let mut amqp = scratch().await.map_err(|error| error.about(&topology.exchange))?;
     let looked = exchange(&amqp, &topology.exchange, true).await;
@@ -109,21 +93,21 @@ async fn validate(connection: &lapin::Connection, topology: &Topology) -> Result
             Err(error) => return Err(error.about(what)),
         }
     }
-    if amqp.status().connected() {
-        amqp.close(200, "done".into())
-            .await
-            .map_err(|error| DeclareError::from(error).about("the channel that looks"))?;
-    }
+    close(amqp)
+        .await
+        .map_err(|error| error.about("the channel that looks"))?;
     if missing.is_empty() {
         return Ok(());
     }
-    Err(ChannelError::Refused {
-        reason: format!(
-            "the broker does not have {}; make what is missing, or let the consumer do it with \
-             `make_channel(MakeChannel::Create)`",
-            missing.join(" and ")
-        ),
-    })
+    Err(DeclareError::Missing.about(missing.join(" and ")))
+}
+
+/// Closes a channel, unless the broker has done so.
+pub(crate) async fn close(amqp: OwnedChannel) -> Result<(), DeclareError> {
+    if !amqp.status().connected() {
+        return Ok(());
+    }
+    answered("channel.close", amqp.close()).await
 }
 
 /// A queue for a delay, on a channel that may go: what is refused closes it.
@@ -143,9 +127,8 @@ async fn exchange(amqp: &lapin::Channel, exchange: &Exchange, passive: bool) -> 
         ..ExchangeDeclareOptions::default()
     };
     let name = short("exchange name", &exchange.name)?;
-    amqp.exchange_declare(name, kind, options, FieldTable::default())
-        .await?;
-    Ok(())
+    let declared = amqp.exchange_declare(name, kind, options, FieldTable::default());
+    answered("exchange.declare", declared).await
 }
 
 async fn queue(amqp: &lapin::Channel, queue: &Queue, passive: bool) -> Result<(), DeclareError> {
@@ -165,57 +148,17 @@ async fn queue(amqp: &lapin::Channel, queue: &Queue, passive: bool) -> Result<()
         };
         arguments.insert(short("argument", name)?, value);
     }
-    amqp.queue_declare(short("channel name", &queue.name)?, options, arguments)
-        .await?;
-    Ok(())
+    let declared = amqp.queue_declare(short("channel name", &queue.name)?, options, arguments);
+    answered("queue.declare", declared).await.map(drop)
 }
 
 async fn bind(amqp: &lapin::Channel, exchange: &str, binding: &Binding) -> Result<(), DeclareError> {
-    amqp.queue_bind(
+    let bound = amqp.queue_bind(
         short("channel name", &binding.queue)?,
         short("exchange name", exchange)?,
         short("routing key", &binding.routing_key)?,
         QueueBindOptions::default(),
         FieldTable::default(),
-    )
-    .await?;
-    Ok(())
-}
-
-/// Why a channel could not be declared or consumed: by the kind of the error, whose text is only shown.
-fn of_declaring(error: lapin::Error, what: &str) -> ChannelError {
-    let advice = match error.kind() {
-        ErrorKind::ProtocolError(protocol) => advice(protocol.kind()),
-        _ => None,
-    };
-    match advice {
-        Some(advice) => ChannelError::Refused {
-            reason: format!("{what}: {}; {advice}", reply_text(&error)),
-        },
-        None => ChannelError::Disconnected(error.into()),
-    }
-}
-
-fn advice(kind: &AMQPErrorKind) -> Option<&'static str> {
-    let AMQPErrorKind::Soft(kind) = kind else {
-        return None;
-    };
-    match kind {
-        AMQPSoftError::PRECONDITIONFAILED => Some(
-            "it was declared as `received`, and exists as `current`: say of the channel what it is, give it \
-             another name, or let it run empty and delete it",
-        ),
-        AMQPSoftError::ACCESSREFUSED => Some(
-            "grant the user `configure`, `write` and `read` on it, or see whether another consumer has it \
-             for itself",
-        ),
-        AMQPSoftError::RESOURCELOCKED => {
-            Some("another connection has it for itself: stop that, or name another")
-        }
-        AMQPSoftError::NOTFOUND => Some(
-            "make it, or let the consumer do it with `make_channel(MakeChannel::Create)`; if it does, somebody \
-             deleted it in this moment: start again",
-        ),
-        AMQPSoftError::CONTENTTOOLARGE | AMQPSoftError::NOROUTE | AMQPSoftError::NOCONSUMERS => None,
-    }
+    );
+    answered("queue.bind", bound).await
 }

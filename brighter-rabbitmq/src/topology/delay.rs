@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use brighter_core::message::{ChannelName, MAX_NAME_BYTES, NameError};
 
-/// The longest delay, a little under 49 days: the broker counts milliseconds in 32 bits.
+/// The longest delay of one queue, a little under 49 days: the broker counts milliseconds in 32 bits. A message that is
+/// to wait for longer waits several times.
 const LONGEST: u32 = 4_200_000_000;
 pub(crate) const LONGEST_DELAY: Duration = Duration::from_millis(LONGEST as u64);
 
-/// The milliseconds to wait, rounded up to two digits; 0 for no wait at all. `build()` refuses a longer delay than the
-/// longest in a subscription. A handler that defers for longer gets its message back after the longest.
+/// The milliseconds to wait in one queue, rounded up to two digits, and the longest at most; 0 for no wait at all.
 pub(crate) fn milliseconds(delay: Duration) -> u32 {
     let exact = delay.as_nanos().div_ceil(1_000_000);
     let exact = u64::try_from(exact).unwrap_or(u64::MAX).min(LONGEST.into());

@@ -6,6 +6,7 @@
 
 mod declare;
 pub(crate) mod delay;
+mod failure;
 mod model;
 mod name;
 mod plan;
@@ -14,6 +15,7 @@ mod show;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use declare::{DeclareError, declare, declare_delay, declare_exchange};
+pub(crate) use declare::{answered, close, declare, declare_delay, declare_exchange};
+pub(crate) use failure::{ANSWER, DeclareError, DeclareFailure};
 pub use model::{Argument, Binding, Exchange, ExchangeKind, Purpose, Queue, Topology};
 pub(crate) use plan::plan;

@@ -123,7 +123,8 @@ pub struct Binding {
 
 impl Topology {
     /// The queue in which messages wait that come again after this time, for those who make queues by hand;
-    /// `None` for no time at all. Times are rounded up to two digits of milliseconds, 48 days at most.
+    /// `None` for no time at all. Times are rounded up to two digits of milliseconds. A message that is to wait for more
+    /// than 48 days waits in the queue for those 48 days as often as it takes, then in that for the rest.
     #[must_use]
     pub fn delay_queue(&self, delay: Duration) -> Option<Queue> {
         let milliseconds = delay::milliseconds(delay);

@@ -98,6 +98,16 @@ fn check(channel: &Channel, queue_type: Option<QueueType>) -> Result<(), String>
             delay::LONGEST_DELAY.as_secs() / 86_400
         ));
     }
+    if channel
+        .idle_timeout
+        .is_some_and(|time| whole_milliseconds(time) > u32::MAX.into())
+    {
+        return Err(
+            "the broker keeps a temporary queue that is not used for 49 days at most: say so much or less, or \
+                    make it a lasting channel"
+                .into(),
+        );
+    }
     Ok(())
 }
 
@@ -140,9 +150,8 @@ fn of_messages(channel: &Channel, queue_type: Option<QueueType>) -> Arguments {
         None => dead_letter_to(channel.dead_letters.as_str(), queue_type),
         Some(stays) => {
             let mut arguments = typed(queue_type);
-            // The broker knows no shorter time, and wants one; what is longer than its longest is as good as never. The
-            // time is ours: that of the channel for replies.
-            let stays = whole_milliseconds(stays).clamp(1, i64::from(u32::MAX));
+            // The broker knows no shorter time, and wants one.
+            let stays = whole_milliseconds(stays).max(1);
             arguments.insert(name::EXPIRES.into(), Argument::Number(stays));
             arguments
         }

@@ -173,6 +173,10 @@ fn what_a_queue_cannot_do_is_refused_with_the_fix() {
             with(None, |c| c.limits.time_to_live = Some(Duration::MAX)),
             "48 days",
         ),
+        (
+            with(None, |c| c.idle_timeout = Some(Duration::from_millis(1 << 32))),
+            "49 days",
+        ),
         (with(None, |c| c.dead_letters = "q".into()), "name another"),
     ] {
         assert!(refused.contains(word), "{refused}");

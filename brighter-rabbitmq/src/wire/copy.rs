@@ -61,6 +61,17 @@ pub(crate) fn for_retry(original: &Original, message: &Message) -> Result<BasicP
     copy(original, message, |_, _| true)
 }
 
+/// The properties of a copy that waits on, as its time has not come: those of the original.
+pub(crate) fn waiting_on(original: &Original) -> BasicProperties {
+    let mut headers = FieldTable::default();
+    for (name, value) in &headers_of(&original.properties) {
+        if !name::steers_the_broker(name.as_str()) && !name::is_brokers(name.as_str()) {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
+    kept(&original.properties).with_headers(headers)
+}
+
 /// The properties of a copy that goes to another channel: those of the original, but for what the message knows, its
 /// bag included. What the bag cannot hold is in the copy as it was.
 ///
@@ -115,6 +126,31 @@ fn copy(
     Ok(copy)
 }
 
+/// The properties of a copy that takes the place of its original in the same queue: those of the original, and how often
+/// it was delivered without being settled.
+pub(crate) fn counted(original: &Original, redeliveries: u32) -> BasicProperties {
+    let old = headers_of(&original.properties);
+    let mut headers = FieldTable::default();
+    for (name, value) in &old {
+        let is_count = KnownHeader::of(name.as_str()) == Some(KnownHeader::Redeliveries);
+        if !is_count && !name::steers_the_broker(name.as_str()) && !name::is_brokers(name.as_str()) {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
+    // The copy goes under the name of its queue.
+    let written = Headers::of(&old).get(KnownHeader::Topic);
+    if !matches!(
+        written,
+        Some(AMQPValue::LongString(_) | AMQPValue::ShortString(_))
+    ) {
+        let topic = text(original.routing_key.as_str());
+        headers.insert(known(KnownHeader::Topic.as_str()), topic);
+    }
+    let count = AMQPValue::LongLongInt(redeliveries.into());
+    headers.insert(known(KnownHeader::Redeliveries.as_str()), count);
+    kept(&original.properties).with_headers(headers)
+}
+
 /// The properties of a copy that is set aside: those of the original, and why.
 ///
 /// It must get away from its queue, so what has no room under `limit`, which is as [`header_bytes`] counts, is
@@ -136,7 +172,11 @@ pub(crate) fn set_aside(
         .inner()
         .iter()
         .filter(|(name, _)| {
-            !name::steers_the_broker(name.as_str()) && !rejection_headers::is_one(name.as_str())
+            // It does not wait where it goes, and sent back from there it begins a new count.
+            let known = KnownHeader::of(name.as_str());
+            !matches!(known, Some(KnownHeader::NotBefore | KnownHeader::Redeliveries))
+                && !name::steers_the_broker(name.as_str())
+                && !rejection_headers::is_one(name.as_str())
         })
         .map(|(name, value)| (entry_bytes(name.as_str(), value), name, value))
         .collect();
@@ -176,5 +216,15 @@ fn notes(original: &Original, old: &FieldTable, rejection: &Rejection, now: Syst
     for (name, value) in rejection.notes(topic.as_str(), message_type, attempts, now) {
         table.insert(known(name), value::to_amqp(&value));
     }
+    if let (None, Some(rounds)) = (&rejection.rounds, rejected_by(original)) {
+        table.insert(known(rejection_headers::REJECTED_BY), text(rounds));
+    }
     table
+}
+
+/// How often the message says that each channel has set it aside.
+pub(crate) fn rejected_by(original: &Original) -> Option<&str> {
+    let headers = original.properties.headers().as_ref()?;
+    let rounds = headers.inner().get(rejection_headers::REJECTED_BY);
+    Some(value::lenient(rounds)).filter(|rounds| !rounds.is_empty())
 }

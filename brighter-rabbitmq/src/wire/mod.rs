@@ -10,18 +10,22 @@ mod fuzz;
 mod headers;
 mod micro;
 mod name;
+mod nesting;
 mod read;
 mod size;
 mod value;
+mod waiting;
 mod write;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use amqp::short;
-pub(crate) use copy::{for_another, for_retry, set_aside};
-pub use fuzz::fuzz_wire;
+pub(crate) use copy::{counted, for_another, for_retry, rejected_by, set_aside, waiting_on};
+pub use fuzz::{fuzz_nesting, fuzz_wire};
 pub use micro::OnTheWire;
-pub(crate) use read::{Original, message};
+pub(crate) use nesting::NestingLimit;
+pub(crate) use read::{Original, message, redeliveries};
 pub(crate) use size::header_bytes;
+pub(crate) use waiting::{not_before, still_waits};
 pub(crate) use write::properties;

@@ -20,6 +20,8 @@ pub(super) enum KnownHeader {
     Delay,
     OriginalId,
     DeliveryTag,
+    NotBefore,
+    Redeliveries,
 }
 
 /// Beside each the name that is written, in exactly this case: .NET reads no other.
@@ -45,7 +47,14 @@ const NAMES: [(KnownHeader, &str); KnownHeader::COUNT] = [
     (KnownHeader::OriginalId, "x-original-message-id"),
     // .NET adds it to what it sends again; it means nothing to the next reader.
     (KnownHeader::DeliveryTag, "DeliveryTag"),
+    // Of what waits for longer than the broker keeps it in one go.
+    (KnownHeader::NotBefore, NOT_BEFORE),
+    // In a copy that takes the place of a message, for a broker that does not count or must not.
+    (KnownHeader::Redeliveries, "x-brighter-redeliveries"),
 ];
+
+/// When a message is due, in milliseconds since 1970.
+pub(super) const NOT_BEFORE: &str = "x-brighter-not-before";
 
 /// A misspelling that .NET reads and writes beside the right one.
 pub(super) const TRACE_STATE_TWIN: &str = "cloudevents_:tracestate";
@@ -66,7 +75,7 @@ const BROKERS: [&str; 5] = [
 ];
 
 impl KnownHeader {
-    pub(super) const COUNT: usize = 17;
+    pub(super) const COUNT: usize = 19;
 
     /// What the sender says of the event and its trace: it stays as it came in every copy.
     pub(super) const SENDERS: [Self; 7] = [

@@ -10,6 +10,7 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 use super::amqp::is_mime;
 use super::headers::Headers;
 use super::name::{BARE_TRACE_PARENT, BARE_TRACE_STATE, KnownHeader, is_free};
+use super::nesting::MAX_LEVELS;
 use super::value;
 use brighter_core::__private::rfc3339;
 use brighter_core::id::MessageId;
@@ -33,6 +34,14 @@ pub(crate) fn message(original: &Original) -> Result<Message, String> {
     let properties = &original.properties;
     let table = properties.headers().as_ref().unwrap_or(&none);
 
+    for (name, value) in table {
+        if value::is_nested_deeper(value, MAX_LEVELS) {
+            let name = name.as_str();
+            return Err(format!(
+                "the header {name:?} holds tables or lists nested more than {MAX_LEVELS} deep"
+            ));
+        }
+    }
     let mut bag = Bag::default();
     let headers = Headers::read(table, |name, value| {
         // What the bag cannot hold stays on the original, and is in every copy of it.
@@ -57,6 +66,14 @@ pub(crate) fn message(original: &Original) -> Result<Message, String> {
     header.handled_count = value::count(headers.get(KnownHeader::HandledCount));
     header.bag = bag;
     Ok(Message::new(header, MessageBody::new(original.body.clone())))
+}
+
+/// How often earlier copies of the message were delivered without being settled, as it says itself.
+pub(crate) fn redeliveries(original: &Original) -> u32 {
+    let Some(table) = original.properties.headers() else {
+        return 0;
+    };
+    value::count(Headers::of(table).get(KnownHeader::Redeliveries))
 }
 
 /// The first id that the message had: .NET gives another to what it sends again, and who remembers what was

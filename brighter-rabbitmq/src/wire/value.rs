@@ -99,6 +99,21 @@ pub(super) fn of_bag(name: &str, value: &AMQPValue) -> Result<Option<BagValue>, 
     }))
 }
 
+/// Whether a value holds tables or lists within one another on more levels than this. It looks no deeper.
+pub(super) fn is_nested_deeper(value: &AMQPValue, levels: usize) -> bool {
+    fn any_deeper<'a>(mut values: impl Iterator<Item = &'a AMQPValue>, levels: usize) -> bool {
+        let Some(inner) = levels.checked_sub(1) else {
+            return true;
+        };
+        values.any(|value| is_nested_deeper(value, inner))
+    }
+    match value {
+        AMQPValue::FieldArray(list) => any_deeper(list.as_slice().iter(), levels),
+        AMQPValue::FieldTable(table) => any_deeper(table.inner().values(), levels),
+        _ => false,
+    }
+}
+
 /// A value as it is written. Text is always a long string, because .NET reads a short one as a number.
 pub(super) fn to_amqp(value: &BagValue) -> AMQPValue {
     match value {

@@ -6,8 +6,10 @@ use std::time::Duration;
 use sqlx::Pool;
 use sqlx::pool::PoolConnection;
 
-use super::error::DatabaseError;
-use super::value::Sql;
+use super::dialect::Dialect;
+use super::error::{Consequence, DatabaseError};
+use super::statement::Statement;
+use super::value::{Sql, Value};
 
 /// No call takes longer, whatever becomes of the database.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
@@ -15,7 +17,19 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 /// A change, made whole or not at all.
 pub(crate) trait Operation<D: Sql>: Send {
     type Output: Send;
-    type Error: From<DatabaseError> + Send;
+    type Error: From<DatabaseError> + Consequence + Send;
+
+    /// Itself once more, if it may be tried again when another transaction was in the way.
+    #[cfg_attr(
+        not(any(feature = "postgres", feature = "mysql")),
+        expect(dead_code, reason = "in SQLite a writer has the whole file")
+    )]
+    fn again(&self) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
 
     /// Whether it is whole without a transaction: it is one statement, or its statements need not stand together.
     #[cfg_attr(
@@ -47,23 +61,81 @@ pub(crate) trait Backend: fmt::Debug + Clone + Send + Sync + 'static {
 
     fn pool(&self) -> &Pool<Self::Db>;
 
+    /// How statements are written for these connections.
+    fn dialect(&self) -> Dialect {
+        Self::Db::DIALECT
+    }
+
+    /// Takes out of the pool the connections that are there now, for they lead to where nothing can be written.
+    fn retire(&self) {}
+
+    /// Waits for what is done in a transaction of the application.
+    fn in_transaction<T, E>(
+        &self,
+        call: impl Future<Output = Result<T, E>> + Send,
+    ) -> impl Future<Output = Result<T, E>> + Send
+    where
+        T: Send,
+        E: From<DatabaseError> + Consequence + Send,
+    {
+        async {
+            let done = in_time(call).await;
+            if done.as_ref().is_err_and(Consequence::is_standby) {
+                self.retire();
+            }
+            done
+        }
+    }
+
     /// Makes a change in a transaction of its own.
     fn write<W: Operation<Self::Db>>(
         &self,
         operation: W,
     ) -> impl Future<Output = Result<W::Output, W::Error>> + Send;
+
+    /// Does what only reads.
+    fn read<W: Operation<Self::Db>>(
+        &self,
+        operation: W,
+    ) -> impl Future<Output = Result<W::Output, W::Error>> + Send;
 }
 
-/// A connection to read with.
+/// Reads rows by one statement.
+#[derive(Clone, Copy)]
+pub(crate) struct Fetch<'a> {
+    pub(crate) statement: &'a Statement,
+    pub(crate) values: &'a [Value<'a>],
+}
+
+impl<D: Sql> Operation<D> for Fetch<'_> {
+    type Output = Vec<D::Row>;
+    type Error = DatabaseError;
+
+    fn again(&self) -> Option<Self> {
+        Some(*self)
+    }
+
+    fn is_whole(&self) -> bool {
+        true
+    }
+
+    async fn run(self, connection: &mut D::Connection) -> Result<Vec<D::Row>, DatabaseError> {
+        D::fetch(connection, self.statement, self.values)
+            .await
+            .map_err(D::sort)
+    }
+}
+
+/// A connection from the pool.
 pub(crate) async fn connection<D: Sql>(pool: &Pool<D>) -> Result<PoolConnection<D>, DatabaseError> {
     pool.acquire().await.map_err(D::sort)
 }
 
-/// Reads, for as long as a call may take.
-pub(crate) async fn reading<T, E: From<DatabaseError>>(
-    read: impl Future<Output = Result<T, E>>,
+/// Waits for as long as a call may take.
+pub(crate) async fn in_time<T, E: From<DatabaseError>>(
+    call: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
-    match tokio::time::timeout(DEADLINE, read).await {
+    match tokio::time::timeout(DEADLINE, call).await {
         Ok(result) => result,
         Err(elapsed) => Err(DatabaseError::Unavailable(elapsed.into()).into()),
     }

@@ -1,6 +1,7 @@
 //! What one database says otherwise than another.
 
 use super::statement::Statement;
+use super::table_ref::TableRef;
 
 /// How the values of a statement are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub(crate) enum Placeholder {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Dialect {
     pub(crate) placeholder: Placeholder,
+    /// Whether a connection keeps the statements that it has prepared: one that has no session of its own cannot.
+    pub(crate) keeps_statements: bool,
     /// Whether a text may hold U+0000.
     pub(crate) keeps_nul: bool,
     /// The time by the clock of the database, in milliseconds since 1970: one clock for all who share it. It
@@ -51,10 +54,29 @@ pub(crate) struct Dialect {
     pub(crate) claim_oldest: Claiming,
     /// Claims by ids: the ids, lease.
     pub(crate) claim_ids: Claiming,
+    /// Begins a transaction, whatever isolation the connection has for others.
+    #[cfg_attr(
+        not(any(feature = "postgres", feature = "mysql")),
+        expect(dead_code, reason = "in SQLite all begin alike")
+    )]
+    pub(crate) begin_any: Option<&'static str>,
     /// Begins a transaction that claims, where a plain one would not do.
     pub(crate) begin_claim: Option<&'static str>,
-    /// Whether there is a table of this name.
-    pub(crate) has_table: &'static str,
+    /// Around the name of a table or a schema.
+    pub(crate) quote: &'static str,
+    /// Whether a name without quotes is one in small letters.
+    pub(crate) folds_names: bool,
+    /// The schema in which a connection makes tables, as an expression.
+    pub(crate) current_schema: &'static str,
+    /// Whether all of a connection's tables are in one file.
+    pub(crate) is_one_file: bool,
+    /// Whether there is a schema of this name.
+    pub(crate) has_schema: &'static str,
+    /// The schema in which a table of this name is found by a connection, if others than the current one are looked
+    /// through.
+    pub(crate) schema_of: Option<&'static str>,
+    /// The columns of a table, by schema and name: none if there is no such table.
+    pub(crate) columns: &'static str,
     /// The version of a schema, noted anew.
     pub(crate) note_version: &'static str,
     pub(crate) schema: SchemaDialect,
@@ -78,6 +100,8 @@ pub(crate) enum Claiming {
 pub(crate) struct SchemaDialect {
     pub(crate) versions: &'static str,
     pub(crate) outbox: &'static [&'static str],
+    /// What is old and was not deleted.
+    pub(crate) archive: &'static [&'static str],
     pub(crate) inbox: &'static [&'static str],
     /// Keeps others from making tables until the transaction, or `unlock`, ends it: says 1 when it is ours.
     pub(crate) lock: Option<&'static str>,
@@ -88,9 +112,9 @@ pub(crate) struct SchemaDialect {
 }
 
 impl Dialect {
-    /// A statement of this dialect. In a template, `?1` is the first value, `{table}` the table, and other
-    /// names in braces are what this dialect says for them.
-    pub(crate) fn statement(&self, template: &str, table: &str) -> Statement {
+    /// A statement of this dialect. In a template, `?1` is the first value, other names in braces are what this dialect
+    /// says for them, and those of [`TableRef::fill`] are the table.
+    pub(crate) fn statement(&self, template: &str, table: &TableRef) -> Statement {
         let text = template
             .replace("{delete_by_ids}", self.delete_by_ids)
             .replace("{by_outstanding}", self.by_outstanding)
@@ -102,9 +126,18 @@ impl Dialect {
             .replace("{outstanding}", self.outstanding)
             .replace("{if_new}", self.if_new)
             .replace("{latest}", self.latest)
-            .replace("{now}", self.now)
-            .replace("{table}", table);
-        self.numbered(&text)
+            .replace("{now}", self.now);
+        let statement = self.numbered(&text);
+        // At last: the name of a schema may have a question mark in it.
+        Statement {
+            text: table.fill(&statement.text).into(),
+            ..statement
+        }
+    }
+
+    /// A statement that is about no table.
+    pub(crate) fn plain(&self, template: &str) -> Statement {
+        self.numbered(template)
     }
 
     fn numbered(&self, text: &str) -> Statement {
@@ -132,6 +165,7 @@ impl Dialect {
         Statement {
             text: out.into(),
             order,
+            is_kept: self.keeps_statements,
         }
     }
 }

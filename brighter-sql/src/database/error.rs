@@ -4,19 +4,88 @@ use std::io;
 
 use brighter_core::error::BoxError;
 
+use super::table_error::TableError;
+
 /// What an error of a database means.
 #[derive(Debug)]
 pub(crate) enum DatabaseError {
     Full(BoxError),
     Unavailable(BoxError),
+    /// It may not be written by this user, or not at all.
     ReadOnly(BoxError),
-    NewerSchema { found: i64, known: i64 },
+    /// It is not written here for now: this is a connection to a server that has become one to read from.
+    Standby(BoxError),
+    /// Another transaction was in the way: the whole of this one may be tried again.
+    Conflict(BoxError),
+    NewerSchema {
+        found: i64,
+        known: i64,
+    },
+    Tables(TableError),
     Other(BoxError),
 }
 
-/// Implements `From<DatabaseError>` for a public error that has the same ways to fail.
+impl From<TableError> for DatabaseError {
+    fn from(error: TableError) -> Self {
+        Self::Tables(error)
+    }
+}
+
+/// What the database does about an error, whatever it is called to the caller.
+pub(crate) trait Consequence {
+    /// Whether the transaction may be tried again from its beginning.
+    #[cfg_attr(
+        not(any(feature = "postgres", feature = "mysql")),
+        expect(dead_code, reason = "in SQLite a writer has the whole file")
+    )]
+    fn is_conflict(&self) -> bool;
+
+    /// Whether the connection leads to where nothing can be written.
+    fn is_standby(&self) -> bool;
+}
+
+/// Implements [`Consequence`] for an error with these two variants.
+macro_rules! implement_consequence {
+    ($error:ident) => {
+        impl $crate::database::error::Consequence for $error {
+            fn is_conflict(&self) -> bool {
+                matches!(self, Self::Conflict(_))
+            }
+
+            fn is_standby(&self) -> bool {
+                matches!(self, Self::Standby(_))
+            }
+        }
+    };
+}
+
+pub(crate) use implement_consequence;
+
+implement_consequence!(DatabaseError);
+
+/// An error with what to do about it, where the database does not say so.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[derive(Debug, thiserror::Error)]
+#[error("{advice}")]
+pub(crate) struct Advised {
+    advice: &'static str,
+    source: BoxError,
+}
+
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+impl Advised {
+    pub(crate) fn boxed(advice: &'static str, source: BoxError) -> BoxError {
+        Self { advice, source }.into()
+    }
+}
+
+/// Implements `From<DatabaseError>` for a public error that has the same ways to fail, or for that of a file of our own,
+/// which has fewer.
 macro_rules! from_database_error {
     ($error:ident) => {
+        $crate::database::error::from_database_error!($error, Other, Unavailable, Unavailable);
+    };
+    ($error:ident, $tables:ident, $standby:ident, $conflict:ident) => {
         impl From<$crate::database::error::DatabaseError> for $error {
             fn from(error: $crate::database::error::DatabaseError) -> Self {
                 use $crate::database::error::DatabaseError;
@@ -26,6 +95,9 @@ macro_rules! from_database_error {
                     DatabaseError::Unavailable(source) => Self::Unavailable(source),
                     DatabaseError::ReadOnly(source) => Self::ReadOnly(source),
                     DatabaseError::NewerSchema { found, known } => Self::NewerSchema { found, known },
+                    DatabaseError::Standby(source) => Self::$standby(source),
+                    DatabaseError::Conflict(source) => Self::$conflict(source),
+                    DatabaseError::Tables(source) => Self::$tables(source.into()),
                     DatabaseError::Other(source) => Self::Other(source),
                 }
             }

@@ -8,10 +8,14 @@ pub(crate) mod backend;
 pub(crate) mod dialect;
 pub(crate) mod error;
 pub(crate) mod names;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod retirement;
 pub(crate) mod schema;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub(crate) mod server;
 pub(crate) mod statement;
+pub(crate) mod table_error;
+pub(crate) mod table_ref;
 pub(crate) mod value;
 
 #[cfg(feature = "mysql")]

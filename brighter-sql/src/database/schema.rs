@@ -1,7 +1,11 @@
 //! The tables, and how those of an older version become those of today.
 
 use super::backend::{Backend, Operation};
+use super::dialect::Dialect;
 use super::error::DatabaseError;
+use super::names;
+use super::table_error::TableError;
+use super::table_ref::TableRef;
 use super::value::{Sql, Value};
 
 /// The tables of one part of brighter, of this name: what to do for version 1, for version 2, …
@@ -9,21 +13,34 @@ use super::value::{Sql, Value};
 /// A step that was released is never changed; what changes is a new step.
 #[derive(Debug, Clone)]
 pub(crate) struct Schema {
+    part: &'static str,
     /// By what name the versions are noted.
     key: String,
+    table: TableRef,
+    /// What tells the table from others, and has been in it since its first version.
+    columns: &'static [&'static str],
     steps: Vec<String>,
 }
 
 impl Schema {
-    /// `default` is the name of the table unless the user chose another.
-    pub(crate) fn new(part: &'static str, default: &str, table: &str, steps: &[&str]) -> Self {
+    /// `name` is what the user called the table, and `default` what it is called otherwise.
+    pub(crate) fn new(
+        part: &'static str,
+        [default, name]: [&str; 2],
+        table: TableRef,
+        columns: &'static [&'static str],
+        steps: &[&str],
+    ) -> Self {
         Self {
-            key: if table == default {
+            part,
+            key: if name == default {
                 part.into()
             } else {
-                format!("{part} {table}")
+                format!("{part} {name}")
             },
-            steps: steps.iter().map(|step| step.replace("{table}", table)).collect(),
+            columns,
+            steps: steps.iter().map(|step| table.fill(step)).collect(),
+            table,
         }
     }
 
@@ -33,45 +50,79 @@ impl Schema {
 
     /// Brings the tables of the database up to date. Several processes may do so at once: one of them does
     /// the work, and the others wait and find it done.
+    ///
+    /// Refuses a table that is not what its name and its version say.
     pub(crate) async fn apply<B: Backend>(&self, backend: &B) -> Result<(), DatabaseError> {
-        let mut connection = super::backend::connection(backend.pool()).await?;
+        let (schema, dialect) = (self, backend.dialect());
         // A database that is up to date is only read, so that a pool that may not write, but look, is of use.
-        let is_missing = !self.missing::<B::Db>(&mut connection).await?.is_empty();
-        drop(connection);
-        if is_missing {
-            backend.write(Apply(self)).await?;
+        if backend.read(Look { schema, dialect }).await? > 0 {
+            backend.write(Apply { schema, dialect }).await?;
         }
         Ok(())
     }
 
-    async fn missing<D: Sql>(&self, connection: &mut D::Connection) -> Result<&[String], DatabaseError> {
-        let found = self.found::<D>(connection).await.map_err(D::sort)?;
+    async fn missing<D: Sql>(
+        &self,
+        dialect: &Dialect,
+        connection: &mut D::Connection,
+    ) -> Result<&[String], DatabaseError> {
+        let found = self.found::<D>(dialect, connection).await?;
         let known = self.newest();
-        usize::try_from(found)
+        let missing = usize::try_from(found)
             .ok()
             .and_then(|done| self.steps.get(done..))
-            .ok_or(DatabaseError::NewerSchema { found, known })
+            .ok_or(DatabaseError::NewerSchema { found, known })?;
+        let columns = columns::<D>(dialect, &self.table, connection).await?;
+        let table = || self.table.name().to_owned();
+        if columns.is_empty() && found > 0 {
+            return Err(DatabaseError::Tables(TableError::Dropped {
+                table: table(),
+                version: found,
+                key: self.key.clone(),
+            }));
+        }
+        let lacks = |column: &&&'static str| !columns.iter().any(|there| there == **column);
+        match self.columns.iter().find(lacks) {
+            Some(column) if !columns.is_empty() => Err(DatabaseError::Tables(TableError::NotOurs {
+                table: table(),
+                part: self.part,
+                column,
+            })),
+            _ => Ok(missing),
+        }
     }
 
-    async fn found<D: Sql>(&self, connection: &mut D::Connection) -> Result<i64, sqlx::Error> {
-        let has_table = D::DIALECT.statement(D::DIALECT.has_table, "");
-        let found = D::fetch(connection, &has_table, &[Value::Text("brighter_schema")]).await?;
-        if found.is_empty() {
+    async fn found<D: Sql>(
+        &self,
+        dialect: &Dialect,
+        connection: &mut D::Connection,
+    ) -> Result<i64, DatabaseError> {
+        let versions = self.table.sibling("brighter_schema");
+        if columns::<D>(dialect, &versions, connection).await?.is_empty() {
             return Ok(0);
         }
-        let version = D::DIALECT.statement("SELECT version FROM brighter_schema WHERE name = ?1", "");
-        let rows = D::fetch(connection, &version, &[Value::Text(&self.key)]).await?;
-        rows.first().map_or(Ok(0), |row| D::number(row, 0))
+        let version = dialect.statement(
+            "SELECT version FROM {in}brighter_schema WHERE name = ?1",
+            &versions,
+        );
+        let rows = D::fetch(connection, &version, &[Value::Text(&self.key)]).await;
+        let rows = rows.map_err(D::sort)?;
+        let version = rows.first().map_or(Ok(0), |row| D::number(row, 0));
+        version.map_err(D::sort)
     }
 
     /// Takes the steps that are missing, in the process that keeps the others out.
-    async fn make<D: Sql>(&self, connection: &mut D::Connection) -> Result<(), DatabaseError> {
-        for step in self.missing::<D>(connection).await? {
+    async fn make<D: Sql>(
+        &self,
+        dialect: &Dialect,
+        connection: &mut D::Connection,
+    ) -> Result<(), DatabaseError> {
+        for step in self.missing::<D>(dialect, connection).await? {
             D::script(connection, step).await.map_err(D::sort)?;
         }
-        let versions = D::DIALECT.schema.versions;
-        D::script(connection, versions).await.map_err(D::sort)?;
-        let note = D::DIALECT.statement(D::DIALECT.note_version, "");
+        let versions = self.table.fill(dialect.schema.versions);
+        D::script(connection, &versions).await.map_err(D::sort)?;
+        let note = dialect.statement(dialect.note_version, &self.table);
         let values = [Value::Text(&self.key), Value::Number(self.newest())];
         D::execute(connection, &note, &values)
             .await
@@ -83,25 +134,63 @@ impl Schema {
     pub(crate) fn ddl<D: Sql>(&self) -> String {
         let schema = D::DIALECT.schema;
         let (steps, newest, key) = (self.steps.concat(), self.newest(), &self.key);
-        let note = D::DIALECT
-            .note_version
+        let versions = self.table.fill(schema.versions);
+        let note = self.table.fill(D::DIALECT.note_version);
+        let note = note
             .replace("?1", &format!("'{key}'"))
             .replace("?2", &newest.to_string());
-        let (begin, versions, commit) = (schema.begin, schema.versions, schema.commit);
+        let (begin, commit) = (schema.begin, schema.commit);
         format!("{begin}{versions}{steps}{note};\n{commit}")
     }
 }
 
-struct Apply<'a>(&'a Schema);
+/// The columns of a table; none if there is no such table.
+async fn columns<D: Sql>(
+    dialect: &Dialect,
+    table: &TableRef,
+    connection: &mut D::Connection,
+) -> Result<Vec<String>, DatabaseError> {
+    let schema = table.schema().ok_or(TableError::NoCurrentSchema)?;
+    let columns = dialect.plain(dialect.columns);
+    let values = [Value::Text(schema), Value::Text(table.name())];
+    let rows = D::fetch(connection, &columns, &values).await.map_err(D::sort)?;
+    let columns = rows.iter().map(|row| D::text(row, 0).map(str::to_owned));
+    columns.collect::<Result<_, _>>().map_err(D::sort)
+}
+
+/// Says how many steps are missing.
+struct Look<'a> {
+    schema: &'a Schema,
+    dialect: Dialect,
+}
+
+impl<D: Sql> Operation<D> for Look<'_> {
+    type Output = usize;
+    type Error = DatabaseError;
+
+    fn is_whole(&self) -> bool {
+        true
+    }
+
+    async fn run(self, connection: &mut D::Connection) -> Result<usize, DatabaseError> {
+        let missing = self.schema.missing::<D>(&self.dialect, connection).await?;
+        Ok(missing.len())
+    }
+}
+
+struct Apply<'a> {
+    schema: &'a Schema,
+    dialect: Dialect,
+}
 
 impl<D: Sql> Operation<D> for Apply<'_> {
     type Output = ();
     type Error = DatabaseError;
 
     async fn run(self, connection: &mut D::Connection) -> Result<(), DatabaseError> {
-        let (schema, dialect) = (self.0, D::DIALECT.schema);
-        if let Some(lock) = dialect.lock {
-            let lock = D::DIALECT.statement(lock, "");
+        let Self { schema, dialect } = self;
+        if let Some(lock) = dialect.schema.lock {
+            let lock = dialect.statement(lock, &schema.table);
             let rows = D::fetch(connection, &lock, &[]).await.map_err(D::sort)?;
             let locked = rows.first().map_or(Ok(None), |row| D::maybe_number(row, 0));
             if locked.map_err(D::sort)? != Some(1) {
@@ -109,12 +198,78 @@ impl<D: Sql> Operation<D> for Apply<'_> {
                 return Err(DatabaseError::Unavailable(reason.into()));
             }
         }
-        let made = schema.make::<D>(connection).await;
+        let made = schema.make::<D>(&dialect, connection).await;
         // Whatever came of it: the connection is used again.
-        if let Some(unlock) = dialect.unlock {
-            let unlock = D::DIALECT.statement(unlock, "");
+        if let Some(unlock) = dialect.schema.unlock {
+            let unlock = dialect.statement(unlock, &schema.table);
             D::fetch(connection, &unlock, &[]).await.map_err(D::sort)?;
         }
         made
+    }
+}
+
+/// Finds where the tables of an outbox or an inbox are, or are to be: once, when it is opened.
+#[derive(Clone, Copy)]
+pub(crate) struct Locate<'a> {
+    pub(crate) dialect: Dialect,
+    /// The schema that the user named.
+    pub(crate) schema: Option<&'a str>,
+    pub(crate) name: &'a str,
+}
+
+impl<D: Sql> Operation<D> for Locate<'_> {
+    type Output = TableRef;
+    type Error = DatabaseError;
+
+    fn is_whole(&self) -> bool {
+        true
+    }
+
+    async fn run(self, connection: &mut D::Connection) -> Result<TableRef, DatabaseError> {
+        let Self {
+            dialect,
+            schema,
+            name,
+        } = self;
+        let name = names::checked(name)?;
+        if let Some(schema) = schema {
+            let schema = names::checked_schema(schema)?;
+            let exists = dialect.plain(dialect.has_schema);
+            let found = D::fetch(connection, &exists, &[Value::Text(schema)]).await;
+            return if found.map_err(D::sort)?.is_empty() {
+                let schema = schema.to_owned();
+                Err(DatabaseError::Tables(if dialect.is_one_file {
+                    TableError::OtherFile { schema }
+                } else {
+                    TableError::NoSchema { schema }
+                }))
+            } else {
+                Ok(TableRef::new(&dialect, Some(schema), name))
+            };
+        }
+        let current = format!("SELECT {}", dialect.current_schema);
+        let rows = D::fetch(connection, &dialect.plain(&current), &[]).await;
+        let rows = rows.map_err(D::sort)?;
+        let current = rows.first().map_or(Ok(None), |row| D::maybe_text(row, 0));
+        let current = current.map_err(D::sort)?.ok_or(TableError::NoCurrentSchema)?;
+        let table = TableRef::new(&dialect, Some(names::checked_schema(current)?), name);
+        if let Some(schema_of) = dialect.schema_of {
+            let rows = D::fetch(
+                connection,
+                &dialect.plain(schema_of),
+                &[Value::Text(table.name())],
+            )
+            .await;
+            let rows = rows.map_err(D::sort)?;
+            let found = rows.first().map(|row| D::text(row, 0)).transpose();
+            if let Some(found) = found.map_err(D::sort)?.filter(|found| *found != current) {
+                return Err(DatabaseError::Tables(TableError::Elsewhere {
+                    table: table.name().to_owned(),
+                    found: found.to_owned(),
+                    current: current.to_owned(),
+                }));
+            }
+        }
+        Ok(table)
     }
 }

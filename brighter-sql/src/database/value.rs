@@ -119,7 +119,8 @@ macro_rules! implement_sql {
         ) -> sqlx::query::Query<'q, $database, <$database as sqlx::Database>::Arguments> {
             use $crate::database::value::Value;
 
-            let mut query = sqlx::query(sqlx::AssertSqlSafe(std::sync::Arc::clone(&statement.text)));
+            let mut query = sqlx::query(sqlx::AssertSqlSafe(std::sync::Arc::clone(&statement.text)))
+                .persistent(statement.is_kept);
             // A statement wants no value that is not there: the templates are tested.
             for value in statement.order.iter().filter_map(|at| values.get(*at)) {
                 query = match *value {

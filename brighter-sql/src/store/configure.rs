@@ -5,6 +5,13 @@ use std::time::Duration;
 use super::{InboxOptions, OutboxOptions};
 use brighter_config::{Config, Key, Section};
 
+/// What the key `schema` is.
+const SCHEMA: &str =
+    "the schema of PostgreSQL, or database of MySQL, that has the table; else that of the connection";
+
+/// What the key `session` is.
+const SESSION: &str = "whether connections keep what they are told; not behind PgBouncer in transaction mode";
+
 impl OutboxOptions {
     /// Returns the section `outbox`, with every key that [`from_config`](Self::from_config) reads.
     /// `brighter::config::loader()` knows it.
@@ -13,6 +20,13 @@ impl OutboxOptions {
             "outbox",
             [
                 Key::table_name("table", "the table of the messages").documented_default("brighter_outbox"),
+                Key::text("schema", SCHEMA),
+                Key::flag("session", SESSION).documented_default("true"),
+                Key::flag(
+                    "archive",
+                    "whether the table of the archive is made when the outbox is opened",
+                )
+                .documented_default("false"),
                 Key::count(
                     "limit",
                     1..,
@@ -32,6 +46,15 @@ impl OutboxOptions {
         if let Some(table) = found.text("table") {
             options = options.table(table);
         }
+        if found.flag("session") == Some(false) {
+            options = options.without_session();
+        }
+        if let Some(schema) = found.text("schema") {
+            options = options.schema(schema);
+        }
+        if found.flag("archive") == Some(true) {
+            options = options.archive();
+        }
         if let Some(limit) = found.count("limit") {
             options = options.limit(limit);
         }
@@ -48,6 +71,8 @@ impl InboxOptions {
             [
                 Key::table_name("table", "the table of what was handled")
                     .documented_default("brighter_inbox"),
+                Key::text("schema", SCHEMA),
+                Key::flag("session", SESSION).documented_default("true"),
                 Key::time(
                     "retention",
                     Duration::from_secs(1)..,
@@ -67,6 +92,12 @@ impl InboxOptions {
         };
         if let Some(table) = found.text("table") {
             options = options.table(table);
+        }
+        if found.flag("session") == Some(false) {
+            options = options.without_session();
+        }
+        if let Some(schema) = found.text("schema") {
+            options = options.schema(schema);
         }
         if let Some(retention) = found.time("retention") {
             options = options.retention(retention);
@@ -98,7 +129,9 @@ mod tests {
             for key in section.keys() {
                 let path = format!("{}.{}", section.name(), key.name());
                 let value = match key.name() {
-                    "table" => "another",
+                    "table" | "schema" => "another",
+                    "session" => "false",
+                    "archive" => "true",
                     "retention" => "7s",
                     _ => "7",
                 };

@@ -1,8 +1,10 @@
 //! What an error of a database is called by the ports of the stores.
 
-use crate::database::error::from_database_error;
+use crate::database::error::{from_database_error, implement_consequence};
 use brighter_core::inbox::InboxError;
 use brighter_core::outbox::OutboxError;
 
-from_database_error!(OutboxError);
-from_database_error!(InboxError);
+from_database_error!(OutboxError, Tables, Standby, Conflict);
+from_database_error!(InboxError, Tables, Standby, Conflict);
+implement_consequence!(OutboxError);
+implement_consequence!(InboxError);

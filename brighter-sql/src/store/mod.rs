@@ -20,4 +20,5 @@ pub mod sqlite;
 pub use inbox::InboxOptions;
 pub use outbox::{DepositStatement, OutboxOptions};
 
+pub use crate::database::table_error::TableError;
 pub use crate::opening::Opening;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::circle::way_back;
 use super::registered::Registered;
 use super::requests::{RequestInfo, Requests, Routing};
 use crate::processor::{BuildError, CommandProcessor};
@@ -105,6 +106,12 @@ impl UncheckedSubscription {
             errors.push(BuildError::Budget {
                 subscription: subscription.clone(),
                 source,
+            });
+        }
+        if let Some(channels) = way_back(settings, others.clone()) {
+            errors.push(BuildError::SetAsideInCircles {
+                subscription: subscription.clone(),
+                channels,
             });
         }
         if others.clone().any(|other| other.name == *subscription) {

@@ -1,12 +1,13 @@
 //! [`Controls`]: what the performers of one subscription are told while they run.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::handover::Handover;
 use crate::subscription::{Rate, SubscriptionSettings, invalid_concurrency};
 use crate::telemetry::metrics::SubscriptionMetrics;
 use brighter_core::error::InvalidSetting;
@@ -24,12 +25,24 @@ pub struct Throttle {
     pub rate: Option<Rate>,
 }
 
+impl Throttle {
+    /// The same, for one message at a time.
+    pub(super) fn alone(self) -> Self {
+        Self {
+            concurrency: 1,
+            ..self
+        }
+    }
+}
+
 /// What holds for the performers of one subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ControlState {
     pub(super) throttle: Throttle,
     /// Whether it has set aside as many messages as it may.
     pub(super) limit_reached: bool,
+    /// Whether one of its performers handles suspects alone, and the others take nothing.
+    pub(super) careful: bool,
 }
 
 impl ControlState {
@@ -47,7 +60,11 @@ pub(super) struct Controls {
     /// When the next message may begin, while there is a rate.
     next: Mutex<Option<Instant>>,
     unacceptable: Mutex<Tally>,
+    /// How many of its performers have a consumer that takes as many messages as its buffer holds.
+    consumers: watch::Sender<usize>,
     pub(super) metrics: SubscriptionMetrics,
+    /// Through which they share what waits behind a busy one.
+    pub(super) handover: Arc<Handover>,
 }
 
 /// How many messages were set aside.
@@ -69,10 +86,13 @@ impl Controls {
         };
         Self {
             metrics: SubscriptionMetrics::new(settings),
+            handover: Arc::default(),
             told: watch::Sender::new(ControlState {
                 throttle,
                 limit_reached: false,
+                careful: false,
             }),
+            consumers: watch::Sender::new(0),
             next: Mutex::default(),
             unacceptable: Mutex::new(Tally {
                 limit: settings.unacceptable_limit,
@@ -143,6 +163,35 @@ impl Controls {
         first.then_some(tally.count)
     }
 
+    /// Whether one of its performers handles suspects alone.
+    pub(super) fn is_careful(&self) -> bool {
+        self.told.borrow().careful
+    }
+
+    /// Has the other performers take nothing until the guard is dropped. `None`, if another performer does so already.
+    pub(super) fn begin_careful(&self) -> Option<CarefulGuard<'_>> {
+        let first = self
+            .told
+            .send_if_modified(|told| !std::mem::replace(&mut told.careful, true));
+        first.then_some(CarefulGuard(self))
+    }
+
+    /// Counts a performer that consumes, until the guard is dropped: when its consumer has given back all that it had.
+    pub(super) fn consumes(&self) -> ConsumesGuard<'_> {
+        self.consumers.send_modify(|consumers| *consumers += 1);
+        ConsumesGuard(self)
+    }
+
+    /// Waits until none of the performers that are counted consumes.
+    pub(super) async fn nobody_consumes(&self) {
+        // The sender is here, so this is no error.
+        let _ = self
+            .consumers
+            .subscribe()
+            .wait_for(|consumers| *consumers == 0)
+            .await;
+    }
+
     /// When the next message may begin; the one after it may not before the rate allows it.
     pub(super) fn reserve(&self, rate: Rate) -> Instant {
         let now = Instant::now();
@@ -151,6 +200,24 @@ impl Controls {
         let begin = next.map_or(now, |next| next.max(now));
         *next = begin.checked_add(rate.interval());
         begin
+    }
+}
+
+/// While it is there, one performer of the subscription takes messages.
+pub(super) struct CarefulGuard<'c>(&'c Controls);
+
+impl Drop for CarefulGuard<'_> {
+    fn drop(&mut self) {
+        self.0.told.send_modify(|told| told.careful = false);
+    }
+}
+
+/// A performer that consumes.
+pub(super) struct ConsumesGuard<'c>(&'c Controls);
+
+impl Drop for ConsumesGuard<'_> {
+    fn drop(&mut self) {
+        self.0.consumers.send_modify(|consumers| *consumers -= 1);
     }
 }
 

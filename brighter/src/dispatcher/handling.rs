@@ -4,10 +4,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
+use super::circle::stop_rounds;
+use super::circuit_hold::CircuitHold;
 use super::controls::Controls;
 use super::in_flight_delivery::{Completion, DeliveryProgress, InFlightDelivery};
 use super::reply::ReplySender;
@@ -27,11 +30,6 @@ use brighter_core::error::HandlerError;
 use brighter_core::inbox::Fingerprint;
 use brighter_core::message::Message;
 
-/// How long a message is kept in hand at most while a circuit is open: far less than the 30 minutes after
-/// which RabbitMQ closes the channel of a consumer that has not settled.
-const LONGEST_HOLD: Duration = Duration::from_secs(300);
-/// A circuit that is about to close must not be asked in a tight loop.
-const SHORTEST_HOLD: Duration = Duration::from_millis(10);
 /// How long settling may take: longer than a publish or a reconnect should, so that whoever is slower hangs.
 /// The broker still has the message then, and delivers it again.
 const SETTLE_WITHIN: Duration = Duration::from_secs(60);
@@ -44,6 +42,8 @@ pub(super) struct DeliveryHandler {
     pub(super) route: Arc<dyn Route>,
     /// What the subscription is told while it runs.
     pub(super) controls: Arc<Controls>,
+    /// For the performer that handles a suspect: see [`careful`](super::careful).
+    pub(super) suspects: Arc<Semaphore>,
     /// Cancelled when the performer takes no more messages; handlers see it through their context.
     pub(super) stop: Arc<CancellationToken>,
     /// Reports what the performer is doing.
@@ -62,6 +62,7 @@ impl DeliveryHandler {
         let _in_flight = self.controls.metrics.in_flight(system, header);
         let mut failed = None;
         let settlement = self.settlement_of(&mut item, span, &op, &mut failed).await;
+        let settlement = stop_rounds(&self.settings, &item.delivery, settlement);
         let settlement = match item.progress.reply.take() {
             Some(reply) => {
                 op.run(self.replies().reply(&item.delivery, reply, settlement))
@@ -123,9 +124,7 @@ impl DeliveryHandler {
                 invalid(reason)
             }
             Ok(message) if limit > 0 && redeliveries >= limit => {
-                let reason = format!(
-                    "delivered {redeliveries} times before without being settled, and not handled again: whoever handles it may die of it"
-                );
+                let reason = self.settings.delivered_too_often(redeliveries);
                 op.failed("delivered_too_often");
                 *failed = Some("delivered_too_often");
                 tracing::error!(subscription = %self.settings.name, id = %message.header.id, to = %self.settings.channel.dead_letters, reason, "put in the dead-letter channel");
@@ -135,10 +134,10 @@ impl DeliveryHandler {
                 let made = item.made.take();
                 let decided = self.decide(message, made, item.tries, &mut item.progress, op, failed);
                 let settlement = decided.instrument(span).await;
-                // Giving it back once more could be once too often for a broker that counts.
+                // It did not end the process: given back once more, it would be counted as if it might.
                 if settlement == Settlement::Release
                     && limit > 0
-                    && redeliveries >= limit / 2
+                    && redeliveries.saturating_add(1) >= self.settings.suspect_after()
                     && !self.stop.is_cancelled()
                 {
                     return Settlement::Requeue {
@@ -163,7 +162,8 @@ impl DeliveryHandler {
         op: &Op,
         failed: &mut Option<&'static str>,
     ) -> Settlement {
-        let mut held = Duration::ZERO;
+        let mut hold = CircuitHold::default();
+        let mut turn = None;
         let attempt = message
             .header
             .handled_count
@@ -183,26 +183,21 @@ impl DeliveryHandler {
             }
             // Errors are the application's own, and may panic when they are written.
             let settled = catch_unwind(AssertUnwindSafe(|| self.told(message, attempt, &outcome)));
+            // Another caller of the circuit has it now, if it was not used.
+            drop(turn.take());
             let pause = match settled.unwrap_or_else(|_| self.told(message, attempt, &Err(unspeakable()))) {
                 Ok(settlement) => return settlement,
-                Err(pause) => pause.clamp(SHORTEST_HOLD, LONGEST_HOLD),
+                Err(pause) => pause,
             };
-            if held.is_zero() {
+            if hold.is_new() {
                 tracing::info!(subscription = %self.settings.name, id = %message.header.id, ?pause, "pausing, for a circuit is open");
             }
-            held += pause;
-            if held > LONGEST_HOLD {
-                return Settlement::Requeue {
-                    delay: pause,
-                    counted: false,
-                };
-            }
             let _holding = self.reporter.in_flight().hold_back();
-            tokio::select! {
-                biased;
-                () = self.stop.cancelled() => return Settlement::Release,
-                () = tokio::time::sleep(pause) => {}
-            }
+            // Rare enough for a box.
+            turn = match Box::pin(hold.retry(pause, outcome.err(), &self.stop)).await {
+                Ok(turn) => Some(turn),
+                Err(settlement) => return settlement,
+            };
         }
     }
 

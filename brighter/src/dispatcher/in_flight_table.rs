@@ -23,6 +23,8 @@ pub(super) struct InFlightTable {
     settle_timeout: AtomicU64,
     /// How many of those in hand wait for a circuit that is open.
     waiting: AtomicUsize,
+    /// How many messages the performer has received.
+    received: AtomicU64,
     /// Which one is being polled.
     polled: AtomicUsize,
     /// Poll epoch: odd during a poll. Seeing the same odd value twice means one poll is still running.
@@ -53,6 +55,7 @@ impl InFlightTable {
             held: Mutex::default(),
             settle_timeout: AtomicU64::new(0),
             waiting: AtomicUsize::new(0),
+            received: AtomicU64::new(0),
             polled: AtomicUsize::new(0),
             polls: AtomicU64::new(0),
         }
@@ -112,6 +115,18 @@ impl InFlightTable {
             table: Arc::clone(self),
             slot,
         }
+    }
+
+    /// Counts a message that the performer has received, from its consumer or from a sibling.
+    pub(super) fn count_received(&self) {
+        // The performer alone writes this.
+        let received = self.received.load(Ordering::Relaxed);
+        self.received.store(received.wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// How many messages the performer has received.
+    pub(super) fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
     }
 
     /// A circuit is open for one of those in hand, so no more are to be taken, until what is given is dropped.

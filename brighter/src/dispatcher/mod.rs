@@ -2,7 +2,10 @@
 
 mod adaptive;
 mod builder;
+mod careful;
 mod check;
+mod circle;
+mod circuit_hold;
 #[cfg(feature = "config")]
 pub(crate) mod configure;
 mod control;
@@ -11,6 +14,7 @@ mod declare;
 mod drain;
 mod handling;
 mod handling_set;
+mod handover;
 mod health;
 mod in_flight_delivery;
 mod in_flight_table;
@@ -25,6 +29,7 @@ mod requests;
 mod route;
 mod selector;
 mod settlement;
+mod stalls;
 mod status;
 mod status_registry;
 mod steer;
@@ -38,6 +43,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use builder::DispatcherBuilder;
@@ -56,6 +62,7 @@ pub use steer::ControlError;
 
 use self::check::{BuildContext, UncheckedSubscription};
 use self::registered::{Registered, Running};
+use self::stalls::StallMonitor;
 use self::status_registry::StatusRegistry;
 use self::supervisor::Supervisor;
 use crate::processor::{BuildErrors, CommandProcessor};
@@ -115,6 +122,9 @@ struct Inner {
     drain: Duration,
     /// What every performer is doing.
     statuses: Arc<StatusRegistry>,
+    /// For the performer that handles a suspect: one in the process at a time.
+    suspects: Arc<Semaphore>,
+    stalls: StallMonitor,
     state: Mutex<State>,
 }
 
@@ -164,6 +174,8 @@ impl Dispatcher {
             broker,
             drain,
             statuses: Arc::default(),
+            suspects: Arc::new(Semaphore::new(1)),
+            stalls: StallMonitor::default(),
             state: Mutex::new(State {
                 receiving: false,
                 subscriptions,
@@ -320,6 +332,7 @@ impl Inner {
             processor: known.processor.clone(),
             broker: Arc::clone(&self.broker),
             statuses: Arc::clone(&self.statuses),
+            suspects: Arc::clone(&self.suspects),
             run,
             stop: stop.clone(),
             cut: cut.clone(),

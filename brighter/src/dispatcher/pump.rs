@@ -16,27 +16,36 @@
 //!
 //! * **the consumer**, which ends when its channel is lost; the transport finds out by heartbeats;
 //! * **what is in hand**: each handling ends within the subscription's time-out, then its settling within a
-//!   deadline, and holding it for an open circuit within another;
+//!   deadline, and holding it for an open circuit within another, or when the circuit lets it go;
+//! * **a sibling** that becomes idle, while it has no room: see [`Handover`](super::handover::Handover);
 //! * **a timer**, for the rate or for what rests;
 //! * **a change** of what it is told, and **the stop**.
 //!
-//! The consumer is left alone only while there is no room, and then something is in hand or a timer runs, or while
-//! it is paused, which a person ends. The same holds outside the loop: asking for a consumer has a deadline, and
-//! whatever a performer waits for then, what is in hand goes on. A handler that blocks its thread is the one thing
-//! that nothing in this task can end: see the [watchdog](super::watchdog).
+//! The consumer is left alone only while there is no room and no sibling is idle, and then something is in hand or a timer
+//! runs, or while it is paused, which a person ends. The same holds outside the loop: asking for a consumer has a
+//! deadline, and whatever a performer waits for then, what is in hand goes on. A handler that blocks its thread is the one
+//! thing that nothing in this task can end: see the [watchdog](super::watchdog).
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use tokio::task::coop::consume_budget;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::controls::Throttle;
 use super::handling::DeliveryHandler;
 use super::handling_set::HandlingSet;
+use super::handover::Sibling;
 use super::in_flight_delivery::{Completion, InFlightDelivery, KeyPosition};
 use super::in_flight_table::PollObserved;
 use super::keyed_queues::KeyedQueues;
+use super::route::DecodedRequest;
+use super::within::within;
 use crate::telemetry::spans;
-use brighter_core::__private::Op;
+use brighter_core::__private::{Op, report};
 use brighter_core::channel::{ChannelError, Consumer, Delivery};
 use brighter_core::message::Message;
 
@@ -49,8 +58,36 @@ pub(super) enum PumpEnd {
     /// It gives everything back and begins again: a message that keeps its order was not settled, so that others
     /// must not go past it; or it needs a larger buffer.
     Again,
+    /// It has met a message that is not to be handled in its [`Mode`]: a suspect, or one that is none.
+    Unfit(Delivery),
     /// Its channel is gone.
     Lost(ChannelError),
+}
+
+/// How a pump takes messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// This many ahead, and no suspects.
+    Ahead(usize),
+    /// One at a time, and suspects alone: see [`careful`](super::careful).
+    Careful,
+}
+
+/// A pump that takes suspects alone ends when it has got nothing for so long.
+const NO_MORE_SUSPECTS: Duration = Duration::from_secs(1);
+/// How long it is waited for that what was given back is back.
+const GIVING_BACK: Duration = Duration::from_secs(15);
+
+/// What a performer finds while it looks for messages.
+enum Intake {
+    /// Its consumer gave this, or ended.
+    Own(Option<Result<Delivery, ChannelError>>),
+    /// The same, while it takes nothing for itself and a sibling is idle.
+    ForSibling(Option<Result<Delivery, ChannelError>>),
+    /// A sibling gave it this.
+    Given(Box<InFlightDelivery>),
+    /// A sibling is idle, and would take what waits here.
+    Wanted,
 }
 
 /// What a performer has taken, which outlives the consumer that brought it: a handler goes on while its channel is
@@ -93,9 +130,17 @@ where
     }
 
     /// Pumps until told to stop or until the channel is lost. What waits in the consumer goes back with it.
-    pub(super) async fn consume(&mut self, mut consumer: Consumer, buffer: usize) -> PumpEnd {
+    pub(super) async fn consume(&mut self, mut consumer: Consumer, mode: Mode) -> PumpEnd {
         self.op = spans::pump(self.handler.broker.system(), &self.handler.settings);
-        let end = self.run(&mut consumer, buffer).await;
+        // Where order matters there is one performer, and a suspect is handled alone.
+        let handler = self.handler;
+        let mut sibling =
+            (!handler.settings.ordered && mode != Mode::Careful).then(|| handler.controls.handover.join());
+        let end = self.run(&mut consumer, sibling.as_mut(), mode).await;
+        // What a sibling has given it meanwhile goes back with the rest.
+        let given = sibling.as_mut().and_then(Sibling::stand_up);
+        self.ready.extend(given.map(|given| *given));
+        drop(sibling);
         self.op = Op::none();
         let lost = matches!(end, PumpEnd::Lost(_));
         // Others get what is given back here. Where order matters, they must not while what comes before it is in
@@ -104,17 +149,64 @@ where
             self.finish().await;
         }
         self.consumer += 1;
-        self.give_back();
+        let careful =
+            mode == Mode::Careful || matches!(end, PumpEnd::Unfit(_)) || self.handler.controls.is_careful();
+        if careful && !lost {
+            self.close(consumer).await;
+        } else {
+            // First: what is given back to a consumer that is still there comes to it again, is given back once more,
+            // and is counted twice by a broker that counts.
+            drop(consumer);
+            self.give_back();
+        }
         end
     }
 
-    async fn run(&mut self, consumer: &mut Consumer, buffer: usize) -> PumpEnd {
+    /// Closes the consumer first, so that nothing that is given back comes again at once, and returns when all is back:
+    /// another performer may be about to handle what ends the process.
+    async fn close(&mut self, consumer: Consumer) {
+        let subscription = &self.handler.settings.name;
+        if let Err(error) = self.meanwhile(consumer.close()).await {
+            tracing::debug!(%subscription, error = report(&error), "the consumer is not known to be gone");
+        }
+        self.give_back();
+        let flushed = within(GIVING_BACK, self.handler.broker.flush());
+        if !matches!(self.meanwhile(flushed).await, Some(Ok(()))) {
+            tracing::debug!(%subscription, "not all is known to be back in the channel");
+        }
+    }
+
+    /// Handles one delivery to its end, unless it is told to stop before its time has come.
+    pub(super) async fn handle(&mut self, delivery: Delivery) {
+        let handler = self.handler;
+        self.take(delivery);
+        loop {
+            self.begin_ready(handler.controls.throttle().alone());
+            let Some(at) = self.paced.as_ref().map(|(_, at)| *at) else {
+                return self.finish().await;
+            };
+            tokio::select! {
+                biased;
+                () = handler.stop.cancelled() => return,
+                () = sleep_until(at) => {}
+            }
+        }
+    }
+
+    async fn run(
+        &mut self,
+        consumer: &mut Consumer,
+        mut sibling: Option<&mut Sibling>,
+        mode: Mode,
+    ) -> PumpEnd {
         let handler = self.handler;
         let mut changes = handler.controls.changes();
         let mut told = *changes.borrow_and_update();
         loop {
             // Nothing below need ever wait, and others want their turn.
             consume_budget().await;
+            let given = sibling.as_deref_mut().and_then(Sibling::stand_up);
+            self.ready.extend(given.map(|given| *given));
             if handler.stop.is_cancelled() {
                 return PumpEnd::Stopped;
             }
@@ -125,24 +217,96 @@ where
             if !told.consumes() {
                 return PumpEnd::Paused;
             }
-            if self.broken || told.throttle.concurrency > buffer {
+            let (throttle, is_over) = match mode {
+                Mode::Ahead(buffer) => (told.throttle, told.careful || told.throttle.concurrency > buffer),
+                Mode::Careful => (told.throttle.alone(), false),
+            };
+            if self.broken || is_over {
                 return PumpEnd::Again;
             }
-            self.begin_ready(told.throttle);
-            let (room, timer) = (self.has_room(told.throttle), self.timer());
+            self.begin_ready(throttle);
+            let timer = self.timer();
+            let idle = mode == Mode::Careful && timer.is_none() && self.is_idle();
+            let intake = self.intake(consumer, sibling.as_deref_mut(), throttle);
             tokio::select! {
                 biased;
                 Some(done) = self.in_hand.next() => self.done(done),
-                came = consumer.receive(), if room => match came {
-                    Some(Ok(delivery)) => self.take(delivery),
-                    Some(Err(error)) => return PumpEnd::Lost(error),
-                    None => return PumpEnd::Lost(ChannelError::Closed),
+                found = intake => match found {
+                    Intake::Own(Some(Ok(delivery))) | Intake::ForSibling(Some(Ok(delivery)))
+                        if !self.is_fit(&delivery, mode) =>
+                    {
+                        return PumpEnd::Unfit(delivery);
+                    }
+                    Intake::Own(Some(Ok(delivery))) => self.take(delivery),
+                    Intake::ForSibling(Some(Ok(delivery))) => {
+                        let item = self.item(delivery, None);
+                        self.hand_over(item, sibling.as_deref());
+                    }
+                    Intake::Own(Some(Err(error))) | Intake::ForSibling(Some(Err(error))) => return PumpEnd::Lost(error),
+                    Intake::Own(None) | Intake::ForSibling(None) => return PumpEnd::Lost(ChannelError::Closed),
+                    Intake::Given(item) => self.ready.push(*item),
+                    Intake::Wanted => {
+                        let item = self.ready.remove(0);
+                        self.hand_over(item, sibling.as_deref());
+                    }
                 },
+                () = no_more_suspects(), if idle => return PumpEnd::Again,
                 // These three are looked at above.
                 () = until(timer) => {}
                 _ = changes.changed() => changes.mark_changed(),
                 () = handler.stop.cancelled() => {}
             }
+        }
+    }
+
+    /// Looks for the next message: for this performer while it has room, otherwise for a sibling that is idle. It looks
+    /// at what holds it back each time it is polled, as that changes while those in hand go on.
+    fn intake<'a>(
+        &self,
+        consumer: &'a mut Consumer,
+        mut sibling: Option<&'a mut Sibling>,
+        throttle: Throttle,
+    ) -> impl Future<Output = Intake> + use<'a, 'p, B, F> {
+        let in_flight = self.handler.reporter.in_flight();
+        let has_room =
+            self.in_hand.len() < throttle.concurrency && self.ready.is_empty() && self.paced.is_none();
+        let (waits_for_rate, has_ready) = (self.paced.is_some(), !self.ready.is_empty());
+        poll_fn(move |task| {
+            if has_room && !in_flight.holds_back() {
+                if let Poll::Ready(came) = consumer.poll_next_unpin(task) {
+                    return Poll::Ready(Intake::Own(came));
+                }
+                return match &mut sibling {
+                    Some(sibling) => sibling.poll_idle(task).map(Intake::Given),
+                    None => Poll::Pending,
+                };
+            }
+            let Some(sibling) = &mut sibling else {
+                return Poll::Pending;
+            };
+            // A sibling would have to wait for the rate as well.
+            if waits_for_rate {
+                return sibling
+                    .stand_up()
+                    .map_or(Poll::Pending, |given| Poll::Ready(Intake::Given(given)));
+            }
+            match sibling.poll_wanted(task) {
+                Poll::Ready(Some(given)) => Poll::Ready(Intake::Given(given)),
+                Poll::Ready(None) if has_ready => Poll::Ready(Intake::Wanted),
+                Poll::Ready(None) => consumer.poll_next_unpin(task).map(Intake::ForSibling),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+    }
+
+    /// Hands this to a sibling; keeps it, if none is idle any more.
+    fn hand_over(&mut self, item: InFlightDelivery, sibling: Option<&Sibling>) {
+        let kept = match sibling {
+            Some(sibling) => sibling.give(Box::new(item)).err().map(|item| *item),
+            None => Some(item),
+        };
+        if let Some(kept) = kept {
+            self.ready.insert(0, kept);
         }
     }
 
@@ -190,9 +354,9 @@ where
         self.queues.clear_behind();
     }
 
-    /// Whether one more may be taken.
-    fn has_room(&self, throttle: Throttle) -> bool {
-        self.in_hand.len() < throttle.concurrency
+    /// Whether there is nothing to do but to wait for a message.
+    fn is_idle(&self) -> bool {
+        self.in_hand.len() == 0
             && self.ready.is_empty()
             && self.paced.is_none()
             && !self.handler.reporter.in_flight().holds_back()
@@ -204,8 +368,20 @@ where
         [paced, self.queues.wakes_at()].into_iter().flatten().min()
     }
 
+    /// Whether the delivery may be handled in this mode. What will not be handled at all may come in any.
+    fn is_fit(&self, delivery: &Delivery, mode: Mode) -> bool {
+        let settings = &self.handler.settings;
+        let redeliveries = delivery.redeliveries();
+        match mode {
+            Mode::Ahead(_) => {
+                redeliveries == 0 || delivery.shared().is_none() || !settings.suspects(redeliveries)
+            }
+            Mode::Careful => redeliveries >= settings.suspect_after(),
+        }
+    }
+
     /// Takes a message, which is begun with at the next look: what holds may have changed while it was waited for.
-    fn take(&mut self, delivery: Delivery) {
+    pub(super) fn take(&mut self, delivery: Delivery) {
         let handler = self.handler;
         let consumer = self.consumer;
         let turn = match delivery.message() {
@@ -213,15 +389,21 @@ where
             _ => None,
         };
         let turn = turn.map(|(lane, made)| (KeyPosition { lane, consumer }, made));
+        let item = self.item(delivery, turn);
+        self.ready.extend(match item.turn {
+            Some(KeyPosition { lane, .. }) => self.queues.enter(lane, item),
+            None => Some(item),
+        });
+    }
+
+    fn item(&self, delivery: Delivery, turn: Option<(KeyPosition, DecodedRequest)>) -> InFlightDelivery {
+        let handler = self.handler;
         let mut item = InFlightDelivery::new(delivery, turn, self.op.clone());
         if let Ok(message) = item.delivery.message() {
             let (system, channel) = (handler.broker.system(), &handler.settings.channel);
             item.waiting = spans::receive(system, channel, message, &self.op);
         }
-        self.ready.extend(match item.turn {
-            Some(KeyPosition { lane, .. }) => self.queues.enter(lane, item),
-            None => Some(item),
-        });
+        item
     }
 
     /// Begins with those that are at their turn, as far as there is room.
@@ -269,6 +451,7 @@ where
                 .in_flight()
                 .hold(message.header.id.clone(), handlers)
         };
+        handler.reporter.in_flight().count_received();
         let in_hand = item.delivery.message().ok().map(hold);
         self.in_hand
             .push(PollObserved::new((self.begin)(item), in_hand), alone);
@@ -293,6 +476,11 @@ where
             },
         }
     }
+}
+
+/// Begins to wait when it is polled: most messages come without.
+async fn no_more_suspects() {
+    sleep(NO_MORE_SUSPECTS).await;
 }
 
 async fn until(timer: Option<Instant>) {

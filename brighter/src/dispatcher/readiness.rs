@@ -1,6 +1,7 @@
 //! [`Readiness`]: whether a dispatcher does what it is for, and if not, why not.
 
 use std::fmt;
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +30,18 @@ pub enum NotReady {
     NoBroker {
         /// What it said last.
         reason: String,
+    },
+    /// The broker holds publishers back, so that no handler can publish, retry or set aside.
+    #[error("the broker takes no messages for now: {reason}")]
+    Blocked {
+        /// What it said.
+        reason: String,
+    },
+    /// The broker confirms nothing, although messages wait for it.
+    #[error("the broker has confirmed no message for {seconds} s")]
+    Unconfirmed {
+        /// For how long.
+        seconds: u64,
     },
     /// This process has closed the broker.
     #[error("the broker was closed by this process")]
@@ -78,8 +91,16 @@ impl Readiness {
 
     pub(super) fn of(broker: &BrokerStatus, subscriptions: &[SubscriptionStatus]) -> Self {
         let broker = match broker {
-            // It takes no messages from us and gives us ours.
-            BrokerStatus::Connected | BrokerStatus::Blocked { .. } => None,
+            BrokerStatus::Connected => None,
+            BrokerStatus::Blocked { reason } => Some(NotReady::Blocked {
+                reason: reason.clone(),
+            }),
+            BrokerStatus::Unconfirmed { since } => Some(NotReady::Unconfirmed {
+                seconds: SystemTime::now()
+                    .duration_since(*since)
+                    .unwrap_or_default()
+                    .as_secs(),
+            }),
             BrokerStatus::Disconnected { reason } => Some(NotReady::NoBroker {
                 reason: reason.clone(),
             }),

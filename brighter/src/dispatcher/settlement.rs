@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::route::RouteError;
 use crate::subscription::SubscriptionSettings;
 use crate::telemetry::metrics::Outcome;
+use brighter_core::__private::clock::NEVER;
 use brighter_core::channel::{Rejection, RejectionKind};
 use brighter_core::error::{ActionKind, HandlerError};
 
@@ -14,7 +15,7 @@ use brighter_core::error::{ActionKind, HandlerError};
 /// |---|---|
 /// | every handler succeeded | ack |
 /// | a handler asked for [`DontAck`](crate::DontAck), or the process is shutting down | give back, unchanged |
-/// | a handler asked for [`Defer`](crate::Defer) | again after its delay, counted |
+/// | a handler asked for [`Defer`](crate::Defer) | again after its delay, counted; dead-letter channel if that is more than a hundred years |
 /// | a handler failed, timed out or panicked, or all of it took longer than the subscription's time-out | again after the subscription's delay, counted |
 /// | a circuit is open | kept in hand until it may have closed, then handled again; not counted |
 /// | a limit had no room, or the inbox is away | again after the subscription's first delay, a second at least, not counted |
@@ -112,6 +113,11 @@ fn settlement_of(
     Ok(match error {
         HandlerError::Action(action) => match action.kind() {
             ActionKind::DontAck => Settlement::Release,
+            // No broker can, so no retry helps: a person must see it.
+            ActionKind::Defer(Some(delay)) if delay > NEVER => dead(format!(
+                "{}; a message can wait for a hundred years at most, and this one would wait for {delay:?}",
+                report()
+            )),
             ActionKind::Defer(delay) => again(delay),
             ActionKind::Reject => dead(report()),
             ActionKind::Invalid => invalid(error.report()),
@@ -205,6 +211,7 @@ mod tests {
         HandlerError::BrokenCircuit {
             policy: "breaker".into(),
             retry_delay: Duration::from_secs(7),
+            retry: None,
         }
     }
 
@@ -239,6 +246,17 @@ mod tests {
         };
         assert_eq!(decide(vec![full], 9), again(1, false));
         let (dead, invalid) = (aside(RejectionKind::DeadLetter), aside(RejectionKind::Invalid));
+        assert_eq!(
+            decide(vec![asked(Defer::after(NEVER))], 1),
+            again(NEVER.as_secs(), true)
+        );
+        let Ok(Settlement::Reject(rejection)) = decide(vec![asked(Defer::after(Duration::MAX))], 1) else {
+            panic!("a delay that no broker can keep is a dead letter");
+        };
+        assert!(
+            rejection.reason.contains("a hundred years at most"),
+            "{rejection:?}"
+        );
         assert!(dead(decide(vec![asked(Reject::because("no"))], 1)));
         assert!(dead(decide(vec![HandlerError::Validation("no".into())], 1)));
         assert!(invalid(decide(vec![asked(Invalid::because("no"))], 1)));

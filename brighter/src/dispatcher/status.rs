@@ -51,16 +51,21 @@ pub enum SubscriptionState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum PerformerState {
-    /// Asking the broker for its channel for the first time.
+    /// Asking the broker for its channel, for the first time or because what it was told needs another consumer.
     Starting,
     /// Consuming its channel.
     Consuming,
     /// Waiting to consume again, because it could not or its channel was lost.
     Waiting,
+    /// Taking no messages, while a message that may be what ends the process is handled alone: see
+    /// [`Subscription::redeliveries`](crate::Subscription::redeliveries).
+    Standby,
     /// Taking no messages, for its subscription is paused.
     Paused,
     /// Taking no messages, for its subscription has set aside as many as it may.
     LimitReached,
+    /// Taking no more messages, and finishing what it has in hand before it ends.
+    Finishing,
     /// Ended.
     Stopped,
 }

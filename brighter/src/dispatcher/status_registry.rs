@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::in_flight_table::InFlightTable;
 use super::status::{InFlight, PerformerState, PerformerStatus};
@@ -42,6 +44,8 @@ struct Entry {
     /// The start of the subscription that it belongs to.
     run: u64,
     state: PerformerState,
+    /// Since when it is in this state.
+    since: Instant,
     last_error: Option<String>,
     table: Arc<InFlightTable>,
 }
@@ -58,6 +62,8 @@ pub(super) struct Record {
 pub(super) struct Count {
     pub(super) consuming: usize,
     pub(super) busy: usize,
+    /// How many messages they have received.
+    pub(super) received: u64,
 }
 
 impl StatusRegistry {
@@ -75,6 +81,7 @@ impl StatusRegistry {
             subscription: subscription.clone(),
             run,
             state: PerformerState::Starting,
+            since: Instant::now(),
             last_error: None,
             table: Arc::clone(&table),
         };
@@ -104,8 +111,22 @@ impl StatusRegistry {
             let count = counts.entry(entry.run).or_default();
             count.consuming += usize::from(entry.state == PerformerState::Consuming);
             count.busy += usize::from(!entry.table.is_empty());
+            count.received = count.received.wrapping_add(entry.table.received());
         }
         counts
+    }
+
+    /// How many performers of each subscription consume. None, where one began or changed its state within `rest`.
+    pub(super) fn consuming_at_rest(&self, rest: Duration) -> BTreeMap<SubscriptionName, Option<u64>> {
+        let mut consuming = BTreeMap::<SubscriptionName, Option<u64>>::new();
+        for entry in self.lock().performers.values() {
+            let count = consuming.entry(entry.subscription.clone()).or_insert(Some(0));
+            let more = u64::from(entry.state == PerformerState::Consuming);
+            *count = count
+                .filter(|_| entry.since.elapsed() >= rest)
+                .map(|count| count + more);
+        }
+        consuming
     }
 
     /// What every performer is doing, by subscription, in one pass over all of them.
@@ -196,6 +217,7 @@ impl StatusReporter {
         if std::mem::replace(&mut entry.state, new) == new {
             return false;
         }
+        entry.since = Instant::now();
         if new == PerformerState::Consuming {
             entry.last_error = None;
         }
@@ -205,6 +227,18 @@ impl StatusReporter {
         drop(state);
         self.statuses.changed();
         first
+    }
+
+    /// Says that the performer has no consumer and is about to ask for one, unless it waits already because that failed.
+    pub(super) fn starting(&self) {
+        let waits = {
+            let state = self.statuses.lock();
+            let entry = state.performers.get(&self.number);
+            entry.is_some_and(|entry| entry.state == PerformerState::Waiting)
+        };
+        if !waits {
+            self.change(PerformerState::Starting);
+        }
     }
 
     /// Says why the performer does not consume its channel.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::sync::Semaphore;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +30,8 @@ pub(super) struct Supervisor {
     pub(super) processor: CommandProcessor,
     pub(super) broker: Arc<dyn Broker>,
     pub(super) statuses: Arc<StatusRegistry>,
+    /// For the performer that handles a suspect.
+    pub(super) suspects: Arc<Semaphore>,
     /// The number of this start of the subscription in the registry.
     pub(super) run: u64,
     /// Cancelled when the performers shall end.
@@ -105,6 +108,7 @@ impl Supervisor {
                 settings: Arc::clone(&self.registered.settings),
                 route: Arc::clone(&self.registered.route),
                 controls: Arc::clone(&self.registered.controls),
+                suspects: Arc::clone(&self.suspects),
                 stop: Arc::clone(&stop),
                 reporter: self.statuses.join(&self.registered.settings.name, self.run),
             });

@@ -119,6 +119,7 @@ mod tests {
         let broken = HandlerError::BrokenCircuit {
             policy: "mail".to_owned(),
             retry_delay: std::time::Duration::from_secs(1),
+            retry: None,
         };
         let error = stopped(broken).await;
         assert_eq!(error.action().map(PumpAction::kind), Some(ActionKind::DontAck));

@@ -96,6 +96,6 @@ pub use feature_switch::{
 pub use foreign::{ForeignFuture, ForeignLayer, ForeignService};
 pub use monitor::{MonitorEvent, MonitorEventKind, MonitorFuture, MonitorLayer, MonitorService, MonitorSink};
 pub use request_logging::{RequestLoggingLayer, RequestLoggingService};
-pub(crate) use use_inbox::OnDuplicate;
 pub use use_inbox::{DuplicateReply, UseInboxLayer, UseInboxService};
+pub(crate) use use_inbox::{OnDuplicate, SendUnsent, UnsentError, UnsentSlot};
 pub use validate::{ValidateFuture, ValidateLayer, ValidateService};

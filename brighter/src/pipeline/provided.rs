@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::layer::{FeatureSwitches, MonitorSink};
+use crate::layer::{FeatureSwitches, MonitorSink, UnsentSlot};
 use crate::policy::PolicyRegistry;
 use brighter_core::inbox::Inbox;
 use brighter_core::outbox::Outbox;
@@ -17,6 +17,8 @@ pub(crate) struct Provided {
     pub(crate) monitor: Option<Arc<dyn MonitorSink>>,
     pub(crate) inbox: Option<Arc<dyn Inbox>>,
     pub(crate) outbox: Option<Arc<dyn Outbox>>,
+    /// What sends what a first handling has left, where no sweeper of this process does.
+    pub(crate) unsent: UnsentSlot,
     /// Is told of every call, in tests.
     #[cfg(feature = "testing")]
     pub(crate) observer: Option<Arc<dyn super::Observer>>,

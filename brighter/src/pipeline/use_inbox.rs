@@ -115,6 +115,7 @@ impl Wiring<'_> {
             // Without an inbox nothing is built, so it does not matter what stands in its place.
             Arc::new(InMemoryInbox::new())
         });
-        self.step(UseInboxLayer::new(inbox, &context, lease, on_duplicate))
+        let unsent = Arc::clone(&self.provided.unsent);
+        self.step(UseInboxLayer::new(inbox, &context, lease, on_duplicate, unsent))
     }
 }

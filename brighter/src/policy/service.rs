@@ -15,7 +15,7 @@ use super::limit::LimitFuture;
 use super::named::NamedPolicy;
 use super::retry::RetryFuture;
 use crate::handler::Call;
-use brighter_core::error::HandlerError;
+use brighter_core::error::{HandlerError, RetrySignal};
 
 /// The layer of `#[use_policy]`.
 #[derive(Debug, Clone)]
@@ -78,6 +78,7 @@ where
                 Err(retry_delay) => Kind::Refused {
                     policy: self.policy.clone(),
                     retry_delay,
+                    retry: breaker.retry_signal(),
                 },
             },
             Policy::ConcurrencyLimit(limit) => Kind::Limited {
@@ -115,7 +116,7 @@ pin_project! {
         Through { #[pin] attempt: Oneshot<S, Call<R>> },
         Retry { #[pin] attempts: RetryFuture<S, R> },
         Admitted { #[pin] attempt: Oneshot<S, Call<R>>, permit: Permit, policy: NamedPolicy },
-        Refused { policy: NamedPolicy, retry_delay: Duration },
+        Refused { policy: NamedPolicy, retry_delay: Duration, retry: RetrySignal },
         Limited { #[pin] attempt: LimitFuture<S, R> },
         Timeout { #[pin] attempt: tokio::time::Timeout<Oneshot<S, Call<R>>>, after: Duration },
     }
@@ -132,9 +133,14 @@ where
         match self.project().kind.project() {
             KindProj::Through { attempt } => attempt.poll(task),
             KindProj::Retry { attempts } => attempts.poll(task),
-            KindProj::Refused { policy, retry_delay } => Poll::Ready(Err(HandlerError::BrokenCircuit {
+            KindProj::Refused {
+                policy,
+                retry_delay,
+                retry,
+            } => Poll::Ready(Err(HandlerError::BrokenCircuit {
                 policy: (**policy.name()).to_owned(),
                 retry_delay: *retry_delay,
+                retry: Some(retry.clone()),
             })),
             KindProj::Admitted {
                 attempt,

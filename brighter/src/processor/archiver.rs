@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use super::background::BackgroundTask;
 use crate::policy::spread;
 use brighter_core::error::InvalidSetting;
 use brighter_core::outbox::{Archive, Archiving, Outbox, OutboxError};
@@ -73,6 +75,14 @@ impl Archiver {
         self
     }
 
+    /// The archiver of a processor that was told of none: it deletes what nobody can need any more. As long as the inbox
+    /// remembers a request, its duplicate may have to send again what handling it has posted; what was posted was there
+    /// before the inbox knew that it was handled, so that a day is added.
+    pub(super) fn by_default(inbox_retention: Option<Duration>) -> Self {
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        Self::delete_after(inbox_retention.unwrap_or(7 * DAY).saturating_add(DAY))
+    }
+
     /// Returns the setting that has a value it cannot have.
     pub(super) fn invalid(&self) -> Option<InvalidSetting> {
         InvalidSetting::if_zero("batch", self.what.limit)
@@ -94,8 +104,35 @@ impl Archiver {
         }
     }
 
+    /// Starts the task that archives until `ended` is cancelled, at once or after its interval.
+    pub(super) fn start(
+        self,
+        runtime: &Handle,
+        outbox: &Arc<dyn Outbox>,
+        ended: &Arc<CancellationToken>,
+        is_asked_for: bool,
+    ) -> BackgroundTask {
+        let (outbox, until) = (Arc::clone(outbox), Arc::clone(ended));
+        let run = move || {
+            let (archiver, outbox, until) = (self.clone(), Arc::clone(&outbox), Arc::clone(&until));
+            match is_asked_for {
+                true => archiver.run(outbox, until).boxed(),
+                false => archiver.run_later(outbox, until).boxed(),
+            }
+        };
+        BackgroundTask::spawn("archiver", runtime, Arc::clone(ended), run)
+    }
+
+    /// Archives until it is told to end, and not at once: nothing is urgent for one that nobody has asked for.
+    async fn run_later(self, outbox: Arc<dyn Outbox>, ended: Arc<CancellationToken>) {
+        let pause = tokio::time::sleep(spread(self.interval, 0.1));
+        if ended.run_until_cancelled(pause).await.is_some() {
+            self.run(outbox, ended).await;
+        }
+    }
+
     /// Archives until it is told to end.
-    pub(super) async fn run(self, outbox: Arc<dyn Outbox>, ended: Arc<CancellationToken>) {
+    async fn run(self, outbox: Arc<dyn Outbox>, ended: Arc<CancellationToken>) {
         let mut failed = false;
         loop {
             // The outbox may be the application's own, and panic.

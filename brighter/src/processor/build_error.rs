@@ -143,6 +143,17 @@ pub enum BuildError {
         /// The other.
         second: SubscriptionName,
     },
+    /// What a subscription sets aside comes back to its channel, through those of others.
+    #[error(
+        "what the subscription `{subscription}` sets aside comes back to its channel ({}), and would go round for ever: name another channel by `.dead_letters(…)` or `.invalid_messages(…)` in one of the subscriptions on the way",
+        Way(channels)
+    )]
+    SetAsideInCircles {
+        /// The name of the subscription.
+        subscription: SubscriptionName,
+        /// The channels on the way, from its own to its own.
+        channels: Vec<ChannelName>,
+    },
     /// Two requests of one subscription have the same type, so that their messages could not be told apart.
     #[error(
         "the subscription `{subscription}` brings `{first}` and `{second}`, which are both of type `{event_type}`: give one of them another by `#[message(type = \"…\")]`, or a subscription of its own"
@@ -230,6 +241,19 @@ pub enum BuildError {
 }
 
 brighter_core::__private::readable_debug!(BuildError, BuildErrors);
+
+/// The channels on a way.
+struct Way<'a>(&'a [ChannelName]);
+
+impl fmt::Display for Way<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, channel) in self.0.iter().enumerate() {
+            let arrow = if index == 0 { "" } else { " → " };
+            write!(f, "{arrow}{channel}")?;
+        }
+        Ok(())
+    }
+}
 
 impl BuildError {
     /// Fills what a builder can have once, or notes that it was there already.

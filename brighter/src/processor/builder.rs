@@ -17,7 +17,7 @@ use super::relay::Relay;
 use super::{
     Archiver, BuildError, BuildErrors, Choice, CommandProcessor, HealthOptions, Inner, Sweeper, sweep_task,
 };
-use crate::layer::{FeatureSwitches, MonitorSink};
+use crate::layer::{FeatureSwitches, MonitorSink, SendUnsent};
 use crate::pipeline::{HandlerPipeline, Provided, Wiring};
 use crate::policy::PolicyRegistry;
 use crate::publication::{Publication, PublicationSettings};
@@ -47,6 +47,7 @@ pub struct CommandProcessorBuilder {
     #[cfg(feature = "config")]
     config: Option<brighter_config::Config>,
     archiver: Option<Archiver>,
+    without_archiver: bool,
     bodies_in_spans: Option<usize>,
     calls_at_most: Option<usize>,
     /// What was wrong with the calls themselves.
@@ -267,7 +268,9 @@ impl CommandProcessorBuilder {
         self
     }
 
-    /// Leaves the sweeping to another process.
+    /// Leaves the sweeping to another process. There has to be one: without it a message that is deposited, posted for
+    /// later, or posted while the broker is away is not sent, and [health](CommandProcessor::health) says so once it
+    /// has waited for too long.
     pub fn without_sweeper(mut self) -> Self {
         self.without_sweeper = true;
         self
@@ -316,9 +319,18 @@ impl CommandProcessorBuilder {
         self
     }
 
-    /// Takes old messages out of the outbox, as this says. Without it they stay.
+    /// Takes old messages out of the outbox, as this says. Without it, a processor that sweeps its outbox deletes what was
+    /// sent once it has been there for a day longer than the [inbox](Self::inbox) remembers, or for eight days where there
+    /// is no inbox or it does not say.
     pub fn archiver(mut self, archiver: Archiver) -> Self {
         BuildError::set(&mut self.archiver, archiver, "archiver", &mut self.errors);
+        self
+    }
+
+    /// Leaves what was sent in the outbox for ever, unless another process takes it out. An
+    /// [`archiver`](Self::archiver) that is given all the same takes it out.
+    pub fn without_archiver(mut self) -> Self {
+        self.without_archiver = true;
         self
     }
 
@@ -344,7 +356,7 @@ impl CommandProcessorBuilder {
         self.broker = self.broker.map(traced);
         #[cfg(feature = "config")]
         if let (Some(configured), Some(_)) = (&configured, &self.outbox) {
-            configured.archiver(&mut self.archiver, &mut errors);
+            configured.archiver(&mut self.archiver, &mut self.without_archiver, &mut errors);
         }
         for (name, policy) in self.provided.policies.iter() {
             errors.extend(BuildError::settings(
@@ -412,14 +424,25 @@ impl CommandProcessorBuilder {
             _ => {}
         }
         let sweeps = !self.without_sweeper && self.broker.is_some();
+        let mut background = Vec::new();
+        let inbox_retention = self.provided.inbox.as_ref().and_then(|inbox| inbox.retention());
+        let by_default = sweeps && !self.without_archiver && self.archiver.is_none();
         match (tokio::runtime::Handle::try_current(), &relay) {
             _ if !errors.is_empty() => {}
             (Ok(runtime), Some(relay)) => {
                 if sweeps {
-                    runtime.spawn(sweep_task::sweep(Arc::clone(relay), Arc::clone(&ended)));
+                    background.push(sweep_task::start(&runtime, relay, &ended));
+                } else if self.broker.is_some() {
+                    let relay: Arc<dyn SendUnsent> = Arc::<Relay>::clone(relay);
+                    // Nobody else sets it.
+                    let _ = self.provided.unsent.set(relay);
                 }
                 if let Some(archiver) = self.archiver {
-                    runtime.spawn(archiver.run(Arc::clone(relay.outbox()), Arc::clone(&ended)));
+                    background.push(archiver.start(&runtime, relay.outbox(), &ended, true));
+                }
+                if by_default && relay.archiving().is_ok() {
+                    let archiver = Archiver::by_default(inbox_retention);
+                    background.push(archiver.start(&runtime, relay.outbox(), &ended, false));
                 }
             }
             (Err(_), Some(_)) if sweeps || self.archiver.is_some() => errors.push(BuildError::NoRuntime),
@@ -436,8 +459,9 @@ impl CommandProcessorBuilder {
             relay,
             has_inbox: self.provided.inbox.is_some(),
             health: HealthMonitor::new(health, sweeps),
+            background,
             bodies_in_spans: self.bodies_in_spans.unwrap_or_default(),
-            inbox_retention: self.provided.inbox.as_ref().and_then(|inbox| inbox.retention()),
+            inbox_retention,
             ended,
         })))
     }

@@ -34,10 +34,18 @@ impl Configured {
         }
     }
 
-    /// Changes the archiver, or makes one.
-    pub(super) fn archiver(&self, archiver: &mut Option<Archiver>, errors: &mut Vec<BuildError>) {
+    /// Changes the archiver, makes one, or leaves what was sent where it is.
+    pub(super) fn archiver(
+        &self,
+        archiver: &mut Option<Archiver>,
+        without_archiver: &mut bool,
+        errors: &mut Vec<BuildError>,
+    ) {
         match Archiver::configure(archiver.take(), &self.config) {
-            Ok(configured) => *archiver = configured,
+            Ok(configured) => {
+                *without_archiver |= configured.is_none() && self.config.table("archiver").is_some();
+                *archiver = configured;
+            }
             Err(error) => errors.push(error),
         }
     }
@@ -75,7 +83,7 @@ impl Archiver {
                 "after",
                 second..,
                 "never",
-                "how long what was sent stays in the outbox; else as long as the program says, or for ever",
+                "how long what was sent stays in the outbox; else as long as the program says, or a day longer than the inbox remembers",
             ),
             Key::flag(
                 "move",

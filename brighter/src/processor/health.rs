@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use brighter_core::message::SubscriptionName;
+use brighter_core::message::{ChannelName, RoutingKey, SubscriptionName};
 
 /// What counts as healthy, and how much may be asked to find out.
 ///
@@ -73,6 +73,24 @@ pub struct Health {
     pub reasons: Vec<Unhealthy>,
     /// How full the outbox is, if there is one and it has answered.
     pub outbox: Option<OutboxFigures>,
+    /// The channels that were full when this process last posted to them. They make nothing unhealthy: the outbox keeps
+    /// what they refuse, and a person has to see to it that they are consumed, or to remove them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub full_channels: Vec<FullChannel>,
+}
+
+/// A channel that refused a message of a topic, as it was full.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct FullChannel {
+    /// The channel.
+    pub channel: ChannelName,
+    /// The topic. Other channels that want it have their copies.
+    pub topic: RoutingKey,
+    /// How many messages waited in the channel the last time.
+    pub waiting: u64,
+    /// For how many seconds the channel has refused the topic.
+    pub seconds: f64,
 }
 
 /// How full an outbox is. Messages that the broker refused, and dead ones, are for a person to look at; they make
@@ -94,13 +112,29 @@ pub struct OutboxFigures {
 #[non_exhaustive]
 pub enum Unhealthy {
     /// The broker cannot be reached.
-    #[error("the broker cannot be reached: {reason}")]
+    #[error(
+        "the broker cannot be reached, and is tried again by itself; look at it and the way to it: {reason}"
+    )]
     NoBroker {
         /// What it said last.
         reason: String,
     },
+    /// The broker holds publishers back, for it is short of memory or disk. Consumers go on.
+    #[error("the broker takes no messages for now: {reason}")]
+    Blocked {
+        /// What it said.
+        reason: String,
+    },
+    /// The broker confirms nothing, although messages wait for it.
+    #[error("the broker has confirmed no message for {seconds:.0} s")]
+    Unconfirmed {
+        /// For how long.
+        seconds: f64,
+    },
     /// This process has closed the broker.
-    #[error("the broker was closed by this process")]
+    #[error(
+        "the broker was closed by this process, which sends nothing more; start the process again if it should"
+    )]
     Closed,
     /// A subscription is not consumed.
     #[error("{reason}")]
@@ -111,28 +145,69 @@ pub enum Unhealthy {
         reason: String,
     },
     /// The outbox cannot be read.
-    #[error("the outbox cannot be reached: {reason}")]
+    #[error("the outbox cannot be reached; look at its database: {reason}")]
     OutboxAway {
         /// What it said.
         reason: String,
     },
     /// The outbox has not answered in time.
-    #[error("the outbox has not answered within {seconds} s")]
+    #[error(
+        "the outbox has not answered within {seconds} s; look at its database, and whether its pool has a connection left"
+    )]
     OutboxSilent {
         /// How long it had.
         seconds: f64,
     },
     /// A message waits in the outbox for too long: where this process sweeps, because no sweep got to the end of the
     /// outbox for as long; a message that the broker refuses alone is none of these.
-    #[error("the outbox is stuck: the oldest of {outstanding} messages waits for {oldest_seconds:.0} s")]
+    #[error(
+        "the outbox is stuck: the oldest of {outstanding} messages waits for {oldest_seconds:.0} s; {}",
+        who_sends(*swept_here)
+    )]
     OutboxStuck {
         /// How many messages wait.
         outstanding: u64,
         /// For how long the oldest does.
         oldest_seconds: f64,
+        /// Whether a sweeper runs in this process.
+        #[serde(default)]
+        swept_here: bool,
+    },
+    /// The time of a message that was posted for later has come, and nobody has sent it for too long.
+    #[error(
+        "the outbox is stuck: a message that was posted for later is due for {overdue_seconds:.0} s; {}",
+        who_sends(*swept_here)
+    )]
+    ScheduleStuck {
+        /// For how long it has been due.
+        overdue_seconds: f64,
+        /// Whether a sweeper runs in this process.
+        #[serde(default)]
+        swept_here: bool,
+    },
+    /// A task of the processor has ended with the runtime in which it was started, or by a panic. The call that found
+    /// it so has started it again, if it was made in a runtime.
+    #[error(
+        "the {task} had ended with its runtime, and is started again by the next call; build the processor in a runtime \
+         that lives as long as the processor"
+    )]
+    TaskEnded {
+        /// Which: `sweeper` or `archiver`.
+        task: String,
+    },
+    /// The sweeper of this process does nothing: its runtime stands still, or the outbox or the broker does not return.
+    #[error(
+        "the sweeper has given no sign for {seconds:.0} s; see that the runtime in which the processor was built runs, \
+         and that no handler blocks its threads"
+    )]
+    SweeperStalled {
+        /// For how long.
+        seconds: f64,
     },
     /// The sweeper of this process fails.
-    #[error("the sweeper has failed for {seconds:.0} s: {reason}")]
+    #[error(
+        "the sweeper has failed for {seconds:.0} s, and tries again; look at the database of the outbox: {reason}"
+    )]
     SweeperFails {
         /// For how long.
         seconds: f64,
@@ -142,6 +217,15 @@ pub enum Unhealthy {
 }
 
 brighter_core::__private::readable_debug!(Unhealthy);
+
+/// What to do about an outbox that is stuck.
+fn who_sends(swept_here: bool) -> &'static str {
+    if swept_here {
+        "look at the warnings of the sweeper"
+    } else {
+        "no sweeper runs in this process, so see that one runs in another, or build the processor without `without_sweeper`"
+    }
+}
 
 impl Health {
     /// Whether nothing stands in the way.
@@ -153,10 +237,25 @@ impl Health {
 
 impl fmt::Display for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some((first, others)) = self.reasons.split_first() else {
-            return f.write_str("ready");
-        };
-        write!(f, "not ready: {first}")?;
-        others.iter().try_for_each(|reason| write!(f, "; {reason}"))
+        match self.reasons.split_first() {
+            None => f.write_str("ready")?,
+            Some((first, others)) => {
+                write!(f, "not ready: {first}")?;
+                others.iter().try_for_each(|reason| write!(f, "; {reason}"))?;
+            }
+        }
+        let mut full = self.full_channels.iter();
+        full.try_for_each(|full| {
+            let FullChannel {
+                channel,
+                topic,
+                waiting,
+                ..
+            } = full;
+            write!(
+                f,
+                "; channel `{channel}` is full, with {waiting} messages, and refuses `{topic}`: consume or remove it"
+            )
+        })
     }
 }

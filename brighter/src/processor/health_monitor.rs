@@ -1,10 +1,11 @@
 //! [`HealthMonitor`]: checks the health of a processor.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
+use super::background::BackgroundTask;
 use super::health::{Health, HealthOptions, OutboxFigures, Unhealthy};
 use super::relay::Relay;
 use brighter_core::channel::{Broker, BrokerStatus};
@@ -21,6 +22,9 @@ pub(super) struct HealthMonitor {
 
 type Known = (Instant, Result<OutboxStatus, Unhealthy>);
 
+/// Less silence than this is none, whatever age is allowed.
+const SILENCE: Duration = Duration::from_secs(120);
+
 /// How long it is believed that the outbox is away.
 const AWAY_FOR: Duration = Duration::from_secs(1);
 
@@ -31,6 +35,11 @@ impl HealthMonitor {
             sweeps,
             known: Mutex::new(None),
         }
+    }
+
+    /// Whether this process sweeps.
+    pub(super) fn sweeps(&self) -> bool {
+        self.sweeps
     }
 
     /// What the outbox says; asked again only if the last answer is old.
@@ -66,10 +75,20 @@ impl HealthMonitor {
         answer
     }
 
-    /// Looks at the broker and at the outbox, if they are there.
-    pub(super) async fn check(&self, broker: Option<&dyn Broker>, relay: Option<&Relay>) -> Health {
+    /// Looks at the broker and at the outbox, if they are there, and at the tasks in the background.
+    pub(super) async fn check(
+        &self,
+        broker: Option<&dyn Broker>,
+        relay: Option<&Relay>,
+        background: &[BackgroundTask],
+    ) -> Health {
         let mut health = Health::default();
         health.reasons.extend(broker.and_then(of_broker));
+        // One that is gone is started again here, and told of all the same: this runtime may end as well.
+        let gone = background.iter().filter(|task| task.keep_going());
+        health.reasons.extend(gone.map(|task| Unhealthy::TaskEnded {
+            task: task.name().to_owned(),
+        }));
         if let Some(relay) = relay {
             self.outbox(relay, &mut health).await;
         }
@@ -78,13 +97,20 @@ impl HealthMonitor {
 
     /// Whether the outbox is there and gets empty.
     async fn outbox(&self, relay: &Relay, health: &mut Health) {
+        health.full_channels = relay.full.list();
         let asked = Instant::now();
         let answer = self.ask(&**relay.outbox()).await;
-        let (complete, failing) = relay.sweep_stats.read();
-        if let (true, Some((since, reason))) = (self.sweeps, failing) {
+        let swept = relay.sweep_stats.read();
+        if let (true, Some((since, reason))) = (self.sweeps, swept.failing) {
             health.reasons.push(Unhealthy::SweeperFails {
                 seconds: asked.saturating_duration_since(since).as_secs_f64(),
                 reason,
+            });
+        }
+        let silence = asked.saturating_duration_since(swept.seen);
+        if self.sweeps && silence > self.longest_silence(relay) {
+            health.reasons.push(Unhealthy::SweeperStalled {
+                seconds: silence.as_secs_f64(),
             });
         }
         let status = match answer {
@@ -98,20 +124,41 @@ impl HealthMonitor {
         });
         let bound = self.options.max_age;
         // What the broker refused waits too, while the sweeper gets through all the others.
-        let is_swept = self.sweeps && complete.elapsed() < bound;
-        if let Some(oldest) = status.oldest.filter(|oldest| *oldest > bound && !is_swept) {
+        let is_swept = self.sweeps && swept.complete.elapsed() < bound;
+        let too_long = |age: &Duration| *age > bound && !is_swept;
+        if let Some(oldest) = status.oldest.filter(too_long) {
             health.reasons.push(Unhealthy::OutboxStuck {
                 outstanding: status.outstanding,
                 oldest_seconds: oldest.as_secs_f64(),
+                swept_here: self.sweeps,
             });
         }
+        if let Some(overdue) = status.overdue.filter(too_long) {
+            health.reasons.push(Unhealthy::ScheduleStuck {
+                overdue_seconds: overdue.as_secs_f64(),
+                swept_here: self.sweeps,
+            });
+        }
+    }
+
+    /// For how long a sweeper that works may give no sign: the broker and the database have deadlines of their own,
+    /// which are shorter.
+    fn longest_silence(&self, relay: &Relay) -> Duration {
+        let two_looks = relay.settings.interval.saturating_mul(2);
+        self.options.max_age.max(SILENCE).max(two_looks)
     }
 }
 
 fn of_broker(broker: &dyn Broker) -> Option<Unhealthy> {
     match broker.status() {
-        // Blocked, it gives us ours and takes nothing; the outbox keeps that, and tells when it is too long.
-        BrokerStatus::Connected | BrokerStatus::Blocked { .. } => None,
+        BrokerStatus::Connected => None,
+        BrokerStatus::Blocked { reason } => Some(Unhealthy::Blocked { reason }),
+        BrokerStatus::Unconfirmed { since } => Some(Unhealthy::Unconfirmed {
+            seconds: SystemTime::now()
+                .duration_since(since)
+                .unwrap_or_default()
+                .as_secs_f64(),
+        }),
         BrokerStatus::Disconnected { reason } => Some(Unhealthy::NoBroker { reason }),
         _ => Some(Unhealthy::Closed),
     }

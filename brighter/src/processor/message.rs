@@ -126,6 +126,10 @@ impl CommandProcessor {
     }
 
     pub(super) fn relay(&self) -> Result<&Arc<Relay>, PostError> {
+        // What the caller does may need them: a post for later is sent by the sweeper alone.
+        for task in &self.0.background {
+            task.keep_going();
+        }
         self.0.relay.as_ref().ok_or(PostError::NoOutbox)
     }
 }

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod archiver;
+mod background;
 mod build_error;
 mod builder;
 mod call;
@@ -42,12 +43,13 @@ pub(crate) use call::{Reply, answer, is_waited_for};
 pub use context::ContextExt;
 pub use deposit::{DepositPost, DepositPosts};
 pub use error::{NoProcessor, NotSent, PostError, PublishErrors, SendError, SubscriberFailure};
-pub use health::{Health, HealthOptions, OutboxFigures, Unhealthy};
+pub use health::{FullChannel, Health, HealthOptions, OutboxFigures, Unhealthy};
 pub use outbox::{Cancel, ProcessorOutbox, Reschedule, Rescheduled, Within};
 pub use post::{Cleared, Post};
 pub use registry::PipelineDescription;
 pub use sweeper::Sweeper;
 
+use self::background::BackgroundTask;
 use self::call::Calls;
 use self::health_monitor::HealthMonitor;
 use self::join_indexed::join_indexed;
@@ -101,6 +103,8 @@ struct Inner {
     calls: Option<Calls>,
     has_inbox: bool,
     health: HealthMonitor,
+    /// The sweeper and the archiver, where there are.
+    background: Vec<BackgroundTask>,
     /// How many bytes of a body are shown in spans.
     bodies_in_spans: usize,
     /// For how long the inbox remembers.
@@ -272,9 +276,12 @@ impl CommandProcessor {
             health,
             broker,
             relay,
+            background,
             ..
         } = &*self.0;
-        health.check(broker.as_deref(), relay.as_deref()).await
+        health
+            .check(broker.as_deref(), relay.as_deref(), background)
+            .await
     }
 
     /// Ends the sweeper and closes the broker, once what is under way has been confirmed and noted. Later posts are kept

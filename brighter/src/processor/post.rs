@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 
 use super::error::NoProcessor;
 use super::options::{PostOptions, option_methods};
-use super::relay::Relay;
+use super::relay::{Relay, Sent};
 use super::{CommandProcessor, NotSent, PostError};
 use brighter_core::__private::{Op, fault_point};
 use brighter_core::channel::PublishError;
@@ -163,18 +163,15 @@ impl CommandProcessor {
         let id = message.header.id.clone();
         if relay.in_order().contains(&message.header.topic) {
             fault_point!("outbox.deposit", brighter_core::outbox::OutboxError::Unavailable);
-            let sent = relay.deposit_in_order(&message).await?;
-            let refused = sent.into_iter().flat_map(|sent| sent.refused);
-            return match refused.into_iter().find(|(refused, _)| *refused == id) {
-                Some((id, error)) => Err(NotSent { id, error }.into()),
-                None => Ok(id),
+            let Some(sent) = relay.deposit_in_order(&message).await? else {
+                return self.posted_before(relay, id).await;
             };
+            return taken(sent, id);
         }
         let messages = [message];
         fault_point!("outbox.deposit", brighter_core::outbox::OutboxError::Unavailable);
         if relay.deposit_claimed(&messages).await?.contains(&id) {
-            // Posted before. It was sent, or the sweeper will see to it.
-            return Ok(id);
+            return self.posted_before(relay, id).await;
         }
         fault_point!("outbox.deposited");
         let [message] = messages;
@@ -182,5 +179,23 @@ impl CommandProcessor {
             Some(error) => Err(NotSent { id, error }.into()),
             None => Ok(id),
         }
+    }
+
+    /// The outbox holds the message already: it was sent, or the sweeper will see to it. Without one here it is sent
+    /// now, unless somebody else is at it.
+    async fn posted_before(&self, relay: &Relay, id: MessageId) -> Result<MessageId, PostError> {
+        if self.0.health.sweeps() {
+            return Ok(id);
+        }
+        let sent = relay.clear(std::slice::from_ref(&id)).await?;
+        taken(sent, id)
+    }
+}
+
+/// What the broker said of this message, if it was sent.
+fn taken(sent: Sent, id: MessageId) -> Result<MessageId, PostError> {
+    match sent.refused.into_iter().find(|(refused, _)| *refused == id) {
+        Some((id, error)) => Err(NotSent { id, error }.into()),
+        None => Ok(id),
     }
 }

@@ -1,6 +1,6 @@
 //! [`SweepStats`]: how the last sweeps went.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
@@ -14,17 +14,37 @@ pub(super) struct SweepStats {
 struct State {
     /// When a sweep last got to the end of the outbox; at first, when this was made.
     complete: Instant,
+    /// When the sweeper last did anything.
+    seen: Instant,
     failing: Option<(Instant, String)>,
+}
+
+/// What is known of the last sweeps.
+#[derive(Debug)]
+pub(super) struct LastSweeps {
+    /// When a sweep last got to the end of the outbox.
+    pub(super) complete: Instant,
+    /// When the sweeper last did anything.
+    pub(super) seen: Instant,
+    /// Since when and why sweeps fail.
+    pub(super) failing: Option<(Instant, String)>,
 }
 
 impl SweepStats {
     pub(super) fn new() -> Self {
+        let now = Instant::now();
         Self {
             state: Mutex::new(State {
-                complete: Instant::now(),
+                complete: now,
+                seen: now,
                 failing: None,
             }),
         }
+    }
+
+    /// The sweeper is at work.
+    pub(super) fn seen(&self) {
+        self.with(|_| ());
     }
 
     /// A sweep got to the end of the outbox.
@@ -48,12 +68,23 @@ impl SweepStats {
         });
     }
 
-    /// Returns when a sweep last got to the end of the outbox, and since when and why sweeps fail.
-    pub(super) fn read(&self) -> (Instant, Option<(Instant, String)>) {
-        self.with(|state| (state.complete, state.failing.clone()))
+    /// Returns what is known of the last sweeps.
+    pub(super) fn read(&self) -> LastSweeps {
+        let state = self.lock();
+        LastSweeps {
+            complete: state.complete,
+            seen: state.seen,
+            failing: state.failing.clone(),
+        }
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
-        act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with(&self, act: impl FnOnce(&mut State)) {
+        let mut state = self.lock();
+        state.seen = Instant::now();
+        act(&mut state);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{join, join_all, pending};
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::background::BackgroundTask;
 use super::relay::{Relay, Sent, Unrecorded};
 use crate::policy::{CircuitState, spread};
 use brighter_core::message::RoutingKey;
@@ -24,8 +26,15 @@ const SOON: Duration = Duration::from_millis(5);
 /// By how much the interval is spread at random, either way.
 const JITTER: f64 = 0.1;
 
+/// Starts the task that sweeps until `ended` is cancelled.
+pub(super) fn start(runtime: &Handle, relay: &Arc<Relay>, ended: &Arc<CancellationToken>) -> BackgroundTask {
+    let (relay, until) = (Arc::clone(relay), Arc::clone(ended));
+    let run = move || sweep(Arc::clone(&relay), Arc::clone(&until)).boxed();
+    BackgroundTask::spawn("sweeper", runtime, Arc::clone(ended), run)
+}
+
 /// Sweeps until it is told to end.
-pub(super) async fn sweep(relay: Arc<Relay>, ended: Arc<CancellationToken>) {
+async fn sweep(relay: Arc<Relay>, ended: Arc<CancellationToken>) {
     let (relay, ended) = (&*relay, &*ended);
     // Before the first look, so that nothing comes between.
     let arrivals = relay.outbox().arrivals();
@@ -226,6 +235,7 @@ impl<'a> SweepTask<'a> {
     async fn claim(&self, which: Claim<'_>) -> Result<Batch, OutboxError> {
         // From before the call, so that it seems to end a little too soon.
         let since = Instant::now();
+        self.relay.sweep_stats.seen();
         let messages = self.relay.claim(which).await?;
         Ok(Batch { messages, since })
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::SubscriptionSettings;
+use brighter_core::__private::clock::NEVER;
 use brighter_core::channel::ConsumerBounds;
 
 /// Why the times and counts of a subscription do not go together, and how to mend it.
@@ -55,14 +56,14 @@ pub enum BudgetError {
         /// How long the inbox remembers.
         retention: Duration,
     },
-    /// A delay is longer than the broker lets a message wait.
+    /// A delay is longer than the broker lets a message wait, which is a hundred years at most.
     #[error(
-        "a delay of {delay:?} is longer than {longest:?}, which is the longest that the broker lets a message wait: have shorter `.delays(…)`"
+        "a delay of {delay:?} is longer than {longest:?}, which is the longest that a message can wait with this broker: have shorter `.delays(…)`"
     )]
     Delay {
         /// The longest delay of the subscription.
         delay: Duration,
-        /// The longest that the broker lets a message wait.
+        /// The longest that a message can wait with the broker.
         longest: Duration,
     },
     /// A handling that takes its time would be cut short when the dispatcher ends.
@@ -122,7 +123,8 @@ pub(crate) fn budget(
         });
     }
     let delay = settings.delays.iter().max();
-    if let (Some(delay), Some(longest)) = (delay, bounds.longest_delay)
+    let longest = bounds.longest_delay.map_or(NEVER, |longest| longest.min(NEVER));
+    if let Some(delay) = delay
         && *delay > longest
     {
         let delay = *delay;
@@ -220,6 +222,18 @@ mod tests {
         );
         settings.delays = vec![longest];
         assert_eq!(budget(&settings, bounds, DRAIN), []);
+        // No broker keeps a message for more than a hundred years, whatever it says.
+        settings.delays = vec![NEVER];
+        assert_eq!(budget(&settings, ConsumerBounds::new(), DRAIN), []);
+        let (delay, longest) = (NEVER + Duration::from_nanos(1), NEVER);
+        settings.delays = vec![delay];
+        for bounds in [
+            ConsumerBounds::new(),
+            ConsumerBounds::new().longest_delay(Duration::MAX),
+        ] {
+            let errors = budget(&settings, bounds, DRAIN);
+            assert_eq!(errors, [BudgetError::Delay { delay, longest }]);
+        }
     }
 
     #[test]

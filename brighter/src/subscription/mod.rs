@@ -64,6 +64,9 @@ pub struct SubscriptionSettings {
     zero_buffer: bool,
 }
 
+/// How often a quorum queue of RabbitMQ 4 delivers a message again before it sets it aside, unless it is told otherwise.
+const BROKERS_LIMIT: u32 = 20;
+
 impl SubscriptionSettings {
     /// How long one handling of a message may take, unless the subscription says otherwise: 5 minutes. A handler
     /// that hangs would hold its performer for ever; few that do not hang take as long; and it is a sixth of the
@@ -113,6 +116,43 @@ impl SubscriptionSettings {
         .into_iter()
         .flatten()
         .collect()
+    }
+
+    /// From how many redeliveries on a message is a suspect, which is handled alone: a quarter of the limit, so that its
+    /// count goes on for long by what it does itself, and not by what others did to it. No later than a quarter of the
+    /// limit that RabbitMQ 4 has by default.
+    #[must_use]
+    pub fn suspect_after(&self) -> u32 {
+        let limits = [Some(self.redeliveries), self.channel.limits.deliveries];
+        let limit = limits.into_iter().flatten().filter(|limit| *limit > 0).min();
+        let limit = limit.unwrap_or(BROKERS_LIMIT).min(BROKERS_LIMIT);
+        limit.div_ceil(4)
+    }
+
+    /// Whether a message that is suspected of ending the process must be handled alone: one that was delivered so often,
+    /// and will be handled at all.
+    pub(crate) fn suspects(&self, redeliveries: u32) -> bool {
+        let is_over = self.redeliveries > 0 && redeliveries >= self.redeliveries;
+        redeliveries >= self.suspect_after() && !is_over
+    }
+
+    /// Whether messages must not lose their places.
+    pub(crate) fn keeps_order(&self) -> bool {
+        self.ordered || self.channel.limits.single_active_consumer
+    }
+
+    /// Why a message is set aside that was delivered this often before.
+    pub(crate) fn delivered_too_often(&self, redeliveries: u32) -> String {
+        let times =
+            format!("delivered {redeliveries} times before without being settled, and not handled again");
+        if self.keeps_order() {
+            // It may have been given back some of these times.
+            return format!("{times}: what handles it may end with its process");
+        }
+        let after = self.suspect_after();
+        format!(
+            "{times}: from {after} times on it is handled alone, so what handles it ends with its process or connection"
+        )
     }
 
     /// How long one handling of a message may take.
@@ -257,8 +297,11 @@ impl<R> Subscription<R> {
         self
     }
 
-    /// Lets each performer have this many messages at once: one that it handles, the others
-    /// waiting in its memory.
+    /// Lets each performer have this many messages at once: those that it handles, and others that wait in its memory.
+    ///
+    /// A busy performer hands what waits to another one of this process that has nothing to do, unless the subscription
+    /// keeps order. Another process does not get it before it is given back, so where a handler takes seconds, a small
+    /// number spreads the work better.
     #[must_use]
     pub fn buffer(mut self, messages: u16) -> Self {
         self.settings.buffer(messages);
@@ -276,10 +319,20 @@ impl<R> Subscription<R> {
         self
     }
 
-    /// Puts a message in the dead-letter channel, unhandled, once the broker has delivered it this often before
-    /// (0 for no limit) without its being settled: whoever handles it dies. It is the broker's own count, which
-    /// RabbitMQ keeps for quorum queues and no sender can set. What goes back from a consumer that is stopped or
-    /// paused counts too.
+    /// Puts a message in the dead-letter channel, unhandled, once it was delivered this often before (0 for no limit)
+    /// without being settled: what handles it ends with its process or its connection.
+    ///
+    /// A process that ends leaves more than the message that ended it: whatever its consumers had taken ahead was
+    /// delivered and not settled, too. So a message that was delivered a quarter as often, 5 times by default, is a
+    /// suspect, and is handled alone: its performer gives back all else and takes one message at a time, the other
+    /// performers of the subscription take none, and of all subscriptions of the dispatcher one at a time does so. From
+    /// then on the count of the message that ends its process grows, and that of the others does not.
+    ///
+    /// What is given back by a consumer that is stopped or paused counts up to there on RabbitMQ before 4.3, and no
+    /// further. For classic queues, which do not count, brighter counts: what such a queue delivers again is replaced by
+    /// a copy that says how often, at the end of the queue. With [`single_active_consumer`](Self::single_active_consumer)
+    /// or [`ordered_by`](Self::ordered_by) no copies are made on RabbitMQ, as a copy would lose its place: there classic
+    /// queues do not count at all, and what is given back to a quorum queue before 4.3 counts always.
     #[must_use]
     pub fn redeliveries(mut self, times: u32) -> Self {
         self.settings.redeliveries = times;

@@ -6,8 +6,8 @@ use futures_util::future::{BoxFuture, FutureExt};
 
 use super::spans;
 use brighter_core::channel::{
-    Broker, BrokerStatus, Channel, ChannelError, Consumer, ConsumerBounds, Producer, PublishError,
-    SettleError,
+    Broker, BrokerStatus, Channel, ChannelError, ChannelUsage, Consumer, ConsumerBounds, Producer,
+    PublishError, SettleError,
 };
 use brighter_core::message::{ChannelName, Message};
 
@@ -78,6 +78,14 @@ impl Broker for TracedBroker {
         self.inner.depth(channel)
     }
 
+    fn consumer_count(&self, channel: &ChannelName) -> Option<u64> {
+        self.inner.consumer_count(channel)
+    }
+
+    fn channels(&self) -> BoxFuture<'_, Result<Vec<ChannelUsage>, ChannelError>> {
+        self.inner.channels()
+    }
+
     fn bounds(&self, channel: &Channel) -> ConsumerBounds {
         self.inner.bounds(channel)
     }
@@ -124,7 +132,9 @@ mod tests {
             "{published:?}"
         );
         assert_eq!(traced.depth(&channel).await.unwrap(), Some(1));
+        assert_eq!(traced.consumer_count(&channel.name), Some(0));
         assert_eq!(traced.bounds(&channel), ConsumerBounds::new().deliveries(3));
+        assert_eq!(traced.channels().await.unwrap(), broker.channels().await.unwrap());
         traced.remove(&channel.name).await.unwrap();
         assert_eq!(traced.depth(&channel).await.unwrap(), None);
         traced.close().await;

@@ -27,6 +27,9 @@ impl Harness for Directory {
             // There is no server, and no connection to it.
             .without(Feature::Reconnect)
             .without(Feature::Restart)
+            .without(Feature::Stalls)
+            .without(Feature::DeafConsumer)
+            .without(Feature::Listing)
     }
 
     async fn connect(&self) -> DirectoryBroker {

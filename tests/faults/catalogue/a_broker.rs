@@ -14,7 +14,7 @@ use brighter_faults::place::Place;
 use brighter_faults::proxy::{Act, Direction, Proxy, Rule};
 use brighter_faults::scale::{report, size};
 use brighter_faults::traffic::{Traffic, consume, handle_all};
-use brighter_faults::wait::{DEADLINE, in_time, until_answer};
+use brighter_faults::wait::{deadline, in_time, until_answer};
 
 const CONFIRM: Duration = Duration::from_secs(30);
 
@@ -155,7 +155,12 @@ async fn a03_a_connection_that_goes_before_its_exchange_is_there_is_waited_for_a
     let to_broker = Direction::ToBroker;
     proxy.add(Rule::next(to_broker, Kind::EXCHANGE_DECLARE, Act::Reset));
     let place = Place::at(&node, proxy.address());
-    let broker = place.builder().connect_timeout(DEADLINE).connect().await.unwrap();
+    let broker = place
+        .builder()
+        .connect_timeout(deadline())
+        .connect()
+        .await
+        .unwrap();
     assert_eq!(proxy.followed(), 1);
     broker.close().await;
 }

@@ -13,7 +13,7 @@ use brighter_faults::frames::Kind;
 use brighter_faults::leaks::Held;
 use brighter_faults::place::Place;
 use brighter_faults::proxy::{Act, Direction, Proxy, Rule};
-use brighter_faults::wait::{DEADLINE, until_answer};
+use brighter_faults::wait::{deadline, until_answer};
 use brighter_faults::{capture, node};
 use tokio::sync::watch;
 
@@ -87,7 +87,7 @@ async fn c17_a_reply_after_its_time_is_dropped_and_counted_and_the_next_call_has
     let (dispatcher, quotes) = server(&place, place.connect().await).await;
     let processor = caller(&place).await;
     // So that what is counted below was there before.
-    assert_eq!(processor.call(Quote { amount: 1 }, DEADLINE).await.unwrap(), 2);
+    assert_eq!(processor.call(Quote { amount: 1 }, deadline()).await.unwrap(), 2);
     let held = Held::now();
 
     quotes.gate.send_replace(false);
@@ -100,7 +100,7 @@ async fn c17_a_reply_after_its_time_is_dropped_and_counted_and_the_next_call_has
     until_answer("begun", 2, async || quotes.begun()).await;
     quotes.gate.send_replace(true);
     until_dropped(&processor, 1).await;
-    assert_eq!(processor.call(Quote { amount: 3 }, DEADLINE).await.unwrap(), 6);
+    assert_eq!(processor.call(Quote { amount: 3 }, deadline()).await.unwrap(), 6);
     held.tasks_are_back().await;
     dispatcher.end().await;
     processor.close().await;
@@ -117,7 +117,7 @@ async fn c17_when_the_caller_is_gone_its_request_is_done_and_nothing_is_left() {
     let processor = caller(&place).await;
     let call = tokio::spawn({
         let processor = processor.clone();
-        async move { processor.call(Quote { amount: 1 }, DEADLINE).await }
+        async move { processor.call(Quote { amount: 1 }, deadline()).await }
     });
     until_answer("begun", 1, async || quotes.begun()).await;
     processor.close().await;
@@ -142,10 +142,10 @@ async fn c17_of_two_replies_one_is_given_and_the_other_dropped_and_counted() {
     let broker = place.builder_at(&url).confirm_timeout(Duration::from_secs(1));
     let (dispatcher, _) = server(&place, broker.connect().await.unwrap()).await;
     let processor = caller(&place).await;
-    assert_eq!(processor.call(Quote { amount: 1 }, DEADLINE).await.unwrap(), 2);
+    assert_eq!(processor.call(Quote { amount: 1 }, deadline()).await.unwrap(), 2);
 
     proxy.add(Rule::next(Direction::ToClient, Kind::ACK, Act::Drop));
-    assert_eq!(processor.call(Quote { amount: 2 }, DEADLINE).await.unwrap(), 4);
+    assert_eq!(processor.call(Quote { amount: 2 }, deadline()).await.unwrap(), 4);
     until_dropped(&processor, 1).await;
     assert_eq!(processor.call_figures().in_flight, 0);
     dispatcher.end().await;

@@ -1,10 +1,16 @@
-//! What only a server of our own can show of a transport: that it is restarted.
+//! What only a server of our own, or a way to it, can show of a transport: that it is restarted, and that it stalls.
+
+use std::time::Duration;
 
 use brighter::RabbitMq;
 use brighter::channel::{Channel, QueueType};
-use brighter::testing::conformance::{Features, Harness, a_restart_of_the_server_loses_nothing};
+use brighter::testing::conformance::{
+    Feature, Features, Harness, Stall, a_half_open_connection_is_noticed,
+    a_restart_of_the_server_loses_nothing, a_silent_server_is_noticed,
+};
 use brighter_faults::node::{self, Alone};
 use brighter_faults::place::Place;
+use brighter_faults::proxy::Proxy;
 
 struct OnANode {
     node: Alone,
@@ -46,5 +52,72 @@ async fn a_restart_loses_nothing_on_either_type_of_queue() {
             queue_type,
         })
         .await;
+    }
+}
+
+/// A server that all share, behind a way of one's own that stalls. Its heartbeat is as short as RabbitMQ has it.
+struct BehindAProxy {
+    proxy: Proxy,
+    place: Place,
+    queue_type: QueueType,
+}
+
+impl BehindAProxy {
+    async fn new(queue_type: QueueType) -> Self {
+        let node = node::shared().await;
+        let proxy = Proxy::start(node.address()).await;
+        let place = Place::at(&node, proxy.address());
+        Self {
+            proxy,
+            place,
+            queue_type,
+        }
+    }
+}
+
+impl Harness for BehindAProxy {
+    type Broker = RabbitMq;
+
+    fn features(&self) -> Features {
+        Features::all().without(Feature::DeafConsumer)
+    }
+
+    async fn connect(&self) -> RabbitMq {
+        let builder = self.place.builder();
+        let builder = builder.heartbeat_interval(Duration::from_secs(1));
+        builder.connect().await.unwrap()
+    }
+
+    fn channel(&self, name: &str, routing_key: &str) -> Channel {
+        let mut channel = self.place.channel(name, routing_key);
+        channel.queue_type = Some(self.queue_type);
+        channel
+    }
+
+    async fn stall(&self, _: &RabbitMq, how: Stall) {
+        match how {
+            Stall::HalfOpen => self.proxy.black_hole(true),
+            Stall::Silent => self.proxy.silence(true),
+            _ => self.proxy.deafen(true),
+        }
+    }
+
+    async fn mend(&self, _: &RabbitMq) {
+        self.proxy.black_hole(false);
+        self.proxy.silence(false);
+        self.proxy.deafen(false);
+    }
+
+    /// Longer than any deadline of the transport.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(120)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_vanishes_or_is_silent_is_noticed_on_either_type_of_queue() {
+    for queue_type in [QueueType::Classic, QueueType::Quorum] {
+        a_half_open_connection_is_noticed(&BehindAProxy::new(queue_type).await).await;
+        a_silent_server_is_noticed(&BehindAProxy::new(queue_type).await).await;
     }
 }

@@ -10,7 +10,7 @@ use brighter_faults::place::Place;
 use brighter_faults::process::Process;
 use brighter_faults::scale::{Choices, full, report, size};
 use brighter_faults::traffic::consume;
-use brighter_faults::wait::DEADLINE;
+use brighter_faults::wait::deadline;
 use brighter_faults::{capture, mariadb, postgres};
 use futures_util::{StreamExt, stream};
 use tokio::time::{Instant, sleep};
@@ -76,7 +76,7 @@ async fn die_at(node: &Node, kind: Kind, points: &[String]) -> usize {
             if books.are_done(1).await {
                 break;
             }
-            assert!(begun.elapsed() < DEADLINE, "{fault}: neither dead nor done");
+            assert!(begun.elapsed() < deadline(), "{fault}: neither dead nor done");
             sleep(Duration::from_millis(20)).await;
         }
         died += usize::from(process.has_ended().is_some_and(|status| !status.success()));

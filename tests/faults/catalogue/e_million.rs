@@ -17,7 +17,7 @@ use brighter_faults::process::Process;
 use brighter_faults::proxy::Proxy;
 use brighter_faults::scale::{Choices, report, size};
 use brighter_faults::tally;
-use brighter_faults::wait::{DEADLINE, until_answer};
+use brighter_faults::wait::{deadline, until_answer};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -148,7 +148,7 @@ async fn e07_a_million_messages_under_random_harm_are_all_handled_and_none_twice
         while consumers.count() == before && before < messages {
             let stalled = cleared.elapsed();
             assert!(
-                stalled < DEADLINE,
+                stalled < deadline(),
                 "{harm:?}: nothing has been handled for {stalled:?} since"
             );
             sleep(Duration::from_millis(20)).await;

@@ -12,7 +12,7 @@ fn is_fault(name: &str) -> bool {
     let [group, tens, ones, b'_', ..] = name.as_bytes() else {
         return false;
     };
-    (b'a'..=b'e').contains(group) && tens.is_ascii_digit() && ones.is_ascii_digit()
+    (b'a'..=b'g').contains(group) && tens.is_ascii_digit() && ones.is_ascii_digit()
 }
 
 #[test]

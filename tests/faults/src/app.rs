@@ -38,6 +38,8 @@ pub enum What {
     Block(u64),
     /// Take so many milliseconds, then note it.
     Sleep(u64),
+    /// End the process, where it has one of its own.
+    Die,
 }
 
 impl Deed {
@@ -136,7 +138,7 @@ impl Handler<Deed> for Doer {
             What::Wait => self.wait().await,
             What::Fail(times) if cx.attempt() <= times => return Err("told to fail".into()),
             What::Fail(_) => {}
-            What::Panic => panic!("told to panic"),
+            What::Panic | What::Die => panic!("told to panic"),
             // This is the fault that is injected.
             What::Block(milliseconds) => std::thread::sleep(Duration::from_millis(milliseconds)),
             What::Sleep(milliseconds) => tokio::time::sleep(Duration::from_millis(milliseconds)).await,

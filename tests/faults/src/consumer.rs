@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use brighter::channel::QueueType;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::Ledger;
@@ -16,6 +17,19 @@ pub enum Point {
     AfterTheEffect,
     /// The effect is committed, and the message is not acknowledged.
     AfterTheCommit,
+}
+
+/// How a deed ends the process that does it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Death {
+    /// It aborts.
+    Abort,
+    /// It waits to be killed, and says so.
+    Killed,
+    /// It takes more memory than there is.
+    Memory,
+    /// It aborts after so many milliseconds.
+    Slow(u64),
 }
 
 /// What the process is told.
@@ -44,6 +58,32 @@ pub struct Orders {
     pub drain: u64,
     /// Where it waits to be killed.
     pub dies: Option<Point>,
+    /// How a deed ends it that does.
+    pub death: Death,
+    /// Whether a deed that waits does so for ever, and not at all otherwise.
+    pub waits: bool,
+    /// How the broker keeps its queue.
+    pub queue_type: Option<Keeps>,
+    /// How often a message may come without being settled.
+    pub redeliveries: u32,
+}
+
+/// How the broker keeps a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Keeps {
+    /// On one node.
+    Classic,
+    /// On a majority of the nodes.
+    Quorum,
+}
+
+impl From<Keeps> for QueueType {
+    fn from(keeps: Keeps) -> Self {
+        match keeps {
+            Keeps::Classic => Self::Classic,
+            Keeps::Quorum => Self::Quorum,
+        }
+    }
 }
 
 impl Orders {
@@ -62,6 +102,10 @@ impl Orders {
             buffer: 1,
             drain: 5_000,
             dies: None,
+            death: Death::Abort,
+            waits: true,
+            queue_type: None,
+            redeliveries: 20,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::time::sleep;
 
-use crate::wait::DEADLINE;
+use crate::wait::deadline;
 
 /// What this runtime and this process had at one time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +53,7 @@ async fn until_at_most(what: &str, limit: usize, count: impl Fn() -> usize) {
     let begun = Instant::now();
     while count() > limit {
         assert!(
-            begun.elapsed() < DEADLINE,
+            begun.elapsed() < deadline(),
             "{} {what} are left, where {limit} were before",
             count()
         );

@@ -8,13 +8,17 @@
 )]
 
 pub mod app;
+pub mod balancer;
 pub mod books;
 pub mod capture;
 pub mod certificates;
+pub mod cluster;
 pub mod commits;
 pub mod consumer;
+pub mod cycles;
 pub mod desk;
 pub mod frames;
+pub mod gauge;
 mod keeper;
 pub mod leaks;
 pub mod ledger;
@@ -26,6 +30,7 @@ pub mod process;
 pub mod proxy;
 pub mod scale;
 pub mod server;
+pub mod stranger;
 pub mod tally;
 pub mod traffic;
 pub mod wait;

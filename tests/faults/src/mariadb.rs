@@ -1,8 +1,9 @@
 //! A private MariaDB.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
+use brighter_test_servers::System;
 use sqlx::MySql;
 use tokio::sync::OnceCell;
 
@@ -32,12 +33,16 @@ impl Kind for MySql {
     };
 
     fn prepare(folder: &Path, port: u16) -> Command {
-        let installed = "MariaDB is installed on this machine, for these tests stop it";
-        let (server, initialise) = (program("mariadbd"), program("mariadb-install-db"));
+        let system = System::of_environment();
+        let program = |name| {
+            let program = system.find(name, FOLDERS);
+            let program = program.expect("MariaDB is installed on this machine, for these tests stop it");
+            system.command(&program)
+        };
         let data = format!("--datadir={}", folder.join("data").display());
         // It refuses root, unless root is named.
         let user = is_root().then_some("--user=root");
-        let output = Command::new(initialise.expect(installed))
+        let output = program("mariadb-install-db")
             .current_dir(folder)
             .args(["--no-defaults", "--skip-name-resolve", "--skip-test-db"])
             .arg(&data)
@@ -53,7 +58,7 @@ impl Kind for MySql {
              GRANT ALL PRIVILEGES ON *.* TO 'tester'@'127.0.0.1' WITH GRANT OPTION;\n"
         );
         std::fs::write(&users, sql).expect("its users can be written");
-        let mut command = Command::new(server.expect(installed));
+        let mut command = program("mariadbd");
         command
             .arg("--no-defaults")
             .arg(data)
@@ -84,14 +89,6 @@ const FOLDERS: &[&str] = &[
     "/usr/local/opt/mariadb/bin",
     "/usr/local/mysql/bin",
 ];
-
-fn program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain(FOLDERS.iter().map(PathBuf::from))
-        .map(|folder| folder.join(name))
-        .find(|file: &PathBuf| Path::is_file(file))
-}
 
 fn is_root() -> bool {
     let output = Command::new("id").arg("-u").output();

@@ -16,7 +16,7 @@ use tokio::sync::{Mutex, MutexGuard, OnceCell, RwLock, RwLockReadGuard, RwLockWr
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use crate::wait::{DEADLINE, in_time};
+use crate::wait::{deadline, in_time};
 
 /// The password of every node: no line of a log may hold it.
 pub const PASSWORD: &str = "hunter2-is-no-secret";
@@ -29,6 +29,7 @@ const MAX_MESSAGE_SIZE: usize = 128 * 1024 * 1024;
 /// A private broker.
 pub struct Node {
     broker: Arc<std::sync::Mutex<Broker>>,
+    name: String,
     url: String,
     address: String,
     tls_address: Option<String>,
@@ -51,8 +52,13 @@ impl Node {
             Ok::<_, Error>(broker)
         });
         let broker = broker.await.expect("starting does not panic");
-        let broker = broker.unwrap_or_else(|error| panic!("{error:#}"));
+        Self::of(broker.unwrap_or_else(|error| panic!("{error:#}")))
+    }
+
+    /// Takes a broker that is up.
+    pub(crate) fn of(broker: Broker) -> Self {
         Self {
+            name: broker.node().to_owned(),
             url: broker.url(),
             address: broker.address(),
             tls_address: broker.tls_address(),
@@ -71,6 +77,12 @@ impl Node {
             config: CONFIG.into(),
             ..Settings::default()
         }
+    }
+
+    /// Its name, as the nodes of a cluster call it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The URL of its virtual host `/`, with user and password.
@@ -119,6 +131,27 @@ impl Node {
         .await;
     }
 
+    /// Starts it if it is not there, and waits until it is up.
+    pub async fn start_if_down(&self) {
+        if self.is_running().await {
+            self.tell(|broker| broker.until_up()).await;
+        } else {
+            self.start_again().await;
+        }
+    }
+
+    /// Takes all data of it away, as a machine that is replaced. It must be down.
+    pub async fn wipe(&self) {
+        self.tell(|broker| broker.wipe()).await;
+    }
+
+    async fn is_running(&self) -> bool {
+        let broker = Arc::clone(&self.broker);
+        let running =
+            spawn_blocking(move || broker.lock().unwrap_or_else(PoisonError::into_inner).is_running());
+        running.await.expect("looking does not panic")
+    }
+
     async fn tell(&self, what: impl FnOnce(&mut Broker) -> Result<(), Error> + Send + 'static) {
         self.harmed.store(true, Ordering::SeqCst);
         let broker = Arc::clone(&self.broker);
@@ -144,7 +177,7 @@ impl Node {
             let errors = String::from_utf8_lossy(&output.stderr);
             // On a busy machine a greeting between nodes may take too long.
             assert!(
-                errors.contains("failed to connect") && begun.elapsed() < DEADLINE,
+                errors.contains("failed to connect") && begun.elapsed() < deadline(),
                 "the broker could not evaluate `{erlang}`: {said} {errors}"
             );
         }
@@ -202,16 +235,41 @@ impl Node {
         self.eval(&close).await.parse().expect("a number")
     }
 
+    /// How many connections there are at this node of a cluster whose name begins so.
+    pub async fn local_connections(&self, name: &str) -> usize {
+        let count = format!("length({}).", self.local(name));
+        self.eval(&count).await.parse().expect("a number")
+    }
+
+    /// Closes those, and says how many they were.
+    pub async fn close_local_connections(&self, name: &str) -> usize {
+        let close = format!(
+            "Found = {}, [rabbit_networking:close_connection(P, \"by a test\") || P <- Found], length(Found).",
+            self.local(name)
+        );
+        self.eval(&close).await.parse().expect("a number")
+    }
+
+    /// Erlang for the connections at this node alone: it asks no other, which may not answer.
+    fn local(&self, name: &str) -> String {
+        connections(name).replace("connections()", "local_connections()")
+    }
+
     /// Waits until the broker has written down which queues there are, before it is killed.
     ///
     /// What RabbitMQ 3.10 says of a queue that was declared, it writes at once; that the declaration holds, in most
     /// cases at once too, and else within two seconds. Killed before, it takes the declaration for one that was given
     /// up, and what it had confirmed for the queue goes with it. Where the log of a quorum queue is, it writes half a
     /// second after the declaration; killed before, it does not find the log again, begins an empty one, and elects
-    /// no leader for it. No client can see either, or mend it.
+    /// no leader for it. No client can see either, or mend it. What keeps its metadata in Khepri, as 4.3 does, writes
+    /// it before it answers.
     pub async fn write_queues(&self) {
-        self.eval("mnesia_recover:sync(), ok = mnesia:sync_log(), dets:sync(ra_directory_reverse), done.")
-            .await;
+        self.eval(
+            "case whereis(mnesia_recover) of undefined -> none; \
+                 _ -> mnesia_recover:sync(), ok = mnesia:sync_log() end, \
+             [dets:sync(Table) || Table <- dets:all()], done.",
+        )
+        .await;
     }
 
     /// How many messages a queue of the virtual host `/` holds, those that are being handled included, and how many
@@ -223,13 +281,21 @@ impl Node {
     /// # Panics
     /// There is no such queue.
     pub async fn depth(&self, queue: &str) -> (usize, usize) {
+        // Newer ones tell it without being asked by a function, which those of 4.3 do not take.
         let depth = format!(
             "{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>)), \
              Both = fun(All, Ready) -> 1000000 * All + Ready end, \
              Counted = fun(S) -> Both(rabbit_fifo:query_messages_total(S), rabbit_fifo:query_messages_ready(S)) end, \
+             Tells = erlang:function_exported(ra, member_overview, 1), \
              case amqqueue:get_type(Q) of \
                  rabbit_quorum_queue -> \
-                     case ra:leader_query(amqqueue:get_pid(Q), Counted) of {{ok, {{_, N}}, _}} -> N; _ -> none end; \
+                     case ra:members(amqqueue:get_pid(Q)) of \
+                         {{ok, _, Leader}} when Tells -> \
+                             {{ok, #{{machine := Machine}}, _}} = ra:member_overview(Leader), \
+                             #{{num_messages := All, num_ready_messages := Ready}} = Machine, Both(All, Ready); \
+                         {{ok, _, Leader}} -> \
+                             case ra:leader_query(Leader, Counted) of {{ok, {{_, N}}, _}} -> N; _ -> none end; \
+                         _ -> none end; \
                  _ -> [{{_, All}}, {{_, Ready}}] = rabbit_amqqueue:info(Q, [messages, messages_ready]), Both(All, Ready) \
              end."
         );
@@ -303,14 +369,7 @@ impl Node {
         if !self.harmed.load(Ordering::SeqCst) {
             return;
         }
-        let broker = Arc::clone(&self.broker);
-        let running =
-            spawn_blocking(move || broker.lock().unwrap_or_else(PoisonError::into_inner).is_running());
-        if running.await.expect("looking does not panic") {
-            self.tell(|broker| broker.until_up()).await;
-        } else {
-            self.start_again().await;
-        }
+        self.start_if_down().await;
         self.memory_alarm(false).await;
         self.disk_alarm(false).await;
         self.consumer_timeout(None).await;

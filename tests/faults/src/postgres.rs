@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use brighter_test_servers::System;
 use tokio::sync::OnceCell;
 
 use crate::keeper::Signals;
@@ -34,7 +35,8 @@ impl Kind for sqlx::Postgres {
         std::fs::write(&password, PASSWORD).expect("a password file can be written");
         let other = other_user();
         if other.is_some() {
-            let chown = Command::new("chown").args(["-R", USER]).arg(folder).status();
+            let mut chown = System::of_environment().command(Path::new("chown"));
+            let chown = chown.args(["-R", USER]).arg(folder).status();
             assert!(chown.is_ok_and(|status| status.success()));
         }
         let output = command(other.as_deref(), &programs.join("initdb"))
@@ -53,17 +55,56 @@ impl Kind for sqlx::Postgres {
             .expect("initdb starts");
         let told = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "initdb: {told}");
-        let mut server = command(other.as_deref(), &programs.join("postgres"));
-        server.arg("-D").arg(&data).arg("-p").arg(port.to_string());
-        for setting in SETTINGS {
-            server.arg("-c").arg(setting);
-        }
-        server
+        server(other.as_deref(), &programs, &data, port)
     }
 
     fn url(address: &str, database: &str) -> String {
         format!("postgres://tester:{PASSWORD}@{address}/{database}?sslmode=disable")
     }
+}
+
+/// What starts a server with these data.
+fn server(group: Option<&str>, programs: &Path, data: &Path, port: u16) -> Command {
+    let mut server = command(group, &programs.join("postgres"));
+    server.arg("-D").arg(data).arg("-p").arg(port.to_string());
+    for setting in SETTINGS {
+        server.arg("-c").arg(setting);
+    }
+    server
+}
+
+/// A standby of this server, which follows it by streaming replication and can be read from.
+///
+/// # Panics
+/// It cannot be made.
+pub async fn standby_of(primary: &Postgres) -> Postgres {
+    let from = primary.url("postgres");
+    Postgres::start_with(move |folder, port| {
+        let programs = programs().expect("PostgreSQL is installed on this machine, for these tests stop it");
+        let (data, other) = (folder.join("data"), other_user());
+        if other.is_some() {
+            let chown = Command::new("chown").args(["-R", USER]).arg(folder).status();
+            assert!(chown.is_ok_and(|status| status.success()));
+        }
+        let output = command(other.as_deref(), &programs.join("pg_basebackup"))
+            .current_dir(folder)
+            .arg("--pgdata")
+            .arg(&data)
+            .arg("--dbname")
+            .arg(&from)
+            .args([
+                "--write-recovery-conf",
+                "--wal-method=stream",
+                "--checkpoint=fast",
+                "--no-sync",
+            ])
+            .output()
+            .expect("pg_basebackup starts");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "pg_basebackup: {told}");
+        server(other.as_deref(), &programs, &data, port)
+    })
+    .await
 }
 
 /// The server that all tests use that do it no harm.
@@ -72,7 +113,9 @@ pub async fn shared() -> &'static Postgres {
     SERVER.get_or_init(Postgres::start).await
 }
 
-/// Where Debian keeps a folder for each version, and others keep the programs.
+/// Where Debian keeps a folder for each version.
+const VERSIONS: &str = "/usr/lib/postgresql";
+/// Where others keep the programs.
 const FOLDERS: &[&str] = &[
     "/usr/pgsql/bin",
     "/opt/homebrew/opt/postgresql/bin",
@@ -81,16 +124,19 @@ const FOLDERS: &[&str] = &[
     "/usr/bin",
 ];
 
+/// The folder of the programs, within the system.
 fn programs() -> Option<PathBuf> {
-    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    let system = System::of_environment();
+    let versions = std::fs::read_dir(system.outside(VERSIONS)).into_iter().flatten();
     let mut folders: Vec<PathBuf> = versions
-        .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
+        .filter_map(|entry| Some(Path::new(VERSIONS).join(entry.ok()?.file_name()).join("bin")))
         .collect();
     folders.sort_unstable_by(|one, other| other.cmp(one));
     folders.extend(FOLDERS.iter().map(PathBuf::from));
-    folders
-        .into_iter()
-        .find(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file())
+    folders.into_iter().find(|folder| {
+        let has = |program: &str| system.outside(&folder.join(program).to_string_lossy()).is_file();
+        has("initdb") && has("postgres")
+    })
 }
 
 /// The server refuses to be run by root; this one does it then.
@@ -98,18 +144,20 @@ const USER: &str = "postgres";
 
 /// The group of the other user, if we are root.
 fn other_user() -> Option<String> {
+    let system = System::of_environment();
     let said = |arguments: &[&str]| {
-        let output = Command::new("id").args(arguments).output().ok()?;
+        let output = system.command(Path::new("id")).args(arguments).output().ok()?;
         Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
     (said(&["-u"])? == "0").then(|| said(&["-g", USER])).flatten()
 }
 
 fn command(group: Option<&str>, program: &Path) -> Command {
+    let system = System::of_environment();
     let Some(group) = group else {
-        return Command::new(program);
+        return system.command(program);
     };
-    let mut command = Command::new("setpriv");
+    let mut command = system.command(Path::new("setpriv"));
     command
         .args(["--reuid", USER, "--regid", group, "--clear-groups", "--"])
         .arg(program);

@@ -39,8 +39,24 @@ impl Process {
     /// It does not start.
     #[must_use]
     pub fn start(program: &str, orders: &impl Serialize, plan: &str) -> Self {
+        Self::run(Command::new(program), orders, plan)
+    }
+
+    /// Starts the process from its program, with so many kilobytes of address space.
+    ///
+    /// # Panics
+    /// It does not start.
+    #[must_use]
+    pub fn start_limited(program: &str, orders: &impl Serialize, kilobytes: u32) -> Self {
+        let mut shell = Command::new("sh");
+        let line = format!("ulimit -v {kilobytes} && exec \"$0\"");
+        shell.args(["-c", line.as_str(), program]);
+        Self::run(shell, orders, "")
+    }
+
+    fn run(mut command: Command, orders: &impl Serialize, plan: &str) -> Self {
         let orders = serde_json::to_string(orders).expect("orders can be written");
-        let mut child = Command::new(program)
+        let mut child = command
             .env(ORDERS, orders)
             .env(FAULT_POINTS, plan)
             .stdin(Stdio::null())
@@ -73,6 +89,22 @@ impl Process {
             }
         })
         .await;
+    }
+
+    /// Waits until it says something that begins so, and gives what follows.
+    ///
+    /// # Panics
+    /// It ends before, or does not say so.
+    pub async fn next(&mut self, what: &str) -> String {
+        in_time(what, async {
+            loop {
+                let line = self.said.recv().await.expect("the process has not ended");
+                if let Some(rest) = line.strip_prefix(what) {
+                    return rest.to_owned();
+                }
+            }
+        })
+        .await
     }
 
     /// How many bytes of memory it has had at most, by the books of Linux; none on any other system.

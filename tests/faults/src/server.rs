@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use brighter::MessageId;
+use brighter_test_servers::patience;
 use sqlx::pool::PoolOptions;
 use sqlx::{AssertSqlSafe, Connection, Database, Executor, Pool};
 use tempfile::TempDir;
@@ -59,12 +60,25 @@ where
     }
 
     fn launch() -> Self {
+        Self::launch_with(K::prepare)
+    }
+
+    /// Starts a server whose data are made otherwise, and waits until it is up.
+    pub(crate) async fn start_with(prepare: impl FnOnce(&Path, u16) -> Command + Send + 'static) -> Self {
+        let server = spawn_blocking(|| Self::launch_with(prepare))
+            .await
+            .expect("starting does not panic");
+        server.until_up().await;
+        server
+    }
+
+    fn launch_with(prepare: impl FnOnce(&Path, u16) -> Command) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("brighter-faults-database-")
             .tempdir()
             .expect("a folder can be made");
         let port = free_port();
-        let server = K::prepare(folder.path(), port);
+        let server = prepare(folder.path(), port);
         Self {
             keeper: Keeper::start(&server, folder.path(), &K::SIGNALS),
             port,
@@ -139,14 +153,14 @@ pub async fn pool<K: Kind>(url: &str) -> Pool<K> {
     pool_that_waits(url, DEADLINE).await
 }
 
-/// A pool of few connections to this URL, which gives up when it has none for so long.
+/// A pool of few connections to this URL, which gives up when it has none for so long: longer on a slow machine.
 ///
 /// # Panics
 /// The server does not answer.
 pub async fn pool_that_waits<K: Kind>(url: &str, wait: Duration) -> Pool<K> {
     PoolOptions::new()
         .max_connections(4)
-        .acquire_timeout(wait)
+        .acquire_timeout(patience(wait))
         .connect(url)
         .await
         .expect("the server answers")

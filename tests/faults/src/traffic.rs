@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::ledger::{Entry, Ledger};
 use crate::place::message;
-use crate::wait::{DEADLINE, in_time};
+use crate::wait::{deadline, in_time};
 
 /// Publishes messages until the broker has confirmed each, and counts what went wrong on the way.
 #[derive(Clone)]
@@ -83,7 +83,7 @@ impl<B: Producer + Clone> Traffic<B> {
                 }
                 Err(error) => panic!("{error:?}"),
             }
-            assert!(begun.elapsed() < 2 * DEADLINE, "{id} was never confirmed");
+            assert!(begun.elapsed() < 2 * deadline(), "{id} was never confirmed");
             sleep(Duration::from_millis(50)).await;
         }
     }

@@ -3,16 +3,23 @@
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
+use brighter_test_servers::patience;
 use tokio::time::{sleep, timeout};
 
-/// How long anything may take before a test fails. It is no measure: what is promised to take less is measured,
-/// and reported, and a slow machine is no failure.
-pub const DEADLINE: Duration = Duration::from_secs(180);
+/// How long anything may take before a test fails, on a quiet machine: see [`deadline`].
+pub(crate) const DEADLINE: Duration = Duration::from_secs(180);
+
+/// Returns how long anything may take before a test fails: more on a slow machine. It is no measure: what is promised
+/// to take less is measured, and reported, and a slow machine is no failure.
+#[must_use]
+pub fn deadline() -> Duration {
+    patience(DEADLINE)
+}
 
 /// Asks until the answer is the one that is expected, and says how long that took.
 ///
 /// # Panics
-/// It is not, within [`DEADLINE`].
+/// It is not, within [`deadline`].
 pub async fn until_answer<T: PartialEq + Debug>(
     what: &str,
     expected: T,
@@ -25,7 +32,7 @@ pub async fn until_answer<T: PartialEq + Debug>(
             return begun.elapsed();
         }
         assert!(
-            begun.elapsed() < DEADLINE,
+            begun.elapsed() < deadline(),
             "waited in vain for {what} to be {expected:?}: it is {answer:?}"
         );
         sleep(Duration::from_millis(10)).await;
@@ -37,7 +44,7 @@ pub async fn until_answer<T: PartialEq + Debug>(
 /// # Panics
 /// It does.
 pub async fn in_time<T>(what: &str, doing: impl Future<Output = T>) -> T {
-    match timeout(DEADLINE, doing).await {
+    match timeout(deadline(), doing).await {
         Ok(done) => done,
         Err(_) => panic!("waited in vain for {what}"),
     }

@@ -4,10 +4,10 @@ mod broken;
 
 use std::time::Duration;
 
-use brighter::channel::{Channel, QueueType};
+use brighter::channel::{Broker as _, Channel, QueueType};
 use brighter::testing::conformance::{Feature, Features, Harness};
 use brighter::{InMemoryBroker, RabbitMq, SqliteBroker};
-use brighter_tests::rabbitmq::Corner;
+use brighter_tests::rabbitmq::{Corner, Raw, counts_releases};
 
 /// A broker of its own, which has neither a server nor a disk.
 struct InMemory(InMemoryBroker);
@@ -20,10 +20,16 @@ impl Harness for InMemory {
             .without(Feature::Durable)
             .without(Feature::Reconnect)
             .without(Feature::Restart)
+            .without(Feature::Stalls)
+            .without(Feature::DeafConsumer)
     }
 
     async fn connect(&self) -> InMemoryBroker {
         self.0.clone()
+    }
+
+    async fn consumers(&self, broker: &InMemoryBroker, channel: &Channel) -> Option<u64> {
+        broker.consumer_count(&channel.name)
     }
 
     /// It does at once what it does.
@@ -51,10 +57,18 @@ impl Harness for Rabbit {
     type Broker = RabbitMq;
 
     fn features(&self) -> Features {
-        let features = Features::all().without(Feature::Restart);
+        // What a way to the server can do is done where there is one: `tests/faults/catalogue/conformance.rs`.
+        let features = Features::all()
+            .without(Feature::Restart)
+            .without(Feature::Stalls)
+            .without(Feature::DeafConsumer)
+            .without(Feature::Listing);
         match self.queue_type {
             // Quorum queues alone count deliveries, and have no range of priorities.
-            QueueType::Quorum => features.without(Feature::Priorities),
+            QueueType::Quorum if counts_releases() => features.without(Feature::Priorities),
+            QueueType::Quorum => features
+                .without(Feature::Priorities)
+                .without(Feature::ReleaseCount),
             _ => features
                 .without(Feature::RedeliveryCount)
                 .without(Feature::DeliveryLimit),
@@ -75,6 +89,13 @@ impl Harness for Rabbit {
         Duration::from_millis(100)
     }
 
+    async fn consumers(&self, _: &RabbitMq, channel: &Channel) -> Option<u64> {
+        let raw = Raw::connect().await;
+        let consumers = raw.consumers(channel.name.as_str()).await;
+        raw.connection.close(200, "done".into()).await.unwrap();
+        Some(consumers.into())
+    }
+
     async fn cut(&self, _: &RabbitMq) {
         self.corner.close_connection("consumer").await;
         self.corner.close_connection("publisher").await;
@@ -91,6 +112,8 @@ impl Harness for File {
         Features::all()
             .without(Feature::Reconnect)
             .without(Feature::Restart)
+            .without(Feature::Stalls)
+            .without(Feature::DeafConsumer)
     }
 
     async fn connect(&self) -> SqliteBroker {

@@ -8,7 +8,7 @@ use brighter::dispatcher::{
 };
 use brighter::message::{MessageBody, MessageType};
 use brighter::processor::BuildError;
-use brighter_tests::wait::{DEADLINE, until_eq};
+use brighter_tests::wait::{deadline, until_eq};
 
 use super::*;
 
@@ -55,7 +55,7 @@ impl Node {
     }
 
     async fn report(&mut self) -> ControlReport {
-        let next = tokio::time::timeout(DEADLINE, self.reports.receive()).await;
+        let next = tokio::time::timeout(deadline(), self.reports.receive()).await;
         let delivery = next.expect("a report").unwrap().unwrap();
         let report = serde_json::from_slice(delivery.message().unwrap().body.as_bytes()).unwrap();
         delivery.ack().await.unwrap();

@@ -1,5 +1,6 @@
 //! The dispatcher: what runs, how it is steered while it runs, and whether what it says of itself is true.
 
+mod careless;
 mod control;
 mod declaring;
 mod running;
@@ -164,7 +165,7 @@ impl App {
     /// Waits, by the dispatcher's own word, until the status of a subscription is as it should be.
     async fn until(&self, name: &str, mut holds: impl FnMut(&SubscriptionStatus) -> bool) {
         let mut changes = self.dispatcher.changes();
-        let waited = tokio::time::timeout(brighter_tests::wait::DEADLINE, async {
+        let waited = tokio::time::timeout(brighter_tests::wait::deadline(), async {
             while !holds(&self.status(name)) {
                 changes.changed().await;
             }

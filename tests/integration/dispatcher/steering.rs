@@ -1,9 +1,14 @@
 //! Pausing, resuming, scaling and throttling what runs.
 
-use brighter::channel::Rate;
-use brighter::dispatcher::{PerformerState, SubscriptionState};
+use std::collections::HashSet;
+use std::sync::atomic::AtomicBool;
+
+use brighter::SqliteBroker;
+use brighter::channel::{Broker, Channel, Rate};
+use brighter::dispatcher::{PerformerState, PerformerStatus, SubscriptionState};
 use brighter_tests::wait::until_eq;
 
+use super::careless::Careless;
 use super::*;
 
 #[tokio::test]
@@ -182,4 +187,149 @@ async fn a_range_of_performers_follows_the_work() {
     dispatcher.scale("chores", 2).unwrap();
     tokio::time::sleep(Duration::from_secs(300)).await;
     assert_eq!(dispatcher.status()[0].consuming(), 2);
+}
+
+/// One change after the other under traffic, and then a rest: everything is handled, and the broker has as many consumers as
+/// there are performers.
+async fn steered(broker: Careless<impl Broker>, changes: u64, pause: Duration) {
+    const PERFORMERS: usize = 4;
+    let hand = Hand::free();
+    let processor = CommandProcessor::builder()
+        .handler::<Chore>(hand.clone())
+        .broker(broker.clone())
+        .outbox(InMemoryOutbox::new())
+        .build()
+        .unwrap();
+    let dispatcher = Dispatcher::builder(processor.clone())
+        .subscription(chores().buffer(16))
+        .build()
+        .unwrap();
+    dispatcher.receive();
+    dispatcher.consuming().await;
+    let posting = Arc::new(AtomicBool::new(true));
+    let posted = tokio::spawn({
+        let posting = Arc::clone(&posting);
+        async move {
+            let mut posted = HashSet::new();
+            while posting.load(Ordering::SeqCst) {
+                let chore = Chore { id: MessageId::new() };
+                posted.insert(chore.id.clone());
+                processor.post(chore).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            posted
+        }
+    });
+    let mut choice = 20_u64;
+    for _ in 0..changes {
+        // SplitMix64, so that it is the same each time.
+        choice = choice.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (choice ^ (choice >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9) >> 8;
+        let some = usize::try_from(mixed / 8 % 8).unwrap() + 1;
+        match mixed % 8 {
+            0 => dispatcher.pause("chores").unwrap(),
+            1 | 2 => dispatcher.resume("chores").unwrap(),
+            3 | 4 => dispatcher.scale("chores", some).unwrap(),
+            5 | 6 => dispatcher
+                .throttle("chores", |throttle| throttle.concurrency = some * 4)
+                .unwrap(),
+            _ => {
+                let rate = Rate::per_second(u32::try_from(some).unwrap() * 100);
+                let rate = (some > 2).then_some(rate);
+                dispatcher
+                    .throttle("chores", |throttle| throttle.rate = rate)
+                    .unwrap();
+            }
+        }
+        tokio::time::sleep(pause).await;
+    }
+    dispatcher.scale("chores", PERFORMERS).unwrap();
+    dispatcher
+        .throttle("chores", |throttle| {
+            (throttle.paused, throttle.rate) = (false, None)
+        })
+        .unwrap();
+    posting.store(false, Ordering::SeqCst);
+    let posted = posted.await.unwrap();
+    let done = || hand.done.lock().unwrap().iter().cloned().collect::<HashSet<_>>();
+    until_eq("how many are done", posted.len(), || done().len()).await;
+    assert_eq!(done(), posted);
+    until_eq("performers that consume", PERFORMERS, || {
+        dispatcher.status()[0].consuming()
+    })
+    .await;
+    assert_eq!(dispatcher.status()[0].performers.len(), PERFORMERS);
+    until_eq("consumers at the broker", PERFORMERS, || broker.consumers()).await;
+    let channel = Channel::new("chores", "Chore");
+    assert_eq!(broker.depth(&channel).await.unwrap(), Some(0));
+    assert!(dispatcher.end().await.interrupted.is_empty());
+    until_eq("consumers at the end", 0, || broker.consumers()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn steering_under_traffic_strands_nothing_in_memory() {
+    let broker = Careless::new(InMemoryBroker::new(), Duration::from_millis(5));
+    steered(broker, 200, Duration::from_millis(8)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn steering_under_traffic_strands_nothing_on_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = SqliteBroker::open(folder.path().join("broker.db")).await.unwrap();
+    steered(
+        Careless::new(broker, Duration::from_millis(5)),
+        100,
+        Duration::from_millis(15),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_consumer_that_comes_after_the_stop_is_closed() {
+    let broker = Careless::new(InMemoryBroker::new(), Duration::from_millis(50));
+    let processor = CommandProcessor::builder()
+        .handler::<Chore>(Hand::free())
+        .broker(broker.clone())
+        .outbox(InMemoryOutbox::new())
+        .build()
+        .unwrap();
+    let dispatcher = Dispatcher::builder(processor)
+        .subscription(chores().performers(3))
+        .build()
+        .unwrap();
+    dispatcher.receive();
+    until_eq("consumers on their way", 3, || broker.consumers()).await;
+    assert_eq!(dispatcher.status()[0].consuming(), 0, "nobody has them so far");
+    dispatcher.end().await;
+    until_eq("consumers", 0, || broker.consumers()).await;
+}
+
+#[tokio::test]
+async fn a_performer_says_that_it_consumes_only_while_it_has_a_consumer() {
+    let app = App::receiving(Hand::allowed(0), [chores().performers(2).buffer(1)]).await;
+    app.post(2).await;
+    until_eq("both at work", 2, || app.hand.begun()).await;
+    app.dispatcher.scale("chores", 1).unwrap();
+    app.until("chores", |status| {
+        status.performers == [PerformerState::Consuming, PerformerState::Finishing]
+    })
+    .await;
+    app.dispatcher
+        .throttle("chores", |throttle| throttle.concurrency = 2)
+        .unwrap();
+    app.until("chores", |status| status.consuming() == 1).await;
+    // It needs a larger buffer than its consumer has, and has no room before one is done.
+    app.post(1).await;
+    until_eq("another at work", 3, || app.hand.begun()).await;
+    let ending = tokio::spawn({
+        let dispatcher = app.dispatcher.clone();
+        async move { dispatcher.end().await }
+    });
+    app.until("chores", |status| {
+        let finishes = |performer: &PerformerStatus| *performer == PerformerState::Finishing;
+        status.performers.len() == 2 && status.performers.iter().all(finishes)
+    })
+    .await;
+    app.hand.allowed.add_permits(3);
+    assert!(ending.await.unwrap().interrupted.is_empty());
 }

@@ -1,7 +1,11 @@
 //! Whether what the dispatcher says of itself is true.
 
+use brighter::channel::{Broker, Channel, ChannelError, Consumer, MakeChannel, Producer, PublishError};
 use brighter::dispatcher::{NotReady, PerformerState};
 use brighter_tests::wait::{until, until_eq};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream;
 
 use super::*;
 
@@ -65,6 +69,32 @@ async fn a_subscription_without_a_live_consumer_is_not_ready_and_says_why() {
     assert_eq!(status.restarts, 0, "the performers themselves went on");
 }
 
+#[tokio::test(start_paused = true)]
+async fn health_tells_of_consumers_that_no_performer_uses() {
+    let app = App::receiving(Hand::free(), [chores().performers(2)]).await;
+    let mut channel = Channel::new("chores", "Chore");
+    channel.make = MakeChannel::Assume;
+    let left_over = app.broker.consume(&channel).await.unwrap();
+    assert!(
+        app.dispatcher.health().await.is_ready(),
+        "performers may be about to end"
+    );
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let health = app.dispatcher.health().await;
+    let said = health.to_string();
+    assert!(
+        !health.is_ready() && said.contains("2 consumers") && said.contains("3 that are alive"),
+        "{said}"
+    );
+    drop(left_over);
+    assert!(app.dispatcher.health().await.is_ready());
+    app.dispatcher.scale("chores", 3).unwrap();
+    app.dispatcher.consuming().await;
+    assert!(app.dispatcher.health().await.is_ready());
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(app.dispatcher.health().await.is_ready());
+}
+
 #[tokio::test]
 async fn who_waits_for_a_dispatcher_that_another_starts_waits_until_it_consumes() {
     let app = App::new(Hand::free(), [chores()]);
@@ -106,4 +136,92 @@ async fn the_status_can_be_sent_to_others() {
     assert_eq!(json[0]["state"], "Running");
     let read: Vec<SubscriptionStatus> = serde_json::from_value(json).unwrap();
     assert_eq!(read, app.dispatcher.status());
+}
+
+/// A broker whose consumers are registered and get nothing, for as long as it is told.
+#[derive(Clone)]
+struct Deaf {
+    inner: InMemoryBroker,
+    is_deaf: Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl Producer for Deaf {
+    fn publish<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<(), PublishError>> {
+        self.inner.publish(message)
+    }
+}
+
+impl Broker for Deaf {
+    fn system(&self) -> &'static str {
+        "deaf"
+    }
+
+    fn consume<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Consumer, ChannelError>> {
+        if !self.is_deaf.load(Ordering::SeqCst) {
+            return self.inner.consume(channel);
+        }
+        async move {
+            self.inner.declare(channel).await?;
+            Ok(Consumer::new(stream::pending()))
+        }
+        .boxed()
+    }
+
+    fn depth<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Option<u64>, ChannelError>> {
+        self.inner.depth(channel)
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        self.inner.close()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn health_says_that_consumers_are_registered_and_get_nothing() {
+    let broker = Deaf {
+        inner: InMemoryBroker::new(),
+        is_deaf: Arc::new(true.into()),
+    };
+    let hand = Hand::allowed(1);
+    let processor = CommandProcessor::builder()
+        .handler::<Chore>(hand.clone())
+        .broker(broker.clone())
+        .outbox(InMemoryOutbox::new())
+        .build()
+        .unwrap();
+    let dispatcher = Dispatcher::builder(processor.clone())
+        .subscription(chores().performers(2))
+        .build()
+        .unwrap();
+    dispatcher.receive();
+    dispatcher.consuming().await;
+    let second = Duration::from_secs(1);
+    for _ in 0..10 {
+        assert!(dispatcher.health().await.is_ready(), "nothing waits");
+        tokio::time::sleep(second).await;
+    }
+    for _ in 0..2 {
+        processor.post(Chore { id: MessageId::new() }).await.unwrap();
+    }
+    for _ in 0..5 {
+        assert!(dispatcher.health().await.is_ready(), "it may be on its way");
+        tokio::time::sleep(second).await;
+    }
+    let said = dispatcher.health().await.to_string();
+    assert!(
+        said.contains("`chores` give it nothing: 2 messages wait in its channel"),
+        "{said}"
+    );
+    // Other consumers are well.
+    broker.is_deaf.store(false, Ordering::SeqCst);
+    dispatcher.stop("chores").await.unwrap();
+    dispatcher.start("chores").unwrap();
+    until_eq("both at work", 2, || hand.begun()).await;
+    processor.post(Chore { id: MessageId::new() }).await.unwrap();
+    for _ in 0..10 {
+        assert!(dispatcher.health().await.is_ready(), "a performer is busy");
+        tokio::time::sleep(second).await;
+    }
+    hand.allowed.add_permits(2);
+    until_eq("all done", 3, || hand.done()).await;
 }

@@ -6,6 +6,7 @@ mod exactly_once;
 mod in_memory;
 mod in_process;
 mod replaying;
+mod unsent;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};

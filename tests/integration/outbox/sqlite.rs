@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use crate::log::Log;
 use brighter::inbox::InboxError;
 use brighter::message::{Message, MessageBody};
 use brighter::outbox::{
@@ -12,7 +13,7 @@ use brighter::outbox::{
 use brighter::store::OutboxOptions;
 use brighter::testing::eventually;
 use brighter::testing::outbox::some_message;
-use brighter::{MessageId, SqliteInbox, SqliteOutbox};
+use brighter::{MessageId, SqliteBroker, SqliteInbox, SqliteOutbox};
 use brighter_tests::databases::make_read_only;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use sqlx::{AssertSqlSafe, SqlitePool};
@@ -175,6 +176,74 @@ async fn a_file_that_may_not_be_written_is_refused_when_it_is_opened() {
     assert!(matches!(refused, Err(OutboxError::ReadOnly(_))), "{refused:?}");
     let refused = SqliteInbox::open(&path).await;
     assert!(matches!(refused, Err(InboxError::ReadOnly(_))), "{refused:?}");
+}
+
+/// The files of the database in this folder, by their names, with who may do what with them.
+#[cfg(unix)]
+fn modes(folder: &Path) -> Vec<(String, u32)> {
+    use std::os::unix::fs::PermissionsExt;
+
+    let entries = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
+    let mut modes: Vec<_> = entries
+        .map(|entry| {
+            let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+            (entry.file_name().into_string().unwrap(), mode)
+        })
+        .collect();
+    modes.sort();
+    modes
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn files_that_are_made_are_for_their_user_alone() {
+    let folder = folder();
+    let outbox = SqliteOutbox::open(folder.path().join("app.db")).await.unwrap();
+    outbox.deposit(&[some_message()], None).await.unwrap();
+    let inbox = SqliteInbox::open(folder.path().join("inbox.db")).await.unwrap();
+    let broker = SqliteBroker::open(folder.path().join("broker.db")).await.unwrap();
+    let modes = modes(folder.path());
+    for name in ["app.db", "app.db-shm", "app.db-wal", "broker.db", "inbox.db"] {
+        assert!(modes.iter().any(|(found, _)| found == name), "{name}: {modes:?}");
+    }
+    assert!(modes.iter().all(|(_, mode)| *mode == 0o600), "{modes:?}");
+    drop((inbox, broker));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_rights_of_a_file_that_is_there_are_left_and_told_once() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = folder();
+    let path = folder.path().join("app.db");
+    pool(options(&path)).await.close().await;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let log = Log::default();
+    let _heard = log.here();
+    for _ in 0..2 {
+        let outbox = SqliteOutbox::open(&path).await.unwrap();
+        outbox.deposit(&[some_message()], None).await.unwrap();
+        assert!(modes(folder.path()).contains(&("app.db".to_owned(), 0o644)));
+    }
+    let told = log.lines_with("every user of this machine may read");
+    assert!(told.len() == 1 && told[0].contains("mode=644"), "{log:?}");
+}
+
+#[tokio::test]
+async fn a_commit_is_on_the_disk_before_it_is_confirmed() {
+    let folder = folder();
+    let outbox = SqliteOutbox::open(folder.path().join("app.db")).await.unwrap();
+    let inbox = SqliteInbox::open(folder.path().join("app.db")).await.unwrap();
+    for pool in [outbox.pool(), inbox.pool()] {
+        // Also of a connection that is made later.
+        let (mut one, mut other) = (pool.acquire().await.unwrap(), pool.acquire().await.unwrap());
+        for connection in [&mut one, &mut other] {
+            let synchronous = sqlx::query_scalar::<_, i64>("PRAGMA synchronous");
+            let full = 2;
+            assert_eq!(synchronous.fetch_one(&mut **connection).await.unwrap(), full);
+        }
+    }
 }
 
 #[tokio::test]

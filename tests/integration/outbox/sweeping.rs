@@ -395,7 +395,7 @@ async fn what_somebody_else_has_claimed_since_is_not_given_back() {
         except: &[],
     };
     let mut theirs = Vec::new();
-    let deadline = tokio::time::Instant::now() + brighter_tests::wait::DEADLINE;
+    let deadline = tokio::time::Instant::now() + brighter_tests::wait::deadline();
     while theirs.len() < stuck.held.len() {
         assert!(tokio::time::Instant::now() < deadline, "the claims do not end");
         theirs.extend(stuck.outbox.claim(all, NEVER).await.unwrap());

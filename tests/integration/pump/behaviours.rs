@@ -1,6 +1,6 @@
 //! Behaviours of Brighter's pump, by their names there, that no other file of the tests has.
 
-use brighter::channel::{Producer, Rejection, RejectionKind};
+use brighter::channel::{Producer, RejectionKind};
 use brighter::mapper::{MapError, MessageMapper};
 use brighter::trace::TraceContext;
 use brighter_tests::scripted::{Came, Consume, Scripted, Settled};
@@ -27,8 +27,15 @@ async fn an_unacceptable_message_is_received_and_the_pump_goes_on() {
     ])]);
     let _dispatcher = receiving(broker.clone(), clerk.clone(), notes());
     until_eq("both settled", 2, || broker.settled().len()).await;
-    let invalid = Rejection::new(RejectionKind::Invalid, "its id is no text");
-    assert_eq!(broker.settled()[0], ("nonsense".into(), Settled::Reject(invalid)));
+    let (id, settled) = broker.settled().remove(0);
+    assert_eq!(id, MessageId::from("nonsense"));
+    let Settled::Reject(rejection) = settled else {
+        panic!("{settled:?}");
+    };
+    assert_eq!(
+        (rejection.kind, rejection.reason.as_str()),
+        (RejectionKind::Invalid, "its id is no text")
+    );
     assert_eq!(clerk.done(), [(1, 1)]);
 }
 

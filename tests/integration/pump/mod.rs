@@ -2,10 +2,14 @@
 
 mod behaviours;
 mod concurrency;
+mod half_open;
 mod limits;
 mod order;
 mod several;
+mod sharing;
 mod stalling;
+mod suspects;
+mod suspects_model;
 mod watching;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -15,7 +15,7 @@ struct Blocks(Arc<AtomicBool>, Log);
 #[handler]
 impl Handler<Note> for Blocks {
     async fn handle(&self, _: &Note) -> Result<(), BoxError> {
-        let deadline = std::time::Instant::now() + brighter_tests::wait::DEADLINE;
+        let deadline = std::time::Instant::now() + brighter_tests::wait::deadline();
         // Until it was told twice: at first, and once it took twice as long.
         while self.1.lines_with("blocks its thread").len() < 2 && std::time::Instant::now() < deadline {
             std::thread::yield_now();

@@ -6,7 +6,7 @@ use brighter::RabbitMq;
 use brighter::channel::{Broker, BrokerStatus, ChannelError, Producer, PublishError};
 use brighter::transport::rabbitmq::{ConnectError, ExchangeKind, Tls, TlsFault};
 use brighter_tests::rabbitmq::{Corner, Raw, url};
-use brighter_tests::wait::{DEADLINE, until_eq};
+use brighter_tests::wait::{deadline, until_eq};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -303,7 +303,7 @@ async fn a_port_that_is_silent_is_given_up_and_let_go() {
     let (mut socket, _) = listener.accept().await.unwrap();
     let mut said = Vec::new();
     let ended = timeout(
-        DEADLINE,
+        deadline(),
         tokio::io::AsyncReadExt::read_to_end(&mut socket, &mut said),
     )
     .await;

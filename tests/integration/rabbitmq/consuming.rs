@@ -1,10 +1,14 @@
 //! Consuming: copies, competition, and what comes back.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
-use brighter::channel::{Broker, ChannelError, Producer};
+use brighter::channel::{Broker, ChannelError, Producer, QueueType};
+use brighter::prelude::*;
 use brighter_tests::rabbitmq::{Corner, Raw};
+use brighter_tests::wait::DEADLINE;
 use lapin::types::{AMQPValue, FieldTable};
+use tokio::time::timeout;
 
 use super::{id, message, next, with_buffer};
 
@@ -155,4 +159,71 @@ async fn a_name_that_no_broker_takes_is_refused_here() {
             .await;
         assert!(matches!(refused, Err(ChannelError::Name(_))));
     }
+}
+
+/// What is posted where a subscription is stopped.
+#[derive(Debug, Clone, Serialize, Deserialize, Message)]
+#[message(topic = "Note", kind = "event")]
+struct Note;
+
+#[derive(Clone)]
+struct Reader;
+
+#[handler]
+impl Handler<Note> for Reader {
+    async fn handle(&self, _: &Note, _: &Context) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+/// A quorum queue of RabbitMQ 3.10 and 4.0 counts each time that a message is given back.
+#[tokio::test]
+async fn a_stop_of_a_subscription_counts_each_of_its_messages_once_at_most() {
+    const STOPS: u32 = 6;
+    let corner = Corner::new();
+    let broker = corner.connect().await;
+    let mut channel = corner.channel("stopped", "Note");
+    channel.queue_type = Some(QueueType::Quorum);
+    broker.declare(&channel).await.unwrap();
+    let processor = CommandProcessor::builder()
+        .handler(Reader)
+        .broker(broker.clone())
+        .outbox(InMemoryOutbox::new())
+        .build()
+        .unwrap();
+    let subscription = Subscription::<Note>::new(channel.name.as_str())
+        .routing_key("Note")
+        .queue_type(QueueType::Quorum)
+        // The first is handled, and the next is in hand for an hour until its turn comes.
+        .rate(Rate::new(1, Duration::from_secs(3600)));
+    let dispatcher = Dispatcher::builder(processor.clone())
+        .subscription(subscription)
+        .build()
+        .unwrap();
+    processor.post(Note).await.unwrap();
+    dispatcher.receive();
+    dispatcher.consuming().await;
+    let raw = Raw::connect().await;
+    raw.until_depth(channel.name.as_str(), 0).await;
+    for _ in 0..3 {
+        processor.post(Note).await.unwrap();
+    }
+    for _ in 0..STOPS {
+        raw.until_depth(channel.name.as_str(), 0).await;
+        let stopped = timeout(DEADLINE, dispatcher.stop(channel.name.as_str())).await;
+        stopped.expect("it stops in time").unwrap();
+        raw.until_depth(channel.name.as_str(), 3).await;
+        dispatcher.start(channel.name.as_str()).unwrap();
+    }
+    raw.until_depth(channel.name.as_str(), 0).await;
+    dispatcher.stop(channel.name.as_str()).await.unwrap();
+    let mut consumer = broker.consume(&channel).await.unwrap();
+    for _ in 0..3 {
+        let delivery = next(&mut consumer).await;
+        let counted = delivery.redeliveries();
+        assert!(counted <= STOPS + 1, "{counted} for {} stops", STOPS + 1);
+        delivery.ack().await.unwrap();
+    }
+    dispatcher.end().await;
+    broker.close().await;
 }

@@ -14,7 +14,7 @@ mod settling;
 use brighter::channel::{ChannelError, Consumer, Delivery};
 use brighter::message::{MessageBody, MessageHeader, MessageType};
 use brighter::{Message, MessageId};
-use brighter_tests::wait::DEADLINE;
+use brighter_tests::wait::deadline;
 use tokio::time::timeout;
 
 fn message(topic: &str) -> Message {
@@ -28,7 +28,7 @@ fn with_buffer(mut channel: brighter::channel::Channel, buffer: u16) -> brighter
 }
 
 async fn received(consumer: &mut Consumer) -> Option<Result<Delivery, ChannelError>> {
-    timeout(DEADLINE, consumer.receive())
+    timeout(deadline(), consumer.receive())
         .await
         .expect("something comes in time")
 }

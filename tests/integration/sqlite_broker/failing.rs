@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use brighter::SqliteBroker;
-use brighter::channel::{Broker, BrokerStatus, Producer, PublishError};
+use brighter::channel::{Broker, BrokerStatus, Channel, Producer, PublishError};
 use brighter::message::MessageBody;
 use brighter::transport::sqlite::{SqliteBrokerError, SqliteBrokerOptions};
 use brighter_tests::databases::make_read_only;
@@ -37,6 +37,40 @@ async fn a_file_that_is_full_holds_publishers_back_and_goes_on_when_there_is_roo
         next(&mut consumer).await.ack().await.unwrap();
     }
     until_depth(&broker, &channel(|_| ()), 0).await;
+    until("it goes on", || broker.status() == BrokerStatus::Connected).await;
+    broker.publish(&large).await.unwrap();
+    next(&mut consumer).await.ack().await.unwrap();
+}
+
+/// A subscriber that went for good leaves a channel that fills the file for all.
+#[tokio::test]
+async fn a_file_that_an_abandoned_channel_has_filled_names_it_and_is_written_once_it_is_removed() {
+    let place = Place::new();
+    let options = SqliteBrokerOptions::default().size_limit(600_000);
+    let broker = SqliteBroker::open(place.path()).options(options).await.unwrap();
+    let mut consumer = broker.consume(&with_buffer(1)).await.unwrap();
+    let abandoned = Channel::new("abandoned", "topic");
+    broker.declare(&abandoned).await.unwrap();
+    let mut large = message("topic");
+    large.body = MessageBody::new(vec![1; 50_000]);
+    let refused = loop {
+        match broker.publish(&large).await {
+            Ok(()) => next(&mut consumer).await.ack().await.unwrap(),
+            Err(error) => break error,
+        }
+    };
+    let held = broker.depth(&abandoned).await.unwrap().unwrap();
+    let names = format!("{held} in `abandoned`");
+    assert!(
+        matches!(&refused, PublishError::Blocked { reason, .. } if reason.contains(&names)),
+        "{refused:?}"
+    );
+    until(
+        "the status says so",
+        || matches!(broker.status(), BrokerStatus::Blocked { reason } if reason.contains(&names)),
+    )
+    .await;
+    broker.remove(&abandoned.name).await.unwrap();
     until("it goes on", || broker.status() == BrokerStatus::Connected).await;
     broker.publish(&large).await.unwrap();
     next(&mut consumer).await.ack().await.unwrap();

@@ -19,17 +19,20 @@ async fn a_full_channel_refuses_one_more_and_says_which() {
     let broker = place.open().await;
     let channel = channel(|it| it.limits.length = Some(2));
     broker.declare(&channel).await.unwrap();
-    // A copy in every channel or in none.
+    // It keeps no other from its copy.
     let beside = Channel::new("beside", "topic");
     broker.declare(&beside).await.unwrap();
     let messages: Vec<_> = (0..4).map(numbered).collect();
     let results = broker.publish_all(messages.iter().collect()).await;
-    let refused = |result: &Result<(), PublishError>| matches!(result, Err(PublishError::Refused { reason }) if reason.contains("`c` is full"));
+    let refused = |result: &Result<(), PublishError>| matches!(result, Err(PublishError::ChannelFull { channel, waiting: 2, others: 1 }) if *channel == "c");
     assert!(results[..2].iter().all(Result::is_ok), "{results:?}");
     assert!(results[2..].iter().all(refused), "{results:?}");
-    for channel in [&channel, &beside] {
-        assert_eq!(broker.depth(channel).await.unwrap(), Some(2));
+    for (channel, depth) in [(&channel, 2), (&beside, 4)] {
+        assert_eq!(broker.depth(channel).await.unwrap(), Some(depth));
     }
+    let usages = broker.channels().await.unwrap();
+    let full: Vec<_> = usages.iter().filter(|usage| usage.is_full()).collect();
+    assert!(matches!(full[..], [usage] if usage.name == "c"), "{usages:?}");
     let mut consumer = broker.consume(&channel).await.unwrap();
     next(&mut consumer).await.ack().await.unwrap();
     broker.publish(&messages[2]).await.unwrap();
@@ -101,6 +104,22 @@ async fn what_is_delivered_too_often_is_a_dead_letter() {
     let aside = until_there(&broker, "c.dlq").await;
     let reason = Rejection::read(&aside[0].header).unwrap().rejection.reason;
     assert!(reason.contains("delivered 2 times"), "{reason}");
+}
+
+/// It stays in its place, too.
+#[tokio::test]
+async fn a_suspect_that_is_given_back_counts_no_further() {
+    let place = Place::new();
+    let broker = place.open().await;
+    let channel = channel(|it| it.suspect_after = Some(3));
+    let mut consumer = broker.consume(&channel).await.unwrap();
+    publish(&broker, [0]).await;
+    for times in [0, 1, 2, 3, 3, 3] {
+        let delivery = next(&mut consumer).await;
+        assert_eq!(delivery.redeliveries(), times);
+        delivery.release();
+    }
+    assert_eq!(next(&mut consumer).await.redeliveries(), 3);
 }
 
 #[tokio::test]

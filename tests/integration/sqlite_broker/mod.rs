@@ -13,7 +13,7 @@ use brighter::channel::{Broker, Channel, Consumer, Delivery, Producer};
 use brighter::message::{MessageBody, MessageHeader, MessageType};
 use brighter::transport::sqlite::SqliteBrokerOptions;
 use brighter::{Message, MessageId, SqliteBroker};
-use brighter_tests::wait::DEADLINE;
+use brighter_tests::wait::deadline;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
@@ -80,7 +80,7 @@ async fn publish(broker: &SqliteBroker, numbers: impl IntoIterator<Item = usize>
 }
 
 async fn next(consumer: &mut Consumer) -> Delivery {
-    let next = timeout(DEADLINE, consumer.receive()).await;
+    let next = timeout(deadline(), consumer.receive()).await;
     next.expect("in time").expect("not closed").expect("not lost")
 }
 
@@ -90,7 +90,7 @@ fn id(delivery: &Delivery) -> String {
 
 /// Waits until so many messages wait in the channel.
 async fn until_depth(broker: &SqliteBroker, channel: &Channel, depth: u64) {
-    let waited = timeout(DEADLINE, async {
+    let waited = timeout(deadline(), async {
         while broker.depth(channel).await.unwrap() != Some(depth) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -100,7 +100,7 @@ async fn until_depth(broker: &SqliteBroker, channel: &Channel, depth: u64) {
 
 /// What waits in the channel once something does.
 async fn until_there(broker: &SqliteBroker, channel: &str) -> Vec<Message> {
-    let waited = timeout(DEADLINE, async {
+    let waited = timeout(deadline(), async {
         loop {
             let messages = broker.messages(channel, 100).await.unwrap();
             if !messages.is_empty() {

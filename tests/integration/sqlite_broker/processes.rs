@@ -10,7 +10,7 @@ use std::time::Duration;
 use brighter::SqliteBroker;
 use brighter::channel::{Broker, Producer};
 use brighter::transport::sqlite::SqliteBrokerOptions;
-use brighter_tests::wait::DEADLINE;
+use brighter_tests::wait::deadline;
 
 use super::{Place, channel, id, message, next, numbered, publish, until_depth, with_buffer};
 
@@ -53,7 +53,7 @@ impl Process {
 
     fn says(&self) -> String {
         self.lines
-            .recv_timeout(DEADLINE)
+            .recv_timeout(deadline())
             .expect("the child says something in time")
     }
 
@@ -160,7 +160,7 @@ async fn nothing_that_was_confirmed_is_lost_though_publishers_and_consumers_are_
         handled.extend(consumer.lines.try_iter());
     }
     let mut consumer = broker.consume(&with_buffer(50)).await.unwrap();
-    let rest = tokio::time::timeout(DEADLINE, async {
+    let rest = tokio::time::timeout(deadline(), async {
         while !confirmed.is_subset(&handled) {
             let delivery = next(&mut consumer).await;
             handled.insert(id(&delivery));
@@ -190,7 +190,7 @@ async fn four_processes_share_a_file() {
         confirmed.extend(publisher.lines.try_iter());
     }
     let mut handled: Vec<String> = Vec::new();
-    let all = tokio::time::timeout(DEADLINE, async {
+    let all = tokio::time::timeout(deadline(), async {
         loop {
             for consumer in &consumers {
                 handled.extend(consumer.lines.try_iter().filter(|line| line != "ready"));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use brighter::channel::{Broker, Producer};
 use brighter::prelude::*;
 use brighter::{CommandProcessor, Dispatcher, SqliteBroker, SqliteOutbox};
-use brighter_tests::wait::{DEADLINE, until};
+use brighter_tests::wait::{deadline, until};
 use tokio::sync::Mutex;
 
 use super::{Place, channel, id, message, next, publish, until_depth, with_buffer};
@@ -94,7 +94,7 @@ async fn who_holds_a_message_for_longer_than_the_lease_keeps_it() {
         until.fetch_one(&file).await.unwrap().unwrap()
     };
     let begun = alive_until().await;
-    let renewed = tokio::time::timeout(DEADLINE, async {
+    let renewed = tokio::time::timeout(deadline(), async {
         while alive_until().await < begun + i64::from(LEASE) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

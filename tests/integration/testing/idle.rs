@@ -9,7 +9,7 @@ use std::time::Duration;
 use brighter::channel::{Broker, Channel, ChannelError, Consumer, Delivery, Producer, PublishError};
 use brighter::prelude::*;
 use brighter_tests::rabbitmq::Corner;
-use brighter_tests::wait::DEADLINE;
+use brighter_tests::wait::deadline;
 use futures_util::Stream;
 use futures_util::future::BoxFuture;
 
@@ -135,7 +135,7 @@ async fn a_hundred_idle_subscriptions_on_rabbitmq_never_look_by_themselves() {
         }
     };
     assert!(
-        tokio::time::timeout(DEADLINE, idle).await.is_ok(),
+        tokio::time::timeout(deadline(), idle).await.is_ok(),
         "they go on looking"
     );
     dispatcher.end().await;

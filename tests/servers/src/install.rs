@@ -28,11 +28,21 @@ pub fn install(name: &str, packages: &[&str]) -> Result<()> {
     let mut updated = APT.lock().unwrap_or_else(PoisonError::into_inner);
     eprintln!("servers: {name} is not installed; installing it");
     let _policy = NoServices::hold()?;
+    update_once(&mut updated)?;
+    apt_get(&[&["install", "-y", "--no-install-recommends"], packages].concat())
+}
+
+/// Has apt know of the newest packages.
+pub(crate) fn update() -> Result<()> {
+    update_once(&mut APT.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+fn update_once(updated: &mut bool) -> Result<()> {
     if !*updated {
         apt_get(&["update"])?;
         *updated = true;
     }
-    apt_get(&[&["install", "-y", "--no-install-recommends"], packages].concat())
+    Ok(())
 }
 
 fn apt_get(arguments: &[&str]) -> Result<()> {

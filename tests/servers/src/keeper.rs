@@ -11,10 +11,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Error, Result, anyhow, bail};
 use tempfile::TempDir;
 
+use crate::speed::patience;
+
 const SCRIPT: &str = include_str!("keeper.sh");
 /// Holds the pipe of a keeper, its standard output, for as long as there is a process of this id, and then removes a file.
 const HOLD: &str = r#"while kill -0 "$0" 2>/dev/null; do sleep 0.5; done; rm -f "$1""#;
-/// How long a server may take to start.
+/// How long a server may take to start on a quiet machine.
 const START: Duration = Duration::from_secs(60);
 /// Longer than the keeper takes before it kills.
 const END: Duration = Duration::from_secs(15);
@@ -172,13 +174,14 @@ pub(crate) fn until_up(
     ask: impl Fn() -> Result<Option<String>>,
     is_running: impl Fn() -> bool,
 ) -> Result<()> {
-    let deadline = Instant::now() + START;
+    let time = patience(START);
+    let deadline = Instant::now() + time;
     while let Err(error) = ask() {
         if !is_running() {
             bail!("{name} ended while it was starting");
         }
         if Instant::now() > deadline {
-            return Err(error.context(format!("{name} was not up within {} s", START.as_secs())));
+            return Err(error.context(format!("{name} was not up within {} s", time.as_secs())));
         }
         sleep(STEP);
     }

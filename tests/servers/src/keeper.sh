@@ -2,8 +2,8 @@
 # server holds the other end, so that the server ends with it, however it ends: a clean end, a panic and a SIGKILL all
 # close the pipe. What comes through the pipe are the words `start`, `stop` and `kill`; each is answered by a line when
 # done, and so is the first start. Needs to lead a process group of its own.
-# Takes: FOLDER; END, the signal that stops the server; PID_FILE of the process to kill, unless it is the server; EPMD, or
-# nothing.
+# Takes: FOLDER; END, the signal that stops the server; PID_FILE of the process to kill, unless it is the server; EPMD, a script
+# that starts one, or nothing.
 
 # Told to end, `read` is interrupted, and what follows it is done. The servers have their own ideas of it.
 trap : TERM
@@ -11,7 +11,7 @@ PID_FILE=${PID_FILE:-$FOLDER/server.pid}
 exec 3<&0 </dev/null 4>&1 >>"$FOLDER/console.log" 2>&1
 
 # In the foreground and in our group. Left to itself, Erlang would start one as a daemon that stays behind.
-if [ -n "$EPMD" ]; then "$EPMD" -address 127.0.0.1 -port "$ERL_EPMD_PORT" 3<&- 4>&- & fi
+if [ -n "$EPMD" ]; then "$EPMD" 3<&- 4>&- & fi
 
 run() {
     rm -f "$PID_FILE" "$FOLDER/server.pid"
@@ -48,9 +48,11 @@ while read -r word <&3; do
     echo "$word" >&4
 done
 
-# Whatever hangs is killed in the end.
+# Whatever hangs is killed in the end: first the server, so that its folder still goes.
 {
-    sleep 10
+    sleep 8
+    kill -KILL "$(cat "$PID_FILE")" "$(cat "$FOLDER/server.pid")"
+    sleep 5
     kill -KILL 0
 } &
 if [ -e "$FOLDER/running" ]; then

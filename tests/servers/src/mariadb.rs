@@ -6,8 +6,9 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::ask;
-use crate::programs::{find, is_root, read};
+use crate::programs::{is_root, read};
 use crate::server::{Database, Kind, Place, USER};
+use crate::system::System;
 
 pub(crate) const KIND: Kind = Kind {
     name: "MariaDB",
@@ -16,7 +17,12 @@ pub(crate) const KIND: Kind = Kind {
     port: 3306,
     path: "mysql",
     ask: ask::mysql,
-    is_installed: || PROGRAMS.iter().all(|program| find(program, FOLDERS).is_some()),
+    is_installed: || {
+        let system = System::of_environment();
+        PROGRAMS
+            .iter()
+            .all(|program| system.find(program, FOLDERS).is_some())
+    },
     // Without the part that sets up a server for the system; the making of a data folder asks a client's program.
     packages: &["mariadb-server-core", "mariadb-client-core"],
     // Nothing of it outlives the run, so it need not put anything in order.
@@ -40,12 +46,16 @@ const SETTINGS: &str = "--bind-address=127.0.0.1 --skip-name-resolve --skip-log-
      --innodb-flush-log-at-trx-commit=0 --innodb-buffer-pool-size=64M --innodb-log-file-size=32M";
 
 fn prepare(place: &Place<'_>) -> Result<Command> {
-    let program = |name| find(name, FOLDERS).context("MariaDB is not installed");
+    let program = |name| {
+        let program = place.system.find(name, FOLDERS);
+        let program = program.with_context(|| format!("MariaDB is not installed: there is no {name}"))?;
+        anyhow::Ok(place.system.command(&program))
+    };
     let within = |option: &str, name: &str| format!("--{option}={}", place.folder.join(name).display());
     // It refuses root too, unless root is named.
     let user = is_root()?.then_some("--user=root");
     read(
-        Command::new(program(PROGRAMS[1])?)
+        program(PROGRAMS[1])?
             .current_dir(place.folder)
             .args([
                 "--no-defaults",
@@ -62,7 +72,7 @@ fn prepare(place: &Place<'_>) -> Result<Command> {
         place.password
     );
     fs::write(place.folder.join("users.sql"), sql).context("could not write the users of MariaDB")?;
-    let mut server = Command::new(program(PROGRAMS[0])?);
+    let mut server = program(PROGRAMS[0])?;
     server
         .arg("--no-defaults")
         .args([within("datadir", "data"), within("socket", "socket")])

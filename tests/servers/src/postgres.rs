@@ -7,8 +7,9 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::ask;
-use crate::programs::{find, is_root, read};
+use crate::programs::{is_root, read};
 use crate::server::{Database, Kind, Place, USER};
+use crate::system::System;
 
 pub(crate) const KIND: Kind = Kind {
     name: "PostgreSQL",
@@ -17,7 +18,7 @@ pub(crate) const KIND: Kind = Kind {
     port: 5432,
     path: "postgres",
     ask: ask::postgres,
-    is_installed: || programs().is_some(),
+    is_installed: || programs(&System::of_environment()).is_some(),
     packages: &["postgresql"],
     // At once: a server that is killed would leave its shared memory behind.
     start: || Database::start(&KIND, "QUIT", prepare),
@@ -42,9 +43,12 @@ const OTHERS: &[&str] = &["postgres", "nobody"];
 const SETTINGS: &str = "fsync=off synchronous_commit=off full_page_writes=off shared_buffers=32MB max_connections=300 \
      listen_addresses=127.0.0.1 unix_socket_directories= autovacuum_max_workers=1";
 
-/// Returns `initdb` and `postgres`, the newest of the machine.
-fn programs() -> Option<(PathBuf, PathBuf)> {
-    let versions = fs::read_dir(VERSIONS).into_iter().flatten().flatten();
+/// Returns `initdb` and `postgres`, the newest of the system.
+fn programs(system: &System) -> Option<(PathBuf, PathBuf)> {
+    let versions = fs::read_dir(system.outside(VERSIONS))
+        .into_iter()
+        .flatten()
+        .flatten();
     let newest = versions
         .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
         .max();
@@ -54,22 +58,34 @@ fn programs() -> Option<(PathBuf, PathBuf)> {
         .map(String::as_str)
         .chain(FOLDERS.iter().copied())
         .collect();
-    let initialise = find("initdb", &folders)?;
+    let initialise = system.find("initdb", &folders)?;
+    if system.root().is_some() {
+        // A link of a root does not lead anywhere out here; Debian has none.
+        let server = initialise.with_file_name("postgres");
+        return Some((initialise, server));
+    }
     // Where it is linked from another folder, the others are beside the true one.
     let server = fs::canonicalize(&initialise).ok()?.with_file_name("postgres");
     server.is_file().then_some((initialise, server))
 }
 
 fn prepare(place: &Place<'_>) -> Result<Command> {
-    let (initialise, server) = programs().context("PostgreSQL is not installed")?;
+    let system = place.system;
+    let (initialise, server) = programs(system).context("PostgreSQL is not installed")?;
     let (data, password) = (place.folder.join("data"), place.folder.join("password"));
     fs::write(&password, place.password).context("could not write a password file")?;
-    let other = other_user()?;
+    let other = other_user(system)?;
     if let Some((name, _)) = &other {
-        read(Command::new("chown").arg("-R").arg(name).arg(place.folder))?;
+        read(
+            system
+                .command(Path::new("chown"))
+                .arg("-R")
+                .arg(name)
+                .arg(place.folder),
+        )?;
     }
     read(
-        as_user(other.as_ref(), &initialise)
+        as_user(system, other.as_ref(), &initialise)
             .current_dir(place.folder)
             .arg("--pgdata")
             .arg(&data)
@@ -77,7 +93,7 @@ fn prepare(place: &Place<'_>) -> Result<Command> {
             .args(["--locale=C", "--no-sync", "--pwfile"])
             .arg(&password),
     )?;
-    let mut command = as_user(other.as_ref(), &server);
+    let mut command = as_user(system, other.as_ref(), &server);
     command.arg("-D").arg(data).arg("-p").arg(place.port.to_string());
     for setting in SETTINGS.split(' ') {
         command.args(["-c", setting]);
@@ -86,12 +102,12 @@ fn prepare(place: &Place<'_>) -> Result<Command> {
 }
 
 /// Returns the name and the group of a user that is not root, if this process is root.
-fn other_user() -> Result<Option<(&'static str, String)>> {
+fn other_user(system: &System) -> Result<Option<(&'static str, String)>> {
     if !is_root()? {
         return Ok(None);
     }
     for name in OTHERS {
-        if let Ok(group) = read(Command::new("id").args(["-g", name])) {
+        if let Ok(group) = read(system.command(Path::new("id")).args(["-g", name])) {
             return Ok(Some((name, group)));
         }
     }
@@ -101,11 +117,11 @@ fn other_user() -> Result<Option<(&'static str, String)>> {
     )
 }
 
-fn as_user(other: Option<&(&str, String)>, program: &Path) -> Command {
+fn as_user(system: &System, other: Option<&(&str, String)>, program: &Path) -> Command {
     let Some((name, group)) = other else {
-        return Command::new(program);
+        return system.command(program);
     };
-    let mut command = Command::new("setpriv");
+    let mut command = system.command(Path::new("setpriv"));
     command
         .args(["--reuid", name, "--regid", group, "--clear-groups", "--"])
         .arg(program);

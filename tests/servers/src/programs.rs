@@ -21,13 +21,14 @@ pub(crate) fn find(program: &str, folders: &[&str]) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// Returns a command as a person would type it.
+/// Returns a command as a person would type it. A word of several lines, which is a script, is left out.
 pub fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let name = program.file_name().unwrap_or(program.as_os_str());
     let words = std::iter::once(name)
         .chain(command.get_args())
-        .map(OsStr::to_string_lossy);
+        .map(OsStr::to_string_lossy)
+        .map(|word| if word.contains('\n') { "…".into() } else { word });
     words.collect::<Vec<_>>().join(" ")
 }
 

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::{self, Permissions};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,9 +13,10 @@ use anyhow::{Context, Result};
 
 use crate::ask;
 use crate::keeper::{Keeper, Lifeline, folder};
-use crate::programs::{find, free_port};
+use crate::node_place::NodePlace;
 use crate::server::Kind;
 use crate::servers::Running;
+use crate::system::System;
 
 /// A `rabbitmqctl` for the broker, where there is one.
 pub(crate) const CTL: &str = "BRIGHTER_TEST_RABBITMQ_CTL";
@@ -50,28 +52,58 @@ const FOLDERS: &[&str] = &[
     "/usr/sbin",
 ];
 const ERLANG_FOLDERS: &[&str] = &["/usr/lib/erlang/bin", "/opt/homebrew/bin", "/usr/local/bin"];
-/// No plugins, and no busy waiting: this broker shares a machine with the tests.
+/// No plugins: this broker shares a machine with the tests.
 const PLUGINS: &str = "[].\n";
-const ERLANG_ARGS: &str =
-    "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none";
 
 /// The programs of an installed RabbitMQ.
 #[derive(Debug, Clone)]
 pub struct Install {
+    system: System,
     server: PathBuf,
     epmd: PathBuf,
     erl_call: Option<PathBuf>,
 }
 
 impl Install {
-    /// Looks for RabbitMQ on this machine.
+    /// Looks for RabbitMQ in the root that the environment names ([`ROOT`](crate::ROOT)), or else on this machine.
     #[must_use]
     pub fn find() -> Option<Self> {
+        Self::find_in(System::of_environment())
+    }
+
+    /// Looks for RabbitMQ in this system.
+    #[must_use]
+    pub fn find_in(system: System) -> Option<Self> {
         Some(Self {
-            server: find("rabbitmq-server", FOLDERS)?,
-            epmd: find("epmd", ERLANG_FOLDERS)?,
-            erl_call: find("erl_call", ERLANG_FOLDERS),
+            server: system.find("rabbitmq-server", FOLDERS)?,
+            epmd: system.find("epmd", ERLANG_FOLDERS)?,
+            erl_call: system.find("erl_call", ERLANG_FOLDERS),
+            system,
         })
+    }
+
+    /// Returns the same programs in this system.
+    pub(crate) fn moved_to(&self, system: System) -> Self {
+        Self {
+            system,
+            ..self.clone()
+        }
+    }
+
+    /// Returns the system that the programs belong to.
+    pub(crate) fn system(&self) -> &System {
+        &self.system
+    }
+
+    /// Returns a line of a shell script that becomes this program.
+    fn exec(&self, program: &Path, arguments: &str) -> String {
+        let prefix = self.system.prefix();
+        let words = prefix
+            .iter()
+            .map(OsString::as_os_str)
+            .chain([program.as_os_str()]);
+        let words: Vec<_> = words.map(|word| quoted(&word.to_string_lossy())).collect();
+        format!("exec {} {arguments}\n", words.join(" "))
     }
 }
 
@@ -116,7 +148,7 @@ impl Default for Settings {
 
 impl Settings {
     /// Returns the text of `rabbitmq.conf`, with the TLS listener on this port and its certificates in the folder.
-    fn rabbitmq_conf(&self, folder: &Path, tls_port: u16) -> String {
+    fn rabbitmq_conf(&self, folder: &Path, place: &NodePlace) -> String {
         let Self {
             user,
             password,
@@ -138,12 +170,13 @@ impl Settings {
             );
             let _ = write!(
                 text,
-                "listeners.ssl.1 = 127.0.0.1:{tls_port}\n\
+                "listeners.ssl.1 = {}:{}\n\
                  ssl_options.cacertfile = {folder}/authority.pem\n\
                  ssl_options.certfile = {folder}/certificate.pem\n\
                  ssl_options.keyfile = {folder}/key.pem\n\
                  ssl_options.verify = {verify}\n\
-                 ssl_options.fail_if_no_peer_cert = {refuse}\n"
+                 ssl_options.fail_if_no_peer_cert = {refuse}\n",
+                place.ip, place.tls
             );
         }
         text
@@ -155,56 +188,75 @@ pub struct Broker {
     keeper: Keeper,
     settings: Settings,
     install: Install,
-    node: String,
-    port: u16,
-    tls_port: u16,
+    place: NodePlace,
     environment: Vec<(&'static str, OsString)>,
 }
 
 impl Broker {
     /// Starts a broker, and returns before it is up: see [`until_up`](Self::until_up).
     pub fn launch(install: &Install, settings: Settings) -> Result<Self> {
-        let folder = folder(KIND.name)?;
-        let [port, tls_port, distribution, epmd] = free_port()?;
-        let node = format!("brighter-{}-{port}@localhost", std::process::id());
-        let environment = environment(folder.path(), &node, port, distribution, epmd);
-        // The folder is closed to others: a key or a password is in these files.
-        let write = |name: &str, text: &str| {
-            let path = folder.path().join(name);
-            fs::write(&path, text).with_context(|| format!("could not write {}", path.display()))
-        };
-        write("rabbitmq.conf", &settings.rabbitmq_conf(folder.path(), tls_port))?;
-        write("enabled_plugins", PLUGINS)?;
-        if let Some(tls) = &settings.tls {
-            write("authority.pem", &tls.authority)?;
-            write("certificate.pem", &tls.certificate)?;
-            write("key.pem", &tls.key)?;
-        }
-        write("rabbitmqctl", &ctl_script(install, &environment))?;
-        fs::set_permissions(folder.path().join("rabbitmqctl"), Permissions::from_mode(0o755))
-            .context("could not make rabbitmqctl executable")?;
+        Self::launch_at(install, settings, NodePlace::alone()?)
+    }
 
-        let mut server = Command::new(&install.server);
+    /// Starts a broker at a place, and returns before it is up.
+    pub(crate) fn launch_at(install: &Install, settings: Settings, place: NodePlace) -> Result<Self> {
+        let folder = folder(KIND.name)?;
+        let environment = place.environment(folder.path());
+        // The folder is closed to others: a key or a password is in these files.
+        let write = |name: &str, text: &str, mode: u32| {
+            let path = folder.path().join(name);
+            fs::write(&path, text)
+                .and_then(|()| fs::set_permissions(&path, Permissions::from_mode(mode)))
+                .with_context(|| format!("could not write {}", path.display()))
+        };
+        write(
+            "rabbitmq.conf",
+            &settings.rabbitmq_conf(folder.path(), &place),
+            0o600,
+        )?;
+        write("enabled_plugins", PLUGINS, 0o600)?;
+        if let Some(tls) = &settings.tls {
+            write("authority.pem", &tls.authority, 0o600)?;
+            write("certificate.pem", &tls.certificate, 0o600)?;
+            write("key.pem", &tls.key, 0o600)?;
+        }
+        if let Some(cookie) = &place.cookie {
+            // Erlang refuses one that others may read.
+            write(".erlang.cookie", cookie, 0o400)?;
+        }
+        let ctl = install.exec(&install.server.with_file_name("rabbitmqctl"), "\"$@\"");
+        write("rabbitmqctl", &(exports(&environment) + &ctl), 0o755)?;
+        let epmd = format!("-address {} -port {}", place.ip, place.epmd);
+        let epmd = install.exec(&install.epmd, &epmd);
+        write("epmd", &(exports(&environment) + &epmd), 0o755)?;
+
+        let mut server = install.system.command(&install.server);
         without_settings_of_others(&mut server).envs(environment.iter().cloned());
         server
             .env("END", "TERM")
-            .env("PID_FILE", folder.path().join("rabbitmq.pid"))
-            .env("EPMD", &install.epmd);
+            .env("PID_FILE", folder.path().join("rabbitmq.pid"));
+        if place.starts_epmd {
+            server.env("EPMD", folder.path().join("epmd"));
+        }
         let keeper = Keeper::start(KIND.name, folder, &server)?;
         Ok(Self {
             keeper,
             settings,
             install: install.clone(),
-            node,
-            port,
-            tls_port,
+            place,
             environment,
         })
     }
 
-    /// Waits until the broker speaks AMQP.
+    /// Waits until the broker speaks AMQP, and listens for TLS if it is to.
     pub fn until_up(&self) -> Result<()> {
-        self.keeper.until_up(|| ask::rabbitmq(&self.address()))
+        self.keeper.until_up(|| {
+            let version = ask::rabbitmq(&self.address())?;
+            if let Some(address) = self.tls_address() {
+                TcpStream::connect(&address).with_context(|| format!("could not reach {address}"))?;
+            }
+            Ok(version)
+        })
     }
 
     /// Kills the broker, as `kill -9` does, and returns when it is gone. It must be up.
@@ -222,6 +274,12 @@ impl Broker {
         self.keeper.tell("start")
     }
 
+    /// Removes all data of a broker that was killed or stopped, as if its machine were replaced.
+    pub fn wipe(&mut self) -> Result<()> {
+        let data = self.keeper.folder().join("mnesia");
+        fs::remove_dir_all(&data).with_context(|| format!("could not remove {}", data.display()))
+    }
+
     /// Returns whether the broker is there: up, or starting.
     #[must_use]
     pub fn is_running(&self) -> bool {
@@ -231,20 +289,26 @@ impl Broker {
     /// Returns the `host:port` of the broker.
     #[must_use]
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("{}:{}", self.place.ip, self.place.amqp)
     }
 
     /// Returns the `host:port` of its TLS listener, if it has one.
     #[must_use]
     pub fn tls_address(&self) -> Option<String> {
         let tls = self.settings.tls.as_ref();
-        tls.map(|_| format!("localhost:{}", self.tls_port))
+        tls.map(|_| format!("localhost:{}", self.place.tls))
     }
 
     /// Returns the URL of its virtual host `/`, with its user and password.
     #[must_use]
     pub fn url(&self) -> String {
         KIND.url(&self.settings.user, &self.settings.password, &self.address())
+    }
+
+    /// Returns the name of its node.
+    #[must_use]
+    pub fn node(&self) -> &str {
+        &self.place.node
     }
 
     /// Returns a `rabbitmqctl` that reaches this broker from any environment.
@@ -263,9 +327,9 @@ impl Broker {
             program.context("there is no `erl_call`: install Erlang's base (Debian: `erlang-base`)")?;
         let call = CALLS.fetch_add(1, Ordering::Relaxed);
         let name = format!("call-{}-{call}", std::process::id());
-        let mut command = Command::new(program);
+        let mut command = self.install.system.command(program);
         without_settings_of_others(&mut command)
-            .args(["-h", &name, "-sname", &self.node, "-timeout", "20", "-e"])
+            .args(["-h", &name, "-sname", &self.place.node, "-timeout", "20", "-e"])
             .envs(self.environment.iter().cloned())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -289,41 +353,6 @@ impl Running for Broker {
     }
 }
 
-/// All that makes a node private, for the server and for `rabbitmqctl` alike.
-fn environment(
-    folder: &Path,
-    node: &str,
-    amqp: u16,
-    distribution: u16,
-    epmd: u16,
-) -> Vec<(&'static str, OsString)> {
-    let within = |name: &str| folder.join(name).into_os_string();
-    vec![
-        // The Erlang cookie lives in the home folder.
-        ("HOME", folder.into()),
-        ("ERL_EPMD_ADDRESS", "127.0.0.1".into()),
-        ("ERL_EPMD_PORT", epmd.to_string().into()),
-        ("ERL_CRASH_DUMP", within("erl_crash.dump")),
-        ("RABBITMQ_NODENAME", node.into()),
-        ("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1".into()),
-        ("RABBITMQ_NODE_PORT", amqp.to_string().into()),
-        ("RABBITMQ_DIST_PORT", distribution.to_string().into()),
-        ("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", ERLANG_ARGS.into()),
-        ("RABBITMQ_CONF_ENV_FILE", within("rabbitmq-env.conf")),
-        ("RABBITMQ_CONFIG_FILE", within("rabbitmq.conf")),
-        ("RABBITMQ_CONFIG_FILES", within("conf.d")),
-        ("RABBITMQ_ADVANCED_CONFIG_FILE", within("advanced.config")),
-        ("RABBITMQ_ENABLED_PLUGINS_FILE", within("enabled_plugins")),
-        ("RABBITMQ_MNESIA_BASE", within("mnesia")),
-        ("RABBITMQ_GENERATED_CONFIG_DIR", within("config")),
-        ("RABBITMQ_SCHEMA_DIR", within("schema")),
-        ("RABBITMQ_LOG_BASE", within("log")),
-        // To standard output.
-        ("RABBITMQ_LOGS", "-".into()),
-        ("RABBITMQ_PID_FILE", within("rabbitmq.pid")),
-    ]
-}
-
 /// Settings for another broker are not meant for this one.
 fn without_settings_of_others(command: &mut Command) -> &mut Command {
     for (name, _) in std::env::vars_os() {
@@ -337,14 +366,12 @@ fn without_settings_of_others(command: &mut Command) -> &mut Command {
     command
 }
 
-/// Writes a `rabbitmqctl` that reaches this node from any environment.
-fn ctl_script(install: &Install, environment: &[(&str, OsString)]) -> String {
-    let mut script = String::from("#!/bin/sh\n");
-    for (name, value) in environment {
-        let _ = writeln!(script, "export {name}={}", quoted(&value.to_string_lossy()));
-    }
-    let ctl = install.server.with_file_name("rabbitmqctl");
-    script + &format!("exec {} \"$@\"\n", quoted(&ctl.to_string_lossy()))
+/// Returns the beginning of a shell script that has this environment.
+fn exports(environment: &[(&str, OsString)]) -> String {
+    let lines = environment
+        .iter()
+        .map(|(name, value)| format!("export {name}={}\n", quoted(&value.to_string_lossy())));
+    std::iter::once("#!/bin/sh\n".to_owned()).chain(lines).collect()
 }
 
 /// Returns a word that a POSIX shell reads back unchanged.

@@ -10,6 +10,7 @@ use crate::install;
 use crate::keeper::{Keeper, Lifeline, folder};
 use crate::programs::{free_port, password};
 use crate::servers::Running;
+use crate::system::System;
 
 /// What there is to know of one kind of server.
 pub(crate) struct Kind {
@@ -56,6 +57,11 @@ pub(crate) fn find_or_start(kind: &'static Kind) -> Result<Box<dyn Running>> {
         return Ok(Box::new(Named { kind, address, url }));
     }
     let mut tried = Vec::new();
+    if let Some(root) = System::of_environment().root() {
+        // Another version than the one that was asked for would be no answer.
+        return (kind.start)()
+            .with_context(|| format!("could not start {} of {}", kind.name, root.display()));
+    }
     if !(kind.is_installed)() {
         tried.extend(install::install(kind.name, kind.packages).err());
     }
@@ -149,6 +155,8 @@ pub(crate) struct Database {
 
 /// Where a private database server lives.
 pub(crate) struct Place<'a> {
+    /// Whose programs run it.
+    pub(crate) system: &'a System,
     pub(crate) folder: &'a Path,
     pub(crate) port: u16,
     pub(crate) password: &'a str,
@@ -162,7 +170,9 @@ impl Database {
         prepare: impl FnOnce(&Place<'_>) -> Result<Command>,
     ) -> Result<Box<dyn Running>> {
         let (folder, [port], password) = (folder(kind.name)?, free_port()?, password()?);
+        let system = &System::of_environment();
         let mut server = prepare(&Place {
+            system,
             folder: folder.path(),
             port,
             password: &password,

@@ -6,7 +6,7 @@ use super::*;
 const INPUTS: usize = 20_000;
 
 /// Marsaglia's xorshift: chance that comes again.
-struct Chance(u64);
+pub(super) struct Chance(pub(super) u64);
 
 impl Chance {
     fn next(&mut self) -> u64 {
@@ -16,7 +16,7 @@ impl Chance {
         self.0
     }
 
-    fn below(&mut self, limit: usize) -> usize {
+    pub(super) fn below(&mut self, limit: usize) -> usize {
         usize::try_from(self.next() % u64::try_from(limit.max(1)).unwrap()).unwrap()
     }
 }

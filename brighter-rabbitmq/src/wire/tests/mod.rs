@@ -15,6 +15,7 @@ use brighter_core::message::{
 use brighter_core::trace::TraceContext;
 
 mod fuzz;
+mod nesting;
 mod properties;
 mod strangers;
 

@@ -135,6 +135,7 @@ fn header_name() -> impl Strategy<Value = String> {
         "x-delay",
         "x-original-message-id",
         "DeliveryTag",
+        "x-brighter-redeliveries",
         "CC",
         "BCC",
         "x-death",
@@ -174,6 +175,11 @@ fn text_value() -> impl Strategy<Value = AMQPValue> {
 
 /// Every kind of value that the protocol has.
 fn value() -> impl Strategy<Value = AMQPValue> {
+    nested(3)
+}
+
+/// Such values, nested up to this deep.
+pub(super) fn nested(depth: u32) -> impl Strategy<Value = AMQPValue> {
     let leaf = prop_oneof![
         4 => text_value(),
         1 => any::<bool>().prop_map(AMQPValue::Boolean),
@@ -192,7 +198,7 @@ fn value() -> impl Strategy<Value = AMQPValue> {
         1 => vec(any::<u8>(), 0..20).prop_map(|bytes| AMQPValue::ByteArray(ByteArray::from(bytes))),
         1 => Just(AMQPValue::Void),
     ];
-    leaf.prop_recursive(3, 16, 4, |inner| {
+    leaf.prop_recursive(depth, 16, 4, |inner| {
         prop_oneof![
             vec(inner.clone(), 0..4).prop_map(|list| AMQPValue::FieldArray(list.into())),
             btree_map(name(), inner, 0..4).prop_map(|entries| AMQPValue::FieldTable(table(entries))),
@@ -200,7 +206,7 @@ fn value() -> impl Strategy<Value = AMQPValue> {
     })
 }
 
-fn table(entries: BTreeMap<String, AMQPValue>) -> FieldTable {
+pub(super) fn table(entries: BTreeMap<String, AMQPValue>) -> FieldTable {
     let mut table = FieldTable::default();
     for (name, value) in entries {
         table.insert(name.as_str().into(), value);

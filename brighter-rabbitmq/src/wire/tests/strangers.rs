@@ -228,3 +228,43 @@ fn what_has_no_room_for_a_reason_leaves_out_what_is_largest() {
             .ends_with("left out for want of room: [\"larger\"]")
     );
 }
+
+#[test]
+fn a_counted_copy_is_the_same_message_with_its_count() {
+    let mut there = with_headers(&[
+        ("MessageType", text("MT_COMMAND")),
+        ("HandledCount", AMQPValue::LongInt(2)),
+        ("x-delivery-count", AMQPValue::LongLongInt(7)),
+        ("x-death", text("moved")),
+        ("CC", text("elsewhere")),
+        ("BRIGHTER-Redeliveries", AMQPValue::LongInt(3)),
+        ("tenant", text("north")),
+    ]);
+    there.properties = there.properties.with_message_id("one".into());
+    let copy = counted(&there, 9);
+    for gone in ["x-delivery-count", "x-death", "CC", "BRIGHTER-Redeliveries"] {
+        assert!(header(&copy, gone).is_none(), "{gone}");
+    }
+    let copy = Original {
+        routing_key: "the.queue".into(),
+        ..original(copy)
+    };
+    assert_eq!(redeliveries(&copy), 9);
+    let (before, after) = (message(&there).unwrap(), message(&copy).unwrap());
+    assert_eq!(
+        after.header.topic, before.header.topic,
+        "not the name of the queue"
+    );
+    assert_eq!(
+        (&after.header.id, after.header.handled_count),
+        (&before.header.id, 2)
+    );
+    assert_eq!(after.header.bag, before.header.bag);
+    // Another copy counts anew, and so does what is set aside.
+    let retry = for_retry(&copy, &after).unwrap();
+    let rejection = Rejection::new(RejectionKind::DeadLetter, "no");
+    let aside = set_aside(&copy, &rejection, SystemTime::now(), usize::MAX);
+    for other in [retry, aside] {
+        assert_eq!(redeliveries(&original(other)), 0);
+    }
+}

@@ -22,6 +22,8 @@ pub(super) struct BrokerTx<'a> {
     pub(super) times_changed: bool,
     /// How many more messages fit a channel that refuses the newest.
     pub(super) room: HashMap<i64, i64>,
+    /// Channels that refused a message, as they were full.
+    pub(super) full: BTreeSet<i64>,
 }
 
 /// A message on its way into a channel.
@@ -62,6 +64,7 @@ impl<'a> BrokerTx<'a> {
             touched: BTreeSet::new(),
             times_changed: false,
             room: HashMap::new(),
+            full: BTreeSet::new(),
         }
     }
 

@@ -14,7 +14,6 @@ use super::topology::FileTopology;
 /// Every consumer of this process, the oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Consumers {
-    last: u64,
     consumers: BTreeMap<u64, ConsumerEntry>,
     channels: HashMap<i64, ChannelState>,
 }
@@ -44,18 +43,15 @@ impl Consumers {
         self.consumers.is_empty()
     }
 
-    pub(super) fn add(&mut self, channel: i64, capacity: u32) -> (u64, Arc<DeliveryBuffer>) {
-        self.last += 1;
-        let buffer = Arc::new(DeliveryBuffer::default());
-        self.consumers.insert(
-            self.last,
-            ConsumerEntry {
-                channel,
-                capacity,
-                room: capacity,
-                buffer: Arc::clone(&buffer),
-            },
-        );
+    /// Adds a consumer. Their numbers grow.
+    pub(super) fn add(&mut self, consumer: u64, channel: i64, capacity: u32, buffer: Arc<DeliveryBuffer>) {
+        let entry = ConsumerEntry {
+            channel,
+            capacity,
+            room: capacity,
+            buffer,
+        };
+        self.consumers.insert(consumer, entry);
         let state = self.channels.entry(channel).or_insert(ChannelState {
             consumers: 0,
             may_have: true,
@@ -64,7 +60,6 @@ impl Consumers {
         state.consumers += 1;
         // What others have left may be for this one.
         state.may_have = true;
-        (self.last, buffer)
     }
 
     /// The channel that it consumed.
@@ -187,6 +182,7 @@ impl Consumers {
             let row = HeldRow {
                 seq,
                 session,
+                channel: demand.channel,
                 redeliveries,
                 row,
             };
@@ -199,13 +195,13 @@ impl Consumers {
                     entries[index].1.room -= 1;
                     entries[index].2.push(row);
                 }
-                None => back.push(given_back(&row, 0, demand.channel)),
+                None => back.push(given_back(&row, 0)),
             }
         }
         for (number, entry, rows) in entries {
             if !rows.is_empty() {
                 let refused = entry.buffer.serve(rows);
-                back.extend(refused.iter().map(|row| given_back(row, number, demand.channel)));
+                back.extend(refused.iter().map(|row| given_back(row, number)));
             }
         }
         back
@@ -226,7 +222,7 @@ impl Consumers {
         let mut back = Vec::new();
         for (number, entry) in &self.consumers {
             let unseen = entry.buffer.clear();
-            back.extend(unseen.iter().map(|row| given_back(row, *number, entry.channel)));
+            back.extend(unseen.iter().map(|row| given_back(row, *number)));
         }
         self.consumers.clear();
         self.channels.clear();
@@ -238,12 +234,13 @@ fn numbers(row: &SqliteRow) -> Result<(i64, u32), sqlx::Error> {
     Ok((row.try_get(0)?, row.try_get(1)?))
 }
 
-fn given_back(row: &HeldRow, consumer: u64, channel: i64) -> Settled {
+/// What gives a row back that no handler has seen.
+pub(super) fn given_back(row: &HeldRow, consumer: u64) -> Settled {
     Settled {
         seq: row.seq,
         session: row.session,
         consumer,
-        channel,
+        channel: row.channel,
         action: SettleAction::Release { counted: false },
         reply: None,
     }

@@ -33,6 +33,7 @@ impl std::fmt::Debug for BufferState {
 pub(super) struct HeldRow {
     pub(super) seq: i64,
     pub(super) session: i64,
+    pub(super) channel: i64,
     pub(super) redeliveries: u32,
     pub(super) row: SqliteRow,
 }

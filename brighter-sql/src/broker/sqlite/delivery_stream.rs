@@ -7,17 +7,20 @@ use std::task::{Context, Poll};
 use futures_util::Stream;
 use tokio::sync::oneshot;
 
-use super::delivery_buffer::{HEADER, HeldRow};
+use super::consumers::given_back;
+use super::delivery_buffer::{DeliveryBuffer, HEADER, HeldRow};
 use super::handle::BrokerHandle;
 use super::receipt::Receipt;
-use super::request::{EngineRequest, OpenedConsumer, SettleAction, Settled};
+use super::request::EngineRequest;
 use super::row;
 use brighter_core::channel::{Channel, ChannelError, Consumer, Delivery};
 
 /// The deliveries of one consumer.
 pub(super) struct DeliveryStream {
     handle: Arc<BrokerHandle>,
-    opened: OpenedConsumer,
+    /// The number of the consumer.
+    consumer: u64,
+    buffer: Arc<DeliveryBuffer>,
     /// What its deliveries name.
     channel: Arc<Channel>,
     /// Goes to the engine with the consumer, and tells that it is gone.
@@ -25,17 +28,27 @@ pub(super) struct DeliveryStream {
 }
 
 impl DeliveryStream {
-    /// The consumer with these deliveries.
-    pub(super) fn consumer(handle: Arc<BrokerHandle>, opened: OpenedConsumer, channel: &Channel) -> Consumer {
+    /// Begins to consume a channel. If this future is dropped, the engine is told that the consumer is gone, whether it
+    /// has made it by then or not.
+    pub(super) async fn consume(
+        handle: Arc<BrokerHandle>,
+        channel: &Channel,
+    ) -> Result<Consumer, ChannelError> {
         let (gone, ended) = oneshot::channel();
         let deliveries = Self {
+            consumer: handle.next_consumer(),
             handle,
-            opened,
+            buffer: Arc::default(),
             channel: Arc::new(channel.clone()),
             gone: Some(gone),
         };
+        let asked = |reply| {
+            let (consumer, buffer) = (deliveries.consumer, Arc::clone(&deliveries.buffer));
+            EngineRequest::Consume(channel.clone(), consumer, buffer, reply)
+        };
+        deliveries.handle.ask(asked).await?;
         // An error says that the engine has ended, and everything with it.
-        Consumer::new(deliveries).gone_when(async { drop(ended.await) })
+        Ok(Consumer::new(deliveries).gone_when(async { drop(ended.await) }))
     }
 
     fn delivery(&self, row: HeldRow) -> Delivery {
@@ -44,10 +57,11 @@ impl DeliveryStream {
         let receipt = |message| Receipt {
             handle: Arc::clone(&self.handle),
             channel: Arc::clone(&self.channel),
-            channel_id: self.opened.channel,
-            consumer: self.opened.consumer,
+            channel_id: row.channel,
+            consumer: self.consumer,
             seq: row.seq,
             session: row.session,
+            redeliveries,
             message,
         };
         let delivery = match message {
@@ -69,31 +83,18 @@ impl Stream for DeliveryStream {
     type Item = Result<Delivery, ChannelError>;
 
     fn poll_next(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let row = self.opened.buffer.poll_next(task);
+        let row = self.buffer.poll_next(task);
         row.map(|row| row.map(|row| Ok(self.delivery(row))))
     }
 }
 
 impl Drop for DeliveryStream {
     fn drop(&mut self) {
-        let OpenedConsumer {
-            consumer,
-            channel,
-            buffer,
-        } = &self.opened;
-        let unseen = buffer.clear();
-        let (consumer, channel) = (*consumer, *channel);
+        let (unseen, consumer) = (self.buffer.clear(), self.consumer);
         let gone = self.gone.take();
         self.handle.queue.push(|items| {
-            let given_back = unseen.into_iter().map(|row| Settled {
-                seq: row.seq,
-                session: row.session,
-                consumer,
-                channel,
-                action: SettleAction::Release { counted: false },
-                reply: None,
-            });
-            items.settled.extend(given_back);
+            let back = unseen.iter().map(|row| given_back(row, consumer));
+            items.settled.extend(back);
             let leave = gone.map(|gone| EngineRequest::Leave(consumer, gone));
             items.requests.extend(leave);
         });

@@ -51,6 +51,8 @@ from_database_error!(SqliteBrokerError);
 pub(super) struct FileFailure {
     error: Arc<SqliteBrokerError>,
     is_full: bool,
+    /// Which channels hold the most of a file that is full.
+    holders: Option<Arc<str>>,
 }
 
 impl FileFailure {
@@ -58,7 +60,36 @@ impl FileFailure {
         Self {
             is_full: matches!(error, DatabaseError::Full(_)),
             error: Arc::new(error.into()),
+            holders: None,
         }
+    }
+
+    /// The engine is gone by a mistake of its own.
+    pub(super) fn panicked() -> Self {
+        let error = "the thread of the broker has panicked: open the broker again, and report this";
+        Self {
+            is_full: false,
+            error: Arc::new(SqliteBrokerError::Other(error.into())),
+            holders: None,
+        }
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    /// This failure, with which channels hold the most.
+    pub(super) fn with_holders(self, holders: Option<String>) -> Self {
+        Self {
+            holders: holders.map(Arc::from),
+            ..self
+        }
+    }
+
+    /// This failure, with what was found out when the file became full.
+    pub(super) fn like(self, before: &Self) -> Self {
+        let holders = before.holders.clone().filter(|_| self.is_full);
+        Self { holders, ..self }
     }
 
     /// `after` is how long the caller has waited by then.
@@ -91,7 +122,14 @@ impl FileFailure {
 
 impl fmt::Display for FileFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
+        self.error.fmt(f)?;
+        match &self.holders {
+            None => Ok(()),
+            Some(holders) => write!(
+                f,
+                "; most messages wait {holders}: consume those channels, or remove one that nobody is to consume"
+            ),
+        }
     }
 }
 

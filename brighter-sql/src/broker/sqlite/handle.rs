@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::error::FileFailure;
 use super::request::{EngineRequest, Posting};
 use super::row::StoredMessage;
 use super::write_queue::WriteQueue;
@@ -20,9 +22,17 @@ pub(super) struct BrokerHandle {
     pub(super) queue: Arc<WriteQueue>,
     pub(super) path: PathBuf,
     pub(super) confirm_timeout: Duration,
+    /// The number of the last consumer.
+    pub(super) consumers: AtomicU64,
 }
 
 impl BrokerHandle {
+    /// The number of a new consumer, which no other of this broker has.
+    pub(super) fn next_consumer(&self) -> u64 {
+        // From 1: 0 is nobody.
+        self.consumers.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
     /// Asks the engine, and waits for its answer.
     pub(super) async fn ask<T>(
         &self,
@@ -31,13 +41,29 @@ impl BrokerHandle {
         let (reply, answer) = oneshot::channel();
         let request = request(reply);
         if !self.queue.push(|items| items.requests.push(request)) {
-            return Err(ChannelError::Closed);
+            return Err(self.gone().await);
         }
         match timeout(DEADLINE, answer).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(ChannelError::Closed),
+            Ok(Err(_)) => Err(self.gone().await),
             Err(_) => Err(ChannelError::TimedOut { after: DEADLINE }),
         }
+    }
+
+    /// What there is to say when the engine has ended.
+    async fn gone(&self) -> ChannelError {
+        let mistake = self.mistake().await;
+        mistake.map_or(ChannelError::Closed, |failure| failure.of_channel())
+    }
+
+    /// Why the engine has ended, unless it was closed.
+    async fn mistake(&self) -> Option<FileFailure> {
+        if self.queue.closing.is_cancelled() {
+            return None;
+        }
+        // It says why behind what it drops.
+        let _ = timeout(DEADLINE, self.queue.closed.cancelled()).await;
+        self.queue.failure()
     }
 
     /// Queues messages once there is room, and waits until they are on the disk. The wait ends at the deadline.
@@ -65,7 +91,10 @@ impl BrokerHandle {
         let after = self.confirm_timeout;
         match timeout(after, published).await {
             Ok(Some(results)) => results,
-            Ok(None) => all(&|| PublishError::Closed),
+            Ok(None) => match self.mistake().await {
+                Some(failure) => all(&|| failure.of_publish(after)),
+                None => all(&|| PublishError::Closed),
+            },
             Err(_) => all(&|| PublishError::TimedOut { after }),
         }
     }
@@ -74,5 +103,45 @@ impl BrokerHandle {
 impl Drop for BrokerHandle {
     fn drop(&mut self) {
         self.queue.closing.cancel();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::broker::sqlite::SqliteBroker;
+    use crate::broker::sqlite::request::EngineRequest;
+    use brighter_core::channel::{Broker, BrokerStatus, Channel, ChannelError, Producer, PublishError};
+    use brighter_core::id::MessageId;
+    use brighter_core::message::{Message, MessageBody, MessageHeader, MessageType};
+
+    #[tokio::test]
+    async fn when_the_thread_has_panicked_nobody_waits_and_the_status_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let broker = SqliteBroker::open(folder.path().join("broker.db")).await.unwrap();
+        let channel = Channel::new("c", "topic");
+        let mut consumer = broker.consume(&channel).await.unwrap();
+        broker
+            .0
+            .queue
+            .push(|items| items.requests.push(EngineRequest::Panic));
+        assert!(consumer.receive().await.is_none(), "nothing comes any more");
+        let consumed = broker.consume(&channel).await;
+        assert!(
+            matches!(consumed, Err(ChannelError::Disconnected(_))),
+            "{consumed:?}"
+        );
+        let header = MessageHeader::new(MessageId::new(), "topic", MessageType::Event);
+        let published = broker.publish(&Message::new(header, MessageBody::new(""))).await;
+        assert!(
+            matches!(published, Err(PublishError::Disconnected(_))),
+            "{published:?}"
+        );
+        let status = broker.status();
+        assert!(
+            matches!(&status, BrokerStatus::Disconnected { reason } if reason.contains("has panicked")),
+            "{status:?}"
+        );
+        broker.close().await;
+        assert_eq!(broker.status(), BrokerStatus::Closed);
     }
 }

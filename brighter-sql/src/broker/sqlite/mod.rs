@@ -63,6 +63,7 @@ mod write_queue;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -73,8 +74,8 @@ pub use options::SqliteBrokerOptions;
 
 use crate::opening::Opening;
 use brighter_core::channel::{
-    Broker, BrokerStatus, Channel, ChannelError, Consumer, ConsumerBounds, Producer, PublishError,
-    SettleError,
+    Broker, BrokerStatus, Channel, ChannelError, ChannelUsage, Consumer, ConsumerBounds, Producer,
+    PublishError, SettleError,
 };
 use brighter_core::message::{ChannelName, Message};
 use delivery_stream::DeliveryStream;
@@ -136,6 +137,7 @@ impl SqliteBroker {
             queue,
             path,
             confirm_timeout,
+            consumers: AtomicU64::new(0),
         }));
         match timeout(DEADLINE, opened).await {
             Ok(Ok(opened)) => opened.map(|()| broker),
@@ -215,9 +217,7 @@ impl Broker for SqliteBroker {
     fn consume<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Consumer, ChannelError>> {
         async move {
             declare::check(channel)?;
-            let asked = channel.clone();
-            let opened = self.0.ask(|reply| EngineRequest::Consume(asked, reply)).await?;
-            Ok(DeliveryStream::consumer(Arc::clone(&self.0), opened, channel))
+            DeliveryStream::consume(Arc::clone(&self.0), channel).await
         }
         .boxed()
     }
@@ -244,6 +244,11 @@ impl Broker for SqliteBroker {
     fn depth<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Option<u64>, ChannelError>> {
         let name = channel.name.clone();
         self.0.ask(|reply| EngineRequest::Depth(name, reply)).boxed()
+    }
+
+    /// Whether anybody consumes a channel is not in the file, so it is not known here.
+    fn channels(&self) -> BoxFuture<'_, Result<Vec<ChannelUsage>, ChannelError>> {
+        self.0.ask(EngineRequest::Usages).boxed()
     }
 
     fn bounds(&self, channel: &Channel) -> ConsumerBounds {

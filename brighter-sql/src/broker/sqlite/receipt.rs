@@ -22,6 +22,7 @@ pub(super) struct Receipt {
     pub(super) consumer: u64,
     pub(super) seq: i64,
     pub(super) session: i64,
+    pub(super) redeliveries: u32,
     /// What came, or what is left of it.
     pub(super) message: Arc<Message>,
 }
@@ -117,8 +118,10 @@ impl Settle for Receipt {
         }
     }
 
+    /// Its consumer is alive, so that a message that others died of counts no further.
     fn release(self: Box<Self>) {
-        let settled = self.settled(SettleAction::Release { counted: true });
+        let counted = !self.channel.suspects(self.redeliveries);
+        let settled = self.settled(SettleAction::Release { counted });
         self.handle.queue.push(|items| items.settled.push(settled));
     }
 }

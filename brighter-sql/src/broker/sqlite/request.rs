@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::delivery_buffer::DeliveryBuffer;
 use super::row::StoredMessage;
-use brighter_core::channel::{Channel, ChannelError, PublishError, SettleError};
+use brighter_core::channel::{Channel, ChannelError, ChannelUsage, PublishError, SettleError};
 use brighter_core::message::{ChannelName, Message};
 
 /// Messages to be published, and where the results go.
@@ -55,25 +55,28 @@ pub(super) enum SettleAction {
 #[derive(Debug)]
 pub(super) enum EngineRequest {
     Declare(Channel, oneshot::Sender<Result<(), ChannelError>>),
-    Consume(Channel, oneshot::Sender<Result<OpenedConsumer, ChannelError>>),
+    /// A consumer with this number is to have what comes to the channel, in this buffer. Whatever becomes of it, the
+    /// caller sends [`Leave`](Self::Leave) in the end.
+    Consume(
+        Channel,
+        u64,
+        Arc<DeliveryBuffer>,
+        oneshot::Sender<Result<(), ChannelError>>,
+    ),
     /// A consumer is gone, which is told to the caller that waits for it.
     Leave(u64, oneshot::Sender<()>),
     /// A channel is to go with all that is in it.
     Remove(ChannelName, oneshot::Sender<Result<(), ChannelError>>),
     /// A caller waits until what was settled is written.
     Flush(oneshot::Sender<Result<(), ChannelError>>),
+    /// The engine has a mistake.
+    #[cfg(test)]
+    Panic,
+    Usages(oneshot::Sender<Result<Vec<ChannelUsage>, ChannelError>>),
     Depth(ChannelName, oneshot::Sender<Result<Option<u64>, ChannelError>>),
     Waiting(
         ChannelName,
         u32,
         oneshot::Sender<Result<Vec<Message>, ChannelError>>,
     ),
-}
-
-/// The engine's answer to a request to consume.
-#[derive(Debug)]
-pub(super) struct OpenedConsumer {
-    pub(super) consumer: u64,
-    pub(super) channel: i64,
-    pub(super) buffer: Arc<DeliveryBuffer>,
 }

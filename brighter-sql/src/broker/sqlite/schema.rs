@@ -1,10 +1,18 @@
 //! The tables of the broker.
 
 use crate::database::schema::Schema;
+use crate::database::table_ref::TableRef;
 
 /// The tables, in the versions that they have had.
 pub(super) fn schema() -> Schema {
-    Schema::new("broker", "brighter_broker", "brighter_broker", STEPS)
+    let name = "brighter_broker";
+    Schema::new(
+        "broker",
+        [name; 2],
+        TableRef::bare(name),
+        &["one", "topology"],
+        STEPS,
+    )
 }
 
 /// Times are milliseconds since 1970 by the clock of the machine.

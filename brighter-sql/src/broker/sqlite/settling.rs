@@ -92,7 +92,7 @@ impl BrokerTx<'_> {
         Ok(outcomes)
     }
 
-    /// Puts a copy of each message in every channel that wants its topic, or in none.
+    /// Puts a copy of each message in every channel that wants its topic and has room.
     pub(super) async fn publish(
         &mut self,
         postings: &mut [Posting],
@@ -115,38 +115,47 @@ impl BrokerTx<'_> {
         copies: &mut Vec<MessageCopy>,
     ) -> Result<Result<(), PublishError>, sqlx::Error> {
         let routes = self.topology.routes(&message.topic);
-        let Some((last, others)) = routes.split_last() else {
+        if routes.is_empty() {
             let topic = message.topic;
             return Ok(Err(PublishError::Unroutable { topic }));
-        };
+        }
         for channel in &*routes {
             if let Some(refused) = self.refused_for_its_priority(*channel, message.priority) {
                 return Ok(Err(refused));
             }
+        }
+        // One that is full keeps no other from its copy.
+        let (mut with_room, mut first_full) = (Vec::with_capacity(routes.len()), None);
+        for channel in &*routes {
             if self.room(*channel).await? <= 0 {
-                let (name, length) = self
-                    .topology
-                    .channel(*channel)
-                    .map_or_else(Default::default, |known| {
-                        (known.name.to_string(), known.limits.length.unwrap_or_default())
-                    });
-                return Ok(Err(PublishError::Refused {
-                    reason: format!("channel `{name}` is full: it holds {length} messages"),
-                }));
+                self.full.insert(*channel);
+                first_full.get_or_insert(*channel);
+            } else {
+                self.room.entry(*channel).and_modify(|room| *room -= 1);
+                with_room.push(*channel);
             }
         }
-        for channel in &*routes {
-            self.room.entry(*channel).and_modify(|room| *room -= 1);
+        let others = with_room.len();
+        if let Some((last, before)) = with_room.split_last() {
+            copies.extend(before.iter().map(|channel| MessageCopy {
+                channel: *channel,
+                message: message.clone(),
+            }));
+            copies.push(MessageCopy {
+                channel: *last,
+                message,
+            });
         }
-        copies.extend(others.iter().map(|channel| MessageCopy {
-            channel: *channel,
-            message: message.clone(),
-        }));
-        copies.push(MessageCopy {
-            channel: *last,
-            message,
-        });
-        Ok(Ok(()))
+        let full = first_full.and_then(|channel| self.topology.channel(channel));
+        Ok(match full {
+            None => Ok(()),
+            Some(known) => Err(PublishError::ChannelFull {
+                channel: known.name.clone(),
+                // It may hold more that came back, which are no news to whoever looks for its limit.
+                waiting: known.limits.length.unwrap_or_default().into(),
+                others,
+            }),
+        })
     }
 
     fn refused_for_its_priority(&self, channel: i64, priority: u8) -> Option<PublishError> {

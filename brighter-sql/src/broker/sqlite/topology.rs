@@ -7,7 +7,7 @@ use std::time::Duration;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::row::millis;
-use brighter_core::channel::{ChannelLimits, Overflow};
+use brighter_core::channel::{ChannelLimits, ChannelUsage, Overflow};
 use brighter_core::message::{ChannelName, RoutingKey};
 
 /// How many topics have their routes remembered; a program with more of them finds some again.
@@ -86,6 +86,20 @@ impl FileTopology {
 
     pub(super) fn limits(&self, id: i64) -> Option<&ChannelLimits> {
         self.channel(id).map(|known| &known.limits)
+    }
+
+    /// Every channel with what was declared of it.
+    pub(super) fn usages(&self) -> impl Iterator<Item = (i64, ChannelUsage)> {
+        self.channels.iter().map(|(id, known)| {
+            let mut usage = ChannelUsage::new(known.name.clone());
+            let bound = self.bindings.iter().filter(|(channel, _)| channel == id);
+            usage.routing_keys = bound.map(|(_, key)| key.clone()).collect();
+            usage.limit = match known.limits.overflow {
+                Overflow::RefuseNewest => known.limits.length.map(u64::from),
+                _ => None,
+            };
+            (*id, usage)
+        })
     }
 
     pub(super) fn has_binding(&self, id: i64, key: &RoutingKey) -> bool {

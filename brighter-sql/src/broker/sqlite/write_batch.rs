@@ -46,6 +46,8 @@ pub(super) struct WriteBatchOutput {
     pub(super) outcomes: Vec<SettleOutcome>,
     /// What became of each message of each posting, in the same order.
     pub(super) posted: Vec<Vec<Result<(), PublishError>>>,
+    /// Channels that refuse the newest and were asked whether they have room, each with whether it was full.
+    pub(super) asked: Vec<(i64, bool)>,
     /// What consumers get, by channel; with less than was wanted when there is no more.
     pub(super) claimed: HashMap<i64, Vec<SqliteRow>>,
     pub(super) times: Times,
@@ -99,6 +101,11 @@ async fn run(batch: WriteBatch<'_>, file: &mut SqliteConnection) -> Result<Write
     }
     done.outcomes = tx.settle(alive, settled).await?;
     done.posted = tx.publish(postings).await?;
+    done.asked = tx
+        .room
+        .keys()
+        .map(|channel| (*channel, tx.full.contains(channel)))
+        .collect();
     tx.trim().await?;
     if let Some(session) = done.session {
         for consumer in left {

@@ -4,13 +4,14 @@ use crate::database::dialect::{Claiming, Dialect, Placeholder, SchemaDialect};
 
 pub(super) const MYSQL: Dialect = Dialect {
     placeholder: Placeholder::Unnumbered,
+    keeps_statements: true,
     keeps_nul: true,
     // In UTC, for a local time comes twice when the clocks are put back.
     now: "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000)",
     // Joined, for an index is not taken for a subquery in an update; and by the index in any case, for whoever walks the
     // table waits for every row that another has locked.
     table_by_ids: "JSON_TABLE(?1, '$[*]' COLUMNS (id VARCHAR(700) CHARACTER SET utf8mb4 PATH '$')) AS wanted \
-        STRAIGHT_JOIN {table} FORCE INDEX ({table}_message_id) ON message_id = wanted.id COLLATE utf8mb4_bin",
+        STRAIGHT_JOIN {table} FORCE INDEX ({name}_message_id) ON message_id = wanted.id COLLATE utf8mb4_bin",
     and_among_ids: "",
     outstanding: "outstanding",
     // `ON DUPLICATE KEY` does not say whether the row was there, and `IGNORE` would ignore other mistakes too.
@@ -18,8 +19,8 @@ pub(super) const MYSQL: Dialect = Dialect {
     latest: " LOCK IN SHARE MODE",
     // It would rather walk the table in the order of its key, past every message that was ever dispatched, or what is
     // outstanding of all topics.
-    by_outstanding: " FORCE INDEX ({table}_outstanding)",
-    by_topic: " FORCE INDEX ({table}_topic)",
+    by_outstanding: " FORCE INDEX ({name}_outstanding)",
+    by_topic: " FORCE INDEX ({name}_topic)",
     and_not_among_topics: " AND topic NOT IN (SELECT excepted.topic COLLATE utf8mb4_bin FROM \
         JSON_TABLE(?4, '$[*]' COLUMNS (topic VARCHAR(700) CHARACTER SET utf8mb4 PATH '$')) AS excepted)",
     delete_by_ids: "DELETE {table} FROM {table_by_ids} WHERE 1 = 1",
@@ -33,18 +34,28 @@ pub(super) const MYSQL: Dialect = Dialect {
         "SELECT seq, message_id, header, body, attempts FROM {table_by_ids} WHERE outstanding = 1 \
          AND claimed_until <= {now}{and_topic} FOR UPDATE SKIP LOCKED",
     ),
+    // With statements in its log, MySQL takes no other isolation than its own.
+    begin_any: None,
     // Otherwise the end of the index is locked too, and who deposits has to wait.
     begin_claim: Some("SET TRANSACTION ISOLATION LEVEL READ COMMITTED; START TRANSACTION"),
-    has_table: "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?1",
-    note_version: "INSERT INTO brighter_schema (name, version) VALUES (?1, ?2)\n  \
+    quote: "`",
+    folds_names: false,
+    current_schema: "DATABASE()",
+    is_one_file: false,
+    has_schema: "SELECT 1 FROM information_schema.schemata WHERE schema_name = ?1",
+    schema_of: None,
+    columns: "SELECT CAST(column_name AS CHAR) FROM information_schema.columns \
+        WHERE table_schema = ?1 AND table_name = ?2",
+    note_version: "INSERT INTO {in}brighter_schema (name, version) VALUES (?1, ?2)\n  \
         ON DUPLICATE KEY UPDATE version = VALUES(version)",
     schema: SchemaDialect {
         versions: VERSIONS,
         outbox: OUTBOX,
+        archive: ARCHIVE,
         inbox: INBOX,
         // MySQL makes no tables within a transaction.
-        lock: Some("SELECT CAST(GET_LOCK(CONCAT('brighter.', LEFT(MD5(DATABASE()), 32)), 20) AS SIGNED)"),
-        unlock: Some("SELECT CAST(RELEASE_LOCK(CONCAT('brighter.', LEFT(MD5(DATABASE()), 32))) AS SIGNED)"),
+        lock: Some("SELECT CAST(GET_LOCK(CONCAT('brighter.', LEFT(MD5({schema}), 32)), 20) AS SIGNED)"),
+        unlock: Some("SELECT CAST(RELEASE_LOCK(CONCAT('brighter.', LEFT(MD5({schema}), 32))) AS SIGNED)"),
         begin: "",
         commit: "",
     },
@@ -52,7 +63,7 @@ pub(super) const MYSQL: Dialect = Dialect {
 
 /// Which version of which tables a database has.
 const VERSIONS: &str = "\
-CREATE TABLE IF NOT EXISTS brighter_schema (
+CREATE TABLE IF NOT EXISTS {in}brighter_schema (
   name    VARCHAR(100) NOT NULL PRIMARY KEY,
   version BIGINT       NOT NULL
 ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
@@ -76,27 +87,41 @@ CREATE TABLE IF NOT EXISTS {table} (
   causation_id  VARCHAR(700),                    -- the message whose handling deposited it
   header        LONGTEXT     NOT NULL,           -- JSON
   body          LONGBLOB     NOT NULL,
-  UNIQUE INDEX {table}_message_id (message_id),
-  INDEX {table}_outstanding (outstanding, seq),
-  INDEX {table}_causation (causation_id)
+  UNIQUE INDEX {name}_message_id (message_id),
+  INDEX {name}_outstanding (outstanding, seq),
+  INDEX {name}_causation (causation_id)
 ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 ",
-    // Since the second version, topics are kept in order and what is old is archived. MySQL cannot make an index unless
+    // Since the second version, topics are kept in order and what is old is taken out. MySQL cannot make an index unless
     // it is there, and a process may have died after the first.
     "\
-SET @step = IF((SELECT count(*) FROM information_schema.statistics WHERE table_schema = DATABASE()
-  AND table_name = '{table}' AND index_name = '{table}_topic') = 0,
-  'CREATE INDEX {table}_topic ON {table} (outstanding, topic, seq)', 'DO 0');
+SET @step = IF((SELECT count(*) FROM information_schema.statistics WHERE table_schema = {schema}
+  AND table_name = '{name}' AND index_name = '{name}_topic') = 0,
+  'CREATE INDEX {name}_topic ON {table} (outstanding, topic, seq)', 'DO 0');
 PREPARE step FROM @step;
 EXECUTE step;
 DEALLOCATE PREPARE step;
-SET @step = IF((SELECT count(*) FROM information_schema.statistics WHERE table_schema = DATABASE()
-  AND table_name = '{table}' AND index_name = '{table}_dispatched') = 0,
-  'CREATE INDEX {table}_dispatched ON {table} (outstanding, dispatched_at)', 'DO 0');
+SET @step = IF((SELECT count(*) FROM information_schema.statistics WHERE table_schema = {schema}
+  AND table_name = '{name}' AND index_name = '{name}_dispatched') = 0,
+  'CREATE INDEX {name}_dispatched ON {table} (outstanding, dispatched_at)', 'DO 0');
 PREPARE step FROM @step;
 EXECUTE step;
 DEALLOCATE PREPARE step;
-CREATE TABLE IF NOT EXISTS {table}_archive (
+",
+    // Since the third version, `outstanding` may be 3: the message waits for its time.
+    "\
+SET @step = IF((SELECT count(*) FROM information_schema.statistics WHERE table_schema = {schema}
+  AND table_name = '{name}' AND index_name = '{name}_scheduled') = 0,
+  'CREATE INDEX {name}_scheduled ON {table} (outstanding, not_before)', 'DO 0');
+PREPARE step FROM @step;
+EXECUTE step;
+DEALLOCATE PREPARE step;
+",
+];
+
+/// What is old and was not deleted, where an archiver moves it.
+const ARCHIVE: &[&str] = &["\
+CREATE TABLE IF NOT EXISTS {table} (
   seq           BIGINT       NOT NULL PRIMARY KEY,
   message_id    VARCHAR(700) NOT NULL,
   topic         VARCHAR(700) NOT NULL,
@@ -110,19 +135,9 @@ CREATE TABLE IF NOT EXISTS {table}_archive (
   causation_id  VARCHAR(700),
   header        LONGTEXT     NOT NULL, -- JSON
   body          LONGBLOB     NOT NULL,
-  INDEX {table}_archive_message_id (message_id)
+  INDEX {name}_message_id (message_id)
 ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-",
-    // Since the third version, `outstanding` may be 3: the message waits for its time.
-    "\
-SET @step = IF((SELECT count(*) FROM information_schema.statistics WHERE table_schema = DATABASE()
-  AND table_name = '{table}' AND index_name = '{table}_scheduled') = 0,
-  'CREATE INDEX {table}_scheduled ON {table} (outstanding, not_before)', 'DO 0');
-PREPARE step FROM @step;
-EXECUTE step;
-DEALLOCATE PREPARE step;
-",
-];
+"];
 
 /// `ends_at` is when the claim ends, or when the request was handled. The texts are bytes, for to MySQL two texts are the
 /// same that differ in the spaces at their end.
@@ -135,7 +150,7 @@ CREATE TABLE IF NOT EXISTS {table} (
   claim       BIGINT          NOT NULL, -- whose it is
   done        BIGINT          NOT NULL,
   ends_at     BIGINT          NOT NULL,
-  UNIQUE INDEX {table}_key (message_id, context),
-  INDEX {table}_ends_at (ends_at)
+  UNIQUE INDEX {name}_key (message_id, context),
+  INDEX {name}_ends_at (ends_at)
 ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 "];

@@ -4,6 +4,7 @@ use crate::database::dialect::{Claiming, Dialect, Placeholder, SchemaDialect};
 
 pub(super) const POSTGRES: Dialect = Dialect {
     placeholder: Placeholder::Dollar,
+    keeps_statements: true,
     keeps_nul: false,
     now: "CAST(extract(epoch FROM statement_timestamp()) * 1000 AS bigint)",
     table_by_ids: "{table}",
@@ -28,17 +29,33 @@ pub(super) const POSTGRES: Dialect = Dialect {
         "UPDATE {table} SET claimed_until = {now} + ?2 WHERE {outstanding} = 1 AND claimed_until <= {now}\
          {and_among_ids}{and_topic} RETURNING seq, message_id, header, body, attempts",
     ),
+    begin_any: Some("BEGIN ISOLATION LEVEL READ COMMITTED"),
     // Its guess how many rows are outstanding is as old as the last ANALYZE. If it guesses few, it sorts all of them for
     // each batch, rather than take the first by the index.
     begin_claim: Some(
-        "BEGIN; SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off",
+        "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off",
     ),
-    has_table: "SELECT 1 WHERE to_regclass(?1) IS NOT NULL",
-    note_version: "INSERT INTO brighter_schema (name, version) VALUES (?1, ?2)\n  \
+    quote: "\"",
+    folds_names: true,
+    current_schema: "CAST(current_schema() AS text)",
+    is_one_file: false,
+    has_schema: "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = ?1",
+    schema_of: Some(
+        "SELECT CAST(nspname AS text) FROM pg_catalog.pg_class AS class \
+         JOIN pg_catalog.pg_namespace AS schema ON schema.oid = class.relnamespace \
+         WHERE class.oid = to_regclass(quote_ident(?1))",
+    ),
+    // Not from the information schema, which has what this user may see only.
+    columns: "SELECT CAST(attname AS text) FROM pg_catalog.pg_attribute AS attribute \
+        JOIN pg_catalog.pg_class AS class ON class.oid = attribute.attrelid \
+        JOIN pg_catalog.pg_namespace AS schema ON schema.oid = class.relnamespace \
+        WHERE nspname = ?1 AND relname = ?2 AND attnum > 0 AND NOT attisdropped",
+    note_version: "INSERT INTO {in}brighter_schema (name, version) VALUES (?1, ?2)\n  \
         ON CONFLICT (name) DO UPDATE SET version = excluded.version",
     schema: SchemaDialect {
         versions: VERSIONS,
         outbox: OUTBOX,
+        archive: ARCHIVE,
         inbox: INBOX,
         // Until the transaction ends. The number is ours by chance, and the same for every version.
         lock: Some(
@@ -52,7 +69,7 @@ pub(super) const POSTGRES: Dialect = Dialect {
 
 /// Which version of which tables a database has.
 const VERSIONS: &str = "\
-CREATE TABLE IF NOT EXISTS brighter_schema (
+CREATE TABLE IF NOT EXISTS {in}brighter_schema (
   name    text   PRIMARY KEY,
   version bigint NOT NULL
 );
@@ -79,26 +96,47 @@ CREATE TABLE IF NOT EXISTS {table} (
   header        text    NOT NULL,           -- JSON
   body          bytea   NOT NULL
 ) WITH (fillfactor = 85);
-CREATE INDEX IF NOT EXISTS {table}_outstanding
+CREATE INDEX IF NOT EXISTS {name}_outstanding
   ON {table} (seq) INCLUDE (deposited_at)
   WHERE outstanding = 1;
-CREATE INDEX IF NOT EXISTS {table}_dead
+CREATE INDEX IF NOT EXISTS {name}_dead
   ON {table} (seq)
   WHERE outstanding = 2;
-CREATE INDEX IF NOT EXISTS {table}_causation
+CREATE INDEX IF NOT EXISTS {name}_causation
   ON {table} (causation_id)
   WHERE causation_id IS NOT NULL;
 ",
-    // Since the second version, topics are kept in order, what is old is archived, and whoever sweeps is told of every
+    // Since the second version, topics are kept in order, what is old is taken out, and whoever sweeps is told of every
     // commit that brings something which nobody has claimed.
     "\
-CREATE INDEX IF NOT EXISTS {table}_topic
+CREATE INDEX IF NOT EXISTS {name}_topic
   ON {table} (topic, seq)
   WHERE outstanding = 1;
-CREATE INDEX IF NOT EXISTS {table}_dispatched
+CREATE INDEX IF NOT EXISTS {name}_dispatched
   ON {table} (dispatched_at)
   WHERE outstanding = 0;
-CREATE TABLE IF NOT EXISTS {table}_archive (
+CREATE OR REPLACE FUNCTION {in}{name}_arrival() RETURNS trigger LANGUAGE plpgsql AS $arrival$
+BEGIN
+  IF EXISTS (SELECT 1 FROM stored WHERE claimed_until <= deposited_at) THEN
+    PERFORM pg_notify(format('brighter_%s', TG_RELID), '');
+  END IF;
+  RETURN NULL;
+END $arrival$;
+DROP TRIGGER IF EXISTS {name}_arrival ON {table};
+CREATE TRIGGER {name}_arrival AFTER INSERT ON {table}
+  REFERENCING NEW TABLE AS stored FOR EACH STATEMENT EXECUTE FUNCTION {in}{name}_arrival();
+",
+    // Since the third version, `outstanding` may be 3: the message waits for its time.
+    "\
+CREATE INDEX IF NOT EXISTS {name}_scheduled
+  ON {table} (not_before)
+  WHERE outstanding = 3;
+",
+];
+
+/// What is old and was not deleted, where an archiver moves it.
+const ARCHIVE: &[&str] = &["\
+CREATE TABLE IF NOT EXISTS {table} (
   seq           bigint PRIMARY KEY,
   message_id    text   NOT NULL,
   topic         text   NOT NULL,
@@ -113,25 +151,8 @@ CREATE TABLE IF NOT EXISTS {table}_archive (
   header        text   NOT NULL, -- JSON
   body          bytea  NOT NULL
 );
-CREATE INDEX IF NOT EXISTS {table}_archive_message_id ON {table}_archive (message_id);
-CREATE OR REPLACE FUNCTION {table}_arrival() RETURNS trigger LANGUAGE plpgsql AS $arrival$
-BEGIN
-  IF EXISTS (SELECT 1 FROM stored WHERE claimed_until <= deposited_at) THEN
-    PERFORM pg_notify(format('brighter_%s', TG_RELID), '');
-  END IF;
-  RETURN NULL;
-END $arrival$;
-DROP TRIGGER IF EXISTS {table}_arrival ON {table};
-CREATE TRIGGER {table}_arrival AFTER INSERT ON {table}
-  REFERENCING NEW TABLE AS stored FOR EACH STATEMENT EXECUTE FUNCTION {table}_arrival();
-",
-    // Since the third version, `outstanding` may be 3: the message waits for its time.
-    "\
-CREATE INDEX IF NOT EXISTS {table}_scheduled
-  ON {table} (not_before)
-  WHERE outstanding = 3;
-",
-];
+CREATE INDEX IF NOT EXISTS {name}_message_id ON {table} (message_id);
+"];
 
 /// `ends_at` is when the claim ends, or when the request was handled.
 const INBOX: &[&str] = &["\
@@ -145,5 +166,5 @@ CREATE TABLE IF NOT EXISTS {table} (
   ends_at     bigint NOT NULL,
   UNIQUE (message_id, context)
 );
-CREATE INDEX IF NOT EXISTS {table}_ends_at ON {table} (ends_at);
+CREATE INDEX IF NOT EXISTS {name}_ends_at ON {table} (ends_at);
 "];

@@ -1,6 +1,6 @@
 //! What an error of PostgreSQL means.
 
-use crate::database::error::{DatabaseError, Sort, sorted};
+use crate::database::error::{Advised, DatabaseError, Sort, sorted};
 
 /// Sorts an error by its code: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 pub(super) fn sort(error: sqlx::Error) -> DatabaseError {
@@ -14,11 +14,24 @@ fn of_code(code: &str) -> Sort {
     match code {
         // disk_full
         "53100" => DatabaseError::Full,
-        // read_only_sql_transaction, insufficient_privilege
-        "25006" | "42501" => DatabaseError::ReadOnly,
-        // lock_not_available, query_canceled (as by a statement_timeout)
-        "55P03" | "57014" => DatabaseError::Unavailable,
-        // connection, rollback for another's sake, resources, operator's intervention, system
+        // insufficient_privilege
+        "42501" => DatabaseError::ReadOnly,
+        // read_only_sql_transaction: a standby, or a server that was made to be read from
+        "25006" => DatabaseError::Standby,
+        // transaction_rollback, serialization_failure, deadlock_detected
+        "40000" | "40001" | "40P01" => DatabaseError::Conflict,
+        // duplicate_prepared_statement, invalid_sql_statement_name
+        "42P05" | "26000" => |source| {
+            DatabaseError::Other(Advised::boxed(
+                "the connection is not a session of its own, as behind PgBouncer in transaction mode: say \
+                 `without_session` in the options",
+                source,
+            ))
+        },
+        // lock_not_available, query_canceled (as by a statement_timeout), idle_in_transaction_session_timeout,
+        // transaction_timeout
+        "55P03" | "57014" | "25P03" | "25P04" => DatabaseError::Unavailable,
+        // connection, transaction_integrity and completion, resources, operator's intervention, system
         _ if ["08", "40", "53", "57", "58"]
             .iter()
             .any(|class| code.starts_with(class)) =>
@@ -27,5 +40,34 @@ fn of_code(code: &str) -> Sort {
         }
         // What a person has to mend: a wrong password, a missing database, a mistake in a program.
         _ => DatabaseError::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(code: &str) -> String {
+        let error = format!("{:?}", of_code(code)("why".into()));
+        error.split('(').next().unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn a_code_says_what_is_to_be_done() {
+        for (code, expected) in [
+            ("25006", "Standby"),
+            ("42501", "ReadOnly"),
+            ("40001", "Conflict"),
+            ("40P01", "Conflict"),
+            ("57P01", "Unavailable"),
+            ("57P02", "Unavailable"),
+            ("57P03", "Unavailable"),
+            ("53300", "Unavailable"),
+            ("53100", "Full"),
+            ("42P05", "Other"),
+            ("42601", "Other"),
+        ] {
+            assert_eq!(kind(code), expected, "{code}");
+        }
     }
 }

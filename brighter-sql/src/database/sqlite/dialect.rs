@@ -4,6 +4,7 @@ use crate::database::dialect::{Claiming, Dialect, Placeholder, SchemaDialect};
 
 pub(super) const SQLITE: Dialect = Dialect {
     placeholder: Placeholder::Question,
+    keeps_statements: true,
     keeps_nul: true,
     now: "CAST(unixepoch('subsec') * 1000 AS INTEGER)",
     table_by_ids: "{table}",
@@ -12,8 +13,8 @@ pub(super) const SQLITE: Dialect = Dialect {
     if_new: " ON CONFLICT DO NOTHING",
     latest: "",
     // SQLite would rather walk the table in the order of its key, past every message that was ever dispatched.
-    by_outstanding: " INDEXED BY {table}_outstanding",
-    by_topic: " INDEXED BY {table}_topic",
+    by_outstanding: " INDEXED BY {name}_outstanding",
+    by_topic: " INDEXED BY {name}_topic",
     and_not_among_topics: " AND topic NOT IN (SELECT value FROM json_each(?4))",
     delete_by_ids: "DELETE FROM {table} WHERE 1 = 1{and_among_ids}",
     for_update: "",
@@ -27,13 +28,22 @@ pub(super) const SQLITE: Dialect = Dialect {
         "UPDATE {table} SET claimed_until = {now} + ?2 WHERE outstanding = 1 AND claimed_until <= {now}\
          {and_among_ids}{and_topic} RETURNING seq, message_id, header, body, attempts",
     ),
+    begin_any: None,
     begin_claim: None,
-    has_table: "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1",
-    note_version: "INSERT INTO brighter_schema (name, version) VALUES (?1, ?2)\n  \
+    quote: "\"",
+    folds_names: false,
+    current_schema: "'main'",
+    // Of others there is `main` alone: see `TableError::OtherFile`.
+    is_one_file: true,
+    has_schema: "SELECT 1 WHERE ?1 = 'main'",
+    schema_of: None,
+    columns: "SELECT name FROM pragma_table_info(?2, ?1)",
+    note_version: "INSERT INTO {in}brighter_schema (name, version) VALUES (?1, ?2)\n  \
         ON CONFLICT (name) DO UPDATE SET version = excluded.version",
     schema: SchemaDialect {
         versions: VERSIONS,
         outbox: OUTBOX,
+        archive: ARCHIVE,
         inbox: INBOX,
         // A writer has the whole file.
         lock: None,
@@ -45,7 +55,7 @@ pub(super) const SQLITE: Dialect = Dialect {
 
 /// Which version of which tables a database has.
 const VERSIONS: &str = "\
-CREATE TABLE IF NOT EXISTS brighter_schema (
+CREATE TABLE IF NOT EXISTS {in}brighter_schema (
   name    TEXT PRIMARY KEY,
   version INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
@@ -75,28 +85,39 @@ CREATE TABLE IF NOT EXISTS {table} (
   header        TEXT    NOT NULL,           -- JSON
   body          BLOB    NOT NULL
 ) STRICT;
-CREATE INDEX IF NOT EXISTS {table}_outstanding
-  ON {table} (seq, deposited_at, not_before, claimed_until)
+CREATE INDEX IF NOT EXISTS {in}{name}_outstanding
+  ON {plain} (seq, deposited_at, not_before, claimed_until)
   WHERE outstanding = 1;
-CREATE INDEX IF NOT EXISTS {table}_causation
-  ON {table} (causation_id)
+CREATE INDEX IF NOT EXISTS {in}{name}_causation
+  ON {plain} (causation_id)
   WHERE causation_id IS NOT NULL;
 ",
     // Since the second version, `outstanding` may be 2: the message is dead.
     "\
-CREATE INDEX IF NOT EXISTS {table}_dead
-  ON {table} (seq)
+CREATE INDEX IF NOT EXISTS {in}{name}_dead
+  ON {plain} (seq)
   WHERE outstanding = 2;
 ",
-    // Since the third version, topics are kept in order and what is old is archived.
+    // Since the third version, topics are kept in order and what is old is taken out.
     "\
-CREATE INDEX IF NOT EXISTS {table}_topic
-  ON {table} (topic, seq)
+CREATE INDEX IF NOT EXISTS {in}{name}_topic
+  ON {plain} (topic, seq)
   WHERE outstanding = 1;
-CREATE INDEX IF NOT EXISTS {table}_dispatched
-  ON {table} (dispatched_at)
+CREATE INDEX IF NOT EXISTS {in}{name}_dispatched
+  ON {plain} (dispatched_at)
   WHERE outstanding = 0;
-CREATE TABLE IF NOT EXISTS {table}_archive (
+",
+    // Since the fourth version, `outstanding` may be 3: the message waits for its time.
+    "\
+CREATE INDEX IF NOT EXISTS {in}{name}_scheduled
+  ON {plain} (not_before)
+  WHERE outstanding = 3;
+",
+];
+
+/// What is old and was not deleted, where an archiver moves it.
+const ARCHIVE: &[&str] = &["\
+CREATE TABLE IF NOT EXISTS {table} (
   seq           INTEGER PRIMARY KEY,
   message_id    TEXT    NOT NULL,
   topic         TEXT    NOT NULL,
@@ -111,15 +132,8 @@ CREATE TABLE IF NOT EXISTS {table}_archive (
   header        TEXT    NOT NULL, -- JSON
   body          BLOB    NOT NULL
 ) STRICT;
-CREATE INDEX IF NOT EXISTS {table}_archive_message_id ON {table}_archive (message_id);
-",
-    // Since the fourth version, `outstanding` may be 3: the message waits for its time.
-    "\
-CREATE INDEX IF NOT EXISTS {table}_scheduled
-  ON {table} (not_before)
-  WHERE outstanding = 3;
-",
-];
+CREATE INDEX IF NOT EXISTS {in}{name}_message_id ON {plain} (message_id);
+"];
 
 /// `ends_at` is when the claim ends, or when the request was handled.
 const INBOX: &[&str] = &["\
@@ -133,5 +147,5 @@ CREATE TABLE IF NOT EXISTS {table} (
   ends_at     INTEGER NOT NULL,
   UNIQUE (message_id, context)
 ) STRICT;
-CREATE INDEX IF NOT EXISTS {table}_ends_at ON {table} (ends_at);
+CREATE INDEX IF NOT EXISTS {in}{name}_ends_at ON {plain} (ends_at);
 "];

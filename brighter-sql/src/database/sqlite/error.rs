@@ -1,8 +1,8 @@
 //! What an error of SQLite means.
 
-use crate::database::error::{DatabaseError, sorted};
+use crate::database::error::{Advised, DatabaseError, sorted};
 
-/// The primary result codes that mean something to us: <https://sqlite.org/rescode.html>.
+/// The result codes that mean something to us, primary ones but for two: <https://sqlite.org/rescode.html>.
 mod code {
     pub(super) const PERM: i32 = 3;
     pub(super) const BUSY: i32 = 5;
@@ -11,29 +11,47 @@ mod code {
     pub(super) const IOERR: i32 = 10;
     pub(super) const FULL: i32 = 13;
     pub(super) const CANTOPEN: i32 = 14;
+    /// A transaction that began by reading wants to write what another has written since: extended.
+    pub(super) const BUSY_SNAPSHOT: i32 = BUSY | (2 << 8);
+    /// The file was moved, replaced or deleted since it was opened: extended.
+    pub(super) const READONLY_DBMOVED: i32 = READONLY | (4 << 8);
     /// Too many opened the write-ahead log at the same moment.
     pub(super) const PROTOCOL: i32 = 15;
 }
 
 /// Sorts an error by its code.
 pub(super) fn sort(error: sqlx::Error) -> DatabaseError {
-    sorted(error, |error| match primary_code(error) {
-        Some(code::FULL) => DatabaseError::Full,
-        Some(code::PERM | code::READONLY) => DatabaseError::ReadOnly,
-        Some(code::BUSY | code::LOCKED | code::IOERR | code::CANTOPEN | code::PROTOCOL) => {
-            DatabaseError::Unavailable
-        }
-        _ => DatabaseError::Other,
+    sorted(error, |error| match extended_code(error) {
+        Some(code::BUSY_SNAPSHOT) => |source| {
+            DatabaseError::Conflict(Advised::boxed(
+                "the transaction began by reading, and another has written since: no statement of it will ever write; \
+                 begin one that is going to write with `BEGIN IMMEDIATE`",
+                source,
+            ))
+        },
+        Some(code::READONLY_DBMOVED) => |source| {
+            DatabaseError::Standby(Advised::boxed(
+                "the file was moved, replaced or deleted since it was opened",
+                source,
+            ))
+        },
+        other => match other.map(|code| code & 0xff) {
+            Some(code::FULL) => DatabaseError::Full,
+            Some(code::PERM | code::READONLY) => DatabaseError::ReadOnly,
+            Some(code::BUSY | code::LOCKED | code::IOERR | code::CANTOPEN | code::PROTOCOL) => {
+                DatabaseError::Unavailable
+            }
+            _ => DatabaseError::Other,
+        },
     })
 }
 
 /// Whether another connection holds the lock that was wanted.
 pub(super) fn is_busy(error: &sqlx::Error) -> bool {
-    primary_code(error) == Some(code::BUSY)
+    extended_code(error).map(|code| code & 0xff) == Some(code::BUSY)
 }
 
 /// SQLite says more in the higher bytes of a code, in ever more ways; the lowest is the sort of error.
-fn primary_code(error: &sqlx::Error) -> Option<i32> {
-    let code: i32 = error.as_database_error()?.code()?.parse().ok()?;
-    Some(code & 0xff)
+fn extended_code(error: &sqlx::Error) -> Option<i32> {
+    error.as_database_error()?.code()?.parse().ok()
 }

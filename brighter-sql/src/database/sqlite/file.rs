@@ -12,8 +12,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::error::{is_busy, sort};
-use crate::database::backend::{Backend, Operation};
-use crate::database::error::DatabaseError;
+use super::private;
+use crate::database::backend::{Backend, Operation, connection, in_time};
+use crate::database::error::{Consequence, DatabaseError};
 
 /// The longest wait for a lock, for a connection, and for one's turn to write.
 const WAIT: Duration = Duration::from_secs(5);
@@ -38,6 +39,7 @@ impl Database {
 
     /// The same, of a file that is to have so many bytes at most.
     pub(crate) async fn open_limited(path: &Path, bytes: Option<u64>) -> Result<Self, DatabaseError> {
+        private::make(path);
         let mut options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -115,12 +117,19 @@ impl Backend for Database {
     async fn write<W: Operation<Sqlite>>(&self, operation: W) -> Result<W::Output, W::Error> {
         brighter_core::__private::fault_point!("database.begin", DatabaseError::Unavailable);
         let mut writer = self.writer().await?;
-        let mut transaction = writer.begin().await?;
-        let done = operation.run(&mut transaction).await?;
-        brighter_core::__private::fault_point!("database.commit", DatabaseError::Unavailable);
-        transaction.commit().await.map_err(sort)?;
-        brighter_core::__private::fault_point!("database.committed", DatabaseError::Unavailable);
-        Ok(done)
+        let done = writer.run(operation).await;
+        if done.as_ref().is_err_and(Consequence::is_standby) {
+            writer.connection.close_on_drop();
+        }
+        done
+    }
+
+    async fn read<W: Operation<Sqlite>>(&self, operation: W) -> Result<W::Output, W::Error> {
+        in_time(async {
+            let mut connection = connection(&self.pool).await?;
+            operation.run(&mut connection).await
+        })
+        .await
     }
 }
 
@@ -131,6 +140,15 @@ struct Writer {
 }
 
 impl Writer {
+    async fn run<W: Operation<Sqlite>>(&mut self, operation: W) -> Result<W::Output, W::Error> {
+        let mut transaction = self.begin().await?;
+        let done = operation.run(&mut transaction).await?;
+        brighter_core::__private::fault_point!("database.commit", DatabaseError::Unavailable);
+        transaction.commit().await.map_err(sort)?;
+        brighter_core::__private::fault_point!("database.committed", DatabaseError::Unavailable);
+        Ok(done)
+    }
+
     /// Begins a transaction that has the lock from the start: one that reads first and then writes would
     /// fail without waiting if another wrote in between.
     async fn begin(&mut self) -> Result<Transaction<'_, Sqlite>, DatabaseError> {

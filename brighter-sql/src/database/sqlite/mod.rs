@@ -3,6 +3,7 @@
 mod dialect;
 mod error;
 mod file;
+mod private;
 
 pub(crate) use file::Database;
 #[cfg(feature = "sqlite-broker")]

@@ -13,8 +13,10 @@ use uuid::Uuid;
 pub use options::InboxOptions;
 
 use super::row;
-use crate::database::backend::{Backend, reading};
-use crate::database::schema::Schema;
+use crate::database::backend::{Backend, in_time};
+use crate::database::dialect::Dialect;
+use crate::database::schema::{Locate, Schema};
+use crate::database::table_ref::TableRef;
 use crate::database::value::{Sql, Value};
 use brighter_core::inbox::{Begun, ClaimId, Fingerprint, InboxError, InboxKey};
 use operations::{Begin, Complete, Execute};
@@ -33,24 +35,33 @@ pub(crate) struct SqlInbox<B> {
     forget_at: Arc<Mutex<Instant>>,
 }
 
-/// The tables of an inbox.
-pub(crate) fn schema<D: Sql>(options: &InboxOptions) -> Result<Schema, InboxError> {
-    let table = options.table_name()?;
-    Ok(Schema::new(
-        "inbox",
-        options::TABLE,
-        table,
-        D::DIALECT.schema.inbox,
-    ))
+/// What an inbox has had since its first version.
+const COLUMNS: &[&str] = &["message_id", "context", "fingerprint", "claim", "done", "ends_at"];
+
+/// The tables of an inbox, as SQL.
+pub(crate) fn ddl<D: Sql>(options: &InboxOptions) -> Result<String, InboxError> {
+    let table = options.table_in_script(&D::DIALECT)?;
+    Ok(schema(&D::DIALECT, options, table).ddl::<D>())
+}
+
+fn schema(dialect: &Dialect, options: &InboxOptions, table: TableRef) -> Schema {
+    let names = [options::TABLE, &options.table];
+    Schema::new("inbox", names, table, COLUMNS, dialect.schema.inbox)
 }
 
 impl<B: Backend> SqlInbox<B> {
     /// Makes the tables or brings them up to date.
     pub(crate) async fn open(backend: B, options: &InboxOptions) -> Result<Self, InboxError> {
-        let schema = schema::<B::Db>(options)?;
-        reading(schema.apply(&backend)).await?;
+        let dialect = backend.dialect();
+        let locate = Locate {
+            dialect,
+            schema: options.schema.as_deref(),
+            name: &options.table,
+        };
+        let table = backend.read(locate).await?;
+        in_time(schema(&dialect, options, table.clone()).apply(&backend)).await?;
         Ok(Self {
-            statements: Arc::new(Statements::new(&B::Db::DIALECT, options.table_name()?)),
+            statements: Arc::new(Statements::new(&dialect, &table)),
             retention: options.retention,
             forget_at: Arc::new(Mutex::new(Instant::now())),
             backend,
@@ -124,7 +135,7 @@ impl<B: Backend> SqlInbox<B> {
             let completed = B::Db::execute(connection, &self.statements.complete_claim, &values).await;
             Ok(completed.map_err(B::Db::sort)? > 0)
         };
-        reading::<_, InboxError>(completing).await
+        self.backend.in_transaction::<_, InboxError>(completing).await
     }
 
     /// Forgets some of what is too old, now and then. That it cannot be is no reason not to handle a request.

@@ -11,6 +11,7 @@ use brighter_core::inbox::{Begun, ClaimId, InboxError};
 const LOOKS: usize = 10;
 
 /// Claims a key, or says why not.
+#[derive(Clone)]
 pub(super) struct Begin<'a> {
     pub(super) statements: &'a Statements,
     pub(super) values: [Value<'a>; 6],
@@ -21,6 +22,10 @@ pub(super) struct Begin<'a> {
 impl<D: Sql> Operation<D> for Begin<'_> {
     type Output = Begun;
     type Error = InboxError;
+
+    fn again(&self) -> Option<Self> {
+        Some(self.clone())
+    }
 
     fn is_whole(&self) -> bool {
         true
@@ -57,6 +62,7 @@ impl<D: Sql> Operation<D> for Begin<'_> {
 }
 
 /// Notes that a request was handled, whoever has claimed it.
+#[derive(Clone)]
 pub(super) struct Complete<'a> {
     pub(super) statements: &'a Statements,
     pub(super) values: [Value<'a>; 2],
@@ -65,6 +71,10 @@ pub(super) struct Complete<'a> {
 impl<D: Sql> Operation<D> for Complete<'_> {
     type Output = ();
     type Error = InboxError;
+
+    fn again(&self) -> Option<Self> {
+        Some(self.clone())
+    }
 
     fn is_whole(&self) -> bool {
         true
@@ -83,6 +93,7 @@ impl<D: Sql> Operation<D> for Complete<'_> {
 }
 
 /// One statement; says how many rows it found.
+#[derive(Clone)]
 pub(super) struct Execute<'a> {
     pub(super) statement: &'a Statement,
     pub(super) values: &'a [Value<'a>],
@@ -91,6 +102,10 @@ pub(super) struct Execute<'a> {
 impl<D: Sql> Operation<D> for Execute<'_> {
     type Output = u64;
     type Error = InboxError;
+
+    fn again(&self) -> Option<Self> {
+        Some(self.clone())
+    }
 
     fn is_whole(&self) -> bool {
         true

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use crate::database::dialect::Dialect;
 use crate::database::names;
+use crate::database::table_error::TableError;
+use crate::database::table_ref::TableRef;
 use brighter_core::inbox::InboxError;
 
 /// The table of an inbox unless told otherwise.
@@ -18,7 +21,9 @@ pub(crate) const TABLE: &str = "brighter_inbox";
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InboxOptions {
-    table: String,
+    pub(super) table: String,
+    pub(super) schema: Option<String>,
+    pub(crate) has_session: bool,
     pub(super) retention: Duration,
 }
 
@@ -27,17 +32,39 @@ impl Default for InboxOptions {
     fn default() -> Self {
         Self {
             table: TABLE.into(),
+            schema: None,
+            has_session: true,
             retention: Duration::from_secs(7 * 24 * 60 * 60),
         }
     }
 }
 
 impl InboxOptions {
-    /// The name of the table, for two inboxes in one database: letters, digits and underscores, at most 40 of
+    /// Sets the name of the table, for two inboxes in one database: letters, digits and underscores, at most 40 of
     /// them, and no digit first.
     #[must_use]
     pub fn table(mut self, name: impl Into<String>) -> Self {
         self.table = name.into();
+        self
+    }
+
+    /// Sets the schema of PostgreSQL in which the tables are, or the database of MySQL. Without it they are in the current
+    /// one of the connection when the inbox is opened: the first of its `search_path` that exists, or the database of its
+    /// URL. It must be there. SQLite has `main` alone.
+    #[must_use]
+    pub fn schema(mut self, name: impl Into<String>) -> Self {
+        self.schema = Some(name.into());
+        self
+    }
+
+    /// Uses nothing of a connection that outlasts a transaction, for PostgreSQL by way of PgBouncer with
+    /// `pool_mode = transaction`: no statement stays prepared, each call is a transaction of its own. Each call has two
+    /// more ways to the server and back. See `docs/pgbouncer.md` of the repository.
+    ///
+    /// Of other databases it is [`InboxError::Unsupported`] when they are opened.
+    #[must_use]
+    pub fn without_session(mut self) -> Self {
+        self.has_session = false;
         self
     }
 
@@ -48,8 +75,12 @@ impl InboxOptions {
         self
     }
 
-    /// The name of the table, if it may be one.
-    pub(crate) fn table_name(&self) -> Result<&str, InboxError> {
-        names::checked(&self.table).map_err(|reason| InboxError::Other(reason.into()))
+    /// The table as its scripts name it.
+    pub(super) fn table_in_script(&self, dialect: &Dialect) -> Result<TableRef, InboxError> {
+        let in_script = || {
+            let schema = self.schema.as_deref().map(names::checked_schema).transpose()?;
+            Ok(TableRef::new(dialect, schema, names::checked(&self.table)?))
+        };
+        in_script().map_err(|error: TableError| InboxError::Tables(error.into()))
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::database::dialect::Dialect;
 use crate::database::statement::Statement;
+use crate::database::table_ref::TableRef;
 
 /// `ends_at` is when the claim ends, or when the request was handled. The values: id, context, fingerprint,
 /// whether there is one, claim, lease.
@@ -50,7 +51,7 @@ pub(super) struct Statements {
 }
 
 impl Statements {
-    pub(super) fn new(dialect: &Dialect, table: &str) -> Self {
+    pub(super) fn new(dialect: &Dialect, table: &TableRef) -> Self {
         let of = |template| dialect.statement(template, table);
         Self {
             begin: of(BEGIN),

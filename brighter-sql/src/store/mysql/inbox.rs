@@ -1,8 +1,6 @@
 //! The [`MySqlInbox`].
 
-use std::time::Duration;
-
-use sqlx::mysql::MySqlPoolOptions;
+use sqlx::mysql::MySqlConnectOptions;
 use sqlx::{MySql, MySqlPool};
 
 use crate::database::backend::Backend;
@@ -12,9 +10,6 @@ use crate::opening::Opening;
 use crate::store::InboxOptions;
 use crate::store::inbox::{self, SqlInbox, implement_inbox};
 use brighter_core::inbox::InboxError;
-
-/// The longest wait for a connection.
-const WAIT: Duration = Duration::from_secs(5);
 
 /// An inbox in a table of a MySQL or MariaDB database, best the one in which the application keeps its own tables: then a
 /// handler can [complete](brighter_core::inbox::complete_in) its request in its own transaction.
@@ -40,10 +35,13 @@ impl MySqlInbox {
     /// password.
     pub fn connect(url: impl Into<String>) -> Opening<InboxOptions, Result<Self, InboxError>> {
         let url = url.into();
-        Opening::new(async move |options| {
-            let pool = MySqlPoolOptions::new().acquire_timeout(WAIT).connect(&url).await;
-            let pool = pool.map_err(MySql::sort)?;
-            SqlInbox::open(Server::new(pool), &options).await.map(Self)
+        Opening::new(async move |options: InboxOptions| {
+            if !options.has_session {
+                return Err(InboxError::Unsupported("connections without a session"));
+            }
+            let connect: MySqlConnectOptions = url.parse().map_err(MySql::sort)?;
+            let server = Server::connect(connect, true).await?;
+            SqlInbox::open(server, &options).await.map(Self)
         })
     }
 
@@ -51,10 +49,16 @@ impl MySqlInbox {
     /// to date.
     ///
     /// # Errors
-    /// The tables cannot be made, are newer than this program, or cannot have the name that the options say: see
+    /// The tables cannot be made, are newer than this program, cannot have the name that the options say, or
+    /// are not what their name and version say: see
     /// [`InboxError`].
     pub fn from_pool(pool: MySqlPool) -> Opening<InboxOptions, Result<Self, InboxError>> {
-        Opening::new(async move |options| SqlInbox::open(Server::new(pool), &options).await.map(Self))
+        Opening::new(async move |options: InboxOptions| {
+            if !options.has_session {
+                return Err(InboxError::Unsupported("connections without a session"));
+            }
+            SqlInbox::open(Server::new(pool, true), &options).await.map(Self)
+        })
     }
 
     /// The pool of connections to the database, to begin a transaction with.
@@ -75,7 +79,7 @@ impl MySqlInbox {
     /// # Errors
     /// The table cannot have that name.
     pub fn ddl_for(options: &InboxOptions) -> Result<String, InboxError> {
-        Ok(inbox::schema::<MySql>(options)?.ddl::<MySql>())
+        inbox::ddl::<MySql>(options)
     }
 }
 

@@ -1,8 +1,6 @@
 //! The [`MySqlOutbox`].
 
-use std::time::Duration;
-
-use sqlx::mysql::MySqlPoolOptions;
+use sqlx::mysql::MySqlConnectOptions;
 use sqlx::{MySql, MySqlPool};
 
 use crate::database::backend::Backend;
@@ -12,9 +10,6 @@ use crate::opening::Opening;
 use crate::store::OutboxOptions;
 use crate::store::outbox::{self, SqlOutbox, implement_outbox};
 use brighter_core::outbox::OutboxError;
-
-/// The longest wait for a connection.
-const WAIT: Duration = Duration::from_secs(5);
 
 /// An outbox in a table of a MySQL or MariaDB database, best the one in which the application keeps its own tables: a
 /// message deposited in the application's transaction is committed with it, or not at all.
@@ -51,10 +46,13 @@ impl MySqlOutbox {
     /// the password.
     pub fn connect(url: impl Into<String>) -> Opening<OutboxOptions, Result<Self, OutboxError>> {
         let url = url.into();
-        Opening::new(async move |options| {
-            let pool = MySqlPoolOptions::new().acquire_timeout(WAIT).connect(&url).await;
-            let pool = pool.map_err(MySql::sort)?;
-            SqlOutbox::open(Server::new(pool), &options).await.map(Self)
+        Opening::new(async move |options: OutboxOptions| {
+            if !options.has_session {
+                return Err(OutboxError::Unsupported("connections without a session"));
+            }
+            let connect: MySqlConnectOptions = url.parse().map_err(MySql::sort)?;
+            let server = Server::connect(connect, true).await?;
+            SqlOutbox::open(server, &options).await.map(Self)
         })
     }
 
@@ -62,10 +60,16 @@ impl MySqlOutbox {
     /// to date.
     ///
     /// # Errors
-    /// The tables cannot be made, are newer than this program, or cannot have the name that the options say: see
+    /// The tables cannot be made, are newer than this program, cannot have the name that the options say, or
+    /// are not what their name and version say: see
     /// [`OutboxError`].
     pub fn from_pool(pool: MySqlPool) -> Opening<OutboxOptions, Result<Self, OutboxError>> {
-        Opening::new(async move |options| SqlOutbox::open(Server::new(pool), &options).await.map(Self))
+        Opening::new(async move |options: OutboxOptions| {
+            if !options.has_session {
+                return Err(OutboxError::Unsupported("connections without a session"));
+            }
+            SqlOutbox::open(Server::new(pool, true), &options).await.map(Self)
+        })
     }
 
     /// The pool of connections to the database, to begin a transaction with.
@@ -79,7 +83,7 @@ impl MySqlOutbox {
     ///
     /// ```
     /// # use brighter::MySqlOutbox;
-    /// assert!(MySqlOutbox::ddl().contains("CREATE TABLE IF NOT EXISTS brighter_outbox"));
+    /// assert!(MySqlOutbox::ddl().contains("CREATE TABLE IF NOT EXISTS `brighter_outbox`"));
     /// ```
     #[must_use]
     pub fn ddl() -> String {
@@ -91,7 +95,7 @@ impl MySqlOutbox {
     /// # Errors
     /// The table cannot have that name.
     pub fn ddl_for(options: &OutboxOptions) -> Result<String, OutboxError> {
-        Ok(outbox::schema::<MySql>(options)?.ddl::<MySql>())
+        outbox::ddl::<MySql>(options)
     }
 }
 

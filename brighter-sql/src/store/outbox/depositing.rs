@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::operations::Deposit;
+use super::room::Room;
 use super::{DepositStatement, SqlOutbox};
-use crate::database::backend::{Backend, Operation, connection, reading};
+use crate::database::backend::{Backend, Operation};
 use crate::database::value::{Sql, Value};
 use crate::store::row;
 use brighter_core::id::MessageId;
@@ -20,10 +21,7 @@ impl<B: Backend> SqlOutbox<B> {
         if messages.is_empty() {
             return Ok(Vec::new());
         }
-        if self.is_counted(messages) {
-            let mut connection = connection(self.backend.pool()).await?;
-            reading(self.check_room(&mut connection, messages)).await?;
-        }
+        self.make_room(messages).await?;
         let known = self.backend.write(self.depositing(messages, lease)).await?;
         if lease.is_none() {
             self.bell.ring(Arrival::Here);
@@ -40,13 +38,12 @@ impl<B: Backend> SqlOutbox<B> {
         if messages.is_empty() {
             return Ok(());
         }
-        reading(async {
-            if self.is_counted(messages) {
-                self.check_room(connection, messages).await?;
-            }
-            Operation::<B::Db>::run(self.depositing(messages, None), connection).await
-        })
-        .await?;
+        self.backend
+            .in_transaction(async {
+                self.make_room_in(connection, messages).await?;
+                Operation::<B::Db>::run(self.depositing(messages, None), connection).await
+            })
+            .await?;
         self.bell.ring(Arrival::ToCome);
         Ok(())
     }
@@ -67,30 +64,37 @@ impl<B: Backend> SqlOutbox<B> {
         })
     }
 
-    /// Whether those outstanding have to be counted before these are stored.
-    pub(super) fn is_counted(&self, messages: &[Message]) -> bool {
-        self.room
-            .as_ref()
-            .is_some_and(|room| !room.take(messages.len() as u64))
+    /// Refuses these messages if there is no room for them.
+    pub(super) async fn make_room(&self, messages: &[Message]) -> Result<(), OutboxError> {
+        match self.room_to_count(messages) {
+            None => Ok(()),
+            Some(room) => {
+                let limit = Value::Number(room.limit());
+                room.check::<B::Db>(&self.read(&self.statements.count, limit).await?, messages)
+            }
+        }
     }
 
-    /// Counts those outstanding, and refuses these if there is no room for them.
-    pub(super) async fn check_room(
+    /// Refuses them in a transaction of the application.
+    pub(super) async fn make_room_in(
         &self,
         connection: &mut <B::Db as sqlx::Database>::Connection,
         messages: &[Message],
     ) -> Result<(), OutboxError> {
-        let Some(room) = &self.room else { return Ok(()) };
-        let limit = i64::try_from(room.limit).unwrap_or(i64::MAX);
-        let rows = B::Db::fetch(connection, &self.statements.count, &[Value::Number(limit)]).await;
-        let rows = rows.map_err(B::Db::sort)?;
-        let outstanding = rows.first().map_or(Ok(0), |row| B::Db::number(row, 0));
-        room.count(outstanding.map_err(B::Db::sort)?.unsigned_abs());
-        if room.take(messages.len() as u64) {
-            return Ok(());
+        match self.room_to_count(messages) {
+            None => Ok(()),
+            Some(room) => {
+                let limit = [Value::Number(room.limit())];
+                let rows = B::Db::fetch(connection, &self.statements.count, &limit).await;
+                room.check::<B::Db>(&rows.map_err(B::Db::sort)?, messages)
+            }
         }
-        let reason = format!("at most {} messages may be outstanding", room.limit);
-        Err(OutboxError::Full(reason.into()))
+    }
+
+    /// The room, if those outstanding have to be counted before these are stored.
+    fn room_to_count(&self, messages: &[Message]) -> Option<&Room> {
+        let room = self.room.as_ref()?;
+        (!room.take(messages.len() as u64)).then_some(room)
     }
 
     pub(super) fn depositing<'a>(&'a self, messages: &'a [Message], lease: Option<Duration>) -> Deposit<'a> {

@@ -23,6 +23,7 @@ impl<B> SqlOutbox<B> {
             (&all.state, "id"),
             (&all.is_same, "id"),
             (&all.replay, "causation"),
+            (&all.outstanding_of, "causation"),
             (&all.reschedule, "id"),
             (&all.cancel, "id"),
             (&all.scheduled, "schedule"),

@@ -4,6 +4,9 @@ mod claiming;
 mod deposit_statement;
 mod depositing;
 #[cfg(test)]
+#[cfg(feature = "sqlite")]
+mod guards;
+#[cfg(test)]
 mod indexed;
 mod operations;
 mod options;
@@ -18,14 +21,18 @@ mod statements;
 
 use std::sync::Arc;
 
+use tokio::sync::OnceCell;
+
 pub use deposit_statement::DepositStatement;
 pub use options::OutboxOptions;
 pub(crate) use port::implement_outbox;
 
 use super::row;
-use crate::database::backend::{Backend, reading};
-use crate::database::schema::Schema;
+use crate::database::backend::{Backend, in_time};
+use crate::database::dialect::Dialect;
+use crate::database::schema::{Locate, Schema};
 use crate::database::statement::Statement;
+use crate::database::table_ref::TableRef;
 use crate::database::value::{Sql, Value};
 use brighter_core::__private::Bell;
 use brighter_core::id::MessageId;
@@ -38,43 +45,101 @@ use statements::Statements;
 #[derive(Debug, Clone)]
 pub(crate) struct SqlOutbox<B> {
     backend: B,
-    #[cfg(feature = "postgres")]
-    table: Arc<str>,
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(dead_code, reason = "PostgreSQL listens to it")
+    )]
+    table: TableRef,
     statements: Arc<Statements>,
+    archive_schema: Arc<Schema>,
+    /// Whether the table of the archive is known to be there.
+    archive: Arc<OnceCell<()>>,
     room: Option<Room>,
     /// Rung at each deposit that nobody has claimed.
     bell: Bell,
 }
 
-/// The tables of an outbox.
-pub(crate) fn schema<D: Sql>(options: &OutboxOptions) -> Result<Schema, OutboxError> {
-    let table = options.table_name()?;
-    Ok(Schema::new(
-        "outbox",
-        options::TABLE,
-        table,
-        D::DIALECT.schema.outbox,
-    ))
+/// What an outbox has had since its first version.
+const COLUMNS: &[&str] = &[
+    "seq",
+    "message_id",
+    "topic",
+    "outstanding",
+    "deposited_at",
+    "not_before",
+    "claimed_until",
+    "dispatched_at",
+    "header",
+    "body",
+];
+
+/// What its archive has.
+const ARCHIVE_COLUMNS: &[&str] = &[
+    "seq",
+    "message_id",
+    "outstanding",
+    "archived_at",
+    "header",
+    "body",
+];
+
+/// The tables of an outbox, as SQL.
+pub(crate) fn ddl<D: Sql>(options: &OutboxOptions) -> Result<String, OutboxError> {
+    let (dialect, table) = (D::DIALECT, options.table_in_script(&D::DIALECT)?);
+    let archive = options
+        .has_archive
+        .then(|| archive_schema(&dialect, options, &table).ddl::<D>());
+    let outbox = schema(&dialect, options, table).ddl::<D>();
+    Ok(outbox + archive.as_deref().unwrap_or_default())
+}
+
+fn schema(dialect: &Dialect, options: &OutboxOptions, table: TableRef) -> Schema {
+    let names = [options::TABLE, &options.table];
+    Schema::new("outbox", names, table, COLUMNS, dialect.schema.outbox)
+}
+
+fn archive_schema(dialect: &Dialect, options: &OutboxOptions, table: &TableRef) -> Schema {
+    let names = [options::TABLE, &options.table];
+    let archive = table.sibling(&format!("{}_archive", table.name()));
+    Schema::new("archive", names, archive, ARCHIVE_COLUMNS, dialect.schema.archive)
 }
 
 impl<B: Backend> SqlOutbox<B> {
     /// Makes the tables or brings them up to date.
     pub(crate) async fn open(backend: B, options: &OutboxOptions) -> Result<Self, OutboxError> {
-        let schema = schema::<B::Db>(options)?;
-        reading(schema.apply(&backend)).await?;
-        Ok(Self {
-            #[cfg(feature = "postgres")]
-            table: options.table_name()?.into(),
-            statements: Arc::new(Statements::new(&B::Db::DIALECT, options.table_name()?)),
+        let dialect = backend.dialect();
+        let locate = Locate {
+            dialect,
+            schema: options.schema.as_deref(),
+            name: &options.table,
+        };
+        let table = backend.read(locate).await?;
+        in_time(schema(&dialect, options, table.clone()).apply(&backend)).await?;
+        let outbox = Self {
+            statements: Arc::new(Statements::new(&dialect, &table)),
+            archive: Arc::new(OnceCell::new()),
+            archive_schema: Arc::new(archive_schema(&dialect, options, &table)),
+            table,
             room: options.limit.map(Room::new),
             bell: Bell::new(),
             backend,
-        })
+        };
+        if options.has_archive {
+            outbox.make_archive().await?;
+        }
+        Ok(outbox)
     }
 
-    /// The name of the table.
+    /// Makes the table of the archive, unless this process has done so.
+    async fn make_archive(&self) -> Result<(), OutboxError> {
+        let make = || in_time(self.archive_schema.apply(&self.backend));
+        self.archive.get_or_try_init(make).await?;
+        Ok(())
+    }
+
+    /// The table, as statements name it.
     #[cfg(feature = "postgres")]
-    pub(crate) fn table(&self) -> &str {
+    pub(crate) fn table(&self) -> &TableRef {
         &self.table
     }
 
@@ -114,6 +179,9 @@ impl<B: Backend> SqlOutbox<B> {
 
     pub(crate) async fn archive(&self, what: &Archive) -> Result<u64, OutboxError> {
         let (statements, what) = (&*self.statements, *what);
+        if what.keep {
+            self.make_archive().await?;
+        }
         self.backend.write(ArchiveOld { statements, what }).await
     }
 

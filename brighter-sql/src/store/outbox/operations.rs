@@ -13,6 +13,7 @@ use brighter_core::message::Message;
 use brighter_core::outbox::{Archive, Claimed, Failure, OutboxError};
 
 /// Stores messages; gives the ids of those that are there already.
+#[derive(Clone)]
 pub(super) struct Deposit<'a> {
     pub(super) statements: &'a Statements,
     pub(super) messages: &'a [Message],
@@ -20,6 +21,7 @@ pub(super) struct Deposit<'a> {
 }
 
 /// Stores a message that waits for its time; says whether it is new.
+#[derive(Clone)]
 pub(super) struct Schedule<'a> {
     pub(super) deposit: Deposit<'a>,
     /// For how long, in milliseconds.
@@ -29,6 +31,10 @@ pub(super) struct Schedule<'a> {
 impl<D: Sql> Operation<D> for Schedule<'_> {
     type Output = bool;
     type Error = OutboxError;
+
+    fn again(&self) -> Option<Self> {
+        Some(self.clone())
+    }
 
     fn is_whole(&self) -> bool {
         true
@@ -53,6 +59,10 @@ impl<D: Sql> Operation<D> for Schedule<'_> {
 impl<D: Sql> Operation<D> for Deposit<'_> {
     type Output = Vec<MessageId>;
     type Error = OutboxError;
+
+    fn again(&self) -> Option<Self> {
+        Some(self.clone())
+    }
 
     fn is_whole(&self) -> bool {
         self.messages.len() == 1
@@ -173,6 +183,7 @@ impl<'a> Texts<'a> {
 }
 
 /// Claims messages and gives them, oldest first.
+#[derive(Clone)]
 pub(super) struct Claiming<'a> {
     pub(super) statements: &'a Statements,
     pub(super) claim: &'a Claim,
@@ -183,6 +194,10 @@ pub(super) struct Claiming<'a> {
 impl<D: Sql> Operation<D> for Claiming<'_> {
     type Output = Vec<Claimed>;
     type Error = OutboxError;
+
+    fn again(&self) -> Option<Self> {
+        Some(self.clone())
+    }
 
     fn is_whole(&self) -> bool {
         self.claim.write.is_none() && self.claim.begin.is_none()
@@ -233,6 +248,7 @@ fn read<D: Sql>(row: &D::Row) -> Result<Claimed, brighter_core::error::BoxError>
 }
 
 /// Notes failures.
+#[derive(Clone)]
 pub(super) struct Failing<'a> {
     pub(super) statements: &'a Statements,
     pub(super) failures: &'a [Failure],
@@ -241,6 +257,10 @@ pub(super) struct Failing<'a> {
 impl<D: Sql> Operation<D> for Failing<'_> {
     type Output = ();
     type Error = OutboxError;
+
+    fn again(&self) -> Option<Self> {
+        Some(self.clone())
+    }
 
     fn is_whole(&self) -> bool {
         self.failures.len() == 1
@@ -264,6 +284,7 @@ impl<D: Sql> Operation<D> for Failing<'_> {
 }
 
 /// One statement; says how many rows it found.
+#[derive(Clone)]
 pub(super) struct Execute<'a> {
     pub(super) statement: &'a Statement,
     pub(super) values: &'a [Value<'a>],
@@ -272,6 +293,10 @@ pub(super) struct Execute<'a> {
 impl<D: Sql> Operation<D> for Execute<'_> {
     type Output = u64;
     type Error = OutboxError;
+
+    fn again(&self) -> Option<Self> {
+        Some(self.clone())
+    }
 
     fn is_whole(&self) -> bool {
         true
@@ -284,6 +309,7 @@ impl<D: Sql> Operation<D> for Execute<'_> {
 }
 
 /// Claims the next of a topic, in their order: see [`Claim::InOrder`](brighter_core::outbox::Claim::InOrder).
+#[derive(Clone)]
 pub(super) struct InOrder<'a> {
     pub(super) statements: &'a Statements,
     /// The topic, the smallest age, and how many.
@@ -294,6 +320,10 @@ pub(super) struct InOrder<'a> {
 impl<D: Sql> Operation<D> for InOrder<'_> {
     type Output = Vec<Claimed>;
     type Error = OutboxError;
+
+    fn again(&self) -> Option<Self> {
+        Some(self.clone())
+    }
 
     fn begin(&self) -> Option<&'static str> {
         D::DIALECT.begin_claim
@@ -351,6 +381,7 @@ impl<D: Sql> Operation<D> for InOrder<'_> {
 }
 
 /// Makes outstanding again what is selected.
+#[derive(Clone)]
 pub(super) struct Again<'a> {
     pub(super) selected: &'a Statement,
     pub(super) values: &'a [Value<'a>],
@@ -360,6 +391,10 @@ pub(super) struct Again<'a> {
 impl<D: Sql> Operation<D> for Again<'_> {
     type Output = u64;
     type Error = OutboxError;
+
+    fn again(&self) -> Option<Self> {
+        Some(self.clone())
+    }
 
     async fn run(self, connection: &mut D::Connection) -> Result<u64, OutboxError> {
         let rows = D::fetch(connection, self.selected, self.values).await;
@@ -374,6 +409,7 @@ impl<D: Sql> Operation<D> for Again<'_> {
 }
 
 /// Takes out some of what is old.
+#[derive(Clone)]
 pub(super) struct ArchiveOld<'a> {
     pub(super) statements: &'a Statements,
     pub(super) what: Archive,
@@ -382,6 +418,10 @@ pub(super) struct ArchiveOld<'a> {
 impl<D: Sql> Operation<D> for ArchiveOld<'_> {
     type Output = u64;
     type Error = OutboxError;
+
+    fn again(&self) -> Option<Self> {
+        Some(self.clone())
+    }
 
     fn begin(&self) -> Option<&'static str> {
         D::DIALECT.begin_claim

@@ -1,6 +1,9 @@
 //! The [`OutboxOptions`].
 
+use crate::database::dialect::Dialect;
 use crate::database::names;
+use crate::database::table_error::TableError;
+use crate::database::table_ref::TableRef;
 use brighter_core::outbox::OutboxError;
 
 /// The table of an outbox unless told otherwise.
@@ -15,8 +18,11 @@ pub(crate) const TABLE: &str = "brighter_outbox";
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxOptions {
-    table: String,
+    pub(super) table: String,
+    pub(super) schema: Option<String>,
+    pub(crate) has_session: bool,
     pub(super) limit: Option<u64>,
+    pub(super) has_archive: bool,
 }
 
 impl Default for OutboxOptions {
@@ -24,17 +30,29 @@ impl Default for OutboxOptions {
     fn default() -> Self {
         Self {
             table: TABLE.into(),
+            schema: None,
+            has_session: true,
             limit: None,
+            has_archive: false,
         }
     }
 }
 
 impl OutboxOptions {
-    /// The name of the table, for two outboxes in one database: letters, digits and underscores, at most 40 of
+    /// Sets the name of the table, for two outboxes in one database: letters, digits and underscores, at most 40 of
     /// them, and no digit first.
     #[must_use]
     pub fn table(mut self, name: impl Into<String>) -> Self {
         self.table = name.into();
+        self
+    }
+
+    /// Sets the schema of PostgreSQL in which the tables are, or the database of MySQL. Without it they are in the current
+    /// one of the connection when the outbox is opened: the first of its `search_path` that exists, or the database of its
+    /// URL. It must be there. SQLite has `main` alone.
+    #[must_use]
+    pub fn schema(mut self, name: impl Into<String>) -> Self {
+        self.schema = Some(name.into());
         self
     }
 
@@ -48,8 +66,34 @@ impl OutboxOptions {
         self
     }
 
-    /// The name of the table, if it may be one.
-    pub(crate) fn table_name(&self) -> Result<&str, OutboxError> {
-        names::checked(&self.table).map_err(|reason| OutboxError::Other(reason.into()))
+    /// Uses nothing of a connection that outlasts a transaction, for PostgreSQL by way of PgBouncer with
+    /// `pool_mode = transaction`: no statement stays prepared, each call is a transaction of its own, and a
+    /// sweeper looks at intervals for what other processes have stored. Each call has two
+    /// more ways to the server and back. See `docs/pgbouncer.md` of the repository.
+    ///
+    /// Of other databases it is [`OutboxError::Unsupported`] when they are opened.
+    #[must_use]
+    pub fn without_session(mut self) -> Self {
+        self.has_session = false;
+        self
+    }
+
+    /// Makes the table of the archive when the outbox is opened, and has it in the tables as SQL. Without this, the first
+    /// [`Archiver::move_after`] that finds something old makes it. It is called like the table, with `_archive` after it.
+    ///
+    /// [`Archiver::move_after`]: https://docs.rs/brighter/latest/brighter/struct.Archiver.html#method.move_after
+    #[must_use]
+    pub fn archive(mut self) -> Self {
+        self.has_archive = true;
+        self
+    }
+
+    /// The table as its scripts name it.
+    pub(super) fn table_in_script(&self, dialect: &Dialect) -> Result<TableRef, OutboxError> {
+        let in_script = || {
+            let schema = self.schema.as_deref().map(names::checked_schema).transpose()?;
+            Ok(TableRef::new(dialect, schema, names::checked(&self.table)?))
+        };
+        in_script().map_err(|error: TableError| OutboxError::Tables(error.into()))
     }
 }

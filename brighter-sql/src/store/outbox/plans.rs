@@ -99,7 +99,7 @@ async fn postgres_goes_by_an_index() {
     let create = AssertSqlSafe(format!("CREATE SCHEMA {name}"));
     sqlx::raw_sql(create).execute(&mut server).await.unwrap();
     let pool = PgPool::connect_with(options.options([("search_path", &name)]));
-    let server_of = Server::new(pool.await.unwrap());
+    let server_of = Server::new(pool.await.unwrap(), true);
     let outbox = SqlOutbox::open(server_of, &OutboxOptions::default())
         .await
         .unwrap();
@@ -130,7 +130,7 @@ async fn mysql_goes_by_an_index() {
     let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
     sqlx::raw_sql(create).execute(&mut server).await.unwrap();
     let pool = MySqlPool::connect_with(options.database(&name)).await.unwrap();
-    let server_of = Server::<MySql>::new(pool);
+    let server_of = Server::<MySql>::new(pool, true);
     let outbox = SqlOutbox::open(server_of, &OutboxOptions::default())
         .await
         .unwrap();

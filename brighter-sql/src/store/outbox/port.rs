@@ -105,6 +105,14 @@ macro_rules! implement_outbox {
                 fn state<'a>(&'a self, id: &'a MessageId) -> Done<'a, Option<MessageState>> {
                     Box::pin(self.0.state(id))
                 }
+
+                fn outstanding_of<'a>(
+                    &'a self,
+                    causation: &'a MessageId,
+                    limit: usize,
+                ) -> Done<'a, Vec<MessageId>> {
+                    Box::pin(self.0.outstanding_of(causation, limit))
+                }
             }
 
             impl DeadMessages for $outbox {

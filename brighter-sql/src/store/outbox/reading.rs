@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::SqlOutbox;
-use crate::database::backend::{Backend, connection, reading};
+use crate::database::backend::{Backend, Fetch};
 use crate::database::statement::Statement;
 use crate::database::value::{Sql, Value};
 use crate::store::row;
@@ -54,7 +54,10 @@ impl<B: Backend> SqlOutbox<B> {
             // The age is negative when the clock was put back.
             let oldest =
                 B::Db::maybe_number(row, 1)?.map(|age| Duration::from_millis(age.try_into().unwrap_or(0)));
-            let status = OutboxStatus::new(outstanding.unsigned_abs(), oldest).with_scheduled(scheduled);
+            let overdue = B::Db::maybe_number(row, 4)?.and_then(|age| age.try_into().ok());
+            let status = OutboxStatus::new(outstanding.unsigned_abs(), oldest)
+                .with_scheduled(scheduled)
+                .with_overdue(overdue.map(Duration::from_millis));
             Ok(status.with_dead(dead.unsigned_abs()))
         };
         let status = rows.first().map(status).transpose().map_err(B::Db::sort)?;
@@ -95,17 +98,36 @@ impl<B: Backend> SqlOutbox<B> {
         Ok(scheduled.map_err(B::Db::sort)?)
     }
 
+    pub(crate) async fn outstanding_of(
+        &self,
+        causation: &MessageId,
+        limit: usize,
+    ) -> Result<Vec<MessageId>, OutboxError> {
+        let causation = row::id_text::<B::Db>(causation);
+        let values = [Value::Text(&causation), Value::Number(row::limit(limit))];
+        let rows = self.read_by(&self.statements.outstanding_of, &values).await?;
+        let ids = rows.iter().map(|row| {
+            let id = B::Db::text(row, 0)?;
+            Ok(MessageId::from(&*row::restored::<B::Db>(id)))
+        });
+        let ids: Result<_, sqlx::Error> = ids.collect();
+        Ok(ids.map_err(B::Db::sort)?)
+    }
+
     pub(super) async fn read(
         &self,
         statement: &Statement,
         value: Value<'_>,
     ) -> Result<Vec<<B::Db as sqlx::Database>::Row>, OutboxError> {
-        reading(async {
-            let mut connection = connection(self.backend.pool()).await?;
-            let rows = B::Db::fetch(&mut connection, statement, &[value]).await;
-            Ok(rows.map_err(B::Db::sort)?)
-        })
-        .await
+        self.read_by(statement, &[value]).await
+    }
+
+    async fn read_by(
+        &self,
+        statement: &Statement,
+        values: &[Value<'_>],
+    ) -> Result<Vec<<B::Db as sqlx::Database>::Row>, OutboxError> {
+        Ok(self.backend.read(Fetch { statement, values }).await?)
     }
 }
 

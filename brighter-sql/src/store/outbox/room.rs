@@ -5,13 +5,17 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::database::value::Sql;
+use brighter_core::message::Message;
+use brighter_core::outbox::OutboxError;
+
 /// How long a count is believed.
 const BELIEVED: Duration = Duration::from_secs(1);
 
 /// The room under a limit, counted now and then: counting at every deposit would cost as much as the deposit.
 #[derive(Debug, Clone)]
 pub(super) struct Room {
-    pub(super) limit: u64,
+    limit: u64,
     counted: Arc<Mutex<Option<(Instant, u64)>>>,
 }
 
@@ -36,8 +40,24 @@ impl Room {
     }
 
     /// Notes that this many are outstanding.
-    pub(super) fn count(&self, outstanding: u64) {
+    fn count(&self, outstanding: u64) {
         let left = self.limit.saturating_sub(outstanding);
         *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), left));
+    }
+
+    /// The limit, as a database counts.
+    pub(super) fn limit(&self) -> i64 {
+        i64::try_from(self.limit).unwrap_or(i64::MAX)
+    }
+
+    /// Takes room for these, by the count that was read.
+    pub(super) fn check<D: Sql>(&self, rows: &[D::Row], messages: &[Message]) -> Result<(), OutboxError> {
+        let outstanding = rows.first().map_or(Ok(0), |row| D::number(row, 0));
+        self.count(outstanding.map_err(D::sort)?.unsigned_abs());
+        if self.take(messages.len() as u64) {
+            return Ok(());
+        }
+        let reason = format!("at most {} messages may be outstanding", self.limit);
+        Err(OutboxError::Full(reason.into()))
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::SqlOutbox;
 use super::operations::{Execute, Schedule};
-use crate::database::backend::{Backend, Operation, connection, reading};
+use crate::database::backend::{Backend, Operation};
 use crate::database::statement::Statement;
 use crate::database::value::Value;
 use crate::store::row;
@@ -15,10 +15,7 @@ use brighter_core::outbox::OutboxError;
 
 impl<B: Backend> SqlOutbox<B> {
     pub(crate) async fn schedule(&self, message: &Message, delay: Duration) -> Result<bool, OutboxError> {
-        if self.is_counted(from_ref(message)) {
-            let mut connection = connection(self.backend.pool()).await?;
-            reading(self.check_room(&mut connection, from_ref(message))).await?;
-        }
+        self.make_room(from_ref(message)).await?;
         self.backend.write(self.scheduling(message, delay)).await
     }
 
@@ -29,14 +26,13 @@ impl<B: Backend> SqlOutbox<B> {
         message: &Message,
         delay: Duration,
     ) -> Result<(), OutboxError> {
-        reading(async {
-            if self.is_counted(from_ref(message)) {
-                self.check_room(connection, from_ref(message)).await?;
-            }
-            Operation::<B::Db>::run(self.scheduling(message, delay), connection).await
-        })
-        .await
-        .map(drop)
+        self.backend
+            .in_transaction(async {
+                self.make_room_in(connection, from_ref(message)).await?;
+                Operation::<B::Db>::run(self.scheduling(message, delay), connection).await
+            })
+            .await
+            .map(drop)
     }
 
     fn scheduling<'a>(&'a self, message: &'a Message, delay: Duration) -> Schedule<'a> {
@@ -90,7 +86,10 @@ impl<B: Backend> SqlOutbox<B> {
         values: &[Value<'_>],
     ) -> Result<bool, OutboxError> {
         let execute = Execute { statement, values };
-        let found = reading(Operation::<B::Db>::run(execute, connection)).await?;
+        let found = self
+            .backend
+            .in_transaction(Operation::<B::Db>::run(execute, connection))
+            .await?;
         Ok(found > 0)
     }
 

@@ -2,6 +2,7 @@
 
 use crate::database::dialect::{Claiming, Dialect};
 use crate::database::statement::Statement;
+use crate::database::table_ref::TableRef;
 
 /// `outstanding` is 1, 0 when the broker has the message, 2 when it is dead, and 3 when it waits for its time.
 pub(super) const IS_SAME: &str = "SELECT CASE WHEN topic = ?2 AND body = ?3 THEN 'same' ELSE 'other' END FROM {table} WHERE message_id = ?1{latest}";
@@ -33,7 +34,12 @@ pub(super) const STATE: &str =
 
 pub(super) const STATUS: &str = "SELECT count(*), {now} - min(deposited_at), \
      (SELECT count(*) FROM {table} WHERE outstanding = 2), \
-     (SELECT count(*) FROM {table} WHERE outstanding = 3) FROM {table}{by_outstanding} WHERE outstanding = 1";
+     (SELECT count(*) FROM {table} WHERE outstanding = 3), \
+     {now} - (SELECT min(not_before) FROM {table} WHERE outstanding = 3) \
+     FROM {table}{by_outstanding} WHERE outstanding = 1";
+
+pub(super) const OUTSTANDING_OF: &str =
+    "SELECT message_id FROM {table} WHERE {outstanding} = 1 AND causation_id = ?1 LIMIT ?2";
 
 pub(super) const DEAD: &str =
     "SELECT message_id, topic, attempts, last_error FROM {table} WHERE outstanding = 2 ORDER BY seq LIMIT ?1";
@@ -78,7 +84,7 @@ pub(super) const OLD: &str = "SELECT message_id FROM {table} WHERE outstanding =
 pub(super) const LONG_DEAD: &str = "SELECT message_id FROM {table} WHERE outstanding = 2 AND claimed_until <= {now} - ?1 \
      ORDER BY seq LIMIT ?2{for_update}";
 
-pub(super) const KEEP: &str = "INSERT INTO {table}_archive (seq, message_id, topic, message_type, outstanding, attempts, \
+pub(super) const KEEP: &str = "INSERT INTO {archive} (seq, message_id, topic, message_type, outstanding, attempts, \
      deposited_at, dispatched_at, archived_at, last_error, causation_id, header, body) \
      SELECT seq, message_id, topic, message_type, outstanding, attempts, deposited_at, dispatched_at, {now}, \
      last_error, causation_id, header, body FROM {table_by_ids} WHERE outstanding <> 1{and_among_ids}";
@@ -105,6 +111,7 @@ pub(super) struct Statements {
     pub(super) get: Statement,
     pub(super) state: Statement,
     pub(super) status: Statement,
+    pub(super) outstanding_of: Statement,
     pub(super) dead: Statement,
     pub(super) count: Statement,
     pub(super) claim_oldest: Claim,
@@ -138,7 +145,7 @@ pub(super) struct Claim {
 }
 
 impl Statements {
-    pub(super) fn new(dialect: &Dialect, table: &str) -> Self {
+    pub(super) fn new(dialect: &Dialect, table: &TableRef) -> Self {
         let of = |template: &str| dialect.statement(template, table);
         let with = |template: &str, index: &str, and_topic: &str| {
             of(&template
@@ -174,6 +181,7 @@ impl Statements {
             get: of(GET),
             state: of(STATE),
             status: of(STATUS),
+            outstanding_of: of(OUTSTANDING_OF),
             dead: of(DEAD),
             count: of(COUNT),
             claim_oldest: oldest(dialect.by_outstanding, ""),

@@ -1,8 +1,6 @@
 //! The [`PostgresInbox`].
 
-use std::time::Duration;
-
-use sqlx::postgres::PgPoolOptions;
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{PgPool, Postgres};
 
 use crate::database::backend::Backend;
@@ -12,9 +10,6 @@ use crate::opening::Opening;
 use crate::store::InboxOptions;
 use crate::store::inbox::{self, SqlInbox, implement_inbox};
 use brighter_core::inbox::InboxError;
-
-/// The longest wait for a connection.
-const WAIT: Duration = Duration::from_secs(5);
 
 /// An inbox in a table of a PostgreSQL database, best the one in which the application keeps its own tables: then a
 /// handler can [complete](brighter_core::inbox::complete_in) its request in its own transaction.
@@ -40,10 +35,16 @@ impl PostgresInbox {
     /// password.
     pub fn connect(url: impl Into<String>) -> Opening<InboxOptions, Result<Self, InboxError>> {
         let url = url.into();
-        Opening::new(async move |options| {
-            let pool = PgPoolOptions::new().acquire_timeout(WAIT).connect(&url).await;
-            let pool = pool.map_err(Postgres::sort)?;
-            SqlInbox::open(Server::new(pool), &options).await.map(Self)
+        Opening::new(async move |options: InboxOptions| {
+            let connect: PgConnectOptions = url.parse().map_err(Postgres::sort)?;
+            let connect = if options.has_session {
+                connect
+            } else {
+                // PgBouncer refuses what it does not know.
+                connect.extra_float_digits(None)
+            };
+            let server = Server::connect(connect, options.has_session).await?;
+            SqlInbox::open(server, &options).await.map(Self)
         })
     }
 
@@ -51,10 +52,14 @@ impl PostgresInbox {
     /// to date.
     ///
     /// # Errors
-    /// The tables cannot be made, are newer than this program, or cannot have the name that the options say: see
+    /// The tables cannot be made, are newer than this program, cannot have the name that the options say, or
+    /// are not what their name and version say: see
     /// [`InboxError`].
     pub fn from_pool(pool: PgPool) -> Opening<InboxOptions, Result<Self, InboxError>> {
-        Opening::new(async move |options| SqlInbox::open(Server::new(pool), &options).await.map(Self))
+        Opening::new(async move |options: InboxOptions| {
+            let server = Server::new(pool, options.has_session);
+            SqlInbox::open(server, &options).await.map(Self)
+        })
     }
 
     /// The pool of connections to the database, to begin a transaction with.
@@ -75,7 +80,7 @@ impl PostgresInbox {
     /// # Errors
     /// The table cannot have that name.
     pub fn ddl_for(options: &InboxOptions) -> Result<String, InboxError> {
-        Ok(inbox::schema::<Postgres>(options)?.ddl::<Postgres>())
+        inbox::ddl::<Postgres>(options)
     }
 }
 

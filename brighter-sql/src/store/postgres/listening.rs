@@ -19,13 +19,18 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// What is stored in this process and, while the database can be listened to, what is committed by anybody.
 pub(super) fn arrivals(outbox: &SqlOutbox<Server<Postgres>>) -> Arrivals {
+    if !outbox.backend().has_session() {
+        // What a connection listens to it would forget with the transaction.
+        return outbox.arrivals();
+    }
     let is_listening = Arc::new(AtomicBool::new(false));
     let listening = Listening {
+        server: outbox.backend().clone(),
         // A connection of its own, so that none of the application's is held for ever.
         pool: PgPoolOptions::new()
             .max_connections(1)
             .connect_lazy_with(outbox.backend().pool().connect_options().as_ref().clone()),
-        table: outbox.table().to_owned(),
+        table: outbox.table().quoted(),
         listener: None,
         is_listening: Arc::clone(&is_listening),
         pause: FIRST_PAUSE,
@@ -50,6 +55,7 @@ pub(super) fn arrivals(outbox: &SqlOutbox<Server<Postgres>>) -> Arrivals {
 }
 
 struct Listening {
+    server: Server<Postgres>,
     pool: PgPool,
     table: String,
     listener: Option<PgListener>,
@@ -81,7 +87,12 @@ impl Listening {
                     }
                 }
             };
-            if let Ok(Some(_)) = listener.try_recv().await {
+            let told = tokio::select! {
+                told = listener.try_recv() => told.ok().flatten(),
+                // It leads to a server that nobody writes to any more.
+                () = self.server.retired() => None,
+            };
+            if told.is_some() {
                 return;
             }
             // The connection was lost: another one, with a look for what was missed.

@@ -1,8 +1,6 @@
 //! The [`PostgresOutbox`].
 
-use std::time::Duration;
-
-use sqlx::postgres::PgPoolOptions;
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{PgPool, Postgres};
 
 use super::listening;
@@ -14,9 +12,6 @@ use crate::store::OutboxOptions;
 use crate::store::outbox::{self, SqlOutbox, implement_outbox};
 use brighter_core::outbox::OutboxError;
 
-/// The longest wait for a connection.
-const WAIT: Duration = Duration::from_secs(5);
-
 /// An outbox in a table of a PostgreSQL database, best the one in which the application keeps its own tables: a
 /// message deposited in the application's transaction is committed with it, or not at all.
 ///
@@ -24,9 +19,11 @@ const WAIT: Duration = Duration::from_secs(5);
 /// (`FOR UPDATE SKIP LOCKED`), by the clock of the database. No call takes longer than 30 seconds.
 ///
 /// A sweeper learns of every commit at once, by whichever process or program, over a connection of its own (`LISTEN`).
-/// Where that is not to be had, as behind some proxies, it looks at intervals.
+/// Where that is not to be had it looks at intervals; behind PgBouncer in transaction mode, say
+/// [`OutboxOptions::without_session`].
 ///
-/// It needs version 12 or newer; the tables are where the connection's `search_path` leads.
+/// It needs version 12 or newer. The tables are in the schema that [`OutboxOptions::schema`] names, or in the first of the
+/// connection's `search_path` when the outbox is opened.
 ///
 /// ```no_run
 /// use brighter::message::{Message, MessageBody, MessageHeader, MessageType};
@@ -56,10 +53,16 @@ impl PostgresOutbox {
     /// the password.
     pub fn connect(url: impl Into<String>) -> Opening<OutboxOptions, Result<Self, OutboxError>> {
         let url = url.into();
-        Opening::new(async move |options| {
-            let pool = PgPoolOptions::new().acquire_timeout(WAIT).connect(&url).await;
-            let pool = pool.map_err(Postgres::sort)?;
-            SqlOutbox::open(Server::new(pool), &options).await.map(Self)
+        Opening::new(async move |options: OutboxOptions| {
+            let connect: PgConnectOptions = url.parse().map_err(Postgres::sort)?;
+            let connect = if options.has_session {
+                connect
+            } else {
+                // PgBouncer refuses what it does not know.
+                connect.extra_float_digits(None)
+            };
+            let server = Server::connect(connect, options.has_session).await?;
+            SqlOutbox::open(server, &options).await.map(Self)
         })
     }
 
@@ -67,10 +70,14 @@ impl PostgresOutbox {
     /// to date.
     ///
     /// # Errors
-    /// The tables cannot be made, are newer than this program, or cannot have the name that the options say: see
+    /// The tables cannot be made, are newer than this program, cannot have the name that the options say, or
+    /// are not what their name and version say: see
     /// [`OutboxError`].
     pub fn from_pool(pool: PgPool) -> Opening<OutboxOptions, Result<Self, OutboxError>> {
-        Opening::new(async move |options| SqlOutbox::open(Server::new(pool), &options).await.map(Self))
+        Opening::new(async move |options: OutboxOptions| {
+            let server = Server::new(pool, options.has_session);
+            SqlOutbox::open(server, &options).await.map(Self)
+        })
     }
 
     /// The pool of connections to the database, to begin a transaction with.
@@ -84,7 +91,7 @@ impl PostgresOutbox {
     ///
     /// ```
     /// # use brighter::PostgresOutbox;
-    /// assert!(PostgresOutbox::ddl().contains("CREATE TABLE IF NOT EXISTS brighter_outbox"));
+    /// assert!(PostgresOutbox::ddl().contains("CREATE TABLE IF NOT EXISTS \"brighter_outbox\""));
     /// ```
     #[must_use]
     pub fn ddl() -> String {
@@ -96,7 +103,7 @@ impl PostgresOutbox {
     /// # Errors
     /// The table cannot have that name.
     pub fn ddl_for(options: &OutboxOptions) -> Result<String, OutboxError> {
-        Ok(outbox::schema::<Postgres>(options)?.ddl::<Postgres>())
+        outbox::ddl::<Postgres>(options)
     }
 }
 

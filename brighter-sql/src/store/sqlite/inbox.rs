@@ -40,7 +40,10 @@ impl SqliteInbox {
     /// [`InboxError`].
     pub fn open(path: impl AsRef<Path>) -> Opening<InboxOptions, Result<Self, InboxError>> {
         let path = path.as_ref().to_owned();
-        Opening::new(async move |options| {
+        Opening::new(async move |options: InboxOptions| {
+            if !options.has_session {
+                return Err(InboxError::Unsupported("connections without a session"));
+            }
             let database = Database::open(&path).await?;
             SqlInbox::open(database, &options).await.map(Self)
         })
@@ -50,10 +53,16 @@ impl SqliteInbox {
     /// to date.
     ///
     /// # Errors
-    /// The tables cannot be made, are newer than this program, or cannot have the name that the options say: see
+    /// The tables cannot be made, are newer than this program, cannot have the name that the options say, or
+    /// are not what their name and version say: see
     /// [`InboxError`].
     pub fn from_pool(pool: SqlitePool) -> Opening<InboxOptions, Result<Self, InboxError>> {
-        Opening::new(async move |options| SqlInbox::open(Database::new(pool), &options).await.map(Self))
+        Opening::new(async move |options: InboxOptions| {
+            if !options.has_session {
+                return Err(InboxError::Unsupported("connections without a session"));
+            }
+            SqlInbox::open(Database::new(pool), &options).await.map(Self)
+        })
     }
 
     /// The pool of connections to the database, to begin a transaction with.
@@ -74,7 +83,7 @@ impl SqliteInbox {
     /// # Errors
     /// The table cannot have that name.
     pub fn ddl_for(options: &InboxOptions) -> Result<String, InboxError> {
-        Ok(inbox::schema::<Sqlite>(options)?.ddl::<Sqlite>())
+        inbox::ddl::<Sqlite>(options)
     }
 }
 

@@ -53,12 +53,18 @@ impl SqliteOutbox {
     /// The file gets a write-ahead log and every commit waits until the disk has it (`synchronous = FULL`):
     /// with the faster `NORMAL`, the last commits before the power failed could be lost.
     ///
+    /// A file that it makes may be read and written by its user alone, like the `-wal` and `-shm` beside it: they hold the
+    /// bodies of messages. A file that is there keeps its mode, with one warning if every user may read it.
+    ///
     /// # Errors
     /// The file cannot be opened, made or written, is no database, or has tables newer than this program: see
     /// [`OutboxError`].
     pub fn open(path: impl AsRef<Path>) -> Opening<OutboxOptions, Result<Self, OutboxError>> {
         let path = path.as_ref().to_owned();
-        Opening::new(async move |options| {
+        Opening::new(async move |options: OutboxOptions| {
+            if !options.has_session {
+                return Err(OutboxError::Unsupported("connections without a session"));
+            }
             let database = Database::open(&path).await?;
             SqlOutbox::open(database, &options).await.map(Self)
         })
@@ -89,10 +95,16 @@ impl SqliteOutbox {
     /// ```
     ///
     /// # Errors
-    /// The tables cannot be made, are newer than this program, or cannot have the name that the options say: see
+    /// The tables cannot be made, are newer than this program, cannot have the name that the options say, or
+    /// are not what their name and version say: see
     /// [`OutboxError`].
     pub fn from_pool(pool: SqlitePool) -> Opening<OutboxOptions, Result<Self, OutboxError>> {
-        Opening::new(async move |options| SqlOutbox::open(Database::new(pool), &options).await.map(Self))
+        Opening::new(async move |options: OutboxOptions| {
+            if !options.has_session {
+                return Err(OutboxError::Unsupported("connections without a session"));
+            }
+            SqlOutbox::open(Database::new(pool), &options).await.map(Self)
+        })
     }
 
     /// The pool of connections to the database, to begin a transaction with.
@@ -106,7 +118,7 @@ impl SqliteOutbox {
     ///
     /// ```
     /// # use brighter::SqliteOutbox;
-    /// assert!(SqliteOutbox::ddl().contains("CREATE TABLE IF NOT EXISTS brighter_outbox"));
+    /// assert!(SqliteOutbox::ddl().contains("CREATE TABLE IF NOT EXISTS \"brighter_outbox\""));
     /// ```
     #[must_use]
     pub fn ddl() -> String {
@@ -118,7 +130,7 @@ impl SqliteOutbox {
     /// # Errors
     /// The table cannot have that name.
     pub fn ddl_for(options: &OutboxOptions) -> Result<String, OutboxError> {
-        Ok(outbox::schema::<Sqlite>(options)?.ddl::<Sqlite>())
+        outbox::ddl::<Sqlite>(options)
     }
 }
 

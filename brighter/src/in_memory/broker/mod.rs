@@ -23,7 +23,8 @@ use self::watcher::Watch;
 #[cfg(feature = "testing")]
 pub(crate) use self::watcher::{Departure, Watcher};
 use brighter_core::channel::{
-    Broker, BrokerStatus, Channel, ChannelError, Consumer, ConsumerBounds, Producer, PublishError,
+    Broker, BrokerStatus, Channel, ChannelError, ChannelUsage, Consumer, ConsumerBounds, Producer,
+    PublishError,
 };
 use brighter_core::message::{ChannelName, Message};
 
@@ -68,7 +69,7 @@ impl InMemoryBroker {
     }
 
     /// Sets how many messages each channel may hold, for every clone of this broker. A channel that is full refuses
-    /// more, with [`PublishError::Refused`].
+    /// more, with [`PublishError::ChannelFull`]; other channels that want the topic have their copies.
     #[must_use]
     pub fn limit(self, messages: usize) -> Self {
         self.0.set_limit(messages);
@@ -155,6 +156,15 @@ impl Broker for InMemoryBroker {
             Ok(topology.find(&channel.name).map(|queue| queue.depth()))
         })
         .boxed()
+    }
+
+    fn consumer_count(&self, channel: &ChannelName) -> Option<u64> {
+        let queue = self.0.read().find(channel).cloned();
+        Some(queue.map_or(0, |queue| queue.consumers()))
+    }
+
+    fn channels(&self) -> BoxFuture<'_, Result<Vec<ChannelUsage>, ChannelError>> {
+        future::lazy(|_| self.0.read().usage(self.0.limit())).boxed()
     }
 
     fn bounds(&self, channel: &Channel) -> ConsumerBounds {

@@ -13,7 +13,7 @@ use super::in_flight::InFlightCount;
 use super::waiters::{Ticket, Waiters};
 use super::watcher::{Departure, Watch};
 use brighter_core::__private::clock::after;
-use brighter_core::channel::{ChannelLimits, Overflow, PublishError, Rejection, RejectionKind};
+use brighter_core::channel::{ChannelLimits, ChannelUsage, Overflow, PublishError, Rejection, RejectionKind};
 use brighter_core::message::{ChannelName, Message};
 
 /// One queue.
@@ -53,6 +53,18 @@ pub(super) struct State {
     consumers: BTreeMap<u64, Arc<InFlightCount>>,
     /// Whether it is scheduled that the first message expires.
     expiry_is_set: bool,
+    /// Whether it was said that the queue is full, since it last took a message.
+    told_full: bool,
+}
+
+/// What became of a message that a producer has for a queue.
+pub(super) enum Offered {
+    Taken(After),
+    Full {
+        waiting: u64,
+        /// Whether it was not full before.
+        is_new: bool,
+    },
 }
 
 /// What a queue does later.
@@ -135,8 +147,21 @@ impl Queue {
         self.lock().ready.len() as u64
     }
 
-    /// Returns an error if it does not take this message from its producer.
-    pub(super) fn check(&self, state: &State, message: &Message, limit: usize) -> Result<(), PublishError> {
+    pub(super) fn usage(&self, limit: usize) -> ChannelUsage {
+        let state = self.lock();
+        let mut usage = ChannelUsage::new(self.name.clone());
+        usage.waiting = state.ready.len() as u64;
+        let length = match state.limits.overflow {
+            Overflow::RefuseNewest => state.limits.length.map(|length| length as usize),
+            _ => None,
+        };
+        usage.limit = Some(length.map_or(limit, |length| length.min(limit)) as u64);
+        usage.consumers = Some(state.consumers.len() as u64);
+        usage
+    }
+
+    /// Returns an error if no channel may take this message, because of what it is.
+    pub(super) fn check(&self, state: &State, message: &Message) -> Result<(), PublishError> {
         if let (Some(highest), Some(priority)) = (state.limits.priorities, message.header.priority)
             && priority > highest
         {
@@ -147,28 +172,39 @@ impl Queue {
                 ),
             });
         }
-        let full = |holds| {
-            let name = &self.name;
-            Err(PublishError::Refused {
-                reason: format!("channel `{name}` is full: it holds {holds} messages"),
-            })
-        };
-        if state.ready.len() + state.delayed >= limit {
-            return full(limit);
+        Ok(())
+    }
+
+    /// Puts a message from its producer at the end, unless the queue is full.
+    pub(super) fn offer(&self, state: &mut State, item: Item, limit: usize) -> Offered {
+        let has_length = state.limits.overflow == Overflow::RefuseNewest;
+        let is_full = state.ready.len() + state.delayed >= limit
+            || has_length
+                && state
+                    .limits
+                    .length
+                    .is_some_and(|length| state.ready.len() >= length as usize);
+        if is_full {
+            return Offered::Full {
+                waiting: (state.ready.len() + state.delayed) as u64,
+                is_new: !std::mem::replace(&mut state.told_full, true),
+            };
         }
-        match state.limits.length {
-            Some(length)
-                if state.limits.overflow == Overflow::RefuseNewest
-                    && state.ready.len() >= length as usize =>
-            {
-                full(length as usize)
-            }
-            _ => Ok(()),
-        }
+        state.told_full = false;
+        Offered::Taken(self.push(state, item))
+    }
+
+    /// Says once that the queue is full.
+    pub(super) fn warn_full(&self, waiting: u64) {
+        tracing::warn!(
+            channel = %self.name, waiting,
+            "a channel is full and refuses what is published; consume it, or remove it by `Broker::remove` if nobody is \
+             to consume it"
+        );
     }
 
     /// Puts a message at the end, which makes the oldest leave if the queue is to be no longer.
-    pub(super) fn push(&self, state: &mut State, item: Item) -> After {
+    fn push(&self, state: &mut State, item: Item) -> After {
         self.watch
             .tell(|watcher| watcher.arrived(&self.name, &item.message, false));
         self.append(state, item)
@@ -273,12 +309,12 @@ impl Queue {
     }
 
     /// Puts a message back where it was taken from, unless it was delivered too often.
-    pub(super) fn put_back(self: &Arc<Self>, mut item: Item) {
-        item.redeliveries = item.redeliveries.saturating_add(1);
+    pub(super) fn put_back(self: &Arc<Self>, mut item: Item, counted: bool) {
+        item.redeliveries = item.redeliveries.saturating_add(u32::from(counted));
         let after = {
             let mut state = self.lock();
             match state.limits.deliveries {
-                Some(most) if item.redeliveries >= most => {
+                Some(most) if counted && item.redeliveries >= most => {
                     let why = format!("it was delivered {most} times and never settled");
                     After {
                         dead: vec![(item, why)],
@@ -357,6 +393,10 @@ impl Queue {
 
     pub(super) fn has_consumers(&self) -> bool {
         !self.lock().consumers.is_empty()
+    }
+
+    pub(super) fn consumers(&self) -> u64 {
+        self.lock().consumers.len() as u64
     }
 
     pub(super) fn is_closed(&self) -> bool {

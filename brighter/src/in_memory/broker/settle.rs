@@ -24,6 +24,12 @@ pub(super) struct DeliverySource {
 }
 
 impl DeliverySource {
+    /// Puts a message back. Its consumer is alive, so that a message that others died of counts no further.
+    fn put_back(&self, item: Item) {
+        let counted = !self.channel.suspects(item.redeliveries);
+        self.queue.put_back(item, counted);
+    }
+
     /// A delivery is settled.
     fn settled(&self) {
         self.in_flight.remove();
@@ -74,7 +80,7 @@ impl Settle for Receipt {
         let to = source.broker.read().find(name).cloned();
         let Some(to) = to else {
             let topic = RoutingKey::from(name.as_str());
-            source.queue.put_back(item);
+            source.put_back(item);
             source.settled();
             return future::ready(Err(SettleError::NotMoved(PublishError::Unroutable { topic }))).boxed();
         };
@@ -91,7 +97,7 @@ impl Settle for Receipt {
         let Self { source, item } = *self;
         let Some(to) = source.broker.read().find(&channel).cloned() else {
             let topic = RoutingKey::from(channel.as_str());
-            source.queue.put_back(item);
+            source.put_back(item);
             source.settled();
             return future::ready(Err(SettleError::NotMoved(PublishError::Unroutable { topic }))).boxed();
         };
@@ -102,7 +108,7 @@ impl Settle for Receipt {
 
     fn release(self: Box<Self>) {
         let Self { source, item } = *self;
-        source.queue.put_back(item);
+        source.put_back(item);
         source.settled();
     }
 }

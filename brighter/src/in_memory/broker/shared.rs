@@ -27,7 +27,7 @@ impl Shared {
         self.limit.store(messages, Ordering::Relaxed);
     }
 
-    fn limit(&self) -> usize {
+    pub(super) fn limit(&self) -> usize {
         self.limit.load(Ordering::Relaxed)
     }
 

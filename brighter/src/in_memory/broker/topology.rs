@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
 use super::delay_queue::DelayQueue;
-use super::queue::{Item, Queue, QueueAction};
+use super::queue::{Item, Offered, Queue, QueueAction};
 use super::watcher::Watch;
-use brighter_core::channel::{Channel, ChannelError, MakeChannel, PublishError};
+use brighter_core::channel::{Channel, ChannelError, ChannelUsage, MakeChannel, PublishError};
 use brighter_core::message::{ChannelName, Message, RoutingKey};
 
 /// How many topics have their routes remembered; who uses more pays for finding them again.
@@ -70,6 +70,21 @@ impl Topology {
 
     pub(super) fn find(&self, name: &ChannelName) -> Option<&Arc<Queue>> {
         self.names.get(name).map(|place| &self.bindings[*place].queue)
+    }
+
+    /// Every queue, in the order of their names.
+    pub(super) fn usage(&self, limit: usize) -> Result<Vec<ChannelUsage>, ChannelError> {
+        if self.closed {
+            return Err(ChannelError::Closed);
+        }
+        let usage = |binding: &Binding| {
+            let mut usage = binding.queue.usage(limit);
+            usage.routing_keys.clone_from(&binding.routing_keys);
+            usage
+        };
+        let mut usages: Vec<_> = self.bindings.iter().map(usage).collect();
+        usages.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        Ok(usages)
     }
 
     /// Makes the queue of a channel and the two beside it, or looks for them, as the channel says.
@@ -198,8 +213,8 @@ impl Topology {
         self.routes.insert(topic.clone(), queues);
     }
 
-    /// Puts a copy in every queue that wants the topic, or in none. `None`, if that is still to be
-    /// [learnt](Self::learn).
+    /// Puts a copy in every queue that wants the topic and has room. `None`, if it is still to be
+    /// [learnt](Self::learn) which those are.
     pub(super) fn publish(&self, message: &Message, limit: usize) -> Option<Result<(), PublishError>> {
         if self.closed {
             return Some(Err(PublishError::Closed));
@@ -217,28 +232,51 @@ fn put(queue: &Arc<Queue>, message: &Message, limit: usize) -> Result<(), Publis
     // Made before the lock is taken, under which nothing else should take time.
     let item = Item::new(Arc::new(message.clone()));
     let mut state = queue.lock();
-    queue.check(&state, message, limit)?;
-    let after = queue.push(&mut state, item);
+    queue.check(&state, message)?;
+    let offered = queue.offer(&mut state, item, limit);
     drop(state);
-    queue.finish(after);
-    Ok(())
+    concluded([(queue, offered)])
 }
 
 fn put_all(queues: &[Arc<Queue>], message: &Message, limit: usize) -> Result<(), PublishError> {
     let message = Arc::new(message.clone());
     let mut states: Vec<_> = queues.iter().map(|queue| queue.lock()).collect();
     for (queue, state) in queues.iter().zip(&states) {
-        queue.check(state, &message, limit)?;
+        queue.check(state, &message)?;
     }
-    let pushed = queues.iter().zip(&mut states);
-    let after: Vec<_> = pushed
-        .map(|(queue, state)| queue.push(state, Item::new(Arc::clone(&message))))
+    let offered = queues.iter().zip(&mut states);
+    let offered: Vec<_> = offered
+        .map(|(queue, state)| queue.offer(state, Item::new(Arc::clone(&message)), limit))
         .collect();
     drop(states);
-    for (queue, after) in queues.iter().zip(after) {
-        queue.finish(after);
+    concluded(queues.iter().zip(offered))
+}
+
+/// Does what is left to do when no queue is locked. One that is full keeps no other from its copy.
+fn concluded<'a>(offered: impl IntoIterator<Item = (&'a Arc<Queue>, Offered)>) -> Result<(), PublishError> {
+    let (mut taken, mut first_full) = (0, None);
+    for (queue, offered) in offered {
+        match offered {
+            Offered::Taken(after) => {
+                taken += 1;
+                queue.finish(after);
+            }
+            Offered::Full { waiting, is_new } => {
+                if is_new {
+                    queue.warn_full(waiting);
+                }
+                first_full.get_or_insert((queue, waiting));
+            }
+        }
     }
-    Ok(())
+    match first_full {
+        None => Ok(()),
+        Some((queue, waiting)) => Err(PublishError::ChannelFull {
+            channel: queue.name.clone(),
+            waiting,
+            others: taken,
+        }),
+    }
 }
 
 /// Refuses limits that are of no use.

@@ -58,6 +58,21 @@ impl Inspection for InMemoryOutbox {
     fn state<'a>(&'a self, id: &'a MessageId) -> BoxFuture<'a, Result<Option<MessageState>, OutboxError>> {
         Box::pin(async move { Ok(self.lock().how_far(id)) })
     }
+
+    fn outstanding_of<'a>(
+        &'a self,
+        causation: &'a MessageId,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<MessageId>, OutboxError>> {
+        Box::pin(async move {
+            let state = self.lock();
+            let caused = state
+                .outstanding()
+                .filter(|(_, held)| held.is_caused_by(causation));
+            let ids = caused.map(|(_, held)| held.message.header.id.clone());
+            Ok(ids.take(limit).collect())
+        })
+    }
 }
 
 impl DeadMessages for InMemoryOutbox {

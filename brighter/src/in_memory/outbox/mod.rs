@@ -201,6 +201,7 @@ impl Outbox for InMemoryOutbox {
             let [outstanding, _, dead] = state.counts();
             let status = OutboxStatus::new(outstanding as u64, oldest);
             let status = status.with_scheduled(state.scheduled.len() as u64);
+            let status = status.with_overdue(state.scheduled.overdue());
             Ok(status.with_dead(dead as u64))
         })
     }

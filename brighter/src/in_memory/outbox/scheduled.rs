@@ -40,6 +40,12 @@ impl Scheduled {
         Some(entry.due.saturating_duration_since(Instant::now()))
     }
 
+    /// Returns how long ago the first of them was due, if its time has come.
+    pub(super) fn overdue(&self) -> Option<Duration> {
+        let first = self.0.values().map(|entry| entry.due).min()?;
+        Instant::now().checked_duration_since(first)
+    }
+
     /// Returns those that wait, the first to be due first, at most `limit`.
     pub(super) fn list(&self, limit: usize) -> Vec<ScheduledMessage> {
         let mut entries: Vec<_> = self.0.iter().map(|(id, entry)| (entry.due, id, entry)).collect();

@@ -1,6 +1,7 @@
 //! `#[use_inbox]`: handles a request once, however often it comes.
 
 mod held;
+mod unsent;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, resume_unwind};
@@ -14,10 +15,12 @@ use futures_util::future::BoxFuture;
 use tower::{Layer, Service, ServiceExt};
 
 use self::held::Held;
+pub(crate) use self::unsent::{SendUnsent, UnsentError, UnsentSlot};
 use crate::handler::Call;
 use brighter_core::__private::Repeated;
 use brighter_core::context::Context;
 use brighter_core::error::HandlerError;
+use brighter_core::id::MessageId;
 use brighter_core::inbox::{Begun, Fingerprint, Handling, Inbox, InboxKey};
 use brighter_core::outbox::{Outbox, OutboxError};
 use brighter_core::request::Request;
@@ -61,6 +64,7 @@ struct Settings<R: Request> {
     context: Arc<str>,
     lease: Duration,
     on_duplicate: OnDuplicate<R>,
+    unsent: UnsentSlot,
     /// Whether it was said that requests come without an id.
     warned: AtomicBool,
 }
@@ -71,12 +75,14 @@ impl<R: Request> UseInboxLayer<R> {
         context: &str,
         lease: Duration,
         on_duplicate: OnDuplicate<R>,
+        unsent: UnsentSlot,
     ) -> Self {
         Self(Arc::new(Settings {
             inbox,
             context: context.into(),
             lease,
             on_duplicate,
+            unsent,
             warned: AtomicBool::new(false),
         }))
     }
@@ -182,26 +188,49 @@ impl<R: Request> Settings<R> {
         if let Some(repeated) = cx.get::<Repeated>() {
             repeated.note();
         }
+        // What the handling posted has the id of the message as its cause, if there was a message.
+        let cause = cx.message_id().unwrap_or(id);
         match &self.on_duplicate {
-            OnDuplicate::Reject => Err(HandlerError::Duplicate {
-                id: id.clone(),
-                context: context.to_owned(),
-            }),
+            OnDuplicate::Reject => {
+                self.send_unsent(cause, id).await?;
+                Err(HandlerError::Duplicate {
+                    id: id.clone(),
+                    context: context.to_owned(),
+                })
+            }
             OnDuplicate::Warn(reply) => {
+                self.send_unsent(cause, id).await?;
                 tracing::warn!(%id, context, "a duplicate, which was handled before, is dropped");
                 Ok(reply())
             }
             OnDuplicate::Replay(reply, outbox) => {
-                // What the handling posted has the id of the message as its cause, if there was a message.
                 let replayed = match outbox.resending() {
-                    Some(resending) => resending.replay(cx.message_id().unwrap_or(id)).await,
+                    Some(resending) => resending.replay(cause).await,
                     None => Err(OutboxError::Unsupported("sending dispatched messages again")),
                 };
                 let again = replayed.map_err(|error| HandlerError::Inbox(error.into()))?;
+                self.send_unsent(cause, id).await?;
                 tracing::info!(%id, context, again, "a duplicate, which was handled before: what it posted is sent again");
                 Ok(reply())
             }
         }
+    }
+
+    /// Where no sweeper of this process does, sends what the first handling has left in the outbox: once the duplicate
+    /// is acked, nothing else would.
+    async fn send_unsent(&self, cause: &MessageId, id: &MessageId) -> Result<(), HandlerError> {
+        let Some(unsent) = self.unsent.get() else {
+            return Ok(());
+        };
+        unsent.send_unsent(cause).await.map_err(|error| match error {
+            UnsentError::Outbox(error) => HandlerError::Inbox(error.into()),
+            UnsentError::Broker(error) => HandlerError::Inbox(error.into()),
+            UnsentError::Claimed(left) => HandlerError::InProgress {
+                id: id.clone(),
+                context: self.context.to_string(),
+                retry_delay: whole_seconds(left).min(LONGEST_WAIT),
+            },
+        })
     }
 
     fn warn_of_no_id(&self) {

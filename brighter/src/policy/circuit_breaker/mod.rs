@@ -7,6 +7,8 @@ mod permit;
 mod settings;
 mod state;
 mod tally;
+mod turn_queue;
+mod turns;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,6 +25,7 @@ use settings::{Settings, Trips};
 pub use state::CircuitState;
 use state::State;
 pub(crate) use state::Verdict;
+use turn_queue::TurnQueue;
 
 use crate::telemetry::metrics::CircuitMetrics;
 use brighter_core::error::{HandlerError, InvalidSetting};
@@ -74,13 +77,20 @@ pub struct CircuitBreaker(Arc<Shared>);
 
 struct Shared {
     settings: Settings,
-    state: Mutex<State>,
+    guarded: Mutex<Guarded>,
     /// The generation of the state, while it is one in which a call that does not fail is let through and changes
     /// nothing; else [`NOT_QUIET`]. As long as all goes well nobody locks the state or looks at the clock.
     quiet: AtomicU64,
     /// Tells of every change of state; which one is read from the state.
     changed: watch::Sender<()>,
     metrics: CircuitMetrics,
+}
+
+#[derive(Debug)]
+struct Guarded {
+    state: State,
+    /// Callers that were refused and wait to try again.
+    turns: TurnQueue,
 }
 
 /// No generation that there will ever be.
@@ -154,7 +164,10 @@ impl CircuitBreaker {
         let state = State::new(&settings, Instant::now());
         Self(Arc::new(Shared {
             quiet: AtomicU64::new(state.quiet().unwrap_or(NOT_QUIET)),
-            state: Mutex::new(state),
+            guarded: Mutex::new(Guarded {
+                state,
+                turns: TurnQueue::default(),
+            }),
             settings,
             changed: watch::Sender::new(()),
             metrics: CircuitMetrics::default(),
@@ -211,12 +224,18 @@ impl CircuitBreaker {
         error.is_retryable() && self.0.settings.when.is_none_or(|when| when(error))
     }
 
-    /// The only way to the state: locks it for as long as this takes, and tells of a change.
     fn act<T>(&self, act: impl FnOnce(&mut State, &Settings, Instant) -> T) -> T {
-        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = state.generation();
+        self.act_on(|guarded, settings, now| act(&mut guarded.state, settings, now))
+    }
+
+    /// The only way to the state: locks it for as long as this takes, tells of a change, and gives turns to those that wait
+    /// for what it is now.
+    fn act_on<T>(&self, act: impl FnOnce(&mut Guarded, &Settings, Instant) -> T) -> T {
+        let mut guarded = self.0.guarded.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = guarded.state.generation();
         let now = Instant::now();
-        let result = act(&mut state, &self.0.settings, now);
+        let result = act(&mut guarded, &self.0.settings, now);
+        let Guarded { state, turns } = &mut *guarded;
         let is_changed = state.generation() != before;
         // Under the lock, so that the last change is the one that is seen.
         let quiet = state.quiet().unwrap_or(NOT_QUIET);
@@ -224,10 +243,12 @@ impl CircuitBreaker {
         if is_changed {
             self.0.metrics.is_now(state.seen(now).level());
         }
-        drop(state);
+        let due = turns.due(state.room(&self.0.settings, now));
+        drop(guarded);
         if is_changed {
             self.0.changed.send_replace(());
         }
+        self.give(due);
         result
     }
 }

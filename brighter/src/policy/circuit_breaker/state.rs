@@ -104,6 +104,17 @@ impl State {
         }
     }
 
+    /// How many more calls it would let through now; `None` if it lets through all.
+    pub(super) fn room(&self, settings: &Settings, now: Instant) -> Option<u32> {
+        match &self.circuit {
+            Circuit::Closed(_) | Circuit::Held(CircuitState::Closed) => None,
+            Circuit::Held(_) => Some(0),
+            Circuit::Open { until } if now < *until => Some(0),
+            Circuit::Open { .. } => Some(settings.probes),
+            Circuit::HalfOpen { running, .. } => Some(settings.probes.saturating_sub(*running)),
+        }
+    }
+
     pub(super) fn is_held(&self) -> bool {
         matches!(self.circuit, Circuit::Held(_))
     }

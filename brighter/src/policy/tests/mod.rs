@@ -5,6 +5,7 @@ mod breaker_model;
 mod limits;
 mod retry;
 mod retry_model;
+mod turns;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -113,6 +114,7 @@ fn untouchables() -> Vec<HandlerError> {
     errors.push(HandlerError::BrokenCircuit {
         policy: "inner".to_owned(),
         retry_delay: SECOND,
+        retry: None,
     });
     errors.push(HandlerError::Overloaded {
         policy: "inner".to_owned(),

@@ -35,6 +35,16 @@ pub(super) struct Listener {
     pub(super) ended: Arc<CancellationToken>,
 }
 
+/// Notes that the replies are not consumed any more, however that came about.
+struct NoteGone<'a>(&'a Listener);
+
+impl Drop for NoteGone<'_> {
+    fn drop(&mut self) {
+        let reason = "the runtime in which they were received has ended";
+        self.0.state.send_replace(Some(reason.to_owned()));
+    }
+}
+
 impl Listener {
     pub(super) fn new(broker: Arc<dyn Broker>, limit: usize, ended: Arc<CancellationToken>) -> Self {
         let address = super::reply::new_address();
@@ -75,6 +85,8 @@ impl Listener {
     }
 
     async fn run(self: Arc<Self>) {
+        // Dropped before its time with its runtime, it receives nothing, and a call that begins then must wait.
+        let _note = NoteGone(&self);
         let mut attempts = ConsumeAttempts::new();
         let listening = async {
             loop {

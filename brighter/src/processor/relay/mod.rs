@@ -2,8 +2,10 @@
 //! here.
 
 mod capabilities;
+mod full;
 mod recording;
 mod sent;
+mod unsent;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use tokio::sync::RwLock;
 #[cfg(feature = "metrics")]
 use tokio::time::Instant;
 
+use full::FullTopics;
 pub(super) use sent::{Sent, Unrecorded};
 
 use super::circuits::Circuits;
@@ -41,6 +44,8 @@ pub(super) struct Relay {
     pub(super) sweep_stats: SweepStats,
     pub(super) settings: Sweeper,
     pub(super) circuits: Circuits,
+    /// What full channels refuse, for the health of the processor.
+    pub(super) full: FullTopics,
     /// Tells the sweeper that there is something to send.
     pub(super) bell: Bell,
     /// Whether the broker or the outbox was away the last time; told once.
@@ -71,6 +76,7 @@ impl Relay {
             circuits: Circuits::new(settings.pause),
             settings,
             sweep_stats: SweepStats::new(),
+            full: FullTopics::default(),
             bell: Bell::new(),
             is_away: AtomicBool::new(false),
             under_way: RwLock::new(()),
@@ -232,7 +238,7 @@ impl Relay {
         let _under_way = self.under_way.read().await;
         let message = &claimed.message;
         let published = self.published(&**broker, message).await;
-        if published.is_ok() && self.circuits.is_quiet() {
+        if published.is_ok() && self.circuits.is_quiet() && self.full.are_none() {
             // If it cannot be noted that is in the log, and the message is sent again when its claim ends.
             let done = std::slice::from_ref(&message.header.id);
             let _ = self.record(done, Vec::new(), Vec::new()).await;

@@ -14,6 +14,7 @@ use brighter_core::outbox::{Claimed, Failure, OutboxError};
 /// How long a message that the broker refused is left alone: doubled with each attempt between these two.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+const LONGEST_PAUSE_OF_COPIES: Duration = Duration::from_secs(3600);
 
 impl Relay {
     /// Notes what became of messages, in the outbox and for the breakers of their topics.
@@ -23,6 +24,12 @@ impl Relay {
         results: Vec<Option<Result<(), PublishError>>>,
     ) -> Sent {
         self.note_topics(claimed, &results);
+        for (claimed, result) in claimed.iter().zip(&results) {
+            if let Some(result) = result {
+                let topic = &claimed.message.header.topic;
+                self.full.note(topic, result.as_ref().copied());
+            }
+        }
         let mut sent = Sent::default();
         let (mut untried, mut refused) = (Vec::new(), Vec::new());
         for (
@@ -44,7 +51,8 @@ impl Relay {
                 }
                 Some(Err(error)) => {
                     let report = report(&error);
-                    let failure = Failure::new(id.clone(), report.as_str(), pause_after(*attempts));
+                    let pause = pause_after(*attempts, &error);
+                    let failure = Failure::new(id.clone(), report.as_str(), pause);
                     let topic = &message.header.topic;
                     if attempts.saturating_add(1) < self.settings.attempts {
                         tracing::warn!(%id, %topic, error = report, "the outbox keeps a message that the broker would not take");
@@ -148,10 +156,15 @@ impl Relay {
     }
 }
 
-fn pause_after(attempts: u32) -> Duration {
+fn pause_after(attempts: u32, error: &PublishError) -> Duration {
+    let longest = match error {
+        // Each attempt gives the channels that are not full another copy.
+        PublishError::ChannelFull { others: 1.., .. } => LONGEST_PAUSE_OF_COPIES,
+        _ => LONGEST_PAUSE,
+    };
     FIRST_PAUSE
         .saturating_mul(2_u32.saturating_pow(attempts))
-        .min(LONGEST_PAUSE)
+        .min(longest)
 }
 
 #[cfg(test)]
@@ -166,6 +179,19 @@ mod tests {
     fn claimed(topic: &str) -> Claimed {
         let header = MessageHeader::new(MessageId::new(), topic, MessageType::Event);
         Claimed::new(Message::new(header, MessageBody::new("")), 0)
+    }
+
+    #[test]
+    fn what_other_channels_took_is_tried_again_less_and_less_often() {
+        let full = |others| PublishError::ChannelFull {
+            channel: "c".into(),
+            waiting: 3,
+            others,
+        };
+        let seconds = |attempts, error: &PublishError| pause_after(attempts, error).as_secs();
+        assert_eq!([0, 1, 5].map(|attempts| seconds(attempts, &full(1))), [1, 2, 32]);
+        assert_eq!([20, 99].map(|attempts| seconds(attempts, &full(1))), [3600; 2]);
+        assert_eq!([20, 99].map(|attempts| seconds(attempts, &full(0))), [300; 2]);
     }
 
     #[test]

@@ -9,6 +9,8 @@ use brighter_core::outbox::{Failure, OutboxError};
 pub(super) fn is_of_topic(error: &PublishError, nothing_was_taken: bool) -> bool {
     match error {
         PublishError::Name(_) | PublishError::TooLarge { .. } => false,
+        // A pause would keep it from the channels that take it.
+        PublishError::ChannelFull { others, .. } => *others == 0,
         PublishError::TimedOut { .. } => !nothing_was_taken,
         error => !error.is_outage(),
     }
@@ -65,6 +67,15 @@ mod tests {
             let refused = PublishError::Refused { reason: "no".into() };
             assert!(is_of_topic(&refused, nothing_was_taken));
             assert!(!is_of_topic(&PublishError::Closed, nothing_was_taken));
+            for others in [0, 1] {
+                let (channel, waiting) = ("c".into(), 3);
+                let full = PublishError::ChannelFull {
+                    channel,
+                    waiting,
+                    others,
+                };
+                assert_eq!(is_of_topic(&full, nothing_was_taken), others == 0);
+            }
             let too_large = PublishError::TooLarge { bytes: 2, limit: 1 };
             assert!(!is_of_topic(&too_large, nothing_was_taken));
         }

@@ -3,8 +3,9 @@
 //! broker of a transport under a [`Dispatcher`](crate::Dispatcher):
 //! [`an_error_brings_a_message_again_until_it_is_a_dead_letter`], [`the_order_of_each_key_holds`],
 //! [`performers_are_added_and_taken_away_while_it_runs`], [`concurrency_is_raised_and_lowered_while_it_runs`],
-//! [`stopping_completes_what_runs_and_gives_back_the_rest`].
+//! [`stopping_completes_what_runs_and_gives_back_the_rest`], [`a_stream_that_ends_without_an_error_is_consumed_again`].
 
+mod ending_streams;
 mod pump;
 
 pub use brighter_conformance::transport::*;
@@ -44,6 +45,7 @@ macro_rules! __dispatcher_cases {
             performers_are_added_and_taken_away_while_it_runs [CompetingConsumers, Prefetch],
             concurrency_is_raised_and_lowered_while_it_runs [],
             stopping_completes_what_runs_and_gives_back_the_rest [],
+            a_stream_that_ends_without_an_error_is_consumed_again [],
         }
     };
 }

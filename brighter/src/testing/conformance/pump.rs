@@ -1,5 +1,6 @@
 //! The transport under a [`Dispatcher`]: what makes a broker of it.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
+use super::ending_streams::EndingStreams;
 use crate::dispatcher::Dispatcher;
 use crate::handler::Handler;
 use crate::in_memory::outbox::InMemoryOutbox;
@@ -146,8 +148,18 @@ fn subscription(channel: &Channel) -> Subscription<Note> {
 
 /// A dispatcher of this subscription, consuming.
 async fn consuming<H: Harness>(harness: &H, clerk: &Clerk, subscription: Subscription<Note>) -> Dispatcher {
+    consuming_from(harness, harness.connect().await, clerk, subscription).await
+}
+
+/// The same, from this broker.
+async fn consuming_from<H: Harness>(
+    harness: &H,
+    broker: impl Broker,
+    clerk: &Clerk,
+    subscription: Subscription<Note>,
+) -> Dispatcher {
     let processor = CommandProcessor::builder()
-        .broker(harness.connect().await)
+        .broker(broker)
         .outbox(InMemoryOutbox::new())
         .handler(clerk.clone())
         .build()
@@ -320,6 +332,25 @@ pub async fn stopping_completes_what_runs_and_gives_back_the_rest<H: Harness>(ha
     assert_same("what was not begun", &rest, &expected);
     nothing(harness, &mut consumer, "the first was acked").await;
     broker.close().await;
+}
+
+/// A stream that ends without an error, which no broker should, is consumed again, and what it had taken comes.
+pub async fn a_stream_that_ends_without_an_error_is_consumed_again<H: Harness>(harness: &H) {
+    let clerk = Clerk::new(|_| 0);
+    let channel = harness.channel("ending", TOPIC);
+    let broker = EndingStreams(harness.connect().await);
+    let subscription = subscription(&channel).buffer(10);
+    let dispatcher = consuming_from(harness, broker, &clerk, subscription).await;
+    let broker = harness.connect().await;
+    let numbers = 0..7;
+    let sent: Vec<_> = numbers.clone().map(|number| message(0, number)).collect();
+    publish(harness, &broker, &sent).await;
+    answer(harness, "all are handled", async || {
+        let done: BTreeSet<_> = clerk.done().into_iter().map(|(_, number)| number).collect();
+        done.into_iter().eq(numbers.clone()).then_some(())
+    })
+    .await;
+    dispatcher.end().await;
 }
 
 fn body_of((key, number): (usize, usize)) -> String {

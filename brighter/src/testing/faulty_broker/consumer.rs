@@ -110,5 +110,9 @@ impl Settle for Loan {
         async move { self.settle().await?.move_to(channel, message).await }.boxed()
     }
 
+    fn postpone(self: Box<Self>, delay: Duration) -> BoxFuture<'static, Result<(), SettleError>> {
+        async move { self.settle().await?.postpone(delay).await }.boxed()
+    }
+
     fn release(self: Box<Self>) {}
 }

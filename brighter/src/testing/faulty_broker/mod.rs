@@ -19,8 +19,8 @@ use self::shared::Shared;
 use super::app::Journal;
 use crate::in_memory::broker::InMemoryBroker;
 use brighter_core::channel::{
-    Broker, BrokerStatus, Channel, ChannelError, Consumer, ConsumerBounds, Producer, PublishError,
-    SettleError,
+    Broker, BrokerStatus, Channel, ChannelError, ChannelUsage, Consumer, ConsumerBounds, Producer,
+    PublishError, SettleError,
 };
 use brighter_core::message::{ChannelName, Message};
 
@@ -218,6 +218,18 @@ impl Broker for FaultyBroker {
         async move {
             self.0.link.generation()?;
             self.0.inner.depth(channel).await
+        }
+        .boxed()
+    }
+
+    fn consumer_count(&self, channel: &ChannelName) -> Option<u64> {
+        self.0.inner.consumer_count(channel)
+    }
+
+    fn channels(&self) -> BoxFuture<'_, Result<Vec<ChannelUsage>, ChannelError>> {
+        async move {
+            self.0.link.generation()?;
+            self.0.inner.channels().await
         }
         .boxed()
     }

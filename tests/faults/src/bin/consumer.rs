@@ -18,7 +18,7 @@ use brighter::processor::CommandProcessorBuilder;
 use brighter::transport::rabbitmq::ExchangeKind;
 use brighter::{RabbitMq, SqliteInbox};
 use brighter_faults::app::{Deed, What};
-use brighter_faults::consumer::{Orders, Point};
+use brighter_faults::consumer::{Death, Orders, Point};
 use brighter_faults::ledger::{Entry, Ledger};
 
 struct Doer {
@@ -35,7 +35,8 @@ impl Handler<Deed> for Doer {
         }
         match deed.what {
             What::Sleep(milliseconds) => tokio::time::sleep(Duration::from_millis(milliseconds)).await,
-            What::Wait => pending().await,
+            What::Wait if self.orders.waits => pending().await,
+            What::Die => die(self.orders.death).await,
             _ => {}
         }
         self.ledger.write(Entry::Handled, &deed.id.to_string());
@@ -87,6 +88,25 @@ async fn at_the_point() {
     pending().await
 }
 
+async fn die(death: Death) {
+    match death {
+        Death::Abort => {}
+        Death::Killed => {
+            say("kill me");
+            pending().await
+        }
+        // Never touched, so that it is the limit of the process that is met, and not that of the machine.
+        Death::Memory => {
+            let mut hoard = Vec::new();
+            loop {
+                hoard.push(std::hint::black_box(vec![0_u8; 64 << 20]));
+            }
+        }
+        Death::Slow(milliseconds) => tokio::time::sleep(Duration::from_millis(milliseconds)).await,
+    }
+    std::process::abort();
+}
+
 fn say(what: &str) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{what}").and_then(|()| out.flush());
@@ -114,10 +134,14 @@ async fn main() -> host::Exit {
         .await
         .expect("the node answers");
     let ledger = Ledger::open(&orders.ledger);
-    let subscription = Subscription::<Deed>::new(orders.queue.as_str())
+    let mut subscription = Subscription::<Deed>::new(orders.queue.as_str())
         .routing_key(orders.topic.as_str())
         .performers(orders.performers)
-        .buffer(orders.buffer);
+        .buffer(orders.buffer)
+        .redeliveries(orders.redeliveries);
+    if let Some(keeps) = orders.queue_type {
+        subscription = subscription.queue_type(keeps.into());
+    }
     let drain = Duration::from_millis(orders.drain);
     let builder = CommandProcessor::builder();
     let builder = match orders.books.clone() {

@@ -63,6 +63,17 @@ impl Proxy {
         self.plan.black_hole(on);
     }
 
+    /// Keeps what the broker says, and brings the rest on: what a server does that has no time to answer. What was kept
+    /// goes on when it is over.
+    pub fn silence(&self, on: bool) {
+        self.plan.silence(on);
+    }
+
+    /// Drops every delivery until somebody consumes: what a queue does that has forgotten its consumers.
+    pub fn deafen(&self, on: bool) {
+        self.plan.deafen(on);
+    }
+
     /// Closes at once whoever connects: what a broker does that is down.
     pub fn refuse(&self, on: bool) {
         self.plan.refuse(on);

@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use brighter::Message;
 use brighter::channel::{
-    Broker, BrokerStatus, Channel, ChannelError, ChannelLimits, Consumer, Delivery, Producer, PublishError,
+    Broker, BrokerStatus, Channel, ChannelError, ChannelLimits, ChannelUsage, Consumer, Delivery, Producer,
+    PublishError,
 };
 use brighter::message::{Bag, ChannelName, MessageBody};
 use brighter::testing::FaultyBroker;
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, pending};
+use futures_util::future::{BoxFuture, pending, ready};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -68,6 +69,18 @@ impl Shared {
             DoublesSome if number.is_multiple_of(7) => self.server.publish(message).await?,
             KeepsNothing if self.consumers.load(Ordering::Relaxed) == 0 => return Ok(()),
             _ => {}
+        }
+        if self.flaw == StopsAtAFullChannel {
+            let usages = self.server.channels().await.unwrap_or_default();
+            let topic = &message.header.topic;
+            let is_full = |usage: &&ChannelUsage| {
+                usage.is_full() && usage.routing_keys.iter().any(|key| key.matches(topic))
+            };
+            if let Some(full) = usages.iter().find(is_full) {
+                return Err(PublishError::Refused {
+                    reason: format!("`{}` is full", full.name),
+                });
+            }
         }
         let published = self.server.publish(&self.spoilt(message)).await;
         match (self.flaw, published) {
@@ -178,7 +191,13 @@ impl Broker for Broken {
                 let mut seen = self.0.seen.lock().unwrap_or_else(PoisonError::into_inner);
                 self.0.flaw != ServesOneConsumer || seen.insert((channel.name.to_string(), String::new()))
             };
-            Ok(consumer::over(&self.0, consumer, first))
+            let consumer = consumer::over(&self.0, consumer, first);
+            if self.0.flaw != KeepsConsumersGivenUp {
+                return Ok(consumer);
+            }
+            let mut given_up = consumer::KeptForEver::new(consumer);
+            tokio::task::yield_now().await;
+            Ok(given_up.take())
         }
         .boxed()
     }
@@ -212,9 +231,23 @@ impl Broker for Broken {
         .boxed()
     }
 
+    fn consumer_count(&self, channel: &ChannelName) -> Option<u64> {
+        self.0.server.consumer_count(channel)
+    }
+
+    fn channels(&self) -> BoxFuture<'_, Result<Vec<ChannelUsage>, ChannelError>> {
+        match self.0.flaw {
+            ListsNothing => ready(Ok(Vec::new())).boxed(),
+            _ => self.0.server.channels(),
+        }
+    }
+
     fn status(&self) -> BrokerStatus {
         if self.0.is_closed() {
             return BrokerStatus::Closed;
+        }
+        if self.0.flaw == StaysConnected {
+            return BrokerStatus::Connected;
         }
         self.0.server.status()
     }

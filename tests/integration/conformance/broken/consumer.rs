@@ -2,17 +2,19 @@
 
 use std::collections::VecDeque;
 use std::mem;
+use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use brighter::Message;
 use brighter::channel::{
     ChannelError, Consumer, Delivery, Producer, Rejection, RejectionKind, Settle, SettleError,
 };
-use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, pending};
-use futures_util::stream;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt, Stream, StreamExt};
 use tokio::time::Instant;
 
 use super::Flaw::*;
@@ -21,7 +23,7 @@ use super::broker::Shared;
 /// A consumer that gives out what another does, as the flaw has it; nothing, unless it is served.
 pub(super) fn over(broker: &Arc<Shared>, inner: Consumer, served: bool) -> Consumer {
     broker.consumers.fetch_add(1, Ordering::Relaxed);
-    let broker = Arc::clone(broker);
+    let (broker, flaw) = (Arc::clone(broker), broker.flaw);
     let open = |inner| Open {
         broker,
         inner,
@@ -43,7 +45,66 @@ pub(super) fn over(broker: &Arc<Shared>, inner: Consumer, served: bool) -> Consu
             None => None,
         }
     };
+    if flaw == ServesOnlyTheCallThatWaited {
+        return inner.around(|inner| {
+            let deliveries = stream::unfold(Some(open(inner)), next).boxed();
+            OneCall {
+                deliveries,
+                waited: None,
+            }
+        });
+    }
     inner.around(|inner| stream::unfold(Some(open(inner)), next))
+}
+
+/// What a message is meant for is the call that waited for it, by its waker.
+struct OneCall {
+    deliveries: BoxStream<'static, Result<Delivery, ChannelError>>,
+    waited: Option<Waker>,
+}
+
+impl Stream for OneCall {
+    type Item = Result<Delivery, ChannelError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            match (self.deliveries.poll_next_unpin(task), self.waited.take()) {
+                (Poll::Pending, _) => {
+                    self.waited = Some(task.waker().clone());
+                    return Poll::Pending;
+                }
+                (Poll::Ready(Some(Ok(delivery))), Some(waited)) if !waited.will_wake(task.waker()) => {
+                    // A settling in memory does not wait.
+                    let _ = delivery.ack().now_or_never();
+                }
+                (came, _) => return came,
+            }
+        }
+    }
+}
+
+/// A consumer that takes messages and keeps them, unless it is taken out.
+pub(super) struct KeptForEver(Option<Consumer>);
+
+impl KeptForEver {
+    pub(super) fn new(consumer: Consumer) -> Self {
+        Self(Some(consumer))
+    }
+
+    pub(super) fn take(&mut self) -> Consumer {
+        self.0.take().unwrap()
+    }
+}
+
+impl Drop for KeptForEver {
+    fn drop(&mut self) {
+        if let Some(mut consumer) = self.0.take() {
+            while let Some(Some(Ok(delivery))) = consumer.receive().now_or_never() {
+                mem::forget(delivery);
+            }
+            mem::forget(consumer);
+        }
+    }
 }
 
 struct Open {

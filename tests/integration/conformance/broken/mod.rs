@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use brighter::InMemoryBroker;
 use brighter::channel::{Broker, MakeChannel};
-use brighter::testing::conformance::{Features, Harness, cases};
+use brighter::testing::conformance::{Features, Harness, Stall, cases};
 use brighter::testing::{FaultyBroker, run};
 
 use broker::{Broken, Seen};
@@ -45,6 +45,10 @@ enum Flaw {
     ForgetsDeliveries,
     /// A consumer that is dropped keeps what it had taken.
     KeepsWhatItTook,
+    /// A consumer that is asked for and given up stays, and takes messages.
+    KeepsConsumersGivenUp,
+    /// A message that a call to receive waited for is lost if another call comes for it.
+    ServesOnlyTheCallThatWaited,
     RequeuesUncounted,
     RequeuesToAll,
     IgnoresDelays,
@@ -71,6 +75,11 @@ enum Flaw {
     /// A consumer whose connection was lost says nothing.
     LosesSilently,
     ForgetsWhenRestarted,
+    /// One channel that is full keeps all others from their copies.
+    StopsAtAFullChannel,
+    ListsNothing,
+    /// It says that it is connected, whatever becomes of the server.
+    StaysConnected,
 }
 
 use Flaw::*;
@@ -138,14 +147,29 @@ const FOUND_OUT: &[(Flaw, &[&str])] = &[
         AcksWhatIsDropped,
         &["what_is_not_settled_comes_again", "one_consumer_at_a_time"],
     ),
-    (ForgetsDeliveries, &["the_broker_counts_what_comes_again"]),
+    (
+        ForgetsDeliveries,
+        &[
+            "the_broker_counts_what_comes_again",
+            "the_broker_counts_what_a_lost_consumer_had",
+        ],
+    ),
     (
         KeepsWhatItTook,
         &[
             "what_a_dropped_consumer_had_comes_back",
             "a_closed_consumer_has_given_back_what_it_took",
             "stopping_completes_what_runs_and_gives_back_the_rest",
+            "a_stream_that_ends_without_an_error_is_consumed_again",
         ],
+    ),
+    (
+        KeepsConsumersGivenUp,
+        &["a_consumer_that_is_given_up_keeps_nothing"],
+    ),
+    (
+        ServesOnlyTheCallThatWaited,
+        &["a_receive_that_is_given_up_loses_nothing"],
     ),
     (
         RequeuesUncounted,
@@ -234,10 +258,28 @@ const FOUND_OUT: &[(Flaw, &[&str])] = &[
         &[
             "after_a_lost_connection_it_goes_on",
             "a_restart_of_the_server_loses_nothing",
+            "a_half_open_connection_is_noticed",
+            "a_silent_server_is_noticed",
         ],
     ),
-    (LosesSilently, &["after_a_lost_connection_it_goes_on"]),
+    (
+        LosesSilently,
+        &[
+            "after_a_lost_connection_it_goes_on",
+            "a_half_open_connection_is_noticed",
+            "a_consumer_that_gets_nothing_is_noticed",
+        ],
+    ),
     (ForgetsWhenRestarted, &["a_restart_of_the_server_loses_nothing"]),
+    (
+        StopsAtAFullChannel,
+        &["a_full_channel_keeps_no_other_from_its_copy"],
+    ),
+    (ListsNothing, &["channels_are_listed_with_what_waits_in_them"]),
+    (
+        StaysConnected,
+        &["a_half_open_connection_is_noticed", "a_silent_server_is_noticed"],
+    ),
 ];
 
 /// A place whose brokers have this flaw. It has every feature there is, for its server is in memory.
@@ -316,6 +358,20 @@ impl Harness for Place {
             self.throw_away("lost").await;
         }
         self.lose_connection();
+    }
+
+    async fn stall(&self, _: &Broken, how: Stall) {
+        match how {
+            // The server of this place is asked by its brokers all the time, so that they notice at once.
+            Stall::Deaf => self.lose_connection(),
+            _ => self.server().lose_connection(),
+        }
+    }
+
+    async fn mend(&self, _: &Broken) {
+        if self.flaw != NeverReconnects {
+            self.server().restore_connection();
+        }
     }
 
     fn patience(&self) -> Duration {

@@ -2,7 +2,7 @@ CREATE TABLE IF NOT EXISTS brighter_schema (
   name    VARCHAR(100) NOT NULL PRIMARY KEY,
   version BIGINT       NOT NULL
 ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-CREATE TABLE IF NOT EXISTS brighter_outbox (
+CREATE TABLE IF NOT EXISTS `brighter_outbox` (
   seq           BIGINT       NOT NULL AUTO_INCREMENT PRIMARY KEY,
   message_id    VARCHAR(700) NOT NULL,
   topic         VARCHAR(700) NOT NULL,
@@ -23,35 +23,19 @@ CREATE TABLE IF NOT EXISTS brighter_outbox (
 ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 SET @step = IF((SELECT count(*) FROM information_schema.statistics WHERE table_schema = DATABASE()
   AND table_name = 'brighter_outbox' AND index_name = 'brighter_outbox_topic') = 0,
-  'CREATE INDEX brighter_outbox_topic ON brighter_outbox (outstanding, topic, seq)', 'DO 0');
+  'CREATE INDEX brighter_outbox_topic ON `brighter_outbox` (outstanding, topic, seq)', 'DO 0');
 PREPARE step FROM @step;
 EXECUTE step;
 DEALLOCATE PREPARE step;
 SET @step = IF((SELECT count(*) FROM information_schema.statistics WHERE table_schema = DATABASE()
   AND table_name = 'brighter_outbox' AND index_name = 'brighter_outbox_dispatched') = 0,
-  'CREATE INDEX brighter_outbox_dispatched ON brighter_outbox (outstanding, dispatched_at)', 'DO 0');
+  'CREATE INDEX brighter_outbox_dispatched ON `brighter_outbox` (outstanding, dispatched_at)', 'DO 0');
 PREPARE step FROM @step;
 EXECUTE step;
 DEALLOCATE PREPARE step;
-CREATE TABLE IF NOT EXISTS brighter_outbox_archive (
-  seq           BIGINT       NOT NULL PRIMARY KEY,
-  message_id    VARCHAR(700) NOT NULL,
-  topic         VARCHAR(700) NOT NULL,
-  message_type  VARCHAR(50)  NOT NULL,
-  outstanding   BIGINT       NOT NULL, -- 0 when the broker had it, 2 when it was dead
-  attempts      BIGINT       NOT NULL,
-  deposited_at  BIGINT       NOT NULL,
-  dispatched_at BIGINT       NOT NULL, -- says something only when the broker had it
-  archived_at   BIGINT       NOT NULL,
-  last_error    TEXT,
-  causation_id  VARCHAR(700),
-  header        LONGTEXT     NOT NULL, -- JSON
-  body          LONGBLOB     NOT NULL,
-  INDEX brighter_outbox_archive_message_id (message_id)
-) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 SET @step = IF((SELECT count(*) FROM information_schema.statistics WHERE table_schema = DATABASE()
   AND table_name = 'brighter_outbox' AND index_name = 'brighter_outbox_scheduled') = 0,
-  'CREATE INDEX brighter_outbox_scheduled ON brighter_outbox (outstanding, not_before)', 'DO 0');
+  'CREATE INDEX brighter_outbox_scheduled ON `brighter_outbox` (outstanding, not_before)', 'DO 0');
 PREPARE step FROM @step;
 EXECUTE step;
 DEALLOCATE PREPARE step;
@@ -62,7 +46,7 @@ CREATE TABLE IF NOT EXISTS brighter_schema (
   name    VARCHAR(100) NOT NULL PRIMARY KEY,
   version BIGINT       NOT NULL
 ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-CREATE TABLE IF NOT EXISTS brighter_inbox (
+CREATE TABLE IF NOT EXISTS `brighter_inbox` (
   seq         BIGINT          NOT NULL AUTO_INCREMENT PRIMARY KEY,
   message_id  VARBINARY(1500) NOT NULL,
   context     VARBINARY(1500) NOT NULL, -- who handles it

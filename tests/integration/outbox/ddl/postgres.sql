@@ -3,7 +3,7 @@ CREATE TABLE IF NOT EXISTS brighter_schema (
   name    text   PRIMARY KEY,
   version bigint NOT NULL
 );
-CREATE TABLE IF NOT EXISTS brighter_outbox (
+CREATE TABLE IF NOT EXISTS "brighter_outbox" (
   seq           bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   message_id    text    NOT NULL UNIQUE,
   topic         text    NOT NULL,
@@ -20,36 +20,20 @@ CREATE TABLE IF NOT EXISTS brighter_outbox (
   body          bytea   NOT NULL
 ) WITH (fillfactor = 85);
 CREATE INDEX IF NOT EXISTS brighter_outbox_outstanding
-  ON brighter_outbox (seq) INCLUDE (deposited_at)
+  ON "brighter_outbox" (seq) INCLUDE (deposited_at)
   WHERE outstanding = 1;
 CREATE INDEX IF NOT EXISTS brighter_outbox_dead
-  ON brighter_outbox (seq)
+  ON "brighter_outbox" (seq)
   WHERE outstanding = 2;
 CREATE INDEX IF NOT EXISTS brighter_outbox_causation
-  ON brighter_outbox (causation_id)
+  ON "brighter_outbox" (causation_id)
   WHERE causation_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS brighter_outbox_topic
-  ON brighter_outbox (topic, seq)
+  ON "brighter_outbox" (topic, seq)
   WHERE outstanding = 1;
 CREATE INDEX IF NOT EXISTS brighter_outbox_dispatched
-  ON brighter_outbox (dispatched_at)
+  ON "brighter_outbox" (dispatched_at)
   WHERE outstanding = 0;
-CREATE TABLE IF NOT EXISTS brighter_outbox_archive (
-  seq           bigint PRIMARY KEY,
-  message_id    text   NOT NULL,
-  topic         text   NOT NULL,
-  message_type  text   NOT NULL,
-  outstanding   bigint NOT NULL, -- 0 when the broker had it, 2 when it was dead
-  attempts      bigint NOT NULL,
-  deposited_at  bigint NOT NULL,
-  dispatched_at bigint NOT NULL, -- says something only when the broker had it
-  archived_at   bigint NOT NULL,
-  last_error    text,
-  causation_id  text,
-  header        text   NOT NULL, -- JSON
-  body          bytea  NOT NULL
-);
-CREATE INDEX IF NOT EXISTS brighter_outbox_archive_message_id ON brighter_outbox_archive (message_id);
 CREATE OR REPLACE FUNCTION brighter_outbox_arrival() RETURNS trigger LANGUAGE plpgsql AS $arrival$
 BEGIN
   IF EXISTS (SELECT 1 FROM stored WHERE claimed_until <= deposited_at) THEN
@@ -57,11 +41,11 @@ BEGIN
   END IF;
   RETURN NULL;
 END $arrival$;
-DROP TRIGGER IF EXISTS brighter_outbox_arrival ON brighter_outbox;
-CREATE TRIGGER brighter_outbox_arrival AFTER INSERT ON brighter_outbox
+DROP TRIGGER IF EXISTS brighter_outbox_arrival ON "brighter_outbox";
+CREATE TRIGGER brighter_outbox_arrival AFTER INSERT ON "brighter_outbox"
   REFERENCING NEW TABLE AS stored FOR EACH STATEMENT EXECUTE FUNCTION brighter_outbox_arrival();
 CREATE INDEX IF NOT EXISTS brighter_outbox_scheduled
-  ON brighter_outbox (not_before)
+  ON "brighter_outbox" (not_before)
   WHERE outstanding = 3;
 INSERT INTO brighter_schema (name, version) VALUES ('outbox', 3)
   ON CONFLICT (name) DO UPDATE SET version = excluded.version;
@@ -72,7 +56,7 @@ CREATE TABLE IF NOT EXISTS brighter_schema (
   name    text   PRIMARY KEY,
   version bigint NOT NULL
 );
-CREATE TABLE IF NOT EXISTS brighter_inbox (
+CREATE TABLE IF NOT EXISTS "brighter_inbox" (
   seq         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   message_id  text   NOT NULL,
   context     text   NOT NULL, -- who handles it
@@ -82,7 +66,7 @@ CREATE TABLE IF NOT EXISTS brighter_inbox (
   ends_at     bigint NOT NULL,
   UNIQUE (message_id, context)
 );
-CREATE INDEX IF NOT EXISTS brighter_inbox_ends_at ON brighter_inbox (ends_at);
+CREATE INDEX IF NOT EXISTS brighter_inbox_ends_at ON "brighter_inbox" (ends_at);
 INSERT INTO brighter_schema (name, version) VALUES ('inbox', 1)
   ON CONFLICT (name) DO UPDATE SET version = excluded.version;
 COMMIT;

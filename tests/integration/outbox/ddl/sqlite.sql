@@ -3,7 +3,7 @@ CREATE TABLE IF NOT EXISTS brighter_schema (
   name    TEXT PRIMARY KEY,
   version INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS brighter_outbox (
+CREATE TABLE IF NOT EXISTS "brighter_outbox" (
   seq           INTEGER PRIMARY KEY AUTOINCREMENT,
   message_id    TEXT    NOT NULL UNIQUE,
   topic         TEXT    NOT NULL,
@@ -20,38 +20,22 @@ CREATE TABLE IF NOT EXISTS brighter_outbox (
   body          BLOB    NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS brighter_outbox_outstanding
-  ON brighter_outbox (seq, deposited_at, not_before, claimed_until)
+  ON "brighter_outbox" (seq, deposited_at, not_before, claimed_until)
   WHERE outstanding = 1;
 CREATE INDEX IF NOT EXISTS brighter_outbox_causation
-  ON brighter_outbox (causation_id)
+  ON "brighter_outbox" (causation_id)
   WHERE causation_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS brighter_outbox_dead
-  ON brighter_outbox (seq)
+  ON "brighter_outbox" (seq)
   WHERE outstanding = 2;
 CREATE INDEX IF NOT EXISTS brighter_outbox_topic
-  ON brighter_outbox (topic, seq)
+  ON "brighter_outbox" (topic, seq)
   WHERE outstanding = 1;
 CREATE INDEX IF NOT EXISTS brighter_outbox_dispatched
-  ON brighter_outbox (dispatched_at)
+  ON "brighter_outbox" (dispatched_at)
   WHERE outstanding = 0;
-CREATE TABLE IF NOT EXISTS brighter_outbox_archive (
-  seq           INTEGER PRIMARY KEY,
-  message_id    TEXT    NOT NULL,
-  topic         TEXT    NOT NULL,
-  message_type  TEXT    NOT NULL,
-  outstanding   INTEGER NOT NULL, -- 0 when the broker had it, 2 when it was dead
-  attempts      INTEGER NOT NULL,
-  deposited_at  INTEGER NOT NULL,
-  dispatched_at INTEGER NOT NULL, -- says something only when the broker had it
-  archived_at   INTEGER NOT NULL,
-  last_error    TEXT,
-  causation_id  TEXT,
-  header        TEXT    NOT NULL, -- JSON
-  body          BLOB    NOT NULL
-) STRICT;
-CREATE INDEX IF NOT EXISTS brighter_outbox_archive_message_id ON brighter_outbox_archive (message_id);
 CREATE INDEX IF NOT EXISTS brighter_outbox_scheduled
-  ON brighter_outbox (not_before)
+  ON "brighter_outbox" (not_before)
   WHERE outstanding = 3;
 INSERT INTO brighter_schema (name, version) VALUES ('outbox', 4)
   ON CONFLICT (name) DO UPDATE SET version = excluded.version;
@@ -62,7 +46,7 @@ CREATE TABLE IF NOT EXISTS brighter_schema (
   name    TEXT PRIMARY KEY,
   version INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS brighter_inbox (
+CREATE TABLE IF NOT EXISTS "brighter_inbox" (
   seq         INTEGER PRIMARY KEY,
   message_id  TEXT    NOT NULL,
   context     TEXT    NOT NULL, -- who handles it
@@ -72,7 +56,7 @@ CREATE TABLE IF NOT EXISTS brighter_inbox (
   ends_at     INTEGER NOT NULL,
   UNIQUE (message_id, context)
 ) STRICT;
-CREATE INDEX IF NOT EXISTS brighter_inbox_ends_at ON brighter_inbox (ends_at);
+CREATE INDEX IF NOT EXISTS brighter_inbox_ends_at ON "brighter_inbox" (ends_at);
 INSERT INTO brighter_schema (name, version) VALUES ('inbox', 1)
   ON CONFLICT (name) DO UPDATE SET version = excluded.version;
 COMMIT;

@@ -2,7 +2,7 @@
 
 use brighter::channel::{Broker, ChannelError, Producer};
 use brighter_tests::rabbitmq::url;
-use brighter_tests::wait::DEADLINE;
+use brighter_tests::wait::deadline;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -98,10 +98,10 @@ async fn a_message_consumer_throws_an_operation_interrupted_exception_when_conne
             }
         }
     };
-    let mut consumer = timeout(DEADLINE, again).await.expect("consuming in time");
+    let mut consumer = timeout(deadline(), again).await.expect("consuming in time");
     let sent = message("topic");
     let publishing = async { while broker.publish(&sent).await.is_err() {} };
-    timeout(DEADLINE, publishing).await.expect("published in time");
+    timeout(deadline(), publishing).await.expect("published in time");
     let delivery = next(&mut consumer).await;
     assert_eq!(id(&delivery), sent.header.id);
     delivery.ack().await.unwrap();

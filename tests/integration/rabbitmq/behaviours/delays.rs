@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use brighter::channel::{Broker, MakeChannel, Producer};
+use brighter::transport::rabbitmq::__private::with_longest_delay;
 use brighter_tests::rabbitmq::Raw;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
@@ -15,6 +16,7 @@ on_both_queue_types!(
     reading_a_delayed_message_via_the_messaging_gateway,
     nothing_is_stuck_behind_a_longer_delay,
     a_delay_queue_that_may_not_be_made_is_made_up_for,
+    a_delay_longer_than_the_broker_keeps_is_waited_for_in_parts,
 );
 
 async fn requeuing_a_failed_message_should_receive_message_again(ground: Ground) {
@@ -70,6 +72,48 @@ async fn nothing_is_stuck_behind_a_longer_delay(ground: Ground) {
     delivery.ack().await.unwrap();
     let long = format!("{}.delay.600000", channel.name);
     assert_eq!(Raw::connect().await.depth(&long).await, 1);
+}
+
+/// The longest that the broker keeps is 48 days, and here 60 ms. The message is in nobody's hands meanwhile, so it also
+/// outlives the process that had it.
+async fn a_delay_longer_than_the_broker_keeps_is_waited_for_in_parts(ground: Ground) {
+    const LONGEST: u64 = 60;
+    let connect = || async {
+        let builder = ground.corner.builder();
+        with_longest_delay(builder, Duration::from_millis(LONGEST))
+            .connect()
+            .await
+            .unwrap()
+    };
+    let channel = ground.channel("parts", "topic");
+    for part in 1..=LONGEST {
+        ground.corner.queue(&format!("parts.delay.{part}"));
+    }
+    let broker = connect().await;
+    let mut consumer = broker.consume(&channel).await.unwrap();
+    let mut sent = message("topic");
+    sent.header.bag.insert("tenant", "north");
+    broker.publish(&sent).await.unwrap();
+    let delay = Duration::from_millis(3 * LONGEST + 20);
+    let asked = Instant::now();
+    next(&mut consumer).await.requeue(delay, true).await.unwrap();
+    drop(consumer);
+    broker.close().await;
+
+    let broker = connect().await;
+    let mut consumer = broker.consume(&channel).await.unwrap();
+    let delivery = next(&mut consumer).await;
+    assert!(asked.elapsed() >= delay, "{:?}", asked.elapsed());
+    let header = &delivery.message().unwrap().header;
+    assert_eq!((&header.id, header.handled_count), (&sent.header.id, 1));
+    assert_eq!(header.bag, sent.header.bag);
+    // The next time it waits for no longer than it is told.
+    delivery.requeue(Duration::ZERO, true).await.unwrap();
+    let delivery = next(&mut consumer).await;
+    assert_eq!(delivery.message().unwrap().header.handled_count, 2);
+    delivery.ack().await.unwrap();
+    broker.close().await;
+    Raw::connect().await.until_depth(channel.name.as_str(), 0).await;
 }
 
 /// Where the consumer makes nothing, a message waits in hand rather than come again at once for ever.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use brighter::channel::{Broker, Overflow, Producer, PublishError, SettleError};
 use brighter_tests::rabbitmq::{Raw, ctl};
-use brighter_tests::wait::DEADLINE;
+use brighter_tests::wait::deadline;
 use tokio::time::timeout;
 
 use super::Ground;
@@ -26,7 +26,7 @@ async fn queue_length_causes_a_message_to_be_rejected(ground: Ground) {
     let mut channel = ground.channel("full", "topic");
     channel.limits.length = Some(1);
     drop(broker.consume(&channel).await.unwrap());
-    let refused = timeout(DEADLINE, async {
+    let refused = timeout(deadline(), async {
         loop {
             if let Err(error) = broker.publish(&message("topic")).await {
                 return error;
@@ -84,11 +84,14 @@ async fn a_retry_into_a_full_queue_is_kept(ground: Ground) {
     let aside = raw.depth(channel.dead_letters.as_str()).await;
     // As a retry does, whose original would make room as it goes.
     raw.put(&delay, lapin::BasicProperties::default(), b"{}").await;
+    // RabbitMQ 3.10 has no `member_overview`, and 4.3 takes no function to ask by.
     let looking = format!(
         "{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{delay}\">>)), \
-         ra:local_query(amqqueue:get_pid(Q), fun rabbit_fifo:overview/1)."
+         case erlang:function_exported(ra, member_overview, 1) of \
+             true -> ra:member_overview(amqqueue:get_pid(Q)); \
+             false -> ra:local_query(amqqueue:get_pid(Q), fun rabbit_fifo:overview/1) end."
     );
-    let kept = timeout(DEADLINE, async {
+    let kept = timeout(deadline(), async {
         // Its time is up, and nobody has confirmed it.
         while !ctl(&["eval", &looking])
             .await
@@ -101,7 +104,7 @@ async fn a_retry_into_a_full_queue_is_kept(ground: Ground) {
 
 /// Publishes until the broker refuses a message.
 async fn until_full(broker: &brighter::RabbitMq) {
-    let filled = timeout(DEADLINE, async {
+    let filled = timeout(deadline(), async {
         while broker.publish(&message("topic")).await.is_ok() {}
     });
     filled.await.expect("full in time");

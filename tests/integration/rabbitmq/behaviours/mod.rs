@@ -27,6 +27,7 @@ mod delays;
 mod infrastructure;
 mod limits;
 mod posting;
+mod redeliveries;
 
 /// A corner of the broker whose queues are of one type.
 struct Ground {

@@ -6,14 +6,14 @@ use super::Engine;
 use crate::broker::sqlite::broker_tx::depth;
 use crate::broker::sqlite::declare::Declare;
 use crate::broker::sqlite::error::FileFailure;
-use crate::broker::sqlite::request::{EngineRequest, OpenedConsumer};
+use crate::broker::sqlite::request::EngineRequest;
 use crate::broker::sqlite::row;
 use crate::broker::sqlite::temporary::{Leave, TakeOut};
 use crate::database::backend::Backend;
 use crate::database::error::DatabaseError;
 use crate::database::value::Sql;
 use brighter_core::__private::report;
-use brighter_core::channel::{Channel, ChannelError};
+use brighter_core::channel::{Channel, ChannelError, ChannelUsage};
 use brighter_core::message::{ChannelName, Message};
 
 impl Engine {
@@ -22,21 +22,14 @@ impl Engine {
             EngineRequest::Declare(channel, reply) => {
                 let _ = reply.send(self.declare(&channel).await.map(drop));
             }
-            EngineRequest::Consume(channel, reply) => {
-                let opened = match self.declare(&channel).await {
-                    Ok(id) => {
-                        let (consumer, buffer) = self.consumers.add(id, u32::from(channel.buffer.get()));
-                        Ok(OpenedConsumer {
-                            consumer,
-                            channel: id,
-                            buffer,
-                        })
-                    }
-                    Err(error) => Err(error),
-                };
-                if let Err(Ok(opened)) = reply.send(opened) {
-                    self.consumers.remove(opened.consumer);
-                }
+            EngineRequest::Consume(channel, consumer, buffer, reply) => {
+                let declared = self.declare(&channel).await;
+                let added = declared.map(|id| {
+                    let capacity = u32::from(channel.buffer.get());
+                    self.consumers.add(consumer, id, capacity, buffer);
+                });
+                // A caller that does not wait any more leaves.
+                let _ = reply.send(added);
             }
             EngineRequest::Leave(consumer, gone) => {
                 let channel = self.consumers.remove(consumer);
@@ -58,6 +51,13 @@ impl Engine {
                 // What could be written was written before this was looked at.
                 let failure = self.queue.failure().filter(|_| !self.settled.is_empty());
                 let _ = reply.send(failure.map_or(Ok(()), |failure| Err(failure.of_channel())));
+            }
+            #[cfg(test)]
+            #[allow(clippy::panic, reason = "what the test is about")]
+            EngineRequest::Panic => panic!("as asked"),
+            EngineRequest::Usages(reply) => {
+                let usages = self.usages().await;
+                let _ = reply.send(usages.map_err(|error| FileFailure::new(error).of_channel()));
             }
             EngineRequest::Depth(name, reply) => {
                 let _ = reply.send(self.depth(&name).await);
@@ -117,6 +117,19 @@ impl Engine {
             return Err(FileFailure::new(error).of_channel());
         }
         Ok(id)
+    }
+
+    /// Returns every channel, in the order of their names. Whether another process consumes one is not in the file.
+    pub(super) async fn usages(&mut self) -> Result<Vec<ChannelUsage>, DatabaseError> {
+        self.look().await?;
+        let mut usages: Vec<_> = self.topology.usages().collect();
+        usages.sort_unstable_by(|(_, one), (_, other)| one.name.cmp(&other.name));
+        for (channel, usage) in &mut usages {
+            let reader = self.reader().await?;
+            let waiting = depth(reader, *channel).await.map_err(Sqlite::sort)?;
+            usage.waiting = waiting.max(0).unsigned_abs();
+        }
+        Ok(usages.into_iter().map(|(_, usage)| usage).collect())
     }
 
     async fn depth(&mut self, name: &ChannelName) -> Result<Option<u64>, ChannelError> {

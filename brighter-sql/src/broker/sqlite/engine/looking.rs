@@ -8,6 +8,7 @@ use sqlx::{Row as _, Sqlite};
 use tokio::time::{Instant, sleep_until};
 
 use super::Engine;
+use crate::broker::sqlite::error::FileFailure;
 use crate::broker::sqlite::row;
 use crate::broker::sqlite::state::FileState;
 use crate::broker::sqlite::topology::FileTopology;
@@ -61,7 +62,7 @@ impl Engine {
     pub(super) async fn look_out(&mut self) {
         if let Err(error) = self.look().await {
             self.reader = None;
-            self.failed(error, Vec::new(), Instant::now());
+            self.failed(FileFailure::new(error), Vec::new(), Instant::now());
         }
     }
 

@@ -38,6 +38,9 @@ use brighter_core::channel::{PublishError, SettleError};
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// How many channels are named of a file that is full: those that hold the most.
+const HOLDERS: usize = 3;
+
 /// How long the engine goes on when it is told to end.
 const ENDING: Duration = Duration::from_secs(8);
 
@@ -52,6 +55,8 @@ pub(super) struct Engine {
     consumers: Consumers,
     /// The temporary channels of this process.
     temporary: HashSet<i64>,
+    /// The channels that were full when they were last asked, of which it was said.
+    full: HashSet<i64>,
     times: Times,
     /// What is still to be written.
     postings: Vec<Posting>,
@@ -122,6 +127,7 @@ impl Engine {
             alive_until: 0,
             consumers: Consumers::default(),
             temporary: HashSet::new(),
+            full: HashSet::new(),
             times: Times::default(),
             postings: Vec::new(),
             settled: Vec::new(),
@@ -217,8 +223,31 @@ impl Engine {
         };
         match self.database.write(batch).await {
             Ok(done) => self.done(done, postings, &demands),
-            Err(error) => self.failed(error, postings, begun),
+            Err(error) => {
+                let failure = FileFailure::new(error);
+                // Looked up once, for an outage may be long and the file large.
+                let failure = match self.queue.failure() {
+                    Some(known) if known.is_full() => failure.like(&known),
+                    _ if failure.is_full() => failure.with_holders(self.holders().await),
+                    _ => failure,
+                };
+                self.failed(failure, postings, begun);
+            }
         }
+    }
+
+    /// Says which channels hold the most of a file that is full.
+    async fn holders(&mut self) -> Option<String> {
+        // What cannot be read is not said; that the file is full is.
+        let usages = self.usages().await.ok()?;
+        let mut usages: Vec<_> = usages.into_iter().filter(|usage| usage.waiting > 0).collect();
+        usages.sort_by_key(|usage| std::cmp::Reverse(usage.waiting));
+        let most: Vec<_> = usages
+            .iter()
+            .take(HOLDERS)
+            .map(|usage| format!("{} in `{}`", usage.waiting, usage.name))
+            .collect();
+        (!most.is_empty()).then(|| most.join(", "))
     }
 
     fn done(&mut self, done: WriteBatchOutput, postings: Vec<Posting>, demands: &[Demand]) {
@@ -229,6 +258,7 @@ impl Engine {
         }
         self.pace.quicken();
         self.times = done.times;
+        self.tell_full(&done.asked);
         self.left.clear();
         self.end_orphans();
         if done.session_was_lost {
@@ -259,6 +289,28 @@ impl Engine {
         }
     }
 
+    /// Says once of each channel that it is full.
+    fn tell_full(&mut self, asked: &[(i64, bool)]) {
+        for (channel, is_full) in asked {
+            if !is_full {
+                self.full.remove(channel);
+                continue;
+            }
+            let Some(known) = self.topology.channel(*channel) else {
+                continue;
+            };
+            if self.full.insert(*channel) {
+                tracing::warn!(
+                    channel = %known.name, waiting = known.limits.length,
+                    "a channel is full and refuses what is published; consume it, or remove it by `Broker::remove` if \
+                     nobody is to consume it"
+                );
+            }
+        }
+        let topology = &self.topology;
+        self.full.retain(|channel| topology.channel(*channel).is_some());
+    }
+
     /// Ends the consumers of channels that somebody has removed: temporary ones, because their process was taken for
     /// dead, and any other.
     fn end_orphans(&mut self) {
@@ -271,8 +323,7 @@ impl Engine {
         }
     }
 
-    fn failed(&mut self, error: DatabaseError, postings: Vec<Posting>, begun: Instant) {
-        let failure = FileFailure::new(error);
+    fn failed(&mut self, failure: FileFailure, postings: Vec<Posting>, begun: Instant) {
         if self.retry_at.is_none() {
             tracing::error!(
                 error = report(&failure),
@@ -318,6 +369,19 @@ impl Engine {
                 "what this process has in hand is delivered to others only when its lease ends"
             );
         }
+    }
+}
+
+/// Also after a panic: then nobody must wait for what never comes, or be told that all is well.
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.queue.note(Some(FileFailure::panicked()));
+        }
+        // With it go the replies of those that wait.
+        drop(self.queue.shut());
+        self.consumers.clear();
+        self.queue.closed.cancel();
     }
 }
 

@@ -1,0 +1,74 @@
+//! [`Rounds`]: how often each channel has set a message aside, by which one that goes round is found.
+
+use std::collections::BTreeMap;
+
+use crate::message::ChannelName;
+
+/// How often each channel has set a message aside. It travels with the message, among the notes of why it was set aside.
+#[doc(hidden)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Rounds(BTreeMap<String, u32>);
+
+impl Rounds {
+    /// How often a channel may set a message aside that comes back to it.
+    const MOST: u32 = 5;
+    /// How many channels are remembered, as this is a header. Nobody has so many in a row.
+    const MOST_CHANNELS: usize = 64;
+
+    /// Reads what a message says of itself. Nonsense is as good as nothing: whoever forges it decides over his own message.
+    pub fn read(text: &str) -> Self {
+        Self(serde_json::from_str(text).unwrap_or_default())
+    }
+
+    /// Whether a message that is to go to this channel has been there so often that it goes round.
+    pub fn is_round(&self, to: &ChannelName) -> bool {
+        self.0.get(to.as_str()).is_some_and(|times| *times >= Self::MOST)
+            || self.0.len() > Self::MOST_CHANNELS
+    }
+
+    /// Counts that this channel sets it aside.
+    #[must_use]
+    pub fn counted(mut self, by: &ChannelName) -> Self {
+        let times = self.0.entry(by.as_str().to_owned()).or_default();
+        *times = times.saturating_add(1);
+        self
+    }
+
+    /// What a message says of itself.
+    pub(crate) fn write(&self) -> String {
+        serde_json::to_string(&self.0).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_goes_round_once_its_target_has_set_it_aside_five_times() {
+        let (a, c, elsewhere) = ("a".into(), "c".into(), "elsewhere".into());
+        let mut rounds = Rounds::default();
+        for _ in 0..5 {
+            assert!(!rounds.is_round(&a) && !rounds.is_round(&c));
+            rounds = Rounds::read(&rounds.counted(&a).write());
+            assert!(!rounds.is_round(&c));
+            rounds = Rounds::read(&rounds.counted(&c).write());
+        }
+        assert_eq!(rounds.write(), r#"{"a":5,"c":5}"#);
+        assert!(rounds.is_round(&a) && rounds.is_round(&c));
+        // A person has named another channel.
+        assert!(!rounds.is_round(&elsewhere));
+    }
+
+    #[test]
+    fn nonsense_is_nothing_and_a_long_way_is_a_round() {
+        for nonsense in ["", "[", "{\"a\":-1}", "{\"a\":\"b\"}", "7"] {
+            assert_eq!(Rounds::read(nonsense), Rounds::default(), "{nonsense}");
+        }
+        let deep = "[".repeat(100_000);
+        assert_eq!(Rounds::read(&deep), Rounds::default());
+        let channels = (0..65).map(|number| ChannelName::from(format!("channel-{number}")));
+        let rounds = channels.fold(Rounds::default(), |rounds, channel| rounds.counted(&channel));
+        assert!(rounds.is_round(&"elsewhere".into()));
+    }
+}

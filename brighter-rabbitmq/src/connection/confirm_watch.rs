@@ -1,0 +1,200 @@
+//! [`ConfirmWatch`]: how long the broker has confirmed nothing, although messages wait for it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+/// Without any confirm for this long, although messages wait, the broker is told to confirm nothing. Longer than a busy
+/// disk takes, so that a slow confirm does not make a process unready; within the 5 s in which a stall is to be seen.
+const UNCONFIRMED: Duration = Duration::from_secs(4);
+/// How long after the last attempt to publish it is believed that a broker which confirmed nothing still does not.
+const BELIEVED: Duration = Duration::from_secs(60);
+
+/// Watches the confirms of one publisher, over all its connections.
+///
+/// Any confirm counts, and not the oldest message: a broker that is slow with one queue goes on with the others.
+pub(crate) struct ConfirmWatch {
+    /// What the times below are counted from, in milliseconds.
+    base: Instant,
+    base_time: SystemTime,
+    in_flight: AtomicUsize,
+    /// Since when something waits without a confirm; of no meaning while nothing is in flight.
+    waits_since: AtomicU64,
+    /// Since when there was no confirm, if a connection was given up over that, and none came since; else 0.
+    stalled_since: AtomicU64,
+    /// How many connections were given up since then.
+    given_up: AtomicU32,
+    /// When a message was last handed over, if a connection was given up.
+    tried: AtomicU64,
+}
+
+/// A message that waits for its confirm.
+pub(crate) struct AwaitedConfirm(Arc<ConfirmWatch>);
+
+impl AwaitedConfirm {
+    /// The broker has said what became of it.
+    pub(crate) fn answered(&self) {
+        let watch = &*self.0;
+        watch.waits_since.store(watch.now(), Ordering::Relaxed);
+        if watch.stalled_since.load(Ordering::Relaxed) != 0 {
+            watch.stalled_since.store(0, Ordering::Relaxed);
+            watch.given_up.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for AwaitedConfirm {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl ConfirmWatch {
+    pub(super) fn new() -> Self {
+        // Not 0, which means never.
+        let base = Duration::from_millis(1);
+        Self {
+            base: Instant::now().checked_sub(base).unwrap_or_else(Instant::now),
+            base_time: SystemTime::now() - base,
+            in_flight: AtomicUsize::new(0),
+            waits_since: AtomicU64::new(0),
+            stalled_since: AtomicU64::new(0),
+            given_up: AtomicU32::new(0),
+            tried: AtomicU64::new(0),
+        }
+    }
+
+    /// A message is handed over, and waits until what this returns is dropped.
+    pub(crate) fn begin(self: &Arc<Self>) -> AwaitedConfirm {
+        // Added first: what is confirmed meanwhile stores a time that is later.
+        if self.in_flight.fetch_add(1, Ordering::AcqRel) == 0 {
+            self.waits_since.store(self.now(), Ordering::Relaxed);
+        }
+        if self.stalled_since.load(Ordering::Relaxed) != 0 {
+            self.tried.store(self.now(), Ordering::Relaxed);
+        }
+        AwaitedConfirm(Arc::clone(self))
+    }
+
+    /// How long messages have waited without any confirm, on this connection.
+    pub(super) fn waited(&self) -> Duration {
+        if self.in_flight.load(Ordering::Acquire) == 0 {
+            return Duration::ZERO;
+        }
+        self.elapsed(&self.waits_since)
+    }
+
+    /// A broker that holds publishers back says so; that is no silence.
+    pub(super) fn held_back(&self) {
+        self.waits_since.store(self.now(), Ordering::Relaxed);
+    }
+
+    /// The connection is given up because nothing is confirmed. Until a confirm comes by another, the silence goes on.
+    pub(super) fn give_up(&self) {
+        let now = self.now();
+        let since = self.waits_since.load(Ordering::Relaxed).max(1);
+        let _ = self
+            .stalled_since
+            .compare_exchange(0, since, Ordering::Relaxed, Ordering::Relaxed);
+        self.tried.store(now, Ordering::Relaxed);
+        self.given_up.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many connections were given up since the last confirm.
+    pub(super) fn given_up(&self) -> u32 {
+        self.given_up.load(Ordering::Relaxed)
+    }
+
+    /// Since when the broker has confirmed nothing, if that is too long.
+    pub(super) fn unconfirmed_since(&self) -> Option<SystemTime> {
+        let waits = self.in_flight.load(Ordering::Acquire) > 0;
+        let stalled = match self.stalled_since.load(Ordering::Relaxed) {
+            0 => None,
+            since => (waits || self.elapsed(&self.tried) < BELIEVED).then_some(since),
+        };
+        let since = stalled.or_else(|| waits.then(|| self.waits_since.load(Ordering::Relaxed)))?;
+        let is_long = Duration::from_millis(self.now().saturating_sub(since)) >= UNCONFIRMED;
+        is_long.then(|| self.base_time + Duration::from_millis(since))
+    }
+
+    fn elapsed(&self, since: &AtomicU64) -> Duration {
+        Duration::from_millis(self.now().saturating_sub(since.load(Ordering::Relaxed)))
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.base.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::advance;
+
+    #[tokio::test(start_paused = true)]
+    async fn slow_confirms_are_no_silence_as_long_as_some_come() {
+        let watch = Arc::new(ConfirmWatch::new());
+        let _slow = watch.begin();
+        for _ in 0..10 {
+            let quick = watch.begin();
+            advance(UNCONFIRMED - Duration::from_millis(1)).await;
+            assert_eq!(watch.unconfirmed_since(), None);
+            quick.answered();
+        }
+        let begun = SystemTime::now();
+        advance(UNCONFIRMED).await;
+        assert!(
+            watch
+                .unconfirmed_since()
+                .is_some_and(|since| since > begun - UNCONFIRMED)
+        );
+        assert!(watch.waited() >= UNCONFIRMED);
+        watch.held_back();
+        assert_eq!(
+            (watch.unconfirmed_since(), watch.waited()),
+            (None, Duration::ZERO)
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn with_nothing_in_flight_there_is_no_silence() {
+        let watch = Arc::new(ConfirmWatch::new());
+        advance(UNCONFIRMED * 2).await;
+        assert_eq!(watch.unconfirmed_since(), None);
+        let message = watch.begin();
+        assert_eq!(watch.waited(), Duration::ZERO);
+        drop(message);
+        advance(UNCONFIRMED * 2).await;
+        assert_eq!(
+            (watch.unconfirmed_since(), watch.waited()),
+            (None, Duration::ZERO)
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silence_goes_on_over_a_new_connection_until_a_confirm_or_nobody_publishes() {
+        let watch = Arc::new(ConfirmWatch::new());
+        let lost = watch.begin();
+        advance(UNCONFIRMED).await;
+        watch.give_up();
+        drop(lost);
+        assert!(watch.given_up() == 1 && watch.unconfirmed_since().is_some());
+        // The next connection has its own time, and the status does not forget.
+        let next = watch.begin();
+        assert_eq!(watch.waited(), Duration::ZERO);
+        let since = watch.unconfirmed_since();
+        assert!(since.is_some());
+        drop(next);
+        advance(BELIEVED - Duration::from_millis(1)).await;
+        assert_eq!(watch.unconfirmed_since(), since);
+        advance(Duration::from_millis(1)).await;
+        assert_eq!(watch.unconfirmed_since(), None);
+        let next = watch.begin();
+        assert_eq!(watch.unconfirmed_since(), since, "it was never confirmed");
+        next.answered();
+        assert_eq!(watch.unconfirmed_since(), None);
+        assert_eq!(watch.given_up(), 0);
+    }
+}

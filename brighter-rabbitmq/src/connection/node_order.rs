@@ -1,0 +1,160 @@
+//! [`NodeOrder`]: which node a connection goes to, and which it keeps away from for a while.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::backoff::random;
+use crate::url::{Address, BrokerNodes};
+
+/// How long a node that a connection was lost to is avoided, unless the interval of rebalancing says otherwise.
+const AVOIDED: Duration = Duration::from_secs(60);
+/// A node that a connection is lost to again and again is avoided for at most so many times as long.
+const MOST_TIMES: u32 = 32;
+/// A connection that lasted so long says that its node is well.
+const WELL: Duration = Duration::from_secs(600);
+
+/// The nodes in the order in which one connection prefers them.
+///
+/// The order is drawn once, at random: the connections of many processes spread over the nodes, spread over the others
+/// when one goes, and come back to it when each goes back to the node that it prefers.
+pub(super) struct NodeOrder {
+    nodes: Vec<Node>,
+    avoided: Duration,
+}
+
+struct Node {
+    address: Address,
+    /// How often a connection was lost to it, since one lasted.
+    losses: u32,
+    avoided_until: Option<Instant>,
+}
+
+impl NodeOrder {
+    pub(super) fn new(nodes: &BrokerNodes, avoided: Option<Duration>) -> Self {
+        let mut nodes: Vec<_> = nodes.iter().cloned().collect();
+        // Fisher and Yates.
+        for last in (1..nodes.len()).rev() {
+            nodes.swap(last, (random() * (last + 1) as f64) as usize);
+        }
+        let nodes = nodes.into_iter().map(|address| Node {
+            address,
+            losses: 0,
+            avoided_until: None,
+        });
+        Self {
+            nodes: nodes.collect(),
+            avoided: avoided.unwrap_or(AVOIDED),
+        }
+    }
+
+    pub(super) fn are_several(&self) -> bool {
+        self.nodes.len() > 1
+    }
+
+    pub(super) fn address(&self, node: usize) -> Option<&Address> {
+        self.nodes.get(node).map(|node| &node.address)
+    }
+
+    /// All nodes: first those that are not avoided, as they are preferred, then those that are, with the soonest first.
+    /// Another round begins with another node: the first may swallow what is sent to it.
+    pub(super) fn round(&self, number: usize) -> Vec<usize> {
+        let now = Instant::now();
+        let mut round: Vec<_> = (0..self.nodes.len()).collect();
+        round.sort_by_key(|&node| self.avoided_until(node, now));
+        if !round.is_empty() {
+            let by = number % round.len();
+            round.rotate_left(by);
+        }
+        round
+    }
+
+    /// The nodes that are preferred to this one, and not avoided.
+    pub(super) fn preferred_to(&self, node: usize) -> Vec<usize> {
+        let now = Instant::now();
+        let before = 0..node.min(self.nodes.len());
+        before
+            .filter(|&node| self.avoided_until(node, now).is_none())
+            .collect()
+    }
+
+    /// The connection to this node is lost, or was given up, after it had lasted for this long.
+    pub(super) fn lost(&mut self, node: usize, lasted: Duration) {
+        let avoided = self.avoided;
+        if let Some(node) = self.nodes.get_mut(node) {
+            node.losses = if lasted < WELL {
+                node.losses.saturating_add(1)
+            } else {
+                1
+            };
+            let times = 1 << (node.losses - 1).min(MOST_TIMES.ilog2());
+            node.avoided_until = Some(Instant::now() + avoided * times);
+        }
+    }
+
+    /// The node was looked at, and is not back.
+    pub(super) fn still_away(&mut self, node: usize) {
+        if let Some(node) = self.nodes.get_mut(node) {
+            node.avoided_until = Some(Instant::now() + self.avoided / 2);
+        }
+    }
+
+    fn avoided_until(&self, node: usize, now: Instant) -> Option<Instant> {
+        let until = self.nodes.get(node)?.avoided_until;
+        until.filter(|until| *until > now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(nodes: usize) -> NodeOrder {
+        let urls: Vec<_> = (0..nodes).map(|n| format!("amqp://node-{n}")).collect();
+        NodeOrder::new(&BrokerNodes::parse(&urls).unwrap(), Some(Duration::from_secs(60)))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lost_node_is_tried_last_and_preferred_again_after_a_while() {
+        let mut order = order(3);
+        assert_eq!(order.round(0), [0, 1, 2]);
+        assert_eq!(order.round(4), [1, 2, 0], "a round beside it begins elsewhere");
+        order.lost(0, Duration::ZERO);
+        assert_eq!(order.round(0), [1, 2, 0]);
+        assert!(order.preferred_to(1).is_empty());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        order.lost(1, Duration::ZERO);
+        assert_eq!(order.round(0), [2, 0, 1], "the one lost last comes last");
+        tokio::time::advance(Duration::from_secs(59)).await;
+        assert_eq!(order.preferred_to(2), [0]);
+        assert_eq!(order.round(0), [0, 2, 1]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_is_lost_again_and_again_is_avoided_for_longer_up_to_a_limit() {
+        let mut order = order(2);
+        let avoided = |order: &mut NodeOrder, lasted| {
+            order.lost(0, lasted);
+            let now = Instant::now();
+            order.avoided_until(0, now).unwrap() - now
+        };
+        let times = |n| Duration::from_secs(60) * n;
+        assert_eq!(avoided(&mut order, Duration::ZERO), times(1));
+        assert_eq!(avoided(&mut order, Duration::ZERO), times(2));
+        assert_eq!(avoided(&mut order, Duration::ZERO), times(4));
+        for _ in 0..100 {
+            avoided(&mut order, Duration::ZERO);
+        }
+        assert_eq!(avoided(&mut order, Duration::ZERO), times(MOST_TIMES));
+        assert_eq!(avoided(&mut order, WELL), times(1));
+    }
+
+    #[test]
+    fn every_node_is_the_first_of_some_connections_and_the_second_of_some() {
+        for place in [0, 1] {
+            let at_place = || order(3).nodes[place].address.to_string();
+            let found: std::collections::HashSet<_> = (0..200).map(|_| at_place()).collect();
+            assert_eq!(found.len(), 3, "place {place}: {found:?}");
+        }
+    }
+}

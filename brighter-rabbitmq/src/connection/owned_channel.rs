@@ -1,0 +1,58 @@
+//! [`OwnedChannel`]: an AMQP channel that is closed when it is dropped.
+
+use std::ops::Deref;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::io_thread::IoThread;
+
+/// Closing a channel takes this long at most.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// An AMQP channel that is closed when it is dropped, whatever was asked on it and not answered yet: a future that is
+/// dropped half way leaves neither a channel nor a consumer at the broker.
+///
+/// lapin does this for a channel with no consumer. What it keeps for the answer to `basic.consume` keeps the channel as
+/// well, and the consumer that the answer tells of stays for as long as the connection.
+pub(crate) struct OwnedChannel {
+    amqp: lapin::Channel,
+    io: IoThread,
+}
+
+impl OwnedChannel {
+    /// Opens a channel. If this future is dropped, lapin closes the channel as soon as it is open: nothing was asked
+    /// on it.
+    pub(super) async fn open(connection: &lapin::Connection, io: IoThread) -> lapin::Result<Self> {
+        let amqp = connection.create_channel().await?;
+        Ok(Self { amqp, io })
+    }
+
+    /// Closes the channel, and waits for the answer.
+    pub(crate) async fn close(self) -> lapin::Result<()> {
+        self.amqp.close(200, "done".into()).await
+    }
+}
+
+impl Deref for OwnedChannel {
+    type Target = lapin::Channel;
+
+    fn deref(&self) -> &lapin::Channel {
+        &self.amqp
+    }
+}
+
+impl Drop for OwnedChannel {
+    fn drop(&mut self) {
+        // Closed, or closing: the request is on its way.
+        if !self.amqp.status().connected() {
+            return;
+        }
+        let amqp = self.amqp.clone();
+        // Left to lapin, a close that crosses one of the broker's would take down the connection. The deadline ends
+        // the wait alone: the broker reads the request behind what it is busy with.
+        self.io.spawn(async move {
+            let _ = timeout(CLOSING, amqp.close(200, "done".into())).await;
+        });
+    }
+}

@@ -1,0 +1,210 @@
+//! How often a message was delivered before without being settled, and what counts it.
+//!
+//! | queue | what counts a delivery that was not settled | what counts what is given back |
+//! |---|---|---|
+//! | quorum, before 4.3 | the broker, in `x-delivery-count` | the broker, the same |
+//! | quorum, from 4.3 on | the broker, in `x-delivery-count` | nothing: only `x-acquired-count` grows |
+//! | classic | we: the broker says that it delivers it again, and not how often | we |
+//!
+//! A message has one header of ours besides, which says how often earlier copies of it were delivered. A copy is made,
+//! and confirmed, before its original is acked:
+//!
+//! * of what a classic queue delivers again, as a copy alone can say how often;
+//! * of a suspect that is given back, in place of giving it back, where that would count as a delivery: see
+//!   [`Channel::suspect_after`](brighter_core::channel::Channel::suspect_after).
+//!
+//! A copy goes to the end of its queue. So there is none where messages must not lose their places.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lapin::types::AMQPValue;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::consumer_channel::ConsumerChannel;
+use super::receipt::Receipt;
+use crate::wire::{self, Original};
+use brighter_core::__private::report;
+use brighter_core::channel::QueueType;
+
+/// It is waited for so long that the broker reads an acknowledgement.
+const ACKED_WITHIN: Duration = Duration::from_secs(5);
+
+/// How often a message was delivered before without being settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Redeliveries {
+    pub(super) times: u32,
+    /// Whether neither the broker nor a header says so: the next time it would be forgotten.
+    pub(super) is_unwritten: bool,
+    /// Whether giving it back counts as another delivery.
+    pub(super) counts_releases: bool,
+}
+
+impl Redeliveries {
+    /// What the broker and the headers say. Ours is believed of what was put straight into its queue, as copies are:
+    /// for all else it is a stranger's.
+    pub(super) fn of(
+        consumer: &ConsumerChannel,
+        exchange: &str,
+        redelivered: bool,
+        original: &Original,
+    ) -> Self {
+        let is_straight = exchange.is_empty() && consumer.channel.name == *original.routing_key.as_str();
+        let earlier = if is_straight {
+            wire::redeliveries(original)
+        } else {
+            0
+        };
+        let broker = redelivered.then(|| BrokersCount::of(original));
+        Self::new(earlier, broker, consumer.queue_type, consumer.makes_copies())
+    }
+
+    /// `earlier` is what our header says; `broker` what the broker says of what it delivers again, and `None` where it
+    /// has not delivered it before.
+    fn new(
+        earlier: u32,
+        broker: Option<BrokersCount>,
+        queue_type: Option<QueueType>,
+        makes_copies: bool,
+    ) -> Self {
+        let counts = |count: BrokersCount| match queue_type {
+            Some(QueueType::Classic) => None,
+            Some(QueueType::Quorum) => Some(count.times.unwrap_or_default()),
+            // What counts says so.
+            _ => count.times.or(count.is_of_4_3.then_some(0)),
+        };
+        let (times, is_unwritten, counts_releases) = match broker {
+            None => (earlier, false, true),
+            Some(count) => match counts(count) {
+                Some(times) => (earlier.saturating_add(times), false, !count.is_of_4_3),
+                None if makes_copies => (earlier.saturating_add(1), true, true),
+                None => (earlier, false, true),
+            },
+        };
+        Self {
+            times,
+            is_unwritten,
+            counts_releases,
+        }
+    }
+}
+
+/// What a quorum queue says of a message that it delivers again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct BrokersCount {
+    /// How often it was delivered before, and, from 4.3 on, not given back.
+    times: Option<u32>,
+    /// Whether it says beside that how often the message was taken: then giving it back does not count.
+    is_of_4_3: bool,
+}
+
+impl BrokersCount {
+    fn of(original: &Original) -> Self {
+        let headers = original.properties.headers().as_ref();
+        let count = |name| match headers?.inner().get(name)? {
+            AMQPValue::LongLongInt(count) => Some(u32::try_from(*count).unwrap_or_default()),
+            _ => None,
+        };
+        Self::new(count("x-delivery-count"), count("x-acquired-count"))
+    }
+
+    /// From 4.3 on the first is missing, or a stranger's, until a consumer has died: it is no more than the second, which
+    /// the broker sets whenever it delivers again.
+    fn new(delivered: Option<u32>, acquired: Option<u32>) -> Self {
+        let most = acquired.unwrap_or(u32::MAX);
+        Self {
+            times: delivered.map(|delivered| delivered.min(most)),
+            is_of_4_3: acquired.is_some(),
+        }
+    }
+}
+
+/// Has a copy that says so take the place of the delivery, and gives the delivery again if that cannot be done. Goes on
+/// whether or not anybody waits: half done there would be two of it.
+pub(super) fn count(receipt: Receipt) -> oneshot::Receiver<Receipt> {
+    let (uncounted, counted) = oneshot::channel();
+    let consumer = Arc::clone(receipt.consumer());
+    let copying = consumer.copies();
+    consumer.connections.io.spawn(async move {
+        if let Err(receipt) = replace(receipt).await {
+            // If nobody waits any more, it goes back.
+            drop(uncounted.send(receipt));
+        }
+        drop(copying);
+    });
+    counted
+}
+
+/// Puts a copy into the queue that says how often the message was delivered, and returns when the broker knows that the
+/// original is done.
+async fn replace(receipt: Receipt) -> Result<(), Receipt> {
+    if let Err(error) = receipt.copy_counted().await {
+        let error = report(&error);
+        tracing::debug!(
+            error,
+            "no copy could be made to say how often the message was delivered"
+        );
+        return Err(receipt);
+    }
+    let consumer = Arc::clone(receipt.consumer());
+    // An error says that the connection is gone: then there are two of it, as whenever a copy is made.
+    if receipt.done().is_ok() {
+        let _ = timeout(ACKED_WITHIN, consumer.write_through()).await;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLASSIC: Option<QueueType> = Some(QueueType::Classic);
+    const QUORUM: Option<QueueType> = Some(QueueType::Quorum);
+
+    fn again(delivered: Option<u32>, acquired: Option<u32>) -> Option<BrokersCount> {
+        Some(BrokersCount::new(delivered, acquired))
+    }
+
+    #[test]
+    fn what_is_new_has_only_the_count_of_its_earlier_copies() {
+        for queue_type in [CLASSIC, QUORUM, None] {
+            let count = Redeliveries::new(3, None, queue_type, true);
+            assert_eq!(
+                (count.times, count.is_unwritten, count.counts_releases),
+                (3, false, true)
+            );
+        }
+    }
+
+    #[test]
+    fn the_count_of_a_quorum_queue_is_added_to_that_of_the_earlier_copies() {
+        for queue_type in [QUORUM, None] {
+            let before_4_3 = Redeliveries::new(3, again(Some(4), None), queue_type, true);
+            assert_eq!((before_4_3.times, before_4_3.counts_releases), (7, true));
+            // Given back twice, and with a consumer that died four times.
+            let since_4_3 = Redeliveries::new(3, again(Some(4), Some(6)), queue_type, true);
+            assert_eq!((since_4_3.times, since_4_3.counts_releases), (7, false));
+            let given_back = Redeliveries::new(0, again(None, Some(6)), queue_type, true);
+            assert_eq!((given_back.times, given_back.is_unwritten), (0, false));
+        }
+    }
+
+    #[test]
+    fn a_stranger_s_count_is_no_higher_than_what_the_broker_says() {
+        let forged = Redeliveries::new(0, again(Some(1_000), Some(1)), QUORUM, true);
+        assert_eq!(forged.times, 1);
+        let forged = Redeliveries::new(0, again(Some(1_000), Some(1_000)), CLASSIC, true);
+        assert_eq!((forged.times, forged.is_unwritten), (1, true));
+    }
+
+    #[test]
+    fn what_a_classic_queue_delivers_again_counts_once_more_where_a_copy_can_say_so() {
+        for queue_type in [CLASSIC, None] {
+            let counted = Redeliveries::new(3, again(None, None), queue_type, true);
+            assert_eq!((counted.times, counted.is_unwritten), (4, true));
+            let uncounted = Redeliveries::new(0, again(None, None), queue_type, false);
+            assert_eq!((uncounted.times, uncounted.is_unwritten), (0, false));
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Starting a consumer, by the connection that channels share or by one of the channel's own.
+
+use std::sync::Arc;
+
+use lapin::options::{BasicConsumeOptions, BasicQosOptions};
+use lapin::types::FieldTable;
+
+use super::live_consumers::LiveConsumers;
+use super::started_consumer::StartedConsumer;
+use crate::connection::{ConnectionHandle, OpenConnection, OwnedChannel};
+use crate::connections::Connections;
+use crate::topology::{self, DeclareError, DeclareFailure, Topology, answered};
+use crate::wire;
+use brighter_core::channel::{Channel, ChannelError};
+
+/// Declares a channel, and starts to consume it. If this future is dropped, wherever it is, the AMQP channel is closed
+/// and the consumer with it.
+pub(super) async fn start(
+    connections: &Connections,
+    live: &LiveConsumers,
+    channel: &Channel,
+    topology: &Topology,
+) -> Result<StartedConsumer, ChannelError> {
+    let name = &channel.name;
+    let turn = connections.starts.turn(name).await?;
+    // A queue that gives messages to one consumer takes another: they need not wait for each other.
+    let is_served = live.count(name) > 0;
+    let _turn = (!is_served).then_some(turn);
+    let isolated = connections.isolated(name)?;
+    let _permit = match is_served || isolated.is_some() {
+        true => None,
+        false => Some(connections.starts.permit().await?),
+    };
+    let handle = isolated.as_deref().unwrap_or(&connections.consuming);
+    let open = handle.current().await?;
+    match consume(handle, &open, channel, topology).await {
+        Ok((amqp, incoming)) => {
+            connections.isolated.started(name);
+            Ok(StartedConsumer {
+                amqp,
+                incoming,
+                open,
+                isolated,
+            })
+        }
+        Err(failure) => Err(failed(
+            connections,
+            live,
+            &open,
+            isolated.is_some(),
+            channel,
+            failure,
+        )),
+    }
+}
+
+async fn consume(
+    handle: &ConnectionHandle,
+    open: &OpenConnection,
+    channel: &Channel,
+    topology: &Topology,
+) -> Result<(OwnedChannel, lapin::Consumer), DeclareFailure> {
+    let about = |error: DeclareError| error.about(topology.messages());
+    let amqp = answered("channel.open", handle.open_channel(open));
+    let amqp = amqp.await.map_err(about)?;
+    topology::declare(handle, open, &amqp, topology).await?;
+    let consuming = async {
+        let options = BasicQosOptions::default();
+        let limited = amqp.basic_qos(channel.buffer.get(), options);
+        answered("basic.qos", limited).await?;
+        let queue = wire::short("channel name", channel.name.as_str())?;
+        let options = BasicConsumeOptions::default();
+        let incoming = amqp.basic_consume(queue, "".into(), options, FieldTable::default());
+        answered("basic.consume", incoming).await
+    };
+    let incoming = consuming.await.map_err(about)?;
+    Ok((amqp, incoming))
+}
+
+/// Sees to it that the failure of one channel does not reach the others again, and says what it was.
+fn failed(
+    connections: &Connections,
+    live: &LiveConsumers,
+    open: &Arc<OpenConnection>,
+    is_isolated: bool,
+    channel: &Channel,
+    failure: DeclareFailure,
+) -> ChannelError {
+    let unanswered = failure.unanswered();
+    let error = connections.failed(&channel.name, open, is_isolated, failure);
+    if let Some(request) = unanswered {
+        // Opening a channel is the connection's own affair; all else may be the queue's.
+        if request == "channel.open" || live.on(open) == 0 {
+            open.give_up(error.to_string());
+        } else if !is_isolated {
+            connections.isolated.suspect(&channel.name, &error.to_string());
+        }
+    }
+    error
+}

@@ -1,0 +1,62 @@
+//! [`Retirement`]: which connections of a pool are no longer to be used.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+/// Within this time after one retirement there is no other: what leads to where nothing can be written may do so for
+/// long, and connections are not made anew all the time.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Which connections of a pool are no longer to be used: those opened before the last time that one of them led to where
+/// nothing can be written, as to a server that became a standby.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Retirement {
+    last: Arc<Mutex<Option<Instant>>>,
+    begun: Arc<Notify>,
+}
+
+impl Retirement {
+    /// Retires all that are open now, unless that was done a moment ago.
+    pub(crate) fn begin(&self) -> bool {
+        let (mut last, now) = (
+            self.last.lock().unwrap_or_else(PoisonError::into_inner),
+            Instant::now(),
+        );
+        let begins = last.is_none_or(|last| now.duration_since(last) >= PAUSE);
+        if begins {
+            *last = Some(now);
+            self.begun.notify_waiters();
+        }
+        begins
+    }
+
+    /// Waits for the next retirement.
+    #[cfg(feature = "postgres")]
+    pub(crate) async fn next(self) {
+        self.begun.notified().await;
+    }
+
+    /// Whether a connection of this age is among them.
+    pub(crate) fn includes(&self, age: Duration) -> bool {
+        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.is_some_and(|last| last.elapsed() <= age)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn older_connections_are_retired_and_newer_ones_are_not() {
+        let retirement = Retirement::default();
+        let age = Duration::from_secs(60);
+        assert!(!retirement.includes(age));
+        assert!(retirement.begin());
+        assert!(!retirement.begin(), "it was done a moment ago");
+        assert!(retirement.includes(age));
+        assert!(!retirement.includes(Duration::ZERO));
+    }
+}

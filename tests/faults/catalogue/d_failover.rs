@@ -1,0 +1,198 @@
+//! The server of the outbox becomes one to read from, and another takes over: D08.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use brighter::outbox::{Outbox, OutboxError};
+use brighter::prelude::*;
+use brighter::processor::PostError;
+use brighter::{PostgresOutbox, Sweeper};
+use brighter_faults::desk::{CHANNEL, Pay};
+use brighter_faults::postgres::{self, Postgres};
+use brighter_faults::scale::report;
+use brighter_faults::server;
+use brighter_faults::wait::until_answer;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// A way to the server that writes, as a name in the DNS or an address that moves: it leads new connections elsewhere, and
+/// leaves those that are open where they are.
+struct Way {
+    address: String,
+    leads_to: Arc<Mutex<String>>,
+    _end: DropGuard,
+}
+
+impl Way {
+    async fn to(server: &Postgres) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let leads_to = Arc::new(Mutex::new(server.address()));
+        let (end, target) = (CancellationToken::new(), Arc::clone(&leads_to));
+        let accepting = async move {
+            loop {
+                let Ok((mut near, _)) = listener.accept().await else {
+                    continue;
+                };
+                let target = target.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                tokio::spawn(async move {
+                    if let Ok(mut far) = TcpStream::connect(target).await {
+                        let _ = copy_bidirectional(&mut near, &mut far).await;
+                    }
+                });
+            }
+        };
+        tokio::spawn(end.clone().run_until_cancelled_owned(accepting));
+        Self {
+            address,
+            leads_to,
+            _end: end.drop_guard(),
+        }
+    }
+
+    fn turn_to(&self, server: &Postgres) {
+        *self.leads_to.lock().unwrap_or_else(PoisonError::into_inner) = server.address();
+    }
+}
+
+async fn tell(server: &Postgres, statement: &'static str) {
+    let mut connection = PgConnection::connect(&server.url("postgres")).await.unwrap();
+    sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
+}
+
+async fn ask(server: &Postgres, question: String) -> bool {
+    let mut connection = PgConnection::connect(&server.url("postgres")).await.unwrap();
+    let answer = sqlx::query_scalar(AssertSqlSafe(question));
+    answer.fetch_one(&mut connection).await.unwrap()
+}
+
+/// Posts so many, half of them in a transaction of the application, eight at once. Returns how many were accepted, and the
+/// errors of the others.
+async fn post(
+    processor: &CommandProcessor,
+    outbox: &PostgresOutbox,
+    posts: i64,
+) -> (usize, Vec<OutboxError>) {
+    let all = (0..posts).map(|number| {
+        let (processor, outbox) = (processor.clone(), outbox.clone());
+        tokio::spawn(async move {
+            if number % 2 == 0 {
+                return match processor.post(Pay::new(number)).await {
+                    Err(PostError::Outbox(error)) => Err(error),
+                    other => {
+                        other.unwrap();
+                        Ok(())
+                    }
+                };
+            }
+            let mut tx = outbox.pool().begin().await.unwrap();
+            match processor.deposit_post(&mut tx, Pay::new(number)).await {
+                Err(PostError::Outbox(error)) => Err(error),
+                other => {
+                    other.unwrap();
+                    tx.commit().await.unwrap();
+                    Ok(())
+                }
+            }
+        })
+    });
+    let (mut accepted, mut errors) = (0, Vec::new());
+    for post in futures_util::future::join_all(all).await {
+        match post.unwrap() {
+            Ok(()) => accepted += 1,
+            Err(error) => errors.push(error),
+        }
+    }
+    (accepted, errors)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn d08_after_a_failover_to_a_standby_posts_reach_the_new_server_and_nothing_is_lost() {
+    let primary = Postgres::start().await;
+    let name = primary.database().await;
+    let standby = postgres::standby_of(&primary).await;
+    let way = Way::to(&primary).await;
+    // Of four connections, and patient: a login takes long where the machine has much to do.
+    let pool = server::pool::<sqlx::Postgres>(&primary.url_at(&way.address, &name)).await;
+    let outbox = PostgresOutbox::from_pool(pool).await.unwrap();
+    let broker = InMemoryBroker::new();
+    let channel = brighter::channel::Channel::new(CHANNEL, "Desk.Pay");
+    brighter::channel::Broker::declare(&broker, &channel)
+        .await
+        .unwrap();
+    let processor = CommandProcessor::builder()
+        .broker(broker.clone())
+        .outbox(outbox.clone())
+        .sweeper(Sweeper::default())
+        .build()
+        .unwrap();
+    let (before, errors) = post(&processor, &outbox, 200).await;
+    assert!(errors.is_empty(), "{errors:?}");
+    until_answer("what was posted to be sent", before, async || sent(&broker)).await;
+
+    // The old one is fenced, and every connection to it stays.
+    tell(&primary, "ALTER SYSTEM SET default_transaction_read_only = on").await;
+    tell(&primary, "SELECT pg_reload_conf()").await;
+    until_answer("posts to be refused", true, async || {
+        let (_, errors) = post(&processor, &outbox, 8).await;
+        let is_standby = |error: &OutboxError| matches!(error, OutboxError::Standby(_));
+        assert!(errors.iter().all(is_standby), "{errors:?}");
+        errors.len() == 8
+    })
+    .await;
+    let end = "SELECT CAST(pg_current_wal_lsn() AS text)";
+    let mut connection = PgConnection::connect(&primary.url("postgres")).await.unwrap();
+    let end: String = sqlx::query_scalar(end).fetch_one(&mut connection).await.unwrap();
+    let followed = format!("SELECT pg_last_wal_replay_lsn() >= CAST('{end}' AS pg_lsn)");
+    until_answer("the standby to have all", true, async || {
+        ask(&standby, followed.clone()).await
+    })
+    .await;
+    let accepted = outbox_rows(&primary, &name).await;
+
+    assert!(ask(&standby, "SELECT pg_promote()".into()).await);
+    way.turn_to(&standby);
+    let (mut after, mut refused) = (0, 0);
+    until_answer("a post to reach the new server", true, async || {
+        let (accepted, errors) = post(&processor, &outbox, 2).await;
+        after += accepted;
+        refused += errors.len();
+        errors.is_empty()
+    })
+    .await;
+    until_answer("no connection to the old one to be left", true, async || {
+        let (accepted, errors) = post(&processor, &outbox, 50).await;
+        after += accepted;
+        refused += errors.len();
+        errors.is_empty()
+    })
+    .await;
+    let (more, errors) = post(&processor, &outbox, 200).await;
+    assert!(errors.is_empty(), "{errors:?}");
+    after += more;
+    let all = accepted + after;
+    until_answer("all to be sent", all, async || sent(&broker)).await;
+    assert_eq!(outbox_rows(&standby, &name).await, all);
+    let status = outbox.status().await.unwrap();
+    assert_eq!((status.outstanding, status.dead), (0, 0));
+    report(
+        "D08",
+        &format!("{accepted} posted before, {refused} refused after the mend, {all} deposited and sent"),
+    );
+    processor.close().await;
+}
+
+/// How many messages were sent, of which some may have been sent twice: a mark that the old server refused is lost.
+fn sent(broker: &InMemoryBroker) -> usize {
+    let messages = broker.messages(CHANNEL);
+    let ids: HashSet<_> = messages.iter().map(|message| &message.header.id).collect();
+    ids.len()
+}
+
+async fn outbox_rows(server: &Postgres, database: &str) -> usize {
+    let mut connection = PgConnection::connect(&server.url(database)).await.unwrap();
+    let rows = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM brighter_outbox");
+    usize::try_from(rows.fetch_one(&mut connection).await.unwrap()).unwrap()
+}

@@ -1,0 +1,213 @@
+//! A node of several goes, or what is between them: G01 to G09.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use brighter_faults::cluster::{self, cut};
+use brighter_faults::node::Node;
+use brighter_faults::scale::{report, size};
+use brighter_faults::wait::until_answer;
+use brighter_test_servers::Network;
+use futures_util::future::join_all;
+use tokio::time::sleep;
+
+use crate::g_scene::Scene;
+
+/// The node that harm is done to: it leads all queues, and the first application is on it.
+const HARMED: usize = 0;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn g01_when_the_leader_is_killed_nothing_is_lost_and_all_go_on() {
+    let Some(cluster) = cluster::alone("G01").await else {
+        return;
+    };
+    let scene = Scene::start("G01", &cluster).await;
+    scene.fault();
+    cluster.nodes()[HARMED].kill().await;
+    scene.progress().await;
+    cluster.start_all().await;
+    scene.cleared();
+    scene.progress().await;
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn g02_when_the_leader_is_isolated_nothing_is_lost_and_all_go_on() {
+    let Some((cluster, network)) = cluster::with_network("G02").await else {
+        return;
+    };
+    let scene = Scene::start("G02", &cluster).await;
+    scene.fault();
+    cut(&network, |network| network.isolate(HARMED, true)).await;
+    scene.progress().await;
+    cluster.gone(HARMED).await;
+    cut(&network, Network::mend).await;
+    cluster.whole().await;
+    scene.cleared();
+    scene.progress().await;
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn g03_when_the_leader_is_split_from_its_peers_who_is_on_it_moves() {
+    let Some((cluster, network)) = cluster::with_network("G03").await else {
+        return;
+    };
+    let scene = Scene::start("G03", &cluster).await;
+    scene.fault();
+    cut(&network, split_from_all).await;
+    // The clients still reach it, and it answers them as far as it can alone.
+    scene.progress().await;
+    cluster.gone(HARMED).await;
+    cut(&network, Network::mend).await;
+    cluster.whole().await;
+    scene.cleared();
+    scene.progress().await;
+    scene.end().await;
+}
+
+fn split_from_all(network: &Network) -> Result<(), brighter_test_servers::Error> {
+    network.split(HARMED, 1, true)?;
+    network.split(HARMED, 2, true)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn g04_when_all_nodes_are_down_nothing_is_lost_and_all_go_on() {
+    let Some(cluster) = cluster::alone("G04").await else {
+        return;
+    };
+    let scene = Scene::start("G04", &cluster).await;
+    scene.fault();
+    join_all(cluster.nodes().iter().map(Node::stop)).await;
+    // This is the fault.
+    sleep(Duration::from_secs(size(5, 30))).await;
+    cluster.start_all().await;
+    scene.cleared();
+    scene.progress().await;
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn g05_a_rolling_restart_loses_nothing() {
+    let Some(cluster) = cluster::alone("G05").await else {
+        return;
+    };
+    let scene = Scene::start("G05", &cluster).await;
+    for node in cluster.nodes() {
+        scene.fault();
+        node.stop().await;
+        scene.progress().await;
+        node.start_again().await;
+        cluster.whole().await;
+        scene.cleared();
+        scene.progress().await;
+    }
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn g06_a_queue_deleted_during_a_split_loses_nothing_that_is_published_after_it() {
+    let Some((cluster, network)) = cluster::with_network("G06").await else {
+        return;
+    };
+    let scene = Scene::start("G06", &cluster).await;
+    scene.fault();
+    cut(&network, split_from_all).await;
+    scene.progress().await;
+    cluster.gone(HARMED).await;
+    // What is in the queue goes with it, so it is empty when it is deleted.
+    scene.spared.store(0, Ordering::SeqCst);
+    let queue = &scene.apps[0].queue;
+    let other = &cluster.nodes()[1];
+    until_answer("what the queue holds", 0, async || other.depth(queue).await.0).await;
+    until_answer("what is on its way", 0, async || {
+        scene.ledger.verdict().lost.len()
+    })
+    .await;
+    other.delete_queue(queue).await;
+    scene.spared.store(usize::MAX, Ordering::SeqCst);
+    scene.progress().await;
+    cut(&network, Network::mend).await;
+    cluster.whole().await;
+    scene.cleared();
+    scene.progress().await;
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn g07_a_memory_alarm_on_one_node_holds_publishers_back_and_is_told() {
+    let Some(cluster) = cluster::alone("G07").await else {
+        return;
+    };
+    let scene = Scene::start("G07", &cluster).await;
+    scene.fault();
+    cluster.nodes()[HARMED].memory_alarm(true).await;
+    for app in &scene.apps {
+        until_answer("ready", false, async || app.is_ready().await).await;
+    }
+    cluster.nodes()[HARMED].memory_alarm(false).await;
+    scene.cleared();
+    scene.progress().await;
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn g08_a_node_that_is_removed_and_one_that_is_added_cost_nothing() {
+    let Some(cluster) = cluster::alone("G08").await else {
+        return;
+    };
+    let scene = Scene::start("G08", &cluster).await;
+    let (gone, other) = (&cluster.nodes()[HARMED], &cluster.nodes()[1]);
+    scene.fault();
+    gone.kill().await;
+    scene.progress().await;
+    other.ctl(&["forget_cluster_node", gone.name()]).await;
+    gone.wipe().await;
+    // It finds the others by itself, as a new machine does.
+    cluster.start_all().await;
+    cluster.grow_queues(HARMED).await;
+    scene.cleared();
+    scene.progress().await;
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn g09_connections_spread_again_after_a_node_was_gone() {
+    let Some(cluster) = cluster::alone("G09").await else {
+        return;
+    };
+    let scene = Scene::start("G09", &cluster).await;
+    scene.fault();
+    for node in &cluster.nodes()[1..] {
+        node.stop().await;
+        scene.progress().await;
+        node.start_again().await;
+        cluster.whole().await;
+    }
+    scene.cleared();
+    // All that they had were closed, and went to the first node or to each other.
+    let connections = async || {
+        let of_each = scene.apps.iter().map(|app| cluster.connections(&app.name));
+        let mut sums = vec![0; cluster.nodes().len()];
+        for counts in join_all(of_each).await {
+            for (sum, count) in sums.iter_mut().zip(counts) {
+                *sum += count;
+            }
+        }
+        sums
+    };
+    let before = connections().await;
+    let spread = until_answer("every node has connections", true, async || {
+        connections().await.iter().all(|count| *count > 0)
+    })
+    .await;
+    report(
+        "G09",
+        format_args!(
+            "connections at each node: {before:?}, {spread:.1?} later {:?}",
+            connections().await
+        ),
+    );
+    scene.progress().await;
+    scene.end().await;
+}
