@@ -5,7 +5,9 @@ use std::sync::Arc;
 use futures_util::future::{join_all, join3};
 use tokio_util::sync::CancellationToken;
 
-use crate::connection::{ConnectionChoice, ConnectionHandle, ConnectionRole, IoThread, IsolatedConnections, OpenConnection};
+use crate::connection::{
+    ConnectionChoice, ConnectionHandle, ConnectionRole, IoThread, IsolatedConnections, OpenConnection,
+};
 use crate::consume::Starts;
 use crate::error::ConnectError;
 use crate::publish::{DelayQueues, Publisher};

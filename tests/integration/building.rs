@@ -236,23 +236,27 @@ async fn options_that_a_file_cannot_have_are_refused() {
 }
 
 #[tokio::test]
-async fn a_delay_that_rabbitmq_cannot_keep_is_refused() {
-    let processor = CommandProcessor::builder()
-        .handler(Plain)
-        .broker(RabbitMq::builder("amqp://localhost:1").connect_lazily().unwrap())
-        .build()
-        .unwrap();
-    let sixty_days = Duration::from_secs(60 * 24 * 60 * 60);
-    let errors = Dispatcher::builder(processor)
-        .subscription(Subscription::<Order>::new("orders").delays([sixty_days]))
-        .build()
-        .unwrap_err();
-    assert_eq!(
-        lines(&errors),
-        [
-            "the subscription `orders` asks for too much: a delay of 5184000s is longer than 4200000s, which is the longest \
-          that the broker lets a message wait: have shorter `.delays(…)`"
-        ]
+async fn a_delay_that_nobody_can_keep_is_refused_and_one_of_months_is_not() {
+    let built = |delay| {
+        let processor = CommandProcessor::builder()
+            .handler(Plain)
+            .broker(RabbitMq::builder("amqp://localhost:1").connect_lazily().unwrap())
+            .build()
+            .unwrap();
+        Dispatcher::builder(processor)
+            .subscription(Subscription::<Order>::new("orders").delays([delay]))
+            .build()
+    };
+    let day = Duration::from_secs(24 * 60 * 60);
+    // It waits in parts, longer than the broker keeps it in one go.
+    assert!(built(60 * day).is_ok());
+    let refused = lines(&built(40_000 * day).unwrap_err());
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert!(
+        refused[0].starts_with(
+            "the subscription `orders` asks for too much: a delay of 3456000000s is longer than "
+        ),
+        "{refused:?}"
     );
 }
 

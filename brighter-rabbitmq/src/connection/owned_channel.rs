@@ -3,9 +3,11 @@
 use std::ops::Deref;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::io_thread::IoThread;
+use super::state::ConnectionState;
 
 /// Closing a channel takes this long at most.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -18,14 +20,29 @@ const CLOSING: Duration = Duration::from_secs(5);
 pub(crate) struct OwnedChannel {
     amqp: lapin::Channel,
     io: IoThread,
+    /// Of its connection, or of the one that has taken its place.
+    state: watch::Receiver<ConnectionState>,
 }
 
 impl OwnedChannel {
     /// Opens a channel. If this future is dropped, lapin closes the channel as soon as it is open: nothing was asked
     /// on it.
-    pub(super) async fn open(connection: &lapin::Connection, io: IoThread) -> lapin::Result<Self> {
+    pub(super) async fn open(
+        connection: &lapin::Connection,
+        io: IoThread,
+        state: watch::Receiver<ConnectionState>,
+    ) -> lapin::Result<Self> {
         let amqp = connection.create_channel().await?;
-        Ok(Self { amqp, io })
+        Ok(Self { amqp, io, state })
+    }
+
+    /// Waits for an answer, and returns `None` if the connection ends before: what is asked just then is never answered.
+    pub(crate) async fn while_up<T>(&self, asking: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            answer = asking => Some(answer),
+            () = until_down(self.state.clone()) => None,
+        }
     }
 
     /// Closes the channel, and waits for the answer.
@@ -48,11 +65,22 @@ impl Drop for OwnedChannel {
         if !self.amqp.status().connected() {
             return;
         }
-        let amqp = self.amqp.clone();
+        let (amqp, state) = (self.amqp.clone(), self.state.clone());
         // Left to lapin, a close that crosses one of the broker's would take down the connection. The deadline ends
         // the wait alone: the broker reads the request behind what it is busy with.
         self.io.spawn(async move {
-            let _ = timeout(CLOSING, amqp.close(200, "done".into())).await;
+            tokio::select! {
+                _ = timeout(CLOSING, amqp.close(200, "done".into())) => {}
+                () = until_down(state) => {}
+            }
         });
     }
+}
+
+/// Waits until there is no connection.
+async fn until_down(mut state: watch::Receiver<ConnectionState>) {
+    // An error says that the task is gone, and the connection with it.
+    let _ = state
+        .wait_for(|state| !matches!(state, ConnectionState::Up(_)))
+        .await;
 }

@@ -141,7 +141,8 @@ impl ConsumerChannel {
     /// with the channel, when its last delivery is settled. Says whether the broker has answered.
     pub(super) async fn cancel(&self, tag: ShortString) -> bool {
         let cancelled = self.acks.amqp.basic_cancel(tag, BasicCancelOptions::default());
-        if timeout(CANCELLING, cancelled).await.is_err() {
+        let cancelled = self.acks.amqp.while_up(timeout(CANCELLING, cancelled));
+        if !matches!(cancelled.await, Some(Ok(_))) {
             return false;
         }
         let mut unwritten = self.acks.unwritten();
@@ -206,7 +207,11 @@ impl ConsumerChannel {
         // The broker answers in the order of the frames. The buffer is what it was: this changes nothing.
         let buffer = self.channel.buffer.get();
         let answered = self.acks.amqp.basic_qos(buffer, BasicQosOptions::default());
-        answered.await.map_err(|error| SettleError::Other(error.into()))
+        match self.acks.amqp.while_up(answered).await {
+            Some(answer) => answer.map_err(|error| SettleError::Other(error.into())),
+            None if waited => Err(SettleError::Stale),
+            None => Ok(()),
+        }
     }
 
     /// A delivery goes back to its queue, in a moment: if the consumer is stopped meanwhile, then after it is cancelled.

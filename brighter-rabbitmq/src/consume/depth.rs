@@ -22,10 +22,11 @@ pub(crate) async fn depth(
         return Err(ChannelError::Closed);
     }
     let open = connections.consuming.current().await?;
-    let asked = ask(&connections.consuming, &open, &channel.name).await;
+    let handle = &connections.consuming;
+    let asked = handle.while_up(&open, ask(handle, &open, &channel.name)).await?;
     let queue = asked.map_err(|error| {
         let about = error.about(format_args!("queue `{}`", channel.name));
-        about.at(&connections.settings.address)
+        about.at(open.address())
     })?;
     Ok(Some(queue.message_count().into()))
 }

@@ -33,7 +33,8 @@ pub(super) async fn start(
     };
     let handle = isolated.as_deref().unwrap_or(&connections.consuming);
     let open = handle.current().await?;
-    match consume(handle, &open, channel, topology).await {
+    let consuming = handle.while_up(&open, consume(handle, &open, channel, topology));
+    match consuming.await? {
         Ok((amqp, incoming)) => {
             connections.isolated.started(name);
             Ok(StartedConsumer {

@@ -121,7 +121,11 @@ pub async fn consume(broker: &impl Broker, channel: &Channel) -> Consumer {
         loop {
             match broker.consume(channel).await {
                 Ok(consumer) => return consumer,
-                Err(ChannelError::Disconnected(_) | ChannelError::Lost { .. }) => {
+                Err(
+                    ChannelError::Disconnected(_)
+                    | ChannelError::Lost { .. }
+                    | ChannelError::Unavailable { .. },
+                ) => {
                     sleep(Duration::from_millis(50)).await;
                 }
                 Err(error) => panic!("{error:?}"),

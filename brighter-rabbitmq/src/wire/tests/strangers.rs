@@ -237,12 +237,12 @@ fn a_counted_copy_is_the_same_message_with_its_count() {
         ("x-delivery-count", AMQPValue::LongLongInt(7)),
         ("x-death", text("moved")),
         ("CC", text("elsewhere")),
-        ("BRIGHTER-Redeliveries", AMQPValue::LongInt(3)),
+        ("X-Brighter-Redeliveries", AMQPValue::LongInt(3)),
         ("tenant", text("north")),
     ]);
     there.properties = there.properties.with_message_id("one".into());
     let copy = counted(&there, 9);
-    for gone in ["x-delivery-count", "x-death", "CC", "BRIGHTER-Redeliveries"] {
+    for gone in ["x-delivery-count", "x-death", "CC", "X-Brighter-Redeliveries"] {
         assert!(header(&copy, gone).is_none(), "{gone}");
     }
     let copy = Original {

@@ -100,7 +100,7 @@ async fn postgres_goes_by_an_index() {
     sqlx::raw_sql(create).execute(&mut server).await.unwrap();
     let pool = PgPool::connect_with(options.options([("search_path", &name)]));
     let server_of = Server::new(pool.await.unwrap(), true);
-    let outbox = SqlOutbox::open(server_of, &OutboxOptions::default())
+    let outbox = SqlOutbox::open(server_of, &OutboxOptions::default().archive())
         .await
         .unwrap();
 
@@ -131,7 +131,7 @@ async fn mysql_goes_by_an_index() {
     sqlx::raw_sql(create).execute(&mut server).await.unwrap();
     let pool = MySqlPool::connect_with(options.database(&name)).await.unwrap();
     let server_of = Server::<MySql>::new(pool, true);
-    let outbox = SqlOutbox::open(server_of, &OutboxOptions::default())
+    let outbox = SqlOutbox::open(server_of, &OutboxOptions::default().archive())
         .await
         .unwrap();
     let pool = outbox.backend().pool();
