@@ -62,16 +62,8 @@ pub use url::without_credentials;
 /// Doors for the tests of this repository that stand outside this crate. Not for people: they may change in any release.
 #[doc(hidden)]
 pub mod __private {
-    use std::time::Duration;
-
-    use super::RabbitMqBuilder;
+    pub use super::options::with_longest_delay;
     pub use super::wire::{OnTheWire, fuzz_nesting, fuzz_wire};
-
-    /// Lets no message wait for longer than this in one go, so that a test need not wait for 48 days.
-    pub fn with_longest_delay(mut builder: RabbitMqBuilder, time: Duration) -> RabbitMqBuilder {
-        builder.longest_delay = time;
-        builder
-    }
 }
 
 /// A RabbitMQ broker. Clones are cheap, and share one connection that publishes and one that consumes. A channel over

@@ -326,3 +326,9 @@ fn program() -> String {
     let name = path.as_ref().and_then(|path| path.file_stem());
     name.map_or_else(|| "brighter".into(), |name| name.to_string_lossy().into_owned())
 }
+
+/// Lets no message wait for longer than this in one go, so that a test need not wait for 48 days.
+pub fn with_longest_delay(mut builder: RabbitMqBuilder, time: Duration) -> RabbitMqBuilder {
+    builder.longest_delay = time;
+    builder
+}

@@ -18,8 +18,8 @@ use tokio::time::timeout;
 
 use super::consumer_channel::ConsumerChannel;
 use super::live_consumers::LiveConsumers;
-use super::receipt::Receipt;
-use super::redeliveries::{self, Redeliveries};
+use super::receipt::{Receipt, count_by_copy};
+use super::redeliveries::Redeliveries;
 use super::silence::{self, Silence};
 use super::start::start;
 use crate::connections::Connections;
@@ -187,7 +187,7 @@ impl Stream for Incoming {
                     if let Some(left) = receipt.waits() {
                         wait_on(receipt, left);
                     } else if receipt.is_uncounted() {
-                        this.counting.push(redeliveries::count(receipt));
+                        this.counting.push(count_by_copy(receipt));
                     } else {
                         this.counted.push_back(receipt.delivery());
                     }

@@ -6,18 +6,22 @@ use std::time::{Duration, SystemTime};
 use futures_util::future::BoxFuture;
 use lapin::BasicProperties;
 use lapin::types::ShortString;
-use tokio::time::sleep;
+use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
 
 use super::consumer_channel::ConsumerChannel;
-use super::redeliveries::{self, Redeliveries};
+use super::redeliveries::Redeliveries;
 use crate::publish::{DelayPlace, LONGEST_IN_HAND, Outgoing};
 use crate::topology::delay;
 use crate::wire::{self, Original};
+use brighter_core::__private::report;
 use brighter_core::channel::{Delivery, PublishError, Rejection, RejectionKind, Rounds, Settle, SettleError};
 use brighter_core::message::{ChannelName, Message};
 
 /// How long a message is kept whose copy could not be published.
 const BEFORE_GIVING_BACK: Duration = Duration::from_secs(1);
+/// It is waited for so long that the broker reads an acknowledgement.
+const ACKED_WITHIN: Duration = Duration::from_secs(5);
 
 /// A delivery that is not settled. Dropped before it is settled, as when its handling is cut short, it goes back to
 /// its queue.
@@ -127,7 +131,7 @@ impl Receipt {
             settled: false,
         };
         // What cannot be replaced comes back here, and goes back as any other.
-        drop(redeliveries::count(receipt));
+        drop(count_by_copy(receipt));
     }
 
     pub(super) fn done(mut self) -> Result<(), SettleError> {
@@ -304,4 +308,39 @@ impl Settle for Receipt {
 
     /// Dropping it gives it back.
     fn release(self: Box<Self>) {}
+}
+
+/// Has a copy that says so take the place of the delivery, and gives the delivery again if that cannot be done. Goes on
+/// whether or not anybody waits: half done there would be two of it.
+pub(super) fn count_by_copy(receipt: Receipt) -> oneshot::Receiver<Receipt> {
+    let (uncounted, counted) = oneshot::channel();
+    let consumer = Arc::clone(receipt.consumer());
+    let copying = consumer.copies();
+    consumer.connections.io.spawn(async move {
+        if let Err(receipt) = replace(receipt).await {
+            // If nobody waits any more, it goes back.
+            drop(uncounted.send(receipt));
+        }
+        drop(copying);
+    });
+    counted
+}
+
+/// Puts a copy into the queue that says how often the message was delivered, and returns when the broker knows that the
+/// original is done.
+async fn replace(receipt: Receipt) -> Result<(), Receipt> {
+    if let Err(error) = receipt.copy_counted().await {
+        let error = report(&error);
+        tracing::debug!(
+            error,
+            "no copy could be made to say how often the message was delivered"
+        );
+        return Err(receipt);
+    }
+    let consumer = Arc::clone(receipt.consumer());
+    // An error says that the connection is gone: then there are two of it, as whenever a copy is made.
+    if receipt.done().is_ok() {
+        let _ = timeout(ACKED_WITHIN, consumer.write_through()).await;
+    }
+    Ok(())
 }

@@ -15,21 +15,11 @@
 //!
 //! A copy goes to the end of its queue. So there is none where messages must not lose their places.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use lapin::types::AMQPValue;
-use tokio::sync::oneshot;
-use tokio::time::timeout;
 
 use super::consumer_channel::ConsumerChannel;
-use super::receipt::Receipt;
 use crate::wire::{self, Original};
-use brighter_core::__private::report;
 use brighter_core::channel::QueueType;
-
-/// It is waited for so long that the broker reads an acknowledgement.
-const ACKED_WITHIN: Duration = Duration::from_secs(5);
 
 /// How often a message was delivered before without being settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,41 +108,6 @@ impl BrokersCount {
             is_of_4_3: acquired.is_some(),
         }
     }
-}
-
-/// Has a copy that says so take the place of the delivery, and gives the delivery again if that cannot be done. Goes on
-/// whether or not anybody waits: half done there would be two of it.
-pub(super) fn count(receipt: Receipt) -> oneshot::Receiver<Receipt> {
-    let (uncounted, counted) = oneshot::channel();
-    let consumer = Arc::clone(receipt.consumer());
-    let copying = consumer.copies();
-    consumer.connections.io.spawn(async move {
-        if let Err(receipt) = replace(receipt).await {
-            // If nobody waits any more, it goes back.
-            drop(uncounted.send(receipt));
-        }
-        drop(copying);
-    });
-    counted
-}
-
-/// Puts a copy into the queue that says how often the message was delivered, and returns when the broker knows that the
-/// original is done.
-async fn replace(receipt: Receipt) -> Result<(), Receipt> {
-    if let Err(error) = receipt.copy_counted().await {
-        let error = report(&error);
-        tracing::debug!(
-            error,
-            "no copy could be made to say how often the message was delivered"
-        );
-        return Err(receipt);
-    }
-    let consumer = Arc::clone(receipt.consumer());
-    // An error says that the connection is gone: then there are two of it, as whenever a copy is made.
-    if receipt.done().is_ok() {
-        let _ = timeout(ACKED_WITHIN, consumer.write_through()).await;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

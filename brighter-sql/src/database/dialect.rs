@@ -112,6 +112,16 @@ pub(crate) struct SchemaDialect {
 }
 
 impl Dialect {
+    /// A table in this schema, or, for a script, in the one in which the script is executed. Both names were checked.
+    pub(crate) fn table(&self, schema: Option<&str>, name: &str) -> TableRef {
+        // Without quotes, PostgreSQL has always made small letters of a name.
+        let name = match self.folds_names {
+            true => name.to_ascii_lowercase(),
+            false => name.to_owned(),
+        };
+        TableRef::new(name, schema, self.current_schema, self.quote)
+    }
+
     /// A statement of this dialect. In a template, `?1` is the first value, other names in braces are what this dialect
     /// says for them, and those of [`TableRef::fill`] are the table.
     pub(crate) fn statement(&self, template: &str, table: &TableRef) -> Statement {

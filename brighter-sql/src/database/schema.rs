@@ -244,7 +244,7 @@ impl<D: Sql> Operation<D> for Locate<'_> {
                     TableError::NoSchema { schema }
                 }))
             } else {
-                Ok(TableRef::new(&dialect, Some(schema), name))
+                Ok(dialect.table(Some(schema), name))
             };
         }
         let current = format!("SELECT {}", dialect.current_schema);
@@ -252,7 +252,7 @@ impl<D: Sql> Operation<D> for Locate<'_> {
         let rows = rows.map_err(D::sort)?;
         let current = rows.first().map_or(Ok(None), |row| D::maybe_text(row, 0));
         let current = current.map_err(D::sort)?.ok_or(TableError::NoCurrentSchema)?;
-        let table = TableRef::new(&dialect, Some(names::checked_schema(current)?), name);
+        let table = dialect.table(Some(names::checked_schema(current)?), name);
         if let Some(schema_of) = dialect.schema_of {
             let rows = D::fetch(
                 connection,

@@ -1,7 +1,5 @@
 //! [`TableRef`]: a table by its schema and its name, as statements name it.
 
-use super::dialect::Dialect;
-
 /// A table by its schema and its name, as statements name it: whatever the connection's own settings are, it is this one.
 #[derive(Debug, Clone)]
 pub(crate) struct TableRef {
@@ -15,22 +13,13 @@ pub(crate) struct TableRef {
 }
 
 impl TableRef {
-    /// Of a table in this schema, or, for a script, in the one in which the script is executed. Both names were checked:
-    /// no quoting is needed inside of them.
-    pub(crate) fn new(dialect: &Dialect, schema: Option<&str>, name: &str) -> Self {
-        let quote = dialect.quote;
+    /// Of a table in this schema, or, for a script, in the one in which the script is executed, which is `current` as a
+    /// value. Both names were checked: no quoting is needed inside of them.
+    pub(super) fn new(name: String, schema: Option<&str>, current: &str, quote: &'static str) -> Self {
         Self {
-            // Without quotes, PostgreSQL has always made small letters of a name.
-            name: if dialect.folds_names {
-                name.to_ascii_lowercase()
-            } else {
-                name.to_owned()
-            },
+            name,
             prefix: schema.map_or_else(String::new, |schema| format!("{quote}{schema}{quote}.")),
-            schema_value: schema.map_or_else(
-                || dialect.current_schema.to_owned(),
-                |schema| format!("'{schema}'"),
-            ),
+            schema_value: schema.map_or_else(|| current.to_owned(), |schema| format!("'{schema}'")),
             schema: schema.map(str::to_owned),
             quote,
         }

@@ -183,7 +183,7 @@ async fn d08_after_a_failover_to_a_standby_posts_reach_the_new_server_and_nothin
     .await;
     report(
         "D08",
-        &format!("{accepted} posted before, {refused} refused after the mend, {all} deposited and sent"),
+        format_args!("{accepted} posted before, {refused} refused after the mend, {all} deposited and sent"),
     );
     processor.close().await;
 }

@@ -13,8 +13,10 @@ use brighter_faults::wait::until_answer;
 
 use super::c_handling::set_aside;
 
+type IsList = fn(usize) -> bool;
+
 /// Which levels are lists, and the others tables.
-const PATTERNS: [(&str, fn(usize) -> bool); 3] = [
+const PATTERNS: [(&str, IsList); 3] = [
     ("tables", |_| false),
     ("lists", |_| true),
     ("both", |level| level % 3 == 1),

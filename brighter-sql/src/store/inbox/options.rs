@@ -79,7 +79,7 @@ impl InboxOptions {
     pub(super) fn table_in_script(&self, dialect: &Dialect) -> Result<TableRef, InboxError> {
         let in_script = || {
             let schema = self.schema.as_deref().map(names::checked_schema).transpose()?;
-            Ok(TableRef::new(dialect, schema, names::checked(&self.table)?))
+            Ok(dialect.table(schema, names::checked(&self.table)?))
         };
         in_script().map_err(|error: TableError| InboxError::Tables(error.into()))
     }

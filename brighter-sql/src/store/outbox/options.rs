@@ -92,7 +92,7 @@ impl OutboxOptions {
     pub(super) fn table_in_script(&self, dialect: &Dialect) -> Result<TableRef, OutboxError> {
         let in_script = || {
             let schema = self.schema.as_deref().map(names::checked_schema).transpose()?;
-            Ok(TableRef::new(dialect, schema, names::checked(&self.table)?))
+            Ok(dialect.table(schema, names::checked(&self.table)?))
         };
         in_script().map_err(|error: TableError| OutboxError::Tables(error.into()))
     }
