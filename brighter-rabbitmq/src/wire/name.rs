@@ -104,7 +104,13 @@ impl KnownHeader {
 
 fn same(one: &str, other: &str) -> bool {
     let alike = |a: u8, b: u8| a.eq_ignore_ascii_case(&b) || (is_separator(a) && is_separator(b));
-    one.len() == other.len() && one.bytes().zip(other.bytes()).all(|(a, b)| alike(a, b))
+    // From the end: many begin alike.
+    one.len() == other.len()
+        && one
+            .bytes()
+            .rev()
+            .zip(other.bytes().rev())
+            .all(|(a, b)| alike(a, b))
 }
 
 fn is_separator(byte: u8) -> bool {
