@@ -28,7 +28,6 @@
 
 use std::future::poll_fn;
 use std::task::Poll;
-
 use std::time::Duration;
 
 use futures_util::StreamExt;

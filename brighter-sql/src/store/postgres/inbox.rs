@@ -1,11 +1,9 @@
 //! The [`PostgresInbox`].
 
-use sqlx::postgres::PgConnectOptions;
 use sqlx::{PgPool, Postgres};
 
 use crate::database::backend::Backend;
 use crate::database::server::Server;
-use crate::database::value::Sql;
 use crate::opening::Opening;
 use crate::store::InboxOptions;
 use crate::store::inbox::{self, SqlInbox, implement_inbox};
@@ -36,14 +34,7 @@ impl PostgresInbox {
     pub fn connect(url: impl Into<String>) -> Opening<InboxOptions, Result<Self, InboxError>> {
         let url = url.into();
         Opening::new(async move |options: InboxOptions| {
-            let connect: PgConnectOptions = url.parse().map_err(Postgres::sort)?;
-            let connect = if options.has_session {
-                connect
-            } else {
-                // PgBouncer refuses what it does not know.
-                connect.extra_float_digits(None)
-            };
-            let server = Server::connect(connect, options.has_session).await?;
+            let server = Server::at(&url, options.has_session).await?;
             SqlInbox::open(server, &options).await.map(Self)
         })
     }

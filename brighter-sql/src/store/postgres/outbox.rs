@@ -1,12 +1,10 @@
 //! The [`PostgresOutbox`].
 
-use sqlx::postgres::PgConnectOptions;
 use sqlx::{PgPool, Postgres};
 
 use super::listening;
 use crate::database::backend::Backend;
 use crate::database::server::Server;
-use crate::database::value::Sql;
 use crate::opening::Opening;
 use crate::store::OutboxOptions;
 use crate::store::outbox::{self, SqlOutbox, implement_outbox};
@@ -54,14 +52,7 @@ impl PostgresOutbox {
     pub fn connect(url: impl Into<String>) -> Opening<OutboxOptions, Result<Self, OutboxError>> {
         let url = url.into();
         Opening::new(async move |options: OutboxOptions| {
-            let connect: PgConnectOptions = url.parse().map_err(Postgres::sort)?;
-            let connect = if options.has_session {
-                connect
-            } else {
-                // PgBouncer refuses what it does not know.
-                connect.extra_float_digits(None)
-            };
-            let server = Server::connect(connect, options.has_session).await?;
+            let server = Server::at(&url, options.has_session).await?;
             SqlOutbox::open(server, &options).await.map(Self)
         })
     }
