@@ -13,11 +13,13 @@ pub struct Orders {
     pub exchange: String,
     /// What it reads.
     pub queue: String,
-    /// How often it does it.
-    pub cycles: usize,
+    /// How often it says what it holds.
+    pub looks: usize,
+    /// How often it connects, receives and ends before each of these.
+    pub between: usize,
 }
 
-/// What the process holds between two cycles.
+/// What the process holds at rest, when every thread of its connections has ended.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Held {
     /// Bytes that were allocated and not freed.
@@ -30,8 +32,8 @@ pub struct Held {
     pub threads: usize,
 }
 
-/// How much a figure grows with each cycle: what its least in the last third is above that in the first. What ends a
-/// moment later makes it higher now and then, and never lower.
+/// How much a figure grows from one look to the next: what its least in the last third is above that in the first. What
+/// ends a moment later makes it higher now and then, and never lower.
 #[must_use]
 pub fn growth(figures: &[usize]) -> f64 {
     let third = figures.len() / 3;

@@ -1,4 +1,4 @@
-//! Connects, receives and ends, again and again, and says after each time what it holds. It counts what is allocated, so
+//! Connects, receives and ends, again and again, and says after every few times what it holds. It counts what is allocated, so
 //! that what the allocator keeps for itself is told apart.
 #![allow(
     clippy::unwrap_used,
@@ -63,10 +63,11 @@ async fn cycle(orders: &Orders) {
     broker.close().await;
 }
 
-/// Threads that the client library has for a connection end by themselves, soon after it.
-async fn until_quiet() {
+/// Threads of the client library and the one that connections share end by themselves, soon after the last connection.
+async fn at_rest() {
     let begun = Instant::now();
-    while threads().iter().any(|name| name.starts_with("lapin")) {
+    let is_of_connections = |name: &String| name.starts_with("lapin") || name.starts_with("brighter-rabbit");
+    while threads().iter().any(is_of_connections) {
         assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", threads());
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -96,11 +97,13 @@ fn held() -> Held {
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
     let orders = brighter_faults::process::orders::<Orders>();
-    for _ in 0..orders.cycles {
-        tokio::time::timeout(Duration::from_secs(120), cycle(&orders))
-            .await
-            .expect("a cycle ends");
-        until_quiet().await;
+    for _ in 0..orders.looks {
+        for _ in 0..orders.between {
+            tokio::time::timeout(Duration::from_secs(120), cycle(&orders))
+                .await
+                .expect("a cycle ends");
+        }
+        at_rest().await;
         let line = serde_json::to_string(&held()).expect("figures can be written");
         let mut out = std::io::stdout().lock();
         let _ = writeln!(out, "held {line}").and_then(|()| out.flush());
