@@ -134,7 +134,9 @@ async fn question(consumer: &ConsumerChannel) -> Answer {
             2,
             format!("`{request}` for the queue `{name}` was not answered within {ANSWER:?}"),
         ),
-        Err(DeclareError::Broker(error)) if matches!(of_channel(&error), Some(AMQPSoftError::NOTFOUND)) => {
+        Err(DeclareError::Broker { error, .. })
+            if matches!(of_channel(&error), Some(AMQPSoftError::NOTFOUND)) =>
+        {
             Answer::Doubtful(1, reply_text(&error))
         }
         // The connection is lost, which the stream learns by itself, or the question cannot be asked.

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::connection::ConnectionHandle;
 use crate::error::{of_channel, of_publishing, reply_text};
-use crate::topology::{DeclareError, Queue, close, declare_delay};
+use crate::topology::{DeclareError, Queue, answered, close, declare_delay};
 use brighter_core::channel::{MakeChannel, PublishError};
 
 const DECLARING: Duration = Duration::from_secs(10);
@@ -63,7 +63,7 @@ impl DelayQueues {
         }
         let declaring = async {
             // A channel of its own: a refusal closes it, and would take others' messages with it.
-            let amqp = connection.open_channel(&open).await?;
+            let amqp = answered("channel.open", connection.open_channel(&open)).await?;
             declare_delay(&amqp, queue).await?;
             close(amqp).await
         };
@@ -73,11 +73,11 @@ impl DelayQueues {
                 Ok(DelayPlace::In(name.clone()))
             }
             Ok(Err(DeclareError::Name(error))) => Err(error.into()),
-            Ok(Err(DeclareError::Broker(error))) if of_channel(&error).is_some() => {
+            Ok(Err(DeclareError::Broker { error, .. })) if of_channel(&error).is_some() => {
                 self.refused(queue, &reply_text(&error));
                 Ok(DelayPlace::InHand)
             }
-            Ok(Err(DeclareError::Broker(error))) => Err(of_publishing(error)),
+            Ok(Err(DeclareError::Broker { error, .. })) => Err(of_publishing(error)),
             Ok(Err(_)) | Err(_) => Err(PublishError::TimedOut { after: DECLARING }),
         }
     }

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use crate::connection::OpenConnection;
 use crate::error::{ConnectError, of_channel, reply_text};
 use crate::settings::RabbitMqSettings;
-use crate::topology::{ANSWER, DeclareError, declare_exchange};
+use crate::topology::{ANSWER, DeclareError, answered, declare_exchange};
 use crate::url::Address;
 
 /// Opening a channel and declaring the exchange take this long at most.
@@ -20,10 +20,9 @@ pub(crate) async fn check_exchange(
     settings: &RabbitMqSettings,
 ) -> Result<(), ConnectError> {
     let declaring = async {
-        let channel = open.connection.create_channel().await?;
+        let channel = answered("channel.open", open.connection.create_channel()).await?;
         declare_exchange(&channel, settings.make_exchange, &settings.exchange()).await?;
-        channel.close(200, "done".into()).await?;
-        Ok(())
+        answered("channel.close", channel.close(200, "done".into())).await
     };
     let declared = timeout(OPENING, declaring).await;
     declared
@@ -47,7 +46,7 @@ pub(super) fn exchange_error(
             exchange,
             reason: error.to_string(),
         },
-        DeclareError::Broker(error) => match of_channel(&error) {
+        DeclareError::Broker { error, .. } => match of_channel(&error) {
             Some(AMQPSoftError::ACCESSREFUSED) => ConnectError::ExchangePermission {
                 exchange,
                 reason: reply_text(&error),
@@ -80,7 +79,10 @@ mod tests {
         let settings = RabbitMq::builder("amqp://one,amqp://other").settings(true);
         let settings = settings.unwrap_or_else(|error| panic!("{error}"));
         let address = Address::parse("amqp://me:secret@other").unwrap_or_else(|error| panic!("{error}"));
-        let error = DeclareError::Broker(ErrorKind::ProtocolError(error).into());
+        let error = DeclareError::Broker {
+            request: "exchange.declare",
+            error: ErrorKind::ProtocolError(error).into(),
+        };
         let error = exchange_error(error, &address, &settings);
         let said = report(&error);
         assert!(!said.contains("secret") && !said.contains("amqp://one"), "{said}");

@@ -26,7 +26,7 @@ use super::route_changes::RouteChanges;
 use crate::connection::{ConnectionHandle, OpenConnection};
 use crate::error::{ConnectError, closes_channel, of_channel, of_connection, of_publishing};
 use crate::settings::RabbitMqSettings;
-use crate::topology::{DeclareError, declare_exchange};
+use crate::topology::{DeclareError, answered, declare_exchange};
 use crate::wire;
 use brighter_core::channel::PublishError;
 
@@ -285,7 +285,7 @@ impl PublishTask {
         let mut open = self.connection.current().await?;
         let mut opened = self.open_on(&open).await?;
         // Nothing was sent on it, so nobody need know that the connection went meanwhile.
-        if let Err(DeclareError::Broker(error)) = &opened
+        if let Err(DeclareError::Broker { error, .. }) = &opened
             && (!open.is_alive() || of_connection(error))
         {
             open = self.connection.after(&open).await?;
@@ -315,8 +315,9 @@ impl PublishTask {
         // It is waited for as a confirm is.
         let _awaited = self.connection.confirms().begin();
         let opening = async {
-            let channel = open.connection.create_channel().await?;
-            channel.confirm_select(ConfirmSelectOptions::default()).await?;
+            let channel = answered("channel.open", open.connection.create_channel()).await?;
+            let confirms = channel.confirm_select(ConfirmSelectOptions::default());
+            answered("confirm.select", confirms).await?;
             declare_exchange(&channel, self.settings.make_exchange, &self.settings.exchange()).await?;
             Ok(channel)
         };

@@ -16,7 +16,7 @@ pub(crate) async fn answered<T>(
     answer: impl Future<Output = lapin::Result<T>>,
 ) -> Result<T, DeclareError> {
     match timeout(ANSWER, answer).await {
-        Ok(answer) => Ok(answer?),
+        Ok(answer) => answer.map_err(|error| DeclareError::Broker { request, error }),
         Err(_) => Err(DeclareError::Unanswered { request }),
     }
 }

@@ -15,7 +15,11 @@ pub(crate) const ANSWER: Duration = Duration::from_secs(10);
 /// Why a declaration failed.
 pub(crate) enum DeclareError {
     Name(NameError),
-    Broker(lapin::Error),
+    /// The broker, or the connection to it, answered this request with an error.
+    Broker {
+        request: &'static str,
+        error: lapin::Error,
+    },
     /// The broker does not answer this request.
     Unanswered {
         request: &'static str,
@@ -31,12 +35,6 @@ impl From<NameError> for DeclareError {
     }
 }
 
-impl From<lapin::Error> for DeclareError {
-    fn from(error: lapin::Error) -> Self {
-        Self::Broker(error)
-    }
-}
-
 impl DeclareError {
     /// The failure with the form of what was declared.
     pub(crate) fn about(self, what: impl ToString) -> DeclareFailure {
@@ -46,7 +44,7 @@ impl DeclareError {
 
     pub(super) fn is_not_found(&self) -> bool {
         match self {
-            Self::Broker(error) => matches!(of_channel(error), Some(AMQPSoftError::NOTFOUND)),
+            Self::Broker { error, .. } => matches!(of_channel(error), Some(AMQPSoftError::NOTFOUND)),
             _ => false,
         }
     }
@@ -62,7 +60,7 @@ impl DeclareFailure {
     /// What the broker said, if it closed the whole connection over this.
     pub(crate) fn closed_connection(&self) -> Option<String> {
         match &self.error {
-            DeclareError::Broker(error) if closes_connection(error) => {
+            DeclareError::Broker { error, .. } if closes_connection(error) => {
                 Some(format!("{}: {}", self.what, reply_text(error)))
             }
             _ => None,
@@ -96,20 +94,20 @@ impl DeclareFailure {
                     address.to_string()
                 ),
             },
-            DeclareError::Broker(error) => match closed {
+            DeclareError::Broker { request, error } => match closed {
                 Some(said) => ChannelError::Unavailable {
                     reason: format!("{} closed the connection over {said}", address.to_string()),
                 },
-                None => of_declaring(error, &what),
+                None => of_declaring(request, error, &what),
             },
         }
     }
 }
 
 /// Why a channel could not be declared or consumed: by the kind of the error, whose text is only shown.
-fn of_declaring(error: lapin::Error, what: &str) -> ChannelError {
+fn of_declaring(request: &str, error: lapin::Error, what: &str) -> ChannelError {
     let advice = match error.kind() {
-        ErrorKind::ProtocolError(protocol) => advice(protocol.kind()),
+        ErrorKind::ProtocolError(protocol) => advice(request, protocol.kind()),
         _ => None,
     };
     match advice {
@@ -120,7 +118,7 @@ fn of_declaring(error: lapin::Error, what: &str) -> ChannelError {
     }
 }
 
-fn advice(kind: &AMQPErrorKind) -> Option<&'static str> {
+fn advice(request: &str, kind: &AMQPErrorKind) -> Option<&'static str> {
     let AMQPErrorKind::Soft(kind) = kind else {
         return None;
     };
@@ -129,10 +127,7 @@ fn advice(kind: &AMQPErrorKind) -> Option<&'static str> {
             "it was declared as `received`, and exists as `current`: say of the channel what it is, give it \
              another name, or let it run empty and delete it",
         ),
-        AMQPSoftError::ACCESSREFUSED => Some(
-            "grant the user `configure`, `write` and `read` on it, or see whether another consumer has it \
-             for itself",
-        ),
+        AMQPSoftError::ACCESSREFUSED => Some(permission(request)),
         AMQPSoftError::RESOURCELOCKED => {
             Some("another connection has it for itself: stop that, or name another")
         }
@@ -141,5 +136,31 @@ fn advice(kind: &AMQPErrorKind) -> Option<&'static str> {
              deleted it in this moment: start again",
         ),
         AMQPSoftError::CONTENTTOOLARGE | AMQPSoftError::NOROUTE | AMQPSoftError::NOCONSUMERS => None,
+    }
+}
+
+/// The permission that a request needs, by RabbitMQ's guide to access control, and the way to do without it.
+fn permission(request: &str) -> &'static str {
+    match request {
+        "exchange.declare" => {
+            "grant the user `configure` on the exchange, or make everything another way and say \
+             `make_channel(MakeChannel::Validate)` or `make_channel(MakeChannel::Assume)`"
+        }
+        "queue.declare" => {
+            "grant the user `configure` on the queue and, where it has a dead-letter exchange, `read` on the queue \
+             and `write` on that exchange; or make everything another way and say \
+             `make_channel(MakeChannel::Validate)` or `make_channel(MakeChannel::Assume)`"
+        }
+        "queue.bind" => {
+            "grant the user `write` on the queue and `read` on the exchange, and on the topic where topics have \
+             permissions; or bind it another way and say `make_channel(MakeChannel::Validate)` or \
+             `make_channel(MakeChannel::Assume)`"
+        }
+        "queue.delete" => "grant the user `configure` on the queue",
+        "basic.consume" => {
+            "grant the user `read` on the queue; where the user has it, another consumer has the queue for itself: \
+             stop that"
+        }
+        _ => "see the user's permissions with `rabbitmqctl list_user_permissions USER`",
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use brighter::RabbitMq;
-use brighter::channel::{Producer, PublishError};
+use brighter::channel::{Broker as _, ChannelError, MakeChannel, Producer, PublishError};
 use brighter::outbox::{Inspection, MessageState};
 use brighter::prelude::*;
 use brighter::processor::PostError;
@@ -104,6 +104,68 @@ async fn a12_what_only_a_person_can_mend_is_fatal_at_the_start_and_says_how() {
         "{error}"
     );
     assert!(capture::lines(&["hunter3"]).is_empty());
+    capture::assert_no_password();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a12_a_permission_that_a_channel_needs_is_named_by_the_request_that_lacks_it() {
+    let node = node::shared().await;
+    let vhost = format!("a12-{}", MessageId::new());
+    node.eval(&format!(
+        "rabbit_vhost:add(<<\"{vhost}\">>, <<\"a test\">>), done."
+    ))
+    .await;
+    // What was allowed once is remembered by an AMQP channel, and each request here opens one of its own.
+    let grant = async |configure: &str, write: &str, read: &str| {
+        node.eval(&format!(
+            "rabbit_auth_backend_internal:set_permissions(<<\"tester\">>, <<\"{vhost}\">>, <<\"{configure}\">>, \
+             <<\"{write}\">>, <<\"{read}\">>, <<\"a test\">>), done."
+        ))
+        .await;
+    };
+    let place = Place::at(&node, node.address()).in_virtual_host(&vhost);
+    grant(".*", ".*", ".*").await;
+    let broker = place.builder().make_exchange(MakeChannel::Assume).connect().await;
+    let broker = broker.unwrap();
+    let exchange = place.exchange();
+    let refusal = |refused: Result<(), ChannelError>, queue: &str| match refused {
+        Err(ChannelError::Refused { reason }) => {
+            assert!(reason.contains("ACCESS_REFUSED"), "{reason}");
+            assert!(!reason.contains(PASSWORD), "{reason}");
+            reason
+        }
+        other => panic!("{queue}: {other:?}"),
+    };
+    // With which permissions, what is refused, and what it says is missing.
+    for (queue, [configure, write, read], missing) in [
+        ("x", ["^nothing$", ".*", ".*"], "`configure` on the exchange"),
+        ("q", [&exchange, ".*", ".*"], "`configure` on the queue"),
+        (
+            "d",
+            [".*", ".*", "^nothing$"],
+            "`read` on the queue and `write` on that exchange",
+        ),
+        ("w", [".*", "^amq.default$", ".*"], "`write` on the queue"),
+        ("r", [".*", ".*", "[.]r"], "`read` on the exchange"),
+    ] {
+        grant(configure, write, read).await;
+        let channel = place.channel(queue, "a12");
+        let reason = refusal(broker.declare(&channel).await, queue);
+        assert!(reason.contains(missing), "{queue}: {reason}");
+        assert!(reason.contains("MakeChannel::Assume"), "{queue}: {reason}");
+    }
+    let channel = place.channel("c", "a12");
+    grant(".*", ".*", ".*").await;
+    broker.declare(&channel).await.unwrap();
+    grant(".*", ".*", "^nothing$").await;
+    let mut as_it_is = channel.clone();
+    as_it_is.make = MakeChannel::Assume;
+    let consumed = broker.consume(&as_it_is).await.map(drop);
+    let reason = refusal(consumed, "c");
+    assert!(reason.contains("`read` on the queue"), "{reason}");
+    grant("^nothing$", ".*", ".*").await;
+    let reason = refusal(broker.remove(&channel.name).await, "c");
+    assert!(reason.contains("`configure` on the queue"), "{reason}");
     capture::assert_no_password();
 }
 
