@@ -15,6 +15,7 @@ mod shell;
 mod stop;
 mod test;
 mod tools;
+mod words;
 mod workspace;
 
 use std::path::PathBuf;
@@ -41,6 +42,11 @@ enum Command {
         /// The checkout to look at, instead of this one.
         #[arg(long, value_name = "DIR", default_value = workspace::ROOT)]
         root: PathBuf,
+    },
+    /// Finds type names that are used twice, and words that a reader stops at.
+    Words {
+        /// The beginnings of the paths to look at; all if there are none.
+        paths: Vec<String>,
     },
     /// Starts the servers that tests need, runs `cargo test` with ARGS, and takes the servers down.
     Test {
@@ -111,6 +117,7 @@ fn run(command: Command) -> Result<()> {
     match command {
         Command::Lint => lint::run(stop),
         Command::Circles { crates, root } => circles::run(&root, &crates),
+        Command::Words { paths } => words::run(&paths),
         Command::Test { args } => test::run(&args, stop),
         Command::Brokers(args) => brokers::run(&args, stop),
         Command::Services => services(stop),

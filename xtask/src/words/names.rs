@@ -1,0 +1,88 @@
+//! A type name is used once in the published crates.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Result;
+use syn::{Attribute, Ident, Item};
+
+use super::{Finding, Source};
+
+/// Names of private types that mean the same in every module: what it shares, and what it knows.
+const EXCEPTIONS: &[&str] = &["Inner", "Shared", "State"];
+
+/// Finds the type names that stand for more than one type.
+pub(super) fn check(sources: &[Source]) -> Result<Vec<Finding>> {
+    let mut places: BTreeMap<String, Vec<(&str, usize)>> = BTreeMap::new();
+    for source in sources {
+        if source.is_rust() && source.is_published() {
+            for name in types(&source.parsed()?.items) {
+                let line = name.span().start().line;
+                places
+                    .entry(name.to_string())
+                    .or_default()
+                    .push((&source.path, line));
+            }
+        }
+    }
+    places.retain(|name, places| !EXCEPTIONS.contains(&name.as_str()) && !is_one(places));
+    let mut findings = Vec::new();
+    for (name, places) in &places {
+        for (at, (file, line)) in places.iter().enumerate() {
+            let others = places.iter().enumerate().filter(|(other, _)| *other != at);
+            let others: Vec<_> = others.map(|(_, (file, line))| format!("{file}:{line}")).collect();
+            findings.push(Finding {
+                file: (*file).to_owned(),
+                line: *line,
+                what: format!(
+                    "the type name `{name}` is used more than once: {}",
+                    others.join(", ")
+                ),
+            });
+        }
+    }
+    Ok(findings)
+}
+
+/// Returns whether it is one type: a feature chooses between two files beside each other, `on.rs` and `off.rs`.
+fn is_one(places: &[(&str, usize)]) -> bool {
+    let switched = |file: &str| {
+        let file = Path::new(file);
+        let is_switched = file
+            .file_name()
+            .is_some_and(|name| name == "on.rs" || name == "off.rs");
+        is_switched
+            .then(|| file.parent().map(Path::to_path_buf))
+            .flatten()
+    };
+    match places {
+        [_] => true,
+        [(one, _), (other, _)] => one != other && switched(one).is_some() && switched(one) == switched(other),
+        _ => false,
+    }
+}
+
+/// Returns the types of a module and of the modules in it, without those of tests.
+fn types(items: &[Item]) -> Vec<&Ident> {
+    let mut found = Vec::new();
+    for item in items {
+        match item {
+            Item::Struct(item) => found.push(&item.ident),
+            Item::Enum(item) => found.push(&item.ident),
+            Item::Union(item) => found.push(&item.ident),
+            Item::Trait(item) => found.push(&item.ident),
+            Item::Type(item) => found.push(&item.ident),
+            Item::Mod(module) if !is_test(&module.attrs) => {
+                let items = module.content.as_ref();
+                found.extend(items.into_iter().flat_map(|(_, items)| types(items)));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+fn is_test(attributes: &[Attribute]) -> bool {
+    let mut of_cfg = attributes.iter().filter(|one| one.path().is_ident("cfg"));
+    of_cfg.any(|one| one.parse_args::<Ident>().is_ok_and(|only| only == "test"))
+}
