@@ -47,7 +47,7 @@
 //!     .build()?;
 //! dispatcher.receive();
 //! dispatcher.consuming().await;
-//! processor.post(Greet { name: "Ian".into() }).await?; // to whoever subscribes, in this process or another
+//! processor.post(Greet { name: "Ian".into() }).await?; // to every subscription, in this process or another
 //! dispatcher.end().await;
 //! # Ok(())
 //! # }

@@ -48,8 +48,7 @@ impl<R: Postable> Publication<R> {
         }
     }
 
-    /// The same publication on another topic. The kind of event stays
-    /// [what the request says](Postable::EVENT_TYPE).
+    /// Sets the topic. The kind of event stays [that of the request](Postable::EVENT_TYPE).
     #[must_use]
     pub fn topic(mut self, topic: impl Into<RoutingKey>) -> Self {
         let event = &mut self.settings.event;
@@ -58,53 +57,51 @@ impl<R: Postable> Publication<R> {
         self
     }
 
-    /// The same publication from this source, a URI that says which part of the business speaks: CloudEvents'
-    /// `source`. Without it there is [`DEFAULT_SOURCE`](brighter_core::message::DEFAULT_SOURCE).
+    /// Sets CloudEvents' `source`: a URI that names the part of the business that publishes. The default is [`DEFAULT_SOURCE`](brighter_core::message::DEFAULT_SOURCE).
     #[must_use]
     pub fn source(mut self, source: impl AsRef<str>) -> Self {
         self.settings.event = self.settings.event.with_source(source);
         self
     }
 
-    /// The same publication with another CloudEvents `type` than [the request's](Postable::EVENT_TYPE).
+    /// Sets CloudEvents' `type`, in place of [the request's](Postable::EVENT_TYPE).
     #[must_use]
     pub fn event_type(mut self, event_type: impl AsRef<str>) -> Self {
         self.settings.event = self.settings.event.with_type(event_type);
         self
     }
 
-    /// The same publication about this: CloudEvents' `subject`.
+    /// Sets CloudEvents' `subject`: what the events are about.
     #[must_use]
     pub fn subject(mut self, subject: impl AsRef<str>) -> Self {
         self.settings.event = self.settings.event.with_subject(subject);
         self
     }
 
-    /// The same publication of bodies with the schema that is found there: CloudEvents' `dataschema`, a URI.
+    /// Sets CloudEvents' `dataschema`: the URI of the schema of the bodies.
     #[must_use]
     pub fn data_schema(mut self, data_schema: impl AsRef<str>) -> Self {
         self.settings.event = self.settings.event.with_data_schema(data_schema);
         self
     }
 
-    /// The same publication of requests whose answers are to be published to this topic.
+    /// Sets the topic to which answers to the requests are published.
     #[must_use]
     pub fn reply_to(mut self, topic: impl Into<RoutingKey>) -> Self {
         self.settings.reply_to = Some(topic.into());
         self
     }
 
-    /// The same publication, whose every message has this in its bag, unless its mapper puts something else
-    /// there.
+    /// Adds a header to the bag of every message, unless its mapper sets a header of that name.
     #[must_use]
     pub fn default_header(mut self, name: impl Into<String>, value: impl Into<BagValue>) -> Self {
         self.settings.default_headers.insert(name, value);
         self
     }
 
-    /// The same publication, whose messages leave the outbox strictly in the order of their deposits: each is
-    /// published when the broker has confirmed the one before it, also over failures and outages, and by whichever
-    /// process. It goes by the topic, and so for all that is posted to it.
+    /// Publishes the messages strictly in the order of their deposits. Each is published when the broker has confirmed
+    /// the one before it, also over failures and outages, and from whichever process. The order holds for the topic,
+    /// and so for everything that is posted to it.
     ///
     /// The order is paid for in speed: a topic goes as fast as the broker confirms one message after another. While
     /// one cannot be sent, all after it wait. One that is [dead](crate::processor::ProcessorOutbox::dead) holds up the others no

@@ -29,7 +29,7 @@ pub(super) fn configure(
     if let Some(time) = config.time(SECTION, "drain_timeout") {
         *drain = time;
     }
-    // A variable may be about one of many; whoever writes a file lists them all.
+    // A variable may set one of many subscriptions; a file that names one names them all.
     let is_in_file = |origin: &Origin| matches!(origin, Origin::File { .. });
     let listed = config
         .tables(SubscriptionSettings::SECTION)

@@ -13,7 +13,7 @@ use super::status::EndReport;
 /// How long performers that were cut short may take to be gone.
 const CUT_DEADLINE: Duration = Duration::from_secs(1);
 
-/// Tasks that end with it: whoever gives up waiting for a drain must not leave them running.
+/// Aborts the tasks when it is dropped, so that a caller that gives up waiting for a drain leaves none running.
 struct AbortOnDrop(Vec<AbortHandle>);
 
 impl Drop for AbortOnDrop {

@@ -30,7 +30,7 @@ use brighter_core::error::HandlerError;
 use brighter_core::inbox::Fingerprint;
 use brighter_core::message::Message;
 
-/// How long settling may take: longer than a publish or a reconnect should, so that whoever is slower hangs.
+/// How long settling may take: longer than a publish or a reconnect should take, so that anything slower hangs.
 /// The broker still has the message then, and delivers it again.
 const SETTLE_WITHIN: Duration = Duration::from_secs(60);
 
@@ -152,7 +152,7 @@ impl DeliveryHandler {
 
     /// Dispatches a message, and again for as long as a circuit is open: the performer pauses with the message
     /// in hand, which uses up no delivery. Handlers of an event that succeeded are not asked again. It does not
-    /// keep a message for ever, for a broker would take that for a consumer that hangs.
+    /// keep a message forever: a broker would take that for a consumer that hangs.
     async fn decide(
         &self,
         message: &Arc<Message>,

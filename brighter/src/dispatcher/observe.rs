@@ -27,7 +27,7 @@ impl StatusChanges {
 }
 
 impl Dispatcher {
-    /// What every subscription is doing, by name.
+    /// Returns what every subscription is doing, ordered by name.
     #[must_use]
     pub fn status(&self) -> Vec<SubscriptionStatus> {
         let state = self.0.state();
@@ -77,9 +77,8 @@ impl Dispatcher {
         }
     }
 
-    /// Waits until a subscription is running, and every one that is has all its performers, each of which consumes
-    /// its channel. Those that are paused or have reached their
-    /// limit are not waited for.
+    /// Waits until a subscription is running and every performer of every running subscription consumes its channel.
+    /// Subscriptions that are paused or have reached their limit are not waited for.
     pub async fn consuming(&self) {
         let mut changes = self.changes();
         while !self.all_consume() {

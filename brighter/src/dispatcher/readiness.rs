@@ -17,7 +17,7 @@ use brighter_core::message::SubscriptionName;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Readiness {
-    /// What stands in the way. Nothing, if it is ready.
+    /// The reasons why the dispatcher is not ready; empty if it is ready.
     pub reasons: Vec<NotReady>,
 }
 
@@ -28,13 +28,13 @@ pub enum NotReady {
     /// The broker cannot be reached.
     #[error("the broker cannot be reached: {reason}")]
     NoBroker {
-        /// What it said last.
+        /// The last error of the broker.
         reason: String,
     },
     /// The broker holds publishers back, so that no handler can publish, retry or set aside.
     #[error("the broker takes no messages for now: {reason}")]
     Blocked {
-        /// What it said.
+        /// The reason that the broker gave.
         reason: String,
     },
     /// The broker confirms nothing, although messages wait for it.

@@ -81,7 +81,7 @@ impl ReplySender<'_> {
         answer(&message.header, Reply::Failed(rejection.reason.clone()))
     }
 
-    /// Tells it, once: whoever is not told sees his time pass.
+    /// Sends the apology, once. A caller that does not get it runs into its timeout.
     pub(super) async fn apologize(&self, apology: Message) {
         if let Err(error) = self.send(&apology).await {
             self.not_replied(&apology, &error);

@@ -10,7 +10,7 @@ use crate::processor::CommandProcessor;
 use crate::subscription::{Keys, Several};
 use brighter_core::mapper::Postable;
 
-/// What a subscription may bring: requests of one type, or of the types of a [`Several`].
+/// The requests that a subscription may bring: of one type, or of the types of a [`Several`].
 #[diagnostic::on_unimplemented(
     message = "a subscription cannot bring `{Self}`",
     label = "is no request that travels, and not several of them",
@@ -20,7 +20,7 @@ pub trait Requests: Brings {}
 
 impl<B: Brings> Requests for B {}
 
-/// What brings the messages of a subscription to their handlers, with what `build()` has to look at.
+/// The route from the messages of a subscription to their handlers, and the requests that `build()` checks.
 pub struct Routing {
     pub(super) route: Arc<dyn Route>,
     pub(super) requests: Vec<RequestInfo>,
@@ -46,7 +46,7 @@ impl RequestInfo {
 mod sealed {
     use super::{Choice, CommandProcessor, Keys, Routing};
 
-    /// What is behind [`Requests`](super::Requests).
+    /// The sealed part of [`Requests`](super::Requests).
     pub trait Brings {
         fn routing(processor: &CommandProcessor, keys: &mut Keys) -> Routing;
     }

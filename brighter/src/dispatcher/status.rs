@@ -9,13 +9,13 @@ use crate::subscription::Performers;
 use brighter_core::id::MessageId;
 use brighter_core::message::SubscriptionName;
 
-/// What a subscription is doing.
+/// The state of a subscription, its performers and its limits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SubscriptionStatus {
     /// Its name.
     pub name: SubscriptionName,
-    /// What holds for all of it.
+    /// The state of the subscription as a whole.
     pub state: SubscriptionState,
     /// Each of its performers, also those that finish what they have in hand before they end; none, if it was
     /// not started.
@@ -24,7 +24,7 @@ pub struct SubscriptionStatus {
     pub scale: Performers,
     /// How many performers it is to have now, if it runs.
     pub wanted: usize,
-    /// What its performers may do.
+    /// The limits that its performers keep to.
     pub throttle: Throttle,
     /// How often one of its performers ended that should not have, since the dispatcher was made. Each was
     /// replaced.
@@ -33,17 +33,17 @@ pub struct SubscriptionStatus {
     pub last_error: Option<String>,
 }
 
-/// What holds for all of a subscription.
+/// The state of a subscription as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum SubscriptionState {
-    /// It was not started, or was stopped.
+    /// Not started yet, or stopped.
     Stopped,
-    /// It runs; its performers say how far they are.
+    /// Running; each performer has a state of its own.
     Running,
-    /// It runs, and takes no messages for now.
+    /// Running, and taking no messages until it is resumed.
     Paused,
-    /// It has set aside as many messages as it may, and takes no more until it is stopped and started.
+    /// Taking no messages until it is stopped and started: it has rejected as many as it may.
     LimitReached,
 }
 
@@ -90,7 +90,7 @@ pub struct EndReport {
     pub interrupted: Vec<InFlight>,
 }
 
-/// What a performer is doing. It equals its [`PerformerState`].
+/// The state of a performer and the messages that it handles. Compares equal to its [`PerformerState`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PerformerStatus {
@@ -98,7 +98,7 @@ pub struct PerformerStatus {
     pub state: PerformerState,
     /// Why it waits, if it does.
     pub last_error: Option<String>,
-    /// What it is handling.
+    /// The messages that it is handling.
     pub in_hand: Vec<InFlight>,
 }
 

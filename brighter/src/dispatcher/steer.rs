@@ -29,9 +29,9 @@ pub enum ControlError {
 brighter_core::__private::readable_debug!(ControlError);
 
 impl Dispatcher {
-    /// Has a subscription take no more messages until it is [resumed](Self::resume). What it has in hand it
-    /// finishes; what waits in its performers' memory goes back to the channel at once, so that others can have
-    /// it. It gives up its consumers, and so is not ready while it is paused; its performers stay.
+    /// Pauses a subscription: it takes no messages until it is [resumed](Self::resume). It finishes the messages that
+    /// it handles. Prefetched messages go back to the channel at once, so that other consumers can have them. The
+    /// subscription gives up its consumers, so it is not ready while it is paused; its performers stay.
     ///
     /// A pause outlasts a stop and a start. One that is not running will be paused when it is started.
     ///
@@ -79,8 +79,8 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Has a subscription run with this many performers, or with as many of a range as there is work for, now if it
-    /// runs, and whenever it is started. The surplus finish what they have in hand, and then end.
+    /// Sets the number of performers of a subscription, or a range within which the work decides. It holds now, if the
+    /// subscription runs, and whenever it is started. Surplus performers finish the messages that they handle, then end.
     ///
     /// # Errors
     /// See [`ControlError`]. To have no performers, stop or pause the subscription. One that keeps order by key has one

@@ -165,7 +165,7 @@ impl BackOff {
         self.until = Some(now + self.wait);
     }
 
-    /// Waits until the next may be started; for ever, if nothing is waited for.
+    /// Waits until the next performer may be started; never returns if none is due.
     async fn over(&self) {
         match self.until {
             Some(until) => tokio::time::sleep_until(until).await,

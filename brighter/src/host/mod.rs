@@ -172,7 +172,7 @@ impl Host {
         }
     }
 
-    /// Says when every subscription is consumed, then what has changed, for ever.
+    /// Reports that every subscription is consumed, then every change. Never returns.
     async fn tell(&self, systemd: &Systemd) -> Infallible {
         // Until every subscription consumes, there is nothing to say but what the performers say.
         let mut changes = self.dispatcher.changes();
@@ -193,7 +193,7 @@ impl Host {
         }
     }
 
-    /// Gives the signs of life that systemd asks for, for ever.
+    /// Sends the watchdog notifications that systemd asks for. Never returns.
     async fn signs_of_life(&self, systemd: &Systemd) -> Infallible {
         let Some(every) = systemd.watchdog() else {
             return pending().await;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What told a process to end.
+/// The signal that ended a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Signal {

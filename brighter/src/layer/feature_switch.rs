@@ -16,8 +16,8 @@ use crate::handler::Call;
 use brighter_core::error::{DontAck, HandlerError};
 use brighter_core::request::Request;
 
-/// Whoever knows which features are on; [`FeatureSwitchMap`] is one. It is asked anew for every call, so it
-/// answers from memory.
+/// A source of feature switches, such as [`FeatureSwitchMap`]. Every call asks it anew, so it must answer from
+/// memory.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be asked for feature switches",
     label = "no `FeatureSwitches`",

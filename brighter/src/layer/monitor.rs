@@ -16,7 +16,7 @@ use brighter_core::error::HandlerError;
 use brighter_core::id::MessageId;
 use brighter_core::request::Request;
 
-/// Who is told by `#[monitor]`.
+/// A receiver of the events of `#[monitor]`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no sink for what `#[monitor]` sees",
     label = "no `MonitorSink`",
@@ -34,7 +34,7 @@ impl<T: MonitorSink + ?Sized> MonitorSink for Arc<T> {
     }
 }
 
-/// What `#[monitor]` saw. Of the request there is its type and its id, never its fields.
+/// An event of `#[monitor]`. It has the type and the id of the request, never its fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MonitorEvent {
@@ -46,22 +46,22 @@ pub struct MonitorEvent {
     pub message_id: Option<MessageId>,
     /// Which delivery of the message this is.
     pub attempt: u32,
-    /// What happened.
+    /// The kind of the event, with its data.
     pub kind: MonitorEventKind,
 }
 
-/// What happened.
+/// The kind of an event of `#[monitor]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MonitorEventKind {
     /// The request went in.
     Enter,
-    /// It was handled.
+    /// The handler succeeded.
     Exit {
         /// Since it went in.
         elapsed: Duration,
     },
-    /// It was not handled.
+    /// The handler failed.
     Failure {
         /// Since it went in.
         elapsed: Duration,

@@ -128,7 +128,7 @@ where
         }
         RequestLoggingFuture {
             layer: self.layer,
-            // Whoever hears nothing of it is spared the clock.
+            // Without a subscriber for it, the clock is not read.
             heard: tracing::enabled!(Level::WARN).then(|| (Instant::now(), call.clone())),
             inner: self.inner.call(call),
         }

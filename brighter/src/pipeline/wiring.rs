@@ -49,7 +49,7 @@ pub struct StepDescription {
     pub step: Step,
     /// The attribute that put it there.
     pub attribute: &'static str,
-    /// What it was given, and with which settings.
+    /// The resource that the step uses, with its settings.
     pub detail: String,
 }
 
@@ -64,7 +64,7 @@ impl fmt::Display for StepDescription {
     }
 }
 
-/// What is wrong with a pipeline that only shows when it is put together.
+/// A mistake in a pipeline that only shows when the processor is built.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WiringError {

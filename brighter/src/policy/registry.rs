@@ -44,7 +44,7 @@ impl PolicyRegistry {
         Self(BTreeMap::new())
     }
 
-    /// The same registry with this policy, in place of one of that name.
+    /// Adds a policy, in place of one of that name.
     #[must_use]
     pub fn insert(mut self, name: impl Into<String>, policy: impl Into<Policy>) -> Self {
         self.0.insert(name.into(), policy.into());

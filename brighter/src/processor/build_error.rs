@@ -46,7 +46,7 @@ pub enum BuildError {
     /// A setting has a value that it cannot have.
     #[error("invalid setting of {part}")]
     Setting {
-        /// What the setting belongs to: a policy, a subscription, the sweeper.
+        /// The owner of the setting: a policy, a subscription, the sweeper.
         part: String,
         /// The setting, its value, and the values that are allowed.
         #[source]
@@ -92,11 +92,11 @@ pub enum BuildError {
         origin: String,
     },
     /// A request's publication says what no broker takes: a topic that is no name, for instance.
-    #[error("the publication of `{request}` is no good")]
+    #[error("invalid publication for `{request}`")]
     Publication {
         /// The type of the request.
         request: &'static str,
-        /// What is wrong with it.
+        /// The reason why the name is invalid.
         #[source]
         source: NameError,
     },
@@ -143,9 +143,9 @@ pub enum BuildError {
         /// The other.
         second: SubscriptionName,
     },
-    /// What a subscription sets aside comes back to its channel, through those of others.
+    /// Messages that a subscription rejects come back to its channel, through the channels of others.
     #[error(
-        "what the subscription `{subscription}` sets aside comes back to its channel ({}), and would go round for ever: name another channel by `.dead_letters(…)` or `.invalid_messages(…)` in one of the subscriptions on the way",
+        "what the subscription `{subscription}` sets aside comes back to its channel ({}), and would circle forever: name another channel by `.dead_letters(…)` or `.invalid_messages(…)` in one of the subscriptions on the way",
         Way(channels)
     )]
     SetAsideInCircles {
@@ -183,7 +183,7 @@ pub enum BuildError {
     Budget {
         /// The name of the subscription.
         subscription: SubscriptionName,
-        /// What does not go together.
+        /// The settings that do not fit together.
         #[source]
         source: BudgetError,
     },
@@ -199,7 +199,7 @@ pub enum BuildError {
         origin: String,
         /// One that the program has and that looks like it.
         nearest: Option<String>,
-        /// Those that the program has, parted by commas.
+        /// The names that the program has, separated by commas.
         known: String,
     },
     /// The program has a subscription that its configuration does not have, although it has others.
@@ -234,7 +234,7 @@ pub enum BuildError {
     Name {
         /// The name of the subscription.
         subscription: SubscriptionName,
-        /// What is wrong with it.
+        /// The reason why the name is invalid.
         #[source]
         source: NameError,
     },

@@ -135,7 +135,7 @@ impl CommandProcessorBuilder {
         self
     }
 
-    /// Has each request of type `R` handled by one of its handlers, chosen by what is in the request or its context:
+    /// Chooses one handler for each request of type `R`, by the contents of the request or its context:
     /// by region, by date, by tenant. Without an agreement a command has one handler, and an event goes to all.
     ///
     /// A choice that is no handler of `R` is an error of that request, and so is a panic.
@@ -300,8 +300,8 @@ impl CommandProcessorBuilder {
         self
     }
 
-    /// Shows the bodies of messages in their spans, at most this many bytes of each: whoever may see the traces
-    /// sees them. They are not shown unless this is asked for, and without the feature `otel` not at all.
+    /// Shows the bodies of messages in their spans, at most this many bytes of each. Anyone who can read the traces can
+    /// then read the bodies. By default, and without the feature `otel`, they are not shown.
     pub fn bodies_in_spans(mut self, bytes: usize) -> Self {
         BuildError::set(
             &mut self.bodies_in_spans,
@@ -327,7 +327,7 @@ impl CommandProcessorBuilder {
         self
     }
 
-    /// Leaves what was sent in the outbox for ever, unless another process takes it out. An
+    /// Leaves sent messages in the outbox forever, unless another process takes them out. An
     /// [`archiver`](Self::archiver) that is given all the same takes it out.
     pub fn without_archiver(mut self) -> Self {
         self.without_archiver = true;

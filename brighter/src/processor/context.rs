@@ -18,8 +18,8 @@ use brighter_core::mapper::{Callable, Postable};
 use brighter_core::outbox::{Outbox, OutboxTransaction};
 use brighter_core::request::{Command, Event};
 
-/// What a handler does with the processor that handles its request. Each method notes the request as the cause of what
-/// follows from it: its id, its correlation id and its trace.
+/// Gives a handler the processor that handles its request. Each method records the request as the cause of what it
+/// sends: its id, its correlation id and its trace.
 ///
 /// The trait is in the prelude. A context that a handler is given belongs to the processor, also while the process
 /// ends. One that a test makes with [`Context::new`] does not: [`CommandProcessor::context`] makes one that does.

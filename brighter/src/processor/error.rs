@@ -160,7 +160,7 @@ pub enum PostError {
     Name {
         /// The type of the request.
         request: &'static str,
-        /// What is wrong.
+        /// The reason why the name is invalid.
         #[source]
         source: NameError,
     },

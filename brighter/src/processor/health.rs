@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use brighter_core::message::{ChannelName, RoutingKey, SubscriptionName};
 
-/// What counts as healthy, and how much may be asked to find out.
+/// Options of health checks: what counts as healthy, and how often to ask.
 ///
 /// ```
 /// use std::time::Duration;
@@ -69,7 +69,7 @@ impl HealthOptions {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Health {
-    /// What stands in the way. Nothing, if it is ready.
+    /// The reasons why the processor is not ready; empty if it is ready.
     pub reasons: Vec<Unhealthy>,
     /// How full the outbox is, if there is one and it has answered.
     pub outbox: Option<OutboxFigures>,
@@ -116,13 +116,13 @@ pub enum Unhealthy {
         "the broker cannot be reached, and is tried again by itself; look at it and the way to it: {reason}"
     )]
     NoBroker {
-        /// What it said last.
+        /// The last error of the broker.
         reason: String,
     },
     /// The broker holds publishers back, for it is short of memory or disk. Consumers go on.
     #[error("the broker takes no messages for now: {reason}")]
     Blocked {
-        /// What it said.
+        /// The reason that was given.
         reason: String,
     },
     /// The broker confirms nothing, although messages wait for it.
@@ -147,7 +147,7 @@ pub enum Unhealthy {
     /// The outbox cannot be read.
     #[error("the outbox cannot be reached; look at its database: {reason}")]
     OutboxAway {
-        /// What it said.
+        /// The reason that was given.
         reason: String,
     },
     /// The outbox has not answered in time.

@@ -1,4 +1,4 @@
-//! Several futures at the same time, of which most have nothing to wait for.
+//! Runs several futures at the same time. Most of them have nothing to wait for.
 
 use std::future::Future;
 use std::task::Poll;

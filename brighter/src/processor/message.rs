@@ -89,7 +89,7 @@ impl CommandProcessor {
                 request: name,
                 source,
             })?;
-        // Before it is stored: what no broker takes would stay in the outbox for ever.
+        // Before it is stored: a message that no broker takes would stay in the outbox forever.
         message.header.validate().map_err(|source| PostError::Name {
             request: name,
             source,

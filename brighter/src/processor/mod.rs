@@ -252,10 +252,10 @@ impl CommandProcessor {
         self.0.registry.descriptions()
     }
 
-    /// Whether this processor can do what it is for: its broker is there, its outbox answers and gets empty.
+    /// Returns whether this processor can do its work: its broker is connected, and its outbox answers and empties.
     ///
-    /// It can be asked as often as anyone likes: the outbox is asked every few seconds at most, by one at a time, and
-    /// has a deadline, all of which [`HealthOptions`] say.
+    /// Call it as often as you like: the outbox is asked every few seconds at most, by one caller at a time, and with a
+    /// deadline. [`HealthOptions`] has these settings.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

@@ -48,14 +48,14 @@ impl<'a, R: Postable> IntoFuture for Post<'a, R> {
     }
 }
 
-/// What [`CommandProcessor::clear_outbox`] did.
+/// The result of [`CommandProcessor::clear_outbox`].
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Cleared {
     /// How many messages the broker took.
     pub sent: usize,
-    /// Those that it did not take, each with the reason. The outbox keeps them, and the sweeper tries them
-    /// again.
+    /// The messages that the broker did not take, each with the reason. The outbox keeps them, and the sweeper tries
+    /// them again.
     pub kept: Vec<(MessageId, PublishError)>,
 }
 

@@ -58,13 +58,13 @@ pub struct Replay {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct DeadLetter<'a> {
-    /// It, as it came.
+    /// The dead letter, as it came.
     pub message: &'a Message,
     /// Why it was set aside; `None` of what the broker has set aside by itself.
     pub rejected: Option<Rejected>,
 }
 
-/// What became of the dead letters.
+/// The result of a replay: how many dead letters were sent back, left or not seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Replayed {
@@ -74,7 +74,7 @@ pub struct Replayed {
     pub left: u64,
     /// How many this replay had sent back before and have come again: they stay.
     pub came_back: u64,
-    /// How many have headers of which no message can be made: they stay.
+    /// How many have headers that cannot be read as a message: they stay.
     pub unreadable: u64,
     /// How many wait still that were not seen, for too many are unreadable.
     pub unseen: u64,
@@ -90,7 +90,7 @@ pub enum ReplayError {
     /// The dead letters cannot be had.
     #[error("the dead letters cannot be had, after {} were sent back: run it again by the same name", .done.replayed)]
     Channel {
-        /// What became of them until then.
+        /// The result until then.
         done: Replayed,
         /// Why.
         source: ChannelError,
@@ -98,7 +98,7 @@ pub enum ReplayError {
     /// One of them could not be moved.
     #[error("a dead letter was not moved, after {} were sent back: run it again by the same name", .done.replayed)]
     NotMoved {
-        /// What became of the others until then.
+        /// The result for the others until then.
         done: Replayed,
         /// Why.
         source: SettleError,

@@ -46,7 +46,7 @@ pub enum BudgetError {
         /// The deliveries that the broker makes.
         deliveries: u32,
     },
-    /// What was handled is forgotten before the message may have come for the last time.
+    /// The inbox forgets a handled message before that message may come for the last time.
     #[error(
         "a message may come again until {takes:?} after it came first, and the inbox remembers what was handled for {retention:?} only, so that it would be handled twice: have a longer retention (`InboxOptions::retention`), fewer `.attempts(…)`, shorter `.delays(…)` or a shorter `.timeout(…)`"
     )]
@@ -149,7 +149,7 @@ pub(crate) fn remembers_too_little(
     (takes > retention).then_some(BudgetError::Retention { takes, retention })
 }
 
-/// How long all attempts of a message, each of which takes so long, and the delays between them may take.
+/// Returns how long all attempts of a message and the delays between them may take, if each attempt takes this long.
 fn all_attempts(settings: &SubscriptionSettings, each: Duration) -> Duration {
     let handling = each.saturating_mul(settings.attempts);
     // The last of the delays is for all that follow, so those after it need no loop of their own.

@@ -155,7 +155,7 @@ fn handling_keys() -> impl Iterator<Item = Key> {
         Key::time(
             "unacceptable_window",
             second..,
-            "the time in which they are counted; else for ever",
+            "the window in which they are counted; without it, they are counted forever",
         ),
     ]
     .into_iter()

@@ -52,8 +52,8 @@ impl<R> Subscription<R> {
         })
     }
 
-    /// Has the broker deliver one message at most this often before it puts it in the dead-letter channel by
-    /// itself, without saying what it met: a last resort. Retries of the subscription are new messages to the broker;
+    /// Sets how often the broker delivers one message before it moves it to the dead-letter channel by itself, without
+    /// a reason: a last resort. Retries of the subscription are new messages to the broker;
     /// what a consumer gives back, as when it is stopped, counts on RabbitMQ before 4.3, up to where
     /// [`redeliveries`](Self::redeliveries) has a message handled alone, a quarter of the lower of the two limits.
     #[must_use]

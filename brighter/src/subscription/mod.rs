@@ -27,13 +27,13 @@ pub use performers::Performers;
 pub use rate::Rate;
 pub use several::Several;
 
-/// What a dispatcher has to know of a subscription, besides the type of its requests.
+/// The settings of a subscription, without the type of its requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SubscriptionSettings {
     /// Its name.
     pub name: SubscriptionName,
-    /// What it reads.
+    /// The channel that it reads.
     pub channel: Channel,
     /// How many performers read it, at least.
     pub performers: usize,
@@ -69,7 +69,7 @@ const BROKERS_LIMIT: u32 = 20;
 
 impl SubscriptionSettings {
     /// How long one handling of a message may take, unless the subscription says otherwise: 5 minutes. A handler
-    /// that hangs would hold its performer for ever; few that do not hang take as long; and it is a sixth of the
+    /// that hangs would hold its performer forever; few that do not hang take as long; and it is a sixth of the
     /// 30 minutes after which RabbitMQ takes a consumer for dead.
     pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(300);
 
@@ -189,12 +189,12 @@ pub(crate) fn invalid_concurrency(messages: usize) -> Option<InvalidSetting> {
 /// | concurrency | 1 | more give up the order |
 /// | rate | as fast as they can | the buffer keeps what cannot be handled with the broker |
 /// | buffer | 10 | busy over a network, yet shared fairly |
-/// | time-out | 5 minutes | a handler that hangs must not hold a performer for ever |
+/// | time-out | 5 minutes | a handler that hangs must not hold a performer forever |
 /// | attempts | 5 | a fault that outlasts a minute wants a person |
 /// | delays | 1, 5, 15, 60 s | soon for a hiccup, later for an outage |
 /// | redeliveries | 20 | far more than restarts, and an end to a message that kills its process |
 /// | unacceptable limit | none | one bad sender must not stop the others |
-/// | order | none | whoever needs it pays for it |
+/// | order | none | order costs speed, so only subscriptions that need it pay for it |
 /// | dead letters, invalid messages | `<channel>.dlq`, `<channel>.invalid` | Brighter's names |
 ///
 /// ```
@@ -268,10 +268,10 @@ impl<R> Subscription<R> {
         self
     }
 
-    /// Has this many performers: tasks that each read the channel and handle messages. Of a range, as in
-    /// `performers(2..=8)`, it begins with the least, and has more while more messages wait than they work off, and
-    /// fewer again once some were idle for a minute. For that the depth of the channel is looked at every five
-    /// seconds, where the broker tells it; where it does not, there are the least.
+    /// Sets the number of performers: tasks that each read the channel and handle messages. Of a range, as in
+    /// `performers(2..=8)`, the subscription starts with the least, adds performers while more messages wait than they
+    /// can clear, and ends performers that were idle for a minute. It reads the depth of the channel every five
+    /// seconds; on a broker that does not tell the depth, the least stay.
     #[must_use]
     pub fn performers(mut self, performers: impl Into<Performers>) -> Self {
         let performers = performers.into();

@@ -99,7 +99,7 @@ impl InMemoryBroker {
 impl Producer for InMemoryBroker {
     fn publish<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<(), PublishError>> {
         async move {
-            // Nothing here ever waits: whoever publishes in a loop would keep the thread from those who consume.
+            // Nothing here ever waits: a loop that publishes would keep the thread from its consumers.
             consume_budget().await;
             self.0.publish(message)
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::task::Waker;
 
 /// Consumers that found nothing. A message wakes one of them, for to wake a thousand costs more than the
-/// message; so whoever is woken and will not look must pass it on.
+/// message; so a waiter that is woken and will not look must pass the wake-up on.
 #[derive(Debug, Default)]
 pub(super) struct Waiters {
     waiting: BTreeMap<u64, Waiting>,

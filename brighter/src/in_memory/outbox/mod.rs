@@ -151,7 +151,7 @@ impl Outbox for InMemoryOutbox {
         lease: Option<Duration>,
     ) -> BoxFuture<'a, Result<Vec<MessageId>, OutboxError>> {
         Box::pin(async move {
-            // Nothing here ever waits: whoever deposits in a loop would keep the thread from others.
+            // Nothing here ever waits: a loop that deposits would keep the thread from other tasks.
             consume_budget().await;
             let known = self.lock().deposit(messages, lease, self.limit)?;
             if lease.is_none() {

@@ -12,8 +12,8 @@ use brighter_core::error::{HandlerError, InvalidSetting};
 pub enum SlidingWindow {
     /// The last this many. It holds one outcome for each.
     Calls(u32),
-    /// Those that ended within this long. It moves on in tenths of its length, and takes the same memory
-    /// however many there are.
+    /// The calls that ended within this time. The window moves in tenths of its length, and its memory does not grow
+    /// with the number of calls.
     Time(Duration),
 }
 

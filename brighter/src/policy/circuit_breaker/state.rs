@@ -13,11 +13,11 @@ use brighter_core::__private::clock::after;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CircuitState {
-    /// It does.
+    /// Calls go through.
     Closed,
-    /// It does not.
+    /// Calls are refused.
     Open,
-    /// It lets a few through to see.
+    /// A few calls go through as probes; their outcome closes or opens the circuit.
     HalfOpen,
 }
 

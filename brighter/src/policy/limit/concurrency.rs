@@ -47,8 +47,8 @@ impl ConcurrencyLimit {
         }
     }
 
-    /// The same limit, with the same places, at which a call too many waits for this long before it is
-    /// refused.
+    /// Sets how long a call above the limit waits before it is refused. The permits stay shared
+    /// with its clones.
     #[must_use]
     pub fn wait_timeout(mut self, timeout: Duration) -> Self {
         self.wait = (!timeout.is_zero()).then_some(timeout);

@@ -66,7 +66,7 @@ impl RateLimit {
         }
     }
 
-    /// The same limit, with the same count, at which a call too many waits for this long before it is refused.
+    /// Sets how long a call above the limit waits before it is refused. The count stays shared with its clones.
     #[must_use]
     pub fn wait_timeout(mut self, timeout: Duration) -> Self {
         self.wait = Some(timeout);

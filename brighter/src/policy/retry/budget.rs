@@ -78,8 +78,8 @@ impl RetryBudget {
         Self::build(share, min_per_second, Duration::from_secs(WINDOW_SECS))
     }
 
-    /// The same settings over a window of this length, at least a second and at most a minute: a budget of its
-    /// own, of which nothing is spent.
+    /// Sets the length of the window, from one second to one minute. The result is a budget of its own with nothing
+    /// spent.
     #[must_use]
     pub fn window(self, window: Duration) -> Self {
         Self::build(self.0.share, self.0.min_per_second, window)

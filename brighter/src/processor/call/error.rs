@@ -17,9 +17,9 @@ pub enum CallError {
     #[error("the processor has no broker to call through: add `.broker(…)` to its builder")]
     NoBroker,
     /// The call was given no time at all. Nothing was sent.
-    #[error("a call needs a time to wait for its reply: give it one that is longer than nothing")]
+    #[error("a call needs a timeout for its reply: the timeout must be greater than zero")]
     NoTime,
-    /// As many calls wait for their replies as may. Nothing was sent.
+    /// The limit of pending calls is reached. Nothing was sent.
     #[error(
         "{limit} calls wait for their replies, which is as many as may: call again later, or allow more by `.calls_at_most(…)`"
     )]
@@ -47,7 +47,7 @@ pub enum CallError {
         /// How long was waited.
         after: Duration,
     },
-    /// Whoever handles the request has given it up: it is in a dead-letter or invalid-message channel there.
+    /// The handling process has rejected the request: it is in a dead-letter or invalid-message channel there.
     #[error("the request was given up where it was handled: {reason}")]
     Failed {
         /// Why, as it was said there; its first 2,000 characters.

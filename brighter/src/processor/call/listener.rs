@@ -35,7 +35,7 @@ pub(super) struct Listener {
     pub(super) ended: Arc<CancellationToken>,
 }
 
-/// Notes that the replies are not consumed any more, however that came about.
+/// Notes on drop that the replies are no longer consumed, whatever the cause.
 struct NoteGone<'a>(&'a Listener);
 
 impl Drop for NoteGone<'_> {
@@ -151,7 +151,7 @@ impl Listener {
         metrics::reply_dropped(self.broker.system(), "nobody_waits");
     }
 
-    /// Waits until the channel of the replies is left, but not for ever.
+    /// Waits until the reply channel is closed, up to a deadline.
     pub(super) async fn close(&self) {
         let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(task) = task {

@@ -26,7 +26,7 @@ pub struct Reschedule<'a> {
     id: &'a MessageId,
 }
 
-/// Has a message sent at another time when this is awaited: see [`reschedule`](super::ProcessorOutbox::reschedule).
+/// Changes when a message is sent, once this is awaited: see [`reschedule`](super::ProcessorOutbox::reschedule).
 #[derive(Debug)]
 #[must_use = "nothing is rescheduled until this is awaited"]
 pub struct Rescheduled<'a>(Change<'a>);

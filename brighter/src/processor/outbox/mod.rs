@@ -103,8 +103,8 @@ impl<'a> ProcessorOutbox<'a> {
             })
     }
 
-    /// Has those messages sent again that are selected, with the same ids and the same bytes: they are outstanding
-    /// again, and the sweeper sends them, oldest first, as if for the first time. Returns how many.
+    /// Marks the selected messages as outstanding, so that the sweeper sends them again, oldest first, with the same ids
+    /// and the same bytes. Returns how many.
     ///
     /// # Errors
     /// The outbox cannot be written.
@@ -152,8 +152,8 @@ impl<'a> ProcessorOutbox<'a> {
         Cancel::new(self.processor, id)
     }
 
-    /// Has a message that waits for its time sent at another: `reschedule(&id).after(delay)` or `.at(time)`, which is
-    /// awaited. Returns `false` if its time has come, or if the outbox does not know it.
+    /// Changes when a scheduled message is sent: await `reschedule(&id).after(delay)` or `.at(time)`. Returns `false` if
+    /// the message is already due, or if the outbox does not know it.
     ///
     /// # Errors
     /// The time is not in the future or too far away, or the outbox cannot be written.

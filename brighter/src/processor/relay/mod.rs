@@ -346,7 +346,7 @@ impl Relay {
         results
     }
 
-    /// Waits until nothing is under way, but not for ever.
+    /// Waits until nothing is under way, up to a deadline.
     pub(super) async fn idle(&self) {
         if tokio::time::timeout(CLOSE_DEADLINE, self.under_way.write())
             .await

@@ -6,11 +6,11 @@ use brighter_core::__private::reconnects;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MetricKind {
-    /// It only grows.
+    /// A value that only grows.
     Counter,
-    /// It goes up and down.
+    /// A value that goes up and down.
     Gauge,
-    /// It is spread over buckets.
+    /// Values that are counted in buckets.
     Histogram,
 }
 
@@ -22,9 +22,9 @@ pub struct Metric {
     pub name: &'static str,
     /// How it is to be read.
     pub kind: MetricKind,
-    /// What it counts or measures, as UCUM has it: `s`, `{message}`.
+    /// The unit, by UCUM: `s`, `{message}`.
     pub unit: &'static str,
-    /// What it says.
+    /// The description of the metric.
     pub help: &'static str,
     /// Its labels. All take few values: names of the application's own, and kinds of errors.
     pub labels: &'static [&'static str],
