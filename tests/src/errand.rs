@@ -8,6 +8,6 @@ use brighter::prelude::*;
 pub struct Errand {
     /// Its id.
     pub id: MessageId,
-    /// Whether it blocks its thread for ever.
+    /// Whether it blocks its thread forever.
     pub blocks: bool,
 }

@@ -1,4 +1,4 @@
-//! What is seen from outside: spans, and metrics. A program of its own, for whoever takes them is the program's.
+//! Spans and metrics as an application sees them. A program of its own, because their recorder is global.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

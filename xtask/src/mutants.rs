@@ -1,4 +1,4 @@
-//! `cargo xtask mutants`: small changes to the code that matters most, each of which some test has to notice.
+//! `cargo xtask mutants`: small changes to the code that matters most. Some test has to notice each of them.
 //!
 //! Which code and which tests says `.cargo/mutants.toml`; what survives, and why, `docs/mutants.md`.
 

@@ -22,7 +22,7 @@ use crate::settings::SECTION;
 pub(crate) async fn api(options: cli::Api, config: Config) -> Result<(), Failure> {
     let broker = crate::broker::connect(&config).await?;
     let store = open(&options.database).await?;
-    // Whoever counts must be there before what is counted.
+    // The recorder must be there before the first metric.
     let metrics = crate::metrics::begin()?;
     let api = Api::configured(store, broker, after_commit(), Some(&config))
         .map_err(|error| Failure::because("the API is not wired well", &error))?
@@ -217,7 +217,7 @@ fn after_commit() -> AfterCommit {
     }
 }
 
-/// Prints a line for other programs to read, at once. Whoever reads may be gone, as in `tasks send … | head`.
+/// Prints a line for other programs to read, at once. The reader may be gone, as in `tasks send … | head`.
 pub(crate) fn say(line: std::fmt::Arguments<'_>) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}")

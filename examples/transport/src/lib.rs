@@ -101,7 +101,7 @@ impl Producer for DirectoryBroker {
                 return Err(PublishError::Closed);
             }
             message.header.topic.validate()?;
-            // It is fair: whoever was polled first is first. It goes with the work, which goes on if this future is
+            // It is fair: the future that was polled first is first. It goes with the work, which goes on if this future is
             // dropped.
             let turn = Arc::clone(&self.turn).lock_owned().await;
             let (place, topic) = (Arc::clone(&self.place), message.header.topic.clone());

@@ -24,7 +24,7 @@ async fn blocked(id_of_fault: &str, node: &Node, alarm: impl AsyncFn(bool)) {
     }
     ledger.fault();
     alarm(true).await;
-    // The broker says so to whoever publishes.
+    // The broker says so to publishers.
     let error = in_time("the deadline", async {
         loop {
             match broker.publish(&message("b12", "pushed-back")).await {

@@ -37,7 +37,7 @@ async fn b04_when_the_connection_goes_with_the_channel_nobody_is_told_of_an_outa
     assert!(proxy.attempts() >= 3, "{} connections", proxy.attempts());
 }
 
-/// Deletes the exchange while 50 messages are about to be published, of which each is told what is true of it.
+/// Deletes the exchange while 50 messages are about to be published. Each is told what is true of it.
 async fn the_exchange_goes(node: &Node, place: &Place) {
     let broker = place.connect().await;
     let channel = place.channel("b04", "b04");

@@ -134,7 +134,7 @@ async fn finish(node: &Node, place: &Place, orders: &Orders, ledger: &Ledger) {
 const RUNNING: usize = 20;
 const FINISHING: usize = 3;
 
-/// A consumer that has twenty messages in hand, of which three are about to finish.
+/// A consumer that has twenty messages in hand. Three are about to finish.
 async fn busy(node: &Node, grace: Duration) -> (Place, Ledger, Orders, Process) {
     let (place, ledger) = (Place::new(node), Ledger::new());
     let mut deeds = vec![What::Wait; RUNNING - FINISHING];

@@ -188,7 +188,7 @@ async fn d08_after_a_failover_to_a_standby_posts_reach_the_new_server_and_nothin
     processor.close().await;
 }
 
-/// How many messages were sent, of which some may have been sent twice: a mark that the old server refused is lost.
+/// How many messages were sent. Some may have been sent twice: a mark that the old server refused is lost.
 fn sent(broker: &InMemoryBroker) -> usize {
     let messages = broker.messages(CHANNEL);
     let ids: HashSet<_> = messages.iter().map(|message| &message.header.id).collect();

@@ -154,7 +154,7 @@ async fn d01_dying_at_every_stage_over_mariadb_loses_nothing_and_has_each_effect
 }
 
 /// The steps after which something else is on the disk, or with the broker, than before. Who has died between two of
-/// them leaves what he had left at the first: so as first deaths these stand for all others, of which each was had
+/// them leaves what he had left at the first: so as first deaths these stand for all others, which were each tried
 /// alone. Who has died before `order.committed` has left nothing.
 const STAGES: [&str; 7] = [
     "order.committed",
@@ -202,7 +202,7 @@ async fn d01_dying_twice_at_two_steps_loses_nothing_and_has_each_effect_once() {
     }
 }
 
-/// Kills the producer, the sweeper and the consumer in random order, each of which is started again at once.
+/// Kills the producer, the sweeper and the consumer in random order, and starts each again at once.
 async fn kill_at_random(kind: Kind) {
     let node = node::shared().await;
     let choices = Choices::seeded(&format!("D01 at random, {kind:?}"));

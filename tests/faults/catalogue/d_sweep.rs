@@ -142,7 +142,7 @@ async fn d04_of_three_sweepers_each_row_is_sent_by_one_and_the_rows_of_a_dead_on
     for books in [Books::sqlite().await, Books::postgres(server).await] {
         let place = place(&node).await;
         let mut orders = Orders::new(&place, &books);
-        // The even ones are sent at once by whoever stores them.
+        // The even ones are sent at once by the process that stores them.
         orders.total = size(301, 3_001);
         orders.role = Role::Producer;
         let queue = place.queue("orders");

@@ -173,7 +173,7 @@ async fn g15_a_start_that_is_not_answered_says_where_and_of_what_and_the_others_
     for said in ["connected to", "basic.consume", silent.name.as_str(), "10s"] {
         assert!(reason.contains(said), "{reason}");
     }
-    // By a connection of its own, of which nobody else learns.
+    // By a connection of its own, which does not concern the others.
     let mut other = consume(&broker, &silent).await;
     let ledger = Ledger::new();
     let traffic = Traffic::new(broker.clone(), &ledger, CONFIRM);

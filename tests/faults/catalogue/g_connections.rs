@@ -215,7 +215,7 @@ async fn g07_a_memory_alarm_is_told_by_the_health_of_publishers_and_consumers() 
     ledger.fault();
     node.memory_alarm(true).await;
     let begun = Instant::now();
-    // The broker says so to whoever publishes.
+    // The broker says so to publishers.
     in_time("the alarm", async {
         loop {
             match broker.publish(&message("g07.nobody", "pushed-back")).await {

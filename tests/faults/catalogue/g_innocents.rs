@@ -99,7 +99,7 @@ impl Scene {
                 () = died => {}
             }
         }
-        panic!("it dies for ever");
+        panic!("it dies forever");
     }
 
     /// The reason for which the only dead letter is there.

@@ -19,7 +19,7 @@ pub struct LoadBalancer {
 }
 
 impl LoadBalancer {
-    /// Listens, brings whoever connects to `broker` (`host:port`), and ends what is idle for so long.
+    /// Listens, connects every client to `broker` (`host:port`), and ends connections that are idle for so long.
     ///
     /// # Panics
     /// No port can be had.

@@ -60,7 +60,7 @@ pub struct Orders {
     pub dies: Option<Point>,
     /// How a deed ends it that does.
     pub death: Death,
-    /// Whether a deed that waits does so for ever, and not at all otherwise.
+    /// Whether a deed that waits does so forever, and not at all otherwise.
     pub waits: bool,
     /// How the broker keeps its queue.
     pub queue_type: Option<Keeps>,

@@ -1,7 +1,7 @@
 //! The private brokers that the faults are done to. A few serve every test: starting one takes seconds.
 //!
 //! Tests that leave theirs as it is share one ([`shared`]); one that kills it, stops it or raises an alarm has another
-//! for itself ([`to_harm`]). Whoever comes next finds it mended, whatever the last one did or died of.
+//! for itself ([`to_harm`]). The next test finds it mended, whatever the last one did or died of.
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -312,7 +312,7 @@ impl Node {
         (depth / 1_000_000, depth % 1_000_000)
     }
 
-    /// Deletes a queue of the virtual host `/`, whoever reads it.
+    /// Deletes a queue of the virtual host `/`, also one that has consumers.
     pub async fn delete_queue(&self, queue: &str) {
         let delete = format!(
             "{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>)), \

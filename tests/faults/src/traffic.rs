@@ -64,7 +64,7 @@ impl<B: Producer + Clone> Traffic<B> {
     /// Publishes this message, again with the same id for as long as it may not have arrived.
     ///
     /// # Panics
-    /// A call takes longer than its deadline, fails for good, or all of them together take for ever.
+    /// A call takes longer than its deadline, fails for good, or all of them together take forever.
     pub async fn publish(&self, message: &Message) {
         let id = message.header.id.to_string();
         self.ledger.write(Entry::Attempted, &id);
@@ -115,7 +115,7 @@ impl<B: Producer + Clone> Traffic<B> {
 /// Consumes the channel, as soon as that can be done: as a dispatcher does, but sooner.
 ///
 /// # Panics
-/// It cannot, for ever or for good.
+/// It cannot, forever or for good.
 pub async fn consume(broker: &impl Broker, channel: &Channel) -> Consumer {
     in_time("a consumer", async {
         loop {

@@ -39,7 +39,7 @@ pub async fn until_answer<T: PartialEq + Debug>(
     }
 }
 
-/// Waits for something that must not take for ever.
+/// Waits for something that must not take forever.
 ///
 /// # Panics
 /// It does.

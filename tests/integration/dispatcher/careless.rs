@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
-/// A broker in front of another one. It takes its time to give a consumer, and keeps for ever one for which nobody waits
+/// A broker in front of another one. It takes its time to give a consumer, and keeps forever one for which nobody waits
 /// any more.
 pub(super) struct Careless<B> {
     inner: Arc<B>,

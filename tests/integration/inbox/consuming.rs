@@ -243,7 +243,7 @@ struct Flaky {
     inner: InMemoryInbox,
     /// How often it fails.
     away: Arc<AtomicU32>,
-    /// How often completing takes for ever.
+    /// How often completing takes forever.
     slow: Arc<AtomicU32>,
 }
 

@@ -36,7 +36,7 @@ macro_rules! exactly_once {
             impl Handler<Pay> for Books {
                 #[use_inbox(lease = "1s", step = 1)]
                 async fn handle(&self, pay: &Pay, cx: &Context) -> Result<(), BoxError> {
-                    // Whoever is here twice has been let in twice: its lease was over.
+                    // A second call here was let in a second time: the lease was over.
                     if let Some(meeting) = &self.meeting {
                         meeting.wait().await;
                     }

@@ -82,7 +82,7 @@ bookkeeper!(Dropping, warn);
 bookkeeper!(Rejecting, reject);
 bookkeeper!(Replaying, replay);
 
-/// One process after another over one outbox and one inbox, none of which has a sweeper.
+/// One process after another over one outbox and one inbox. None has a sweeper.
 struct Office<O> {
     broker: FaultyBroker,
     outbox: O,

@@ -14,7 +14,7 @@ use sqlx::{AssertSqlSafe, Executor};
 
 const LONG: Duration = Duration::from_secs(3600);
 
-/// Whoever waits finds a deadlock that is there by then, so that it is the outbox that has to give way.
+/// The transaction that waits last finds the deadlock, so the outbox has to give way.
 #[tokio::test]
 async fn a_deadlock_with_another_transaction_is_tried_again() {
     let database = databases::Postgres::new().await;

@@ -314,7 +314,7 @@ async fn on_postgres_a_commit_of_anybody_wakes_the_sweeper_also_after_its_connec
             numbers(&broker, "Stock.Changed").len()
         })
         .await;
-        // Whoever listens to this table has said so last.
+        // The connection that listens to this table ran `LISTEN` last.
         let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid() \
             AND query LIKE 'LISTEN%' AND query LIKE '%' || CAST(to_regclass('brighter_outbox') AS oid) || '%'";
         brighter::testing::eventually("one that listens, and does no more", async || {

@@ -405,7 +405,7 @@ async fn what_somebody_else_has_claimed_since_is_not_given_back() {
     assert_eq!(sent(stuck.broker.inner()), [later], "{:?}", stuck.log);
 }
 
-/// It could wait for that for ever.
+/// It could wait for that forever.
 #[tokio::test]
 async fn an_outbox_that_takes_no_marks_holds_up_what_comes_later_no_longer_than_the_claims_hold() {
     let folder = tempfile::tempdir().unwrap();

@@ -216,7 +216,7 @@ async fn while_every_message_fails_the_pump_pauses_and_other_subscriptions_do_no
     assert!(broker.messages("notes.dlq").is_empty(), "no attempt was used up");
 }
 
-/// What is kept for ever looks to a broker like a consumer that hangs.
+/// What is kept forever looks to a broker like a consumer that hangs.
 #[tokio::test(start_paused = true)]
 async fn for_an_open_circuit_a_message_is_kept_five_minutes_and_then_comes_again_uncounted() {
     let policies =

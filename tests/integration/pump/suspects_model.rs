@@ -124,7 +124,7 @@ impl World {
                 None => self.step(process),
             }
         }
-        panic!("it goes on for ever: {:?}", self.setup);
+        panic!("it goes on forever: {:?}", self.setup);
     }
 
     fn is_over(&self) -> bool {
@@ -314,7 +314,7 @@ fn no_innocent_dies_whatever_the_broker_counts_and_however_many_are_deadly() {
 fn where_order_is_kept_no_innocent_dies_with_three_deadly_ones() {
     let ordered = |setup: &Setup| {
         let one = (setup.processes, setup.performers) == (1, 1);
-        // A classic queue without copies does not count, and what is deadly comes for ever.
+        // A classic queue without copies does not count, and what is deadly comes forever.
         one && setup.rules != Rules::Flag
     };
     for setup in setups(true, true).into_iter().filter(ordered) {

@@ -1,4 +1,4 @@
-//! Processes of their own, some of which are killed.
+//! Processes of their own. Some are killed.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};

@@ -124,7 +124,7 @@ async fn a_hundred_idle_subscriptions_on_rabbitmq_never_look_by_themselves() {
         })
         .collect();
     let (dispatcher, looks) = idling(corner.connect().await, subscriptions).await;
-    // The last answers of the broker may still wake one; after that nothing does. Whoever polled would never pass.
+    // The last answers of the broker may still wake one; after that nothing does. A polling test would never pass.
     let idle = async {
         loop {
             let before = looks.load(Ordering::Relaxed);

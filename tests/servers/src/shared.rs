@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::servers::{NEEDS, Need};
 
-/// Returns the value of a variable by which tests find a server: `BRIGHTER_TEST_RABBITMQ_URL` and the like.
+/// Returns the value of a variable by which tests find a server, such as `BRIGHTER_TEST_RABBITMQ_URL`.
 ///
 /// Where the environment does not have it, the server is found or started. It ends after the `cargo` that runs the
 /// tests, or after this process if no `cargo` started it.

@@ -16,7 +16,7 @@ use anyhow::{Context, Result};
 /// The names of a path, from the root of the crate or as they are written.
 pub(super) type Names = Vec<String>;
 
-/// How many re-exports a path may lead through. One that imports its own name would lead round for ever.
+/// How many re-exports a path may lead through. One that imports its own name would lead round forever.
 const FUEL: u8 = 32;
 
 /// What a name of a module stands for; a module inside it is in [`Tree::modules`].

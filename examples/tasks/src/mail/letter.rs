@@ -37,7 +37,7 @@ pub fn letter(reminder: &TaskReminder, from: &Mailbox) -> Result<Message, MailEr
         .map_err(|error| MailError::Never(Invalid::because("no mail can be made of it").caused_by(error)))
 }
 
-/// The id as a name for a file. Whoever can write to the queue chooses the id, so it must not become a path.
+/// The id as a name for a file. A sender chooses the id, so it must not become a path.
 ///
 /// # Errors
 /// It holds something else than letters, digits and hyphens, or is very long.

@@ -1,4 +1,4 @@
-//! Who did what with which message: an append-only file that outlives whoever writes it, and its checker.
+//! A record of who did what with which message: an append-only file that outlives its writers, and its checker.
 
 mod verdict;
 

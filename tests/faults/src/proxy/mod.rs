@@ -23,7 +23,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Listens, and brings whoever connects to `broker` (`host:port`).
+    /// Listens, and connects every client to `broker` (`host:port`).
     ///
     /// # Panics
     /// No port can be had.
@@ -74,7 +74,7 @@ impl Proxy {
         self.plan.deafen(on);
     }
 
-    /// Closes at once whoever connects: what a broker does that is down.
+    /// Closes new connections at once, as a broker does that is down.
     pub fn refuse(&self, on: bool) {
         self.plan.refuse(on);
     }

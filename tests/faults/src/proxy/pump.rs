@@ -47,7 +47,7 @@ async fn one_way(
 ) -> End {
     let mut splitter = Splitter::default();
     let mut greeted = direction == Direction::ToClient;
-    // The channels whose delivery is dropped, of which its content is still to come.
+    // The channels whose delivery is dropped, and whose content is still to come.
     let mut unheard = HashSet::new();
     let mut chunk = vec![0; CHUNK];
     loop {

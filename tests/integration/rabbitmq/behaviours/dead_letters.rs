@@ -113,7 +113,7 @@ async fn requeuing_a_message_too_many_times_should_move_to_dead_letter_queue(gro
     assert_eq!(broker.depth(&channel).await.unwrap(), Some(0));
 }
 
-/// The broker's: for a message that kills whoever handles it. A classic queue does not count.
+/// The broker's limit: for a message that kills its consumer. A classic queue does not count.
 async fn retry_limits_force_a_message_onto_the_dlq(ground: Ground) {
     let broker = ground.corner.connect().await;
     let mut channel = with_buffer(ground.channel("limit", "topic"), 1);

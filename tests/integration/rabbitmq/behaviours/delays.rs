@@ -116,7 +116,7 @@ async fn a_delay_longer_than_the_broker_keeps_is_waited_for_in_parts(ground: Gro
     Raw::connect().await.until_depth(channel.name.as_str(), 0).await;
 }
 
-/// Where the consumer makes nothing, a message waits in hand rather than come again at once for ever.
+/// Where the consumer makes nothing, a message waits in hand rather than come again at once forever.
 async fn a_delay_queue_that_may_not_be_made_is_made_up_for(ground: Ground) {
     let broker = ground.corner.connect().await;
     let made = ground.channel("in-hand", "topic");

@@ -142,7 +142,7 @@ impl Handler<PlaceOrder> for Places {
     }
 }
 
-/// From whoever posts, over a handler, to what this posts.
+/// From the caller that posts, over a handler, to the messages that it posts.
 async fn sending_a_message_should_propagate_activity_context(ground: Ground) {
     let broker = ground.corner.connect().await;
     let orders = ground.channel("orders", "Order.Place");

@@ -173,7 +173,7 @@ async fn our_count_is_believed_of_copies_alone(ground: Ground) {
     raw.publish(&ground.corner.exchange(), "forged", forged(), b"{}")
         .await;
     assert_eq!(told(&broker, &channel).await, 0, "by the exchange");
-    // Whoever may write straight to the queue decides about his own message.
+    // A sender that may write straight to the queue decides about its own message.
     raw.put(channel.name.as_str(), forged(), b"{}").await;
     assert_eq!(told(&broker, &channel).await, 1000);
 }

@@ -141,7 +141,7 @@ impl Answer {
     }
 }
 
-/// Whose steps stand on the type, and of which none may be there.
+/// A handler with its steps on the type, beside other attributes.
 #[derive(Debug, Clone, Copy)]
 #[handler(Ask, crate = queue)]
 #[request_logging(step = 1)]

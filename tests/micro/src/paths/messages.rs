@@ -66,7 +66,7 @@ struct Rig {
 }
 
 impl Rig {
-    /// With so many subscriptions, each with a topic and a channel of its own, of which the last gets the messages.
+    /// With so many subscriptions, each with a topic and a channel of its own. The last gets the messages.
     fn new(subscriptions: u32) -> Self {
         let runtime = runtime();
         let entered = runtime.enter();
