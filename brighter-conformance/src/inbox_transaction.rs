@@ -8,7 +8,7 @@ use brighter_core::id::MessageId;
 use brighter_core::inbox::{Begun, ClaimId, Inbox, InboxKey, InboxTransaction};
 
 /// An empty inbox, with the way its transactions begin and end.
-pub trait Transactional {
+pub trait TransactionalInbox {
     /// The inbox.
     type Inbox: Inbox;
     /// Its transactions.
@@ -29,7 +29,7 @@ pub trait Transactional {
 
 /// Makes a module of tests, one for each thing that an [`InboxTransaction`] must do.
 ///
-/// The second argument is called for each of them without arguments, and gives a [`Transactional`] with an
+/// The second argument is called for each of them without arguments, and gives a [`TransactionalInbox`] with an
 /// empty inbox.
 #[macro_export]
 macro_rules! inbox_transaction_contract {
@@ -51,18 +51,18 @@ fn some_key() -> InboxKey {
     InboxKey::new(MessageId::new(), "tests")
 }
 
-async fn begin<S: Transactional>(subject: &S, key: &InboxKey, lease: Duration) -> Begun {
+async fn begin<S: TransactionalInbox>(subject: &S, key: &InboxKey, lease: Duration) -> Begun {
     subject.inbox().begin(key, None, lease).await.expect("begin")
 }
 
-async fn claim<S: Transactional>(subject: &S, key: &InboxKey, lease: Duration) -> ClaimId {
+async fn claim<S: TransactionalInbox>(subject: &S, key: &InboxKey, lease: Duration) -> ClaimId {
     match begin(subject, key, lease).await {
         Begun::First(claim) => claim,
         other => panic!("expected to be first, and it is {other:?}"),
     }
 }
 
-async fn claim_eventually<S: Transactional>(subject: &S, key: &InboxKey) -> ClaimId {
+async fn claim_eventually<S: TransactionalInbox>(subject: &S, key: &InboxKey) -> ClaimId {
     eventually("the lease ended", async || {
         match begin(subject, key, LONG).await {
             Begun::First(claim) => Some(claim),
@@ -72,7 +72,7 @@ async fn claim_eventually<S: Transactional>(subject: &S, key: &InboxKey) -> Clai
     .await
 }
 
-async fn complete<S: Transactional>(
+async fn complete<S: TransactionalInbox>(
     subject: &S,
     transaction: &mut S::Transaction,
     key: &InboxKey,
@@ -85,7 +85,7 @@ async fn complete<S: Transactional>(
 }
 
 /// For good, and to abandon it changes nothing.
-pub async fn what_is_committed_is_done<S: Transactional>(subject: &S) {
+pub async fn what_is_committed_is_done<S: TransactionalInbox>(subject: &S) {
     let key = some_key();
     let mine = claim(subject, &key, LONG).await;
     let mut transaction = subject.begin().await;
@@ -97,7 +97,7 @@ pub async fn what_is_committed_is_done<S: Transactional>(subject: &S) {
 }
 
 /// It is claimed as before, until it is abandoned.
-pub async fn what_is_rolled_back_is_not_done<S: Transactional>(subject: &S) {
+pub async fn what_is_rolled_back_is_not_done<S: TransactionalInbox>(subject: &S) {
     for is_dropped in [false, true] {
         let key = some_key();
         let mine = claim(subject, &key, LONG).await;
@@ -115,7 +115,7 @@ pub async fn what_is_rolled_back_is_not_done<S: Transactional>(subject: &S) {
 }
 
 /// Who took longer than the lease must not have an effect any more.
-pub async fn a_claim_that_another_has_completes_nothing<S: Transactional>(subject: &S) {
+pub async fn a_claim_that_another_has_completes_nothing<S: TransactionalInbox>(subject: &S) {
     let key = some_key();
     let late = claim(subject, &key, SHORT).await;
     let mine = claim_eventually(subject, &key).await;
@@ -130,7 +130,7 @@ pub async fn a_claim_that_another_has_completes_nothing<S: Transactional>(subjec
 }
 
 /// Whoever did it, and in which way.
-pub async fn what_is_done_is_not_completed_again<S: Transactional>(subject: &S) {
+pub async fn what_is_done_is_not_completed_again<S: TransactionalInbox>(subject: &S) {
     let key = some_key();
     let mine = claim(subject, &key, LONG).await;
     subject.inbox().complete(&key).await.expect("complete");
@@ -143,7 +143,7 @@ pub async fn what_is_done_is_not_completed_again<S: Transactional>(subject: &S) 
 }
 
 /// Though the lease of the first ended while it was at it: the other waits for it, or comes too early.
-pub async fn of_two_transactions_one_commits<S: Transactional>(subject: &S) {
+pub async fn of_two_transactions_one_commits<S: TransactionalInbox>(subject: &S) {
     let key = some_key();
     let first = claim(subject, &key, SHORT).await;
     let mut transaction = subject.begin().await;

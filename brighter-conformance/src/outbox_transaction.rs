@@ -9,7 +9,7 @@ use brighter_core::message::Message;
 use brighter_core::outbox::{Claim, Outbox, OutboxTransaction};
 
 /// An empty outbox, with the way its transactions begin and end.
-pub trait Transactional {
+pub trait TransactionalOutbox {
     /// The outbox.
     type Outbox: Outbox;
     /// Its transactions.
@@ -30,17 +30,17 @@ pub trait Transactional {
 
 /// Makes a module of tests, one for each thing that an [`OutboxTransaction`] must do.
 ///
-/// The second argument is called for each of them without arguments, and gives a [`Transactional`] with an
+/// The second argument is called for each of them without arguments, and gives a [`TransactionalOutbox`] with an
 /// empty outbox.
 ///
 /// ```
 /// use brighter::outbox::InMemoryTransaction;
-/// use brighter::testing::outbox_transaction::Transactional;
+/// use brighter::testing::outbox_transaction::TransactionalOutbox;
 /// use brighter::InMemoryOutbox;
 ///
 /// struct InMemory(InMemoryOutbox);
 ///
-/// impl Transactional for InMemory {
+/// impl TransactionalOutbox for InMemory {
 ///     type Outbox = InMemoryOutbox;
 ///     type Transaction = InMemoryTransaction;
 ///
@@ -79,7 +79,11 @@ macro_rules! outbox_transaction_contract {
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-async fn deposit<S: Transactional>(subject: &S, transaction: &mut S::Transaction, messages: &[Message]) {
+async fn deposit<S: TransactionalOutbox>(
+    subject: &S,
+    transaction: &mut S::Transaction,
+    messages: &[Message],
+) {
     transaction
         .deposit(subject.outbox(), messages)
         .await
@@ -87,7 +91,7 @@ async fn deposit<S: Transactional>(subject: &S, transaction: &mut S::Transaction
 }
 
 /// The messages that are there. An outbox that cannot read them is asked for those that wait to be sent.
-async fn get<S: Transactional>(subject: &S, messages: &[Message]) -> Vec<Message> {
+async fn get<S: TransactionalOutbox>(subject: &S, messages: &[Message]) -> Vec<Message> {
     let ids: Vec<MessageId> = messages.iter().map(|message| message.header.id.clone()).collect();
     let outbox = subject.outbox();
     if let Some(inspection) = outbox.inspection() {
@@ -99,7 +103,7 @@ async fn get<S: Transactional>(subject: &S, messages: &[Message]) -> Vec<Message
 }
 
 /// Several deposits in one transaction are claimed in their order once it is committed.
-pub async fn what_is_committed_is_stored<S: Transactional>(subject: &S) {
+pub async fn what_is_committed_is_stored<S: TransactionalOutbox>(subject: &S) {
     let messages = [some_message(), some_message(), some_message()];
     let mut transaction = subject.begin().await;
     deposit(subject, &mut transaction, &messages[..2]).await;
@@ -115,7 +119,7 @@ pub async fn what_is_committed_is_stored<S: Transactional>(subject: &S) {
 }
 
 /// A transaction that is rolled back leaves nothing, and the next may store the same.
-pub async fn what_is_rolled_back_is_not_stored<S: Transactional>(subject: &S) {
+pub async fn what_is_rolled_back_is_not_stored<S: TransactionalOutbox>(subject: &S) {
     let messages = [some_message()];
     let mut transaction = subject.begin().await;
     deposit(subject, &mut transaction, &messages).await;
@@ -124,7 +128,7 @@ pub async fn what_is_rolled_back_is_not_stored<S: Transactional>(subject: &S) {
 }
 
 /// A transaction that is dropped leaves nothing, and the next may store the same.
-pub async fn what_is_dropped_is_not_stored<S: Transactional>(subject: &S) {
+pub async fn what_is_dropped_is_not_stored<S: TransactionalOutbox>(subject: &S) {
     let messages = [some_message()];
     let mut transaction = subject.begin().await;
     deposit(subject, &mut transaction, &messages).await;
@@ -132,7 +136,7 @@ pub async fn what_is_dropped_is_not_stored<S: Transactional>(subject: &S) {
     nothing_is_left(subject, &messages).await;
 }
 
-async fn nothing_is_left<S: Transactional>(subject: &S, messages: &[Message]) {
+async fn nothing_is_left<S: TransactionalOutbox>(subject: &S, messages: &[Message]) {
     assert!(get(subject, messages).await.is_empty());
     assert_eq!(subject.outbox().status().await.expect("status").outstanding, 0);
     let mut transaction = subject.begin().await;
@@ -142,7 +146,7 @@ async fn nothing_is_left<S: Transactional>(subject: &S, messages: &[Message]) {
 }
 
 /// What is deposited is nobody's business until it is committed.
-pub async fn nobody_sees_it_before_the_commit<S: Transactional>(subject: &S) {
+pub async fn nobody_sees_it_before_the_commit<S: TransactionalOutbox>(subject: &S) {
     let messages = [some_message()];
     let mut transaction = subject.begin().await;
     deposit(subject, &mut transaction, &messages).await;
@@ -153,7 +157,7 @@ pub async fn nobody_sees_it_before_the_commit<S: Transactional>(subject: &S) {
 }
 
 /// A message that the outbox holds already is left as it is, and the transaction goes on.
-pub async fn an_id_that_is_there_is_left_as_it_is<S: Transactional>(subject: &S) {
+pub async fn an_id_that_is_there_is_left_as_it_is<S: TransactionalOutbox>(subject: &S) {
     let (first, other) = (some_message(), some_message());
     subject
         .outbox()
@@ -168,7 +172,7 @@ pub async fn an_id_that_is_there_is_left_as_it_is<S: Transactional>(subject: &S)
 }
 
 /// What is to wait for its time is stored with the transaction, or not at all.
-pub async fn what_is_scheduled_is_committed_with_the_rest<S: Transactional>(subject: &S) {
+pub async fn what_is_scheduled_is_committed_with_the_rest<S: TransactionalOutbox>(subject: &S) {
     let outbox = subject.outbox();
     if outbox.scheduling().is_none() {
         return not_applicable("scheduling");
@@ -186,7 +190,7 @@ pub async fn what_is_scheduled_is_committed_with_the_rest<S: Transactional>(subj
 }
 
 /// A reminder is cancelled with what makes it needless, or not at all.
-pub async fn what_is_cancelled_is_gone_with_the_commit<S: Transactional>(subject: &S) {
+pub async fn what_is_cancelled_is_gone_with_the_commit<S: TransactionalOutbox>(subject: &S) {
     let outbox = subject.outbox();
     let Some(scheduling) = outbox.scheduling() else {
         return not_applicable("scheduling");
@@ -241,7 +245,7 @@ pub async fn what_is_cancelled_is_gone_with_the_commit<S: Transactional>(subject
 }
 
 /// A message waits for its new time once that is committed; what is outstanding already is not rescheduled.
-pub async fn what_is_rescheduled_is_so_from_the_commit_on<S: Transactional>(subject: &S) {
+pub async fn what_is_rescheduled_is_so_from_the_commit_on<S: TransactionalOutbox>(subject: &S) {
     let outbox = subject.outbox();
     let Some(scheduling) = outbox.scheduling() else {
         return not_applicable("scheduling");
@@ -290,7 +294,7 @@ pub async fn what_is_rescheduled_is_so_from_the_commit_on<S: Transactional>(subj
 }
 
 /// What was scheduled in a transaction may be rescheduled or cancelled in the same.
-pub async fn what_was_scheduled_in_it_can_be_changed_in_it<S: Transactional>(subject: &S) {
+pub async fn what_was_scheduled_in_it_can_be_changed_in_it<S: TransactionalOutbox>(subject: &S) {
     let outbox = subject.outbox();
     if outbox.scheduling().is_none() {
         return not_applicable("scheduling");

@@ -7,7 +7,7 @@ use syn::Attribute;
 
 use crate::handler::complete;
 use crate::invisible;
-use crate::item::{Kind, Outline};
+use crate::item::{ItemKind, Outline};
 use crate::path::Private;
 use crate::shell::Errors;
 use crate::step::strip;
@@ -18,28 +18,28 @@ pub(crate) fn alone(name: &str, item: TokenStream, errors: &Errors) -> TokenStre
     let outline = Outline::of(item.clone());
     let handler = outline.attributes.iter().find(|attribute| is_handler(attribute));
     let message = match (outline.kind, handler) {
-        (Kind::Type, Some(handler)) => {
+        (ItemKind::Type, Some(handler)) => {
             let handler = handler.to_token_stream().to_string().replace("# [", "#[");
             format!(
                 "`#[{name}]` stands above `{handler}`, which then cannot see it; put `#[handler(…)]` first"
             )
         }
-        (Kind::Type, None) => {
+        (ItemKind::Type, None) => {
             format!("`#[{name}]` is a step of a handler; put `#[handler(Request)]` first, above it")
         }
-        (Kind::Impl, _) => format!(
+        (ItemKind::Impl, _) => format!(
             "`#[{name}]` is a step of the method `handle`; put `#[handler]` first, above the impl, and this above \
              `async fn handle`"
         ),
-        (Kind::Method, _) if outline.name.as_ref().is_none_or(|name| name == "handle") => format!(
+        (ItemKind::Method, _) if outline.name.as_ref().is_none_or(|name| name == "handle") => format!(
             "`#[{name}]` is a step of a handler; put `#[handler]` first, above the `impl Handler<…> for …` that \
              this method is in"
         ),
-        (Kind::Method, _) => format!(
+        (ItemKind::Method, _) => format!(
             "`#[{name}]` is a step of the method `handle`; put `#[handler]` first, above an `impl Handler<…> for \
              …`, and this above its `async fn handle`"
         ),
-        (Kind::Function | Kind::Other, _) => format!(
+        (ItemKind::Function | ItemKind::Other, _) => format!(
             "`#[{name}]` is a step of a handler, and this is none; put `#[handler]` first, above an `impl \
              Handler<…> for …`, and this above its `async fn handle`"
         ),
@@ -47,7 +47,9 @@ pub(crate) fn alone(name: &str, item: TokenStream, errors: &Errors) -> TokenStre
     errors.push(syn::Error::new(proc_macro2::Span::call_site(), message));
     let item = strip(item, &Private::USUAL);
     match outline.kind {
-        Kind::Method if outline.name.is_some_and(|name| name == "handle") => complete(item, &Private::USUAL),
+        ItemKind::Method if outline.name.is_some_and(|name| name == "handle") => {
+            complete(item, &Private::USUAL)
+        }
         _ => item,
     }
 }

@@ -6,7 +6,7 @@ use std::{env, fs};
 
 /// What is known of `::brighter` in the user's crate.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum BrighterCrate {
     /// It is there, or nothing certain is known: the compiler itself will say it.
     Here,
     /// It has this name.
@@ -16,18 +16,18 @@ pub(crate) enum Found {
 }
 
 /// Looks at the arguments of the process, which is the compiler.
-pub(crate) fn find() -> Found {
+pub(crate) fn find() -> BrighterCrate {
     let arguments: Vec<String> = env::args_os()
         .map(|argument| argument.to_string_lossy().into_owned())
         .collect();
     in_arguments(&arguments, |root| fs::read_to_string(root).ok())
 }
 
-fn in_arguments(arguments: &[String], read: impl Fn(&Path) -> Option<String>) -> Found {
+fn in_arguments(arguments: &[String], read: impl Fn(&Path) -> Option<String>) -> BrighterCrate {
     let externs = externs(arguments);
     let is_ours = |(_, file): &&(&str, &str)| file_is_ours(file);
     if externs.is_empty() || externs.iter().any(|(name, _)| *name == "brighter") {
-        return Found::Here;
+        return BrighterCrate::Here;
     }
     // `extern crate queue as brighter;` adds the name for the whole crate.
     let mut roots = arguments
@@ -36,11 +36,11 @@ fn in_arguments(arguments: &[String], read: impl Fn(&Path) -> Option<String>) ->
         .filter(|argument| is_source(argument));
     match (roots.next().and_then(read), roots.next()) {
         (Some(root), None) if !root.lines().any(names_it) => {}
-        _ => return Found::Here,
+        _ => return BrighterCrate::Here,
     }
     match externs.iter().find(is_ours) {
-        Some((name, _)) => Found::Called((*name).to_owned()),
-        None => Found::Nowhere,
+        Some((name, _)) => BrighterCrate::Called((*name).to_owned()),
+        None => BrighterCrate::Nowhere,
     }
 }
 
@@ -77,9 +77,9 @@ fn names_it(line: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Found, in_arguments};
+    use super::{BrighterCrate, in_arguments};
 
-    fn found(arguments: &str, root: &str) -> Found {
+    fn found(arguments: &str, root: &str) -> BrighterCrate {
         let arguments: Vec<_> = arguments.split(' ').map(str::to_owned).collect();
         in_arguments(&arguments, |_| Some(root.to_owned()))
     }
@@ -90,32 +90,35 @@ mod tests {
         let cases = [
             (
                 "rustc src/lib.rs --extern brighter=/t/libbrighter-1a.rmeta",
-                Found::Here,
+                BrighterCrate::Here,
             ),
             (
                 "rustc src/lib.rs --extern priv:brighter=/t/libbrighter-1a.rmeta",
-                Found::Here,
+                BrighterCrate::Here,
             ),
             (
                 "rustc src/lib.rs --extern=queue=/t/libbrighter-1a.rlib",
-                Found::Called("queue".into()),
+                BrighterCrate::Called("queue".into()),
             ),
             (
                 "rustc src/lib.rs --extern serde=/t/libserde-2b.rmeta --extern noprelude:q=/t/libbrighter-1a.rmeta",
-                Found::Called("q".into()),
+                BrighterCrate::Called("q".into()),
             ),
             (
                 "rustc src/lib.rs --extern platform=/t/libplatform-1a.rmeta",
-                Found::Nowhere,
+                BrighterCrate::Nowhere,
             ),
             (
                 "rustc src/lib.rs --extern b=/t/libbrighter_core-1a.rmeta",
-                Found::Nowhere,
+                BrighterCrate::Nowhere,
             ),
             // Not what cargo calls: nothing is certain.
-            ("rustc src/lib.rs", Found::Here),
-            ("rustc @arguments", Found::Here),
-            ("rustc - --extern platform=/t/libplatform-1a.rmeta", Found::Here),
+            ("rustc src/lib.rs", BrighterCrate::Here),
+            ("rustc @arguments", BrighterCrate::Here),
+            (
+                "rustc - --extern platform=/t/libplatform-1a.rmeta",
+                BrighterCrate::Here,
+            ),
         ];
         for (arguments, expected) in cases {
             assert_eq!(found(arguments, root), expected, "{arguments}");
@@ -125,7 +128,13 @@ mod tests {
     #[test]
     fn leaves_an_alias_in_the_root_alone() {
         let arguments = "rustc src/lib.rs --extern queue=/t/libbrighter-1a.rmeta";
-        assert_eq!(found(arguments, "extern crate queue as brighter;"), Found::Here);
-        assert_eq!(found(arguments, "// brighter"), Found::Called("queue".into()));
+        assert_eq!(
+            found(arguments, "extern crate queue as brighter;"),
+            BrighterCrate::Here
+        );
+        assert_eq!(
+            found(arguments, "// brighter"),
+            BrighterCrate::Called("queue".into())
+        );
     }
 }

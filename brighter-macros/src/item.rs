@@ -6,7 +6,7 @@ use syn::parse::{ParseStream, Parser};
 
 /// The kinds that matter to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ItemKind {
     Impl,
     /// A struct or an enum.
     Type,
@@ -19,7 +19,7 @@ pub(crate) enum Kind {
 /// An item from outside.
 pub(crate) struct Outline {
     pub(crate) attributes: Vec<Attribute>,
-    pub(crate) kind: Kind,
+    pub(crate) kind: ItemKind,
     pub(crate) name: Option<Ident>,
 }
 
@@ -35,13 +35,13 @@ impl Outline {
             TokenTree::Ident(word) => keyword(&word),
             _ => None,
         });
-        let mut kind = keyword.unwrap_or(Kind::Other);
+        let mut kind = keyword.unwrap_or(ItemKind::Other);
         let name = match rest.next() {
-            Some(TokenTree::Ident(name)) if kind != Kind::Impl => Some(name),
+            Some(TokenTree::Ident(name)) if kind != ItemKind::Impl => Some(name),
             _ => None,
         };
-        if kind == Kind::Function && has_receiver(rest) {
-            kind = Kind::Method;
+        if kind == ItemKind::Function && has_receiver(rest) {
+            kind = ItemKind::Method;
         }
         Self {
             attributes,
@@ -51,12 +51,12 @@ impl Outline {
     }
 }
 
-fn keyword(word: &Ident) -> Option<Kind> {
+fn keyword(word: &Ident) -> Option<ItemKind> {
     match word.to_string().as_str() {
-        "impl" => Some(Kind::Impl),
-        "struct" | "enum" => Some(Kind::Type),
-        "fn" => Some(Kind::Function),
-        "mod" | "static" | "trait" | "type" | "union" | "use" => Some(Kind::Other),
+        "impl" => Some(ItemKind::Impl),
+        "struct" | "enum" => Some(ItemKind::Type),
+        "fn" => Some(ItemKind::Function),
+        "mod" | "static" | "trait" | "type" | "union" | "use" => Some(ItemKind::Other),
         _ => None,
     }
 }

@@ -4,7 +4,7 @@ use proc_macro2::{Ident, Span};
 use syn::Path;
 
 use crate::args::{Args, Given};
-use crate::externs::{self, Found};
+use crate::externs::{self, BrighterCrate};
 use crate::path::Private;
 use crate::shell::Errors;
 
@@ -20,8 +20,8 @@ pub(crate) fn take(args: &mut Args, example: &str, errors: &Errors) -> Option<Pr
         Given::Missing => {}
     }
     let (message, private) = match externs::find() {
-        Found::Here => return Some(Private::USUAL),
-        Found::Called(name) => {
+        BrighterCrate::Here => return Some(Private::USUAL),
+        BrighterCrate::Called(name) => {
             let written = example.replace('…', &name);
             let message = format!(
                 "cannot find the crate `brighter`, which is called `{name}` here; write `{written}`, or once at the \
@@ -30,7 +30,7 @@ pub(crate) fn take(args: &mut Args, example: &str, errors: &Errors) -> Option<Pr
             let path = Path::from(Ident::new(&name, Span::call_site()));
             (message, Some(Private::below(path)))
         }
-        Found::Nowhere => {
+        BrighterCrate::Nowhere => {
             let written = example.replace('…', "platform::brighter");
             let message = format!(
                 "cannot find the crate `brighter` among the dependencies; add it, or say which path re-exports it, \

@@ -22,7 +22,7 @@ pub struct Case<H> {
 /// What came of a case that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Outcome {
+pub enum CaseOutcome {
     /// The transport does what it must.
     Passed,
     /// The transport does not declare this, which the case needs.
@@ -47,9 +47,9 @@ impl<H: Harness> Case<H> {
     ///
     /// # Panics
     /// It does not, or takes longer than eight times the harness's patience.
-    pub async fn check(&self, harness: &H) -> Outcome {
+    pub async fn check(&self, harness: &H) -> CaseOutcome {
         if let Some(feature) = self.lacks(harness) {
-            return Outcome::NotApplicable(feature);
+            return CaseOutcome::NotApplicable(feature);
         }
         let limit = harness.patience() * 8;
         let done = tokio::time::timeout(limit, (self.run)(harness)).await;
@@ -58,7 +58,7 @@ impl<H: Harness> Case<H> {
             "`{}` hangs: it is not done after {limit:?}",
             self.name
         );
-        Outcome::Passed
+        CaseOutcome::Passed
     }
 }
 
@@ -99,7 +99,7 @@ pub fn check_in<H, K>(
     });
     let outcomes = outcomes.into_iter().map(|joined| joined.unwrap_or_else(Err));
     let (passed, failed): (Vec<_>, Vec<_>) = outcomes.partition(Result::is_ok);
-    if let Some(Ok(Outcome::NotApplicable(feature))) = passed.first() {
+    if let Some(Ok(CaseOutcome::NotApplicable(feature))) = passed.first() {
         println!("`{name}` is not applicable: the transport does not declare {feature:?}");
     }
     let failures = failed.len();

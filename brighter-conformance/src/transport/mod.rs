@@ -100,7 +100,7 @@ pub mod tools;
 pub use cancelling::*;
 #[doc(hidden)]
 pub use case::check_in;
-pub use case::{Case, Outcome};
+pub use case::{Case, CaseOutcome};
 pub use channels::*;
 pub use feature::{Feature, Features};
 pub use fidelity::*;
@@ -228,12 +228,12 @@ macro_rules! __conformance_list {
 /// #     fn features(&self) -> Features { Features::none() }
 /// #     async fn connect(&self) -> InMemoryBroker { self.0.clone() }
 /// # }
-/// use brighter::testing::conformance::{Outcome, cases};
+/// use brighter::testing::conformance::{CaseOutcome, cases};
 ///
 /// # brighter::testing::run(async {
 /// for case in cases::<InMemory>().iter().filter(|case| case.name.contains("acked_is_gone")) {
 ///     let harness = InMemory(InMemoryBroker::new());
-///     assert_eq!(case.check(&harness).await, Outcome::Passed);
+///     assert_eq!(case.check(&harness).await, CaseOutcome::Passed);
 /// }
 /// # });
 /// ```

@@ -11,12 +11,12 @@ use syn::{
 };
 
 use super::attr::Steps;
-use super::model::{Content, HandlerImpl, Member, Method};
+use super::model::{Content, HandlerImpl, HandlerMethod, Member};
 use crate::condition::Condition;
 use crate::nearest::nearest;
 use crate::path::Private;
 use crate::shell::Errors;
-use crate::step::{self, Step};
+use crate::step::{self, StepAttribute};
 
 /// What `#[handler]` fills in, of each `handle` in turn.
 pub(super) struct Gap {
@@ -32,7 +32,7 @@ pub(super) fn steps(
     steps: Steps,
     private: &Private,
     errors: &Errors,
-) -> Vec<Step> {
+) -> Vec<StepAttribute> {
     let misplaced = |attributes: &mut Vec<syn::Attribute>, advice: &str| {
         for (condition, attribute) in step::extract(attributes, private) {
             let name = attribute.path().to_token_stream();
@@ -95,7 +95,7 @@ pub(super) fn gaps(handler: &HandlerImpl, private: &Private, errors: &Errors) ->
         return Vec::new();
     }
     let errors_there = handler.errors();
-    let gap = |(attributes, method): (&Vec<syn::Attribute>, &Method)| {
+    let gap = |(attributes, method): (&Vec<syn::Attribute>, &HandlerMethod)| {
         let there = Condition::of(attributes);
         errors.under(&there, || {
             gap(&method.signature, &there, &errors_there, private, errors)

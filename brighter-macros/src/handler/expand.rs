@@ -11,7 +11,7 @@ use crate::condition::Condition;
 use crate::generics::where_also;
 use crate::lints;
 use crate::path::Private;
-use crate::step::{self, Step};
+use crate::step::{self, StepAttribute};
 
 /// Fills in what was left out.
 pub(super) fn fill(handler: &mut HandlerImpl, gaps: &[Option<Gap>], private: &Private) {
@@ -59,7 +59,7 @@ pub(super) fn of_impl(
     handler: &HandlerImpl,
     request: &Type,
     steps: Steps,
-    list: &[Step],
+    list: &[StepAttribute],
     private: &Private,
 ) -> TokenStream {
     let item = item(handler);
@@ -101,7 +101,7 @@ fn given(request: &Type, private: &Private) -> TokenStream {
 pub(super) fn of_type(
     handler: &HandlerType,
     request: &Type,
-    steps: &[Step],
+    steps: &[StepAttribute],
     private: &Private,
 ) -> TokenStream {
     let name = &handler.ident;

@@ -7,7 +7,7 @@ use syn::{FnArg, PatType, ReturnType, Type};
 
 use super::check::{self, Gap};
 use super::expand::add_context;
-use super::model::{Content, HandlerImpl, Member, Method};
+use super::model::{Content, HandlerImpl, HandlerMethod, Member};
 use crate::condition::Condition;
 use crate::path::Private;
 
@@ -89,7 +89,7 @@ fn completed(method: TokenStream, private: &Private) -> syn::Result<TokenStream>
     let mut member: Member = syn::parse2(method)?;
     let mut error = None;
     if let Content::Method(method) = &mut member.content
-        && let Method { signature, .. } = &mut **method
+        && let HandlerMethod { signature, .. } = &mut **method
         && signature.inputs.len() == 2
     {
         error = Some(check::error_of(check::result(signature)?, private)?);

@@ -15,7 +15,7 @@ use model::{HandlerImpl, HandlerType};
 use crate::args::Args;
 use crate::condition::Condition;
 use crate::invisible;
-use crate::item::{Kind, Outline};
+use crate::item::{ItemKind, Outline};
 use crate::path::Private;
 use crate::shell::Errors;
 use crate::step;
@@ -27,14 +27,14 @@ pub(crate) fn handler(args: TokenStream, item: TokenStream, errors: &Errors) -> 
     let Some(private) = private else {
         // Without the library an impl cannot be completed. An editor does not come here: see `externs`.
         return match kind {
-            Kind::Impl => TokenStream::new(),
+            ItemKind::Impl => TokenStream::new(),
             _ => step::strip(item, &Private::USUAL),
         };
     };
     let written = match kind {
-        Kind::Impl => on_impl(args, item.clone(), &private, errors),
-        Kind::Type => on_type(args, item.clone(), &private, errors),
-        Kind::Method | Kind::Function | Kind::Other => Err(attr::wrong_item()),
+        ItemKind::Impl => on_impl(args, item.clone(), &private, errors),
+        ItemKind::Type => on_type(args, item.clone(), &private, errors),
+        ItemKind::Method | ItemKind::Function | ItemKind::Other => Err(attr::wrong_item()),
     };
     written.unwrap_or_else(|error| {
         errors.push(error);

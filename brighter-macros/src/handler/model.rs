@@ -31,13 +31,13 @@ pub(super) struct Member {
 }
 
 pub(super) enum Content {
-    Method(Box<Method>),
+    Method(Box<HandlerMethod>),
     /// `type Error = …;`
     Error(TokenStream),
     Other(TokenStream),
 }
 
-pub(super) struct Method {
+pub(super) struct HandlerMethod {
     pub(super) visibility: Visibility,
     pub(super) signature: Signature,
     pub(super) body: TokenStream,
@@ -45,14 +45,14 @@ pub(super) struct Method {
 
 impl HandlerImpl {
     /// Each `handle` with its attributes: under `cfg` there may be several, of which one is left.
-    pub(super) fn handles(&self) -> impl Iterator<Item = (&Vec<Attribute>, &Method)> {
+    pub(super) fn handles(&self) -> impl Iterator<Item = (&Vec<Attribute>, &HandlerMethod)> {
         self.members.iter().filter_map(|member| match &member.content {
             Content::Method(method) if method.is_handle() => Some((&member.attributes, &**method)),
             _ => None,
         })
     }
 
-    pub(super) fn handles_mut(&mut self) -> impl Iterator<Item = &mut Method> {
+    pub(super) fn handles_mut(&mut self) -> impl Iterator<Item = &mut HandlerMethod> {
         let members = self.members.iter_mut();
         members.filter_map(|member| match &mut member.content {
             Content::Method(method) if method.is_handle() => Some(&mut **method),
@@ -80,7 +80,7 @@ impl Member {
     }
 }
 
-impl Method {
+impl HandlerMethod {
     fn is_handle(&self) -> bool {
         self.signature.ident.unraw() == "handle"
     }
@@ -135,7 +135,7 @@ impl Parse for Member {
     }
 }
 
-impl Parse for Method {
+impl Parse for HandlerMethod {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         Ok(Self {
             visibility: input.parse()?,

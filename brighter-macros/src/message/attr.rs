@@ -9,7 +9,7 @@ use crate::path::Private;
 use crate::shell::Errors;
 
 /// `#[message(topic = …, type = …, kind = …, mapper = …, reply = …, crate = …, no_id)]`
-pub(super) struct Written<'a> {
+pub(super) struct MessageAttribute<'a> {
     /// Nothing if there is no such crate, which is reported.
     pub(super) private: Option<Private>,
     pub(super) topic: Given<LitStr>,
@@ -24,10 +24,10 @@ pub(super) struct Written<'a> {
     pub(super) ids: Vec<(usize, &'a Field)>,
 }
 
-pub(super) fn read<'a>(derive: Derive, item: &'a DeriveInput, errors: &Errors) -> Written<'a> {
+pub(super) fn read<'a>(derive: Derive, item: &'a DeriveInput, errors: &Errors) -> MessageAttribute<'a> {
     let mut args = arguments(derive, &item.attrs, errors);
     let example = format!("#[{}(crate = …)]", derive.attribute());
-    let written = Written {
+    let written = MessageAttribute {
         private: library::take(&mut args, &example, errors),
         topic: args.value("topic", "\"Task.Reminder\"", errors),
         event_type: args.value("type", "\"Task.Reminder.v2\"", errors),
@@ -102,7 +102,7 @@ fn ids<'a>(derive: Derive, data: &'a Data, errors: &Errors) -> Vec<(usize, &'a F
 }
 
 /// A key that another derive has is understood, and answered with where it belongs.
-fn refuse_foreign(derive: Derive, written: &Written<'_>, errors: &Errors) {
+fn refuse_foreign(derive: Derive, written: &MessageAttribute<'_>, errors: &Errors) {
     let refuse = |key: &str, arg: &dyn quote::ToTokens| {
         if !derive.keys().contains(&key) {
             let message = match key {

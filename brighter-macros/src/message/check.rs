@@ -4,8 +4,8 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{Data, DeriveInput, Field, Index, LitStr, Member, Type};
 
-use super::attr::Written;
-use super::model::{Derive, Id, Kind, Request, Route};
+use super::attr::MessageAttribute;
+use super::model::{Derive, DispatchKind, Id, RequestModel, TopicRoute};
 use crate::args::Given;
 use crate::lints;
 use crate::nearest::advice;
@@ -17,9 +17,9 @@ const LONGEST_TOPIC: usize = 255;
 pub(super) fn model<'a>(
     derive: Derive,
     item: &'a DeriveInput,
-    written: Written<'a>,
+    written: MessageAttribute<'a>,
     errors: &Errors,
-) -> Option<Request<'a>> {
+) -> Option<RequestModel<'a>> {
     if let Data::Union(union) = &item.data {
         errors.at(
             union.union_token,
@@ -35,7 +35,7 @@ pub(super) fn model<'a>(
     let id = id(derive, item, &written, errors);
     let kind = kind(derive, &written.kind, errors);
     let reply = match written.reply {
-        Given::Value(reply, _) if kind == Kind::Command => Some(reply.into_token_stream()),
+        Given::Value(reply, _) if kind == DispatchKind::Command => Some(reply.into_token_stream()),
         Given::Value(_, arg) => {
             if derive == Derive::Message {
                 errors.at(arg, "only a command has a reply; remove this, or `kind`");
@@ -52,7 +52,7 @@ pub(super) fn model<'a>(
         errors.at(event_type, wrong);
     }
     let topic = (derive == Derive::Message).then(|| topic(written.topic, written.misread, errors));
-    Some(Request {
+    Some(RequestModel {
         private: written.private?,
         lints: lints::beside(&item.attrs),
         name: &item.ident,
@@ -60,7 +60,7 @@ pub(super) fn model<'a>(
         kind,
         reply,
         id,
-        route: topic.map(|topic| Route {
+        route: topic.map(|topic| TopicRoute {
             topic,
             event_type,
             mapper,
@@ -68,20 +68,20 @@ pub(super) fn model<'a>(
     })
 }
 
-fn kind(derive: Derive, written: &Given<LitStr>, errors: &Errors) -> Kind {
+fn kind(derive: Derive, written: &Given<LitStr>, errors: &Errors) -> DispatchKind {
     match (derive, written) {
-        (Derive::Event, _) => Kind::Event,
+        (Derive::Event, _) => DispatchKind::Event,
         (Derive::Message, Given::Value(kind, _)) => match kind.value().as_str() {
-            "command" => Kind::Command,
-            "event" => Kind::Event,
-            "document" => Kind::Document,
+            "command" => DispatchKind::Command,
+            "event" => DispatchKind::Event,
+            "document" => DispatchKind::Document,
             other => {
                 let advice = advice(other, &["command", "event", "document"]);
                 errors.at(kind, format!("unknown kind `{other}`{advice}"));
-                Kind::Command
+                DispatchKind::Command
             }
         },
-        _ => Kind::Command,
+        _ => DispatchKind::Command,
     }
 }
 
@@ -139,7 +139,12 @@ fn control_in(what: &str, text: &str) -> Option<String> {
     ))
 }
 
-fn id<'a>(derive: Derive, item: &'a DeriveInput, written: &Written<'a>, errors: &Errors) -> Option<Id<'a>> {
+fn id<'a>(
+    derive: Derive,
+    item: &'a DeriveInput,
+    written: &MessageAttribute<'a>,
+    errors: &Errors,
+) -> Option<Id<'a>> {
     let mark = format!("#[{}(id)]", derive.attribute());
     if let [first, more @ ..] = written.ids.as_slice() {
         for (_, field) in more {

@@ -4,12 +4,12 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 
-use super::model::{Id, Request, Route};
+use super::model::{Id, RequestModel, TopicRoute};
 use crate::generics::where_also;
 use crate::path::Private;
 
-pub(super) fn request(request: &Request<'_>) -> TokenStream {
-    let Request {
+pub(super) fn request(request: &RequestModel<'_>) -> TokenStream {
+    let RequestModel {
         private,
         lints,
         name,
@@ -60,8 +60,8 @@ fn id(id: &Id<'_>, private: &Private) -> TokenStream {
     }
 }
 
-fn postable(request: &Request<'_>, route: &Route) -> TokenStream {
-    let Request {
+fn postable(request: &RequestModel<'_>, route: &TopicRoute) -> TokenStream {
+    let RequestModel {
         private,
         lints,
         name,
@@ -69,7 +69,7 @@ fn postable(request: &Request<'_>, route: &Route) -> TokenStream {
         ..
     } = request;
     let (parameters, arguments, _) = generics.split_for_impl();
-    let Route {
+    let TopicRoute {
         topic,
         event_type,
         mapper,
@@ -113,8 +113,8 @@ fn postable(request: &Request<'_>, route: &Route) -> TokenStream {
 }
 
 /// What a request with a reply has beside: how the reply travels. Its type is checked where it is written.
-fn callable(request: &Request<'_>, where_clause: &TokenStream) -> Option<(TokenStream, TokenStream)> {
-    let Request {
+fn callable(request: &RequestModel<'_>, where_clause: &TokenStream) -> Option<(TokenStream, TokenStream)> {
+    let RequestModel {
         private,
         lints,
         name,

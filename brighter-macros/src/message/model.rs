@@ -50,13 +50,13 @@ impl Derive {
 
 /// How a request is dispatched.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum DispatchKind {
     Command,
     Event,
     Document,
 }
 
-impl Kind {
+impl DispatchKind {
     pub(super) fn variant(self) -> &'static str {
         match self {
             Self::Command => "Command",
@@ -75,17 +75,17 @@ impl Kind {
 }
 
 /// A request.
-pub(super) struct Request<'a> {
+pub(super) struct RequestModel<'a> {
     pub(super) private: Private,
     /// The attributes of all that is written.
     pub(super) lints: TokenStream,
     pub(super) name: &'a Ident,
     pub(super) generics: &'a Generics,
-    pub(super) kind: Kind,
+    pub(super) kind: DispatchKind,
     pub(super) reply: Option<TokenStream>,
     pub(super) id: Option<Id<'a>>,
     /// Only of a `Message`.
-    pub(super) route: Option<Route>,
+    pub(super) route: Option<TopicRoute>,
 }
 
 /// The field that is the identity.
@@ -94,7 +94,7 @@ pub(super) struct Id<'a> {
     pub(super) of: &'a Type,
 }
 
-pub(super) struct Route {
+pub(super) struct TopicRoute {
     pub(super) topic: TokenStream,
     /// The topic if there is none.
     pub(super) event_type: Option<LitStr>,

@@ -6,7 +6,7 @@ use syn::parse::Parser;
 use syn::{LitInt, Path};
 
 use super::attribute::Attribute;
-use super::model::{Step, Timing};
+use super::model::{StepAttribute, StepTiming};
 use super::table::ALL;
 use crate::args::{Args, Given, Values};
 use crate::condition::{self, Condition};
@@ -38,7 +38,7 @@ pub(crate) fn take(
     there: &Condition,
     private: &Private,
     errors: &Errors,
-) -> Vec<Step> {
+) -> Vec<StepAttribute> {
     let steps = extract(attributes, private).into_iter();
     let parsed = steps.filter_map(|(condition, attribute)| {
         let condition = there.and(&condition);
@@ -56,7 +56,7 @@ fn parse(
     condition: &Condition,
     private: &Private,
     errors: &Errors,
-) -> Option<Step> {
+) -> Option<StepAttribute> {
     let mut args = Args::of(attribute, Values::Expressions, errors);
     let number = args.value::<LitInt>("step", "1", errors);
     let timing = args.value::<Ident>("timing", "before", errors);
@@ -93,7 +93,7 @@ fn parse(
         Given::Missing | Given::Wrong => return None,
     };
     match at.base10_parse::<u32>() {
-        Ok(number) if number > 0 && at.suffix().is_empty() => Some(Step {
+        Ok(number) if number > 0 && at.suffix().is_empty() => Some(StepAttribute {
             attribute: kind,
             condition: condition.clone(),
             timing,
@@ -108,22 +108,22 @@ fn parse(
     }
 }
 
-fn timing_of(kind: &Attribute, timing: Given<Ident>, errors: &Errors) -> Timing {
+fn timing_of(kind: &Attribute, timing: Given<Ident>, errors: &Errors) -> StepTiming {
     let Given::Value(word, arg) = timing else {
-        return Timing::Before;
+        return StepTiming::Before;
     };
     match word.to_string().as_str() {
-        "before" => Timing::Before,
+        "before" => StepTiming::Before,
         "after" => {
             if let Some(reason) = kind.never_after {
                 errors.at(arg, format!("{reason}; leave `timing` out"));
             }
-            Timing::After
+            StepTiming::After
         }
         other => {
             let advice = advice(other, &["before", "after"]);
             errors.at(&word, format!("unknown timing `{other}`{advice}"));
-            Timing::Before
+            StepTiming::Before
         }
     }
 }

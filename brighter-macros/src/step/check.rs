@@ -3,11 +3,11 @@
 use quote::ToTokens;
 
 use super::attribute::Role;
-use super::model::{Step, Timing};
+use super::model::{StepAttribute, StepTiming};
 use crate::shell::Errors;
 
 /// The steps, outermost first.
-pub(crate) fn in_order(mut steps: Vec<Step>, errors: &Errors) -> Vec<Step> {
+pub(crate) fn in_order(mut steps: Vec<StepAttribute>, errors: &Errors) -> Vec<StepAttribute> {
     // Stable, so that of two in one place the first written comes first.
     steps.sort_by_key(place);
     for (index, first) in steps.iter().enumerate() {
@@ -25,29 +25,31 @@ pub(crate) fn in_order(mut steps: Vec<Step>, errors: &Errors) -> Vec<Step> {
     steps
 }
 
-fn place(step: &Step) -> (Timing, u32) {
+fn place(step: &StepAttribute) -> (StepTiming, u32) {
     (step.timing, step.number)
 }
 
 /// One error that reaches from the one to the other.
-fn reach(first: &Step, second: &Step) -> impl ToTokens {
+fn reach(first: &StepAttribute, second: &StepAttribute) -> impl ToTokens {
     let mut both = first.at.to_token_stream();
     both.extend(second.at.to_token_stream());
     both
 }
 
-fn same_place(step: &Step) -> String {
+fn same_place(step: &StepAttribute) -> String {
     let way = match step.timing {
-        Timing::Before => "in",
-        Timing::After => "out",
+        StepTiming::Before => "in",
+        StepTiming::After => "out",
     };
     let number = step.number;
     format!("two steps have the number {number} on the way {way}; give one of them another")
 }
 
 /// What a backstop has stopped is no error any more to what is around it: a retry there would never retry.
-fn backstops_are_outside(steps: &[Step], errors: &Errors) {
-    let has = |role: Role| move |step: &&Step| step.attribute.role == role && step.timing == Timing::Before;
+fn backstops_are_outside(steps: &[StepAttribute], errors: &Errors) {
+    let has = |role: Role| {
+        move |step: &&StepAttribute| step.attribute.role == role && step.timing == StepTiming::Before
+    };
     for backstop in steps.iter().filter(has(Role::Backstop)) {
         let outside = steps.iter().filter(has(Role::Policy));
         let mut seen = Vec::new();
@@ -65,7 +67,7 @@ fn backstops_are_outside(steps: &[Step], errors: &Errors) {
     }
 }
 
-fn must_be_outside(backstop: &Step, policy: &Step) -> String {
+fn must_be_outside(backstop: &StepAttribute, policy: &StepAttribute) -> String {
     let (name, around, number) = (backstop.attribute.name, policy.attribute.name, policy.number);
     let advice = match number {
         1 => "give it step 1, and the others higher ones".to_owned(),

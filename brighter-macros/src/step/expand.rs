@@ -5,11 +5,11 @@ use quote::{quote, quote_spanned};
 use syn::Type;
 
 use super::layers::{HANDLER, Types};
-use super::model::{Step, Timing};
+use super::model::{StepAttribute, StepTiming};
 use crate::path::Private;
 
 /// The item of `impl HandlerPipeline<R>`.
-pub(crate) fn pipeline(request: &Type, steps: &[Step], private: &Private) -> TokenStream {
+pub(crate) fn pipeline(request: &Type, steps: &[StepAttribute], private: &Private) -> TokenStream {
     // Of the macro's scope: an inline policy is the user's expression and must not see these names.
     let span = Span::mixed_site();
     let [handler, stack] = [HANDLER, "stack"].map(|name| Ident::new(name, span));
@@ -53,11 +53,11 @@ pub(crate) fn pipeline(request: &Type, steps: &[Step], private: &Private) -> Tok
     }
 }
 
-fn place(step: &Step, private: &Private) -> TokenStream {
+fn place(step: &StepAttribute, private: &Private) -> TokenStream {
     let number = step.number;
     let timing = match step.timing {
-        Timing::Before => quote!(Before),
-        Timing::After => quote!(After),
+        StepTiming::Before => quote!(Before),
+        StepTiming::After => quote!(After),
     };
     quote!(#private::Step { number: #number, timing: #private::Timing::#timing })
 }

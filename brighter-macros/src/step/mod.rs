@@ -21,4 +21,4 @@ mod validate;
 pub(crate) use attr::{extract, strip, take};
 pub(crate) use check::in_order;
 pub(crate) use expand::pipeline;
-pub(crate) use model::Step;
+pub(crate) use model::StepAttribute;

@@ -17,12 +17,12 @@ use tokio::time::sleep;
 use tracing::instrument::WithSubscriber;
 
 /// The thread of this process, from its start until it ends.
-static SHARED: Mutex<Option<Running>> = Mutex::new(None);
+static SHARED: Mutex<Option<SharedThread>> = Mutex::new(None);
 
 /// For how long the thread outlives its last user, so that lapin can end its own.
 const LINGER: Duration = Duration::from_secs(1);
 
-struct Running {
+struct SharedThread {
     users: Weak<Users>,
     /// What the thread waits for next, where somebody came after its last user had gone.
     next: Option<oneshot::Receiver<Infallible>>,
@@ -50,7 +50,7 @@ impl Users {
     }
 }
 
-fn shared() -> MutexGuard<'static, Option<Running>> {
+fn shared() -> MutexGuard<'static, Option<SharedThread>> {
     SHARED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -73,7 +73,7 @@ impl IoThread {
         thread::Builder::new()
             .name("brighter-rabbitmq".into())
             .spawn(move || run(runtime, gone))?;
-        *shared = Some(Running {
+        *shared = Some(SharedThread {
             users: Arc::downgrade(&users),
             next: None,
             handle,

@@ -59,7 +59,7 @@ pub(super) struct Controls {
     told: watch::Sender<ControlState>,
     /// When the next message may begin, while there is a rate.
     next: Mutex<Option<Instant>>,
-    unacceptable: Mutex<Tally>,
+    unacceptable: Mutex<UnacceptableCount>,
     /// How many of its performers have a consumer that takes as many messages as its buffer holds.
     consumers: watch::Sender<usize>,
     pub(super) metrics: SubscriptionMetrics,
@@ -69,7 +69,7 @@ pub(super) struct Controls {
 
 /// How many messages were set aside.
 #[derive(Debug)]
-struct Tally {
+struct UnacceptableCount {
     limit: u32,
     window: Option<Duration>,
     count: u32,
@@ -94,7 +94,7 @@ impl Controls {
             }),
             consumers: watch::Sender::new(0),
             next: Mutex::default(),
-            unacceptable: Mutex::new(Tally {
+            unacceptable: Mutex::new(UnacceptableCount {
                 limit: settings.unacceptable_limit,
                 window: settings.unacceptable_window,
                 count: 0,
@@ -221,7 +221,7 @@ impl Drop for ConsumesGuard<'_> {
     }
 }
 
-impl Tally {
+impl UnacceptableCount {
     /// Counts one more; says whether the limit is reached.
     fn add(&mut self, now: Instant) -> bool {
         if self.limit == 0 {

@@ -131,13 +131,13 @@ struct Inner {
 struct State {
     /// Whether a subscription that is added is started at once.
     receiving: bool,
-    subscriptions: BTreeMap<SubscriptionName, Known>,
+    subscriptions: BTreeMap<SubscriptionName, KnownSubscription>,
     /// What brings commands, if they come over the broker. It has no name, so no command stops it.
-    control: Option<Known>,
+    control: Option<KnownSubscription>,
 }
 
 /// A subscription, and its performers if it was started.
-struct Known {
+struct KnownSubscription {
     registered: Arc<Registered>,
     /// What handles what it brings.
     processor: CommandProcessor,
@@ -164,7 +164,7 @@ impl Dispatcher {
         drain: Duration,
         subscriptions: Vec<Registered>,
     ) -> Self {
-        let known = |registered| Known::new(registered, processor.clone());
+        let known = |registered| KnownSubscription::new(registered, processor.clone());
         let subscriptions: BTreeMap<_, _> = subscriptions
             .into_iter()
             .map(|registered| (registered.settings.name.clone(), known(registered)))
@@ -278,7 +278,7 @@ impl Dispatcher {
             &mut errors,
         );
         BuildErrors::check(errors)?;
-        let mut known = Known::new(candidate.register(), self.0.processor.clone());
+        let mut known = KnownSubscription::new(candidate.register(), self.0.processor.clone());
         if state.receiving {
             self.0.start(&mut known);
         }
@@ -320,7 +320,7 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn start(&self, known: &mut Known) {
+    fn start(&self, known: &mut KnownSubscription) {
         if known.is_running() {
             return;
         }
@@ -354,7 +354,7 @@ impl State {
         known.filter_map(|known| known.running.take())
     }
 
-    fn find(&mut self, name: &SubscriptionName) -> Result<&mut Known, UnknownSubscription> {
+    fn find(&mut self, name: &SubscriptionName) -> Result<&mut KnownSubscription, UnknownSubscription> {
         // Made in advance, for what was not found still lends the map; nobody steers often enough to notice.
         let unknown = self.unknown(name);
         self.subscriptions.get_mut(name).ok_or(unknown)
@@ -369,7 +369,7 @@ impl State {
     }
 }
 
-impl Known {
+impl KnownSubscription {
     fn new(registered: Registered, processor: CommandProcessor) -> Self {
         Self {
             registered: Arc::new(registered),

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::readiness::Readiness;
 use super::status::{SubscriptionState, SubscriptionStatus};
 use super::status_registry::StatusRegistry;
-use super::{Dispatcher, Known};
+use super::{Dispatcher, KnownSubscription};
 
 /// Tells when the state of a subscription or of a performer has changed: see [`Dispatcher::changes`].
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Dispatcher {
     pub fn status(&self) -> Vec<SubscriptionStatus> {
         let state = self.0.state();
         let mut performers = self.0.statuses.performers();
-        let status = |known: &Known| {
+        let status = |known: &KnownSubscription| {
             let name = &known.registered.settings.name;
             let record = self.0.statuses.record(name);
             let throttle = known.registered.controls.throttle();
@@ -107,13 +107,13 @@ impl Dispatcher {
             .subscriptions
             .values()
             .filter(|known| known.running.is_some());
-        started.all(Known::is_running)
+        started.all(KnownSubscription::is_running)
     }
 
     fn all_consume(&self) -> bool {
         let state = self.0.state();
         let counts = self.0.statuses.counts();
-        let consumes = |known: &Known| {
+        let consumes = |known: &KnownSubscription| {
             let registered = &known.registered;
             let Some(running) = &known.running else {
                 return true;

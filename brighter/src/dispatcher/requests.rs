@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use self::sealed::Brings;
 use super::route::{Route, RouteTo};
-use super::selector::{Choice, Selector};
+use super::selector::{RequestRoute, Selector};
 use crate::processor::CommandProcessor;
 use crate::subscription::{Keys, Several};
 use brighter_core::mapper::Postable;
@@ -44,7 +44,7 @@ impl RequestInfo {
 }
 
 mod sealed {
-    use super::{Choice, CommandProcessor, Keys, Routing};
+    use super::{CommandProcessor, Keys, RequestRoute, Routing};
 
     /// The sealed part of [`Requests`](super::Requests).
     pub trait Brings {
@@ -53,7 +53,7 @@ mod sealed {
 
     /// The types of a [`Several`](super::Several), one before the other.
     pub trait List {
-        fn add_to(choices: &mut Vec<Choice>, processor: &CommandProcessor, keys: &mut Keys);
+        fn add_to(choices: &mut Vec<RequestRoute>, processor: &CommandProcessor, keys: &mut Keys);
     }
 }
 
@@ -71,7 +71,7 @@ impl<L: sealed::List> Brings for Several<L> {
     fn routing(processor: &CommandProcessor, keys: &mut Keys) -> Routing {
         let mut choices = Vec::new();
         L::add_to(&mut choices, processor, keys);
-        let brought = |choice: &Choice| RequestInfo {
+        let brought = |choice: &RequestRoute| RequestInfo {
             request: choice.request,
             event_type: choice.event_type,
             handlers: Arc::clone(choice.route.handlers_of_all()),
@@ -84,15 +84,15 @@ impl<L: sealed::List> Brings for Several<L> {
 }
 
 impl sealed::List for () {
-    fn add_to(_: &mut Vec<Choice>, _: &CommandProcessor, _: &mut Keys) {}
+    fn add_to(_: &mut Vec<RequestRoute>, _: &CommandProcessor, _: &mut Keys) {}
 }
 
 impl<R: Postable, L: sealed::List> sealed::List for (R, L) {
-    fn add_to(choices: &mut Vec<Choice>, processor: &CommandProcessor, keys: &mut Keys) {
+    fn add_to(choices: &mut Vec<RequestRoute>, processor: &CommandProcessor, keys: &mut Keys) {
         // Those that were named before come first.
         L::add_to(choices, processor, keys);
         let brought = RequestInfo::of::<R>(processor);
-        choices.push(Choice {
+        choices.push(RequestRoute {
             request: brought.request,
             event_type: brought.event_type,
             topic: R::TOPIC,

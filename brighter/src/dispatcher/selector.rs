@@ -11,7 +11,7 @@ use brighter_core::mapper::MapError;
 use brighter_core::message::{Message, MessageHeader};
 
 /// One of the types that a channel may bring.
-pub struct Choice {
+pub struct RequestRoute {
     pub(super) request: &'static str,
     pub(super) event_type: &'static str,
     pub(super) topic: &'static str,
@@ -20,12 +20,12 @@ pub struct Choice {
 
 /// The route to the handlers of whichever request a message is: by its type, or by its topic if it has none.
 pub(super) struct Selector {
-    choices: Vec<Choice>,
+    choices: Vec<RequestRoute>,
     handlers: Arc<[&'static str]>,
 }
 
 impl Selector {
-    pub(super) fn new(choices: Vec<Choice>) -> Self {
+    pub(super) fn new(choices: Vec<RequestRoute>) -> Self {
         let handlers = choices
             .iter()
             .flat_map(|choice| choice.route.handlers_of_all().iter());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::route::RouteError;
 use crate::subscription::SubscriptionSettings;
-use crate::telemetry::metrics::Outcome;
+use crate::telemetry::metrics::HandlingOutcome;
 use brighter_core::__private::clock::NEVER;
 use brighter_core::channel::{Rejection, RejectionKind};
 use brighter_core::error::{ActionKind, HandlerError};
@@ -53,16 +53,16 @@ impl Settlement {
     }
 
     /// As what it is counted.
-    pub(super) fn outcome(&self) -> Outcome {
+    pub(super) fn outcome(&self) -> HandlingOutcome {
         match self {
-            Self::Ack => Outcome::Handled,
-            Self::Release => Outcome::Returned,
-            Self::Requeue { .. } => Outcome::Again,
+            Self::Ack => HandlingOutcome::Handled,
+            Self::Release => HandlingOutcome::Returned,
+            Self::Requeue { .. } => HandlingOutcome::Again,
             Self::Reject(Rejection {
                 kind: RejectionKind::Invalid,
                 ..
-            }) => Outcome::Invalid,
-            Self::Reject(_) => Outcome::DeadLettered,
+            }) => HandlingOutcome::Invalid,
+            Self::Reject(_) => HandlingOutcome::DeadLettered,
         }
     }
 }

@@ -33,13 +33,13 @@ impl Default for StatusRegistry {
 #[derive(Debug, Default)]
 struct State {
     next: u64,
-    performers: BTreeMap<u64, Entry>,
+    performers: BTreeMap<u64, StatusEntry>,
     /// What outlives the performers of a subscription.
     records: BTreeMap<SubscriptionName, Record>,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct StatusEntry {
     subscription: SubscriptionName,
     /// The start of the subscription that it belongs to.
     run: u64,
@@ -77,7 +77,7 @@ impl StatusRegistry {
         let table = self.watchdog.watch(subscription);
         let mut state = self.lock();
         let number = state.next();
-        let entry = Entry {
+        let entry = StatusEntry {
             subscription: subscription.clone(),
             run,
             state: PerformerState::Starting,
@@ -173,7 +173,7 @@ impl StatusRegistry {
             .performers
             .values()
             .filter(|entry| runs.contains(&entry.run));
-        theirs.flat_map(Entry::in_flight).collect()
+        theirs.flat_map(StatusEntry::in_flight).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -188,7 +188,7 @@ impl State {
     }
 }
 
-impl Entry {
+impl StatusEntry {
     fn in_flight(&self) -> impl Iterator<Item = InFlight> {
         self.table.entries().into_iter().map(|held| InFlight {
             subscription: self.subscription.clone(),
@@ -222,7 +222,7 @@ impl StatusReporter {
             entry.last_error = None;
         }
         let subscription = entry.subscription.clone();
-        let alike = |entry: &&Entry| entry.subscription == subscription && entry.state == new;
+        let alike = |entry: &&StatusEntry| entry.subscription == subscription && entry.state == new;
         let first = state.performers.values().filter(alike).count() == 1;
         drop(state);
         self.statuses.changed();

@@ -13,11 +13,11 @@ use brighter_core::request::Request;
 pub struct Call<R>(Arc<Inner<R>>);
 
 struct Inner<R> {
-    request: Held<R>,
+    request: HeldRequest<R>,
     context: Context,
 }
 
-enum Held<R> {
+enum HeldRequest<R> {
     /// Made for this call alone: one allocation for request and context together.
     Alone(R),
     /// One of several subscribers of the same event.
@@ -27,14 +27,14 @@ enum Held<R> {
 impl<R> Call<R> {
     /// A call of this request.
     pub fn new(request: R, context: Context) -> Self {
-        Self::of(Held::Alone(request), context)
+        Self::of(HeldRequest::Alone(request), context)
     }
 
     pub(crate) fn shared(request: Arc<R>, context: Context) -> Self {
-        Self::of(Held::Shared(request), context)
+        Self::of(HeldRequest::Shared(request), context)
     }
 
-    fn of(request: Held<R>, context: Context) -> Self {
+    fn of(request: HeldRequest<R>, context: Context) -> Self {
         Self(Arc::new(Inner { request, context }))
     }
 
@@ -42,8 +42,8 @@ impl<R> Call<R> {
     #[must_use]
     pub fn request(&self) -> &R {
         match &self.0.request {
-            Held::Alone(request) => request,
-            Held::Shared(request) => request,
+            HeldRequest::Alone(request) => request,
+            HeldRequest::Shared(request) => request,
         }
     }
 

@@ -129,13 +129,13 @@ impl Inbox for InMemoryInbox {
 
 #[derive(Default)]
 struct State {
-    entries: HashMap<InboxKey, Entry>,
+    entries: HashMap<InboxKey, InboxEntry>,
     /// Those that are done, in the order in which they were.
     done: VecDeque<(Instant, InboxKey)>,
     claims: u64,
 }
 
-struct Entry {
+struct InboxEntry {
     fingerprint: Option<Fingerprint>,
     progress: Progress,
 }
@@ -157,11 +157,11 @@ impl State {
         let mut known = fingerprint;
         match self.entries.get(key) {
             Some(entry) if entry.differs(fingerprint) => return Ok(Begun::Collision),
-            Some(Entry {
+            Some(InboxEntry {
                 progress: Progress::Done,
                 ..
             }) => return Ok(Begun::Done),
-            Some(Entry {
+            Some(InboxEntry {
                 progress: Progress::Running { until, .. },
                 ..
             }) if *until > now => {
@@ -174,7 +174,7 @@ impl State {
         self.claims += 1;
         let claim = ClaimId::new(self.claims);
         let until = after(now, lease);
-        let entry = Entry {
+        let entry = InboxEntry {
             fingerprint: known,
             progress: Progress::Running { claim, until },
         };
@@ -202,7 +202,7 @@ impl State {
     }
 
     fn complete(&mut self, key: &InboxKey, limit: usize) {
-        let entry = self.entries.entry(key.clone()).or_insert(Entry {
+        let entry = self.entries.entry(key.clone()).or_insert(InboxEntry {
             fingerprint: None,
             progress: Progress::Running {
                 claim: ClaimId::new(0),
@@ -220,8 +220,7 @@ impl State {
     }
 
     fn abandon(&mut self, key: &InboxKey, claim: ClaimId) {
-        let is_its =
-            |entry: &Entry| matches!(entry.progress, Progress::Running { claim: held, .. } if held == claim);
+        let is_its = |entry: &InboxEntry| matches!(entry.progress, Progress::Running { claim: held, .. } if held == claim);
         if self.entries.get(key).is_some_and(is_its) {
             self.entries.remove(key);
         }
@@ -244,7 +243,7 @@ impl State {
     }
 }
 
-impl Entry {
+impl InboxEntry {
     /// A request that was made in this process has no body to compare.
     fn differs(&self, fingerprint: Option<Fingerprint>) -> bool {
         self.fingerprint

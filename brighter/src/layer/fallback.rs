@@ -88,14 +88,14 @@ where
     }
 }
 
-type Method<R> = dyn Fn(Call<R>, HandlerError) -> BoxFuture<'static, Result<<R as Request>::Reply, HandlerError>>
+type StoredMethod<R> = dyn Fn(Call<R>, HandlerError) -> BoxFuture<'static, Result<<R as Request>::Reply, HandlerError>>
     + Send
     + Sync;
 
 /// The layer of `#[fallback]`.
 pub struct FallbackLayer<R: Request> {
     on: FallbackOn,
-    method: Arc<Method<R>>,
+    method: Arc<StoredMethod<R>>,
 }
 
 impl<R: Request> FallbackLayer<R> {

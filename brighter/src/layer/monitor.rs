@@ -129,7 +129,7 @@ where
     }
 
     fn call(&mut self, call: Call<R>) -> Self::Future {
-        let watch = Watch {
+        let watch = MonitoredCall {
             layer: self.layer.clone(),
             began: Instant::now(),
             call: call.clone(),
@@ -151,7 +151,7 @@ pin_project! {
     {
         #[pin]
         inner: F,
-        watch: Watch<R>,
+        watch: MonitoredCall<R>,
     }
 }
 
@@ -184,14 +184,14 @@ impl<F, R: Request> fmt::Debug for MonitorFuture<F, R> {
 }
 
 /// One call that is watched, to its end or until it is dropped.
-struct Watch<R: Request> {
+struct MonitoredCall<R: Request> {
     layer: MonitorLayer,
     began: Instant,
     call: Call<R>,
     is_over: bool,
 }
 
-impl<R: Request> Watch<R> {
+impl<R: Request> MonitoredCall<R> {
     fn record(&self, kind: impl FnOnce(Duration) -> MonitorEventKind) {
         let Some(sink) = &self.layer.sink else { return };
         let context = self.call.context();
@@ -205,7 +205,7 @@ impl<R: Request> Watch<R> {
     }
 }
 
-impl<R: Request> Drop for Watch<R> {
+impl<R: Request> Drop for MonitoredCall<R> {
     fn drop(&mut self) {
         if !self.is_over {
             self.record(|elapsed| MonitorEventKind::Abandoned { elapsed });

@@ -20,9 +20,9 @@ pub(super) struct BackgroundTask {
 }
 
 /// Notes that the future that holds it was dropped.
-struct NoteGone(Arc<AtomicBool>);
+struct DropFlag(Arc<AtomicBool>);
 
-impl Drop for NoteGone {
+impl Drop for DropFlag {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Release);
     }
@@ -74,7 +74,7 @@ impl BackgroundTask {
 
     fn run_in(&self, runtime: &Handle) {
         // Dropped with the future, also if that is never polled.
-        let note = NoteGone(Arc::clone(&self.gone));
+        let note = DropFlag(Arc::clone(&self.gone));
         let task = (self.start)();
         runtime.spawn(async move {
             let _note = note;

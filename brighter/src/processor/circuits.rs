@@ -17,13 +17,13 @@ const REMEMBERED: Duration = Duration::from_secs(60 * 60);
 #[derive(Debug)]
 pub(super) struct Circuits {
     settings: Option<(u32, Duration)>,
-    failing: Mutex<HashMap<RoutingKey, Failing>>,
+    failing: Mutex<HashMap<RoutingKey, TopicFailures>>,
     /// Whether none has failed, for those who ask with every message.
     is_quiet: AtomicBool,
 }
 
 #[derive(Debug)]
-struct Failing {
+struct TopicFailures {
     breaker: CircuitBreaker,
     last: Instant,
 }
@@ -44,7 +44,7 @@ impl Circuits {
     }
 
     /// Nothing that is done under the lock can panic half way.
-    fn failing(&self) -> MutexGuard<'_, HashMap<RoutingKey, Failing>> {
+    fn failing(&self) -> MutexGuard<'_, HashMap<RoutingKey, TopicFailures>> {
         self.failing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -70,7 +70,7 @@ impl Circuits {
         }
         let now = Instant::now();
         failing.retain(|_, failed| now.duration_since(failed.last) < REMEMBERED);
-        let failed = failing.entry(topic.clone()).or_insert_with(|| Failing {
+        let failed = failing.entry(topic.clone()).or_insert_with(|| TopicFailures {
             breaker: CircuitBreaker::consecutive(failures, open_for).jitter(0.1),
             last: now,
         });

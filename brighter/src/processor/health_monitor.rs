@@ -17,10 +17,10 @@ pub(super) struct HealthMonitor {
     /// Whether this process sweeps.
     sweeps: bool,
     /// Held while the outbox is asked, so that many who ask at once are one question to it.
-    known: Mutex<Option<Known>>,
+    known: Mutex<Option<KnownStatus>>,
 }
 
-type Known = (Instant, Result<OutboxStatus, Unhealthy>);
+type KnownStatus = (Instant, Result<OutboxStatus, Unhealthy>);
 
 /// Less silence than this is none, whatever age is allowed.
 const SILENCE: Duration = Duration::from_secs(120);

@@ -1,6 +1,6 @@
 //! Every inbox in a database keeps the contract; so do the transactions in which a request is completed.
 
-use brighter::testing::inbox_transaction::Transactional;
+use brighter::testing::inbox_transaction::TransactionalInbox;
 use brighter::{MySqlInbox, PostgresInbox, SqliteInbox};
 use brighter_tests::databases;
 use sqlx::{MySql, Postgres, Sqlite, Transaction};
@@ -40,7 +40,7 @@ macro_rules! transactional {
     ($name:ident, $inbox:ident, $kept:ty, $database:ident) => {
         struct $name(($inbox, $kept));
 
-        impl Transactional for $name {
+        impl TransactionalInbox for $name {
             type Inbox = $inbox;
             type Transaction = Transaction<'static, $database>;
 

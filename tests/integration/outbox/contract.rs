@@ -1,7 +1,7 @@
 //! Every outbox keeps the contract.
 
 use brighter::outbox::InMemoryTransaction;
-use brighter::testing::outbox_transaction::Transactional;
+use brighter::testing::outbox_transaction::TransactionalOutbox;
 use brighter::{InMemoryOutbox, MySqlOutbox, PostgresOutbox, SqliteOutbox};
 use brighter_tests::databases;
 use sqlx::{MySql, Postgres, Sqlite, Transaction};
@@ -40,7 +40,7 @@ async fn mysql_outbox() -> (MySqlOutbox, databases::MySql) {
 
 struct InMemory(InMemoryOutbox);
 
-impl Transactional for InMemory {
+impl TransactionalOutbox for InMemory {
     type Outbox = InMemoryOutbox;
     type Transaction = InMemoryTransaction;
 
@@ -66,7 +66,7 @@ macro_rules! transactional {
     ($name:ident, $outbox:ident, $kept:ty, $database:ident) => {
         struct $name(($outbox, $kept));
 
-        impl Transactional for $name {
+        impl TransactionalOutbox for $name {
             type Outbox = $outbox;
             type Transaction = Transaction<'static, $database>;
 

@@ -8,8 +8,9 @@ use syn::{Attribute, Ident, Item};
 
 use super::{Finding, Source};
 
-/// Names of private types that mean the same in every module: what it shares, and what it knows.
-const EXCEPTIONS: &[&str] = &["Inner", "Shared", "State"];
+/// Names of private types that mean the same in every module: its state, what it shares, and a transport's end of one
+/// delivery.
+const EXCEPTIONS: &[&str] = &["Inner", "Receipt", "Shared", "State"];
 
 /// Finds the type names that stand for more than one type.
 pub(super) fn check(sources: &[Source]) -> Result<Vec<Finding>> {
@@ -44,7 +45,8 @@ pub(super) fn check(sources: &[Source]) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// Returns whether it is one type: a feature chooses between two files beside each other, `on.rs` and `off.rs`.
+/// Returns whether it is one type: a `cfg` chooses between two in a file, or a feature between two files beside each
+/// other, `on.rs` and `off.rs`.
 fn is_one(places: &[(&str, usize)]) -> bool {
     let switched = |file: &str| {
         let file = Path::new(file);
@@ -57,7 +59,7 @@ fn is_one(places: &[(&str, usize)]) -> bool {
     };
     match places {
         [_] => true,
-        [(one, _), (other, _)] => one != other && switched(one).is_some() && switched(one) == switched(other),
+        [(one, _), (other, _)] => one == other || switched(one).is_some() && switched(one) == switched(other),
         _ => false,
     }
 }

@@ -7,7 +7,7 @@ use super::signed::{CommandVerifier, Order, Signed};
 use super::topic::{Control, milliseconds};
 use crate::dispatcher::check::UncheckedSubscription;
 use crate::dispatcher::status::EndReport;
-use crate::dispatcher::{Dispatcher, Inner, Known};
+use crate::dispatcher::{Dispatcher, Inner, KnownSubscription};
 use crate::handler::Handler;
 use crate::pipeline::{HandlerPipeline, HandlerService, Pipeline, Wiring};
 use crate::processor::{BuildErrors, CommandProcessor};
@@ -50,7 +50,7 @@ impl Controlled {
     /// Gives the subscription to this dispatcher, which the commands are applied to.
     pub(in crate::dispatcher) fn attach(self, dispatcher: &Dispatcher) {
         let registered = self.subscription.register();
-        dispatcher.0.state().control = Some(Known::new(registered, self.processor));
+        dispatcher.0.state().control = Some(KnownSubscription::new(registered, self.processor));
         // It is new, so nothing is in it yet.
         let _ = self.dispatcher.set(Arc::downgrade(&dispatcher.0));
     }

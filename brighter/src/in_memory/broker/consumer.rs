@@ -7,11 +7,11 @@ use std::task::{Context, Poll};
 use futures_util::Stream;
 
 use super::in_flight::InFlightCount;
-use super::queue::Found;
+use super::queue::TakeResult;
 use super::settle::{DeliverySource, Receipt};
 use super::shared::Shared;
 use super::topology::Opened;
-use super::waiters::Ticket;
+use super::waiters::WaiterTicket;
 use brighter_core::channel::{Channel, ChannelError, Delivery};
 
 /// The deliveries of one consumer.
@@ -19,7 +19,7 @@ pub(super) struct Deliveries {
     source: Arc<DeliverySource>,
     number: u64,
     /// Where this consumer waits in the queue, once it has.
-    ticket: Option<Ticket>,
+    ticket: Option<WaiterTicket>,
 }
 
 impl Deliveries {
@@ -52,12 +52,12 @@ impl Stream for Deliveries {
             };
         }
         match self.source.queue.take(self.number, self.ticket, waker) {
-            Found::Closed => Poll::Ready(None),
-            Found::Nothing(ticket) => {
+            TakeResult::Closed => Poll::Ready(None),
+            TakeResult::Nothing(ticket) => {
                 self.ticket = Some(ticket);
                 Poll::Pending
             }
-            Found::Item(item) => {
+            TakeResult::Item(item) => {
                 self.ticket = None;
                 self.source.in_flight.add();
                 let (message, redeliveries) = (Arc::clone(&item.message), item.redeliveries);

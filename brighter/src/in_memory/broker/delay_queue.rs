@@ -22,14 +22,14 @@ pub(super) struct DelayQueue<T> {
 
 #[derive(Debug)]
 struct State<T> {
-    entries: BinaryHeap<Reverse<Entry<T>>>,
+    entries: BinaryHeap<Reverse<DelayEntry<T>>>,
     next: u64,
     /// The task, with the runtime that it runs on.
     timer: Option<(runtime::Id, AbortHandle)>,
 }
 
 #[derive(Debug)]
-struct Entry<T> {
+struct DelayEntry<T> {
     due: Instant,
     /// Of two that are due at once, the first comes first.
     number: u64,
@@ -63,7 +63,7 @@ impl<T: TimedAction> DelayQueue<T> {
         state.next += 1;
         let number = state.next;
         let first = state.entries.peek().is_none_or(|Reverse(entry)| due < entry.due);
-        state.entries.push(Reverse(Entry { due, number, what }));
+        state.entries.push(Reverse(DelayEntry { due, number, what }));
         self.pending.store(true, atomic::Ordering::Relaxed);
         self.keep_going(&mut state);
         drop(state);
@@ -148,22 +148,22 @@ impl<T> Drop for DelayQueue<T> {
     }
 }
 
-impl<T> Ord for Entry<T> {
+impl<T> Ord for DelayEntry<T> {
     fn cmp(&self, other: &Self) -> Ordering {
         (self.due, self.number).cmp(&(other.due, other.number))
     }
 }
 
-impl<T> PartialOrd for Entry<T> {
+impl<T> PartialOrd for DelayEntry<T> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl<T> PartialEq for Entry<T> {
+impl<T> PartialEq for DelayEntry<T> {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other) == Ordering::Equal
     }
 }
 
-impl<T> Eq for Entry<T> {}
+impl<T> Eq for DelayEntry<T> {}

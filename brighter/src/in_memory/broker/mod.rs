@@ -18,8 +18,8 @@ use tokio::task::coop::consume_budget;
 
 use self::consumer::Deliveries;
 use self::shared::Shared;
-use self::topology::Topology;
-use self::watcher::Watch;
+use self::topology::QueueTable;
+use self::watcher::WatcherSlot;
 #[cfg(feature = "testing")]
 pub(crate) use self::watcher::{Departure, Watcher};
 use brighter_core::channel::{
@@ -65,7 +65,10 @@ impl InMemoryBroker {
     /// A broker with no channels, whose channels will hold a million messages each.
     #[must_use]
     pub fn new() -> Self {
-        Self(Arc::new(Shared::new(Topology::new(Watch::new()), DEFAULT_LIMIT)))
+        Self(Arc::new(Shared::new(
+            QueueTable::new(WatcherSlot::new()),
+            DEFAULT_LIMIT,
+        )))
     }
 
     /// Sets how many messages each channel may hold, for every clone of this broker. A channel that is full refuses

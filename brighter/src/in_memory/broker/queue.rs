@@ -1,4 +1,4 @@
-//! One [`Queue`] of an in-memory broker, under a lock of its own.
+//! One [`MemoryQueue`] of an in-memory broker, under a lock of its own.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
@@ -10,17 +10,17 @@ use tokio::time::Instant;
 
 use super::delay_queue::{DelayQueue, TimedAction};
 use super::in_flight::InFlightCount;
-use super::waiters::{Ticket, Waiters};
-use super::watcher::{Departure, Watch};
+use super::waiters::{WaiterTicket, Waiters};
+use super::watcher::{Departure, WatcherSlot};
 use brighter_core::__private::clock::after;
 use brighter_core::channel::{ChannelLimits, ChannelUsage, Overflow, PublishError, Rejection, RejectionKind};
 use brighter_core::message::{ChannelName, Message};
 
 /// One queue.
 #[derive(Debug)]
-pub(super) struct Queue {
+pub(super) struct MemoryQueue {
     pub(super) name: ChannelName,
-    pub(super) watch: Watch,
+    pub(super) watch: WatcherSlot,
     delays: Arc<DelayQueue<QueueAction>>,
     state: Mutex<State>,
 }
@@ -47,7 +47,7 @@ pub(super) struct State {
     delayed: usize,
     closed: bool,
     pub(super) limits: ChannelLimits,
-    pub(super) dead_letters: Weak<Queue>,
+    pub(super) dead_letters: Weak<MemoryQueue>,
     waiters: Waiters,
     /// The oldest first: it is the active one, where there is but one.
     consumers: BTreeMap<u64, Arc<InFlightCount>>,
@@ -71,9 +71,9 @@ pub(super) enum Offered {
 #[derive(Debug)]
 pub(super) enum QueueAction {
     /// A message comes back to its queue.
-    Return(Weak<Queue>, Item),
+    Return(Weak<MemoryQueue>, Item),
     /// The first message of a queue has waited too long.
-    Expire(Weak<Queue>),
+    Expire(Weak<MemoryQueue>),
 }
 
 impl TimedAction for QueueAction {
@@ -101,14 +101,14 @@ pub(super) struct After {
     wake: Option<Waker>,
     expiry: Option<Instant>,
     dead: Vec<(Item, String)>,
-    dead_letters: Weak<Queue>,
+    dead_letters: Weak<MemoryQueue>,
 }
 
 /// What a consumer finds.
-pub(super) enum Found {
+pub(super) enum TakeResult {
     Item(Item),
     /// Nothing: it waits here.
-    Nothing(Ticket),
+    Nothing(WaiterTicket),
     Closed,
 }
 
@@ -123,8 +123,8 @@ impl Item {
     }
 }
 
-impl Queue {
-    pub(super) fn new(name: ChannelName, delays: Arc<DelayQueue<QueueAction>>, watch: Watch) -> Self {
+impl MemoryQueue {
+    pub(super) fn new(name: ChannelName, delays: Arc<DelayQueue<QueueAction>>, watch: WatcherSlot) -> Self {
         Self {
             name,
             watch,
@@ -281,10 +281,15 @@ impl Queue {
     }
 
     /// The next message for this consumer, or a place to wait.
-    pub(super) fn take(self: &Arc<Self>, consumer: u64, ticket: Option<Ticket>, waker: &Waker) -> Found {
+    pub(super) fn take(
+        self: &Arc<Self>,
+        consumer: u64,
+        ticket: Option<WaiterTicket>,
+        waker: &Waker,
+    ) -> TakeResult {
         let mut state = self.lock();
         if state.closed {
-            return Found::Closed;
+            return TakeResult::Closed;
         }
         let mut after = After::default();
         if state.limits.time_to_live.is_some() {
@@ -296,7 +301,7 @@ impl Queue {
             drop(state);
             self.finish(after);
             self.delays.look();
-            return Found::Nothing(ticket);
+            return TakeResult::Nothing(ticket);
         };
         if let Some(ticket) = ticket {
             state.waiters.leave(ticket);
@@ -305,7 +310,7 @@ impl Queue {
             .tell(|watcher| watcher.delivered(&self.name, &item.message));
         drop(state);
         self.finish(after);
-        Found::Item(item)
+        TakeResult::Item(item)
     }
 
     /// Puts a message back where it was taken from, unless it was delivered too often.
@@ -375,7 +380,7 @@ impl Queue {
     }
 
     /// A consumer is gone: what it was woken for is another's.
-    pub(super) fn left(&self, consumer: u64, ticket: Option<Ticket>) {
+    pub(super) fn left(&self, consumer: u64, ticket: Option<WaiterTicket>) {
         let mut state = self.lock();
         let was_active = state.active() == Some(consumer);
         state.consumers.remove(&consumer);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::{self, BoxFuture, FutureExt};
 
 use super::in_flight::InFlightCount;
-use super::queue::{Item, Queue};
+use super::queue::{Item, MemoryQueue};
 use super::shared::Shared;
 use super::watcher::Departure;
 use brighter_core::channel::{Channel, PublishError, Rejection, RejectionKind, Settle, SettleError};
@@ -16,7 +16,7 @@ use brighter_core::message::{ChannelName, Message, RoutingKey};
 /// What a consumer and its deliveries have in common.
 #[derive(Debug)]
 pub(super) struct DeliverySource {
-    pub(super) queue: Arc<Queue>,
+    pub(super) queue: Arc<MemoryQueue>,
     pub(super) broker: Arc<Shared>,
     /// What its deliveries name, for the error when there is no such channel.
     pub(super) channel: Channel,

@@ -3,20 +3,20 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::topology::Topology;
+use super::topology::QueueTable;
 use brighter_core::channel::PublishError;
 use brighter_core::message::Message;
 
 /// What the clones of an in-memory broker and their consumers share.
 #[derive(Debug)]
 pub(super) struct Shared {
-    topology: RwLock<Topology>,
+    topology: RwLock<QueueTable>,
     limit: AtomicUsize,
 }
 
 impl Shared {
     /// Returns a broker without channels, whose channels hold `limit` messages each.
-    pub(super) fn new(topology: Topology, limit: usize) -> Self {
+    pub(super) fn new(topology: QueueTable, limit: usize) -> Self {
         Self {
             topology: RwLock::new(topology),
             limit: AtomicUsize::new(limit),
@@ -31,11 +31,11 @@ impl Shared {
         self.limit.load(Ordering::Relaxed)
     }
 
-    pub(super) fn read(&self) -> RwLockReadGuard<'_, Topology> {
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, QueueTable> {
         self.topology.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn write(&self) -> RwLockWriteGuard<'_, Topology> {
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, QueueTable> {
         self.topology.write().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,11 +1,11 @@
-//! The [`Topology`] of an in-memory broker: which queues there are, and which topic goes to which.
+//! The [`QueueTable`] of an in-memory broker: which queues there are, and which topic goes to which.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
 use super::delay_queue::DelayQueue;
-use super::queue::{Item, Offered, Queue, QueueAction};
-use super::watcher::Watch;
+use super::queue::{Item, MemoryQueue, Offered, QueueAction};
+use super::watcher::WatcherSlot;
 use brighter_core::channel::{Channel, ChannelError, ChannelUsage, MakeChannel, PublishError};
 use brighter_core::message::{ChannelName, Message, RoutingKey};
 
@@ -14,21 +14,21 @@ const REMEMBERED_ROUTES: usize = 1024;
 
 /// Which queues there are, and which topic goes to which.
 #[derive(Debug)]
-pub(super) struct Topology {
-    bindings: Vec<Binding>,
+pub(super) struct QueueTable {
+    bindings: Vec<QueueBinding>,
     names: HashMap<ChannelName, usize>,
     /// In the order of their making, which is the order in which several are locked.
-    routes: HashMap<RoutingKey, Vec<Arc<Queue>>>,
+    routes: HashMap<RoutingKey, Vec<Arc<MemoryQueue>>>,
     closed: bool,
     delays: Arc<DelayQueue<QueueAction>>,
-    watch: Watch,
+    watch: WatcherSlot,
     consumers: u64,
 }
 
 /// A queue and the topics that it wants.
 #[derive(Debug)]
-struct Binding {
-    queue: Arc<Queue>,
+struct QueueBinding {
+    queue: Arc<MemoryQueue>,
     routing_keys: Vec<RoutingKey>,
     /// Whether it was declared as a channel, or is only beside one so far.
     declared: bool,
@@ -36,13 +36,13 @@ struct Binding {
 
 /// The queues of a channel that is consumed.
 pub(super) struct Opened {
-    pub(super) queue: Arc<Queue>,
+    pub(super) queue: Arc<MemoryQueue>,
     /// Which consumer this is of all there ever were.
     pub(super) consumer: u64,
 }
 
-impl Topology {
-    pub(super) fn new(watch: Watch) -> Self {
+impl QueueTable {
+    pub(super) fn new(watch: WatcherSlot) -> Self {
         Self {
             bindings: Vec::new(),
             names: HashMap::new(),
@@ -68,7 +68,7 @@ impl Topology {
         self.bindings.iter().for_each(|binding| binding.queue.close());
     }
 
-    pub(super) fn find(&self, name: &ChannelName) -> Option<&Arc<Queue>> {
+    pub(super) fn find(&self, name: &ChannelName) -> Option<&Arc<MemoryQueue>> {
         self.names.get(name).map(|place| &self.bindings[*place].queue)
     }
 
@@ -77,7 +77,7 @@ impl Topology {
         if self.closed {
             return Err(ChannelError::Closed);
         }
-        let usage = |binding: &Binding| {
+        let usage = |binding: &QueueBinding| {
             let mut usage = binding.queue.usage(limit);
             usage.routing_keys.clone_from(&binding.routing_keys);
             usage
@@ -112,7 +112,7 @@ impl Topology {
         })
     }
 
-    fn existing(&self, name: &ChannelName) -> Result<&Arc<Queue>, ChannelError> {
+    fn existing(&self, name: &ChannelName) -> Result<&Arc<MemoryQueue>, ChannelError> {
         self.find(name).ok_or_else(|| ChannelError::Refused {
             reason: format!(
                 "there is no channel `{name}`, and the subscription does not make it: declare it, or have it made \
@@ -122,7 +122,7 @@ impl Topology {
     }
 
     /// Takes a temporary queue out, unless somebody consumes it.
-    pub(super) fn leave(&mut self, queue: &Arc<Queue>) {
+    pub(super) fn leave(&mut self, queue: &Arc<MemoryQueue>) {
         if queue.has_consumers() {
             return;
         }
@@ -142,8 +142,8 @@ impl Topology {
         Ok(())
     }
 
-    fn take_out(&mut self, queue: &Arc<Queue>) {
-        let is_other = |binding: &Binding| !Arc::ptr_eq(&binding.queue, queue);
+    fn take_out(&mut self, queue: &Arc<MemoryQueue>) {
+        let is_other = |binding: &QueueBinding| !Arc::ptr_eq(&binding.queue, queue);
         self.bindings.retain(is_other);
         let places = self.bindings.iter().enumerate();
         self.names = places
@@ -192,8 +192,8 @@ impl Topology {
             return *place;
         }
         let place = self.bindings.len();
-        let queue = Queue::new(name.clone(), Arc::clone(&self.delays), self.watch.clone());
-        self.bindings.push(Binding {
+        let queue = MemoryQueue::new(name.clone(), Arc::clone(&self.delays), self.watch.clone());
+        self.bindings.push(QueueBinding {
             queue: Arc::new(queue),
             routing_keys: Vec::new(),
             declared: false,
@@ -207,7 +207,7 @@ impl Topology {
         if self.routes.len() >= REMEMBERED_ROUTES {
             self.routes.clear();
         }
-        let wants = |binding: &&Binding| binding.routing_keys.iter().any(|key| key.matches(topic));
+        let wants = |binding: &&QueueBinding| binding.routing_keys.iter().any(|key| key.matches(topic));
         let wanted = self.bindings.iter().filter(wants);
         let queues = wanted.map(|binding| Arc::clone(&binding.queue)).collect();
         self.routes.insert(topic.clone(), queues);
@@ -228,7 +228,7 @@ impl Topology {
     }
 }
 
-fn put(queue: &Arc<Queue>, message: &Message, limit: usize) -> Result<(), PublishError> {
+fn put(queue: &Arc<MemoryQueue>, message: &Message, limit: usize) -> Result<(), PublishError> {
     // Made before the lock is taken, under which nothing else should take time.
     let item = Item::new(Arc::new(message.clone()));
     let mut state = queue.lock();
@@ -238,7 +238,7 @@ fn put(queue: &Arc<Queue>, message: &Message, limit: usize) -> Result<(), Publis
     concluded([(queue, offered)])
 }
 
-fn put_all(queues: &[Arc<Queue>], message: &Message, limit: usize) -> Result<(), PublishError> {
+fn put_all(queues: &[Arc<MemoryQueue>], message: &Message, limit: usize) -> Result<(), PublishError> {
     let message = Arc::new(message.clone());
     let mut states: Vec<_> = queues.iter().map(|queue| queue.lock()).collect();
     for (queue, state) in queues.iter().zip(&states) {
@@ -253,7 +253,9 @@ fn put_all(queues: &[Arc<Queue>], message: &Message, limit: usize) -> Result<(),
 }
 
 /// Does what is left to do when no queue is locked. One that is full keeps no other from its copy.
-fn concluded<'a>(offered: impl IntoIterator<Item = (&'a Arc<Queue>, Offered)>) -> Result<(), PublishError> {
+fn concluded<'a>(
+    offered: impl IntoIterator<Item = (&'a Arc<MemoryQueue>, Offered)>,
+) -> Result<(), PublishError> {
     let (mut taken, mut first_full) = (0, None);
     for (queue, offered) in offered {
         match offered {

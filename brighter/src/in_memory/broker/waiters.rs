@@ -7,23 +7,28 @@ use std::task::Waker;
 /// message; so a waiter that is woken and will not look must pass the wake-up on.
 #[derive(Debug, Default)]
 pub(super) struct Waiters {
-    waiting: BTreeMap<u64, Waiting>,
+    waiting: BTreeMap<u64, Waiter>,
     next: u64,
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct Waiter {
     consumer: u64,
     waker: Waker,
 }
 
 /// A place among the waiters; one that is no longer there was woken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Ticket(u64);
+pub(super) struct WaiterTicket(u64);
 
 impl Waiters {
     /// Takes a place, or keeps the one it has with a new waker.
-    pub(super) fn wait(&mut self, ticket: Option<Ticket>, consumer: u64, waker: &Waker) -> Ticket {
+    pub(super) fn wait(
+        &mut self,
+        ticket: Option<WaiterTicket>,
+        consumer: u64,
+        waker: &Waker,
+    ) -> WaiterTicket {
         if let Some(ticket) = ticket
             && let Some(waiting) = self.waiting.get_mut(&ticket.0)
         {
@@ -32,12 +37,12 @@ impl Waiters {
         }
         self.next += 1;
         let waker = waker.clone();
-        self.waiting.insert(self.next, Waiting { consumer, waker });
-        Ticket(self.next)
+        self.waiting.insert(self.next, Waiter { consumer, waker });
+        WaiterTicket(self.next)
     }
 
     /// Gives the place up; whether it was still there.
-    pub(super) fn leave(&mut self, ticket: Ticket) -> bool {
+    pub(super) fn leave(&mut self, ticket: WaiterTicket) -> bool {
         self.waiting.remove(&ticket.0).is_some()
     }
 

@@ -35,9 +35,9 @@ pub(crate) enum Departure {
 
 /// The watcher of a broker, if it has one.
 #[derive(Clone)]
-pub(super) struct Watch(Arc<OnceLock<Arc<dyn Watcher>>>);
+pub(super) struct WatcherSlot(Arc<OnceLock<Arc<dyn Watcher>>>);
 
-impl Watch {
+impl WatcherSlot {
     pub(super) fn new() -> Self {
         Self(Arc::default())
     }
@@ -54,8 +54,10 @@ impl Watch {
     }
 }
 
-impl fmt::Debug for Watch {
+impl fmt::Debug for WatcherSlot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Watch").field(&self.0.get().is_some()).finish()
+        f.debug_tuple("WatcherSlot")
+            .field(&self.0.get().is_some())
+            .finish()
     }
 }

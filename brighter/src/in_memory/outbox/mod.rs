@@ -1,7 +1,7 @@
 //! The [`InMemoryOutbox`]: for tests, and for programs that may lose what they have not yet published.
 
 mod capabilities;
-mod held;
+mod entry;
 mod scheduled;
 mod state;
 mod transaction;

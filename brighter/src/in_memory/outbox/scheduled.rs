@@ -12,9 +12,9 @@ use brighter_core::outbox::{OutboxError, ScheduledMessage};
 
 /// Messages that are not to be sent before their time.
 #[derive(Default)]
-pub(super) struct Scheduled(HashMap<MessageId, Entry>);
+pub(super) struct Scheduled(HashMap<MessageId, ScheduledEntry>);
 
-struct Entry {
+struct ScheduledEntry {
     message: Message,
     due: Instant,
     /// A transaction has changed it and is not over. Until then it stays as it is, as a locked row does.
@@ -59,7 +59,7 @@ impl Scheduled {
     }
 
     pub(super) fn add(&mut self, message: Message, due: Instant) {
-        let entry = Entry {
+        let entry = ScheduledEntry {
             message,
             due,
             is_locked: false,
@@ -99,7 +99,7 @@ impl Scheduled {
         self.0.remove(id).map(|entry| (entry.message, entry.due))
     }
 
-    fn unlocked(&mut self, id: &MessageId) -> Result<Option<&mut Entry>, OutboxError> {
+    fn unlocked(&mut self, id: &MessageId) -> Result<Option<&mut ScheduledEntry>, OutboxError> {
         match self.0.get_mut(id) {
             Some(entry) if entry.is_locked => {
                 let reason = format!("a transaction that is not over has changed message `{id}`");
@@ -112,7 +112,7 @@ impl Scheduled {
     /// Takes out those whose time has come, the first to be due first, at most `limit`.
     pub(super) fn take_due(&mut self, limit: usize) -> Vec<Message> {
         let now = Instant::now();
-        let is_due = |entry: &Entry| entry.due <= now && !entry.is_locked;
+        let is_due = |entry: &ScheduledEntry| entry.due <= now && !entry.is_locked;
         let due = self.0.iter().filter(|(_, entry)| is_due(entry));
         let mut due: Vec<_> = due.map(|(id, entry)| (entry.due, id.clone())).collect();
         due.sort();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use slab::Slab;
 use tokio::time::Instant;
 
-use super::held::{Held, Place};
+use super::entry::{EntryState, OutboxEntry};
 use super::scheduled::Scheduled;
 use brighter_core::__private::clock::after;
 use brighter_core::id::MessageId;
@@ -22,7 +22,7 @@ const ERROR_KEPT: usize = 2_000;
 #[derive(Default)]
 pub(super) struct State {
     /// Each stays where it is put, whatever becomes of it; the tables say where.
-    held: Slab<Held>,
+    held: Slab<OutboxEntry>,
     keys: HashMap<MessageId, usize>,
     /// By the order of their deposit.
     outstanding: BTreeMap<u64, usize>,
@@ -181,13 +181,13 @@ impl State {
         message: &Message,
         deposited: Instant,
         claimed_until: Option<Instant>,
-    ) -> Option<&Held> {
+    ) -> Option<&OutboxEntry> {
         match self.keys.entry(message.header.id.clone()) {
             Entry::Occupied(entry) => self.held.get(*entry.get()),
             Entry::Vacant(entry) => {
                 self.deposited += 1;
                 // Copied here and not by the caller, so that it is written once where it stays.
-                let held = Held::new(message.clone(), self.deposited, deposited, claimed_until);
+                let held = OutboxEntry::new(message.clone(), self.deposited, deposited, claimed_until);
                 let key = *entry.insert(self.held.insert(held));
                 self.outstanding.insert(self.deposited, key);
                 None
@@ -204,7 +204,7 @@ impl State {
 
     pub(super) fn send_again(&mut self, which: &Selection, limit: usize) -> Result<u64, OutboxError> {
         let (since, before) = (which.since, which.before);
-        let is_wanted = |held: &Held| {
+        let is_wanted = |held: &OutboxEntry| {
             let topic = which.topic.as_ref();
             topic.is_none_or(|topic| held.topic() == topic)
                 && since.is_none_or(|since| held.deposited_at >= since)
@@ -235,12 +235,12 @@ impl State {
         Ok(count)
     }
 
-    fn take_dispatched(&mut self, slot: usize) -> Option<Held> {
+    fn take_dispatched(&mut self, slot: usize) -> Option<OutboxEntry> {
         let key = self.dispatched.get_mut(slot)?.take()?;
         self.forget(key)
     }
 
-    fn forget(&mut self, key: usize) -> Option<Held> {
+    fn forget(&mut self, key: usize) -> Option<OutboxEntry> {
         let held = self.held.try_remove(key)?;
         self.keys.remove(&held.message.header.id);
         Some(held)
@@ -249,8 +249,7 @@ impl State {
     pub(super) fn archive(&mut self, what: &Archive) -> u64 {
         let mut gone = 0;
         if let Some(age) = what.dispatched {
-            let is_old =
-                |held: &Held| matches!(held.place, Place::Dispatched { since, .. } if since.elapsed() >= age);
+            let is_old = |held: &OutboxEntry| matches!(held.place, EntryState::Dispatched { since, .. } if since.elapsed() >= age);
             let old = self
                 .dispatched()
                 .filter(|(_, held)| is_old(held))
@@ -262,8 +261,7 @@ impl State {
             }
         }
         if let Some(age) = what.dead {
-            let is_old =
-                |held: &Held| matches!(held.place, Place::Dead { since, .. } if since.elapsed() >= age);
+            let is_old = |held: &OutboxEntry| matches!(held.place, EntryState::Dead { since, .. } if since.elapsed() >= age);
             let old = self.dead.iter().filter_map(|(number, key)| {
                 let held = self.held.get(*key)?;
                 is_old(held).then_some((*number, *key))
@@ -279,16 +277,16 @@ impl State {
     }
 
     /// Oldest first, each with its key.
-    pub(super) fn outstanding(&self) -> impl Iterator<Item = (usize, &Held)> {
+    pub(super) fn outstanding(&self) -> impl Iterator<Item = (usize, &OutboxEntry)> {
         self.of(&self.outstanding)
     }
 
     /// The same of the dead.
-    pub(super) fn dead(&self) -> impl Iterator<Item = (usize, &Held)> {
+    pub(super) fn dead(&self) -> impl Iterator<Item = (usize, &OutboxEntry)> {
         self.of(&self.dead)
     }
 
-    fn of<'a>(&'a self, table: &'a BTreeMap<u64, usize>) -> impl Iterator<Item = (usize, &'a Held)> {
+    fn of<'a>(&'a self, table: &'a BTreeMap<u64, usize>) -> impl Iterator<Item = (usize, &'a OutboxEntry)> {
         let keys = table.values();
         keys.filter_map(|key| Some((*key, self.held.get(*key)?)))
     }
@@ -299,7 +297,7 @@ impl State {
     }
 
     /// Those dispatched that are not forgotten, each with where it is among them.
-    fn dispatched(&self) -> impl Iterator<Item = (usize, &Held)> {
+    fn dispatched(&self) -> impl Iterator<Item = (usize, &OutboxEntry)> {
         let slots = self.dispatched.iter().enumerate();
         slots.filter_map(|(slot, key)| Some((slot, self.held.get((*key)?)?)))
     }
@@ -374,7 +372,7 @@ impl State {
                 continue;
             };
             self.outstanding.remove(&number);
-            held.place = Place::Dispatched {
+            held.place = EntryState::Dispatched {
                 since: Instant::now(),
             };
             self.dispatched.push_back(Some(key));
@@ -395,7 +393,7 @@ impl State {
                 held.not_before = Some(after(now, failure.retry_delay));
                 held.claimed_until = None;
                 if failure.is_last {
-                    held.place = Place::Dead { number, since: now };
+                    held.place = EntryState::Dead { number, since: now };
                     if let Some(key) = self.outstanding.remove(&number) {
                         self.dead.insert(number, key);
                     }
@@ -421,10 +419,10 @@ impl State {
             let Some(held) = self.held.get_mut(key) else {
                 continue;
             };
-            let Place::Dead { number, .. } = held.place else {
+            let EntryState::Dead { number, .. } = held.place else {
                 continue;
             };
-            held.place = Place::Outstanding(number);
+            held.place = EntryState::Outstanding(number);
             (held.attempts, held.last_error, held.not_before) = (0, None, None);
             self.dead.remove(&number);
             self.outstanding.insert(number, key);
@@ -447,14 +445,14 @@ impl State {
         let held = self.held.get(*key)?;
         let last_error = || held.last_error.clone();
         Some(match held.place {
-            Place::Outstanding(_) => MessageState::outstanding(held.attempts, last_error()),
-            Place::Dead { .. } => MessageState::dead(held.attempts, last_error()),
-            Place::Dispatched { .. } => MessageState::Dispatched,
+            EntryState::Outstanding(_) => MessageState::outstanding(held.attempts, last_error()),
+            EntryState::Dead { .. } => MessageState::dead(held.attempts, last_error()),
+            EntryState::Dispatched { .. } => MessageState::Dispatched,
         })
     }
 
     /// One that is outstanding, with its number.
-    fn outstanding_mut(&mut self, id: &MessageId) -> Option<(u64, &mut Held)> {
+    fn outstanding_mut(&mut self, id: &MessageId) -> Option<(u64, &mut OutboxEntry)> {
         let held = self.held.get_mut(*self.keys.get(id)?)?;
         Some((held.number()?, held))
     }

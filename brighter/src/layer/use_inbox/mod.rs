@@ -1,6 +1,6 @@
 //! `#[use_inbox]`: handles a request once, however often it comes.
 
-mod held;
+mod claim_guard;
 mod unsent;
 
 use std::fmt;
@@ -14,7 +14,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tower::{Layer, Service, ServiceExt};
 
-use self::held::Held;
+use self::claim_guard::ClaimGuard;
 pub(crate) use self::unsent::{SendUnsent, UnsentError, UnsentSlot};
 use crate::handler::Call;
 use brighter_core::__private::Repeated;
@@ -57,9 +57,9 @@ pub(crate) enum OnDuplicate<R: Request> {
 }
 
 /// The layer of `#[use_inbox]`.
-pub struct UseInboxLayer<R: Request>(Arc<Settings<R>>);
+pub struct UseInboxLayer<R: Request>(Arc<UseInboxSettings<R>>);
 
-struct Settings<R: Request> {
+struct UseInboxSettings<R: Request> {
     inbox: Arc<dyn Inbox>,
     context: Arc<str>,
     lease: Duration,
@@ -77,7 +77,7 @@ impl<R: Request> UseInboxLayer<R> {
         on_duplicate: OnDuplicate<R>,
         unsent: UnsentSlot,
     ) -> Self {
-        Self(Arc::new(Settings {
+        Self(Arc::new(UseInboxSettings {
             inbox,
             context: context.into(),
             lease,
@@ -100,7 +100,7 @@ impl<S, R: Request> Layer<S> for UseInboxLayer<R> {
 /// The service of [`UseInboxLayer`].
 pub struct UseInboxService<S, R: Request> {
     inner: S,
-    settings: Arc<Settings<R>>,
+    settings: Arc<UseInboxSettings<R>>,
 }
 
 impl<S: Clone, R: Request> Clone for UseInboxService<S, R> {
@@ -133,7 +133,7 @@ where
     }
 }
 
-impl<R: Request> Settings<R> {
+impl<R: Request> UseInboxSettings<R> {
     async fn once<S>(&self, inner: S, call: Call<R>) -> Result<R::Reply, HandlerError>
     where
         S: Service<Call<R>, Response = R::Reply, Error = HandlerError>,
@@ -153,7 +153,7 @@ impl<R: Request> Settings<R> {
                 let handling = Arc::new(handling);
                 call.context().insert_arc(Arc::clone(&key));
                 call.context().insert_arc(Arc::clone(&handling));
-                let held = Held::new(Arc::clone(&self.inbox), key, claim);
+                let held = ClaimGuard::new(Arc::clone(&self.inbox), key, claim);
                 let result = AssertUnwindSafe(inner.oneshot(call)).catch_unwind().await;
                 match &result {
                     // Committed with the effect.

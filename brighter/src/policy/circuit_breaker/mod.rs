@@ -21,7 +21,7 @@ use tokio::time::Instant;
 pub use changes::CircuitChanges;
 pub(crate) use permit::Permit;
 pub use settings::SlidingWindow;
-use settings::{Settings, Trips};
+use settings::{BreakerSettings, Trips};
 pub use state::CircuitState;
 use state::State;
 pub(crate) use state::Verdict;
@@ -76,7 +76,7 @@ use brighter_core::error::{HandlerError, InvalidSetting};
 pub struct CircuitBreaker(Arc<Shared>);
 
 struct Shared {
-    settings: Settings,
+    settings: BreakerSettings,
     guarded: Mutex<Guarded>,
     /// The generation of the state, while it is one in which a call that does not fail is let through and changes
     /// nothing; else [`NOT_QUIET`]. As long as all goes well nobody locks the state or looks at the clock.
@@ -106,7 +106,7 @@ impl CircuitBreaker {
     /// Opens after this many failures in a row, for this long.
     #[must_use]
     pub fn consecutive(failures: u32, open_timeout: Duration) -> Self {
-        Self::build(Settings::new(Trips::Consecutive(failures), open_timeout))
+        Self::build(BreakerSettings::new(Trips::Consecutive(failures), open_timeout))
     }
 
     /// Opens when at least this share of the calls in the window failed (0.5 is half of them; at least a
@@ -114,7 +114,7 @@ impl CircuitBreaker {
     /// [`minimum_calls`](Self::minimum_calls), which is 10 unless set.
     #[must_use]
     pub fn failure_rate(rate: f64, window: SlidingWindow, open_timeout: Duration) -> Self {
-        Self::build(Settings::new(Trips::Rate { rate, window }, open_timeout))
+        Self::build(BreakerSettings::new(Trips::Rate { rate, window }, open_timeout))
     }
 
     /// Says nothing of a failure rate before the window has seen this many calls. A window by calls that is
@@ -154,13 +154,13 @@ impl CircuitBreaker {
         self.0.settings.invalid()
     }
 
-    fn with(self, set: impl FnOnce(&mut Settings)) -> Self {
+    fn with(self, set: impl FnOnce(&mut BreakerSettings)) -> Self {
         let mut settings = self.0.settings.clone();
         set(&mut settings);
         Self::build(settings)
     }
 
-    fn build(settings: Settings) -> Self {
+    fn build(settings: BreakerSettings) -> Self {
         let state = State::new(&settings, Instant::now());
         Self(Arc::new(Shared {
             quiet: AtomicU64::new(state.quiet().unwrap_or(NOT_QUIET)),
@@ -224,13 +224,13 @@ impl CircuitBreaker {
         error.is_retryable() && self.0.settings.when.is_none_or(|when| when(error))
     }
 
-    fn act<T>(&self, act: impl FnOnce(&mut State, &Settings, Instant) -> T) -> T {
+    fn act<T>(&self, act: impl FnOnce(&mut State, &BreakerSettings, Instant) -> T) -> T {
         self.act_on(|guarded, settings, now| act(&mut guarded.state, settings, now))
     }
 
     /// The only way to the state: locks it for as long as this takes, tells of a change, and gives turns to those that wait
     /// for what it is now.
-    fn act_on<T>(&self, act: impl FnOnce(&mut Guarded, &Settings, Instant) -> T) -> T {
+    fn act_on<T>(&self, act: impl FnOnce(&mut Guarded, &BreakerSettings, Instant) -> T) -> T {
         let mut guarded = self.0.guarded.lock().unwrap_or_else(PoisonError::into_inner);
         let before = guarded.state.generation();
         let now = Instant::now();

@@ -51,7 +51,7 @@ impl Permit {
     ///
     /// The future of a call outlives its panic, so what is dropped with it learns nothing of that.
     pub(in crate::policy) fn watch<T>(&mut self, policy: &str, act: impl FnOnce() -> T) -> T {
-        let mut watch = Watch {
+        let mut watch = ProbeWatch {
             permit: self,
             policy,
             is_over: false,
@@ -87,13 +87,13 @@ impl Drop for Permit {
     }
 }
 
-struct Watch<'a> {
+struct ProbeWatch<'a> {
     permit: &'a mut Permit,
     policy: &'a str,
     is_over: bool,
 }
 
-impl Drop for Watch<'_> {
+impl Drop for ProbeWatch<'_> {
     fn drop(&mut self) {
         if !self.is_over {
             self.permit.settle(Verdict::Failure, self.policy);

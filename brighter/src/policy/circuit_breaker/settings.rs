@@ -18,7 +18,7 @@ pub enum SlidingWindow {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Settings {
+pub(super) struct BreakerSettings {
     pub(super) trips: Trips,
     pub(super) minimum_calls: u32,
     pub(super) open_for: Duration,
@@ -43,7 +43,7 @@ pub(super) fn share(rate: f64) -> Share {
     Share::new(rate, 1.0).above_zero()
 }
 
-impl Settings {
+impl BreakerSettings {
     pub(super) fn new(trips: Trips, open_for: Duration) -> Self {
         Self {
             trips,
@@ -84,7 +84,7 @@ impl Settings {
     }
 }
 
-impl fmt::Display for Settings {
+impl fmt::Display for BreakerSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("circuit breaker, opens ")?;
         let minimum = self.minimum_calls;

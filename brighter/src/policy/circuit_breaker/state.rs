@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::settings::Settings;
+use super::settings::BreakerSettings;
 use super::tally::Tally;
 use crate::policy::delay;
 use brighter_core::__private::clock::after;
@@ -65,7 +65,7 @@ pub(super) enum Effect {
 }
 
 impl State {
-    pub(super) fn new(settings: &Settings, now: Instant) -> Self {
+    pub(super) fn new(settings: &BreakerSettings, now: Instant) -> Self {
         Self {
             circuit: Circuit::Closed(Tally::new(settings, now)),
             generation: 0,
@@ -105,7 +105,7 @@ impl State {
     }
 
     /// How many more calls it would let through now; `None` if it lets through all.
-    pub(super) fn room(&self, settings: &Settings, now: Instant) -> Option<u32> {
+    pub(super) fn room(&self, settings: &BreakerSettings, now: Instant) -> Option<u32> {
         match &self.circuit {
             Circuit::Closed(_) | Circuit::Held(CircuitState::Closed) => None,
             Circuit::Held(_) => Some(0),
@@ -123,12 +123,12 @@ impl State {
         self.change(Circuit::Held(state));
     }
 
-    pub(super) fn reset(&mut self, settings: &Settings, now: Instant) {
+    pub(super) fn reset(&mut self, settings: &BreakerSettings, now: Instant) {
         self.change(Circuit::Closed(Tally::new(settings, now)));
     }
 
     /// Lets a call of this generation through, or says how long to wait.
-    pub(super) fn admit(&mut self, settings: &Settings, now: Instant) -> Result<u64, Duration> {
+    pub(super) fn admit(&mut self, settings: &BreakerSettings, now: Instant) -> Result<u64, Duration> {
         match &mut self.circuit {
             Circuit::Closed(_) | Circuit::Held(CircuitState::Closed) => {}
             Circuit::Held(_) => return Err(settings.open_for),
@@ -153,7 +153,7 @@ impl State {
     /// Notes how a call of this generation ended.
     pub(super) fn settle(
         &mut self,
-        settings: &Settings,
+        settings: &BreakerSettings,
         now: Instant,
         generation: u64,
         verdict: Verdict,
@@ -186,7 +186,7 @@ impl State {
         }
     }
 
-    fn open(&mut self, settings: &Settings, now: Instant) -> Effect {
+    fn open(&mut self, settings: &BreakerSettings, now: Instant) -> Effect {
         let open_for = delay::spread(settings.open_for, settings.jitter);
         self.change(Circuit::Open {
             until: after(now, open_for),

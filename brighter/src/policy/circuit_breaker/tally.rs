@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use tokio::time::Instant;
 
-use super::settings::{Settings, SlidingWindow, Trips, share};
+use super::settings::{BreakerSettings, SlidingWindow, Trips, share};
 use crate::policy::share::Share;
 use crate::policy::time_window::TimeWindow;
 
@@ -28,7 +28,7 @@ pub(super) enum Window {
 }
 
 impl Tally {
-    pub(super) fn new(settings: &Settings, now: Instant) -> Self {
+    pub(super) fn new(settings: &BreakerSettings, now: Instant) -> Self {
         match settings.trips {
             Trips::Consecutive(limit) => Self::Consecutive { failures: 0, limit },
             Trips::Rate { rate, window } => {

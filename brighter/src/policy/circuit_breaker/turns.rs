@@ -16,7 +16,7 @@ struct Turn {
 }
 
 /// A place in the queue, which is given up with it.
-struct Place<'a> {
+struct TurnGuard<'a> {
     breaker: &'a CircuitBreaker,
     number: u64,
 }
@@ -28,7 +28,7 @@ impl Drop for Turn {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for TurnGuard<'_> {
     fn drop(&mut self) {
         self.breaker
             .act_on(|guarded, _, _| guarded.turns.leave(self.number));
@@ -54,7 +54,7 @@ impl CircuitBreaker {
     async fn turn(self) -> RetryTurn {
         let mut changed = self.0.changed.subscribe();
         let (number, mut turn) = self.act_on(|guarded, _, _| guarded.turns.enter());
-        let _place = Place {
+        let _place = TurnGuard {
             breaker: &self,
             number,
         };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, TryAcquireError};
 
-use super::{Entry, overloaded, wait};
+use super::{Admission, overloaded, wait};
 use crate::handler::Call;
 use brighter_core::error::{HandlerError, InvalidSetting};
 
@@ -66,18 +66,18 @@ impl ConcurrencyLimit {
         InvalidSetting::unless(is_allowed, "at_most", self.all, "between 1 and usize::MAX / 8")
     }
 
-    pub(in crate::policy) fn enter<R>(&self, policy: &Arc<str>, call: &Call<R>) -> Entry
+    pub(in crate::policy) fn enter<R>(&self, policy: &Arc<str>, call: &Call<R>) -> Admission
     where
         R: Send + Sync + 'static,
     {
         match (Arc::clone(&self.places).try_acquire_owned(), self.wait) {
-            (Ok(place), _) => Entry::Now(Some(place)),
-            (Err(TryAcquireError::Closed), _) => Entry::Refused(HandlerError::Cancelled),
-            (Err(TryAcquireError::NoPermits), None) => Entry::Refused(overloaded(policy, Duration::ZERO)),
+            (Ok(place), _) => Admission::Now(Some(place)),
+            (Err(TryAcquireError::Closed), _) => Admission::Refused(HandlerError::Cancelled),
+            (Err(TryAcquireError::NoPermits), None) => Admission::Refused(overloaded(policy, Duration::ZERO)),
             (Err(TryAcquireError::NoPermits), Some(_)) => {
                 let places = Arc::clone(&self.places);
                 let place = async { places.acquire_owned().await.ok().map(Some) };
-                Entry::Later(Box::pin(wait(place, self.wait, Arc::clone(policy), call.clone())))
+                Admission::Later(Box::pin(wait(place, self.wait, Arc::clone(policy), call.clone())))
             }
         }
     }

@@ -9,7 +9,7 @@ use pin_project_lite::pin_project;
 use tower::util::Oneshot;
 use tower::{Service, ServiceExt};
 
-use super::{Entry, Place};
+use super::{Admission, LimitPermit};
 use crate::handler::Call;
 use brighter_core::error::HandlerError;
 
@@ -31,26 +31,26 @@ pin_project! {
         S: Service<Call<R>>,
     {
         Waiting {
-            wait: BoxFuture<'static, Result<Place, HandlerError>>,
+            wait: BoxFuture<'static, Result<LimitPermit, HandlerError>>,
             then: Option<(S, Call<R>)>,
         },
-        Running { #[pin] attempt: Oneshot<S, Call<R>>, place: Place },
+        Running { #[pin] attempt: Oneshot<S, Call<R>>, place: LimitPermit },
         Refused { error: Option<HandlerError> },
     }
 }
 
 impl<S: Service<Call<R>>, R> LimitFuture<S, R> {
-    pub(in crate::policy) fn new(entry: Entry, service: S, call: Call<R>) -> Self {
+    pub(in crate::policy) fn new(entry: Admission, service: S, call: Call<R>) -> Self {
         let state = match entry {
-            Entry::Now(place) => State::Running {
+            Admission::Now(place) => State::Running {
                 attempt: service.oneshot(call),
                 place,
             },
-            Entry::Later(wait) => State::Waiting {
+            Admission::Later(wait) => State::Waiting {
                 wait,
                 then: Some((service, call)),
             },
-            Entry::Refused(error) => State::Refused { error: Some(error) },
+            Admission::Refused(error) => State::Refused { error: Some(error) },
         };
         Self { state }
     }

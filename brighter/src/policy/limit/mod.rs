@@ -18,23 +18,23 @@ use crate::handler::Call;
 use brighter_core::error::HandlerError;
 
 /// What a call that was let in holds until its end.
-pub(super) type Place = Option<OwnedSemaphorePermit>;
+pub(super) type LimitPermit = Option<OwnedSemaphorePermit>;
 
 /// Whether a call is let in.
-pub(super) enum Entry {
-    Now(Place),
+pub(super) enum Admission {
+    Now(LimitPermit),
     // Rare enough for a box: a wait has no name, and who finds room does not get here.
-    Later(BoxFuture<'static, Result<Place, HandlerError>>),
+    Later(BoxFuture<'static, Result<LimitPermit, HandlerError>>),
     Refused(HandlerError),
 }
 
 /// Waits for a place, but no longer than this and not into a shutdown.
 async fn wait<R>(
-    place: impl Future<Output = Option<Place>>,
+    place: impl Future<Output = Option<LimitPermit>>,
     at_most: Option<Duration>,
     policy: Arc<str>,
     call: Call<R>,
-) -> Result<Place, HandlerError> {
+) -> Result<LimitPermit, HandlerError> {
     let too_late = async {
         match at_most {
             Some(limit) => tokio::time::sleep(limit).await,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::{Entry, wait};
+use super::{Admission, wait};
 use crate::handler::Call;
 use brighter_core::__private::clock::after;
 use brighter_core::error::InvalidSetting;
@@ -77,7 +77,7 @@ impl RateLimit {
         InvalidSetting::if_zero("calls", self.log.calls)
     }
 
-    pub(in crate::policy) fn enter<R>(&self, policy: &Arc<str>, call: &Call<R>) -> Entry
+    pub(in crate::policy) fn enter<R>(&self, policy: &Arc<str>, call: &Call<R>) -> Admission
     where
         R: Send + Sync + 'static,
     {
@@ -85,7 +85,7 @@ impl RateLimit {
         if let Ok(_turn) = self.log.turn.try_acquire()
             && self.log.begin().is_ok()
         {
-            return Entry::Now(None);
+            return Admission::Now(None);
         }
         let log = Arc::clone(&self.log);
         let place = async move {
@@ -95,7 +95,7 @@ impl RateLimit {
             }
             Some(None)
         };
-        Entry::Later(Box::pin(wait(place, self.wait, Arc::clone(policy), call.clone())))
+        Admission::Later(Box::pin(wait(place, self.wait, Arc::clone(policy), call.clone())))
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::waiting::Waiting;
+use super::waiting::PendingCalls;
 use crate::telemetry::metrics;
 use brighter_core::__private::report;
 use brighter_core::channel::{Broker, Channel, ChannelError, ConsumeAttempts, Consumer, Delivery};
@@ -28,7 +28,7 @@ pub(super) struct Listener {
     broker: Arc<dyn Broker>,
     channel: Channel,
     pub(super) address: RoutingKey,
-    pub(super) waiting: Waiting,
+    pub(super) waiting: PendingCalls,
     /// Nothing while the replies are consumed, or else why not.
     state: watch::Sender<Option<String>>,
     task: Mutex<Option<JoinHandle<()>>>,
@@ -36,9 +36,9 @@ pub(super) struct Listener {
 }
 
 /// Notes on drop that the replies are no longer consumed, whatever the cause.
-struct NoteGone<'a>(&'a Listener);
+struct ListenerGuard<'a>(&'a Listener);
 
-impl Drop for NoteGone<'_> {
+impl Drop for ListenerGuard<'_> {
     fn drop(&mut self) {
         let reason = "the runtime in which they were received has ended";
         self.0.state.send_replace(Some(reason.to_owned()));
@@ -52,7 +52,7 @@ impl Listener {
             broker,
             channel: Channel::temporary(address.as_str(), STAYS),
             address,
-            waiting: Waiting::new(limit),
+            waiting: PendingCalls::new(limit),
             state: watch::Sender::new(Some("it has not begun yet".to_owned())),
             task: Mutex::default(),
             ended,
@@ -86,7 +86,7 @@ impl Listener {
 
     async fn run(self: Arc<Self>) {
         // Dropped before its time with its runtime, it receives nothing, and a call that begins then must wait.
-        let _note = NoteGone(&self);
+        let _note = ListenerGuard(&self);
         let mut attempts = ConsumeAttempts::new();
         let listening = async {
             loop {

@@ -11,20 +11,20 @@ use brighter_core::id::MessageId;
 use brighter_core::message::Message;
 
 /// Who waits for which reply, and how many replies came for nobody.
-pub(super) struct Waiting {
+pub(super) struct PendingCalls {
     limit: usize,
     calls: Mutex<HashMap<MessageId, oneshot::Sender<Arc<Message>>>>,
     dropped: AtomicU64,
 }
 
 /// A call that waits for its reply until this is dropped.
-pub(super) struct Ticket<'a> {
-    waiting: &'a Waiting,
+pub(super) struct PendingCall<'a> {
+    waiting: &'a PendingCalls,
     pub(super) id: MessageId,
     pub(super) reply: oneshot::Receiver<Arc<Message>>,
 }
 
-impl Waiting {
+impl PendingCalls {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -34,7 +34,7 @@ impl Waiting {
     }
 
     /// One more waits, if it may.
-    pub(super) fn enter(&self) -> Result<Ticket<'_>, CallError> {
+    pub(super) fn enter(&self) -> Result<PendingCall<'_>, CallError> {
         let (id, (sender, reply)) = (MessageId::new(), oneshot::channel());
         let mut calls = self.lock();
         if calls.len() >= self.limit {
@@ -43,7 +43,7 @@ impl Waiting {
         calls.insert(id.clone(), sender);
         drop(calls);
         let waiting = self;
-        Ok(Ticket { waiting, id, reply })
+        Ok(PendingCall { waiting, id, reply })
     }
 
     /// Gives a reply to who waits for it; whether anybody did.
@@ -79,7 +79,7 @@ impl Waiting {
     }
 }
 
-impl Drop for Ticket<'_> {
+impl Drop for PendingCall<'_> {
     fn drop(&mut self) {
         let sender = self.waiting.lock().remove(&self.id);
         drop(sender);

@@ -16,13 +16,13 @@ const REMEMBERED: usize = 1_000;
 /// The topics that a full channel refused the last time, each until a message of it was taken by all.
 #[derive(Debug, Default)]
 pub(in super::super) struct FullTopics {
-    topics: Mutex<BTreeMap<RoutingKey, Refusal>>,
+    topics: Mutex<BTreeMap<RoutingKey, FullTopic>>,
     /// Whether there are any, on the way of every message.
     any: AtomicBool,
 }
 
 #[derive(Debug)]
-struct Refusal {
+struct FullTopic {
     channel: ChannelName,
     waiting: u64,
     since: Instant,
@@ -50,7 +50,7 @@ impl FullTopics {
                 {
                     refusal.waiting = *waiting;
                 } else if topics.len() < REMEMBERED || topics.contains_key(topic) {
-                    let refusal = Refusal {
+                    let refusal = FullTopic {
                         channel: channel.clone(),
                         waiting: *waiting,
                         since: Instant::now(),
@@ -75,7 +75,7 @@ impl FullTopics {
         listed.collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<RoutingKey, Refusal>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<RoutingKey, FullTopic>> {
         self.topics.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -17,7 +17,7 @@ pub(crate) struct SubscriptionMetrics;
 
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum HandlingOutcome {
     Handled,
     Again,
     Returned,
@@ -40,7 +40,7 @@ impl SubscriptionMetrics {
         Counted
     }
 
-    pub(crate) fn decided(&self, _: &'static str, _: Began, _: Outcome, _: Option<&'static str>) {}
+    pub(crate) fn decided(&self, _: &'static str, _: Began, _: HandlingOutcome, _: Option<&'static str>) {}
 }
 
 #[derive(Debug, Clone)]

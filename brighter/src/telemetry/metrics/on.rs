@@ -84,7 +84,7 @@ struct Handles {
 
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum HandlingOutcome {
     Handled,
     Again,
     Returned,
@@ -147,7 +147,7 @@ impl SubscriptionMetrics {
         &self,
         system: &'static str,
         began: Began,
-        outcome: Outcome,
+        outcome: HandlingOutcome,
         failed: Option<&'static str>,
     ) {
         let (handles, took) = (self.handles(system), began.0.elapsed());
@@ -161,12 +161,12 @@ impl SubscriptionMetrics {
             }
         }
         let counter = match outcome {
-            Outcome::Handled => &handles.handled,
-            Outcome::Again if failed.is_some() => &handles.retried,
-            Outcome::Again => &handles.deferred,
-            Outcome::Returned => &handles.returned,
-            Outcome::DeadLettered => &handles.dead_lettered,
-            Outcome::Invalid => &handles.invalid,
+            HandlingOutcome::Handled => &handles.handled,
+            HandlingOutcome::Again if failed.is_some() => &handles.retried,
+            HandlingOutcome::Again => &handles.deferred,
+            HandlingOutcome::Returned => &handles.returned,
+            HandlingOutcome::DeadLettered => &handles.dead_lettered,
+            HandlingOutcome::Invalid => &handles.invalid,
         };
         counter.increment(1);
     }

@@ -61,12 +61,12 @@ macro_rules! __dispatcher_cases {
 /// #     fn features(&self) -> Features { Features::none() }
 /// #     async fn connect(&self) -> InMemoryBroker { self.0.clone() }
 /// # }
-/// use brighter::testing::conformance::{Outcome, cases};
+/// use brighter::testing::conformance::{CaseOutcome, cases};
 ///
 /// # brighter::testing::run(async {
 /// for case in cases::<InMemory>().iter().filter(|case| case.name.contains("acked_is_gone")) {
 ///     let harness = InMemory(InMemoryBroker::new());
-///     assert_eq!(case.check(&harness).await, Outcome::Passed);
+///     assert_eq!(case.check(&harness).await, CaseOutcome::Passed);
 /// }
 /// # });
 /// ```

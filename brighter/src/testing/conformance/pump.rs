@@ -101,9 +101,9 @@ impl Clerk {
 }
 
 /// One more is being handled.
-struct Counted(Arc<AtomicUsize>);
+struct HandlingCount(Arc<AtomicUsize>);
 
-impl Drop for Counted {
+impl Drop for HandlingCount {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -114,7 +114,7 @@ impl Handler<Note> for Clerk {
 
     async fn handle(&self, note: &Note, cx: &Context) -> Result<(), BoxError> {
         let now = self.now.fetch_add(1, Ordering::Relaxed) + 1;
-        let _counted = Counted(Arc::clone(&self.now));
+        let _counted = HandlingCount(Arc::clone(&self.now));
         self.most.fetch_max(now, Ordering::Relaxed);
         self.gate.acquire().await?.forget();
         if cx.attempt() <= (self.failures)(note) {

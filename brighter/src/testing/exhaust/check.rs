@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::run::{Outcome, Run};
+use super::run::{Run, RunOutcome};
 
 /// By this variable one run alone is asked for, as a failure writes it.
 pub(super) const VARIABLE: &str = "BRIGHTER_EXHAUST";
@@ -16,7 +16,7 @@ pub(super) struct Clean {
 }
 
 impl Clean {
-    pub(super) fn of(outcome: &Outcome) -> Self {
+    pub(super) fn of(outcome: &RunOutcome) -> Self {
         Self {
             effects: Some(outcome.effects.iter().cloned().collect()),
             set_aside: outcome.set_aside,
@@ -24,7 +24,7 @@ impl Clean {
     }
 
     /// What does not hold.
-    pub(super) fn wrong_with(&self, outcome: &Outcome) -> Option<String> {
+    pub(super) fn wrong_with(&self, outcome: &RunOutcome) -> Option<String> {
         let mut times = BTreeMap::<&str, usize>::new();
         for effect in &outcome.effects {
             *times.entry(effect).or_default() += 1;

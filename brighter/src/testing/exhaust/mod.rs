@@ -5,7 +5,7 @@ mod run;
 mod scenario;
 
 use self::check::{Clean, VARIABLE, told};
-use self::run::{Outcome, Passes, Run, perform};
+use self::run::{Passes, Run, RunOutcome, perform};
 pub use self::scenario::{Life, Scenario};
 use brighter_core::fault_point::{Action, Passed, Rule};
 
@@ -116,7 +116,7 @@ struct Search<'a, D> {
 
 impl<D: Fn(Scenario) -> Scenario + Sync> Search<'_, D> {
     /// Each fault alone, before any two of them: the shortest way to harm is the one to tell.
-    fn every_fault(&mut self, nothing: &Outcome) {
+    fn every_fault(&mut self, nothing: &RunOutcome) {
         let Some(passed) = nothing.passed.first() else {
             return;
         };
@@ -158,7 +158,7 @@ impl<D: Fn(Scenario) -> Scenario + Sync> Search<'_, D> {
     }
 
     /// Runs the scenario with these faults, and checks what came of it.
-    fn run(&mut self, run: &Run) -> Outcome {
+    fn run(&mut self, run: &Run) -> RunOutcome {
         self.runs += 1;
         let outcome = perform(self.describe, run)
             .unwrap_or_else(|panic| panic!("{}", told(run, &format!("it panicked: {panic}"), "")));

@@ -76,7 +76,7 @@ pub(super) type Passes = BTreeMap<&'static str, Passed>;
 
 /// What came of a run.
 #[derive(Debug)]
-pub(super) struct Outcome {
+pub(super) struct RunOutcome {
     /// What each life passed.
     pub(super) passed: Vec<Passes>,
     pub(super) promised: Vec<String>,
@@ -91,7 +91,7 @@ pub(super) struct Outcome {
 pub(super) fn perform(
     describe: &(impl Fn(Scenario) -> Scenario + Sync),
     run: &Run,
-) -> Result<Outcome, String> {
+) -> Result<RunOutcome, String> {
     thread::scope(|scope| {
         let performing = scope.spawn(|| lives(describe(Scenario::new()), run));
         performing.join().map_err(|panic| panic_text(&*panic))
@@ -102,12 +102,12 @@ pub(super) fn perform(
 const AFTERWARDS: Duration = Duration::from_secs(60);
 
 /// How a life ended.
-enum End {
+enum RunEnd {
     Died,
     Done(Vec<String>),
 }
 
-fn lives(scenario: Scenario, run: &Run) -> Outcome {
+fn lives(scenario: Scenario, run: &Run) -> RunOutcome {
     let (world, promised) = (World::new(), Promised::default());
     let Scenario {
         app,
@@ -147,14 +147,14 @@ fn lives(scenario: Scenario, run: &Run) -> Outcome {
                     life.app.settled().await;
                 }
                 life.app.close().await;
-                End::Done(effects().await)
+                RunEnd::Done(effects().await)
             };
             tokio::select! {
                 biased;
                 () = plan.died() => {
                     // What the dying does on its way, such as giving back what it has in hand, reaches nobody.
                     world.broker.lose_connection();
-                    End::Died
+                    RunEnd::Died
                 }
                 end = living => end,
             }
@@ -162,12 +162,12 @@ fn lives(scenario: Scenario, run: &Run) -> Outcome {
         runtime.shutdown_timeout(LAST_BREATH);
         passed.push(plan.passed());
         match end {
-            End::Done(effects) => break effects,
-            End::Died => world.broker.restore_connection(),
+            RunEnd::Done(effects) => break effects,
+            RunEnd::Died => world.broker.restore_connection(),
         }
     };
     let promised = promised.lock().unwrap_or_else(PoisonError::into_inner);
-    Outcome {
+    RunOutcome {
         passed,
         promised: promised.iter().cloned().collect(),
         effects,

@@ -8,36 +8,36 @@ use brighter_core::inbox::{ClaimId, Inbox, InboxError, InboxKey};
 
 /// A claim that this process holds: abandoned when it is dropped, by a handler that was cancelled, unless the
 /// handler is known to have succeeded.
-pub(super) struct Held {
+pub(super) struct ClaimGuard {
     inbox: Arc<dyn Inbox>,
     key: Arc<InboxKey>,
     claim: ClaimId,
-    end: Option<End>,
+    end: Option<ClaimEnd>,
 }
 
 /// What is still to be told to the inbox.
 #[derive(Clone, Copy)]
-enum End {
+enum ClaimEnd {
     Complete,
     Abandon,
 }
 
-impl Held {
+impl ClaimGuard {
     pub(super) fn new(inbox: Arc<dyn Inbox>, key: Arc<InboxKey>, claim: ClaimId) -> Self {
         Self {
             inbox,
             key,
             claim,
-            end: Some(End::Abandon),
+            end: Some(ClaimEnd::Abandon),
         }
     }
 
     /// The handler succeeded. If the inbox cannot note that, the message is acked all the same: were it to
     /// come again, it would be handled again.
     pub(super) async fn complete(mut self) {
-        self.end = Some(End::Complete);
+        self.end = Some(ClaimEnd::Complete);
         brighter_core::__private::fault_point!("inbox.complete");
-        tell(&*self.inbox, &self.key, self.claim, End::Complete).await;
+        tell(&*self.inbox, &self.key, self.claim, ClaimEnd::Complete).await;
         brighter_core::__private::fault_point!("inbox.completed");
         self.end = None;
     }
@@ -50,13 +50,13 @@ impl Held {
     /// The handler failed or panicked, and the request may be handled again.
     pub(super) async fn abandon(mut self) {
         brighter_core::__private::fault_point!("inbox.abandon");
-        tell(&*self.inbox, &self.key, self.claim, End::Abandon).await;
+        tell(&*self.inbox, &self.key, self.claim, ClaimEnd::Abandon).await;
         self.end = None;
     }
 }
 
 /// What is dropped cannot wait for the inbox, so a task does. Without a runtime the lease has to end it.
-impl Drop for Held {
+impl Drop for ClaimGuard {
     fn drop(&mut self) {
         let Some(end) = self.end else { return };
         if let Ok(runtime) = Handle::try_current() {
@@ -66,19 +66,19 @@ impl Drop for Held {
     }
 }
 
-async fn tell(inbox: &dyn Inbox, key: &InboxKey, claim: ClaimId, end: End) {
+async fn tell(inbox: &dyn Inbox, key: &InboxKey, claim: ClaimId, end: ClaimEnd) {
     let told: Result<(), InboxError> = match end {
-        End::Complete => inbox.complete(key).await,
-        End::Abandon => inbox.abandon(key, claim).await,
+        ClaimEnd::Complete => inbox.complete(key).await,
+        ClaimEnd::Abandon => inbox.abandon(key, claim).await,
     };
     let Err(error) = told else { return };
     let (id, context, error) = (&key.id, &*key.context, brighter_core::__private::report(&error));
     match end {
-        End::Complete => tracing::warn!(
+        ClaimEnd::Complete => tracing::warn!(
             %id, context, error,
             "handled, and the inbox could not note it: if it comes again after the lease, it is handled again"
         ),
-        End::Abandon => tracing::warn!(
+        ClaimEnd::Abandon => tracing::warn!(
             %id, context, error,
             "not handled, and the inbox could not note it: it is not handled again before the lease ends"
         ),

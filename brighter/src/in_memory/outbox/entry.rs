@@ -9,15 +9,15 @@ use brighter_core::message::{Message, RoutingKey};
 use brighter_core::outbox::DeadMessage;
 
 #[derive(Clone, Copy)]
-pub(super) enum Place {
+pub(super) enum EntryState {
     Outstanding(u64),
     Dead { number: u64, since: Instant },
     Dispatched { since: Instant },
 }
 
-pub(super) struct Held {
+pub(super) struct OutboxEntry {
     pub(super) message: Message,
-    pub(super) place: Place,
+    pub(super) place: EntryState,
     pub(super) deposited: Instant,
     pub(super) deposited_at: SystemTime,
     pub(super) attempts: u32,
@@ -26,7 +26,7 @@ pub(super) struct Held {
     pub(super) claimed_until: Option<Instant>,
 }
 
-impl Held {
+impl OutboxEntry {
     pub(super) fn new(
         message: Message,
         number: u64,
@@ -35,7 +35,7 @@ impl Held {
     ) -> Self {
         Self {
             message,
-            place: Place::Outstanding(number),
+            place: EntryState::Outstanding(number),
             deposited,
             deposited_at: SystemTime::now(),
             attempts: 0,
@@ -48,8 +48,8 @@ impl Held {
     /// Its number among the outstanding, if it is one.
     pub(super) fn number(&self) -> Option<u64> {
         match self.place {
-            Place::Outstanding(number) => Some(number),
-            Place::Dead { .. } | Place::Dispatched { .. } => None,
+            EntryState::Outstanding(number) => Some(number),
+            EntryState::Dead { .. } | EntryState::Dispatched { .. } => None,
         }
     }
 
