@@ -85,7 +85,7 @@ async fn confirmation_dispatch_throws_should_isolate_and_log() {
     // The broker has it, which is what was asked.
     let id = processor.post(TaskConfirmed { number: 1 }).await.unwrap();
     assert!(
-        log.has_line(&["WARN", "could not note", "no marks today"]),
+        log.has_line(&["WARN", "could not record outcomes", "no marks today"]),
         "{log:?}"
     );
     assert_eq!(sent(&broker).first(), Some(&id));

@@ -179,7 +179,7 @@ impl<B: Broker + ?Sized> SteadyConsumer<B> {
             };
             self.consumer = None;
             let pause = self.attempts.pause(&error);
-            tracing::warn!(channel = %self.channel.name, error = error.report(), ?pause, "not consuming; trying again");
+            tracing::warn!(channel = %self.channel.name, error = error.report(), ?pause, "consuming failed; trying again");
             self.next = Some(Instant::now() + pause);
         }
     }

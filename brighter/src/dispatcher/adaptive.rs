@@ -113,7 +113,7 @@ impl Supervisor {
             let depth = match depth {
                 Ok(Ok(Ok(Some(depth)))) => depth,
                 Ok(Ok(Ok(None))) => {
-                    tracing::warn!(%subscription, performers = range.least(), "the broker does not tell how many messages wait, so the number of performers stays");
+                    tracing::warn!(%subscription, performers = range.least(), "broker does not report its queue depth; the number of performers stays");
                     return;
                 }
                 unknown => {
@@ -122,7 +122,7 @@ impl Supervisor {
                         Ok(_) => "it panicked".to_owned(),
                         Err(_) => "no answer in time".to_owned(),
                     };
-                    tracing::debug!(%subscription, error, "how many messages wait is not known now");
+                    tracing::debug!(%subscription, error, "queue depth unknown");
                     // What is not seen is no trend.
                     trend = Trend::default();
                     continue;

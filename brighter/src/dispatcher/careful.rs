@@ -44,7 +44,7 @@ impl Performer {
             return PumpEnd::Again;
         };
         let name = &handler.settings.name;
-        tracing::warn!(subscription = %name, redeliveries = suspect.redeliveries(), "a message was delivered so often that it may be what ends the process; handling one at a time");
+        tracing::warn!(subscription = %name, redeliveries = suspect.redeliveries(), "message was redelivered often and may crash the process; handling suspects one at a time");
         // Where order is kept it goes back with those behind it, so that all count alike, and it is the first again.
         let mut held = (!handler.settings.keeps_order()).then_some(suspect);
         let _turn = match handler.suspects.try_acquire() {
@@ -87,7 +87,7 @@ impl Performer {
         pump.meanwhile(alone.finish()).await;
         alone.give_back();
         if matches!(end, PumpEnd::Unfit(_) | PumpEnd::Again) {
-            tracing::info!(subscription = %name, "no more suspects; consuming as usual");
+            tracing::info!(subscription = %name, "no suspects left; consuming as usual");
         }
         match end {
             PumpEnd::Unfit(delivery) => {

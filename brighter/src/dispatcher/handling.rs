@@ -120,14 +120,14 @@ impl DeliveryHandler {
                 let reason = reason.unwrap_or_default();
                 op.failed("headers");
                 *failed = Some("headers");
-                tracing::warn!(subscription = %self.settings.name, reason, "a message made no sense; set aside as invalid");
+                tracing::warn!(subscription = %self.settings.name, reason, "message could not be read; moved to the invalid-message channel");
                 invalid(reason)
             }
             Ok(message) if limit > 0 && redeliveries >= limit => {
                 let reason = self.settings.delivered_too_often(redeliveries);
                 op.failed("delivered_too_often");
                 *failed = Some("delivered_too_often");
-                tracing::error!(subscription = %self.settings.name, id = %message.header.id, to = %self.settings.channel.dead_letters, reason, "put in the dead-letter channel");
+                tracing::error!(subscription = %self.settings.name, id = %message.header.id, to = %self.settings.channel.dead_letters, reason, "moved to the dead-letter channel");
                 dead(reason)
             }
             Ok(message) => {
@@ -190,7 +190,7 @@ impl DeliveryHandler {
                 Err(pause) => pause,
             };
             if hold.is_new() {
-                tracing::info!(subscription = %self.settings.name, id = %message.header.id, ?pause, "pausing, for a circuit is open");
+                tracing::info!(subscription = %self.settings.name, id = %message.header.id, ?pause, "circuit open; pausing");
             }
             let _holding = self.reporter.in_flight().hold_back();
             // Rare enough for a box.
@@ -265,7 +265,7 @@ impl DeliveryHandler {
                 Settlement::Requeue { delay, counted } => delivery.requeue(delay, counted).await,
                 Settlement::Reject(rejection) => {
                     if let Some(count) = self.controls.set_aside() {
-                        tracing::error!(subscription = %self.settings.name, count, "set aside as many messages as it may: stopping, until it is started again");
+                        tracing::error!(subscription = %self.settings.name, count, "rejected-message limit reached; subscription stopped");
                     }
                     delivery.reject(rejection).await
                 }
@@ -288,7 +288,7 @@ impl DeliveryHandler {
             None => format!("the broker has not answered within {SETTLE_WITHIN:?}"),
         };
         op.failed("not_settled");
-        tracing::warn!(subscription = %self.settings.name, error, "not settled; the message will come again");
+        tracing::warn!(subscription = %self.settings.name, error, "settling failed; the broker will deliver the message again");
         false
     }
 
@@ -310,19 +310,19 @@ impl DeliveryHandler {
         match settlement {
             Settlement::Ack => {}
             Settlement::Release => {
-                tracing::info!(%subscription, %id, attempt, error, "gave the message back")
+                tracing::info!(%subscription, %id, attempt, error, "message given back to its channel")
             }
             Settlement::Requeue { delay, .. } => {
-                tracing::warn!(%subscription, %id, attempt, error, ?delay, "the message will come again");
+                tracing::warn!(%subscription, %id, attempt, error, ?delay, "message will be retried");
             }
             Settlement::Reject(Rejection {
                 kind: RejectionKind::DeadLetter,
                 ..
             }) => {
-                tracing::error!(%subscription, %id, attempt, error, to = %self.settings.channel.dead_letters, "put in the dead-letter channel");
+                tracing::error!(%subscription, %id, attempt, error, to = %self.settings.channel.dead_letters, "moved to the dead-letter channel");
             }
             Settlement::Reject(_) => {
-                tracing::error!(%subscription, %id, error, to = %self.settings.channel.invalid_messages, "set aside as invalid");
+                tracing::error!(%subscription, %id, error, to = %self.settings.channel.invalid_messages, "moved to the invalid-message channel");
             }
         }
     }

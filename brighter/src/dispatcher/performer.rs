@@ -40,7 +40,7 @@ impl Performer {
             let said = report(&error);
             self.handler.reporter.failed(&said);
             if self.handler.reporter.change(PerformerState::Waiting) {
-                tracing::warn!(subscription = %self.handler.settings.name, error = said, "not consuming; trying again");
+                tracing::warn!(subscription = %self.handler.settings.name, error = said, "consuming failed; trying again");
             }
             let pause = attempts.pause(&error);
             let mut changes = self.handler.controls.changes();
@@ -150,7 +150,7 @@ impl Performer {
             };
             if let Err(error) = unwanted.close().await {
                 let error = report(&error);
-                tracing::warn!(%subscription, error, "a consumer that is no longer wanted was not closed");
+                tracing::warn!(%subscription, error, "could not close a consumer that is no longer needed");
             }
         });
         if let Ok((consumer, asked)) = answered.await {

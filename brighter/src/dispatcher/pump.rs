@@ -166,12 +166,12 @@ where
     async fn close(&mut self, consumer: Consumer) {
         let subscription = &self.handler.settings.name;
         if let Err(error) = self.meanwhile(consumer.close()).await {
-            tracing::debug!(%subscription, error = report(&error), "the consumer is not known to be gone");
+            tracing::debug!(%subscription, error = report(&error), "the broker did not confirm that the consumer ended");
         }
         self.give_back();
         let flushed = within(GIVING_BACK, self.handler.broker.flush());
         if !matches!(self.meanwhile(flushed).await, Some(Ok(()))) {
-            tracing::debug!(%subscription, "not all is known to be back in the channel");
+            tracing::debug!(%subscription, "the broker did not confirm that all messages are back in the channel");
         }
     }
 

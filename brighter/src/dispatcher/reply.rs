@@ -55,7 +55,7 @@ impl ReplySender<'_> {
                 return settlement;
             }
             if Instant::now() + pause > deadline {
-                tracing::warn!(subscription = %self.settings.name, error = report(&error), "a reply could not be sent; its message will come again");
+                tracing::warn!(subscription = %self.settings.name, error = report(&error), "sending a reply failed; the request will be retried");
                 return Settlement::Requeue {
                     delay: RELEASE_DELAY,
                     counted: false,
@@ -99,10 +99,10 @@ impl ReplySender<'_> {
         match error {
             // Who called is gone, which is his own business.
             PublishError::Unroutable { .. } => {
-                tracing::debug!(%subscription, ?call, "a reply is dropped, for nobody waits for it any more");
+                tracing::debug!(%subscription, ?call, "reply dropped: its caller no longer waits");
             }
             error => {
-                tracing::warn!(%subscription, ?call, error = report(error), "a reply is dropped, for the broker does not take it");
+                tracing::warn!(%subscription, ?call, error = report(error), "reply dropped: the broker does not accept it");
             }
         }
     }

@@ -121,7 +121,7 @@ impl<R: Postable> Route for RouteTo<R> {
         let request = self.request(message).ok()?;
         // Also the application's. All whose key cannot be had share a lane, so that they keep their order.
         let lane = catch_unwind(AssertUnwindSafe(|| lane_of(&request))).unwrap_or_else(|_| {
-            tracing::warn!(id = %message.header.id, "the key of a message panicked");
+            tracing::warn!(id = %message.header.id, "the key function of a message panicked");
             0
         });
         Some((lane, Box::new(request)))

@@ -137,7 +137,7 @@ impl Supervisor {
         }
         back_off.begin();
         let subscription = &self.registered.settings.name;
-        tracing::error!(%subscription, error, again_in = ?back_off.wait, "a performer has ended; another takes its place");
+        tracing::error!(%subscription, error, again_in = ?back_off.wait, "a performer ended unexpectedly; starting another");
         self.statuses.restarted(subscription, error);
     }
 }

@@ -68,7 +68,7 @@ fn start(shared: &Arc<WatchdogShared>) -> Option<Thread> {
             let error: &dyn std::error::Error = &error;
             tracing::warn!(
                 error,
-                "no watchdog: handlers that block their thread will not be told"
+                "could not start the watchdog; handlers that block their thread are not reported"
             );
             None
         }

@@ -148,7 +148,7 @@ impl Host {
                 _ = told => {}
                 never = self.tell(&systemd) => match never {},
             }
-            tracing::info!("ending: finishing what is in hand");
+            tracing::info!("shutting down; finishing messages in flight");
             systemd.tell("STOPPING=1\nSTATUS=finishing what is in hand");
             let drained = async {
                 let report = self.dispatcher.end().await;

@@ -29,7 +29,7 @@ impl Systemd {
                     watchdog: microseconds.filter(|_| ours).map(Duration::from_micros),
                 },
                 Err(error) => {
-                    tracing::warn!(socket = ?name, %error, "systemd cannot be told how this process is");
+                    tracing::warn!(socket = ?name, %error, "cannot notify systemd");
                     Self::default()
                 }
             }
@@ -57,7 +57,7 @@ impl Systemd {
         if let Some(socket) = &self.socket
             && let Err(error) = socket.send(state.as_bytes())
         {
-            tracing::debug!(%error, state, "systemd was not told");
+            tracing::debug!(%error, state, "systemd was not notified");
         }
         #[cfg(not(unix))]
         let _ = state;

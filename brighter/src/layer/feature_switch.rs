@@ -118,7 +118,7 @@ impl<R: Request> FeatureSwitchLayer<R> {
             .as_ref()
             .and_then(|switches| switches.is_on(self.name));
         if known.is_none() && !self.warned.swap(true, Ordering::Relaxed) {
-            tracing::warn!(switch = self.name, "no such feature switch: taken to be on");
+            tracing::warn!(switch = self.name, "unknown feature switch; taken to be on");
         }
         known.unwrap_or(true)
     }

@@ -147,12 +147,12 @@ impl Archiver {
                 Ok(0) => failed = false,
                 Ok(messages) => {
                     failed = false;
-                    tracing::debug!(messages, "old messages of the outbox were archived");
+                    tracing::debug!(messages, "archived old messages of the outbox");
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut failed, true) {
                         let error = brighter_core::__private::report(&error);
-                        tracing::warn!(error, "old messages of the outbox cannot be archived");
+                        tracing::warn!(error, "archiving old messages of the outbox failed");
                     }
                 }
             }

@@ -167,14 +167,14 @@ impl<'a> SweepTask<'a> {
             Err(error) => stats.failed(brighter_core::__private::report(error)),
         }
         match swept {
-            Ok(Swept::All { .. }) if was_away => tracing::info!("the sweeper sends again"),
+            Ok(Swept::All { .. }) if was_away => tracing::info!("sweeper is sending again"),
             Ok(Swept::Outage { reason }) if !was_away => {
-                tracing::warn!(reason, "the broker is away; the outbox keeps what is posted");
+                tracing::warn!(reason, "broker unreachable; the outbox keeps posted messages");
             }
             Err(error) if !was_away => {
                 tracing::warn!(
                     error = brighter_core::__private::report(error),
-                    "the outbox cannot be swept"
+                    "sweeping the outbox failed"
                 );
             }
             _ => {}

@@ -48,7 +48,7 @@ impl Work {
     /// Waits until the pump has said that it could not go on with the last that was given.
     async fn came_again(&self) {
         until_answer("the last message to come again", true, async || {
-            !capture::lines(&["the message will come again", &self.last]).is_empty()
+            !capture::lines(&["message will be retried", &self.last]).is_empty()
         })
         .await;
     }

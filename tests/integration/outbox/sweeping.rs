@@ -294,7 +294,7 @@ async fn that_the_broker_goes_and_that_it_is_back_is_told_once_each() {
     let _here = log.here();
     let outbox = InMemoryOutbox::new();
     let (broker, _processor) = watched(Watched::new(outbox.clone()), SECOND);
-    let lines = || ["the broker is away", "sends again"].map(|text| log.lines_with(text).len());
+    let lines = || ["broker unreachable", "sending again"].map(|text| log.lines_with(text).len());
     for times in 1..=2 {
         tokio::time::sleep(10 * SECOND).await;
         assert_eq!(lines(), [times - 1; 2], "nothing new while all is well");
@@ -336,7 +336,7 @@ impl Stuck {
         let (broker, processor) = faulty(outbox.clone(), sweeper.interval(Duration::from_millis(5)));
         broker.every_publish(Some(PublishFault::Away));
         until("the outbox takes nothing back", || {
-            log.has_line(&["WARN", "cannot be swept", "nothing is taken back today"])
+            log.has_line(&["WARN", "sweeping the outbox failed", "nothing is taken back today"])
         })
         .await;
         Self {
@@ -372,14 +372,14 @@ async fn what_could_not_be_given_back_goes_before_what_came_later() {
     // Their claim does not end within this test.
     let stuck = Stuck::with(Sweeper::default().lease(NEVER)).await;
     until("it was tried again", || {
-        stuck.log.lines_with("could not note").len() > 2
+        stuck.log.lines_with("could not record outcomes").len() > 2
     })
     .await;
     let later = stuck.mend().await;
     let all: Vec<_> = stuck.held.iter().map(id).chain([later]).collect();
     until_eq("all in order", all, || sent(stuck.broker.inner())).await;
     assert_eq!(
-        stuck.log.lines_with("cannot be swept").len(),
+        stuck.log.lines_with("sweeping the outbox failed").len(),
         1,
         "{:?}",
         stuck.log

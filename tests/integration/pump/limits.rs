@@ -237,7 +237,7 @@ async fn what_becomes_of_a_message_that_fails_is_in_the_log_each_time_and_why() 
     until_eq("all settled", 5, || broker.settled().len()).await;
     let [good, back, bad] = [good, back, bad].map(|message| format!("id={}", message.header.id));
     let told: [&[&str]; 4] = [
-        &["INFO", "gave the message back", "not now", &back],
+        &["INFO", "message given back to its channel", "not now", &back],
         &[
             "WARN",
             "will come again",
@@ -248,13 +248,13 @@ async fn what_becomes_of_a_message_that_fails_is_in_the_log_each_time_and_why() 
         ],
         &[
             "ERROR",
-            "put in the dead-letter channel",
+            "moved to the dead-letter channel",
             "attempt=2",
             "printer is on fire",
             "to=notes.dlq",
             &bad,
         ],
-        &["ERROR", "set aside as invalid", "to=notes.invalid"],
+        &["ERROR", "moved to the invalid-message channel", "to=notes.invalid"],
     ];
     for parts in told {
         assert!(log.has_line(parts), "{parts:?} in {log:?}");

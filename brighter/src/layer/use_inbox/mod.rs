@@ -200,7 +200,7 @@ impl<R: Request> UseInboxSettings<R> {
             }
             OnDuplicate::Warn(reply) => {
                 self.send_unsent(cause, id).await?;
-                tracing::warn!(%id, context, "a duplicate, which was handled before, is dropped");
+                tracing::warn!(%id, context, "duplicate dropped; the request was handled before");
                 Ok(reply())
             }
             OnDuplicate::Replay(reply, outbox) => {
@@ -210,7 +210,7 @@ impl<R: Request> UseInboxSettings<R> {
                 };
                 let again = replayed.map_err(|error| HandlerError::Inbox(error.into()))?;
                 self.send_unsent(cause, id).await?;
-                tracing::info!(%id, context, again, "a duplicate, which was handled before: what it posted is sent again");
+                tracing::info!(%id, context, again, "duplicate; sending again what its first handling posted");
                 Ok(reply())
             }
         }

@@ -99,7 +99,7 @@ impl Listener {
                 };
                 let (reason, pause) = (report(&lost), attempts.pause(&lost));
                 // Who waits goes on waiting: the channel outlives a lost connection, and a reply may be in it.
-                tracing::warn!(channel = %self.channel.name, reason, "replies cannot be received; trying again");
+                tracing::warn!(channel = %self.channel.name, reason, "receiving replies failed; trying again");
                 self.state.send_replace(Some(reason));
                 tokio::time::sleep(pause).await;
             }
@@ -122,7 +122,7 @@ impl Listener {
                 Some(acked) = acks.next(), if !acks.is_empty() => {
                     if let Err(error) = acked {
                         let error = report(&error);
-                        tracing::debug!(error, "a reply was not acked; it may come again, for nobody");
+                        tracing::debug!(error, "could not ack a reply; it may be delivered again");
                     }
                 }
                 came = consumer.receive(), if acks.len() < most => match came {
@@ -143,9 +143,9 @@ impl Listener {
                 return;
             }
             let call = reply.header.correlation_id.as_ref();
-            tracing::debug!(call = ?call, "a reply came for nobody: too late, or a second time");
+            tracing::debug!(call = ?call, "reply dropped: no call waits for it");
         } else {
-            tracing::warn!(channel = %self.channel.name, "what came as a reply makes no sense, and is dropped");
+            tracing::warn!(channel = %self.channel.name, "reply dropped: it could not be read");
         }
         self.waiting.note_dropped();
         metrics::reply_dropped(self.broker.system(), "nobody_waits");

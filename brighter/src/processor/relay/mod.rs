@@ -134,7 +134,7 @@ impl Relay {
                 // It is in the outbox, whatever becomes of it now.
                 Err(error) => {
                     let error = report(&error);
-                    tracing::warn!(%topic, error, "the outbox could not tell what goes first; the sweeper asks again");
+                    tracing::warn!(%topic, error, "could not read the order of messages from the outbox; the sweeper tries again");
                     Sent::default()
                 }
             };
@@ -352,7 +352,7 @@ impl Relay {
             .await
             .is_err()
         {
-            tracing::warn!(waited = ?CLOSE_DEADLINE, "closing while messages are under way; the outbox keeps them");
+            tracing::warn!(waited = ?CLOSE_DEADLINE, "closing with unconfirmed messages; the outbox keeps them");
         }
     }
 }

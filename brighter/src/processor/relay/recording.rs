@@ -55,10 +55,10 @@ impl Relay {
                     let failure = Failure::new(id.clone(), report.as_str(), pause);
                     let topic = &message.header.topic;
                     if attempts.saturating_add(1) < self.settings.attempts {
-                        tracing::warn!(%id, %topic, error = report, "the outbox keeps a message that the broker would not take");
+                        tracing::warn!(%id, %topic, error = report, "broker refused a message; the outbox keeps it");
                         refused.push(failure);
                     } else {
-                        tracing::error!(%id, %topic, error = report, "the broker has refused a message too often; it is dead until it is revived");
+                        tracing::error!(%id, %topic, error = report, "broker refused a message too often; it is dead until it is revived");
                         refused.push(failure.last());
                     }
                     sent.refused.push((id, error));
@@ -124,7 +124,7 @@ impl Relay {
         marked.and(failed).and(released).map_err(|error| {
             tracing::warn!(
                 error = report(&error),
-                "the outbox could not note what became of messages; they may be sent again"
+                "could not record outcomes in the outbox; messages may be sent again"
             );
             let unrecorded = Unrecorded {
                 done: done.to_vec(),

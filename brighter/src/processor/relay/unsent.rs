@@ -65,7 +65,7 @@ impl Relay {
             break;
         }
         if sent > 0 {
-            tracing::info!(%cause, sent, "sent what the first handling of a duplicate had left in the outbox");
+            tracing::info!(%cause, sent, "sent messages that the first handling of a duplicate left in the outbox");
         }
         Ok(())
     }

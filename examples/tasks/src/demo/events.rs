@@ -95,12 +95,12 @@ fn tell(fields: &Fields, level: Level) -> (Tone, &'static str, String) {
             ),
         ),
         "circuit closed" => (Tone::Good, "2 breaker", "closed: mails go out again".into()),
-        "the message will come again" => (
+        "message will be retried" => (
             Tone::Trouble,
             "pump",
             format!("back to the queue, comes again in {}", rounded(get("delay"))),
         ),
-        "pausing, for a circuit is open" => (
+        "circuit open; pausing" => (
             Tone::Trouble,
             "pump",
             format!(
@@ -108,12 +108,12 @@ fn tell(fields: &Fields, level: Level) -> (Tone, &'static str, String) {
                 rounded(get("pause"))
             ),
         ),
-        "put in the dead-letter channel" => (
+        "moved to the dead-letter channel" => (
             Tone::Bad,
             "pump",
             format!("that was the last delivery: dead-lettered to {}", get("to")),
         ),
-        "set aside as invalid" => (
+        "moved to the invalid-message channel" => (
             Tone::Bad,
             "pump",
             format!("not understood ({error}): set aside as invalid in {}", get("to")),
