@@ -357,7 +357,7 @@ async fn a_message_dispatcher_shuts_and_restarts_a_subscription() {
     let error = app.dispatcher.start("wrok").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "there is no subscription `wrok`; there are: work"
+        "unknown subscription `wrok`; the dispatcher has: work"
     );
 }
 

@@ -146,7 +146,7 @@ struct KnownSubscription {
 
 /// There is no subscription of that name.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no subscription `{name}`; there are: {known}")]
+#[error("unknown subscription `{name}`; the dispatcher has: {known}")]
 #[non_exhaustive]
 pub struct UnknownSubscription {
     /// The name that was asked for.

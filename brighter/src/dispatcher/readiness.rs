@@ -32,7 +32,7 @@ pub enum NotReady {
         reason: String,
     },
     /// The broker holds publishers back, so that no handler can publish, retry or set aside.
-    #[error("the broker takes no messages for now: {reason}")]
+    #[error("the broker blocks publishing: {reason}")]
     Blocked {
         /// The reason that the broker gave.
         reason: String,
@@ -60,7 +60,7 @@ pub enum NotReady {
     },
     /// A subscription has set aside as many messages as it may.
     #[error(
-        "the subscription `{subscription}` has reached its limit of messages that could not be handled: mend the cause, then stop and start it"
+        "the subscription `{subscription}` has reached its limit of rejected messages: fix the cause, then stop and start it"
     )]
     LimitReached {
         /// Which.

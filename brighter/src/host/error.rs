@@ -12,13 +12,13 @@ pub enum HostError {
     Signals(#[source] std::io::Error),
     /// Handlers had not finished when the time to drain was over. Their messages were given back, and will be
     /// delivered again.
-    #[error("{} messages were cut short and given back; the first is `{}`", report.interrupted.len(), first(report))]
+    #[error("the handling of {} messages was cut short, and they were given back; the first is `{}`", report.interrupted.len(), first(report))]
     Interrupted {
         /// Which.
         report: EndReport,
     },
     /// A second signal came while handlers were still finishing. Their messages will be delivered again.
-    #[error("ended at once by a second signal; what was being handled will be delivered again")]
+    #[error("ended at once by a second signal; messages in flight will be delivered again")]
     Forced {
         /// The second signal.
         signal: Signal,

@@ -98,7 +98,7 @@ pub enum WiringError {
     },
     /// A handler has a feature switch, and nobody knows the switches.
     #[error(
-        "`{handler}` has the feature switch `{switch}` at step {step}, and there is nobody to ask: add `.feature_switches(…)`, `FeatureSwitchMap::new()` if they are set in the program"
+        "`{handler}` has the feature switch `{switch}` at step {step}, but the processor has no feature switches: add `.feature_switches(…)`, for example a `FeatureSwitchMap`"
     )]
     NoFeatureSwitches {
         /// The type of the handler.
@@ -110,7 +110,7 @@ pub enum WiringError {
     },
     /// A handler is monitored, and there is no sink.
     #[error(
-        "`{handler}` is monitored at step {step}, and there is no sink to tell: add `.monitor(…)` with your `MonitorSink`, or remove `#[monitor]`"
+        "`{handler}` is monitored at step {step}, but the processor has no monitor: add `.monitor(…)` with your `MonitorSink`, or remove `#[monitor]`"
     )]
     NoMonitorSink {
         /// The type of the handler.
@@ -120,7 +120,7 @@ pub enum WiringError {
     },
     /// A handler uses an inbox, and there is none.
     #[error(
-        "`{handler}` uses an inbox at step {step}, and there is none: add `.inbox(…)`, `InMemoryInbox::new()` if what was handled may be forgotten with the process"
+        "`{handler}` uses an inbox at step {step}, but the processor has none: add `.inbox(…)`, or `.inbox(InMemoryInbox::new())` if it may be forgotten with the process"
     )]
     NoInbox {
         /// The type of the handler.
@@ -130,7 +130,7 @@ pub enum WiringError {
     },
     /// A handler replays its duplicates, and there is no outbox to replay from.
     #[error(
-        "`{handler}` replays duplicates at step {step}, and there is no outbox that keeps what it posts: add `.outbox(…)`, or write `on_duplicate = warn`"
+        "`{handler}` replays duplicates at step {step}, but the processor has no outbox: add `.outbox(…)`, or write `on_duplicate = warn`"
     )]
     NoOutboxToReplay {
         /// The type of the handler.
@@ -140,7 +140,7 @@ pub enum WiringError {
     },
     /// A handler replays its duplicates, and the outbox has no [`Resending`](brighter_core::outbox::Resending).
     #[error(
-        "`{handler}` replays duplicates at step {step}, and the outbox cannot send dispatched messages again: use an outbox with `Outbox::resending`, or write `on_duplicate = warn`"
+        "`{handler}` replays duplicates at step {step}, but the outbox cannot send dispatched messages again: use an outbox with `Outbox::resending`, or write `on_duplicate = warn`"
     )]
     OutboxCannotReplay {
         /// The type of the handler.
@@ -150,7 +150,7 @@ pub enum WiringError {
     },
     /// Two use the inbox by the same name, so that one would take the other's requests for duplicates.
     #[error(
-        "`{handler}` uses the inbox at step {step} by the name `{context}`, as another step does, and each would take the other's requests for duplicates: give it another with `context = \"…\"`"
+        "`{handler}` uses the inbox at step {step} with the context `{context}`, as another step does, so each would take requests of the other for duplicates: give it its own with `context = \"…\"`"
     )]
     SameInboxContext {
         /// The type of the handler.

@@ -30,7 +30,7 @@ impl Choice {
 /// An agreement chose a handler that was never registered.
 #[derive(thiserror::Error)]
 #[error(
-    "the agreement chose `{chosen}`, which is no handler of `{request}`: add `.handler(…)` to the processor's builder"
+    "the agreement chose `{chosen}`, which is not a handler of `{request}`: add `.handler(…)` to the processor's builder"
 )]
 #[non_exhaustive]
 pub struct NoSuchHandler {

@@ -25,7 +25,7 @@ pub enum BuildError {
     },
     /// An agreement chooses among handlers that are not there.
     #[error(
-        "the agreement on `{request}` has no handler to choose: add `.handler(…)` for each that it may name"
+        "the agreement on `{request}` has no handler to choose from: add `.handler(…)` for each that it may choose"
     )]
     AgreementOnNothing {
         /// The type of the request.
@@ -62,31 +62,29 @@ pub enum BuildError {
         request: &'static str,
     },
     /// A request is to be posted and there is no broker.
-    #[error("`{request}` has a publication and there is no broker to publish it: add `.broker(…)`")]
+    #[error("`{request}` has a publication but there is no broker: add `.broker(…)`")]
     NoBrokerToPublish {
         /// The type of the request.
         request: &'static str,
     },
     /// A request is to be posted and there is no outbox.
     #[error(
-        "`{request}` has a publication and there is no outbox to keep it until the broker has it: add `.outbox(…)`, `InMemoryOutbox::new()` if it may be lost with the process"
+        "`{request}` has a publication but there is no outbox: add `.outbox(…)`, or `.outbox(InMemoryOutbox::new())` if messages may be lost with the process"
     )]
     NoOutbox {
         /// The type of the request.
         request: &'static str,
     },
     /// There is an archiver, and no outbox.
-    #[error("there is an archiver and no outbox: add `.outbox(…)`, or leave out `.archiver(…)`")]
+    #[error("there is an archiver but no outbox: add `.outbox(…)`, or remove `.archiver(…)`")]
     NothingToArchive,
     /// There is an archiver, and the outbox has no [`Archiving`](brighter_core::outbox::Archiving).
     #[error(
-        "there is an archiver and the outbox cannot archive: use an outbox with `Outbox::archiving`, or leave out `.archiver(…)`"
+        "there is an archiver but the outbox cannot archive: use an outbox with `Outbox::archiving`, or remove `.archiver(…)`"
     )]
     OutboxCannotArchive,
     /// A configuration speaks of an archiver, and nobody says what is old.
-    #[error(
-        "{origin}: nothing says how old a message has to be for the archiver: add `after = \"7d\"` to `[archiver]`"
-    )]
+    #[error("{origin}: `[archiver]` lacks the age at which messages are archived: add `after = \"7d\"`")]
     ArchiverWithoutAge {
         /// Where it speaks of it.
         origin: String,
@@ -102,7 +100,7 @@ pub enum BuildError {
     },
     /// `build()` was called outside a tokio runtime and there is work to do in the background.
     #[error(
-        "there is no tokio runtime to sweep or archive the outbox in: call `build()` inside one, or add `.without_sweeper()` and leave out `.archiver(…)`"
+        "there is no tokio runtime for the sweeper or archiver: call `build()` inside a runtime, or add `.without_sweeper()` and remove `.archiver(…)`"
     )]
     NoRuntime,
     /// A dispatcher has no subscription.
@@ -115,7 +113,7 @@ pub enum BuildError {
     NoBrokerToConsume,
     /// A subscription's requests have no handler.
     #[error(
-        "the subscription `{subscription}` brings `{request}`, which has no handler: add `.handler(…)` to the processor's builder"
+        "the subscription `{subscription}` receives `{request}`, which has no handler: add `.handler(…)` to the processor's builder"
     )]
     NoHandler {
         /// The name of the subscription.
@@ -124,16 +122,14 @@ pub enum BuildError {
         request: &'static str,
     },
     /// Two subscriptions have one name.
-    #[error(
-        "two subscriptions are called `{subscription}`: a name is what starts and stops one; call one of them otherwise"
-    )]
+    #[error("two subscriptions are named `{subscription}`: rename one of them")]
     SameName {
         /// The name.
         subscription: SubscriptionName,
     },
     /// Two subscriptions read one channel, so that each would get messages meant for the other.
     #[error(
-        "the subscriptions `{first}` and `{second}` both read the channel `{channel}`, and each would get the other's messages: give one of them a channel of its own"
+        "the subscriptions `{first}` and `{second}` both read the channel `{channel}`, so each would get messages of the other: give one of them its own channel"
     )]
     SameChannel {
         /// The channel.
@@ -145,7 +141,7 @@ pub enum BuildError {
     },
     /// Messages that a subscription rejects come back to its channel, through the channels of others.
     #[error(
-        "what the subscription `{subscription}` sets aside comes back to its channel ({}), and would circle forever: name another channel by `.dead_letters(…)` or `.invalid_messages(…)` in one of the subscriptions on the way",
+        "messages that the subscription `{subscription}` rejects come back to its channel ({}), and would circle forever: name another channel with `.dead_letters(…)` or `.invalid_messages(…)` in one of these subscriptions",
         Way(channels)
     )]
     SetAsideInCircles {
@@ -156,7 +152,7 @@ pub enum BuildError {
     },
     /// Two requests of one subscription have the same type, so that their messages could not be told apart.
     #[error(
-        "the subscription `{subscription}` brings `{first}` and `{second}`, which are both of type `{event_type}`: give one of them another by `#[message(type = \"…\")]`, or a subscription of its own"
+        "the subscription `{subscription}` receives `{first}` and `{second}`, which both have the type `{event_type}`: give one of them another type with `#[message(type = \"…\")]`, or its own subscription"
     )]
     SameType {
         /// The name of the subscription.
@@ -170,7 +166,7 @@ pub enum BuildError {
     },
     /// A subscription keeps the order of its messages, and has more than one performer.
     #[error(
-        "the subscription `{subscription}` keeps the order by key and has {performers} performers, which know nothing of each other: leave it at one, and use `.concurrency(…)` to handle several keys at once"
+        "the subscription `{subscription}` keeps order by key but has {performers} performers, and order holds within one performer: use one performer, and `.concurrency(…)` to handle several keys at once"
     )]
     OrderWithPerformers {
         /// The name of the subscription.
@@ -179,7 +175,7 @@ pub enum BuildError {
         performers: usize,
     },
     /// The times and counts of a subscription do not go together with each other or with the broker's.
-    #[error("the subscription `{subscription}` asks for too much")]
+    #[error("the settings of the subscription `{subscription}` do not fit together")]
     Budget {
         /// The name of the subscription.
         subscription: SubscriptionName,
@@ -224,13 +220,13 @@ pub enum BuildError {
         nearest: Option<String>,
     },
     /// A subscription wants no topic.
-    #[error("the subscription `{subscription}` wants no topic: give it at least one routing key")]
+    #[error("the subscription `{subscription}` has no routing key: give it at least one")]
     NoRoutingKey {
         /// The name of the subscription.
         subscription: SubscriptionName,
     },
     /// A subscription has a name that no broker takes.
-    #[error("the subscription `{subscription}` cannot be made")]
+    #[error("invalid subscription `{subscription}`")]
     Name {
         /// The name of the subscription.
         subscription: SubscriptionName,

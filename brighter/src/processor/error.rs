@@ -121,7 +121,7 @@ fn comes_again(error: &HandlerError) -> bool {
 
 /// A message that is in the outbox and that the broker would not take.
 #[derive(thiserror::Error)]
-#[error("message `{id}` was not sent; the outbox keeps it, and the sweeper tries it again")]
+#[error("message `{id}` was not sent; the outbox keeps it, and the sweeper will try again")]
 #[non_exhaustive]
 pub struct NotSent {
     /// Which message.
@@ -143,11 +143,11 @@ pub enum PostError {
     NoBroker,
     /// The processor has no outbox.
     #[error(
-        "the processor has no outbox to post through: add `.outbox(…)` to its builder, `InMemoryOutbox::new()` if what it holds may be lost with the process"
+        "the processor has no outbox: add `.outbox(…)` to its builder, or `.outbox(InMemoryOutbox::new())` if messages may be lost with the process"
     )]
     NoOutbox,
     /// The mapper could not make a message of the request. Nothing was stored.
-    #[error("`{request}` could not be made into a message")]
+    #[error("`{request}` could not be mapped to a message")]
     Map {
         /// The type of the request.
         request: &'static str,
@@ -169,7 +169,7 @@ pub enum PostError {
     Outbox(#[from] OutboxError),
     /// The transaction is not one of the processor's outbox.
     #[error(
-        "the processor's outbox is no `{wanted}`, whose transaction this is: pass a transaction of the database that holds the outbox"
+        "the transaction is of a `{wanted}`, which is not the processor's outbox: pass a transaction of the database that holds the outbox"
     )]
     WrongTransaction {
         /// The outbox that the transaction belongs to.
@@ -186,18 +186,16 @@ pub enum PostError {
         system: &'static str,
     },
     /// A request was to be posted at more than one time. Nothing was stored.
-    #[error("a request is posted at one time: say `.after(…)` or `.at(…)`, and say it once")]
+    #[error("a request can have one time only: call either `.after(…)` or `.at(…)`, once")]
     SeveralTimes,
     /// A request was to be posted at a time that is past. Nothing was stored.
-    #[error(
-        "a request cannot be posted at {at:?}, which is not in the future: give a later time, or `post` it"
-    )]
+    #[error("the time {at:?} is not in the future: give a later time, or call `post` without a time")]
     NotInFuture {
         /// The time.
         at: SystemTime,
     },
     /// A request was to be posted so late that no outbox can tell when. Nothing was stored.
-    #[error("a request cannot be posted as late as in {delay:?}: at most a hundred years are allowed")]
+    #[error("the delay {delay:?} is too long: at most a hundred years are allowed")]
     TooFar {
         /// How long from now it was to be.
         delay: Duration,

@@ -113,14 +113,14 @@ pub struct OutboxFigures {
 pub enum Unhealthy {
     /// The broker cannot be reached.
     #[error(
-        "the broker cannot be reached, and is tried again by itself; look at it and the way to it: {reason}"
+        "the broker is unreachable, and brighter reconnects by itself; check the broker and the network: {reason}"
     )]
     NoBroker {
         /// The last error of the broker.
         reason: String,
     },
     /// The broker holds publishers back, for it is short of memory or disk. Consumers go on.
-    #[error("the broker takes no messages for now: {reason}")]
+    #[error("the broker blocks publishing: {reason}")]
     Blocked {
         /// The reason that was given.
         reason: String,
@@ -132,9 +132,7 @@ pub enum Unhealthy {
         seconds: f64,
     },
     /// This process has closed the broker.
-    #[error(
-        "the broker was closed by this process, which sends nothing more; start the process again if it should"
-    )]
+    #[error("this process closed its broker and sends nothing more; restart the process to send again")]
     Closed,
     /// A subscription is not consumed.
     #[error("{reason}")]
@@ -145,15 +143,13 @@ pub enum Unhealthy {
         reason: String,
     },
     /// The outbox cannot be read.
-    #[error("the outbox cannot be reached; look at its database: {reason}")]
+    #[error("the outbox is unreachable; check its database: {reason}")]
     OutboxAway {
         /// The reason that was given.
         reason: String,
     },
     /// The outbox has not answered in time.
-    #[error(
-        "the outbox has not answered within {seconds} s; look at its database, and whether its pool has a connection left"
-    )]
+    #[error("the outbox did not answer within {seconds} s; check its database and its connection pool")]
     OutboxSilent {
         /// How long it had.
         seconds: f64,
@@ -161,7 +157,7 @@ pub enum Unhealthy {
     /// A message waits in the outbox for too long: where this process sweeps, because no sweep got to the end of the
     /// outbox for as long; a message that the broker refuses alone is none of these.
     #[error(
-        "the outbox is stuck: the oldest of {outstanding} messages waits for {oldest_seconds:.0} s; {}",
+        "the outbox is stuck: the oldest of {outstanding} messages has waited for {oldest_seconds:.0} s; {}",
         who_sends(*swept_here)
     )]
     OutboxStuck {
@@ -175,7 +171,7 @@ pub enum Unhealthy {
     },
     /// The time of a message that was posted for later has come, and nobody has sent it for too long.
     #[error(
-        "the outbox is stuck: a message that was posted for later is due for {overdue_seconds:.0} s; {}",
+        "the outbox is stuck: a scheduled message has been due for {overdue_seconds:.0} s; {}",
         who_sends(*swept_here)
     )]
     ScheduleStuck {
@@ -206,7 +202,7 @@ pub enum Unhealthy {
     },
     /// The sweeper of this process fails.
     #[error(
-        "the sweeper has failed for {seconds:.0} s, and tries again; look at the database of the outbox: {reason}"
+        "the sweeper has failed for {seconds:.0} s, and tries again; check the database of the outbox: {reason}"
     )]
     SweeperFails {
         /// For how long.

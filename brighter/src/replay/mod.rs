@@ -85,10 +85,10 @@ pub struct Replayed {
 #[non_exhaustive]
 pub enum ReplayError {
     /// The replay has a name that no header can hold.
-    #[error("the replay cannot go by its name")]
+    #[error("invalid replay name")]
     Name(#[from] NameError),
     /// The dead letters cannot be had.
-    #[error("the dead letters cannot be had, after {} were sent back: run it again by the same name", .done.replayed)]
+    #[error("the dead letters could not be read, after {} were sent back: run the replay again with the same name", .done.replayed)]
     Channel {
         /// The result until then.
         done: Replayed,
@@ -96,7 +96,7 @@ pub enum ReplayError {
         source: ChannelError,
     },
     /// One of them could not be moved.
-    #[error("a dead letter was not moved, after {} were sent back: run it again by the same name", .done.replayed)]
+    #[error("a dead letter could not be moved, after {} were sent back: run the replay again with the same name", .done.replayed)]
     NotMoved {
         /// The result for the others until then.
         done: Replayed,

@@ -141,11 +141,7 @@ async fn c03_a_panic_is_caught_retried_and_dead_lettered_with_its_text() {
     }
     until_answer("handled", 3, async || ledger.distinct(Entry::Handled)).await;
     for id in &cursed {
-        assert_eq!(
-            capture::lines(&["message will be retried", id]).len(),
-            2,
-            "{id}"
-        );
+        assert_eq!(capture::lines(&["message will be retried", id]).len(), 2, "{id}");
     }
     ledger.verdict().check("C03");
     app.end().await;

@@ -99,9 +99,7 @@ async fn c14_of_the_same_message_five_times_at_once_on_two_consumers_one_has_an_
     until_answer("begun", vec![7], async || cashier.begun()).await;
     // Four come again later, and none of them is done with: a queue holds each, this one or that of the delay.
     until_answer("put off", 4, async || {
-        capture::lines(&["message will be retried", "c14"])
-            .len()
-            .min(4)
+        capture::lines(&["message will be retried", "c14"]).len().min(4)
     })
     .await;
     assert_eq!((cashier.begun(), cashier.paid()), (vec![7], vec![]));

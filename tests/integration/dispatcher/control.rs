@@ -136,7 +136,7 @@ async fn every_command_does_what_the_method_of_its_name_does() {
     let report = node.told(ControlCommand::Stop("chroes".into())).await;
     assert_eq!(
         report.refused.as_deref(),
-        Some("there is no subscription `chroes`; there are: chores, others")
+        Some("unknown subscription `chroes`; the dispatcher has: chores, others")
     );
 }
 

@@ -103,7 +103,7 @@ async fn a_subscription_that_is_removed_finishes_and_is_forgotten() {
     let error = app.dispatcher.start("others").unwrap_err();
     assert_eq!(
         error.to_string(),
-        "there is no subscription `others`; there are: chores"
+        "unknown subscription `others`; the dispatcher has: chores"
     );
     // Its name and its channel are free again.
     app.dispatcher.add(chores_of_its_own("others")).unwrap();

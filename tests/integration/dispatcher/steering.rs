@@ -143,7 +143,7 @@ async fn the_rate_is_changed_while_running() {
 #[tokio::test]
 async fn who_steers_what_is_not_there_is_told_what_there_is() {
     let app = App::new(Hand::free(), [chores()]);
-    let said = "there is no subscription `chore`; there are: chores";
+    let said = "unknown subscription `chore`; the dispatcher has: chores";
     assert_eq!(app.dispatcher.pause("chore").unwrap_err().to_string(), said);
     assert_eq!(app.dispatcher.resume("chore").unwrap_err().to_string(), said);
     assert_eq!(app.dispatcher.scale("chore", 2).unwrap_err().to_string(), said);

@@ -348,7 +348,7 @@ async fn what_needs_more_of_the_outbox_is_a_build_error() {
         .archiver(Archiver::delete_after(Duration::from_secs(1)));
     let error = only(archiver.build());
     assert_eq!(error, BuildError::OutboxCannotArchive);
-    assert!(error.to_string().contains("leave out `.archiver(…)`"), "{error}");
+    assert!(error.to_string().contains("remove `.archiver(…)`"), "{error}");
 
     let replays = CommandProcessor::builder()
         .handler(Replays)

@@ -336,7 +336,11 @@ impl Stuck {
         let (broker, processor) = faulty(outbox.clone(), sweeper.interval(Duration::from_millis(5)));
         broker.every_publish(Some(PublishFault::Away));
         until("the outbox takes nothing back", || {
-            log.has_line(&["WARN", "sweeping the outbox failed", "nothing is taken back today"])
+            log.has_line(&[
+                "WARN",
+                "sweeping the outbox failed",
+                "nothing is taken back today",
+            ])
         })
         .await;
         Self {

@@ -254,7 +254,11 @@ async fn what_becomes_of_a_message_that_fails_is_in_the_log_each_time_and_why() 
             "to=notes.dlq",
             &bad,
         ],
-        &["ERROR", "moved to the invalid-message channel", "to=notes.invalid"],
+        &[
+            "ERROR",
+            "moved to the invalid-message channel",
+            "to=notes.invalid",
+        ],
     ];
     for parts in told {
         assert!(log.has_line(parts), "{parts:?} in {log:?}");

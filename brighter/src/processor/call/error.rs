@@ -21,17 +21,17 @@ pub enum CallError {
     NoTime,
     /// The limit of pending calls is reached. Nothing was sent.
     #[error(
-        "{limit} calls wait for their replies, which is as many as may: call again later, or allow more by `.calls_at_most(…)`"
+        "the limit of {limit} pending calls is reached: call again later, or raise it with `.calls_at_most(…)`"
     )]
     TooMany {
         /// How many may.
         limit: usize,
     },
     /// No message could be made of the request. Nothing was sent.
-    #[error("no message to call with could be made of the request")]
+    #[error("the request could not be mapped to a message")]
     NotMade(#[source] PostError),
     /// The replies could not be listened for in time. Nothing was sent.
-    #[error("replies could not be listened for within {after:?}, and nothing was sent: {reason}")]
+    #[error("the reply channel could not be consumed within {after:?}, and nothing was sent: {reason}")]
     NotListening {
         /// How long was waited.
         after: Duration,
@@ -42,20 +42,20 @@ pub enum CallError {
     #[error("the request was not sent")]
     NotSent(#[source] PublishError),
     /// There was no reply in time. One that comes later is dropped.
-    #[error("there was no reply within {after:?}; the request may be handled all the same")]
+    #[error("no reply within {after:?}; the request may still be handled")]
     TimedOut {
         /// How long was waited.
         after: Duration,
     },
     /// The handling process has rejected the request: it is in a dead-letter or invalid-message channel there.
-    #[error("the request was given up where it was handled: {reason}")]
+    #[error("the handling process rejected the request: {reason}")]
     Failed {
         /// Why, as it was said there; its first 2,000 characters.
         reason: String,
     },
     /// The request was handled before, and its reply, which nobody keeps, may be lost.
     #[error(
-        "the request was handled before, and its reply is not kept: ask for what became of it by another request"
+        "the request was handled before and its reply was not kept: ask for the result with another request"
     )]
     HandledBefore,
     /// The reply could not be read.
