@@ -254,7 +254,7 @@ async fn a_delay_that_nobody_can_keep_is_refused_and_one_of_months_is_not() {
     assert_eq!(refused.len(), 1, "{refused:?}");
     assert!(
         refused[0].starts_with(
-            "the subscription `orders` asks for too much: a delay of 3456000000s is longer than "
+            "the settings of the subscription `orders` do not fit together: a delay of 3456000000s is longer than "
         ),
         "{refused:?}"
     );

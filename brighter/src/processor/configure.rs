@@ -257,7 +257,7 @@ mod tests {
         let error = read(None, "batch", "7").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "test: nothing says how old a message has to be for the archiver: add `after = \"7d\"` to `[archiver]`"
+            "test: `[archiver]` lacks the age at which messages are archived: add `after = \"7d\"`"
         );
     }
 

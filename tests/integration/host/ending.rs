@@ -97,7 +97,7 @@ async fn when_the_time_to_drain_is_over_the_rest_is_named_and_the_code_is_75() {
     assert_eq!(code, 75);
     let said = said.last().unwrap();
     assert!(
-        said.starts_with("1 messages were cut short and given back"),
+        said.starts_with("the handling of 1 messages was cut short"),
         "{said}"
     );
 }
@@ -161,7 +161,7 @@ async fn c02_of_20_in_flight_3_finish_and_17_are_given_back_before_it_ends() {
     assert_eq!(code, 75, "{said:?}");
     let counted = |begin: &str| said.iter().filter(|line| line.starts_with(begin)).count();
     assert_eq!(counted("done"), 3);
-    assert_eq!(counted("17 messages were cut short"), 1, "{said:?}");
+    assert_eq!(counted("the handling of 17 messages was cut short"), 1, "{said:?}");
     raw.until_depth(&queue, 22).await;
     assert_eq!(raw.depth(&format!("{queue}.dlq")).await, 0);
 }

@@ -240,7 +240,7 @@ async fn what_becomes_of_a_message_that_fails_is_in_the_log_each_time_and_why() 
         &["INFO", "message given back to its channel", "not now", &back],
         &[
             "WARN",
-            "will come again",
+            "will be retried",
             "attempt=1",
             "printer is on fire",
             "delay=7s",
