@@ -179,7 +179,8 @@ impl Handler<Note> for Reader {
 /// A quorum queue of RabbitMQ 3.10 and 4.0 counts each time that a message is given back.
 #[tokio::test]
 async fn a_stop_of_a_subscription_counts_each_of_its_messages_once_at_most() {
-    const STOPS: u32 = 6;
+    // With the last one they count four. At five a message is a suspect, which is handled alone.
+    const STOPS: u32 = 3;
     let corner = Corner::new();
     let broker = corner.connect().await;
     let mut channel = corner.channel("stopped", "Note");
