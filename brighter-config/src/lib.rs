@@ -25,8 +25,9 @@
 //!
 //! The variable of a setting is `BRIGHTER`, its section, the name within it if it has one, and its key:
 //! `BRIGHTER_SWEEPER_INTERVAL`, `BRIGHTER_SUBSCRIPTIONS_TASK_REMINDERS_PERFORMERS`. A secret may stand in a file of
-//! its own, which `url_file` or `BRIGHTER_RABBITMQ_URL_FILE` names. `docs/configuration.md` of the repository lists
-//! every setting.
+//! its own, which `url_file` or `BRIGHTER_RABBITMQ_URL_FILE` names.
+//! [Configuration](https://github.com/brighter-rs/brighter/blob/main/docs/configuration.md) lists every
+//! setting.
 
 mod check;
 mod config;

@@ -13,6 +13,7 @@
 //! The crate `brighter-conformance` has the tests that each of them must pass.
 //!
 //! [brighter]: https://docs.rs/brighter
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[doc(hidden)]
 pub mod fault_point;

@@ -17,6 +17,7 @@
 //!
 //! The client library, lapin, writes messages that come back into the log, with their bodies, as warnings under
 //! the target `lapin`. Every one of them is a typed error here, so a filter such as `info,lapin=off` loses nothing.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod backoff;
 mod channels;

@@ -2,6 +2,7 @@
 //!
 //! An application uses them through the crate `brighter` with the features `sqlite`, `postgres`, `mysql` and
 //! `sqlite-broker`.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "sqlite-broker")]
 pub mod broker;

@@ -18,7 +18,8 @@
 //! ```
 //!
 //! An adapter declares its own [`Section`] and reads its [`Table`] in a function of its own, such as
-//! `RabbitMqBuilder::from_config`. `docs/configuration.md` of the repository lists every setting.
+//! `RabbitMqBuilder::from_config`. [Configuration](https://github.com/brighter-rs/brighter/blob/main/docs/configuration.md)
+//! lists every setting.
 
 pub use brighter_config::{
     Config, ConfigError, ConfigErrors, Key, Loader, Origin, Problem, Secret, Section, Table,

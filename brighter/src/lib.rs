@@ -2,19 +2,35 @@
 //!
 //! | to | use |
 //! |---|---|
-//! | say what travels | `#[derive(Message)]`; `#[derive(Command)]` and `#[derive(Event)]` for what does not |
-//! | handle it, with layers around | [`Handler`] and `#[handler]` |
-//! | send, publish, post | [`CommandProcessor`]; in a handler its [`Context`], by [`ContextExt`] |
-//! | consume | [`Subscription`], [`Dispatcher`], [`host::run`] |
-//! | steer and watch what consumes | [`Dispatcher`], [`dispatcher::ControlCommand`], `dispatcher::Control` (feature `control`) |
-//! | retry, break the circuit, limit the time | [`policy`] |
-//! | choose what happens to a message | [`Defer`], [`Reject`], [`Invalid`], [`DontAck`]; `#[reject_on_error]` and its like |
-//! | validate, fall back, switch off, monitor, put any tower layer around | [`layer`](mod@layer) |
-//! | handle a duplicate once | `#[use_inbox]`, [`InMemoryInbox`], `SqliteInbox`, `PostgresInbox`, `MySqlInbox` |
-//! | store until sent | [`InMemoryOutbox`], `SqliteOutbox`, `PostgresOutbox`, `MySqlOutbox` (features `sqlite`, `postgres`, `mysql`) |
-//! | ask whether it does what it is for | [`CommandProcessor::health`], [`Dispatcher::health`]; `http::Endpoints` for probes (feature `http`) |
-//! | change settings by a file or variables | `config::Config` (feature `config`) |
-//! | carry | [`InMemoryBroker`], `SqliteBroker` (feature `sqlite-broker`), `RabbitMq` (feature `rabbitmq`) |
+//! | say what travels | [`#[derive(Message)]`](macro@Message); [`#[derive(Command)]`](macro@Command) and [`#[derive(Event)]`](macro@Event) for what stays in the process |
+//! | choose the form in which it travels | [`mapper`]: JSON, CloudEvents, or a mapper of yours |
+//! | handle it | [`Handler`] and [`#[handler]`](macro@handler), with the layers that its steps name |
+//! | send to one handler, publish to many, in this process | [`CommandProcessor::send`], [`CommandProcessor::publish`] |
+//! | post to another process, and lose nothing | [`CommandProcessor::post`] |
+//! | post in your own database transaction | [`CommandProcessor::deposit_post`] |
+//! | post for later, cancel, put off | [`Post::after`](processor::Post::after), [`ProcessorOutbox::cancel`](processor::ProcessorOutbox::cancel), [`ProcessorOutbox::reschedule`](processor::ProcessorOutbox::reschedule) |
+//! | ask another process and wait for its reply | [`CommandProcessor::call`] |
+//! | do any of this in a handler | its [`Context`], by [`ContextExt`] |
+//! | receive | [`Subscription`], [`Dispatcher`], [`host::run`] |
+//! | receive several requests by one queue, in order by key, at a rate | [`Subscription::of_several`], [`Subscription::ordered_by`], [`Subscription::rate`] |
+//! | pause, scale, throttle, and watch it run | [`Dispatcher`]; [`dispatcher::Control`] from another process (feature `control`) |
+//! | retry, break the circuit, limit the time | [`policy`], [`#[use_policy]`](macro@use_policy), [`#[timeout]`](macro@timeout) |
+//! | decide what becomes of a message | [`Defer`], [`Reject`], [`Invalid`], [`DontAck`]; [`#[reject_on_error]`](macro@reject_on_error) and the like |
+//! | send dead letters back to their queue | [`channel::Replay`] |
+//! | validate, fall back, switch off, monitor, use any tower layer | [`layer`](mod@layer) |
+//! | handle a duplicate once | [`#[use_inbox]`](macro@use_inbox) with [`InMemoryInbox`], [`SqliteInbox`], [`PostgresInbox`] or [`MySqlInbox`] |
+//! | have an effect exactly once | [`inbox::complete_in`] in your transaction |
+//! | keep messages until they are sent | [`InMemoryOutbox`], [`SqliteOutbox`], [`PostgresOutbox`], [`MySqlOutbox`], and a [`Sweeper`] |
+//! | keep the outbox small, list what is dead in it | [`Archiver`], [`CommandProcessor::outbox`] |
+//! | carry messages | [`InMemoryBroker`], [`SqliteBroker`] (feature `sqlite-broker`), [`RabbitMq`] (feature `rabbitmq`) |
+//! | answer probes and Prometheus | [`CommandProcessor::health`], [`Dispatcher::readiness`], [`http::Endpoints`] (feature `http`) |
+//! | trace and measure | [`telemetry`] (features `otel` and `metrics`) |
+//! | change settings by a file or variables | [`config::Config`] (feature `config`) |
+//! | test a whole application, also while it dies | [`testing`] (feature `testing`) |
+//! | write a broker, an outbox or an inbox | the crates [`brighter-core`](https://docs.rs/brighter-core) and [`brighter-conformance`](https://docs.rs/brighter-conformance) |
+//!
+//! The features `sqlite`, `postgres` and `mysql` bring the outboxes and inboxes of these databases. What needs a feature
+//! says so on its page.
 //!
 //! ```
 //! use brighter::prelude::*;
@@ -53,7 +69,31 @@
 //! # }
 //! ```
 //!
-//! What is promised, and what is not, is in `docs/guarantees.md` of the repository.
+//! # More
+//!
+//! - [What is promised, and what is not](https://github.com/brighter-rs/brighter/blob/main/docs/guarantees.md)
+//! - [Settings](https://github.com/brighter-rs/brighter/blob/main/docs/configuration.md), and
+//!   [how to operate it](https://github.com/brighter-rs/brighter/blob/main/docs/operating.md)
+//! - [Examples](https://github.com/brighter-rs/brighter/tree/main/examples): a shop of three services, and smaller ones
+//! - A new service: `cargo generate --git https://github.com/brighter-rs/brighter templates/service`
+#![cfg_attr(docsrs, feature(doc_cfg))]
+// Links to what a feature brings lead nowhere without the feature. docs.rs builds with all of them.
+#![cfg_attr(
+    not(all(
+        feature = "config",
+        feature = "control",
+        feature = "http",
+        feature = "macros",
+        feature = "mysql",
+        feature = "postgres",
+        feature = "rabbitmq",
+        feature = "signals",
+        feature = "sqlite",
+        feature = "sqlite-broker",
+        feature = "testing"
+    )),
+    allow(rustdoc::broken_intra_doc_links)
+)]
 
 pub mod channel;
 #[cfg(feature = "config")]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::stop::{Stop, Stopped};
 use crate::workspace::{self, Package};
@@ -121,6 +121,7 @@ fn manifests(published: &[Package]) -> Result<()> {
         for key in [
             "description",
             "keywords",
+            "categories",
             "license",
             "repository",
             "readme",
@@ -130,8 +131,9 @@ fn manifests(published: &[Package]) -> Result<()> {
                 wrong(format!("has no `{}`", key.replace('_', "-")));
             }
         }
-        if package.metadata("docs") == &Value::Null {
-            wrong("has no `[package.metadata.docs.rs]`".to_owned());
+        let docs_rs = &package.metadata("docs")["rs"];
+        if docs_rs["all-features"] != true || docs_rs["rustdoc-args"] != json!(["--cfg", "docsrs"]) {
+            wrong("does not have docs.rs show every feature, by `[package.metadata.docs.rs]`".to_owned());
         }
         if package.text("version") != Some(version) {
             wrong(format!("has another version than {version}"));
@@ -154,14 +156,13 @@ fn manifests(published: &[Package]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn package(name: &str, required: &str) -> Package {
         Package::from(json!({
-            "name": name, "version": "0.1.0", "description": "d", "keywords": ["k"], "license": "MIT",
-            "repository": "r", "readme": "README.md", "rust_version": "1.89", "metadata": {"docs": {"rs": {}}},
+            "name": name, "version": "0.1.0", "description": "d", "keywords": ["k"], "categories": ["c"],
+            "license": "MIT", "repository": "r", "readme": "README.md", "rust_version": "1.89",
+            "metadata": {"docs": {"rs": {"all-features": true, "rustdoc-args": ["--cfg", "docsrs"]}}},
             "features": {"default": ["a"], "a": [], "_part": [], "b": ["a"]},
             "dependencies": [{"name": "core", "req": required, "kind": null}, {"name": "one", "req": "*", "kind": "dev"}],
         }))

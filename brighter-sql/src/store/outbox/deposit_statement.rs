@@ -7,7 +7,8 @@
 /// A message whose id the outbox holds already is left as it is, and no row is counted; in MySQL it is an error of the
 /// unique index.
 ///
-/// How to do so with tokio-postgres, Diesel and SeaORM is in `docs/other-database-libraries.md` of the repository.
+/// How to do so with tokio-postgres, Diesel and SeaORM is in
+/// [other database libraries](https://github.com/brighter-rs/brighter/blob/main/docs/other-database-libraries.md).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DepositStatement {

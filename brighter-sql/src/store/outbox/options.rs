@@ -69,7 +69,8 @@ impl OutboxOptions {
     /// Uses nothing of a connection that outlasts a transaction, for PostgreSQL by way of PgBouncer with
     /// `pool_mode = transaction`: no statement stays prepared, each call is a transaction of its own, and a
     /// sweeper looks at intervals for what other processes have stored. Each call has two
-    /// more ways to the server and back. See `docs/pgbouncer.md` of the repository.
+    /// more ways to the server and back. See
+    /// [PgBouncer](https://github.com/brighter-rs/brighter/blob/main/docs/pgbouncer.md).
     ///
     /// Of other databases it is [`OutboxError::Unsupported`] when they are opened.
     #[must_use]
