@@ -28,6 +28,8 @@ pub mod inbox;
 pub mod mapper;
 pub mod message;
 pub mod outbox;
+#[doc(hidden)]
+pub mod redact;
 pub mod request;
 mod setting;
 pub mod trace;
