@@ -53,6 +53,12 @@ impl Origin {
         }
     }
 
+    /// Returns whether it is a line of a file.
+    #[must_use]
+    pub fn is_file(&self) -> bool {
+        matches!(self, Self::File { .. })
+    }
+
     /// The folder that relative paths are meant from.
     pub(super) fn folder(&self) -> Option<&Path> {
         match self {

@@ -32,6 +32,8 @@ pub mod outbox;
 pub mod redact;
 pub mod request;
 mod setting;
+#[doc(hidden)]
+pub mod small_file;
 pub mod trace;
 
 #[doc(hidden)]

@@ -130,11 +130,18 @@ pub struct RedactedError {
 }
 
 impl RedactedError {
-    /// Copies an error and its causes, without any part of this URL that may be secret: its user, its password, and the
-    /// values of its query, as they stand and decoded.
+    /// Copies an error and its causes, without any part of this URL that may be secret: its password, or its user where
+    /// that stands alone, and the values of its query, as they stand and decoded.
     #[must_use]
     pub fn new(error: &(dyn Error + 'static), url: &str) -> Self {
         Self::without(error, &secrets(url))
+    }
+
+    /// Whether the copy differs from the error, so that a secret was taken out.
+    #[must_use]
+    pub fn differs_from(&self, error: &(dyn Error + 'static)) -> bool {
+        let is_cause = |cause: &Box<Self>| error.source().is_some_and(|error| cause.differs_from(error));
+        self.text != error.to_string() || self.source.as_ref().is_some_and(is_cause)
     }
 
     fn without(error: &(dyn Error + 'static), secrets: &[String]) -> Self {
@@ -157,14 +164,16 @@ impl RedactedError {
 fn secrets(url: &str) -> Vec<String> {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let mut parts = vec![url, rest];
-    parts.extend(rest.rsplit_once('@').map(|(user, _)| user));
     let delimiters = [':', '/', '?', '#', '@', '&', '=', ';', ',', ' ', '[', ']'];
     match VisibleUrl::of(url).and_then(|url| url.host) {
         // The host is no secret where it is certain, and an error that does not tell it helps nobody.
         Some(host) => {
-            let (user, after) = rest.split_once(host).unwrap_or((rest, ""));
-            parts.push(user);
-            parts.extend(user.split(delimiters));
+            let (user, after) = rest.rsplit_once('@').unwrap_or(("", rest));
+            let after = after.strip_prefix(host).unwrap_or(after);
+            // A server tells the user whom it refused, and that helps. Without a password it may be a token.
+            let secret = user.split_once(':').map_or(user, |(_, password)| password);
+            parts.push(secret);
+            parts.extend(secret.split(delimiters));
             let query = after.find(['?', '#']).map_or("", |at| &after[at..]);
             let pairs = query.split(['?', '&', '#', ';']);
             let values = pairs.filter_map(|pair| Some(pair.split_once('=')?.1));
@@ -184,8 +193,9 @@ fn secrets(url: &str) -> Vec<String> {
     found
 }
 
-/// With `%40` for `@` and the like read, and `+` for a space.
-fn decoded(text: &str) -> String {
+/// Reads `%40` as `@` and the like, and `+` as a space.
+#[must_use]
+pub fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {

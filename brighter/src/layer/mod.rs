@@ -97,5 +97,7 @@ pub use foreign::{ForeignFuture, ForeignLayer, ForeignService};
 pub use monitor::{MonitorEvent, MonitorEventKind, MonitorFuture, MonitorLayer, MonitorService, MonitorSink};
 pub use request_logging::{RequestLoggingLayer, RequestLoggingService};
 pub use use_inbox::{DuplicateReply, UseInboxLayer, UseInboxService};
-pub(crate) use use_inbox::{OnDuplicate, SendUnsent, UnsentError, UnsentSlot};
+pub(crate) use use_inbox::{
+    ClaimedElsewhere, HandlingLimit, OnDuplicate, SendUnsent, UnsentError, UnsentSlot,
+};
 pub use validate::{ValidateFuture, ValidateLayer, ValidateService};

@@ -1,13 +1,15 @@
 //! [`HealthMonitor`]: checks the health of a processor.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use super::background::BackgroundTask;
-use super::health::{Health, HealthOptions, OutboxFigures, Unhealthy};
+use super::health::{Health, HealthOptions, Held, OutboxFigures, Unhealthy};
 use super::relay::Relay;
+use crate::layer::ClaimedElsewhere;
 use brighter_core::channel::{Broker, BrokerStatus};
 use brighter_core::outbox::{Outbox, OutboxStatus};
 
@@ -16,6 +18,8 @@ pub(super) struct HealthMonitor {
     options: HealthOptions,
     /// Whether this process sweeps.
     sweeps: bool,
+    /// The requests that wait for claims of others in the inbox.
+    claimed: Arc<ClaimedElsewhere>,
     /// Held while the outbox is asked, so that many who ask at once are one question to it.
     known: Mutex<Option<Known>>,
 }
@@ -29,10 +33,11 @@ const SILENCE: Duration = Duration::from_secs(120);
 const AWAY_FOR: Duration = Duration::from_secs(1);
 
 impl HealthMonitor {
-    pub(super) fn new(options: HealthOptions, sweeps: bool) -> Self {
+    pub(super) fn new(options: HealthOptions, sweeps: bool, claimed: Arc<ClaimedElsewhere>) -> Self {
         Self {
             options,
             sweeps,
+            claimed,
             known: Mutex::new(None),
         }
     }
@@ -92,7 +97,28 @@ impl HealthMonitor {
         if let Some(relay) = relay {
             self.outbox(relay, &mut health).await;
         }
+        health.held = self.held(broker).await;
         health
+    }
+
+    /// What others hold, as far as it is known within the time for an answer.
+    async fn held(&self, broker: Option<&dyn Broker>) -> Vec<Held> {
+        let mut held = Vec::new();
+        if let Some(broker) = broker
+            && let Ok(Ok(silent)) = timeout(self.options.check_timeout, broker.silent_consumers()).await
+        {
+            held.extend(silent.into_iter().map(|consumer| Held::BySilentConsumer {
+                consumer: consumer.name,
+                messages: consumer.messages,
+                seconds_left: consumer.left.as_secs_f64(),
+            }));
+        }
+        held.extend(self.claimed.list().into_iter().map(|claimed| Held::ByClaim {
+            context: claimed.context.to_string(),
+            requests: claimed.requests,
+            seconds_left: claimed.longest.as_secs_f64(),
+        }));
+        held
     }
 
     /// Whether the outbox is there and gets empty.

@@ -20,9 +20,13 @@
 //! An adapter declares its own [`Section`] and reads its [`Table`] in a function of its own, such as
 //! `RabbitMqBuilder::from_config`. `docs/configuration.md` of the repository lists every setting.
 
+mod strictness;
+
 pub use brighter_config::{
     Config, ConfigError, ConfigErrors, Key, Loader, Origin, Problem, Secret, Section, Table,
 };
+
+pub(crate) use strictness::{Strictness, Stranger};
 
 use crate::policy::PolicyRegistry;
 use crate::processor::{Archiver, HealthOptions, Sweeper};
@@ -33,7 +37,7 @@ use crate::subscription::SubscriptionSettings;
 ///
 /// Add the sections of the application, and of other adapters, by [`Loader::section`].
 pub fn loader() -> Loader {
-    let loader = Loader::new();
+    let loader = Loader::new().section(Strictness::section());
     #[cfg(feature = "rabbitmq")]
     let loader = loader.section(brighter_rabbitmq::RabbitMqBuilder::section());
     #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
