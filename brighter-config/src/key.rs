@@ -290,7 +290,9 @@ impl Key {
     /// Its name and its synonyms, each with its name.
     pub(super) fn spellings(&self) -> impl Iterator<Item = (&'static str, &'static str)> + use<> {
         let (name, synonyms) = (self.name, self.synonyms);
-        std::iter::once(name).chain(synonyms.iter().copied()).map(move |spelling| (spelling, name))
+        std::iter::once(name)
+            .chain(synonyms.iter().copied())
+            .map(move |spelling| (spelling, name))
     }
 
     pub(super) fn is_secret(&self) -> bool {

@@ -57,7 +57,9 @@ pub(super) fn cut(text: &str) -> Cow<'_, str> {
 pub(super) fn quoted(text: &str) -> String {
     let text = redact::text(text);
     let short = cut(&text);
-    let (short, more) = short.strip_suffix('…').map_or((&*short, ""), |short| (short, "…"));
+    let (short, more) = short
+        .strip_suffix('…')
+        .map_or((&*short, ""), |short| (short, "…"));
     format!("`{}{more}`", short.escape_debug())
 }
 
@@ -82,7 +84,13 @@ mod tests {
         assert_eq!(quoted("a\nb"), "`a\\nb`");
         assert_eq!(quoted("smtp://me:hidden@host"), "`smtp://***@host`");
         assert_eq!(quoted(&"x".repeat(99)), format!("`{}…`", "x".repeat(60)));
-        assert_eq!(quoted(&format!("smtp://{}:hidden@host", "u".repeat(60))), "`smtp://***@host`");
-        assert_eq!(cut(&format!("smtp://{}:hidden@host", "u".repeat(60))), "smtp://***@host");
+        assert_eq!(
+            quoted(&format!("smtp://{}:hidden@host", "u".repeat(60))),
+            "`smtp://***@host`"
+        );
+        assert_eq!(
+            cut(&format!("smtp://{}:hidden@host", "u".repeat(60))),
+            "smtp://***@host"
+        );
     }
 }

@@ -50,7 +50,9 @@ pub(super) fn read(key: &str, raw: &Raw, origin: &Origin) -> Result<Setting, Pro
 /// The file, but for a name that may be the secret itself, which somebody wrote in place of the name of its file.
 fn shown(named: &str, path: &Path) -> String {
     let file = Path::new(named);
-    let folder = file.parent().filter(|folder| folder.is_absolute() && folder.parent().is_some());
+    let folder = file
+        .parent()
+        .filter(|folder| folder.is_absolute() && folder.parent().is_some());
     let is_file = file.extension().is_some() || folder.is_some();
     let has_secret = named.contains("://") || named.contains("-----BEGIN") || named.contains('@');
     match is_file && !has_secret && named.len() <= LONGEST_NAME {

@@ -70,7 +70,10 @@ fn has_form(ending: &str, value: &str) -> bool {
         "_SERVICE_PORT" => is_port(value),
         "_PORT" => Address::of(value).is_some(),
         "_NAME" => is_container(value),
-        _ => match (ending.strip_prefix("_SERVICE_PORT_"), ending.strip_prefix("_PORT_")) {
+        _ => match (
+            ending.strip_prefix("_SERVICE_PORT_"),
+            ending.strip_prefix("_PORT_"),
+        ) {
             (Some(name), _) => !name.is_empty() && is_port(value),
             (None, Some(port)) => is_of_port(port, value),
             (None, None) => ending.len() > "_ENV_".len() && ending.starts_with("_ENV_"),
@@ -164,7 +167,11 @@ mod tests {
     }
 
     fn told(variables: &[(String, String)], is_of_setting: bool) -> Vec<&str> {
-        let pairs = || variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let pairs = || {
+            variables
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str()))
+        };
         let links = ServiceLinks::new(pairs());
         let not_links = pairs().filter(|(name, _)| !links.include(name, is_of_setting));
         not_links.map(|(name, _)| name).collect()
@@ -172,7 +179,11 @@ mod tests {
 
     #[test]
     fn all_that_a_service_sets_is_a_link_even_where_settings_have_such_names() {
-        let mixed = [("AMQP", "5672", "TCP"), ("RATE", "9000", "UDP"), ("X_Y", "1", "SCTP")];
+        let mixed = [
+            ("AMQP", "5672", "TCP"),
+            ("RATE", "9000", "UDP"),
+            ("X_Y", "1", "SCTP"),
+        ];
         for (service, host, ports) in [
             ("BRIGHTER", "10.96.0.11", &[("", "80", "TCP")][..]),
             ("BRIGHTER_ANYTHING", "10.96.0.11", &mixed),
@@ -181,7 +192,11 @@ mod tests {
         ] {
             let variables = of_kubernetes(service, host, ports);
             for is_of_setting in [false, true] {
-                assert_eq!(told(&variables, is_of_setting), [""; 0], "{service} {is_of_setting}");
+                assert_eq!(
+                    told(&variables, is_of_setting),
+                    [""; 0],
+                    "{service} {is_of_setting}"
+                );
             }
         }
     }
@@ -200,7 +215,9 @@ mod tests {
         ];
         let owned = |variables: &[(&str, &str)]| -> Vec<_> {
             let pairs = variables.iter();
-            pairs.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+            pairs
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect()
         };
         assert_eq!(told(&owned(&variables), false), [""; 0]);
         // Without a port, its name and one of its variables bear each other out.

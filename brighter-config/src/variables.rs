@@ -55,7 +55,9 @@ pub(super) fn read(variables: &[(OsString, OsString)], sections: &[Section], set
     }
     // The environment is in no order.
     named.sort_unstable();
-    let texts = named.iter().filter_map(|(variable, value)| Some((*variable, value.to_str()?)));
+    let texts = named
+        .iter()
+        .filter_map(|(variable, value)| Some((*variable, value.to_str()?)));
     let links = ServiceLinks::new(texts);
     let mut linked = Vec::new();
     for (variable, value) in &named {
@@ -69,7 +71,9 @@ pub(super) fn read(variables: &[(OsString, OsString)], sections: &[Section], set
         let Some(target) = target else {
             if settings.has_room_for_errors() {
                 let known = guesses(variable, sections, settings);
-                let known = known.iter().map(|(spelling, known)| (spelling.as_str(), known.as_str()));
+                let known = known
+                    .iter()
+                    .map(|(spelling, known)| (spelling.as_str(), known.as_str()));
                 let nearest = nearest_spelling(variable, known);
                 settings.wrong(origin, Problem::UnknownVariable { nearest });
             } else {

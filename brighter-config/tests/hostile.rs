@@ -179,8 +179,38 @@ fn no_file_takes_more_memory_than_there_is_for_it() {
 #[test]
 fn no_mixture_takes_more_memory_than_there_is_for_it() {
     const PIECES: [&str; 32] = [
-        "[", "]", "{", "}", ",", "=", ".", ":", ": ", "\n", "\n- ", "\n  ", " ", "a", "'", "\"", "#", "&a ", "*a", "!x ", "|\n", ">\n", "1",
-        "sweeper", "subscriptions", "\n[subscriptions.a]\n", "buffer=1\n", "\nsubscriptions:\n  a:\n    ", "buffer: 1\n", "? ", "<<", "\\",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        "=",
+        ".",
+        ":",
+        ": ",
+        "\n",
+        "\n- ",
+        "\n  ",
+        " ",
+        "a",
+        "'",
+        "\"",
+        "#",
+        "&a ",
+        "*a",
+        "!x ",
+        "|\n",
+        ">\n",
+        "1",
+        "sweeper",
+        "subscriptions",
+        "\n[subscriptions.a]\n",
+        "buffer=1\n",
+        "\nsubscriptions:\n  a:\n    ",
+        "buffer: 1\n",
+        "? ",
+        "<<",
+        "\\",
     ];
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut next = |below: usize| {
@@ -197,7 +227,11 @@ fn no_mixture_takes_more_memory_than_there_is_for_it() {
         }
         for kind in ["toml", "yaml"] {
             let read = read(kind, &text);
-            assert!(read.bytes <= MOST, "{round} {kind} {some:?}: {} MB", read.bytes >> 20);
+            assert!(
+                read.bytes <= MOST,
+                "{round} {kind} {some:?}: {} MB",
+                read.bytes >> 20
+            );
         }
     }
 }
@@ -206,17 +240,28 @@ fn no_mixture_takes_more_memory_than_there_is_for_it() {
 fn a_file_over_the_cap_is_refused_before_it_is_read() {
     let read = read("toml", &"#".repeat(CAP + 1));
     let told = read.result.unwrap_err().to_string();
-    assert!(told.ends_with("the file cannot be read: it has more than 524288 bytes"), "{told}");
+    assert!(
+        told.ends_with("the file cannot be read: it has more than 524288 bytes"),
+        "{told}"
+    );
 }
 
 /// What took 15 seconds: a line was counted anew for each value.
 #[test]
 fn thousands_of_subscriptions_are_read_and_each_value_has_its_line() {
-    let toml = |n: usize| format!("[subscriptions.orders-{n}]\nbuffer = {}\nrouting_keys = [\"a\", \"b\"]\n\n", n + 1);
+    let toml = |n: usize| {
+        format!(
+            "[subscriptions.orders-{n}]\nbuffer = {}\nrouting_keys = [\"a\", \"b\"]\n\n",
+            n + 1
+        )
+    };
     let yaml = |n: usize| format!("  orders-{n}:\n    buffer: {}\n    routing_keys: [a, b]\n", n + 1);
     let toml: String = (0..4_000).map(toml).collect();
     let yaml: String = (0..4_000).map(yaml).collect();
-    for (kind, text, line) in [("toml", toml, 4 * 3_999 + 2), ("yaml", format!("subscriptions:\n{yaml}"), 3 * 3_999 + 3)] {
+    for (kind, text, line) in [
+        ("toml", toml, 4 * 3_999 + 2),
+        ("yaml", format!("subscriptions:\n{yaml}"), 3 * 3_999 + 3),
+    ] {
         let read = read(kind, &text);
         println!("{kind}: {} MB, {:?}", read.bytes >> 20, read.time);
         assert!(read.bytes <= MOST, "{kind}: {} MB", read.bytes >> 20);
@@ -224,7 +269,13 @@ fn thousands_of_subscriptions_are_read_and_each_value_has_its_line() {
         assert_eq!(config.tables("subscriptions").count(), 4_000);
         let last = config.named_table("subscriptions", "orders-3999").unwrap();
         assert_eq!(last.count("buffer"), Some(4_000));
-        assert!(last.origin_of("buffer").to_string().ends_with(&format!(":{line}")), "{}", last.origin_of("buffer"));
+        assert!(
+            last.origin_of("buffer")
+                .to_string()
+                .ends_with(&format!(":{line}")),
+            "{}",
+            last.origin_of("buffer")
+        );
     }
 }
 
@@ -235,7 +286,10 @@ fn more_mistakes_than_anybody_reads_are_counted() {
     let errors = read.result.unwrap_err();
     assert_eq!(errors.iter().count(), 101);
     let told = errors.to_string();
-    assert!(told.ends_with("\n  - 1900 more things are wrong; correct those above first"), "{told}");
+    assert!(
+        told.ends_with("\n  - 1900 more things are wrong; correct those above first"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -253,7 +307,10 @@ fn a_slip_of_what_others_call_a_setting_names_the_setting() {
     }
     let variable = [("BRIGHTER_SUBSCRIPTIONS_A_PREFECH", "1")];
     let error = loader().variables(variable).load().unwrap_err().to_string();
-    assert!(error.ends_with("did you mean `BRIGHTER_SUBSCRIPTIONS_A_BUFFER`?"), "{error}");
+    assert!(
+        error.ends_with("did you mean `BRIGHTER_SUBSCRIPTIONS_A_BUFFER`?"),
+        "{error}"
+    );
 }
 
 /// A FIFO that nobody writes into, as the file of a secret and as the file of settings.
@@ -269,7 +326,14 @@ fn what_never_ends_is_no_file() {
     for secret in [fifo.to_str().unwrap(), "/dev/zero"] {
         let token = Section::new("shop", [Key::secret("token", "a token")]);
         let variables = [("BRIGHTER_SHOP_TOKEN_FILE", secret)];
-        let told = Loader::new().section(token).variables(variables).load().unwrap_err();
-        assert!(told.to_string().contains("a pipe, a socket or a device"), "{told}");
+        let told = Loader::new()
+            .section(token)
+            .variables(variables)
+            .load()
+            .unwrap_err();
+        assert!(
+            told.to_string().contains("a pipe, a socket or a device"),
+            "{told}"
+        );
     }
 }

@@ -113,7 +113,9 @@ fn is_in_path(c: char) -> bool {
 /// Shows a text that may be, or hold, a URL or a private key, without what is secret in it.
 #[must_use]
 pub fn text(text: &str) -> Cow<'_, str> {
-    if text.contains("-----BEGIN") {
+    // `user:password@host` without a scheme.
+    let has_user = || text.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'));
+    if text.contains("-----BEGIN") || has_user() && !text.contains("://") {
         return HIDDEN.into();
     }
     if !text.contains("://") {
@@ -184,8 +186,12 @@ fn secrets(url: &str) -> Vec<String> {
     }
     let mut found: Vec<String> = Vec::new();
     for part in parts {
-        found.push(part.to_owned());
-        found.push(decoded(part));
+        for part in [part.to_owned(), decoded(part)] {
+            // As an error has it that quotes what it was given.
+            found.push(part.escape_debug().to_string());
+            found.push(part.escape_default().to_string());
+            found.push(part);
+        }
     }
     found.retain(|part| !part.is_empty());
     found.sort_by_key(|part| std::cmp::Reverse(part.len()));
@@ -240,7 +246,10 @@ mod tests {
     #[test]
     fn urls_show_where_they_lead_and_nothing_else() {
         for (url, shown) in [
-            ("amqp://u:hunter2@host:5672/%2f?heartbeat=5", "amqp://***@host:5672/%2f?***"),
+            (
+                "amqp://u:hunter2@host:5672/%2f?heartbeat=5",
+                "amqp://***@host:5672/%2f?***",
+            ),
             ("amqps://host", "amqps://host"),
             ("amqp://[::1]:5672/v", "amqp://[::1]:5672/v"),
             ("amqp://hunter2@host", "amqp://***@host"),
@@ -265,7 +274,13 @@ mod tests {
         ] {
             assert_eq!(VisibleUrl::of(url).unwrap().to_string(), shown, "{url}");
         }
-        for text in ["hunter2", "host=x password=hunter2", "hun ter2://x", "://hunter2", ""] {
+        for text in [
+            "hunter2",
+            "host=x password=hunter2",
+            "hun ter2://x",
+            "://hunter2",
+            "",
+        ] {
             assert_eq!(VisibleUrl::of(text), None, "{text}");
         }
         let address = |url| VisibleUrl::of(url).unwrap().address();
@@ -278,12 +293,17 @@ mod tests {
         assert_eq!(text("orders"), "orders");
         assert_eq!(text("smtp://me:hunter2@host"), "smtp://***@host");
         assert_eq!(text("see smtp://me:hunter2@host"), "***");
+        assert_eq!(text("me:hunter2@host"), "***");
+        assert_eq!(text("me@host"), "me@host");
         assert_eq!(text("-----BEGIN PRIVATE KEY-----\nhunter2"), "***");
     }
 
     #[test]
     fn errors_keep_their_causes_and_lose_every_part_of_a_url() {
         let url = "postgres://me:hun%74er2@host/db?sslmode=hun%74er3&sslpassword=hunter4";
+        let quoted = std::io::Error::other(format!("unknown {:?}", "hun\0ter\"5"));
+        let redacted = RedactedError::new(&quoted, "mysql://host/db?ssl-mode=hun%00ter%225");
+        assert_eq!(redacted.to_string(), "unknown \"***\"");
         let cause = std::io::Error::other("hunter3 is no mode; host, hun%74er2, hunter2 and hunter4");
         let error = RedactedError::new(&cause, url);
         assert_eq!(error.to_string(), "*** is no mode; host, ***, *** and ***");
@@ -292,6 +312,9 @@ mod tests {
             source: Some(Box::new(error)),
         };
         let copied = RedactedError::new(&outer, url);
-        assert_eq!(copied.source().unwrap().to_string(), "*** is no mode; host, ***, *** and ***");
+        assert_eq!(
+            copied.source().unwrap().to_string(),
+            "*** is no mode; host, ***, *** and ***"
+        );
     }
 }

@@ -63,7 +63,10 @@ fn without_unknown(url: &str, knows: fn(&str) -> bool) -> Cow<'_, str> {
         let parameter = name(pair);
         let is_name = |c: char| c.is_ascii_alphabetic() || matches!(c, '-' | '_');
         if parameter.len() <= 40 && parameter.chars().all(is_name) {
-            tracing::warn!(parameter, "the URL of the database has a parameter that is not known here");
+            tracing::warn!(
+                parameter,
+                "the URL of the database has a parameter that is not known here"
+            );
         }
     }
     match known.is_empty() {
@@ -83,7 +86,10 @@ mod tests {
             ("postgres://host/db", "postgres://host/db"),
             ("postgres://host/db?user=me", "postgres://host/db?user=me"),
             ("postgres://host/db?sslpassword=hunter2", "postgres://host/db"),
-            ("postgres://host?a=1&ssl%2Dmode=x&hunter2&user=me#f", "postgres://host?ssl%2Dmode=x&user=me#f"),
+            (
+                "postgres://host?a=1&ssl%2Dmode=x&hunter2&user=me#f",
+                "postgres://host?ssl%2Dmode=x&user=me#f",
+            ),
             ("postgres://host#a?b=1", "postgres://host#a?b=1"),
         ] {
             assert_eq!(without_unknown(url, knows), known, "{url}");

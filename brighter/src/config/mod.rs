@@ -26,7 +26,7 @@ pub use brighter_config::{
     Config, ConfigError, ConfigErrors, Key, Loader, Origin, Problem, Secret, Section, Table,
 };
 
-pub(crate) use strictness::{Strictness, Stranger};
+pub(crate) use strictness::{Stranger, Strictness};
 
 use crate::policy::PolicyRegistry;
 use crate::processor::{Archiver, HealthOptions, Sweeper};

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::check::UncheckedSubscription;
-use crate::config::{Strictness, Stranger};
+use crate::config::{Stranger, Strictness};
 use crate::processor::BuildError;
 use crate::subscription::SubscriptionSettings;
 use brighter_config::{Config, Key, Section};

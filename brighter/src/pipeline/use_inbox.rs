@@ -117,6 +117,13 @@ impl Wiring<'_> {
         });
         let unsent = Arc::clone(&self.provided.unsent);
         let claimed = Arc::clone(&self.provided.claimed);
-        self.step(UseInboxLayer::new(inbox, &context, lease, on_duplicate, unsent, claimed))
+        self.step(UseInboxLayer::new(
+            inbox,
+            &context,
+            lease,
+            on_duplicate,
+            unsent,
+            claimed,
+        ))
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::registry::Registry;
 use super::{Archiver, BuildError, HealthOptions, Sweeper};
-use crate::config::{Strictness, Stranger};
+use crate::config::{Stranger, Strictness};
 use crate::policy::PolicyRegistry;
 use brighter_config::{Config, Key, Section, Table};
 
@@ -76,7 +76,10 @@ impl Configured {
                     may_be_of_others: strictness == Strictness::Shared,
                 }),
                 Stranger::OfOthers => {
-                    tracing::info!(policy = table.name(), "the configuration has a policy of another program");
+                    tracing::info!(
+                        policy = table.name(),
+                        "the configuration has a policy of another program"
+                    );
                 }
             }
         }

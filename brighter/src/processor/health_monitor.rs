@@ -10,7 +10,7 @@ use super::background::BackgroundTask;
 use super::health::{Health, HealthOptions, Held, OutboxFigures, Unhealthy};
 use super::relay::Relay;
 use crate::layer::ClaimedElsewhere;
-use brighter_core::channel::{Broker, BrokerStatus};
+use brighter_core::channel::{Broker, BrokerStatus, SilentConsumer};
 use brighter_core::outbox::{Outbox, OutboxStatus};
 
 /// Checks the health of a processor, and remembers for a while what its outbox said.
@@ -22,6 +22,8 @@ pub(super) struct HealthMonitor {
     claimed: Arc<ClaimedElsewhere>,
     /// Held while the outbox is asked, so that many who ask at once are one question to it.
     known: Mutex<Option<Known>>,
+    /// What the broker said of silent consumers, and when; held while it is asked.
+    silent: Mutex<Option<(Instant, Vec<SilentConsumer>)>>,
 }
 
 type Known = (Instant, Result<OutboxStatus, Unhealthy>);
@@ -39,6 +41,7 @@ impl HealthMonitor {
             sweeps,
             claimed,
             known: Mutex::new(None),
+            silent: Mutex::new(None),
         }
     }
 
@@ -101,16 +104,30 @@ impl HealthMonitor {
         health
     }
 
+    /// What the broker says of silent consumers, and how old that is; asked again only if it is old.
+    async fn silent(&self, broker: &dyn Broker) -> (Duration, Vec<SilentConsumer>) {
+        let mut known = self.silent.lock().await;
+        if let Some((at, silent)) = &*known
+            && at.elapsed() < self.options.check_interval
+        {
+            return (at.elapsed(), silent.clone());
+        }
+        // A broker that is away is a reason of its own.
+        let silent = broker.silent_consumers().await.unwrap_or_default();
+        *known = Some((Instant::now(), silent.clone()));
+        (Duration::ZERO, silent)
+    }
+
     /// What others hold, as far as it is known within the time for an answer.
     async fn held(&self, broker: Option<&dyn Broker>) -> Vec<Held> {
         let mut held = Vec::new();
         if let Some(broker) = broker
-            && let Ok(Ok(silent)) = timeout(self.options.check_timeout, broker.silent_consumers()).await
+            && let Ok((age, silent)) = timeout(self.options.check_timeout, self.silent(broker)).await
         {
             held.extend(silent.into_iter().map(|consumer| Held::BySilentConsumer {
                 consumer: consumer.name,
                 messages: consumer.messages,
-                seconds_left: consumer.left.as_secs_f64(),
+                seconds_left: consumer.left.saturating_sub(age).as_secs_f64(),
             }));
         }
         held.extend(self.claimed.list().into_iter().map(|claimed| Held::ByClaim {

@@ -99,7 +99,8 @@ impl ControlHandler {
             };
             if early > Duration::from_secs(1) {
                 tracing::warn!(
-                    node = self.control.node, ?early,
+                    node = self.control.node,
+                    ?early,
                     "a control command was given after now, by the clock of this node, and is obeyed when that has passed: \
                      set the clocks right"
                 );
@@ -221,7 +222,12 @@ mod tests {
             given_at,
             command: ControlCommand::StopAll,
         };
-        Signed::new(&order, &"ops".into(), &ControlSecret::new("s".repeat(32)).unwrap()).unwrap()
+        Signed::new(
+            &order,
+            &"ops".into(),
+            &ControlSecret::new("s".repeat(32)).unwrap(),
+        )
+        .unwrap()
     }
 
     #[tokio::test(start_paused = true)]

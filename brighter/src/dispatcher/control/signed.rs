@@ -262,7 +262,10 @@ mod tests {
         ] {
             assert_eq!(verifier().admit(&forged, NOW), Err(Refusal::Forged), "{forged:?}");
         }
-        assert!(matches!(verifier().admit(&original, NOW + 1), Ok(Verdict::Obey(_))));
+        assert!(matches!(
+            verifier().admit(&original, NOW + 1),
+            Ok(Verdict::Obey(_))
+        ));
     }
 
     #[test]
@@ -305,7 +308,10 @@ mod tests {
                         }
                     }
                 }
-                assert!(obeyed <= 1, "skew {skew} ms, restart {restart} ms after: {obeyed} times");
+                assert!(
+                    obeyed <= 1,
+                    "skew {skew} ms, restart {restart} ms after: {obeyed} times"
+                );
                 obeyed_at_all += obeyed;
             }
         }
@@ -315,12 +321,21 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_back_brings_nothing_back() {
         let (mut verifier, order) = (verifier(), order(NOW));
-        assert!(matches!(verifier.admit(&signed(&order), NOW + 1), Ok(Verdict::Obey(_))));
+        assert!(matches!(
+            verifier.admit(&signed(&order), NOW + 1),
+            Ok(Verdict::Obey(_))
+        ));
         // Something later makes it forget.
         let later = super::tests::order(NOW + 100_000);
-        assert!(matches!(verifier.admit(&signed(&later), NOW + 100_001), Ok(Verdict::Obey(_))));
+        assert!(matches!(
+            verifier.admit(&signed(&later), NOW + 100_001),
+            Ok(Verdict::Obey(_))
+        ));
         assert_eq!(verifier.seen.len(), 1);
-        assert_eq!(verifier.admit(&signed(&order), NOW + 2), Err(Refusal::BeforeStart));
+        assert_eq!(
+            verifier.admit(&signed(&order), NOW + 2),
+            Err(Refusal::BeforeStart)
+        );
     }
 
     #[test]

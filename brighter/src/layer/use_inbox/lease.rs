@@ -21,7 +21,9 @@ const MARGIN: Duration = Duration::from_secs(10);
 /// process has died.
 pub(super) fn lease(of_attribute: Duration, cx: &Context) -> Duration {
     let limit = cx.get::<HandlingLimit>();
-    limit.map_or(of_attribute, |limit| of_attribute.min(limit.0.saturating_add(MARGIN)))
+    limit.map_or(of_attribute, |limit| {
+        of_attribute.min(limit.0.saturating_add(MARGIN))
+    })
 }
 
 /// So many requests are remembered: to find out that many wait, not which.
@@ -77,11 +79,13 @@ impl ClaimedElsewhere {
         self.count.store(requests.len(), Ordering::Relaxed);
         let mut found: HashMap<Arc<str>, ClaimedRequests> = HashMap::new();
         for (InboxKey { context, .. }, until) in requests.iter().map(|(key, until)| (key, *until)) {
-            let of_context = found.entry(Arc::clone(context)).or_insert_with(|| ClaimedRequests {
-                context: Arc::clone(context),
-                requests: 0,
-                longest: Duration::ZERO,
-            });
+            let of_context = found
+                .entry(Arc::clone(context))
+                .or_insert_with(|| ClaimedRequests {
+                    context: Arc::clone(context),
+                    requests: 0,
+                    longest: Duration::ZERO,
+                });
             of_context.requests += 1;
             of_context.longest = of_context.longest.max(until - now);
         }
@@ -118,9 +122,16 @@ mod tests {
         claimed.note(&key("bank"), MINUTE / 2);
         let list = || -> Vec<(String, u64, Duration)> {
             let list = claimed.list().into_iter();
-            list.map(|one| (one.context.to_string(), one.requests, one.longest)).collect()
+            list.map(|one| (one.context.to_string(), one.requests, one.longest))
+                .collect()
         };
-        assert_eq!(list(), [("bank".to_owned(), 1, MINUTE / 2), ("mail".to_owned(), 2, 2 * MINUTE)]);
+        assert_eq!(
+            list(),
+            [
+                ("bank".to_owned(), 1, MINUTE / 2),
+                ("mail".to_owned(), 2, 2 * MINUTE)
+            ]
+        );
         claimed.forget(&second);
         tokio::time::advance(MINUTE / 2).await;
         assert_eq!(list(), [("mail".to_owned(), 1, MINUTE / 2)]);

@@ -94,7 +94,11 @@ impl Engine {
             let (session, until): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
             let held: i64 = row.try_get(2)?;
             let left = Duration::from_millis(until.saturating_sub(now).max(0).unsigned_abs());
-            Ok(SilentConsumer::new(format!("session {session}"), held.unsigned_abs(), left))
+            Ok(SilentConsumer::new(
+                format!("session {session}"),
+                held.unsigned_abs(),
+                left,
+            ))
         };
         let silent: Result<_, sqlx::Error> = rows.iter().map(silent).collect();
         silent.map_err(Sqlite::sort)
