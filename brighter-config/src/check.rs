@@ -21,7 +21,9 @@ pub(super) fn check(sections: &[Section], settings: &mut Settings) {
             errors.extend(absent(section));
         }
     }
-    settings.errors.extend(errors);
+    for ConfigError { origin, problem } in errors {
+        settings.wrong(origin, problem);
+    }
 }
 
 /// What is missing in a section that nothing says anything of.

@@ -101,11 +101,11 @@ pub enum Problem {
         reason: String,
     },
     /// The file that a secret is to come from gives none.
-    #[error("`{key}` cannot be had from the file {path}: {reason}")]
+    #[error("`{key}` cannot be had from {path}: {reason}")]
     NoSecret {
         /// The key.
         key: String,
-        /// The file.
+        /// The file, if it can be told from a secret that was written in place of its name.
         path: String,
         /// Why not.
         reason: String,
@@ -128,6 +128,12 @@ pub enum Problem {
         /// Why not.
         reason: String,
     },
+    /// More is wrong than is told at once.
+    #[error("{count} more things are wrong; correct those above first")]
+    More {
+        /// How many.
+        count: usize,
+    },
 }
 
 /// What to write in its place, if that is known; what there is, if not.
@@ -140,7 +146,10 @@ fn hint(nearest: Option<&str>, known: &str) -> String {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.origin, self.problem)
+        match self.problem {
+            Problem::More { .. } => self.problem.fmt(f),
+            _ => write!(f, "{}: {}", self.origin, self.problem),
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Reads files of settings.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,10 +9,11 @@ use super::names::alike;
 use super::raw::{Field, Node, Raw};
 use super::section::Section;
 use super::settings::Settings;
-use super::{ConfigError, Origin, Problem, nearest, text_file, toml, yaml};
+use super::{ConfigError, Origin, Problem, text_file, toml, yaml};
 
-/// More than any person writes into a file of settings.
-const LARGEST: u64 = 1024 * 1024;
+/// More than any person writes into a file of settings, and no more than can be read in a second and in 64 MB, whatever it
+/// holds.
+const LARGEST: u64 = 512 * 1024;
 
 /// Reads a file of settings, as TOML or YAML by its name.
 pub(super) fn read(path: &Path, sections: &[Section], settings: &mut Settings) {
@@ -30,20 +33,16 @@ pub(super) fn read(path: &Path, sections: &[Section], settings: &mut Settings) {
         Ok(fields) => fields
             .iter()
             .for_each(|field| section(&path, field, sections, settings)),
-        Err(errors) => settings.errors.extend::<Vec<ConfigError>>(errors),
+        Err(errors) => errors
+            .into_iter()
+            .for_each(|ConfigError { origin, problem }| settings.wrong(origin, problem)),
     }
 }
 
 fn section(path: &Arc<Path>, field: &Field, sections: &[Section], settings: &mut Settings) {
     let at = |line| Origin::file(path, line);
     let Some(known) = sections.iter().find(|known| known.name() == field.name) else {
-        let names = sections.iter().map(Section::name);
-        let problem = Problem::UnknownSection {
-            name: field.name.clone(),
-            nearest: nearest::nearest(&field.name, names.clone()),
-            known: names.collect::<Vec<_>>().join(", "),
-        };
-        return settings.wrong(at(field.line), problem);
+        return settings.unknown_section(at(field.line), &field.name, sections);
     };
     let Some(fields) = table(path, &known.path(None), &field.node, settings) else {
         return;
@@ -55,21 +54,22 @@ fn section(path: &Arc<Path>, field: &Field, sections: &[Section], settings: &mut
         }
         return;
     }
-    let mut names: Vec<(String, usize)> = Vec::new();
+    let mut names = HashMap::new();
     for named in fields {
         let Some(fields) = table(path, &known.path(Some(&named.name)), &named.node, settings) else {
             continue;
         };
-        let alike = alike(&named.name);
-        if let Some((_, line)) = names.iter().find(|(other, _)| *other == alike) {
-            let problem = Problem::Twice {
-                key: known.path(Some(&named.name)),
-                first: Box::new(at(*line)),
-            };
-            settings.wrong(at(named.line), problem);
-            continue;
-        }
-        names.push((alike, named.line));
+        match names.entry(alike(&named.name)) {
+            Entry::Vacant(name) => name.insert(named.line),
+            Entry::Occupied(first) => {
+                let problem = Problem::Twice {
+                    key: known.path(Some(&named.name)),
+                    first: Box::new(at(*first.get())),
+                };
+                settings.wrong(at(named.line), problem);
+                continue;
+            }
+        };
         settings.entry(known, Some(&named.name), &at(named.line));
         for Field { name, line, node } in fields {
             settings.put(known, Some(&named.name), name, &node.raw, at(*line));

@@ -31,6 +31,8 @@ pub struct Key {
     /// For the key that says the type of a table: the names that say it too.
     pub(super) names_of_types: Option<&'static [&'static str]>,
     pub(super) rules: Vec<Rule>,
+    /// What others call it.
+    pub(super) synonyms: &'static [&'static str],
 }
 
 /// What a key may be.
@@ -96,6 +98,7 @@ impl Key {
             only: &[],
             names_of_types: None,
             rules: Vec::new(),
+            synonyms: &[],
         }
     }
 
@@ -225,6 +228,13 @@ impl Key {
         self
     }
 
+    /// Names what other programs call this setting, such as `prefetch` for `buffer`. Nobody may write it so: the error
+    /// about such a name, or one that is like it, says which key is meant.
+    pub fn synonyms(mut self, names: &'static [&'static str]) -> Self {
+        self.synonyms = names;
+        self
+    }
+
     /// Allows the key only in tables of these [types](Self::types).
     pub fn only_for(mut self, types: &'static [&'static str]) -> Self {
         self.only = types;
@@ -275,6 +285,14 @@ impl Key {
     #[must_use]
     pub fn types_with_it(&self) -> &'static [&'static str] {
         self.only
+    }
+
+    /// Its name and its synonyms, each with its name.
+    pub(super) fn spellings(&self) -> impl Iterator<Item = (&'static str, &'static str)> + use<> {
+        let (name, synonyms) = (self.name, self.synonyms);
+        std::iter::once(name)
+            .chain(synonyms.iter().copied())
+            .map(move |spelling| (spelling, name))
     }
 
     pub(super) fn is_secret(&self) -> bool {

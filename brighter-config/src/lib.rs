@@ -43,6 +43,7 @@ mod raw;
 mod secret;
 mod secret_file;
 mod section;
+mod service_links;
 mod settings;
 mod table;
 mod text_file;

@@ -10,7 +10,7 @@ use super::key::Rule;
 use super::raw::Raw;
 use super::section::Section;
 use super::settings::Settings;
-use super::{ConfigErrors, Origin, Problem, check, files, nearest, variables};
+use super::{ConfigErrors, Origin, Problem, check, files, variables};
 
 /// Says which settings there are, and where they are looked for.
 ///
@@ -129,8 +129,8 @@ impl Loader {
         settings.next_layer();
         sections.iter().for_each(|section| settings.fill(section));
         check::check(&sections, &mut settings);
-        ConfigErrors::check(settings.errors)?;
-        Ok(Config::new(sections, settings.entries))
+        let entries = settings.finish()?;
+        Ok(Config::new(sections, entries))
     }
 
     fn file_to_read(&mut self) -> Option<(PathBuf, Option<Origin>)> {
@@ -156,13 +156,7 @@ fn declared(section: &Section, settings: &mut Settings) {
                 continue;
             };
             if section.key(other).is_none() {
-                let names = section.keys().iter().map(|key| key.name);
-                let problem = Problem::UnknownKey {
-                    nearest: nearest::nearest(other, names.clone()),
-                    known: names.collect::<Vec<_>>().join(", "),
-                    section: section.name().to_owned(),
-                    key: other.to_owned(),
-                };
+                let problem = section.unknown_key(section.name().to_owned(), other);
                 settings.wrong(Origin::Code, problem);
             }
         }
@@ -178,13 +172,7 @@ fn twice(key: String, settings: &mut Settings) {
 fn one(path: &str, value: &str, origin: Origin, sections: &[Section], settings: &mut Settings) {
     let (section, rest) = path.split_once('.').unwrap_or((path, ""));
     let Some(known) = sections.iter().find(|known| known.name() == section) else {
-        let names = sections.iter().map(Section::name);
-        let problem = Problem::UnknownSection {
-            name: section.to_owned(),
-            nearest: nearest::nearest(section, names.clone()),
-            known: names.collect::<Vec<_>>().join(", "),
-        };
-        return settings.wrong(origin, problem);
+        return settings.unknown_section(origin, section, sections);
     };
     let (name, key) = match known.is_named() {
         true => match rest.rsplit_once('.') {

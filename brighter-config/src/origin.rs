@@ -4,8 +4,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use brighter_core::__private::redact;
+
 /// Where a setting comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Origin {
     /// Nobody said anything: it is brighter's own default.
@@ -51,6 +53,12 @@ impl Origin {
         }
     }
 
+    /// Returns whether it is a line of a file.
+    #[must_use]
+    pub fn is_file(&self) -> bool {
+        matches!(self, Self::File { .. })
+    }
+
     /// The folder that relative paths are meant from.
     pub(super) fn folder(&self) -> Option<&Path> {
         match self {
@@ -65,10 +73,22 @@ impl fmt::Display for Origin {
         match self {
             Self::Default => f.write_str("default"),
             Self::Code => f.write_str("the program"),
-            Self::File { path, line: 0 } => write!(f, "{}", path.display()),
-            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::File { path, line: 0 } => f.write_str(&shown(path)),
+            Self::File { path, line } => write!(f, "{}:{line}", shown(path)),
             Self::Variable { name } | Self::Other { name } => f.write_str(name),
-            Self::SecretFile { path, named_by } => write!(f, "{}, by {named_by}", path.display()),
+            Self::SecretFile { path, named_by } => write!(f, "{}, by {named_by}", shown(path)),
         }
+    }
+}
+
+/// The path, unless it is a URL that somebody wrote in its place.
+fn shown(path: &Path) -> String {
+    redact::text(&path.display().to_string()).into_owned()
+}
+
+/// Like `Display`, which shows no secret.
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }

@@ -5,6 +5,9 @@ use super::{ConfigError, Origin};
 /// How deep values may lie in each other.
 pub(super) const DEEPEST: usize = 16;
 
+/// What is said of a file beyond the bounds that keep memory and time small: nobody writes one by hand.
+pub(super) const TOO_MUCH: &str = "there is too much in this file, or it lies too deep";
+
 /// A value with the line on which it begins.
 #[derive(Debug, Clone)]
 pub(super) struct Node {
@@ -55,10 +58,19 @@ impl Raw {
 /// The fields of a file, or what is wrong with it.
 pub(super) type Parsed = Result<Vec<Field>, Vec<ConfigError>>;
 
-/// Which line a byte is on, counted from 1.
-pub(super) fn line_of(text: &str, byte: usize) -> usize {
-    let before = text.as_bytes().iter().take(byte);
-    before.filter(|byte| **byte == b'\n').count() + 1
+/// Where the lines of a text begin.
+pub(super) struct Lines(Vec<usize>);
+
+impl Lines {
+    pub(super) fn of(text: &str) -> Self {
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        Self(ends.map(|(end, _)| end).collect())
+    }
+
+    /// Which line a byte is on, counted from 1.
+    pub(super) fn at(&self, byte: usize) -> usize {
+        self.0.partition_point(|end| *end < byte) + 1
+    }
 }
 
 /// What the file is told to be wrong about.

@@ -1,6 +1,9 @@
 //! [`Secret`]: what must not be seen.
 
+use std::borrow::Cow;
 use std::fmt;
+
+use brighter_core::__private::redact;
 
 /// Text that must not be seen: a password, a token, a URL with either. It prints as `***` everywhere, and is in no
 /// error.
@@ -28,41 +31,35 @@ impl Secret {
         &self.0
     }
 
-    /// What may be seen of it: of a URL all but its user, its password and its query; nothing of any other.
-    ///
-    /// Whatever the text is, what stands before its last `@` is left out, so that a password with a bare `/` or `@`
-    /// in it does not come through.
+    /// What may be seen of it: of a URL where it leads; nothing of any other.
     pub(super) fn shown(&self) -> String {
-        // Of several URLs the last `@` is that of the last.
-        let several = self.0.matches("://").count() > 1;
-        let shown = if several { None } else { shown(&self.0) };
-        shown.unwrap_or_else(|| "***".to_owned())
+        match redact::VisibleUrl::of(&self.0) {
+            Some(url) => url.to_string(),
+            None => redact::HIDDEN.to_owned(),
+        }
     }
 }
 
-fn shown(text: &str) -> Option<String> {
-    let (scheme, rest) = text.split_once("://")?;
-    if !scheme.chars().all(|c| c.is_ascii_alphanumeric() || c == '+') {
-        return None;
+/// The longest part of a text that an error repeats.
+const MOST: usize = 60;
+
+/// As much of a name as an error may repeat.
+pub(super) fn cut(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(MOST) {
+        // A URL that is cut off could show what it hides as a whole.
+        Some(_) if text.contains("://") => redact::text(text),
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
     }
-    let (hidden, rest) = match rest.rsplit_once('@') {
-        Some((_, rest)) => ("***@", rest),
-        None => ("", rest),
-    };
-    let end = rest.find(['?', '#']).unwrap_or(rest.len());
-    let query = if end < rest.len() { "?***" } else { "" };
-    Some(format!("{scheme}://{hidden}{}{query}", &rest[..end]))
 }
 
 /// The text as an error may repeat it: short, on one line, and without what a URL hides.
 pub(super) fn quoted(text: &str) -> String {
-    const MOST: usize = 60;
-    let text = match text.contains("://") {
-        true => Secret::new(text).shown(),
-        false => text.to_owned(),
-    };
-    let short: String = text.chars().take(MOST).collect();
-    let more = if short.len() < text.len() { "…" } else { "" };
+    let text = redact::text(text);
+    let short = cut(&text);
+    let (short, more) = short
+        .strip_suffix('…')
+        .map_or((&*short, ""), |short| (short, "…"));
     format!("`{}{more}`", short.escape_debug())
 }
 
@@ -83,24 +80,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_shows_where_it_leads_and_nothing_else() {
-        let shown = |text: &str| Secret::new(text).shown();
-        assert_eq!(
-            shown("amqp://me:pass@host:5672/%2f?x=hidden"),
-            "amqp://***@host:5672/%2f?***"
-        );
-        assert_eq!(shown("amqp://me:pa/s@s?@host/v"), "amqp://***@host/v");
-        assert_eq!(shown("amqp://host"), "amqp://host");
-        assert_eq!(shown("hidden"), "***");
-        assert_eq!(shown("hid den://x"), "***");
-        assert_eq!(shown("amqp://a:hidden@one,amqp://b:hidden@two"), "***");
-        assert_eq!(shown("amqp://a:hidden@one, amqp://b:hidden@two"), "***");
-    }
-
-    #[test]
     fn what_is_quoted_is_short_and_hides_what_urls_hide() {
         assert_eq!(quoted("a\nb"), "`a\\nb`");
         assert_eq!(quoted("smtp://me:hidden@host"), "`smtp://***@host`");
         assert_eq!(quoted(&"x".repeat(99)), format!("`{}…`", "x".repeat(60)));
+        assert_eq!(
+            quoted(&format!("smtp://{}:hidden@host", "u".repeat(60))),
+            "`smtp://***@host`"
+        );
+        assert_eq!(
+            cut(&format!("smtp://{}:hidden@host", "u".repeat(60))),
+            "smtp://***@host"
+        );
     }
 }

@@ -1,11 +1,14 @@
 //! Reads a secret from a file of its own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::raw::Raw;
 use super::table::Setting;
 use super::value::Value;
 use super::{Origin, Problem, Secret, text_file};
+
+/// A name that is longer is none.
+const LONGEST_NAME: usize = 255;
 
 /// More than any secret has.
 const LARGEST: u64 = 64 * 1024;
@@ -38,8 +41,22 @@ pub(super) fn read(key: &str, raw: &Raw, origin: &Origin) -> Result<Setting, Pro
         }),
         Err(reason) => Err(Problem::NoSecret {
             key: key.to_owned(),
-            path: path.display().to_string(),
+            path: shown(named, &path),
             reason,
         }),
+    }
+}
+
+/// The file, but for a name that may be the secret itself, which somebody wrote in place of the name of its file.
+fn shown(named: &str, path: &Path) -> String {
+    let file = Path::new(named);
+    let folder = file
+        .parent()
+        .filter(|folder| folder.is_absolute() && folder.parent().is_some());
+    let is_file = file.extension().is_some() || folder.is_some();
+    let has_secret = named.contains("://") || named.contains("-----BEGIN") || named.contains('@');
+    match is_file && !has_secret && named.len() <= LONGEST_NAME {
+        true => format!("the file {}", path.display()),
+        false => "the file that is named here, if it is a name and not the secret itself".to_owned(),
     }
 }

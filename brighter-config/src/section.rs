@@ -1,6 +1,11 @@
 //! [`Section`]: a table of settings that its owner declares.
 
+use brighter_core::__private::redact;
+
+use crate::error::Problem;
 use crate::key::Key;
+use crate::nearest::nearest_spelling;
+use crate::secret::cut;
 
 /// A section of a configuration, such as `[rabbitmq]`, with the keys that it may have.
 ///
@@ -59,6 +64,7 @@ pub struct Section {
     name: &'static str,
     is_named: bool,
     keys: Vec<Key>,
+    synonyms: &'static [&'static str],
 }
 
 impl Section {
@@ -69,6 +75,7 @@ impl Section {
             name,
             is_named: false,
             keys: keys.into_iter().collect(),
+            synonyms: &[],
         }
     }
 
@@ -78,6 +85,12 @@ impl Section {
             is_named: true,
             ..Self::new(name, keys)
         }
+    }
+
+    /// Names what other programs call this section, such as `consumers` for `subscriptions`: see [`Key::synonyms`].
+    pub fn synonyms(mut self, names: &'static [&'static str]) -> Self {
+        self.synonyms = names;
+        self
     }
 
     /// Returns the name.
@@ -101,10 +114,36 @@ impl Section {
         self.keys.iter().find(|key| key.name == name)
     }
 
+    /// The problem that there is no such section among these.
+    pub(crate) fn unknown(name: &str, sections: &[Self]) -> Problem {
+        let spellings = sections.iter().flat_map(|section| {
+            let synonyms = section.synonyms.iter().copied();
+            let spellings = std::iter::once(section.name).chain(synonyms);
+            spellings.map(|spelling| (spelling, section.name))
+        });
+        let names: Vec<_> = sections.iter().map(|section| section.name).collect();
+        Problem::UnknownSection {
+            nearest: nearest_spelling(name, spellings),
+            known: names.join(", "),
+            name: redact::text(&cut(name)).into_owned(),
+        }
+    }
+
+    /// The problem that it, or its table that messages call so, has no such key.
+    pub(crate) fn unknown_key(&self, table: String, key: &str) -> Problem {
+        let names: Vec<_> = self.keys.iter().map(|key| key.name).collect();
+        Problem::UnknownKey {
+            nearest: nearest_spelling(key, self.keys.iter().flat_map(Key::spellings)),
+            known: names.join(", "),
+            section: table,
+            key: redact::text(&cut(key)).into_owned(),
+        }
+    }
+
     /// What messages call a table of it.
     pub(crate) fn path(&self, name: Option<&str>) -> String {
         match name {
-            Some(name) => format!("{}.{name}", self.name),
+            Some(name) => format!("{}.{}", self.name, redact::text(&cut(name))),
             None => self.name.to_owned(),
         }
     }

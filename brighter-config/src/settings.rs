@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use super::key::Key;
 use super::names::alike;
-use super::nearest::nearest;
 use super::raw::Raw;
 use super::section::Section;
 use super::table::{Entry, Setting, Table};
-use super::{ConfigError, Origin, Problem, secret_file, value};
+use super::{ConfigError, ConfigErrors, Origin, Problem, secret_file, value};
 
 /// The tables by section and [alike] name.
 pub(super) type Entries = BTreeMap<(&'static str, String), Entry>;
@@ -18,6 +17,8 @@ pub(super) type Entries = BTreeMap<(&'static str, String), Entry>;
 pub(super) struct Settings {
     pub(super) entries: Entries,
     pub(super) errors: Vec<ConfigError>,
+    /// How many more there are.
+    more: usize,
     /// Where each key stands in the layer that is being read.
     layer: BTreeMap<String, Origin>,
 }
@@ -30,6 +31,9 @@ pub(super) fn tables<'a>(entries: &'a Entries, section: &'a Section) -> impl Ite
 
 const FILE: &str = "_file";
 
+/// So much is told at once: nobody reads more.
+const MOST_ERRORS: usize = 100;
+
 impl Settings {
     /// What comes now overrides what came before.
     pub(super) fn next_layer(&mut self) {
@@ -37,7 +41,35 @@ impl Settings {
     }
 
     pub(super) fn wrong(&mut self, origin: Origin, problem: Problem) {
-        self.errors.push(ConfigError { origin, problem });
+        match self.has_room_for_errors() {
+            true => self.errors.push(ConfigError { origin, problem }),
+            false => self.more += 1,
+        }
+    }
+
+    /// Notes that there is no such section.
+    pub(super) fn unknown_section(&mut self, origin: Origin, name: &str, sections: &[Section]) {
+        let problem = match self.has_room_for_errors() {
+            true => Section::unknown(name, sections),
+            false => Problem::More { count: 1 },
+        };
+        self.wrong(origin, problem);
+    }
+
+    /// Whether what is wrong is still told, and worth some time to find out what was meant.
+    pub(super) fn has_room_for_errors(&self) -> bool {
+        self.errors.len() < MOST_ERRORS
+    }
+
+    /// What was said, if nothing is wrong with it.
+    pub(super) fn finish(mut self) -> Result<Entries, ConfigErrors> {
+        if self.more > 0 {
+            let (origin, count) = (Origin::Default, self.more);
+            let problem = Problem::More { count };
+            self.errors.push(ConfigError { origin, problem });
+        }
+        ConfigErrors::check(self.errors)?;
+        Ok(self.entries)
     }
 
     /// The tables of this section.
@@ -117,12 +149,9 @@ impl Settings {
             .filter(|key| section.key(key).is_some_and(Key::is_secret));
         let wanted = secret.unwrap_or(key);
         let Some(known) = section.key(wanted) else {
-            let names = section.keys().iter().map(|key| key.name);
-            return Err(Problem::UnknownKey {
-                nearest: nearest(key, names.clone()),
-                known: names.collect::<Vec<_>>().join(", "),
-                section: table,
-                key: key.to_owned(),
+            return Err(match self.has_room_for_errors() {
+                true => section.unknown_key(table, key),
+                false => Problem::More { count: 1 },
             });
         };
         let path = format!("{table}.{wanted}");

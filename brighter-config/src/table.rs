@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::names::alike;
-use super::nearest::nearest;
+use super::nearest::{is_slip, nearest};
 use super::section::Section;
 use super::value::Value;
 use super::{ConfigError, Origin, Problem, Secret};
@@ -87,6 +87,15 @@ impl<'a> Table<'a> {
     #[must_use]
     pub fn nearest_name<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Option<String> {
         nearest(&self.entry.name, names)
+    }
+
+    /// Returns the one of these names that the table's is a slip of: each word of it is the same, or differs by a letter in
+    /// five at most. Numbers and words of one or two letters are no slips, so `orders-eu` is none of `orders-us`.
+    #[must_use]
+    pub fn slip_of<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Option<String> {
+        let names = names.into_iter();
+        let mut slips = names.filter(|name| !self.is_named(name) && is_slip(&self.entry.name, name));
+        slips.next().map(str::to_owned)
     }
 
     /// Returns the type of the table, by its key of [types](crate::Key::types) or by its name.

@@ -1,26 +1,11 @@
 //! Reads a small text file.
 
-use std::io::Read;
 use std::path::Path;
+
+use brighter_core::__private::small_file;
 
 /// The text of a file of at most so many bytes, or why there is none.
 pub(super) fn read(path: &Path, largest: u64) -> Result<String, String> {
-    let file = std::fs::File::open(path).map_err(|error| said(&error))?;
-    let mut bytes = Vec::new();
-    let read = file.take(largest + 1).read_to_end(&mut bytes);
-    read.map_err(|error| said(&error))?;
-    if bytes.len() as u64 > largest {
-        return Err(format!("it has more than {largest} bytes"));
-    }
+    let bytes = small_file::read(path, largest)?;
     String::from_utf8(bytes).map_err(|_| "it is no text in UTF-8".to_owned())
-}
-
-/// What the system says, in words that are the same on every machine where that is possible.
-fn said(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "it may not be read by this user".to_owned(),
-        std::io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
-        _ => error.to_string(),
-    }
 }

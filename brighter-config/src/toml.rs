@@ -1,18 +1,41 @@
-//! Reads TOML. The only file that knows the `toml` crate.
+//! Reads TOML. The only file that knows the crates `toml` and `toml_parser`.
 
 use std::path::Path;
 use std::sync::Arc;
 
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+use toml_parser::Source;
+use toml_parser::lexer::TokenKind;
 
 use super::Origin;
-use super::raw::{DEEPEST, Field, Node, Parsed, Raw, line_of, syntax};
+use super::raw::{DEEPEST, Field, Lines, Node, Parsed, Raw, TOO_MUCH, syntax};
+
+/// What a file may weigh, by the memory that its parser takes: a table is a kilobyte, and each part of a dotted key is one.
+const HEAVIEST: usize = 75_000;
+
+/// How many tokens a file may have.
+const MOST_TOKENS: usize = 250_000;
+
+/// How many tokens a file may have whose mistakes are all told: each of them may be one.
+const MOST_TOLD: usize = 20_000;
 
 pub(super) fn parse(path: &Arc<Path>, text: &str) -> Parsed {
-    let (table, errors) = DeTable::parse_recoverable(text);
-    let deep = too_deep(table.get_ref()).map(|byte| line_of(text, byte));
+    let lines = Lines::of(text);
+    let tokens = match tokens(text) {
+        Ok(tokens) => tokens,
+        Err(byte) => return Err(vec![syntax(Origin::file(path, lines.at(byte)), TOO_MUCH)]),
+    };
+    let (table, errors) = match tokens <= MOST_TOLD {
+        true => DeTable::parse_recoverable(text),
+        false => match DeTable::parse(text) {
+            Ok(table) => (table, Vec::new()),
+            Err(first) => (Spanned::new(0..0, DeTable::new()), vec![first]),
+        },
+    };
+    let deep = too_deep(table.get_ref()).map(|byte| lines.at(byte));
     if errors.is_empty() && deep.is_none() {
-        return Ok(fields(text, table.into_inner()));
+        return Ok(fields(&lines, table.into_inner()));
     }
     take_apart(table.into_inner());
     if let (Some(line), true) = (deep, errors.is_empty()) {
@@ -21,13 +44,30 @@ pub(super) fn parse(path: &Arc<Path>, text: &str) -> Parsed {
             format!("a value lies more than {DEEPEST} levels deep"),
         )]);
     }
-    let at = |error: &toml::de::Error| error.span().map_or(0, |span| line_of(text, span.start));
+    let at = |error: &toml::de::Error| error.span().map_or(0, |span| lines.at(span.start));
     // Its `Display` shows the line itself, with whatever secret stands there.
     let told =
         |error: &toml::de::Error| syntax(Origin::file(path, at(error)), error.message().replace('\n', ", "));
     let mut errors: Vec<_> = errors.iter().map(told).collect();
     errors.dedup();
     Err(errors)
+}
+
+/// How many tokens there are, or where there is too much for the parser, which has no bounds of its own.
+fn tokens(text: &str) -> Result<usize, usize> {
+    let (mut tokens, mut weight) = (0, 0);
+    for token in Source::new(text).lex() {
+        tokens += 1;
+        weight += match token.kind() {
+            TokenKind::Dot | TokenKind::LeftSquareBracket | TokenKind::LeftCurlyBracket => 3,
+            TokenKind::Equals | TokenKind::Comma => 1,
+            _ => 0,
+        };
+        if tokens > MOST_TOKENS || weight > HEAVIEST {
+            return Err(token.span().start());
+        }
+    }
+    Ok(tokens)
 }
 
 /// Where something lies too deep. Each part of a key is a level, in each table of a table, so that a line comes to some
@@ -59,16 +99,16 @@ fn take_apart(table: DeTable<'_>) {
     }
 }
 
-fn fields(text: &str, table: DeTable<'_>) -> Vec<Field> {
+fn fields(lines: &Lines, table: DeTable<'_>) -> Vec<Field> {
     let mut places = Vec::new();
     for (key, value) in table {
         let start = key.span().start;
         let field = Field {
             name: key.into_inner().into_owned(),
-            line: line_of(text, start),
+            line: lines.at(start),
             node: Node {
-                line: line_of(text, value.span().start),
-                raw: raw(text, value.into_inner()),
+                line: lines.at(value.span().start),
+                raw: raw(lines, value.into_inner()),
             },
         };
         places.push((start, field));
@@ -78,7 +118,7 @@ fn fields(text: &str, table: DeTable<'_>) -> Vec<Field> {
     places.into_iter().map(|(_, field)| field).collect()
 }
 
-fn raw(text: &str, value: DeValue<'_>) -> Raw {
+fn raw(lines: &Lines, value: DeValue<'_>) -> Raw {
     match value {
         DeValue::String(value) => Raw::Text(value.into_owned()),
         DeValue::Integer(value) if value.radix() == 10 => Raw::Number(value.as_str().to_owned()),
@@ -92,12 +132,12 @@ fn raw(text: &str, value: DeValue<'_>) -> Raw {
         DeValue::Datetime(_) => Raw::Date,
         DeValue::Array(values) => {
             let nodes = values.into_iter().map(|value| Node {
-                line: line_of(text, value.span().start),
-                raw: raw(text, value.into_inner()),
+                line: lines.at(value.span().start),
+                raw: raw(lines, value.into_inner()),
             });
             Raw::List(nodes.collect())
         }
-        DeValue::Table(table) => Raw::Table(fields(text, table)),
+        DeValue::Table(table) => Raw::Table(fields(lines, table)),
     }
 }
 

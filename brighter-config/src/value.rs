@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use brighter_core::__private::redact;
+
 use super::key::Kind;
 use super::nearest::nearest;
 use super::raw::{Node, Raw};
@@ -9,7 +11,7 @@ use super::secret::quoted;
 use super::{Problem, Secret, time};
 
 /// A setting that is what its key may be.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub(super) enum Value {
     Text(String),
     Secret(Secret),
@@ -227,10 +229,11 @@ fn parts(text: &str) -> impl Iterator<Item = &str> {
 impl std::fmt::Display for Value {
     /// As one would write it in TOML; secrets do not show.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let text = |text: &str| format!("\"{}\"", text.escape_debug());
+        // A URL with a password may stand where nobody expected a secret.
+        let text = |text: &str| format!("\"{}\"", redact::text(text).escape_debug());
         match self {
             Self::Text(value) => f.write_str(&text(value)),
-            Self::Secret(secret) => f.write_str(&text(&secret.shown())),
+            Self::Secret(secret) => write!(f, "\"{}\"", secret.shown().escape_debug()),
             Self::Flag(flag) => flag.fmt(f),
             Self::Count(count) => count.fmt(f),
             Self::Share(share) => write!(f, "{share:?}"),
@@ -250,5 +253,12 @@ impl std::fmt::Display for Value {
                 f.write_str(&text(&format!("{count} within {}", time::show(*within))))
             }
         }
+    }
+}
+
+/// Like `Display`, which shows no secret.
+impl std::fmt::Debug for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
     }
 }

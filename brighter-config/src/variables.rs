@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::key::Key;
 use super::names::alike;
-use super::nearest::nearest;
+use super::nearest::nearest_spelling;
 use super::raw::Raw;
 use super::section::Section;
+use super::service_links::ServiceLinks;
 use super::settings::Settings;
 use super::{Origin, Problem};
 
@@ -16,17 +17,13 @@ const PREFIX: &str = "BRIGHTER_";
 /// The variable that names the file.
 pub(super) const CONFIG: &str = "BRIGHTER_CONFIG";
 
-/// Variables that are no settings. The last three are what Kubernetes tells every pod about a service that is called
-/// `brighter`; those before are of brighter's own tests.
+/// Variables that are no settings: of brighter's own tests.
 const OTHERS: &[&str] = &[
     "BRIGHTER_TEST_",
     "BRIGHTER_FAULTS",
     "BRIGHTER_SEED",
     "BRIGHTER_SOAK",
     "BRIGHTER_MACROS_DEBUG",
-    "BRIGHTER_SERVICE_",
-    "BRIGHTER_PORT_",
-    "BRIGHTER_PORT",
 ];
 
 /// Which setting a variable is of.
@@ -58,13 +55,30 @@ pub(super) fn read(variables: &[(OsString, OsString)], sections: &[Section], set
     }
     // The environment is in no order.
     named.sort_unstable();
-    for (variable, value) in named {
-        let name = Arc::from(variable);
+    let texts = named
+        .iter()
+        .filter_map(|(variable, value)| Some((*variable, value.to_str()?)));
+    let links = ServiceLinks::new(texts);
+    let mut linked = Vec::new();
+    for (variable, value) in &named {
+        let target = target(variable, sections);
+        if links.include(variable, target.is_some()) {
+            linked.push(*variable);
+            continue;
+        }
+        let name = Arc::from(*variable);
         let origin = Origin::Variable { name };
-        let Some(target) = target(variable, sections) else {
-            let known = guesses(variable, sections, settings);
-            let nearest = nearest(variable, known.iter().map(String::as_str));
-            settings.wrong(origin, Problem::UnknownVariable { nearest });
+        let Some(target) = target else {
+            if settings.has_room_for_errors() {
+                let known = guesses(variable, sections, settings);
+                let known = known
+                    .iter()
+                    .map(|(spelling, known)| (spelling.as_str(), known.as_str()));
+                let nearest = nearest_spelling(variable, known);
+                settings.wrong(origin, Problem::UnknownVariable { nearest });
+            } else {
+                settings.wrong(origin, Problem::UnknownVariable { nearest: None });
+            }
             continue;
         };
         let Some(text) = value.to_str() else {
@@ -85,6 +99,9 @@ pub(super) fn read(variables: &[(OsString, OsString)], sections: &[Section], set
             &Raw::Plain(text.to_owned()),
             origin,
         );
+    }
+    if !linked.is_empty() {
+        tracing::debug!(variables = ?linked, "links of Kubernetes or Docker to other services are no settings");
     }
 }
 
@@ -122,24 +139,26 @@ fn target<'a>(variable: &str, sections: &'a [Section]) -> Option<Target<'a>> {
     sections.iter().find_map(of)
 }
 
-/// The variables that somebody may have meant: all there are, with the names that are known.
-fn guesses(variable: &str, sections: &[Section], settings: &Settings) -> Vec<String> {
+/// The variables that somebody may have meant, each with the one that it stands for: every key under each of its names, of
+/// the tables that the variable names.
+fn guesses(variable: &str, sections: &[Section], settings: &Settings) -> Vec<(String, String)> {
     let mut guesses = Vec::new();
     for section in sections {
         let names: Vec<Option<String>> = match section.is_named() {
             false => vec![None],
             true => {
-                let entries = settings.entries.keys();
-                let of = entries.filter(|(of, _)| *of == section.name());
-                let mut names: Vec<_> = of.map(|(_, name)| Some(name.clone())).collect();
+                let known = settings.entries.keys();
+                let known = known.filter(|(of, name)| *of == section.name() && variable.contains(name));
+                let mut names: Vec<_> = known.map(|(_, name)| Some(name.clone())).collect();
                 names.extend(name_in(variable, section).map(Some));
                 names
             }
         };
         for name in names {
-            guesses.extend(
-                endings(section).map(|(_, key)| self::variable(section.name(), name.as_deref(), &key)),
-            );
+            let of = |key: &str| self::variable(section.name(), name.as_deref(), key);
+            guesses.extend(endings(section).map(|(_, key)| (of(&key), of(&key))));
+            let spellings = section.keys().iter().flat_map(Key::spellings);
+            guesses.extend(spellings.map(|(spelling, key)| (of(spelling), of(key))));
         }
     }
     guesses

@@ -6,19 +6,35 @@ use std::sync::Arc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
-use super::raw::{DEEPEST, Field, Node, Parsed, Raw, syntax};
+use super::raw::{DEEPEST, Field, Lines, Node, Parsed, Raw, TOO_MUCH, syntax};
+use super::secret::quoted;
 use super::{ConfigError, Origin};
 
-/// How many values a file may have, aliases written out: no person writes more, and an alias of aliases of aliases
-/// is many more.
-const MOST: usize = 10_000;
+/// How many values a file may have.
+const MOST: usize = 50_000;
+
+/// How much of it may be copies, by aliases and for them: an alias of aliases of aliases is many more than it looks.
+const MOST_COPIED: Size = Size {
+    values: 10_000,
+    bytes: 1024 * 1024,
+};
+
+/// How many characters a file may have that begin or part values: the parser may read all of them ahead.
+const MOST_INDICATORS: usize = 100_000;
 
 pub(super) fn parse(path: &Arc<Path>, text: &str) -> Parsed {
+    let is_indicator = |byte: u8| b",[]{}:-?!&*|>'\"%".contains(&byte);
+    let mut indicators = text.bytes().enumerate().filter(|(_, byte)| is_indicator(*byte));
+    if let Some((byte, _)) = indicators.nth(MOST_INDICATORS) {
+        let line = Lines::of(text).at(byte);
+        return Err(vec![syntax(Origin::file(path, line), TOO_MUCH)]);
+    }
     let mut reader = Reader {
         path,
         parser: Parser::new_from_str(text),
         anchors: HashMap::new(),
         values: 0,
+        copies: Size::default(),
     };
     reader.document().map_err(|error| vec![*error])
 }
@@ -26,8 +42,10 @@ pub(super) fn parse(path: &Arc<Path>, text: &str) -> Parsed {
 struct Reader<'a> {
     path: &'a Arc<Path>,
     parser: Parser<'a, saphyr_parser::StrInput<'a>>,
-    anchors: HashMap<usize, Node>,
+    anchors: HashMap<usize, (Node, Size)>,
     values: usize,
+    /// What was copied by aliases and for them.
+    copies: Size,
 }
 
 type Read<T> = Result<T, Box<ConfigError>>;
@@ -78,7 +96,7 @@ impl<'a> Reader<'a> {
     fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Read<Node> {
         self.values += 1;
         if self.values > MOST || depth > DEEPEST {
-            return Err(self.wrong(span, "there is too much in this file, or it lies too deep"));
+            return Err(self.wrong(span, TOO_MUCH));
         }
         let line = span.start.line();
         let (raw, anchor) = match event {
@@ -91,12 +109,11 @@ impl<'a> Reader<'a> {
                 (raw, anchor)
             }
             Event::Alias(anchor) => {
-                let aliased = self.anchors.get(&anchor).cloned();
-                let Some(node) = aliased else {
+                let Some((_, size)) = self.anchors.get(&anchor) else {
                     return Err(self.wrong(span, "this alias is of nothing that stands before it"));
                 };
-                self.values += size(&node);
-                return Ok(node);
+                self.copied(*size, span)?;
+                return Ok(self.anchors[&anchor].0.clone());
             }
             Event::SequenceStart(anchor, _) => (Raw::List(self.list(depth)?), anchor),
             Event::MappingStart(anchor, _) => (Raw::Table(self.table(depth)?), anchor),
@@ -104,7 +121,9 @@ impl<'a> Reader<'a> {
         };
         let node = Node { line, raw };
         if anchor != 0 {
-            self.anchors.insert(anchor, node.clone());
+            let size = Size::of(&node);
+            self.copied(size, span)?;
+            self.anchors.insert(anchor, (node.clone(), size));
         }
         Ok(node)
     }
@@ -120,7 +139,8 @@ impl<'a> Reader<'a> {
     }
 
     fn table(&mut self, depth: usize) -> Read<Vec<Field>> {
-        let mut fields: Vec<Field> = Vec::new();
+        let mut fields = Vec::new();
+        let mut lines = HashMap::new();
         loop {
             let (name, span) = match self.next()? {
                 (Event::MappingEnd, _) => return Ok(fields),
@@ -131,8 +151,8 @@ impl<'a> Reader<'a> {
             if name == "<<" {
                 return Err(self.wrong(span, "`<<` is not known here: write the keys out"));
             }
-            if let Some(first) = fields.iter().find(|field| field.name == name) {
-                let what = format!("the key `{name}` is there already, in line {}", first.line);
+            if let Some(first) = lines.insert(name.clone(), line) {
+                let what = format!("the key {} is there already, in line {first}", quoted(&name));
                 return Err(self.wrong(span, &what));
             }
             let (event, span) = self.next()?;
@@ -141,16 +161,48 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Notes a copy of a value that is still to be made, unless there are too many.
+    fn copied(&mut self, size: Size, span: Span) -> Read<()> {
+        self.copies.add(size);
+        match self.copies.exceeds(MOST_COPIED) {
+            true => Err(self.wrong(span, TOO_MUCH)),
+            false => Ok(()),
+        }
+    }
+
     fn wrong(&self, span: Span, what: &str) -> Box<ConfigError> {
         Box::new(syntax(Origin::file(self.path, span.start.line()), what))
     }
 }
 
-/// How many values it is.
-fn size(node: &Node) -> usize {
-    match &node.raw {
-        Raw::List(nodes) => 1 + nodes.iter().map(size).sum::<usize>(),
-        Raw::Table(fields) => 1 + fields.iter().map(|field| size(&field.node)).sum::<usize>(),
-        _ => 1,
+/// How much a value is, with all that lies in it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Size {
+    values: usize,
+    bytes: usize,
+}
+
+impl Size {
+    fn of(node: &Node) -> Self {
+        let mut size = Self { values: 1, bytes: 0 };
+        match &node.raw {
+            Raw::List(nodes) => nodes.iter().for_each(|node| size.add(Self::of(node))),
+            Raw::Table(fields) => fields.iter().for_each(|field| {
+                size.add(Self::of(&field.node));
+                size.bytes += field.name.len();
+            }),
+            Raw::Plain(text) | Raw::Text(text) | Raw::Number(text) => size.bytes = text.len(),
+            Raw::Flag(_) | Raw::Date => {}
+        }
+        size
+    }
+
+    fn add(&mut self, other: Self) {
+        self.values += other.values;
+        self.bytes += other.bytes;
+    }
+
+    fn exceeds(self, most: Self) -> bool {
+        self.values > most.values || self.bytes > most.bytes
     }
 }

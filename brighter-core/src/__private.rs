@@ -9,6 +9,8 @@ pub use crate::fault_point;
 pub use crate::inbox::Repeated;
 pub use crate::message::rfc3339;
 pub use crate::outbox::Bell;
+pub use crate::redact;
+pub use crate::small_file;
 pub use crate::trace::{Op, short};
 pub use crate::{__fault_point as fault_point, __op as op, __readable_debug as readable_debug};
 

@@ -29,8 +29,12 @@ pub mod inbox;
 pub mod mapper;
 pub mod message;
 pub mod outbox;
+#[doc(hidden)]
+pub mod redact;
 pub mod request;
 mod setting;
+#[doc(hidden)]
+pub mod small_file;
 pub mod trace;
 
 #[doc(hidden)]

@@ -23,7 +23,7 @@ impl RabbitMqBuilder {
                 Key::secret(
                     "url",
                     "where the broker is: `amqp://user:password@host:5672/vhost`, or several with commas between them",
-                ),
+                ).synonyms(&["uri", "host", "hosts", "address", "amqp_url", "connection_string", "password"]),
                 Key::text(
                     "exchange",
                     "the exchange that all share who speak with each other",
@@ -56,18 +56,18 @@ impl RabbitMqBuilder {
                 Key::text(
                     "connection_name",
                     "what the broker's lists show; else the name of the program",
-                ),
+                ).synonyms(&["client_name", "client_provided_name"]),
                 Key::time(
                     "heartbeat_interval",
                     second..,
                     "a lost network is noticed within twice this",
-                )
+                ).synonyms(&["heartbeat", "requested_heartbeat"])
                 .documented_default("10s"),
                 Key::time(
                     "confirm_timeout",
                     Duration::from_millis(1)..,
                     "how long a publish may wait for its confirm",
-                )
+                ).synonyms(&["confirms_timeout", "publisher_confirms"])
                 .documented_default("30s"),
                 Key::time_or(
                     "rebalance_interval",
@@ -81,30 +81,31 @@ impl RabbitMqBuilder {
                     Duration::ZERO..,
                     "forever",
                     "how long a start waits for a broker that is away",
-                )
+                ).synonyms(&["connection_timeout"])
                 .documented_default("30s"),
                 Key::count(
                     "max_message_bytes",
                     1..=u64::from(u32::MAX),
                     "the largest body that is published",
-                )
+                ).synonyms(&["max_message_size"])
                 .documented_default("16777216"),
                 Key::text(
                     "tls_authority",
                     "a file of the certificates to trust, in place of the system's",
-                ),
+                ).synonyms(&["ca", "ca_file", "ca_cert", "cacert", "ssl_ca"]),
                 Key::text(
                     "tls_certificate",
                     "a file of this client's certificate and those between it and its authority",
-                )
+                ).synonyms(&["cert", "client_cert", "certificate", "ssl_cert"])
                 .needs("tls_key", WITHOUT_KEY),
-                Key::text("tls_key", "the file of its key").needs("tls_certificate", WITHOUT_KEY),
+                Key::text("tls_key", "the file of its key").synonyms(&["key", "client_key", "private_key", "ssl_key"]).needs("tls_certificate", WITHOUT_KEY),
                 Key::text(
                     "tls_server_name",
                     "the name in the server's certificate, if it is not the host's",
                 ),
             ],
         )
+        .synonyms(&["amqp", "rabbit", "rabbit_mq", "broker"])
     }
 
     /// Says how to connect to RabbitMQ, as the section `rabbitmq` has it.

@@ -8,6 +8,7 @@ use super::topology::delay::LONGEST_DELAY;
 use super::topology::{Exchange, ExchangeKind, Topology, plan};
 use super::url::{BrokerNodes, split};
 use super::{ConnectError, RabbitMq, without_credentials};
+use brighter_core::__private::redact;
 use brighter_core::channel::{Channel, ChannelError, MakeChannel, QueueType};
 use brighter_core::error::InvalidSetting;
 use brighter_core::message::{NameError, RoutingKey};
@@ -278,7 +279,7 @@ impl RabbitMqBuilder {
             return Err(ConnectError::Setting(invalid));
         }
         check(&self.exchange).map_err(|error| ConnectError::Exchange {
-            exchange: self.exchange.chars().take(48).collect(),
+            exchange: redact::text(&self.exchange).chars().take(48).collect(),
             reason: error.to_string(),
         })?;
         Ok(RabbitMqSettings {
@@ -305,7 +306,7 @@ impl std::fmt::Debug for RabbitMqBuilder {
         f.debug_struct("RabbitMqBuilder")
             .field("urls", &urls.map(without_credentials).collect::<Vec<_>>())
             .field("tls", &self.tls)
-            .field("exchange", &self.exchange)
+            .field("exchange", &redact::text(&self.exchange))
             .field("exchange_kind", &self.exchange_kind)
             .finish_non_exhaustive()
     }

@@ -1,7 +1,6 @@
 //! [`Tls`]: whom to trust, and who we are, behind an `amqps://` URL.
 
 use std::fmt;
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,6 +9,10 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::fault::TlsFault;
+use brighter_core::__private::{redact, small_file};
+
+/// More than the certificates of all authorities of a system have.
+const LARGEST_FILE: u64 = 4 * 1024 * 1024;
 
 /// How to speak TLS with a broker; for [`RabbitMqBuilder::tls`](super::RabbitMqBuilder::tls).
 ///
@@ -98,7 +101,8 @@ impl Tls {
     /// Whether all that was given can be read and used.
     pub(super) fn check(&self, host: &str) -> Result<(), TlsFault> {
         let name = self.name(host);
-        ServerName::try_from(name).map_err(|_| settings(format!("`{name}` is no name of a server")))?;
+        ServerName::try_from(name)
+            .map_err(|_| settings(format!("`{}` is no name of a server", redact::text(name))))?;
         if self.authorities.is_some() {
             self.roots()?;
         }
@@ -156,15 +160,19 @@ impl Pem {
     fn read(&self, what: &str) -> Result<Vec<u8>, TlsFault> {
         match self {
             Self::Bytes(bytes) => Ok(bytes.to_vec()),
-            Self::File(path) => std::fs::read(path)
-                .map_err(|error: io::Error| settings(format!("{what}: {}: {error}", path.display()))),
+            Self::File(path) => small_file::read(path, LARGEST_FILE).map_err(|reason| {
+                // The text of a key may stand where its file should be named.
+                let path = path.display().to_string();
+                settings(format!("{what}: {}: {reason}", redact::text(&path)))
+            }),
         }
     }
 
     fn certificates(&self, what: &str) -> Result<Vec<CertificateDer<'static>>, TlsFault> {
         let pem = self.read(what)?;
         let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-        let found = found.map_err(|error| settings(format!("{what}: {error}")))?;
+        // What the parser says could repeat the text, which may be that of a key.
+        let found = found.map_err(|_| settings(format!("{what}: it is no text in the form PEM")))?;
         if found.is_empty() {
             return Err(settings(format!(
                 "{what}: no certificate in the form PEM is in it"
@@ -184,7 +192,7 @@ impl fmt::Debug for Tls {
         f.debug_struct("Tls")
             .field("own_authorities", &self.authorities.is_some())
             .field("client_certificate", &self.identity.is_some())
-            .field("server_name", &self.server_name)
+            .field("server_name", &self.server_name.as_deref().map(redact::text))
             .finish_non_exhaustive()
     }
 }

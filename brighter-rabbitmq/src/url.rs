@@ -5,6 +5,7 @@ use std::fmt;
 use lapin::uri::{AMQPScheme, AMQPUri};
 
 use super::ConnectError;
+use brighter_core::__private::redact::{HIDDEN, VisibleUrl};
 use brighter_core::message::MAX_NAME_BYTES;
 
 /// The nodes of a broker, each of which will do.
@@ -138,27 +139,21 @@ fn ipv6(url: &str) -> Option<&str> {
 
 /// The URL without user, password, query and fragment: fit for a log.
 ///
-/// Whatever the text is, what stands before its last `@` is left out: a password with a bare `/` or `@` in it
-/// does not come through.
+/// Of a URL that can be read in several ways, as with a bare `/` or `@` in its password, or whose host is none, `***`
+/// stands in place of all that follows the scheme. A text that is no URL is `***`.
 ///
 /// ```
 /// use brighter::transport::rabbitmq::without_credentials;
 ///
 /// let shown = without_credentials("amqp://guest:secret@localhost:5672/%2f?heartbeat=5");
 /// assert_eq!(shown, "amqp://localhost:5672/%2f");
+/// assert_eq!(without_credentials("amqp://guest:secret"), "amqp://***");
 /// ```
 #[must_use]
 pub fn without_credentials(url: &str) -> String {
-    let (scheme, rest) = match url.split_once("://") {
-        Some((scheme, rest)) if scheme.chars().all(|c| c.is_ascii_alphanumeric()) => (scheme, rest),
-        _ => ("", url),
-    };
-    let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-    let place = rest.split(['?', '#']).next().unwrap_or_default();
-    let place: String = place.chars().filter(|c| !c.is_control()).collect();
-    match scheme {
-        "" => place,
-        scheme => format!("{scheme}://{place}"),
+    match VisibleUrl::of(url) {
+        Some(url) => url.address(),
+        None => HIDDEN.to_owned(),
     }
 }
 
@@ -170,13 +165,14 @@ mod tests {
     fn credentials_never_come_through() {
         for (url, shown) in [
             ("amqp://u:secret@host:1/v", "amqp://host:1/v"),
-            ("amqps://u:sec/ret@host", "amqps://host"),
+            ("amqps://u:sec/ret@host", "amqps://***"),
             ("amqp://u:sec@ret@host/%2f", "amqp://host/%2f"),
-            ("amqp://u:sec#ret@host", "amqp://host"),
+            ("amqp://u:sec#ret@host", "amqp://***"),
+            ("amqp://u:secret", "amqp://***"),
             ("amqp://host/v?password=secret", "amqp://host/v"),
-            ("u:secret@host", "host"),
+            ("u:secret@host", "***"),
             ("amqp://[::1]:5672", "amqp://[::1]:5672"),
-            ("", ""),
+            ("", "***"),
         ] {
             assert_eq!(without_credentials(url), shown, "{url}");
         }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use brighter::channel::{Broker, Channel};
 use brighter::prelude::*;
-use brighter::processor::{Health, HealthOptions, Unhealthy};
+use brighter::processor::{Health, HealthOptions, Held, Unhealthy};
 use brighter::store::postgres::PostgresOutbox;
 use brighter::store::sqlite::SqliteOutbox;
-use brighter::{Archiver, CommandProcessor, Sweeper};
+use brighter::{Archiver, CommandProcessor, SqliteBroker, Sweeper};
 use brighter_tests::wait::{DEADLINE, until_eq};
 use sqlx::SqlitePool;
 use sqlx::sqlite::SqlitePoolOptions;
@@ -361,5 +361,71 @@ async fn health_follows_an_outage_of_the_database() {
         gate.open(true);
     }
     until_health(&processor, Health::is_ready).await;
+    processor.close().await;
+}
+
+/// What a killed process held is shown while its lease goes on: nobody else gets it, though nothing is wrong here.
+#[tokio::test]
+async fn what_a_silent_process_holds_of_a_file_is_shown_until_its_lease_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("broker.db");
+    let broker = SqliteBroker::open(&path).await.unwrap();
+    broker
+        .declare(&Channel::new("checked", "Health.Checked"))
+        .await
+        .unwrap();
+    let builder = CommandProcessor::builder().broker(broker.clone());
+    let processor = builder
+        .outbox(InMemoryOutbox::new())
+        .health(always())
+        .build()
+        .unwrap();
+    processor.post(Checked).await.unwrap();
+    assert!(processor.health().await.held.is_empty());
+
+    // As the process that took it has left the file: with a lease of 15 s that it has not renewed for 10 s.
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+    let others = SqlitePool::connect_with(options).await.unwrap();
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
+    let until = i64::try_from(now.as_millis()).unwrap() + 5_000;
+    for (statement, until) in [
+        (
+            "INSERT INTO brighter_broker_sessions (id, alive_until) VALUES (77, ?1), (78, ?1 + 9000)",
+            until,
+        ),
+        (
+            "INSERT INTO brighter_broker_held (seq, session) SELECT seq, 77 FROM brighter_broker_messages WHERE ?1 > 0",
+            until,
+        ),
+    ] {
+        sqlx::query(statement).bind(until).execute(&others).await.unwrap();
+    }
+    let health = processor.health().await;
+    assert!(health.is_ready(), "{health}");
+    let [
+        Held::BySilentConsumer {
+            consumer,
+            messages: 1,
+            seconds_left,
+            ..
+        },
+    ] = &health.held[..]
+    else {
+        panic!("{health}");
+    };
+    assert_eq!(consumer, "session 77");
+    assert!(*seconds_left <= 5.0, "{health}");
+    assert!(
+        health
+            .to_string()
+            .contains("session 77 of the broker holds 1 messages"),
+        "{health}"
+    );
+    let json = serde_json::to_value(&health).unwrap();
+    assert_eq!(json["held"][0]["kind"], "by_silent_consumer");
+    assert_eq!(serde_json::from_value::<Health>(json).unwrap(), health);
+    others.close().await;
     processor.close().await;
 }

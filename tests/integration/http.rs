@@ -60,6 +60,11 @@ async fn a_program_is_ready_while_it_consumes_and_says_why_it_is_not() {
         said["reasons"][0]["message"],
         "the subscription `asked` is stopped"
     );
+    assert_eq!(
+        said["reasons"][0].as_object().unwrap().len(),
+        3,
+        "each reason is said once: {said}"
+    );
 
     dispatcher.receive();
     dispatcher.consuming().await;

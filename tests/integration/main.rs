@@ -35,6 +35,7 @@ mod pump;
 mod rabbitmq;
 mod replaying;
 mod scheduling;
+mod secrets;
 mod snippets;
 mod sqlite_broker;
 mod steps;

@@ -299,6 +299,20 @@ async fn a_shutdown_ends_the_wait_of_a_retry() {
 }
 
 #[test]
+fn what_is_wrong_with_a_handler_that_was_added_twice_is_told_once() {
+    let builder = || CommandProcessor::builder().handler(Misnamed(Calls::default()));
+    let once = builder().build().unwrap_err();
+    let twice = builder().handler(Misnamed(Calls::default())).build().unwrap_err();
+    let of_policies = |errors: &brighter::processor::BuildErrors| {
+        let errors = errors.iter();
+        errors
+            .filter(|error| matches!(error, BuildError::Wiring(_)))
+            .count()
+    };
+    assert_eq!((of_policies(&once), of_policies(&twice)), (2, 2), "{twice}");
+}
+
+#[test]
 fn an_unknown_policy_names_the_nearest() {
     let errors = CommandProcessor::builder()
         .handler(Misnamed(Calls::default()))

@@ -10,6 +10,7 @@ mod error;
 mod rejection;
 mod rounds;
 mod shared;
+mod silent_consumer;
 mod usage;
 
 use futures_util::FutureExt;
@@ -24,6 +25,7 @@ pub use error::{ChannelError, PublishError, SettleError};
 pub use rejection::{Rejected, Rejection, RejectionKind, rejection_headers};
 #[doc(hidden)]
 pub use rounds::Rounds;
+pub use silent_consumer::SilentConsumer;
 pub use usage::ChannelUsage;
 
 use crate::message::{ChannelName, Message};
@@ -130,6 +132,16 @@ pub trait Broker: Producer {
     /// See [`ChannelError`]; [`ChannelError::Unsupported`], the default, if the broker cannot list them.
     fn channels(&self) -> BoxFuture<'_, Result<Vec<ChannelUsage>, ChannelError>> {
         future::ready(Err(ChannelError::Unsupported("listing channels"))).boxed()
+    }
+
+    /// Returns the processes that hold messages of the broker and have not said for some time that they are alive, for what
+    /// watches the health of this one. The default is none: with most brokers a process that dies loses its connection, and
+    /// its messages are delivered again at once.
+    ///
+    /// # Errors
+    /// See [`ChannelError`].
+    fn silent_consumers(&self) -> BoxFuture<'_, Result<Vec<SilentConsumer>, ChannelError>> {
+        future::ready(Ok(Vec::new())).boxed()
     }
 
     /// Returns what the broker itself asks of a consumer of the channel, as far as it is known by now.

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 
 use crate::channel::{
     Broker, BrokerStatus, Channel, ChannelError, ChannelUsage, Consumer, ConsumerBounds, Producer,
-    PublishError, SettleError,
+    PublishError, SettleError, SilentConsumer,
 };
 use crate::message::{ChannelName, Message};
 
@@ -51,6 +51,10 @@ impl<B: Broker + ?Sized> Broker for Arc<B> {
 
     fn channels(&self) -> BoxFuture<'_, Result<Vec<ChannelUsage>, ChannelError>> {
         (**self).channels()
+    }
+
+    fn silent_consumers(&self) -> BoxFuture<'_, Result<Vec<SilentConsumer>, ChannelError>> {
+        (**self).silent_consumers()
     }
 
     fn bounds(&self, channel: &Channel) -> ConsumerBounds {

@@ -25,6 +25,22 @@ pub(crate) enum DatabaseError {
     Other(BoxError),
 }
 
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+impl DatabaseError {
+    /// The same with another source.
+    pub(crate) fn map_source(self, map: impl FnOnce(BoxError) -> BoxError) -> Self {
+        match self {
+            Self::Full(source) => Self::Full(map(source)),
+            Self::Unavailable(source) => Self::Unavailable(map(source)),
+            Self::ReadOnly(source) => Self::ReadOnly(map(source)),
+            Self::Standby(source) => Self::Standby(map(source)),
+            Self::Conflict(source) => Self::Conflict(map(source)),
+            Self::Other(source) => Self::Other(map(source)),
+            Self::NewerSchema { .. } | Self::Tables(_) => self,
+        }
+    }
+}
+
 impl From<TableError> for DatabaseError {
     fn from(error: TableError) -> Self {
         Self::Tables(error)

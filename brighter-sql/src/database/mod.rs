@@ -16,6 +16,8 @@ pub(crate) mod server;
 pub(crate) mod statement;
 pub(crate) mod table_error;
 pub(crate) mod table_ref;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod url;
 pub(crate) mod value;
 
 #[cfg(feature = "mysql")]

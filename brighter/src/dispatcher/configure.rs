@@ -1,11 +1,13 @@
 //! What a configuration changes of a dispatcher.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::check::UncheckedSubscription;
+use crate::config::{Stranger, Strictness};
 use crate::processor::BuildError;
 use crate::subscription::SubscriptionSettings;
-use brighter_config::{Config, Key, Origin, Section};
+use brighter_config::{Config, Key, Section};
 
 const SECTION: &str = "dispatcher";
 
@@ -29,11 +31,12 @@ pub(super) fn configure(
     if let Some(time) = config.time(SECTION, "drain_timeout") {
         *drain = time;
     }
-    // A variable may set one of many subscriptions; a file that names one names them all.
-    let is_in_file = |origin: &Origin| matches!(origin, Origin::File { .. });
-    let listed = config
-        .tables(SubscriptionSettings::SECTION)
-        .any(|table| is_in_file(table.origin()));
+    let strictness = Strictness::of(config);
+    // A variable may set one of many subscriptions; a file lists them all.
+    let listed = strictness == Strictness::Exact
+        && config
+            .tables(SubscriptionSettings::SECTION)
+            .any(|table| table.origin().is_file());
     for candidate in candidates.iter_mut() {
         let is_known = candidate.settings.configure(config);
         if listed && !is_known {
@@ -42,19 +45,41 @@ pub(super) fn configure(
             });
         }
     }
+    let own: Vec<_> = candidates
+        .iter()
+        .map(|candidate| candidate.settings.name.as_str())
+        .collect();
+    let mut known = HashSet::new();
+    known.extend(own.iter().filter_map(|name| {
+        let table = config.named_table(SubscriptionSettings::SECTION, name)?;
+        Some(table.name())
+    }));
+    let mut of_others = Vec::new();
     for table in config.tables(SubscriptionSettings::SECTION) {
-        let names = || {
-            candidates
-                .iter()
-                .map(|candidate| candidate.settings.name.as_str())
-        };
-        if !names().any(|name| table.is_named(name)) {
-            errors.push(BuildError::UnknownSubscription {
+        if known.contains(table.name()) {
+            continue;
+        }
+        match strictness.judge(&table, config, SubscriptionSettings::SECTION, &own) {
+            Stranger::Mistake { meant } => errors.push(BuildError::UnknownSubscription {
                 name: table.name().to_owned(),
                 origin: table.origin().to_string(),
-                nearest: table.nearest_name(names()),
-                known: names().collect::<Vec<_>>().join(", "),
-            });
+                nearest: meant,
+                known: own.join(", "),
+                may_be_of_others: strictness == Strictness::Shared,
+            }),
+            Stranger::OfOthers => of_others.push(table.name()),
         }
     }
+    if !of_others.is_empty() {
+        let count = of_others.len();
+        of_others.truncate(MOST_TOLD);
+        tracing::info!(
+            count,
+            subscriptions = ?of_others,
+            "the configuration has subscriptions of other programs"
+        );
+    }
 }
+
+/// So many names are in the log at most.
+const MOST_TOLD: usize = 20;

@@ -18,6 +18,7 @@ use super::route::{DecodedRequest, Route, RouteError};
 use super::settlement::{RELEASE_DELAY, Settlement, dead, invalid, settlement};
 use super::status_registry::StatusReporter;
 use super::within::within;
+use crate::layer::HandlingLimit;
 use crate::processor::{CommandProcessor, PublishErrors, Reply, SubscriberFailure};
 use crate::subscription::SubscriptionSettings;
 use crate::telemetry::metrics::Began;
@@ -235,6 +236,9 @@ impl DeliveryHandler {
         }
         if self.processor.has_inbox() {
             cx.insert(Fingerprint::of(message.body.as_bytes()));
+        }
+        if let Some(limit) = self.settings.timeout.filter(|_| self.processor.has_inbox()) {
+            cx.insert(HandlingLimit(limit));
         }
         brighter_core::__private::fault_point!("pump.map");
         let limit = self.settings.time_limit();

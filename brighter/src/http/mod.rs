@@ -21,12 +21,13 @@ use ::http::{HeaderValue, Method, Request, Response, StatusCode};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
+use serde_json::Value;
 use tower::Service;
 
 pub use body::Body;
 
 use crate::dispatcher::Dispatcher;
-use crate::processor::{CommandProcessor, Health, OutboxFigures, Unhealthy};
+use crate::processor::{CommandProcessor, FullChannel, Health, Held, OutboxFigures, Unhealthy};
 
 /// Answers `/livez`, `/readyz` and `/metrics`. Clones are cheap.
 ///
@@ -132,32 +133,41 @@ impl Endpoints {
 #[derive(Serialize)]
 struct Ready<'a> {
     ready: bool,
-    reasons: Vec<Reason<'a>>,
+    reasons: Vec<Value>,
     outbox: Option<OutboxFigures>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    full_channels: &'a [FullChannel],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    held: &'a [Held],
 }
 
-#[derive(Serialize)]
-struct Reason<'a> {
-    message: String,
-    #[serde(flatten)]
-    reason: &'a Unhealthy,
+/// A reason with the sentence for a person, which has the words of its field `reason` in it: they are said once.
+fn reason(reason: &Unhealthy) -> serde_json::Result<Value> {
+    let mut value = serde_json::to_value(reason)?;
+    if let Some(fields) = value.as_object_mut() {
+        fields.remove("reason");
+        fields.insert("message".to_owned(), reason.to_string().into());
+    }
+    Ok(value)
 }
 
 fn ready(health: &Health) -> Response<Body> {
-    let reasons = health.reasons.iter().map(|reason| Reason {
-        message: reason.to_string(),
-        reason,
-    });
-    let ready = Ready {
-        ready: health.is_ready(),
-        reasons: reasons.collect(),
-        outbox: health.outbox,
+    let json = || {
+        let reasons = health.reasons.iter().map(reason);
+        let ready = Ready {
+            ready: health.is_ready(),
+            reasons: reasons.collect::<Result<_, _>>()?,
+            outbox: health.outbox,
+            full_channels: &health.full_channels,
+            held: &health.held,
+        };
+        serde_json::to_vec(&ready)
     };
-    let status = match ready.ready {
+    let status = match health.is_ready() {
         true => StatusCode::OK,
         false => StatusCode::SERVICE_UNAVAILABLE,
     };
-    match serde_json::to_vec(&ready) {
+    match json() {
         Ok(json) => respond(status, "application/json", json.into()),
         Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
     }

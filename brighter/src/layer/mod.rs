@@ -96,6 +96,8 @@ pub use feature_switch::{
 pub use foreign::{ForeignFuture, ForeignLayer, ForeignService};
 pub use monitor::{MonitorEvent, MonitorEventKind, MonitorFuture, MonitorLayer, MonitorService, MonitorSink};
 pub use request_logging::{RequestLoggingLayer, RequestLoggingService};
+pub(crate) use use_inbox::{
+    ClaimedElsewhere, HandlingLimit, OnDuplicate, SendUnsent, UnsentError, UnsentSlot,
+};
 pub use use_inbox::{DuplicateReply, UseInboxLayer, UseInboxService};
-pub(crate) use use_inbox::{OnDuplicate, SendUnsent, UnsentError, UnsentSlot};
 pub use validate::{ValidateFuture, ValidateLayer, ValidateService};

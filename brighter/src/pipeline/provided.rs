@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::layer::{FeatureSwitches, MonitorSink, UnsentSlot};
+use crate::layer::{ClaimedElsewhere, FeatureSwitches, MonitorSink, UnsentSlot};
 use crate::policy::PolicyRegistry;
 use brighter_core::inbox::Inbox;
 use brighter_core::outbox::Outbox;
@@ -19,6 +19,8 @@ pub(crate) struct Provided {
     pub(crate) outbox: Option<Arc<dyn Outbox>>,
     /// What sends what a first handling has left, where no sweeper of this process does.
     pub(crate) unsent: UnsentSlot,
+    /// The requests that wait for claims of others in the inbox.
+    pub(crate) claimed: Arc<ClaimedElsewhere>,
     /// Is told of every call, in tests.
     #[cfg(feature = "testing")]
     pub(crate) observer: Option<Arc<dyn super::Observer>>,

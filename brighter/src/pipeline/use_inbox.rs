@@ -116,6 +116,14 @@ impl Wiring<'_> {
             Arc::new(InMemoryInbox::new())
         });
         let unsent = Arc::clone(&self.provided.unsent);
-        self.step(UseInboxLayer::new(inbox, &context, lease, on_duplicate, unsent))
+        let claimed = Arc::clone(&self.provided.claimed);
+        self.step(UseInboxLayer::new(
+            inbox,
+            &context,
+            lease,
+            on_duplicate,
+            unsent,
+            claimed,
+        ))
     }
 }

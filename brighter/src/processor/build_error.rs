@@ -1,5 +1,6 @@
 //! Everything that `build()` may find wrong.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use crate::pipeline::WiringError;
@@ -185,8 +186,9 @@ pub enum BuildError {
     },
     /// The configuration has a subscription that the program does not have.
     #[error(
-        "{origin}: there is no subscription `{name}`{}",
-        nearest.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_else(|| format!("; the program has: {known}"))
+        "{origin}: there is no subscription `{name}`{}{}",
+        nearest.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_else(|| format!("; the program has: {known}")),
+        if_of_others("subscriptions", nearest.as_deref().filter(|_| *may_be_of_others))
     )]
     UnknownSubscription {
         /// The name in the configuration.
@@ -197,6 +199,8 @@ pub enum BuildError {
         nearest: Option<String>,
         /// The names that the program has, separated by commas.
         known: String,
+        /// Whether other programs may share the configuration.
+        may_be_of_others: bool,
     },
     /// The program has a subscription that its configuration does not have, although it has others.
     #[error(
@@ -208,8 +212,9 @@ pub enum BuildError {
     },
     /// The configuration has a policy that no handler uses.
     #[error(
-        "{origin}: no handler uses the policy `{policy}`{}",
-        nearest.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+        "{origin}: no handler uses the policy `{policy}`{}{}",
+        nearest.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default(),
+        if_of_others("policies", nearest.as_deref().filter(|_| *may_be_of_others))
     )]
     UnknownPolicy {
         /// The name in the configuration.
@@ -218,6 +223,8 @@ pub enum BuildError {
         origin: String,
         /// One that is used, or was given by the program, and looks like it.
         nearest: Option<String>,
+        /// Whether other programs may share the configuration.
+        may_be_of_others: bool,
     },
     /// A subscription wants no topic.
     #[error("the subscription `{subscription}` has no routing key: give it at least one")]
@@ -237,6 +244,13 @@ pub enum BuildError {
 }
 
 brighter_core::__private::readable_debug!(BuildError, BuildErrors);
+
+/// How to say that a name which looks like this one is meant as it stands.
+fn if_of_others(section: &str, name: Option<&str>) -> String {
+    name.map_or_else(String::new, |name| {
+        format!(" If it is of another program, list `[{section}.{name}]` beside it, empty if there is nothing to say")
+    })
+}
 
 /// The channels on a way.
 struct Way<'a>(&'a [ChannelName]);
@@ -278,8 +292,11 @@ impl BuildError {
 pub struct BuildErrors(Vec<BuildError>);
 
 impl BuildErrors {
-    /// `Ok` if there is nothing wrong.
-    pub(crate) fn check(errors: Vec<BuildError>) -> Result<(), Self> {
+    /// `Ok` if there is nothing wrong. What is wrong in the same way in several places, as in a handler that was added
+    /// twice, is told once.
+    pub(crate) fn check(mut errors: Vec<BuildError>) -> Result<(), Self> {
+        let mut told = HashSet::new();
+        errors.retain(|error| told.insert(brighter_core::__private::report(error)));
         if errors.is_empty() {
             Ok(())
         } else {

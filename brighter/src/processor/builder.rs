@@ -458,7 +458,7 @@ impl CommandProcessorBuilder {
             broker: self.broker,
             relay,
             has_inbox: self.provided.inbox.is_some(),
-            health: HealthMonitor::new(health, sweeps),
+            health: HealthMonitor::new(health, sweeps, self.provided.claimed),
             background,
             bodies_in_spans: self.bodies_in_spans.unwrap_or_default(),
             inbox_retention,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::registry::Registry;
 use super::{Archiver, BuildError, HealthOptions, Sweeper};
+use crate::config::{Stranger, Strictness};
 use crate::policy::PolicyRegistry;
 use brighter_config::{Config, Key, Section, Table};
 
@@ -62,13 +63,24 @@ impl Configured {
             return;
         }
         named.extend(self.policies.iter().map(String::as_str));
+        let strictness = Strictness::of(&self.config);
         for table in self.config.tables(PolicyRegistry::SECTION) {
-            if !named.iter().any(|name| table.is_named(name)) {
-                errors.push(BuildError::UnknownPolicy {
+            if named.iter().any(|name| table.is_named(name)) {
+                continue;
+            }
+            match strictness.judge(&table, &self.config, PolicyRegistry::SECTION, &named) {
+                Stranger::Mistake { meant } => errors.push(BuildError::UnknownPolicy {
                     policy: table.name().to_owned(),
                     origin: table.origin().to_string(),
-                    nearest: table.nearest_name(named.iter().copied()),
-                });
+                    nearest: meant,
+                    may_be_of_others: strictness == Strictness::Shared,
+                }),
+                Stranger::OfOthers => {
+                    tracing::info!(
+                        policy = table.name(),
+                        "the configuration has a policy of another program"
+                    );
+                }
             }
         }
     }

@@ -77,7 +77,45 @@ pub struct Health {
     /// what they refuse, and a person has to see to it that they are consumed, or to remove them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub full_channels: Vec<FullChannel>,
+    /// What others hold that this process could handle: it comes when they are done, or when their leases end. It makes
+    /// nothing unhealthy, and says why messages wait after a process was killed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<Held>,
 }
+
+/// Messages or requests that others hold.
+#[derive(Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Held {
+    /// A process holds messages of the broker and has not said in time that it is alive.
+    #[error(
+        "{consumer} of the broker holds {messages} messages and gives no sign; they are delivered again in {seconds_left:.0} s unless it does"
+    )]
+    BySilentConsumer {
+        /// What the broker calls it.
+        consumer: String,
+        /// How many messages it holds.
+        messages: u64,
+        /// In how many seconds they are delivered to others.
+        seconds_left: f64,
+    },
+    /// Requests came to `#[use_inbox]` while others had claimed them: a process that handles them, or one that was killed
+    /// while it did.
+    #[error(
+        "{requests} requests of `{context}` wait for others that have claimed them in the inbox, {seconds_left:.0} s at most; if those were killed, a shorter lease of `#[use_inbox]` or a timeout of the subscription lets them come sooner"
+    )]
+    ByClaim {
+        /// The context of the inbox: who handles them.
+        context: String,
+        /// How many requests wait.
+        requests: u64,
+        /// For how many seconds the longest claim goes on.
+        seconds_left: f64,
+    },
+}
+
+brighter_core::__private::readable_debug!(Held);
 
 /// A channel that refused a message of a topic, as it was full.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -252,6 +290,7 @@ impl fmt::Display for Health {
                 f,
                 "; channel `{channel}` is full, with {waiting} messages, and refuses `{topic}`: consume or remove it"
             )
-        })
+        })?;
+        self.held.iter().try_for_each(|held| write!(f, "; {held}"))
     }
 }

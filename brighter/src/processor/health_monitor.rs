@@ -1,14 +1,16 @@
 //! [`HealthMonitor`]: checks the health of a processor.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use super::background::BackgroundTask;
-use super::health::{Health, HealthOptions, OutboxFigures, Unhealthy};
+use super::health::{Health, HealthOptions, Held, OutboxFigures, Unhealthy};
 use super::relay::Relay;
-use brighter_core::channel::{Broker, BrokerStatus};
+use crate::layer::ClaimedElsewhere;
+use brighter_core::channel::{Broker, BrokerStatus, SilentConsumer};
 use brighter_core::outbox::{Outbox, OutboxStatus};
 
 /// Checks the health of a processor, and remembers for a while what its outbox said.
@@ -16,8 +18,12 @@ pub(super) struct HealthMonitor {
     options: HealthOptions,
     /// Whether this process sweeps.
     sweeps: bool,
+    /// The requests that wait for claims of others in the inbox.
+    claimed: Arc<ClaimedElsewhere>,
     /// Held while the outbox is asked, so that many who ask at once are one question to it.
     known: Mutex<Option<KnownStatus>>,
+    /// What the broker said of silent consumers, and when; held while it is asked.
+    silent: Mutex<Option<(Instant, Vec<SilentConsumer>)>>,
 }
 
 type KnownStatus = (Instant, Result<OutboxStatus, Unhealthy>);
@@ -29,11 +35,13 @@ const SILENCE: Duration = Duration::from_secs(120);
 const AWAY_FOR: Duration = Duration::from_secs(1);
 
 impl HealthMonitor {
-    pub(super) fn new(options: HealthOptions, sweeps: bool) -> Self {
+    pub(super) fn new(options: HealthOptions, sweeps: bool, claimed: Arc<ClaimedElsewhere>) -> Self {
         Self {
             options,
             sweeps,
+            claimed,
             known: Mutex::new(None),
+            silent: Mutex::new(None),
         }
     }
 
@@ -92,7 +100,42 @@ impl HealthMonitor {
         if let Some(relay) = relay {
             self.outbox(relay, &mut health).await;
         }
+        health.held = self.held(broker).await;
         health
+    }
+
+    /// What the broker says of silent consumers, and how old that is; asked again only if it is old.
+    async fn silent(&self, broker: &dyn Broker) -> (Duration, Vec<SilentConsumer>) {
+        let mut known = self.silent.lock().await;
+        if let Some((at, silent)) = &*known
+            && at.elapsed() < self.options.check_interval
+        {
+            return (at.elapsed(), silent.clone());
+        }
+        // A broker that is away is a reason of its own.
+        let silent = broker.silent_consumers().await.unwrap_or_default();
+        *known = Some((Instant::now(), silent.clone()));
+        (Duration::ZERO, silent)
+    }
+
+    /// What others hold, as far as it is known within the time for an answer.
+    async fn held(&self, broker: Option<&dyn Broker>) -> Vec<Held> {
+        let mut held = Vec::new();
+        if let Some(broker) = broker
+            && let Ok((age, silent)) = timeout(self.options.check_timeout, self.silent(broker)).await
+        {
+            held.extend(silent.into_iter().map(|consumer| Held::BySilentConsumer {
+                consumer: consumer.name,
+                messages: consumer.messages,
+                seconds_left: consumer.left.saturating_sub(age).as_secs_f64(),
+            }));
+        }
+        held.extend(self.claimed.list().into_iter().map(|claimed| Held::ByClaim {
+            context: claimed.context.to_string(),
+            requests: claimed.requests,
+            seconds_left: claimed.longest.as_secs_f64(),
+        }));
+        held
     }
 
     /// Whether the outbox is there and gets empty.

@@ -43,7 +43,7 @@ pub(crate) use call::{Reply, answer, is_waited_for};
 pub use context::ContextExt;
 pub use deposit::{DepositPost, DepositPosts};
 pub use error::{NoProcessor, NotSent, PostError, PublishErrors, SendError, SubscriberFailure};
-pub use health::{FullChannel, Health, HealthOptions, OutboxFigures, Unhealthy};
+pub use health::{FullChannel, Health, HealthOptions, Held, OutboxFigures, Unhealthy};
 pub use outbox::{Cancel, ProcessorOutbox, Reschedule, Rescheduled, Within};
 pub use post::{Cleared, Post};
 pub use registry::PipelineDescription;

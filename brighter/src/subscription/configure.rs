@@ -22,7 +22,8 @@ impl SubscriptionSettings {
 
     /// The section `subscriptions`.
     pub(crate) fn section() -> Section {
-        Section::named(Self::SECTION, handling_keys().chain(channel_keys()))
+        let section = Section::named(Self::SECTION, handling_keys().chain(channel_keys()));
+        section.synonyms(&["subscription", "consumers", "queues", "channels"])
     }
 
     /// Takes what the configuration says; gives whether it knows the subscription.
@@ -106,45 +107,69 @@ fn handling_keys() -> impl Iterator<Item = Key> {
     let most = u64::from(u32::MAX);
     let (millisecond, second) = (Duration::from_millis(1), Duration::from_secs(1));
     [
-        Key::text("channel", "what it reads; else its name"),
-        Key::texts("routing_keys", "the topics it wants; else those of its requests"),
+        Key::text("channel", "what it reads; else its name").synonyms(&[
+            "queue",
+            "queue_name",
+            "channel_name",
+        ]),
+        Key::texts("routing_keys", "the topics it wants; else those of its requests").synonyms(&[
+            "topics",
+            "topic",
+            "routing_key",
+            "bindings",
+        ]),
         Key::range(
             "performers",
             1..=10_000,
             "how many read the channel: `4`, or `2 to 8` by the work there is",
         )
+        .synonyms(&[
+            "workers",
+            "consumers",
+            "instances",
+            "threads",
+            "no_of_performers",
+            "replicas",
+        ])
         .documented_default("1"),
         Key::count(
             "concurrency",
             1..=100_000,
             "how many messages each performer handles at once",
         )
+        .synonyms(&["parallelism", "max_concurrency", "max_in_flight"])
         .documented_default("1"),
-        Key::rate("rate", "how fast all together begin; else as fast as they can"),
+        Key::rate("rate", "how fast all together begin; else as fast as they can")
+            .synonyms(&["rate_limit", "throttle"]),
         Key::count(
             "buffer",
             1..=u64::from(u16::MAX),
             "how many messages each performer has in memory",
         )
+        .synonyms(&["prefetch", "prefetch_count", "buffer_size", "qos"])
         .documented_default("10"),
         Key::time(
             "timeout",
             millisecond..,
             "how long one handling may take; else 5m, which is left out of the sums of `build()`",
-        ),
+        )
+        .synonyms(&["handler_timeout", "handling_timeout", "time_out"]),
         Key::count(
             "attempts",
             1..=most,
             "how often a message is delivered before it is a dead letter",
         )
+        .synonyms(&["retries", "max_attempts", "max_retries", "requeue_count", "tries"])
         .documented_default("5"),
         Key::times("delays", "how long it waits before each further delivery")
+            .synonyms(&["backoff", "retry_delays", "requeue_delay", "retry_delay"])
             .documented_default("1s, 5s, 15s, 1m"),
         Key::count(
             "redeliveries",
             0..=most,
             "how often the broker may deliver what nobody settles; 0 for any number",
         )
+        .synonyms(&["max_redeliveries", "redelivery_limit"])
         .documented_default("20"),
         Key::count(
             "unacceptable_limit",
@@ -167,32 +192,38 @@ fn channel_keys() -> impl Iterator<Item = Key> {
         Key::text(
             "dead_letters",
             "where what could not be handled goes; else `<channel>.dlq`",
-        ),
+        )
+        .synonyms(&["dlq", "dead_letter_queue", "dead_letter_channel", "dead_letter"]),
         Key::text(
             "invalid_messages",
             "where what could not be understood goes; else `<channel>.invalid`",
-        ),
+        )
+        .synonyms(&["invalid", "poison_queue", "invalid_message_channel"]),
         Key::one_of(
             "make_channel",
             MakeChannel::WORDS,
             "whether the channel is made, looked for, or taken for granted",
         )
+        .synonyms(&["make_channels", "declare", "on_missing_channel"])
         .documented_default("create"),
         Key::one_of(
             "queue_type",
             QueueType::WORDS,
             "how the broker keeps it; else as `rabbitmq.queue_type` says",
-        ),
+        )
+        .synonyms(&["x_queue_type"]),
         Key::time(
             "time_to_live",
             Duration::from_millis(1)..,
             "what has waited this long is a dead letter; else nothing is",
-        ),
+        )
+        .synonyms(&["ttl", "message_ttl", "expiration"]),
         Key::count(
             "length_limit",
             1..=most,
             "how many messages may wait; else any number",
-        ),
+        )
+        .synonyms(&["max_length", "queue_length"]),
         Key::one_of(
             "overflow",
             &["refuse_newest", "dead_letter_oldest"],
@@ -203,13 +234,16 @@ fn channel_keys() -> impl Iterator<Item = Key> {
             "delivery_limit",
             1..=most,
             "how often the broker delivers a message before it sets it aside itself",
-        ),
+        )
+        .synonyms(&["max_deliveries", "max_delivery_count"]),
         Key::flag(
             "single_active_consumer",
             "whether one consumer at a time gets messages",
         )
+        .synonyms(&["exclusive"])
         .documented_default("false"),
-        Key::count("priorities", 1..=255, "the highest priority; else all are alike"),
+        Key::count("priorities", 1..=255, "the highest priority; else all are alike")
+            .synonyms(&["priority", "max_priority"]),
     ]
     .into_iter()
 }

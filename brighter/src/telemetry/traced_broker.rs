@@ -7,7 +7,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 use super::spans;
 use brighter_core::channel::{
     Broker, BrokerStatus, Channel, ChannelError, ChannelUsage, Consumer, ConsumerBounds, Producer,
-    PublishError, SettleError,
+    PublishError, SettleError, SilentConsumer,
 };
 use brighter_core::message::{ChannelName, Message};
 
@@ -84,6 +84,10 @@ impl Broker for TracedBroker {
 
     fn channels(&self) -> BoxFuture<'_, Result<Vec<ChannelUsage>, ChannelError>> {
         self.inner.channels()
+    }
+
+    fn silent_consumers(&self) -> BoxFuture<'_, Result<Vec<SilentConsumer>, ChannelError>> {
+        self.inner.silent_consumers()
     }
 
     fn bounds(&self, channel: &Channel) -> ConsumerBounds {

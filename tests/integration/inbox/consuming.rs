@@ -2,7 +2,7 @@
 
 use brighter::channel::BudgetError;
 use brighter::inbox::{Begun, ClaimId, Fingerprint, InMemoryInbox, InboxError, InboxKey};
-use brighter::processor::{BuildError, BuildErrors, SendError};
+use brighter::processor::{BuildError, BuildErrors, Held, SendError};
 use brighter_tests::wait::{until, until_eq};
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
@@ -390,4 +390,99 @@ async fn a_handler_that_succeeded_before_it_was_cancelled_does_not_give_up_its_c
     desk.settled().await;
     assert_eq!((desk.till.asked(), desk.till.paid()), (1, vec![payment.id]));
     assert!(desk.dead().is_empty());
+}
+
+/// Notes for how long it is asked to claim.
+#[derive(Clone, Default)]
+struct Noting {
+    inner: InMemoryInbox,
+    leases: Arc<Mutex<Vec<Duration>>>,
+}
+
+impl Inbox for Noting {
+    fn begin<'a>(
+        &'a self,
+        key: &'a InboxKey,
+        fingerprint: Option<Fingerprint>,
+        lease: Duration,
+    ) -> BoxFuture<'a, Result<Begun, InboxError>> {
+        self.leases.lock().unwrap().push(lease);
+        self.inner.begin(key, fingerprint, lease)
+    }
+
+    fn complete<'a>(&'a self, key: &'a InboxKey) -> BoxFuture<'a, Result<(), InboxError>> {
+        self.inner.complete(key)
+    }
+
+    fn abandon<'a>(&'a self, key: &'a InboxKey, claim: ClaimId) -> BoxFuture<'a, Result<(), InboxError>> {
+        self.inner.abandon(key, claim)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_is_no_longer_than_its_subscription_lets_a_handling_be() {
+    for (subscription, lease) in [
+        (payments(), 5 * MINUTE),
+        (payments().timeout(20 * SECOND), 30 * SECOND),
+        (payments().timeout(10 * MINUTE), 5 * MINUTE),
+    ] {
+        let (inbox, broker, till) = (Noting::default(), InMemoryBroker::new(), Till::default());
+        let processor = CommandProcessor::builder()
+            .handler(Cashier(till.clone()))
+            .broker(broker.clone())
+            .inbox(inbox.clone())
+            .build()
+            .unwrap();
+        let dispatcher = Dispatcher::builder(processor)
+            .subscription(subscription)
+            .drain_timeout(15 * MINUTE)
+            .build()
+            .unwrap();
+        dispatcher.receive();
+        dispatcher.consuming().await;
+        let desk = Desk {
+            broker,
+            till,
+            dispatcher,
+        };
+        desk.deliver(&pay("now")).await;
+        desk.settled().await;
+        assert_eq!(*inbox.leases.lock().unwrap(), [lease]);
+    }
+}
+
+/// What a process held that was killed while it handled it, as another sees it.
+#[tokio::test(start_paused = true)]
+async fn requests_that_wait_for_the_claim_of_a_killed_process_are_in_health() {
+    let inbox = InMemoryInbox::new();
+    let payment = pay("now");
+    let key = InboxKey::new(payment.id.clone(), "till");
+    inbox.begin(&key, None, 5 * MINUTE).await.unwrap();
+    let desk = Desk::with(inbox, Strict, payments()).await;
+    desk.deliver(&payment).await;
+    let health = || desk.dispatcher.health();
+    while health().await.held.is_empty() {
+        tokio::time::sleep(SECOND / 10).await;
+    }
+    let found = health().await;
+    assert!(found.is_ready(), "{found}");
+    let [
+        Held::ByClaim {
+            context,
+            requests: 1,
+            seconds_left,
+            ..
+        },
+    ] = &found.held[..]
+    else {
+        panic!("{found}");
+    };
+    assert!(
+        context == "till" && *seconds_left > 290.0 && *seconds_left <= 300.0,
+        "{found}"
+    );
+    // It comes again every minute until the lease has ended.
+    tokio::time::sleep(7 * MINUTE).await;
+    assert_eq!(desk.till.paid(), [payment.id]);
+    assert!(health().await.held.is_empty());
 }

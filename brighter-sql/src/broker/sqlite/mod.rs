@@ -75,7 +75,7 @@ pub use options::SqliteBrokerOptions;
 use crate::opening::Opening;
 use brighter_core::channel::{
     Broker, BrokerStatus, Channel, ChannelError, ChannelUsage, Consumer, ConsumerBounds, Producer,
-    PublishError, SettleError,
+    PublishError, SettleError, SilentConsumer,
 };
 use brighter_core::message::{ChannelName, Message};
 use delivery_stream::DeliveryStream;
@@ -249,6 +249,11 @@ impl Broker for SqliteBroker {
     /// Whether anybody consumes a channel is not in the file, so it is not known here.
     fn channels(&self) -> BoxFuture<'_, Result<Vec<ChannelUsage>, ChannelError>> {
         self.0.ask(EngineRequest::Usages).boxed()
+    }
+
+    /// Those that have missed a sign of life, by this process's own lease.
+    fn silent_consumers(&self) -> BoxFuture<'_, Result<Vec<SilentConsumer>, ChannelError>> {
+        self.0.ask(EngineRequest::Silent).boxed()
     }
 
     fn bounds(&self, channel: &Channel) -> ConsumerBounds {

@@ -6,7 +6,9 @@ use tokio::sync::oneshot;
 
 use super::delivery_buffer::DeliveryBuffer;
 use super::row::StoredMessage;
-use brighter_core::channel::{Channel, ChannelError, ChannelUsage, PublishError, SettleError};
+use brighter_core::channel::{
+    Channel, ChannelError, ChannelUsage, PublishError, SettleError, SilentConsumer,
+};
 use brighter_core::message::{ChannelName, Message};
 
 /// Messages to be published, and where the results go.
@@ -72,6 +74,8 @@ pub(super) enum EngineRequest {
     /// The engine has a mistake.
     #[cfg(test)]
     Panic,
+    /// Which other processes have missed a sign of life.
+    Silent(oneshot::Sender<Result<Vec<SilentConsumer>, ChannelError>>),
     Usages(oneshot::Sender<Result<Vec<ChannelUsage>, ChannelError>>),
     Depth(ChannelName, oneshot::Sender<Result<Option<u64>, ChannelError>>),
     Waiting(

@@ -8,20 +8,49 @@ use sqlx::postgres::PgConnectOptions;
 
 use super::error::DatabaseError;
 use super::server::Server;
-use super::value::Sql;
+use super::url::{self, ByUrl};
 
 crate::database::value::implement_sql!(sqlx::Postgres, dialect::POSTGRES, error::sort);
+
+impl ByUrl for Postgres {
+    const EXAMPLE: &'static str = "postgres://user:password@host:5432/database";
+
+    fn knows(parameter: &str) -> bool {
+        const KNOWN: [&str; 18] = [
+            "sslmode",
+            "ssl-mode",
+            "sslrootcert",
+            "ssl-root-cert",
+            "ssl-ca",
+            "sslcert",
+            "ssl-cert",
+            "sslkey",
+            "ssl-key",
+            "statement-cache-capacity",
+            "host",
+            "hostaddr",
+            "port",
+            "dbname",
+            "user",
+            "password",
+            "application_name",
+            "options",
+        ];
+        KNOWN.contains(&parameter) || parameter.starts_with("options[")
+    }
+}
 
 impl Server<Postgres> {
     /// The server of this URL, by a pool of our own.
     pub(crate) async fn at(url: &str, has_session: bool) -> Result<Self, DatabaseError> {
-        let options: PgConnectOptions = url.parse().map_err(Postgres::sort)?;
+        let options: PgConnectOptions = url::options::<Postgres, _>(url)?;
         let options = if has_session {
             options
         } else {
             // PgBouncer refuses what it does not know.
             options.extra_float_digits(None)
         };
-        Self::connect(options, has_session).await
+        let connected = Self::connect(options, has_session).await;
+        connected.map_err(|error| url::redacted(error, url))
     }
 }

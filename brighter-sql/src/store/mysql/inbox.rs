@@ -1,11 +1,9 @@
 //! The [`MySqlInbox`].
 
-use sqlx::mysql::MySqlConnectOptions;
 use sqlx::{MySql, MySqlPool};
 
 use crate::database::backend::Backend;
 use crate::database::server::Server;
-use crate::database::value::Sql;
 use crate::opening::Opening;
 use crate::store::InboxOptions;
 use crate::store::inbox::{self, SqlInbox, implement_inbox};
@@ -39,8 +37,7 @@ impl MySqlInbox {
             if !options.has_session {
                 return Err(InboxError::Unsupported("connections without a session"));
             }
-            let connect: MySqlConnectOptions = url.parse().map_err(MySql::sort)?;
-            let server = Server::connect(connect, true).await?;
+            let server = Server::<MySql>::at(&url).await?;
             SqlInbox::open(server, &options).await.map(Self)
         })
     }

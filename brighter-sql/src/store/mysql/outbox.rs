@@ -1,11 +1,9 @@
 //! The [`MySqlOutbox`].
 
-use sqlx::mysql::MySqlConnectOptions;
 use sqlx::{MySql, MySqlPool};
 
 use crate::database::backend::Backend;
 use crate::database::server::Server;
-use crate::database::value::Sql;
 use crate::opening::Opening;
 use crate::store::OutboxOptions;
 use crate::store::outbox::{self, SqlOutbox, implement_outbox};
@@ -50,8 +48,7 @@ impl MySqlOutbox {
             if !options.has_session {
                 return Err(OutboxError::Unsupported("connections without a session"));
             }
-            let connect: MySqlConnectOptions = url.parse().map_err(MySql::sort)?;
-            let server = Server::connect(connect, true).await?;
+            let server = Server::<MySql>::at(&url).await?;
             SqlOutbox::open(server, &options).await.map(Self)
         })
     }

@@ -34,7 +34,7 @@ impl PostgresInbox {
     pub fn connect(url: impl Into<String>) -> Opening<InboxOptions, Result<Self, InboxError>> {
         let url = url.into();
         Opening::new(async move |options: InboxOptions| {
-            let server = Server::at(&url, options.has_session).await?;
+            let server = Server::<Postgres>::at(&url, options.has_session).await?;
             SqlInbox::open(server, &options).await.map(Self)
         })
     }

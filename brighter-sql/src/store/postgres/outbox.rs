@@ -52,7 +52,7 @@ impl PostgresOutbox {
     pub fn connect(url: impl Into<String>) -> Opening<OutboxOptions, Result<Self, OutboxError>> {
         let url = url.into();
         Opening::new(async move |options: OutboxOptions| {
-            let server = Server::at(&url, options.has_session).await?;
+            let server = Server::<Postgres>::at(&url, options.has_session).await?;
             SqlOutbox::open(server, &options).await.map(Self)
         })
     }

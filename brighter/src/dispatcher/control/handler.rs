@@ -1,9 +1,10 @@
 //! [`ControlHandler`]: applies the commands of a control topic, and reports.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::time::Duration;
 
 use super::report::ControlReport;
-use super::signed::{CommandVerifier, Order, Signed};
+use super::signed::{CommandVerifier, Order, Refusal, Signed, Verdict};
 use super::topic::{Control, milliseconds};
 use crate::dispatcher::check::UncheckedSubscription;
 use crate::dispatcher::status::EndReport;
@@ -15,7 +16,7 @@ use crate::subscription::Subscription;
 use brighter_core::__private::report;
 use brighter_core::channel::{Broker, PublishError};
 use brighter_core::context::Context;
-use brighter_core::error::{BoxError, Invalid};
+use brighter_core::error::{BoxError, DontAck, Invalid};
 use brighter_core::id::MessageId;
 use brighter_core::mapper::{JsonMapper, MessageMapper};
 use brighter_core::message::{MessageHeader, MessageType};
@@ -38,7 +39,7 @@ impl Controlled {
             // A command that no node was there to apply does not count any more.
             .time_to_live(control.window);
         let dispatcher = Arc::new(OnceLock::new());
-        let handler = ControlHandler::new(control, broker, Arc::clone(&dispatcher));
+        let handler = ControlHandler::new(control, broker, Arc::clone(&dispatcher), milliseconds);
         let processor = CommandProcessor::builder().handler(handler).build()?;
         Ok(Self {
             subscription: UncheckedSubscription::new(&processor, subscription),
@@ -61,23 +62,53 @@ struct ControlHandler {
     control: Control,
     broker: Arc<dyn Broker>,
     verifier: Mutex<CommandVerifier>,
+    /// The time, in milliseconds since 1970.
+    clock: fn() -> u64,
     /// Filled once there is one. Weak, for the dispatcher has this.
     dispatcher: Arc<OnceLock<Weak<Inner>>>,
 }
 
 impl ControlHandler {
-    fn new(control: Control, broker: Arc<dyn Broker>, dispatcher: Arc<OnceLock<Weak<Inner>>>) -> Self {
+    fn new(
+        control: Control,
+        broker: Arc<dyn Broker>,
+        dispatcher: Arc<OnceLock<Weak<Inner>>>,
+        clock: fn() -> u64,
+    ) -> Self {
         let (topic, secret) = (control.topic.clone(), control.secret.clone());
+        let verifier = CommandVerifier::new(topic, secret, control.window, clock());
         Self {
-            verifier: Mutex::new(CommandVerifier::new(
-                topic,
-                secret,
-                control.window,
-                milliseconds(),
-            )),
+            verifier: Mutex::new(verifier),
             control,
             broker,
+            clock,
             dispatcher,
+        }
+    }
+
+    /// The order, once it counts; nothing, if the dispatcher ends before.
+    async fn admitted(&self, signed: &Signed, cx: &Context) -> Result<Option<Order>, Refusal> {
+        loop {
+            let verdict = {
+                let mut verifier = self.verifier.lock().unwrap_or_else(PoisonError::into_inner);
+                verifier.admit(signed, (self.clock)())
+            };
+            let early = match verdict? {
+                Verdict::Obey(order) => return Ok(Some(order)),
+                Verdict::Early(by) => by,
+            };
+            if early > Duration::from_secs(1) {
+                tracing::warn!(
+                    node = self.control.node,
+                    ?early,
+                    "a control command was given after now, by the clock of this node, and is obeyed when that has passed: \
+                     set the clocks right"
+                );
+            }
+            tokio::select! {
+                () = tokio::time::sleep(early) => {}
+                () = cx.cancelled() => return Ok(None),
+            }
         }
     }
 
@@ -139,12 +170,12 @@ impl ControlHandler {
 impl Handler<Signed> for ControlHandler {
     type Error = BoxError;
 
-    async fn handle(&self, signed: &Signed, _: &Context) -> Result<(), BoxError> {
-        let admitted = {
-            let mut verifier = self.verifier.lock().unwrap_or_else(PoisonError::into_inner);
-            verifier.admit(signed, milliseconds())
+    async fn handle(&self, signed: &Signed, cx: &Context) -> Result<(), BoxError> {
+        let admitted = self.admitted(signed, cx).await;
+        let admitted = admitted.map_err(|refusal| Invalid::because(refusal.to_string()))?;
+        let Some(order) = admitted else {
+            return Err(DontAck::because("the dispatcher ends before the command counts").into());
         };
-        let order = admitted.map_err(|refusal| Invalid::because(refusal.to_string()))?;
         let ours = order.node.as_ref().is_none_or(|node| *node == self.control.node);
         if ours {
             self.obey(order).await;
@@ -156,5 +187,76 @@ impl Handler<Signed> for ControlHandler {
 impl HandlerPipeline<Signed> for ControlHandler {
     fn pipeline(handler: Arc<Self>, _: &mut Wiring<'_>) -> Pipeline<Signed> {
         Pipeline::new(HandlerService::new(handler))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use tokio::time::Instant;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::dispatcher::{ControlCommand, ControlSecret};
+    use crate::in_memory::broker::InMemoryBroker;
+
+    /// Real time that follows tokio's, which a test can move.
+    fn clock() -> u64 {
+        thread_local! {
+            static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        }
+        let passed = BEGUN.with(|begun| begun.elapsed());
+        1_800_000_000_000 + u64::try_from(passed.as_millis()).unwrap()
+    }
+
+    fn node() -> ControlHandler {
+        let control = Control::topic("ops", ControlSecret::new("s".repeat(32)).unwrap());
+        ControlHandler::new(control, Arc::new(InMemoryBroker::new()), Arc::default(), clock)
+    }
+
+    fn order(given_at: u64) -> Signed {
+        let order = Order {
+            id: MessageId::new(),
+            node: None,
+            given_at,
+            command: ControlCommand::StopAll,
+        };
+        Signed::new(
+            &order,
+            &"ops".into(),
+            &ControlSecret::new("s".repeat(32)).unwrap(),
+        )
+        .unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_order_from_the_future_waits_and_is_not_obeyed_again_after_a_restart() {
+        let (first, began) = (node(), clock());
+        let order = order(began + 50_000);
+        let cx = Context::new();
+        assert!(first.admitted(&order, &cx).await.unwrap().is_some());
+        assert!(clock() > began + 50_000, "it waited {} ms", clock() - began);
+        // The process is replaced at once, and the order comes again.
+        tokio::time::advance(Duration::from_millis(10)).await;
+        assert_eq!(node().admitted(&order, &cx).await, Err(Refusal::BeforeStart));
+        assert_eq!(first.admitted(&order, &cx).await, Err(Refusal::Replayed));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_order_that_waits_is_left_to_the_next_process_when_the_dispatcher_ends() {
+        let (node, began) = (node(), clock());
+        let ends = Arc::new(CancellationToken::new());
+        let cx = Context::new().with_cancellation(Arc::clone(&ends));
+        let order = order(began + 50_000);
+        let ending = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            ends.cancel();
+        };
+        let (admitted, ()) = tokio::join!(node.admitted(&order, &cx), ending);
+        assert_eq!(admitted, Ok(None));
+        assert!(clock() < began + 2_000, "it waited {} ms", clock() - began);
+        let next = super::tests::node();
+        assert!(next.admitted(&order, &Context::new()).await.unwrap().is_some());
     }
 }

@@ -43,7 +43,7 @@ pub(super) enum Refusal {
     Senseless(String),
     #[error("a control command is {by:?} too old or too new: it was held back, or a clock is wrong")]
     Stale { by: Duration },
-    #[error("a control command was given before this node started")]
+    #[error("a control command was given before this node started, or before one that it has forgotten")]
     BeforeStart,
     #[error("a control command came a second time")]
     Replayed,
@@ -51,15 +51,29 @@ pub(super) enum Refusal {
     TooMany,
 }
 
+/// What becomes of an order that is signed and in time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It counts; from now on it does not count again.
+    Obey(Order),
+    /// It was given after now, by the clock of this node, and counts once this has passed.
+    Early(Duration),
+}
+
 /// What a node has to remember to tell orders that count from others.
+///
+/// No order is obeyed twice, whatever the clocks of those who give them say, because of two rules: an order counts only
+/// once the clock of the node is past the time at which it was given, and an order that was given before `floor` does not
+/// count. A process that starts later has a floor above everything that the one before it obeyed, so nothing has to be
+/// kept over a restart. Within a process, the floor rises over what is forgotten.
 #[derive(Debug)]
 pub(super) struct CommandVerifier {
     topic: RoutingKey,
     secret: ControlSecret,
     window: Duration,
-    /// In milliseconds since 1970.
-    started_at: u64,
-    /// When the orders of the last two windows were given.
+    /// Nothing counts that was given before: at first the start of this process, in milliseconds since 1970.
+    floor: u64,
+    /// When the orders of the last window were given.
     seen: HashMap<MessageId, u64>,
 }
 
@@ -100,13 +114,13 @@ impl CommandVerifier {
             topic,
             secret,
             window,
-            started_at: now,
+            floor: now,
             seen: HashMap::new(),
         }
     }
 
-    /// The order, if it counts; from now on it does not count again.
-    pub(super) fn admit(&mut self, signed: &Signed, now: u64) -> Result<Order, Refusal> {
+    /// What becomes of the order, by the clock of this node.
+    pub(super) fn admit(&mut self, signed: &Signed, now: u64) -> Result<Verdict, Refusal> {
         let signature = bytes_of(&signed.signature).ok_or(Refusal::Forged)?;
         let mac = mac(&self.secret, &self.topic, &signed.order).ok_or(Refusal::Forged)?;
         // Takes as long whatever is wrong with it.
@@ -119,21 +133,36 @@ impl CommandVerifier {
         {
             return Err(Refusal::Stale { by });
         }
-        // What it has seen it forgets with its process, so nothing counts that may have been seen before.
-        if order.given_at < self.started_at {
-            return Err(Refusal::BeforeStart);
-        }
-        let window = u64::try_from(self.window.as_millis()).unwrap_or(u64::MAX);
-        self.seen
-            .retain(|_, given_at| now.saturating_sub(*given_at) <= window);
+        self.forget(now);
         if self.seen.contains_key(&order.id) {
             return Err(Refusal::Replayed);
+        }
+        if order.given_at < self.floor {
+            return Err(Refusal::BeforeStart);
+        }
+        // A process that starts in this very millisecond would take it for one that was given after its start.
+        if order.given_at >= now {
+            let early = (order.given_at - now).saturating_add(1);
+            return Ok(Verdict::Early(Duration::from_millis(early)));
         }
         if self.seen.len() >= MOST_SEEN {
             return Err(Refusal::TooMany);
         }
         self.seen.insert(order.id.clone(), order.given_at);
-        Ok(order)
+        Ok(Verdict::Obey(order))
+    }
+
+    /// Forgets what is stale, and lets nothing of that age count again: the clock may be set back.
+    fn forget(&mut self, now: u64) {
+        let window = u64::try_from(self.window.as_millis()).unwrap_or(u64::MAX);
+        let floor = &mut self.floor;
+        self.seen.retain(|_, given_at| {
+            let is_kept = now.saturating_sub(*given_at) <= window;
+            if !is_kept {
+                *floor = (*floor).max(given_at.saturating_add(1));
+            }
+            is_kept
+        });
     }
 }
 
@@ -192,7 +221,8 @@ mod tests {
     #[test]
     fn what_is_signed_with_the_secret_counts_once() {
         let (mut verifier, order) = (verifier(), order(NOW));
-        assert_eq!(verifier.admit(&signed(&order), NOW), Ok(order.clone()));
+        let obeyed = Ok(Verdict::Obey(order.clone()));
+        assert_eq!(verifier.admit(&signed(&order), NOW + 1), obeyed);
         assert_eq!(
             verifier.admit(&signed(&order), NOW + 59_000),
             Err(Refusal::Replayed)
@@ -232,31 +262,79 @@ mod tests {
         ] {
             assert_eq!(verifier().admit(&forged, NOW), Err(Refusal::Forged), "{forged:?}");
         }
-        assert!(verifier().admit(&original, NOW).is_ok());
+        assert!(matches!(
+            verifier().admit(&original, NOW + 1),
+            Ok(Verdict::Obey(_))
+        ));
     }
 
     #[test]
     fn what_is_too_old_or_too_new_or_from_before_the_start_does_not_count() {
-        let admit = |given_at: u64, now: u64| verifier().admit(&signed(&order(given_at)), now).map(|_| ());
+        let admit = |given_at: u64, now: u64| verifier().admit(&signed(&order(given_at)), now);
         let stale = |seconds| {
             Err(Refusal::Stale {
                 by: Duration::from_secs(seconds),
             })
         };
-        assert_eq!(admit(NOW, NOW + 60_000), Ok(()));
+        let early = |millis| Ok(Verdict::Early(Duration::from_millis(millis)));
+        assert!(matches!(admit(NOW, NOW + 60_000), Ok(Verdict::Obey(_))));
         assert_eq!(admit(NOW, NOW + 65_000), stale(5));
         assert_eq!(admit(NOW + 65_000, NOW), stale(5));
-        assert_eq!(admit(NOW + 60_000, NOW), Ok(()));
+        assert_eq!(admit(NOW + 60_000, NOW), early(60_001));
+        assert_eq!(admit(NOW, NOW), early(1));
         assert_eq!(admit(NOW - 1, NOW), Err(Refusal::BeforeStart));
     }
 
+    /// Orders of senders whose clocks are off, to a node that starts again at any time after it has obeyed: each is given
+    /// to every process of the node, again and again.
     #[test]
-    fn what_comes_from_the_future_is_remembered_until_it_is_stale() {
-        let (mut verifier, order) = (verifier(), order(NOW + 60_000));
-        assert!(verifier.admit(&signed(&order), NOW).is_ok());
+    fn no_order_is_obeyed_twice_over_restarts_and_clocks() {
+        let mut obeyed_at_all = 0;
+        for skew in [-59_000_i64, -1_000, -1, 0, 1, 999, 30_000, 59_999] {
+            for restart in [0_u64, 1, 2, 10, 1_000, 30_000, 59_000, 60_000, 61_000, 119_000] {
+                let order = order(NOW.checked_add_signed(5_000 + skew).unwrap());
+                let sent = signed(&order);
+                let mut nodes = vec![verifier()];
+                let (mut obeyed, mut restart_at) = (0, None);
+                for now in (NOW + 5_000..NOW + 190_000).filter(|now| now % 500 < 3) {
+                    if restart_at.is_some_and(|at| now >= at) {
+                        nodes = vec![CommandVerifier::new("ops".into(), secret("s"), WINDOW, now)];
+                        restart_at = None;
+                    }
+                    for node in &mut nodes {
+                        if let Ok(Verdict::Obey(_)) = node.admit(&sent, now) {
+                            obeyed += 1;
+                            restart_at = Some(now + restart);
+                        }
+                    }
+                }
+                assert!(
+                    obeyed <= 1,
+                    "skew {skew} ms, restart {restart} ms after: {obeyed} times"
+                );
+                obeyed_at_all += obeyed;
+            }
+        }
+        assert!(obeyed_at_all >= 60, "only {obeyed_at_all} of 80 were obeyed");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_brings_nothing_back() {
+        let (mut verifier, order) = (verifier(), order(NOW));
+        assert!(matches!(
+            verifier.admit(&signed(&order), NOW + 1),
+            Ok(Verdict::Obey(_))
+        ));
+        // Something later makes it forget.
+        let later = super::tests::order(NOW + 100_000);
+        assert!(matches!(
+            verifier.admit(&signed(&later), NOW + 100_001),
+            Ok(Verdict::Obey(_))
+        ));
+        assert_eq!(verifier.seen.len(), 1);
         assert_eq!(
-            verifier.admit(&signed(&order), NOW + 119_000),
-            Err(Refusal::Replayed)
+            verifier.admit(&signed(&order), NOW + 2),
+            Err(Refusal::BeforeStart)
         );
     }
 
@@ -266,9 +344,12 @@ mod tests {
         for _ in 0..MOST_SEEN {
             verifier.seen.insert(MessageId::new(), NOW);
         }
-        assert_eq!(verifier.admit(&signed(&order(NOW)), NOW), Err(Refusal::TooMany));
+        assert_eq!(
+            verifier.admit(&signed(&order(NOW)), NOW + 1),
+            Err(Refusal::TooMany)
+        );
         let later = NOW + 61_000;
-        assert!(verifier.admit(&signed(&order(later)), later).is_ok());
+        assert!(verifier.admit(&signed(&order(later)), later + 1).is_ok());
         assert_eq!(verifier.seen.len(), 1);
     }
 

@@ -16,9 +16,13 @@ use brighter_core::message::{MessageHeader, MessageType, RoutingKey};
 /// Every node, which is a process with a dispatcher, has a channel of its own, named after the topic and the node. It
 /// obeys what comes there and is signed (HMAC-SHA256) with the secret that it shares with those who may command it, was
 /// given within the window, after the node started, and did not come before. Anything else it puts in the channel's
-/// invalid-message channel, with the reason, says so in its log, and does nothing. A command is obeyed at most once:
-/// one whose node dies with it in hand is not obeyed by the next. After each there is a [`ControlReport`] on
-/// [`reports`](Self::reports).
+/// invalid-message channel, with the reason, says so in its log, and does nothing. After each there is a
+/// [`ControlReport`] on [`reports`](Self::reports).
+///
+/// A command is obeyed at most once, over restarts too and whatever the clock of its sender says: one that was given after
+/// now, by the clock of the node, waits until that has passed, and those behind it wait with it. So a node that starts
+/// again has a clock past all that the one before it obeyed, and obeys nothing of that age. This needs a clock of the node
+/// that is not set back over its restart.
 ///
 /// Commands are obeyed one after the other; one that stops something takes as long as its handlers do, five
 /// minutes at most. They are signed, not secret: who reads the broker reads them.

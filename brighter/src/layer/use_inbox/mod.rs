@@ -1,6 +1,7 @@
 //! `#[use_inbox]`: handles a request once, however often it comes.
 
 mod claim_guard;
+mod lease;
 mod unsent;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use futures_util::future::BoxFuture;
 use tower::{Layer, Service, ServiceExt};
 
 use self::claim_guard::ClaimGuard;
+pub(crate) use self::lease::{ClaimedElsewhere, HandlingLimit};
 pub(crate) use self::unsent::{SendUnsent, UnsentError, UnsentSlot};
 use crate::handler::Call;
 use brighter_core::__private::Repeated;
@@ -65,6 +67,7 @@ struct UseInboxSettings<R: Request> {
     lease: Duration,
     on_duplicate: OnDuplicate<R>,
     unsent: UnsentSlot,
+    claimed: Arc<ClaimedElsewhere>,
     /// Whether it was said that requests come without an id.
     warned: AtomicBool,
 }
@@ -76,6 +79,7 @@ impl<R: Request> UseInboxLayer<R> {
         lease: Duration,
         on_duplicate: OnDuplicate<R>,
         unsent: UnsentSlot,
+        claimed: Arc<ClaimedElsewhere>,
     ) -> Self {
         Self(Arc::new(UseInboxSettings {
             inbox,
@@ -83,6 +87,7 @@ impl<R: Request> UseInboxLayer<R> {
             lease,
             on_duplicate,
             unsent,
+            claimed,
             warned: AtomicBool::new(false),
         }))
     }
@@ -145,8 +150,14 @@ impl<R: Request> UseInboxSettings<R> {
         let key = Arc::new(InboxKey::new(id.clone(), Arc::clone(&self.context)));
         let fingerprint = call.context().get::<Fingerprint>().map(|found| *found);
         brighter_core::__private::fault_point!("inbox.claim", HandlerError::Inbox);
-        let begun = self.inbox.begin(&key, fingerprint, self.lease).await;
-        match begun.map_err(|error| HandlerError::Inbox(error.into()))? {
+        let lease = lease::lease(self.lease, call.context());
+        let begun = self.inbox.begin(&key, fingerprint, lease).await;
+        let begun = begun.map_err(|error| HandlerError::Inbox(error.into()))?;
+        match &begun {
+            Begun::Running { left } => self.claimed.note(&key, *left),
+            _ => self.claimed.forget(&key),
+        }
+        match begun {
             Begun::First(claim) => {
                 brighter_core::__private::fault_point!("inbox.claimed");
                 let handling = Handling::new(Arc::clone(&self.inbox), Arc::clone(&key), claim);

@@ -20,7 +20,7 @@ use super::app::Journal;
 use crate::in_memory::broker::InMemoryBroker;
 use brighter_core::channel::{
     Broker, BrokerStatus, Channel, ChannelError, ChannelUsage, Consumer, ConsumerBounds, Producer,
-    PublishError, SettleError,
+    PublishError, SettleError, SilentConsumer,
 };
 use brighter_core::message::{ChannelName, Message};
 
@@ -230,6 +230,14 @@ impl Broker for FaultyBroker {
         async move {
             self.0.link.generation()?;
             self.0.inner.channels().await
+        }
+        .boxed()
+    }
+
+    fn silent_consumers(&self) -> BoxFuture<'_, Result<Vec<SilentConsumer>, ChannelError>> {
+        async move {
+            self.0.link.generation()?;
+            self.0.inner.silent_consumers().await
         }
         .boxed()
     }

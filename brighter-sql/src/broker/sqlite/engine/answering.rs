@@ -1,6 +1,9 @@
 //! What callers ask of the engine that is no message.
 
-use sqlx::Sqlite;
+use std::time::Duration;
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, Sqlite};
 
 use super::Engine;
 use crate::broker::sqlite::broker_tx::depth;
@@ -13,7 +16,7 @@ use crate::database::backend::Backend;
 use crate::database::error::DatabaseError;
 use crate::database::value::Sql;
 use brighter_core::__private::report;
-use brighter_core::channel::{Channel, ChannelError, ChannelUsage};
+use brighter_core::channel::{Channel, ChannelError, ChannelUsage, SilentConsumer};
 use brighter_core::message::{ChannelName, Message};
 
 impl Engine {
@@ -59,6 +62,10 @@ impl Engine {
                 let usages = self.usages().await;
                 let _ = reply.send(usages.map_err(|error| FileFailure::new(error).of_channel()));
             }
+            EngineRequest::Silent(reply) => {
+                let silent = self.silent().await;
+                let _ = reply.send(silent.map_err(|error| FileFailure::new(error).of_channel()));
+            }
             EngineRequest::Depth(name, reply) => {
                 let _ = reply.send(self.depth(&name).await);
             }
@@ -66,6 +73,35 @@ impl Engine {
                 let _ = reply.send(self.waiting(&name, most).await);
             }
         }
+    }
+
+    /// The processes that have missed a sign of life and hold something. A session says that it is alive when a third of
+    /// its lease has passed, so that one with less than half of it left is late.
+    async fn silent(&mut self) -> Result<Vec<SilentConsumer>, DatabaseError> {
+        let (now, late, own) = (row::now(), self.lease / 2, self.session.unwrap_or(0));
+        let reader = self.reader().await?;
+        let rows = sqlx::query(
+            "SELECT s.id, s.alive_until, count(*) FROM brighter_broker_sessions s \
+             JOIN brighter_broker_held h ON h.session = s.id \
+             WHERE s.id <> ?1 AND s.alive_until < ?2 GROUP BY s.id ORDER BY s.id",
+        )
+        .bind(own)
+        .bind(now.saturating_add(late))
+        .fetch_all(&mut **reader)
+        .await
+        .map_err(Sqlite::sort)?;
+        let silent = |row: &SqliteRow| {
+            let (session, until): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+            let held: i64 = row.try_get(2)?;
+            let left = Duration::from_millis(until.saturating_sub(now).max(0).unsigned_abs());
+            Ok(SilentConsumer::new(
+                format!("session {session}"),
+                held.unsigned_abs(),
+                left,
+            ))
+        };
+        let silent: Result<_, sqlx::Error> = rows.iter().map(silent).collect();
+        silent.map_err(Sqlite::sort)
     }
 
     /// Takes a channel out with all that is in it, and ends its consumers, as other processes do when they look.

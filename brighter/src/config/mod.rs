@@ -21,9 +21,13 @@
 //! `RabbitMqBuilder::from_config`. [Configuration](https://github.com/brighter-rs/brighter/blob/main/docs/configuration.md)
 //! lists every setting.
 
+mod strictness;
+
 pub use brighter_config::{
     Config, ConfigError, ConfigErrors, Key, Loader, Origin, Problem, Secret, Section, Table,
 };
+
+pub(crate) use strictness::{Stranger, Strictness};
 
 use crate::policy::PolicyRegistry;
 use crate::processor::{Archiver, HealthOptions, Sweeper};
@@ -34,7 +38,7 @@ use crate::subscription::SubscriptionSettings;
 ///
 /// Add the sections of the application, and of other adapters, by [`Loader::section`].
 pub fn loader() -> Loader {
-    let loader = Loader::new();
+    let loader = Loader::new().section(Strictness::section());
     #[cfg(feature = "rabbitmq")]
     let loader = loader.section(brighter_rabbitmq::RabbitMqBuilder::section());
     #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
