@@ -1,4 +1,4 @@
-//! A claim that this process [holds](Held) while it handles a request.
+//! A claim that this process [holds](ClaimGuard) while it handles a request.
 
 use std::sync::Arc;
 
