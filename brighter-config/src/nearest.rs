@@ -1,9 +1,9 @@
-//! What somebody who slipped may have meant.
+//! Finds the most similar known name for an unknown one.
 
-/// How unlike a known name an unknown one may be and still be taken for a slip of it (Jaro-Winkler, 1 is equal).
+/// The lowest similarity at which a name is suggested (Jaro-Winkler, 1 is equal).
 const ALIKE: f64 = 0.8;
 
-/// The known name most like this one, if any is like it at all.
+/// Returns the most similar known name, if any is similar enough.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     known
         .into_iter()

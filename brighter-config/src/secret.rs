@@ -1,9 +1,8 @@
-//! [`Secret`]: what must not be seen.
+//! [`Secret`]: a text that is never shown.
 
 use std::fmt;
 
-/// Text that must not be seen: a password, a token, a URL with either. It prints as `***` everywhere, and is in no
-/// error.
+/// A text that is never shown: a password, a token, a URL with either. It prints as `***`, and no error contains it.
 ///
 /// ```
 /// use brighter_config::Secret;
@@ -16,24 +15,24 @@ use std::fmt;
 pub struct Secret(String);
 
 impl Secret {
-    /// Keeps this text to itself.
+    /// Returns a secret with this text.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text, for whoever has to be told it.
+    /// Returns the text, for a caller that needs it, such as a client that logs in.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// What may be seen of it: of a URL all but its user, its password and its query; nothing of any other.
+    /// Returns the visible part of the text: a URL without its user, password and query; otherwise nothing.
     ///
-    /// Whatever the text is, what stands before its last `@` is left out, so that a password with a bare `/` or `@`
-    /// in it does not come through.
+    /// All text before the last `@` is removed, in any input. So a password with an unescaped `/` or `@` is removed
+    /// too.
     pub(super) fn shown(&self) -> String {
-        // Of several URLs the last `@` is that of the last.
+        // Of several URLs, the last `@` belongs to the last one.
         let several = self.0.matches("://").count() > 1;
         let shown = if several { None } else { shown(&self.0) };
         shown.unwrap_or_else(|| "***".to_owned())
@@ -54,7 +53,7 @@ fn shown(text: &str) -> Option<String> {
     Some(format!("{scheme}://{hidden}{}{query}", &rest[..end]))
 }
 
-/// The text as an error may repeat it: short, on one line, and without what a URL hides.
+/// Returns the text for an error: short, on one line, and without the hidden parts of a URL.
 pub(super) fn quoted(text: &str) -> String {
     const MOST: usize = 60;
     let text = match text.contains("://") {

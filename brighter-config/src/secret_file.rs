@@ -1,4 +1,4 @@
-//! Reads a secret from a file of its own.
+//! Reads a secret from a separate file.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use super::table::Setting;
 use super::value::Value;
 use super::{Origin, Problem, Secret, text_file};
 
-/// More than any secret has.
+/// The largest secret in bytes.
 const LARGEST: u64 = 64 * 1024;
 
 /// Reads the secret of this key from the file that `raw` names.
@@ -19,7 +19,7 @@ pub(super) fn read(key: &str, raw: &Raw, origin: &Origin) -> Result<Setting, Pro
             found: raw.kind().to_owned(),
         });
     };
-    // What a file names lies beside it, wherever the program was started.
+    // A path from a file is relative to the folder of that file, and not to the working directory.
     let path = match origin.folder() {
         Some(folder) => folder.join(named),
         None => PathBuf::from(named),

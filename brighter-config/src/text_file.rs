@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-/// The text of a file of at most so many bytes, or why there is none.
+/// Returns the text of a file with at most `largest` bytes, or why it cannot be read.
 pub(super) fn read(path: &Path, largest: u64) -> Result<String, String> {
     let file = std::fs::File::open(path).map_err(|error| said(&error))?;
     let mut bytes = Vec::new();
@@ -15,7 +15,7 @@ pub(super) fn read(path: &Path, largest: u64) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| "it is no text in UTF-8".to_owned())
 }
 
-/// What the system says, in words that are the same on every machine where that is possible.
+/// Returns the system's error, in words that are the same on every machine where possible.
 fn said(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "there is no such file".to_owned(),

@@ -1,4 +1,4 @@
-//! [`Value`]: a setting that is what its key may be.
+//! [`Value`]: a setting that its key accepts.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::raw::{Node, Raw};
 use super::secret::quoted;
 use super::{Problem, Secret, time};
 
-/// A setting that is what its key may be.
+/// A setting that its key accepts.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
     Text(String),
@@ -17,7 +17,7 @@ pub(super) enum Value {
     Count(u64),
     Share(f64),
     Time(Duration),
-    /// The word that a key of times takes besides: no time at all.
+    /// The word that means no duration.
     NoTime(&'static str),
     Word(&'static str),
     Texts(Vec<String>),
@@ -40,7 +40,7 @@ pub(super) fn read(kind: &Kind, path: &str, raw: &Raw) -> Result<Value, Problem>
             Ok(Value::Times(times?))
         }
         (_, Raw::List(_) | Raw::Table(_) | Raw::Date) => Err(reading.wrong_type(raw.kind())),
-        // A file that knows numbers from text is taken at its word.
+        // A format that distinguishes numbers from text must use the right type.
         (Kind::Count { .. } | Kind::Share { .. } | Kind::Flag, Raw::Text(text)) => {
             let found = format!("the text {}: write it without quotes", quoted(text));
             Err(reading.wrong_type(&found))
@@ -71,7 +71,7 @@ impl Reading<'_> {
         }
     }
 
-    /// This text is nothing that the key may be.
+    /// Returns the error that this text is not allowed for the key.
     fn no_such(&self, text: &str) -> Problem {
         self.wrong_type(&quoted(text))
     }
@@ -225,7 +225,7 @@ fn parts(text: &str) -> impl Iterator<Item = &str> {
 }
 
 impl std::fmt::Display for Value {
-    /// As one would write it in TOML; secrets do not show.
+    /// Prints the value as in TOML, with secrets masked.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let text = |text: &str| format!("\"{}\"", text.escape_debug());
         match self {

@@ -1,4 +1,4 @@
-//! Reads YAML. The only file that knows the `saphyr-parser` crate.
+//! Reads YAML. Only this file uses the `saphyr-parser` crate.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -9,8 +9,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use super::raw::{DEEPEST, Field, Node, Parsed, Raw, syntax};
 use super::{ConfigError, Origin};
 
-/// How many values a file may have, aliases written out: no person writes more, and an alias of aliases of aliases
-/// is many more.
+/// The largest number of values in a file with its aliases expanded: nested aliases can multiply the values.
 const MOST: usize = 10_000;
 
 pub(super) fn parse(path: &Arc<Path>, text: &str) -> Parsed {
@@ -33,7 +32,7 @@ struct Reader<'a> {
 type Read<T> = Result<T, Box<ConfigError>>;
 
 impl<'a> Reader<'a> {
-    /// The one document of a file; nothing, if it is empty.
+    /// Reads the only document of a file; no fields if it is empty.
     fn document(&mut self) -> Read<Vec<Field>> {
         let mut found = None;
         loop {
@@ -146,7 +145,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// How many values it is.
+/// Returns the number of values in a node.
 fn size(node: &Node) -> usize {
     match &node.raw {
         Raw::List(nodes) => 1 + nodes.iter().map(size).sum::<usize>(),
