@@ -1,4 +1,4 @@
-//! Prints the tables of the stores as SQL, for those who make them by hand.
+//! Prints the tables of the stores as SQL, for creating them by hand.
 //!
 //! `cargo install brighter-cli`, then `brighter ddl postgres > brighter.sql`.
 
@@ -44,7 +44,7 @@ fn run(mut args: impl Iterator<Item = String>) -> Result<String, BoxError> {
     }
 }
 
-/// What the command line asks for.
+/// The arguments of the command line.
 struct Wanted {
     database: String,
     outbox: Option<OutboxOptions>,

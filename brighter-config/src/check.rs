@@ -1,4 +1,4 @@
-//! Checks what single settings cannot show: whether they go together.
+//! Checks rules between several settings.
 
 use super::key::{Key, Rule};
 use super::section::Section;
@@ -6,7 +6,7 @@ use super::settings::Settings;
 use super::table::Table;
 use super::{ConfigError, Origin, Problem};
 
-/// Finds what does not go together, in tables that are right otherwise.
+/// Checks the rules between settings, in tables whose single values are valid.
 pub(super) fn check(sections: &[Section], settings: &mut Settings) {
     let mut errors = Vec::new();
     for section in sections {
@@ -26,7 +26,7 @@ pub(super) fn check(sections: &[Section], settings: &mut Settings) {
     }
 }
 
-/// What is missing in a section that nothing says anything of.
+/// Returns the required keys of a section that has no settings.
 fn absent(section: &Section) -> impl Iterator<Item = ConfigError> {
     section.keys().iter().filter_map(|key| {
         let hint = key.rules.iter().find_map(hint)?;
@@ -46,7 +46,7 @@ fn table_of(table: Table<'_>) -> Vec<ConfigError> {
     let type_name = table.type_name();
     let types = table.section.types().map(|(key, _)| key);
     if let (Some(key), None) = (types, type_name) {
-        // Which keys the table may have is not known without it.
+        // Without its type, the allowed keys of the table are unknown.
         let missing = key.rules.iter().filter_map(|rule| broken(table, key, rule));
         return missing.collect();
     }
@@ -80,7 +80,7 @@ fn of_another_type(table: Table<'_>, key: &Key, types: &Key, type_name: &str) ->
     }
 }
 
-/// What is wrong if the table breaks this rule of the key.
+/// Returns the error, if the table breaks this rule of the key.
 fn broken(table: Table<'_>, key: &Key, rule: &Rule) -> Option<ConfigError> {
     match *rule {
         Rule::Required { hint } => {

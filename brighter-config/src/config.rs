@@ -1,4 +1,4 @@
-//! [`Config`]: the settings that hold.
+//! [`Config`]: the settings in effect.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,12 +11,12 @@ use super::settings::{self, Entries};
 use super::table::Table;
 use super::{ConfigError, Origin, Problem, Secret};
 
-/// Settings from files and variables, for the builders and for the application.
+/// The settings in effect from files and variables, for the builders and for the application.
 ///
-/// In brighter, `CommandProcessorBuilder::configure` and `DispatcherBuilder::configure` take it, and each adapter has a
-/// `from_config`. [`Table`] reads the values of one section; the methods here read a single one.
+/// In brighter, `CommandProcessorBuilder::configure` and `DispatcherBuilder::configure` read it, and each adapter has a
+/// `from_config`. [`Table`] reads the values of one section; the methods here read a single value.
 ///
-/// It prints as a TOML file, with the origin of every value beside it and secrets masked. Clones are cheap.
+/// `Display` prints a TOML file with the origin of every value beside it, and with secrets masked. Clones are cheap.
 ///
 /// ```
 /// use brighter_config::{Key, Loader, Section};
@@ -56,19 +56,19 @@ impl Config {
         Self(Arc::new(Inner { sections, entries }))
     }
 
-    /// Returns the table of a section, or `None` if nothing says anything of it.
+    /// Returns the table of a section, or `None` if no source sets any of its keys.
     #[must_use]
     pub fn table(&self, section: &str) -> Option<Table<'_>> {
         self.find(section, "")
     }
 
-    /// Returns the table of this name in a section that has many.
+    /// Returns the table of this name in a section with named tables.
     #[must_use]
     pub fn named_table(&self, section: &str, name: &str) -> Option<Table<'_>> {
         self.find(section, name)
     }
 
-    /// Returns the tables of a section that has many, in the order of their names.
+    /// Returns the tables of a section with named tables, sorted by name.
     pub fn tables(&self, section: &str) -> impl Iterator<Item = Table<'_>> {
         let section = self.section(section).into_iter();
         section.flat_map(|section| settings::tables(&self.0.entries, section))
@@ -94,8 +94,8 @@ impl Config {
         self.table(section)?.text(key)
     }
 
-    /// Returns the text of this key as a path. A relative path in a file begins at the folder of that file; any other
-    /// begins at the working directory.
+    /// Returns the text of this key as a path. A relative path from a file is relative to the folder of that file; any
+    /// other is relative to the working directory.
     #[must_use]
     pub fn path(&self, section: &str, key: &str) -> Option<PathBuf> {
         self.table(section)?.path(key)
@@ -107,33 +107,33 @@ impl Config {
         self.table(section)?.secret(key)
     }
 
-    /// Returns whether this key is true.
+    /// Returns the boolean of this key.
     #[must_use]
     pub fn flag(&self, section: &str, key: &str) -> Option<bool> {
         self.table(section)?.flag(key)
     }
 
-    /// Returns the whole number of this key.
+    /// Returns the integer of this key.
     #[must_use]
     pub fn count(&self, section: &str, key: &str) -> Option<u64> {
         self.table(section)?.count(key)
     }
 
-    /// Returns the time of this key.
+    /// Returns the duration of this key.
     #[must_use]
     pub fn time(&self, section: &str, key: &str) -> Option<Duration> {
         self.table(section)?.time(key)
     }
 
-    /// Returns where this key was said; [`Origin::Default`] if nothing says it.
+    /// Returns the origin of this key; [`Origin::Default`] if no source sets it.
     #[must_use]
     pub fn origin(&self, section: &str, key: &str) -> Origin {
         let table = self.table(section);
         table.map_or(Origin::Default, |table| table.origin_of(key).clone())
     }
 
-    /// Makes the error that the value of this key cannot be, for a reason that only the application knows. A secret
-    /// does not show.
+    /// Returns the error that the value of this key is impossible, for a reason that only the application knows. The
+    /// text of a secret is not shown.
     #[must_use]
     pub fn impossible(&self, section: &str, key: &str, reason: impl fmt::Display) -> ConfigError {
         match self.table(section) {

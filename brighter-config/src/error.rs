@@ -1,131 +1,131 @@
-//! What is wrong with a configuration, and where.
+//! [`ConfigError`]: one mistake in a configuration, and its origin.
 
 use std::fmt;
 
 use super::Origin;
 
-/// One thing that is wrong, and where.
+/// One mistake in a configuration, and its origin.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfigError {
-    /// The line, the variable or the argument that is at fault.
+    /// The line, the variable or the argument with the mistake.
     pub origin: Origin,
-    /// What is wrong.
+    /// The kind of mistake.
     pub problem: Problem,
 }
 
 impl ConfigError {
-    /// Makes an error of what is wrong at this place.
+    /// Returns an error for a problem at this origin.
     #[must_use]
     pub fn new(origin: Origin, problem: Problem) -> Self {
         Self { origin, problem }
     }
 }
 
-/// What is wrong with a configuration.
+/// The kind of mistake in a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
     /// The file cannot be read.
     #[error("the file cannot be read: {reason}")]
     Unreadable {
-        /// Why not.
+        /// The reason.
         reason: String,
     },
-    /// The file is neither TOML nor YAML, by its name.
+    /// The name of the file is neither that of a TOML nor of a YAML file.
     #[error("the file is of no known kind: call it `….toml`, `….yaml` or `….yml`")]
     UnknownKind,
-    /// The file is no TOML or YAML.
+    /// The file is not valid TOML or YAML.
     #[error("{what}")]
     Syntax {
-        /// What its parser says.
+        /// The error of the parser.
         what: String,
     },
-    /// There is no such section.
+    /// The section does not exist.
     #[error("there is no section `{name}`{}", hint(nearest.as_deref(), known))]
     UnknownSection {
-        /// The name.
+        /// The unknown name.
         name: String,
-        /// One that there is and that looks like it.
+        /// The most similar section, if there is one.
         nearest: Option<String>,
-        /// Those that there are, parted by commas.
+        /// All sections, separated by commas.
         known: String,
     },
-    /// There is no such key.
+    /// The section has no such key.
     #[error("`{section}` has no key `{key}`{}", hint(nearest.as_deref(), known))]
     UnknownKey {
-        /// The section.
+        /// The name of the section.
         section: String,
-        /// The key.
+        /// The unknown key.
         key: String,
-        /// One that there is and that looks like it.
+        /// The most similar key, if there is one.
         nearest: Option<String>,
-        /// Those that there are, parted by commas.
+        /// All keys of the section, separated by commas.
         known: String,
     },
-    /// No setting has a variable of that name.
+    /// No setting has a variable with this name.
     #[error(
         "no setting has this variable{}",
         nearest.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_else(|| "; it is made of `BRIGHTER`, the section, the name within it if there is one, and the key".to_owned())
     )]
     UnknownVariable {
-        /// One that there is and that looks like it.
+        /// The most similar variable, if there is one.
         nearest: Option<String>,
     },
-    /// A key is there twice.
+    /// A key is set twice in one source.
     #[error("`{key}` is there already, by {first}: keep one")]
     Twice {
-        /// The key.
+        /// The name of the key.
         key: String,
-        /// Where it stands first.
+        /// The origin of the first value.
         first: Box<Origin>,
     },
-    /// A value is of another type.
+    /// A value has another type.
     #[error("`{key}` is {expected}, and this is {found}")]
     WrongType {
-        /// The key.
+        /// The name of the key.
         key: String,
-        /// What it should be.
+        /// The expected type.
         expected: String,
-        /// What it is.
+        /// The type of the value.
         found: String,
     },
-    /// A value is of the right type, and cannot be.
+    /// A value has the right type, but is not allowed.
     #[error("`{key}` cannot be {value}: {reason}")]
     Impossible {
-        /// The key.
+        /// The name of the key.
         key: String,
         /// The value; `***` for a secret.
         value: String,
-        /// Why not, and what can be.
+        /// The reason, and the allowed values.
         reason: String,
     },
-    /// The file that a secret is to come from gives none.
+    /// The file of a secret cannot be used.
     #[error("`{key}` cannot be had from {path}: {reason}")]
     NoSecret {
-        /// The key.
+        /// The name of the key.
         key: String,
         /// The file, if it can be told from a secret that was written in place of its name.
         path: String,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
-    /// Something must be there, and is not.
+    /// A required key is missing.
     #[error("`{key}` is missing: {what}")]
     Missing {
-        /// The key.
+        /// The name of the key.
         key: String,
-        /// What it is for, and how to say it.
+        /// The purpose of the key, and how to set it.
         what: String,
     },
-    /// Two settings do not go together.
+    /// Two settings contradict each other.
     #[error("`{key}` and `{other}` do not go together: {reason}")]
     Contradiction {
-        /// One.
+        /// The first key.
         key: String,
-        /// The other.
+        /// The second key.
         other: String,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
     /// More is wrong than is told at once.
@@ -136,7 +136,7 @@ pub enum Problem {
     },
 }
 
-/// What to write in its place, if that is known; what there is, if not.
+/// Returns the suggestion, if there is one, or else all known names.
 fn hint(nearest: Option<&str>, known: &str) -> String {
     match nearest {
         Some(nearest) => format!("; did you mean `{nearest}`?"),
@@ -159,7 +159,7 @@ impl std::error::Error for ConfigError {
     }
 }
 
-/// Everything that is wrong with a configuration, together.
+/// All mistakes of a configuration together.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ConfigErrors(Vec<ConfigError>);
 
@@ -172,7 +172,7 @@ impl ConfigErrors {
         }
     }
 
-    /// Each of them: those of files in the order of their lines, then those of variables.
+    /// Iterates over the mistakes: those of files in the order of their lines, then those of variables.
     pub fn iter(&self) -> impl Iterator<Item = &ConfigError> {
         self.0.iter()
     }
@@ -196,14 +196,14 @@ impl fmt::Display for ConfigErrors {
     }
 }
 
-/// Like `Display`: a `main` that returns this error shows it by `Debug`, and where to look is what matters.
+/// Prints like `Display`, because a `main` that returns this error prints it by `Debug`.
 impl fmt::Debug for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-/// Like `Display`, as that of [`ConfigError`].
+/// Prints like `Display`, as [`ConfigError`] does.
 impl fmt::Debug for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

@@ -1,4 +1,4 @@
-//! Reads files of settings.
+//! Reads configuration files.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -15,7 +15,7 @@ use super::{ConfigError, Origin, Problem, text_file, toml, yaml};
 /// holds.
 const LARGEST: u64 = 512 * 1024;
 
-/// Reads a file of settings, as TOML or YAML by its name.
+/// Reads a configuration file, as TOML or YAML by its name.
 pub(super) fn read(path: &Path, sections: &[Section], settings: &mut Settings) {
     let path: Arc<Path> = Arc::from(path);
     let whole = Origin::file(&path, 0);
@@ -77,7 +77,7 @@ fn section(path: &Arc<Path>, field: &Field, sections: &[Section], settings: &mut
     }
 }
 
-/// The fields of what must be a table; an empty one of YAML is nothing at all.
+/// Returns the fields of a table. An empty table of YAML counts as absent.
 fn table<'a>(path: &Arc<Path>, name: &str, node: &'a Node, settings: &mut Settings) -> Option<&'a [Field]> {
     match &node.raw {
         Raw::Table(fields) => Some(fields),

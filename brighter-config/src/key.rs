@@ -1,11 +1,11 @@
-//! [`Key`]: one setting of a section, and what it may be.
+//! [`Key`]: one setting of a section, and its allowed values.
 
 use std::ops::{Bound, RangeBounds, RangeInclusive};
 use std::time::Duration;
 
-/// One setting of a [`Section`](crate::Section): its name, what it may be, and what it is for.
+/// One setting of a [`Section`](crate::Section): its name, its allowed values, and its description.
 ///
-/// The description stands in the list of all settings, as [`Config::reference`](crate::Config::reference) writes it.
+/// The description appears in the list of all settings, which [`Config::reference`](crate::Config::reference) returns.
 ///
 /// ```
 /// use std::time::Duration;
@@ -24,18 +24,18 @@ pub struct Key {
     pub(super) kind: Kind,
     pub(super) what: &'static str,
     pub(super) default: Option<&'static str>,
-    /// Whether the default is a value of the configuration, and not only known to the builder that reads it.
+    /// Whether the default is a value of the configuration, and not only documented.
     pub(super) sets_default: bool,
-    /// The types of table that have this key; every type, if there are none here.
+    /// The types of table that have this key; empty if all have it.
     pub(super) only: &'static [&'static str],
-    /// For the key that says the type of a table: the names that say it too.
+    /// For the key of the table's type: the table names that imply a type.
     pub(super) names_of_types: Option<&'static [&'static str]>,
     pub(super) rules: Vec<Rule>,
     /// What others call it.
     pub(super) synonyms: &'static [&'static str],
 }
 
-/// What a key may be.
+/// The kind of value of a key.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Kind {
     Text,
@@ -50,7 +50,7 @@ pub(super) enum Kind {
         least: f64,
         most: f64,
     },
-    /// A time, or this word.
+    /// A duration, or this word.
     Time {
         least: Duration,
         most: Duration,
@@ -66,7 +66,7 @@ pub(super) enum Kind {
     Rate,
 }
 
-/// What must hold between a key and the rest of its table.
+/// A rule between a key and the rest of its table.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Rule {
     Required {
@@ -78,14 +78,14 @@ pub(super) enum Rule {
     },
     Excludes {
         other: &'static str,
-        /// The word that the other must be; any value, if there is none.
+        /// The word that the other key must have; any value, if `None`.
         word: Option<&'static str>,
         reason: &'static str,
     },
 }
 
 impl Key {
-    /// Is ten years: about the longest time that a clock can still add.
+    /// The longest duration, ten years: about the longest that a clock can add.
     pub const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
     fn new(name: &'static str, kind: Kind, what: &'static str) -> Self {
@@ -102,38 +102,38 @@ impl Key {
         }
     }
 
-    /// Makes a key of any text that is not empty. [`Table::text`](crate::Table::text) reads it, and
+    /// Returns a key for any non-empty text. [`Table::text`](crate::Table::text) reads it, or
     /// [`Table::path`](crate::Table::path) if it names a file.
     pub fn text(name: &'static str, what: &'static str) -> Self {
         Self::new(name, Kind::Text, what)
     }
 
-    /// Makes a key of a list of texts. [`Table::texts`](crate::Table::texts) reads it.
+    /// Returns a key for a list of texts. [`Table::texts`](crate::Table::texts) reads it.
     pub fn texts(name: &'static str, what: &'static str) -> Self {
         Self::new(name, Kind::Texts, what)
     }
 
-    /// Makes a key of text that must not be seen. It may also come from a file, which `<name>_file` names.
+    /// Returns a key for secret text. The text may also come from a file, which `<name>_file` names.
     /// [`Table::secret`](crate::Table::secret) reads it.
     pub fn secret(name: &'static str, what: &'static str) -> Self {
         Self::new(name, Kind::Secret, what)
     }
 
-    /// Makes a key of the name of a database table, in letters that every database takes.
+    /// Returns a key for the name of a database table, in characters that every database accepts.
     /// [`Table::text`](crate::Table::text) reads it.
     pub fn table_name(name: &'static str, what: &'static str) -> Self {
         Self::new(name, Kind::TableName, what)
     }
 
-    /// Makes a key that is one of these words. [`Table::text`](crate::Table::text) reads it.
+    /// Returns a key for one of these words. [`Table::text`](crate::Table::text) reads it.
     pub fn one_of(name: &'static str, words: &'static [&'static str], what: &'static str) -> Self {
         Self::new(name, Kind::OneOf(words), what)
     }
 
-    /// Makes the key that says of which type a table is, one of these words. [`Table::type_name`] reads it. Other keys
-    /// may belong to some types only: see [`only_for`](Self::only_for).
+    /// Returns a key for the type of its table, one of these words. [`Table::type_name`] reads it. Other keys may be
+    /// limited to some types: see [`only_for`](Self::only_for).
     ///
-    /// A table that is called like one of `names` is of the type of that name, unless it says another.
+    /// A table with one of the names in `names` has the type of that name, unless the key sets another.
     ///
     /// [`Table::type_name`]: crate::Table::type_name
     pub fn types(
@@ -147,12 +147,12 @@ impl Key {
         key
     }
 
-    /// Makes a key that is true or false. [`Table::flag`](crate::Table::flag) reads it.
+    /// Returns a key for a boolean. [`Table::flag`](crate::Table::flag) reads it.
     pub fn flag(name: &'static str, what: &'static str) -> Self {
         Self::new(name, Kind::Flag, what)
     }
 
-    /// Makes a key of a whole number in this range, such as `1..=100` or `1..`. [`Table::count`](crate::Table::count)
+    /// Returns a key for an integer in this range, such as `1..=100` or `1..`. [`Table::count`](crate::Table::count)
     /// reads it.
     pub fn count(name: &'static str, range: impl RangeBounds<u64>, what: &'static str) -> Self {
         let least = match range.start_bound() {
@@ -168,14 +168,13 @@ impl Key {
         Self::new(name, Kind::Count { least, most }, what)
     }
 
-    /// Makes a key of a number with a fraction in this range, such as `0.5`. [`Table::share`](crate::Table::share)
-    /// reads it.
+    /// Returns a key for a fraction in this range, such as `0.5`. [`Table::share`](crate::Table::share) reads it.
     pub fn share(name: &'static str, range: RangeInclusive<f64>, what: &'static str) -> Self {
         let (least, most) = range.into_inner();
         Self::new(name, Kind::Share { least, most }, what)
     }
 
-    /// Makes a key of a time in this range, such as `Duration::from_secs(1)..`. A range without an end ends at
+    /// Returns a key for a duration in this range, such as `Duration::from_secs(1)..`. A range without an end ends at
     /// [`LONGEST`](Self::LONGEST). [`Table::time`](crate::Table::time) reads it.
     pub fn time(name: &'static str, range: impl RangeBounds<Duration>, what: &'static str) -> Self {
         let (least, most) = times_in(range);
@@ -183,7 +182,7 @@ impl Key {
         Self::new(name, Kind::Time { least, most, or }, what)
     }
 
-    /// Makes a key of a time in this range, or of a word that stands for no time, such as `never`.
+    /// Returns a key for a duration in this range, or for a word that means none, such as `never`.
     /// [`Table::time_or_none`](crate::Table::time_or_none) reads it.
     pub fn time_or(
         name: &'static str,
@@ -196,32 +195,32 @@ impl Key {
         Self::new(name, Kind::Time { least, most, or }, what)
     }
 
-    /// Makes a key of a list of times. [`Table::times`](crate::Table::times) reads it.
+    /// Returns a key for a list of durations. [`Table::times`](crate::Table::times) reads it.
     pub fn times(name: &'static str, what: &'static str) -> Self {
         Self::new(name, Kind::Times, what)
     }
 
-    /// Makes a key of a whole number, or of a range of them such as `2 to 8`, within this range.
+    /// Returns a key for an integer, or for a range of integers such as `2 to 8`, within this range.
     /// [`Table::range`](crate::Table::range) reads it.
     pub fn range(name: &'static str, range: RangeInclusive<usize>, what: &'static str) -> Self {
         let (least, most) = range.into_inner();
         Self::new(name, Kind::Range { least, most }, what)
     }
 
-    /// Makes a key of a number within a time, such as `50/s`. [`Table::rate`](crate::Table::rate) reads it.
+    /// Returns a key for a number in a time, such as `50/s`. [`Table::rate`](crate::Table::rate) reads it.
     pub fn rate(name: &'static str, what: &'static str) -> Self {
         Self::new(name, Kind::Rate, what)
     }
 
-    /// Sets the value of this key where nothing else says one, written as in a variable: a list has commas.
+    /// Sets the value of this key if no source sets one, written as in a variable: a list has commas.
     pub fn default(mut self, value: &'static str) -> Self {
         self.default = Some(value);
         self.sets_default = true;
         self
     }
 
-    /// Shows this default in the list of all settings, but sets no value. It is for a builder that has the default
-    /// itself, so that what the program tells the builder still holds.
+    /// Sets the default in the list of all settings, without setting a value. It is for a builder that has the default
+    /// itself, so that a value from the program stays in effect.
     pub fn documented_default(mut self, value: &'static str) -> Self {
         self.default = Some(value);
         self.sets_default = false;
@@ -241,24 +240,24 @@ impl Key {
         self
     }
 
-    /// Requires the key. `hint` says in the error how to write it. In a [named](crate::Section::named) section every
-    /// table must have it, if the table is of a type that has the key.
+    /// Requires the key. `hint` tells in the error how to set it. In a [named](crate::Section::named) section every
+    /// table must have the key, if it belongs to the type of the table.
     pub fn required(self, hint: &'static str) -> Self {
         self.rule(Rule::Required { hint })
     }
 
-    /// Allows the key only beside another. `reason` goes on from "and" in the error.
+    /// Allows the key only together with another. In the error, `reason` follows the word "and".
     pub fn needs(self, other: &'static str, reason: &'static str) -> Self {
         self.rule(Rule::Needs { other, reason })
     }
 
-    /// Refuses the key beside another. `reason` stands in the error.
+    /// Refuses the key together with another. The error contains `reason`.
     pub fn excludes(self, other: &'static str, reason: &'static str) -> Self {
         let word = None;
         self.rule(Rule::Excludes { other, word, reason })
     }
 
-    /// Refuses the key where another is this word. `reason` stands in the error.
+    /// Refuses the key if another has this word. The error contains `reason`.
     pub fn excludes_word(self, other: &'static str, word: &'static str, reason: &'static str) -> Self {
         let word = Some(word);
         self.rule(Rule::Excludes { other, word, reason })
@@ -275,13 +274,13 @@ impl Key {
         self.name
     }
 
-    /// Returns the default as one would write it, whether it is set or only documented.
+    /// Returns the default as text, whether it is set or only documented.
     #[must_use]
     pub fn default_text(&self) -> Option<&'static str> {
         self.default
     }
 
-    /// Returns the types of table that alone have this key; none, if all have it.
+    /// Returns the types of table to which this key is limited; empty if all have it.
     #[must_use]
     pub fn types_with_it(&self) -> &'static [&'static str] {
         self.only
@@ -299,13 +298,13 @@ impl Key {
         matches!(self.kind, Kind::Secret)
     }
 
-    /// Whether a table of this type may have the key.
+    /// Returns whether a table of this type may have the key.
     pub(super) fn is_of(&self, type_name: Option<&str>) -> bool {
         self.only.is_empty() || type_name.is_none_or(|name| self.only.contains(&name))
     }
 }
 
-/// The least and the most time of a range. Times in a configuration are of whole milliseconds.
+/// Returns the shortest and the longest duration of a range. Durations in a configuration are whole milliseconds.
 fn times_in(range: impl RangeBounds<Duration>) -> (Duration, Duration) {
     const STEP: Duration = Duration::from_millis(1);
     let least = match range.start_bound() {
@@ -322,7 +321,7 @@ fn times_in(range: impl RangeBounds<Duration>) -> (Duration, Duration) {
 }
 
 impl Kind {
-    /// What it may be, for an error about something else.
+    /// Returns the allowed values, for the error about another value.
     pub(super) fn expected(&self) -> String {
         match self {
             Self::Text | Self::TableName => "text".to_owned(),

@@ -1,11 +1,11 @@
-//! Settings that an operator changes without the program: from a file and from variables of the environment.
+//! Settings that an operator changes without changing the program: from a file and from environment variables.
 //!
 //! An application uses this crate as `brighter::config`, with the feature `config`. An adapter uses it to declare its
 //! [`Section`] and to read its [`Table`].
 //!
-//! What the program says is the beginning, a file overrides it, and variables override both. Every value remembers
-//! where it comes from, so that whatever is wrong is told with its file and line or its variable, all of it at once,
-//! and [`Config`] can show what holds and why.
+//! A file overrides the values of the program, and variables override both. Every value records its origin. So all
+//! mistakes are reported at once, each with its file and line or its variable, and [`Config`] can show every value and
+//! its origin.
 //!
 //! ```toml
 //! # brighter.toml
@@ -23,8 +23,8 @@
 //! attempts = 5
 //! ```
 //!
-//! The variable of a setting is `BRIGHTER`, its section, the name within it if it has one, and its key:
-//! `BRIGHTER_SWEEPER_INTERVAL`, `BRIGHTER_SUBSCRIPTIONS_TASK_REMINDERS_PERFORMERS`. A secret may stand in a file of
+//! The name of a setting's variable consists of `BRIGHTER`, its section, the name of its table if there is one, and its
+//! key: `BRIGHTER_SWEEPER_INTERVAL`, `BRIGHTER_SUBSCRIPTIONS_TASK_REMINDERS_PERFORMERS`. A secret may be in a file of
 //! its own, which `url_file` or `BRIGHTER_RABBITMQ_URL_FILE` names.
 //! [Configuration](https://github.com/brighter-rs/brighter/blob/main/docs/configuration.md) lists every
 //! setting.

@@ -1,4 +1,4 @@
-//! [`Loader`]: where settings are looked for.
+//! [`Loader`]: loads settings from their sources.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -12,16 +12,16 @@ use super::section::Section;
 use super::settings::Settings;
 use super::{ConfigErrors, Origin, Problem, check, files, variables};
 
-/// Says which settings there are, and where they are looked for.
+/// Declares the settings and their sources, and loads them.
 ///
-/// An application begins with `brighter::config::loader()`, which knows the sections of brighter and of every adapter
-/// whose feature is on. [`Loader::new`] knows none.
+/// An application begins with `brighter::config::loader()`, which includes the sections of brighter and of every
+/// adapter with an enabled feature. [`Loader::new`] has no sections.
 ///
 /// A later row of this table overrides an earlier one:
 ///
 /// | source | method |
 /// |---|---|
-/// | defaults, and what the program tells the builders | |
+/// | defaults, and values of the program in the builders | |
 /// | defaults of the program that the configuration shows | [`default_of`](Self::default_of) |
 /// | a TOML or YAML file | [`file`](Self::file), or `BRIGHTER_CONFIG` |
 /// | variables of the environment | [`environment`](Self::environment) |
@@ -37,34 +37,34 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// Makes a loader that knows no section and reads nothing: for an adapter's own tests, and for a program without
-    /// brighter. An application begins with `brighter::config::loader()`.
+    /// Returns a loader without sections and sources, for an adapter's own tests and for a program without brighter. An
+    /// application begins with `brighter::config::loader()`.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a section. Two sections of one name are an error of [`load`](Self::load).
+    /// Adds a section. Two sections of the same name are an error of [`load`](Self::load).
     pub fn section(mut self, section: Section) -> Self {
         self.sections.push(section);
         self
     }
 
-    /// Has this value unless a file, a variable or an argument says another. `key` is as in
-    /// `subscriptions.orders.performers`, and the value as one would write it in a variable: lists with commas.
+    /// Sets a value that a file, a variable or an argument can override. `key` is a path such as
+    /// `subscriptions.orders.performers`. The value is written as in a variable: a list has commas.
     pub fn default_of(mut self, key: impl Into<String>, value: impl fmt::Display) -> Self {
         self.defaults.push((key.into(), value.to_string()));
         self
     }
 
-    /// Reads this file, which must be there, as TOML or YAML by its name. It takes the place of another, and of what
-    /// `BRIGHTER_CONFIG` says.
+    /// Reads this file, which must exist, as TOML or YAML by its name. It replaces an earlier file, and the one that
+    /// `BRIGHTER_CONFIG` names.
     pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
         self.file = Some((path.into(), None));
         self
     }
 
-    /// Reads the variables of this process that begin with `BRIGHTER_`: of these `BRIGHTER_CONFIG` names the file,
-    /// and each other is a setting, such as `BRIGHTER_SUBSCRIPTIONS_ORDERS_PERFORMERS`.
+    /// Reads the environment variables that begin with `BRIGHTER_`. `BRIGHTER_CONFIG` names the file, and every other
+    /// is a setting, such as `BRIGHTER_SUBSCRIPTIONS_ORDERS_PERFORMERS`.
     pub fn environment(self) -> Self {
         self.variables(std::env::vars_os())
     }
@@ -80,16 +80,16 @@ impl Loader {
         self
     }
 
-    /// Has this value, whatever others say. `by` is what says it, such as `--performers`, and stands in messages.
+    /// Overrides a setting. `by` names the source in error messages, such as `--performers`.
     pub fn set(mut self, by: impl Into<String>, key: impl Into<String>, value: impl fmt::Display) -> Self {
         self.set.push((by.into(), key.into(), value.to_string()));
         self
     }
 
-    /// Reads all of it.
+    /// Loads the settings from all sources.
     ///
     /// # Errors
-    /// Everything that is wrong, all at once, each with its file and line, its variable or its argument.
+    /// Returns all mistakes at once, each with its file and line, its variable or its argument.
     pub fn load(mut self) -> Result<Config, ConfigErrors> {
         let mut settings = Settings::default();
         let mut sections: Vec<Section> = Vec::new();
@@ -109,7 +109,7 @@ impl Loader {
         if let Some((path, named_by)) = self.file_to_read() {
             let before = settings.errors.len();
             files::read(&path, &sections, &mut settings);
-            // Whoever named a file that is not there has to know where.
+            // If the file cannot be read, the error also names the source of its path.
             if let (Some(named_by), Some(error)) = (named_by, settings.errors.get_mut(before))
                 && matches!(error.problem, Problem::Unreadable { .. } | Problem::UnknownKind)
             {
@@ -145,7 +145,7 @@ impl Loader {
     }
 }
 
-/// Finds mistakes in how a section is declared.
+/// Reports mistakes in the declaration of a section.
 fn declared(section: &Section, settings: &mut Settings) {
     for (at, key) in section.keys().iter().enumerate() {
         if section.keys()[..at].iter().any(|other| other.name == key.name) {
@@ -168,7 +168,7 @@ fn twice(key: String, settings: &mut Settings) {
     settings.wrong(Origin::Code, Problem::Twice { key, first });
 }
 
-/// Reads one setting by its whole name: `sweeper.interval`, `subscriptions.orders.performers`.
+/// Reads one setting by its path: `sweeper.interval`, `subscriptions.orders.performers`.
 fn one(path: &str, value: &str, origin: Origin, sections: &[Section], settings: &mut Settings) {
     let (section, rest) = path.split_once('.').unwrap_or((path, ""));
     let Some(known) = sections.iter().find(|known| known.name() == section) else {
@@ -188,7 +188,7 @@ fn one(path: &str, value: &str, origin: Origin, sections: &[Section], settings: 
     settings.put(known, name, key, &Raw::Plain(value.to_owned()), origin);
 }
 
-/// Without the values, of which some are secrets.
+/// Omits the values, because some of them are secrets.
 impl fmt::Debug for Loader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let keys = |pairs: &[(String, String)]| pairs.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>();

@@ -1,6 +1,6 @@
-//! Names as variables of the environment can spell them.
+//! Names in the form of environment variables.
 
-/// Names that a variable cannot tell apart are one: `task-reminders` and `TASK_REMINDERS`.
+/// Normalises a name. Names that a variable cannot distinguish become equal: `task-reminders` and `TASK_REMINDERS`.
 pub(crate) fn alike(name: &str) -> String {
     let letter = |c: char| match c.is_ascii_alphanumeric() {
         true => c.to_ascii_uppercase(),

@@ -1,14 +1,14 @@
-//! What somebody who slipped may have meant.
+//! Finds the most similar known name for an unknown one.
 
 use crate::names::alike;
 
-/// How unlike a known name an unknown one may be and still be taken for a slip of it (Jaro-Winkler, 1 is equal).
+/// The lowest similarity at which a name is suggested (Jaro-Winkler, 1 is equal).
 const ALIKE: f64 = 0.8;
 
 /// Longer names are compared with nothing: that takes time by the product of the lengths.
 const LONGEST: usize = 150;
 
-/// The known name most like this one, if any is like it at all.
+/// Returns the most similar known name, if any is similar enough.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     nearest_spelling(name, known.into_iter().map(|known| (known, known)))
 }

@@ -1,4 +1,4 @@
-//! [`Origin`]: where a setting comes from.
+//! [`Origin`]: the source of a setting.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,46 +6,46 @@ use std::sync::Arc;
 
 use brighter_core::__private::redact;
 
-/// Where a setting comes from.
+/// The source of a setting.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Origin {
-    /// Nobody said anything: it is brighter's own default.
+    /// No source sets the value: it is brighter's own default.
     Default,
-    /// The program said it.
+    /// The program sets the value.
     Code,
     /// A line of a file.
     #[non_exhaustive]
     File {
-        /// The file.
+        /// The path of the file.
         path: Arc<Path>,
         /// The line, counted from 1; 0 for the whole file.
         line: usize,
     },
-    /// A variable of the environment.
+    /// An environment variable.
     #[non_exhaustive]
     Variable {
-        /// Its name.
+        /// The name of the variable.
         name: Arc<str>,
     },
-    /// Something else that the program named, such as an argument of its command line.
+    /// Another source that the program named, such as an argument of its command line.
     #[non_exhaustive]
     Other {
-        /// What it was called.
+        /// The name of the source.
         name: Arc<str>,
     },
-    /// A file of its own, as secrets have them.
+    /// A separate file, as for a secret.
     #[non_exhaustive]
     SecretFile {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What named the file.
+        /// The source that named the file.
         named_by: Box<Origin>,
     },
 }
 
 impl Origin {
-    /// The same file, whichever line.
+    /// Returns the origin of a line of this file.
     pub(super) fn file(path: &Arc<Path>, line: usize) -> Self {
         Self::File {
             path: Arc::clone(path),
@@ -59,7 +59,7 @@ impl Origin {
         matches!(self, Self::File { .. })
     }
 
-    /// The folder that relative paths are meant from.
+    /// Returns the folder to which relative paths are relative.
     pub(super) fn folder(&self) -> Option<&Path> {
         match self {
             Self::File { path, .. } => path.parent(),

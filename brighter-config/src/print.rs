@@ -1,4 +1,4 @@
-//! Shows a configuration: every setting, its value, and where that comes from.
+//! Prints a configuration: every setting, its value, and its origin.
 
 use std::fmt;
 
@@ -8,11 +8,11 @@ use super::key::Kind;
 use super::section::Section;
 use super::table::Table;
 
-/// Where the origins begin, if the values leave room.
+/// The column of the origins, if the values are short enough.
 const COLUMN: usize = 44;
 
-/// As a TOML file, with the origin of each value beside it and secrets masked. What is a comment has no value unless
-/// the program gives one.
+/// Prints a TOML file, with the origin of each value beside it and with secrets masked. A commented-out key has no
+/// value unless the program sets one.
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut is_first = true;
@@ -32,7 +32,7 @@ impl fmt::Display for Config {
 }
 
 impl Config {
-    /// Returns the list of every setting that the loader knows, as tables of Markdown.
+    /// Returns the list of all settings of the loader, as Markdown tables.
     #[must_use]
     pub fn reference(&self) -> String {
         let mut text = String::new();
@@ -87,14 +87,14 @@ fn table(
             (None, Some(default)) => (format!("# {} = {default}", key.name), &Origin::Default),
             (None, None) => (format!("# {} =", key.name), &Origin::Default),
         };
-        // Names of files are the system's, and may hold anything.
+        // The system allows any characters in names of files.
         let origin = origin.to_string().replace(char::is_control, " ");
         writeln!(f, "{left:<COLUMN$} # {origin}")?;
     }
     Ok(())
 }
 
-/// A name as a key of TOML.
+/// Returns a name as a key of TOML.
 fn quoted(name: &str) -> String {
     let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     match !name.is_empty() && name.chars().all(is_bare) {

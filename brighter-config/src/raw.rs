@@ -1,8 +1,8 @@
-//! [`Raw`]: what stands in a file, before anybody knows what it means.
+//! [`Raw`]: a value as it is written, before its key interprets it.
 
 use super::{ConfigError, Origin};
 
-/// How deep values may lie in each other.
+/// The deepest nesting of values.
 pub(super) const DEEPEST: usize = 16;
 
 /// What is said of a file beyond the bounds that keep memory and time small: nobody writes one by hand.
@@ -15,19 +15,19 @@ pub(super) struct Node {
     pub(super) raw: Raw,
 }
 
-/// A value as it was written.
+/// A value as it is written.
 #[derive(Debug, Clone)]
 pub(super) enum Raw {
-    /// Text that may be anything: what it is says the key. All of YAML's plain scalars, and all that comes from
-    /// elsewhere than a file.
+    /// A text of any type, which the key decides. All plain scalars of YAML, and all values that do not come from a
+    /// file, are plain.
     Plain(String),
-    /// Text, and nothing else.
+    /// A text, and no other type.
     Text(String),
-    /// A number, and nothing else.
+    /// A number, and no other type.
     Number(String),
-    /// Yes or no.
+    /// A boolean.
     Flag(bool),
-    /// A date, which no key is.
+    /// A date, which no key accepts.
     Date,
     List(Vec<Node>),
     Table(Vec<Field>),
@@ -42,7 +42,7 @@ pub(super) struct Field {
 }
 
 impl Raw {
-    /// What it is, for who expected something else.
+    /// Returns the type of the value, for an error about it.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Plain(_) | Self::Text(_) => "text",
@@ -55,7 +55,7 @@ impl Raw {
     }
 }
 
-/// The fields of a file, or what is wrong with it.
+/// The fields of a file, or its mistakes.
 pub(super) type Parsed = Result<Vec<Field>, Vec<ConfigError>>;
 
 /// Where the lines of a text begin.
@@ -73,7 +73,7 @@ impl Lines {
     }
 }
 
-/// What the file is told to be wrong about.
+/// Returns a syntax error.
 pub(super) fn syntax(origin: Origin, what: impl Into<String>) -> ConfigError {
     ConfigError {
         origin,

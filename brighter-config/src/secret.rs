@@ -1,12 +1,11 @@
-//! [`Secret`]: what must not be seen.
+//! [`Secret`]: a text that is never shown.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use brighter_core::__private::redact;
 
-/// Text that must not be seen: a password, a token, a URL with either. It prints as `***` everywhere, and is in no
-/// error.
+/// A text that is never shown: a password, a token, a URL with either. It prints as `***`, and no error contains it.
 ///
 /// ```
 /// use brighter_config::Secret;
@@ -19,13 +18,13 @@ use brighter_core::__private::redact;
 pub struct Secret(String);
 
 impl Secret {
-    /// Keeps this text to itself.
+    /// Returns a secret with this text.
     #[must_use]
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text, for whoever has to be told it.
+    /// Returns the text, for a caller that needs it, such as a client that logs in.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -53,7 +52,7 @@ pub(super) fn cut(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The text as an error may repeat it: short, on one line, and without what a URL hides.
+/// Returns the text for an error: short, on one line, and without the hidden parts of a URL.
 pub(super) fn quoted(text: &str) -> String {
     let text = redact::text(text);
     let short = cut(&text);

@@ -1,4 +1,4 @@
-//! Reads a secret from a file of its own.
+//! Reads a secret from a separate file.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use super::{Origin, Problem, Secret, text_file};
 /// A name that is longer is none.
 const LONGEST_NAME: usize = 255;
 
-/// More than any secret has.
+/// The largest secret in bytes.
 const LARGEST: u64 = 64 * 1024;
 
 /// Reads the secret of this key from the file that `raw` names.
@@ -22,7 +22,7 @@ pub(super) fn read(key: &str, raw: &Raw, origin: &Origin) -> Result<Setting, Pro
             found: raw.kind().to_owned(),
         });
     };
-    // What a file names lies beside it, wherever the program was started.
+    // A path from a file is relative to the folder of that file, and not to the working directory.
     let path = match origin.folder() {
         Some(folder) => folder.join(named),
         None => PathBuf::from(named),

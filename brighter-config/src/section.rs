@@ -7,11 +7,11 @@ use crate::key::Key;
 use crate::nearest::nearest_spelling;
 use crate::secret::cut;
 
-/// A section of a configuration, such as `[rabbitmq]`, with the keys that it may have.
+/// A section of a configuration, such as `[rabbitmq]`, with its allowed keys.
 ///
-/// Each part of a program declares its own section and gives it to [`Loader::section`](crate::Loader::section): an
-/// adapter, brighter itself, and the application. So one file and one set of variables is enough for all of them, and
-/// an error knows every key.
+/// Each part of a program declares its own section and passes it to [`Loader::section`](crate::Loader::section): an
+/// adapter, brighter itself, and the application. So one file and one set of variables suffice for all of them, and an
+/// error can list every key.
 ///
 /// ```
 /// use brighter_config::{Key, Loader, Section};
@@ -31,7 +31,7 @@ use crate::secret::cut;
 /// # }
 /// ```
 ///
-/// A section may have a table for each of many names. Its tables may be of several types, each with keys of its own:
+/// A section may have many named tables. Its tables may be of several types, each with keys of its own:
 ///
 /// ```
 /// use std::time::Duration;
@@ -68,8 +68,8 @@ pub struct Section {
 }
 
 impl Section {
-    /// Makes a section with one table: `[name]`. Write its name and those of its keys in small letters and
-    /// underscores, so that variables can spell them.
+    /// Returns a section with one table: `[name]`. Write its name and its keys in lower case and with underscores, so
+    /// that variables can spell them.
     pub fn new(name: &'static str, keys: impl IntoIterator<Item = Key>) -> Self {
         Self {
             name,
@@ -79,7 +79,7 @@ impl Section {
         }
     }
 
-    /// Makes a section with a table for each of many names: `[name.orders]`, `[name.invoices]`.
+    /// Returns a section with many named tables: `[name.orders]`, `[name.invoices]`.
     pub fn named(name: &'static str, keys: impl IntoIterator<Item = Key>) -> Self {
         Self {
             is_named: true,
@@ -93,13 +93,13 @@ impl Section {
         self
     }
 
-    /// Returns the name.
+    /// Returns the name of the section.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// Returns whether the section has a table for each of many names.
+    /// Returns whether the section has named tables.
     #[must_use]
     pub fn is_named(&self) -> bool {
         self.is_named
@@ -140,7 +140,7 @@ impl Section {
         }
     }
 
-    /// What messages call a table of it.
+    /// Returns the path of one of its tables, for messages.
     pub(crate) fn path(&self, name: Option<&str>) -> String {
         match name {
             Some(name) => format!("{}.{}", self.name, redact::text(&cut(name))),
@@ -148,7 +148,7 @@ impl Section {
         }
     }
 
-    /// The key that says the type of a table, with the names that say it too.
+    /// Returns the key of the table's type, with the table names that imply a type.
     pub(crate) fn types(&self) -> Option<(&Key, &'static [&'static str])> {
         self.keys
             .iter()

@@ -1,4 +1,4 @@
-//! [`Settings`]: every setting that somebody said, by section, name and key.
+//! [`Settings`]: all settings of all sources, by section, name and key.
 
 use std::collections::BTreeMap;
 
@@ -9,21 +9,21 @@ use super::section::Section;
 use super::table::{Entry, Setting, Table};
 use super::{ConfigError, ConfigErrors, Origin, Problem, secret_file, value};
 
-/// The tables by section and [alike] name.
+/// The tables by section and [normalised](alike) name.
 pub(super) type Entries = BTreeMap<(&'static str, String), Entry>;
 
-/// Every setting that somebody said.
+/// All settings of all sources.
 #[derive(Debug, Default)]
 pub(super) struct Settings {
     pub(super) entries: Entries,
     pub(super) errors: Vec<ConfigError>,
     /// How many more there are.
     more: usize,
-    /// Where each key stands in the layer that is being read.
+    /// The origin of each key in the source that is being read.
     layer: BTreeMap<String, Origin>,
 }
 
-/// The tables of a section.
+/// Returns the tables of a section.
 pub(super) fn tables<'a>(entries: &'a Entries, section: &'a Section) -> impl Iterator<Item = Table<'a>> {
     let entries = entries.iter().filter(|((of, _), _)| *of == section.name());
     entries.map(move |(_, entry)| Table { section, entry })
@@ -35,7 +35,7 @@ const FILE: &str = "_file";
 const MOST_ERRORS: usize = 100;
 
 impl Settings {
-    /// What comes now overrides what came before.
+    /// Begins the next source, which overrides the earlier ones.
     pub(super) fn next_layer(&mut self) {
         self.layer.clear();
     }
@@ -72,12 +72,12 @@ impl Settings {
         Ok(self.entries)
     }
 
-    /// The tables of this section.
+    /// Returns the tables of this section.
     pub(super) fn tables<'a>(&'a self, section: &'a Section) -> impl Iterator<Item = Table<'a>> {
         tables(&self.entries, section)
     }
 
-    /// The table of this name, which there is from now on.
+    /// Returns the table of this name, and adds it if it is missing.
     pub(super) fn entry(&mut self, section: &Section, name: Option<&str>, origin: &Origin) -> &mut Entry {
         let key = (section.name(), name.map(alike).unwrap_or_default());
         self.entries.entry(key).or_insert_with(|| Entry {
@@ -110,7 +110,7 @@ impl Settings {
         }
     }
 
-    /// Sets the defaults of keys that nothing says: in every table of a section with many, and in the one of another.
+    /// Sets the defaults of keys without a value: in every named table, or in the only table of a section.
     pub(super) fn fill(&mut self, section: &Section) {
         let mut missing = Vec::new();
         let defaults = || {

@@ -12,22 +12,22 @@ use super::section::Section;
 use super::value::Value;
 use super::{ConfigError, Origin, Problem, Secret};
 
-/// A setting that somebody said, or a default of its key.
+/// A setting from a source, or the default of its key.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Setting {
     pub(super) value: Value,
     pub(super) origin: Origin,
 }
 
-/// What is known of one table.
+/// The state of one table.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
-    /// Its name, as it was first written; the section's own where there is only one.
+    /// The name as it was first written; the name of the section if it has one table.
     pub(super) name: String,
-    /// Where it stands first.
+    /// The origin of the table's first setting.
     pub(super) origin: Origin,
     pub(super) settings: BTreeMap<String, Setting>,
-    /// Whether something in it was wrong, so that what is left tells only half.
+    /// Whether the table has a mistake, so that its other settings are incomplete.
     pub(super) is_broken: bool,
 }
 
@@ -35,8 +35,8 @@ static DEFAULT: Origin = Origin::Default;
 
 /// One table of a configuration, such as `[sweeper]` or `[subscriptions.orders]`, with typed values.
 ///
-/// Each method that reads a key returns `None` if nothing says the key and it has no [default](crate::Key::default), or
-/// if the key is of another kind.
+/// Each method that reads a key returns `None` if no source sets it and it has no [default](crate::Key::default), or if
+/// the key is of another kind.
 ///
 /// ```
 /// use std::time::Duration;
@@ -75,15 +75,15 @@ impl<'a> Table<'a> {
         &self.entry.name
     }
 
-    /// Returns whether the table is of this name. A variable knows neither small letters nor hyphens, so
-    /// `task-reminders` and `TASK_REMINDERS` are one name.
+    /// Returns whether the table has this name. A variable has neither lower case nor hyphens, so `task-reminders` and
+    /// `TASK_REMINDERS` are the same name.
     #[must_use]
     pub fn is_named(&self, name: &str) -> bool {
         alike(&self.entry.name) == alike(name)
     }
 
-    /// Returns the one of these names that is most like that of the table, if one is like it at all. It is for the
-    /// error about a table that nothing has a use for.
+    /// Returns the one of these names that is most similar to the name of the table, if any is similar enough. It is
+    /// for the error about a table that is not used.
     #[must_use]
     pub fn nearest_name<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Option<String> {
         nearest(&self.entry.name, names)
@@ -106,13 +106,13 @@ impl<'a> Table<'a> {
         self.text(key.name).or(by_name)
     }
 
-    /// Returns where the table stands first.
+    /// Returns the origin of the table's first setting.
     #[must_use]
     pub fn origin(&self) -> &'a Origin {
         &self.entry.origin
     }
 
-    /// Returns where this key was said; [`Origin::Default`] if nothing says it.
+    /// Returns the origin of this key; [`Origin::Default`] if no source sets it.
     #[must_use]
     pub fn origin_of(&self, key: &str) -> &'a Origin {
         let setting = self.entry.settings.get(key);
@@ -125,7 +125,7 @@ impl<'a> Table<'a> {
         self.entry.settings.contains_key(key)
     }
 
-    /// Whether something says the key, other than its default.
+    /// Returns whether a source sets the key, and not only its default.
     pub(super) fn says(&self, key: &str) -> bool {
         self.has(key) && *self.origin_of(key) != Origin::Default
     }
@@ -144,7 +144,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Returns the list of texts.
+    /// Returns the list of texts of this key.
     #[must_use]
     pub fn texts(&self, key: &str) -> Option<&'a [String]> {
         match self.value(key)? {
@@ -153,8 +153,8 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Returns the text as the path of a file or folder. A relative path in a file begins at the folder of that file;
-    /// any other begins at the working directory.
+    /// Returns the text as a path. A relative path from a file is relative to the folder of that file; any other is
+    /// relative to the working directory.
     #[must_use]
     pub fn path(&self, key: &str) -> Option<PathBuf> {
         let path = self.text(key)?;
@@ -164,7 +164,7 @@ impl<'a> Table<'a> {
         })
     }
 
-    /// Returns the secret.
+    /// Returns the secret of this key.
     #[must_use]
     pub fn secret(&self, key: &str) -> Option<&'a Secret> {
         match self.value(key)? {
@@ -173,7 +173,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Returns whether the key is true.
+    /// Returns the boolean of this key.
     #[must_use]
     pub fn flag(&self, key: &str) -> Option<bool> {
         match self.value(key)? {
@@ -182,7 +182,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Returns the whole number.
+    /// Returns the integer of this key.
     #[must_use]
     pub fn count(&self, key: &str) -> Option<u64> {
         match self.value(key)? {
@@ -191,23 +191,23 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Returns the whole number as a `u32`. Declare the key with a range that ends at `u32::MAX` or before, so that the
-    /// loader refuses a larger number.
+    /// Returns the integer as a `u32`. Declare the key with a range up to `u32::MAX` or less, so that the loader
+    /// refuses a larger number.
     #[must_use]
     pub fn count_u32(&self, key: &str) -> Option<u32> {
         let count = self.count(key)?;
         Some(u32::try_from(count).unwrap_or(u32::MAX))
     }
 
-    /// Returns the whole number as a `usize`. Declare the key with a range that ends at `u32::MAX` or before, so that
-    /// the loader refuses a number that some machine cannot hold.
+    /// Returns the integer as a `usize`. Declare the key with a range up to `u32::MAX` or less, so that the loader
+    /// refuses a number that is too large on some machines.
     #[must_use]
     pub fn count_usize(&self, key: &str) -> Option<usize> {
         let count = self.count(key)?;
         Some(usize::try_from(count).unwrap_or(usize::MAX))
     }
 
-    /// Returns the number with a fraction.
+    /// Returns the fraction of this key.
     #[must_use]
     pub fn share(&self, key: &str) -> Option<f64> {
         match self.value(key)? {
@@ -216,7 +216,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Returns the time.
+    /// Returns the duration of this key.
     #[must_use]
     pub fn time(&self, key: &str) -> Option<Duration> {
         match self.value(key)? {
@@ -225,7 +225,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Returns the time, or `Some(None)` for the word that stands for no time.
+    /// Returns the duration, or `Some(None)` for the word that means none.
     #[must_use]
     pub fn time_or_none(&self, key: &str) -> Option<Option<Duration>> {
         match self.value(key)? {
@@ -235,7 +235,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Returns the list of times.
+    /// Returns the list of durations of this key.
     #[must_use]
     pub fn times(&self, key: &str) -> Option<&'a [Duration]> {
         match self.value(key)? {
@@ -244,7 +244,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Returns the range; a single number is a range of that number alone.
+    /// Returns the range; a single number is a range of only that number.
     #[must_use]
     pub fn range(&self, key: &str) -> Option<RangeInclusive<usize>> {
         match self.value(key)? {
@@ -253,7 +253,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Returns the number and the time that it is within.
+    /// Returns the number and its time.
     #[must_use]
     pub fn rate(&self, key: &str) -> Option<(u32, Duration)> {
         match self.value(key)? {
@@ -262,8 +262,8 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Makes the error that the value of this key cannot be, for a reason that only the owner of the section knows. A
-    /// secret does not show.
+    /// Returns the error that the value of this key is impossible, for a reason that only the owner of the section
+    /// knows. The text of a secret is not shown.
     #[must_use]
     pub fn impossible(&self, key: &str, reason: impl fmt::Display) -> ConfigError {
         ConfigError {
@@ -279,7 +279,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// What messages call a key of it.
+    /// Returns the path of one of its keys, for messages.
     pub(super) fn path_of(&self, key: &str) -> String {
         let name = self.section.is_named().then_some(self.name());
         format!("{}.{key}", self.section.path(name))

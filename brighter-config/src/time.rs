@@ -1,4 +1,4 @@
-//! Times as people write them: `200ms`, `5s`, `1m30s`, `7d`.
+//! Durations in text form: `200ms`, `5s`, `1m30s`, `7d`.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ const UNITS: [(&str, u64); 5] = [
     ("s", 1000),
 ];
 
-/// The time, if it is one: whole numbers, each with its unit.
+/// Parses a duration: integers, each with its unit.
 pub(super) fn parse(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
     if rest.is_empty() {
@@ -27,7 +27,7 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
     Some(Duration::from_millis(total))
 }
 
-/// The same time as [`parse`] reads it.
+/// Prints a duration in the form that [`parse`] reads.
 pub(super) fn show(time: Duration) -> String {
     let mut left = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     if left == 0 {

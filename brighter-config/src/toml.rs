@@ -45,7 +45,7 @@ pub(super) fn parse(path: &Arc<Path>, text: &str) -> Parsed {
         )]);
     }
     let at = |error: &toml::de::Error| error.span().map_or(0, |span| lines.at(span.start));
-    // Its `Display` shows the line itself, with whatever secret stands there.
+    // The error's `Display` shows the line itself, which may contain a secret.
     let told =
         |error: &toml::de::Error| syntax(Origin::file(path, at(error)), error.message().replace('\n', ", "));
     let mut errors: Vec<_> = errors.iter().map(told).collect();
@@ -70,8 +70,8 @@ fn tokens(text: &str) -> Result<usize, usize> {
     Ok(tokens)
 }
 
-/// Where something lies too deep. Each part of a key is a level, in each table of a table, so that a line comes to some
-/// thousands: neither this nor [`take_apart`] goes down by recursion.
+/// Returns the line of a value that is nested too deep. Each part of a key is a level, in each table of a table, so one
+/// line may have thousands of levels. So neither this function nor [`take_apart`] recurses.
 fn too_deep(table: &DeTable<'_>) -> Option<usize> {
     let mut below: Vec<_> = table.values().map(|value| (value, 1)).collect();
     while let Some((value, depth)) = below.pop() {
@@ -113,7 +113,7 @@ fn fields(lines: &Lines, table: DeTable<'_>) -> Vec<Field> {
         };
         places.push((start, field));
     }
-    // The map is in the order of the names.
+    // The map is sorted by name.
     places.sort_by_key(|(start, _)| *start);
     places.into_iter().map(|(_, field)| field).collect()
 }
@@ -122,7 +122,7 @@ fn raw(lines: &Lines, value: DeValue<'_>) -> Raw {
     match value {
         DeValue::String(value) => Raw::Text(value.into_owned()),
         DeValue::Integer(value) if value.radix() == 10 => Raw::Number(value.as_str().to_owned()),
-        // None is too long for this, or the parser would have said so.
+        // No number is too long for this, or the parser would have refused it.
         DeValue::Integer(value) => Raw::Number(
             i128::from_str_radix(value.as_str(), value.radix())
                 .map_or_else(|_| value.to_string(), |n| n.to_string()),
@@ -146,7 +146,8 @@ mod tests {
     use super::*;
     use crate::yaml;
 
-    /// Half of what a thread has: the parser itself goes down for 80 levels, by large steps in a debug build.
+    /// Half of the default stack of a thread: the parser itself recurses for 80 levels, with large frames in a debug
+    /// build.
     const SMALL_STACK: usize = 1024 * 1024;
 
     fn said(parse: fn(&Arc<Path>, &str) -> Parsed, text: String) -> Result<usize, String> {
@@ -188,7 +189,7 @@ mod tests {
         ] {
             said(yaml::parse, text).unwrap_err();
         }
-        // An alias lies as deep as what it is of.
+        // An alias is nested as deep as its target.
         let aliases = (1..1_000).map(|n| format!("k{n}: &k{n} [*k{}]\n", n - 1));
         let text = "k0: &k0 [a]\n".to_owned() + &aliases.collect::<String>();
         let error = said(yaml::parse, text).unwrap_err();

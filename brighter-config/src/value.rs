@@ -1,4 +1,4 @@
-//! [`Value`]: a setting that is what its key may be.
+//! [`Value`]: a setting that its key accepts.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::raw::{Node, Raw};
 use super::secret::quoted;
 use super::{Problem, Secret, time};
 
-/// A setting that is what its key may be.
+/// A setting that its key accepts.
 #[derive(Clone, PartialEq)]
 pub(super) enum Value {
     Text(String),
@@ -19,7 +19,7 @@ pub(super) enum Value {
     Count(u64),
     Share(f64),
     Time(Duration),
-    /// The word that a key of times takes besides: no time at all.
+    /// The word that means no duration.
     NoTime(&'static str),
     Word(&'static str),
     Texts(Vec<String>),
@@ -42,7 +42,7 @@ pub(super) fn read(kind: &Kind, path: &str, raw: &Raw) -> Result<Value, Problem>
             Ok(Value::Times(times?))
         }
         (_, Raw::List(_) | Raw::Table(_) | Raw::Date) => Err(reading.wrong_type(raw.kind())),
-        // A file that knows numbers from text is taken at its word.
+        // A format that distinguishes numbers from text must use the right type.
         (Kind::Count { .. } | Kind::Share { .. } | Kind::Flag, Raw::Text(text)) => {
             let found = format!("the text {}: write it without quotes", quoted(text));
             Err(reading.wrong_type(&found))
@@ -73,7 +73,7 @@ impl Reading<'_> {
         }
     }
 
-    /// This text is nothing that the key may be.
+    /// Returns the error that this text is not allowed for the key.
     fn no_such(&self, text: &str) -> Problem {
         self.wrong_type(&quoted(text))
     }
@@ -227,7 +227,7 @@ fn parts(text: &str) -> impl Iterator<Item = &str> {
 }
 
 impl std::fmt::Display for Value {
-    /// As one would write it in TOML; secrets do not show.
+    /// Prints the value as in TOML, with secrets masked.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // A URL with a password may stand where nobody expected a secret.
         let text = |text: &str| format!("\"{}\"", redact::text(text).escape_debug());

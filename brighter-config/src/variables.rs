@@ -1,4 +1,4 @@
-//! Reads variables of the environment.
+//! Reads environment variables.
 
 use std::ffi::OsString;
 use std::sync::Arc;
@@ -12,9 +12,9 @@ use super::service_links::ServiceLinks;
 use super::settings::Settings;
 use super::{Origin, Problem};
 
-/// What the names of all variables begin with.
+/// The prefix of all variables.
 const PREFIX: &str = "BRIGHTER_";
-/// The variable that names the file.
+/// The variable with the path of the file.
 pub(super) const CONFIG: &str = "BRIGHTER_CONFIG";
 
 /// Variables that are no settings: of brighter's own tests.
@@ -26,14 +26,14 @@ const OTHERS: &[&str] = &[
     "BRIGHTER_MACROS_DEBUG",
 ];
 
-/// Which setting a variable is of.
+/// The setting of a variable.
 struct Target<'a> {
     section: &'a Section,
     name: Option<String>,
     key: String,
 }
 
-/// The name of the variable of a setting.
+/// Returns the name of the variable of a setting.
 pub(crate) fn variable(section: &str, name: Option<&str>, key: &str) -> String {
     let name = name.map(|name| format!("{}_", alike(name))).unwrap_or_default();
     format!("{PREFIX}{}_{name}{}", alike(section), alike(key))
@@ -53,7 +53,7 @@ pub(super) fn read(variables: &[(OsString, OsString)], sections: &[Section], set
             named.push((variable, value));
         }
     }
-    // The environment is in no order.
+    // The environment has no order.
     named.sort_unstable();
     let texts = named
         .iter()
@@ -105,7 +105,7 @@ pub(super) fn read(variables: &[(OsString, OsString)], sections: &[Section], set
     }
 }
 
-/// The endings that a variable of this section may have, with the keys that they are of.
+/// Returns the possible endings of a variable of this section, with their keys.
 fn endings(section: &Section) -> impl Iterator<Item = (String, String)> {
     section.keys().iter().flat_map(|key: &Key| {
         let file = key.is_secret().then(|| format!("{}_file", key.name));
@@ -121,7 +121,7 @@ fn target<'a>(variable: &str, sections: &'a [Section]) -> Option<Target<'a>> {
         let found = endings(section).filter_map(|(ending, key)| {
             let before = rest.strip_suffix(&ending)?;
             let name = match section.is_named() {
-                // A name of its own stands between.
+                // A table name stands between section and key.
                 true => Some(
                     before
                         .strip_suffix('_')
@@ -133,7 +133,7 @@ fn target<'a>(variable: &str, sections: &'a [Section]) -> Option<Target<'a>> {
             };
             Some((ending.len(), Target { section, name, key }))
         });
-        // Of `LENGTH_LIMIT` and `LIMIT` the longer is meant.
+        // The longer of two matching keys is meant, such as `LENGTH_LIMIT` and `LIMIT`.
         found.max_by_key(|(length, _)| *length).map(|(_, target)| target)
     };
     sections.iter().find_map(of)
@@ -164,7 +164,7 @@ fn guesses(variable: &str, sections: &[Section], settings: &Settings) -> Vec<(St
     guesses
 }
 
-/// What may be the name in a variable whose key is not known: all but its last word.
+/// Returns the possible table name in a variable with an unknown key: all except its last word.
 fn name_in(variable: &str, section: &Section) -> Option<String> {
     let rest = variable.strip_prefix(PREFIX)?;
     let rest = rest.strip_prefix(&alike(section.name()))?.strip_prefix('_')?;

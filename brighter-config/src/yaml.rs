@@ -1,4 +1,4 @@
-//! Reads YAML. The only file that knows the `saphyr-parser` crate.
+//! Reads YAML. Only this file uses the `saphyr-parser` crate.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -51,7 +51,7 @@ struct Reader<'a> {
 type Read<T> = Result<T, Box<ConfigError>>;
 
 impl<'a> Reader<'a> {
-    /// The one document of a file; nothing, if it is empty.
+    /// Reads the only document of a file; no fields if it is empty.
     fn document(&mut self) -> Read<Vec<Field>> {
         let mut found = None;
         loop {

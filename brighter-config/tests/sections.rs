@@ -1,4 +1,4 @@
-//! Sections as a transport of a third party declares and reads them.
+//! Tests sections that a third party's transport declares and reads.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::time::Duration;
@@ -7,7 +7,7 @@ use brighter_config::{Config, ConfigErrors, Key, Loader, Origin, Section};
 
 const SECONDS: fn(u64) -> Duration = Duration::from_secs;
 
-/// One key of each kind.
+/// Returns a section with one key of each kind.
 fn kafka() -> Section {
     Section::new(
         "kafka",
@@ -34,7 +34,7 @@ fn kafka() -> Section {
     )
 }
 
-/// Tables of two types, of which one may be said by the name.
+/// Returns a section with tables of two types; the name of a table may imply one of them.
 fn alarms() -> Section {
     Section::named(
         "alarms",

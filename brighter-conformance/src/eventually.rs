@@ -1,10 +1,10 @@
-//! Waiting for what time brings.
+//! Waits for asynchronous results.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Asks again and again until there is an answer, and gives it.
+/// Calls `ask` repeatedly until it returns an answer, and returns that answer.
 ///
 /// ```
 /// use brighter::testing::{eventually, run};
@@ -18,7 +18,7 @@ use tokio::time::Instant;
 /// ```
 ///
 /// # Panics
-/// There is none after ten seconds.
+/// Panics if there is no answer after ten seconds.
 pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {

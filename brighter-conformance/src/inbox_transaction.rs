@@ -1,5 +1,5 @@
-//! What every [`InboxTransaction`] must do, one function for each, made into tests by
-//! `inbox_transaction_contract!`.
+//! The behaviours of every [`InboxTransaction`], one function for each. `inbox_transaction_contract!` makes tests of
+//! them.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use super::eventually;
 use brighter_core::id::MessageId;
 use brighter_core::inbox::{Begun, ClaimId, Inbox, InboxKey, InboxTransaction};
 
-/// An empty inbox, with the way its transactions begin and end.
+/// An empty inbox, and functions that begin and end its transactions.
 pub trait TransactionalInbox {
-    /// The inbox.
+    /// The type of the inbox.
     type Inbox: Inbox;
-    /// Its transactions.
+    /// The type of its transactions.
     type Transaction: InboxTransaction<Self::Inbox>;
 
-    /// The inbox.
+    /// Returns the inbox.
     fn inbox(&self) -> &Self::Inbox;
 
     /// Begins a transaction.
@@ -27,7 +27,7 @@ pub trait TransactionalInbox {
     fn rollback(&self, transaction: Self::Transaction) -> impl Future<Output = ()>;
 }
 
-/// Makes a module of tests, one for each thing that an [`InboxTransaction`] must do.
+/// Makes a module with one test for each behaviour of an [`InboxTransaction`].
 ///
 /// The second argument is called for each of them without arguments, and gives a [`TransactionalInbox`] with an
 /// empty inbox.
@@ -84,7 +84,7 @@ async fn complete<S: TransactionalInbox>(
         .expect("complete")
 }
 
-/// For good, and to abandon it changes nothing.
+/// Checks that a committed completion is permanent, and abandoning the key changes nothing.
 pub async fn what_is_committed_is_done<S: TransactionalInbox>(subject: &S) {
     let key = some_key();
     let mine = claim(subject, &key, LONG).await;
@@ -96,7 +96,7 @@ pub async fn what_is_committed_is_done<S: TransactionalInbox>(subject: &S) {
     assert_eq!(begin(subject, &key, LONG).await, Begun::Done);
 }
 
-/// It is claimed as before, until it is abandoned.
+/// Checks that a completion that was rolled back leaves the key claimed until it is abandoned.
 pub async fn what_is_rolled_back_is_not_done<S: TransactionalInbox>(subject: &S) {
     for is_dropped in [false, true] {
         let key = some_key();
@@ -114,7 +114,7 @@ pub async fn what_is_rolled_back_is_not_done<S: TransactionalInbox>(subject: &S)
     }
 }
 
-/// Who took longer than the lease must not have an effect any more.
+/// Checks that a handler that took longer than its lease cannot complete the key of another claim.
 pub async fn a_claim_that_another_has_completes_nothing<S: TransactionalInbox>(subject: &S) {
     let key = some_key();
     let late = claim(subject, &key, SHORT).await;
@@ -129,7 +129,7 @@ pub async fn a_claim_that_another_has_completes_nothing<S: TransactionalInbox>(s
     assert_eq!(begin(subject, &key, LONG).await, Begun::Done);
 }
 
-/// Whoever did it, and in which way.
+/// Checks that a completed key is not completed again, by any claim or method.
 pub async fn what_is_done_is_not_completed_again<S: TransactionalInbox>(subject: &S) {
     let key = some_key();
     let mine = claim(subject, &key, LONG).await;
@@ -142,7 +142,7 @@ pub async fn what_is_done_is_not_completed_again<S: TransactionalInbox>(subject:
     subject.rollback(transaction).await;
 }
 
-/// Though the lease of the first ended while it was at it: the other waits for it, or comes too early.
+/// Checks that one of two transactions commits if the first lease ends meanwhile: the other waits, or fails.
 pub async fn of_two_transactions_one_commits<S: TransactionalInbox>(subject: &S) {
     let key = some_key();
     let first = claim(subject, &key, SHORT).await;

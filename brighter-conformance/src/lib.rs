@@ -1,14 +1,17 @@
-//! The tests that every broker, outbox and inbox of brighter must pass.
+//! Tests that every broker, outbox and inbox of brighter must pass.
 //!
 //! | for | write | and get |
 //! |---|---|---|
-//! | a broker | a [`Harness`](transport::Harness) and [`transport_conformance!`] | one test a case of [`transport`] |
-//! | an outbox | [`outbox_contract!`] | one test a behaviour of [`outbox`] |
-//! | the transactions of an outbox | [`outbox_transaction_contract!`] | those of [`outbox_transaction`] |
-//! | an inbox | [`inbox_contract!`] | those of [`inbox`] |
-//! | the transactions of an inbox | [`inbox_transaction_contract!`] | those of [`inbox_transaction`] |
+//! | a broker | a [`Harness`](transport::Harness) and [`transport_conformance!`] | one test for each case of
+//! [`transport`] |
+//! | an outbox | [`outbox_contract!`] | one test for each behaviour of [`outbox`] |
+//! | the transactions of an outbox | [`outbox_transaction_contract!`] | one test for each behaviour of
+//! [`outbox_transaction`] |
+//! | an inbox | [`inbox_contract!`] | one test for each behaviour of [`inbox`] |
+//! | the transactions of an inbox | [`inbox_transaction_contract!`] | one test for each behaviour of
+//! [`inbox_transaction`] |
 //!
-//! Everything here panics when what it checks does not hold; it belongs in tests only.
+//! Every function panics if its check fails. Use them only in tests.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -25,8 +28,8 @@ pub mod transport;
 
 pub use eventually::eventually;
 
-/// One `#[test]` for each behaviour of a contract: the end of every macro that makes a contract's tests. What is made
-/// is taken apart by `$made`, and `$subject` of it is what a behaviour of `$contract` looks at.
+/// Makes one `#[test]` for each behaviour of a contract; all contract macros end with this. `$made` destructures the
+/// value of `$make`, and `$subject` is the part that a behaviour of `$contract` checks.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __contract_tests {
@@ -48,11 +51,11 @@ macro_rules! __contract_tests {
     };
 }
 
-/// Runs a future to its end, as `#[tokio::test]` does, for tests that a macro of this crate made: they need
-/// not know how the crate that asked for them calls tokio.
+/// Runs a future to its end, as `#[tokio::test]` does, for the tests of this crate's macros. These then need not know
+/// how the calling crate depends on tokio.
 ///
 /// # Panics
-/// The future panicked, or the system gave no threads.
+/// Panics if the future panics, or if the system has no threads left.
 pub fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -1,5 +1,5 @@
-//! What every [`OutboxTransaction`] must do, one function for each, made into tests by
-//! `outbox_transaction_contract!`.
+//! The behaviours of every [`OutboxTransaction`], one function for each. `outbox_transaction_contract!` makes tests of
+//! them.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use brighter_core::id::MessageId;
 use brighter_core::message::Message;
 use brighter_core::outbox::{Claim, Outbox, OutboxTransaction};
 
-/// An empty outbox, with the way its transactions begin and end.
+/// An empty outbox, and functions that begin and end its transactions.
 pub trait TransactionalOutbox {
-    /// The outbox.
+    /// The type of the outbox.
     type Outbox: Outbox;
-    /// Its transactions.
+    /// The type of its transactions.
     type Transaction: OutboxTransaction<Self::Outbox>;
 
-    /// The outbox.
+    /// Returns the outbox.
     fn outbox(&self) -> &Self::Outbox;
 
     /// Begins a transaction.
@@ -28,7 +28,7 @@ pub trait TransactionalOutbox {
     fn rollback(&self, transaction: Self::Transaction) -> impl Future<Output = ()>;
 }
 
-/// Makes a module of tests, one for each thing that an [`OutboxTransaction`] must do.
+/// Makes a module with one test for each behaviour of an [`OutboxTransaction`].
 ///
 /// The second argument is called for each of them without arguments, and gives a [`TransactionalOutbox`] with an
 /// empty outbox.
@@ -90,7 +90,7 @@ async fn deposit<S: TransactionalOutbox>(
         .expect("deposit");
 }
 
-/// The messages that are there. An outbox that cannot read them is asked for those that wait to be sent.
+/// Returns the stored messages. An outbox that cannot read them returns the outstanding ones.
 async fn get<S: TransactionalOutbox>(subject: &S, messages: &[Message]) -> Vec<Message> {
     let ids: Vec<MessageId> = messages.iter().map(|message| message.header.id.clone()).collect();
     let outbox = subject.outbox();
@@ -102,7 +102,7 @@ async fn get<S: TransactionalOutbox>(subject: &S, messages: &[Message]) -> Vec<M
     claimed.into_iter().map(|it| it.message).collect()
 }
 
-/// Several deposits in one transaction are claimed in their order once it is committed.
+/// Checks that several deposits of one transaction are claimed in their order after the commit.
 pub async fn what_is_committed_is_stored<S: TransactionalOutbox>(subject: &S) {
     let messages = [some_message(), some_message(), some_message()];
     let mut transaction = subject.begin().await;
@@ -118,7 +118,7 @@ pub async fn what_is_committed_is_stored<S: TransactionalOutbox>(subject: &S) {
     assert_eq!(claimed, messages);
 }
 
-/// A transaction that is rolled back leaves nothing, and the next may store the same.
+/// Checks that a rollback leaves no messages, and the next transaction may store the same ones.
 pub async fn what_is_rolled_back_is_not_stored<S: TransactionalOutbox>(subject: &S) {
     let messages = [some_message()];
     let mut transaction = subject.begin().await;
@@ -127,7 +127,7 @@ pub async fn what_is_rolled_back_is_not_stored<S: TransactionalOutbox>(subject: 
     nothing_is_left(subject, &messages).await;
 }
 
-/// A transaction that is dropped leaves nothing, and the next may store the same.
+/// Checks that a dropped transaction leaves no messages, and the next one may store the same ones.
 pub async fn what_is_dropped_is_not_stored<S: TransactionalOutbox>(subject: &S) {
     let messages = [some_message()];
     let mut transaction = subject.begin().await;
@@ -145,7 +145,7 @@ async fn nothing_is_left<S: TransactionalOutbox>(subject: &S, messages: &[Messag
     assert_eq!(get(subject, messages).await, messages);
 }
 
-/// What is deposited is nobody's business until it is committed.
+/// Checks that a deposit is invisible to others until the commit.
 pub async fn nobody_sees_it_before_the_commit<S: TransactionalOutbox>(subject: &S) {
     let messages = [some_message()];
     let mut transaction = subject.begin().await;
@@ -156,7 +156,7 @@ pub async fn nobody_sees_it_before_the_commit<S: TransactionalOutbox>(subject: &
     assert_eq!(get(subject, &messages).await, messages);
 }
 
-/// A message that the outbox holds already is left as it is, and the transaction goes on.
+/// Checks that a message that the outbox already holds is left unchanged, and the transaction goes on.
 pub async fn an_id_that_is_there_is_left_as_it_is<S: TransactionalOutbox>(subject: &S) {
     let (first, other) = (some_message(), some_message());
     subject
@@ -171,7 +171,7 @@ pub async fn an_id_that_is_there_is_left_as_it_is<S: TransactionalOutbox>(subjec
     assert_eq!(get(subject, &expected).await, expected);
 }
 
-/// What is to wait for its time is stored with the transaction, or not at all.
+/// Checks that a scheduled message is committed with the transaction, or not at all.
 pub async fn what_is_scheduled_is_committed_with_the_rest<S: TransactionalOutbox>(subject: &S) {
     let outbox = subject.outbox();
     if outbox.scheduling().is_none() {
@@ -189,7 +189,7 @@ pub async fn what_is_scheduled_is_committed_with_the_rest<S: TransactionalOutbox
     assert_eq!(get(subject, &[lost, kept.clone()]).await, [kept]);
 }
 
-/// A reminder is cancelled with what makes it needless, or not at all.
+/// Checks that a scheduled message is cancelled with the transaction, or not at all.
 pub async fn what_is_cancelled_is_gone_with_the_commit<S: TransactionalOutbox>(subject: &S) {
     let outbox = subject.outbox();
     let Some(scheduling) = outbox.scheduling() else {
@@ -244,7 +244,7 @@ pub async fn what_is_cancelled_is_gone_with_the_commit<S: TransactionalOutbox>(s
     );
 }
 
-/// A message waits for its new time once that is committed; what is outstanding already is not rescheduled.
+/// Checks that a message has its new due time after the commit, and that an outstanding message is not rescheduled.
 pub async fn what_is_rescheduled_is_so_from_the_commit_on<S: TransactionalOutbox>(subject: &S) {
     let outbox = subject.outbox();
     let Some(scheduling) = outbox.scheduling() else {
@@ -293,7 +293,7 @@ pub async fn what_is_rescheduled_is_so_from_the_commit_on<S: TransactionalOutbox
     assert_eq!((status.outstanding, status.scheduled), (2, 0));
 }
 
-/// What was scheduled in a transaction may be rescheduled or cancelled in the same.
+/// Checks that a message that was scheduled in a transaction can be rescheduled or cancelled in it.
 pub async fn what_was_scheduled_in_it_can_be_changed_in_it<S: TransactionalOutbox>(subject: &S) {
     let outbox = subject.outbox();
     if outbox.scheduling().is_none() {

@@ -1,5 +1,5 @@
-//! What the crates of this workspace share beneath their public API. Not for people: it may change in any release. All
-//! of them have one version and depend on each other by `=`, so what one release has here the next need not have.
+//! Items that the crates of this workspace share beneath their public API. They may change in any release. All crates
+//! have the same version and depend on each other by `=`, so a release need not keep the items of the one before.
 
 pub use crate::clock;
 pub use crate::context::Brought;
@@ -14,13 +14,13 @@ pub use crate::small_file;
 pub use crate::trace::{Op, short};
 pub use crate::{__fault_point as fault_point, __op as op, __readable_debug as readable_debug};
 
-/// The counter of connections that a broker made after one was lost. The broker counts, and `brighter` documents it in
-/// its table of metrics.
+/// The counter of connections that a broker opened after the connection was lost. The broker counts, and `brighter`
+/// documents the counter in its table of metrics.
 pub mod reconnects {
-    /// Its name.
+    /// The name of the counter.
     pub const NAME: &str = "brighter.reconnects";
-    /// What it says.
+    /// The help text of the counter.
     pub const HELP: &str = "Connections to the broker that were made after one was lost.";
-    /// Its labels.
+    /// The labels of the counter.
     pub const LABELS: [&str; 2] = ["messaging.system", "brighter.connection"];
 }

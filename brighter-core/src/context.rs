@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 use crate::id::MessageId;
 use crate::trace::{Op, TraceContext};
 
-/// What a handler may know of the request besides the request itself: who asked, which attempt this is,
-/// whether the process is ending, and whatever the layers around it and the pump have put in its bag.
+/// Tells a handler about the request besides the request itself. It knows the message and the attempt, whether the
+/// process is ending, and the values that the layers and the pump have put in its bag.
 ///
 /// Every subscriber of an event has a context of its own.
 ///
@@ -32,37 +32,37 @@ pub struct Context {
     trace: TraceContext,
     handled_count: u32,
     cancellation: Option<Arc<CancellationToken>>,
-    /// The processor that handles the request, whose type only the crate `brighter` knows.
+    /// The processor that handles the request. Only the crate `brighter` knows its type.
     processor: Option<Arc<dyn Any + Send + Sync>>,
     /// The message whose handling made the request, if it was made in this process.
     cause: Option<MessageId>,
-    /// What brought the request, of which one more value is made for whoever asks.
+    /// The source of the request, which makes one more value for the bag when the value is first requested.
     brought: Option<Arc<dyn Brought>>,
     /// Set by each attempt to handle the request.
     #[cfg(feature = "otel")]
     handling: Mutex<Option<tracing::Span>>,
-    /// A handful of values at most: a scan beats a map, and an empty one costs nothing.
+    /// The bag holds few values: a scan is faster than a map, and an empty `Vec` does not allocate.
     bag: Mutex<Vec<(TypeId, Arc<dyn Any + Send + Sync>)>>,
 }
 
-/// What brought a request into the process, and a value for the bag that is made only once somebody asks for it.
+/// The source of a request, with a value for the bag that is made only when it is first requested.
 pub trait Brought: Send + Sync {
-    /// The type of the value.
+    /// Returns the type of the value.
     fn key(&self) -> TypeId;
 
-    /// The value, of a message that was handled this often before.
+    /// Returns the value for a message that was handled `handled_count` times before.
     fn value(&self, handled_count: u32) -> Arc<dyn Any + Send + Sync>;
 }
 
 impl Context {
-    /// A context that knows nothing, as for a request that was made in this process.
+    /// Returns an empty context, as for a request that was made in this process.
     #[must_use]
     #[inline]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The same context, of the message with this id.
+    /// Sets the id of the message that is being handled.
     #[must_use]
     #[inline]
     pub fn with_message_id(mut self, id: MessageId) -> Self {
@@ -70,7 +70,7 @@ impl Context {
         self
     }
 
-    /// The same context, within this conversation.
+    /// Sets the id of the conversation that the request belongs to.
     #[must_use]
     #[inline]
     pub fn with_correlation_id(mut self, id: MessageId) -> Self {
@@ -78,7 +78,7 @@ impl Context {
         self
     }
 
-    /// The same context, within this trace.
+    /// Sets the trace that the request belongs to.
     #[must_use]
     #[inline]
     pub fn with_trace(mut self, trace: TraceContext) -> Self {
@@ -86,7 +86,7 @@ impl Context {
         self
     }
 
-    /// The same context, of a message that was handled this often before.
+    /// Sets how often the message was handled before.
     #[must_use]
     #[inline]
     pub fn with_handled_count(mut self, count: u32) -> Self {
@@ -94,7 +94,7 @@ impl Context {
         self
     }
 
-    /// The same context, which is cancelled when the token is.
+    /// Sets the token that cancels the context.
     #[doc(hidden)]
     #[inline]
     pub fn with_cancellation(mut self, token: Arc<CancellationToken>) -> Self {
@@ -102,7 +102,7 @@ impl Context {
         self
     }
 
-    /// Returns the same context, of a request that this processor handles.
+    /// Sets the processor that handles the request.
     #[doc(hidden)]
     #[inline]
     pub fn with_processor(mut self, processor: Arc<dyn Any + Send + Sync>) -> Self {
@@ -124,7 +124,7 @@ impl Context {
         self.cause.as_ref()
     }
 
-    /// The same context, of a request that this brought.
+    /// Sets the source of the request.
     #[doc(hidden)]
     #[inline]
     pub fn with_brought(mut self, brought: Arc<dyn Brought>) -> Self {
@@ -132,32 +132,32 @@ impl Context {
         self
     }
 
-    /// The id of the message that is being handled; `None` if the request was made in this process, outside of the
-    /// handling of a message.
+    /// Returns the id of the message that is being handled. It is `None` if the request was made in this process,
+    /// outside of the handling of a message.
     #[must_use]
     #[inline]
     pub fn message_id(&self) -> Option<&MessageId> {
         self.message_id.as_ref()
     }
 
-    /// The id of the conversation that the request belongs to.
+    /// Returns the id of the conversation that the request belongs to.
     #[must_use]
     #[inline]
     pub fn correlation_id(&self) -> Option<&MessageId> {
         self.correlation_id.as_ref()
     }
 
-    /// The trace that the message which brought the request belongs to, as its sender said. What is posted with
-    /// this context goes on with it as it is: the span named there is still the sender's.
+    /// Returns the trace of the message that brought the request, as the sender set it. A request that is posted with
+    /// this context continues that trace unchanged: the parent span is still the sender's.
     #[must_use]
     #[inline]
     pub fn trace(&self) -> &TraceContext {
         &self.trace
     }
 
-    /// The span in which the request is handled, in which a handler finds itself anyway. What it spawns does not:
-    /// give it this, and it is seen below the handler. Without the feature `otel`, and outside of a handler, it
-    /// is the span that goes on where this is asked.
+    /// Returns the span in which the request is handled. A handler runs in this span already, but a task that it spawns
+    /// does not: instrument the task with this span, and the task appears below the handler. Without the feature
+    /// `otel`, and outside of a handler, this is the current span.
     ///
     /// ```
     /// use brighter::Context;
@@ -186,7 +186,7 @@ impl Context {
             .clone()
     }
 
-    /// The request is handled within this from now on.
+    /// Records the operation as the one within which the request is handled from now on.
     #[doc(hidden)]
     #[inline]
     pub fn handled_within(&self, op: &Op) {
@@ -198,7 +198,7 @@ impl Context {
         let _ = op;
     }
 
-    /// The same operation, as one of the handling of this request.
+    /// Returns the operation, moved below the handling of this request.
     #[doc(hidden)]
     pub fn puts_in_place(&self, op: Op) -> Op {
         #[cfg(feature = "otel")]
@@ -206,14 +206,15 @@ impl Context {
         op
     }
 
-    /// Which delivery of the message this is: 1 the first time. Retries by a policy do not count.
+    /// Returns which delivery of the message this is, counted from 1. Retries by a policy do not count.
     #[must_use]
     #[inline]
     pub fn attempt(&self) -> u32 {
         self.handled_count.saturating_add(1)
     }
 
-    /// Whether the process is ending. A long handler looks at this, and returns an error to be handled again.
+    /// Returns whether the process is ending. A long handler checks this, and returns an error so that the message is
+    /// handled again.
     #[must_use]
     #[inline]
     pub fn is_cancelled(&self) -> bool {
@@ -222,7 +223,7 @@ impl Context {
             .is_some_and(|token| token.is_cancelled())
     }
 
-    /// Waits until the process is ending; for ever, if nothing can end it.
+    /// Waits until the process is ending; never returns if nothing can end the process.
     pub async fn cancelled(&self) {
         match &self.cancellation {
             Some(token) => token.cancelled().await,
@@ -230,7 +231,7 @@ impl Context {
         }
     }
 
-    /// Puts a value in the bag, by its type, in place of one of that type that was there.
+    /// Puts a value in the bag by its type, and replaces an earlier value of that type.
     #[inline]
     pub fn insert<T: Any + Send + Sync>(&self, value: T) {
         self.insert_arc(Arc::new(value));
@@ -246,7 +247,7 @@ impl Context {
         }
     }
 
-    /// The value of this type in the bag. On a consumer, the header of the message is one:
+    /// Returns the value of this type in the bag. On a consumer, the header of the message is in the bag:
     /// `cx.get::<MessageHeader>()`.
     #[must_use]
     #[inline]
@@ -265,7 +266,7 @@ impl Context {
         value.downcast().ok()
     }
 
-    /// A context for another subscriber of the same event: the same facts, and a bag of its own that begins
+    /// Returns a context for another subscriber of the same event: the same facts, and a bag of its own that begins
     /// with the same values.
     #[doc(hidden)]
     pub fn fork(&self) -> Self {
@@ -284,8 +285,8 @@ impl Context {
         }
     }
 
-    /// Returns a context for a request that is made while this one is handled: the same facts and values, but for the
-    /// values of these types, which belong to this request alone.
+    /// Returns a context for a request that is made while this one is handled. It has the same facts and values,
+    /// without the values of the given types, which belong to this request alone.
     #[doc(hidden)]
     #[inline]
     pub fn child(&self, cause: Option<MessageId>, without: &[TypeId]) -> Self {

@@ -1,8 +1,8 @@
-//! [`cut`]: no more of a text than there is room for.
+//! [`cut`]: shortens a text to a number of bytes.
 
-/// Returns the longest beginning of a text that has at most so many bytes and ends between two characters.
+/// Returns the longest beginning of a text that has at most `bytes` bytes and ends between two characters.
 ///
-/// `str::floor_char_boundary` does so from Rust 1.91 on.
+/// `str::floor_char_boundary` does the same from Rust 1.91 on.
 #[must_use]
 pub fn cut(text: &str, bytes: usize) -> &str {
     let mut end = text.len().min(bytes);

@@ -1,4 +1,4 @@
-//! [`MessageId`]: what tells one message from another.
+//! [`MessageId`]: the identity of a message.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 /// The identity of a request and of the message that carries it.
 ///
-/// A new one is a UUID of version 7 ([RFC 9562]), so ids sort by the time they were made. Ids written by
-/// others are kept exactly as they came, whatever their form: equality is equality of the text.
+/// A new id is a UUID of version 7 ([RFC 9562]), so ids sort by the time they were made. An id from another system is
+/// kept exactly as it was received, in any form. Two ids are equal if their texts are equal.
 ///
 /// ```
 /// use brighter::MessageId;
@@ -26,7 +26,7 @@ use uuid::Uuid;
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MessageId(Repr);
 
-/// Almost every id is a UUID in its canonical text; that form needs no allocation.
+/// A UUID in its canonical text needs no allocation. Almost every id is one.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Repr {
     Uuid(Uuid),
@@ -34,7 +34,7 @@ enum Repr {
 }
 
 impl Hash for Repr {
-    /// In one piece: the two forms need not be told apart, for one text has but one of them.
+    /// Hashes the text in one piece. A text has only one of the two forms, so the form need not be hashed.
     fn hash<H: Hasher>(&self, state: &mut H) {
         match self {
             Self::Uuid(uuid) => state.write_u128(uuid.as_u128()),
@@ -44,14 +44,14 @@ impl Hash for Repr {
 }
 
 impl MessageId {
-    /// A new id, different from every other.
+    /// Returns a new id, different from every other.
     #[must_use]
     #[allow(clippy::new_without_default)] // A default would hide that every call gives another id.
     pub fn new() -> Self {
         Self(Repr::Uuid(Uuid::now_v7()))
     }
 
-    /// Its text, unless that is of a UUID in its usual form, about which nothing can be wrong.
+    /// Returns the text, unless it is a UUID in canonical form, which needs no validation.
     #[doc(hidden)]
     #[inline]
     pub fn unusual(&self) -> Option<&str> {
@@ -61,7 +61,7 @@ impl MessageId {
         }
     }
 
-    /// The id as a UUID, when that is what its text is.
+    /// Returns the id as a UUID, if its text is one.
     #[must_use]
     pub fn as_uuid(&self) -> Option<Uuid> {
         match &self.0 {

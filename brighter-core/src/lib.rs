@@ -1,4 +1,4 @@
-//! What a broker, an outbox or an inbox for [brighter] is written against: messages, and the ports that they pass through.
+//! Messages and ports: the types and traits against which a broker, an outbox or an inbox for [brighter] is written.
 //!
 //! An application uses the crate `brighter`, which re-exports everything here. This crate is for adapters, and for
 //! crates that only define messages: it depends on no database, no client library and no web framework.

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::error::BoxError;
 use crate::id::MessageId;
 
-/// Something that a handler handles. Derived, never written by hand: by `#[derive(Command)]`,
+/// A value that a handler handles. Derive it, and do not implement it by hand: by `#[derive(Command)]`,
 /// `#[derive(Event)]`, or `#[derive(Message)]` for a request that may leave the process.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a request",
@@ -13,29 +13,29 @@ use crate::id::MessageId;
     note = "derive it: `#[derive(Command)]` for one handler, `#[derive(Event)]` for many, or `#[derive(Message)]` with `#[message(topic = \"…\")]` if it may leave the process"
 )]
 pub trait Request: Send + Sync + 'static {
-    /// What its handler gives back; `()` unless `#[command(reply = …)]` says otherwise.
+    /// The type that its handler returns; `()` unless `#[command(reply = …)]` names another.
     type Reply: Send + 'static;
 
-    /// How it is dispatched.
+    /// The way in which the request is dispatched.
     const KIND: RequestKind;
 
-    /// Its identity: the field named `id`, or the one marked `#[message(id)]`. A request without one gets an
-    /// id when it is first posted.
+    /// Returns the identity of the request: the field named `id`, or the one marked `#[message(id)]`. A request without
+    /// one gets an id when it is first posted.
     fn id(&self) -> Option<&MessageId> {
         None
     }
 }
 
-/// How a request is dispatched.
+/// The way in which a request is dispatched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum RequestKind {
-    /// To exactly one handler.
+    /// Goes to exactly one handler.
     Command,
-    /// To every handler that wants it.
+    /// Goes to every handler that subscribes to it.
     Event,
-    /// Data, to every handler that wants it.
+    /// Carries data, and goes to every handler that subscribes to it.
     Document,
 }
 
@@ -48,7 +48,7 @@ pub enum RequestKind {
 )]
 pub trait Command: Request {}
 
-/// A request for every handler that wants it, published with `publish`.
+/// A request for every handler that subscribes to it, published with `publish`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an event",
     label = "not an event",
@@ -57,7 +57,7 @@ pub trait Command: Request {}
 )]
 pub trait Event: Request<Reply = ()> {}
 
-/// A request that knows whether it is valid, which `#[validate]` asks it.
+/// A request that can validate itself. `#[validate]` calls it before the handler.
 ///
 /// ```
 /// use brighter::prelude::*;
@@ -80,12 +80,12 @@ pub trait Event: Request<Reply = ()> {}
     note = "write `impl Validate for {Self} {{ type Error = …; fn validate(&self) -> Result<(), Self::Error> {{ … }} }}`, or remove `#[validate]`"
 )]
 pub trait Validate {
-    /// What is wrong with it: any error type, or a text.
+    /// The reason why the request is invalid: any error type, or a text.
     type Error: Into<BoxError>;
 
-    /// Looks at the request alone: no input or output here.
+    /// Validates the request by its own values, without input or output.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// Returns why the request is invalid.
     fn validate(&self) -> Result<(), Self::Error>;
 }

@@ -1,10 +1,10 @@
-//! [`InvalidSetting`]: a setting that has a value it cannot have.
+//! [`InvalidSetting`]: a setting has a value that is not allowed.
 
 use std::fmt;
 
-/// A setting has a value that it cannot have.
+/// A setting has a value that is not allowed.
 ///
-/// Setters take any value. What is made of them, by `build()`, `connect` or `open`, refuses those that make no sense.
+/// Setters take any value. The `build()`, `connect` or `open` that uses them refuses a value that makes no sense.
 ///
 /// ```
 /// use brighter::error::InvalidSetting;
@@ -16,11 +16,11 @@ use std::fmt;
 #[error("`{setting}` is {value}; it must be {allowed}")]
 #[non_exhaustive]
 pub struct InvalidSetting {
-    /// The setting, called like the method that sets it.
+    /// The setting, named like the method that sets it.
     pub setting: &'static str,
-    /// Its value.
+    /// The value that was refused.
     pub value: String,
-    /// The values that are allowed, in words that follow "it must be".
+    /// The allowed values, in words that follow "it must be".
     pub allowed: &'static str,
 }
 

@@ -1,5 +1,5 @@
-//! A step attribute that the compiler came to by itself: nothing took it, so `#[handler]` is not where it
-//! should be.
+//! Reports a step attribute that the compiler expands itself: `#[handler]` did not take it, so it is missing or
+//! misplaced.
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
@@ -12,7 +12,7 @@ use crate::path::Private;
 use crate::shell::Errors;
 use crate::step::strip;
 
-/// The item without its steps, so that the others do not repeat it, and what to do about it.
+/// Returns the item without its steps, so that these do not repeat the error, and reports what to do.
 pub(crate) fn alone(name: &str, item: TokenStream, errors: &Errors) -> TokenStream {
     let item = invisible::open(item);
     let outline = Outline::of(item.clone());

@@ -10,24 +10,23 @@ use syn::{Attribute, Expr, Meta, Token};
 use crate::nearest::advice;
 use crate::shell::Errors;
 
-/// The arguments that nobody has taken yet. Each is parsed by the one who takes it, so that a mistake in one,
-/// or an argument still being typed, costs only that one.
+/// The arguments that have not been taken yet. Each is parsed when it is taken, so that a mistake in one argument, or a
+/// half-typed one, affects no other.
 #[derive(Default)]
 pub(crate) struct Args {
     list: Vec<Arg>,
-    /// Something here is no list of arguments at all, and reported.
+    /// Whether a part is not a list of arguments, which has been reported.
     broken: bool,
 }
 
-/// `value`, or `key = value`.
+/// An argument: `value`, or `key = value`.
 pub(crate) struct Arg {
     pub(crate) key: Option<Ident>,
     equals: Option<Token![=]>,
     pub(crate) value: TokenStream,
 }
 
-/// What the arguments of an attribute may be, which says where one ends: `A < B, C >` is one type, or two
-/// comparisons.
+/// The kind of values of an attribute, which decides where one ends: `A < B, C >` is one type, or two comparisons.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Values {
     Types,
@@ -35,7 +34,7 @@ pub(crate) enum Values {
 }
 
 impl Args {
-    /// The arguments between the parentheses of an attribute.
+    /// Returns the arguments between the parentheses of an attribute.
     pub(crate) fn of(attribute: &Attribute, values: Values, errors: &Errors) -> Self {
         match &attribute.meta {
             Meta::Path(_) => Self::default(),
@@ -68,23 +67,23 @@ impl Args {
         Self { list, broken: false }
     }
 
-    /// These too.
+    /// Adds more arguments.
     pub(crate) fn extend(&mut self, more: Self) {
         self.list.extend(more.list);
         self.broken |= more.broken;
     }
 
-    /// All that have a key, or all that have none.
+    /// Splits the arguments into those with a key, and those without.
     pub(crate) fn split(self) -> (Vec<Arg>, Vec<Arg>) {
         self.list.into_iter().partition(|arg| arg.key.is_some())
     }
 
-    /// Something was not understood; perhaps it is what now seems to be missing.
+    /// Returns whether an argument was not understood: it may be the one that seems to be missing.
     pub(crate) fn misread(&self) -> bool {
         self.broken || !self.list.is_empty()
     }
 
-    /// Takes what is left without a key.
+    /// Takes the remaining arguments without a key.
     pub(crate) fn positional(&mut self) -> Vec<TokenStream> {
         self.take(|arg| arg.key.is_none())
             .into_iter()
@@ -92,18 +91,18 @@ impl Args {
             .collect()
     }
 
-    /// Takes the word `name` that stands alone.
+    /// Takes the word `name` without a value.
     pub(crate) fn flag(&mut self, name: &str) -> Option<TokenStream> {
         let found = self.take(|arg| arg.key.is_none() && arg.value.to_string() == name);
         found.into_iter().next().map(|arg| arg.value)
     }
 
-    /// Takes `key = …` and parses it, or says what was expected there: `expected` is an example of it.
+    /// Takes `key = …` and parses the value, or reports what is expected there: `expected` is an example.
     pub(crate) fn value<T: Parse>(&mut self, key: &str, expected: &str, errors: &Errors) -> Given<T> {
         self.value_by(key, T::parse, expected, errors)
     }
 
-    /// [`Args::value`] by another parser than the type's own.
+    /// Takes an argument like [`Args::value`], with another parser than the type's own.
     pub(crate) fn value_by<T>(
         &mut self,
         key: &str,
@@ -129,7 +128,7 @@ impl Args {
         }
     }
 
-    /// Nobody takes what is left: that is a mistake.
+    /// Reports the remaining arguments as mistakes.
     pub(crate) fn finish(self, known: &[&str], errors: &Errors) {
         for arg in self.list {
             let word = match &arg.key {
@@ -159,11 +158,11 @@ impl Args {
     }
 }
 
-/// What [`Args::value`] found.
+/// The result of [`Args::value`].
 pub(crate) enum Given<T> {
     Value(T, Arg),
     Missing,
-    /// There, but wrong, and reported.
+    /// The argument is invalid, and has been reported.
     Wrong,
 }
 
@@ -200,7 +199,7 @@ impl ToTokens for Arg {
     }
 }
 
-/// The tokens of an expression, up to the comma after it. What is none, or is half typed, ends as a type does.
+/// Returns the tokens of an expression, up to the comma after it. Other or half-typed tokens end as a type does.
 fn expression_until_comma(input: ParseStream<'_>) -> syn::Result<TokenStream> {
     let ahead = input.fork();
     if ahead.parse::<Expr>().is_err() || !(ahead.is_empty() || ahead.peek(Token![,])) {
@@ -213,8 +212,8 @@ fn expression_until_comma(input: ParseStream<'_>) -> syn::Result<TokenStream> {
     Ok(tokens)
 }
 
-/// The tokens up to the next comma that is not between `<` and `>`, which are no group to the compiler. A `<`
-/// without its `>` opens nothing.
+/// Returns the tokens up to the next comma that is not between `<` and `>`, which are not groups for the compiler. A
+/// `<` without its `>` opens nothing.
 fn type_until_comma(input: ParseStream<'_>) -> syn::Result<TokenStream> {
     let ahead = input.fork();
     let (tokens, closed) = until_comma(&ahead, true)?;
@@ -225,7 +224,7 @@ fn type_until_comma(input: ParseStream<'_>) -> syn::Result<TokenStream> {
     Ok(until_comma(input, false)?.0)
 }
 
-/// The tokens up to the next comma, and whether every `<` before it is closed.
+/// Returns the tokens up to the next comma, and whether every `<` before it is closed.
 fn until_comma(input: ParseStream<'_>, nested: bool) -> syn::Result<(TokenStream, bool)> {
     let mut tokens = TokenStream::new();
     let mut depth = 0_usize;

@@ -1,4 +1,4 @@
-//! `cfg` and `cfg_attr`, on what the compiler has not looked at yet when an attribute on the item around it is
+//! Handles `cfg` and `cfg_attr` inside an item: the compiler has not evaluated them when an attribute on the item is
 //! expanded.
 
 use proc_macro2::{TokenStream, TokenTree};
@@ -6,12 +6,12 @@ use quote::{ToTokens, quote};
 use syn::parse::{ParseStream, Parser};
 use syn::{Attribute, Meta, Token};
 
-/// What must be configured for something to be there: all of these predicates.
+/// The configuration under which an item exists: all of these predicates.
 #[derive(Clone, Default)]
 pub(crate) struct Condition(Vec<TokenStream>);
 
 impl Condition {
-    /// That of an item or a member with these attributes.
+    /// Returns the condition of an item or a member with these attributes.
     pub(crate) fn of(attributes: &[Attribute]) -> Self {
         Self(attributes.iter().flat_map(predicates).collect())
     }
@@ -24,14 +24,14 @@ impl Condition {
         Self(self.0.iter().chain(&other.0).cloned().collect())
     }
 
-    /// As attributes: one, or none at all.
+    /// Returns the condition as attributes: one, or none.
     pub(crate) fn attributes(&self) -> Vec<Attribute> {
         Attribute::parse_outer
             .parse2(self.to_token_stream())
             .unwrap_or_default() // It is one.
     }
 
-    /// This one, and none of those.
+    /// Returns this condition, combined with the negation of all others.
     pub(crate) fn and_none_of<'a>(&self, others: impl IntoIterator<Item = &'a Self>) -> Self {
         let none = others.into_iter().map(|Self(all)| quote!(not(all(#(#all),*))));
         Self(self.0.iter().cloned().chain(none).collect())
@@ -48,7 +48,7 @@ impl ToTokens for Condition {
     }
 }
 
-/// The predicates of `#[cfg(…)]`, and of a `cfg_attr` with one in it.
+/// Returns the predicates of `#[cfg(…)]`, and of a `cfg_attr` that contains one.
 fn predicates(attribute: &Attribute) -> Vec<TokenStream> {
     if attribute.path().is_ident("cfg") {
         return attribute
@@ -68,7 +68,7 @@ fn predicates(attribute: &Attribute) -> Vec<TokenStream> {
         .collect()
 }
 
-/// Takes the wanted attributes out, also of any `cfg_attr`, each with its condition there.
+/// Removes the wanted attributes, also from any `cfg_attr`, and returns each with its condition.
 pub(crate) fn extract(
     attributes: &mut Vec<Attribute>,
     wanted: &dyn Fn(&Attribute) -> bool,
@@ -105,7 +105,7 @@ pub(crate) fn extract(
     taken
 }
 
-/// The predicate of a `cfg_attr` and the attributes that it gives.
+/// Returns the predicate of a `cfg_attr`, and the attributes that it adds.
 fn conditional(attribute: &Attribute) -> Option<(TokenStream, Vec<TokenStream>)> {
     if !attribute.path().is_ident("cfg_attr") {
         return None;

@@ -1,4 +1,4 @@
-//! A length of time as text: `"5s"`.
+//! Durations in text form: `"5s"`.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::path::Private;
 
 const FORM: &str = "write a whole number and `ms`, `s`, `m` or `h`, like `\"250ms\"` or `\"5s\"`";
 
-/// The time that the text says, or what is wrong with it.
+/// Parses the text as a duration, or returns the mistake.
 pub(crate) fn parse(text: &LitStr) -> syn::Result<Duration> {
     let value = text.value();
     let wrong = |why: &str| Err(syn::Error::new_spanned(text, format!("`{value}` {why}; {FORM}")));
@@ -37,9 +37,9 @@ pub(crate) fn parse(text: &LitStr) -> syn::Result<Duration> {
     }
 }
 
-/// The expression that makes it.
+/// Returns the expression for the duration.
 pub(crate) fn expression(duration: Duration, private: &Private) -> TokenStream {
-    // As many seconds as a u64 of milliseconds holds fit a u64.
+    // A number of milliseconds in a u64 has fewer seconds than a u64 holds.
     let (seconds, nanoseconds) = (duration.as_secs(), duration.subsec_nanos());
     quote!(#private::Duration::new(#seconds, #nanoseconds))
 }

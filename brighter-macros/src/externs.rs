@@ -1,21 +1,21 @@
-//! Which crates the user's crate can name, as the compiler was told: for the message when the library is not
-//! among them. What is expanded never depends on it.
+//! Finds the crates that the user's crate can name, from the compiler's arguments. It only improves the error when the
+//! library is missing; no expansion depends on it.
 
 use std::path::Path;
 use std::{env, fs};
 
-/// What is known of `::brighter` in the user's crate.
+/// What is known about `::brighter` in the user's crate.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum BrighterCrate {
-    /// It is there, or nothing certain is known: the compiler itself will say it.
+    /// The crate exists, or that is unknown: then the compiler itself reports it.
     Here,
-    /// It has this name.
+    /// The crate exists under this name.
     Called(String),
-    /// It is not among the dependencies.
+    /// The crate is not a dependency.
     Nowhere,
 }
 
-/// Looks at the arguments of the process, which is the compiler.
+/// Reads the arguments of the process, which is the compiler.
 pub(crate) fn find() -> BrighterCrate {
     let arguments: Vec<String> = env::args_os()
         .map(|argument| argument.to_string_lossy().into_owned())
@@ -44,7 +44,7 @@ fn in_arguments(arguments: &[String], read: impl Fn(&Path) -> Option<String>) ->
     }
 }
 
-/// The name and the file of every `--extern name=file`.
+/// Returns the name and the file of every `--extern name=file`.
 fn externs(arguments: &[String]) -> Vec<(&str, &str)> {
     let apart = arguments.windows(2).filter(|two| two[0] == "--extern");
     let apart = apart.map(|two| two[1].as_str());
@@ -60,7 +60,8 @@ fn externs(arguments: &[String]) -> Vec<(&str, &str)> {
     apart.chain(together).map(split).collect()
 }
 
-/// `libbrighter-0123abcd.rmeta`: the file is named by the crate, whatever the user calls it.
+/// Returns whether the file is that of brighter, such as `libbrighter-0123abcd.rmeta`: it has the crate's own name,
+/// whatever the user calls the crate.
 fn file_is_ours(file: &str) -> bool {
     let file = Path::new(file).file_stem().unwrap_or_default().to_string_lossy();
     let name = file.split('-').next().unwrap_or_default();
@@ -112,7 +113,7 @@ mod tests {
                 "rustc src/lib.rs --extern b=/t/libbrighter_core-1a.rmeta",
                 BrighterCrate::Nowhere,
             ),
-            // Not what cargo calls: nothing is certain.
+            // Not called by cargo: nothing is certain.
             ("rustc src/lib.rs", BrighterCrate::Here),
             ("rustc @arguments", BrighterCrate::Here),
             (

@@ -1,10 +1,10 @@
-//! Where clauses with something added.
+//! Extends where clauses.
 
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::Generics;
 
-/// The where clause of these generics, and these predicates.
+/// Returns the where clause of these generics, with more predicates.
 pub(crate) fn where_also(generics: &Generics, added: &TokenStream) -> TokenStream {
     let written = generics.where_clause.iter().flat_map(|clause| &clause.predicates);
     quote!(where #(#written,)* #added)

@@ -1,12 +1,12 @@
-//! The invisible groups in which the fragments of a `macro_rules` arrive.
+//! Opens the invisible groups around the fragments of a `macro_rules`.
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
-/// Opens the groups that hold a whole item, a member or a body, which are looked at by their tokens. Types and
-/// expressions stay in theirs: `&$t` is one reference, whatever `$t` is.
+/// Opens the groups around a whole item, a member or a body, which are read token by token. Types and expressions stay
+/// in their groups: `&$t` is one reference, whatever `$t` is.
 pub(crate) fn open(item: TokenStream) -> TokenStream {
     let mut opened: Vec<TokenTree> = open_here(item).into_iter().collect();
-    // The members of an item stand between its last braces. What is inside a member is nothing to us.
+    // The members of an item are between its last braces. The content of a member does not matter here.
     if let Some(TokenTree::Group(members)) = opened.last_mut()
         && members.delimiter() == Delimiter::Brace
     {
@@ -30,7 +30,7 @@ fn open_here(tokens: TokenStream) -> TokenStream {
     opened
 }
 
-/// Whether it ends as an item does, or begins with an attribute.
+/// Returns whether the group ends like an item, or begins with an attribute.
 fn is_whole(group: &Group) -> bool {
     let tokens: Vec<_> = group.stream().into_iter().collect();
     let [first, .., last] = tokens.as_slice() else {

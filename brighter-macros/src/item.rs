@@ -1,10 +1,10 @@
-//! What kind of item an attribute stands on, seen without parsing it: it may be half typed.
+//! Finds the kind of an item without parsing it: it may be half typed.
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::Attribute;
 use syn::parse::{ParseStream, Parser};
 
-/// The kinds that matter to us.
+/// The kinds of items that are distinguished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ItemKind {
     Impl,
@@ -16,7 +16,7 @@ pub(crate) enum ItemKind {
     Other,
 }
 
-/// An item from outside.
+/// The outline of an item.
 pub(crate) struct Outline {
     pub(crate) attributes: Vec<Attribute>,
     pub(crate) kind: ItemKind,
@@ -61,7 +61,7 @@ fn keyword(word: &Ident) -> Option<ItemKind> {
     }
 }
 
-/// Whether the first parentheses, those of the parameters, hold a `self`.
+/// Returns whether the first parentheses, those of the parameters, contain a `self`.
 fn has_receiver(mut tokens: impl Iterator<Item = TokenTree>) -> bool {
     let parameters = tokens.find_map(|token| match token {
         TokenTree::Group(group) => Some(group.stream()),

@@ -1,11 +1,12 @@
-//! The attributes and derives of [brighter](https://docs.rs/brighter), which re-exports them all: depend on that.
+//! The attributes and derives of [brighter](https://docs.rs/brighter), which re-exports all of them: depend on that
+//! crate.
 //!
-//! With `BRIGHTER_MACROS_DEBUG=1` in its environment the compiler prints what each of them writes.
+//! With `BRIGHTER_MACROS_DEBUG=1` in the environment, the compiler prints the output of each macro.
 //!
 //! # Where the library is
 //!
-//! The macros write paths below `::brighter`. A crate that has brighter under another name, or from another crate that
-//! re-exports it, says so by `crate = path`:
+//! The macros write paths below `::brighter`. In a crate that has brighter under another name, or through another crate
+//! that re-exports it, set the path with `crate = path`:
 //!
 //! | macro | |
 //! |---|---|
@@ -42,8 +43,8 @@
 //!
 //! # `cfg`
 //!
-//! A step may stand in a `cfg_attr`, and there may be several methods `handle` of which `cfg` leaves one. What is
-//! configured away is not there: it has no layer, and its number is free.
+//! A step may be in a `cfg_attr`, and there may be several methods `handle` if `cfg` leaves one of them. A step that is
+//! configured away has no layer, and its number is free.
 
 mod alone;
 mod args;
@@ -67,7 +68,7 @@ mod tests;
 use message::Derive;
 use proc_macro::TokenStream;
 
-/// Makes a struct or an enum a command, which exactly one handler handles and which never leaves the process.
+/// Makes a struct or an enum a command: exactly one handler handles it, and it never leaves the process.
 ///
 /// ```
 /// use brighter::prelude::*;
@@ -79,9 +80,9 @@ use proc_macro::TokenStream;
 /// struct Invoice { total: u64 }
 /// ```
 ///
-/// A field named `id` is its identity, and is a [`MessageId`](https://docs.rs/brighter/latest/brighter/struct.MessageId.html).
-/// Another field becomes it by `#[command(id)]`; with `#[command(no_id)]` above the struct a field named `id` is
-/// like any other.
+/// A field named `id` is the identity of the command, and is a
+/// [`MessageId`](https://docs.rs/brighter/latest/brighter/struct.MessageId.html). `#[command(id)]` marks another field
+/// as the identity. With `#[command(no_id)]` above the struct, a field named `id` has no special meaning.
 ///
 /// ```
 /// # use brighter::prelude::*;
@@ -93,7 +94,7 @@ use proc_macro::TokenStream;
 /// struct Forget { id: u64 }
 /// ```
 ///
-/// `#[command(crate = path)]` says [where the library is](crate#where-the-library-is).
+/// `#[command(crate = path)]` sets [the path of the library](crate#where-the-library-is).
 #[proc_macro_derive(Command, attributes(command, event, message))]
 pub fn command(item: TokenStream) -> TokenStream {
     shell::run("#[derive(Command)]", |errors| {
@@ -101,7 +102,7 @@ pub fn command(item: TokenStream) -> TokenStream {
     })
 }
 
-/// Makes a struct or an enum an event, which any number of handlers handle and which never leaves the process.
+/// Makes a struct or an enum an event: any number of handlers handle it, and it never leaves the process.
 ///
 /// ```
 /// use brighter::prelude::*;
@@ -110,8 +111,8 @@ pub fn command(item: TokenStream) -> TokenStream {
 /// enum TaskChanged { Due, Overdue }
 /// ```
 ///
-/// Its id is as with [`Command`](macro@Command), marked by `#[event(id)]` and refused by `#[event(no_id)]`.
-/// `#[event(crate = path)]` says [where the library is](crate#where-the-library-is).
+/// The id works as for [`Command`](macro@Command), with `#[event(id)]` and `#[event(no_id)]`. `#[event(crate = path)]`
+/// sets [the path of the library](crate#where-the-library-is).
 #[proc_macro_derive(Event, attributes(command, event, message))]
 pub fn event(item: TokenStream) -> TokenStream {
     shell::run("#[derive(Event)]", |errors| {
@@ -119,7 +120,7 @@ pub fn event(item: TokenStream) -> TokenStream {
     })
 }
 
-/// Makes a struct or an enum a request that may leave the process: a command unless its `kind` says otherwise.
+/// Makes a struct or an enum a request that may leave the process: a command, unless `kind` sets another kind.
 ///
 /// ```
 /// use brighter::prelude::*;
@@ -131,15 +132,15 @@ pub fn event(item: TokenStream) -> TokenStream {
 ///
 /// | argument | |
 /// |---|---|
-/// | `topic = "Task.Overdue"` | where it is published; required |
-/// | `type = "Task.Overdue.v2"` | what kind of event it is, as CloudEvents' `type` says it; without it, the topic |
+/// | `topic = "Task.Overdue"` | the topic to which it is published; required |
+/// | `type = "Task.Overdue.v2"` | the `type` of CloudEvents; the topic by default |
 /// | `kind = "command"` | for one handler, the default; `"event"`, for many; `"document"`, data for many |
-/// | `mapper = MyMapper` | what turns it into a message and back; without it, JSON by serde |
-/// | `reply = Invoice` | of a command only: what its handler gives back in process |
-/// | `no_id` | a field named `id` is like any other |
-/// | `crate = queue` | [where the library is](crate#where-the-library-is); without it, `::brighter` |
+/// | `mapper = MyMapper` | the mapper between the request and its message; JSON by serde by default |
+/// | `reply = Invoice` | for a command only: the type that its handler returns in process |
+/// | `no_id` | a field named `id` has no special meaning |
+/// | `crate = queue` | [the path of the library](crate#where-the-library-is); `::brighter` by default |
 ///
-/// Its id is as with [`Command`](macro@Command), marked by `#[message(id)]`.
+/// The id works as for [`Command`](macro@Command), with `#[message(id)]`.
 #[proc_macro_derive(Message, attributes(command, event, message))]
 pub fn message(item: TokenStream) -> TokenStream {
     shell::run("#[derive(Message)]", |errors| {
@@ -147,8 +148,8 @@ pub fn message(item: TokenStream) -> TokenStream {
     })
 }
 
-/// The standard `derive`, which also takes the arguments of [`Message`](macro@Message), and `crate = path` for every
-/// derive of brighter.
+/// Extends the standard `derive` by the arguments of [`Message`](macro@Message), and by `crate = path` for every derive
+/// of brighter.
 ///
 /// ```
 /// use brighter::derive;
@@ -167,10 +168,9 @@ pub fn derive(args: TokenStream, item: TokenStream) -> TokenStream {
     })
 }
 
-/// Makes a pipeline of a handler and the steps that stand below.
+/// Makes a pipeline of a handler and the steps below this attribute.
 ///
-/// On an impl the steps stand on its method. The method may leave out its `cx: &Context`, and the impl its
-/// `type Error`.
+/// On an impl, the steps are on its method. The method may omit its `cx: &Context`, and the impl its `type Error`.
 ///
 /// ```
 /// use brighter::prelude::*;
@@ -189,8 +189,8 @@ pub fn derive(args: TokenStream, item: TokenStream) -> TokenStream {
 /// }
 /// ```
 ///
-/// On a type it takes the request, and the steps stand below it. The impl is then a plain one, or with
-/// `#[handler(on_struct)]` a short one.
+/// On a type, the attribute takes the request, and the steps are below it. The impl is then a plain one, or a short one
+/// with `#[handler(on_struct)]`.
 ///
 /// ```
 /// # use brighter::prelude::*;
@@ -210,12 +210,12 @@ pub fn derive(args: TokenStream, item: TokenStream) -> TokenStream {
 /// }
 /// ```
 ///
-/// Every step has a number, `step = 1` being the outermost. A step acts on the way in and sees the outcome on the
-/// way out, unless it has `timing = after`: such steps stand inside of all others and act on the way out only,
-/// after a success, the highest first.
+/// Every step has a number: `step = 1` is the outermost. A step acts before the handler, and sees the outcome after it.
+/// A step with `timing = after` acts only after a success. Such steps are inside all others, and the highest acts
+/// first.
 ///
-/// `#[handler(crate = path)]` says [where the library is](crate#where-the-library-is), for the steps too. A step may stand
-/// in a `cfg_attr`, and of several methods `handle` under `cfg` one is left.
+/// `#[handler(crate = path)]` sets [the path of the library](crate#where-the-library-is), also for the steps. A step
+/// may be in a `cfg_attr`, and of several methods `handle` with `cfg` one must remain.
 #[proc_macro_attribute]
 pub fn handler(args: TokenStream, item: TokenStream) -> TokenStream {
     shell::run("#[handler]", |errors| {
@@ -223,8 +223,8 @@ pub fn handler(args: TokenStream, item: TokenStream) -> TokenStream {
     })
 }
 
-/// A step of a [`macro@handler`]: logs each request, its duration and its outcome. The fields of the request are
-/// logged only with `fields = debug`, as its `Debug` shows them: what is secret must be hidden there.
+/// A step of a [`macro@handler`]: logs each request, its duration and its outcome. The fields of the request are logged
+/// only with `fields = debug`, by its `Debug`, which must hide secrets.
 ///
 /// ```
 /// # use brighter::prelude::*;
@@ -246,9 +246,9 @@ pub fn request_logging(_: TokenStream, item: TokenStream) -> TokenStream {
     })
 }
 
-/// A step of a [`macro@handler`]: gives up after a time, a number with `ms`, `s`, `m` or `h`.
+/// A step of a [`macro@handler`]: fails after a timeout, a number with `ms`, `s`, `m` or `h`.
 ///
-/// Inside a retry it is the time of one attempt, outside of it the time of all.
+/// Inside a retry it limits each attempt; outside of a retry it limits all attempts together.
 ///
 /// ```
 /// # use brighter::{prelude::*, timeout};
@@ -271,10 +271,11 @@ pub fn timeout(_: TokenStream, item: TokenStream) -> TokenStream {
     })
 }
 
-/// A step of a [`macro@handler`]: puts a policy around what is inside it.
+/// A step of a [`macro@handler`]: applies a policy to the steps inside it and the handler.
 ///
-/// A bare name, or a text, is looked up among the policies that the processor is built with: all who name it share
-/// it. A path or any other expression makes a policy of this handler alone. In a list the left is around the right.
+/// A bare name, or a text, refers to a policy of the processor, which all handlers that name it share. A path or any
+/// other expression makes a policy for this handler alone. In a list, the policy on the left is outside of the one on
+/// the right.
 ///
 /// ```
 /// # use brighter::prelude::*;
@@ -296,12 +297,12 @@ pub fn use_policy(_: TokenStream, item: TokenStream) -> TokenStream {
     })
 }
 
-/// A step of a [`macro@handler`], a backstop: whatever error comes out of what is inside it, the message goes to the
-/// dead-letter channel at once, with that error as the reason.
+/// A step of a [`macro@handler`], a backstop: after any error from inside, the message goes to the dead-letter channel
+/// at once, with the error as the reason.
 ///
-/// What the handler itself asks of the pump (`Defer`, `Reject`, `Invalid`, `DontAck`) passes through, and so does
-/// the end of the process. It stands outside of every policy and fallback, or it does not compile: they would never
-/// see an error. A panic is no error, and passes through too.
+/// The actions of the handler itself (`Defer`, `Reject`, `Invalid`, `DontAck`) pass through, and so does a shutdown.
+/// The step must be outside of every policy and fallback, or it does not compile: they would never see an error. A
+/// panic is not an error, and passes through too.
 ///
 /// ```
 /// # use brighter::prelude::*;
@@ -323,10 +324,10 @@ pub fn reject_on_error(_: TokenStream, item: TokenStream) -> TokenStream {
     })
 }
 
-/// A step of a [`macro@handler`], a backstop: whatever error comes out of what is inside it, the message comes again
-/// after this delay; without one, after the subscription's own. It counts as an attempt.
+/// A step of a [`macro@handler`], a backstop: after any error from inside, the message is delivered again after this
+/// delay, or after the subscription's own. It counts as an attempt.
 ///
-/// The rest is as with [`macro@reject_on_error`].
+/// All else is as for [`macro@reject_on_error`].
 ///
 /// ```
 /// # use brighter::prelude::*;
@@ -348,10 +349,10 @@ pub fn defer_on_error(_: TokenStream, item: TokenStream) -> TokenStream {
     })
 }
 
-/// A step of a [`macro@handler`], a backstop: whatever error comes out of what is inside it, the message is given
-/// back to the broker as it is. It does not count as an attempt, so a message that always fails never ends.
+/// A step of a [`macro@handler`], a backstop: after any error from inside, the message returns unchanged to the broker.
+/// It does not count as an attempt, so a message that always fails is delivered forever.
 ///
-/// The rest is as with [`macro@reject_on_error`].
+/// All else is as for [`macro@reject_on_error`].
 ///
 /// ```
 /// # use brighter::prelude::*;

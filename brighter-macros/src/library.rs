@@ -1,4 +1,4 @@
-//! Where the user's crate has the library: `crate = path`, or `::brighter`.
+//! The path of the library in the user's crate: `crate = path`, or `::brighter`.
 
 use proc_macro2::{Ident, Span};
 use syn::Path;
@@ -11,8 +11,8 @@ use crate::shell::Errors;
 /// The key of the argument.
 pub(crate) const KEY: &str = "crate";
 
-/// Takes `crate = path`. Without it the library has its usual name; if no crate has that name here, `example` is
-/// the attribute that says another one, with a `…` for its path.
+/// Takes `crate = path`. Without it the library has its usual name. If no crate has that name, the error shows
+/// `example`: the attribute with another path, in place of its `…`.
 pub(crate) fn take(args: &mut Args, example: &str, errors: &Errors) -> Option<Private> {
     match args.value_by(KEY, Path::parse_mod_style, "path::to::brighter", errors) {
         Given::Value(path, _) => return Some(Private::below(path)),

@@ -1,10 +1,10 @@
-//! What the user says of lints: what is written beside an item says it too, as it names the same types.
+//! Copies the user's lint attributes to the generated code beside an item, which names the same types.
 
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Attribute, Meta};
 
-/// The attributes for what is written beside an item that has these.
+/// Returns the attributes for the code beside an item with these attributes.
 pub(crate) fn beside(attributes: &[Attribute]) -> TokenStream {
     attributes.iter().filter_map(one).collect()
 }
@@ -12,14 +12,14 @@ pub(crate) fn beside(attributes: &[Attribute]) -> TokenStream {
 fn one(attribute: &Attribute) -> Option<TokenStream> {
     let path = attribute.path();
     if path.is_ident("deprecated") {
-        // Its own impls are no use of it.
+        // The impls of a deprecated item do not count as uses of it.
         return Some(quote!(#[allow(deprecated)]));
     }
     let Meta::List(list) = &attribute.meta else {
         return None;
     };
     if path.is_ident("expect") {
-        // It is fulfilled where the user wrote it, and need not be here.
+        // The expectation is fulfilled in the user's code, and need not be in the generated code.
         let lints = &list.tokens;
         return Some(quote!(#[allow(#lints)]));
     }

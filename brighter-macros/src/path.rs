@@ -1,12 +1,12 @@
-//! The one path that expanded code may name.
+//! The only path that expanded code may name.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote_spanned};
 use syn::Path;
 use syn::ext::IdentExt;
 
-/// `::brighter::__private`, or the same below the path of `crate = …`: it stands before everything that an
-/// expansion names.
+/// The path `::brighter::__private`, or the same below the path of `crate = …`: the prefix of every name in an
+/// expansion.
 #[derive(Clone)]
 pub(crate) struct Private {
     /// The path that the user gave.
@@ -14,7 +14,7 @@ pub(crate) struct Private {
 }
 
 impl Private {
-    /// Of the library at its usual place.
+    /// The path of the library under its usual name.
     pub(crate) const USUAL: Self = Self { library: None };
 
     pub(crate) fn below(library: Path) -> Self {
@@ -22,15 +22,15 @@ impl Private {
         Self { library }
     }
 
-    /// `::brighter::__private::name`, so that an error about it points at the user's tokens.
+    /// Returns `::brighter::__private::name`, spanned so that an error about it is reported at the user's tokens.
     pub(crate) fn at(&self, span: Span, name: &str) -> TokenStream {
         let path = self.located_at(span);
         let name = Ident::new(name, Span::mixed_site().located_at(span));
         quote_spanned!(span=> #path::#name)
     }
 
-    /// Whether this is the path of an item that the library has at its root: `brighter::use_policy`, or with
-    /// `crate = queue` also `queue::use_policy`.
+    /// Returns whether this is the path of an item at the root of the library: `brighter::use_policy`, or with `crate =
+    /// queue` also `queue::use_policy`.
     pub(crate) fn is_parent_of(&self, path: &Path) -> bool {
         let words = |path: &Path| -> Vec<Ident> {
             let segments = path.segments.iter();
@@ -47,13 +47,14 @@ impl Private {
     }
 
     fn located_at(&self, place: Span) -> TokenStream {
-        // Of the macro's own edition and scope, whatever the user's crate is.
+        // In the macro's own edition and scope, independent of the user's crate.
         let span = Span::mixed_site().located_at(place);
         let private = Ident::new("__private", span);
         let Some(library) = &self.library else {
             return quote_spanned!(span=> ::brighter::__private);
         };
-        // What the user wrote is looked up where it was written. It is in one place, so that an error about it is one.
+        // The user's path is resolved where it was written. It has one span, so that an error about it is reported
+        // once.
         let library = library.to_token_stream().into_iter().map(|mut token: TokenTree| {
             token.set_span(token.span().located_at(place));
             token

@@ -1,5 +1,4 @@
-//! What stands around every macro: the one place where errors are collected and reported, and the switch that
-//! prints what a macro wrote.
+//! The frame of every macro: collects and reports errors, and prints the output of a macro if that is enabled.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
@@ -10,17 +9,17 @@ use quote::{ToTokens, quote};
 
 use crate::condition::Condition;
 
-/// Every mistake found in one use of a macro, so that all are reported at once, each where it was made.
+/// The mistakes in one use of a macro, so that all are reported at once, each at its own place.
 #[derive(Default)]
 pub(crate) struct Errors {
     list: RefCell<Vec<(Condition, syn::Error)>>,
-    /// Where the code that is looked at is there at all.
+    /// The condition under which the current code exists.
     condition: RefCell<Condition>,
     reported: Cell<bool>,
 }
 
 impl Errors {
-    /// Something is wrong with these tokens.
+    /// Adds an error about these tokens.
     pub(crate) fn at(&self, tokens: impl ToTokens, message: impl Display) {
         self.push(syn::Error::new_spanned(tokens, message));
     }
@@ -30,12 +29,12 @@ impl Errors {
         self.list.borrow_mut().push((condition, error));
     }
 
-    /// The value, or nothing and its error kept.
+    /// Returns the value, or keeps the error and returns `None`.
     pub(crate) fn keep<T>(&self, result: syn::Result<T>) -> Option<T> {
         result.map_err(|error| self.push(error)).ok()
     }
 
-    /// What is found wrong in there is an error only under this condition.
+    /// Reports errors that `look` finds only under this condition.
     pub(crate) fn under<T>(&self, condition: &Condition, look: impl FnOnce() -> T) -> T {
         let inner = self.condition.borrow().and(condition);
         let outer = self.condition.replace(inner);
@@ -60,7 +59,7 @@ impl Errors {
 
 impl Drop for Errors {
     fn drop(&mut self) {
-        // A mistake that was found and never shown would let wrong code through.
+        // A mistake that was found and not reported would let wrong code compile.
         assert!(
             self.reported.get() || thread::panicking(),
             "the errors of a macro were not reported"
@@ -68,9 +67,9 @@ impl Drop for Errors {
     }
 }
 
-/// The errors of a macro, and then what it writes. It writes something in every case: an editor needs the user's
-/// item most when it is half typed, and the rest of the program must not break over its absence. An item that
-/// breaks off comes last, so that it takes nothing else with it.
+/// Returns the errors of a macro, and then its output. There is always output: an editor needs the user's item most
+/// when it is half typed, and the rest of the program must not fail because it is missing. An incomplete item comes
+/// last, so that it affects nothing else.
 pub(crate) fn expand(write: impl FnOnce(&Errors) -> TokenStream) -> TokenStream {
     let errors = Errors::default();
     let written = write(&errors);
@@ -79,7 +78,7 @@ pub(crate) fn expand(write: impl FnOnce(&Errors) -> TokenStream) -> TokenStream 
     tokens
 }
 
-/// [`expand`] for the compiler. With `BRIGHTER_MACROS_DEBUG=1` the expansion goes to stderr too.
+/// Runs [`expand`] for the compiler. With `BRIGHTER_MACROS_DEBUG=1` the expansion is printed to stderr too.
 pub(crate) fn run(name: &str, write: impl FnOnce(&Errors) -> TokenStream) -> proc_macro::TokenStream {
     let tokens = expand(write);
     if std::env::var_os("BRIGHTER_MACROS_DEBUG").is_some_and(|value| value == "1") {

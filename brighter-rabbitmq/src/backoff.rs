@@ -1,4 +1,4 @@
-//! How long to wait before the next attempt to connect.
+//! The pause before the next attempt to connect.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
@@ -7,27 +7,27 @@ use super::ConnectError;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// Between attempts that only a person can help, such as with a password that is wrong since yesterday.
+/// The pause between attempts that only a person can correct, such as a wrong password.
 const PAUSE_AFTER_REFUSAL: Duration = Duration::from_secs(15);
 
-/// The pause after so many failures in a row, of which this is the last.
+/// Returns the pause after `failures` failures in a row; `error` is the last one.
 pub(super) fn pause_after(failures: u32, error: &ConnectError) -> Duration {
     if error.is_fatal() {
         spread(PAUSE_AFTER_REFUSAL)
     } else {
-        // Doubles up to a limit.
+        // Doubles with each failure, up to the longest.
         let doubled = FIRST_PAUSE.saturating_mul(1 << failures.min(10));
         spread(doubled.min(LONGEST_PAUSE))
     }
 }
 
-/// With a random half, so that many processes do not come back to the broker at once.
+/// Makes half of the pause random, so that many processes do not return to the broker at once.
 fn spread(pause: Duration) -> Duration {
     pause / 2 + (pause / 2).mul_f64(random())
 }
 
-/// From 0, and less than 1. The standard library seeds its hashers at random, which is random enough to spread
-/// out.
+/// Returns a random number from 0 up to, and without, 1. The standard library seeds its hashers randomly, which
+/// suffices to spread attempts.
 pub(super) fn random() -> f64 {
     f64::from(RandomState::new().build_hasher().finish() as u32) / (f64::from(u32::MAX) + 1.0)
 }

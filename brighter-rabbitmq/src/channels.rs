@@ -1,4 +1,4 @@
-//! Declaring and removing the queues of a channel, without consuming.
+//! Declares and removes the queues of a channel, without consuming.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use crate::wire::short;
 use brighter_core::channel::{Channel, ChannelError, MakeChannel};
 use brighter_core::message::ChannelName;
 
-/// All answers together take this long at most.
+/// The deadline for all answers together.
 const ANSWERS: Duration = Duration::from_secs(30);
 
-/// Makes the exchange, the queues and the bindings of a channel, or looks for them, as the channel says.
+/// Declares or checks the exchange, the queues and the bindings of a channel, as the channel says.
 pub(super) async fn declare(connections: &Arc<Connections>, channel: &Channel) -> Result<(), ChannelError> {
     let topology = connections.settings.topology(channel)?;
     let asking = async {
@@ -29,7 +29,7 @@ pub(super) async fn declare(connections: &Arc<Connections>, channel: &Channel) -
             let amqp = amqp.await.map_err(about)?;
             topology::declare(handle, &open, &amqp, &topology).await?;
             if topology.make == MakeChannel::Create {
-                // The queue may be a new one.
+                // The queue may have been declared anew.
                 connections.publisher.renew_channel();
             }
             close(amqp).await.map_err(about)
@@ -40,7 +40,7 @@ pub(super) async fn declare(connections: &Arc<Connections>, channel: &Channel) -
     within_deadline(connections, asking).await
 }
 
-/// Removes one queue with all that is in it. RabbitMQ takes a queue that does not exist for removed.
+/// Removes one queue with all its messages. For RabbitMQ, a queue that does not exist counts as removed.
 pub(super) async fn remove(
     connections: &Arc<Connections>,
     channel: &ChannelName,
@@ -51,7 +51,7 @@ pub(super) async fn remove(
         let handle = isolated.as_deref().unwrap_or(&connections.consuming);
         let open = handle.current().await?;
         let removing = async {
-            // A channel of its own: the broker closes it when it refuses.
+            // A separate AMQP channel, because the broker closes it after a refusal.
             let amqp = answered("channel.open", handle.open_channel(&open)).await?;
             let queue = short("channel name", channel.as_str())?;
             let deleted = amqp.queue_delete(queue, QueueDeleteOptions::default());

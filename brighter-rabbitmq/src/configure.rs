@@ -1,4 +1,4 @@
-//! What a configuration says of RabbitMQ.
+//! The configuration section of RabbitMQ.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const WITHOUT_KEY: &str = "a certificate is of no use without its key";
 
 impl RabbitMqBuilder {
     /// Returns the section `rabbitmq`, with every key that [`from_config`](Self::from_config) reads.
-    /// `brighter::config::loader()` knows it.
+    /// `brighter::config::loader()` includes it.
     pub fn section() -> Section {
         let second = Duration::from_secs(1);
         Section::new(
@@ -108,7 +108,7 @@ impl RabbitMqBuilder {
         .synonyms(&["amqp", "rabbit", "rabbit_mq", "broker"])
     }
 
-    /// Says how to connect to RabbitMQ, as the section `rabbitmq` has it.
+    /// Returns a builder with the settings of the section `rabbitmq`.
     ///
     /// ```
     /// use brighter::transport::rabbitmq::RabbitMqBuilder;
@@ -124,7 +124,7 @@ impl RabbitMqBuilder {
     /// ```
     ///
     /// # Errors
-    /// Nobody says where the broker is, or what they say is no URL.
+    /// Returns an error if no source sets the URL of the broker, or if it is not a URL.
     pub fn from_config(config: &Config) -> Result<Self, ConfigErrors> {
         let table = config.table(SECTION);
         let Some((table, url)) = table.and_then(|table| Some((table, table.secret("url")?))) else {
@@ -256,7 +256,7 @@ mod tests {
         );
     }
 
-    /// All fields, which are private for the rest of the crate.
+    /// All fields, which are private to this crate.
     fn shown(builder: &RabbitMqBuilder) -> String {
         format!(
             "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",

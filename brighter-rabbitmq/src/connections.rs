@@ -1,4 +1,4 @@
-//! The [`Connections`] of a broker, with what publishes and settles on them.
+//! [`Connections`]: the connections of a broker, with the tasks that publish and settle on them.
 
 use std::sync::Arc;
 
@@ -16,27 +16,27 @@ use crate::topology::DeclareFailure;
 use brighter_core::channel::{BrokerStatus, ChannelError};
 use brighter_core::message::ChannelName;
 
-/// What all clones of a broker share, and every delivery until it is settled.
+/// The state that all clones of a broker, and all unsettled deliveries, share.
 pub(crate) struct Connections {
     pub(crate) settings: Arc<RabbitMqSettings>,
     pub(crate) publishing: Arc<ConnectionHandle>,
     pub(crate) consuming: ConnectionHandle,
-    /// For channels that have ended the one above.
+    /// Connections for channels over which the broker closed the shared one.
     pub(crate) isolated: IsolatedConnections,
-    /// Who declares and starts to consume now.
+    /// Tracks which channels are declaring or starting to consume.
     pub(crate) starts: Starts,
     pub(crate) publisher: Publisher,
     pub(crate) delays: DelayQueues,
-    /// No more messages are taken to be published.
+    /// Cancelled when no more messages are accepted for publishing.
     pub(crate) closing: CancellationToken,
-    /// The connections go.
+    /// Cancelled when the connections close.
     pub(crate) disconnect: CancellationToken,
-    /// For what a drop has to leave to later.
+    /// Runs work that `drop` cannot wait for.
     pub(crate) io: IoThread,
 }
 
 impl Connections {
-    /// Starts the thread and the task that publishes. No connection is made before one is needed.
+    /// Starts the I/O thread and the publish task. A connection is opened when it is first needed.
     pub(crate) fn open(settings: RabbitMqSettings) -> Result<Self, ConnectError> {
         let settings = Arc::new(settings);
         let io = IoThread::shared().map_err(|error| ConnectError::Thread(Arc::new(error)))?;
@@ -64,10 +64,10 @@ impl Connections {
         })
     }
 
-    /// The connection of a channel's own, if it has to have one.
+    /// Returns the channel's own connection, if the channel is isolated.
     ///
     /// # Errors
-    /// [`ChannelError::Unavailable`], while the channel is left alone after it has ended that.
+    /// Returns [`ChannelError::Unavailable`] during the pause after the broker closed the channel's own connection.
     pub(crate) fn isolated(&self, name: &ChannelName) -> Result<Option<Arc<ConnectionHandle>>, ChannelError> {
         match self.isolated.choose(name) {
             ConnectionChoice::Shared => Ok(None),
@@ -76,7 +76,7 @@ impl Connections {
         }
     }
 
-    /// Notes what a request has done to the connection that it was made by, and says it as the caller is told.
+    /// Records the effect of a failed request on its connection, and returns the error for the caller.
     pub(crate) fn failed(
         &self,
         name: &ChannelName,
@@ -94,14 +94,14 @@ impl Connections {
         error
     }
 
-    /// Once told to disconnect: waits until every connection is closed.
+    /// Waits until every connection is closed, after they were told to disconnect.
     pub(crate) async fn closed(&self) {
         let isolated = self.isolated.connections();
         let isolated = join_all(isolated.iter().map(|(_, connection)| connection.closed()));
         join3(self.publishing.closed(), self.consuming.closed(), isolated).await;
     }
 
-    /// The worst of the connections'; one that nobody has needed yet does not count.
+    /// Returns the worst status of the connections. A connection that was never needed does not count.
     pub(crate) fn status(&self) -> BrokerStatus {
         if self.closing.is_cancelled() {
             return BrokerStatus::Closed;

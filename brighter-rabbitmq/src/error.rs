@@ -1,4 +1,4 @@
-//! [`ConnectError`], and what lapin's errors mean: by their kind, never by their text.
+//! [`ConnectError`], and the meaning of lapin's errors, by their kind and never by their text.
 
 use std::error::Error;
 use std::fmt::Display;
@@ -13,17 +13,17 @@ use brighter_core::__private::report;
 use brighter_core::channel::{ChannelError, PublishError};
 use brighter_core::error::InvalidSetting;
 
-/// Why there is no connection to the broker. Never holds the credentials.
+/// Why there is no connection to the broker. It never contains the credentials.
 #[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The URL is none of a broker.
-    #[error("the URL of the broker is wrong: {reason}")]
+    /// The URL is not valid for a broker.
+    #[error("invalid broker URL: {reason}")]
     Url {
-        /// What is wrong with it, and what it must look like.
+        /// The reason, and the expected form.
         reason: String,
     },
-    /// A setting has a value that it cannot have.
+    /// A setting has an invalid value.
     #[error("invalid setting of the broker")]
     Setting(#[source] InvalidSetting),
     /// The user or the password is wrong.
@@ -34,44 +34,44 @@ pub enum ConnectError {
         /// The URL, without credentials.
         address: String,
     },
-    /// The virtual host does not exist, or this user may not use it.
+    /// The virtual host does not exist, or this user has no access to it.
     #[error(
         "{address} refused the virtual host: {reason}; create it or grant the user access to it, and mind that the host `/` is `%2f` at the end of the URL"
     )]
     VirtualHost {
         /// The URL, without credentials.
         address: String,
-        /// What the broker said.
+        /// The reason that the broker gave.
         reason: String,
     },
-    /// TLS did not come about. There is no fall-back to plaintext.
-    #[error("no TLS with {address}: {fault}")]
+    /// TLS failed. There is no fallback to plaintext.
+    #[error("TLS with {address} failed: {fault}")]
     Tls {
         /// The URL, without credentials.
         address: String,
-        /// What is wrong, and what to do.
+        /// The failure, and what to do.
         fault: TlsFault,
-        /// What it ended with, unless the fault says it all.
+        /// The underlying error, unless the fault describes it completely.
         #[source]
         source: Option<Arc<dyn Error + Send + Sync>>,
     },
-    /// What answers there does not speak AMQP 0-9-1.
-    #[error("what answers at {address} does not speak AMQP 0-9-1")]
+    /// The server does not speak AMQP 0-9-1.
+    #[error("the server at {address} does not speak AMQP 0-9-1")]
     Protocol {
         /// The URL, without credentials.
         address: String,
-        /// What came instead.
+        /// The underlying error.
         #[source]
         source: Arc<dyn Error + Send + Sync>,
     },
-    /// The exchange exists in another form.
+    /// The exchange exists with other settings.
     #[error(
         "the exchange `{exchange}` cannot be used: {reason}; give the builder the form it has, name another, or delete it"
     )]
     Exchange {
         /// The name of the exchange.
         exchange: String,
-        /// What the broker said: what was declared against what exists.
+        /// The reason that the broker gave: the declared settings against the existing ones.
         reason: String,
     },
     /// This user may not declare the exchange.
@@ -82,31 +82,31 @@ pub enum ConnectError {
     ExchangePermission {
         /// The name of the exchange.
         exchange: String,
-        /// What the broker said.
+        /// The reason that the broker gave.
         reason: String,
     },
-    /// The connection was lost. It is made again.
+    /// The connection was lost, and is opened again.
     #[error("the connection to {address} was lost")]
     Lost {
         /// The URL of the node, without credentials.
         address: String,
-        /// What it ended with.
+        /// The underlying error.
         #[source]
         source: Arc<dyn Error + Send + Sync>,
     },
-    /// The broker cannot be reached. Trying again may work.
-    #[error("no broker answers at {address}")]
+    /// The broker cannot be reached. Another attempt may succeed.
+    #[error("no broker can be reached at {address}")]
     Unreachable {
         /// The URL, without credentials.
         address: String,
-        /// What the last attempt ended with.
+        /// The error of the last attempt.
         #[source]
         source: Arc<dyn Error + Send + Sync>,
     },
-    /// None of several nodes can be used.
+    /// No node of several can be used.
     #[error("none of {} nodes can be used: {}", failures.len(), told(failures))]
     Nodes {
-        /// Why not, one for each node, in the order in which they were tried.
+        /// The errors, one for each node, in the order of the attempts.
         failures: Vec<ConnectError>,
     },
     /// The thread for the connections could not be started.
@@ -114,14 +114,14 @@ pub enum ConnectError {
         "the thread for the connections to RabbitMQ could not be started: see what limits threads and files"
     )]
     Thread(#[source] Arc<std::io::Error>),
-    /// The broker was closed by this process.
+    /// This process closed the broker.
     #[error("the broker is closed")]
     Closed,
 }
 
 brighter_core::__private::readable_debug!(ConnectError);
 
-/// So many failures are told at most.
+/// The number of failures that the text lists.
 const TOLD: usize = 5;
 
 fn told(failures: &[ConnectError]) -> String {
@@ -134,7 +134,7 @@ fn told(failures: &[ConnectError]) -> String {
 }
 
 impl ConnectError {
-    /// Whether trying again is of no use until a person has changed something.
+    /// Returns whether another attempt fails until a person changes something.
     #[must_use]
     pub fn is_fatal(&self) -> bool {
         match self {
@@ -149,12 +149,12 @@ impl ConnectError {
             | Self::Closed => true,
             Self::Tls { fault, .. } => fault.is_fatal(),
             Self::Unreachable { .. } | Self::Lost { .. } => false,
-            // One that may come back is enough.
+            // One node that may recover is enough.
             Self::Nodes { failures } => failures.iter().all(Self::is_fatal),
         }
     }
 
-    /// What an attempt to connect ended with.
+    /// Converts the error of an attempt to connect.
     pub(super) fn of_attempt(error: lapin::Error, address: &impl Display) -> Self {
         let address = address.to_string();
         let reply_text = reply_text(&error);
@@ -167,7 +167,7 @@ impl ConnectError {
                     address: address.clone(),
                     reason: reply_text,
                 }),
-                // Everything else may be another tomorrow: the broker starts, stops, or is short of something.
+                // Every other error may be temporary: the broker is starting, stopping, or short of a resource.
                 AMQPErrorKind::Soft(_) | AMQPErrorKind::Hard(_) => None,
             },
             ErrorKind::InvalidProtocolVersion(_) | ErrorKind::ParsingError(_) => Some(Self::Protocol {
@@ -191,7 +191,7 @@ impl ConnectError {
         }
     }
 
-    /// What a round of attempts ended with, one error for each node.
+    /// Combines the errors of a round of attempts, one for each node.
     pub(super) fn of_round(mut failures: Vec<Self>) -> Self {
         match failures.pop() {
             Some(only) if failures.is_empty() => only,
@@ -205,7 +205,7 @@ impl ConnectError {
         }
     }
 
-    /// What a connection to a node ended with, that had been there.
+    /// Returns the error of a connection that was lost.
     pub(super) fn lost(address: &impl Display, source: impl Error + Send + Sync + 'static) -> Self {
         Self::Lost {
             address: address.to_string(),
@@ -213,7 +213,7 @@ impl ConnectError {
         }
     }
 
-    /// An attempt to connect that took too long.
+    /// Returns the error of an attempt that timed out.
     pub(super) fn silent(address: &impl Display, after: Duration) -> Self {
         let silence = std::io::Error::new(
             std::io::ErrorKind::TimedOut,
@@ -247,7 +247,7 @@ impl From<ConnectError> for ChannelError {
     }
 }
 
-/// What the broker said, if it is the broker that speaks.
+/// Returns the reason that the broker gave, or else the text of the error.
 pub(super) fn reply_text(error: &lapin::Error) -> String {
     match error.kind() {
         ErrorKind::ProtocolError(protocol) => protocol.get_message().to_string(),
@@ -255,7 +255,7 @@ pub(super) fn reply_text(error: &lapin::Error) -> String {
     }
 }
 
-/// The error of the channel, if the broker closed that alone and the connection lives on.
+/// Returns the error, if the broker closed only the channel and the connection remains.
 pub(super) fn of_channel(error: &lapin::Error) -> Option<&AMQPSoftError> {
     match of_broker(error)? {
         AMQPErrorKind::Soft(soft) => Some(soft),
@@ -263,10 +263,10 @@ pub(super) fn of_channel(error: &lapin::Error) -> Option<&AMQPSoftError> {
     }
 }
 
-/// Whether the broker closed the connection over a frame for a channel that was closed already.
+/// Returns whether the broker closed the connection because of a frame for a channel that was already closed.
 ///
-/// lapin sends such frames: its answer to the closing of a channel goes before what waits to be published on it, and
-/// that follows. So it says nothing against a message, and may end the connection under a channel that is new.
+/// lapin sends such frames: it answers the closing of a channel before it sends the messages that wait on it. So the
+/// error is no fault of a message, and may end the connection under a new channel.
 fn of_channel_before(error: &lapin::Error) -> bool {
     matches!(
         of_broker(error),
@@ -274,16 +274,16 @@ fn of_channel_before(error: &lapin::Error) -> bool {
     )
 }
 
-/// Whether the error says that a channel was closed: the message's own, or one before it, and the connection with that.
+/// Returns whether a channel was closed: that of the message, or an earlier one together with the connection.
 pub(super) fn closes_channel(error: &lapin::Error) -> bool {
     match error.kind() {
-        // It was closed before the message was sent.
+        // The channel was closed before the message was sent.
         ErrorKind::InvalidChannelState(..) | ErrorKind::InvalidChannel(_) => true,
         _ => of_channel(error).is_some() || of_channel_before(error),
     }
 }
 
-/// Whether the connection is lost with this, although its status may not say so yet.
+/// Returns whether this error ends the connection, even if its status does not show that yet.
 pub(super) fn of_connection(error: &lapin::Error) -> bool {
     match error.kind() {
         ErrorKind::IOError(_) | ErrorKind::MissingHeartbeatError | ErrorKind::InvalidConnectionState(_) => {
@@ -293,8 +293,8 @@ pub(super) fn of_connection(error: &lapin::Error) -> bool {
     }
 }
 
-/// Whether the broker closed the whole connection over what one of its channels had asked for. An operator who closes
-/// it says nothing against anybody, and neither does a frame for a channel that is closed.
+/// Returns whether the broker closed the whole connection because of a request on one of its channels. It is `false` if
+/// an operator closed the connection, or after a frame for a closed channel.
 pub(super) fn closes_connection(error: &lapin::Error) -> bool {
     match of_broker(error) {
         Some(AMQPErrorKind::Hard(hard)) => !matches!(
@@ -305,7 +305,7 @@ pub(super) fn closes_connection(error: &lapin::Error) -> bool {
     }
 }
 
-/// What the broker closed a channel over, or the connection.
+/// Returns the error with which the broker closed a channel or the connection.
 pub(super) fn of_broker(error: &lapin::Error) -> Option<&AMQPErrorKind> {
     match error.kind() {
         ErrorKind::ProtocolError(protocol) => Some(protocol.kind()),
@@ -313,10 +313,10 @@ pub(super) fn of_broker(error: &lapin::Error) -> Option<&AMQPErrorKind> {
     }
 }
 
-/// What became of a message whose publishing ended with this.
+/// Converts an error of publishing to the outcome of the message.
 ///
-/// When the broker closes a channel it does not say for which message, so all that were on their way are
-/// refused with its words; publishing them again is right.
+/// When the broker closes a channel, it does not name the message. So all messages in flight are refused with its
+/// reason, and can be published again.
 pub(super) fn of_publishing(error: lapin::Error) -> PublishError {
     if let Some(kind) = of_channel(&error) {
         let mut reason = reply_text(&error);

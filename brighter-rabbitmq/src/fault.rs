@@ -1,26 +1,26 @@
-//! [`TlsFault`]: why TLS did not come about, by the kinds of rustls' errors and never by their text.
+//! [`TlsFault`]: why TLS failed, by the kinds of rustls' errors and never by their text.
 
 use std::error::Error;
 
 use rustls::{AlertDescription, CertificateError};
 
-/// What is wrong between us and a broker that should speak TLS.
+/// Why a TLS connection to the broker failed.
 ///
-/// All but [`Other`](Self::Other) need a person, so [`connect`](super::RabbitMqBuilder::connect) fails with them
-/// at once; a broker that was reached before is tried again every 15 s. There is no fall-back to plaintext.
+/// All variants except [`Other`](Self::Other) need a person, so [`connect`](super::RabbitMqBuilder::connect) fails with
+/// them at once. A broker that was reached before is tried again every 15 s. There is no fallback to plaintext.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsFault {
-    /// What was given to [`Tls`](super::Tls) cannot be used.
+    /// The settings of [`Tls`](super::Tls) cannot be used.
     #[error("the TLS settings cannot be used: {reason}")]
     Settings {
-        /// What is wrong with which of them.
+        /// The setting, and the reason.
         reason: String,
     },
     /// The certificate of the broker has expired, or is not valid yet.
     #[error("the broker's certificate has expired or is not valid yet: renew it, or set the clocks right")]
     Expired,
-    /// Nobody whom we trust has signed the certificate of the broker.
+    /// The certificate of the broker is not signed by a trusted authority.
     #[error(
         "the broker's certificate is signed by an authority that is not trusted: name the authority with `Tls::authority_file`"
     )]
@@ -30,34 +30,34 @@ pub enum TlsFault {
         "the broker's certificate is for another name: use that in the URL, or give it to `Tls::server_name`"
     )]
     WrongName,
-    /// The certificate of the broker is wrong in another way.
+    /// The certificate of the broker is invalid for another reason.
     #[error("the broker's certificate cannot be accepted")]
     Certificate,
-    /// An `amqps://` URL leads to a port that does not speak TLS.
+    /// An `amqps://` URL names a port that does not speak TLS.
     #[error(
         "the port does not speak TLS: use the broker's TLS port (often 5671), or `amqp://` if it may be plaintext"
     )]
     NotSpoken,
-    /// An `amqp://` URL leads to a port that speaks nothing but TLS.
+    /// An `amqp://` URL names a port that speaks only TLS.
     #[error("the port speaks TLS, and the URL begins with `amqp://`: use `amqps://`")]
     Demanded,
-    /// The broker wants a certificate of us, and we have shown none.
+    /// The broker requires a client certificate, and none is configured.
     #[error("the broker wants a client certificate: give one to `Tls::client_certificate_files`")]
     ClientCertificateMissing,
-    /// The broker does not accept our certificate.
+    /// The broker does not accept the client certificate.
     #[error(
         "the broker refused the client certificate: see whether it is valid, and signed by an authority that the broker trusts"
     )]
     ClientCertificateRefused,
-    /// Something else. Trying again may work.
-    #[error("no TLS came about")]
+    /// Any other failure. Another attempt may succeed.
+    #[error("TLS handshake failed")]
     Other,
 }
 
 brighter_core::__private::readable_debug!(TlsFault);
 
 impl TlsFault {
-    /// The fault behind an error of the connection, if it is one of TLS.
+    /// Returns the fault in the causes of a connection error, if TLS is one of them.
     pub(super) fn behind(error: &(dyn Error + 'static), client_certificate: bool) -> Option<Self> {
         let mut error = Some(error);
         while let Some(found) = error {
@@ -67,7 +67,7 @@ impl TlsFault {
             if let Some(tls) = found.downcast_ref::<rustls::Error>() {
                 return Some(Self::of(tls, client_certificate));
             }
-            // An `io::Error` does not count what it carries among its causes.
+            // An `io::Error` does not list its inner error among its causes.
             error = match found.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref()) {
                 Some(inner) => Some(inner),
                 None => found.source(),
@@ -80,7 +80,7 @@ impl TlsFault {
         match error {
             rustls::Error::InvalidCertificate(certificate) => Self::of_certificate(certificate),
             rustls::Error::NoCertificatesPresented | rustls::Error::UnsupportedNameType => Self::Certificate,
-            // What came is no TLS at all.
+            // The answer was not TLS.
             rustls::Error::InvalidMessage(_) => Self::NotSpoken,
             rustls::Error::AlertReceived(alert) => Self::of_alert(*alert, client_certificate),
             _ => Self::Other,
@@ -93,7 +93,7 @@ impl TlsFault {
             | CertificateError::ExpiredContext { .. }
             | CertificateError::NotValidYet
             | CertificateError::NotValidYetContext { .. } => Self::Expired,
-            // A certificate that signs itself, or pretends to be signed by whom we trust.
+            // The certificate is self-signed, or its signature is not that of a trusted authority.
             CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::UnknownAuthority,
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 Self::WrongName
@@ -111,7 +111,7 @@ impl TlsFault {
             AlertDescription::CertificateRequired | AlertDescription::NoCertificate => {
                 Self::ClientCertificateMissing
             }
-            // All that TLS 1.2 has to say to somebody who shows no certificate.
+            // TLS 1.2 has no other alert for a missing client certificate.
             AlertDescription::HandshakeFailure if !client_certificate => Self::ClientCertificateMissing,
             AlertDescription::BadCertificate
             | AlertDescription::UnsupportedCertificate

@@ -1,22 +1,22 @@
-//! RabbitMQ, safe as it comes: every message is confirmed by the broker, kept on disk and returned when no
-//! queue wants it; it is acknowledged only after its handler is done; and every queue has a dead-letter queue.
+//! RabbitMQ with safe defaults: every message is confirmed by the broker, stored on disk, and returned if no queue is
+//! bound to its topic. It is acknowledged only after its handler is done, and every queue has a dead-letter queue.
 //!
-//! | what | how |
+//! | concept | in RabbitMQ |
 //! |---|---|
-//! | a topic | a routing key on one durable exchange, `brighter` unless said otherwise |
+//! | a topic | a routing key on one durable exchange, `brighter` by default |
 //! | a channel | a durable queue, with `.dlq` and `.invalid` beside it |
-//! | a channel's limits | arguments of its queue: see [`Topology`], which shows them all |
+//! | a channel's limits | arguments of its queue: see [`Topology`], which shows all of them |
 //! | a retry | a confirmed copy through `<queue>.delay.<milliseconds>` back to that queue alone |
 //! | a dead letter | a confirmed copy of the original bytes and properties, with the reason in its headers |
 //!
-//! Messages have the form of Brighter for .NET, so that both can share a queue.
+//! Messages have the format of Brighter for .NET, so that both can share a queue.
 //!
-//! Delays are rounded up to two digits (1234 ms to 1300 ms), and last 48 days at most. A copy that is sent
-//! again or set aside loses the properties `expiration` and `user_id` and the headers `CC` and `BCC`, with
-//! which the broker would lose it, refuse it, or send it elsewhere.
+//! Delays are rounded up to two digits (1234 ms to 1300 ms), and are at most 48 days long. A copy for a retry or a dead
+//! letter loses the properties `expiration` and `user_id` and the headers `CC` and `BCC`. With these the broker would
+//! drop the copy, refuse it, or route it elsewhere.
 //!
-//! The client library, lapin, writes messages that come back into the log, with their bodies, as warnings under
-//! the target `lapin`. Every one of them is a typed error here, so a filter such as `info,lapin=off` loses nothing.
+//! The client library, lapin, logs returned messages with their bodies, as warnings under the target `lapin`. Each of
+//! them is a typed error here, so a filter such as `info,lapin=off` hides nothing else.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod backoff;
@@ -60,21 +60,23 @@ pub use tls::Tls;
 pub use topology::{Argument, Binding, Exchange, ExchangeKind, Purpose, Queue, Topology};
 pub use url::without_credentials;
 
-/// Doors for the tests of this repository that stand outside this crate. Not for people: they may change in any release.
+/// Items for the tests of this repository outside of this crate. They may change in any release.
 #[doc(hidden)]
 pub mod __private {
     pub use super::options::with_longest_delay;
     pub use super::wire::{OnTheWire, fuzz_nesting, fuzz_wire};
 }
 
-/// A RabbitMQ broker. Clones are cheap, and share one connection that publishes and one that consumes. A channel over
-/// which RabbitMQ has closed that, or may have, consumes by a connection of its own, until it has done so well for a while.
+/// A RabbitMQ broker. Clones are cheap, and share one connection for publishing and one for consuming. A channel over
+/// which RabbitMQ closed the shared connection, or may have, consumes on its own connection until it has done so
+/// without failure for a while.
 ///
-/// Reconnects by itself; what was not confirmed or not acknowledged by then is told, or delivered again.
+/// Reconnects by itself. Unconfirmed messages are then reported as errors, and unsettled ones are delivered again.
 ///
-/// Each connection has room for 32 frames in each direction. The room takes memory as traffic fills it: up to 16 MiB
-/// for both connections with the usual frames of 128 KiB, and under half a MiB while little is sent. A program with many
-/// brokers lowers it by the URL: `?frame_max=16384` is 2 MiB at most. A header of a message must fit a frame.
+/// Each connection has buffers for 32 frames in each direction. They take memory as traffic fills them: up to 16 MiB
+/// for both connections with the usual frames of 128 KiB, and less than half a MiB while little is sent. A program with
+/// many brokers lowers this in the URL: `?frame_max=16384` needs 2 MiB at most. A header of a message must fit in a
+/// frame.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -100,21 +102,21 @@ pub struct RabbitMq {
     consumers: Arc<LiveConsumers>,
 }
 
-/// How long [`Broker::close`] waits for confirms.
+/// The time that [`Broker::close`] waits for confirms.
 const CLOSING: Duration = Duration::from_secs(5);
 
 impl RabbitMq {
-    /// What a channel needs of the broker, to be looked at; [`declare`](Broker::declare) and
-    /// [`consume`](Broker::consume) make it.
+    /// Returns the exchange, queues and bindings that a channel needs, without declaring them.
+    /// [`declare`](Broker::declare) and [`consume`](Broker::consume) declare them.
     ///
     /// # Errors
-    /// A name that no broker takes, or limits that the type of queue does not have.
+    /// Returns an error for an invalid name, or for limits that the queue type does not support.
     pub fn topology(&self, channel: &Channel) -> Result<Topology, ChannelError> {
         self.connections.settings.topology(channel)
     }
 
-    /// The consumers that get messages at this moment, or would if there were any: what was lost and is not
-    /// consumed again yet is not among them.
+    /// Returns the consumers that receive messages now, or would if there were any. A consumer that was lost and has
+    /// not consumed again is left out.
     #[must_use]
     pub fn consumers(&self) -> Vec<LiveConsumer> {
         self.consumers.consumers()
@@ -127,13 +129,13 @@ impl RabbitMq {
         })
     }
 
-    /// Begins to connect.
+    /// Starts to connect.
     fn begin(&self) {
         self.connections.publishing.start();
     }
 
-    /// Waits for the first connection, until the limit or for ever, and for its exchange. A connection that goes
-    /// before the exchange is there is waited for again, within the same limit.
+    /// Waits for the first connection and its exchange, up to the limit or without one. If the connection is lost
+    /// before the exchange is declared, the next one is awaited within the same limit.
     async fn established(&self, limit: Option<Duration>) -> Result<(), ConnectError> {
         let begun = Instant::now();
         loop {
@@ -178,7 +180,7 @@ impl Broker for RabbitMq {
         Box::pin(channels::declare(&self.connections, channel))
     }
 
-    /// The queues in which messages of the channel waited for a delay go by themselves when their time is over.
+    /// The delay queues of the channel expire by themselves.
     fn remove<'a>(&'a self, channel: &'a ChannelName) -> BoxFuture<'a, Result<(), ChannelError>> {
         Box::pin(channels::remove(&self.connections, channel))
     }
@@ -191,8 +193,8 @@ impl Broker for RabbitMq {
         Some(self.consumers.count(channel) as u64)
     }
 
-    /// The time-out is what the builder was told, as the broker does not tell it. A quorum queue of RabbitMQ 4
-    /// delivers 20 times unless the channel says otherwise, which is not known here.
+    /// Returns the timeout that was set in the builder, because the broker does not report its own. A quorum queue of
+    /// RabbitMQ 4 delivers a message 20 times unless the channel sets another limit, which is unknown here.
     fn bounds(&self, channel: &Channel) -> ConsumerBounds {
         let mut bounds = ConsumerBounds::default();
         bounds.settle_timeout = self.connections.settings.consumer_timeout;
@@ -200,7 +202,7 @@ impl Broker for RabbitMq {
         bounds
     }
 
-    /// The worst status of the connections; one that nobody has needed yet does not count.
+    /// Returns the worst status of the connections. A connection that was never needed does not count.
     fn status(&self) -> BrokerStatus {
         self.connections.status()
     }
@@ -212,10 +214,10 @@ impl Broker for RabbitMq {
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             let connections = &self.connections;
-            // What was given back may be on its way as a copy, which is published.
+            // A message that was returned may be in flight as a copy, which is still published.
             let _ = timeout(CLOSING, self.consumers.copied()).await;
             connections.closing.cancel();
-            // What is not confirmed by then is told so when the connection goes.
+            // Messages without a confirm by then fail when the connection closes.
             let _ = timeout(CLOSING, connections.publisher.done()).await;
             self.consumers.write_all();
             connections.disconnect.cancel();

@@ -1,4 +1,4 @@
-//! [`RabbitMqBuilder`]: how to connect, and what to publish to.
+//! [`RabbitMqBuilder`]: the settings of a broker.
 
 use std::time::Duration;
 
@@ -13,20 +13,21 @@ use brighter_core::channel::{Channel, ChannelError, MakeChannel, QueueType};
 use brighter_core::error::InvalidSetting;
 use brighter_core::message::{NameError, RoutingKey};
 
-/// Sets up a [`RabbitMq`]; made by [`RabbitMq::builder`] or [`RabbitMq::cluster`].
+/// Configures a [`RabbitMq`]; made by [`RabbitMq::builder`] or [`RabbitMq::cluster`].
 ///
 /// | setting | default | why |
 /// |---|---|---|
-/// | exchange | `brighter`, topic, durable | shared by all who speak with each other |
-/// | making the exchange | where it is missing | a first start wants no preparation |
-/// | queue type | the virtual host's default | which is classic; say quorum where the broker is a cluster |
+/// | exchange | `brighter`, topic, durable | shared by all services that exchange messages |
+/// | making the exchange | if it is missing | a first start needs no preparation |
+/// | queue type | the virtual host's default | this is classic; set quorum for a cluster |
 /// | consumer time-out | 30 minutes | RabbitMQ's own |
 /// | connection name | the name of the program | what the broker's lists show |
-/// | heartbeat interval | 10 s | a lost network is noticed within 20 s |
+/// | heartbeat interval | 10 s | a lost network is detected within 20 s |
 /// | confirm timeout | 30 s | longer than a busy disk, shorter than patience |
-/// | rebalance interval | 1 minute | a node that is back gets its share of the connections soon, and no process moves twice a minute |
-/// | connect timeout | 30 s | a broker that starts together with us is up by then |
-/// | largest message | 16 MiB | what RabbitMQ 4 takes unless told otherwise |
+/// | rebalance interval | 1 minute | a node that is back soon gets its share of the connections, and no process moves
+/// twice a minute |
+/// | connect timeout | 30 s | a broker that starts at the same time is up by then |
+/// | largest message | 16 MiB | the default limit of RabbitMQ 4 |
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -62,8 +63,8 @@ pub struct RabbitMqBuilder {
 }
 
 impl RabbitMq {
-    /// Connects with every setting at its default: see [`RabbitMqBuilder`]. A broker that is away is waited
-    /// for, 30 s at most.
+    /// Connects with every setting at its default: see [`RabbitMqBuilder`]. Waits up to 30 s for a broker that is
+    /// unavailable.
     ///
     /// # Errors
     /// See [`ConnectError`].
@@ -71,17 +72,18 @@ impl RabbitMq {
         Self::builder(url).connect().await
     }
 
-    /// Says how to connect, before it is done. The URL may be several, with commas between them: see
+    /// Returns a builder for this URL. The text may contain several URLs, separated by commas: see
     /// [`cluster`](Self::cluster).
     pub fn builder(url: &str) -> RabbitMqBuilder {
         RabbitMqBuilder::new(vec![url.to_owned()])
     }
 
-    /// The same for a broker of several nodes, each with a URL of its own. Each connection prefers the nodes in a random
-    /// order of its own, and goes to the first that answers; names are looked up anew for each attempt.
+    /// Returns a builder for a broker of several nodes, each with its own URL. Each connection prefers the nodes in a
+    /// random order of its own, and uses the first that answers. Names are resolved anew for each attempt.
     ///
-    /// A connection on which nothing is confirmed for 8 s, although messages wait, is given up for the next node. One
-    /// that had to leave its node goes back to it: see [`rebalance_interval`](RabbitMqBuilder::rebalance_interval).
+    /// A connection without any confirm for 8 s, although messages wait, is replaced by one to the next node. A
+    /// connection that had to leave its node returns to it: see
+    /// [`rebalance_interval`](RabbitMqBuilder::rebalance_interval).
     ///
     /// ```
     /// use brighter::RabbitMq;
@@ -114,110 +116,110 @@ impl RabbitMqBuilder {
         }
     }
 
-    /// Publishes to, and binds channels to, this exchange, which is declared durable.
+    /// Sets the exchange for publishing and for the bindings of channels. It is declared durable.
     pub fn exchange(mut self, name: impl Into<String>, kind: ExchangeKind) -> Self {
         self.exchange = name.into();
         self.exchange_kind = kind;
         self
     }
 
-    /// Declares the exchange where it is missing, only looks whether it is there, or takes it for granted. For
-    /// a channel its subscription decides: see [`MakeChannel`].
+    /// Sets whether the exchange is declared, checked, or assumed to exist. For a channel, its subscription sets this:
+    /// see [`MakeChannel`].
     pub fn make_exchange(mut self, make: MakeChannel) -> Self {
         self.make_exchange = make;
         self
     }
 
-    /// Keeps channels in this way unless they say otherwise. Say [`QueueType::Quorum`] where the broker is a
-    /// cluster: its queues outlive the loss of a node, they count deliveries, and what they put in the
-    /// dead-letter channel by themselves arrives there. They need RabbitMQ 3.10.
+    /// Sets the queue type of channels that set none. Use [`QueueType::Quorum`] with a cluster: these queues survive
+    /// the loss of a node and count deliveries, and messages that they dead-letter themselves are not lost. They need
+    /// RabbitMQ 3.10.
     ///
-    /// A queue that exists keeps its type, and is refused under another.
+    /// An existing queue keeps its type; declaring it with another type is refused.
     pub fn queue_type(mut self, queue_type: QueueType) -> Self {
         self.queue_type = Some(queue_type);
         self
     }
 
-    /// Says how long the broker lets a delivery go unsettled before it takes its consumer for dead: its
-    /// setting `consumer_timeout`, which it does not tell. `None` when it is switched off.
+    /// Sets how long a delivery may stay unsettled before the broker closes the consumer's channel. This is the
+    /// broker's setting `consumer_timeout`, which the broker does not report. `None` means that it is disabled.
     pub fn consumer_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.consumer_timeout = timeout;
         self
     }
 
-    /// What a channel will need of the broker, to be looked at: see [`Topology`].
+    /// Returns the exchange, queues and bindings that a channel will need: see [`Topology`].
     ///
     /// # Errors
-    /// A name that no broker takes, or limits that the type of queue does not have.
+    /// Returns an error for an invalid name, or for limits that the queue type does not support.
     pub fn topology(&self, channel: &Channel) -> Result<Topology, ChannelError> {
         let exchange = Exchange::new(&self.exchange, self.exchange_kind);
         plan(exchange, self.queue_type, channel)
     }
 
-    /// Speaks TLS in this way with every node: an authority of one's own, a client certificate. The URLs must
-    /// begin with `amqps://`, which alone asks for TLS with what the system trusts.
+    /// Sets TLS for every node: your own authority, a client certificate. The URLs must begin with `amqps://`, which
+    /// without this setting means TLS with the authorities of the system.
     pub fn tls(mut self, tls: Tls) -> Self {
         self.tls = Some(tls);
         self
     }
 
-    /// Shows this name in the broker's lists and logs; ` publisher` or ` consumer` follows it.
+    /// Sets the name in the broker's lists and logs. ` publisher` or ` consumer` is appended.
     pub fn connection_name(mut self, name: impl Into<String>) -> Self {
         self.connection_name = name.into();
         self
     }
 
-    /// Notices within twice this time that the network is gone. Whole seconds count, from 1 to 65535; a `heartbeat` in
-    /// the URL wins.
+    /// Sets the interval of heartbeats: a lost network is detected within twice this time. Only whole seconds count,
+    /// from 1 to 65535. A `heartbeat` in the URL takes precedence.
     pub fn heartbeat_interval(mut self, interval: Duration) -> Self {
         self.heartbeat_interval = interval;
         self
     }
 
-    /// Gives up on a publish that the broker has not confirmed within this time, waiting for a place in the
-    /// window and for a connection included.
+    /// Sets how long a publish may take until the broker's confirm. The time includes waiting for a connection and for
+    /// room among the messages in flight.
     pub fn confirm_timeout(mut self, timeout: Duration) -> Self {
         self.confirm_timeout = timeout;
         self
     }
 
-    /// Says how often a connection that had to leave the node that it prefers looks whether that is back, between half
-    /// this time and all of it; then it moves there. `None` lets it stay where it is.
+    /// Sets how often a connection that had to leave its preferred node checks whether that node is back, between half
+    /// this time and all of it. If it is back, the connection moves there. `None` disables this.
     ///
-    /// A process moves one connection in this time at most. Nothing that can be settled is delivered again by a move: a
-    /// consumer takes no more messages by the old connection, which lasts until all that it brought is settled. With one
-    /// URL there is nowhere to move to.
+    /// A process moves at most one connection in this time. A move causes no redelivery of a message that can still be
+    /// settled: the consumer takes no more messages from the old connection, which stays open until all of its
+    /// deliveries are settled. With one URL this setting has no effect.
     pub fn rebalance_interval(mut self, interval: Option<Duration>) -> Self {
         self.rebalance_interval = interval;
         self
     }
 
-    /// Lets [`connect`](Self::connect) try for this long to reach a broker that is away.
+    /// Sets how long [`connect`](Self::connect) retries while the broker is unavailable.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = Some(timeout);
         self
     }
 
-    /// Lets [`connect`](Self::connect) try until the broker is there, so that a worker may start before it.
+    /// Lets [`connect`](Self::connect) retry until the broker is available, so that a consumer may start before it.
     pub fn without_connect_timeout(mut self) -> Self {
         self.connect_timeout = None;
         self
     }
 
-    /// Refuses to publish a body larger than this many bytes: the broker would close the channel over it, with
-    /// all messages that are on their way.
+    /// Sets the largest body that is published, in bytes. A larger body would make the broker close the channel, with
+    /// all messages in flight.
     pub fn max_message_bytes(mut self, bytes: usize) -> Self {
         self.max_message_bytes = bytes;
         self
     }
 
-    /// Connects, and declares the exchange. A broker that is away is waited for.
+    /// Connects, and declares the exchange. Waits for a broker that is unavailable.
     ///
-    /// Reconnects by itself from then on, within 2 s of the broker's return.
+    /// From then on it reconnects by itself, within 2 s of the broker's return.
     ///
     /// # Errors
-    /// See [`ConnectError`]: at once where waiting is no use, and [`ConnectError::Unreachable`] when the time
-    /// is up.
+    /// See [`ConnectError`]. Returns at once if another attempt cannot succeed, and [`ConnectError::Unreachable`] after
+    /// the timeout.
     pub async fn connect(self) -> Result<RabbitMq, ConnectError> {
         let timeout = self.connect_timeout;
         let broker = RabbitMq::open(self.settings(false)?)?;
@@ -225,18 +227,18 @@ impl RabbitMqBuilder {
         Ok(broker)
     }
 
-    /// Begins to connect, and does not wait: for an application that must start while its broker may be away.
+    /// Starts to connect without waiting, for an application that must start while its broker may be unavailable.
     ///
-    /// Until the broker answers, [`status`](brighter_core::channel::Broker::status) is `Disconnected` and says why,
-    /// and publishing and consuming fail with a connection error after a few seconds; the attempts go on with
-    /// pauses of 2 s at most. A refusal, such as a wrong password, is no error here: it is in the status and
-    /// the log, and is tried again every 15 s. An exchange of another form shows when it is used.
+    /// Until the broker answers, [`status`](brighter_core::channel::Broker::status) is `Disconnected` with the reason,
+    /// and publishing and consuming fail with a connection error after a few seconds. The attempts continue with pauses
+    /// of at most 2 s. A refusal, such as a wrong password, is no error here: it appears in the status and the log, and
+    /// is retried every 15 s. An exchange with other settings is reported when it is used.
     ///
-    /// Needs no runtime around it.
+    /// A tokio runtime is not needed.
     ///
     /// # Errors
-    /// [`ConnectError::Url`], [`ConnectError::Setting`], [`ConnectError::Exchange`] and [`ConnectError::Tls`] when what
-    /// was given cannot be right, [`ConnectError::Thread`] when the machine has no thread left.
+    /// Returns [`ConnectError::Url`], [`ConnectError::Setting`], [`ConnectError::Exchange`] or [`ConnectError::Tls`]
+    /// for invalid settings, and [`ConnectError::Thread`] if no thread can be started.
     pub fn connect_lazily(self) -> Result<RabbitMq, ConnectError> {
         let broker = RabbitMq::open(self.settings(true)?)?;
         broker.begin();
@@ -312,12 +314,12 @@ impl std::fmt::Debug for RabbitMqBuilder {
     }
 }
 
-/// A process would do nothing else.
+/// A shorter interval would keep a process moving.
 const SHORTEST_REBALANCE: Duration = Duration::from_secs(1);
 /// RabbitMQ's own default.
 const CONSUMER_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
-/// The rules for the name of an exchange are those for a routing key.
+/// The name of an exchange follows the rules of a routing key.
 fn check(exchange: &str) -> Result<(), NameError> {
     RoutingKey::from(exchange).validate()
 }
@@ -328,7 +330,7 @@ fn program() -> String {
     name.map_or_else(|| "brighter".into(), |name| name.to_string_lossy().into_owned())
 }
 
-/// Lets no message wait for longer than this in one go, so that a test need not wait for 48 days.
+/// Sets the longest delay of one queue, so that a test need not wait for 48 days.
 pub fn with_longest_delay(mut builder: RabbitMqBuilder, time: Duration) -> RabbitMqBuilder {
     builder.longest_delay = time;
     builder

@@ -1,4 +1,4 @@
-//! The settings of a broker that has been built.
+//! [`RabbitMqSettings`]: the settings of a broker after it was built.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use crate::topology::{Exchange, ExchangeKind, Topology, plan};
 use crate::url::BrokerNodes;
 use brighter_core::channel::{Channel, ChannelError, MakeChannel, QueueType};
 
-/// What is fixed once connected.
+/// The settings that are fixed once connected.
 #[derive(Debug, Clone)]
 pub(crate) struct RabbitMqSettings {
     pub(crate) address: BrokerNodes,
     pub(crate) tls: Tls,
-    /// Nobody waits for the first connection.
+    /// Whether nobody waits for the first connection.
     pub(crate) lazy: bool,
     pub(crate) exchange: String,
     pub(crate) exchange_kind: ExchangeKind,
@@ -23,17 +23,17 @@ pub(crate) struct RabbitMqSettings {
     pub(crate) confirm_timeout: Duration,
     pub(crate) rebalance_interval: Option<Duration>,
     pub(crate) max_message_bytes: usize,
-    /// The longest that a message waits in one go; what is to wait for longer waits several times.
+    /// The longest delay of one queue. A longer delay uses several in turn.
     pub(crate) longest_delay: Duration,
 }
 
 impl RabbitMqSettings {
-    /// The exchange, as data.
+    /// Returns the exchange as data.
     pub(crate) fn exchange(&self) -> Exchange {
         Exchange::new(&self.exchange, self.exchange_kind)
     }
 
-    /// What a channel needs of the broker.
+    /// Returns the exchange, queues and bindings that a channel needs.
     pub(crate) fn topology(&self, channel: &Channel) -> Result<Topology, ChannelError> {
         plan(self.exchange(), self.queue_type, channel)
     }

@@ -1,4 +1,4 @@
-//! [`Tls`]: whom to trust, and who we are, behind an `amqps://` URL.
+//! [`Tls`]: the trusted authorities and the client certificate for an `amqps://` URL.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -14,10 +14,10 @@ use brighter_core::__private::{redact, small_file};
 /// More than the certificates of all authorities of a system have.
 const LARGEST_FILE: u64 = 4 * 1024 * 1024;
 
-/// How to speak TLS with a broker; for [`RabbitMqBuilder::tls`](super::RabbitMqBuilder::tls).
+/// The TLS settings of a broker, for [`RabbitMqBuilder::tls`](super::RabbitMqBuilder::tls).
 ///
-/// Without it, an `amqps://` URL trusts the authorities that the system trusts, and shows no certificate.
-/// Files are read again for each attempt to connect, so that a renewed certificate needs no new start.
+/// Without them, an `amqps://` URL trusts the authorities of the system, and presents no certificate. Files are read
+/// again for each attempt to connect, so that a renewed certificate needs no restart.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -34,8 +34,8 @@ const LARGEST_FILE: u64 = 4 * 1024 * 1024;
 /// # Ok(()) }
 /// ```
 ///
-/// To be known to the broker by the certificate alone, and by no password, add `?auth_mechanism=external` to
-/// the URL and enable the broker's plugin for it.
+/// To log in with the certificate alone and without a password, add `?auth_mechanism=external` to the URL and enable
+/// the broker's plugin for it.
 #[derive(Clone, Default)]
 #[must_use = "give it to the builder"]
 pub struct Tls {
@@ -44,7 +44,7 @@ pub struct Tls {
     server_name: Option<String>,
 }
 
-/// Text that stands in memory or in a file.
+/// A text in memory or in a file.
 #[derive(Clone)]
 enum Pem {
     Bytes(Arc<[u8]>),
@@ -52,38 +52,37 @@ enum Pem {
 }
 
 impl Tls {
-    /// Trusts the authorities of the system, and shows no certificate.
+    /// Returns settings that trust the authorities of the system, and present no certificate.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Trusts the authorities whose certificates these are (PEM, one or several), and no others.
+    /// Trusts only the authorities with these certificates (PEM, one or several).
     pub fn authority(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.authorities = Some(Pem::bytes(pem));
         self
     }
 
-    /// Trusts the authorities whose certificates are in this file (PEM, one or several), and no others.
+    /// Trusts only the authorities with the certificates in this file (PEM, one or several).
     pub fn authority_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.authorities = Some(Pem::File(path.into()));
         self
     }
 
-    /// Shows the broker this certificate, with those up to its authority behind it, and proves it with this
-    /// key (both PEM): mutual TLS.
+    /// Presents this client certificate with its chain, and proves it with this key (both PEM): mutual TLS.
     pub fn client_certificate(mut self, chain: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
         self.identity = Some((Pem::bytes(chain), Pem::bytes(key)));
         self
     }
 
-    /// The same, from files.
+    /// Presents the client certificate from these files (PEM), and proves it with the key: mutual TLS.
     pub fn client_certificate_files(mut self, chain: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
         self.identity = Some((Pem::File(chain.into()), Pem::File(key.into())));
         self
     }
 
-    /// Expects the broker's certificate to be for this name, rather than for the host of the URL: for a broker
-    /// behind a tunnel or an address.
+    /// Sets the name that the broker's certificate must have, if it is not the host of the URL. Use it for a broker
+    /// behind a tunnel or an IP address.
     pub fn server_name(mut self, name: impl Into<String>) -> Self {
         self.server_name = Some(name.into());
         self
@@ -93,12 +92,12 @@ impl Tls {
         self.identity.is_some()
     }
 
-    /// The name that the certificate of the broker at `host` must be for.
+    /// Returns the name that the certificate of the broker at `host` must have.
     pub(super) fn name<'a>(&'a self, host: &'a str) -> &'a str {
         self.server_name.as_deref().unwrap_or(host)
     }
 
-    /// Whether all that was given can be read and used.
+    /// Checks that all settings can be read and used.
     pub(super) fn check(&self, host: &str) -> Result<(), TlsFault> {
         let name = self.name(host);
         ServerName::try_from(name)
@@ -127,7 +126,7 @@ impl Tls {
     fn roots(&self) -> Result<RootCertStore, TlsFault> {
         let mut roots = RootCertStore::empty();
         let Some(pem) = &self.authorities else {
-            // A system has certificates that cannot be read, and those that can are enough.
+            // Some certificates of a system may be unreadable; the readable ones suffice.
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
             return Ok(roots);
         };
@@ -146,7 +145,7 @@ impl Tls {
         };
         let what = "the key of the client certificate";
         let key = PrivateKeyDer::from_pem_slice(&key.read(what)?)
-            // What the parser says could repeat the text.
+            // The error of the parser could contain the key.
             .map_err(|_| settings(format!("{what} is no private key in the form PEM")))?;
         Ok(Some((chain.certificates("the client certificate")?, key)))
     }
@@ -186,7 +185,7 @@ fn settings(reason: String) -> TlsFault {
     TlsFault::Settings { reason }
 }
 
-/// Without what is in it: a key is secret.
+/// Prints no content: a key is secret.
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tls")

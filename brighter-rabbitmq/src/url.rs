@@ -1,4 +1,4 @@
-//! The URL of a broker: read strictly, and shown without its secret.
+//! The URL of a broker: parsed strictly, and shown without its credentials.
 
 use std::fmt;
 
@@ -8,12 +8,12 @@ use super::ConnectError;
 use brighter_core::__private::redact::{HIDDEN, VisibleUrl};
 use brighter_core::message::MAX_NAME_BYTES;
 
-/// The nodes of a broker, each of which will do.
+/// The nodes of a broker. A connection to any one of them suffices.
 #[derive(Clone)]
 pub(super) struct BrokerNodes(Vec<Address>);
 
 impl BrokerNodes {
-    /// Reads URLs. Each may be several, with commas between them.
+    /// Parses the URLs. Each text may contain several, separated by commas.
     pub(super) fn parse(urls: &[String]) -> Result<Self, ConnectError> {
         let found: Result<Vec<_>, _> = urls
             .iter()
@@ -34,7 +34,7 @@ impl BrokerNodes {
         self.0.iter()
     }
 
-    /// Whether there are several of them.
+    /// Returns whether there are several nodes.
     pub(super) fn are_several(&self) -> bool {
         self.0.len() > 1
     }
@@ -56,7 +56,7 @@ impl fmt::Debug for BrokerNodes {
     }
 }
 
-/// At the commas that a URL follows: a password may have others.
+/// Splits at the commas that precede a URL: a password may contain other commas.
 pub(super) fn split(urls: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut begin = 0;
@@ -71,15 +71,15 @@ pub(super) fn split(urls: &str) -> Vec<&str> {
     found
 }
 
-/// The size of a frame at most, unless the URL says otherwise: what RabbitMQ itself proposes.
+/// The largest frame, unless the URL sets another: the value that RabbitMQ itself proposes.
 ///
-/// lapin makes room for 32 frames in each direction before it connects, which costs nothing until it is used. If it has
-/// to learn the size from the broker, it fills that room with zeros afterwards: 8 MB for each connection.
+/// lapin reserves buffers for 32 frames in each direction before it connects, which costs nothing until they are used.
+/// If it must learn the size from the broker, it fills the buffers with zeros afterwards: 8 MB for each connection.
 const FRAME_MAX: u32 = 131_072;
 
 const SCHEMES: [&str; 2] = ["amqp://", "amqps://"];
 
-/// Where a broker is, and who we are to it. Prints without the credentials.
+/// The address of a node, with the credentials. Prints without the credentials.
 #[derive(Clone)]
 pub(super) struct Address {
     pub(super) uri: AMQPUri,
@@ -94,12 +94,12 @@ impl Address {
         if !SCHEMES.iter().any(|scheme| url.starts_with(scheme)) {
             return Err(wrong("it must begin with `amqp://` or `amqps://`"));
         }
-        // What the parser says may repeat the URL, and with it the password.
+        // The error of the parser may contain the URL, and with it the password.
         let mut uri: AMQPUri = url.parse().map_err(|_| {
             wrong("it must look like `amqp://user:password@host:5672/vhost`, with `/` in a vhost as `%2f`, and other special characters escaped alike")
         })?;
         if let Some(host) = ipv6(url) {
-            // lapin takes every IPv6 address for `localhost`.
+            // lapin parses every IPv6 address as `localhost`.
             uri.authority.host = host.to_owned();
         }
         if uri.authority.host.is_empty() {
@@ -137,7 +137,7 @@ fn ipv6(url: &str) -> Option<&str> {
     host.strip_prefix('[')?.split_once(']').map(|(host, _)| host)
 }
 
-/// The URL without user, password, query and fragment: fit for a log.
+/// Returns the URL without user, password, query and fragment, so that it can be logged.
 ///
 /// Of a URL that can be read in several ways, as with a bare `/` or `@` in its password, or whose host is none, `***`
 /// stands in place of all that follows the scheme. A text that is no URL is `***`.

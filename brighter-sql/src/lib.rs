@@ -1,4 +1,4 @@
-//! Outbox and inbox in the application's own database, and a broker over a SQLite file.
+//! Outbox and inbox in the application's own database, and a broker in a SQLite file.
 //!
 //! An application uses them through the crate `brighter` with the features `sqlite`, `postgres`, `mysql` and
 //! `sqlite-broker`.

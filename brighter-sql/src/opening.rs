@@ -7,8 +7,8 @@ use futures_util::future::BoxFuture;
 
 type Open<O, T> = Box<dyn FnOnce(O) -> BoxFuture<'static, T> + Send>;
 
-/// Opens an outbox, an inbox or a broker when it is awaited, with its default [options](Self::options) unless others are
-/// set.
+/// Opens an outbox, an inbox or a broker when it is awaited, with its default [options](Self::options) unless others
+/// are set.
 ///
 /// ```no_run
 /// use brighter::SqliteOutbox;

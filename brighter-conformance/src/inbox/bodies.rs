@@ -1,4 +1,4 @@
-//! The same id with another body, and what else a key is made of.
+//! Behaviours of an inbox with bodies, and with unusual keys.
 
 use super::{LONG, SHORT, abandon, begin, begin_with, claim_of, complete, some_key};
 use crate::eventually;
@@ -8,7 +8,8 @@ fn body(text: &str) -> Option<Fingerprint> {
     Some(Fingerprint::of(text.as_bytes()))
 }
 
-/// Whether the first is running or done; and the first is not disturbed.
+/// Checks that another body under the same id collides, whether the first is running or completed, and does not disturb
+/// the first.
 pub async fn another_body_collides(inbox: &impl Inbox) {
     let key = some_key();
     claim_of(begin_with(inbox, &key, body("one"), LONG).await);
@@ -24,7 +25,7 @@ pub async fn another_body_collides(inbox: &impl Inbox) {
     assert_eq!(begin_with(inbox, &key, body("one"), LONG).await, Begun::Done);
 }
 
-/// Who died may have done half of it; the first body may be tried again, and no other.
+/// Checks that only the first body may be tried again after its claim has ended: the handler may have died half-way.
 pub async fn another_body_collides_with_a_claim_that_has_ended(inbox: &impl Inbox) {
     let key = some_key();
     claim_of(begin_with(inbox, &key, body("one"), SHORT).await);
@@ -37,7 +38,7 @@ pub async fn another_body_collides_with_a_claim_that_has_ended(inbox: &impl Inbo
     .await;
 }
 
-/// Nothing was done, so an id may be used as if for the first time.
+/// Checks that an abandoned id may be used with another body.
 pub async fn what_is_abandoned_leaves_no_body(inbox: &impl Inbox) {
     let key = some_key();
     let claim = claim_of(begin_with(inbox, &key, body("one"), LONG).await);
@@ -45,7 +46,7 @@ pub async fn what_is_abandoned_leaves_no_body(inbox: &impl Inbox) {
     claim_of(begin_with(inbox, &key, body("other"), LONG).await);
 }
 
-/// A request that was made in this process has no body, and is a duplicate by its id alone.
+/// Checks that a request without a body, as one made in this process, is a duplicate by its id alone.
 pub async fn without_a_body_there_is_nothing_to_compare(inbox: &impl Inbox) {
     let (with, without) = (some_key(), some_key());
     claim_of(begin_with(inbox, &with, body("one"), LONG).await);
@@ -56,7 +57,7 @@ pub async fn without_a_body_there_is_nothing_to_compare(inbox: &impl Inbox) {
     assert_eq!(begin_with(inbox, &without, body("one"), LONG).await, Begun::Done);
 }
 
-/// Nothing is changed or cut, so no two that differ are taken for one.
+/// Checks that ids and contexts are not changed or truncated, so that no two different ones are confused.
 pub async fn every_id_and_every_context_is_kept_as_it_is(inbox: &impl Inbox) {
     let long = "x".repeat(300);
     let texts = [

@@ -1,4 +1,4 @@
-//! Who handles what, and when another may.
+//! Behaviours of an inbox with claims.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use super::{LONG, SHORT, abandon, begin, claim, claim_eventually, complete, is_running, some_key};
 use brighter_core::inbox::{Begun, Inbox, InboxKey};
 
-/// And is told how long the claim lasts.
+/// Checks that the first caller claims a key, and the next one learns that it is running, and for how long.
 pub async fn the_first_is_first_and_the_next_finds_it_running(inbox: &impl Inbox) {
     let key = some_key();
     claim(inbox, &key, LONG).await;
@@ -18,7 +18,7 @@ pub async fn the_first_is_first_and_the_next_finds_it_running(inbox: &impl Inbox
     claim(inbox, &some_key(), LONG).await;
 }
 
-/// For good, however often it is begun or completed.
+/// Checks that a completed key stays completed, however often it is begun or completed again.
 pub async fn what_is_complete_is_done(inbox: &impl Inbox) {
     let key = some_key();
     claim(inbox, &key, LONG).await;
@@ -28,7 +28,7 @@ pub async fn what_is_complete_is_done(inbox: &impl Inbox) {
     assert_eq!(begin(inbox, &key).await, Begun::Done);
 }
 
-/// And is then claimed as if for the first time.
+/// Checks that an abandoned key can be claimed at once, like a new one.
 pub async fn what_is_abandoned_may_begin_at_once(inbox: &impl Inbox) {
     let key = some_key();
     for _ in 0..3 {
@@ -40,7 +40,7 @@ pub async fn what_is_abandoned_may_begin_at_once(inbox: &impl Inbox) {
     assert!(is_running(begin(inbox, &key).await));
 }
 
-/// So that one that died is replaced.
+/// Checks that a claim ends with its lease, so that a dead process is replaced.
 pub async fn a_claim_ends_with_its_lease(inbox: &impl Inbox) {
     let key = some_key();
     claim(inbox, &key, SHORT).await;
@@ -48,7 +48,7 @@ pub async fn a_claim_ends_with_its_lease(inbox: &impl Inbox) {
     assert!(is_running(begin(inbox, &key).await));
 }
 
-/// However many begin at the same time.
+/// Checks that exactly one of many concurrent callers is first.
 pub async fn of_many_at_once_one_is_first(inbox: &impl Inbox) {
     for _ in 0..10 {
         let key = some_key();
@@ -59,7 +59,7 @@ pub async fn of_many_at_once_one_is_first(inbox: &impl Inbox) {
     }
 }
 
-/// Each handler of an event handles it once.
+/// Checks that each context has its own key, so that each handler of an event handles it once.
 pub async fn each_context_has_a_key_of_its_own(inbox: &impl Inbox) {
     let one = some_key();
     let other = InboxKey::new(one.id.clone(), "other tests");
@@ -71,7 +71,7 @@ pub async fn each_context_has_a_key_of_its_own(inbox: &impl Inbox) {
     claim(inbox, &other, LONG).await;
 }
 
-/// Whose claim has ended does not end that of another.
+/// Checks that an expired claim cannot abandon the claim of another.
 pub async fn who_is_late_abandons_nothing(inbox: &impl Inbox) {
     let key = some_key();
     let late = claim(inbox, &key, SHORT).await;
@@ -79,13 +79,13 @@ pub async fn who_is_late_abandons_nothing(inbox: &impl Inbox) {
     assert_ne!(late, mine);
     abandon(inbox, &key, late).await;
     assert!(is_running(begin(inbox, &key).await));
-    // Nor after a while.
+    // The late call still has no effect afterwards.
     abandon(inbox, &key, mine).await;
     let next = claim(inbox, &key, LONG).await;
     assert!(next != mine && next != late, "no claim is like an earlier one");
 }
 
-/// What is done is done, whoever has the claim by now.
+/// Checks that an expired claim can still complete its key, even if another claim holds it.
 pub async fn who_is_late_completes_all_the_same(inbox: &impl Inbox) {
     let key = some_key();
     claim(inbox, &key, SHORT).await;
@@ -96,7 +96,7 @@ pub async fn who_is_late_completes_all_the_same(inbox: &impl Inbox) {
     assert_eq!(begin(inbox, &key).await, Begun::Done);
 }
 
-/// Not even by its own claim.
+/// Checks that a completed key cannot be abandoned, not even by its own claim.
 pub async fn what_is_done_is_never_abandoned(inbox: &impl Inbox) {
     let key = some_key();
     let mine = claim(inbox, &key, LONG).await;
@@ -105,14 +105,14 @@ pub async fn what_is_done_is_never_abandoned(inbox: &impl Inbox) {
     assert_eq!(begin(inbox, &key).await, Begun::Done);
 }
 
-/// Its claim may have been forgotten.
+/// Checks that an unknown key can be completed, because its claim may have been deleted.
 pub async fn what_nobody_began_can_be_completed(inbox: &impl Inbox) {
     let key = some_key();
     complete(inbox, &key).await;
     assert_eq!(begin(inbox, &key).await, Begun::Done);
 }
 
-/// A time beyond every clock means for ever.
+/// Checks that a lease beyond every clock is accepted, and never ends.
 pub async fn the_longest_lease_is_no_mistake(inbox: &impl Inbox) {
     let key = some_key();
     claim(inbox, &key, Duration::MAX).await;

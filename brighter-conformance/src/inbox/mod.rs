@@ -1,9 +1,7 @@
-//! What every [`Inbox`] must do, one function for each, made into tests by
-//! `inbox_contract!`.
+//! The behaviours of every [`Inbox`], one function for each. `inbox_contract!` makes tests of them.
 //!
-//! Each wants an empty inbox that nobody else uses, and panics when the inbox does something else than it
-//! must. None waits longer than ten seconds for what time brings, and none takes for granted that the
-//! machine is fast.
+//! Each function needs an empty inbox that nothing else uses, and panics if the inbox behaves differently. None waits
+//! longer than ten seconds for a result, and none needs a fast machine.
 
 mod bodies;
 mod claims;
@@ -17,10 +15,10 @@ use super::eventually;
 use brighter_core::id::MessageId;
 use brighter_core::inbox::{Begun, ClaimId, Fingerprint, Inbox, InboxKey};
 
-/// Makes a module of tests, one for each thing that an [`Inbox`] must do.
+/// Makes a module with one test for each behaviour of an [`Inbox`].
 ///
-/// The second argument is called for each of them without arguments, gives an empty inbox, and beside it
-/// whatever must live as long: a temporary folder, a server, or `()`.
+/// The second argument is called without arguments for each test. It returns an empty inbox, and a value that must live
+/// as long: a temporary folder, a server, or `()`.
 ///
 /// ```
 /// use brighter::InMemoryInbox;
@@ -71,7 +69,7 @@ async fn begin(inbox: &impl Inbox, key: &InboxKey) -> Begun {
     begin_with(inbox, key, None, LONG).await
 }
 
-/// Begins what nobody has begun.
+/// Claims a new key.
 async fn claim(inbox: &impl Inbox, key: &InboxKey, lease: Duration) -> ClaimId {
     claim_of(begin_with(inbox, key, None, lease).await)
 }
@@ -83,7 +81,7 @@ fn claim_of(begun: Begun) -> ClaimId {
     }
 }
 
-/// Begins it as soon as the claim of another has ended.
+/// Claims a key as soon as the claim of another has ended.
 async fn claim_eventually(inbox: &impl Inbox, key: &InboxKey) -> ClaimId {
     eventually("the lease ended", async || match begin(inbox, key).await {
         Begun::First(claim) => Some(claim),

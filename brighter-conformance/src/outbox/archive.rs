@@ -1,4 +1,4 @@
-//! What leaves the outbox, and what is sent again by a selection.
+//! Behaviours of an outbox with archives and with selections.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -10,7 +10,7 @@ use super::{
 use crate::eventually;
 use brighter_core::outbox::{Archive, Failure, MessageState, Outbox, Selection};
 
-/// Those that are old enough and dispatched, no more than asked; what is outstanding stays, and so do the dead.
+/// Checks that old dispatched messages are archived up to the limit, and outstanding and dead messages stay.
 pub async fn what_was_dispatched_long_ago_is_archived(outbox: &impl Outbox) {
     let archiving = capability!(outbox, archiving);
     for keep in [false, true] {
@@ -59,7 +59,7 @@ pub async fn what_was_dispatched_long_ago_is_archived(outbox: &impl Outbox) {
         assert_eq!(outbox.status().await.expect("status").dead, 0);
         assert_dead(outbox, &[]).await;
 
-        // An id that is archived is free, and may be archived again.
+        // An archived id is free, and may be archived again.
         outbox.deposit(&messages[..1], None).await.expect("deposit");
         outbox.mark_dispatched(&all).await.expect("mark dispatched");
         assert_eq!(
@@ -73,7 +73,7 @@ pub async fn what_was_dispatched_long_ago_is_archived(outbox: &impl Outbox) {
     }
 }
 
-/// Several may archive at once, and each message goes once.
+/// Checks that several processes can archive at once, and each message is archived once.
 pub async fn several_archive_at_once(outbox: &impl Outbox) {
     let archiving = capability!(outbox, archiving);
     let messages = some_messages(200);
@@ -85,7 +85,7 @@ pub async fn several_archive_at_once(outbox: &impl Outbox) {
     let gone = AtomicU64::new(0);
     let archive = async || {
         let what = Archive::dispatched(Duration::ZERO, 20).keep();
-        // Rows that one has locked are passed over by another.
+        // Rows that one process has locked are skipped by the others.
         while gone.load(Ordering::Relaxed) < 200 {
             let some = archiving.archive(&what).await.expect("archive");
             gone.fetch_add(some, Ordering::Relaxed);
@@ -99,7 +99,8 @@ pub async fn several_archive_at_once(outbox: &impl Outbox) {
     assert_read(outbox, &ids(&messages), &[]).await;
 }
 
-/// By topic, by time, up to a limit, the oldest first, with the same ids and bytes; or the dead.
+/// Checks that selected messages become outstanding again: by topic, by time, up to a limit, the oldest first, with the
+/// same ids and bytes; also dead ones.
 pub async fn what_is_selected_is_outstanding_again(outbox: &impl Outbox) {
     let resending = capability!(outbox, resending);
     let start = SystemTime::now();

@@ -1,4 +1,4 @@
-//! What an outbox may have beyond its base, and what is looked at only where it has it.
+//! Checks the optional capabilities of an outbox, if it has them.
 
 use std::time::Duration;
 
@@ -6,7 +6,8 @@ use brighter_core::id::MessageId;
 use brighter_core::message::Message;
 use brighter_core::outbox::{MessageState, Outbox};
 
-/// The capability of an outbox; without it the behaviour is not applicable, which is printed.
+/// Returns a capability of an outbox. Without it, prints that the behaviour is not applicable, and returns from the
+/// function.
 macro_rules! capability {
     ($outbox:expr, $capability:ident) => {
         match $outbox.$capability() {
@@ -23,21 +24,21 @@ pub(crate) fn not_applicable(capability: &str) {
     println!("`{test}` is not applicable: the outbox has no `{capability}`");
 }
 
-/// Fails if the outbox can read messages and reads others than these.
+/// Fails if the outbox can read messages and returns others than these.
 pub(crate) async fn assert_read(outbox: &impl Outbox, ids: &[MessageId], expected: &[Message]) {
     if let Some(inspection) = outbox.inspection() {
         assert_eq!(inspection.get(ids).await.expect("get"), expected);
     }
 }
 
-/// Fails if the outbox can tell how far a message has come and tells something else.
+/// Fails if the outbox can report the state of a message and reports another.
 pub(crate) async fn assert_state(outbox: &impl Outbox, id: &MessageId, expected: Option<MessageState>) {
     if let Some(inspection) = outbox.inspection() {
         assert_eq!(inspection.state(id).await.expect("state"), expected);
     }
 }
 
-/// Fails if the outbox can tell how far a message has come, and it does not wait for its time, or for another.
+/// Fails if the outbox can report the state of a message, and the message is not scheduled or has another due time.
 pub(crate) async fn assert_due_in(outbox: &impl Outbox, id: &MessageId, is_right: impl Fn(Duration) -> bool) {
     let Some(inspection) = outbox.inspection() else {
         return;

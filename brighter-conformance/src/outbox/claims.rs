@@ -1,4 +1,4 @@
-//! Who gets which message, and when.
+//! Behaviours of an outbox with claims.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::eventually;
 use brighter_core::id::MessageId;
 use brighter_core::outbox::{Claim, Failure, MessageState, Outbox};
 
-/// The order is that of the deposits, not that of the ids; a claim takes what it asked for and no more.
+/// Checks that claims return messages in the order of their deposits, not of their ids, and no more than requested.
 pub async fn the_oldest_come_first_and_no_more_than_asked(outbox: &impl Outbox) {
     let mut messages = some_messages(5);
     messages.reverse();
@@ -22,7 +22,7 @@ pub async fn the_oldest_come_first_and_no_more_than_asked(outbox: &impl Outbox) 
     assert_eq!(claimed_ids(&claim_oldest(outbox, 3, LONG).await), expected[3..]);
 }
 
-/// A message younger than was asked for is not claimed, and is when it is old enough.
+/// Checks that a message that is too young is not claimed, and is claimed once it is old enough.
 pub async fn the_young_are_left(outbox: &impl Outbox) {
     deposit(outbox, &[some_message()]).await;
     let older_than = |min_age| Claim::oldest(10, min_age);
@@ -34,7 +34,7 @@ pub async fn the_young_are_left(outbox: &impl Outbox) {
     .await;
 }
 
-/// What one has claimed, no other gets while the lease lives.
+/// Checks that a claimed message is not claimed again during the lease.
 pub async fn what_is_claimed_is_not_claimed_again(outbox: &impl Outbox) {
     let messages = some_messages(2);
     deposit(outbox, &messages).await;
@@ -43,7 +43,7 @@ pub async fn what_is_claimed_is_not_claimed_again(outbox: &impl Outbox) {
     assert!(claim_ids(outbox, &ids(&messages), LONG).await.is_empty());
 }
 
-/// What nobody marked is claimed again when the lease is over, and that is no failure.
+/// Checks that a message that was not marked is claimed again after the lease, without counting a failure.
 pub async fn a_claim_ends_with_its_lease(outbox: &impl Outbox) {
     deposit(outbox, &[some_message()]).await;
     assert_eq!(claim_oldest(outbox, 10, SHORT).await.len(), 1);
@@ -51,7 +51,7 @@ pub async fn a_claim_ends_with_its_lease(outbox: &impl Outbox) {
     assert_eq!(again[0].attempts, 0);
 }
 
-/// Messages deposited with a lease belong to who deposited them until it is over.
+/// Checks that messages deposited with a lease cannot be claimed by others until it ends.
 pub async fn a_deposit_may_be_claimed_from_the_start(outbox: &impl Outbox) {
     let messages = some_messages(2);
     let (long, short) = (&messages[..1], &messages[1..]);
@@ -64,7 +64,7 @@ pub async fn a_deposit_may_be_claimed_from_the_start(outbox: &impl Outbox) {
     assert_eq!(claimed_ids(&claim_oldest(outbox, 10, LONG).await), ids(long));
 }
 
-/// Of the ids asked for, those are given that are there, not dispatched and not claimed, the oldest first.
+/// Checks that a claim by ids returns the messages that exist and are neither dispatched nor claimed, oldest first.
 pub async fn ids_are_claimed_if_outstanding_and_free(outbox: &impl Outbox) {
     let messages = some_messages(5);
     let all = ids(&messages);
@@ -77,7 +77,8 @@ pub async fn ids_are_claimed_if_outstanding_and_free(outbox: &impl Outbox) {
     assert_eq!(claimed_ids(&claim_oldest(outbox, 10, LONG).await), all[4..]);
 }
 
-/// Not by age, not by id, not after a late failure or release, not when it is deposited again.
+/// Checks that a dispatched message cannot be claimed again: by age, by id, after a late failure or release, or after
+/// another deposit.
 pub async fn what_is_dispatched_is_never_claimed_again(outbox: &impl Outbox) {
     let messages = some_messages(2);
     let all = ids(&messages);
@@ -94,8 +95,8 @@ pub async fn what_is_dispatched_is_never_claimed_again(outbox: &impl Outbox) {
     assert_eq!(outbox.status().await.expect("status").outstanding, 0);
 }
 
-/// A failure is counted, ends the claim, and keeps the message from those who ask by age, until it is due;
-/// who asks for it by its id gets it at once.
+/// Checks that a failure is counted and ends the claim. Until the message is due, a claim by age leaves it out, and a
+/// claim by id returns it at once.
 pub async fn a_failure_is_counted_and_left_alone(outbox: &impl Outbox) {
     let messages = some_messages(2);
     let all = ids(&messages);
@@ -119,7 +120,7 @@ pub async fn a_failure_is_counted_and_left_alone(outbox: &impl Outbox) {
     assert_eq!(asked[0].attempts, 1);
 }
 
-/// Outstanding, with what went wrong the last time; then dispatched; and nothing of what is not there.
+/// Checks the states of a message: outstanding with the last error, then dispatched, and `None` for an unknown message.
 pub async fn state_tells_how_far_a_message_has_come(outbox: &impl Outbox) {
     let messages = some_messages(2);
     let all = ids(&messages);
@@ -139,7 +140,7 @@ pub async fn state_tells_how_far_a_message_has_come(outbox: &impl Outbox) {
     assert_eq!(state(&MessageId::new()).await, None);
 }
 
-/// A claim that is given back has not failed.
+/// Checks that a released message can be claimed at once, without counting a failure.
 pub async fn what_is_released_is_claimable_at_once(outbox: &impl Outbox) {
     let messages = some_messages(3);
     let all = ids(&messages);
@@ -151,7 +152,7 @@ pub async fn what_is_released_is_claimable_at_once(outbox: &impl Outbox) {
     assert_eq!(claimed[0].attempts, 0);
 }
 
-/// A time beyond every clock means for ever; the longest list means all.
+/// Checks that a time beyond every clock means forever, and that the largest limit means all.
 pub async fn the_longest_times_are_no_mistake(outbox: &impl Outbox) {
     let messages = some_messages(3);
     let all = ids(&messages);
@@ -171,7 +172,7 @@ pub async fn the_longest_times_are_no_mistake(outbox: &impl Outbox) {
     assert!(claim_oldest(outbox, usize::MAX, LONG).await.is_empty());
 }
 
-/// Two who claim at the same time get every message between them, and none both.
+/// Checks that two concurrent claimants together get every message, and none twice.
 pub async fn two_claimers_share_and_never_overlap(outbox: &impl Outbox) {
     let messages = some_messages(1_000);
     deposit(outbox, &messages).await;

@@ -1,4 +1,4 @@
-//! What is in the outbox.
+//! Behaviours of an outbox with the content of messages.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +11,7 @@ use brighter_core::id::MessageId;
 use brighter_core::message::{Message, MessageBody, MessageType};
 use brighter_core::outbox::{Failure, MessageState, Outbox, OutboxError};
 
-/// A message comes out as it went in, and has not failed.
+/// Checks that a message is returned unchanged, without failures.
 pub async fn what_is_deposited_comes_out(outbox: &impl Outbox) {
     let message = some_message();
     deposit(outbox, std::slice::from_ref(&message)).await;
@@ -21,8 +21,8 @@ pub async fn what_is_deposited_comes_out(outbox: &impl Outbox) {
     assert_eq!(claimed[0].attempts, 0);
 }
 
-/// The same message again is left as it is, waiting or dispatched; another message with its id is refused, and
-/// with it all that came in the same call.
+/// Checks that the same message is stored once, whether outstanding or dispatched. Another message with its id is
+/// refused, together with all messages of the same call.
 pub async fn an_id_is_stored_once(outbox: &impl Outbox) {
     let first = some_message();
     let id = first.header.id.clone();
@@ -63,7 +63,7 @@ pub async fn an_id_is_stored_once(outbox: &impl Outbox) {
     assert_read(outbox, std::slice::from_ref(&id), &[first]).await;
 }
 
-/// What is not there is left out; what was dispatched is still there.
+/// Checks that `get` leaves unknown messages out, and returns dispatched ones in the order of the ids.
 pub async fn get_gives_them_in_the_order_of_the_ids(outbox: &impl Outbox) {
     let inspection = capability!(outbox, inspection);
     let messages = some_messages(3);
@@ -75,7 +75,7 @@ pub async fn get_gives_them_in_the_order_of_the_ids(outbox: &impl Outbox) {
     assert_eq!(got, [messages[2].clone(), messages[0].clone()]);
 }
 
-/// Claimed and failed messages are outstanding too.
+/// Checks that claimed and failed messages count as outstanding.
 pub async fn status_tells_how_many_and_how_old(outbox: &impl Outbox) {
     let status = outbox.status().await.expect("status");
     assert_eq!((status.outstanding, status.oldest), (0, None));
@@ -95,7 +95,7 @@ pub async fn status_tells_how_many_and_how_old(outbox: &impl Outbox) {
     assert_eq!(outbox.status().await.expect("status").outstanding, 3);
 }
 
-/// Nothing is lost, changed or cut, whatever it is.
+/// Checks that no content is lost, changed or truncated.
 pub async fn every_header_and_every_byte_comes_back(outbox: &impl Outbox) {
     let texts = [
         "",
@@ -149,7 +149,7 @@ pub async fn every_header_and_every_byte_comes_back(outbox: &impl Outbox) {
     assert_eq!(outbox.status().await.expect("status").outstanding, 0);
 }
 
-/// An empty list is no mistake.
+/// Checks that empty lists are accepted, and do nothing.
 pub async fn nothing_asked_is_nothing_done(outbox: &impl Outbox) {
     deposit(outbox, &[some_message()]).await;
     deposit(outbox, &[]).await;
@@ -162,7 +162,7 @@ pub async fn nothing_asked_is_nothing_done(outbox: &impl Outbox) {
     assert_eq!(claim_oldest(outbox, 10, LONG).await.len(), 1);
 }
 
-/// Databases limit how many parameters a statement has; that must not be seen.
+/// Checks that the limit of a database for the parameters of a statement does not limit the number of ids.
 pub async fn any_number_of_ids_goes_in_one_call(outbox: &impl Outbox) {
     let messages = some_messages(1);
     let mut asked: Vec<MessageId> = (0..70_000).map(|_| MessageId::new()).collect();

@@ -1,4 +1,4 @@
-//! Messages that are not tried again until somebody revives them.
+//! Behaviours of an outbox with dead messages.
 
 use super::{
     LONG, assert_dead, assert_read, assert_state, capability, claim_ids, claim_oldest, claimed_ids, deposit,
@@ -12,7 +12,7 @@ async fn bury(outbox: &impl Outbox, id: &MessageId, reason: &str) {
     outbox.mark_failed(&[failure]).await.expect("mark failed");
 }
 
-/// It is no longer outstanding, and nobody claims it, but it can be read, and is known.
+/// Checks that a message is no longer outstanding or claimed after its last failure, and can still be read.
 pub async fn the_last_failure_is_the_end(outbox: &impl Outbox) {
     let message = some_message();
     let id = message.header.id.clone();
@@ -36,7 +36,7 @@ pub async fn the_last_failure_is_the_end(outbox: &impl Outbox) {
     assert_eq!(known, [id]);
 }
 
-/// No more than are asked for.
+/// Checks that dead messages are listed oldest first, up to the limit.
 pub async fn the_dead_are_listed_oldest_first(outbox: &impl Outbox) {
     let dead_messages = capability!(outbox, dead_messages);
     let dead = async |limit| dead_messages.dead(limit).await.expect("dead");
@@ -56,7 +56,8 @@ pub async fn the_dead_are_listed_oldest_first(outbox: &impl Outbox) {
     assert!(dead(0).await.is_empty());
 }
 
-/// It is due at once, in its old place, and has not failed. Those that are not dead stay as they are.
+/// Checks that a revived message is due at once, in its old position, without failures, and that other messages are
+/// unchanged.
 pub async fn a_revived_message_is_as_new(outbox: &impl Outbox) {
     let dead_messages = capability!(outbox, dead_messages);
     let messages = some_messages(3);
@@ -76,7 +77,7 @@ pub async fn a_revived_message_is_as_new(outbox: &impl Outbox) {
     assert_eq!(claimed[1].attempts, 0);
 }
 
-/// In one call, in their order, with some that are there already, and one that comes twice.
+/// Checks that one call stores many messages in their order, with some that exist already and one that occurs twice.
 pub async fn many_are_stored_at_once_whatever_is_there(outbox: &impl Outbox) {
     let mut messages = some_messages(200);
     deposit(outbox, &messages[100..103]).await;

@@ -1,15 +1,13 @@
-//! What every [`Outbox`] must do, one function for each, made into tests by
-//! `outbox_contract!`.
+//! The behaviours of every [`Outbox`], one function for each. `outbox_contract!` makes tests of them.
 //!
-//! An outbox must keep those of depositing, claiming and marking. Those of a capability
+//! An outbox must pass the behaviours of depositing, claiming and marking. For an outbox without a capability
 //! ([`Scheduling`](brighter_core::outbox::Scheduling), [`Inspection`](brighter_core::outbox::Inspection),
 //! [`DeadMessages`](brighter_core::outbox::DeadMessages), [`Resending`](brighter_core::outbox::Resending),
-//! [`Archiving`](brighter_core::outbox::Archiving)) pass for an outbox without it, and print that they are not
-//! applicable. The others look at what a capability tells only where it is there.
+//! [`Archiving`](brighter_core::outbox::Archiving)), its behaviours pass, and print that they are not applicable. The
+//! others use a capability for their checks only if it exists.
 //!
-//! Each wants an empty outbox that nobody else uses, and panics when the outbox does something else than it
-//! must. None waits longer than ten seconds for what time brings, and none takes for granted that the
-//! machine is fast.
+//! Each function needs an empty outbox that nothing else uses, and panics if the outbox behaves differently. None waits
+//! longer than ten seconds for a result, and none needs a fast machine.
 
 mod archive;
 mod capability;
@@ -38,10 +36,10 @@ use capability::assert_read;
 use capability::{assert_dead, capability};
 pub(crate) use capability::{assert_due_in, assert_state, not_applicable};
 
-/// Makes a module of tests, one for each thing that an [`Outbox`] must do.
+/// Makes a module with one test for each behaviour of an [`Outbox`].
 ///
-/// The second argument is called for each of them without arguments, gives an empty outbox, and beside it
-/// whatever must live as long: a temporary folder, a server, or `()`.
+/// The second argument is called without arguments for each test. It returns an empty outbox, and a value that must
+/// live as long: a temporary folder, a server, or `()`.
 ///
 /// ```
 /// use brighter::InMemoryOutbox;
@@ -102,7 +100,7 @@ macro_rules! outbox_contract {
 const LONG: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(50);
 
-/// A message to test with: new, and like no other.
+/// Returns a new message for tests, different from all others.
 #[must_use]
 pub fn some_message() -> Message {
     message_of(MessageId::new())
@@ -142,7 +140,7 @@ async fn claim_ids(outbox: &impl Outbox, ids: &[MessageId], lease: Duration) -> 
     outbox.claim(Claim::ids(ids), lease).await.expect("claim ids")
 }
 
-/// Claims the oldest until there are some.
+/// Claims the oldest messages as soon as there are some.
 async fn claim_eventually(outbox: &impl Outbox, what: &str) -> Vec<Claimed> {
     eventually(what, async || {
         let claimed = claim_oldest(outbox, 100, LONG).await;

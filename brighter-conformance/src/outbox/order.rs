@@ -1,4 +1,4 @@
-//! Topics: those that keep their order, and those that are left alone.
+//! Behaviours of an outbox with topics and their order.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use brighter_core::id::MessageId;
 use brighter_core::message::{Message, RoutingKey};
 use brighter_core::outbox::{Claim, Failure, Outbox};
 
-/// Messages of these topics, one each.
+/// Returns one message for each of these topics.
 fn of_topics(topics: &[&str]) -> Vec<Message> {
     let mut messages = some_messages(topics.len());
     for (message, topic) in messages.iter_mut().zip(topics) {
@@ -32,7 +32,7 @@ async fn next(outbox: &impl Outbox, topic: &str, limit: usize, lease: Duration) 
     claimed_ids(&claimed.expect("claim in order"))
 }
 
-/// Neither by age nor by ids; and a topic is claimed by itself, by its exact name.
+/// Checks that topics can be left out of claims by age and by ids, and that a topic is claimed by its exact name.
 pub async fn topics_are_left_out_or_claimed_alone(outbox: &impl Outbox) {
     let odd = "'; DROP TABLE messages; -- \"ünï\"";
     let messages = of_topics(&["a", odd, "A", "a", "b"]);
@@ -66,7 +66,8 @@ pub async fn topics_are_left_out_or_claimed_alone(outbox: &impl Outbox) {
     }
 }
 
-/// While what is next is claimed nobody gets what follows it, and other topics do not notice.
+/// Checks that no message is claimed while the one before it in the topic is claimed, and that other topics are
+/// independent.
 pub async fn in_order_nothing_is_claimed_before_what_goes_before_it(outbox: &impl Outbox) {
     let messages = of_topics(&["a", "a", "b", "a", "a"]);
     let all = ids(&messages);
@@ -84,7 +85,7 @@ pub async fn in_order_nothing_is_claimed_before_what_goes_before_it(outbox: &imp
     assert_eq!(next(outbox, "a", 0, LONG).await, []);
 }
 
-/// One that somebody has in the middle ends what is claimed.
+/// Checks that a claim in order ends at a message that another process has claimed.
 pub async fn in_order_a_claim_ends_at_what_another_has(outbox: &impl Outbox) {
     let messages = of_topics(&["a"; 4]);
     let all = ids(&messages);
@@ -93,7 +94,7 @@ pub async fn in_order_a_claim_ends_at_what_another_has(outbox: &impl Outbox) {
     assert_eq!(next(outbox, "a", 10, LONG).await, all[..2]);
 }
 
-/// A failure holds up what follows it until it is due or dead; a claim until its lease ends.
+/// Checks that a failure delays the messages after it until it is due or dead, and a claim until its lease ends.
 pub async fn in_order_a_failure_holds_up_what_follows(outbox: &impl Outbox) {
     let messages = of_topics(&["a"; 3]);
     let all = ids(&messages);
@@ -125,7 +126,7 @@ pub async fn in_order_a_failure_holds_up_what_follows(outbox: &impl Outbox) {
     assert_eq!(after_the_dead, all[1..]);
 }
 
-/// Several who claim at once never have one after the other: whoever has the next has all that go before.
+/// Checks that concurrent claimants get a topic one at a time: the holder of a message also has all messages before it.
 pub async fn in_order_one_has_a_topic_at_a_time(outbox: &impl Outbox) {
     let messages = of_topics(&["a"; 300]);
     deposit(outbox, &messages).await;
@@ -148,7 +149,7 @@ pub async fn in_order_one_has_a_topic_at_a_time(outbox: &impl Outbox) {
     assert_eq!(*sent.lock().expect("no panic"), ids(&messages));
 }
 
-/// Who listens hears of what nobody has claimed.
+/// Checks that a listener learns of unclaimed deposits.
 pub async fn arrivals_tell_of_deposits(outbox: &impl Outbox) {
     let Some(mut arrivals) = outbox.arrivals() else {
         return;

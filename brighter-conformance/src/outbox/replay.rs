@@ -1,4 +1,4 @@
-//! Messages that are sent again because the message that caused them came again.
+//! Behaviours of an outbox with messages that are sent again after a duplicate of their cause.
 
 use super::{
     LONG, assert_read, capability, claim_ids, claim_oldest, claimed_ids, deposit, ids, not_applicable,
@@ -8,7 +8,7 @@ use brighter_core::id::MessageId;
 use brighter_core::message::Message;
 use brighter_core::outbox::{Claimed, Failure, Outbox, OutboxError, Resending};
 
-/// Messages that the handling of this one posted.
+/// Returns messages that the handling of this message posted.
 fn caused_by(cause: &MessageId, count: usize) -> Vec<Message> {
     let mut messages = some_messages(count);
     for message in &mut messages {
@@ -25,7 +25,7 @@ fn messages(claimed: Vec<Claimed>) -> Vec<Message> {
     claimed.into_iter().map(|it| it.message).collect()
 }
 
-/// All of that cause and no other, in their order, as often as it is asked.
+/// Checks that all messages of a cause are replayed in their order, at each call, and no others.
 pub async fn what_was_dispatched_is_replayed_by_its_cause(outbox: &impl Outbox) {
     let resending = capability!(outbox, resending);
     for cause in ["cause", "'; DROP TABLE messages; --", ""].map(MessageId::from) {
@@ -44,7 +44,7 @@ pub async fn what_was_dispatched_is_replayed_by_its_cause(outbox: &impl Outbox) 
     assert_eq!(replay(resending, &MessageId::new()).await, 0);
 }
 
-/// Nor is its claim ended.
+/// Checks that an outstanding message is not replayed, and keeps its claim.
 pub async fn what_is_outstanding_is_not_replayed(outbox: &impl Outbox) {
     let resending = capability!(outbox, resending);
     let cause = MessageId::new();
@@ -62,7 +62,8 @@ pub async fn what_is_outstanding_is_not_replayed(outbox: &impl Outbox) {
     assert_eq!(claimed, expected);
 }
 
-/// Claimed or not, refused or not, and nothing that was dispatched. An outbox that finds none by their cause passes.
+/// Checks that outstanding messages are found by their cause, claimed or failed, and dispatched ones are not. An outbox
+/// without this look-up passes.
 pub async fn what_is_outstanding_is_found_by_its_cause(outbox: &impl Outbox) {
     let inspection = capability!(outbox, inspection);
     for cause in ["cause", "'; DROP TABLE messages; --", ""].map(MessageId::from) {
@@ -96,7 +97,7 @@ pub async fn what_is_outstanding_is_found_by_its_cause(outbox: &impl Outbox) {
     }
 }
 
-/// It is sent for the first time once more.
+/// Checks that a replay resets the failures of a message.
 pub async fn a_failure_is_forgotten_by_a_replay(outbox: &impl Outbox) {
     let resending = capability!(outbox, resending);
     let cause = MessageId::new();

@@ -1,4 +1,4 @@
-//! What waits for its time.
+//! Behaviours of an outbox with scheduled messages.
 
 use std::slice::from_ref;
 use std::time::Duration;
@@ -31,7 +31,7 @@ async fn make_due_in_time(scheduling: &dyn Scheduling, messages: u64) {
     .await;
 }
 
-/// What waits for its time is stored, and nobody is given it, neither by age nor by its id; and it is not outstanding.
+/// Checks that a scheduled message is stored, is not outstanding, and cannot be claimed by age or id.
 pub async fn what_is_scheduled_waits_for_its_time(outbox: &impl Outbox) {
     let scheduling = capability!(outbox, scheduling);
     let message = schedule(scheduling, LONG).await;
@@ -49,7 +49,7 @@ pub async fn what_is_scheduled_waits_for_its_time(outbox: &impl Outbox) {
     assert_due_in(outbox, id, |due_in| due_in <= LONG && due_in > LONG / 2).await;
 }
 
-/// Once its time has come it is outstanding like any other, and as old as if it had been deposited then.
+/// Checks that a due message becomes outstanding, with the age of a message that was deposited when it became due.
 pub async fn when_its_time_has_come_it_is_outstanding(outbox: &impl Outbox) {
     let scheduling = capability!(outbox, scheduling);
     let (soon, late) = (
@@ -64,7 +64,7 @@ pub async fn when_its_time_has_come_it_is_outstanding(outbox: &impl Outbox) {
     assert!(scheduling.cancel(&late.header.id).await.expect("cancel"));
 }
 
-/// Those are made outstanding that are due, no more than asked, each once.
+/// Checks that due messages are made outstanding once, and no more than requested.
 pub async fn no_more_are_made_due_than_asked(outbox: &impl Outbox) {
     let scheduling = capability!(outbox, scheduling);
     for _ in 0..3 {
@@ -80,7 +80,7 @@ pub async fn no_more_are_made_due_than_asked(outbox: &impl Outbox) {
     assert_eq!((make_due(scheduling).await, claim(outbox).await.len()), (0, 3));
 }
 
-/// What is cancelled is gone, and its id is free; what is outstanding, sent or unknown is not cancelled.
+/// Checks that a cancelled message is removed and its id is free, and that other messages cannot be cancelled.
 pub async fn what_is_cancelled_is_gone(outbox: &impl Outbox) {
     let scheduling = capability!(outbox, scheduling);
     let message = schedule(scheduling, LONG).await;
@@ -106,7 +106,7 @@ pub async fn what_is_cancelled_is_gone(outbox: &impl Outbox) {
     assert_state(outbox, id, Some(MessageState::Dispatched)).await;
 }
 
-/// Its time may be changed, both ways, for as long as it waits.
+/// Checks that a scheduled message can be moved to an earlier or later time.
 pub async fn what_is_rescheduled_waits_for_its_new_time(outbox: &impl Outbox) {
     let scheduling = capability!(outbox, scheduling);
     let message = schedule(scheduling, LONG).await;
@@ -130,7 +130,7 @@ pub async fn what_is_rescheduled_waits_for_its_new_time(outbox: &impl Outbox) {
     assert_eq!(claim(outbox).await, from_ref(id));
 }
 
-/// An id is for one message here too, whether it waits or not.
+/// Checks that an id belongs to one message, scheduled or not.
 pub async fn an_id_is_scheduled_once(outbox: &impl Outbox) {
     let scheduling = capability!(outbox, scheduling);
     let message = schedule(scheduling, LONG).await;
@@ -157,7 +157,7 @@ pub async fn an_id_is_scheduled_once(outbox: &impl Outbox) {
     id_in_use(outbox.deposit(&[other], None).await.map(drop));
 }
 
-/// Those that wait are listed, the first to be due first, and no more than asked.
+/// Checks that scheduled messages are listed by their due time, up to the limit.
 pub async fn scheduled_messages_are_listed_by_their_time(outbox: &impl Outbox) {
     let scheduling = capability!(outbox, scheduling);
     assert!(scheduling.scheduled(10).await.expect("scheduled").is_empty());

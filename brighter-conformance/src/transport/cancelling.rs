@@ -1,4 +1,4 @@
-//! Futures that are dropped half way: by a time-out, a `select!`, a performer that is told to stop.
+//! Cases with futures that are dropped before they complete: by a timeout, a `select!`, or a performer that stops.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -14,16 +14,16 @@ use brighter_core::channel::{Broker, Channel};
 
 const COUNT: usize = 12;
 
-/// When a future is dropped that has not given anything by then.
+/// The moment when a pending future is dropped.
 #[derive(Debug, Clone, Copy)]
 enum Dropped {
-    /// As soon as it has been pending so many times.
+    /// After this many polls that were pending.
     After(usize),
-    /// Then too, but when it has been woken once more: what it waits for is there, and it has not looked.
+    /// After the same polls and one more wake-up: the awaited result exists, and the future has not been polled for it.
     WokenAfter(usize),
 }
 
-/// Gives what the future gives, unless that is dropped before. It has a waker of its own.
+/// Returns the result of the future, unless it is dropped first. The future has a waker of its own.
 async fn until_dropped<T>(dropped: Dropped, future: impl Future<Output = T>) -> Option<T> {
     let (limit, is_late) = match dropped {
         Dropped::After(times) => (times, false),
@@ -48,8 +48,8 @@ async fn until_dropped<T>(dropped: Dropped, future: impl Future<Output = T>) -> 
     alone.next().await.flatten()
 }
 
-/// A consumer that was asked for and given up leaves nothing at the broker: neither itself nor messages that it was
-/// given. The future that asks is dropped at each of its steps, while messages wait.
+/// Checks that a consumer whose start is cancelled leaves nothing at the broker: neither a registration nor messages.
+/// The starting future is dropped at each of its steps, while messages wait.
 pub async fn a_consumer_that_is_given_up_keeps_nothing<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     let channel = with_buffer(harness.channel("given-up", "GivenUp"), 4);
@@ -82,7 +82,7 @@ pub async fn a_consumer_that_is_given_up_keeps_nothing<H: Harness>(harness: &H) 
     only_consumers(harness, &broker, &channel, 0).await;
 }
 
-/// Waits until the server has so many consumers of the channel, if the harness can tell.
+/// Waits until the server has this many consumers of the channel, if the harness can ask it.
 async fn only_consumers<H: Harness>(harness: &H, broker: &H::Broker, channel: &Channel, expected: u64) {
     let what = format!("{expected} consumers at the server");
     answer(harness, &what, async || {
@@ -92,8 +92,8 @@ async fn only_consumers<H: Harness>(harness: &H, broker: &H::Broker, channel: &C
     .await;
 }
 
-/// A message comes to the next call of [`receive`](brighter_core::channel::Consumer::receive) if the call before was
-/// dropped, at whichever step and however near it was.
+/// Checks that a call of [`receive`](brighter_core::channel::Consumer::receive) that is dropped at any step leaves the
+/// message to the next call.
 pub async fn a_receive_that_is_given_up_loses_nothing<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     let channel = with_buffer(harness.channel("glanced", "Glanced"), 4);
@@ -106,7 +106,7 @@ pub async fn a_receive_that_is_given_up_loses_nothing<H: Harness>(harness: &H) {
             0 => Dropped::After(times),
             _ => Dropped::WokenAfter(times),
         };
-        // Nothing wakes a call more often than something happens, so its time is limited as well.
+        // A call is woken only by events, so its time is limited as well.
         let received = timeout(harness.quiet(), until_dropped(dropped, consumer.receive()));
         let publishing = publish(harness, &broker, std::slice::from_ref(message));
         let delivery = match tokio::join!(received, publishing).0 {

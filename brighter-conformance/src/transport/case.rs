@@ -1,4 +1,4 @@
-//! [`Case`]: one thing that a transport must do, and how it is looked at.
+//! [`Case`]: one required behaviour of a transport, and its check.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, resume_unwind};
@@ -10,43 +10,43 @@ use futures_util::future::LocalBoxFuture;
 use super::{Feature, Harness};
 use crate::run;
 
-/// One thing that a transport must do, if it has what that needs.
+/// One behaviour that a transport must have, if it has the features that the behaviour needs.
 pub struct Case<H> {
-    /// Its name, which is that of its test.
+    /// The name of the case and of its test.
     pub name: &'static str,
-    /// What a transport must have for it.
+    /// The features that the case needs.
     pub needs: &'static [Feature],
     run: fn(&H) -> LocalBoxFuture<'_, ()>,
 }
 
-/// What came of a case that did not fail.
+/// The result of a case that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CaseOutcome {
-    /// The transport does what it must.
+    /// The transport has the required behaviour.
     Passed,
-    /// The transport does not declare this, which the case needs.
+    /// The transport does not declare this feature, which the case needs.
     NotApplicable(Feature),
 }
 
 impl<H: Harness> Case<H> {
-    /// Makes a case for a suite that adds to [`cases`](super::cases).
+    /// Returns a case for a suite that adds to [`cases`](super::cases).
     #[must_use]
     pub fn new(name: &'static str, needs: &'static [Feature], run: fn(&H) -> LocalBoxFuture<'_, ()>) -> Self {
         Self { name, needs, run }
     }
 
-    /// What the case needs and the transport does not declare.
+    /// Returns a feature that the case needs and the transport does not declare.
     #[must_use]
     pub fn lacks(&self, harness: &H) -> Option<Feature> {
         let features = harness.features();
         self.needs.iter().copied().find(|need| !features.has(*need))
     }
 
-    /// Looks whether the transport does what it must.
+    /// Checks the behaviour of a transport.
     ///
     /// # Panics
-    /// It does not, or takes longer than eight times the harness's patience.
+    /// Panics if the check fails, or takes longer than eight times the harness's patience.
     pub async fn check(&self, harness: &H) -> CaseOutcome {
         if let Some(feature) = self.lacks(harness) {
             return CaseOutcome::NotApplicable(feature);
@@ -71,7 +71,7 @@ impl<H> fmt::Debug for Case<H> {
     }
 }
 
-/// Runs a case as [`check`](super::check) does, out of these cases.
+/// Runs a case of this list, as [`check`](super::check) does.
 #[doc(hidden)]
 pub fn check_in<H, K>(
     cases: fn() -> Vec<Case<H>>,

@@ -1,11 +1,11 @@
-//! Channels that are made, removed and left.
+//! Cases with channels that are declared, removed and abandoned.
 
 use super::tools::*;
 use super::{Feature, Harness};
 use brighter_core::channel::{Broker, Channel, ChannelError, Producer, PublishError};
 use brighter_core::message::ChannelName;
 
-/// A channel that was declared gathers messages, and its dead-letter and invalid-message channels are there. To declare
+/// Checks that a declared channel accumulates messages, and has its dead-letter and invalid-message channels. Declaring
 /// it again changes nothing.
 pub async fn a_declared_channel_gathers_messages<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
@@ -35,7 +35,7 @@ fn has_depth(harness: &impl Harness) -> bool {
     harness.features().has(Feature::Depth)
 }
 
-/// A channel that was removed is gone with its messages and its bindings, and its consumers end. Its name is free.
+/// Checks that a removed channel loses its messages, bindings and consumers, and that its name is free.
 pub async fn a_removed_channel_is_gone<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     let channel = with_buffer(harness.channel("removed", "Removed"), 1);
@@ -44,7 +44,7 @@ pub async fn a_removed_channel_is_gone<H: Harness>(harness: &H) {
     drop(next(harness, &mut consumer).await);
     remove(harness, &broker, &channel.name).await;
     let ended = async {
-        // What was on its way to the consumer may come still.
+        // Messages on their way to the consumer may still arrive.
         while let Some(Ok(delivery)) = consumer.receive().await {
             drop(delivery);
         }
@@ -66,8 +66,8 @@ pub async fn a_removed_channel_is_gone<H: Harness>(harness: &H) {
     assert_same("of the channel that was made anew", &came, &sent);
 }
 
-/// Channels are listed in the order of their names, each with the topics that it wants, what waits in it, and how many
-/// consumers it has where the broker can tell. One that was removed is not among them.
+/// Checks that channels are listed by name, with their topics and waiting messages, and with their consumers if the
+/// broker knows them. A removed channel is not listed.
 pub async fn channels_are_listed_with_what_waits_in_them<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     let (one, two) = (
@@ -114,7 +114,7 @@ async fn remove<H: Harness>(harness: &H, broker: &impl Broker, channel: &Channel
     removed.unwrap_or_else(|error| panic!("`{channel}` cannot be removed: {error:?}"));
 }
 
-/// Once a consumer was closed another gets what it had taken. What is in hand still may be settled.
+/// Checks that after a consumer is closed, another one gets its messages. Unsettled deliveries may still be settled.
 pub async fn a_closed_consumer_has_given_back_what_it_took<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     let channel = with_buffer(harness.channel("left", "Left"), 10);
@@ -147,7 +147,8 @@ pub async fn a_closed_consumer_has_given_back_what_it_took<H: Harness>(harness: 
     nothing(harness, &mut last, "all were acked").await;
 }
 
-/// What was acked before a flush does not come again, although the connection is lost right after it.
+/// Checks that messages that were acked before a flush are not delivered again, even if the connection is lost right
+/// after it.
 pub async fn a_flush_writes_what_was_acked<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     let channel = with_buffer(harness.channel("written", "Written"), 50);

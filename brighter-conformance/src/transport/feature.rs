@@ -1,72 +1,75 @@
-//! [`Feature`]: what one transport has and another has not.
+//! [`Feature`]: the optional behaviours of transports.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// What a transport has beyond the least, which is: what was published and confirmed is delivered, to be settled
-/// once, with every header and every byte.
+/// A behaviour beyond the minimum. The minimum is that a published and confirmed message is delivered with every header
+/// and every byte, and settled once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Feature {
-    /// A channel that exists keeps what is published while nobody consumes it.
+    /// A channel keeps messages that are published while it has no consumer.
     Retention,
-    /// Each of several channels that want a topic gets a copy.
+    /// Each of several channels that are bound to a topic gets a copy.
     Copies,
     /// A routing key may be a pattern: `*` stands for one word, `#` for any number of them.
     Patterns,
-    /// What no channel wants is a typed error, [`PublishError::Unroutable`](brighter_core::channel::PublishError).
+    /// A message that no channel is bound for is a typed error,
+    /// [`PublishError::Unroutable`](brighter_core::channel::PublishError).
     Unroutable,
-    /// A channel gives out its messages in the order in which they were published.
+    /// A channel delivers its messages in the order of their publishing.
     Order,
     /// A consumer has no more unsettled deliveries than its channel's buffer.
     Prefetch,
     /// Several consumers of one channel share its messages.
     CompetingConsumers,
-    /// A message may come again after a delay that the broker keeps.
+    /// A message may be delivered again after a delay that the broker keeps.
     Delay,
-    /// What is rejected goes to the channel for dead letters, or to that for invalid messages.
+    /// A rejected message goes to the dead-letter or the invalid-message channel.
     DeadLetters,
     /// The broker counts how often it has delivered a message:
     /// [`Delivery::redeliveries`](brighter_core::channel::Delivery::redeliveries).
     RedeliveryCount,
-    /// What a consumer gives back counts as delivered, and not only what it had when its connection was lost.
+    /// A message that a consumer returns counts as delivered, and not only one whose connection was lost.
     ReleaseCount,
-    /// A channel can tell how many messages wait in it.
+    /// A channel knows how many messages wait in it.
     Depth,
-    /// A channel can be made without a consumer: [`Broker::declare`](brighter_core::channel::Broker::declare).
+    /// A channel can be declared without a consumer: [`Broker::declare`](brighter_core::channel::Broker::declare).
     Declare,
     /// A channel can be removed: [`Broker::remove`](brighter_core::channel::Broker::remove).
     Remove,
-    /// [`single_active_consumer`](brighter_core::channel::ChannelLimits::single_active_consumer) is kept.
+    /// [`single_active_consumer`](brighter_core::channel::ChannelLimits::single_active_consumer) is supported.
     SingleActiveConsumer,
-    /// [`time_to_live`](brighter_core::channel::ChannelLimits::time_to_live) is kept.
+    /// [`time_to_live`](brighter_core::channel::ChannelLimits::time_to_live) is supported.
     TimeToLive,
-    /// [`length`](brighter_core::channel::ChannelLimits::length) is kept, and what finds the channel full is refused.
+    /// [`length`](brighter_core::channel::ChannelLimits::length) is supported, and a message for a full channel is
+    /// refused.
     LengthLimit,
-    /// [`deliveries`](brighter_core::channel::ChannelLimits::deliveries) is kept.
+    /// [`deliveries`](brighter_core::channel::ChannelLimits::deliveries) is supported.
     DeliveryLimit,
-    /// [`priorities`](brighter_core::channel::ChannelLimits::priorities) are kept: of the messages that wait, one with a
-    /// higher priority comes first.
+    /// [`priorities`](brighter_core::channel::ChannelLimits::priorities) are supported: of the waiting messages, the
+    /// one with the highest priority is delivered first.
     Priorities,
-    /// What was confirmed outlives the broker that took it: it is there after
-    /// [`Harness::connect`](super::Harness::connect) has been called again.
+    /// A confirmed message outlives the broker that took it: it exists after
+    /// [`Harness::connect`](super::Harness::connect) is called again.
     Durable,
-    /// A connection may be lost, and is found again: [`Harness::cut`](super::Harness::cut).
+    /// A lost connection is opened again: [`Harness::cut`](super::Harness::cut).
     Reconnect,
-    /// The server may be restarted: [`Harness::restart`](super::Harness::restart).
+    /// The server can be restarted: [`Harness::restart`](super::Harness::restart).
     Restart,
-    /// The server may be there and do nothing: [`Harness::stall`](super::Harness::stall). A transport without a server
-    /// does not have it.
+    /// The server can stall while it is reachable: [`Harness::stall`](super::Harness::stall). A transport without a
+    /// server does not have this feature.
     Stalls,
-    /// A consumer that is registered and gets nothing is noticed while messages wait: see
+    /// A registered consumer that receives nothing is noticed while messages wait: see
     /// [`Stall::Deaf`](super::Stall::Deaf).
     DeafConsumer,
-    /// Channels can be listed, with what waits in them: [`Broker::channels`](brighter_core::channel::Broker::channels).
+    /// Channels can be listed with their waiting messages:
+    /// [`Broker::channels`](brighter_core::channel::Broker::channels).
     Listing,
 }
 
 impl Feature {
-    /// Every feature there is.
+    /// All features.
     pub const ALL: &'static [Self] = &[
         Self::Retention,
         Self::Copies,
@@ -96,8 +99,8 @@ impl Feature {
     ];
 }
 
-/// A set of features. It is best to begin with all of them, and to say which a transport does not have: one that
-/// is new here is then looked at, and not passed over.
+/// A set of features. Begin with all of them, and remove those that a transport does not have, so that a feature that
+/// is added later is checked, and not skipped.
 ///
 /// ```
 /// use brighter::testing::conformance::{Feature, Features};
@@ -109,33 +112,33 @@ impl Feature {
 pub struct Features(BTreeSet<Feature>);
 
 impl Features {
-    /// Every feature there is.
+    /// Returns all features.
     #[must_use]
     pub fn all() -> Self {
         Self(Feature::ALL.iter().copied().collect())
     }
 
-    /// None.
+    /// Returns an empty set.
     #[must_use]
     pub fn none() -> Self {
         Self(BTreeSet::new())
     }
 
-    /// The same, and this one.
+    /// Adds a feature.
     #[must_use]
     pub fn with(mut self, feature: Feature) -> Self {
         self.0.insert(feature);
         self
     }
 
-    /// The same, but for this one.
+    /// Removes a feature.
     #[must_use]
     pub fn without(mut self, feature: Feature) -> Self {
         self.0.remove(&feature);
         self
     }
 
-    /// Whether this one is among them.
+    /// Returns whether the set has this feature.
     #[must_use]
     pub fn has(&self, feature: Feature) -> bool {
         self.0.contains(&feature)

@@ -1,4 +1,4 @@
-//! That what comes is what was sent.
+//! Cases that compare received messages with the ones that were sent.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,7 +12,7 @@ use brighter_core::trace::TraceContext;
 const UNICODE: &str = "ünï·漢字·\u{1F980}·é·\"quoted\"; a=b";
 const TRACE_PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
-/// Publishes them, and fails unless each comes as it was.
+/// Publishes messages, and fails unless each is received unchanged.
 async fn come_back<H: Harness>(harness: &H, sent: Vec<Message>, told: &str) {
     let broker = harness.connect().await;
     let mut consumer = consume(harness, &broker, &harness.channel("faithful", "Faithful")).await;
@@ -28,7 +28,8 @@ async fn come_back<H: Harness>(harness: &H, sent: Vec<Message>, told: &str) {
     }
 }
 
-/// A header as far as every transport must carry it: its time to the millisecond; what caused it is the outbox's.
+/// Returns the parts of a header that every transport must carry: the time in milliseconds, and no causation id, which
+/// is for the outbox.
 fn readable(message: &Message) -> MessageHeader {
     let mut header = message.header.clone();
     let since = header.timestamp.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -37,7 +38,7 @@ fn readable(message: &Message) -> MessageHeader {
     header
 }
 
-/// Every field of a header, with letters of several scripts, in every kind of message.
+/// Checks that every field of a header is received, with letters of several scripts, for every kind of message.
 pub async fn every_header_comes_back<H: Harness>(harness: &H) {
     let full = |kind| {
         let mut header = MessageHeader::new(MessageId::from(UNICODE), "Faithful", kind)
@@ -79,8 +80,7 @@ pub async fn every_header_comes_back<H: Harness>(harness: &H) {
     come_back(harness, sent.collect(), "every field is set, then none").await;
 }
 
-/// A hundred messages of random headers and bytes. The seed is in the message of a failure, and
-/// `BRIGHTER_SEED` brings it again.
+/// Checks a hundred messages of random headers and bytes. A failure reports the seed, and `BRIGHTER_SEED` sets it.
 pub async fn random_messages_come_back_as_they_were_sent<H: Harness>(harness: &H) {
     let mut random = Random::seeded();
     let seed = random.seed();
@@ -108,7 +108,7 @@ fn random_message(random: &mut Random) -> Message {
         header = header.with_trace(TraceContext::default().with_traceparent(TRACE_PARENT));
     }
     for _ in 0..random.below(6) {
-        // The names that a transport has for itself begin otherwise.
+        // The reserved names of transports begin differently.
         let name = format!("app-{}", random.text(0, 40));
         match random.below(4) {
             0 => header.bag.insert(name, random.flip()),
@@ -121,7 +121,7 @@ fn random_message(random: &mut Random) -> Message {
     Message::new(header, MessageBody::new(bytes))
 }
 
-/// No bytes, every byte, and many bytes.
+/// Checks bodies without bytes, with every byte, and with many bytes.
 pub async fn empty_and_large_bodies_come_back<H: Harness>(harness: &H) {
     let largest = harness.largest_body();
     let bodies = [

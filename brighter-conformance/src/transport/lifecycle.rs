@@ -1,4 +1,4 @@
-//! How a broker closes, and what outlives it.
+//! Cases with a broker that closes, or whose connection is lost.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::Harness;
 use super::tools::*;
 use brighter_core::channel::{Broker, BrokerStatus, ChannelError, Producer, PublishError};
 
-/// A broker that was closed ends its consumers, takes nothing, and says so.
+/// Checks that a closed broker ends its consumers, accepts no messages, and returns errors.
 pub async fn closed_it_takes_nothing_and_gives_nothing<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     let channel = harness.channel("closed", "Closed");
@@ -33,7 +33,7 @@ pub async fn closed_it_takes_nothing_and_gives_nothing<H: Harness>(harness: &H) 
     within(harness, "the second close", broker.close()).await;
 }
 
-/// Closing from several threads at once, while others publish and consume, ends all of them.
+/// Checks that closing from several threads at once, during publishing and consuming, ends all of them.
 pub async fn closing_from_many_threads_at_once_ends<H: Harness>(harness: &H) {
     let broker = Arc::new(harness.connect().await);
     let channel = harness.channel("closing", "Closing");
@@ -72,7 +72,7 @@ pub async fn closing_from_many_threads_at_once_ends<H: Harness>(harness: &H) {
     assert_eq!(broker.status(), BrokerStatus::Closed);
 }
 
-/// What was acked before the broker was closed does not come again from the next one.
+/// Checks that messages that were acked before a close are not delivered again.
 pub async fn closing_writes_what_was_acked<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     let channel = with_buffer(harness.channel("flushed", "Flushed"), 50);
@@ -93,7 +93,7 @@ pub async fn closing_writes_what_was_acked<H: Harness>(harness: &H) {
     nothing(harness, &mut consumer, "the others were acked").await;
 }
 
-/// What was confirmed before a close, or on its way when it began, is there afterwards.
+/// Checks that messages that were confirmed before a close, or in flight when it began, exist afterwards.
 pub async fn what_was_confirmed_outlives_a_close<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     let channel = with_buffer(harness.channel("reopened", "Reopened"), 50);
@@ -120,7 +120,7 @@ pub async fn what_was_confirmed_outlives_a_close<H: Harness>(harness: &H) {
     let mut came = Vec::new();
     while came.len() < confirmed.len() {
         let next = take(harness, &mut consumer, 1).await.remove(0);
-        // What was not confirmed may have been taken all the same.
+        // An unconfirmed message may have been taken nevertheless.
         if !unknown.contains(&next.header.id) {
             came.push(next);
         }
@@ -129,7 +129,7 @@ pub async fn what_was_confirmed_outlives_a_close<H: Harness>(harness: &H) {
     publish(harness, &broker, &series("Reopened", 1)).await;
 }
 
-/// After whatever happened: what was confirmed and not acked comes, and what is published then too.
+/// Checks after a fault that confirmed and unacked messages are delivered, and that later publishing works.
 async fn goes_on<H: Harness>(harness: &H, harm: impl AsyncFnOnce(&H, &H::Broker)) {
     let broker = harness.connect().await;
     let channel = harness.channel("lost", "Lost");
@@ -140,7 +140,7 @@ async fn goes_on<H: Harness>(harness: &H, harm: impl AsyncFnOnce(&H, &H::Broker)
     let held = next(harness, &mut consumer).await;
     harm(harness, &broker).await;
 
-    // What the old connection gave can no longer be settled, or is settled for good.
+    // Deliveries of the old connection can no longer be settled, or are settled for good.
     let held_id = carried(&held).header.id.clone();
     let was_settled = within(harness, "a late ack", held.ack()).await.is_ok();
     let mut consumer = Some(consumer);
@@ -150,8 +150,7 @@ async fn goes_on<H: Harness>(harness: &H, harm: impl AsyncFnOnce(&H, &H::Broker)
         })
         .await;
     }
-    // An ack that had not reached the broker, or the answer to a publish, may have been lost: more than once is
-    // right, never less.
+    // An ack or the answer to a publish may have been lost: more than one delivery is correct, fewer is not.
     let mut came = counted(&acked);
     let ids = counted(&sent);
     while came.len() < ids.len() - usize::from(was_settled && !came.contains_key(&held_id)) {
@@ -178,12 +177,12 @@ async fn goes_on<H: Harness>(harness: &H, harm: impl AsyncFnOnce(&H, &H::Broker)
     assert_eq!(broker.status(), BrokerStatus::Connected);
 }
 
-/// When the connection is cut, nothing is lost, and publishing and consuming go on.
+/// Checks that a cut connection loses no messages, and that publishing and consuming go on.
 pub async fn after_a_lost_connection_it_goes_on<H: Harness>(harness: &H) {
     goes_on(harness, async |harness, broker| harness.cut(broker).await).await;
 }
 
-/// When the server restarts, nothing that was confirmed is lost, and publishing and consuming go on.
+/// Checks that a restart of the server loses no confirmed messages, and that publishing and consuming go on.
 pub async fn a_restart_of_the_server_loses_nothing<H: Harness>(harness: &H) {
     goes_on(harness, async |harness, _| harness.restart().await).await;
 }

@@ -1,4 +1,4 @@
-//! What a channel holds and gives out.
+//! Cases with the limits of a channel.
 
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use brighter_core::channel::{
     Broker, Channel, MakeChannel, Producer, PublishError, Rejection, RejectionKind,
 };
 
-/// A consumer has no more unsettled than its buffer, and the next as soon as there is room.
+/// Checks that a consumer never has more unsettled deliveries than its buffer, and gets the next as soon as there is
+/// room.
 pub async fn no_more_comes_than_the_buffer_holds<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     let channel = with_buffer(harness.channel("bounded", "Bounded"), 3);
@@ -37,7 +38,7 @@ pub async fn no_more_comes_than_the_buffer_holds<H: Harness>(harness: &H) {
     assert_same("through a small buffer", &came, &sent);
 }
 
-/// With a buffer of one, the next in order comes when the one before it is settled, in whatever way.
+/// Checks with a buffer of one that the next message is delivered only after the one before is settled, in any way.
 pub async fn nothing_comes_before_the_one_in_hand_is_settled<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     let channel = with_buffer(harness.channel("single", "Single"), 1);
@@ -57,7 +58,7 @@ pub async fn nothing_comes_before_the_one_in_hand_is_settled<H: Harness>(harness
     }
 }
 
-/// Of two consumers that each hold one, neither has the other's; together they get all, each once.
+/// Checks that two consumers that hold one message each have different ones, and that together they get all, each once.
 pub async fn consumers_of_one_channel_share_its_messages<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     let other = harness.connect().await;
@@ -83,7 +84,7 @@ pub async fn consumers_of_one_channel_share_its_messages<H: Harness>(harness: &H
     nothing(harness, &mut two, "all were taken").await;
 }
 
-/// One consumer at a time gets messages; when it goes, another gets what it had and the rest.
+/// Checks that one consumer at a time gets messages; when it ends, another gets its messages and the rest.
 pub async fn one_consumer_at_a_time<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     let mut channel = with_buffer(harness.channel("alone", "Alone"), 1);
@@ -100,7 +101,7 @@ pub async fn one_consumer_at_a_time<H: Harness>(harness: &H) {
     assert_same("the one that stood by", &came, &sent);
 }
 
-/// The channel for the dead letters of this one, consumed.
+/// Returns the dead-letter channel of this channel, to consume it.
 fn dead_letters(harness: &impl Harness, channel: &Channel) -> Channel {
     let mut beside = harness.channel("beside", "Beside");
     beside.name = channel.dead_letters.clone();
@@ -108,7 +109,7 @@ fn dead_letters(harness: &impl Harness, channel: &Channel) -> Channel {
     beside
 }
 
-/// What waits longer than it may is a dead letter, with nobody there to consume it.
+/// Checks that an expired message is dead-lettered without a consumer.
 pub async fn what_waits_too_long_is_a_dead_letter<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     let mut channel = harness.channel("short-lived", "ShortLived");
@@ -123,7 +124,7 @@ pub async fn what_waits_too_long_is_a_dead_letter<H: Harness>(harness: &H) {
     nothing(harness, &mut consumer, "all had waited too long").await;
 }
 
-/// A channel that is full refuses more, and takes more once there is room; nothing is dropped.
+/// Checks that a full channel refuses messages, accepts them once there is room, and drops none.
 pub async fn a_full_channel_refuses_and_drops_nothing<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     let mut channel = harness.channel("full", "Full");
@@ -155,8 +156,8 @@ pub async fn a_full_channel_refuses_and_drops_nothing<H: Harness>(harness: &H) {
     take(harness, &mut consumer, 1).await;
 }
 
-/// A channel that is full and refuses more keeps no other channel of the topic from its copy. What was refused may be
-/// published again, with the same id: then the others have it once more.
+/// Checks that a full channel that refuses messages does not prevent copies in other channels. A refused message may be
+/// published again with the same id, and then the others have it twice.
 pub async fn a_full_channel_keeps_no_other_from_its_copy<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     let mut channel = harness.channel("full-alone", "FullAlone");
@@ -165,7 +166,7 @@ pub async fn a_full_channel_keeps_no_other_from_its_copy<H: Harness>(harness: &H
     let other = with_buffer(harness.channel("with-room", "FullAlone"), 100);
     declare(harness, &broker, &other).await;
     let (mut sent, mut refused) = (Vec::new(), 0);
-    // A broker of several nodes may notice a little late, so some are refused, not the second.
+    // A broker of several nodes may notice a little late, so some messages are refused, not exactly the second.
     while refused < 3 {
         let message = numbered("FullAlone", sent.len());
         match within(harness, "an answer", broker.publish(&message)).await {
@@ -185,8 +186,8 @@ pub async fn a_full_channel_keeps_no_other_from_its_copy<H: Harness>(harness: &H
     assert_same("of the full channel", &came, &sent[..taken]);
 }
 
-/// What was delivered as often as it may, and never settled, is a dead letter. A broker may count from the first
-/// delivery or, as RabbitMQ does, from the second.
+/// Checks that a message that was delivered up to its limit and never settled is dead-lettered. A broker may count from
+/// the first delivery or, as RabbitMQ does, from the second.
 pub async fn what_is_delivered_too_often_is_a_dead_letter<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     let mut channel = with_buffer(harness.channel("stubborn", "Stubborn"), 1);
@@ -214,8 +215,8 @@ pub async fn what_is_delivered_too_often_is_a_dead_letter<H: Harness>(harness: &
     nothing(harness, &mut consumer, "it is a dead letter").await;
 }
 
-/// Of the messages that wait, one with a higher priority comes first, and those of one priority come in their order; one
-/// without a priority is the last. A message has its priority also when it comes again, and as a dead letter.
+/// Checks that waiting messages are delivered by priority, and in order within one priority; a message without one is
+/// the last. A message keeps its priority for a redelivery and as a dead letter.
 pub async fn higher_priorities_come_first<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     assert_eq!(
@@ -240,7 +241,7 @@ pub async fn higher_priorities_come_first<H: Harness>(harness: &H) {
         let delivery = next(harness, &mut consumer).await;
         came.push(carried(&delivery).clone());
         match count {
-            // It comes again before the others, for it is as urgent as it was.
+            // It is delivered before the others, because it keeps its priority.
             0 => delivery.requeue(Duration::ZERO, true).await.expect("a requeue"),
             7 => {
                 let rejection = Rejection::new(RejectionKind::DeadLetter, "the last");
@@ -261,7 +262,7 @@ pub async fn higher_priorities_come_first<H: Harness>(harness: &H) {
         assert_eq!(message.header.priority.unwrap_or(0), expected.unwrap_or(0));
     }
 
-    // A dead letter keeps its priority, and so does a message of a channel that has no priorities.
+    // A dead letter keeps its priority, and so does a message in a channel without priorities.
     sent[7].header.priority = Some(7);
     publish(harness, &broker, &sent[7..]).await;
     let delivery = next(harness, &mut consumer).await;
@@ -272,7 +273,7 @@ pub async fn higher_priorities_come_first<H: Harness>(harness: &H) {
     assert_eq!(dead[1].header.priority, Some(7));
 }
 
-/// The depth of a channel is how many messages wait in it, with nobody there to consume them.
+/// Checks that the depth of a channel is the number of waiting messages, without a consumer.
 pub async fn depth_is_how_many_wait<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     let channel = harness.channel("deep", "Deep");

@@ -1,14 +1,13 @@
-//! What every transport must do, one function for each, made into tests by
-//! `transport_conformance!`.
+//! The behaviours of every transport, one function for each. `transport_conformance!` makes tests of them.
 //!
 //! # If you write a transport
 //!
-//! Implement the ports of [`channel`](brighter_core::channel): [`Broker`](brighter_core::channel::Broker), which is a
-//! [`Producer`](brighter_core::channel::Producer) as well, and [`Settle`](brighter_core::channel::Settle) for what its consumers give
-//! out. Then tell the suite how to get at it, by a [`Harness`], and what it has, by [`Features`]. Every case that
-//! needs no more than you declare is a test of yours; one that needs more passes, and prints that it is not
-//! applicable. So what is declared and not there fails, and what is there and not declared is never looked at:
-//! begin with [`Features::all`], and leave out what your broker cannot do.
+//! Implement the ports of [`channel`](brighter_core::channel): [`Broker`](brighter_core::channel::Broker), which is
+//! also a [`Producer`](brighter_core::channel::Producer), and [`Settle`](brighter_core::channel::Settle) for its
+//! deliveries. Then give the suite access by a [`Harness`], and declare the [`Features`] of the transport. Every case
+//! that needs only declared features is a test. A case that needs more passes, and prints that it is not applicable. So
+//! a feature that is declared and missing fails, and a feature that is not declared is not tested: begin with
+//! [`Features::all`], and remove what your broker cannot do.
 //!
 //! ```
 //! use brighter::InMemoryBroker;
@@ -34,20 +33,20 @@
 //!     }
 //! }
 //!
-//! // A module `in_memory` of tests, each of which runs its case four times at the same time. Beside the harness
-//! // there is given whatever must live as long: a temporary folder, a server, or `()`.
+//! // A module `in_memory` with one test for each case, which runs it four times at once. The second value is
+//! // whatever must live as long as the harness: a temporary folder, a server, or `()`.
 //! brighter::transport_conformance!(in_memory, async || (InMemory(InMemoryBroker::new()), ()), times = 4);
 //! ```
 //!
-//! The cases do not disturb each other as long as each harness is a place of its own: they use the same names of
-//! topics everywhere, and those of channels that [`Harness::channel`] makes of theirs. A dead-letter channel is
-//! consumed as any other, with [`MakeChannel::Assume`](brighter_core::channel::MakeChannel::Assume) and no topic of its own.
+//! The cases do not disturb each other if each harness is a place of its own. All cases use the same names of topics,
+//! and of channels from [`Harness::channel`]. They consume a dead-letter channel like any other, with
+//! [`MakeChannel::Assume`](brighter_core::channel::MakeChannel::Assume) and no topic of its own.
 //!
-//! No case takes for granted that the machine is fast: what must happen is waited for, as long as
-//! [`Harness::patience`] says; what must not happen is looked for during [`Harness::quiet`]. What is random says its
-//! seed when it fails, and `BRIGHTER_SEED` brings it again.
+//! No case needs a fast machine. A required event is awaited for [`Harness::patience`], and a forbidden event is
+//! watched for during [`Harness::quiet`]. A case with random data reports its seed when it fails, and `BRIGHTER_SEED`
+//! sets it.
 //!
-//! # What is looked at
+//! # Cases
 //!
 //! * Publishing: [`what_is_published_before_anyone_consumes_is_kept`], [`every_channel_gets_a_copy`],
 //!   [`topics_are_apart`], [`routing_keys_may_be_patterns`], [`what_nobody_wants_is_unroutable`],
@@ -71,7 +70,7 @@
 //! * Channels: [`a_declared_channel_gathers_messages`], [`a_removed_channel_is_gone`],
 //!   [`channels_are_listed_with_what_waits_in_them`],
 //!   [`a_closed_consumer_has_given_back_what_it_took`], [`a_flush_writes_what_was_acked`]
-//! * Giving up: [`a_consumer_that_is_given_up_keeps_nothing`], [`a_receive_that_is_given_up_loses_nothing`]
+//! * Cancelling: [`a_consumer_that_is_given_up_keeps_nothing`], [`a_receive_that_is_given_up_loses_nothing`]
 //! * Closing and losing: [`closed_it_takes_nothing_and_gives_nothing`],
 //!   [`closing_from_many_threads_at_once_ends`], [`closing_writes_what_was_acked`],
 //!   [`what_was_confirmed_outlives_a_close`], [`after_a_lost_connection_it_goes_on`],
@@ -79,8 +78,8 @@
 //! * Stalls: [`a_half_open_connection_is_noticed`], [`a_silent_server_is_noticed`],
 //!   [`a_consumer_that_gets_nothing_is_noticed`]
 //!
-//! That each of them can fail is tested: brokers that lose, double, reorder, forget to ack and so on are each found
-//! out by the case that should (`tests/integration/conformance/broken` in the repository).
+//! Tests check that each case can fail: brokers that lose, duplicate or reorder messages, forget to ack and so on each
+//! fail the right case (`tests/integration/conformance/broken` in the repository).
 
 mod cancelling;
 mod case;
@@ -111,11 +110,11 @@ pub use publishing::*;
 pub use settling::*;
 pub use stalls::*;
 
-/// Makes a module of tests, one for each [case](cases) of the suite.
+/// Makes a module with one test for each [case](cases) of the suite.
 ///
-/// The second argument is called for each of them without arguments, gives a [`Harness`] of its own, and beside it
-/// whatever must live as long. `times = 4` runs each case four times at the same time, each in a place and a thread
-/// of its own; without it each runs once. See [`conformance`](crate::transport).
+/// The second argument is called without arguments for each test. It returns a [`Harness`] of its own, and a value that
+/// must live as long. `times = 4` runs each case four times at once, each in a place and a thread of its own; without
+/// it each case runs once. See [`conformance`](crate::transport).
 #[macro_export]
 macro_rules! transport_conformance {
     ($module:ident, $make:expr) => {
@@ -128,7 +127,7 @@ macro_rules! transport_conformance {
     };
 }
 
-/// The cases and what each needs, given to another macro.
+/// Passes the cases, and the features that each needs, to another macro.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __conformance_cases {
@@ -217,7 +216,7 @@ macro_rules! __conformance_list {
     };
 }
 
-/// Every case, for whoever would rather run them by himself.
+/// Returns every case, for running them without the macro.
 ///
 /// ```
 /// # use brighter::InMemoryBroker;
@@ -242,11 +241,11 @@ pub fn cases<H: Harness>() -> Vec<Case<H>> {
     crate::__conformance_cases! { [crate::__conformance_list], [H] }
 }
 
-/// Runs the case of this name as often as is said, at the same time, each in a place and a thread of its own: what
-/// `transport_conformance!` makes its tests of. What is not applicable is printed.
+/// Runs the case of this name `times` times at once, each in a place and a thread of its own. The tests of
+/// `transport_conformance!` call it. A case that is not applicable is printed.
 ///
 /// # Panics
-/// One of them did, or there is no such case.
+/// Panics if one of them panics, or if there is no such case.
 pub fn check<H, K>(name: &str, times: usize, make: impl AsyncFn() -> (H, K) + Sync)
 where
     H: Harness,

@@ -1,4 +1,4 @@
-//! Who gets what is published.
+//! Cases with the routing of published messages.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::tools::*;
 use brighter_core::channel::{Broker, ChannelError, Producer, PublishError};
 use brighter_core::message::Message;
 
-/// What is published to a channel that nobody consumes is there for whoever consumes it later.
+/// Checks that a channel without a consumer keeps messages for a later one.
 pub async fn what_is_published_before_anyone_consumes_is_kept<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     let channel = harness.channel("kept", "Kept");
@@ -22,7 +22,7 @@ pub async fn what_is_published_before_anyone_consumes_is_kept<H: Harness>(harnes
     nothing(harness, &mut consumer, "all were taken").await;
 }
 
-/// Each channel that wants a topic gets each of its messages, and settles it for itself alone.
+/// Checks that each channel that is bound to a topic gets every message, and settles its own copies.
 pub async fn every_channel_gets_a_copy<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     let names = ["one", "two", "three"];
@@ -40,7 +40,7 @@ pub async fn every_channel_gets_a_copy<H: Harness>(harness: &H) {
     }
 }
 
-/// A channel gets what has its topic, and nothing else.
+/// Checks that a channel gets the messages of its topic, and no others.
 pub async fn topics_are_apart<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     let topics = ["Apart", "Apart.Other", "apart"];
@@ -60,7 +60,8 @@ pub async fn topics_are_apart<H: Harness>(harness: &H) {
     }
 }
 
-/// `*` stands for one word of a topic and `#` for any number of them; a message that matches twice comes once.
+/// Checks that `*` matches one word of a topic and `#` any number, and that a message with two matches is delivered
+/// once.
 pub async fn routing_keys_may_be_patterns<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     let topics = ["a", "a.b", "a.b.c", "b.c", "x"];
@@ -82,7 +83,7 @@ pub async fn routing_keys_may_be_patterns<H: Harness>(harness: &H) {
         for message in &sent {
             let published = within(harness, "a publish", broker.publish(message)).await;
             let is_wanted = wanted.iter().any(|topic| message.header.topic == *topic);
-            // Once a pattern before this one wants everything, nothing is unroutable.
+            // Once an earlier pattern matches everything, no message is unroutable.
             assert!(published.is_ok() || !is_wanted, "{patterns:?}: {published:?}");
         }
         let expected: Vec<_> = sent
@@ -95,7 +96,7 @@ pub async fn routing_keys_may_be_patterns<H: Harness>(harness: &H) {
     }
 }
 
-/// A message that no channel wants is a typed error, until one does.
+/// Checks that a message without a bound channel is a typed error, until a channel is bound.
 pub async fn what_nobody_wants_is_unroutable<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     let message = numbered("Unwanted", 0);
@@ -111,7 +112,7 @@ pub async fn what_nobody_wants_is_unroutable<H: Harness>(harness: &H) {
     take(harness, &mut consumer, 1).await;
 }
 
-/// Of several that are published at once each has an answer of its own, in their order.
+/// Checks that messages that are published at once have individual results, in their order.
 pub async fn many_at_once_are_told_of_one_by_one<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     let mut consumer = consume(harness, &broker, &harness.channel("some", "Wanted")).await;
@@ -134,7 +135,7 @@ pub async fn many_at_once_are_told_of_one_by_one<H: Harness>(harness: &H) {
     assert_same("those that were wanted", &came, &wanted);
 }
 
-/// A name that is empty, too long or unprintable is an error before anything is sent.
+/// Checks that an empty, too long or unprintable name is an error before anything is sent.
 pub async fn names_that_no_broker_takes_are_typed_errors<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     let long = "x".repeat(256);
@@ -153,8 +154,8 @@ pub async fn names_that_no_broker_takes_are_typed_errors<H: Harness>(harness: &H
     }
 }
 
-/// Several threads publish to several topics while several others consume: all of it comes, once, and nothing
-/// else does.
+/// Checks several threads that publish to several topics, while several others consume: every message is delivered
+/// exactly once.
 pub async fn many_publishers_and_consumers_get_exactly_what_was_sent<H: Harness>(harness: &H) {
     const TOPICS: usize = 6;
     const PUBLISHERS: usize = 3;
@@ -207,7 +208,8 @@ pub async fn many_publishers_and_consumers_get_exactly_what_was_sent<H: Harness>
     }
 }
 
-/// The order of publishing is that of coming, whether each is waited for or all are published at once.
+/// Checks that messages are delivered in the order of their publishing, whether each is awaited or all are published at
+/// once.
 pub async fn messages_come_in_the_order_of_their_publishing<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     let mut consumer = consume(harness, &broker, &harness.channel("ordered", "Ordered")).await;

@@ -1,8 +1,8 @@
-//! [`Random`]: what comes by chance, and comes again with its seed.
+//! [`Random`]: reproducible random data.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-/// Numbers by SplitMix64, from the seed of `BRIGHTER_SEED` or a new one.
+/// Generates numbers by SplitMix64, from the seed in `BRIGHTER_SEED` or a new one.
 pub(super) struct Random {
     state: u64,
     seed: u64,
@@ -12,7 +12,7 @@ impl Random {
     pub(super) fn seeded() -> Self {
         let told = std::env::var("BRIGHTER_SEED").ok();
         let seed = told.and_then(|seed| seed.parse().ok());
-        // The standard library seeds its hashers at random.
+        // The standard library seeds its hashers randomly.
         let seed = seed.unwrap_or_else(|| RandomState::new().build_hasher().finish() % 1_000_000);
         Self { state: seed, seed }
     }
@@ -37,7 +37,7 @@ impl Random {
         self.below(2) == 0
     }
 
-    /// Text of so many bytes, about, in letters of several scripts, none of them a control character.
+    /// Returns a text of about `least` to `most` bytes, in several scripts, without control characters.
     pub(super) fn text(&mut self, least: usize, most: usize) -> String {
         let bytes = least + self.below(most + 1 - least);
         let mut text = String::new();

@@ -1,4 +1,4 @@
-//! What becomes of a delivery.
+//! Cases with the settlement of deliveries.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::tools::*;
 use super::{Feature, Harness};
 use brighter_core::channel::{Broker, Channel, Consumer, MakeChannel, Rejection, RejectionKind};
 
-/// What was acked does not come again, to this consumer or another.
+/// Checks that an acked message is not delivered again, to this consumer or another.
 pub async fn what_is_acked_is_gone<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     let channel = harness.channel("acked", "Acked");
@@ -22,7 +22,7 @@ pub async fn what_is_acked_is_gone<H: Harness>(harness: &H) {
     nothing(harness, &mut other, "all were acked").await;
 }
 
-/// What is released, dropped, or whose settling is cut short comes again as it was.
+/// Checks that a message that is released, dropped, or whose settlement is cancelled is delivered again unchanged.
 pub async fn what_is_not_settled_comes_again<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     let mut consumer = consume(harness, &broker, &harness.channel("released", "Released")).await;
@@ -43,7 +43,7 @@ pub async fn what_is_not_settled_comes_again<H: Harness>(harness: &H) {
     nothing(harness, &mut consumer, "it is acked at last").await;
 }
 
-/// What comes again says how often it was delivered before.
+/// Checks that a redelivery has the number of earlier deliveries.
 pub async fn the_broker_counts_what_comes_again<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     let mut consumer = consume(harness, &broker, &harness.channel("counted", "Counted")).await;
@@ -56,8 +56,8 @@ pub async fn the_broker_counts_what_comes_again<H: Harness>(harness: &H) {
     ack(next(harness, &mut consumer).await).await;
 }
 
-/// What was with a consumer whose connection is lost comes again, and counts as delivered, whether or not the consumer
-/// had received it.
+/// Checks that the messages of a consumer whose connection is lost are delivered again, and count as delivered, whether
+/// the consumer had received them or not.
 pub async fn the_broker_counts_what_a_lost_consumer_had<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     let channel = harness.channel("died", "Died");
@@ -69,7 +69,7 @@ pub async fn the_broker_counts_what_a_lost_consumer_had<H: Harness>(harness: &H)
         assert_eq!(delivery.redeliveries(), times, "delivered {times} times before");
         assert_eq!(carried(&delivery).header.id, sent[0].header.id);
         harness.cut(&broker).await;
-        // Others would have it only once the broker knows that this connection is gone.
+        // Others would get it only once the broker knows that this connection is gone.
         while let Some(Ok(_)) = received(harness, &mut consumer).await {}
         drop(delivery);
         consumer = answer(harness, "consuming again", async || {
@@ -80,7 +80,7 @@ pub async fn the_broker_counts_what_a_lost_consumer_had<H: Harness>(harness: &H)
     ack(next(harness, &mut consumer).await).await;
 }
 
-/// What a consumer had when it was dropped goes to others, but for what is in hand still; that may be settled.
+/// Checks that the messages of a dropped consumer go to others. Unsettled deliveries may still be settled.
 pub async fn what_a_dropped_consumer_had_comes_back<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     let channel = harness.channel("dropped", "Dropped");
@@ -102,7 +102,7 @@ pub async fn what_a_dropped_consumer_had_comes_back<H: Harness>(harness: &H) {
     nothing(harness, &mut other, "what was in hand is acked").await;
 }
 
-/// What is requeued comes again with its count, to its own channel and to no other, as often as it takes.
+/// Checks that a requeued message is delivered again with its count, to its own channel and no other, each time.
 pub async fn what_is_requeued_comes_again_counted_and_to_nobody_else<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     let mut consumer = consume(harness, &broker, &harness.channel("requeued", "Requeued")).await;
@@ -139,14 +139,14 @@ pub async fn what_is_requeued_comes_again_counted_and_to_nobody_else<H: Harness>
     }
 }
 
-/// What is requeued with a delay comes when that is over and not before, though a longer one began earlier.
+/// Checks that a delayed message is delivered after its delay and not before, even if a longer delay began earlier.
 pub async fn a_delay_is_kept_and_holds_up_no_shorter_one<H: Harness>(harness: &H) {
     const DELAYS: [Duration; 3] = [
         Duration::from_millis(1_200),
         Duration::from_millis(600),
         Duration::from_millis(200),
     ];
-    // Clocks that count in milliseconds.
+    // The resolution of clocks in milliseconds.
     const ROUNDING: Duration = Duration::from_millis(5);
     let broker = harness.connect().await;
     let mut consumer = consume(harness, &broker, &harness.channel("delayed", "Delayed")).await;
@@ -160,7 +160,7 @@ pub async fn a_delay_is_kept_and_holds_up_no_shorter_one<H: Harness>(harness: &H
         requeued.unwrap_or_else(|error| panic!("a requeue failed: {error:?}"));
         began.push((asked, Instant::now(), number));
     }
-    // The delay began somewhere between.
+    // The delay began between these times.
     let mut earliest = Vec::new();
     for (asked, done, number) in began {
         earliest.push((asked + DELAYS[number], done + DELAYS[number], number));
@@ -180,7 +180,7 @@ pub async fn a_delay_is_kept_and_holds_up_no_shorter_one<H: Harness>(harness: &H
         came.push(number);
         ack(delivery).await;
     }
-    // Where the machine stood still between two requeues, the one that began later may have been due later.
+    // If the machine paused between two requeues, the one that began later may have been due later.
     earliest.sort();
     let due = earliest
         .windows(2)
@@ -193,7 +193,7 @@ pub async fn a_delay_is_kept_and_holds_up_no_shorter_one<H: Harness>(harness: &H
     nothing(harness, &mut consumer, "each was acked").await;
 }
 
-/// A channel beside another, as it is.
+/// Returns a channel beside another, to consume it.
 fn beside(harness: &impl Harness, channel: &Channel, name: &brighter_core::message::ChannelName) -> Channel {
     let mut beside = harness.channel("beside", "Beside");
     beside.name = name.clone();
@@ -202,14 +202,14 @@ fn beside(harness: &impl Harness, channel: &Channel, name: &brighter_core::messa
     beside
 }
 
-/// The one message that was set aside.
+/// Returns the only rejected message.
 async fn set_aside<H: Harness>(harness: &H, consumer: &mut Consumer) -> brighter_core::message::Message {
     let message = take(harness, consumer, 1).await.remove(0);
     nothing(harness, consumer, "one was set aside").await;
     message
 }
 
-/// Rejects one as `kind`, and looks at what becomes of it in the one channel, and that nothing does in the other.
+/// Rejects a message as `kind`, and checks it in the right channel, and that the other one stays empty.
 async fn rejected<H: Harness>(harness: &H, kind: RejectionKind) {
     let broker = harness.connect().await;
     let channel = harness.channel("rejected", "Rejected");
@@ -241,17 +241,17 @@ async fn rejected<H: Harness>(harness: &H, kind: RejectionKind) {
     nothing(harness, &mut consumer, "it is done with").await;
 }
 
-/// A dead letter is in its channel as it came, with the reason in its headers, and nowhere else.
+/// Checks that a dead letter is in its channel unchanged, with the reason in its headers, and in no other.
 pub async fn a_dead_letter_keeps_its_bytes_and_says_why<H: Harness>(harness: &H) {
     rejected(harness, RejectionKind::DeadLetter).await;
 }
 
-/// What was not understood is in the channel for invalid messages, not among the dead letters.
+/// Checks that an invalid message is in the invalid-message channel, not in the dead-letter channel.
 pub async fn an_invalid_message_is_kept_from_the_dead_letters<H: Harness>(harness: &H) {
     rejected(harness, RejectionKind::Invalid).await;
 }
 
-/// Settling what a closed broker gave works or is an error, and never hangs or panics.
+/// Checks that settling a delivery of a closed broker succeeds or fails, and never hangs or panics.
 pub async fn settling_after_a_close_harms_nothing<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     let channel = with_buffer(harness.channel("late", "Late"), 10);
@@ -266,7 +266,7 @@ pub async fn settling_after_a_close_harms_nothing<H: Harness>(harness: &H) {
     within(harness, "the close", broker.close()).await;
     let mut held = held.into_iter();
     let mut one = || held.next().expect("there are four");
-    // Whether it was too late is not the same everywhere.
+    // Transports differ in whether this is too late.
     let _ = within(harness, "a late ack", one().ack()).await;
     let _ = within(harness, "a late requeue", one().requeue(Duration::ZERO, true)).await;
     let rejection = Rejection::new(RejectionKind::DeadLetter, "late");

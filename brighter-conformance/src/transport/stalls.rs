@@ -1,7 +1,7 @@
-//! How a transport bears a peer that is there and does nothing.
+//! Cases with a server that is reachable and does nothing.
 //!
-//! What is asked of a transport is that it is noticed within 5 s, and consumed again within 10 s of the mend. That is
-//! printed, and no more: whether a case passes does not depend on the speed of the machine.
+//! A transport should notice the stall within 5 s, and consume again within 10 s after the mend. These times are only
+//! printed: whether a case passes does not depend on the speed of the machine.
 
 use std::collections::BTreeMap;
 
@@ -13,13 +13,13 @@ use brighter_core::channel::{Broker, BrokerStatus, Channel, ChannelError, Consum
 use brighter_core::id::MessageId;
 use brighter_core::message::Message;
 
-/// A peer that vanished without a word is noticed: the status says so, and neither a publish nor a consumer is waited for
-/// in vain. After the mend nothing is lost.
+/// Checks that a server that vanished is noticed: the status changes, and neither a publish nor a consumer waits in
+/// vain. After the mend no message is lost.
 pub async fn a_half_open_connection_is_noticed<H: Harness>(harness: &H) {
     is_noticed(harness, Stall::HalfOpen).await;
 }
 
-/// A server that accepts connections and answers nothing is noticed in the same way.
+/// Checks that a server that accepts connections and answers nothing is noticed in the same way.
 pub async fn a_silent_server_is_noticed<H: Harness>(harness: &H) {
     is_noticed(harness, Stall::Silent).await;
 }
@@ -65,7 +65,7 @@ async fn is_noticed<H: Harness>(harness: &H, stall: Stall) {
     harness.mend(&broker).await;
     let mut came = counted(&acked);
     let mut consumer = Some(consumer);
-    // The one that failed may have been taken all the same.
+    // The failed message may have been taken nevertheless.
     for message in &sent[10..] {
         answer(harness, "publishing again", async || {
             broker.publish(message).await.ok()
@@ -90,8 +90,8 @@ async fn is_noticed<H: Harness>(harness: &H, stall: Stall) {
     assert_eq!(broker.status(), BrokerStatus::Connected);
 }
 
-/// A consumer that the server has registered, and gives nothing, is noticed while messages wait: its stream ends, or it
-/// gets them after all. Nobody mends anything.
+/// Checks that a registered consumer that receives nothing is noticed while messages wait: its stream ends, or it
+/// receives them after all. There is no mend.
 pub async fn a_consumer_that_gets_nothing_is_noticed<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     let channel = harness.channel("deaf", "Deaf");
@@ -119,8 +119,8 @@ pub async fn a_consumer_that_gets_nothing_is_noticed<H: Harness>(harness: &H) {
     harness.mend(&broker).await;
 }
 
-/// Receives and acks until each of these has come, and consumes again as often as a stream ends. More than once is right,
-/// never less.
+/// Receives and acks until each of these messages has arrived, and consumes again each time a stream ends. More than
+/// one delivery is correct, none is not.
 async fn receive_all<H: Harness>(
     harness: &H,
     broker: &H::Broker,

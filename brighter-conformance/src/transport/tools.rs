@@ -1,4 +1,4 @@
-//! What the cases are made with, here and in `brighter`, which adds those that need a dispatcher.
+//! Tools for the cases, here and in `brighter`, which adds those that need a dispatcher.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -13,25 +13,25 @@ use brighter_core::channel::{Broker, Channel, ChannelError, Consumer, Delivery};
 use brighter_core::id::MessageId;
 use brighter_core::message::{Message, MessageBody, MessageHeader, MessageType};
 
-/// A message of this topic that says its number.
+/// Returns a message of this topic that contains its number.
 pub fn numbered(topic: &str, number: usize) -> Message {
     let header = MessageHeader::new(MessageId::new(), topic, MessageType::Event);
     Message::new(header, MessageBody::new(number.to_string()))
 }
 
-/// As many, from 0.
+/// Returns this many numbered messages, from 0.
 pub fn series(topic: &str, count: usize) -> Vec<Message> {
     (0..count).map(|number| numbered(topic, number)).collect()
 }
 
-/// The number that a message says.
+/// Returns the number in a message.
 pub fn number(message: &Message) -> usize {
     let text = std::str::from_utf8(message.body.as_bytes()).ok();
     let number = text.and_then(|text| text.parse().ok());
     number.unwrap_or_else(|| panic!("a body is not what was sent: {:?}", message.body.as_bytes()))
 }
 
-/// The message of a delivery.
+/// Returns the message of a delivery.
 pub fn carried(delivery: &Delivery) -> &Message {
     let message = delivery.message();
     message.unwrap_or_else(|why| panic!("what came makes no sense to the transport: {why}"))
@@ -42,7 +42,7 @@ pub fn with_buffer(mut channel: Channel, buffer: u16) -> Channel {
     channel
 }
 
-/// What the future gives, if it does so while the harness has patience.
+/// Returns the result of the future, within the patience of the harness.
 pub async fn within<H: Harness, T>(harness: &H, what: &str, future: impl Future<Output = T>) -> T {
     let patience = harness.patience();
     match timeout(patience, future).await {
@@ -51,7 +51,7 @@ pub async fn within<H: Harness, T>(harness: &H, what: &str, future: impl Future<
     }
 }
 
-/// Asks until there is an answer.
+/// Calls `ask` repeatedly until it returns an answer.
 pub async fn answer<H: Harness, T>(harness: &H, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + harness.patience();
     loop {
@@ -67,7 +67,7 @@ pub async fn answer<H: Harness, T>(harness: &H, what: &str, mut ask: impl AsyncF
     }
 }
 
-/// Publishes all of them, one after the other.
+/// Publishes all messages, one after the other.
 pub async fn publish<H: Harness>(harness: &H, broker: &impl Broker, messages: &[Message]) {
     for message in messages {
         let published = within(harness, "a publish", broker.publish(message)).await;
@@ -80,12 +80,12 @@ pub async fn consume<H: Harness>(harness: &H, broker: &impl Broker, channel: &Ch
     consumer.unwrap_or_else(|error| panic!("`{}` cannot be consumed: {error:?}", channel.name))
 }
 
-/// Has a channel made that nobody consumes.
+/// Declares a channel without a consumer.
 pub async fn declare<H: Harness>(harness: &H, broker: &impl Broker, channel: &Channel) {
     drop(consume(harness, broker, channel).await);
 }
 
-/// What comes next, be it an error or the end.
+/// Returns the next item of a consumer: a delivery, an error, or the end.
 pub async fn received<H: Harness>(
     harness: &H,
     consumer: &mut Consumer,
@@ -93,7 +93,7 @@ pub async fn received<H: Harness>(
     within(harness, "something to come", consumer.receive()).await
 }
 
-/// The next delivery.
+/// Returns the next delivery.
 pub async fn next<H: Harness>(harness: &H, consumer: &mut Consumer) -> Delivery {
     match received(harness, consumer).await {
         Some(Ok(delivery)) => delivery,
@@ -107,7 +107,7 @@ pub async fn ack(delivery: Delivery) {
     acked.unwrap_or_else(|error| panic!("an ack failed: {error:?}"));
 }
 
-/// The next so many messages, each acked.
+/// Acks the next `count` messages, and returns them.
 pub async fn take<H: Harness>(harness: &H, consumer: &mut Consumer, count: usize) -> Vec<Message> {
     let mut taken = Vec::with_capacity(count);
     while taken.len() < count {
@@ -118,14 +118,14 @@ pub async fn take<H: Harness>(harness: &H, consumer: &mut Consumer, count: usize
     taken
 }
 
-/// Fails if anything comes.
+/// Fails if anything is delivered.
 pub async fn nothing<H: Harness>(harness: &H, consumer: &mut Consumer, why: &str) {
     if let Ok(came) = timeout(harness.quiet(), consumer.receive()).await {
         panic!("{why}, and yet there came {came:?}");
     }
 }
 
-/// How often each message is there.
+/// Returns how often each message occurs.
 pub fn counted<'a>(messages: impl IntoIterator<Item = &'a Message>) -> BTreeMap<MessageId, usize> {
     let mut counts = BTreeMap::new();
     for message in messages {
@@ -134,7 +134,7 @@ pub fn counted<'a>(messages: impl IntoIterator<Item = &'a Message>) -> BTreeMap<
     counts
 }
 
-/// Fails unless these are those that were sent, each as often.
+/// Fails unless these are the messages that were sent, each as often.
 pub fn assert_same(what: &str, came: &[Message], sent: &[Message]) {
     let (came, sent) = (counted(came), counted(sent));
     let lost = sent.keys().filter(|id| !came.contains_key(*id)).count();
@@ -150,7 +150,7 @@ pub fn assert_same(what: &str, came: &[Message], sent: &[Message]) {
     );
 }
 
-/// Runs a future in a thread with a runtime of its own, so that it really is at the same time.
+/// Runs a future in a thread with a runtime of its own, so that it runs in parallel.
 pub async fn on_thread<T, F>(work: impl FnOnce() -> F + Send + 'static) -> T
 where
     T: Send + 'static,

@@ -1,67 +1,68 @@
-//! What a broker says of itself.
+//! [`BrokerStatus`] and [`ConsumerBounds`]: the state of a broker, and its limits for consumers.
 
 use std::time::{Duration, SystemTime};
 
-/// Whether a broker can be reached.
+/// The state of the connection to a broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BrokerStatus {
-    /// It can.
+    /// The broker can be reached.
     Connected,
-    /// It can, and takes no messages for now; consumers go on.
+    /// The broker can be reached and blocks publishing for now. Consumers go on.
     Blocked {
-        /// What it said.
+        /// The reason that the broker gave.
         reason: String,
     },
-    /// It can, but confirms nothing although messages wait for it: it may be cut off from its peers, or its disk stands
-    /// still.
+    /// The broker can be reached but confirms nothing, although messages wait for confirms. It may be cut off from its
+    /// peers, or its disk may have stalled.
     Unconfirmed {
-        /// Since when messages have waited without a confirm.
+        /// The time since which messages have waited without a confirm.
         since: SystemTime,
     },
-    /// It cannot, and is tried again.
+    /// The broker cannot be reached, and this process keeps trying to connect.
     Disconnected {
-        /// What the last attempt ended with, without credentials.
+        /// The error of the last attempt, without credentials.
         reason: String,
     },
-    /// It was closed by this process.
+    /// This process closed the broker.
     Closed,
 }
 
-/// What a broker asks of the consumers of a channel. `None` where it asks nothing, or does not say.
+/// The limits that a broker sets for the consumers of a channel. A field is `None` if there is no limit, or if the
+/// limit is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ConsumerBounds {
-    /// How long a delivery may stay unsettled before the broker takes the channel for dead.
+    /// The time that a delivery may stay unsettled before the broker closes its channel.
     pub settle_timeout: Option<Duration>,
-    /// How often it delivers one message before it puts it in the dead-letter channel by itself.
+    /// The number of deliveries after which the broker itself dead-letters a message.
     pub deliveries: Option<u32>,
-    /// The longest that it lets a message wait before it delivers it again, if that is less than a hundred years.
+    /// The longest delay before a redelivery, if it is less than a hundred years.
     pub longest_delay: Option<Duration>,
 }
 
 impl ConsumerBounds {
-    /// Bounds that ask nothing.
+    /// Returns bounds without any limit.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The same bounds, with this time to settle a delivery.
+    /// Sets the time to settle a delivery.
     #[must_use]
     pub fn settle_timeout(mut self, time: Duration) -> Self {
         self.settle_timeout = Some(time);
         self
     }
 
-    /// The same bounds, with this many deliveries.
+    /// Sets the number of deliveries after which a message is dead-lettered.
     #[must_use]
     pub fn deliveries(mut self, times: u32) -> Self {
         self.deliveries = Some(times);
         self
     }
 
-    /// The same bounds, with this longest delay.
+    /// Sets the longest delay before a redelivery.
     #[must_use]
     pub fn longest_delay(mut self, time: Duration) -> Self {
         self.longest_delay = Some(time);

@@ -1,4 +1,4 @@
-//! Consuming for as long as it takes: [`SteadyConsumer`], and [`ConsumeAttempts`] for a loop of one's own.
+//! Consuming through outages: [`SteadyConsumer`], and [`ConsumeAttempts`] for a loop of your own.
 
 use std::fmt;
 use std::pin::pin;
@@ -12,17 +12,17 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::{Broker, Channel, ChannelError, Consumer, Delivery};
 use crate::error::ErrorReport as _;
 
-/// How long to wait before the next attempt: doubled from the first up to the longest.
+/// The pause before the next attempt: doubled from the first up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// The longest while the broker refuses, which only a person can change.
+/// The longest pause while the broker refuses: only a person can change that.
 const LONGEST_PAUSE_REFUSED: Duration = Duration::from_secs(30);
-/// How long a broker may take to give a consumer. Transports have shorter deadlines of their own; this is for
-/// one that has not.
+/// The time that a broker may take to give a consumer. Transports have shorter deadlines of their own; this one is for
+/// a transport that has none.
 const CONSUME_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Begins to consume, and says how long to wait before the next attempt: what a loop that consumes again needs. The
-/// dispatcher's performers use it.
+/// Begins to consume, and tells how long to wait before the next attempt. A loop that consumes again after each loss
+/// needs this; the dispatcher's performers use it.
 ///
 /// [`SteadyConsumer`] is the whole loop.
 ///
@@ -58,13 +58,14 @@ impl Default for ConsumeAttempts {
 }
 
 impl ConsumeAttempts {
-    /// Returns attempts of which none has failed.
+    /// Returns attempts without a failure so far.
     #[must_use]
     pub fn new() -> Self {
         Self { pause: FIRST_PAUSE }
     }
 
-    /// Begins to consume, within 60 s whatever the broker does. After a success the pauses are short again.
+    /// Begins to consume, and fails after 60 s if the broker has not answered. A success resets the pause to its
+    /// shortest.
     ///
     /// # Errors
     /// See [`ChannelError`]: wait for a [`pause`](Self::pause), and try again.
@@ -73,7 +74,7 @@ impl ConsumeAttempts {
         B: Broker + ?Sized,
     {
         let mut consuming = pin!(broker.consume(channel));
-        // What is ready at once needs no timer.
+        // A consumer that is ready at once needs no timer.
         let consumer = match poll!(&mut consuming) {
             Poll::Ready(consumer) => consumer?,
             Poll::Pending => match timeout(CONSUME_TIMEOUT, consuming).await {
@@ -109,10 +110,10 @@ impl ConsumeAttempts {
     }
 }
 
-/// Consumes a channel for as long as its broker is open: when the channel is lost, or cannot be had yet, it waits and
+/// Consumes a channel for as long as its broker is open. If the channel is lost or not yet available, it waits and
 /// consumes again. Each loss is one warning in the log.
 ///
-/// A dispatcher does the same for its subscriptions; this is for a program that reads a channel without one.
+/// Use it in a program that reads a channel without a dispatcher. A dispatcher does the same for its subscriptions.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -135,12 +136,12 @@ pub struct SteadyConsumer<B: ?Sized> {
     channel: Channel,
     attempts: ConsumeAttempts,
     consumer: Option<Consumer>,
-    /// When the next attempt is due.
+    /// The time of the next attempt.
     next: Option<Instant>,
 }
 
 impl<B: Broker + ?Sized> SteadyConsumer<B> {
-    /// Returns a consumer of this channel, which begins with the first [`receive`](Self::receive).
+    /// Returns a consumer of this channel, which begins with the first call of [`receive`](Self::receive).
     #[must_use]
     pub fn new(broker: Arc<B>, channel: Channel) -> Self {
         Self {
@@ -152,8 +153,8 @@ impl<B: Broker + ?Sized> SteadyConsumer<B> {
         }
     }
 
-    /// Receives the next delivery, however often the channel is lost meanwhile. `None`, once this process has closed
-    /// the broker. Cancelling loses nothing.
+    /// Receives the next delivery, and consumes again as often as the channel is lost. Returns `None` once this process
+    /// has closed the broker. Cancelling this call loses no message.
     pub async fn receive(&mut self) -> Option<Delivery> {
         loop {
             if let Some(next) = self.next {
@@ -184,10 +185,10 @@ impl<B: Broker + ?Sized> SteadyConsumer<B> {
         }
     }
 
-    /// Stops, as [`Consumer::close`] does.
+    /// Stops consuming, as [`Consumer::close`] does.
     ///
     /// # Errors
-    /// As [`Consumer::close`].
+    /// See [`Consumer::close`].
     pub async fn close(self) -> Result<(), ChannelError> {
         match self.consumer {
             Some(consumer) => consumer.close().await,

@@ -1,4 +1,4 @@
-//! [`Consumer`]: gives out the messages of one channel.
+//! [`Consumer`]: delivers the messages of one channel.
 
 use std::fmt;
 use std::pin::Pin;
@@ -12,24 +12,24 @@ use tokio::time::timeout;
 
 use super::{ChannelError, Delivery};
 
-/// Closing takes this long at most. Transports have shorter deadlines of their own.
+/// The deadline for closing. Transports have shorter deadlines of their own.
 const CLOSING: Duration = Duration::from_secs(30);
 
-/// Gives out the messages of one channel, never more than the channel's buffer at once unsettled.
+/// Delivers the messages of one channel. At no time are more deliveries unsettled than the channel's buffer allows.
 ///
-/// As a [`Stream`] it ends with an error when the channel is lost, or with `None` when it was closed.
+/// As a [`Stream`] it ends with an error when the channel is lost, or with `None` after it was closed.
 ///
-/// Dropped, it stops, and what it had taken goes back to the channel soon. [`close`](Self::close) waits until that is
-/// done.
+/// Dropping a consumer stops it, and its unsettled messages soon return to the channel. [`close`](Self::close) waits
+/// until they have.
 pub struct Consumer {
     deliveries: BoxStream<'static, Result<Delivery, ChannelError>>,
-    /// Ends when the broker no longer has this consumer, once the stream was dropped.
+    /// Completes when the broker has removed this consumer, after the stream was dropped.
     gone: Option<BoxFuture<'static, ()>>,
 }
 
 impl Consumer {
-    /// Returns a consumer that gives out what the stream gives. Dropping the stream ends it, at once: if the broker
-    /// takes longer, say when it is done by [`gone_when`](Self::gone_when).
+    /// Returns a consumer that delivers the items of the stream. Dropping the stream must end it at once. If the broker
+    /// takes longer, pass a future that completes when it is done to [`gone_when`](Self::gone_when).
     pub fn new(stream: impl Stream<Item = Result<Delivery, ChannelError>> + Send + 'static) -> Self {
         Self {
             deliveries: stream.boxed(),
@@ -37,8 +37,8 @@ impl Consumer {
         }
     }
 
-    /// Sets what [`close`](Self::close) waits for after it has dropped the stream: that the broker no longer has this
-    /// consumer, and has back what was taken and not seen.
+    /// Sets the future that [`close`](Self::close) awaits after it has dropped the stream. The future completes when
+    /// the broker has removed this consumer and has its undelivered messages back.
     #[must_use]
     pub fn gone_when(self, gone: impl Future<Output = ()> + Send + 'static) -> Self {
         Self {
@@ -47,7 +47,8 @@ impl Consumer {
         }
     }
 
-    /// Puts another stream around that of this consumer, for a broker in front of another one. It closes as before.
+    /// Wraps the stream of this consumer in another one, for a broker in front of another broker. Closing works as
+    /// before.
     #[must_use]
     pub fn around<S>(self, wrap: impl FnOnce(Self) -> S) -> Self
     where
@@ -64,19 +65,19 @@ impl Consumer {
         }
     }
 
-    /// Receives the next delivery. Cancelling loses nothing.
+    /// Receives the next delivery. Cancelling this call loses no message.
     ///
     /// # Errors
-    /// The channel is lost; consume it again.
+    /// Returns an error if the channel is lost; consume it again.
     pub async fn receive(&mut self) -> Option<Result<Delivery, ChannelError>> {
         self.deliveries.next().await
     }
 
-    /// Stops consuming, and returns when the broker no longer has this consumer: what was taken and not received is
-    /// back in the channel, and another consumer gets it. A delivery that was received may still be settled.
+    /// Stops consuming, and returns when the broker has removed this consumer. Messages that were taken and not
+    /// received are then back in the channel for another consumer. A delivery that was received may still be settled.
     ///
     /// # Errors
-    /// [`ChannelError::TimedOut`], if the broker does not answer. Nothing more is received in any case.
+    /// Returns [`ChannelError::TimedOut`] if the broker does not answer. Nothing more is received in any case.
     pub async fn close(self) -> Result<(), ChannelError> {
         let Self { deliveries, gone } = self;
         drop(deliveries);

@@ -1,4 +1,4 @@
-//! [`Channel`]: what a broker has to know to make a queue and to consume it.
+//! [`Channel`]: the definition of a queue and of its consumer.
 
 use std::num::NonZeroU16;
 use std::time::Duration;
@@ -7,94 +7,95 @@ use serde::Serialize;
 
 use crate::message::{ChannelName, NameError, RoutingKey};
 
-/// What a broker has to know to make a channel and to consume it.
+/// Defines a channel: all that a broker needs to declare and consume it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Channel {
-    /// The queue.
+    /// The name of the channel.
     pub name: ChannelName,
-    /// The topics it wants, or patterns of topics.
+    /// The topics, or patterns of topics, that the channel is bound to.
     pub routing_keys: Vec<RoutingKey>,
-    /// Where messages go that could not be handled.
+    /// The channel for messages that could not be handled.
     pub dead_letters: ChannelName,
-    /// Where messages go that could not be understood.
+    /// The channel for messages that could not be understood.
     pub invalid_messages: ChannelName,
-    /// How many messages a consumer may have at once that are not settled.
+    /// The number of messages that a consumer may have unsettled at once.
     pub buffer: NonZeroU16,
-    /// Whether it is made, looked for, or taken for granted.
+    /// Whether the channel is declared, checked, or assumed to exist.
     pub make: MakeChannel,
-    /// How the broker keeps it; `None` for the broker's default.
+    /// The way in which the broker stores the queue; `None` for the broker's default.
     pub queue_type: Option<QueueType>,
-    /// What it may hold, and for how long.
+    /// The number of messages that the channel may hold, and for how long.
     pub limits: ChannelLimits,
-    /// From how many redeliveries on a message may be what ends the processes that take it. A transport that can gives
-    /// such a message back without counting that as another delivery, so that the count grows by deaths alone: the
-    /// dispatcher handles it alone, and sets it aside at its limit. `None`, the default, counts all that comes back.
+    /// The number of redeliveries from which on a message is suspected to crash the processes that take it. A transport
+    /// that supports this returns such a message without counting another delivery, so that only crashes raise the
+    /// count. The dispatcher handles the message alone, and rejects it at its limit. `None`, the default, counts every
+    /// delivery that comes back.
     pub suspect_after: Option<u32>,
-    /// For a channel of one process alone: how long it stays, with all that is in it, once nobody consumes it; some
-    /// brokers do not keep it even for so long. It has no dead-letter and no invalid-message channel. `None`, if it
-    /// stays for ever.
+    /// The time that an unused channel of one process is kept, with its messages. Some brokers keep it for a shorter
+    /// time. Such a channel has no dead-letter and no invalid-message channel. `None` keeps the channel forever.
     pub idle_timeout: Option<Duration>,
 }
 
-/// Who sees to it that a channel exists.
+/// How a consumer makes sure that its channel exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum MakeChannel {
-    /// The consumer makes what is missing.
+    /// The consumer declares what is missing.
     #[default]
     Create,
-    /// The consumer looks whether it is there, and makes nothing.
+    /// The consumer checks that the channel exists, and declares nothing.
     Validate,
-    /// Somebody else has made it: the consumer does not look.
+    /// The consumer assumes that the channel exists, and does not check.
     Assume,
 }
 
-/// How a broker keeps a queue.
+/// How a broker stores a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum QueueType {
-    /// On one node.
+    /// Stored on one node.
     Classic,
-    /// On a majority of the nodes of a cluster, so that it outlives the loss of one.
+    /// Stored on a majority of the nodes of a cluster, so that the queue survives the loss of one node.
     Quorum,
 }
 
-/// What a channel may hold, and for how long. Nothing is limited unless it is said here.
+/// The number of messages that a channel may hold, and for how long. A limit that is not set does not apply.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ChannelLimits {
-    /// How long a message may wait before it goes to the dead-letter channel.
+    /// The time that a message may wait before it goes to the dead-letter channel.
     pub time_to_live: Option<Duration>,
-    /// How many messages may wait.
+    /// The number of messages that may wait.
     pub length: Option<u32>,
-    /// What becomes of a message that finds the channel full.
+    /// The treatment of a message that is published to a full channel.
     pub overflow: Overflow,
-    /// How often the broker itself delivers one message before it puts it in the dead-letter channel. RabbitMQ
-    /// counts from the second delivery, and so delivers it once more.
+    /// The number of deliveries after which the broker itself dead-letters a message. RabbitMQ counts from the second
+    /// delivery, and so delivers it once more.
     pub deliveries: Option<u32>,
-    /// Whether one consumer at a time gets messages, the others standing by.
+    /// Whether only one consumer at a time receives messages, and the others stand by.
     pub single_active_consumer: bool,
-    /// The highest priority that a message may have; without it all are alike.
+    /// The highest priority that a message may have; without it all messages have the same priority.
     pub priorities: Option<u8>,
 }
 
-/// What becomes of a message that finds its channel full.
+/// The treatment of a message that is published to a full channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Overflow {
-    /// The message is refused, and its producer told. Other channels that want it have their copies, and another each
-    /// time that it is published again: this is for a channel whose producer is to wait for its consumer.
+    /// The message is refused, and the producer gets an error. Other channels with the same binding keep their copies,
+    /// and get another each time the message is published again. Use this for a channel whose producer waits for its
+    /// consumer.
     #[default]
     RefuseNewest,
-    /// The oldest goes to the dead-letter channel to make room.
+    /// The oldest message goes to the dead-letter channel to make room.
     DeadLetterOldest,
 }
 
 impl Channel {
-    /// A channel of this name that wants this topic, with `.dlq` and `.invalid` beside it and a buffer of 10.
+    /// Returns a channel bound to one topic, with `.dlq` and `.invalid` beside it and a buffer of 10.
     #[must_use]
     pub fn new(name: impl Into<ChannelName>, routing_key: impl Into<RoutingKey>) -> Self {
         let name = name.into();
@@ -112,30 +113,30 @@ impl Channel {
         }
     }
 
-    /// A channel of one process alone, that wants the topic of its own name, and goes when nobody has consumed it for
-    /// this long.
+    /// Returns a channel of one process alone, bound to the topic of its own name. The broker removes it when it has
+    /// had no consumer for `idle_timeout`.
     #[must_use]
     pub fn temporary(name: impl Into<ChannelName>, idle_timeout: Duration) -> Self {
         let name = name.into();
         Self {
-            // Nobody else is to get what comes here, and a broker keeps no majority busy for it.
+            // No other process reads this channel, so a broker need not keep a majority of nodes busy for it.
             queue_type: Some(QueueType::Classic),
             idle_timeout: Some(idle_timeout),
             ..Self::new(name.clone(), name.as_str())
         }
     }
 
-    /// Whether a message that was redelivered this often may be what ends the processes that take it: see
+    /// Returns whether a message that was redelivered this often is suspected to crash the processes that take it: see
     /// [`suspect_after`](Self::suspect_after).
     #[must_use]
     pub fn suspects(&self, redeliveries: u32) -> bool {
         self.suspect_after.is_some_and(|after| redeliveries >= after)
     }
 
-    /// Whether a broker can take every name in it.
+    /// Checks that every name in the channel is valid.
     ///
     /// # Errors
-    /// The first name that it cannot.
+    /// Returns the first invalid name.
     pub fn validate(&self) -> Result<(), NameError> {
         for channel in [&self.name, &self.dead_letters, &self.invalid_messages] {
             channel.validate()?;
@@ -144,17 +145,18 @@ impl Channel {
     }
 }
 
-/// Enough to keep a performer busy over a network, few enough that a slow one leaves work for its fellows.
+/// Large enough to keep a performer busy over a network, and small enough that a slow performer leaves messages for the
+/// others.
 const DEFAULT_BUFFER: NonZeroU16 = match NonZeroU16::new(10) {
     Some(buffer) => buffer,
     None => NonZeroU16::MIN,
 };
 impl MakeChannel {
-    /// The words of a configuration.
+    /// The values of the configuration key.
     #[doc(hidden)]
     pub const WORDS: &[&str] = &["create", "validate", "assume"];
 
-    /// By the word of a configuration, which knows no other.
+    /// Returns the value for a word of the configuration, which has checked it against `WORDS`.
     #[doc(hidden)]
     #[must_use]
     pub fn configured(word: &str) -> Self {
@@ -167,11 +169,11 @@ impl MakeChannel {
 }
 
 impl QueueType {
-    /// The words of a configuration.
+    /// The values of the configuration key.
     #[doc(hidden)]
     pub const WORDS: &[&str] = &["classic", "quorum"];
 
-    /// By the word of a configuration, which knows no other.
+    /// Returns the value for a word of the configuration, which has checked it against `WORDS`.
     #[doc(hidden)]
     #[must_use]
     pub fn configured(word: &str) -> Self {

@@ -1,4 +1,4 @@
-//! A [`Delivery`]: a message on loan from its channel until it is settled.
+//! [`Delivery`]: a message that its channel has delivered and that is not yet settled.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,25 +11,25 @@ use super::{Rejection, Rounds, SettleError, rejection_headers};
 use crate::clock::NEVER;
 use crate::message::{BagValue, ChannelName, Message};
 
-/// How a transport settles one delivery. Each method ends the loan; what fails leaves the message with the
+/// Settles one delivery at its broker. Each method consumes the delivery. If a method fails, the message stays with the
 /// broker, which delivers it again.
 ///
-/// A later version adds methods with a default only: what a transport cannot do is [`SettleError::Unsupported`], and
-/// the message goes back.
+/// A later version adds only methods with a default: they return [`SettleError::Unsupported`], and the message returns
+/// to its channel.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot settle a delivery",
     label = "does not implement `Settle`",
     note = "implement `brighter::channel::Settle` for `{Self}`: `ack`, `requeue`, `reject` and `release`"
 )]
 pub trait Settle: Send + Sync {
-    /// The message is done with. May be written a little later, together with others.
+    /// Acknowledges the message. The acknowledgement may be written a little later, together with others.
     ///
     /// # Errors
     /// See [`SettleError`].
     fn ack(self: Box<Self>) -> BoxFuture<'static, Result<(), SettleError>>;
 
-    /// The message comes again to the same channel, and to no other, after the delay, with the header that is
-    /// given here. The original goes only once the copy is safe.
+    /// Delivers the message again to the same channel, and to no other, after the delay, with the given header. The
+    /// original is removed only once the copy is safe.
     ///
     /// # Errors
     /// See [`SettleError`].
@@ -39,20 +39,20 @@ pub trait Settle: Send + Sync {
         delay: Duration,
     ) -> BoxFuture<'static, Result<(), SettleError>>;
 
-    /// The message, as it came, goes to the dead-letter or the invalid-message channel. The original goes only
-    /// once the copy is safe.
+    /// Moves the message unchanged to the dead-letter or the invalid-message channel. The original is removed only once
+    /// the copy is safe.
     ///
     /// # Errors
     /// See [`SettleError`].
     fn reject(self: Box<Self>, rejection: Rejection) -> BoxFuture<'static, Result<(), SettleError>>;
 
-    /// This message, with the header that is given here, goes straight to another channel of the broker, and to no
-    /// other, at once. The original goes only once the copy is safe.
+    /// Moves the message, with the given header, at once to another channel of the broker, and to no other. The
+    /// original is removed only once the copy is safe.
     ///
-    /// A transport that cannot do this gives the message back, and says so.
+    /// A transport that cannot do this returns the message to its channel, and returns an error.
     ///
     /// # Errors
-    /// See [`SettleError`]: [`Unroutable`](super::PublishError::Unroutable) within, if there is no such channel.
+    /// See [`SettleError`]. It contains [`Unroutable`](super::PublishError::Unroutable) if the channel does not exist.
     fn move_to(
         self: Box<Self>,
         channel: ChannelName,
@@ -66,10 +66,10 @@ pub trait Settle: Send + Sync {
         .boxed()
     }
 
-    /// The message, as it came, comes again to the same channel after the delay. For what made no sense, which a
-    /// transport cannot write with another header.
+    /// Delivers the message again to the same channel after the delay, unchanged. It is for a malformed message, which
+    /// a transport cannot write with another header.
     ///
-    /// A transport that cannot do this gives the message back, and says so.
+    /// A transport that cannot do this returns the message to its channel, and returns an error.
     ///
     /// # Errors
     /// See [`SettleError`].
@@ -82,36 +82,36 @@ pub trait Settle: Send + Sync {
         .boxed()
     }
 
-    /// The message goes back to its channel as it is, at once, for any consumer.
+    /// Returns the message unchanged to its channel, at once, for any consumer.
     fn release(self: Box<Self>);
 }
 
-/// What a channel delivered cannot be read as a message.
+/// A delivery cannot be read as a message.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the delivery is no message: {reason}; reject it as invalid")]
 #[non_exhaustive]
 pub struct MalformedMessage {
-    /// What is wrong with it.
+    /// The reason why the delivery cannot be read.
     pub reason: String,
-    /// What it says nevertheless of how often it was set aside.
+    /// The header that counts how often the message was rejected, if that one can be read.
     rounds: Option<Box<Rounds>>,
 }
 
 crate::__readable_debug!(MalformedMessage);
 
-/// A message on loan from its channel. Settle it with [`ack`](Self::ack), [`requeue`](Self::requeue) or
-/// [`reject`](Self::reject); dropped, it goes back to the channel.
+/// A message that its channel has delivered and that is not yet settled. Settle it with [`ack`](Self::ack),
+/// [`requeue`](Self::requeue) or [`reject`](Self::reject). A delivery that is dropped returns to the channel.
 #[must_use = "a delivery that is dropped goes back to its channel"]
 pub struct Delivery {
-    /// The message, or why the transport could not make sense of what came. It is shared with a broker that keeps
-    /// it until it is settled.
+    /// The message, or the reason why the transport could not read it. A broker that keeps the message until it is
+    /// settled shares it.
     message: Result<Arc<Message>, MalformedMessage>,
     redeliveries: u32,
     settle: Option<Box<dyn Settle>>,
 }
 
 impl Delivery {
-    /// A delivery of this message.
+    /// Returns a delivery of this message.
     pub fn new(message: impl Into<Arc<Message>>, settle: Box<dyn Settle>) -> Self {
         Self {
             message: Ok(message.into()),
@@ -120,7 +120,7 @@ impl Delivery {
         }
     }
 
-    /// A delivery of something whose headers made no sense, for this reason.
+    /// Returns a delivery whose headers cannot be read, for this reason.
     pub fn malformed(reason: impl Into<String>, settle: Box<dyn Settle>) -> Self {
         Self {
             message: Err(MalformedMessage {
@@ -132,15 +132,14 @@ impl Delivery {
         }
     }
 
-    /// The same delivery, of a message that the broker has delivered this often before without its being
-    /// settled.
+    /// Sets how often the broker has delivered the message before without its being settled.
     #[inline]
     pub fn with_redeliveries(mut self, times: u32) -> Self {
         self.redeliveries = times;
         self
     }
 
-    /// The same delivery, of something that made no sense but for how often it was set aside.
+    /// Sets how often a malformed message was rejected, if that can be read.
     #[doc(hidden)]
     pub fn with_rounds(mut self, rounds: Rounds) -> Self {
         if let Err(malformed) = &mut self.message {
@@ -149,7 +148,7 @@ impl Delivery {
         self
     }
 
-    /// How often it says that each channel has set it aside.
+    /// Returns how often each channel has rejected the message, by its header.
     #[doc(hidden)]
     pub fn rounds(&self) -> Rounds {
         match &self.message {
@@ -164,9 +163,9 @@ impl Delivery {
         }
     }
 
-    /// How often this message was delivered before without being settled: it was given back, or its consumer died. 0
-    /// where nobody counts. The broker counts, and what no sender can set; a transport may count for a broker that does
-    /// not, and then believes what the message says of itself, which decides nothing but what becomes of it.
+    /// Returns how often this message was delivered before without being settled: it was returned, or its consumer
+    /// died. It is 0 if nobody counts. The broker counts, and no sender can set this number. A transport may count for
+    /// a broker that does not, and then trusts the message's own header, which affects nothing but that message.
     #[must_use]
     #[inline]
     pub fn redeliveries(&self) -> u32 {
@@ -176,28 +175,28 @@ impl Delivery {
     /// Returns the message.
     ///
     /// # Errors
-    /// The transport could not read what arrived: [`reject`](Self::reject) it as invalid.
+    /// Returns an error if the transport could not read the delivery: [`reject`](Self::reject) it as invalid.
     #[inline]
     pub fn message(&self) -> Result<&Message, MalformedMessage> {
         self.message.as_deref().map_err(Clone::clone)
     }
 
-    /// The message, shared with whoever keeps it until it is settled; `None` of what made no sense.
+    /// Returns the message, shared with a broker that keeps it until it is settled; `None` for a malformed one.
     #[doc(hidden)]
     #[inline]
     pub fn shared(&self) -> Option<&Arc<Message>> {
         self.message.as_ref().ok()
     }
 
-    /// The message, how often it was delivered before, and what settles it, for a broker in front of another.
-    /// `None` of what made no sense.
+    /// Returns the message, its redeliveries and the object that settles it, for a broker in front of another. Returns
+    /// `None` for a malformed message.
     #[doc(hidden)]
     pub fn into_parts(mut self) -> Option<(Arc<Message>, u32, Box<dyn Settle>)> {
         let message = Arc::clone(self.message.as_ref().ok()?);
         Some((message, self.redeliveries, self.settle.take()?))
     }
 
-    /// Done with.
+    /// Acknowledges the message: it was handled.
     ///
     /// # Errors
     /// See [`SettleError`].
@@ -208,10 +207,10 @@ impl Delivery {
         }
     }
 
-    /// Again after `delay`, with the handled count one higher if `counted`.
+    /// Delivers the message again after `delay`, with a handled count that is one higher if `counted`.
     ///
     /// # Errors
-    /// See [`SettleError`]: [`TooFar`](SettleError::TooFar) for more than a hundred years.
+    /// See [`SettleError`]. It is [`TooFar`](SettleError::TooFar) for a delay of more than a hundred years.
     pub async fn requeue(mut self, delay: Duration, counted: bool) -> Result<(), SettleError> {
         let Some(settle) = self.settle.take() else {
             return Ok(());
@@ -229,12 +228,12 @@ impl Delivery {
                 *count = count.saturating_add(u32::from(counted));
                 settle.requeue(message, delay).await
             }
-            // What made no sense cannot be written again with another header.
+            // A malformed message cannot be written again with another header.
             Err(_) => settle.postpone(delay).await,
         }
     }
 
-    /// Set aside.
+    /// Rejects the message: moves it to the dead-letter or the invalid-message channel.
     ///
     /// # Errors
     /// See [`SettleError`].
@@ -245,8 +244,9 @@ impl Delivery {
         }
     }
 
-    /// To another channel of the same broker, and to no other, as this message: who sends a dead letter back to the
-    /// channel that it came from wants it without the note of why it died. See `Replay` in `brighter`.
+    /// Moves the delivery to another channel of the same broker, and to no other, as the given message. A dead letter
+    /// is sent back this way to the channel that it came from, without the headers that tell why it was rejected. See
+    /// `Replay` in `brighter`.
     ///
     /// # Errors
     /// See [`SettleError`].
@@ -257,7 +257,7 @@ impl Delivery {
         }
     }
 
-    /// Back to the channel at once, as it is: what dropping it does, said aloud.
+    /// Returns the message unchanged to the channel at once. Dropping the delivery does the same.
     pub fn release(self) {}
 }
 
@@ -286,7 +286,7 @@ mod tests {
     use crate::id::MessageId;
     use crate::message::{MessageHeader, MessageType};
 
-    /// Notes what it is told.
+    /// Records the calls.
     #[derive(Clone, Default)]
     struct Notes(Arc<Mutex<Vec<&'static str>>>);
 
@@ -357,7 +357,7 @@ mod tests {
         rejection.rounds = Some(rounds.clone());
         let mut noted = message();
         rejection.annotate(&mut noted.header);
-        // A broker that sets it aside by itself leaves that as it is.
+        // A rejection by the broker itself leaves the count as it is.
         Rejection::new(RejectionKind::DeadLetter, "expired").annotate(&mut noted.header);
         let delivery = Delivery::new(noted, Box::new(Notes::default()));
         assert_eq!(delivery.rounds(), rounds);

@@ -1,4 +1,4 @@
-//! What may go wrong between this process and the broker.
+//! Errors between this process and the broker.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::message::{ChannelName, NameError, RoutingKey};
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// No channel wants the topic: the broker gave the message back.
+    /// No channel is bound to the topic: the broker returned the message.
     #[error(
         "no channel is bound to `{topic}`: start the consumer once, so that its channel exists, or correct the topic"
     )]
@@ -17,30 +17,30 @@ pub enum PublishError {
         /// The topic of the message.
         topic: RoutingKey,
     },
-    /// The broker said no, for instance because a channel is full.
+    /// The broker refused the message, for instance because a channel is full.
     #[error("the broker refused the message: {reason}")]
     Refused {
-        /// What the broker said.
+        /// The reason that the broker gave.
         reason: String,
     },
-    /// A channel that wants the topic is full, and refuses the message. Every other channel that wants it has its copy;
-    /// publishing it again gives those another one, with the same id.
+    /// A bound channel is full and refused the message. Every other bound channel has its copy, and gets another with
+    /// the same id if the message is published again.
     #[error(
         "channel `{channel}` is full, with {waiting} messages that wait: consume it, or remove it if nobody is to \
          consume it ({others} other channels took the message)"
     )]
     ChannelFull {
-        /// The channel, the first of several.
+        /// The full channel, or the first one if there are several.
         channel: ChannelName,
-        /// How many messages wait in it.
+        /// The number of messages that wait in the channel.
         waiting: u64,
-        /// How many other channels took the message.
+        /// The number of other channels that took the message.
         others: usize,
     },
-    /// The message has a name that no broker takes.
+    /// The message has an invalid name.
     #[error("the message cannot be published")]
     Name(#[from] NameError),
-    /// The message is larger than the broker takes.
+    /// The message is larger than the broker allows.
     #[error("the message has {bytes} bytes and the broker takes {limit} at most")]
     TooLarge {
         /// The size of the message.
@@ -48,34 +48,34 @@ pub enum PublishError {
         /// The limit of the broker.
         limit: usize,
     },
-    /// The broker did not confirm the message in time. It may have it.
+    /// The broker did not confirm the message in time. The broker may have the message.
     #[error("the broker has not confirmed the message within {after:?}")]
     TimedOut {
-        /// How long was waited.
+        /// The time that was waited.
         after: Duration,
     },
-    /// The broker holds publishers back, for it is short of memory or disk, and did so until the time was up.
-    /// It does not have the message.
-    #[error("the broker takes no messages for now ({reason}), and did not within {after:?}")]
+    /// The broker blocks publishing because it is short of memory or disk, and did so until the timeout. The broker
+    /// does not have the message.
+    #[error("broker blocked publishing for {after:?}: {reason}")]
     Blocked {
-        /// What the broker said.
+        /// The reason that the broker gave.
         reason: String,
-        /// How long was waited.
+        /// The time that was waited.
         after: Duration,
     },
-    /// There is no connection, or it was lost before the broker confirmed the message. It may have it.
+    /// There is no connection, or it was lost before the broker confirmed the message. The broker may have the message.
     #[error("no connection to the broker")]
     Disconnected(#[source] BoxError),
-    /// The broker was closed by this process.
+    /// This process closed the broker.
     #[error("the broker is closed")]
     Closed,
-    /// Something else.
+    /// Any other failure.
     #[error("the message was not published")]
     Other(#[source] BoxError),
 }
 
 impl PublishError {
-    /// What went wrong, as one of few words, by which failures are counted.
+    /// Returns the failure as one of a few words, by which failures are counted.
     #[doc(hidden)]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -92,8 +92,8 @@ impl PublishError {
         }
     }
 
-    /// Whether it is the broker that cannot be reached, rather than this message that cannot be published:
-    /// whoever has more messages to publish may as well wait.
+    /// Returns whether the broker is unavailable, rather than this message unacceptable. A caller with more messages to
+    /// publish should wait.
     #[must_use]
     pub fn is_outage(&self) -> bool {
         matches!(
@@ -107,71 +107,71 @@ impl PublishError {
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ChannelError {
-    /// There is no connection. Consuming again, after a while, may work.
+    /// There is no connection. Consuming again later may succeed.
     #[error("no connection to the broker")]
     Disconnected(#[source] BoxError),
-    /// The channel was lost: its queue was deleted, or the broker cancelled the consumer. Consuming again may
-    /// work.
+    /// The channel was lost: its queue was deleted, or the broker cancelled the consumer. Consuming again may succeed.
     #[error("the channel was lost: {reason}")]
     Lost {
-        /// What the broker said.
+        /// The reason that the broker gave.
         reason: String,
     },
-    /// The channel cannot be had: it exists in another form, or access is refused. Trying again is no use
-    /// until a person has changed something.
+    /// The broker refuses the channel: it exists with other settings, or access is denied. Another attempt fails until
+    /// a person changes something.
     #[error("the channel cannot be consumed: {reason}")]
     Refused {
-        /// What the broker said, and what to do.
+        /// The reason that the broker gave, and what to do.
         reason: String,
     },
-    /// The broker is there, and does not serve the channel: it does not answer, or says that the queue is down.
-    /// Consuming again, after a while, may work.
+    /// The broker can be reached but does not serve the channel: it does not answer, or the queue is down. Consuming
+    /// again later may succeed.
     #[error("the channel is unavailable: {reason}")]
     Unavailable {
-        /// Which server, which queue, and what it said or did not answer.
+        /// The server, the queue, and the failure.
         reason: String,
     },
-    /// The broker did not answer in time. Consuming again may work.
+    /// The broker did not answer in time. Consuming again may succeed.
     #[error("the broker has not given the channel within {after:?}")]
     TimedOut {
-        /// How long was waited.
+        /// The time that was waited.
         after: Duration,
     },
-    /// The channel has a name that no broker takes.
+    /// The channel has an invalid name.
     #[error("the channel cannot be consumed")]
     Name(#[from] NameError),
-    /// The broker cannot do this at all.
+    /// The broker does not support this operation.
     #[error("the broker does not support {0}; use a broker that does")]
     Unsupported(&'static str),
-    /// The broker was closed by this process.
+    /// This process closed the broker.
     #[error("the broker is closed")]
     Closed,
 }
 
-/// Why a delivery could not be settled. The message is not lost: the broker still has it, and will deliver it
-/// again.
+/// Why a delivery could not be settled. The message is not lost: the broker still has it, and delivers it again.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum SettleError {
     /// The connection that brought the delivery is gone, so the broker has already taken the message back.
     #[error("the connection that brought the message is gone; the broker will deliver it again")]
     Stale,
-    /// The copy for the retry or the dead-letter channel was not taken by the broker, so the original was
-    /// given back.
+    /// The broker did not take the copy for the retry or the dead-letter channel, so the original returned to its
+    /// channel.
     #[error("the copy was not published, so the message was given back")]
     NotMoved(#[from] PublishError),
-    /// The message was to come again after a delay for which no broker keeps it. It was given back.
-    #[error("no broker keeps a message for {delay:?}, and {longest:?} at most; the message was given back")]
+    /// The delay is longer than a broker can keep a message. The message returned to its channel.
+    #[error(
+        "the delay of {delay:?} is longer than the maximum of {longest:?}; the message was returned to its channel"
+    )]
     TooFar {
-        /// The delay.
+        /// The requested delay.
         delay: Duration,
-        /// The longest that a message can wait.
+        /// The longest delay that is possible.
         longest: Duration,
     },
-    /// The broker cannot do this at all. The message was given back.
+    /// The broker does not support this operation. The message returned to its channel.
     #[error("the broker does not support {0}; the message was given back")]
     Unsupported(&'static str),
-    /// Something else.
+    /// Any other failure.
     #[error("the message was not settled; the broker will deliver it again")]
     Other(#[source] BoxError),
 }

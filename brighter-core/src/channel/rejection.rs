@@ -1,4 +1,4 @@
-//! A [`Rejection`]: why a message is set aside, and how its copy says so.
+//! [`Rejection`]: why a message is rejected, and the headers that record it.
 
 use std::time::SystemTime;
 
@@ -6,44 +6,44 @@ use super::Rounds;
 use crate::cut::cut;
 use crate::message::{BagValue, MessageHeader, RoutingKey, rfc3339};
 
-/// Why a message is set aside.
+/// Why a message is rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rejection {
-    /// Where it goes.
+    /// The kind of rejection, which selects the channel.
     pub kind: RejectionKind,
-    /// What went wrong, for the person who reads the dead letter. Bounded: see [`Rejection::new`].
+    /// The reason, for the person who reads the dead letter. Its length is limited: see [`Rejection::new`].
     pub reason: String,
-    /// How often each channel has set the message aside, this time included; `None` to leave that as it is.
+    /// How often each channel has rejected the message, this time included; `None` leaves the count unchanged.
     #[doc(hidden)]
     pub rounds: Option<Rounds>,
 }
 
-/// The headers of a message that was set aside, by the names that Brighter gives them.
+/// The headers of a rejected message, under Brighter's names.
 ///
-/// Its gateways have two spellings. This is the one that is written; [`Rejection::read`] reads both.
+/// Brighter's gateways have two spellings. brighter writes this one; [`Rejection::read`] reads both.
 pub mod rejection_headers {
-    /// `DeliveryError` or `Unacceptable`: see [`RejectionKind::as_str`](super::RejectionKind::as_str).
+    /// The kind, `DeliveryError` or `Unacceptable`: see [`RejectionKind::as_str`](super::RejectionKind::as_str).
     pub const REASON: &str = "rejectionReason";
-    /// What went wrong.
+    /// The reason.
     pub const MESSAGE: &str = "rejectionMessage";
-    /// When it was set aside: a time of RFC 3339.
+    /// The time of the rejection, as RFC 3339.
     pub const TIMESTAMP: &str = "rejectionTimestamp";
-    /// How often it was delivered to be handled, the last time included.
+    /// The number of times the message was delivered to be handled, the last time included.
     pub const ATTEMPTS: &str = "rejectionAttempts";
-    /// The topic that the message came by.
+    /// The topic to which the message was published.
     pub const ORIGINAL_TOPIC: &str = "originalTopic";
-    /// The kind of message that it was.
+    /// The kind of the message.
     pub const ORIGINAL_TYPE: &str = "originalMessageType";
 
-    /// How often each channel has set it aside, as JSON: by it a message that goes round is found. Brighter for .NET does
-    /// not know it.
+    /// The number of times each channel has rejected the message, as JSON. It reveals a message that circulates.
+    /// Brighter for .NET does not know it.
     pub const REJECTED_BY: &str = "rejectedBy";
 
-    /// In the spelling of Brighter's gateway for Kafka, which differs in more than the case.
+    /// The spelling of Brighter's gateway for Kafka, which differs in more than the case.
     pub(super) const OTHER_ORIGINAL_TYPE: &str = "OriginalType";
 
-    /// All of them, in every spelling but the case.
+    /// All these headers, in every spelling except for the case.
     const ALL: [&str; 8] = [
         REASON,
         MESSAGE,
@@ -55,44 +55,44 @@ pub mod rejection_headers {
         REJECTED_BY,
     ];
 
-    /// Whether a header of this name is a note of why a message was set aside, by whomever.
+    /// Returns whether a header of this name records a rejection, by brighter or by Brighter for .NET.
     #[doc(hidden)]
     pub fn is_one(name: &str) -> bool {
         ALL.iter().any(|note| note.eq_ignore_ascii_case(name))
     }
 }
 
-/// What a message that was set aside says of it: see [`Rejection::read`].
+/// The rejection that the headers of a message record: see [`Rejection::read`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rejected {
-    /// Why.
+    /// The kind and the reason.
     pub rejection: Rejection,
-    /// The topic that it came by.
+    /// The topic to which the message was published.
     pub topic: Option<RoutingKey>,
-    /// The kind of message that it said it was: `MT_COMMAND`, or whatever its sender wrote.
+    /// The kind of the message: `MT_COMMAND`, or another text from its sender.
     pub message_type: Option<String>,
-    /// When it was set aside.
+    /// The time of the rejection.
     pub at: Option<SystemTime>,
-    /// How often it was delivered to be handled, the last time included.
+    /// The number of times the message was delivered to be handled, the last time included.
     pub attempts: Option<u32>,
 }
 
-/// Where a message that is set aside goes.
+/// The channel to which a rejected message goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RejectionKind {
-    /// It was understood and could not be handled: to the dead-letter channel.
+    /// The dead-letter channel: the message was understood and could not be handled.
     DeadLetter,
-    /// It was not understood: to the invalid-message channel.
+    /// The invalid-message channel: the message was not understood.
     Invalid,
 }
 
 impl Rejection {
-    /// The most bytes of a reason that are kept: it travels as a header.
+    /// The longest reason that is kept, in bytes: it travels as a header.
     pub const MAX_REASON_BYTES: usize = 2048;
 
-    /// Set aside for this reason, which is cut to [`MAX_REASON_BYTES`](Self::MAX_REASON_BYTES).
+    /// Returns a rejection for this reason, which is cut to [`MAX_REASON_BYTES`](Self::MAX_REASON_BYTES).
     #[must_use]
     pub fn new(kind: RejectionKind, reason: impl Into<String>) -> Self {
         let mut reason = reason.into();
@@ -104,11 +104,10 @@ impl Rejection {
         }
     }
 
-    /// Notes in a header why its message was set aside, and that it is now, under the names of
-    /// [`rejection_headers`].
+    /// Records the rejection in a header, with the current time, under the names of [`rejection_headers`].
     pub fn annotate(&self, header: &mut MessageHeader) {
         let rounds = header.bag.get(rejection_headers::REJECTED_BY).cloned();
-        // Those of an earlier time, in any spelling.
+        // Headers of an earlier rejection, in any spelling.
         let noted = header.bag.iter().map(|(name, _)| name.to_owned());
         for name in noted
             .filter(|name| rejection_headers::is_one(name))
@@ -126,7 +125,7 @@ impl Rejection {
         }
     }
 
-    /// What is to be noted, each under its name.
+    /// Returns the headers to write, each under its name.
     #[doc(hidden)]
     pub fn notes(
         &self,
@@ -155,8 +154,8 @@ impl Rejection {
         .filter_map(|(name, value)| Some((name, value?)))
     }
 
-    /// What the header of a message says of why it was set aside: `None`, if it was not. It reads what brighter
-    /// wrote, and every gateway of Brighter in .NET.
+    /// Returns the rejection that a header records; `None` if the message was not rejected. Headers of brighter and of
+    /// every gateway of Brighter for .NET can be read.
     ///
     /// ```
     /// use brighter::channel::{Rejection, RejectionKind};
@@ -201,7 +200,7 @@ impl Rejection {
 }
 
 impl RejectionKind {
-    /// The text of the header, which is Brighter's: `DeliveryError` or `Unacceptable`.
+    /// Returns the text of the header, which is Brighter's: `DeliveryError` or `Unacceptable`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -210,7 +209,7 @@ impl RejectionKind {
         }
     }
 
-    /// Some of .NET's gateways have the word in a sentence.
+    /// Finds the word also within a sentence, as some gateways of .NET write it.
     fn of(reason: &str) -> Self {
         if reason.contains(Self::Invalid.as_str()) {
             Self::Invalid
@@ -220,7 +219,7 @@ impl RejectionKind {
     }
 }
 
-/// No more of what a stranger wrote than a name may have.
+/// Cuts a text from another system to the length of a name.
 fn name(text: &str) -> &str {
     cut(text, crate::message::MAX_NAME_BYTES)
 }
@@ -293,7 +292,7 @@ mod tests {
             assert!(read.at.is_some());
             assert_eq!(read.attempts, None);
         }
-        // The gateway for RabbitMQ has a sentence.
+        // The gateway for RabbitMQ writes a sentence.
         let mut noted = header();
         let sentence = "Message rejected reason: Unacceptable Description: bad MIME";
         noted.bag.insert("RejectionReason", sentence);

@@ -1,32 +1,33 @@
-//! [`Rounds`]: how often each channel has set a message aside, by which one that goes round is found.
+//! [`Rounds`]: how often each channel has rejected a message, which reveals a message that circulates.
 
 use std::collections::BTreeMap;
 
 use crate::message::ChannelName;
 
-/// How often each channel has set a message aside. It travels with the message, among the notes of why it was set aside.
+/// Counts how often each channel has rejected a message. It travels with the message, in its rejection headers.
 #[doc(hidden)]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rounds(BTreeMap<String, u32>);
 
 impl Rounds {
-    /// How often a channel may set a message aside that comes back to it.
+    /// The number of times a channel may reject a message that comes back to it.
     const MOST: u32 = 5;
-    /// How many channels are remembered, as this is a header. Nobody has so many in a row.
+    /// The number of channels that are remembered, for this is a header. Real chains are shorter.
     const MOST_CHANNELS: usize = 64;
 
-    /// Reads what a message says of itself. Nonsense is as good as nothing: whoever forges it decides over his own message.
+    /// Reads the header of a message. An unreadable value counts as none: a sender who forges it affects only its own
+    /// message.
     pub fn read(text: &str) -> Self {
         Self(serde_json::from_str(text).unwrap_or_default())
     }
 
-    /// Whether a message that is to go to this channel has been there so often that it goes round.
+    /// Returns whether the message has been in this channel so often that it circulates.
     pub fn is_round(&self, to: &ChannelName) -> bool {
         self.0.get(to.as_str()).is_some_and(|times| *times >= Self::MOST)
             || self.0.len() > Self::MOST_CHANNELS
     }
 
-    /// Counts that this channel sets it aside.
+    /// Adds one rejection by this channel.
     #[must_use]
     pub fn counted(mut self, by: &ChannelName) -> Self {
         let times = self.0.entry(by.as_str().to_owned()).or_default();
@@ -34,7 +35,7 @@ impl Rounds {
         self
     }
 
-    /// What a message says of itself.
+    /// Returns the value of the header.
     pub(crate) fn write(&self) -> String {
         serde_json::to_string(&self.0).unwrap_or_default()
     }

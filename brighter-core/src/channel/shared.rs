@@ -1,4 +1,4 @@
-//! A broker that is chosen when the program runs: `Arc<dyn Broker>` is a [`Broker`] as well.
+//! A broker that is chosen at run time: `Arc<dyn Broker>` is a [`Broker`] as well.
 
 use std::sync::Arc;
 

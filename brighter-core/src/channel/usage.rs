@@ -1,8 +1,9 @@
-//! [`ChannelUsage`]: what waits in a channel, and whether anybody consumes it.
+//! [`ChannelUsage`]: the messages that wait in a channel, and its consumers.
 
 use crate::message::{ChannelName, RoutingKey};
 
-/// What waits in a channel of a broker, and whether anybody consumes it: see [`Broker::channels`](super::Broker::channels).
+/// The messages that wait in a channel of a broker, and its consumers: see
+/// [`Broker::channels`](super::Broker::channels).
 ///
 /// ```
 /// use brighter_core::channel::ChannelUsage;
@@ -17,20 +18,20 @@ use crate::message::{ChannelName, RoutingKey};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChannelUsage {
-    /// The channel.
+    /// The name of the channel.
     pub name: ChannelName,
-    /// The topics that it wants. A channel for dead letters or invalid messages wants none.
+    /// The topics that the channel is bound to. A channel for dead letters or invalid messages has none.
     pub routing_keys: Vec<RoutingKey>,
-    /// How many messages wait in it. Those that wait for a delay do not count.
+    /// The number of messages that wait in the channel, without those that wait for a delay.
     pub waiting: u64,
-    /// How many messages may wait in it, if that is limited.
+    /// The number of messages that may wait in the channel, if that is limited.
     pub limit: Option<u64>,
-    /// How many consumers it has, in whichever process; `None` where the broker cannot tell.
+    /// The number of consumers in all processes; `None` if the broker does not know it.
     pub consumers: Option<u64>,
 }
 
 impl ChannelUsage {
-    /// Returns a channel that wants nothing, in which nothing waits, and of which nothing else is known.
+    /// Returns a channel without topics and messages, and with an unknown number of consumers.
     #[must_use]
     pub fn new(name: impl Into<ChannelName>) -> Self {
         Self {
@@ -42,15 +43,15 @@ impl ChannelUsage {
         }
     }
 
-    /// Returns whether the channel holds as many messages as it may.
+    /// Returns whether the channel holds as many messages as its limit allows.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.limit.is_some_and(|limit| self.waiting >= limit)
     }
 
-    /// Returns whether messages gather in the channel and nobody consumes it: it wants topics, messages wait, and the
-    /// broker knows that it has no consumer. Its subscriber may only be away for a while; one that went for good leaves
-    /// a channel that fills up, and is removed by [`Broker::remove`](super::Broker::remove).
+    /// Returns whether messages accumulate in the channel and nobody consumes it. The channel has topics, messages
+    /// wait, and the broker knows that it has no consumer. The subscriber may only be away for a while. If it is gone
+    /// for good, remove the channel with [`Broker::remove`](super::Broker::remove) before it fills up.
     #[must_use]
     pub fn is_abandoned(&self) -> bool {
         !self.routing_keys.is_empty() && self.waiting > 0 && self.consumers == Some(0)

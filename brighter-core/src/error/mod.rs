@@ -1,5 +1,5 @@
-//! [`HandlerError`]: how handling a request ends when it does not end well, and what a handler may ask of
-//! the pump that brought the request: [`Defer`], [`Reject`], [`Invalid`], [`DontAck`].
+//! [`HandlerError`]: why handling a request failed, and the actions that a handler may ask of the pump: [`Defer`],
+//! [`Reject`], [`Invalid`], [`DontAck`].
 
 mod report;
 mod retry_signal;
@@ -15,20 +15,20 @@ use crate::id::MessageId;
 
 pub use crate::setting::InvalidSetting;
 
-/// Any error, in a box: what every handler's error turns into.
+/// Any error, boxed. Every handler's error is converted to it.
 pub type BoxError = Box<dyn Error + Send + Sync + 'static>;
 
-/// How handling a request ended when it did not end well.
+/// Why handling a request failed.
 ///
-/// A handler returns an error type of its own; the pipeline turns it into this. What the handler returned is
-/// still in it: [`downcast_ref`](Self::downcast_ref) gives it back.
+/// A handler returns an error type of its own, and the pipeline converts it to this type.
+/// [`downcast_ref`](Self::downcast_ref) returns the handler's own error.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum HandlerError {
     /// The handler returned its own error.
     #[error(transparent)]
     Failed(BoxError),
-    /// The handler asked for something of the pump.
+    /// The handler asked the pump for an action.
     #[error(transparent)]
     Action(PumpAction),
     /// A circuit breaker is open: the handler was not called.
@@ -36,9 +36,10 @@ pub enum HandlerError {
     BrokenCircuit {
         /// The name of the breaker.
         policy: String,
-        /// How long it stays open. While it tries a few calls or is held open, that is unknown: the whole time.
+        /// How long the breaker stays open. While it tries a few calls or is held open, that is unknown, and this is
+        /// its whole break duration.
         retry_delay: Duration,
-        /// Tells when to try again, also if that is sooner. `None` from a breaker that has no signal.
+        /// Tells when to try again, which may be sooner. `None` from a breaker that has no signal.
         retry: Option<RetrySignal>,
     },
     /// A limit on concurrency or rate had no room for the call: the handler was not called.
@@ -49,19 +50,19 @@ pub enum HandlerError {
         /// How long the call waited for room.
         waited: Duration,
     },
-    /// The handler took longer than it may.
+    /// The handler exceeded its time limit.
     #[error("no result within {after:?}")]
     TimedOut {
-        /// The limit that passed.
+        /// The time limit.
         after: Duration,
     },
     /// The handler, or a layer around it, panicked.
     #[error("panicked: {message}")]
     Panicked {
-        /// What the panic said.
+        /// The message of the panic.
         message: String,
     },
-    /// The request is not valid: the handler was not called.
+    /// The request is invalid: the handler was not called.
     #[error("the request is not valid")]
     Validation(#[source] BoxError),
     /// The request was handled before, and its handler has `#[use_inbox(on_duplicate = reject)]`.
@@ -72,30 +73,30 @@ pub enum HandlerError {
         /// The context of the inbox in which it was handled.
         context: String,
     },
-    /// Another request with the same id was handled before: this is no duplicate, but an id that is used twice.
+    /// Another request with the same id was handled before: the id was used twice.
     #[error(
         "`{context}` knows another request by the id `{id}`, with another body; give each request its own id"
     )]
     Collision {
         /// The id of both requests.
         id: MessageId,
-        /// The context of the inbox in which the other is known.
+        /// The context of the inbox that has the other request.
         context: String,
     },
-    /// Another delivery of the same request is being handled now, or its process died and its claim has not
-    /// ended yet: the handler was not called.
+    /// Another delivery of the same request is being handled, or its process died and its claim has not yet expired.
+    /// The handler was not called.
     #[error("request `{id}` is being handled by `{context}` already; again in {retry_delay:?}")]
     InProgress {
         /// The id of the request.
         id: MessageId,
         /// The context of the inbox in which it is being handled.
         context: String,
-        /// How long to leave it alone.
+        /// How long to wait before the next attempt.
         retry_delay: Duration,
     },
-    /// The inbox cannot say whether the request was handled before, or the outbox cannot replay it: the handler
-    /// was not called.
-    #[error("the inbox could not do its part; the handler was not called")]
+    /// The inbox could not be asked whether the request was handled before, or the outbox could not replay it. The
+    /// handler was not called.
+    #[error("inbox operation failed; the handler was not called")]
     Inbox(#[source] BoxError),
     /// The process is shutting down.
     #[error("given up because the process is shutting down")]
@@ -103,10 +104,10 @@ pub enum HandlerError {
 }
 
 impl HandlerError {
-    /// Whether trying again may help, which is what a retry policy asks.
+    /// Returns whether another attempt may succeed. Retry policies call this.
     ///
-    /// Not after an open circuit or a limit without room, nor for a request that is not valid, nor when the handler said
-    /// what is to become of the message, nor when the inbox kept the request from it.
+    /// It is `false` after an open circuit or a full limit, for an invalid request, for a pump action, and if the inbox
+    /// refused the request.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(
@@ -115,7 +116,7 @@ impl HandlerError {
         )
     }
 
-    /// What went wrong, as one of few words, by which failures are counted.
+    /// Returns the failure as one of a few words, by which failures are counted.
     #[doc(hidden)]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -139,7 +140,8 @@ impl HandlerError {
         }
     }
 
-    /// Whether something went wrong, rather than the handler wanting the message once more, or being spared it.
+    /// Returns whether something failed. It is `false` for `Defer` and `DontAck`, for a shutdown, and for a request in
+    /// progress.
     #[doc(hidden)]
     pub fn is_failure(&self) -> bool {
         match self {
@@ -149,23 +151,24 @@ impl HandlerError {
         }
     }
 
-    /// This as the cause of a pump action, unless it is one already, or nobody failed: the process is
-    /// shutting down, another delivery of the request is being handled, or the inbox is away.
+    /// Returns a pump action with this error as its cause. Returns the error itself if it is an action already, or if
+    /// nobody failed: the process is shutting down, another delivery of the request is being handled, or the inbox is
+    /// unavailable.
     #[doc(hidden)]
     pub fn stopped_by(self, kind: ActionKind) -> Self {
         let error = match self {
             Self::Action(_) | Self::Cancelled | Self::InProgress { .. } | Self::Inbox(_) => return self,
-            // The handler's own, not wrapped once more.
+            // The handler's own error is not wrapped once more.
             Self::Failed(error) => error,
             other => other.into(),
         };
         Self::Action(PumpAction::new(kind).caused_by(error))
     }
 
-    /// This once more, if it says more than that somebody failed.
+    /// Returns a copy of this error, if it tells more than that the handler failed.
     fn again(&self) -> Option<Again> {
         Some(Again::Whole(match self {
-            // An action is found by what it asks.
+            // An action is found by its own source.
             Self::Failed(_) | Self::Action(_) | Self::TimedOut { .. } | Self::Panicked { .. } => return None,
             Self::Validation(_) => return Some(Again::Around(Self::Validation)),
             Self::Inbox(_) => return Some(Again::Around(Self::Inbox)),
@@ -203,7 +206,7 @@ impl HandlerError {
         }))
     }
 
-    /// What the handler asked of the pump, if that is what this is.
+    /// Returns the action that the handler asked of the pump, if this is one.
     #[must_use]
     pub fn action(&self) -> Option<&PumpAction> {
         match self {
@@ -212,7 +215,7 @@ impl HandlerError {
         }
     }
 
-    /// The handler's own error, or that of its request's validation, if it is of type `E`.
+    /// Returns the handler's own error, or the error of its request's validation, if it is of type `E`.
     #[must_use]
     pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
         match self {
@@ -221,16 +224,16 @@ impl HandlerError {
         }
     }
 
-    /// The error with every cause behind it, on one line.
+    /// Returns the error with all its causes, on one line.
     #[must_use]
     pub fn report(&self) -> String {
         report(self)
     }
 }
 
-/// Turns what a handler or a layer returned into a [`HandlerError`], finding a pump action or another
-/// `HandlerError` wherever in the chain of causes it stands. What only says that somebody failed
-/// (`Failed`, `TimedOut`, `Panicked`) inside another error stays that error.
+/// Converts the error of a handler or a layer to a [`HandlerError`]. A pump action or another `HandlerError` is found
+/// anywhere in the chain of causes. `Failed`, `TimedOut` and `Panicked` are not looked for: inside another error they
+/// stay its cause.
 impl From<BoxError> for HandlerError {
     fn from(error: BoxError) -> Self {
         let error = match error.downcast::<Self>() {
@@ -244,8 +247,8 @@ impl From<BoxError> for HandlerError {
             Ok(action) => return Self::Action(*action),
             Err(other) => other,
         };
-        // What is deeper in the chain counts too: an application may wrap it in its own error, and sending from
-        // a handler does.
+        // Deeper causes count too: an application may wrap an action in its own error, and so does sending from a
+        // handler.
         let mut cause = error.source();
         while let Some(inner) = cause {
             if let Some(Asked { kind, reason, .. }) = inner.downcast_ref() {
@@ -257,7 +260,7 @@ impl From<BoxError> for HandlerError {
                 return Self::Action(PumpAction(asked));
             }
             cause = match inner.downcast_ref::<Self>() {
-                // Transparent: its source is the source of what it holds.
+                // The variant is transparent, so its source is the source of the inner error.
                 Some(Self::Failed(failed)) => Some(&**failed),
                 Some(known) => match known.again() {
                     Some(Again::Whole(again)) => return again,
@@ -271,15 +274,15 @@ impl From<BoxError> for HandlerError {
     }
 }
 
-/// How an error that stands deep in a chain is made once more, to stand at the top.
+/// How an error deep in a chain is copied, to become the outermost error.
 enum Again {
-    /// Of its own fields.
+    /// The copy has its own fields.
     Whole(HandlerError),
-    /// Around the error in whose chain it was found, as its own cause cannot be taken out.
+    /// The copy wraps the error in whose chain it was found, because its own cause cannot be moved out.
     Around(fn(BoxError) -> HandlerError),
 }
 
-/// What a panic said.
+/// Returns the message of a panic.
 pub fn panic_text(panic: &(dyn Any + Send)) -> String {
     panic
         .downcast_ref::<&str>()
@@ -288,16 +291,16 @@ pub fn panic_text(panic: &(dyn Any + Send)) -> String {
         .unwrap_or_else(|| "a value that is no text".to_owned())
 }
 
-/// What a handler asks of the pump by returning it as an error: made by [`Defer`], [`Reject`], [`Invalid`]
-/// and [`DontAck`].
+/// An action that a handler asks of the pump by returning it as an error. [`Defer`], [`Reject`], [`Invalid`] and
+/// [`DontAck`] make it.
 ///
-/// Policies let it through: it is never retried and trips no breaker.
+/// Policies pass it on: it is never retried, and it does not open a circuit breaker.
 pub struct PumpAction(Asked);
 
 crate::__readable_debug!(HandlerError, PumpAction);
 
-/// What a [`PumpAction`] holds, as the source of itself: an error that wraps the action without being
-/// downcastable, as a boxed `anyhow::Error` is, still shows this in its chain of causes.
+/// The content of a [`PumpAction`], which is its own source. An error that wraps the action and cannot be downcast,
+/// such as a boxed `anyhow::Error`, still shows this in its chain of causes.
 #[derive(Debug)]
 struct Asked {
     kind: ActionKind,
@@ -305,16 +308,16 @@ struct Asked {
     source: Option<BoxError>,
 }
 
-/// Which of the four a [`PumpAction`] is.
+/// The four kinds of [`PumpAction`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ActionKind {
-    /// Bring the message again, after this delay or the subscription's own.
+    /// Deliver the message again, after this delay or the subscription's own.
     Defer(Option<Duration>),
-    /// Put the message in the dead-letter channel.
+    /// Move the message to the dead-letter channel.
     Reject,
-    /// Put the message in the invalid-message channel.
+    /// Move the message to the invalid-message channel.
     Invalid,
-    /// Give the message back to the broker as it is.
+    /// Return the message unchanged to the broker.
     DontAck,
 }
 
@@ -327,21 +330,21 @@ impl PumpAction {
         })
     }
 
-    /// Says why, for the log and for who reads the dead letter.
+    /// Sets the reason, for the log and for the reader of the dead letter.
     #[must_use]
     pub fn because(mut self, reason: impl Into<String>) -> Self {
         self.0.reason = Some(reason.into());
         self
     }
 
-    /// Keeps the error that led to it.
+    /// Sets the error that caused the action.
     #[must_use]
     pub fn caused_by(mut self, error: impl Into<BoxError>) -> Self {
         self.0.source = Some(error.into());
         self
     }
 
-    /// Which of the four it is.
+    /// Returns the kind of the action.
     #[must_use]
     pub fn kind(&self) -> ActionKind {
         self.0.kind
@@ -382,7 +385,7 @@ impl Error for Asked {
     }
 }
 
-/// Asks the pump to bring the message again later. In process, with `send`, it is an error like any other.
+/// Asks the pump to deliver the message again later. In process, with `send`, it is an error like any other.
 ///
 /// ```
 /// use std::time::Duration;
@@ -400,50 +403,50 @@ impl Error for Asked {
 pub struct Defer;
 
 impl Defer {
-    /// Again after this long. A message that is to wait for more than a hundred years is a dead letter at once: no
-    /// broker can keep it so long.
+    /// Returns an action that delivers the message again after `delay`. A delay of more than a hundred years makes the
+    /// message a dead letter at once, because no broker can keep it that long.
     #[must_use]
     pub fn after(delay: Duration) -> PumpAction {
         PumpAction::new(ActionKind::Defer(Some(delay)))
     }
 
-    /// Again after the delay that the subscription has for this attempt.
+    /// Returns an action that delivers the message again after the subscription's delay for this attempt.
     #[must_use]
     pub fn by_subscription() -> PumpAction {
         PumpAction::new(ActionKind::Defer(None))
     }
 }
 
-/// Asks the pump to put the message in the dead-letter channel at once.
+/// Asks the pump to move the message to the dead-letter channel at once.
 #[derive(Debug, Clone, Copy)]
 pub struct Reject;
 
 impl Reject {
-    /// To the dead-letter channel, for this reason.
+    /// Returns an action that moves the message to the dead-letter channel, for this reason.
     #[must_use]
     pub fn because(reason: impl Into<String>) -> PumpAction {
         PumpAction::new(ActionKind::Reject).because(reason)
     }
 }
 
-/// Asks the pump to put the message in the invalid-message channel at once.
+/// Asks the pump to move the message to the invalid-message channel at once.
 #[derive(Debug, Clone, Copy)]
 pub struct Invalid;
 
 impl Invalid {
-    /// To the invalid-message channel, for this reason.
+    /// Returns an action that moves the message to the invalid-message channel, for this reason.
     #[must_use]
     pub fn because(reason: impl Into<String>) -> PumpAction {
         PumpAction::new(ActionKind::Invalid).because(reason)
     }
 }
 
-/// Asks the pump to give the message back to the broker unchanged, so that any consumer may take it.
+/// Asks the pump to return the message unchanged to the broker, so that any consumer may take it.
 #[derive(Debug, Clone, Copy)]
 pub struct DontAck;
 
 impl DontAck {
-    /// Back to the broker, for this reason.
+    /// Returns an action that returns the message to the broker, for this reason.
     #[must_use]
     pub fn because(reason: impl Into<String>) -> PumpAction {
         PumpAction::new(ActionKind::DontAck).because(reason)
@@ -496,7 +499,7 @@ mod tests {
         assert!(matches!(found, HandlerError::Inbox(_)), "{found:?}");
         assert_eq!(
             found.report(),
-            "the inbox could not do its part; the handler was not called: outer: the disk is gone"
+            "inbox operation failed; the handler was not called: outer: the disk is gone"
         );
         let held = around(HandlerError::Failed(HandlerError::Cancelled.into()));
         assert!(matches!(held, HandlerError::Cancelled), "{held:?}");

@@ -1,11 +1,11 @@
-//! An error in one line, with its causes: [`ErrorReport`].
+//! [`ErrorReport`]: an error with its causes, on one line.
 
 use std::error::Error;
 
 /// Adds [`report`](Self::report) to every error, and to a [`BoxError`](super::BoxError).
 ///
-/// `{error}` prints what failed, and not why: the causes are its [`source`](Error::source)s, and each is printed once,
-/// by what prints the whole chain. `report` does.
+/// `{error}` prints the failure without its causes, which are its [`source`](Error::source)s. `report` prints the whole
+/// chain.
 ///
 /// ```
 /// use brighter::error::ErrorReport;
@@ -16,7 +16,7 @@ use std::error::Error;
 /// assert_eq!(error.report(), "the outbox cannot be reached now; nothing was stored: connection refused");
 /// ```
 pub trait ErrorReport: Error {
-    /// Returns the error with every cause behind it, on one line, parted by `: `, each said once.
+    /// Returns the error with all its causes, on one line, separated by `: ` and without repetitions.
     fn report(&self) -> String {
         joined(self.to_string(), self.source())
     }
@@ -24,7 +24,7 @@ pub trait ErrorReport: Error {
 
 impl<E: Error + ?Sized> ErrorReport for E {}
 
-/// Returns an error with its causes, on one line, parted by `: `, each said once.
+/// Returns the error with all its causes, on one line, separated by `: ` and without repetitions.
 pub fn report(error: &dyn Error) -> String {
     error.report()
 }
@@ -32,7 +32,7 @@ pub fn report(error: &dyn Error) -> String {
 fn joined(mut text: String, mut cause: Option<&(dyn Error + 'static)>) -> String {
     while let Some(inner) = cause {
         let said = inner.to_string();
-        // A transparent error repeats its source's words, as a wrapped action does.
+        // A transparent error repeats the text of its source, as a wrapped action does.
         if !text.contains(&said) {
             text.push_str(": ");
             text.push_str(&said);

@@ -1,4 +1,4 @@
-//! [`RetrySignal`]: tells when a call that was refused for now may be tried again.
+//! [`RetrySignal`]: tells when a refused call may be tried again.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,11 +6,11 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-/// Tells when a call that was refused for now may be tried again, from
+/// Tells when a refused call may be tried again, from
 /// [`HandlerError::BrokenCircuit`](super::HandlerError::BrokenCircuit).
 ///
-/// A time says when a state is expected to change. This says when it has changed, which may be sooner. Callers that wait
-/// get their turns in the order in which they began to wait, and only as many as may go.
+/// A delay tells when a state is expected to change. A signal tells when it has changed, which may be sooner. Waiting
+/// callers get their turns in the order in which they began to wait, and only as many as are allowed.
 ///
 /// ```
 /// use brighter::error::{HandlerError, RetryTurn};
@@ -33,7 +33,7 @@ use futures_util::future::BoxFuture;
 pub struct RetrySignal(Arc<dyn Fn() -> BoxFuture<'static, RetryTurn> + Send + Sync>);
 
 impl RetrySignal {
-    /// Returns a signal whose callers wait for what this returns, each for a future of its own.
+    /// Returns a signal. Each caller that waits gets a future of its own from `wait`.
     pub fn new<F>(wait: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = RetryTurn> + Send + 'static,
@@ -55,22 +55,22 @@ impl fmt::Debug for RetrySignal {
     }
 }
 
-/// The turn of one caller to try again. Keep it until the attempt has ended: dropped, what was not used of it goes to
-/// the next caller that waits.
+/// The turn of one caller to try again. Keep it until the attempt has ended. The unused part of a dropped turn goes to
+/// the next waiting caller.
 #[must_use = "the turn goes to the next caller when it is dropped"]
 pub struct RetryTurn {
     _guard: Option<Box<dyn Send>>,
 }
 
 impl RetryTurn {
-    /// Returns a turn that drops this when it ends.
+    /// Returns a turn that drops `guard` when it ends.
     pub fn new(guard: impl Send + 'static) -> Self {
         Self {
             _guard: Some(Box::new(guard)),
         }
     }
 
-    /// Returns a turn of which nobody needs to know the end.
+    /// Returns a turn whose end is not tracked.
     pub fn untracked() -> Self {
         Self { _guard: None }
     }

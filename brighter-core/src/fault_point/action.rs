@@ -1,30 +1,30 @@
-//! What happens where: a [`Rule`].
+//! [`Rule`]: what happens at a fault point.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// What happens at a fault point.
+/// The effect of a fault point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Action {
-    /// Whoever passes panics.
+    /// The caller panics.
     Panic,
     /// The process aborts: no destructor runs.
     Abort,
     /// The process kills itself, as `kill -9` does.
     Kill,
-    /// The step fails. Nothing happens where a step cannot.
+    /// The step fails. A step that cannot fail ignores this.
     Error,
-    /// Whoever passes takes this long.
+    /// The caller sleeps this long.
     Sleep(Duration),
-    /// Whoever passes waits until it is [told to go on](super::Plan::go_on), or is killed.
+    /// The caller waits until [`go_on`](super::Plan::go_on) is called, or until it is killed.
     Stop,
-    /// Whoever passes waits for ever, and so does everyone who passes any point of the plan from then on, until
-    /// who waits for [`died`](super::Plan::died) has the runtime dropped: a death of one process among several
-    /// that live in the same.
+    /// The caller waits forever, and so does every later caller at any point of the plan. The test that waits for
+    /// [`died`](super::Plan::died) then drops the runtime. This simulates the death of one process among several in the
+    /// same one.
     Die,
-    /// A connection is [cut](super::Plan::on_cut), and whoever passes goes on.
+    /// A connection is [cut](super::Plan::on_cut), and the caller goes on.
     Cut,
 }
 
@@ -66,7 +66,7 @@ impl FromStr for Action {
     }
 }
 
-/// What happens at one passing of a fault point. Written `relay.publish#2=error`; the first passing needs no number.
+/// An action at one passing of a fault point. Its text is `relay.publish#2=error`; the first passing needs no number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Rule {
     pub(super) point: String,
@@ -75,7 +75,7 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// This happens at passing number `passing`, counted from 1, of the fault point of this name.
+    /// Returns a rule for passing number `passing`, counted from 1, of the fault point of this name.
     pub fn new(point: impl Into<String>, passing: usize, action: Action) -> Self {
         Self {
             point: point.into(),
@@ -112,7 +112,7 @@ impl FromStr for Rule {
     }
 }
 
-/// A text that is no rule.
+/// A text is not a valid rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is no rule for a fault point: write `relay.publish#2=die`, with one of panic, abort, kill, error, \

@@ -1,9 +1,8 @@
-//! Fault points: named steps at which a test can have something go wrong.
+//! Fault points: named steps at which a test can inject a fault.
 //!
-//! `fault_point!("relay.publish")` is passed by whoever is about to publish. In a build without the hidden feature
-//! `_fault-points`, which only `testing` brings, it is nothing: the macro throws its words away before anyone
-//! reads them. With it, a [`Plan`] says what is to happen at which passing: see
-//! `brighter::testing::fault_points`.
+//! `fault_point!("relay.publish")` stands before the call that publishes. In a build without the hidden feature
+//! `_fault-points`, which only `testing` enables, the macro expands to nothing. With the feature, a [`Plan`] tells what
+//! happens at which passing: see `brighter::testing::fault_points`.
 
 #[cfg(feature = "_fault-points")]
 mod action;
@@ -19,8 +18,8 @@ pub use self::passing::{Injected, pass, try_pass};
 #[cfg(feature = "_fault-points")]
 pub use self::plan::{Installed, Passed, Plan};
 
-/// A step at which a test can have something go wrong. With a function that makes an error of an [`Injected`], the
-/// step can fail as well: the function around it returns that error.
+/// Marks a step at which a test can inject a fault. With a function that makes an error of an [`Injected`], the step
+/// can fail as well: the function around it returns that error.
 #[cfg(feature = "_fault-points")]
 #[doc(hidden)]
 #[macro_export]
@@ -42,7 +41,7 @@ macro_rules! __fault_point {
     ($($nothing:tt)*) => {};
 }
 
-/// Were it anything, no build without the feature would compile.
+/// Fails to compile if the macro expands to anything without the feature.
 #[cfg(not(feature = "_fault-points"))]
 const _: () = {
     crate::__fault_point!("a point", there is no such thing as this in any.language());

@@ -1,4 +1,4 @@
-//! Passing a fault point.
+//! Passes fault points.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -7,22 +7,22 @@ use std::process::Command;
 use super::action::Action;
 use super::plan::Plan;
 
-/// The error of a step that was told to fail.
+/// The error of a step that a plan made fail.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the fault point `{0}` was told to fail")]
 pub struct Injected(&'static str);
 
-/// Passes a fault point at which nothing can fail.
+/// Passes a fault point whose step cannot fail.
 pub async fn pass(name: &'static str) {
     let Some(plan) = Plan::current() else { return };
-    // Boxed, so that the futures of a build for tests are hardly larger than others.
+    // Boxed, so that the futures of a build for tests stay nearly as small as others.
     Box::pin(meet(&plan, name, false)).await;
 }
 
 /// Passes a fault point whose step may fail.
 ///
 /// # Errors
-/// It was told to.
+/// Returns an error if the plan says so.
 pub async fn try_pass(name: &'static str) -> Result<(), Injected> {
     let Some(plan) = Plan::current() else {
         return Ok(());
@@ -33,7 +33,7 @@ pub async fn try_pass(name: &'static str) -> Result<(), Injected> {
     }
 }
 
-/// Does what the plan says; gives it.
+/// Performs the action of the plan, and returns it.
 #[allow(clippy::panic, reason = "it was told to")]
 async fn meet(plan: &Plan, name: &'static str, can_fail: bool) -> Option<Action> {
     if plan.is_dead() {
@@ -62,6 +62,6 @@ fn kill() {
     let _ = Command::new("sh")
         .args(["-c", &format!("kill -KILL {id}")])
         .status();
-    // Where there is no shell.
+    // Fallback where there is no shell.
     std::process::abort();
 }

@@ -1,4 +1,4 @@
-//! A [`Plan`]: what is to happen at which fault points, and for whom.
+//! [`Plan`]: which actions happen at which fault points.
 
 use std::collections::{BTreeMap, HashMap};
 use std::env;
@@ -12,22 +12,23 @@ use tokio::sync::watch;
 
 use super::action::{Action, NoRule, Rule};
 
-/// By this variable a process is told its plan: `BRIGHTER_FAULT_POINTS="relay.confirm=kill,settle.before#3=sleep(5ms)"`.
+/// The environment variable with the plan of a process:
+/// `BRIGHTER_FAULT_POINTS="relay.confirm=kill,settle.before#3=sleep(5ms)"`.
 const VARIABLE: &str = "BRIGHTER_FAULT_POINTS";
 
-/// What is to happen at which fault points, and a count of those that were passed.
+/// Tells which actions happen at which fault points, and counts the passings.
 ///
-/// It holds for a whole tokio runtime, whatever runs on it, and so for one test: `#[tokio::test]` makes a runtime
-/// for each. A process that is to be killed is told its plan by the environment variable `BRIGHTER_FAULT_POINTS`.
+/// A plan applies to a whole tokio runtime, and so to one test: `#[tokio::test]` makes a runtime for each. A process
+/// that is to be killed gets its plan by the environment variable `BRIGHTER_FAULT_POINTS`.
 ///
-/// Clones are the same plan.
+/// Clones share one plan.
 #[derive(Clone)]
 pub struct Plan(Arc<Shared>);
 
 struct Shared {
     rules: Vec<Rule>,
     passed: Mutex<BTreeMap<&'static str, Passed>>,
-    /// How many rules have happened.
+    /// How many rules have been applied.
     happened: AtomicUsize,
     dead: watch::Sender<bool>,
     stopped: watch::Sender<usize>,
@@ -35,19 +36,19 @@ struct Shared {
     cut: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
-/// How a fault point was passed.
+/// The passings of one fault point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Passed {
-    /// How often.
+    /// The number of passings.
     pub times: usize,
-    /// Whether [`Action::Error`] does anything there.
+    /// Whether the step can fail, so that [`Action::Error`] has an effect.
     pub can_fail: bool,
 }
 
-/// The plans, by the runtime that they hold for.
+/// The plans, by their runtimes.
 static PLANS: OnceLock<Mutex<HashMap<Id, Plan>>> = OnceLock::new();
-/// How many there are, for those who only want to know that there is none.
+/// The number of plans, so that the common case of none is cheap.
 static INSTALLED: AtomicUsize = AtomicUsize::new(0);
 
 fn plans() -> MutexGuard<'static, HashMap<Id, Plan>> {
@@ -56,7 +57,7 @@ fn plans() -> MutexGuard<'static, HashMap<Id, Plan>> {
 }
 
 impl Plan {
-    /// A plan of these rules. One without any counts what is passed.
+    /// Returns a plan of these rules. A plan without rules counts the passings.
     pub fn new(rules: impl IntoIterator<Item = Rule>) -> Self {
         Self(Arc::new(Shared {
             rules: rules.into_iter().collect(),
@@ -69,10 +70,10 @@ impl Plan {
         }))
     }
 
-    /// The plan of this process, if the environment says one.
+    /// Returns the plan of this process from the environment, if there is one.
     ///
     /// # Panics
-    /// The variable holds something else.
+    /// Panics if the value of the variable is not a plan.
     #[allow(
         clippy::panic,
         reason = "a plan that cannot be read must not be taken for none"
@@ -86,7 +87,7 @@ impl Plan {
         PLAN.get_or_init(read).as_ref()
     }
 
-    /// The plan that holds for whoever asks.
+    /// Returns the plan of the current runtime, or else that of the process.
     pub(super) fn current() -> Option<Self> {
         let of_runtime = (INSTALLED.load(Ordering::Acquire) > 0)
             .then(|| plans().get(&Handle::try_current().ok()?.id()).cloned())
@@ -94,10 +95,10 @@ impl Plan {
         of_runtime.or_else(|| Self::of_process().cloned())
     }
 
-    /// Has it hold for the runtime of the caller, until what is given is dropped.
+    /// Applies the plan to the runtime of the caller, until the returned guard is dropped.
     ///
     /// # Panics
-    /// The caller is in no runtime.
+    /// Panics if the caller is outside of a runtime.
     pub fn install(&self) -> Installed {
         let id = Handle::current().id();
         if plans().insert(id, self.clone()).is_none() {
@@ -106,35 +107,35 @@ impl Plan {
         Installed(id)
     }
 
-    /// What was passed so far.
+    /// Returns the fault points that were passed so far.
     #[must_use]
     pub fn passed(&self) -> BTreeMap<&'static str, Passed> {
         self.lock().clone()
     }
 
-    /// Whether every rule has happened. One that has not is for a point that was not passed so often.
+    /// Returns whether every rule has been applied. A rule stays unapplied if its point is passed too few times.
     #[must_use]
     pub fn all_happened(&self) -> bool {
         self.0.happened.load(Ordering::Acquire) >= self.0.rules.len()
     }
 
-    /// Waits until somebody [dies](Action::Die).
+    /// Waits until a caller [dies](Action::Die).
     pub async fn died(&self) {
-        // The sender lives as long as this, so it cannot fail.
+        // The sender lives as long as this plan, so waiting cannot fail.
         let _ = self.0.dead.subscribe().wait_for(|dead| *dead).await;
     }
 
-    /// Waits until somebody [stops](Action::Stop).
+    /// Waits until a caller [stops](Action::Stop).
     pub async fn stopped(&self) {
         let _ = self.0.stopped.subscribe().wait_for(|stopped| *stopped > 0).await;
     }
 
-    /// Has those who stopped go on, and those who will.
+    /// Lets all stopped callers go on, and later ones too.
     pub fn go_on(&self) {
         self.0.going.send_replace(true);
     }
 
-    /// What [`Action::Cut`] does: cuts a connection. The first to be told is the one that counts.
+    /// Sets the function of [`Action::Cut`], which cuts a connection. Only the first call has an effect.
     pub fn on_cut(&self, cut: impl Fn() + Send + Sync + 'static) {
         let _ = self.0.cut.set(Box::new(cut));
     }
@@ -143,7 +144,7 @@ impl Plan {
         *self.0.dead.borrow()
     }
 
-    /// Counts a passing; says what is to happen.
+    /// Counts a passing, and returns the action for it.
     pub(super) fn passes(&self, name: &'static str, can_fail: bool) -> Option<Action> {
         let passing = {
             let mut passed = self.lock();
@@ -187,7 +188,7 @@ impl fmt::Debug for Plan {
     }
 }
 
-/// A plan holds for a runtime until this is dropped.
+/// Keeps a plan applied to a runtime until it is dropped.
 #[derive(Debug)]
 #[must_use = "the plan holds no longer when this is dropped"]
 pub struct Installed(Id);
@@ -200,7 +201,7 @@ impl Drop for Installed {
     }
 }
 
-/// Rules with commas between them.
+/// Parses rules separated by commas.
 impl FromStr for Plan {
     type Err = NoRule;
 

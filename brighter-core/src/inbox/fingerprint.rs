@@ -1,10 +1,9 @@
-//! The [`Fingerprint`] of a message's body.
+//! [`Fingerprint`]: a hash of a message's body.
 
-/// What tells one body from another without keeping it: with the same id and another fingerprint, a request
-/// is no duplicate.
+/// Distinguishes bodies without keeping them. A request with the same id and another fingerprint is not a duplicate.
 ///
-/// The same bytes have the same fingerprint in every version and on every machine, so a store may keep it. It
-/// guards against mistakes, not against malice: who tries can make two bodies with one fingerprint.
+/// The same bytes have the same fingerprint in every version and on every machine, so a store may keep it. It protects
+/// against mistakes and not against attacks: two bodies with one fingerprint can be made on purpose.
 ///
 /// ```
 /// use brighter::inbox::Fingerprint;
@@ -16,7 +15,7 @@
 pub struct Fingerprint(u64);
 
 impl Fingerprint {
-    /// The fingerprint of these bytes: FNV-1a with 64 bits.
+    /// Computes the fingerprint of these bytes: FNV-1a with 64 bits.
     #[must_use]
     pub fn of(body: &[u8]) -> Self {
         const OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
@@ -27,13 +26,13 @@ impl Fingerprint {
         Self(hash)
     }
 
-    /// The fingerprint that a store has kept.
+    /// Returns the fingerprint from the number that a store has kept.
     #[must_use]
     pub fn new(number: u64) -> Self {
         Self(number)
     }
 
-    /// Its number, for a store to keep.
+    /// Returns the number, for a store to keep.
     #[must_use]
     pub fn get(self) -> u64 {
         self.0

@@ -1,4 +1,4 @@
-//! A request that is being [handled](Handling), and its completing in the handler's own transaction.
+//! [`Handling`]: a request that is being handled, and its completion in the handler's own transaction.
 
 use std::any::Any;
 use std::fmt;
@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use super::{ClaimId, Inbox, InboxError, InboxKey};
 use crate::context::Context;
 
-/// A transaction of the application in which a request can be completed: its effect and its key are committed
+/// A transaction of the application in which a request is completed. Its effect and its inbox key are committed
 /// together, or not at all.
 #[diagnostic::on_unimplemented(
     message = "a request cannot be completed in a `{Self}`",
@@ -18,12 +18,11 @@ use crate::context::Context;
     note = "pass the transaction of the database that holds the inbox: `&mut sqlx::Transaction<'_, Sqlite>` for a `SqliteInbox`, `…<'_, Postgres>` for a `PostgresInbox`, `…<'_, MySql>` for a `MySqlInbox`"
 )]
 pub trait InboxTransaction<I: Inbox>: Send {
-    /// Notes in this transaction that the request was handled, if this is still the claim of its key. Says
-    /// whether it was; if not, another has the request or has handled it, and this transaction must be rolled
-    /// back.
+    /// Records in this transaction that the request was handled, if the claim still holds its key. Returns whether it
+    /// does. If not, another process has the request or has handled it, and this transaction must be rolled back.
     ///
     /// # Errors
-    /// See [`InboxError`]. Then roll back.
+    /// See [`InboxError`]. Roll back after an error.
     fn complete<'a>(
         &'a mut self,
         inbox: &'a I,
@@ -51,7 +50,7 @@ impl Handling {
         }
     }
 
-    /// Whether the handler has completed it itself.
+    /// Returns whether the handler has completed the request itself.
     #[doc(hidden)]
     pub fn is_completed(&self) -> bool {
         self.completed.load(Ordering::Acquire)
@@ -67,14 +66,13 @@ impl fmt::Debug for Handling {
     }
 }
 
-/// Completes the request of this context in the handler's own transaction, so that its effect and the memory
-/// that it was handled are committed together: the effect happens exactly once, however often the request comes
-/// and wherever a process dies. With `cx.deposit_post` in the same
-/// transaction, so do the messages that it causes.
+/// Completes the request of this context in the handler's own transaction. The effect and the inbox key are then
+/// committed together. So the effect happens exactly once, however often the request is delivered and wherever a
+/// process dies. Messages of `cx.deposit_post` in the same transaction are stored exactly once as well.
 ///
-/// The handler needs `#[use_inbox]`, and the processor an inbox in the database of the transaction. It may be
-/// called anywhere between the begin and the commit; the earlier, the earlier another delivery of the same request
-/// is seen. If the transaction is rolled back, the handler has to return an error.
+/// The handler needs `#[use_inbox]`, and the processor needs an inbox in the database of the transaction. Call this
+/// anywhere between the begin and the commit: the earlier the call, the earlier another delivery of the same request is
+/// detected. If the transaction is rolled back, the handler must return an error.
 ///
 /// ```no_run
 /// # #[cfg(all(feature = "postgres", feature = "macros"))]
@@ -107,9 +105,9 @@ impl fmt::Debug for Handling {
 /// ```
 ///
 /// # Errors
-/// [`InboxError::ClaimLost`] when the handler took longer than its lease and another has the request now, or has
-/// handled it; [`InboxError::NotHandling`] and [`InboxError::WrongTransaction`] are mistakes in the program; see
-/// [`InboxError`] for the rest. Whatever it is, roll the transaction back and return the error.
+/// Returns [`InboxError::ClaimLost`] if the handler took longer than its lease and another process has or has handled
+/// the request. [`InboxError::NotHandling`] and [`InboxError::WrongTransaction`] are mistakes in the program. See
+/// [`InboxError`] for the rest. After any error, roll the transaction back and return the error.
 pub async fn complete_in<T, I>(transaction: &mut T, cx: &Context) -> Result<(), InboxError>
 where
     T: InboxTransaction<I>,

@@ -1,9 +1,9 @@
-//! [`Repeated`]: whether what a handler gave back is its reply.
+//! [`Repeated`]: marks that a handler's result stands in for a reply.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Put in the context of a request whose sender waits for the reply: tells that it was handled before, so that what
-/// came back from its handler stands in the place of a reply that nobody has kept.
+/// Marks, in the context of a call, that the request was handled before. The result of the handler then stands in for
+/// the first reply, which was not kept.
 #[derive(Debug, Default)]
 pub struct Repeated(AtomicBool);
 

@@ -13,7 +13,7 @@ use crate::message::{BagValue, Message, MessageBody, MessageHeader, rfc3339};
 
 /// The media type of an envelope.
 const CONTENT_TYPE: &str = "application/cloudevents+json";
-/// The attributes that an extension cannot be called.
+/// The names that an extension cannot have.
 const ATTRIBUTES: [&str; 12] = [
     "id",
     "specversion",
@@ -29,15 +29,14 @@ const ATTRIBUTES: [&str; 12] = [
     "data_base64",
 ];
 
-/// Writes a request as JSON in the envelope of [CloudEvents], its "structured mode", and reads it back: for those
-/// who want all that is known of a message in its body, where no gateway can lose it.
+/// Writes a request as JSON in the envelope of [CloudEvents], the "structured mode", and reads it back. The body then
+/// carries all attributes of the message, so that no gateway can drop them.
 ///
 /// Without this mapper a message is a CloudEvent too, in "binary mode": its attributes are headers. That is the
-/// default. What comes without an envelope is read as such a message.
+/// default, and a message without an envelope is read in this mode.
 ///
-/// What the envelope says of the message, its id, type, source, subject, schema, time and trace, is in the header
-/// that a handler sees. Extensions are in the bag; and what the bag holds under a name that an extension may have,
-/// lower-case letters and digits, is an extension.
+/// The header that a handler sees has the id, type, source, subject, schema, time and trace of the envelope. Extensions
+/// are in the bag. A bag entry is written as an extension if its name has only lower-case letters and digits.
 ///
 /// ```
 /// use brighter::mapper::CloudEventsMapper;
@@ -75,7 +74,7 @@ struct Written<'a, R> {
     extensions: BTreeMap<&'a str, &'a BagValue>,
 }
 
-/// .NET writes a null for what it does not say.
+/// .NET writes `null` for an absent attribute.
 #[derive(Deserialize)]
 struct Envelope<D> {
     specversion: String,
@@ -90,7 +89,7 @@ struct Envelope<D> {
     tracestate: Option<String>,
     data: Option<D>,
     data_base64: Option<String>,
-    /// Said already, by what the body is.
+    /// Implied by the body, and ignored.
     #[serde(rename = "datacontenttype")]
     _data_content_type: Option<IgnoredAny>,
     #[serde(flatten)]
@@ -136,7 +135,7 @@ impl<R: Serialize + DeserializeOwned> MessageMapper<R> for CloudEventsMapper {
                 let bytes = STANDARD.decode(text).map_err(MapError::new)?;
                 serde_json::from_slice(&bytes).map_err(MapError::new)
             }
-            // A request that says nothing may be nothing.
+            // An envelope without data may carry a unit request.
             (None, None) => serde_json::from_value(Value::Null).map_err(MapError::new),
         }
     }
@@ -172,7 +171,7 @@ impl<R: Serialize + DeserializeOwned> MessageMapper<R> for CloudEventsMapper {
                 .with_tracestate(&envelope.tracestate.unwrap_or_default());
         }
         for (name, value) in envelope.extensions {
-            // What a broker carried in a header was not said by the body alone.
+            // A header of the broker takes precedence over the body.
             if let (None, Some(value)) = (header.bag.get(&name), bag_value(value)) {
                 header.bag.insert(name, value);
             }
@@ -193,10 +192,10 @@ fn envelope<'a, D: Deserialize<'a>>(body: &'a [u8]) -> Result<Envelope<D>, MapEr
     Ok(envelope)
 }
 
-/// Whether there is an envelope.
+/// Returns whether the message has an envelope.
 ///
 /// # Errors
-/// There is one of another form.
+/// Returns an error if the envelope has another form.
 fn is_envelope(message: &Message) -> Result<bool, MapError> {
     let essence = message.header.content_type.split(';').next().unwrap_or_default();
     let essence = essence.trim().to_ascii_lowercase();
@@ -209,7 +208,7 @@ fn is_envelope(message: &Message) -> Result<bool, MapError> {
     }
 }
 
-/// An extension has a plain name, and no fraction: CloudEvents knows none.
+/// An extension has a plain name, and no fraction: CloudEvents has no such type.
 fn is_extension(name: &str, value: &BagValue) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     !name.is_empty()
@@ -227,7 +226,7 @@ fn bag_value(value: Value) -> Option<BagValue> {
             whole.or_else(|| number.as_f64().map(BagValue::from))
         }
         Value::Null => None,
-        // Nothing of an envelope is lost, whatever it is.
+        // Arrays and objects are kept as text, so that nothing of an envelope is lost.
         other @ (Value::Array(_) | Value::Object(_)) => Some(other.to_string().into()),
     }
 }

@@ -1,4 +1,4 @@
-//! What others nest deeper than anybody reads is an error, and needs no deep stack.
+//! Tests that deeply nested input is an error, and needs no deep stack.
 
 use std::thread;
 
@@ -9,11 +9,11 @@ use super::{CloudEventsMapper, JsonMapper, MapError, MessageMapper};
 use crate::id::MessageId;
 use crate::message::{Message, MessageBody, MessageHeader, MessageType};
 
-/// A quarter of what a thread has.
+/// A quarter of the default stack of a thread.
 const SMALL_STACK: usize = 512 * 1024;
 const DEPTH: usize = 100_000;
 
-/// A request that may be nested itself.
+/// A request that may be nested.
 #[derive(Debug, Serialize, Deserialize)]
 struct Nest {
     #[serde(default)]
@@ -57,7 +57,7 @@ fn a_deep_envelope_is_an_error_on_a_small_stack() {
                 let came = message("application/cloudevents+json", body);
                 let header = MessageMapper::<Value>::header_of(&CloudEventsMapper, &came);
                 let request: Result<Value, MapError> = CloudEventsMapper.to_request(&came);
-                // What the type of the data is nobody asks, so serde_json passes over it, without recursion.
+                // No type reads `datacontenttype`, so serde_json skips it without recursion.
                 let is_read = name != "datacontenttype";
                 assert!(!is_read || header.is_err() || request.is_err(), "{name}");
             }
@@ -65,7 +65,7 @@ fn a_deep_envelope_is_an_error_on_a_small_stack() {
     });
 }
 
-/// As a store or a file has it, in which somebody may have written.
+/// The text from a store or a file, which somebody may have edited.
 #[test]
 fn a_deep_header_in_a_store_is_an_error_or_passed_over_on_a_small_stack() {
     on_a_small_stack(|| {
@@ -75,7 +75,7 @@ fn a_deep_header_in_a_store_is_an_error_or_passed_over_on_a_small_stack() {
             let begin = json.strip_suffix('}').unwrap();
             let known = format!("{begin},\"bag\":{{\"name\":{deep}}}}}");
             serde_json::from_str::<MessageHeader>(&known).unwrap_err();
-            // serde_json passes over what nobody knows without recursion.
+            // serde_json skips unknown fields without recursion.
             let _ = serde_json::from_str::<MessageHeader>(&format!("{begin},\"unknown\":{deep}}}"));
         }
     });

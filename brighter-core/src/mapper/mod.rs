@@ -1,5 +1,4 @@
-//! Between a request and the message that carries it: [`MessageMapper`], and [`Postable`], which says which
-//! mapper a request has.
+//! [`MessageMapper`] converts between a request and its message, and [`Postable`] names the mapper of a request.
 
 mod cloud_events;
 #[cfg(test)]
@@ -17,7 +16,7 @@ use crate::error::BoxError;
 use crate::message::{Message, MessageHeader, MessageType};
 use crate::request::RequestKind;
 
-/// Turns a request into a message, and a message into a request.
+/// Converts a request to a message, and a message to a request.
 ///
 /// ```
 /// use brighter::mapper::{MapError, MessageMapper};
@@ -42,42 +41,42 @@ use crate::request::RequestKind;
 /// }
 /// ```
 ///
-/// A later version adds methods with a default only.
+/// A later version adds only methods with a default.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not map messages of `{R}`",
     label = "does not implement `MessageMapper<{R}>`",
     note = "leave `#[message(mapper = …)]` out for JSON, or implement `brighter::mapper::MessageMapper<{R}>` for `{Self}`: `to_message` and `to_request`"
 )]
 pub trait MessageMapper<R>: Send + Sync + 'static {
-    /// Makes the message. The header comes filled in: id, topic, kind, time, what the publication says, and, when
-    /// it is posted from a handler, correlation, causation and trace; the mapper sets the content type, and may
-    /// add to the bag or set attributes that depend on the request.
+    /// Converts the request to a message. The header already has the id, topic, kind, time and the attributes of the
+    /// publication. If the request is posted from a handler, the header also has correlation, causation and trace. The
+    /// mapper sets the content type, and may add to the bag or set attributes that depend on the request.
     ///
     /// # Errors
-    /// The request cannot be written in the mapper's form. Nothing is posted.
+    /// Returns an error if the request cannot be written in the mapper's form. Nothing is posted.
     fn to_message(&self, request: &R, header: MessageHeader) -> Result<Message, MapError>;
 
-    /// Makes the request.
+    /// Converts the message to a request.
     ///
     /// # Errors
-    /// The body is not in the mapper's form, or does not fit the request. The message goes to the
-    /// invalid-message channel at once, as it came, with the error as the reason.
+    /// Returns an error if the body is not in the mapper's form, or does not fit the request. The unchanged message
+    /// then goes to the invalid-message channel at once, with the error as the reason.
     fn to_request(&self, message: &Message) -> Result<R, MapError>;
 
-    /// The header that handlers see, where the body says more of the message than what carried it, as an envelope
-    /// does; `None`, which is the default, where it does not.
+    /// Returns the header that handlers see, if the body contains one, as an envelope does. Returns `None`, the
+    /// default, if it does not.
     ///
-    /// What becomes of the message is decided by the header that it came with.
+    /// The header that the message arrived with still decides how the message is routed and settled.
     ///
     /// # Errors
-    /// As [`to_request`](Self::to_request).
+    /// See [`to_request`](Self::to_request).
     fn header_of(&self, message: &Message) -> Result<Option<MessageHeader>, MapError> {
         let _ = message;
         Ok(None)
     }
 }
 
-/// Why a message could not be made from a request, or a request from a message.
+/// Why a request and a message could not be converted.
 #[derive(thiserror::Error)]
 #[error("{0}")]
 pub struct MapError(#[source] BoxError);
@@ -85,13 +84,13 @@ pub struct MapError(#[source] BoxError);
 crate::__readable_debug!(MapError);
 
 impl MapError {
-    /// A mapping failed for this reason.
+    /// Returns an error with this reason.
     pub fn new(reason: impl Into<BoxError>) -> Self {
         Self(reason.into())
     }
 }
 
-/// The kind of message that carries a kind of request.
+/// Converts the kind of a request to the kind of its message.
 impl From<RequestKind> for MessageType {
     fn from(kind: RequestKind) -> Self {
         match kind {

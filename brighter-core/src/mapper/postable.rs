@@ -4,29 +4,29 @@ use super::MessageMapper;
 use super::reply::ReplyForm;
 use crate::request::{Command, Request};
 
-/// A request that may leave the process. Derived by `#[derive(Message)]`.
+/// A request that may leave the process. `#[derive(Message)]` implements it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot travel as a message",
     label = "has no topic and no mapper",
     note = "derive it, beside serde's two: `#[derive(Serialize, Deserialize, Message)]` and `#[message(topic = \"…\")]`"
 )]
 pub trait Postable: Request + Sized {
-    /// Where it is published, unless its publication says otherwise.
+    /// The topic of the request, unless its publication names another.
     const TOPIC: &'static str;
 
-    /// What kind of thing it is, as CloudEvents' `type` says it: its topic, unless `#[message(type = "…")]` says
-    /// otherwise. By it a subscription tells the requests of one channel apart.
+    /// The `type` attribute of CloudEvents: the topic, unless `#[message(type = "…")]` sets another. A subscription
+    /// distinguishes the requests of one channel by it.
     const EVENT_TYPE: &'static str = Self::TOPIC;
 
-    /// How its reply travels, if it has one: see [`Callable`].
+    /// The form of the reply, if the request has one: see [`Callable`].
     const REPLY: Option<ReplyForm<Self::Reply>> = None;
 
-    /// What turns it into a message and back: [`JsonMapper`](super::JsonMapper), unless `#[message(mapper = …)]` names another.
+    /// The mapper of the request: [`JsonMapper`](super::JsonMapper), unless `#[message(mapper = …)]` names another.
     type Mapper: MessageMapper<Self> + Default;
 }
 
-/// A request that may leave the process and has a reply: what `call` takes. Derived
-/// by `#[derive(Message)]` with `#[message(reply = …)]`.
+/// A request that may leave the process and has a reply, as `call` requires. `#[derive(Message)]` with `#[message(reply
+/// = …)]` implements it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no reply to wait for",
     label = "cannot be called",
@@ -34,6 +34,6 @@ pub trait Postable: Request + Sized {
     note = "a request without a reply is posted: `processor.post(request)`"
 )]
 pub trait Callable: Postable + Command {
-    /// How its reply is written and read.
+    /// The form in which the reply is written and read.
     const FORM: ReplyForm<Self::Reply>;
 }

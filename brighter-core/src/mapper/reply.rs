@@ -1,4 +1,4 @@
-//! [`ReplyForm`]: how a reply is written and read.
+//! [`ReplyForm`]: the form in which a reply is written and read.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use super::MapError;
 use super::json;
 use crate::message::MessageBody;
 
-/// How a reply is written and read.
+/// The form in which a reply is written and read.
 pub struct ReplyForm<T> {
     #[doc(hidden)]
     pub write: fn(&T) -> Result<MessageBody, MapError>,
@@ -17,7 +17,7 @@ pub struct ReplyForm<T> {
     pub read: fn(&MessageBody) -> Result<T, MapError>,
 }
 
-/// A reply that can travel: what serde writes and reads.
+/// A reply that serde can write and read, so that it can travel.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot travel as a reply",
     label = "not both `Serialize` and `Deserialize`",
@@ -30,7 +30,7 @@ pub trait JsonReply: Serialize + DeserializeOwned {}
 impl<T: Serialize + DeserializeOwned> JsonReply for T {}
 
 impl<T: JsonReply> ReplyForm<T> {
-    /// As JSON, by serde: the form of every reply of a derived request.
+    /// Returns the JSON form, by serde: the form of every reply of a derived request.
     #[must_use]
     pub const fn json() -> Self {
         Self {

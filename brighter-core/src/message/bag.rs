@@ -1,28 +1,28 @@
-//! The [`Bag`] of a message: headers that the application adds.
+//! [`Bag`]: the headers that the application adds to a message.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// One value in a [`Bag`]: what every broker can carry as a header.
+/// One value in a [`Bag`], of a type that every broker can carry as a header.
 ///
 /// The list is complete, so that an adapter writes every value and drops none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum BagValue {
-    /// True or false.
+    /// A boolean.
     Bool(bool),
-    /// A whole number.
+    /// An integer.
     Int(i64),
-    /// A number with a fraction.
+    /// A floating-point number.
     Float(f64),
     /// Text.
     Text(String),
 }
 
 impl BagValue {
-    /// The text, if that is what this is.
+    /// Returns the text, if the value is one.
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {
         match self {
@@ -31,7 +31,7 @@ impl BagValue {
         }
     }
 
-    /// The whole number, if that is what this is.
+    /// Returns the integer, if the value is one.
     #[must_use]
     pub fn as_i64(&self) -> Option<i64> {
         match self {
@@ -40,7 +40,7 @@ impl BagValue {
         }
     }
 
-    /// Returns the number with a fraction, if that is what this is.
+    /// Returns the floating-point number, if the value is one.
     #[must_use]
     pub fn as_f64(&self) -> Option<f64> {
         match self {
@@ -49,7 +49,7 @@ impl BagValue {
         }
     }
 
-    /// Returns true or false, if that is what this is.
+    /// Returns the boolean, if the value is one.
     #[must_use]
     pub fn as_bool(&self) -> Option<bool> {
         match self {
@@ -113,7 +113,7 @@ impl From<String> for BagValue {
     }
 }
 
-/// Headers that the application adds to a message, by name. They travel with it on every transport.
+/// The headers that the application adds to a message, by name. They travel with the message on every transport.
 ///
 /// ```
 /// use brighter::message::Bag;
@@ -128,34 +128,34 @@ impl From<String> for BagValue {
 pub struct Bag(BTreeMap<String, BagValue>);
 
 impl Bag {
-    /// Puts a value in, and gives back the one that was there.
+    /// Inserts a value, and returns the earlier value of that name.
     pub fn insert(&mut self, name: impl Into<String>, value: impl Into<BagValue>) -> Option<BagValue> {
         self.0.insert(name.into(), value.into())
     }
 
-    /// The value of this name.
+    /// Returns the value of this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&BagValue> {
         self.0.get(name)
     }
 
-    /// Takes the value of this name out.
+    /// Removes the value of this name, and returns it.
     pub fn remove(&mut self, name: &str) -> Option<BagValue> {
         self.0.remove(name)
     }
 
-    /// Every name with its value, in the order of the names.
+    /// Iterates over the names and values, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &BagValue)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 
-    /// How many values there are.
+    /// Returns the number of values.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether the bag is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -184,7 +184,7 @@ mod tests {
             found.into_iter().filter(|found| *found).count()
         });
         assert!(found.eq([1, 1, 1, 1]));
-        // A whole number is no fraction: who sent it as such is told apart.
+        // An integer is no float: the two stay distinct.
         assert_eq!(BagValue::from(7).as_f64(), None);
     }
 

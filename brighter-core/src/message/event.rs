@@ -1,4 +1,4 @@
-//! [`EventAttributes`]: what CloudEvents says of a message.
+//! [`EventAttributes`]: the attributes of a message that CloudEvents defines.
 
 use std::sync::Arc;
 
@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{NameError, routing};
 
-/// The source of a message whose publication names none: that of every Brighter.
+/// The source of a message whose publication names none. Every Brighter uses this one.
 pub const DEFAULT_SOURCE: &str = "http://goparamore.io/";
 
-/// What [CloudEvents] says of a message beside its id and time. They travel with it on every transport.
+/// The attributes of a message that [CloudEvents] defines, without its id and time. They travel with the message on
+/// every transport.
 ///
-/// Nothing here is empty: what is empty is `None`.
+/// No attribute is an empty text: setting an empty text makes it `None`.
 ///
 /// ```
 /// use brighter::message::EventAttributes;
@@ -25,58 +26,58 @@ pub const DEFAULT_SOURCE: &str = "http://goparamore.io/";
 #[serde(default)]
 #[non_exhaustive]
 pub struct EventAttributes {
-    /// What kind of thing it is; `None` when its topic says that: see
+    /// The `type` of the message; `None` if it is the topic: see
     /// [`MessageHeader::event_type`](super::MessageHeader::event_type).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event_type: Option<Arc<str>>,
-    /// Where it comes from, as a URI; `None` for [`DEFAULT_SOURCE`]: see
+    /// The source of the message, as a URI; `None` for [`DEFAULT_SOURCE`]: see
     /// [`MessageHeader::source`](super::MessageHeader::source).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Arc<str>>,
-    /// What in the source it is about.
+    /// The subject within the source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<Arc<str>>,
-    /// Where the schema of the body is, as a URI.
+    /// The URI of the schema of the body.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_schema: Option<Arc<str>>,
 }
 
 impl EventAttributes {
-    /// The same attributes, of this kind of thing.
+    /// Sets the `type` of the message.
     #[must_use]
     pub fn with_type(mut self, event_type: impl AsRef<str>) -> Self {
         self.event_type = some(event_type.as_ref());
         self
     }
 
-    /// The same attributes, from this source: a URI.
+    /// Sets the source of the message, a URI.
     #[must_use]
     pub fn with_source(mut self, source: impl AsRef<str>) -> Self {
         self.source = some(source.as_ref());
         self
     }
 
-    /// The same attributes, about this.
+    /// Sets the subject within the source.
     #[must_use]
     pub fn with_subject(mut self, subject: impl AsRef<str>) -> Self {
         self.subject = some(subject.as_ref());
         self
     }
 
-    /// The same attributes, of a body with the schema that is found there: a URI.
+    /// Sets the URI of the schema of the body.
     #[must_use]
     pub fn with_data_schema(mut self, data_schema: impl AsRef<str>) -> Self {
         self.data_schema = some(data_schema.as_ref());
         self
     }
 
-    /// Whether they say nothing.
+    /// Returns whether no attribute is set.
     #[doc(hidden)]
     pub fn is_empty(&self) -> bool {
         self.parts().iter().all(|(_, part)| part.is_none())
     }
 
-    /// Whether they can travel.
+    /// Checks that every broker can carry the attributes.
     pub(super) fn validate(&self) -> Result<(), NameError> {
         self.parts()
             .into_iter()

@@ -1,4 +1,4 @@
-//! The [`MessageHeader`]: what the framework knows of a message without reading its body.
+//! [`MessageHeader`]: the metadata of a message.
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
@@ -10,29 +10,29 @@ use super::{Bag, BagValue, NameError, RoutingKey, routing};
 use crate::id::MessageId;
 use crate::trace::TraceContext;
 
-/// The content type of a message whose mapper says nothing else.
+/// The content type of a message whose mapper sets no other.
 pub const DEFAULT_CONTENT_TYPE: &str = "application/json; charset=utf-8";
 
-/// The header under which a message carries its partition key, by the extension of CloudEvents.
+/// The header that carries the partition key of a message, by the extension of CloudEvents.
 pub const PARTITION_KEY: &str = "partitionkey";
 
-/// What kind of request a message carries, which decides how it is dispatched.
+/// The kind of request that a message carries, which decides how the message is dispatched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum MessageType {
-    /// For exactly one handler.
+    /// A command, for exactly one handler.
     #[serde(rename = "MT_COMMAND")]
     Command,
-    /// For every handler that wants it.
+    /// An event, for every handler that subscribes to it.
     #[serde(rename = "MT_EVENT")]
     Event,
-    /// Data for whoever wants it; dispatched as an event is.
+    /// Data, dispatched like an event.
     #[serde(rename = "MT_DOCUMENT")]
     Document,
 }
 
 impl MessageType {
-    /// The text on the wire, which is Brighter's: `MT_COMMAND`, `MT_EVENT`, `MT_DOCUMENT`.
+    /// Returns the text on the wire, which is Brighter's: `MT_COMMAND`, `MT_EVENT`, `MT_DOCUMENT`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -42,7 +42,7 @@ impl MessageType {
         }
     }
 
-    /// Reads the text of [`as_str`](Self::as_str), in capitals or not.
+    /// Parses the text of [`as_str`](Self::as_str), ignoring case.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Command, Self::Event, Self::Document]
@@ -51,51 +51,50 @@ impl MessageType {
     }
 }
 
-/// What the framework knows of a message without reading its body.
+/// The metadata of a message, which the framework uses without reading the body.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct MessageHeader {
-    /// The identity of the message, which stays the same however often it is sent.
+    /// The identity of the message, which stays the same each time the message is sent.
     pub id: MessageId,
-    /// Where it is published.
+    /// The topic to which the message is published.
     pub topic: RoutingKey,
-    /// What it carries.
+    /// The kind of request that the message carries.
     pub message_type: MessageType,
-    /// When it was made, by the clock of who made it.
+    /// The time at which the message was made, by its sender's clock.
     pub timestamp: SystemTime,
-    /// The id that ties it to the conversation it belongs to.
+    /// The id of the conversation that the message belongs to.
     pub correlation_id: Option<MessageId>,
-    /// The id of the message whose handling posted this one. It is for the outbox: a
-    /// broker need not carry it.
+    /// The id of the message whose handling posted this one. The outbox uses it; a broker need not carry it.
     #[serde(default)]
     pub causation_id: Option<MessageId>,
     /// The media type of the body.
     pub content_type: Cow<'static, str>,
-    /// Where an answer to it is to be published. The sender says so, and nothing answers by itself.
+    /// The topic for an answer, set by the sender. Nothing answers automatically.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<RoutingKey>,
-    /// What CloudEvents says of it beside its id and time.
+    /// The attributes that CloudEvents defines.
     #[serde(default, skip_serializing_if = "EventAttributes::is_empty")]
     pub event: EventAttributes,
-    /// How urgent it is: where a channel has priorities, a message with a higher one comes first, and one without is
-    /// the last.
+    /// The priority of the message. A channel with priorities delivers a higher one first, and a message without
+    /// priority last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<u8>,
-    /// The trace that it belongs to.
+    /// The trace that the message belongs to.
     #[serde(default, skip_serializing_if = "TraceContext::is_empty")]
     pub trace: TraceContext,
-    /// How long the broker held it back before it delivered it, as its sender had asked. It is only read: what
-    /// is published is not delayed by it.
+    /// The delay after which the broker delivered the message, as its sender had asked. It is only read: it does not
+    /// delay a message that is published.
     #[serde(skip)]
     pub delayed: Duration,
-    /// How often it was handed to a handler and given back: 0 the first time.
+    /// The number of times the message was handed to a handler and returned: 0 the first time.
     pub handled_count: u32,
-    /// What the application adds.
+    /// The headers that the application adds.
     pub bag: Bag,
 }
 
 impl MessageHeader {
-    /// A header with the time of now, [`DEFAULT_CONTENT_TYPE`], and nothing else.
+    /// Returns a header with the current time, [`DEFAULT_CONTENT_TYPE`], and nothing else.
     #[must_use]
     pub fn new(id: MessageId, topic: impl Into<RoutingKey>, message_type: MessageType) -> Self {
         Self {
@@ -116,63 +115,63 @@ impl MessageHeader {
         }
     }
 
-    /// The same header with this media type.
+    /// Sets the media type of the body.
     #[must_use]
     pub fn with_content_type(mut self, content_type: impl Into<Cow<'static, str>>) -> Self {
         self.content_type = content_type.into();
         self
     }
 
-    /// The same header with this correlation id.
+    /// Sets the correlation id.
     #[must_use]
     pub fn with_correlation_id(mut self, id: MessageId) -> Self {
         self.correlation_id = Some(id);
         self
     }
 
-    /// The same header, of a message that was posted by the handling of this one.
+    /// Sets the id of the message whose handling posted this one.
     #[must_use]
     pub fn with_causation_id(mut self, id: MessageId) -> Self {
         self.causation_id = Some(id);
         self
     }
 
-    /// The same header, whose answer is to be published to this topic.
+    /// Sets the topic for an answer.
     #[must_use]
     pub fn with_reply_to(mut self, topic: impl Into<RoutingKey>) -> Self {
         self.reply_to = Some(topic.into());
         self
     }
 
-    /// The same header with these attributes.
+    /// Sets the attributes that CloudEvents defines.
     #[must_use]
     pub fn with_event(mut self, event: EventAttributes) -> Self {
         self.event = event;
         self
     }
 
-    /// Returns the same header, with this priority.
+    /// Sets the priority.
     #[must_use]
     pub fn with_priority(mut self, priority: u8) -> Self {
         self.priority = Some(priority);
         self
     }
 
-    /// Returns the key by which a broker spreads a topic over partitions: what the bag holds under
-    /// [`PARTITION_KEY`], if that is text.
+    /// Returns the key by which a broker distributes a topic over partitions: the text in the bag under
+    /// [`PARTITION_KEY`].
     #[must_use]
     pub fn partition_key(&self) -> Option<&str> {
         self.bag.get(PARTITION_KEY).and_then(BagValue::as_str)
     }
 
-    /// The same header, of a message within this trace.
+    /// Sets the trace that the message belongs to.
     #[must_use]
     pub fn with_trace(mut self, trace: TraceContext) -> Self {
         self.trace = trace;
         self
     }
 
-    /// What kind of thing the message is, as CloudEvents' `type` says it: its topic, unless it says otherwise.
+    /// Returns the `type` of CloudEvents: the topic, unless the message has another.
     #[must_use]
     pub fn event_type(&self) -> &str {
         self.event
@@ -181,19 +180,19 @@ impl MessageHeader {
             .unwrap_or_else(|| self.topic.as_str())
     }
 
-    /// Where the message comes from, as CloudEvents' `source` says it.
+    /// Returns the `source` of CloudEvents.
     #[must_use]
     pub fn source(&self) -> &str {
         self.event.source.as_deref().unwrap_or(DEFAULT_SOURCE)
     }
 
-    /// Whether every broker can carry this header. What is in the bag is limited only by what a broker takes in
-    /// all, but that its names are short.
+    /// Checks that every broker can carry this header. The values in the bag are limited only by the total size that a
+    /// broker allows; the names in the bag must be short.
     ///
     /// # Errors
-    /// The id, the topic, the reply address, the content type or a name in the bag has more than
-    /// [`MAX_NAME_BYTES`](super::MAX_NAME_BYTES) bytes; or one of the first four, an attribute of the event or
-    /// the correlation id is empty or holds a control character.
+    /// Returns an error if the id, the topic, the reply address, the content type or a name in the bag has more than
+    /// [`MAX_NAME_BYTES`](super::MAX_NAME_BYTES) bytes. Also returns an error if one of the first four, an attribute of
+    /// the event or the correlation id is empty or contains a control character.
     pub fn validate(&self) -> Result<(), NameError> {
         if let Some(id) = self.id.unusual() {
             routing::check("message id", id)?;
@@ -217,7 +216,7 @@ impl MessageHeader {
 mod tests {
     use super::*;
 
-    /// As it stood in the outboxes of the first release.
+    /// A row of an outbox of the first release.
     const OLD_ROW: &str = r#"{"id":"0197f2a0-7c3e-7d5a-9b7e-1f2a3b4c5d6e","topic":"Task.Reminder",
         "message_type":"MT_COMMAND","timestamp":{"secs_since_epoch":1790000000,"nanos_since_epoch":123000000},
         "correlation_id":null,"content_type":"application/json; charset=utf-8","handled_count":2,
@@ -252,7 +251,7 @@ mod tests {
             .with_trace(TraceContext::default().with_baggage("tenant=north"));
         let json = serde_json::to_string(&header).unwrap();
         assert_eq!(serde_json::from_str::<MessageHeader>(&json).unwrap(), header);
-        // And what it does not say takes no room.
+        // Absent fields take no space.
         let plain = MessageHeader::new(MessageId::new(), "Order.Placed", MessageType::Event);
         let json = serde_json::to_string(&plain).unwrap();
         for absent in ["event", "trace", "reply_to", "priority"] {

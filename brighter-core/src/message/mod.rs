@@ -1,4 +1,4 @@
-//! What travels: a [`Message`], made of a [`MessageHeader`] and a [`MessageBody`].
+//! [`Message`]: a [`MessageHeader`] and a [`MessageBody`], sent between processes.
 
 mod bag;
 mod event;
@@ -29,32 +29,32 @@ pub use routing::{ChannelName, MAX_NAME_BYTES, NameError, RoutingKey, Subscripti
 pub struct MessageBody(Bytes);
 
 impl MessageBody {
-    /// A body of these bytes.
+    /// Returns a body of these bytes.
     pub fn new(bytes: impl Into<Bytes>) -> Self {
         Self(bytes.into())
     }
 
-    /// The bytes, to read.
+    /// Returns the bytes as a slice.
     #[must_use]
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// The bytes, to keep.
+    /// Returns the bytes, shared without a copy.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
         self.0.clone()
     }
 
-    /// How many bytes there are.
+    /// Returns the number of bytes.
     #[must_use]
     #[inline]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether the body is empty.
     #[must_use]
     #[inline]
     pub fn is_empty(&self) -> bool {
@@ -62,24 +62,24 @@ impl MessageBody {
     }
 }
 
-/// Prints the size only: a body may hold what nobody should read in a log.
+/// Prints only the size: a body may contain data that must not be logged.
 impl std::fmt::Debug for MessageBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "MessageBody({} bytes)", self.0.len())
     }
 }
 
-/// What travels between processes.
+/// A message between processes.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Message {
-    /// What the framework needs to know of it.
+    /// The metadata of the message.
     pub header: MessageHeader,
-    /// What the application put in.
+    /// The content of the message.
     pub body: MessageBody,
 }
 
-/// A handler that asks its context for the header gets it; to make one for each that does not would be a waste.
+/// The header is put in the bag of a context only when a handler asks for it; most handlers do not.
 impl Brought for Message {
     fn key(&self) -> TypeId {
         TypeId::of::<MessageHeader>()
@@ -93,14 +93,15 @@ impl Brought for Message {
 }
 
 impl Message {
-    /// A message of this header and body.
+    /// Returns a message of this header and body.
     #[must_use]
     #[inline]
     pub fn new(header: MessageHeader, body: MessageBody) -> Self {
         Self { header, body }
     }
 
-    /// Whether it says the same as another with its id: the rest of the header tells of its making.
+    /// Returns whether another message with the same id has the same topic and body. The rest of the header differs
+    /// with each creation.
     #[doc(hidden)]
     pub fn is_same(&self, other: &Self) -> bool {
         self.header.topic == other.header.topic && self.body == other.body

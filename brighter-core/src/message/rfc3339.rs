@@ -1,27 +1,27 @@
-//! Times as they travel: seconds since 1970, or RFC 3339 with milliseconds.
+//! Times on the wire: seconds since 1970, or RFC 3339 with milliseconds.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// Seconds since 1970; none for a time before.
+/// Returns the seconds since 1970; `None` for an earlier time.
 pub fn seconds(time: SystemTime) -> Option<u64> {
     let since = time.duration_since(UNIX_EPOCH).ok()?;
     Some(since.as_secs())
 }
 
-/// The time so many seconds after 1970; none for one that no calendar holds.
+/// Returns the time this many seconds after 1970; `None` if it is outside of the calendar.
 pub fn from_seconds(seconds: u64) -> Option<SystemTime> {
     let time = UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?;
-    // What no calendar holds was no time at all, but a number somebody put there.
+    // A number outside of the calendar was not a time.
     calendar(time).map(|_| time)
 }
 
-/// `2026-09-30T12:00:00.000Z`; none for a time outside the years 0 to 9999.
+/// Writes a time as `2026-09-30T12:00:00.000Z`; `None` for a time outside the years 0 to 9999.
 pub fn write(time: SystemTime) -> Option<String> {
     let t = calendar(time)?;
-    // Every message has a time: the machinery of `format!` would be a quarter of what its headers cost.
+    // Every message has a time, and `format!` would take a quarter of the cost of its headers.
     let mut text = String::with_capacity("2026-09-30T12:00:00.000Z".len());
     let mut put = |number: u32, digits: usize, after: char| {
         let all = [number / 1000, number / 100, number / 10, number];
@@ -40,7 +40,7 @@ pub fn write(time: SystemTime) -> Option<String> {
     Some(text)
 }
 
-/// Any time of RFC 3339, however precise.
+/// Reads any time of RFC 3339, of any precision.
 pub fn read(text: &str) -> Option<SystemTime> {
     let nanos = OffsetDateTime::parse(text.trim(), &Rfc3339)
         .ok()?
@@ -56,7 +56,7 @@ pub fn read(text: &str) -> Option<SystemTime> {
     }
 }
 
-/// The plain conversion panics on a time that is too far away.
+/// Converts a time without the panic of the plain conversion for a time that is too far away.
 fn calendar(time: SystemTime) -> Option<OffsetDateTime> {
     let nanos = match time.duration_since(UNIX_EPOCH) {
         Ok(since) => i128::try_from(since.as_nanos()).ok()?,

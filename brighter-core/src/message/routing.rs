@@ -1,4 +1,4 @@
-//! The names that route a message, each a type of its own so that none is taken for another.
+//! The names that route a message, each a type of its own so that they cannot be confused.
 
 use std::borrow::{Borrow, Cow};
 use std::fmt;
@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::text::Text;
 
-/// AMQP 0-9-1 (4.2.5.3) limits a routing key and a queue name to what a short string holds. The limit is
-/// kept for every transport, so that a name that works on one works on all.
+/// The longest name, in bytes. AMQP 0-9-1 (4.2.5.3) limits a routing key and a queue name to a short string. The limit
+/// applies to every transport, so that a name that is valid on one is valid on all.
 pub const MAX_NAME_BYTES: usize = 255;
 
-/// Why a text cannot be a [`RoutingKey`], [`ChannelName`] or [`SubscriptionName`], or stand in a
+/// Why a text is not a valid [`RoutingKey`], [`ChannelName`] or [`SubscriptionName`], or not valid in a
 /// [`MessageHeader`](super::MessageHeader).
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -19,38 +19,38 @@ pub enum NameError {
     /// The text is empty.
     #[error("a {what} cannot be empty")]
     Empty {
-        /// Which kind of name was wanted.
+        /// The kind of name.
         what: &'static str,
     },
     /// The text is longer than [`MAX_NAME_BYTES`].
     #[error("a {what} has at most 255 bytes, this one has {bytes}: shorten it (it begins with `{begins}`)")]
     TooLong {
-        /// Which kind of name was wanted.
+        /// The kind of name.
         what: &'static str,
-        /// How long the text is, in bytes.
+        /// The length of the text, in bytes.
         bytes: usize,
         /// The first characters of the text.
         begins: String,
     },
-    /// The text holds a control character.
+    /// The text contains a control character.
     #[error("a {what} cannot hold control characters: {name:?}")]
     Control {
-        /// Which kind of name was wanted.
+        /// The kind of name.
         what: &'static str,
-        /// The text, to be printed escaped.
+        /// The text, printed escaped.
         name: String,
     },
 }
 
 crate::__readable_debug!(NameError);
 
-/// Whether a text can be a name.
+/// Checks that a text can be a name.
 pub(super) fn check(what: &'static str, name: &str) -> Result<(), NameError> {
     check_length(what, name)?;
     check_text(what, name)
 }
 
-/// Whether a text is short enough for a name.
+/// Checks that a text is short enough for a name.
 pub(super) fn check_length(what: &'static str, name: &str) -> Result<(), NameError> {
     if name.len() > MAX_NAME_BYTES {
         return Err(NameError::TooLong {
@@ -62,12 +62,12 @@ pub(super) fn check_length(what: &'static str, name: &str) -> Result<(), NameErr
     Ok(())
 }
 
-/// Whether a text says something, and nothing that would spoil a log.
+/// Checks that a text is not empty, and has no control character that would corrupt a log.
 pub(super) fn check_text(what: &'static str, text: &str) -> Result<(), NameError> {
     if text.is_empty() {
         return Err(NameError::Empty { what });
     }
-    // Almost every text is plain, which is seen at a glance: without a way out, many bytes are looked at together.
+    // Almost every text is plain. This check has no early exit, so that many bytes are checked at once.
     let is_plain = text
         .bytes()
         .fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'));
@@ -88,26 +88,27 @@ macro_rules! name {
         pub struct $name(Text);
 
         impl $name {
-            /// A name that stands in the program: it takes no memory of its own.
+            /// Returns a name from a text in the program, without an allocation.
             #[must_use]
             pub const fn from_static(text: &'static str) -> Self {
                 Self(Text::Static(text))
             }
 
-            /// The name as text.
+            /// Returns the name as text.
             #[must_use]
             #[inline]
             pub fn as_str(&self) -> &str {
                 &self.0
             }
 
-            /// Whether a broker can take this name.
+            /// Checks that a broker can take this name.
             ///
-            /// Names are made without a check, so that making one never fails where it is written; every
-            /// `build()` and every post calls this.
+            /// Names are made without a check, so that making one never fails. Every `build()` and every post calls
+            /// this.
             ///
             /// # Errors
-            /// The name is empty, has more than [`MAX_NAME_BYTES`] bytes, or holds a control character.
+            /// Returns an error if the name is empty, has more than [`MAX_NAME_BYTES`] bytes, or contains a control
+            /// character.
             pub fn validate(&self) -> Result<(), NameError> {
                 check($what, &self.0)
             }
@@ -176,10 +177,10 @@ macro_rules! name {
 }
 
 name! {
-    /// The topic of a message, by which a broker finds the channels that want it.
+    /// The topic of a message, by which a broker selects channels.
     ///
-    /// A publication has one that is plain; a subscription may have a pattern: words parted by dots, where
-    /// `*` stands for one word and `#` for any number of them.
+    /// The topic of a publication is plain. A subscription may have a pattern: words separated by dots, where `*`
+    /// stands for one word and `#` for any number of words.
     ///
     /// ```
     /// use brighter::message::RoutingKey;
@@ -193,7 +194,7 @@ name! {
 }
 
 name! {
-    /// The name of what a consumer reads: a queue.
+    /// The name of a channel: a queue that a consumer reads.
     ChannelName, "channel name"
 }
 
@@ -203,8 +204,8 @@ name! {
 }
 
 impl RoutingKey {
-    /// Whether this key, read as a pattern, takes in `topic`: the rule of a topic exchange
-    /// (AMQP 0-9-1, 3.1.3.3).
+    /// Returns whether this key, read as a pattern, matches `topic`, by the rule of a topic exchange (AMQP 0-9-1,
+    /// 3.1.3.3).
     #[must_use]
     pub fn matches(&self, topic: &RoutingKey) -> bool {
         let pattern: Vec<&str> = self.0.split('.').collect();
@@ -213,8 +214,8 @@ impl RoutingKey {
     }
 }
 
-/// Greedy matching with one point to come back to, as for `*` in a shell: linear in memory, and at worst
-/// the product of the lengths in time, whatever a stranger writes.
+/// Matches greedily with one position to backtrack to, as a shell matches `*`. The memory is linear, and the time is at
+/// worst the product of the lengths, for any input.
 fn matches_words(pattern: &[&str], words: &[&str]) -> bool {
     let (mut p, mut w) = (0, 0);
     let mut resume: Option<(usize, usize)> = None;

@@ -1,4 +1,4 @@
-//! [`Text`]: what a name is made of.
+//! [`Text`]: the text of a name.
 
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A text that is cheap to clone. One that stands in the program takes no memory of its own, and clones of it do not
-/// wait for each other.
+/// A text that is cheap to clone. A static text needs no allocation, and cloning it does not contend.
 #[derive(Clone)]
 pub(super) enum Text {
     Static(&'static str),
@@ -34,7 +33,7 @@ impl<T: Into<Arc<str>>> From<T> for Text {
     }
 }
 
-// By what it says, wherever it stands.
+// Compared by content, static or not.
 
 impl PartialEq for Text {
     #[inline]

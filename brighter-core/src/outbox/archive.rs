@@ -1,23 +1,23 @@
-//! What becomes of old messages: [`Archive`].
+//! [`Archive`]: which old messages leave an outbox.
 
 use std::time::Duration;
 
-/// Which messages leave an outbox, and where they go. Those that are outstanding never do.
+/// Selects the messages that leave an outbox, and whether they are kept elsewhere. Outstanding messages always stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Archive {
-    /// Those that were dispatched at least this long ago.
+    /// Takes messages that were dispatched at least this long ago.
     pub dispatched: Option<Duration>,
-    /// Those that died at least this long ago.
+    /// Takes messages that became dead at least this long ago.
     pub dead: Option<Duration>,
-    /// Whether they are kept elsewhere, or gone.
+    /// Whether the messages are kept elsewhere rather than deleted.
     pub keep: bool,
-    /// How many at most.
+    /// The largest number of messages to take.
     pub limit: usize,
 }
 
 impl Archive {
-    /// At most this many of those that were dispatched at least this long ago, which are gone then.
+    /// Deletes up to `limit` messages that were dispatched at least `age` ago.
     #[must_use]
     pub fn dispatched(age: Duration, limit: usize) -> Self {
         Self {
@@ -28,7 +28,7 @@ impl Archive {
         }
     }
 
-    /// Those as well that died at least this long ago.
+    /// Takes also messages that became dead at least `age` ago.
     #[must_use]
     pub fn dead(self, age: Duration) -> Self {
         Self {
@@ -37,7 +37,7 @@ impl Archive {
         }
     }
 
-    /// They are kept elsewhere.
+    /// Keeps the messages elsewhere rather than deleting them.
     #[must_use]
     pub fn keep(self) -> Self {
         Self { keep: true, ..self }

@@ -1,4 +1,4 @@
-//! [`Arrivals`]: tells a sweeper that there is something to send, so that it need not look all the time.
+//! [`Arrivals`]: wakes a sweeper when there is something to send, so that it need not poll.
 
 use std::fmt;
 use std::future::pending;
@@ -7,27 +7,28 @@ use futures_util::stream::{self, BoxStream};
 use futures_util::{Stream, StreamExt};
 use tokio::sync::watch;
 
-/// What is known of messages that were deposited.
+/// The knowledge about a deposit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arrival {
     /// There may be something to claim now.
     Here,
-    /// Something was stored in a transaction of the application, and nobody will say when that is committed.
+    /// A message was stored in a transaction of the application, and nobody will report its commit.
     ToCome,
 }
 
 /// Tells of messages that arrive in an outbox: see [`Outbox::arrivals`](super::Outbox::arrivals).
 ///
-/// It may tell of what somebody else has claimed since, and of several as one; it is a reason to look, and no more.
+/// It may report a message that another process has claimed since, and report several as one. It is only a hint to
+/// look.
 pub struct Arrivals(BoxStream<'static, Arrival>);
 
 impl Arrivals {
-    /// Arrivals that this stream tells of.
+    /// Returns the arrivals that this stream yields.
     pub fn new(stream: impl Stream<Item = Arrival> + Send + 'static) -> Self {
         Self(stream.boxed())
     }
 
-    /// The next one; never, once nobody is left to tell. Dropping the future loses nothing.
+    /// Waits for the next arrival; never returns once no sender is left. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Arrival {
         match self.0.next().await {
             Some(arrival) => arrival,
@@ -35,7 +36,7 @@ impl Arrivals {
         }
     }
 
-    /// What this tells of, and what the other does.
+    /// Returns the arrivals of both.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self(stream::select(self.0, other.0).boxed())
@@ -48,11 +49,11 @@ impl fmt::Debug for Arrivals {
     }
 }
 
-/// Who rings and who hears are in one process. Clones are the same bell.
+/// Notifies [`Arrivals`] within one process. Clones share their listeners.
 #[derive(Debug, Clone)]
 pub struct Bell(watch::Sender<Rung>);
 
-/// How often it was rung.
+/// The number of notifications so far.
 #[derive(Debug, Default, Clone, Copy)]
 struct Rung {
     here: u64,
@@ -76,7 +77,7 @@ impl Bell {
         });
     }
 
-    /// What it rings for from now on; that both came while nobody asked is told as the stronger.
+    /// Returns the arrivals from now on. If both kinds come between two calls, [`Arrival::Here`] is reported.
     #[doc(hidden)]
     pub fn arrivals(&self) -> Arrivals {
         let receiver = self.0.subscribe();

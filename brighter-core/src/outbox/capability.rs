@@ -1,7 +1,6 @@
-//! What an outbox may be able to do beyond posting and sweeping: one trait a capability, each reached by a method of
-//! [`Outbox`](super::Outbox).
+//! The optional capabilities of an outbox: one trait for each, reached by a method of [`Outbox`](super::Outbox).
 //!
-//! Everything a later version adds to one of these has a default.
+//! Every method that a later version adds to one of these traits has a default.
 
 use std::time::Duration;
 
@@ -19,19 +18,19 @@ use crate::message::Message;
     note = "implement `brighter::outbox::Scheduling` for `{Self}` (`schedule`, `reschedule`, `cancel`, `scheduled` and `make_due`), and return it from the method of `Outbox` that reaches it"
 )]
 pub trait Scheduling: Send + Sync {
-    /// Stores a message that is not outstanding until this much time has passed by the clock of the outbox, in a
-    /// transaction of the outbox's own. Says whether it is new: one that the outbox holds already, in whatever state,
-    /// is left as it is.
+    /// Stores a message that becomes outstanding after the given time by the clock of the outbox, in a transaction of
+    /// the outbox's own. Returns whether the message is new. A message that the outbox already holds, in any state, is
+    /// left unchanged.
     ///
     /// # Errors
-    /// As [`deposit`](super::Outbox::deposit).
+    /// See [`deposit`](super::Outbox::deposit).
     fn schedule<'a>(
         &'a self,
         message: &'a Message,
         delay: Duration,
     ) -> BoxFuture<'a, Result<bool, OutboxError>>;
 
-    /// Changes the delay of a scheduled message, counted from now. Says whether the message still waited.
+    /// Changes the delay of a scheduled message, counted from now. Returns whether the message was still scheduled.
     ///
     /// # Errors
     /// See [`OutboxError`].
@@ -41,20 +40,20 @@ pub trait Scheduling: Send + Sync {
         delay: Duration,
     ) -> BoxFuture<'a, Result<bool, OutboxError>>;
 
-    /// Takes a scheduled message out, and its id is free again. Says whether the message still waited.
+    /// Removes a scheduled message, and its id is free again. Returns whether the message was still scheduled.
     ///
     /// # Errors
     /// See [`OutboxError`].
     fn cancel<'a>(&'a self, id: &'a MessageId) -> BoxFuture<'a, Result<bool, OutboxError>>;
 
-    /// Returns the messages that wait for their time: the first to be due first, at most `limit`.
+    /// Returns up to `limit` scheduled messages, the first to become due first.
     ///
     /// # Errors
     /// See [`OutboxError`].
     fn scheduled(&self, limit: usize) -> BoxFuture<'_, Result<Vec<ScheduledMessage>, OutboxError>>;
 
-    /// Makes those messages outstanding whose time has come, the first to be due first, at most `limit`, as if they had
-    /// been deposited then. Returns how many; several publishers may do so at once.
+    /// Makes up to `limit` due messages outstanding, the first to become due first, as if they had been deposited then.
+    /// Returns how many. Several publishers may call this at once.
     ///
     /// # Errors
     /// See [`OutboxError`].
@@ -68,24 +67,25 @@ pub trait Scheduling: Send + Sync {
     note = "implement `brighter::outbox::Inspection` for `{Self}` (`get` and `state`), and return it from the method of `Outbox` that reaches it"
 )]
 pub trait Inspection: Send + Sync {
-    /// Reads messages whether they were dispatched or not, in the order of the ids. One that is not there is left out.
+    /// Reads messages, dispatched or not, in the order of the ids. A message that does not exist is left out.
     ///
     /// # Errors
     /// See [`OutboxError`].
     fn get<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<Vec<Message>, OutboxError>>;
 
-    /// Returns how far one message has come; `None`, if it is not there.
+    /// Returns the state of one message; `None` if it does not exist.
     ///
     /// # Errors
     /// See [`OutboxError`].
     fn state<'a>(&'a self, id: &'a MessageId) -> BoxFuture<'a, Result<Option<MessageState>, OutboxError>>;
 
-    /// Returns the ids of the outstanding messages that were posted by the handling of this one (their header has it
-    /// as its `causation_id`), whether somebody has claimed them or not: in any order, at most `limit`. A processor
-    /// without a sweeper asks for them when the message comes a second time, and sends them.
+    /// Returns up to `limit` ids of the outstanding messages that the handling of this message posted, claimed or not,
+    /// in any order. Their header has it as `causation_id`. A processor without a sweeper calls this for a redelivered
+    /// message, and sends the messages.
     ///
     /// # Errors
-    /// See [`OutboxError`]; [`Unsupported`](OutboxError::Unsupported), the default, if the outbox cannot.
+    /// See [`OutboxError`]. It is [`Unsupported`](OutboxError::Unsupported), the default, if the outbox cannot look up
+    /// causes.
     fn outstanding_of<'a>(
         &'a self,
         causation: &'a MessageId,
@@ -104,14 +104,14 @@ pub trait Inspection: Send + Sync {
     note = "implement `brighter::outbox::DeadMessages` for `{Self}` (`dead` and `revive`), and return it from the method of `Outbox` that reaches it"
 )]
 pub trait DeadMessages: Send + Sync {
-    /// Returns the dead messages, oldest first, at most `limit`.
+    /// Returns up to `limit` dead messages, oldest first.
     ///
     /// # Errors
     /// See [`OutboxError`].
     fn dead(&self, limit: usize) -> BoxFuture<'_, Result<Vec<DeadMessage>, OutboxError>>;
 
-    /// Makes these messages outstanding again, if they are dead: they are due at once, and have not failed. Returns how
-    /// many.
+    /// Makes these messages outstanding again, if they are dead: they are due at once, with no failures counted.
+    /// Returns how many.
     ///
     /// # Errors
     /// See [`OutboxError`].
@@ -125,33 +125,33 @@ pub trait DeadMessages: Send + Sync {
     note = "implement `brighter::outbox::Resending` for `{Self}` (`replay` and `send_again`), and return it from the method of `Outbox` that reaches it"
 )]
 pub trait Resending: Send + Sync {
-    /// Makes the messages outstanding again that were posted by the handling of this one (their header has it as its
-    /// `causation_id`) and dispatched: they are due at once, and have not failed. Returns how many; those that are
-    /// outstanding already do not count and stay as they are.
+    /// Makes the dispatched messages outstanding again that the handling of this message posted: they are due at once,
+    /// with no failures counted. Their header has it as `causation_id`. Returns how many. Messages that are outstanding
+    /// already do not count and stay unchanged.
     ///
     /// # Errors
     /// See [`OutboxError`].
     fn replay<'a>(&'a self, causation: &'a MessageId) -> BoxFuture<'a, Result<u64, OutboxError>>;
 
-    /// Makes the selected messages outstanding again, as [`replay`](Self::replay) does those of one cause and
-    /// [`revive`](DeadMessages::revive) does the dead. Returns how many.
+    /// Makes the selected messages outstanding again. [`replay`](Self::replay) does the same for those of one cause,
+    /// and [`revive`](DeadMessages::revive) for dead ones. Returns how many.
     ///
     /// # Errors
     /// See [`OutboxError`].
     fn send_again<'a>(&'a self, which: &'a Selection) -> BoxFuture<'a, Result<u64, OutboxError>>;
 }
 
-/// Takes old messages out: see [`Outbox::archiving`](super::Outbox::archiving).
+/// Removes old messages: see [`Outbox::archiving`](super::Outbox::archiving).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot archive messages of an outbox",
     label = "does not implement `Archiving`",
     note = "implement `brighter::outbox::Archiving` for `{Self}` (`archive`), and return it from the method of `Outbox` that reaches it"
 )]
 pub trait Archiving: Send + Sync {
-    /// Takes messages out that are old enough: those that were dispatched, and, if that is asked, the dead. Their ids
-    /// are free again. Returns how many they were; as many as the limit means that there may be more.
+    /// Removes dispatched messages that are old enough and, if selected, dead ones. Their ids are free again. Returns
+    /// how many were removed. If that is the limit, there may be more.
     ///
-    /// Several processes may do so at once, and none waits for another.
+    /// Several processes may call this at once, without waiting for each other.
     ///
     /// # Errors
     /// See [`OutboxError`].

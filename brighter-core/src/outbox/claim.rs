@@ -1,61 +1,60 @@
-//! Which messages to [`Claim`], and what was [`Claimed`].
+//! [`Claim`]: selects messages to claim, and [`Claimed`]: a message that was claimed.
 
 use std::time::Duration;
 
 use crate::id::MessageId;
 use crate::message::{Message, RoutingKey};
 
-/// Which messages to claim. What is claimed comes oldest first.
+/// Selects messages to claim. Claimed messages are returned oldest first.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Claim<'a> {
-    /// These, if they are outstanding and nobody else has them.
+    /// The messages with these ids, if they are outstanding and not claimed.
     Ids {
-        /// Their ids.
+        /// The ids of the messages.
         ids: &'a [MessageId],
-        /// But none of these topics.
+        /// Topics to leave out.
         except: &'a [RoutingKey],
     },
-    /// The oldest that are outstanding and due, at most `limit`, if they were deposited at least `min_age`
-    /// ago.
+    /// The oldest outstanding messages that are due and were deposited at least `min_age` ago, at most `limit`.
     Oldest {
-        /// How many at most.
+        /// The largest number of messages.
         limit: usize,
-        /// How old they are at least.
+        /// The lowest age of a message.
         min_age: Duration,
-        /// But none of these topics.
+        /// Topics to leave out.
         except: &'a [RoutingKey],
     },
-    /// The same of one topic.
+    /// The oldest outstanding messages of one topic, with the same limits.
     OfTopic {
-        /// The topic.
+        /// The topic of the messages.
         topic: &'a RoutingKey,
-        /// How many at most.
+        /// The largest number of messages.
         limit: usize,
-        /// How old they are at least.
+        /// The lowest age of a message.
         min_age: Duration,
     },
-    /// The next of one topic in the order of their deposits: the oldest that is outstanding and those that follow
-    /// it, up to the first that somebody has, or that is not due, or too young. So one who claims like this at a time
-    /// has what comes next of a topic, and nothing is claimed before what goes before it.
+    /// The next messages of one topic in the order of their deposits. They are the oldest outstanding message and those
+    /// after it, up to the first that is claimed, not due, or too young. If only one publisher at a time claims this
+    /// way, it gets the next messages of the topic, and no message is claimed before an earlier one.
     InOrder {
-        /// The topic.
+        /// The topic of the messages.
         topic: &'a RoutingKey,
-        /// How many at most.
+        /// The largest number of messages.
         limit: usize,
-        /// How old they are at least.
+        /// The lowest age of a message.
         min_age: Duration,
     },
 }
 
 impl<'a> Claim<'a> {
-    /// These, of whatever topic.
+    /// Selects these messages, of any topic.
     #[must_use]
     pub const fn ids(ids: &'a [MessageId]) -> Self {
         Self::Ids { ids, except: &[] }
     }
 
-    /// The oldest that are due, of whatever topic, at most `limit`, and at least this old.
+    /// Selects the oldest due messages of any topic: at most `limit`, and at least `min_age` old.
     #[must_use]
     pub const fn oldest(limit: usize, min_age: Duration) -> Self {
         Self::Oldest {
@@ -66,18 +65,18 @@ impl<'a> Claim<'a> {
     }
 }
 
-/// A message taken from the outbox, to be published by whoever claimed it.
+/// A message that was claimed in the outbox, to be published by the claimant.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Claimed {
-    /// The message.
+    /// The claimed message.
     pub message: Message,
-    /// How often publishing it has failed.
+    /// The number of failed attempts to publish the message.
     pub attempts: u32,
 }
 
 impl Claimed {
-    /// A message whose publishing has failed this often.
+    /// Returns a claimed message with this number of failed attempts.
     #[must_use]
     pub fn new(message: Message, attempts: u32) -> Self {
         Self { message, attempts }

@@ -1,4 +1,4 @@
-//! The [`Outbox`]: where a message is safe from the moment it is posted until the broker has it.
+//! [`Outbox`]: keeps a message safe from the moment it is posted until the broker has it.
 
 mod archive;
 mod arrivals;
@@ -28,30 +28,30 @@ pub use transaction::OutboxTransaction;
 use crate::id::MessageId;
 use crate::message::Message;
 
-/// Where messages wait until the broker has them.
+/// Stores messages until the broker has them.
 ///
 /// A message is *outstanding* from its deposit until it is marked as dispatched. A publisher *claims* a message first,
-/// for a time: the lease. A claim that is neither marked, nor failed, nor released ends with its lease, and the message
-/// may be claimed again. So a publisher that dies is replaced, and two that live do not publish the same message.
+/// for a time: the lease. A claim that is not marked, failed or released ends with its lease, and the message may be
+/// claimed again. So a publisher that dies is replaced, and two live ones do not publish the same message.
 ///
 /// All methods are atomic: after an error nothing has changed.
 ///
-/// # What an outbox must do, and what it may do
-/// The six required methods are what posting and sweeping need. Each method after them reaches a capability, and
-/// returns `None` unless the outbox has it. A processor asks for a capability when it needs one: with an outbox that
-/// lacks it, the call returns [`OutboxError::Unsupported`], or `build()` fails when a part of the processor needs it.
+/// # Required methods and capabilities
+/// Posting and sweeping need the six required methods. Each method after them returns a capability, or `None` if the
+/// outbox does not have it. A processor requests a capability when it needs one. If the outbox does not have it, the
+/// call returns [`OutboxError::Unsupported`], or `build()` fails if a part of the processor needs it.
 ///
-/// | method | trait | who needs it |
+/// | method | trait | used by |
 /// |---|---|---|
 /// | [`scheduling`](Self::scheduling) | [`Scheduling`] | posts that are sent later |
 /// | [`inspection`](Self::inspection) | [`Inspection`] | reading one message and its state; `repost`; duplicates in a process without a sweeper |
 /// | [`dead_messages`](Self::dead_messages) | [`DeadMessages`] | listing and reviving the dead |
 /// | [`resending`](Self::resending) | [`Resending`] | sending dispatched messages again; `#[use_inbox(on_duplicate = replay)]` |
 /// | [`archiving`](Self::archiving) | [`Archiving`] | an archiver |
-/// | [`arrivals`](Self::arrivals) | [`Arrivals`] | a sweeper that is woken, in place of one that only looks at intervals |
+/// | [`arrivals`](Self::arrivals) | [`Arrivals`] | a sweeper that is woken, rather than one that only polls |
 ///
-/// A later version adds methods with a default only, so an outbox that compiles today compiles then. An outbox around
-/// another one passes every method on.
+/// A later version adds only methods with a default, so an outbox that compiles today keeps compiling. An outbox around
+/// another one must forward every method.
 ///
 /// `brighter-conformance` tests the required methods, and each capability that the outbox has.
 #[diagnostic::on_unimplemented(
@@ -60,11 +60,11 @@ use crate::message::Message;
     note = "pass `InMemoryOutbox`, `SqliteOutbox`, `PostgresOutbox` or `MySqlOutbox`, or implement `brighter::outbox::Outbox` for `{Self}`: `deposit`, `claim`, `mark_dispatched`, `mark_failed`, `release` and `status`"
 )]
 pub trait Outbox: Any + Send + Sync {
-    /// Stores messages, in a transaction of the outbox's own, claimed for `lease` if there is one. A message that the
-    /// outbox holds already, dispatched or not, is left as it is; returns the ids of those.
+    /// Stores messages in a transaction of the outbox's own, claimed for `lease` if there is one. A message that the
+    /// outbox already holds, dispatched or not, is left unchanged. Returns the ids of those messages.
     ///
     /// # Errors
-    /// See [`OutboxError`]; [`IdInUse`](OutboxError::IdInUse) when one is known with another topic or body.
+    /// See [`OutboxError`]. It is [`IdInUse`](OutboxError::IdInUse) if the outbox has another topic or body for an id.
     fn deposit<'a>(
         &'a self,
         messages: &'a [Message],
@@ -87,53 +87,53 @@ pub trait Outbox: Any + Send + Sync {
     /// See [`OutboxError`]. The messages stay claimed, and are published again when the lease ends.
     fn mark_dispatched<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<(), OutboxError>>;
 
-    /// Records that the broker did not take these messages: counts the attempt, and ends the claim. A message whose
-    /// [last](Failure::last) failure it is becomes dead: it is no longer outstanding, and never claimed. Whoever wants
-    /// it sent after all needs [`DeadMessages::revive`].
+    /// Records that the broker did not take these messages: counts the attempt, and ends the claim. After its
+    /// [last](Failure::last) failure a message is dead: it is no longer outstanding, and cannot be claimed. Call
+    /// [`DeadMessages::revive`] to send it after all.
     ///
     /// # Errors
     /// See [`OutboxError`].
     fn mark_failed<'a>(&'a self, failures: &'a [Failure]) -> BoxFuture<'a, Result<(), OutboxError>>;
 
-    /// Ends the claim of these messages, which nobody tried to publish.
+    /// Ends the claim of these messages, without an attempt to publish them.
     ///
     /// # Errors
     /// See [`OutboxError`].
     fn release<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<(), OutboxError>>;
 
-    /// Returns how full the outbox is.
+    /// Returns the number of messages in each state, and the age of the oldest.
     ///
     /// # Errors
     /// See [`OutboxError`].
     fn status(&self) -> BoxFuture<'_, Result<OutboxStatus, OutboxError>>;
 
-    /// Returns what stores messages that are sent later. `None`, the default, if the outbox cannot.
+    /// Returns the capability to store messages that are sent later; `None`, the default, if there is none.
     fn scheduling(&self) -> Option<&dyn Scheduling> {
         None
     }
 
-    /// Returns what reads single messages. `None`, the default, if the outbox cannot.
+    /// Returns the capability to read single messages; `None`, the default, if there is none.
     fn inspection(&self) -> Option<&dyn Inspection> {
         None
     }
 
-    /// Returns what lists and revives dead messages. `None`, the default, if the outbox cannot.
+    /// Returns the capability to list and revive dead messages; `None`, the default, if there is none.
     fn dead_messages(&self) -> Option<&dyn DeadMessages> {
         None
     }
 
-    /// Returns what makes dispatched messages outstanding again. `None`, the default, if the outbox cannot.
+    /// Returns the capability to make dispatched messages outstanding again; `None`, the default, if there is none.
     fn resending(&self) -> Option<&dyn Resending> {
         None
     }
 
-    /// Returns what takes old messages out. `None`, the default, if the outbox cannot.
+    /// Returns the capability to remove old messages; `None`, the default, if there is none.
     fn archiving(&self) -> Option<&dyn Archiving> {
         None
     }
 
-    /// Tells of messages that arrive from now on and that nobody has claimed, as far as it is known in this process.
-    /// `None`, the default, if it never is; a sweeper looks now and then in any case.
+    /// Tells of unclaimed messages that arrive from now on, as far as this process learns of them. Returns `None`, the
+    /// default, if it never does. A sweeper polls at intervals in any case.
     fn arrivals(&self) -> Option<Arrivals> {
         None
     }

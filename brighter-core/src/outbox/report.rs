@@ -1,4 +1,4 @@
-//! What an outbox is told of a message that failed, and what it tells of those it holds.
+//! [`Failure`], and the states of the messages in an outbox.
 
 use std::time::Duration;
 
@@ -9,18 +9,18 @@ use crate::message::RoutingKey;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Failure {
-    /// Which.
+    /// The id of the message.
     pub id: MessageId,
-    /// Why, for the person who looks at the outbox.
+    /// The reason, for the person who reads the outbox.
     pub error: String,
-    /// How long to leave it alone.
+    /// How long to wait before the next attempt.
     pub retry_delay: Duration,
-    /// Whether it is not tried again until it is revived: the message is dead.
+    /// Whether this is the last attempt: the message is dead until it is revived.
     pub is_last: bool,
 }
 
 impl Failure {
-    /// The message could not be published for this reason, and is left alone this long.
+    /// Returns a failure for this reason, with a delay before the next attempt.
     pub fn new(id: MessageId, error: impl Into<String>, retry_delay: Duration) -> Self {
         Self {
             id,
@@ -30,7 +30,7 @@ impl Failure {
         }
     }
 
-    /// Returns this failure as the last one: the message is not tried again until it is revived.
+    /// Makes this the last failure: the message is not tried again until it is revived.
     #[must_use]
     pub fn last(self) -> Self {
         Self {
@@ -40,23 +40,22 @@ impl Failure {
     }
 }
 
-/// A message that is not tried again, for publishing it has failed too often, or its row cannot be read.
+/// A message that is not tried again, because publishing it has failed too often, or its row cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DeadMessage {
-    /// Which.
+    /// The id of the message.
     pub id: MessageId,
-    /// Where it was to go.
+    /// The topic of the message.
     pub topic: RoutingKey,
-    /// How often publishing it has failed.
+    /// The number of failed attempts to publish the message.
     pub attempts: u32,
-    /// Why, the last time; its first 2,000 characters.
+    /// The reason of the last failure; its first 2,000 characters.
     pub last_error: String,
 }
 
 impl DeadMessage {
-    /// The message with this id for this topic, whose publishing has failed this often, and the last time for
-    /// this reason.
+    /// Returns a dead message: its id and topic, the number of failed attempts, and the reason of the last failure.
     pub fn new(id: MessageId, topic: RoutingKey, attempts: u32, last_error: impl Into<String>) -> Self {
         Self {
             id,
@@ -67,94 +66,95 @@ impl DeadMessage {
     }
 }
 
-/// A message that waits for its time.
+/// A message that becomes outstanding later.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ScheduledMessage {
-    /// Which.
+    /// The id of the message.
     pub id: MessageId,
-    /// Where it is to go.
+    /// The topic of the message.
     pub topic: RoutingKey,
-    /// For how long it still waits, by the clock of the outbox.
+    /// The rest of the delay, by the clock of the outbox.
     pub due_in: Duration,
 }
 
 impl ScheduledMessage {
-    /// Returns the message with this id for this topic, which is due in so long.
+    /// Returns a scheduled message with this id and topic, which is due after `due_in`.
     pub fn new(id: MessageId, topic: RoutingKey, due_in: Duration) -> Self {
         Self { id, topic, due_in }
     }
 }
 
-/// How far a message in an outbox has come.
+/// The state of a message in an outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MessageState {
-    /// It waits for the broker.
+    /// The message waits to be published.
     #[non_exhaustive]
     Outstanding {
-        /// How often publishing it has failed.
+        /// The number of failed attempts to publish the message.
         attempts: u32,
-        /// Why, the last time; its first 2,000 characters.
+        /// The reason of the last failure; its first 2,000 characters.
         last_error: Option<String>,
     },
-    /// It waits for its time.
+    /// The message becomes outstanding later.
     #[non_exhaustive]
     Scheduled {
-        /// For how long, by the clock of the outbox.
+        /// The rest of the delay, by the clock of the outbox.
         due_in: Duration,
     },
-    /// The broker has it.
+    /// The broker has the message.
     Dispatched,
-    /// Publishing it has failed too often, or it cannot be read: it is not tried again until it is revived.
+    /// Publishing the message has failed too often, or it cannot be read. It is not tried again until it is revived.
     #[non_exhaustive]
     Dead {
-        /// How often publishing it has failed.
+        /// The number of failed attempts to publish the message.
         attempts: u32,
-        /// Why, the last time; its first 2,000 characters.
+        /// The reason of the last failure; its first 2,000 characters.
         last_error: Option<String>,
     },
 }
 
 impl MessageState {
-    /// It waits, publishing it has failed this often, and the last time for this reason.
+    /// Returns the state of an outstanding message, with the number of failed attempts and the reason of the last
+    /// failure.
     #[must_use]
     pub fn outstanding(attempts: u32, last_error: Option<String>) -> Self {
         Self::Outstanding { attempts, last_error }
     }
 
-    /// It waits for its time, which comes in so long.
+    /// Returns the state of a scheduled message, which is due after `due_in`.
     #[must_use]
     pub fn scheduled(due_in: Duration) -> Self {
         Self::Scheduled { due_in }
     }
 
-    /// It is dead, publishing it has failed this often, and the last time for this reason.
+    /// Returns the state of a dead message, with the number of failed attempts and the reason of the last failure.
     #[must_use]
     pub fn dead(attempts: u32, last_error: Option<String>) -> Self {
         Self::Dead { attempts, last_error }
     }
 }
 
-/// How full an outbox is.
+/// The number of messages of an outbox in each state, and the age of the oldest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct OutboxStatus {
-    /// How many messages are outstanding: deposited and not yet published.
+    /// The number of outstanding messages: deposited and not yet published.
     pub outstanding: u64,
-    /// How long ago the oldest of them was deposited.
+    /// The time since the oldest outstanding message was deposited.
     pub oldest: Option<Duration>,
-    /// How many messages are dead.
+    /// The number of dead messages.
     pub dead: u64,
-    /// How many messages wait for their time. They are not outstanding before.
+    /// The number of scheduled messages. They are not outstanding yet.
     pub scheduled: u64,
-    /// How long ago the time of the first of them came, if it has come: a sweeper makes them outstanding then. `None`
-    /// also where the outbox cannot tell.
+    /// The time since the first scheduled message became due, until a sweeper makes it outstanding. `None` if no
+    /// message is overdue, or if the outbox cannot tell.
     pub overdue: Option<Duration>,
 }
 
 impl OutboxStatus {
-    /// This many outstanding, the oldest this old.
+    /// Returns a status with this many outstanding messages, and the age of the oldest.
     #[must_use]
     pub fn new(outstanding: u64, oldest: Option<Duration>) -> Self {
         Self {
@@ -166,19 +166,19 @@ impl OutboxStatus {
         }
     }
 
-    /// Returns this status with this many dead.
+    /// Sets the number of dead messages.
     #[must_use]
     pub fn with_dead(self, dead: u64) -> Self {
         Self { dead, ..self }
     }
 
-    /// Returns this status with this many that wait for their time.
+    /// Sets the number of scheduled messages.
     #[must_use]
     pub fn with_scheduled(self, scheduled: u64) -> Self {
         Self { scheduled, ..self }
     }
 
-    /// Returns this status with the time since the first of those that wait for their time was due.
+    /// Sets the time since the first scheduled message became due.
     #[must_use]
     pub fn with_overdue(self, overdue: Option<Duration>) -> Self {
         Self { overdue, ..self }

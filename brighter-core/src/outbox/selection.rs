@@ -1,10 +1,10 @@
-//! [`Selection`]: which messages of an outbox are meant.
+//! [`Selection`]: selects messages of an outbox to send again.
 
 use std::time::SystemTime;
 
 use crate::message::RoutingKey;
 
-/// Which of the messages that were dispatched are to be sent again: all, unless it says less.
+/// Selects dispatched messages to send again: all, up to the limit, unless a filter is set.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -16,20 +16,20 @@ use crate::message::RoutingKey;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Selection {
-    /// Those of this topic only.
+    /// Selects only messages of this topic.
     pub topic: Option<RoutingKey>,
-    /// Those that were deposited then or later, by the clock of the database.
+    /// Selects messages that were deposited at this time or later, by the clock of the database.
     pub since: Option<SystemTime>,
-    /// Those that were deposited before.
+    /// Selects messages that were deposited before this time.
     pub before: Option<SystemTime>,
-    /// The dead in place of the dispatched.
+    /// Selects dead messages in place of dispatched ones.
     pub dead: bool,
-    /// At most this many, the oldest.
+    /// The largest number of messages, the oldest first.
     pub limit: usize,
 }
 
 impl Selection {
-    /// The thousand oldest that were dispatched.
+    /// Selects the thousand oldest dispatched messages.
     #[must_use]
     pub fn all() -> Self {
         Self {
@@ -41,7 +41,7 @@ impl Selection {
         }
     }
 
-    /// Those of this topic only.
+    /// Selects only messages of this topic.
     #[must_use]
     pub fn topic(self, topic: impl Into<RoutingKey>) -> Self {
         Self {
@@ -50,7 +50,7 @@ impl Selection {
         }
     }
 
-    /// Those that were deposited then or later, by the clock of the outbox.
+    /// Selects messages that were deposited at this time or later, by the clock of the outbox.
     #[must_use]
     pub fn since(self, time: SystemTime) -> Self {
         Self {
@@ -59,7 +59,7 @@ impl Selection {
         }
     }
 
-    /// Those that were deposited before this.
+    /// Selects messages that were deposited before this time.
     #[must_use]
     pub fn before(self, time: SystemTime) -> Self {
         Self {
@@ -68,13 +68,13 @@ impl Selection {
         }
     }
 
-    /// The dead, in place of those that were dispatched.
+    /// Selects dead messages in place of dispatched ones.
     #[must_use]
     pub fn dead(self) -> Self {
         Self { dead: true, ..self }
     }
 
-    /// At most this many, the oldest; a thousand unless this is called.
+    /// Sets the largest number of messages, the oldest first; the default is a thousand.
     #[must_use]
     pub fn limit(self, messages: usize) -> Self {
         Self {
@@ -83,7 +83,7 @@ impl Selection {
         }
     }
 
-    /// From when to when, in milliseconds since 1970: the first is part of it and the last is not.
+    /// Returns the range of deposit times in milliseconds since 1970: the start is included, and the end is not.
     #[doc(hidden)]
     pub fn range(&self) -> (i64, i64) {
         let millis = |time: SystemTime| {

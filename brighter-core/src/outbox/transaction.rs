@@ -1,4 +1,4 @@
-//! [`OutboxTransaction`]: what the application does to its outbox in a transaction of its own.
+//! [`OutboxTransaction`]: deposits messages in a transaction of the application.
 
 use std::time::Duration;
 
@@ -8,32 +8,33 @@ use super::{Outbox, OutboxError};
 use crate::id::MessageId;
 use crate::message::Message;
 
-/// A transaction of the application in which messages can be deposited: committed with it, or not at all.
+/// A transaction of the application in which messages can be deposited: they are committed with it, or not at all.
 ///
 /// [`deposit`](Self::deposit) is required. The methods of scheduled messages return [`OutboxError::Unsupported`] unless
-/// they are implemented; so does every method that a later version adds.
+/// they are implemented. So does every method that a later version adds.
 #[diagnostic::on_unimplemented(
     message = "messages cannot be deposited in a `{Self}`",
     label = "no transaction of an outbox",
     note = "pass the transaction of the database that holds the outbox: `&mut sqlx::Transaction<'_, Sqlite>` for a `SqliteOutbox`, `…<'_, Postgres>` for a `PostgresOutbox`, `…<'_, MySql>` for a `MySqlOutbox`"
 )]
 pub trait OutboxTransaction<O: Outbox>: Send {
-    /// Stores messages in this transaction. A message that the outbox holds already is left as it is.
+    /// Stores messages in this transaction. A message that the outbox already holds is left unchanged.
     ///
     /// # Errors
-    /// See [`OutboxError`]; [`IdInUse`](OutboxError::IdInUse) when one is known with another topic or body. Then
-    /// roll back.
+    /// See [`OutboxError`]. It is [`IdInUse`](OutboxError::IdInUse) if the outbox has another topic or body for an id.
+    /// Roll back after an error.
     fn deposit<'a>(
         &'a mut self,
         outbox: &'a O,
         messages: &'a [Message],
     ) -> BoxFuture<'a, Result<(), OutboxError>>;
 
-    /// Stores a message in this transaction that is not outstanding until this much time has passed from now. One that
-    /// the outbox holds already is left as it is.
+    /// Stores a message in this transaction that becomes outstanding after the given time, counted from now. A message
+    /// that the outbox already holds is left unchanged.
     ///
     /// # Errors
-    /// As [`deposit`](Self::deposit); [`Unsupported`](OutboxError::Unsupported) unless the transaction implements it.
+    /// See [`deposit`](Self::deposit). It is [`Unsupported`](OutboxError::Unsupported) unless the transaction
+    /// implements scheduling.
     fn schedule<'a>(
         &'a mut self,
         outbox: &'a O,
@@ -44,11 +45,13 @@ pub trait OutboxTransaction<O: Outbox>: Send {
         unsupported("messages that are sent later in a transaction")
     }
 
-    /// Takes a scheduled message out in this transaction: when it commits, the message is gone and its id is free. Says
-    /// whether the message still waited. A message that was scheduled in the same transaction can be cancelled too.
+    /// Cancels a scheduled message in this transaction: with the commit, the message is removed and its id is free.
+    /// Returns whether the message was still scheduled. A message that was scheduled in the same transaction can be
+    /// cancelled too.
     ///
     /// # Errors
-    /// See [`OutboxError`]; [`Unsupported`](OutboxError::Unsupported) unless the transaction implements it.
+    /// See [`OutboxError`]. It is [`Unsupported`](OutboxError::Unsupported) unless the transaction implements
+    /// scheduling.
     fn cancel<'a>(
         &'a mut self,
         outbox: &'a O,
@@ -58,11 +61,12 @@ pub trait OutboxTransaction<O: Outbox>: Send {
         unsupported("cancelling in a transaction")
     }
 
-    /// Changes the delay of a scheduled message in this transaction, counted from now. Says whether the message still
-    /// waited. A message that was scheduled in the same transaction can be rescheduled too.
+    /// Changes the delay of a scheduled message in this transaction, counted from now. Returns whether the message was
+    /// still scheduled. A message that was scheduled in the same transaction can be rescheduled too.
     ///
     /// # Errors
-    /// See [`OutboxError`]; [`Unsupported`](OutboxError::Unsupported) unless the transaction implements it.
+    /// See [`OutboxError`]. It is [`Unsupported`](OutboxError::Unsupported) unless the transaction implements
+    /// scheduling.
     fn reschedule<'a>(
         &'a mut self,
         outbox: &'a O,

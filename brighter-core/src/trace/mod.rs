@@ -1,4 +1,4 @@
-//! [`TraceContext`]: which trace a request belongs to, as the W3C has it.
+//! [`TraceContext`]: the trace that a request belongs to, as the W3C defines it.
 
 #[cfg(feature = "otel")]
 mod otel;
@@ -13,17 +13,17 @@ use serde::{Deserialize, Serialize};
 #[doc(hidden)]
 pub use span::Op;
 
-/// The most bytes of a `tracestate` that are carried on.
+/// The longest `tracestate` that is carried on, in bytes.
 const LONGEST_STATE: usize = 8192;
-/// The most members of a baggage that Brighter in .NET takes, and the longest key and value.
+/// The most members of a baggage that Brighter for .NET accepts, and its longest key and value.
 const MOST_MEMBERS: usize = 32;
 const LONGEST_MEMBER_PART: usize = 256;
 
-/// The trace that a request belongs to, in the texts of [W3C Trace Context] and [W3C Baggage]: it travels with
-/// every message, so that what happened in several processes can be put together.
+/// The trace that a request belongs to, in the texts of [W3C Trace Context] and [W3C Baggage]. It travels with every
+/// message, so that events in several processes can be joined.
 ///
-/// A stranger may have written it, and nothing is decided by it: what makes no sense is dropped and never an
-/// error.
+/// The texts may come from an untrusted sender, and nothing is decided by them. An invalid text is dropped, and is
+/// never an error.
 ///
 /// ```
 /// use brighter::trace::TraceContext;
@@ -43,7 +43,7 @@ const LONGEST_MEMBER_PART: usize = 256;
 #[serde(from = "Option<Texts>")]
 pub struct TraceContext(Option<Arc<Texts>>);
 
-/// As it is stored.
+/// The stored form.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Texts {
@@ -56,8 +56,8 @@ struct Texts {
 }
 
 impl TraceContext {
-    /// The same context in this trace, below this span: `00-`, 32 digits of the trace, `-`, 16 digits of the
-    /// span, `-`, two of flags. Anything else leaves it in no trace.
+    /// Sets the trace and the parent span: `00-`, 32 digits of the trace, `-`, 16 digits of the span, `-`, two digits
+    /// of flags. Any other text removes the trace.
     #[must_use]
     pub fn with_traceparent(mut self, text: &str) -> Self {
         let text = text.trim();
@@ -70,8 +70,8 @@ impl TraceContext {
         self.or_none()
     }
 
-    /// The same context with what the tracing systems on the way noted: `vendor=value,…`. It belongs to the
-    /// traceparent, and is dropped without one.
+    /// Sets the entries of the tracing systems on the way: `vendor=value,…`. They belong to the traceparent, and are
+    /// dropped without one.
     #[must_use]
     pub fn with_tracestate(mut self, text: &str) -> Self {
         if self.traceparent().is_some() {
@@ -83,11 +83,11 @@ impl TraceContext {
         self
     }
 
-    /// The same context with what the application said on the way: `key=value,…`.
+    /// Sets the baggage that the application attached: `key=value,…`.
     ///
-    /// Kept are the members that every Brighter takes: Brighter in .NET would set the whole message aside for
-    /// one whose key has other characters than letters, digits, and `_-*/`, whose value is empty or has a `=`
-    /// in it, or for one more than 32.
+    /// Only members that every Brighter accepts are kept. Brighter for .NET rejects the whole message if a key has
+    /// other characters than letters, digits, and `_-*/`, if a value is empty or contains a `=`, or if there are more
+    /// than 32 members.
     #[must_use]
     pub fn with_baggage(mut self, text: &str) -> Self {
         let baggage = members(text, MOST_MEMBERS, is_baggage_member);
@@ -97,7 +97,7 @@ impl TraceContext {
         self.or_none()
     }
 
-    /// The same context with the baggage of another, if it has none.
+    /// Sets the baggage to that of another context, if this one has none.
     #[doc(hidden)]
     pub fn with_baggage_of(mut self, other: &Self) -> Self {
         if self.baggage().is_none()
@@ -108,7 +108,7 @@ impl TraceContext {
         self
     }
 
-    /// What says nothing is equal to what never did.
+    /// Makes a context without texts equal to one that never had any.
     fn or_none(self) -> Self {
         Self(self.0.filter(|texts| **texts != Texts::default()))
     }
@@ -117,38 +117,38 @@ impl TraceContext {
         Arc::make_mut(self.0.get_or_insert_default())
     }
 
-    /// The trace and the span that the request was made in.
+    /// Returns the trace and the span in which the request was made.
     #[must_use]
     pub fn traceparent(&self) -> Option<&str> {
         self.0.as_ref()?.traceparent.as_deref()
     }
 
-    /// What the tracing systems on the way noted.
+    /// Returns the entries of the tracing systems on the way.
     #[must_use]
     pub fn tracestate(&self) -> Option<&str> {
         self.0.as_ref()?.tracestate.as_deref()
     }
 
-    /// What the application said on the way.
+    /// Returns the baggage that the application attached.
     #[must_use]
     pub fn baggage(&self) -> Option<&str> {
         self.0.as_ref()?.baggage.as_deref()
     }
 
-    /// The 32 digits that all messages of one trace share.
+    /// Returns the 32 digits that all messages of one trace share.
     #[must_use]
     pub fn trace_id(&self) -> Option<&str> {
         self.traceparent()?.get(3..35)
     }
 
-    /// Whether it says nothing.
+    /// Returns whether the context has neither a trace nor baggage.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.traceparent().is_none() && self.baggage().is_none()
     }
 }
 
-/// What stands in an outbox was checked when it was put in; somebody may have changed it since.
+/// Checks the texts again: an outbox stores checked texts, but somebody may have changed them.
 impl From<Option<Texts>> for TraceContext {
     fn from(texts: Option<Texts>) -> Self {
         let texts = texts.unwrap_or_default();
@@ -160,7 +160,7 @@ impl From<Option<Texts>> for TraceContext {
     }
 }
 
-/// Version, trace, span, flags; a version after the first may add more behind.
+/// Checks version, trace, span and flags. A later version than the first may append more.
 fn is_traceparent(text: &str) -> bool {
     let mut parts = text.splitn(5, '-');
     let mut digits = |count: usize| {
@@ -169,7 +169,7 @@ fn is_traceparent(text: &str) -> bool {
         right.then(|| part.iter().any(|digit| *digit != b'0'))
     };
     let version = digits(2);
-    // All zeros mean that there is none.
+    // All zeros mean that there is no id.
     let right =
         version.is_some() && digits(32) == Some(true) && digits(16) == Some(true) && digits(2).is_some();
     let more = parts.next();
@@ -183,7 +183,7 @@ fn is_traceparent(text: &str) -> bool {
         }
 }
 
-/// The members of a list that are right, without the spaces around them.
+/// Returns the valid members of a list, without the spaces around them.
 fn members(text: &str, most: usize, is_right: fn(&str, &str) -> bool) -> Option<String> {
     let right = |member: &&str| {
         member
@@ -217,7 +217,7 @@ fn is_printable(byte: u8) -> bool {
     (b' '..=b'~').contains(&byte)
 }
 
-/// A type's own name, without the modules it is in.
+/// Returns a type's own name, without its modules.
 pub fn short(name: &'static str) -> &'static str {
     let own = name.find('<').unwrap_or(name.len());
     let module = name[..own].rfind("::").map_or(0, |end| end + 2);

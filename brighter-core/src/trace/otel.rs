@@ -1,4 +1,4 @@
-//! Between a [`TraceContext`] and the context of OpenTelemetry: W3C Trace Context and W3C Baggage.
+//! Conversions between a [`TraceContext`] and the context of OpenTelemetry: W3C Trace Context and W3C Baggage.
 
 use std::fmt::Write;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use opentelemetry::{Context, SpanId, TraceFlags, TraceId};
 
 use super::TraceContext;
 
-/// The context that a message was made in; `None` if it says nothing.
+/// Returns the context in which a message was made; `None` if the message has none.
 pub(super) fn read(trace: &TraceContext) -> Option<Context> {
     let span = trace.traceparent().and_then(|parent| {
         let state = trace.tracestate().unwrap_or_default();
@@ -36,7 +36,7 @@ pub(super) fn read(trace: &TraceContext) -> Option<Context> {
     Some(context)
 }
 
-/// What a message that is made in the context says of it; `None` if it belongs to no trace.
+/// Returns the trace of a message that is made in the context; `None` if the context belongs to no trace.
 pub(super) fn write(context: &Context) -> Option<TraceContext> {
     let span = context.span();
     let span = span.span_context();
@@ -69,7 +69,7 @@ fn read_baggage(text: &str) -> Vec<KeyValueMetadata> {
     text.split(',').filter_map(member).collect()
 }
 
-/// In the order of the keys, so that the same baggage is the same text.
+/// Writes the baggage sorted by key, so that the same baggage is the same text.
 fn write_baggage(baggage: &Baggage) -> String {
     let mut members: Vec<_> = baggage.iter().collect();
     members.sort_unstable_by_key(|(key, _)| *key);
@@ -89,19 +89,19 @@ fn write_baggage(baggage: &Baggage) -> String {
     text
 }
 
-/// What RFC 3986 calls unreserved stays, as in every implementation; the rest is percent-encoded.
+/// Keeps the unreserved characters of RFC 3986, as every implementation does, and percent-encodes the rest.
 fn encode(value: &str, text: &mut String) {
     for byte in value.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             text.push(char::from(byte));
         } else {
-            // Writing to a string does not fail.
+            // Writing to a string cannot fail.
             let _ = write!(text, "%{byte:02X}");
         }
     }
 }
 
-/// What is encoded wrongly stays as it is.
+/// Decodes a text; a wrong encoding stays as it is.
 fn decoded(value: &str) -> String {
     let mut bytes = Vec::with_capacity(value.len());
     let mut rest = value.as_bytes();

@@ -10,16 +10,16 @@ use crate::nearest::nearest;
 use crate::path::Private;
 use crate::shell::Errors;
 
-/// Where the steps of an impl stand.
+/// The location of an impl's steps.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Steps {
-    /// On its method.
+    /// The steps are on its method.
     Here,
-    /// On the type, where another `#[handler(Request)]` makes the pipeline: `#[handler(on_struct)]`.
+    /// The steps are on the type, where another `#[handler(Request)]` makes the pipeline: `#[handler(on_struct)]`.
     OnStruct,
 }
 
-/// What is between the parentheses, and where the library is.
+/// Reads the arguments between the parentheses, and the path of the library.
 pub(super) fn read(args: TokenStream, errors: &Errors) -> (Args, Option<Private>) {
     let mut args = Args::parse(args, Values::Types);
     let private = library::take(&mut args, "#[handler(crate = …)]", errors);

@@ -1,4 +1,4 @@
-//! What an `impl Handler<…>` must look like, and what it left out.
+//! Checks the form of an `impl Handler<…>`, and finds what it omits.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
@@ -18,15 +18,15 @@ use crate::path::Private;
 use crate::shell::Errors;
 use crate::step::{self, StepAttribute};
 
-/// What `#[handler]` fills in, of each `handle` in turn.
+/// The parts that `#[handler]` adds to each `handle`.
 pub(super) struct Gap {
-    /// The parameter `cx` is missing, where this holds.
+    /// The condition under which the parameter `cx` is missing.
     pub(super) context: Option<Condition>,
-    /// `type Error` is missing, where this holds, and this is it.
+    /// The condition under which `type Error` is missing, and the type.
     pub(super) error: Option<(Condition, TokenStream)>,
 }
 
-/// Takes the steps of the method. Steps elsewhere are mistakes.
+/// Takes the steps of the method, and reports steps elsewhere as mistakes.
 pub(super) fn steps(
     handler: &mut HandlerImpl,
     steps: Steps,
@@ -45,7 +45,7 @@ pub(super) fn steps(
     let forgotten = handler.handles().next().is_none();
     for member in &mut handler.members {
         if forgotten {
-            // Of that there is something else to say.
+            // This method has another mistake to report.
             step::extract(&mut member.attributes, private);
         } else if !member.is_handle() {
             misplaced(&mut member.attributes, "move it there");
@@ -62,7 +62,7 @@ pub(super) fn steps(
     taken
 }
 
-/// The `R` of `Handler<R>`.
+/// Returns the `R` of `Handler<R>`.
 pub(super) fn request(trait_: &Path, errors: &Errors) -> Option<Type> {
     let segment = trait_
         .segments
@@ -83,7 +83,7 @@ pub(super) fn request(trait_: &Path, errors: &Errors) -> Option<Type> {
     }
 }
 
-/// What is missing of each `handle` and can be filled in; nothing of one with which something is wrong that cannot.
+/// Returns the missing parts of each `handle` that can be added; `None` for a method with another mistake.
 pub(super) fn gaps(handler: &HandlerImpl, private: &Private, errors: &Errors) -> Vec<Option<Gap>> {
     if handler.handles().next().is_none() {
         let near = handler.members.iter().find_map(misspelt);
@@ -132,7 +132,8 @@ fn misspelt(member: &Member) -> Option<Ident> {
     }
 }
 
-/// Where the context is missing, if everywhere or not at all; or nothing, if the parameters are wrong.
+/// Returns the condition under which the context is missing: always or never. Returns `None` if the parameters are
+/// wrong.
 fn context(signature: &Signature, errors: &Errors) -> Option<Option<Condition>> {
     let is_reference = |kind: &ReceiverKind| matches!(kind, ReceiverKind::Reference(_, _, None));
     match signature.inputs.first() {
@@ -179,7 +180,7 @@ fn there(parameter: &FnArg) -> Condition {
     }
 }
 
-/// What the method comes to: its return type, or the output of the future that is its return type.
+/// Returns the result type of the method: its return type, or the output of the future that is its return type.
 pub(super) fn result(signature: &Signature) -> syn::Result<&Type> {
     match (&signature.output, signature.asyncness) {
         (ReturnType::Default, _) => Err(syn::Error::new_spanned(
@@ -199,7 +200,7 @@ pub(super) fn result(signature: &Signature) -> syn::Result<&Type> {
     }
 }
 
-/// The `T` of `Future<Output = T>`.
+/// Returns the `T` of `Future<Output = T>`.
 fn output(bound: &TypeParamBound) -> Option<&Type> {
     let TypeParamBound::Trait(bound) = bound else {
         return None;
@@ -215,9 +216,9 @@ fn output(bound: &TypeParamBound) -> Option<&Type> {
     }
 }
 
-/// The `E` of `Result<T, E>`. Of an alias the compiler is asked, by whatever name it goes.
+/// Returns the `E` of `Result<T, E>`. The compiler resolves an alias, under any name.
 pub(super) fn error_of(result: &Type, private: &Private) -> syn::Result<TokenStream> {
-    // An error about it belongs where the type was written.
+    // An error about the type is reported where the type was written.
     let span = Span::mixed_site().located_at(result.span());
     let outcome = private.at(span, "Outcome");
     let asked = || Ok(quote_spanned!(span=> <#result as #outcome>::Error));
@@ -243,7 +244,7 @@ pub(super) fn error_of(result: &Type, private: &Private) -> syn::Result<TokenStr
     }
 }
 
-/// The type that an invisible group or parentheses hold.
+/// Returns the type inside invisible groups or parentheses.
 fn visible(mut ty: &Type) -> &Type {
     loop {
         ty = match ty {

@@ -1,4 +1,4 @@
-//! What `#[handler]` writes: the user's item, completed, and its pipeline.
+//! Generates the output of `#[handler]`: the user's item, completed, and its pipeline.
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
@@ -13,7 +13,7 @@ use crate::lints;
 use crate::path::Private;
 use crate::step::{self, StepAttribute};
 
-/// Fills in what was left out.
+/// Adds the missing parts.
 pub(super) fn fill(handler: &mut HandlerImpl, gaps: &[Option<Gap>], private: &Private) {
     for (method, gap) in handler.handles_mut().zip(gaps) {
         if let Some(condition) = gap.as_ref().and_then(|gap| gap.context.as_ref()) {
@@ -26,12 +26,12 @@ pub(super) fn fill(handler: &mut HandlerImpl, gaps: &[Option<Gap>], private: &Pr
 }
 
 pub(super) fn add_context(signature: &mut Signature, condition: &Condition, private: &Private) {
-    // Without a name nothing can be said about it by a lint, nor can it meet a name of the user's.
+    // A parameter without a name causes no lint, and cannot collide with a name of the user's.
     let context = parse_quote_spanned!(Span::mixed_site()=> #condition _: &#private::Context);
     signature.inputs.push(context);
 }
 
-/// The impl itself.
+/// Generates the impl itself.
 pub(super) fn item(handler: &HandlerImpl) -> TokenStream {
     let HandlerImpl {
         attributes,
@@ -54,7 +54,7 @@ pub(super) fn item(handler: &HandlerImpl) -> TokenStream {
     }
 }
 
-/// The impl, and its pipeline.
+/// Generates the impl and its pipeline.
 pub(super) fn of_impl(
     handler: &HandlerImpl,
     request: &Type,
@@ -71,7 +71,7 @@ pub(super) fn of_impl(
     } = handler;
     let only_there = Condition::of(&handler.attributes);
     let lints = lints::beside(&handler.attributes);
-    // Of a generic request the compiler would then know no more than that: not even its reply, which steps ask for.
+    // For a generic request, the compiler would then know nothing else: not even its reply, which steps need.
     let given = if generics.params.is_empty() {
         given(request, private)
     } else {
@@ -91,13 +91,13 @@ pub(super) fn of_impl(
     }
 }
 
-/// Under a `for` the compiler takes the bounds as given. Whatever is wrong with the user's impl is then reported
-/// there, once, and not again here.
+/// Returns bounds that the compiler assumes, because of the `for`. A mistake in the user's impl is then reported once,
+/// there, and not again here.
 fn given(request: &Type, private: &Private) -> TokenStream {
     quote!(for<'__brighter> #request: #private::Request, for<'__brighter> Self: #private::Handler<#request>)
 }
 
-/// The type, and its pipeline. The impl of `Handler` is elsewhere: that it is there is for the compiler to see.
+/// Generates the type and its pipeline. The impl of `Handler` is elsewhere, and the compiler checks that it exists.
 pub(super) fn of_type(
     handler: &HandlerType,
     request: &Type,
@@ -109,7 +109,7 @@ pub(super) fn of_type(
     let lints = lints::beside(&handler.attrs);
     let (generics, arguments, _) = handler.generics.split_for_impl();
     let where_clause = where_also(&handler.generics, &given(request, private));
-    // A generic handler is one where its impl says so, which is checked where it is used.
+    // A generic type is a handler only with the bounds of its impl, which are checked where the type is used.
     let check = handler.generics.params.is_empty().then(|| {
         let handles = private.at(name.span(), "handles");
         quote!(#only_there #lints const _: fn() = #handles::<#name, #request>;)

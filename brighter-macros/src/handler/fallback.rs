@@ -1,5 +1,4 @@
-//! An impl that cannot be completed, repaired as far as needed for the compiler to be silent about it: the
-//! mistake has been reported.
+//! Repairs an impl that cannot be completed, so that the compiler reports nothing more: the mistake has been reported.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
@@ -11,8 +10,8 @@ use super::model::{Content, HandlerImpl, HandlerMethod, Member};
 use crate::condition::Condition;
 use crate::path::Private;
 
-/// Gives the impl a `handle` of the right form where there is no gap to fill: in place of each that is wrong, or of
-/// the one that is missing.
+/// Gives the impl a correct `handle` where no missing part can be added: in place of each wrong one, or of a missing
+/// one.
 pub(super) fn repair(handler: &mut HandlerImpl, gaps: &[Option<Gap>], request: &Type, private: &Private) {
     if !gaps.is_empty() && gaps.iter().all(Option::is_some) {
         return;
@@ -43,7 +42,7 @@ pub(super) fn repair(handler: &mut HandlerImpl, gaps: &[Option<Gap>], request: &
     }
 }
 
-/// What the user wrote stays within the method, so that an editor still knows the types in it.
+/// Keeps the user's code within the method, so that an editor still knows the types in it.
 fn inside(content: &Content, private: &Private) -> Option<TokenStream> {
     let Content::Method(method) = content else {
         return None;
@@ -79,8 +78,7 @@ fn method(inside: Option<TokenStream>, request: &Type, private: &Private) -> Tok
     }
 }
 
-/// Fills in what a method leaves out that should have been under `#[handler]` and is not: who leaves out `cx`
-/// leaves out `type Error` too.
+/// Completes a method that should be under `#[handler]` and is not: a method without `cx` lacks `type Error` too.
 pub(crate) fn complete(method: TokenStream, private: &Private) -> TokenStream {
     completed(method.clone(), private).unwrap_or(method)
 }

@@ -25,7 +25,7 @@ pub(crate) fn handler(args: TokenStream, item: TokenStream, errors: &Errors) -> 
     let (args, private) = attr::read(args, errors);
     let kind = Outline::of(item.clone()).kind;
     let Some(private) = private else {
-        // Without the library an impl cannot be completed. An editor does not come here: see `externs`.
+        // Without the library an impl cannot be completed. An editor does not reach this: see `externs`.
         return match kind {
             ItemKind::Impl => TokenStream::new(),
             _ => step::strip(item, &Private::USUAL),

@@ -1,4 +1,4 @@
-//! What `#[handler]` stands on.
+//! The item of `#[handler]`.
 
 use proc_macro2::{Group, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -8,11 +8,11 @@ use syn::{Attribute, Generics, Path, Signature, Token, Type, Visibility, braced}
 
 use crate::condition::Condition;
 
-/// The type, for `#[handler(Request)]`.
+/// The type of `#[handler(Request)]`.
 pub(super) type HandlerType = syn::DeriveInput;
 
-/// `impl Handler<R> for H { … }`. The bodies of its methods are kept as they are: they may be half typed, and
-/// are nothing to us.
+/// An impl `impl Handler<R> for H { … }`. The bodies of its methods are kept unparsed: they may be half typed, and do
+/// not matter here.
 pub(super) struct HandlerImpl {
     pub(super) attributes: Vec<Attribute>,
     pub(super) unsafety: Option<Token![unsafe]>,
@@ -32,7 +32,7 @@ pub(super) struct Member {
 
 pub(super) enum Content {
     Method(Box<HandlerMethod>),
-    /// `type Error = …;`
+    /// The member `type Error = …;`.
     Error(TokenStream),
     Other(TokenStream),
 }
@@ -44,7 +44,7 @@ pub(super) struct HandlerMethod {
 }
 
 impl HandlerImpl {
-    /// Each `handle` with its attributes: under `cfg` there may be several, of which one is left.
+    /// Returns each `handle` with its attributes. With `cfg` there may be several, and the compiler keeps one of them.
     pub(super) fn handles(&self) -> impl Iterator<Item = (&Vec<Attribute>, &HandlerMethod)> {
         self.members.iter().filter_map(|member| match &member.content {
             Content::Method(method) if method.is_handle() => Some((&member.attributes, &**method)),
@@ -60,14 +60,14 @@ impl HandlerImpl {
         })
     }
 
-    /// When there is a `type Error`: for each, one.
+    /// Returns the condition of each `type Error`.
     pub(super) fn errors(&self) -> Vec<Condition> {
         let members = self.members.iter();
         let errors = members.filter(|member| matches!(member.content, Content::Error(_)));
         errors.map(|error| Condition::of(&error.attributes)).collect()
     }
 
-    /// Adds what is there under this condition.
+    /// Adds a member under this condition.
     pub(super) fn add(&mut self, condition: &Condition, content: Content) {
         let attributes = condition.attributes();
         self.members.insert(0, Member { attributes, content });
@@ -145,7 +145,7 @@ impl Parse for HandlerMethod {
     }
 }
 
-/// A member ends with a `;` or with braces.
+/// Returns the tokens of a member, which ends with a `;` or with braces.
 fn until_end(input: ParseStream<'_>) -> syn::Result<TokenStream> {
     let mut tokens = TokenStream::new();
     let mut ended = false;

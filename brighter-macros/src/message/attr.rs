@@ -1,4 +1,4 @@
-//! The attributes of a request and of its fields, as they are written.
+//! Reads the attributes of a request and of its fields.
 
 use syn::{Attribute, Data, DeriveInput, Field, LitStr, Type};
 
@@ -8,9 +8,9 @@ use crate::library;
 use crate::path::Private;
 use crate::shell::Errors;
 
-/// `#[message(topic = …, type = …, kind = …, mapper = …, reply = …, crate = …, no_id)]`
+/// The arguments `#[message(topic = …, type = …, kind = …, mapper = …, reply = …, crate = …, no_id)]`.
 pub(super) struct MessageAttribute<'a> {
-    /// Nothing if there is no such crate, which is reported.
+    /// `None` if there is no such crate, which has been reported.
     pub(super) private: Option<Private>,
     pub(super) topic: Given<LitStr>,
     pub(super) event_type: Given<LitStr>,
@@ -46,7 +46,7 @@ pub(super) fn read<'a>(derive: Derive, item: &'a DeriveInput, errors: &Errors) -
     written
 }
 
-/// The arguments of all attributes that are this derive's. Those of another derive are mistakes.
+/// Returns the arguments of all attributes of this derive, and reports those of another derive as mistakes.
 fn arguments(derive: Derive, attributes: &[Attribute], errors: &Errors) -> Args {
     let mut all = Args::default();
     for attribute in attributes {
@@ -101,7 +101,7 @@ fn ids<'a>(derive: Derive, data: &'a Data, errors: &Errors) -> Vec<(usize, &'a F
     ids
 }
 
-/// A key that another derive has is understood, and answered with where it belongs.
+/// Reports a key of another derive, with the derive that it belongs to.
 fn refuse_foreign(derive: Derive, written: &MessageAttribute<'_>, errors: &Errors) {
     let refuse = |key: &str, arg: &dyn quote::ToTokens| {
         if !derive.keys().contains(&key) {

@@ -1,4 +1,4 @@
-//! From what is written to a request that makes sense. What does not is reported and left out.
+//! Converts the attributes to a valid request. Mistakes are reported, and omitted.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
@@ -121,7 +121,7 @@ fn wrong_topic(topic: &str) -> Option<String> {
     }
 }
 
-/// CloudEvents wants a type that says something; what it says is free.
+/// Returns the mistake in a CloudEvents type, which may be any non-empty text.
 fn wrong_type(event_type: &str) -> Option<String> {
     if event_type.is_empty() {
         return Some(

@@ -1,5 +1,4 @@
-//! `#[brighter::derive(…, Message, topic = "…")]`: the standard derive, with the arguments of
-//! `#[message(…)]` in it.
+//! `#[brighter::derive(…, Message, topic = "…")]`: the standard derive, with the arguments of `#[message(…)]` in it.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -12,13 +11,13 @@ use crate::library;
 use crate::nearest::nearest;
 use crate::shell::Errors;
 
-/// Only sorts: what is wrong with the traits the standard derive says, and what is wrong with the rest
-/// `#[derive(Message)]`.
+/// Only distributes the arguments: the standard derive reports mistakes in the traits, and `#[derive(Message)]` reports
+/// all others.
 pub(crate) fn derive(args: TokenStream, item: &TokenStream, errors: &Errors) -> TokenStream {
     let (keyed, traits) = Args::parse(args, Values::Types).split();
     let traits = traits.into_iter().map(|arg| arg.value);
     let traits: Vec<TokenStream> = traits.collect();
-    // Each derive of ours is told where its crate is; all else is for a message.
+    // Each derive of brighter gets the path of its crate; all other arguments are for a message.
     let (library, keyed): (Vec<Arg>, Vec<Arg>) = keyed.into_iter().partition(is_library);
     let ours = Derive::ALL
         .into_iter()

@@ -1,4 +1,4 @@
-//! What the derives write.
+//! Generates the output of the derives.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -18,7 +18,7 @@ pub(super) fn request(request: &RequestModel<'_>) -> TokenStream {
         ..
     } = request;
     let (parameters, arguments, where_clause) = generics.split_for_impl();
-    // What every request must be, a generic one is where its parameters allow it.
+    // A generic request meets the bounds of every request only if its parameters do.
     let where_request = if generics.params.is_empty() {
         quote!(#where_clause)
     } else {
@@ -48,9 +48,9 @@ pub(super) fn request(request: &RequestModel<'_>) -> TokenStream {
 
 fn id(id: &Id<'_>, private: &Private) -> TokenStream {
     let Id { member, of } = id;
-    // Called with the span of the type, which is where an error about it belongs.
+    // Called with the span of the type, so that an error about it is reported there.
     let message_id = private.at(of.span(), "message_id");
-    // Of one scope, as the type may be another macro's than the rest.
+    // One hygiene scope, because the type may come from another macro than the rest.
     let this = Ident::new("self", of.span());
     let field = quote_spanned!(of.span()=> &#this.#member);
     quote! {
@@ -84,8 +84,8 @@ fn postable(request: &RequestModel<'_>, route: &TopicRoute) -> TokenStream {
     };
     let mut check = TokenStream::new();
     let mapper = mapper.clone().unwrap_or_else(|| {
-        // Under a `for` the compiler takes the bound as given: what is wrong with it is reported once, by the
-        // check, or for a generic request where it is used.
+        // The compiler assumes the bound, because of the `for`. A mistake is reported once, by the check, or for a
+        // generic request where it is used.
         added.extend(quote!(for<'__brighter> Self: #private::Json));
         if generics.params.is_empty() {
             let json = private.at(name.span(), "json");
@@ -112,7 +112,7 @@ fn postable(request: &RequestModel<'_>, route: &TopicRoute) -> TokenStream {
     }
 }
 
-/// What a request with a reply has beside: how the reply travels. Its type is checked where it is written.
+/// Generates the form of the reply of a request. Its type is checked where it is written.
 fn callable(request: &RequestModel<'_>, where_clause: &TokenStream) -> Option<(TokenStream, TokenStream)> {
     let RequestModel {
         private,

@@ -1,4 +1,4 @@
-//! `#[derive(Command)]`, `#[derive(Event)]`, `#[derive(Message)]`, and `derive` with a topic in it.
+//! The derives `#[derive(Command)]`, `#[derive(Event)]` and `#[derive(Message)]`, and `derive` with a topic.
 
 mod attr;
 mod check;
@@ -14,8 +14,8 @@ pub(crate) use model::Derive;
 
 use crate::shell::Errors;
 
-/// There is no fallback: what is wrong is left out of the model, and what is written for the rest keeps the
-/// program together.
+/// Needs no fallback: mistakes are omitted from the model, and the code that is generated for the rest keeps the
+/// program compiling.
 pub(crate) fn request(derive: Derive, item: TokenStream, errors: &Errors) -> TokenStream {
     let Some(item) = errors.keep(syn::parse2::<DeriveInput>(item)) else {
         return TokenStream::new();

@@ -1,4 +1,4 @@
-//! What a request is to the derives.
+//! The model of a request for the derives.
 
 use proc_macro2::{Ident, TokenStream};
 use syn::{Generics, LitStr, Member, Type};
@@ -6,10 +6,10 @@ use syn::{Generics, LitStr, Member, Type};
 use crate::library;
 use crate::path::Private;
 
-/// What `#[message(…)]` takes.
+/// The keys of `#[message(…)]`.
 pub(super) const KEYS: &[&str] = &["topic", "type", "kind", "mapper", "reply", library::KEY];
 
-/// Which derive is at work.
+/// The derive that is being expanded.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Derive {
     Command,
@@ -20,7 +20,7 @@ pub(crate) enum Derive {
 impl Derive {
     pub(super) const ALL: [Self; 3] = [Self::Command, Self::Event, Self::Message];
 
-    /// Its attribute: `#[command(…)]`.
+    /// Returns its attribute: `#[command(…)]`.
     pub(super) fn attribute(self) -> &'static str {
         match self {
             Self::Command => "command",
@@ -29,7 +29,7 @@ impl Derive {
         }
     }
 
-    /// As it is named in a `derive`.
+    /// Returns its name in a `derive`.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Command => "Command",
@@ -38,7 +38,7 @@ impl Derive {
         }
     }
 
-    /// What its attribute takes on the item as `key = …`.
+    /// Returns the keys of its attribute on the item, as in `key = …`.
     pub(super) fn keys(self) -> &'static [&'static str] {
         match self {
             Self::Command => &["reply", library::KEY],
@@ -48,7 +48,7 @@ impl Derive {
     }
 }
 
-/// How a request is dispatched.
+/// The way in which a request is dispatched.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum DispatchKind {
     Command,
@@ -65,7 +65,7 @@ impl DispatchKind {
         }
     }
 
-    /// The trait that says where it may be sent.
+    /// Returns the trait that marks how the request may be sent.
     pub(super) fn marker(self) -> &'static str {
         match self {
             Self::Command => "Command",
@@ -77,18 +77,18 @@ impl DispatchKind {
 /// A request.
 pub(super) struct RequestModel<'a> {
     pub(super) private: Private,
-    /// The attributes of all that is written.
+    /// The attributes of all generated code.
     pub(super) lints: TokenStream,
     pub(super) name: &'a Ident,
     pub(super) generics: &'a Generics,
     pub(super) kind: DispatchKind,
     pub(super) reply: Option<TokenStream>,
     pub(super) id: Option<Id<'a>>,
-    /// Only of a `Message`.
+    /// The route, for a `Message` only.
     pub(super) route: Option<TopicRoute>,
 }
 
-/// The field that is the identity.
+/// The field with the identity.
 pub(super) struct Id<'a> {
     pub(super) member: Member,
     pub(super) of: &'a Type,
@@ -96,8 +96,8 @@ pub(super) struct Id<'a> {
 
 pub(super) struct TopicRoute {
     pub(super) topic: TokenStream,
-    /// The topic if there is none.
+    /// The `type`; the topic if `None`.
     pub(super) event_type: Option<LitStr>,
-    /// `JsonMapper` if there is none.
+    /// The mapper; `JsonMapper` if `None`.
     pub(super) mapper: Option<TokenStream>,
 }

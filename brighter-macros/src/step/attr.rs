@@ -1,4 +1,4 @@
-//! From the attributes of an item to its steps.
+//! Converts the attributes of an item to its steps.
 
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -15,14 +15,14 @@ use crate::nearest::advice;
 use crate::path::Private;
 use crate::shell::Errors;
 
-/// The attribute of the table that this path names: `use_policy`, or `brighter::use_policy`.
+/// Returns the attribute of the table with this path: `use_policy`, or `brighter::use_policy`.
 fn known(path: &Path, private: &Private) -> Option<&'static Attribute> {
     let ours = path.segments.len() == 1 || private.is_parent_of(path);
     let name = &path.segments.last()?.ident;
     ALL.iter().find(|attribute| ours && name == attribute.name)
 }
 
-/// Takes the step attributes out, each with the condition of the `cfg_attr`s around it.
+/// Removes the step attributes, and returns each with the condition of the `cfg_attr`s around it.
 pub(crate) fn extract(
     attributes: &mut Vec<syn::Attribute>,
     private: &Private,
@@ -32,7 +32,7 @@ pub(crate) fn extract(
     })
 }
 
-/// Takes the steps out of the attributes of what is there under this condition, with their layers.
+/// Removes the steps from the attributes of an item with this condition, and returns them with their layers.
 pub(crate) fn take(
     attributes: &mut Vec<syn::Attribute>,
     there: &Condition,
@@ -128,8 +128,7 @@ fn timing_of(kind: &Attribute, timing: Given<Ident>, errors: &Errors) -> StepTim
     }
 }
 
-/// The tokens of an item without any step attribute, whatever else they are: for an item that cannot be
-/// parsed, or that is not for us.
+/// Returns the tokens of an item without step attributes, for an item that cannot be parsed or is of another kind.
 pub(crate) fn strip(tokens: TokenStream, private: &Private) -> TokenStream {
     let mut stripped = TokenStream::new();
     let mut tokens = tokens.into_iter().peekable();
@@ -155,7 +154,7 @@ pub(crate) fn strip(tokens: TokenStream, private: &Private) -> TokenStream {
     stripped
 }
 
-/// What is left of an attribute that is a step, or gives one.
+/// Returns an attribute without the steps in it; `None` if it is a step itself.
 fn without_steps(pound: &TokenTree, group: &Group, private: &Private) -> Option<TokenStream> {
     let parse = syn::Attribute::parse_outer;
     let mut attributes = parse.parse2(quote!(#pound #group)).ok()?;

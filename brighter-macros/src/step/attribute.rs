@@ -1,4 +1,4 @@
-//! What a step attribute is to the macros.
+//! [`Attribute`]: the definition of a step attribute.
 
 use proc_macro2::TokenStream;
 
@@ -10,29 +10,29 @@ use crate::shell::Errors;
 /// One of the attributes in the table.
 pub(crate) struct Attribute {
     pub(crate) name: &'static str,
-    /// How it is written, for messages.
+    /// An example for messages.
     pub(crate) example: &'static str,
-    /// What it takes as `key = …` beside `step` and `timing`.
+    /// The keys beside `step` and `timing`.
     pub(crate) keys: &'static [&'static str],
-    /// Why it cannot act after the handler, if it cannot.
+    /// The reason why it cannot act after the handler, if it cannot.
     pub(crate) never_after: Option<&'static str>,
     pub(crate) role: Role,
-    /// Its layers, outermost first, from the arguments that are its own.
+    /// Returns its layers, outermost first, from the arguments that are its own.
     pub(crate) layers: fn(&mut Args, &syn::Attribute, &Private, &Errors) -> Vec<Layer>,
 }
 
-/// What an attribute is to the others of its pipeline.
+/// The role of an attribute among the others of its pipeline.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// It looks at the errors of what is inside it, so no backstop may be there.
+    /// Acts on errors from inside, so no backstop may be inside it.
     Policy,
-    /// It turns every error into what becomes of the message, so it is outside of every policy.
+    /// Converts every error to an action on the message, so it must be outside of every policy.
     Backstop,
     Other,
 }
 
 impl Attribute {
-    /// Takes the one argument without a key that this step has, `what` it is.
+    /// Takes the only argument without a key of this step; `what` describes it.
     pub(super) fn only(
         &self,
         args: &mut Args,

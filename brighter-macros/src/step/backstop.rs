@@ -40,7 +40,7 @@ pub(super) const DONT_ACK: Attribute = Attribute {
     layers: |_, _, _, _| vec![Layer::new("dont_ack_on_error", TokenStream::new())],
 };
 
-/// Without a time it is the delay of the subscription.
+/// Without a duration, the delay of the subscription applies.
 fn defer(args: &mut Args, _: &Written, private: &Private, errors: &Errors) -> Vec<Layer> {
     let mut given = args.positional().into_iter();
     let delay = match given.next() {

@@ -1,4 +1,4 @@
-//! The steps of a pipeline together: no two in one place, and each in its own.
+//! Checks the steps of a pipeline together: unique numbers, and the right order.
 
 use quote::ToTokens;
 
@@ -6,14 +6,15 @@ use super::attribute::Role;
 use super::model::{StepAttribute, StepTiming};
 use crate::shell::Errors;
 
-/// The steps, outermost first.
+/// Returns the steps, outermost first.
 pub(crate) fn in_order(mut steps: Vec<StepAttribute>, errors: &Errors) -> Vec<StepAttribute> {
-    // Stable, so that of two in one place the first written comes first.
+    // The sort is stable, so steps with the same number stay in the order of the source.
     steps.sort_by_key(place);
     for (index, first) in steps.iter().enumerate() {
         let others = steps[index + 1..].iter().enumerate();
         for (between, second) in others.take_while(|(_, second)| place(first) == place(second)) {
-            // Of several that are always there each meets the next one; the others may never meet.
+            // Of several unconditional steps, each is compared with the next one only. Conditional steps are compared
+            // with all others, because some may not exist.
             let always = first.condition.is_always() && second.condition.is_always();
             if between == 0 || !always {
                 let both = first.condition.and(&second.condition);
@@ -29,7 +30,7 @@ fn place(step: &StepAttribute) -> (StepTiming, u32) {
     (step.timing, step.number)
 }
 
-/// One error that reaches from the one to the other.
+/// Returns the tokens from one step to the other, for one error about both.
 fn reach(first: &StepAttribute, second: &StepAttribute) -> impl ToTokens {
     let mut both = first.at.to_token_stream();
     both.extend(second.at.to_token_stream());
@@ -45,7 +46,8 @@ fn same_place(step: &StepAttribute) -> String {
     format!("two steps have the number {number} on the way {way}; give one of them another")
 }
 
-/// What a backstop has stopped is no error any more to what is around it: a retry there would never retry.
+/// Checks that backstops are outside: the steps around a backstop see no error any more, so a retry there would never
+/// retry.
 fn backstops_are_outside(steps: &[StepAttribute], errors: &Errors) {
     let has = |role: Role| {
         move |step: &&StepAttribute| step.attribute.role == role && step.timing == StepTiming::Before
@@ -53,7 +55,7 @@ fn backstops_are_outside(steps: &[StepAttribute], errors: &Errors) {
     for backstop in steps.iter().filter(has(Role::Backstop)) {
         let outside = steps.iter().filter(has(Role::Policy));
         let mut seen = Vec::new();
-        // The outermost that is there says it.
+        // The outermost step that exists reports it.
         for policy in outside.take_while(|policy| policy.number < backstop.number) {
             let first = policy.condition.and_none_of(seen.iter().copied());
             errors.under(&backstop.condition.and(&first), || {

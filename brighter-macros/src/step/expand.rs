@@ -1,4 +1,4 @@
-//! From steps to the function that wraps a handler in its layers.
+//! Generates the function that wraps a handler in its layers.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -8,15 +8,15 @@ use super::layers::{HANDLER, Types};
 use super::model::{StepAttribute, StepTiming};
 use crate::path::Private;
 
-/// The item of `impl HandlerPipeline<R>`.
+/// Generates the item of `impl HandlerPipeline<R>`.
 pub(crate) fn pipeline(request: &Type, steps: &[StepAttribute], private: &Private) -> TokenStream {
-    // Of the macro's scope: an inline policy is the user's expression and must not see these names.
+    // In the macro's scope: an inline policy is the user's expression, and must not see these names.
     let span = Span::mixed_site();
     let [handler, stack] = [HANDLER, "stack"].map(|name| Ident::new(name, span));
     let asked = steps.iter().any(|step| step.condition.is_always());
     let wiring = Ident::new(if asked { "wiring" } else { "_wiring" }, span);
 
-    // Innermost first, as each layer is put around what there is already.
+    // Innermost first, because each layer wraps the ones before.
     let layers = steps.iter().rev().flat_map(|step| {
         let (place, condition) = (place(step, private), &step.condition);
         let (wiring, stack) = (&wiring, &stack);

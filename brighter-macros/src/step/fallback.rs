@@ -47,7 +47,7 @@ fn layers(args: &mut Args, written: &Written, private: &Private, errors: &Errors
     };
     let handler = Ident::new(HANDLER, Span::mixed_site());
     let name = method.unraw().to_string();
-    // The whole expression is where the method was named: an error about its form points there.
+    // The whole expression has the span of the method's name, so that an error about its form is reported there.
     let path = quote_spanned!(method.span()=> Self::#method);
     let arguments = quote! {
         #name, #private::FallbackOn::#on, #private::Clone::clone(&#handler), #path

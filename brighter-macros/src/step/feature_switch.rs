@@ -42,7 +42,7 @@ fn layers(args: &mut Args, written: &Written, _: &Private, errors: &Errors) -> V
             other => {
                 let advice = advice(other, &["skip", "dont_ack"]);
                 errors.at(&word, format!("unknown way to be off `{other}`{advice}"));
-                // It asks nothing more of the request, so nothing more is said.
+                // Requires nothing more of the request, so no other error is reported.
                 "switch_or_dont_ack"
             }
         },

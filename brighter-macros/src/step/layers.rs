@@ -1,14 +1,14 @@
-//! The layers that a step stands for.
+//! The layers of a step.
 
 use proc_macro2::{Span, TokenStream};
 
-/// A layer that the wiring is asked for: `wiring.method(step, arguments)`.
+/// A call of the wiring for a layer: `wiring.method(step, arguments)`.
 pub(crate) struct Layer {
     pub(crate) method: &'static str,
     pub(crate) arguments: TokenStream,
-    /// The types that the method is told.
+    /// The type arguments of the method.
     pub(crate) types: Types,
-    /// What the compiler's errors about it point at, if not `#[handler]`.
+    /// The span for the compiler's errors about it, if not `#[handler]`.
     pub(crate) at: Option<Span>,
 }
 
@@ -16,7 +16,7 @@ pub(crate) struct Layer {
 pub(crate) enum Types {
     None,
     Request,
-    /// The request, and by what is in the arguments the handler, [`HANDLER`] there, and its method.
+    /// The request, and, by the arguments, the handler and its method. The handler is [`HANDLER`] there.
     RequestAndMethod,
 }
 

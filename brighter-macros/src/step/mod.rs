@@ -1,4 +1,4 @@
-//! The steps of a pipeline: `#[use_policy(retry, step = 2)]` and its like.
+//! The steps of a pipeline, such as `#[use_policy(retry, step = 2)]`.
 
 mod attr;
 mod attribute;

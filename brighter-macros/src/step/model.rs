@@ -1,4 +1,4 @@
-//! One step of one pipeline.
+//! [`Step`]: one step of one pipeline.
 
 use syn::LitInt;
 
@@ -6,23 +6,23 @@ use super::attribute::Attribute;
 use super::layers::Layer;
 use crate::condition::Condition;
 
-/// Derived `Ord` is the order from the outside in: what acts after stands inside of all that acts before, so
-/// that the highest step acts first on the way out.
+/// The time at which a step acts. The derived `Ord` is the order from the outside in. Steps that act after the handler
+/// are inside all that act before it, so that the highest step acts first after a success.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum StepTiming {
     Before,
     After,
 }
 
-/// One step.
+/// One step of a pipeline.
 pub(crate) struct StepAttribute {
     pub(crate) attribute: &'static Attribute,
-    /// When it is there at all.
+    /// The condition under which the step exists.
     pub(crate) condition: Condition,
     pub(crate) timing: StepTiming,
     pub(crate) number: u32,
-    /// Where the number was written.
+    /// The literal of its number.
     pub(crate) at: LitInt,
-    /// Outermost first.
+    /// The layers, outermost first.
     pub(crate) layers: Vec<Layer>,
 }

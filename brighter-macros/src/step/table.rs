@@ -1,4 +1,4 @@
-//! Every attribute that is a step: one file an attribute, and a line here.
+//! The table of step attributes: one file and one line for each.
 
 use super::attribute::Attribute;
 use super::{

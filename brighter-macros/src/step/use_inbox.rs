@@ -41,7 +41,7 @@ fn layers(args: &mut Args, written: &Written, private: &Private, errors: &Errors
     vec![Layer::new(method, arguments).with(Types::Request).at(at)]
 }
 
-/// It asks nothing more of the request, so nothing more is said.
+/// Requires nothing more of the request, so no other error is reported.
 const UNKNOWN: &str = "inbox_or_reject";
 
 fn on_duplicate(word: &Ident, errors: &Errors) -> &'static str {
@@ -57,7 +57,7 @@ fn on_duplicate(word: &Ident, errors: &Errors) -> &'static str {
     }
 }
 
-/// Without a name, that of the handler's own type, whatever it is registered in.
+/// Returns the context: the given name, or else that of the handler's own type, in any wrapper.
 fn context(given: Given<LitStr>, private: &Private, errors: &Errors) -> TokenStream {
     match given {
         Given::Value(name, _) => {

@@ -66,7 +66,7 @@ fn several(tokens: &TokenStream, private: &Private, errors: &Errors) -> Vec<Laye
     }
 }
 
-/// The expression that an invisible group holds.
+/// Returns the expression inside invisible groups.
 fn visible(expression: Expr) -> Expr {
     match expression {
         Expr::Group(group) => visible(*group.expr),
@@ -74,8 +74,8 @@ fn visible(expression: Expr) -> Expr {
     }
 }
 
-/// A bare word is looked up in the registry, when the pipeline is built; so is a text, for a name that is no
-/// word. All else makes a policy.
+/// Returns the layer of one policy. A bare word, or a text for a name that is not a word, is looked up in the registry
+/// when the pipeline is built. Any other expression makes a policy.
 fn one(policy: &Expr, private: &Private, errors: &Errors) -> Option<Layer> {
     let name = match policy {
         Expr::Group(group) => return one(&group.expr, private, errors),

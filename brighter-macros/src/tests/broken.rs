@@ -1,4 +1,4 @@
-//! What broken and half-typed input becomes: the user's item is there in every case.
+//! Tests of broken and half-typed input: the user's item is kept in every case.
 
 use super::{ALONE, COMMAND, DERIVE, HANDLER, MESSAGE, becomes};
 

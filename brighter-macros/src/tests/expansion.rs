@@ -1,4 +1,4 @@
-//! What correct input becomes.
+//! Tests of the output for correct input.
 
 use super::{COMMAND, DERIVE, EVENT, HANDLER, MESSAGE, becomes};
 

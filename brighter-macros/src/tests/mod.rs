@@ -1,6 +1,6 @@
-//! What each macro becomes, in snapshots; broken and half-typed input included.
+//! Snapshot tests of every macro's output, also for broken and half-typed input.
 //!
-//! `UPDATE=1 cargo test -p brighter-macros` writes them anew.
+//! `UPDATE=1 cargo test -p brighter-macros` writes the snapshots anew.
 
 mod broken;
 mod expansion;
@@ -23,7 +23,7 @@ const EVENT: Attribute = |_, item, errors| message::request(Derive::Event, item,
 const MESSAGE: Attribute = |_, item, errors| message::request(Derive::Message, item, errors);
 const ALONE: Attribute = |_, item, errors| alone::alone("use_policy", item, errors);
 
-/// Compares what this becomes with the snapshot of that name.
+/// Compares the output with the snapshot of that name.
 fn becomes(name: &str, attribute: Attribute, args: &str, item: &str) {
     let tokens = expand(|errors| attribute(args.parse().unwrap(), item.parse().unwrap(), errors));
     let found = format!(
@@ -45,7 +45,7 @@ fn becomes(name: &str, attribute: Attribute, args: &str, item: &str) {
 fn pretty(tokens: &TokenStream) -> String {
     match syn::parse2(tokens.clone()) {
         Ok(file) => prettyplease::unparse(&file),
-        // Half-typed code is no file: its tokens, a line for each thing of the outermost.
+        // Half-typed code cannot be parsed as a file: its tokens are printed, one line for each outermost item.
         Err(_) => {
             let mut text = String::new();
             for token in tokens.clone() {

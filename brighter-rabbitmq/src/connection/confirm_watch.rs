@@ -1,4 +1,4 @@
-//! [`ConfirmWatch`]: how long the broker has confirmed nothing, although messages wait for it.
+//! [`ConfirmWatch`]: tracks how long the broker has confirmed nothing although messages wait.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -6,27 +6,30 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-/// Without any confirm for this long, although messages wait, the broker is told to confirm nothing. Longer than a busy
-/// disk takes, so that a slow confirm does not make a process unready; within the 5 s in which a stall is to be seen.
+/// After this long without any confirm, although messages wait, the broker's status is unconfirmed. It is longer than a
+/// busy disk takes, so that a slow confirm does not make a process unready, and shorter than the 5 s within which a
+/// stall must be visible.
 const UNCONFIRMED: Duration = Duration::from_secs(4);
-/// How long after the last attempt to publish it is believed that a broker which confirmed nothing still does not.
+/// How long after the last attempt to publish the broker still counts as stalled.
 const BELIEVED: Duration = Duration::from_secs(60);
 
-/// Watches the confirms of one publisher, over all its connections.
+/// Tracks the confirms of one publisher, across all its connections.
 ///
-/// Any confirm counts, and not the oldest message: a broker that is slow with one queue goes on with the others.
+/// Any confirm counts, and not only that of the oldest message: a broker that is slow with one queue still serves the
+/// others.
 pub(crate) struct ConfirmWatch {
-    /// What the times below are counted from, in milliseconds.
+    /// The origin of the times below, which are in milliseconds.
     base: Instant,
     base_time: SystemTime,
     in_flight: AtomicUsize,
-    /// Since when something waits without a confirm; of no meaning while nothing is in flight.
+    /// The time since which messages wait without a confirm; unused while nothing is in flight.
     waits_since: AtomicU64,
-    /// Since when there was no confirm, if a connection was given up over that, and none came since; else 0.
+    /// The time since which there was no confirm, if a connection was given up for that and no confirm came since; else
+    /// 0.
     stalled_since: AtomicU64,
-    /// How many connections were given up since then.
+    /// The number of connections that were given up since then.
     given_up: AtomicU32,
-    /// When a message was last handed over, if a connection was given up.
+    /// The time at which a message was last handed over, if a connection was given up.
     tried: AtomicU64,
 }
 
@@ -34,7 +37,7 @@ pub(crate) struct ConfirmWatch {
 pub(crate) struct AwaitedConfirm(Arc<ConfirmWatch>);
 
 impl AwaitedConfirm {
-    /// The broker has said what became of it.
+    /// Records that the broker has answered.
     pub(crate) fn answered(&self) {
         let watch = &*self.0;
         watch.waits_since.store(watch.now(), Ordering::Relaxed);
@@ -66,9 +69,9 @@ impl ConfirmWatch {
         }
     }
 
-    /// A message is handed over, and waits until what this returns is dropped.
+    /// Counts a message as in flight until the returned value is dropped.
     pub(crate) fn begin(self: &Arc<Self>) -> AwaitedConfirm {
-        // Added first: what is confirmed meanwhile stores a time that is later.
+        // Counted first, so that a confirm in the meantime stores a later time.
         if self.in_flight.fetch_add(1, Ordering::AcqRel) == 0 {
             self.waits_since.store(self.now(), Ordering::Relaxed);
         }
@@ -78,7 +81,7 @@ impl ConfirmWatch {
         AwaitedConfirm(Arc::clone(self))
     }
 
-    /// How long messages have waited without any confirm, on this connection.
+    /// Returns how long messages have waited without any confirm on this connection.
     pub(super) fn waited(&self) -> Duration {
         if self.in_flight.load(Ordering::Acquire) == 0 {
             return Duration::ZERO;
@@ -86,12 +89,13 @@ impl ConfirmWatch {
         self.elapsed(&self.waits_since)
     }
 
-    /// A broker that holds publishers back says so; that is no silence.
+    /// Restarts the wait: a broker that blocks publishers is not silent.
     pub(super) fn held_back(&self) {
         self.waits_since.store(self.now(), Ordering::Relaxed);
     }
 
-    /// The connection is given up because nothing is confirmed. Until a confirm comes by another, the silence goes on.
+    /// Records that the connection is given up because nothing is confirmed. The stall continues until another
+    /// connection gets a confirm.
     pub(super) fn give_up(&self) {
         let now = self.now();
         let since = self.waits_since.load(Ordering::Relaxed).max(1);
@@ -102,12 +106,12 @@ impl ConfirmWatch {
         self.given_up.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many connections were given up since the last confirm.
+    /// Returns how many connections were given up since the last confirm.
     pub(super) fn given_up(&self) -> u32 {
         self.given_up.load(Ordering::Relaxed)
     }
 
-    /// Since when the broker has confirmed nothing, if that is too long.
+    /// Returns the time since which the broker has confirmed nothing, if that is too long.
     pub(super) fn unconfirmed_since(&self) -> Option<SystemTime> {
         let waits = self.in_flight.load(Ordering::Acquire) > 0;
         let stalled = match self.stalled_since.load(Ordering::Relaxed) {
@@ -181,7 +185,7 @@ mod tests {
         watch.give_up();
         drop(lost);
         assert!(watch.given_up() == 1 && watch.unconfirmed_since().is_some());
-        // The next connection has its own time, and the status does not forget.
+        // The next connection has its own wait, and the status is kept.
         let next = watch.begin();
         assert_eq!(watch.waited(), Duration::ZERO);
         let since = watch.unconfirmed_since();

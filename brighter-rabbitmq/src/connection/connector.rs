@@ -1,4 +1,5 @@
-//! One attempt to connect to one node: look up its name, open a socket, speak TLS if the URL says so, log in.
+//! One attempt to connect to one node: resolve its name, open a socket, do the TLS handshake if the URL says so, log
+//! in.
 
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -20,24 +21,24 @@ use crate::fault::TlsFault;
 use crate::tls::Tls;
 use crate::url::Address;
 
-/// One attempt at one node may take this long, until we are logged in. One that was begun while the network swallowed
-/// everything learns of nothing else, so it must not hold up the next for long.
+/// The deadline of one attempt at one node, until it is logged in. An attempt that began during a network outage never
+/// gets an answer, so it must not delay the next one for long.
 pub(super) const ATTEMPT: Duration = Duration::from_secs(5);
-/// One address of it may take this long to answer, so that another has its turn.
+/// The deadline of one address of a node, so that the next address gets its turn.
 const ANSWER: Duration = Duration::from_secs(4);
-/// How long to look for the reason why a node would not speak with us.
+/// The deadline for finding out why a node closed the connection.
 const ASKING: Duration = Duration::from_secs(2);
-/// What a client of AMQP 0-9-1 says first.
+/// The first bytes that a client of AMQP 0-9-1 sends.
 const HELLO: &[u8] = b"AMQP\x00\x00\x09\x01";
 
-/// The hold we have on a socket that lapin reads and writes: when it is dropped, the socket is shut down, and so is one
-/// that is opened only then.
+/// Closes a socket that lapin reads and writes when it is dropped. A socket that is opened only afterwards is closed as
+/// well.
 ///
-/// lapin's thread waits for ever for a broker that has taken the connection and says nothing.
+/// lapin's thread waits forever for a broker that accepts the connection and then sends nothing.
 #[derive(Default)]
 pub(super) struct SocketCut(SocketHolder);
 
-/// What lapin's thread has of it, which outlives it.
+/// The part that lapin's thread keeps, which outlives the `SocketCut`.
 #[derive(Clone, Default)]
 struct SocketHolder(Arc<Mutex<HeldSocket>>);
 
@@ -46,7 +47,7 @@ enum HeldSocket {
     #[default]
     Nothing,
     Socket(TcpStream),
-    /// It is cut.
+    /// The socket is closed.
     Over,
 }
 
@@ -66,11 +67,11 @@ impl SocketHolder {
 }
 
 impl SocketCut {
-    /// Shuts the socket down. Once is enough.
+    /// Shuts the socket down. Further calls have no effect.
     pub(super) fn cut(&self) {
         let held = std::mem::replace(&mut *self.0.lock(), HeldSocket::Over);
         if let HeldSocket::Socket(stream) = held {
-            // An error says that it is closed already.
+            // An error means that the socket is closed already.
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
@@ -98,7 +99,7 @@ fn twin(stream: &tokio::net::TcpStream) -> io::Result<TcpStream> {
 pub(super) struct Connected {
     pub(super) connection: Connection,
     pub(super) address: Address,
-    /// Which of the nodes it is to.
+    /// The index of its node.
     pub(super) node: usize,
     pub(super) traffic: Arc<Traffic>,
     pub(super) cut: SocketCut,
@@ -150,7 +151,7 @@ async fn connect(
         Kit::current()
     };
     let (tls, holder, traffic) = (tls.clone(), holder.clone(), Arc::clone(traffic));
-    // It runs on a thread of lapin's own, so that reading the files of `tls` holds up nobody.
+    // Runs on a thread of lapin's own, so that reading the files of `tls` delays nobody.
     let socket = async move |uri: AMQPUri, _| {
         let (host, port) = (uri.authority.host.as_str(), uri.authority.port);
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
@@ -186,7 +187,7 @@ async fn connect(
     Connection::connector(address.uri.clone(), runtime, socket, properties).await
 }
 
-/// Whether the other side broke off, or said what is no AMQP, rather than to give a reason.
+/// Returns whether the server closed the connection or did not speak AMQP, and so gave no reason.
 fn hung_up(error: &lapin::Error) -> bool {
     match error.kind() {
         ErrorKind::ParsingError(_) => true,
@@ -201,7 +202,7 @@ fn hung_up(error: &lapin::Error) -> bool {
     }
 }
 
-/// Whether a node that would not speak AMQP in plaintext answers it with an alert of TLS.
+/// Returns whether a node that does not speak plaintext AMQP answers with a TLS alert.
 async fn demands_tls(address: &Address) -> bool {
     if address.speaks_tls() {
         return false;

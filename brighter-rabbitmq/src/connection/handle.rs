@@ -1,7 +1,7 @@
-//! A connection that is kept up: a task of its own opens it, watches it, and opens it again.
+//! [`ConnectionHandle`]: a connection that a task opens, watches, and opens again.
 //!
-//! A caller that needs the connection asks [`ConnectionHandle::current`]. There is one task only, so that what is tried
-//! does not depend on how many ask.
+//! A caller that needs the connection calls [`ConnectionHandle::current`]. There is only one task, so the number of
+//! attempts does not depend on the number of callers.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,21 +22,21 @@ use brighter_core::__private::report;
 use brighter_core::channel::BrokerStatus;
 use brighter_core::message::ChannelName;
 
-/// A connection that is kept up, from when it is first needed until `stop`.
+/// A connection that is kept open, from its first use until `stop`.
 pub(crate) struct ConnectionHandle {
     settings: Arc<RabbitMqSettings>,
     io: IoThread,
     state: watch::Receiver<ConnectionState>,
     confirms: Arc<ConfirmWatch>,
-    /// The task that keeps it up, until it is started.
+    /// The reconnect task, until it is started.
     task: Mutex<Option<ReconnectTask>>,
-    /// Around the lines that the task logs.
+    /// The span of the log lines of the task.
     span: Span,
 }
 
-/// How long a caller waits for a connection that is being made, at most.
+/// The longest time that a caller waits for a connection that is being opened.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Why a connection was closed is known to those who asked by it so soon after it is lost.
+/// A caller may still get the broker's reason this long after the connection is lost.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 impl ConnectionHandle {
@@ -65,7 +65,7 @@ impl ConnectionHandle {
         }
     }
 
-    /// Names the one channel that the connection is for in what is logged of it.
+    /// Adds the name of the connection's only channel to its log lines.
     pub(super) fn named(self, channel: &ChannelName) -> Self {
         let span = tracing::info_span!("connection", %channel);
         Self { span, ..self }
@@ -76,22 +76,22 @@ impl ConnectionHandle {
         OwnedChannel::open(&open.connection, self.io.clone(), self.state.clone()).await
     }
 
-    /// The connection. While there is none, waits for the attempt to make one that is under way, and no longer.
+    /// Returns the connection. If there is none, waits for the current attempt to open it, and no longer.
     pub(crate) async fn current(&self) -> Result<Arc<OpenConnection>, ConnectError> {
         self.up(0, Some(PATIENCE), |_, is_new| is_new).await
     }
 
-    /// The connection after this one, which is lost although it may not look so yet. Waits no longer than
-    /// [`current`](Self::current).
+    /// Returns the connection after `lost`, which has ended even if its status does not show that yet. Waits no longer
+    /// than [`current`](Self::current).
     pub(crate) async fn after(&self, lost: &OpenConnection) -> Result<Arc<OpenConnection>, ConnectError> {
         self.up(lost.generation, Some(PATIENCE), |_, is_new| is_new).await
     }
 
-    /// Waits for what was asked by this connection, for as long as that lasts: what is asked while it ends may never be
-    /// answered.
+    /// Waits for an answer on this connection while the connection lasts: a request that is made while it ends may
+    /// never be answered.
     ///
     /// # Errors
-    /// [`ConnectError::Lost`]
+    /// Returns [`ConnectError::Lost`] if the connection ends first.
     pub(crate) async fn while_up<T>(
         &self,
         open: &OpenConnection,
@@ -105,7 +105,7 @@ impl ConnectionHandle {
             biased;
             answer = asking => Ok(answer),
             () = lost => {
-                let silence = std::io::Error::other("it ended before an answer came");
+                let silence = std::io::Error::other("the connection ended before an answer arrived");
                 Err(ConnectError::lost(open.address(), silence))
             }
         }
@@ -118,11 +118,11 @@ impl ConnectionHandle {
             ConnectionState::Up(up) => up.generation == open.generation || open.is_alive(),
             ConnectionState::Down { .. } | ConnectionState::Closed => false,
         };
-        // An error says that the task is gone, and the connection with it.
+        // An error means that the task has ended, and the connection with it.
         let _ = state.wait_for(|state| !is_up(state)).await;
     }
 
-    /// Waits for a connection: until `limit`, or for ever. Ends early where waiting is no use.
+    /// Waits for a connection, until `limit` or without one. Returns early if waiting cannot succeed.
     pub(crate) async fn established(
         &self,
         limit: Option<Duration>,
@@ -130,8 +130,8 @@ impl ConnectionHandle {
         self.up(0, limit, |error, _| error.is_fatal()).await
     }
 
-    /// Waits for a connection newer than a generation, until `limit`, or until an attempt ends with an error that ends
-    /// the waiting too; of that is asked with whether the attempt ended after the waiting had begun.
+    /// Waits for a connection newer than a generation, until `limit`, or until `is_end` accepts the error of an
+    /// attempt. `is_end` also gets whether the attempt ended after the waiting had begun.
     async fn up(
         &self,
         newer_than: u64,
@@ -148,7 +148,7 @@ impl ConnectionHandle {
                     ConnectionState::Up(open) if open.is_alive() && open.generation > newer_than => {
                         return Ok(Arc::clone(open));
                     }
-                    // It is lost, and the task is about to see it.
+                    // The connection is lost, and the task is about to notice.
                     ConnectionState::Up(_) => failed_before = None,
                     ConnectionState::Down { failures, error } => {
                         let before = *failed_before.get_or_insert(*failures);
@@ -173,7 +173,7 @@ impl ConnectionHandle {
         }
     }
 
-    /// What is known of the connection at this moment; nothing while nobody has needed it.
+    /// Returns the current status of the connection; `None` if it was never needed.
     pub(crate) fn status(&self) -> Option<BrokerStatus> {
         let disconnected = |error: Option<&ConnectError>| BrokerStatus::Disconnected {
             reason: error.map_or_else(|| "not connected yet".into(), |error| report(error)),
@@ -191,7 +191,7 @@ impl ConnectionHandle {
         }
     }
 
-    /// What watches the confirms of all messages that are published on this connection, and on those after it.
+    /// Returns the watch over the confirms of this connection and of those after it.
     pub(crate) fn confirms(&self) -> &Arc<ConfirmWatch> {
         &self.confirms
     }
@@ -202,7 +202,7 @@ impl ConnectionHandle {
         open.give_up(reason);
     }
 
-    /// The connection, while the broker takes no messages by it.
+    /// Returns the connection if the broker blocks publishing on it.
     pub(crate) fn blocked(&self) -> Option<Arc<OpenConnection>> {
         match &*self.state.borrow() {
             ConnectionState::Up(open) if open.is_blocked() => Some(Arc::clone(open)),
@@ -210,18 +210,18 @@ impl ConnectionHandle {
         }
     }
 
-    /// Once told to stop: waits until the connection is closed.
+    /// Waits until the connection is closed, after `stop`.
     pub(crate) async fn closed(&self) {
-        // One that was never needed has nothing to close.
+        // A connection that was never needed has nothing to close.
         drop(self.take_task());
         let mut state = self.state.clone();
-        // An error says that the task is gone, which is as good.
+        // An error means that the task has ended, which is equivalent.
         let _ = state
             .wait_for(|state| matches!(state, ConnectionState::Closed))
             .await;
     }
 
-    /// Begins to connect, unless that was done.
+    /// Starts to connect, unless that has been done.
     pub(crate) fn start(&self) {
         if let Some(task) = self.take_task() {
             self.io.spawn(task.run().instrument(self.span.clone()));

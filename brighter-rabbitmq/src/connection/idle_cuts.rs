@@ -1,34 +1,34 @@
-//! [`IdleCuts`]: whether something between us and the broker ends connections through which nothing goes.
+//! [`IdleCuts`]: detects an intermediary that cuts idle connections.
 
 use std::time::Duration;
 
-/// So many ends at about the same age are no chance.
+/// This many cuts at about the same idle time are no coincidence.
 const ENOUGH: usize = 3;
 /// A connection that was used just before it ended was not idle.
 const IDLE: Duration = Duration::from_millis(500);
-/// Ages that differ by less are about the same, and so are those that differ by less than a quarter.
+/// Idle times count as equal if they differ by less than this or by less than a quarter.
 const ABOUT: Duration = Duration::from_millis(500);
 
-/// How long the last connections had been idle when they were cut, one after the other.
+/// The idle times of the last connections that were cut, in order.
 #[derive(Debug, Default)]
 pub(super) struct IdleCuts {
     ages: Vec<Duration>,
     told: bool,
 }
 
-/// What a cut says.
+/// The meaning of a cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum IdleCut {
-    /// It is like no other.
+    /// The cut is unlike the ones before.
     Single,
-    /// It is one of several that ended after being idle for about this long, and nobody was told yet.
+    /// The cut is one of several after about this idle time, and nothing has been logged yet.
     Pattern(Duration),
-    /// It is one more of those that were told of.
+    /// The cut is one more of a pattern that has been logged.
     Known,
 }
 
 impl IdleCuts {
-    /// A connection was cut without a word of the broker, after it had been idle for this long.
+    /// Records a connection that was cut without a reason from the broker, after this idle time.
     pub(super) fn cut(&mut self, idle: Duration) -> IdleCut {
         if idle < IDLE {
             return self.other();
@@ -49,7 +49,7 @@ impl IdleCuts {
         }
     }
 
-    /// A connection ended in another way.
+    /// Records that a connection ended in another way.
     pub(super) fn other(&mut self) -> IdleCut {
         self.ages.clear();
         IdleCut::Single
@@ -71,7 +71,7 @@ mod tests {
         use IdleCut::{Known, Pattern, Single};
         let told = Pattern(Duration::from_millis(3000));
         assert_eq!(cuts(&[3010, 3000, 3200, 3100]), [Single, Single, told, Known]);
-        // One of another kind comes first, and between.
+        // A cut of another kind comes first, and between.
         assert_eq!(cuts(&[9000, 3000, 3001, 3002]), [Single, Single, Single, told]);
         assert_eq!(cuts(&[3000, 3000, 0, 3000, 3000]), [Single; 5]);
     }

@@ -1,8 +1,8 @@
-//! The thread that connections live on: their sockets, heartbeats and reconnecting must go on while every
-//! thread of the application is busy, or its only one blocked by a handler.
+//! The thread on which all connections run. Their sockets, heartbeats and reconnecting must go on while all threads of
+//! the application are busy, or its only one is blocked by a handler.
 //!
-//! All brokers of a process share it. It begins with the first and ends a moment after the last; one that is made in
-//! that moment takes it over, so that connecting again and again makes no row of threads.
+//! All brokers of a process share it. It starts with the first broker and ends a moment after the last. A broker that
+//! is made in that moment reuses it, so that repeated connecting does not accumulate threads.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -19,12 +19,12 @@ use tracing::instrument::WithSubscriber;
 /// The thread of this process, from its start until it ends.
 static SHARED: Mutex<Option<SharedThread>> = Mutex::new(None);
 
-/// For how long the thread outlives its last user, so that lapin can end its own.
+/// How long the thread outlives its last user, so that lapin can end its own thread.
 const LINGER: Duration = Duration::from_secs(1);
 
 struct SharedThread {
     users: Weak<Users>,
-    /// What the thread waits for next, where somebody came after its last user had gone.
+    /// The next signal that the thread waits for, if a user came after the last one had gone.
     next: Option<oneshot::Receiver<Infallible>>,
     handle: Handle,
 }
@@ -35,7 +35,7 @@ pub(crate) struct IoThread(Arc<Users>);
 
 struct Users {
     handle: Handle,
-    /// Nothing is ever sent: the thread is told when this is dropped.
+    /// Never sends a value: the thread ends when this sender is dropped.
     _alive: oneshot::Sender<Infallible>,
 }
 
@@ -55,7 +55,7 @@ fn shared() -> MutexGuard<'static, Option<SharedThread>> {
 }
 
 impl IoThread {
-    /// The thread of this process, which is started unless it runs.
+    /// Returns the thread of this process, and starts it if it is not running.
     pub(crate) fn shared() -> io::Result<Self> {
         let mut shared = shared();
         if let Some(running) = shared.as_mut() {
@@ -81,8 +81,7 @@ impl IoThread {
         Ok(Self(users))
     }
 
-    /// Runs the future on the thread, which stays for as long as it takes. What it logs goes where the caller's
-    /// goes.
+    /// Runs the future on the thread, which stays alive until the future ends. Log lines go to the caller's subscriber.
     pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
         let io = self.clone();
         let kept = async move {
@@ -92,13 +91,13 @@ impl IoThread {
         self.0.handle.spawn(kept.with_current_subscriber());
     }
 
-    /// Makes the thread's runtime the current one of the caller.
+    /// Enters the thread's runtime as the caller's current one.
     pub(crate) fn enter(&self) -> EnterGuard<'_> {
         self.0.handle.enter()
     }
 }
 
-/// Runs until the last user has gone and nobody has come within a moment.
+/// Runs until the last user has gone and no other has come within a moment.
 fn run(runtime: Runtime, mut gone: oneshot::Receiver<Infallible>) {
     runtime.block_on(async {
         loop {
@@ -114,7 +113,7 @@ fn run(runtime: Runtime, mut gone: oneshot::Receiver<Infallible>) {
             }
         }
     });
-    // A look-up of a name may hang in the system for long; nobody waits for it any more.
+    // A DNS lookup may hang in the system for a long time, and its result is no longer needed.
     runtime.shutdown_background();
 }
 
@@ -122,7 +121,7 @@ fn run(runtime: Runtime, mut gone: oneshot::Receiver<Infallible>) {
 mod tests {
     use super::*;
 
-    /// How many of these threads the process has, by what Linux keeps of their name.
+    /// Counts these threads of the process, by the part of their name that Linux keeps.
     #[cfg(target_os = "linux")]
     fn threads() -> usize {
         let tasks = std::fs::read_dir("/proc/self/task").unwrap();
@@ -143,7 +142,7 @@ mod tests {
             });
             is_done.recv_timeout(Duration::from_secs(30)).unwrap();
             drop(io);
-            // One that is about to end may still be there beside its successor.
+            // A thread that is about to end may still exist beside its successor.
             assert!(threads() <= 2, "{} threads", threads());
         }
     }
@@ -158,7 +157,7 @@ mod tests {
                 sleep(Duration::from_millis(1)).await;
                 let _ = name.send(thread::current().id());
             });
-            // Its task keeps the thread.
+            // The spawned task keeps the thread alive.
             drop(io);
         }
         let deadline = Duration::from_secs(30);

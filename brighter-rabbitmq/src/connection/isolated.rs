@@ -1,9 +1,9 @@
-//! [`IsolatedConnections`]: connections of their own for channels that have ended one that others used.
+//! [`IsolatedConnections`]: separate connections for channels over which the broker closed a shared one.
 //!
-//! A broker may close a whole connection over one queue. RabbitMQ does so, with `INTERNAL_ERROR`, when a consumer is
-//! asked for of a quorum queue whose process is not there (until 4.1), and every channel of the connection ends with
-//! it. So what one channel does to a connection reaches the others once: a channel whose start was under way when the
-//! broker closed a connection consumes by a connection of its own from then on, until it has done so well for a while.
+//! A broker may close a whole connection because of one queue, and every channel on it ends. RabbitMQ (until 4.1) does
+//! so with `INTERNAL_ERROR` when a consumer is requested for a quorum queue whose process is not running. So that one
+//! channel affects the others only once, a channel that was starting when the broker closed a connection is isolated.
+//! From then on it consumes on its own connection, until it has done so without failure for a while.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -19,17 +19,17 @@ use super::state::ConnectionRole;
 use crate::settings::RabbitMqSettings;
 use brighter_core::message::ChannelName;
 
-/// So many channels have a connection of their own at most.
+/// The largest number of channels with their own connection.
 const MOST: usize = 16;
-/// How long a channel must have consumed by a connection of its own before it may share one again.
+/// How long a channel must have consumed on its own connection before it may share one again.
 const WELL: Duration = Duration::from_secs(300);
-/// How long a channel is left alone after it has ended its own connection: doubled each time, up to the longest.
+/// The pause after a channel has ended its own connection: doubled each time, up to the longest.
 const FIRST_REST: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(8);
-/// How long a channel that is not consumed any more is remembered.
+/// How long a channel without a consumer is remembered.
 const REMEMBERED: Duration = Duration::from_secs(3600);
 
-/// The channels that consume by connections of their own.
+/// The channels that consume on their own connections.
 pub(crate) struct IsolatedConnections {
     settings: Arc<RabbitMqSettings>,
     io: IoThread,
@@ -37,41 +37,41 @@ pub(crate) struct IsolatedConnections {
     channels: Mutex<HashMap<ChannelName, IsolatedChannel>>,
 }
 
-/// A channel that was being started when the broker closed a connection.
+/// A channel that was starting when the broker closed a connection.
 struct IsolatedChannel {
-    /// Kept by what uses it: it closes when its last delivery is settled.
+    /// Kept alive by its consumers and deliveries: it closes when its last delivery is settled.
     connection: Weak<ConnectionHandle>,
-    /// What became of it by its own connection.
+    /// The result of consuming on its own connection.
     state: IsolatedState,
     touched: Instant,
 }
 
 #[derive(Clone)]
 enum IsolatedState {
-    /// It was one of several that were being started.
+    /// The channel was one of several that were starting.
     Suspect,
-    /// It has ended its own connection so many times in a row, and is left alone until then.
+    /// The channel has ended its own connection this many times in a row, and pauses until then.
     Guilty {
         times: u32,
         rests_until: Instant,
         reason: String,
     },
-    /// It has consumed since then.
+    /// The channel has consumed since then.
     Well(Instant),
 }
 
-/// Which connection a channel is to use.
+/// The connection that a channel uses.
 pub(crate) enum ConnectionChoice {
-    /// The one that channels share.
+    /// The connection that channels share.
     Shared,
-    /// One of its own.
+    /// The channel's own connection.
     Isolated(Arc<ConnectionHandle>),
-    /// None for now, and why.
+    /// No connection for now, with the reason.
     Rests(String),
 }
 
 impl IsolatedConnections {
-    /// No channel is isolated yet. The connections end with `stop`.
+    /// Returns a set without isolated channels. The connections close with `stop`.
     pub(crate) fn new(settings: Arc<RabbitMqSettings>, io: IoThread, stop: CancellationToken) -> Self {
         Self {
             settings,
@@ -92,8 +92,8 @@ impl IsolatedConnections {
         channel.touched = now;
         match &channel.state {
             IsolatedState::Well(since) if now.duration_since(*since) >= WELL => {
-                // Those of its consumers that are there keep their connection until they end.
-                tracing::info!(channel = %name, "consumed well by a connection of its own; shares one again");
+                // Its existing consumers keep their connection until they end.
+                tracing::info!(channel = %name, "channel returned to the shared connection after consuming without failure");
                 channels.remove(name);
                 return ConnectionChoice::Shared;
             }
@@ -108,9 +108,9 @@ impl IsolatedConnections {
         if in_use >= MOST {
             return match &channel.state {
                 IsolatedState::Guilty { reason, .. } => ConnectionChoice::Rests(format!(
-                    "{reason}; {MOST} channels consume by connections of their own already"
+                    "{reason}; {MOST} channels have their own connections already"
                 )),
-                // It was another that ended the connection, or it is guilty the next time.
+                // Another channel ended the connection, or this one is found guilty the next time.
                 IsolatedState::Suspect | IsolatedState::Well(_) => ConnectionChoice::Shared,
             };
         }
@@ -128,7 +128,7 @@ impl IsolatedConnections {
         ConnectionHandle::new(ConnectionRole::Isolated, Arc::new(settings), io, stop).named(name)
     }
 
-    /// Notes that the channel was being started when a connection had to end that others used.
+    /// Records that the channel was starting when a shared connection ended.
     pub(crate) fn suspect(&self, name: &ChannelName, reason: &str) {
         let mut channels = self.lock();
         let now = Instant::now();
@@ -136,10 +136,10 @@ impl IsolatedConnections {
             .retain(|_, channel| channel.is_connected() || now.duration_since(channel.touched) < REMEMBERED);
         if channels.contains_key(name) {
             drop(channels);
-            // Among few that were, the second time.
+            // A second time among few channels.
             return self.blame(name, reason);
         }
-        tracing::warn!(channel = %name, reason, "consuming this channel by a connection of its own from now on: its start has cost others theirs, or was under way when another's did");
+        tracing::warn!(channel = %name, reason, "channel moved to its own connection: the broker closed a shared connection while this channel was starting");
         let channel = IsolatedChannel {
             connection: Weak::new(),
             state: IsolatedState::Suspect,
@@ -148,7 +148,7 @@ impl IsolatedConnections {
         channels.insert(name.clone(), channel);
     }
 
-    /// Notes that the broker has closed the channel's own connection over it, or does not serve the channel there.
+    /// Records that the broker closed the channel's own connection, or does not serve the channel there.
     pub(crate) fn blame(&self, name: &ChannelName, reason: &str) {
         if let Some(channel) = self.lock().get_mut(name) {
             let times = match channel.state {
@@ -164,7 +164,7 @@ impl IsolatedConnections {
         }
     }
 
-    /// Notes that a consumer of the channel has started.
+    /// Records that a consumer of the channel has started.
     pub(crate) fn started(&self, name: &ChannelName) {
         if let Some(channel) = self.lock().get_mut(name)
             && !matches!(channel.state, IsolatedState::Well(_))
@@ -173,7 +173,7 @@ impl IsolatedConnections {
         }
     }
 
-    /// The connections that there are, with their channels.
+    /// Returns the open connections with their channels.
     pub(crate) fn connections(&self) -> Vec<(ChannelName, Arc<ConnectionHandle>)> {
         let channels = self.lock();
         let connections = channels
@@ -283,7 +283,7 @@ mod tests {
         let late = name(MOST);
         isolated.suspect(&late, "it died");
         assert!(shares(&isolated.choose(&late)));
-        // It was there once more.
+        // The shared connection ended once more.
         isolated.suspect(&late, "it died again");
         tokio::time::advance(FIRST_REST).await;
         let choice = isolated.choose(&late);

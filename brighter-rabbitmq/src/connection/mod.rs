@@ -1,4 +1,4 @@
-//! Connections to the broker: one thread for all of them, and a task for each that keeps it up.
+//! Connections to the broker: one thread for all of them, and a task for each that keeps it open.
 
 mod confirm_watch;
 mod connector;

@@ -1,4 +1,4 @@
-//! [`NodeOrder`]: which node a connection goes to, and which it keeps away from for a while.
+//! [`NodeOrder`]: the order in which a connection tries the nodes, and the nodes that it avoids.
 
 use std::time::Duration;
 
@@ -7,17 +7,17 @@ use tokio::time::Instant;
 use crate::backoff::random;
 use crate::url::{Address, BrokerNodes};
 
-/// How long a node that a connection was lost to is avoided, unless the interval of rebalancing says otherwise.
+/// How long a node is avoided after a connection to it was lost, unless the rebalance interval sets another time.
 const AVOIDED: Duration = Duration::from_secs(60);
-/// A node that a connection is lost to again and again is avoided for at most so many times as long.
+/// The largest factor of that time, for a node whose connections are lost again and again.
 const MOST_TIMES: u32 = 32;
-/// A connection that lasted so long says that its node is well.
+/// A connection that lasted this long shows that its node is stable.
 const WELL: Duration = Duration::from_secs(600);
 
 /// The nodes in the order in which one connection prefers them.
 ///
-/// The order is drawn once, at random: the connections of many processes spread over the nodes, spread over the others
-/// when one goes, and come back to it when each goes back to the node that it prefers.
+/// The order is drawn once, at random. So the connections of many processes spread over the nodes. If a node fails they
+/// spread over the others, and they return when each goes back to its preferred node.
 pub(super) struct NodeOrder {
     nodes: Vec<Node>,
     avoided: Duration,
@@ -25,7 +25,7 @@ pub(super) struct NodeOrder {
 
 struct Node {
     address: Address,
-    /// How often a connection was lost to it, since one lasted.
+    /// The number of connections to the node that were lost since one lasted.
     losses: u32,
     avoided_until: Option<Instant>,
 }
@@ -33,7 +33,7 @@ struct Node {
 impl NodeOrder {
     pub(super) fn new(nodes: &BrokerNodes, avoided: Option<Duration>) -> Self {
         let mut nodes: Vec<_> = nodes.iter().cloned().collect();
-        // Fisher and Yates.
+        // The Fisher-Yates shuffle.
         for last in (1..nodes.len()).rev() {
             nodes.swap(last, (random() * (last + 1) as f64) as usize);
         }
@@ -56,8 +56,8 @@ impl NodeOrder {
         self.nodes.get(node).map(|node| &node.address)
     }
 
-    /// All nodes: first those that are not avoided, as they are preferred, then those that are, with the soonest first.
-    /// Another round begins with another node: the first may swallow what is sent to it.
+    /// Returns all nodes: first those that are not avoided, in order of preference, then the others, the soonest
+    /// available first. Each further round begins with another node, because the first may never answer.
     pub(super) fn round(&self, number: usize) -> Vec<usize> {
         let now = Instant::now();
         let mut round: Vec<_> = (0..self.nodes.len()).collect();
@@ -69,7 +69,7 @@ impl NodeOrder {
         round
     }
 
-    /// The nodes that are preferred to this one, and not avoided.
+    /// Returns the nodes that are preferred to this one, and not avoided.
     pub(super) fn preferred_to(&self, node: usize) -> Vec<usize> {
         let now = Instant::now();
         let before = 0..node.min(self.nodes.len());
@@ -78,7 +78,7 @@ impl NodeOrder {
             .collect()
     }
 
-    /// The connection to this node is lost, or was given up, after it had lasted for this long.
+    /// Records that the connection to this node was lost or given up, after it had lasted for this long.
     pub(super) fn lost(&mut self, node: usize, lasted: Duration) {
         let avoided = self.avoided;
         if let Some(node) = self.nodes.get_mut(node) {
@@ -92,7 +92,7 @@ impl NodeOrder {
         }
     }
 
-    /// The node was looked at, and is not back.
+    /// Records that the node was checked, and is still unavailable.
     pub(super) fn still_away(&mut self, node: usize) {
         if let Some(node) = self.nodes.get_mut(node) {
             node.avoided_until = Some(Instant::now() + self.avoided / 2);

@@ -9,24 +9,24 @@ use tokio::time::timeout;
 use super::io_thread::IoThread;
 use super::state::ConnectionState;
 
-/// Closing a channel takes this long at most.
+/// The deadline for closing a channel.
 const CLOSING: Duration = Duration::from_secs(5);
 
-/// An AMQP channel that is closed when it is dropped, whatever was asked on it and not answered yet: a future that is
-/// dropped half way leaves neither a channel nor a consumer at the broker.
+/// An AMQP channel that is closed when it is dropped, even with unanswered requests. So a future that is dropped before
+/// it completes leaves neither a channel nor a consumer at the broker.
 ///
-/// lapin does this for a channel with no consumer. What it keeps for the answer to `basic.consume` keeps the channel as
-/// well, and the consumer that the answer tells of stays for as long as the connection.
+/// lapin does this only for a channel without a consumer. Its state for the answer to `basic.consume` keeps the channel
+/// alive, and the consumer stays for as long as the connection.
 pub(crate) struct OwnedChannel {
     amqp: lapin::Channel,
     io: IoThread,
-    /// Of its connection, or of the one that has taken its place.
+    /// The state of its connection, or of the one after it.
     state: watch::Receiver<ConnectionState>,
 }
 
 impl OwnedChannel {
-    /// Opens a channel. If this future is dropped, lapin closes the channel as soon as it is open: nothing was asked
-    /// on it.
+    /// Opens a channel. If this future is dropped, lapin closes the channel as soon as it is open, because nothing was
+    /// requested on it.
     pub(super) async fn open(
         connection: &lapin::Connection,
         io: IoThread,
@@ -36,7 +36,8 @@ impl OwnedChannel {
         Ok(Self { amqp, io, state })
     }
 
-    /// Waits for an answer, and returns `None` if the connection ends before: what is asked just then is never answered.
+    /// Waits for an answer, and returns `None` if the connection ends first: a request at that moment is never
+    /// answered.
     pub(crate) async fn while_up<T>(&self, asking: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
@@ -61,13 +62,13 @@ impl Deref for OwnedChannel {
 
 impl Drop for OwnedChannel {
     fn drop(&mut self) {
-        // Closed, or closing: the request is on its way.
+        // The channel is closed, or its close was sent.
         if !self.amqp.status().connected() {
             return;
         }
         let (amqp, state) = (self.amqp.clone(), self.state.clone());
-        // Left to lapin, a close that crosses one of the broker's would take down the connection. The deadline ends
-        // the wait alone: the broker reads the request behind what it is busy with.
+        // If lapin closed the channel itself, a close that crosses one of the broker's would end the connection. The
+        // deadline ends only the wait: the broker reads the request after its current work.
         self.io.spawn(async move {
             tokio::select! {
                 _ = timeout(CLOSING, amqp.close(200, "done".into())) => {}
@@ -79,7 +80,7 @@ impl Drop for OwnedChannel {
 
 /// Waits until there is no connection.
 async fn until_down(mut state: watch::Receiver<ConnectionState>) {
-    // An error says that the task is gone, and the connection with it.
+    // An error means that the task has ended, and the connection with it.
     let _ = state
         .wait_for(|state| !matches!(state, ConnectionState::Up(_)))
         .await;

@@ -1,4 +1,4 @@
-//! The [`ReconnectTask`]: connects, watches the connection, and connects again.
+//! [`ReconnectTask`]: connects, watches the connection, and connects again.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,23 +24,23 @@ use crate::error::{ConnectError, of_broker, of_channel};
 use crate::settings::RabbitMqSettings;
 use brighter_core::__private::report;
 
-/// How often to look whether the connection is still there, and of use.
+/// The interval of checks whether the connection is open and in use.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long a round of attempts may meet silence before another is begun beside it. An attempt is given up before
+/// How long a round of attempts may be without an answer before another starts beside it. An attempt times out before
 /// there are many.
 const SILENCE: Duration = Duration::from_secs(2);
-/// A polite end takes this long at most.
+/// The deadline for closing a connection in order.
 const GOODBYE: Duration = Duration::from_secs(2);
-/// With nothing confirmed for this long, although messages wait, a connection is given up. Leaders of queues are chosen
-/// anew within less where a node is lost, and what was on its way may arrive twice.
+/// A connection without a confirm for this long, although messages wait, is given up. The cluster elects new queue
+/// leaders in less time after the loss of a node. Messages in flight may arrive twice.
 const UNCONFIRMED: Duration = Duration::from_secs(8);
-/// Each time in a row it is given so many times as long, and no longer than this.
+/// The limit, in a row of such connections, is doubled each time up to this.
 const UNCONFIRMED_AT_MOST: Duration = Duration::from_secs(64);
 
-/// When a connection of this process last moved to another node, of all that were lost to none.
+/// The time when a connection of this process last moved to another node without being lost.
 static LAST_MOVE: Mutex<Option<Instant>> = Mutex::new(None);
 
-/// Keeps one connection up. It ends when told to stop, or when nothing waits for what it tells any more.
+/// Keeps one connection open. The task ends with `stop`, or when nothing reads its state any more.
 pub(super) struct ReconnectTask {
     role: ConnectionRole,
     settings: Arc<RabbitMqSettings>,
@@ -48,24 +48,24 @@ pub(super) struct ReconnectTask {
     stop: CancellationToken,
     state: watch::Sender<ConnectionState>,
     confirms: Arc<ConfirmWatch>,
-    /// The connections that are still needed, although there is a newer one.
+    /// The older connections that still have deliveries, although there is a newer one.
     retired: TaskTracker,
 }
 
-/// Why a connection is watched no longer.
+/// Why a connection is no longer watched.
 enum WatchEnd {
-    /// There is another, to a node that is preferred.
+    /// There is another connection, to a preferred node.
     Moved(Box<Connected>),
-    /// It ended, or was given up.
+    /// The connection ended, or was given up.
     Lost {
         reason: ConnectError,
-        /// Nobody said why, and nothing had gone through it for this long.
+        /// The idle time of the connection, if it ended without a reason.
         idle: Option<Duration>,
     },
 }
 
 impl ReconnectTask {
-    /// A task that has not begun, and what it will tell.
+    /// Returns a task that has not started, and the receiver of its state.
     pub(super) fn new(
         role: ConnectionRole,
         settings: Arc<RabbitMqSettings>,
@@ -100,17 +100,17 @@ impl ReconnectTask {
             ConnectionState::Down { .. } | ConnectionState::Closed => None,
         };
         if let Some(open) = last {
-            // Deliveries may still hold channels, so dropping it would not close it.
+            // Deliveries may still hold channels, so dropping the connection would not close it.
             let _ = timeout(GOODBYE, open.connection.close(200, "goodbye".into())).await;
             open.cut();
             info!(role = self.role.as_str(), address = %open.address(), "disconnected from RabbitMQ");
         }
         self.retired.close();
-        // Without `stop` they last for as long as their deliveries, and need nobody.
+        // Without `stop` they last until their deliveries are settled, and need no task.
         if self.stop.is_cancelled() {
             let _ = timeout(GOODBYE * 2, self.retired.wait()).await;
         }
-        // Last, for a caller that waits for it takes every delivery to be stale from now on.
+        // Set last: a caller that waits for this treats every delivery as stale from then on.
         self.state.send_replace(ConnectionState::Closed);
     }
 
@@ -118,9 +118,9 @@ impl ReconnectTask {
         let mut nodes = NodeOrder::new(&self.settings.address, self.settings.rebalance_interval);
         let mut cuts = IdleCuts::default();
         let (mut generation, mut failures) = (0, 0);
-        // Whether the last attempt was refused, rather than met by nobody.
+        // Whether the last attempt was refused, rather than unanswered.
         let mut refused = None;
-        // The same loss again and again is told of once.
+        // Repeated losses of the same kind are logged once.
         let mut quiet = false;
         loop {
             match self.attempt(&nodes).await {
@@ -132,15 +132,15 @@ impl ReconnectTask {
                 }
                 Err(error) => {
                     failures += 1;
-                    // Something was away, and not only a connection cut.
+                    // The broker was unavailable, so this was more than a cut connection.
                     cuts.other();
                     let changed = refused.replace(error.is_fatal()) != Some(error.is_fatal());
-                    // At the start a refusal is an error of `connect`, which its caller will tell.
+                    // At the start a refusal is an error of `connect`, which its caller reports.
                     if changed
                         && !(generation == 0 && failures == 1 && error.is_fatal() && !self.settings.lazy)
                     {
                         let (role, error) = (self.role.as_str(), report(&error));
-                        warn!(role, error, "no connection to RabbitMQ; trying on");
+                        warn!(role, error, "cannot connect to RabbitMQ; retrying");
                     }
                     let pause = pause_after(failures, &error);
                     let error = Some(error);
@@ -151,8 +151,8 @@ impl ReconnectTask {
         }
     }
 
-    /// Tries one node after the other, and begins again beside a round that meets silence: what was said while the
-    /// network swallowed everything is never answered, though the network may be back by now.
+    /// Tries one node after the other, and starts another round if one has no answer. A request that was sent during a
+    /// network outage is never answered, even if the network has recovered.
     async fn attempt(&self, nodes: &NodeOrder) -> Result<Connected, ConnectError> {
         let mut rounds = FuturesUnordered::from_iter([self.round(nodes, 0)]);
         loop {
@@ -188,8 +188,8 @@ impl ReconnectTask {
         connector::attempt(&self.io, (node, address), &settings.tls, properties).await
     }
 
-    /// Hands the connection out, and those that it moves to; returns once the last of them is lost, with whether that
-    /// was told of before.
+    /// Publishes the connection, and those that it moves to. Returns once the last of them is lost, with whether that
+    /// loss was logged before.
     async fn serve(
         &self,
         mut connected: Connected,
@@ -208,15 +208,15 @@ impl ReconnectTask {
             let (address, generation) = (open.address(), *generation);
             match before.replace(Arc::clone(&open)) {
                 Some(left) => {
-                    info!(role, %address, left = %left.address(), generation, "moved to a node of RabbitMQ that is back");
+                    info!(role, %address, left = %left.address(), generation, "connection moved back to a preferred node of RabbitMQ");
                     self.retire(left);
                 }
                 None if generation == 1 => info!(role, %address, "connected to RabbitMQ"),
                 None => {
                     count_reconnect(role);
                     match quiet {
-                        true => tracing::debug!(role, %address, generation, "connected to RabbitMQ again"),
-                        false => info!(role, %address, generation, "connected to RabbitMQ again"),
+                        true => tracing::debug!(role, %address, generation, "reconnected to RabbitMQ"),
+                        false => info!(role, %address, generation, "reconnected to RabbitMQ"),
                     }
                 }
             }
@@ -234,7 +234,7 @@ impl ReconnectTask {
         });
         let quiet = self.tell_of_loss(&open, &reason, idle, cuts);
         if open.is_given_up() {
-            // Beside the next attempt: a node that is cut off may not answer.
+            // Runs beside the next attempt: a node that is cut off may not answer.
             self.io.spawn(async move {
                 let _ = timeout(GOODBYE, open.connection.close(200, "given up".into())).await;
                 open.cut();
@@ -243,8 +243,8 @@ impl ReconnectTask {
         quiet
     }
 
-    /// Tells of a connection that is lost, and once of what cuts it again and again while nothing goes through it.
-    /// Returns whether that was told of before.
+    /// Logs the loss of a connection, and logs a pattern of idle cuts once. Returns whether the pattern was logged
+    /// before.
     fn tell_of_loss(
         &self,
         open: &OpenConnection,
@@ -256,29 +256,29 @@ impl ReconnectTask {
         let (address, generation, error) = (open.address(), open.generation, report(reason));
         let heartbeat = Duration::from_secs(open.connection.configuration().heartbeat().into());
         let cut = match idle {
-            // By then a heartbeat would have gone through it.
+            // With a longer idle time, a heartbeat would have been sent.
             Some(idle) if heartbeat.is_zero() || idle < heartbeat => cuts.cut(idle),
             _ => cuts.other(),
         };
         if cut == IdleCut::Known {
-            tracing::debug!(role, %address, generation, error, "lost the connection to RabbitMQ; connecting again");
+            tracing::debug!(role, %address, generation, error, "connection to RabbitMQ lost; reconnecting");
             return true;
         }
-        warn!(role, %address, generation, error, "lost the connection to RabbitMQ; connecting again");
+        warn!(role, %address, generation, error, "connection to RabbitMQ lost; reconnecting");
         let IdleCut::Pattern(idle) = cut else {
             return false;
         };
         let fitting = Duration::from_secs(idle.as_secs().max(1));
         warn!(
             role, %address, ?idle, ?heartbeat,
-            "the connection was cut three times after nothing had gone through it for about this long: the time-out for idle \
-             connections of something between here and RabbitMQ, such as a load balancer, is shorter than the heartbeat; \
-             raise that, or set `heartbeat_interval` to {fitting:?} or less"
+            "three connections were cut after being idle for about this long: an intermediary, such as a load balancer, has \
+             an idle timeout shorter than the heartbeat; raise the idle timeout, or set `heartbeat_interval` to {fitting:?} \
+             or less"
         );
         true
     }
 
-    /// Returns once the connection is lost or given up, or there is one to a node that is preferred.
+    /// Returns once the connection is lost or given up, or there is one to a preferred node.
     async fn watch(
         &self,
         open: &Arc<OpenConnection>,
@@ -289,7 +289,7 @@ impl ReconnectTask {
         let mut moving = pin!(self.preferred(open, nodes));
         let mut cause = None;
         while open.is_alive() {
-            // Not every end is an event, so look from time to time.
+            // Some ends cause no event, so the connection is also polled.
             let event = tokio::select! {
                 event = timeout(LOOK, events.next()) => event,
                 () = open.until_given_up() => break,
@@ -297,20 +297,20 @@ impl ReconnectTask {
             };
             match event {
                 Ok(Some(Event::ConnectionBlocked(reason))) => {
-                    warn!(role, address = %open.address(), reason, "RabbitMQ takes no messages for now");
+                    warn!(role, address = %open.address(), reason, "RabbitMQ blocked publishing");
                     open.set_blocked(Some(reason));
                 }
                 Ok(Some(Event::ConnectionUnblocked)) => {
-                    info!(role, address = %open.address(), "RabbitMQ takes messages again");
+                    info!(role, address = %open.address(), "RabbitMQ unblocked publishing");
                     self.confirms.held_back();
                     open.set_blocked(None);
                 }
-                // That of a channel says nothing of the connection.
+                // An error of a channel does not affect the connection.
                 Ok(Some(Event::Error(error))) if of_channel(&error).is_none() => cause = Some(error),
                 Ok(Some(_)) | Err(_) => {}
                 Ok(None) => break,
             }
-            // What was not confirmed by a connection before this one is that one's.
+            // Unconfirmed messages of an earlier connection count there.
             if self.retired.is_empty() {
                 look_for_confirms(open, &self.confirms, &self.settings);
             }
@@ -324,7 +324,10 @@ impl ReconnectTask {
             idle: silent.then(|| open.idle_when_ended()).flatten(),
             reason: match cause {
                 Some(error) => ConnectError::lost(open.address(), error),
-                None => ConnectError::lost(open.address(), std::io::Error::other("it ended without a word")),
+                None => ConnectError::lost(
+                    open.address(),
+                    std::io::Error::other("the connection ended without a reason"),
+                ),
             },
         }
     }
@@ -336,8 +339,8 @@ impl ReconnectTask {
         };
         loop {
             sleep(interval / 2 + (interval / 2).mul_f64(random())).await;
-            // What the connection before brought may still be needed: that move is not over. And a broker that holds
-            // publishers back does so on every node.
+            // While an older connection is still in use, the last move is not complete. And a broker that blocks
+            // publishers does so on every node.
             if !self.retired.is_empty() || open.is_blocked() {
                 continue;
             }
@@ -346,7 +349,7 @@ impl ReconnectTask {
                     break;
                 }
                 match self.log_in(nodes, node).await {
-                    // A node that lets us log in may still not do anything for us.
+                    // A node that accepts a login may still not answer requests.
                     Ok(connected) if answers(&connected).await => {
                         if note_move(interval) {
                             return connected;
@@ -359,7 +362,7 @@ impl ReconnectTask {
         }
     }
 
-    /// Closes a connection that is left, once nothing needs it any more.
+    /// Closes a connection after a move, once nothing uses it any more.
     fn retire(&self, open: Arc<OpenConnection>) {
         open.retire();
         let (stop, confirms, settings) = (
@@ -386,8 +389,9 @@ impl ReconnectTask {
 
 /// Gives the connection up if nothing is confirmed on it, although messages wait.
 ///
-/// With several nodes, soon: this one may be cut off from its peers. With one URL, once the messages are given up by
-/// those who sent them: the name may stand for several nodes, and else nothing is lost by a new connection.
+/// With several nodes this happens soon: this node may be cut off from its peers. With one URL it happens after the
+/// senders have given up their messages: the name may stand for several nodes, and otherwise a new connection loses
+/// nothing.
 fn look_for_confirms(open: &OpenConnection, confirms: &ConfirmWatch, settings: &RabbitMqSettings) {
     if open.is_blocked() {
         confirms.held_back();
@@ -397,7 +401,7 @@ fn look_for_confirms(open: &OpenConnection, confirms: &ConfirmWatch, settings: &
         true => UNCONFIRMED,
         false => UNCONFIRMED.max(settings.confirm_timeout),
     };
-    // Where it was no better elsewhere, what is sent again each time must not become many.
+    // If other nodes were no better, the number of repeated messages must stay small.
     let times = 2u32.saturating_pow(confirms.given_up());
     let limit = first.saturating_mul(times).min(UNCONFIRMED_AT_MOST.max(first));
     let waited = confirms.waited();
@@ -407,13 +411,13 @@ fn look_for_confirms(open: &OpenConnection, confirms: &ConfirmWatch, settings: &
     }
 }
 
-/// Whether a connection of this process has moved to another node within this time.
+/// Returns whether a connection of this process has moved to another node within this time.
 fn has_moved_within(interval: Duration) -> bool {
     let last = *LAST_MOVE.lock().unwrap_or_else(PoisonError::into_inner);
     last.is_some_and(|last| last.elapsed() < interval)
 }
 
-/// Notes that a connection of this process moves, unless one has just done so.
+/// Records a move of a connection of this process, unless another has just moved.
 fn note_move(interval: Duration) -> bool {
     let mut last = LAST_MOVE.lock().unwrap_or_else(PoisonError::into_inner);
     let may = last.is_none_or(|last| last.elapsed() >= interval);
@@ -423,7 +427,7 @@ fn note_move(interval: Duration) -> bool {
     may
 }
 
-/// Whether the node opens a channel.
+/// Returns whether the node opens a channel.
 async fn answers(connected: &Connected) -> bool {
     let asking = async {
         let channel = connected.connection.create_channel().await?;
@@ -432,7 +436,7 @@ async fn answers(connected: &Connected) -> bool {
     matches!(timeout(connector::ATTEMPT, asking).await, Ok(Ok(())))
 }
 
-/// Counts a connection that was made after one was lost.
+/// Counts a connection that was opened after one was lost.
 #[cfg(feature = "metrics")]
 fn count_reconnect(role: &'static str) {
     use brighter_core::__private::reconnects::{HELP, LABELS, NAME};

@@ -1,8 +1,8 @@
-//! [`Socket`]: the connection that lapin reads and writes, in plaintext or within TLS.
+//! [`Socket`]: the connection that lapin reads and writes, in plaintext or with TLS.
 //!
-//! lapin can speak TLS itself, and then brings fifty crates for the key formats of other libraries. It takes any socket
-//! of the runtime that it is given, so [`Kit`] is tokio's with a socket of ours. There [`NestingLimit`] bounds how deep
-//! the tables are that lapin parses.
+//! lapin supports TLS itself, but with fifty more crates for the key formats of other libraries. It accepts any socket
+//! of its runtime, so [`Kit`] is tokio's runtime with our socket. In the socket, [`NestingLimit`] limits the depth of
+//! the tables that lapin parses.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::SocketAddr;
@@ -26,7 +26,7 @@ use tokio_util::compat::{Compat, TokioAsyncReadCompatExt};
 use super::traffic::{TimedStream, Traffic};
 use crate::wire::NestingLimit;
 
-/// A connection to a node of the broker. What lapin reads from it is nested no deeper than lapin can parse.
+/// A connection to a node of the broker. Data for lapin is never nested deeper than lapin can parse.
 pub(super) struct Socket {
     stream: SocketStream,
     nesting: NestingLimit,
@@ -49,7 +49,7 @@ impl Socket {
         Self::new(SocketStream::Plain(stream.compat()))
     }
 
-    /// Does the handshake with the server of this name.
+    /// Does the TLS handshake with the server of this name.
     pub(super) async fn tls(stream: TimedStream, config: ClientConfig, name: &str) -> io::Result<Self> {
         let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
         let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
@@ -57,7 +57,7 @@ impl Socket {
     }
 }
 
-/// Does the same with the stream of either.
+/// Evaluates the same expression for either kind of stream.
 macro_rules! either {
     ($socket:expr, $stream:ident => $done:expr) => {
         match &mut $socket.stream {
@@ -106,15 +106,15 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// tokio as lapin wants a runtime, with [`Socket`] as its connections.
+/// tokio as a runtime for lapin, with [`Socket`] as its connections.
 #[derive(Debug, Clone)]
 pub(super) struct Kit(Tokio);
 
 impl Kit {
-    /// Returns the runtime of the caller as lapin wants it.
+    /// Returns the caller's runtime for lapin.
     ///
     /// # Panics
-    /// There is no runtime of tokio here.
+    /// Panics outside of a tokio runtime.
     pub(super) fn current() -> Runtime<Self> {
         Runtime::new(Self(Tokio::current()))
     }
@@ -148,7 +148,7 @@ impl Reactor for Kit {
     type TcpStream = Socket;
     type Sleep = <Tokio as Reactor>::Sleep;
 
-    /// Is never asked for by lapin, and refuses: the bound that tokio's needs has no public name.
+    /// Refuses, and lapin never calls it: the bound that tokio's method needs has no public name.
     fn register<H: Read + Write + Send + 'static>(
         &self,
         _: H,
@@ -164,7 +164,7 @@ impl Reactor for Kit {
         self.0.interval(time)
     }
 
-    /// Connects in plaintext. lapin asks for it only where nobody gives it a socket; we always do.
+    /// Connects in plaintext. lapin calls it only if it gets no socket, and it always gets one here.
     fn tcp_connect_addr(
         &self,
         address: SocketAddr,

@@ -1,4 +1,4 @@
-//! What is known of a connection.
+//! [`OpenConnection`] and [`ConnectionState`]: the state of a connection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,13 +13,13 @@ use super::traffic::Traffic;
 use crate::error::ConnectError;
 use crate::url::Address;
 
-/// What a connection is for. They are two, so that a broker that holds publishers back does not hold back
-/// the acknowledgements that would relieve it.
+/// The purpose of a connection. There are two connections, so that a broker that blocks publishers does not block the
+/// acknowledgements that would relieve it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ConnectionRole {
     Publisher,
     Consumer,
-    /// Of one channel, which has ended a connection that others used.
+    /// Serves one channel, over which the broker closed a shared connection.
     Isolated,
 }
 
@@ -33,23 +33,23 @@ impl ConnectionRole {
     }
 }
 
-/// A connection, and the how-manieth it is.
+/// A connection and its generation, counted from 1.
 pub(crate) struct OpenConnection {
     pub(crate) connection: Connection,
     pub(crate) generation: u64,
-    /// Of the node that it is to.
+    /// The address of its node.
     address: Address,
-    /// Which of the nodes that is, in the order in which this connection prefers them.
+    /// The index of its node, in the order in which this connection prefers the nodes.
     node: usize,
     since: Instant,
     traffic: Arc<Traffic>,
-    /// Why the broker takes no messages for now.
+    /// The reason why the broker blocks publishing.
     blocked: watch::Sender<Option<String>>,
-    /// Why this process ends the connection.
+    /// The reason why this process ends the connection.
     given_up: watch::Sender<Option<String>>,
-    /// There is a newer connection, to another node; this one lasts until nothing needs it.
+    /// Cancelled when there is a newer connection to another node. This one lasts until nothing needs it.
     retired: CancellationToken,
-    /// Dropped last: what could not be closed politely is closed all the same.
+    /// Dropped last: a connection that could not be closed in order is closed nevertheless.
     cut: SocketCut,
 }
 
@@ -69,7 +69,7 @@ impl OpenConnection {
         }
     }
 
-    /// Ends this connection, so that the reconnect task goes to the next node. The first reason is the one that is told.
+    /// Ends this connection, so that the reconnect task tries the next node. The first reason is reported.
     pub(crate) fn give_up(&self, reason: impl Into<String>) {
         self.given_up.send_if_modified(|given_up| {
             let is_first = given_up.is_none();
@@ -78,23 +78,23 @@ impl OpenConnection {
         });
     }
 
-    /// Why this process has given it up, if it has.
+    /// Returns the reason why this process has given the connection up, if it has.
     pub(super) fn given_up(&self) -> Option<String> {
         self.given_up.borrow().clone()
     }
 
     /// Waits until the connection is given up.
     pub(super) async fn until_given_up(&self) {
-        // The sender is here, so this is no error.
+        // The sender is in `self`, so this cannot fail.
         let _ = self.given_up.subscribe().wait_for(Option::is_some).await;
     }
 
-    /// Whether this process has given it up: what is on its way may as well take the next.
+    /// Returns whether this process has given the connection up: messages in flight are sent again on the next one.
     pub(crate) fn is_given_up(&self) -> bool {
         self.given_up.borrow().is_some()
     }
 
-    /// Tells whoever uses this connection to go on with the next one, when what they have begun here is done.
+    /// Tells the users of this connection to continue on the next one, when their work here is done.
     pub(super) fn retire(&self) {
         self.retired.cancel();
     }
@@ -103,12 +103,12 @@ impl OpenConnection {
         self.retired.is_cancelled()
     }
 
-    /// Waits until there is another connection to go on with.
+    /// Waits until there is another connection to continue on.
     pub(crate) async fn until_retired(&self) {
         self.retired.cancelled().await;
     }
 
-    /// The address of the node that it is to.
+    /// Returns the address of its node.
     pub(crate) fn address(&self) -> &Address {
         &self.address
     }
@@ -121,17 +121,17 @@ impl OpenConnection {
         self.since.elapsed()
     }
 
-    /// How long nothing had gone through it when the other side ended it; nothing if it did not.
+    /// Returns how long the connection had been idle when the other side ended it; `None` if it did not.
     pub(super) fn idle_when_ended(&self) -> Option<Duration> {
         self.traffic.idle_when_ended()
     }
 
-    /// Shuts the socket down, whatever the other side does.
+    /// Shuts the socket down, without waiting for the other side.
     pub(super) fn cut(&self) {
         self.cut.cut();
     }
 
-    /// Notes why the broker takes no messages for now, or that it takes them.
+    /// Records why the broker blocks publishing, or that it does not.
     pub(super) fn set_blocked(&self, reason: Option<String>) {
         self.blocked.send_replace(reason);
     }
@@ -140,7 +140,7 @@ impl OpenConnection {
         self.given_up.borrow().is_none() && self.connection.status().connected()
     }
 
-    /// Why the broker takes no messages for now, if it does not.
+    /// Returns why the broker blocks publishing, if it does.
     pub(crate) fn blocked(&self) -> Option<String> {
         self.blocked.borrow().clone()
     }
@@ -149,17 +149,17 @@ impl OpenConnection {
         self.blocked.borrow().is_some()
     }
 
-    /// Waits until the broker takes messages again, or the connection is lost.
+    /// Waits until the broker unblocks publishing, or the connection is lost.
     pub(crate) async fn unblocked(&self) {
-        // The sender is here, so this is no error.
+        // The sender is in `self`, so this cannot fail.
         let _ = self.blocked.subscribe().wait_for(Option::is_none).await;
     }
 }
 
-/// What the task tells those who wait for a connection.
+/// The state that the task publishes to those that wait for a connection.
 #[derive(Clone)]
 pub(super) enum ConnectionState {
-    /// There is none, after this many attempts in a row; what the last one ended with.
+    /// There is no connection, after this many attempts in a row, with the error of the last.
     Down {
         failures: u32,
         error: Option<ConnectError>,

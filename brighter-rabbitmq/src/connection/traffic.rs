@@ -1,4 +1,4 @@
-//! [`TimedStream`]: a socket that knows when something last went through it.
+//! [`TimedStream`]: a socket that records when it last carried data.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// When something last went through a socket, and when it ended: in milliseconds since it was opened.
+/// The times of the last traffic of a socket and of its end, in milliseconds since it was opened.
 #[derive(Debug)]
 pub(super) struct Traffic {
     opened: Instant,
     last: AtomicU64,
-    /// 0 while it lasts.
+    /// 0 while the socket is open.
     ended: AtomicU64,
 }
 
@@ -28,7 +28,7 @@ impl Traffic {
         }
     }
 
-    /// How long nothing had gone through the socket when the other side ended it; nothing if it did not.
+    /// Returns how long the socket had been idle when the other side ended it; `None` if it did not.
     pub(super) fn idle_when_ended(&self) -> Option<Duration> {
         match self.ended.load(Ordering::Relaxed) {
             0 => None,
@@ -49,14 +49,14 @@ impl Traffic {
     }
 
     fn now(&self) -> u64 {
-        // 0 means that it lasts.
+        // 0 means that the socket is open.
         u64::try_from(self.opened.elapsed().as_millis())
             .unwrap_or(u64::MAX)
             .max(1)
     }
 }
 
-/// A socket, and a note of what goes through it.
+/// A socket that records its traffic.
 pub(super) struct TimedStream {
     stream: TcpStream,
     traffic: Arc<Traffic>,

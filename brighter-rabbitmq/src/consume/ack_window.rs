@@ -1,28 +1,27 @@
-//! Which acknowledgements may be written as one. Pure: nothing here talks to anyone.
+//! [`AckWindow`]: decides which acknowledgements may be written as one. It does no I/O.
 //!
-//! The deliveries of an AMQP channel are numbered, and one acknowledgement may settle all up to a number: so
-//! many messages cost one frame. But only up to the first that is still being handled: past it, a message
-//! would be settled that nobody has handled, and lost if its handler died. Those that are done beyond it wait
-//! for it a moment, and are then acknowledged one by one.
+//! The deliveries of an AMQP channel are numbered, and one acknowledgement may settle all up to a number. So many
+//! messages cost one frame. The number must be lower than the first delivery that is still being handled: otherwise
+//! that delivery would be settled unhandled, and lost if its handler died. Deliveries beyond it that are done wait for
+//! it briefly, and are then acknowledged one by one.
 
 use std::collections::VecDeque;
 
-/// What is to be written: that this delivery is done, or also all before it that are not settled.
+/// An acknowledgement to write: for this delivery, or also for all unsettled ones before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ack {
     pub(super) tag: u64,
     pub(super) multiple: bool,
 }
 
-/// When what is done must be written.
+/// When an acknowledgement must be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AckDue {
-    /// At once: the broker would soon have nothing left that it may deliver, or nothing is likely to come that could
-    /// be written with it.
+    /// At once: the broker may soon have nothing left to deliver, or no other acknowledgement is likely to follow soon.
     Now,
-    /// In a moment. It is the first that waits, so somebody has to think of it.
+    /// Soon. It is the first that waits, so a timer must be started.
     Soon,
-    /// With the others that wait already.
+    /// Together with the others that wait already.
     WithOthers,
 }
 
@@ -30,11 +29,11 @@ pub(super) enum AckDue {
 enum AckState {
     /// With its consumer, and not settled.
     Out,
-    /// Done, and the broker does not know.
+    /// Done, and the acknowledgement is not written.
     Done,
-    /// Done since before the last writing.
+    /// Done since before the last write.
     Late,
-    /// The broker knows.
+    /// The acknowledgement is written.
     Settled,
 }
 
@@ -44,45 +43,45 @@ struct AckEntry {
     state: AckState,
 }
 
-/// The deliveries of one AMQP channel that the broker does not know to be settled.
+/// The deliveries of one AMQP channel whose acknowledgements are not written.
 #[derive(Debug)]
 pub(super) struct AckWindow {
-    /// By their numbers, from the first that is not done.
+    /// The deliveries in the order of their numbers, from the first that is not done.
     entries: VecDeque<AckEntry>,
-    /// How many of these are settled: kept until they are worth sweeping up.
+    /// The number of settled entries: they are kept until removing them pays off.
     settled: usize,
-    /// How many of these are done.
+    /// The number of done entries.
     beyond: usize,
-    /// The last that is done of those before the first that is not done, and how many they are.
+    /// The last done delivery before the first that is not done, and the number of done ones up to it.
     covered: Option<(u64, usize)>,
-    /// So many are written at once.
+    /// The number of waiting acknowledgements at which they are written at once.
     most: usize,
 }
 
-/// More than so many in one acknowledgement gain nothing, and all come again if they are lost.
+/// A larger number per acknowledgement gains nothing, and all are delivered again if it is lost.
 const MOST: u16 = 64;
 
 impl AckWindow {
-    /// A window for a channel on which so many deliveries may be unsettled.
+    /// Returns a window for a channel with up to `buffer` unsettled deliveries.
     pub(super) fn new(buffer: u16) -> Self {
         Self {
             entries: VecDeque::new(),
             settled: 0,
             beyond: 0,
             covered: None,
-            // From half the buffer on the broker may run out of what it may deliver.
+            // From half the buffer on, the broker may run out of deliveries that it may send.
             most: usize::from((buffer / 2).clamp(1, MOST)),
         }
     }
 
-    /// A delivery has come. Their numbers grow.
+    /// Adds a delivery. Its number is higher than those before.
     pub(super) fn track(&mut self, tag: u64) {
         let state = AckState::Out;
         self.entries.push_back(AckEntry { tag, state });
     }
 
-    /// A delivery is done. `quiet` says whether nothing was written for a while: then one that is done alone does not
-    /// wait for others, of which there are too few to be worth a timer.
+    /// Marks a delivery as done. `quiet` returns whether nothing was written for a while. If so, a single done delivery
+    /// does not wait: others are too rare to be worth a timer.
     pub(super) fn done(&mut self, tag: u64, quiet: impl FnOnce() -> bool) -> AckDue {
         let Some(index) = self.position(tag) else {
             return AckDue::WithOthers;
@@ -98,8 +97,8 @@ impl AckWindow {
         }
     }
 
-    /// A delivery is given back, which the broker is told at once: before any acknowledgement of those after
-    /// it, as that would settle it.
+    /// Removes a delivery that is returned to its queue. The broker must be told at once, before any acknowledgement of
+    /// a later delivery, which would settle this one.
     pub(super) fn given_back(&mut self, tag: u64) {
         if let Some(index) = self.position(tag) {
             self.entries[index].state = AckState::Settled;
@@ -108,26 +107,26 @@ impl AckWindow {
         }
     }
 
-    /// Whether any is not done.
+    /// Returns whether any delivery is not done.
     pub(super) fn has_unsettled(&self) -> bool {
-        // The first that is kept is not done.
+        // The first entry is never done.
         !self.entries.is_empty()
     }
 
-    /// How many are done that the broker does not know of.
+    /// Returns the number of done deliveries whose acknowledgements are not written.
     pub(super) fn waiting(&self) -> usize {
         self.beyond + self.covered.map_or(0, |(_, count)| count)
     }
 
-    /// What to write now. Those behind one that is not done are left for the next time, in the hope that it is
-    /// done by then, unless they have been left before or are too many. Whether some are left says
-    /// [`waiting`](Self::waiting).
+    /// Writes the acknowledgements that are due. Done deliveries behind one that is not done are left for the next
+    /// time, because it may be done by then. They are written if they have been left before or are too many.
+    /// [`waiting`](Self::waiting) returns how many are left.
     pub(super) fn write(&mut self, write: impl FnMut(Ack)) {
         let all = self.beyond >= self.most;
         self.write_these(all, write);
     }
 
-    /// All that is done.
+    /// Writes the acknowledgements of all done deliveries.
     pub(super) fn write_all(&mut self, write: impl FnMut(Ack)) {
         self.write_these(true, write);
     }
@@ -158,7 +157,7 @@ impl AckWindow {
         self.sweep();
     }
 
-    /// Passes over all that are done or settled, up to the first that is not.
+    /// Removes the done and settled entries before the first that is not done.
     fn advance(&mut self) {
         while let Some(first) = self.entries.front() {
             match first.state {
@@ -175,7 +174,7 @@ impl AckWindow {
         self.sweep();
     }
 
-    /// One that takes long must not have all those after it remembered.
+    /// Removes settled entries, so that one slow delivery does not keep all later ones in memory.
     fn sweep(&mut self) {
         if self.settled > 32 && self.settled * 2 > self.entries.len() {
             self.entries.retain(|entry| entry.state != AckState::Settled);
@@ -183,7 +182,7 @@ impl AckWindow {
         }
     }
 
-    /// Where a delivery that is not done is. Without gaps that can be told from its number.
+    /// Returns the position of a delivery that is not done. Without gaps it follows from the number.
     fn position(&self, tag: u64) -> Option<usize> {
         let first = self.entries.front()?.tag;
         let guess = usize::try_from(tag.checked_sub(first)?).ok()?;
@@ -239,19 +238,19 @@ mod tests {
         let mut window = window(200, 3);
         assert_eq!(window.done(1, quiet), AckDue::Now);
         assert_eq!(written(&mut window), [(1, false)]);
-        // Behind one that is not done it waits as ever.
+        // Behind a delivery that is not done, it waits as before.
         assert_eq!(window.done(3, quiet), AckDue::Soon);
         assert_eq!(window.done(2, quiet), AckDue::WithOthers);
         assert_eq!(written(&mut window), [(3, true)]);
     }
 
-    /// B03: the 50th is done, and 1 to 49 are not.
+    /// B03: the 50th delivery is done, and 1 to 49 are not.
     #[test]
     fn an_ack_never_passes_one_that_is_not_done() {
         let mut window = window(200, 50);
         window.done(50, busy);
         window.done(48, busy);
-        // Left for once, in the hope that the others are done by then.
+        // Left for one round, because the others may be done by then.
         assert_eq!(written(&mut window), []);
         assert_eq!(window.waiting(), 2);
         assert_eq!(written(&mut window), [(48, false), (50, false)]);
@@ -277,7 +276,7 @@ mod tests {
         let mut ten = window(10, 10);
         let due: Vec<_> = (6..=10).map(|tag| ten.done(tag, busy)).collect();
         assert_eq!(due[4], AckDue::Now);
-        // Although the first is not done: they are too many to wait for it.
+        // Written although the first is not done: there are too many to wait for it.
         assert_eq!(written(&mut ten).len(), 5);
     }
 
@@ -295,7 +294,7 @@ mod tests {
         assert_eq!(window.waiting(), 0);
     }
 
-    /// What the broker knows of the channel.
+    /// The broker's view of the channel.
     #[derive(Default)]
     struct Model {
         unsettled: BTreeMap<u64, bool>,
@@ -305,7 +304,7 @@ mod tests {
 
     impl Model {
         fn take(&mut self, ack: Ack) {
-            // The broker closes the channel over a number that it does not know, or knows to be settled.
+            // The broker closes the channel for a number that is unknown or settled already.
             assert!(self.unsettled.contains_key(&ack.tag), "{ack:?} is unknown");
             let settled: Vec<_> = match ack.multiple {
                 true => self.unsettled.range(..=ack.tag).map(|(tag, _)| *tag).collect(),
@@ -340,7 +339,7 @@ mod tests {
     }
 
     proptest! {
-        /// No delivery is acknowledged that is not done, and each that is, is acknowledged once.
+        /// Only done deliveries are acknowledged, and each exactly once.
         #[test]
         fn every_one_that_is_done_is_acked_once_and_no_other(buffer in 1..100_u16, steps in steps()) {
             let mut window = AckWindow::new(buffer);
@@ -375,7 +374,7 @@ mod tests {
                 prop_assert_eq!(window.waiting(), done - model.acked);
                 prop_assert_eq!(window.settled, in_state(&window, AckState::Settled));
             }
-            // Twice is enough, whatever is not done still.
+            // Two writes suffice, even if some deliveries are not done.
             window.write(|ack| model.take(ack));
             window.write(|ack| model.take(ack));
             prop_assert_eq!(window.waiting(), 0);

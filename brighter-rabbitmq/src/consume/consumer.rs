@@ -1,7 +1,7 @@
-//! Consuming: one AMQP channel for each consumer, which lives until its last delivery is settled.
+//! Consuming: one AMQP channel for each consumer, which stays open until its last delivery is settled.
 //!
-//! When its connection moves to another node, a consumer is cancelled, hands out what it had been sent, and starts again
-//! by the new connection. What was handed out is settled by the old one, which lasts for as long as that takes.
+//! When its connection moves to another node, a consumer is cancelled, delivers what it had received, and starts again
+//! on the new connection. Earlier deliveries are settled on the old connection, which stays open that long.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -29,7 +29,7 @@ use crate::wire::Original;
 use brighter_core::__private::report;
 use brighter_core::channel::{Channel, ChannelError, Consumer, Delivery, MakeChannel, SettleError};
 
-/// Writing what is given back takes this long at most, when somebody waits for it.
+/// The deadline for returning unhandled deliveries when a caller waits for it.
 const ENDING: Duration = Duration::from_secs(5);
 
 pub(crate) async fn consume(
@@ -51,11 +51,11 @@ pub(crate) async fn consume(
         starting: None,
         live: Arc::clone(live),
     });
-    // An error says that the consumer had ended before.
+    // An error means that the consumer had ended before.
     Ok(deliveries.gone_when(async { drop(ended.await) }))
 }
 
-/// Declares everything, and begins to consume by the connection that there is.
+/// Declares everything, and begins to consume on the current connection.
 async fn begin(
     connections: &Arc<Connections>,
     live: &LiveConsumers,
@@ -67,7 +67,7 @@ async fn begin(
     }
     let started = start(connections, live, channel, &topology).await?;
     if topology.make == MakeChannel::Create {
-        // The queue may be a new one.
+        // The queue may have been declared anew.
         connections.publisher.renew_channel();
     }
     let (consumer, incoming) =
@@ -76,7 +76,7 @@ async fn begin(
     Ok((consumer, incoming))
 }
 
-/// Starts to ask for the queue of this consumer whenever it hears nothing for long.
+/// Starts a task that checks the queue of this consumer after a long silence.
 fn watch_silence(consumer: &Arc<ConsumerChannel>, live: &Arc<LiveConsumers>) -> Arc<Silence> {
     let silence = Arc::<Silence>::default();
     let watching = silence::watch(Arc::clone(&silence), Arc::downgrade(consumer), Arc::clone(live));
@@ -84,7 +84,7 @@ fn watch_silence(consumer: &Arc<ConsumerChannel>, live: &Arc<LiveConsumers>) -> 
     silence
 }
 
-/// Waits until there is another connection to go on with.
+/// Waits until there is another connection to continue on.
 fn retired(consumer: &ConsumerChannel) -> BoxFuture<'static, ()> {
     let open = Arc::clone(&consumer.open);
     async move { open.until_retired().await }.boxed()
@@ -94,16 +94,16 @@ fn retired(consumer: &ConsumerChannel) -> BoxFuture<'static, ()> {
 struct Incoming {
     consumer: Arc<ConsumerChannel>,
     silence: Arc<Silence>,
-    /// Those that are being replaced by a copy that says how often they were delivered. What cannot be replaced comes as
-    /// it is.
+    /// Deliveries that are being replaced by a copy that counts them. A delivery that cannot be replaced is delivered
+    /// unchanged.
     counting: FuturesUnordered<oneshot::Receiver<Receipt>>,
-    /// Those that came meanwhile. They wait: if one of them ended the process, there would be two of each that has a copy
-    /// already.
+    /// Deliveries that arrived meanwhile. They wait: if one of them ended the process, every message with a copy would
+    /// exist twice.
     counted: VecDeque<Delivery>,
-    /// None once it has ended. What is beside it says that the broker no longer has the consumer.
+    /// `None` once the consumer has ended. The sender reports that the broker has removed the consumer.
     incoming: Option<(lapin::Consumer, oneshot::Sender<()>)>,
     retired: BoxFuture<'static, ()>,
-    /// It is cancelled, to start again by another connection.
+    /// The consumer is being cancelled, to start again on another connection.
     leaves: bool,
     starting: Option<Starting>,
     live: Arc<LiveConsumers>,
@@ -112,7 +112,7 @@ struct Incoming {
 type Starting = BoxFuture<'static, Result<(Arc<ConsumerChannel>, lapin::Consumer), ChannelError>>;
 
 impl Incoming {
-    /// Has the broker cancel the consumer. What it had sent by then still comes.
+    /// Asks the broker to cancel the consumer. Messages that were sent before still arrive.
     fn leave(&mut self) {
         self.retired = pending().boxed();
         let Some((incoming, _)) = &self.incoming else {
@@ -128,7 +128,7 @@ impl Incoming {
         });
     }
 
-    /// Starts again by the connection that there is now.
+    /// Starts again on the current connection.
     fn start_again(&mut self) {
         self.leaves = false;
         self.silence.over();
@@ -137,7 +137,7 @@ impl Incoming {
             async move {
                 let (connections, channel) = (Arc::clone(&consumer.connections), consumer.channel.clone());
                 let topology = consumer.topology.clone();
-                // The old connection lasts for its deliveries, and not for this.
+                // The old connection stays open for its deliveries, and not for this.
                 drop(consumer);
                 begin(&connections, &live, &channel, topology).await
             }
@@ -212,23 +212,24 @@ impl Stream for Incoming {
                 this.start_again();
                 return self.poll_next(task);
             }
-            // Is returned above.
+            // Returned in the loop above.
             Some(Ok(_)) => None,
             Some(Err(error)) if of_channel(&error).is_some() => Some(ChannelError::Lost {
                 reason: reply_text(&error),
             }),
             Some(Err(error)) if is_unreadable(&error) => {
                 let reason = format!(
-                    "the connection broke over something that is no valid AMQP ({error}); if it was a message of \
-                     `{}`, with the name of a header or a short text that is not UTF-8, it comes again and again: \
-                     take it out of the queue",
+                    "the connection was closed after invalid AMQP data ({error}); if a message of `{}` has the name of a \
+                     header or a short text that is not UTF-8, it is delivered again each time: remove it from the queue",
                     this.consumer.channel.name
                 );
-                // Any of them may have brought it. The others go on when each has its own connection.
+                // Any channel of the connection may have received it. The others recover once each has its own
+                // connection.
                 this.consumer.suspect(&reason);
                 Some(ChannelError::Lost { reason })
             }
-            // Nobody else was on it. On one that is shared, the channel that was being started has cost it.
+            // No other channel was on this connection. On a shared connection, the channel that was starting is the
+            // cause.
             Some(Err(error)) if closes_connection(&error) && this.consumer.isolated.is_some() => {
                 let name = &this.consumer.channel.name;
                 let reason = format!(
@@ -252,8 +253,7 @@ impl Stream for Incoming {
     }
 }
 
-/// Whether lapin could not make sense of what came. It ends the connection over it, and does not say which
-/// message it was.
+/// Returns whether lapin could not parse the data. lapin then closes the connection, and does not name the message.
 fn is_unreadable(error: &lapin::Error) -> bool {
     matches!(error.kind(), ErrorKind::ParsingError(_))
 }
@@ -266,13 +266,13 @@ impl Drop for Incoming {
 }
 
 impl Incoming {
-    /// Stops the consumer, then gives back what it had taken and nobody has seen. What is being handled can still
-    /// be settled: it holds the channel.
+    /// Stops the consumer, then returns the deliveries that it had taken and that were not received. A delivery that is
+    /// being handled can still be settled: it keeps the channel open.
     fn stop(&mut self) {
         let Some((mut incoming, gone)) = self.incoming.take() else {
             return;
         };
-        // At once: a delivery that is dropped after this must not come to this consumer again.
+        // Called first: a delivery that is dropped from now on must not return to this consumer.
         self.consumer.begin_cancel();
         let consumer = Arc::clone(&self.consumer);
         let io = consumer.connections.io.clone();
@@ -282,14 +282,14 @@ impl Incoming {
             let cancelled = consumer.cancel(incoming.tag()).await;
             drop(counted);
             if cancelled {
-                // All that the broker had sent before it confirmed has arrived before the confirmation.
+                // All that the broker sent before it confirmed the cancellation has arrived before the confirmation.
                 while let Some(Some(Ok(delivery))) = incoming.next().now_or_never() {
                     drop(deliver(&consumer, delivery));
                 }
             }
             drop(copying);
             if !gone.is_closed() {
-                // Somebody waits until the broker has taken them back.
+                // A caller waits until the broker has taken them back.
                 let _ = timeout(ENDING, consumer.flush()).await;
                 let _ = gone.send(());
             }
@@ -297,7 +297,7 @@ impl Incoming {
     }
 }
 
-/// Puts a message that is not due yet where it waits on, in a task of its own.
+/// Delays a message that is not due yet once more, in a task of its own.
 fn wait_on(receipt: Receipt, left: Duration) {
     let consumer = Arc::clone(receipt.consumer());
     let channel = consumer.channel.name.clone();
@@ -306,7 +306,7 @@ fn wait_on(receipt: Receipt, left: Duration) {
             Ok(()) | Err(SettleError::Stale) => {}
             Err(error) => {
                 let error = report(&error);
-                tracing::warn!(%channel, error, "a message that is not due yet was given back, and comes again");
+                tracing::warn!(%channel, error, "cannot delay a message that is not due yet; it was returned to the queue");
             }
         }
     });

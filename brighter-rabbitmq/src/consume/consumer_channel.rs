@@ -1,4 +1,4 @@
-//! An AMQP channel that brings messages, and what is settled on it.
+//! [`ConsumerChannel`]: an AMQP channel with a consumer, its deliveries, and their settlements.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,31 +17,31 @@ use crate::connections::Connections;
 use crate::topology::Topology;
 use brighter_core::channel::{Channel, QueueType, SettleError};
 
-/// Cancelling a consumer takes this long at most.
+/// The deadline for cancelling a consumer.
 const CANCELLING: Duration = Duration::from_secs(5);
-/// How long what is done waits for others, to be written with them.
+/// How long an acknowledgement waits for others to be written with it.
 const SOON: Duration = Duration::from_millis(1);
-/// If nothing was written for so long, and what was written then had been alone, messages come so slowly that hardly
-/// another would be done soon: to wait for it would cost a timer and a task to wake, and save nothing.
+/// After this long without a write, and if the last write was of a single message, messages are too rare to wait for
+/// another. Waiting would cost a timer and a wake-up, and save nothing.
 const QUIET: Duration = Duration::from_micros(500);
 
-/// An AMQP channel, shared by a consumer and its deliveries: an acknowledgement means something only on the
-/// channel that brought the message. Closed with the last of them.
+/// An AMQP channel, shared by a consumer and its deliveries: an acknowledgement is valid only on the channel of its
+/// delivery. It is closed when the last of them is dropped.
 pub(super) struct ConsumerChannel {
     pub(super) channel: Channel,
     pub(super) topology: Topology,
     pub(super) connections: Arc<Connections>,
-    /// Which connection it is of: it does not outlive it, and neither do its unsettled deliveries.
+    /// The generation of its connection. The channel and its unsettled deliveries end with that connection.
     pub(super) generation: u64,
-    /// That connection, which lasts until the last delivery is settled.
+    /// The connection, which stays open until the last delivery is settled.
     pub(super) open: Arc<OpenConnection>,
-    /// Keeps the connection, if it is the channel's own.
+    /// Keeps the connection alive, if it is the channel's own.
     pub(super) isolated: Option<Arc<ConnectionHandle>>,
-    /// How the broker keeps the queue, if that is known.
+    /// The type of the queue, if it is known.
     pub(super) queue_type: Option<QueueType>,
-    /// Whether its consumer is there still, and not only what that brought.
+    /// Whether its consumer still exists, and not only its deliveries.
     consuming: AtomicBool,
-    /// How many of its deliveries are being replaced by copies.
+    /// The number of deliveries that are being replaced by copies.
     copies: watch::Sender<usize>,
     acks: Arc<Acks>,
 }
@@ -56,7 +56,7 @@ impl Drop for CopyGuard {
 }
 
 impl ConsumerChannel {
-    /// The channel of a consumer that has just begun.
+    /// Returns the channel of a consumer that has just started.
     pub(super) fn begin(
         started: StartedConsumer,
         channel: Channel,
@@ -95,28 +95,28 @@ impl ConsumerChannel {
         Arc::ptr_eq(&self.open, open)
     }
 
-    /// Whether the broker still waits for what becomes of its deliveries.
+    /// Returns whether the broker still waits for the settlement of its deliveries.
     pub(super) fn is_live(&self) -> bool {
         self.acks.amqp.status().connected()
     }
 
-    /// Whether its consumer is there still, and gets messages or would if there were any.
+    /// Returns whether its consumer still exists, and receives messages or would if there were any.
     pub(super) fn is_consuming(&self) -> bool {
         self.consuming.load(Ordering::Relaxed) && self.is_live()
     }
 
-    /// Writes what waits, before the connection goes.
+    /// Writes the waiting acknowledgements, before the connection closes.
     pub(super) fn write_all(&self) {
         self.acks.write_all();
         self.acks.write_given_back();
     }
 
-    /// Whether a delivery is in hand.
+    /// Returns whether a delivery is unsettled.
     pub(super) fn has_unsettled(&self) -> bool {
         self.acks.unwritten().window.has_unsettled()
     }
 
-    /// Notes that the connection has ended, or does not serve, over this channel or one beside it.
+    /// Records that the connection ended, or does not work, because of this channel or one beside it.
     pub(super) fn suspect(&self, reason: &str) {
         let (name, isolated) = (&self.channel.name, &self.connections.isolated);
         match self.isolated {
@@ -125,20 +125,20 @@ impl ConsumerChannel {
         }
     }
 
-    /// The consumer is gone.
+    /// Records that the consumer has ended.
     pub(super) fn ended(&self) {
         self.consuming.store(false, Ordering::Relaxed);
     }
 
-    /// From now on nothing is given back until the consumer is cancelled: it would come to the same consumer again, be
-    /// given back once more, and be counted twice.
+    /// Stops returning deliveries until the consumer is cancelled: the same consumer would receive them again, return
+    /// them once more, and have them counted twice.
     pub(super) fn begin_cancel(&self) {
         self.ended();
         self.acks.unwritten().holds_back = true;
     }
 
-    /// Cancels the consumer, and then gives back what was dropped meanwhile. Unless the broker answers, it all goes back
-    /// with the channel, when its last delivery is settled. Says whether the broker has answered.
+    /// Cancels the consumer, and then returns the deliveries that were dropped meanwhile. Returns whether the broker
+    /// answered. If not, the deliveries return with the channel, when its last delivery is settled.
     pub(super) async fn cancel(&self, tag: ShortString) -> bool {
         let cancelled = self.acks.amqp.basic_cancel(tag, BasicCancelOptions::default());
         let cancelled = self.acks.amqp.while_up(timeout(CANCELLING, cancelled));
@@ -151,12 +151,12 @@ impl ConsumerChannel {
         true
     }
 
-    /// A delivery has come.
+    /// Records a new delivery.
     pub(super) fn track(&self, tag: u64) {
         self.acks.unwritten().window.track(tag);
     }
 
-    /// A delivery is done. Written in a moment, together with others, if there are any.
+    /// Marks a delivery as done. Its acknowledgement is written soon, together with others, if there are any.
     pub(super) fn done(&self, tag: u64) -> Result<(), SettleError> {
         if !self.is_live() {
             return Err(self.stale(tag));
@@ -172,31 +172,31 @@ impl ConsumerChannel {
         Ok(())
     }
 
-    /// Whether messages may be replaced by copies, which count how often they were delivered: somebody goes by that,
-    /// and they may lose their places.
+    /// Returns whether messages may be replaced by copies that count their deliveries: the count is used, and the
+    /// messages may lose their positions.
     pub(super) fn makes_copies(&self) -> bool {
         self.channel.suspect_after.is_some() && !self.channel.limits.single_active_consumer
     }
 
-    /// Notes that a delivery is being replaced by a copy, until the guard is dropped.
+    /// Counts a delivery as being replaced by a copy, until the guard is dropped.
     pub(super) fn copies(self: &Arc<Self>) -> CopyGuard {
         self.copies.send_modify(|copies| *copies += 1);
         CopyGuard(Arc::clone(self))
     }
 
-    /// Waits until none of its deliveries is being replaced.
+    /// Waits until no delivery is being replaced.
     pub(super) async fn copied(&self) {
-        // The sender is here, so this is no error.
+        // The sender is in `self`, so this cannot fail.
         let _ = self.copies.subscribe().wait_for(|copies| *copies == 0).await;
     }
 
-    /// Writes all that is done, and returns when the broker has read it.
+    /// Waits for copies, writes all acknowledgements, and returns when the broker has read them.
     pub(super) async fn flush(&self) -> Result<(), SettleError> {
         self.copied().await;
         self.write_through().await
     }
 
-    /// Writes all that is done by now, and returns when the broker has read it.
+    /// Writes all acknowledgements so far, and returns when the broker has read them.
     pub(super) async fn write_through(&self) -> Result<(), SettleError> {
         let waited = self.acks.unwritten().window.waiting() > 0;
         self.acks.write_all();
@@ -204,7 +204,7 @@ impl ConsumerChannel {
         if !self.is_live() {
             return if waited { Err(SettleError::Stale) } else { Ok(()) };
         }
-        // The broker answers in the order of the frames. The buffer is what it was: this changes nothing.
+        // The broker answers in the order of the frames. The buffer is unchanged, so this request has no other effect.
         let buffer = self.channel.buffer.get();
         let answered = self.acks.amqp.basic_qos(buffer, BasicQosOptions::default());
         match self.acks.amqp.while_up(answered).await {
@@ -214,17 +214,17 @@ impl ConsumerChannel {
         }
     }
 
-    /// A delivery goes back to its queue, in a moment: if the consumer is stopped meanwhile, then after it is cancelled.
-    /// When the channel is gone, the broker has it back already.
+    /// Returns a delivery to its queue soon; if the consumer is being cancelled, after that. If the channel is closed,
+    /// the broker has the message back already.
     pub(super) fn give_back(&self, tag: u64) {
         self.acks.unwritten().given_back.push(tag);
         self.acks.some.notify_one();
     }
 
-    /// A delivery whose connection is gone: its settling goes to nobody.
+    /// Returns the error for a delivery whose connection is gone.
     pub(super) fn stale(&self, tag: u64) -> SettleError {
         let (channel, generation) = (&self.channel.name, self.generation);
-        tracing::debug!(%channel, generation, tag, "settled after its connection was gone; the broker delivers it again");
+        tracing::debug!(%channel, generation, tag, "settled on a lost connection; the broker delivers the message again");
         SettleError::Stale
     }
 }
@@ -239,18 +239,18 @@ impl Drop for ConsumerChannel {
     }
 }
 
-/// What was settled on a channel, on its way to the broker.
+/// The settlements on a channel that are to be written.
 struct Acks {
-    /// Closed when the last user is gone.
+    /// Closed when its last user is dropped.
     amqp: OwnedChannel,
     unwritten: Mutex<Unwritten>,
-    /// That some are waiting, or that it is over.
+    /// Notified when acknowledgements wait, or at the end.
     some: Notify,
     over: AtomicBool,
 }
 
 impl Acks {
-    /// Sees to it that nothing waits for long. Asleep while nothing does.
+    /// Writes acknowledgements after a short wait. Sleeps while there are none.
     async fn write_in_time(self: Arc<Self>) {
         while !self.over.load(Ordering::Acquire) {
             self.some.notified().await;
@@ -267,7 +267,7 @@ impl Acks {
         self.unwritten().window.write_all(|ack| self.write(ack));
     }
 
-    /// Gives back what was dropped, unless its consumer is being cancelled.
+    /// Returns the dropped deliveries, unless the consumer is being cancelled.
     fn write_given_back(&self) {
         self.unwritten().write_given_back(|tag| self.give_back(tag));
     }
@@ -280,8 +280,8 @@ impl Acks {
         let _ = self.amqp.basic_nack(tag, options).now_or_never();
     }
 
-    /// Queues it, in the order of the calls. When the channel is gone, the broker delivers again what this would
-    /// have settled.
+    /// Queues an acknowledgement, in the order of the calls. If the channel is closed, the broker delivers the messages
+    /// again.
     fn write(&self, ack: Ack) {
         let Ack { tag, multiple } = ack;
         let acked = self.amqp.basic_ack(tag, BasicAckOptions { multiple });
@@ -289,7 +289,7 @@ impl Acks {
             tracing::debug!(
                 tag,
                 multiple,
-                "not acknowledged, as the connection is gone; the broker delivers it again"
+                "not acknowledged because the connection is lost; the broker delivers the message again"
             );
         }
     }
@@ -299,15 +299,15 @@ impl Acks {
     }
 }
 
-/// The deliveries that are unsettled or done, and when was last written of them.
+/// The deliveries that are unsettled or done, and the time of the last write.
 struct Unwritten {
     window: AckWindow,
-    /// Dropped without being settled, and to be given back; no more than the buffer holds.
+    /// The deliveries that were dropped without being settled, and are to be returned; at most as many as the buffer.
     given_back: Vec<u64>,
     /// The consumer is being cancelled.
     holds_back: bool,
     written: Option<Instant>,
-    /// Whether at most one was done when that was written.
+    /// Whether the last write was of at most one delivery.
     was_alone: bool,
 }
 
@@ -328,8 +328,8 @@ impl Unwritten {
         self.window.done(tag, quiet)
     }
 
-    /// Gives back what was dropped, unless that has to wait. Under the lock, as no acknowledgement may come between: one
-    /// of those after it would settle it.
+    /// Returns the dropped deliveries, unless that must wait. This happens under the lock, because an acknowledgement
+    /// of a later delivery in between would settle them.
     fn write_given_back(&mut self, mut give_back: impl FnMut(u64)) {
         if self.holds_back {
             return;
@@ -340,7 +340,7 @@ impl Unwritten {
         }
     }
 
-    /// Writes what is due, and tells how many are left for the next time.
+    /// Writes the acknowledgements that are due, and returns how many are left.
     fn write(&mut self, write: impl FnMut(Ack)) -> usize {
         self.was_alone = self.window.waiting() <= 1;
         self.window.write(write);
@@ -353,7 +353,7 @@ impl Unwritten {
 mod tests {
     use super::*;
 
-    /// Takes as many as it is to be done, and says when each must be written.
+    /// Marks deliveries as done, and returns when each acknowledgement must be written.
     fn due(unwritten: &mut Unwritten, tags: std::ops::RangeInclusive<u64>) -> Vec<AckDue> {
         let lent_and_done = tags.map(|tag| {
             unwritten.window.track(tag);

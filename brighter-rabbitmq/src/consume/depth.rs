@@ -1,4 +1,4 @@
-//! How many messages wait in a channel, by asking the broker.
+//! The number of messages in a channel, from the broker.
 
 use std::sync::Arc;
 
@@ -31,13 +31,13 @@ pub(crate) async fn depth(
     Ok(Some(queue.message_count().into()))
 }
 
-/// Asks the broker for a queue: how many messages wait in it, and how many consumers it has.
+/// Asks the broker for the messages and the consumers of a queue.
 pub(super) async fn ask(
     handle: &ConnectionHandle,
     open: &OpenConnection,
     name: &ChannelName,
 ) -> Result<Queue, DeclareError> {
-    // A channel of its own: the broker closes it when there is no such queue.
+    // A separate AMQP channel, because the broker closes it if the queue does not exist.
     let amqp = answered("channel.open", handle.open_channel(open)).await?;
     let options = QueueDeclareOptions {
         passive: true,

@@ -1,4 +1,4 @@
-//! The consumers that a broker has at this moment.
+//! [`LiveConsumers`]: the current consumers of a broker.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -11,20 +11,20 @@ use crate::connection::OpenConnection;
 use brighter_core::channel::SettleError;
 use brighter_core::message::ChannelName;
 
-/// Writing what is done takes this long at most, when somebody waits for it.
+/// The deadline for writing acknowledgements when a caller waits for it.
 const FLUSHING: Duration = Duration::from_secs(10);
 
 /// A consumer that is alive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LiveConsumer {
-    /// What it consumes.
+    /// The channel that it consumes.
     pub channel: ChannelName,
-    /// The how-manieth connection it is on.
+    /// The generation of its connection, counted from 1.
     pub connection: u64,
 }
 
-/// The channels of all consumers that there are.
+/// The channels of all current consumers.
 #[derive(Default)]
 pub(crate) struct LiveConsumers(Mutex<Vec<Weak<ConsumerChannel>>>);
 
@@ -35,7 +35,7 @@ impl LiveConsumers {
         consumers.push(Arc::downgrade(consumer));
     }
 
-    /// The consumers that get messages, or would if there were any.
+    /// Returns the consumers that receive messages, or would if there were any.
     pub(crate) fn consumers(&self) -> Vec<LiveConsumer> {
         let consumers = self
             .all()
@@ -48,21 +48,21 @@ impl LiveConsumers {
         consumers.collect()
     }
 
-    /// How many consumers get messages by this connection, or would if there were any.
+    /// Returns the number of consumers on this connection that receive messages, or would if there were any.
     pub(super) fn on(&self, open: &Arc<OpenConnection>) -> usize {
         let consumers = self.all().into_iter();
         let on = consumers.filter(|consumer| consumer.is_consuming() && consumer.is_on(open));
         on.count()
     }
 
-    /// How many consumers of a channel get messages, or would if there were any.
+    /// Returns the number of consumers of a channel that receive messages, or would if there were any.
     pub(crate) fn count(&self, channel: &ChannelName) -> usize {
         let consumers = self.all().into_iter();
         let of = consumers.filter(|consumer| consumer.is_consuming() && consumer.channel.name == *channel);
         of.count()
     }
 
-    /// Writes what waits, and returns when the broker has read it.
+    /// Writes the waiting acknowledgements, and returns when the broker has read them.
     pub(crate) async fn flush(&self) -> Result<(), SettleError> {
         let consumers = self.all();
         let flushing = consumers.iter().map(|consumer| consumer.flush());
@@ -72,13 +72,13 @@ impl LiveConsumers {
         }
     }
 
-    /// Waits until nothing is being replaced by a copy.
+    /// Waits until no delivery is being replaced by a copy.
     pub(crate) async fn copied(&self) {
         let consumers = self.all();
         join_all(consumers.iter().map(|consumer| consumer.copied())).await;
     }
 
-    /// Writes what waits, before the connection goes.
+    /// Writes the waiting acknowledgements, before the connection closes.
     pub(crate) fn write_all(&self) {
         self.all().iter().for_each(|consumer| consumer.write_all());
     }

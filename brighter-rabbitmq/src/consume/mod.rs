@@ -1,4 +1,4 @@
-//! Consuming: an AMQP channel for each consumer, its deliveries, and how they are settled.
+//! Consuming: an AMQP channel for each consumer, its deliveries, and their settlement.
 
 mod ack_window;
 mod consumer;

@@ -1,4 +1,4 @@
-//! Settling one delivery. A copy is safe with the broker before its original goes.
+//! [`Receipt`]: settles one delivery. A copy is safe at the broker before its original is removed.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -18,13 +18,12 @@ use brighter_core::__private::report;
 use brighter_core::channel::{Delivery, PublishError, Rejection, RejectionKind, Rounds, Settle, SettleError};
 use brighter_core::message::{ChannelName, Message};
 
-/// How long a message is kept whose copy could not be published.
+/// The pause before a message returns to its queue after its copy could not be published.
 const BEFORE_GIVING_BACK: Duration = Duration::from_secs(1);
-/// It is waited for so long that the broker reads an acknowledgement.
+/// The deadline for the broker to read an acknowledgement.
 const ACKED_WITHIN: Duration = Duration::from_secs(5);
 
-/// A delivery that is not settled. Dropped before it is settled, as when its handling is cut short, it goes back to
-/// its queue.
+/// A delivery that is not settled. If it is dropped first, as when its handling is cancelled, it returns to its queue.
 pub(super) struct Receipt {
     consumer: Arc<ConsumerChannel>,
     tag: u64,
@@ -67,7 +66,7 @@ impl Receipt {
         }
     }
 
-    /// How often it says that each channel has set it aside, whatever else makes no sense.
+    /// Returns how often each channel has rejected the message, even if the rest of it is malformed.
     fn rounds(&self) -> Rounds {
         wire::rejected_by(&self.original)
             .map(Rounds::read)
@@ -78,17 +77,17 @@ impl Receipt {
         &self.consumer
     }
 
-    /// How long the message is not due yet, if it is not.
+    /// Returns how long the message is not due yet; `None` if it is due.
     pub(super) fn waits(&self) -> Option<Duration> {
         wire::still_waits(&self.original, SystemTime::now)
     }
 
-    /// Whether a copy must say how often the message was delivered.
+    /// Returns whether a copy must record how often the message was delivered.
     pub(super) fn is_uncounted(&self) -> bool {
         self.redeliveries.is_unwritten
     }
 
-    /// The delivery that this settles.
+    /// Returns the delivery that this receipt settles.
     pub(super) fn delivery(self) -> Delivery {
         let times = self.redeliveries.times;
         let delivery = match wire::message(&self.original) {
@@ -101,14 +100,14 @@ impl Receipt {
         delivery.with_redeliveries(times)
     }
 
-    /// Puts a copy into the queue that says how often the message was delivered.
+    /// Publishes a copy to the queue that records how often the message was delivered.
     pub(super) async fn copy_counted(&self) -> Result<(), PublishError> {
         if !self.consumer.is_live() {
             // The broker has the original again.
             return Err(PublishError::Closed);
         }
         if let Some(open) = self.consumer.connections.publishing.blocked() {
-            // What is consumed relieves the broker, so it must not wait.
+            // Consuming relieves the broker, so it must not wait until publishing is unblocked.
             let reason = open.blocked().unwrap_or_default();
             return Err(PublishError::Refused { reason });
         }
@@ -117,7 +116,7 @@ impl Receipt {
             .await
     }
 
-    /// Gives the message back without the broker counting that; or else as any other.
+    /// Returns the message without a count by the broker, if it must not count; or else as usual.
     fn give_back_uncounted(&mut self) {
         self.settled = true;
         let receipt = Self {
@@ -130,7 +129,7 @@ impl Receipt {
             },
             settled: false,
         };
-        // What cannot be replaced comes back here, and goes back as any other.
+        // A delivery that cannot be replaced is dropped here, and returns to its queue as usual.
         drop(count_by_copy(receipt));
     }
 
@@ -139,7 +138,7 @@ impl Receipt {
         self.consumer.done(self.tag)
     }
 
-    /// Whether the broker still waits for what becomes of it.
+    /// Returns an error if the broker no longer waits for the settlement.
     fn check(&self) -> Result<(), SettleError> {
         if self.consumer.is_live() {
             return Ok(());
@@ -155,14 +154,14 @@ impl Receipt {
         self.again(&properties, delay).await
     }
 
-    /// Puts a message that came before it is due where it waits on. It was not handled, and no attempt is counted.
+    /// Delays a message once more that arrived before it was due. It was not handled, and no attempt is counted.
     pub(super) async fn wait_on(self, left: Duration) -> Result<(), SettleError> {
         self.check()?;
         let copied = self.again(&wire::waiting_on(&self.original), left).await;
         self.moved(copied).await
     }
 
-    /// Has the copy come again after the delay, or after the longest that the broker keeps it in one go.
+    /// Publishes the copy for the delay, or for the longest delay of one queue.
     async fn again(&self, properties: &BasicProperties, delay: Duration) -> Result<(), PublishError> {
         let delay = delay.min(self.longest_delay());
         let milliseconds = delay::milliseconds(delay);
@@ -180,7 +179,7 @@ impl Receipt {
         self.consumer.connections.settings.longest_delay
     }
 
-    /// Puts the copy into the queue for its delay, if it can be had.
+    /// Publishes the copy to the queue of its delay. Returns `false` if there is no such queue.
     async fn park(&self, milliseconds: u32, properties: &BasicProperties) -> Result<bool, PublishError> {
         let ConsumerChannel {
             connections,
@@ -188,7 +187,7 @@ impl Receipt {
             ..
         } = &*self.consumer;
         let queue = topology.delay_of(milliseconds);
-        // Twice, for somebody may have deleted it since it was made.
+        // Two attempts, because the queue may have been deleted since it was declared.
         for _ in 0..2 {
             let waiting = connections
                 .delays
@@ -205,7 +204,7 @@ impl Receipt {
         Ok(false)
     }
 
-    /// Keeps the message, unless the broker is closed meanwhile.
+    /// Waits, unless the broker is closed meanwhile.
     async fn wait(&self, time: Duration) -> Result<(), PublishError> {
         tokio::select! {
             () = sleep(time) => Ok(()),
@@ -213,8 +212,8 @@ impl Receipt {
         }
     }
 
-    /// Puts a copy with the reason where the rejection says. One whose headers fill their frame leaves some out:
-    /// it must get away from its queue.
+    /// Publishes a copy with the reason to the channel of the rejection. If the headers fill their frame, some are left
+    /// out: the message must leave its queue.
     async fn set_aside(&self, rejection: &Rejection) -> Result<(), PublishError> {
         let aside = match rejection.kind {
             RejectionKind::Invalid => &self.consumer.channel.invalid_messages,
@@ -231,7 +230,7 @@ impl Receipt {
         }
     }
 
-    /// Straight to a queue: the default exchange routes by its name, and to nobody else.
+    /// Publishes directly to a queue: the default exchange routes by the queue's name, and to no other.
     async fn copy_to(&self, queue: &str, properties: &BasicProperties) -> Result<(), PublishError> {
         let copy = || {
             Ok(Outgoing {
@@ -244,8 +243,8 @@ impl Receipt {
         self.consumer.connections.publisher.publish(copy).await
     }
 
-    /// The original goes only once the copy is safe, and back to its queue when it is not: after a moment, as
-    /// it would come again at once and meet the same.
+    /// Settles the original once its copy is safe. If the copy failed, the original returns to its queue after a pause,
+    /// because it would be delivered again at once and fail the same way.
     async fn moved(self, copied: Result<(), PublishError>) -> Result<(), SettleError> {
         if let Err(error) = copied {
             let _ = self.wait(BEFORE_GIVING_BACK).await;
@@ -269,7 +268,7 @@ impl Settle for Receipt {
             self.check()?;
             let mut copied = self.retry(&message, delay).await;
             if let Err(error @ PublishError::TooLarge { .. }) = &copied {
-                // Nor would it fit the next time.
+                // The copy would not fit the next time either.
                 let reason = format!("it cannot be sent again: {error}");
                 copied = self
                     .set_aside(&Rejection::new(RejectionKind::DeadLetter, reason))
@@ -306,19 +305,19 @@ impl Settle for Receipt {
         Box::pin(self.wait_on(delay))
     }
 
-    /// Dropping it gives it back.
+    /// Dropping the receipt returns the message.
     fn release(self: Box<Self>) {}
 }
 
-/// Has a copy that says so take the place of the delivery, and gives the delivery again if that cannot be done. Goes on
-/// whether or not anybody waits: half done there would be two of it.
+/// Replaces the delivery by a copy that counts it, and sends the receipt back if that fails. The task completes even if
+/// nobody waits: stopping halfway would leave the message twice.
 pub(super) fn count_by_copy(receipt: Receipt) -> oneshot::Receiver<Receipt> {
     let (uncounted, counted) = oneshot::channel();
     let consumer = Arc::clone(receipt.consumer());
     let copying = consumer.copies();
     consumer.connections.io.spawn(async move {
         if let Err(receipt) = replace(receipt).await {
-            // If nobody waits any more, it goes back.
+            // If nobody waits any more, the message returns to its queue.
             drop(uncounted.send(receipt));
         }
         drop(copying);
@@ -326,19 +325,19 @@ pub(super) fn count_by_copy(receipt: Receipt) -> oneshot::Receiver<Receipt> {
     counted
 }
 
-/// Puts a copy into the queue that says how often the message was delivered, and returns when the broker knows that the
-/// original is done.
+/// Publishes a copy to the queue that records how often the message was delivered. Returns when the broker has read the
+/// acknowledgement of the original.
 async fn replace(receipt: Receipt) -> Result<(), Receipt> {
     if let Err(error) = receipt.copy_counted().await {
         let error = report(&error);
         tracing::debug!(
             error,
-            "no copy could be made to say how often the message was delivered"
+            "cannot publish the copy that records how often the message was delivered"
         );
         return Err(receipt);
     }
     let consumer = Arc::clone(receipt.consumer());
-    // An error says that the connection is gone: then there are two of it, as whenever a copy is made.
+    // An error means that the connection is lost: then the message exists twice, as can happen with every copy.
     if receipt.done().is_ok() {
         let _ = timeout(ACKED_WITHIN, consumer.write_through()).await;
     }

@@ -1,19 +1,19 @@
-//! How often a message was delivered before without being settled, and what counts it.
+//! [`Redeliveries`]: how often a message was delivered before without being settled, and who counts.
 //!
-//! | queue | what counts a delivery that was not settled | what counts what is given back |
+//! | queue | who counts an unsettled delivery | who counts a returned message |
 //! |---|---|---|
-//! | quorum, before 4.3 | the broker, in `x-delivery-count` | the broker, the same |
-//! | quorum, from 4.3 on | the broker, in `x-delivery-count` | nothing: only `x-acquired-count` grows |
-//! | classic | we: the broker says that it delivers it again, and not how often | we |
+//! | quorum, before 4.3 | the broker, in `x-delivery-count` | the broker, in the same header |
+//! | quorum, from 4.3 on | the broker, in `x-delivery-count` | nobody: only `x-acquired-count` increases |
+//! | classic | brighter: the broker reports a redelivery, and not how many | brighter |
 //!
-//! A message has one header of ours besides, which says how often earlier copies of it were delivered. A copy is made,
-//! and confirmed, before its original is acked:
+//! Besides, a message has a header of brighter's that records how often earlier copies of it were delivered. A copy is
+//! published and confirmed before its original is acknowledged:
 //!
-//! * of what a classic queue delivers again, as a copy alone can say how often;
-//! * of a suspect that is given back, in place of giving it back, where that would count as a delivery: see
+//! * for a redelivery of a classic queue, because only a copy can record the count;
+//! * for a suspected message that is returned, if returning it would count as a delivery: see
 //!   [`Channel::suspect_after`](brighter_core::channel::Channel::suspect_after).
 //!
-//! A copy goes to the end of its queue. So there is none where messages must not lose their places.
+//! A copy goes to the end of its queue. So no copies are made if messages must not lose their positions.
 
 use lapin::types::AMQPValue;
 
@@ -25,15 +25,15 @@ use brighter_core::channel::QueueType;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Redeliveries {
     pub(super) times: u32,
-    /// Whether neither the broker nor a header says so: the next time it would be forgotten.
+    /// Whether neither the broker nor a header records the count, so that the next delivery would not know it.
     pub(super) is_unwritten: bool,
-    /// Whether giving it back counts as another delivery.
+    /// Whether returning the message counts as another delivery.
     pub(super) counts_releases: bool,
 }
 
 impl Redeliveries {
-    /// What the broker and the headers say. Ours is believed of what was put straight into its queue, as copies are:
-    /// for all else it is a stranger's.
+    /// Reads the counts of the broker and of the headers. The header of brighter is trusted only in a message that was
+    /// published directly to its queue, as copies are; otherwise its sender is unknown.
     pub(super) fn of(
         consumer: &ConsumerChannel,
         exchange: &str,
@@ -50,8 +50,8 @@ impl Redeliveries {
         Self::new(earlier, broker, consumer.queue_type, consumer.makes_copies())
     }
 
-    /// `earlier` is what our header says; `broker` what the broker says of what it delivers again, and `None` where it
-    /// has not delivered it before.
+    /// Combines the counts. `earlier` is the count of brighter's header. `broker` is the broker's count for a
+    /// redelivery, and `None` for a first delivery.
     fn new(
         earlier: u32,
         broker: Option<BrokersCount>,
@@ -61,7 +61,7 @@ impl Redeliveries {
         let counts = |count: BrokersCount| match queue_type {
             Some(QueueType::Classic) => None,
             Some(QueueType::Quorum) => Some(count.times.unwrap_or_default()),
-            // What counts says so.
+            // The headers show whether the queue counts.
             _ => count.times.or(count.is_of_4_3.then_some(0)),
         };
         let (times, is_unwritten, counts_releases) = match broker {
@@ -80,12 +80,12 @@ impl Redeliveries {
     }
 }
 
-/// What a quorum queue says of a message that it delivers again.
+/// The counts of a quorum queue for a redelivered message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct BrokersCount {
-    /// How often it was delivered before, and, from 4.3 on, not given back.
+    /// The number of earlier deliveries and, from 4.3 on, without returned ones.
     times: Option<u32>,
-    /// Whether it says beside that how often the message was taken: then giving it back does not count.
+    /// Whether the message also has the count of acquisitions: then returning it does not count as a delivery.
     is_of_4_3: bool,
 }
 
@@ -99,8 +99,8 @@ impl BrokersCount {
         Self::new(count("x-delivery-count"), count("x-acquired-count"))
     }
 
-    /// From 4.3 on the first is missing, or a stranger's, until a consumer has died: it is no more than the second, which
-    /// the broker sets whenever it delivers again.
+    /// From 4.3 on, the first count is missing, or is a sender's, until a consumer has died. It is never more than the
+    /// second, which the broker sets at every redelivery.
     fn new(delivered: Option<u32>, acquired: Option<u32>) -> Self {
         let most = acquired.unwrap_or(u32::MAX);
         Self {
@@ -137,7 +137,7 @@ mod tests {
         for queue_type in [QUORUM, None] {
             let before_4_3 = Redeliveries::new(3, again(Some(4), None), queue_type, true);
             assert_eq!((before_4_3.times, before_4_3.counts_releases), (7, true));
-            // Given back twice, and with a consumer that died four times.
+            // The message was returned twice, and its consumer died four times.
             let since_4_3 = Redeliveries::new(3, again(Some(4), Some(6)), queue_type, true);
             assert_eq!((since_4_3.times, since_4_3.counts_releases), (7, false));
             let given_back = Redeliveries::new(0, again(None, Some(6)), queue_type, true);

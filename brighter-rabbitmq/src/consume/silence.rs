@@ -1,9 +1,9 @@
-//! [`Silence`]: a consumer that hears nothing asks whether it should.
+//! [`Silence`]: a consumer that receives nothing checks whether it should.
 //!
-//! A node that is cut off from the leader of a queue keeps the connection up, answers heartbeats, and delivers nothing.
-//! So a consumer that waits, has nothing in hand and got nothing for a while asks the broker for its queue. It ends if
-//! the queue has messages, or knows of no consumer, or cannot be asked for, each time it is asked; then it is consumed
-//! again, by another connection.
+//! A node that is cut off from the leader of a queue keeps the connection open, answers heartbeats, and delivers
+//! nothing. So a consumer that has nothing unsettled and received nothing for a while asks the broker for its queue. It
+//! ends if the answers repeatedly give cause for doubt: the queue has messages, has no consumer, or there is no answer.
+//! Then the channel is consumed again, on another connection.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -23,34 +23,34 @@ use crate::error::{of_channel, reply_text};
 use crate::topology::{ANSWER, DeclareError};
 use brighter_core::channel::MakeChannel;
 
-/// How long a consumer hears nothing before it asks, with a random half added.
+/// How long a consumer receives nothing before it asks; a random half is added.
 const SILENT: Duration = Duration::from_secs(15);
-/// How soon it asks again if the answer gives cause to.
+/// The pause before it asks again after a doubtful answer.
 const AGAIN: Duration = Duration::from_secs(5);
-/// An answer that gives cause to doubt weighs 1, and none weighs 2. So much ends the consumer.
+/// The doubt at which the consumer ends: a doubtful answer counts 1, and no answer counts 2.
 const ENOUGH: u32 = 3;
 
-/// What the stream of a consumer and the task that asks tell each other.
+/// The state that the stream of a consumer shares with the task that asks.
 #[derive(Default)]
 pub(super) struct Silence {
-    /// Something came since the last look.
+    /// A message arrived since the last check.
     heard: AtomicBool,
-    /// The stream was asked for more, and had nothing.
+    /// The stream was polled, and had no message.
     waits: AtomicBool,
-    /// Why the consumer must end.
+    /// The reason why the consumer must end.
     verdict: Mutex<Option<String>>,
     waker: AtomicWaker,
-    /// The stream is gone.
+    /// Notified when the stream is dropped.
     over: Notify,
 }
 
 impl Silence {
-    /// Notes that something came.
+    /// Records that a message arrived.
     pub(super) fn heard(&self) {
         self.heard.store(true, Ordering::Relaxed);
     }
 
-    /// Notes that the stream has nothing, and returns why it must end, if it must.
+    /// Records that the stream has no message, and returns the reason to end, if there is one.
     pub(super) fn waits(&self, waker: &Waker) -> Option<String> {
         self.waker.register(waker);
         self.waits.store(true, Ordering::Relaxed);
@@ -62,20 +62,20 @@ impl Silence {
         self.over.notify_one();
     }
 
-    /// Asks the stream to end, which it does unless something has come by then.
+    /// Tells the stream to end, unless a message arrives first.
     fn end(&self, reason: String) {
         *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
         self.waker.wake();
     }
 
-    /// Whether nothing came since the last look, although it was waited for.
+    /// Returns whether no message arrived since the last check, although the stream was polled.
     fn is_silent(&self) -> bool {
         let heard = self.heard.swap(false, Ordering::Relaxed);
         !heard && self.waits.load(Ordering::Relaxed)
     }
 }
 
-/// Asks for the queue of this consumer whenever it has heard nothing for long, until it is over.
+/// Asks for the queue of this consumer after each long silence, until the stream is dropped.
 pub(super) async fn watch(silence: Arc<Silence>, consumer: Weak<ConsumerChannel>, live: Arc<LiveConsumers>) {
     let mut doubt = 0;
     loop {
@@ -108,7 +108,7 @@ pub(super) async fn watch(silence: Arc<Silence>, consumer: Weak<ConsumerChannel>
 
 enum Answer {
     Well,
-    /// How much doubt it casts on the consumer, and why.
+    /// The weight of the doubt, and its reason.
     Doubtful(u32, String),
 }
 
@@ -116,14 +116,14 @@ async fn question(consumer: &ConsumerChannel) -> Answer {
     let name = &consumer.channel.name;
     let open = &consumer.open;
     if !open.is_alive() || open.is_retired() {
-        // The stream ends by itself, or goes on by another connection.
+        // The stream ends by itself, or continues on another connection.
         return Answer::Well;
     }
     let handle = consumer.isolated.as_deref();
     let handle = handle.unwrap_or(&consumer.connections.consuming);
     match ask(handle, open, name).await {
         Ok(queue) if queue.consumer_count() == 0 => {
-            Answer::Doubtful(1, format!("the queue `{name}` knows of no consumer"))
+            Answer::Doubtful(1, format!("the queue `{name}` reports no consumer"))
         }
         Ok(queue) if queue.message_count() > 0 && gets_all(consumer) => {
             let waiting = queue.message_count();
@@ -139,13 +139,13 @@ async fn question(consumer: &ConsumerChannel) -> Answer {
         {
             Answer::Doubtful(1, reply_text(&error))
         }
-        // The connection is lost, which the stream learns by itself, or the question cannot be asked.
+        // The connection is lost, which the stream notices itself, or the question cannot be asked.
         Err(_) => Answer::Well,
     }
 }
 
-/// Whether a message that waits would come to this consumer. One of several that wait for the active one to end gets
-/// none; what a channel is that was not declared, nobody knows.
+/// Returns whether a waiting message would go to this consumer. A standby of a single active consumer gets none, and
+/// the settings of a channel that was not declared are unknown.
 fn gets_all(consumer: &ConsumerChannel) -> bool {
     let channel = &consumer.channel;
     !channel.limits.single_active_consumer && channel.make != MakeChannel::Assume
@@ -156,7 +156,7 @@ fn end(silence: &Silence, consumer: &ConsumerChannel, live: &LiveConsumers, what
     let reason = format!("connected to {address}, but nothing comes: {what}");
     consumer.ended();
     match live.on(&consumer.open) {
-        // It harms nobody.
+        // No other consumer uses the connection.
         0 => consumer.open.give_up(reason.clone()),
         _ => consumer.suspect(&reason),
     }

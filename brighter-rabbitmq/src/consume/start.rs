@@ -1,4 +1,4 @@
-//! Starting a consumer, by the connection that channels share or by one of the channel's own.
+//! Starts a consumer, on the shared connection or on the channel's own.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::topology::{self, DeclareError, DeclareFailure, Topology, answered};
 use crate::wire;
 use brighter_core::channel::{Channel, ChannelError};
 
-/// Declares a channel, and starts to consume it. If this future is dropped, wherever it is, the AMQP channel is closed
+/// Declares a channel, and starts to consume it. If this future is dropped at any point, the AMQP channel is closed,
 /// and the consumer with it.
 pub(super) async fn start(
     connections: &Connections,
@@ -23,7 +23,7 @@ pub(super) async fn start(
 ) -> Result<StartedConsumer, ChannelError> {
     let name = &channel.name;
     let turn = connections.starts.turn(name).await?;
-    // A queue that gives messages to one consumer takes another: they need not wait for each other.
+    // A queue that already serves one consumer accepts another, so these starts need not wait for each other.
     let is_served = live.count(name) > 0;
     let _turn = (!is_served).then_some(turn);
     let isolated = connections.isolated(name)?;
@@ -78,7 +78,7 @@ async fn consume(
     Ok((amqp, incoming))
 }
 
-/// Sees to it that the failure of one channel does not reach the others again, and says what it was.
+/// Isolates a failed channel if that protects the others, and returns the error.
 fn failed(
     connections: &Connections,
     live: &LiveConsumers,
@@ -90,7 +90,7 @@ fn failed(
     let unanswered = failure.unanswered();
     let error = connections.failed(&channel.name, open, is_isolated, failure);
     if let Some(request) = unanswered {
-        // Opening a channel is the connection's own affair; all else may be the queue's.
+        // Opening a channel concerns the connection; any other request may concern the queue.
         if request == "channel.open" || live.on(open) == 0 {
             open.give_up(error.to_string());
         } else if !is_isolated {

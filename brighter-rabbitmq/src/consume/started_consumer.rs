@@ -1,12 +1,12 @@
-//! [`StartedConsumer`]: what a start gives.
+//! [`StartedConsumer`]: the result of a start.
 
 use std::sync::Arc;
 
 use crate::connection::{ConnectionHandle, OpenConnection, OwnedChannel};
 
-/// A consumer that the broker has.
+/// A consumer that the broker has registered.
 pub(super) struct StartedConsumer {
-    /// Closed unless it is taken over.
+    /// Closed when dropped, unless another owner takes it.
     pub(super) amqp: OwnedChannel,
     pub(super) incoming: lapin::Consumer,
     pub(super) open: Arc<OpenConnection>,

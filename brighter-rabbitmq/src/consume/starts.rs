@@ -1,4 +1,4 @@
-//! [`Starts`]: channels are declared and consumed one after the other, and not too many at a time.
+//! [`Starts`]: serialises the starts of each channel, and limits those of all channels.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -10,16 +10,16 @@ use tokio::time::timeout;
 use brighter_core::channel::ChannelError;
 use brighter_core::message::ChannelName;
 
-/// A start waits for others this long at most: longer than one that meets silence takes.
+/// The longest wait for other starts: longer than a start takes whose requests are not answered.
 const WAITING: Duration = Duration::from_secs(30);
-/// So many channels may be started at the same time by a connection that they share. If the broker closes it
-/// meanwhile, one of them has cost the others theirs.
+/// The number of channels that may start at the same time on the shared connection. If the broker closes the connection
+/// meanwhile, one of them is the cause.
 const AT_A_TIME: usize = 4;
 
-/// Who declares and starts to consume now.
+/// Tracks which channels are declaring or starting to consume.
 ///
-/// One name at a time: RabbitMQ tells a second consumer of a new quorum queue that the queue is there when it is only
-/// noted down, and closes the connection when that consumes it.
+/// Each name starts once at a time: RabbitMQ reports a new quorum queue as existing when it is only registered. A
+/// second consumer at that moment makes the broker close the connection.
 pub(crate) struct Starts {
     names: Mutex<HashMap<ChannelName, Weak<AsyncMutex<()>>>>,
     shared: Semaphore,
@@ -35,10 +35,10 @@ impl Default for Starts {
 }
 
 impl Starts {
-    /// Waits until no other start of this channel is under way.
+    /// Waits until no other start of this channel is in progress.
     ///
     /// # Errors
-    /// [`ChannelError::TimedOut`], if one is for too long.
+    /// Returns [`ChannelError::TimedOut`] if another start takes too long.
     pub(crate) async fn turn(&self, name: &ChannelName) -> Result<OwnedMutexGuard<()>, ChannelError> {
         let lock = {
             let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
@@ -54,14 +54,14 @@ impl Starts {
         turn.map_err(|_| ChannelError::TimedOut { after: WAITING })
     }
 
-    /// Waits until few enough other channels are being started by the shared connection.
+    /// Waits until few enough other channels are starting on the shared connection.
     ///
     /// # Errors
-    /// [`ChannelError::TimedOut`], if too many are for too long.
+    /// Returns [`ChannelError::TimedOut`] if there are too many for too long.
     pub(super) async fn permit(&self) -> Result<SemaphorePermit<'_>, ChannelError> {
         match timeout(WAITING, self.shared.acquire()).await {
             Ok(Ok(permit)) => Ok(permit),
-            // It is never closed.
+            // The semaphore is never closed.
             Ok(Err(_)) => Err(ChannelError::Closed),
             Err(_) => Err(ChannelError::TimedOut { after: WAITING }),
         }

@@ -1,4 +1,5 @@
-//! The delay queues that are made where a message has to wait: see [`delay`](crate::topology::delay) for their names.
+//! [`DelayQueues`]: declares a delay queue when a message needs it. See [`delay`](crate::topology::delay) for the
+//! names.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,12 +13,12 @@ use crate::topology::{DeclareError, Queue, answered, close, declare_delay};
 use brighter_core::channel::{MakeChannel, PublishError};
 
 const DECLARING: Duration = Duration::from_secs(10);
-/// How long a queue that could not be had is not asked for.
+/// How long a queue that was refused is not declared again.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
-/// How long a message waits with its consumer at most, as a settling must not take for ever.
+/// The longest delay in the consumer: settling must end in a bounded time.
 pub(crate) const LONGEST_IN_HAND: Duration = Duration::from_secs(10);
 
-/// The delay queues that are known to exist, and those that could not be had.
+/// The delay queues that are known to exist, and those that were refused.
 #[derive(Default)]
 pub(crate) struct DelayQueues(Mutex<KnownQueues>);
 
@@ -25,20 +26,21 @@ pub(crate) struct DelayQueues(Mutex<KnownQueues>);
 struct KnownQueues {
     generation: u64,
     names: HashSet<String>,
-    /// Since when.
+    /// The refused queues, with the time of the refusal.
     refused: HashMap<String, Instant>,
 }
 
-/// How a message waits.
+/// Where a delayed message waits.
 pub(crate) enum DelayPlace {
-    /// In this queue.
+    /// The message waits in this queue.
     In(String),
-    /// With its consumer, as there is no such queue, and none can be made.
+    /// The message waits in the consumer, because the queue does not exist and cannot be declared.
     InHand,
 }
 
 impl DelayQueues {
-    /// How to wait in this queue. It is made where it is missing, if that is for the consumer to do.
+    /// Returns where to wait for this queue's delay. Declares the queue if it is missing and the consumer may declare
+    /// it.
     pub(crate) async fn queue(
         &self,
         connection: &ConnectionHandle,
@@ -56,13 +58,13 @@ impl DelayQueues {
             {
                 return Ok(DelayPlace::InHand);
             }
-            // Looked for by publishing to it: a queue that is not there gives the message back.
+            // Checked by publishing to it: a queue that does not exist returns the message.
             if make != MakeChannel::Create || known.names.contains(name) {
                 return Ok(DelayPlace::In(name.clone()));
             }
         }
         let declaring = async {
-            // A channel of its own: a refusal closes it, and would take others' messages with it.
+            // A separate AMQP channel, because a refusal closes it, and other messages would be lost with it.
             let amqp = answered("channel.open", connection.open_channel(&open)).await?;
             declare_delay(&amqp, queue).await?;
             close(amqp).await
@@ -82,21 +84,21 @@ impl DelayQueues {
         }
     }
 
-    /// Somebody deleted it.
+    /// Forgets a queue that was deleted.
     pub(crate) fn forget(&self, name: &str) {
         self.lock().names.remove(name);
     }
 
-    /// It cannot be had, which a person should know: meanwhile its messages take up places of the consumer.
+    /// Records and logs a refused queue: until it exists, its messages occupy the consumer's buffer.
     pub(crate) fn refused(&self, queue: &Queue, reason: &str) {
         tracing::warn!(
             %queue, reason,
-            "there is no queue to wait in, so messages that come again wait with their consumer, 10 s at most: make that queue, or grant the user `configure` on it"
+            "delay queue is missing, so delayed messages wait in the consumer for 10 s at most: declare the queue, or grant the user `configure` on it"
         );
         self.lock().refused.insert(queue.name.clone(), Instant::now());
     }
 
-    /// What is known of this connection: another broker may answer at the same address.
+    /// Returns the queues that are known on this connection: another broker may answer at the same address.
     fn of(&self, generation: u64) -> MutexGuard<'_, KnownQueues> {
         let mut known = self.lock();
         if known.generation != generation {

@@ -1,4 +1,4 @@
-//! The exchange that messages are published to, declared on a channel.
+//! Declares the exchange that messages are published to.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::settings::RabbitMqSettings;
 use crate::topology::{ANSWER, DeclareError, answered, declare_exchange};
 use crate::url::Address;
 
-/// Opening a channel and declaring the exchange take this long at most.
+/// The deadline for opening a channel and declaring the exchange.
 pub(super) const OPENING: Duration = Duration::from_secs(8);
 
-/// Declares the exchange on a channel that is thrown away.
+/// Declares the exchange on a temporary channel.
 pub(crate) async fn check_exchange(
     open: &OpenConnection,
     settings: &RabbitMqSettings,
@@ -27,14 +27,14 @@ pub(crate) async fn check_exchange(
     let declared = timeout(OPENING, declaring).await;
     declared
         .map_err(|_| {
-            // It is not for the caller to wait for a node that does not answer: there may be others.
+            // The caller does not wait for a node that does not answer: another node may.
             open.give_up(format!("the exchange was not declared within {OPENING:?}"));
             ConnectError::silent(open.address(), OPENING)
         })?
         .map_err(|error| exchange_error(error, open.address(), settings))
 }
 
-/// Says why the exchange cannot be used.
+/// Returns why the exchange cannot be used.
 pub(super) fn exchange_error(
     error: DeclareError,
     address: &Address,
@@ -58,7 +58,7 @@ pub(super) fn exchange_error(
             None => ConnectError::lost(address, error),
         },
         DeclareError::Unanswered { .. } => ConnectError::silent(address, ANSWER),
-        // Neither is said of an exchange that is declared.
+        // Declaring an exchange causes neither of these.
         DeclareError::Missing | DeclareError::Unsupported(_) => ConnectError::Exchange {
             exchange,
             reason: "it is missing".into(),

@@ -1,7 +1,7 @@
-//! The way past the publish task: while little is in flight, the caller that publishes a message hands it to lapin.
-//! That saves waking the thread of the task before anything is sent.
+//! The fast path around the publish task: while little is in flight, the publishing caller hands its message to lapin.
+//! That avoids waking the thread of the task first.
 //!
-//! The publish task finds out what became of it, as of every other message: it takes over what was begun.
+//! The publish task then takes over these messages, and handles their confirms like all others.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -13,10 +13,10 @@ use super::in_flight::{InFlightPublish, PublishChannel};
 use super::request::PublishRequest;
 use crate::wire;
 
-/// Open while no message waits to be published and the publish task holds none: a message on it overtakes none.
+/// Open only while the queue and the backlog of the publish task are empty, so the fast path cannot reorder messages.
 pub(super) struct FastPath {
     channel: PublishChannel,
-    /// How many more messages it takes.
+    /// The number of further messages that it accepts.
     room: usize,
     begun: Vec<InFlightPublish>,
     /// Wakes the publish task.
@@ -33,7 +33,7 @@ impl FastPath {
         }
     }
 
-    /// Hands the message to lapin; gives it back, untouched, if it is for the publish task.
+    /// Hands the message to lapin, or returns it unchanged if it must go through the publish task.
     pub(super) fn pass(&mut self, request: PublishRequest) -> Option<PublishRequest> {
         let PublishChannel {
             amqp,
@@ -50,7 +50,7 @@ impl FastPath {
         }
         self.room -= 1;
         let mut publish = InFlightPublish::new(self.channel.clone(), request, None);
-        // The first look hands it over. From then on lapin wakes the publish task.
+        // The first poll hands the message over. From then on lapin wakes the publish task.
         let looked = publish.poll_unpin(&mut Context::from_waker(&self.waker));
         self.begun.push(match looked {
             Poll::Pending => publish,
@@ -62,18 +62,18 @@ impl FastPath {
         None
     }
 
-    /// Lets no message through any more.
+    /// Accepts no more messages.
     pub(super) fn shut(&mut self) {
         self.room = 0;
     }
 
-    /// The messages that it took since the last time.
+    /// Returns the messages that were handed over since the last call.
     pub(super) fn begun(&mut self) -> impl Iterator<Item = InFlightPublish> {
         self.begun.drain(..)
     }
 }
 
-/// Tells the publish task that something happened to a message that it has not taken over.
+/// Tells the publish task that a message on the fast path has made progress.
 #[derive(Default)]
 pub(super) struct WakeSignal(Notify);
 

@@ -1,4 +1,4 @@
-//! A message that lapin has, until it is confirmed.
+//! [`InFlightPublish`]: a message that lapin has sent, until it is confirmed.
 
 use std::future::{Future, ready};
 use std::pin::Pin;
@@ -14,46 +14,45 @@ use super::request::{ConfirmResult, Outgoing, PublishRequest};
 use super::returned_messages::{MessageRoute, RouteHasher};
 use crate::connection::{ConfirmWatch, OpenConnection};
 
-/// The channel that messages go through.
+/// The channel on which messages are published.
 #[derive(Clone)]
 pub(super) struct PublishChannel {
     pub(super) amqp: Arc<lapin::Channel>,
     pub(super) number: u64,
-    /// How many bytes all headers of a message may have: they share a frame.
+    /// The largest size of all headers of a message, in bytes: they share a frame.
     pub(super) most_header_bytes: usize,
     pub(super) shared: Arc<ChannelShared>,
 }
 
-/// What all messages of a channel share.
+/// The state that all messages of a channel share.
 pub(super) struct ChannelShared {
-    /// The connection lasts for as long as a message is on its way.
+    /// Keeps the connection alive while a message is in flight.
     pub(super) open: Arc<OpenConnection>,
     pub(super) confirms: Arc<ConfirmWatch>,
     pub(super) routes: RouteHasher,
 }
 
-/// What became of one message: confirmed or not, and which message the broker gave back by the way.
+/// The outcome of one message: whether it was confirmed, and which message the broker returned with the confirm.
 pub(super) struct PublishOutcome {
     pub(super) route: MessageRoute,
-    /// Of the channel that it went through.
+    /// The number of its channel.
     pub(super) number: u64,
     pub(super) isolated: bool,
     pub(super) taken: lapin::Result<bool>,
-    /// Its connection was given up, so it goes by the next.
+    /// The connection was given up, so the message is sent again on the next one.
     pub(super) resend: bool,
     pub(super) returned: Option<MessageRoute>,
     pub(super) reply: oneshot::Sender<ConfirmResult>,
 }
 
-/// A message on its way. What lapin has to remember of it takes two kilobytes, so that its memory is used again for the
-/// next one when this is done.
+/// A message in flight. lapin's state for it takes two kilobytes, so that memory is reused for the next message.
 pub(super) struct InFlightPublish(Option<ReusableFuture>);
 
-/// The memory of one message on its way, used again for another.
+/// The memory of one message in flight, reused for another.
 pub(super) type ReusableFuture = ReusableBoxFuture<'static, PublishOutcome>;
 
 impl InFlightPublish {
-    /// Hands it to lapin when it is polled first.
+    /// Hands the message to lapin at the first poll.
     pub(super) fn new(
         channel: PublishChannel,
         request: PublishRequest,
@@ -69,7 +68,7 @@ impl InFlightPublish {
         }))
     }
 
-    /// It has been on its way.
+    /// Returns a publish that has already completed.
     pub(super) fn over(outcome: PublishOutcome) -> Self {
         Self(Some(ReusableFuture::new(ready(outcome))))
     }
@@ -84,7 +83,7 @@ impl Future for InFlightPublish {
                 let outcome = ready!(future.poll(task));
                 Poll::Ready((outcome, self.0.take()))
             }
-            // It is over, and nobody asks any more.
+            // The publish is complete, and is not polled again.
             None => Poll::Pending,
         }
     }
@@ -120,7 +119,7 @@ fn publish(channel: PublishChannel, request: PublishRequest) -> impl Future<Outp
         };
         let (taken, returned) = match confirmation {
             Ok(Confirmation::Ack(returned)) => (Ok(true), returned),
-            // Without confirms nothing is known, and what is not known was not taken. We always ask for them.
+            // Without confirms the outcome is unknown, which counts as not taken. Confirms are always enabled here.
             Ok(Confirmation::Nack(returned)) => (Ok(false), returned),
             Ok(Confirmation::NotRequested) => (Ok(false), None),
             Err(error) => (Err(error), None),

@@ -1,4 +1,4 @@
-//! Publishing: one task owns the channel, and each message is confirmed, refused or given back for itself.
+//! Publishing: one task owns the channel, and each message is confirmed, refused or returned individually.
 
 mod delay_queues;
 mod exchange;

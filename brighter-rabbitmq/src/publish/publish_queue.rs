@@ -1,10 +1,10 @@
-//! The messages that wait to be published, in the order in which they came.
+//! The messages that wait to be published, in the order of their arrival.
 //!
-//! A bounded channel of tokio would not do: it gives out its places in order, and lets those who got one go
-//! in any. Here a place is taken at once. There are never more than there are callers that wait: one that
-//! gives up takes what it brought away again.
+//! A bounded channel of tokio would not preserve that order: it hands out permits in order, but their holders may send
+//! in any order. Here a caller takes its place at once. The queue is never longer than the number of waiting callers: a
+//! caller that gives up removes its messages.
 //!
-//! While nobody waits, the task that serves the queue may open a fast path, which new messages take by themselves.
+//! While the queue is empty, the task that serves it may open a fast path for new messages.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// The messages that wait to be published, and the fast path past them.
+/// The messages that wait to be published, and the fast path around them.
 pub(super) struct PublishQueue<T, P> {
     line: Mutex<WaitingLine<T, P>>,
     changed: Notify,
@@ -21,14 +21,14 @@ pub(super) struct PublishQueue<T, P> {
 struct WaitingLine<T, P> {
     /// The number of the first place.
     first: u64,
-    /// None where somebody has left.
+    /// `None` where the caller has given up.
     waiting: VecDeque<Option<T>>,
     closed: bool,
     fast_path: Option<P>,
 }
 
 impl<T, P> WaitingLine<T, P> {
-    /// Takes away places at the front whose caller has left.
+    /// Removes the places at the front whose callers have given up.
     fn trim(&mut self) {
         while let Some(None) = self.waiting.front() {
             self.waiting.pop_front();
@@ -51,7 +51,7 @@ pub(super) struct Tickets<'a, T, P> {
 }
 
 impl<T, P> Tickets<'_, T, P> {
-    /// Gives up what is still in the queue of them, and tells how many of the last that are.
+    /// Removes the places that are still in the queue, and returns their number. They are the last ones.
     pub(super) fn give_up(&mut self) -> usize {
         let mut left = Vec::new();
         let mut line = self.queue.line();
@@ -59,7 +59,7 @@ impl<T, P> Tickets<'_, T, P> {
             left.extend(line.leave(number));
         }
         drop(line);
-        // They are dropped out of the lock.
+        // They are dropped outside of the lock.
         left.len()
     }
 }
@@ -83,14 +83,14 @@ impl<T, P> PublishQueue<T, P> {
         }
     }
 
-    /// Takes places at the end, next to each other; none once closed.
+    /// Takes consecutive places at the end; `None` once the queue is closed.
     pub(super) fn enter(&self, items: impl IntoIterator<Item = T>) -> Option<Tickets<'_, T, P>> {
         let line = self.line();
         (!line.closed).then(|| self.join(line, items))
     }
 
-    /// Takes the fast path, if it is open and nobody waits before it; else takes a place at the end. Nothing is let in
-    /// once closed.
+    /// Takes the fast path if it is open and the queue is empty, or else a place at the end. Returns `None` once the
+    /// queue is closed.
     pub(super) fn pass(
         &self,
         item: T,
@@ -135,14 +135,14 @@ impl<T, P> PublishQueue<T, P> {
         }
     }
 
-    /// Looks at the fast path, and may open or close it. Tells whether nobody waits.
+    /// Calls `look` with the fast path, which it may open or close, and with whether the queue is empty.
     pub(super) fn with_fast_path<R>(&self, look: impl FnOnce(&mut Option<P>, bool) -> R) -> R {
         let mut line = self.line();
         let nobody_waits = line.waiting.is_empty();
         look(&mut line.fast_path, nobody_waits)
     }
 
-    /// Waits until there is one; says no when closed and empty. For one caller at a time.
+    /// Waits until the queue has a message. Returns `false` when it is closed and empty. For one caller at a time.
     pub(super) async fn ready(&self) -> bool {
         loop {
             {
@@ -154,12 +154,12 @@ impl<T, P> PublishQueue<T, P> {
                     return false;
                 }
             }
-            // One notice is kept for a task that does not wait yet.
+            // One notification is kept for a task that is not waiting yet.
             self.changed.notified().await;
         }
     }
 
-    /// Takes so many from the front, at most.
+    /// Takes up to `most` messages from the front.
     pub(super) fn take(&self, most: usize, into: &mut VecDeque<T>) {
         let mut line = self.line();
         let before = into.len();
@@ -172,7 +172,7 @@ impl<T, P> PublishQueue<T, P> {
         line.trim();
     }
 
-    /// Lets nothing in any more. What waits is still served.
+    /// Accepts no more messages. Those in the queue are still served.
     pub(super) fn close(&self) {
         self.line().closed = true;
         self.changed.notify_one();
@@ -205,7 +205,7 @@ mod tests {
         drop(b);
         assert_eq!(queue.ready().now_or_never(), Some(true));
         assert_eq!(take(&queue, 2), "ad");
-        // It had three places, and one is served.
+        // The caller had three places, and one is served.
         assert_eq!(d.give_up(), 2);
         let _g = queue.enter(['g']);
         queue.close();
@@ -231,7 +231,7 @@ mod tests {
         }));
         let _b = queue.pass('b', through);
         assert_eq!(take(&queue, 9), "ab");
-        // What goes through is nothing to wake up for, and nothing to take away.
+        // A message on the fast path needs no wake-up, and has no place to give up.
         for item in ['c', 'd'] {
             assert_eq!(queue.pass(item, through).unwrap().give_up(), 0);
         }

@@ -1,7 +1,7 @@
-//! The task that owns the publishing channel, so that messages leave in order, and their confirms come back as
-//! they may.
+//! [`PublishTask`]: owns the publishing channel, so that messages are sent in order, while confirms arrive in any
+//! order.
 //!
-//! It hands to lapin all that wait before it looks at what came back, so that the frames of a burst share a
+//! The task hands all waiting messages to lapin before it polls for confirms, so that the frames of a burst share a
 //! write.
 
 use std::collections::VecDeque;
@@ -30,15 +30,15 @@ use crate::topology::{DeclareError, answered, declare_exchange};
 use crate::wire;
 use brighter_core::channel::PublishError;
 
-/// How many messages may be on their way unconfirmed. Enough to hide the way to a broker and its disk, and
-/// few enough that a broker which stops answering holds no more than these.
+/// The largest number of unconfirmed messages. It hides the latency of a broker and its disk, and limits how many
+/// messages a broker that stops answering holds up.
 const WINDOW: usize = 256;
-/// A channel that is to be renewed is kept if what is in flight on it takes longer than this: one queue that confirms
+/// A channel that is due for renewal is kept if its messages in flight take longer than this: one queue that confirms
 /// nothing must not hold up the others.
 const LEAVING: Duration = Duration::from_secs(1);
-/// With fewer in flight, callers may hand over messages by the fast path.
+/// With fewer messages in flight, callers may use the fast path.
 const FEW: usize = 8;
-/// What a frame has around its payload.
+/// The size of a frame without its payload, in bytes.
 const FRAME: usize = 8;
 
 pub(super) struct PublishTask {
@@ -46,25 +46,25 @@ pub(super) struct PublishTask {
     connection: Arc<ConnectionHandle>,
     settings: Arc<RabbitMqSettings>,
     channel: Option<PublishChannel>,
-    /// How many channels there were.
+    /// The number of channels that were opened.
     opened: u64,
-    /// The number of the last that was closed over one of several messages.
+    /// The number of the last channel that was closed because of one of several messages.
     suspected: u64,
-    /// Taken from the queue, and not begun: the first of them goes alone.
+    /// Messages that were taken from the queue and not yet sent. The first of them must be sent alone.
     backlog: VecDeque<PublishRequest>,
     in_flight: FuturesUnordered<InFlightPublish>,
     /// The memory of messages that were in flight.
     free: Vec<ReusableFuture>,
-    /// The message in flight is isolated: no other goes with it.
+    /// The message in flight is isolated: no other is sent with it.
     isolated: bool,
-    /// Nothing more goes by the channel; once nothing is in flight, there is to be another.
+    /// Nothing more is sent on the channel. Once nothing is in flight, another one is opened.
     leaving: bool,
-    /// Until when, if what is in flight takes so long that what waits behind it must not.
+    /// The time until which to wait for the messages in flight, so that waiting messages are not held up for long.
     leaves_until: Option<Instant>,
     routes: RouteHasher,
     route_changes: RouteChanges,
     returned_messages: ReturnedMessages,
-    /// Given by messages on the fast path.
+    /// Notified by messages on the fast path.
     wake_signal: Arc<WakeSignal>,
     waker: Waker,
 }
@@ -97,7 +97,7 @@ impl PublishTask {
         }
     }
 
-    /// By this others ask for a new channel.
+    /// Returns the flag by which others request a new channel.
     pub(super) fn renewal(&self) -> Arc<AtomicBool> {
         self.route_changes.requested()
     }
@@ -108,7 +108,7 @@ impl PublishTask {
         while open || !self.in_flight.is_empty() || !self.backlog.is_empty() {
             let blocked = self.connection.blocked();
             self.leave_channel();
-            // What waits stays in the queue meanwhile, where its sender sees that nobody took it.
+            // Meanwhile, waiting messages stay in the queue, where their senders can see that they were not taken.
             if blocked.is_none() {
                 self.begin_waiting().await;
                 self.open_fast_path();
@@ -131,7 +131,7 @@ impl PublishTask {
                     (self.leaving, self.leaves_until) = (false, None);
                     self.route_changes.renewed();
                 }
-                // Those that wait already still go out.
+                // Messages that wait already are still sent.
                 () = close.cancelled(), if !closed => {
                     closed = true;
                     queue.close();
@@ -141,10 +141,10 @@ impl PublishTask {
         }
     }
 
-    /// Lets others hand messages to lapin themselves, while that is before nobody and little is on its way: a burst
-    /// is better handed over by one.
+    /// Lets callers hand messages to lapin themselves, while this overtakes no message and little is in flight. For a
+    /// burst, one task is faster.
     fn open_fast_path(&mut self) {
-        // What was concluded since the last look may have been a reason for another channel.
+        // An outcome since the last check may require another channel.
         self.leave_channel();
         let few = FEW.saturating_sub(self.in_flight.len());
         if few == 0 || self.isolated || self.leaving || !self.backlog.is_empty() {
@@ -183,8 +183,8 @@ impl PublishTask {
         WINDOW.saturating_sub(self.in_flight.len())
     }
 
-    /// Leaves the channel if there is to be another, once nothing is in flight: what is published afterwards must not
-    /// overtake what was published before.
+    /// Replaces the channel if that is due, once nothing is in flight: a later message must not overtake an earlier
+    /// one.
     fn leave_channel(&mut self) {
         if self.channel.is_some() && !self.leaving && self.route_changes.is_due() {
             (self.leaving, self.leaves_until) = (true, Some(Instant::now() + LEAVING));
@@ -193,15 +193,15 @@ impl PublishTask {
             (self.leaving, self.leaves_until) = (false, None);
             self.route_changes.renewed();
             if let Some(left) = self.channel.take() {
-                // Without its connection, if that goes too.
+                // Given up with its connection, if that closes too.
                 let closing = async move { drop(left.amqp.close(200, "renewed".into()).await) };
                 tokio::spawn(timeout(OPENING, closing));
             }
         }
     }
 
-    /// Begins what there is room for. Afterwards the backlog is empty unless something is in flight, which wakes
-    /// the task.
+    /// Sends as much of the queue as there is room for. On return the backlog is empty, or an in-flight publish will
+    /// wake this task.
     async fn begin_waiting(&mut self) {
         if self.backlog.is_empty() {
             self.queue.take(self.room(), &mut self.backlog);
@@ -211,25 +211,25 @@ impl PublishTask {
             while let Some(request) = self.next_of_backlog() {
                 self.begin(request).await;
             }
-            // Each is polled in the order in which it came, and does not wait before it is handed to lapin.
+            // The futures are polled in order, and each is handed to lapin at its first poll.
             if let Some(Some(outcome)) = self.next().now_or_never() {
                 self.conclude(outcome);
             }
-            // A confirm can be here before that look has ended; what is held behind its message goes now.
+            // A confirm can arrive before that poll ends. Then the backlog behind its message is sent now.
             if self.backlog.is_empty() || !self.in_flight.is_empty() {
                 return;
             }
         }
     }
 
-    /// The first of the backlog, if it may go now.
+    /// Returns the first message of the backlog, if it may be sent now.
     fn next_of_backlog(&mut self) -> Option<PublishRequest> {
         let first = self.backlog.front()?;
         let may_go = !self.isolated && !self.leaving && (!first.isolated || self.in_flight.is_empty());
         may_go.then(|| self.backlog.pop_front()).flatten()
     }
 
-    /// The next that is not on its way any more. Keeps memory for as many as may be in flight.
+    /// Waits for the next message that is no longer in flight. Keeps the memory of up to `WINDOW` messages for reuse.
     async fn next(&mut self) -> Option<PublishOutcome> {
         let (outcome, future) = self.in_flight.next().await?;
         if self.free.len() < WINDOW {
@@ -247,7 +247,7 @@ impl PublishTask {
             Ok(channel) => channel,
             Err(error) => {
                 tell(request, Err(error.clone().into()));
-                // What waits behind it would meet the same, one after the other.
+                // All waiting messages would fail the same way, one after the other.
                 self.queue.take(usize::MAX, &mut self.backlog);
                 for request in self.backlog.drain(..) {
                     tell(request, Err(error.clone().into()));
@@ -267,14 +267,14 @@ impl PublishTask {
             .push(InFlightPublish::new(channel, request, future));
     }
 
-    /// The publishing channel: open, with confirms, and with its exchange declared.
+    /// Returns the publishing channel: open, with confirms, and with its exchange declared.
     async fn channel(&mut self) -> Result<&PublishChannel, ConnectError> {
         let live = |channel: &PublishChannel| channel.amqp.status().connected();
         if !self.channel.as_ref().is_some_and(live) {
             let opened = self.open().await?;
             self.opened = opened.number;
             self.route_changes.opened();
-            // What came back on the one before is told already, or never will be.
+            // Messages that were returned on the previous channel are reported already, or never will be.
             self.returned_messages.clear();
             return Ok(self.channel.insert(opened));
         }
@@ -284,7 +284,7 @@ impl PublishTask {
     async fn open(&mut self) -> Result<PublishChannel, ConnectError> {
         let mut open = self.connection.current().await?;
         let mut opened = self.open_on(&open).await?;
-        // Nothing was sent on it, so nobody need know that the connection went meanwhile.
+        // Nothing was sent on this connection, so its loss needs no report.
         if let Err(DeclareError::Broker { error, .. }) = &opened
             && (!open.is_alive() || of_connection(error))
         {
@@ -307,12 +307,12 @@ impl PublishTask {
         })
     }
 
-    /// The outer error is the broker's silence.
+    /// The outer error means that the broker did not answer.
     async fn open_on(
         &self,
         open: &OpenConnection,
     ) -> Result<Result<lapin::Channel, DeclareError>, ConnectError> {
-        // It is waited for as a confirm is.
+        // Counted as an awaited confirm.
         let _awaited = self.connection.confirms().begin();
         let opening = async {
             let channel = answered("channel.open", open.connection.create_channel()).await?;
@@ -331,10 +331,10 @@ impl PublishTask {
         }
     }
 
-    /// Tells everyone whose message the broker has decided on.
+    /// Reports all outcomes that have arrived.
     ///
-    /// A returned message may hang on the confirm of another that came in the same frame, so all of a frame
-    /// are looked at before the first is told.
+    /// A returned message may be attached to the confirm of another message in the same frame. So all outcomes of a
+    /// frame are collected before the first is reported.
     fn conclude(&mut self, first: PublishOutcome) {
         let mut decided = vec![first];
         while !decided.is_empty() {
@@ -365,8 +365,8 @@ impl PublishTask {
         }
     }
 
-    /// Waits until lapin has completed every confirm of the frame that it is at. It holds a lock meanwhile,
-    /// which this call wants first of all; what it would wait for afterwards is nothing to us.
+    /// Waits until lapin has completed every confirm of the current frame. lapin holds a lock meanwhile, and this call
+    /// takes that lock first. The rest of the wait is not needed.
     fn wait_for_the_frame(&self) {
         if let Some(channel) = &self.channel {
             let _ = channel.amqp.wait_for_confirms().now_or_never();
@@ -377,7 +377,7 @@ impl PublishTask {
         let came_back = self.returned_messages.take(&outcome.route);
         let key = outcome.route.key();
         if came_back {
-            // Before its caller can publish the next one.
+            // Closed before its caller can publish the next message.
             if self.route_changes.came_back(key) {
                 self.queue.with_fast_path(|fast_path, _| {
                     if let Some(fast_path) = fast_path {
@@ -394,7 +394,7 @@ impl PublishTask {
             Ok(false) => ConfirmResult::Refused,
             Err(_) if outcome.resend => ConfirmResult::Resend,
             Err(error) if closes_channel(&error) => {
-                // Nothing more may be put on it, and the broker's words belong to what was.
+                // The channel is closed, and the broker's reason belongs to its messages.
                 self.channel.take_if(|channel| channel.number == outcome.number);
                 let isolated = outcome.isolated || (only && self.suspected != outcome.number);
                 if isolated && of_channel(&error).is_some() {
@@ -455,11 +455,11 @@ mod tests {
         PublishRequest::new(message, true)
     }
 
-    /// On a busy machine the confirm of a message is here before the task has ended handing it over.
+    /// On a busy machine, the confirm of a message arrives before the task has finished handing it over.
     #[tokio::test]
     async fn what_is_held_behind_a_message_goes_when_that_is_confirmed_at_once() {
         let settings = Arc::new(RabbitMq::builder("amqp://localhost").settings(true).unwrap());
-        // It is closed, so that whatever is begun ends at once.
+        // The connection is closed, so every message ends at once.
         let stop = CancellationToken::new();
         stop.cancel();
         let connection = ConnectionHandle::new(

@@ -1,8 +1,9 @@
-//! Publishing, as callers see it: each message is confirmed, refused or given back, for itself and in time.
+//! [`Publisher`]: publishes for callers. Each message is confirmed, refused or returned individually, within its
+//! deadline.
 //!
-//! The broker tells that a message made it close the channel, and not which. So those that were on the channel
-//! are sent again, each alone: the culprit is found, and the others are not blamed. They may arrive twice. So may those
-//! that are sent again because a connection was given up on which nothing was confirmed.
+//! If a message makes the broker close the channel, the broker does not name the message. So all messages of that
+//! channel are sent again, each alone. That identifies the cause, and the other messages succeed. They may arrive
+//! twice. So may messages that are sent again because their connection was given up without confirms.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,15 +22,15 @@ use crate::settings::RabbitMqSettings;
 use brighter_core::channel::PublishError;
 use brighter_core::message::Message;
 
-/// Whether a message goes alone, try by try. One that did is tried again only where its connection went, and with the
-/// channel of another.
+/// Whether a message is sent alone, attempt by attempt. An isolated message is tried again only if its connection ended
+/// together with the channel of another.
 const TRIES: [bool; 3] = [false, true, true];
 
-/// Publishes messages, confirmed. Ends, once it is dropped or told to close, when all are.
+/// Publishes messages with confirms. After it is dropped or closed, it ends when all messages are done.
 pub(crate) struct Publisher {
     queue: Arc<PublishQueue<PublishRequest, FastPath>>,
     connection: Arc<ConnectionHandle>,
-    /// A channel of its own is wanted for what is published from now on.
+    /// Set to request a new channel for later messages.
     renewal: Arc<AtomicBool>,
     done: CancellationToken,
     deadline: Duration,
@@ -61,7 +62,7 @@ impl Publisher {
         }
     }
 
-    /// Publishes by a new channel from now on, as a queue may have been declared anew: see [`RouteChanges`].
+    /// Publishes on a new channel from now on, because a queue may have been declared anew: see [`RouteChanges`].
     ///
     /// [`RouteChanges`]: super::route_changes::RouteChanges
     pub(crate) fn renew_channel(&self) {
@@ -73,8 +74,8 @@ impl Publisher {
         });
     }
 
-    /// Publishes the message that is made, and returns once the broker has confirmed. It is made again if it
-    /// must be sent again.
+    /// Publishes the message that `make` returns, and returns once the broker has confirmed it. `make` is called again
+    /// for each further attempt.
     pub(crate) async fn publish(
         &self,
         make: impl Fn() -> Result<Outgoing, PublishError> + Send,
@@ -94,7 +95,7 @@ impl Publisher {
             };
             match timeout_at(deadline, result).await {
                 Ok(Ok(result)) => {
-                    // Until the deadline it is sent as often as a connection is given up under it.
+                    // The message is sent again each time its connection is given up, until the deadline.
                     if result.is_suspect() {
                         next = tries.next();
                     }
@@ -109,7 +110,7 @@ impl Publisher {
         Err(unknown())
     }
 
-    /// Publishes all messages that are made, in their order and at once, and tells what became of each.
+    /// Publishes all messages at once, in their order, and returns their results.
     pub(crate) async fn publish_all<'a>(
         &self,
         messages: &[&'a Message],
@@ -154,7 +155,7 @@ impl Publisher {
         outcomes
     }
 
-    /// One verdict for each message.
+    /// Returns one result for each message.
     async fn send(&self, messages: Vec<Outgoing>, isolated: bool, deadline: Instant) -> Vec<ConfirmResult> {
         let new = messages
             .into_iter()
@@ -170,7 +171,7 @@ impl Publisher {
             }
         };
         if timeout_at(deadline, all).await.is_err() {
-            // The last of them are those that the publish task has not taken.
+            // The publish task has not taken the last ones.
             let taken = results.len() - tickets.give_up();
             for (n, result) in results.iter_mut().enumerate().skip(told.len()) {
                 told.push(match result.try_recv() {
@@ -184,7 +185,7 @@ impl Publisher {
         told
     }
 
-    /// The error when the deadline passed over a message, which is or is not in the queue still.
+    /// Returns the error for a passed deadline. `queued` is whether the message is still in the queue.
     fn too_late(&self, queued: bool) -> PublishError {
         let after = self.deadline;
         match self.connection.blocked().and_then(|open| open.blocked()) {
@@ -193,7 +194,7 @@ impl Publisher {
         }
     }
 
-    /// Once told to close: waits until nothing is on its way any more.
+    /// Waits until nothing is in flight, after the publisher was closed.
     pub(crate) async fn done(&self) {
         self.done.cancelled().await;
     }
@@ -209,7 +210,7 @@ fn closed() -> ConfirmResult {
     ConfirmResult::Known(Err(PublishError::Closed))
 }
 
-/// For a message whose connection went with the channel of another each time.
+/// The error of a message whose connection ended, at each attempt, with the channel of another.
 fn unknown() -> PublishError {
     PublishError::Disconnected("the channel was closed before the message was confirmed".into())
 }

@@ -1,4 +1,4 @@
-//! A message on its way to the publish task, and what comes back.
+//! [`PublishRequest`]: a message for the publish task, and its result.
 
 use bytes::Bytes;
 use lapin::BasicProperties;
@@ -10,7 +10,7 @@ use crate::wire;
 use brighter_core::channel::PublishError;
 use brighter_core::message::Message;
 
-/// A message as it goes to the broker.
+/// A message in the form for the broker.
 pub(crate) struct Outgoing {
     pub(crate) exchange: ShortString,
     pub(crate) routing_key: ShortString,
@@ -18,28 +18,28 @@ pub(crate) struct Outgoing {
     pub(crate) body: Bytes,
 }
 
-/// What the publish task says of a message.
+/// The result of the publish task for a message.
 pub(super) enum ConfirmResult {
     Known(Result<(), PublishError>),
-    /// No queue wants it.
+    /// The message was returned: no queue is bound to its topic.
     CameBack,
-    /// A queue that wants it did not take it.
+    /// A bound queue refused the message.
     Refused,
-    /// Its channel was closed over it, or over another that was on the way with it; or its connection with the channel
-    /// of another.
+    /// The channel was closed because of this message or another one in flight; or the connection was closed because of
+    /// another channel.
     Suspect,
-    /// Its connection was given up before it was confirmed.
+    /// The connection was given up before the message was confirmed.
     Resend,
 }
 
 impl ConfirmResult {
-    /// Whether the message must go alone when it is sent again.
+    /// Returns whether the message must be sent alone at the next attempt.
     pub(super) fn is_suspect(&self) -> bool {
         matches!(self, Self::Suspect)
     }
 
-    /// What it means for the caller; nothing where the message must be sent again. Its routing key is asked for only
-    /// where an error names it.
+    /// Returns the result for the caller; `None` if the message must be sent again. The routing key is requested only
+    /// for an error that names it.
     pub(super) fn outcome(
         self,
         make: impl FnOnce() -> Result<Outgoing, PublishError>,
@@ -58,10 +58,10 @@ impl ConfirmResult {
     }
 }
 
-/// A message for the publish task, and where its result goes.
+/// A message for the publish task, and the sender of its result.
 pub(super) struct PublishRequest {
     pub(super) message: Outgoing,
-    /// It goes when no other is on its way, and none goes until it has arrived.
+    /// The message is sent when no other is in flight, and no other is sent until it is confirmed.
     pub(super) isolated: bool,
     pub(super) reply: oneshot::Sender<ConfirmResult>,
 }
@@ -78,7 +78,8 @@ impl PublishRequest {
     }
 }
 
-/// A message for the exchange, checked for what the broker would close the channel or the connection over.
+/// Returns the message for the exchange. Checks first for all that would make the broker close the channel or the
+/// connection.
 pub(crate) fn outgoing(message: &Message, settings: &RabbitMqSettings) -> Result<Outgoing, PublishError> {
     message.header.topic.validate()?;
     let properties = wire::properties(message)?;

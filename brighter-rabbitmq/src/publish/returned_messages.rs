@@ -1,8 +1,8 @@
-//! Which message the broker gave back.
+//! [`ReturnedMessages`]: finds out which message the broker returned.
 //!
-//! The broker returns a message that no queue wants, and then confirms it. lapin hands a returned message to
-//! whichever confirm it completes next, and completes those of one frame in no order; so the message has to
-//! be asked itself.
+//! The broker returns a message that no queue is bound to, and then confirms it. lapin attaches a returned message to
+//! the next confirm that it completes, and completes those of one frame in any order. So the returned message itself
+//! must be identified.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
@@ -11,8 +11,8 @@ use std::hash::BuildHasher;
 use lapin::BasicProperties;
 use lapin::types::ShortString;
 
-/// What tells one message on its way from another, as far as it matters for where it can go: hashes of exchange, routing
-/// key and id, so that the millions that do not come back need no copy of them.
+/// Identifies a message in flight as far as its routing matters, by hashes of exchange, routing key and id. So a
+/// message that is not returned needs no copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct MessageRoute {
     key: RouteKey,
@@ -29,7 +29,7 @@ impl MessageRoute {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct RouteKey(u64);
 
-/// Makes routes: no sender can choose an id whose route is another's.
+/// Computes routes with a random key: no sender can choose an id whose route equals another's.
 #[derive(Debug, Clone, Default)]
 pub(super) struct RouteHasher(RandomState);
 
@@ -49,7 +49,7 @@ impl RouteHasher {
     }
 }
 
-/// The messages that came back and whose confirm has not been seen.
+/// The returned messages whose confirm has not been seen.
 #[derive(Debug, Default)]
 pub(super) struct ReturnedMessages(HashMap<MessageRoute, u32>);
 
@@ -58,7 +58,7 @@ impl ReturnedMessages {
         *self.0.entry(route).or_default() += 1;
     }
 
-    /// Whether this one came back. Says so once for each time that it did.
+    /// Returns whether this message was returned. Returns `true` once for each time that it was.
     pub(super) fn take(&mut self, route: &MessageRoute) -> bool {
         let Some(times) = self.0.get_mut(route) else {
             return false;

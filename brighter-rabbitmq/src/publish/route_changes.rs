@@ -1,12 +1,12 @@
-//! [`RouteChanges`]: whether messages go by a channel that is older than their queue.
+//! [`RouteChanges`]: tracks whether the channel is older than the queues that it publishes to.
 //!
-//! A quorum queue numbers what each channel sends it, and takes a number that it has seen for a duplicate: it confirms
-//! the message, and drops it. A queue that was deleted while its nodes did not see each other, and was declared again,
-//! may take the numbers of the queue before it for its own, and drop all that an old channel sends (seen on 4.0.5). It
-//! cannot do so with a channel that it has never seen.
+//! A quorum queue numbers the messages of each channel, and treats a known number as a duplicate: it confirms the
+//! message and drops it. A queue that is deleted during a network partition and declared again may inherit the numbers
+//! of the old queue, and drop all messages of an old channel (seen on 4.0.5). It cannot do so with a channel that it
+//! has never seen.
 //!
-//! That a queue went shows when a message to it comes back, or when we declare it again. What is deleted and declared
-//! by others between two messages shows in nothing.
+//! A deleted queue is noticed when a message to it is returned, or when this process declares the queue again. If
+//! others delete and declare a queue between two messages, that is not noticed.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,29 +17,30 @@ use tokio::time::Instant;
 
 use super::returned_messages::RouteKey;
 
-/// A new channel costs three answers of the broker. Topics that nobody wants must not cost one for each message.
+/// The shortest time between renewals. A new channel costs three answers of the broker, and topics without a queue must
+/// not cost one for each message.
 const LEAST: Duration = Duration::from_secs(1);
-/// So many topics that nobody wants are known at most.
+/// The largest number of topics without a queue that are remembered.
 const MOST_KEYS: usize = 4096;
 
-/// Where messages went and do not go any more, and whether the channel is due to be renewed over that.
+/// Tracks the topics whose messages were returned, and whether the channel is due for renewal.
 #[derive(Default)]
 pub(super) struct RouteChanges {
-    /// The keys whose last message came back.
+    /// The keys whose last message was returned.
     absent: HashSet<RouteKey>,
     wanted: bool,
-    /// Somebody else wants it.
+    /// Set when others request a renewal.
     requested: Arc<AtomicBool>,
     renewed: Option<Instant>,
 }
 
 impl RouteChanges {
-    /// By this others ask for a new channel.
+    /// Returns the flag by which others request a new channel.
     pub(super) fn requested(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.requested)
     }
 
-    /// A message came back. Returns whether the one before it had not.
+    /// Records a returned message. Returns whether the previous message with this key was not returned.
     pub(super) fn came_back(&mut self, key: RouteKey) -> bool {
         if self.absent.len() >= MOST_KEYS {
             self.absent.clear();
@@ -49,15 +50,15 @@ impl RouteChanges {
         is_new
     }
 
-    /// A message arrived.
+    /// Records a message that a queue took.
     pub(super) fn arrived(&mut self, key: RouteKey) {
-        // Nearly always.
+        // Nearly always empty.
         if !self.absent.is_empty() {
             self.absent.remove(&key);
         }
     }
 
-    /// Whether the channel is to be renewed now.
+    /// Returns whether the channel is to be renewed now.
     pub(super) fn is_due(&mut self) -> bool {
         if self.requested.load(Ordering::Acquire) {
             self.requested.store(false, Ordering::Release);
@@ -66,13 +67,13 @@ impl RouteChanges {
         self.wanted && self.renewed.is_none_or(|at| at.elapsed() >= LEAST)
     }
 
-    /// A channel was opened: whatever changed was before it.
+    /// Records that a channel was opened: all changes so far are older.
     pub(super) fn opened(&mut self) {
         self.requested.store(false, Ordering::Release);
         self.wanted = false;
     }
 
-    /// The channel is left for a new one, or cannot be.
+    /// Records that the channel is being replaced, or cannot be.
     pub(super) fn renewed(&mut self) {
         self.wanted = false;
         self.renewed = Some(Instant::now());
@@ -100,10 +101,10 @@ mod tests {
         assert!(changes.came_back(key("a")));
         assert!(changes.is_due());
         changes.renewed();
-        // Nobody wants it, and that is known.
+        // The missing queue is known already.
         assert!(!changes.came_back(key("a")));
         assert!(!changes.is_due());
-        // Another one, too soon.
+        // Another missing queue, too soon.
         assert!(changes.came_back(key("b")));
         assert!(!changes.is_due());
         tokio::time::advance(LEAST).await;
@@ -111,7 +112,7 @@ mod tests {
         changes.renewed();
         tokio::time::advance(LEAST).await;
         assert!(!changes.is_due());
-        // It was there again, and went again.
+        // The queue existed again, and was deleted again.
         changes.arrived(key("a"));
         assert!(changes.came_back(key("a")) && changes.is_due());
     }

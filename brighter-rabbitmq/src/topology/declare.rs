@@ -1,4 +1,4 @@
-//! Declaring walks the data, and looks at it or leaves it alone where it was told to.
+//! Declares or checks a topology, as its mode says.
 
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable, LongString};
@@ -21,7 +21,7 @@ pub(crate) async fn answered<T>(
     }
 }
 
-/// The exchange of a publisher, by the mode that the builder was given.
+/// Declares or checks the exchange of a publisher, by the mode of the builder.
 pub(crate) async fn declare_exchange(
     amqp: &lapin::Channel,
     make: MakeChannel,
@@ -34,7 +34,7 @@ pub(crate) async fn declare_exchange(
     }
 }
 
-/// What a channel needs, by the mode that the channel was given.
+/// Declares or checks all that a channel needs, by the mode of the channel.
 pub(crate) async fn declare(
     handle: &ConnectionHandle,
     open: &OpenConnection,
@@ -49,9 +49,9 @@ pub(crate) async fn declare(
     }
 }
 
-/// The queue of the messages is not the last. Another process that finds it there then has one more to make, which gives
-/// the broker the time to start a quorum queue that it has only noted down: a consumer before that ends the connection.
-/// Nor is it the first: that the type of all of them is another is told best of a queue with no other arguments.
+/// The queue of the messages is declared neither last nor first. Not last: another process that finds it still has to
+/// declare one more. This gives the broker time to start a quorum queue that is only registered; a consumer before that
+/// ends the connection. Not first: a wrong type of all queues is reported best for a queue without other arguments.
 async fn create(amqp: &lapin::Channel, topology: &Topology) -> Result<(), DeclareFailure> {
     let made = exchange(amqp, &topology.exchange, false).await;
     made.map_err(|error| error.about(&topology.exchange))?;
@@ -67,7 +67,7 @@ async fn create(amqp: &lapin::Channel, topology: &Topology) -> Result<(), Declar
     Ok(())
 }
 
-/// Looks at everything, so that all that is missing is told at once. AMQP cannot look at a binding.
+/// Checks everything, so that all missing items are reported at once. AMQP cannot check a binding.
 async fn validate(
     handle: &ConnectionHandle,
     open: &OpenConnection,
@@ -81,7 +81,7 @@ async fn validate(
     let mut results = vec![first];
     for each in &topology.queues {
         if !amqp.status().connected() {
-            // The broker closes the channel over what it does not find.
+            // The broker closes the channel if an item does not exist.
             amqp = scratch().await.map_err(|error| error.about(each))?;
         }
         results.push((each.to_string(), queue(&amqp, each, true).await));
@@ -110,7 +110,7 @@ pub(crate) async fn close(amqp: OwnedChannel) -> Result<(), DeclareError> {
     answered("channel.close", amqp.close()).await
 }
 
-/// A queue for a delay, on a channel that may go: what is refused closes it.
+/// Declares the queue of a delay on a temporary channel: a refusal closes it.
 pub(crate) async fn declare_delay(amqp: &lapin::Channel, delay: &Queue) -> Result<(), DeclareError> {
     queue(amqp, delay, false).await
 }

@@ -1,20 +1,19 @@
-//! Delays without a plugin: a queue that nobody reads, whose messages go on when their time is up.
+//! Delays without a plugin: queues without a consumer, whose messages expire back to the original queue.
 //!
-//! Each length of delay has a queue of its own, so that no message waits behind a longer one. The lengths are
-//! rounded up to two digits, which bounds the number of queues: ninety for each power of ten. They never
-//! expire, as the broker drops what is in a queue that does. One that is no longer used is empty, and costs the
-//! broker next to nothing.
+//! Each delay has a queue of its own, so that no message waits behind one with a longer delay. Delays are rounded up to
+//! two digits, which limits the number of queues to ninety for each power of ten. The queues never expire, because the
+//! broker would drop their messages. An unused delay queue is empty, and costs the broker next to nothing.
 
 use std::time::Duration;
 
 use brighter_core::message::{ChannelName, MAX_NAME_BYTES, NameError};
 
-/// The longest delay of one queue, a little under 49 days: the broker counts milliseconds in 32 bits. A message that is
-/// to wait for longer waits several times.
+/// The longest delay of one queue, a little under 49 days: the broker counts milliseconds in 32 bits. A longer delay
+/// uses several queues in turn.
 const LONGEST: u32 = 4_200_000_000;
 pub(crate) const LONGEST_DELAY: Duration = Duration::from_millis(LONGEST as u64);
 
-/// The milliseconds to wait in one queue, rounded up to two digits, and the longest at most; 0 for no wait at all.
+/// Returns the delay of one queue in milliseconds, rounded up to two digits, and at most the longest; 0 for no delay.
 pub(crate) fn milliseconds(delay: Duration) -> u32 {
     let exact = delay.as_nanos().div_ceil(1_000_000);
     let exact = u64::try_from(exact).unwrap_or(u64::MAX).min(LONGEST.into());
@@ -25,12 +24,12 @@ pub(crate) fn milliseconds(delay: Duration) -> u32 {
     u32::try_from(exact.div_ceil(unit) * unit).unwrap_or(LONGEST)
 }
 
-/// The name of the queue for a delay.
+/// Returns the name of the queue for a delay.
 pub(super) fn name_of(queue: &str, milliseconds: u32) -> String {
     format!("{queue}.delay.{milliseconds}")
 }
 
-/// Whether the name of a channel leaves room for the names of its delays.
+/// Checks that the name of a channel leaves room for the names of its delay queues.
 pub(super) fn check(queue: &ChannelName) -> Result<(), NameError> {
     let longest = name_of(queue.as_str(), LONGEST);
     if longest.len() > MAX_NAME_BYTES {

@@ -1,4 +1,4 @@
-//! Why a declaration failed: [`DeclareError`], and with what it was about, [`DeclareFailure`].
+//! [`DeclareError`]: why a declaration failed, and [`DeclareFailure`]: the same with the item that was declared.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::error::{closes_connection, of_channel, reply_text};
 use brighter_core::channel::ChannelError;
 use brighter_core::message::NameError;
 
-/// The broker may take this long to answer one request.
+/// The deadline for the broker's answer to one request.
 pub(crate) const ANSWER: Duration = Duration::from_secs(10);
 
 /// Why a declaration failed.
@@ -24,7 +24,7 @@ pub(crate) enum DeclareError {
     Unanswered {
         request: &'static str,
     },
-    /// It was looked for, and is not there.
+    /// The item was checked, and does not exist.
     Missing,
     Unsupported(&'static str),
 }
@@ -36,7 +36,7 @@ impl From<NameError> for DeclareError {
 }
 
 impl DeclareError {
-    /// The failure with the form of what was declared.
+    /// Adds the description of the item that was declared.
     pub(crate) fn about(self, what: impl ToString) -> DeclareFailure {
         let what = what.to_string();
         DeclareFailure { what, error: self }
@@ -50,14 +50,14 @@ impl DeclareError {
     }
 }
 
-/// Why a channel could not be declared or consumed, and what of it.
+/// Why a channel could not be declared or consumed, and at which item.
 pub(crate) struct DeclareFailure {
     what: String,
     error: DeclareError,
 }
 
 impl DeclareFailure {
-    /// What the broker said, if it closed the whole connection over this.
+    /// Returns the broker's reason, if it closed the whole connection because of this.
     pub(crate) fn closed_connection(&self) -> Option<String> {
         match &self.error {
             DeclareError::Broker { error, .. } if closes_connection(error) => {
@@ -67,7 +67,7 @@ impl DeclareFailure {
         }
     }
 
-    /// The request that the broker did not answer, if there is one.
+    /// Returns the request that the broker did not answer, if there is one.
     pub(crate) fn unanswered(&self) -> Option<&'static str> {
         match self.error {
             DeclareError::Unanswered { request } => Some(request),
@@ -75,7 +75,7 @@ impl DeclareFailure {
         }
     }
 
-    /// What it means to a caller that wants to consume by a connection to this address.
+    /// Returns the error for a caller that consumes on a connection to this address.
     pub(crate) fn at(self, address: &impl ToString) -> ChannelError {
         let closed = self.closed_connection();
         let Self { what, error } = self;
@@ -104,7 +104,7 @@ impl DeclareFailure {
     }
 }
 
-/// Why a channel could not be declared or consumed: by the kind of the error, whose text is only shown.
+/// Classifies the error by its kind; its text is only shown.
 fn of_declaring(request: &str, error: lapin::Error, what: &str) -> ChannelError {
     let advice = match error.kind() {
         ErrorKind::ProtocolError(protocol) => advice(request, protocol.kind()),
@@ -124,12 +124,12 @@ fn advice(request: &str, kind: &AMQPErrorKind) -> Option<&'static str> {
     };
     match kind {
         AMQPSoftError::PRECONDITIONFAILED => Some(
-            "it was declared as `received`, and exists as `current`: say of the channel what it is, give it \
+            "it was declared as `received`, and exists as `current`: configure the channel as it exists, give it \
              another name, or let it run empty and delete it",
         ),
         AMQPSoftError::ACCESSREFUSED => Some(permission(request)),
         AMQPSoftError::RESOURCELOCKED => {
-            Some("another connection has it for itself: stop that, or name another")
+            Some("another connection uses it exclusively: stop that one, or use another name")
         }
         AMQPSoftError::NOTFOUND => Some(
             "make it, or let the consumer do it with `make_channel(MakeChannel::Create)`; if it does, somebody \
@@ -139,7 +139,7 @@ fn advice(request: &str, kind: &AMQPErrorKind) -> Option<&'static str> {
     }
 }
 
-/// The permission that a request needs, by RabbitMQ's guide to access control, and the way to do without it.
+/// Returns the permission that a request needs, by RabbitMQ's guide to access control, and the alternative.
 fn permission(request: &str) -> &'static str {
     match request {
         "exchange.declare" => {

@@ -1,8 +1,7 @@
-//! What a channel needs of RabbitMQ, as data: worked out from the settings alone, printed for a person, and
-//! only then declared.
+//! The topology of a channel in RabbitMQ, as data: computed from the settings alone, printable, and only then declared.
 //!
-//! A queue has as few arguments as can be: a queue that exists with others is refused by the broker, so each
-//! argument is one more thing that can never be changed in place.
+//! A queue has as few arguments as possible. The broker refuses a queue that exists with others, so each argument is
+//! one more that can never be changed in place.
 
 mod declare;
 pub(crate) mod delay;

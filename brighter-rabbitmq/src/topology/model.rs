@@ -1,4 +1,4 @@
-//! What a channel needs of RabbitMQ, as data.
+//! [`Topology`]: what a channel needs in RabbitMQ, as data.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -9,8 +9,9 @@ use serde::Serialize;
 use super::{delay, name};
 use brighter_core::channel::{MakeChannel, QueueType};
 
-/// What a channel needs of the broker. Made by [`RabbitMqBuilder::topology`](crate::RabbitMqBuilder::topology)
-/// and [`RabbitMq::topology`](crate::RabbitMq::topology); printed, it tells a person what will be declared.
+/// The exchange, queues and bindings that a channel needs.
+/// [`RabbitMqBuilder::topology`](crate::RabbitMqBuilder::topology) and
+/// [`RabbitMq::topology`](crate::RabbitMq::topology) return it. Print it to see what will be declared.
 ///
 /// ```
 /// # fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -27,15 +28,15 @@ use brighter_core::channel::{MakeChannel, QueueType};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Topology {
-    /// Who sees to it that all of this exists.
+    /// Whether all of this is declared, checked, or assumed to exist.
     pub make: MakeChannel,
-    /// Where messages are published.
+    /// The exchange to which messages are published.
     pub exchange: Exchange,
-    /// The queues, in the order in which they are declared: those that others name come first.
+    /// The queues in the order of their declaration: those that others refer to come first.
     pub queues: Vec<Queue>,
-    /// What the exchange puts into which queue.
+    /// The bindings of the exchange to the queues.
     pub bindings: Vec<Binding>,
-    /// What every delay queue is like: see [`delay_queue`](Self::delay_queue).
+    /// The template of every delay queue: see [`delay_queue`](Self::delay_queue).
     pub(super) delays: Queue,
 }
 
@@ -43,11 +44,11 @@ pub struct Topology {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Exchange {
-    /// Its name.
+    /// The name of the exchange.
     pub name: String,
-    /// How it compares topics with routing keys.
+    /// The way in which it compares topics with routing keys.
     pub kind: ExchangeKind,
-    /// Whether it outlives a restart of the broker: always.
+    /// Whether the exchange survives a restart of the broker: always.
     pub durable: bool,
 }
 
@@ -56,12 +57,12 @@ pub struct Exchange {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ExchangeKind {
-    /// Routing keys may be patterns: `Task.*`, `Task.#`.
+    /// Matches routing keys that may be patterns: `Task.*`, `Task.#`.
     #[default]
     Topic,
-    /// Routing keys are taken literally.
+    /// Matches routing keys literally.
     Direct,
-    /// Routing keys mean nothing: every channel gets every message.
+    /// Ignores routing keys: every channel gets every message.
     Fanout,
 }
 
@@ -69,21 +70,21 @@ pub enum ExchangeKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Queue {
-    /// Its name.
+    /// The name of the queue.
     pub name: String,
-    /// What it is for.
+    /// The purpose of the queue.
     pub purpose: Purpose,
-    /// Whether it outlives a restart of the broker: always. RabbitMQ 4.3 refuses others.
+    /// Whether the queue survives a restart of the broker: always. RabbitMQ 4.3 refuses others.
     pub durable: bool,
-    /// Whether it is for one connection only: never.
+    /// Whether the queue is limited to one connection: never.
     pub exclusive: bool,
-    /// Whether it goes with its last consumer: never.
+    /// Whether the queue is deleted with its last consumer: never.
     pub auto_delete: bool,
-    /// What else is declared of it.
+    /// The other arguments of the declaration.
     pub arguments: BTreeMap<Cow<'static, str>, Argument>,
 }
 
-/// What a queue is for.
+/// The purpose of a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -94,7 +95,7 @@ pub enum Purpose {
     InvalidMessages,
     /// The messages of the channel.
     Messages,
-    /// Messages that come again later. Nobody reads it.
+    /// Messages that are delivered again later. It has no consumer.
     Delay,
 }
 
@@ -105,33 +106,33 @@ pub enum Purpose {
 pub enum Argument {
     /// A text.
     Text(String),
-    /// A whole number.
+    /// An integer.
     Number(i64),
-    /// Yes or no.
+    /// A boolean.
     Flag(bool),
 }
 
-/// A rule of the exchange: messages whose topic matches the routing key go to the queue.
+/// A binding of the exchange: messages whose topic matches the routing key go to the queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Binding {
-    /// The queue.
+    /// The name of the queue.
     pub queue: String,
     /// The topic, or the pattern of topics.
     pub routing_key: String,
 }
 
 impl Topology {
-    /// The queue in which messages wait that come again after this time, for those who make queues by hand;
-    /// `None` for no time at all. Times are rounded up to two digits of milliseconds. A message that is to wait for more
-    /// than 48 days waits in the queue for those 48 days as often as it takes, then in that for the rest.
+    /// Returns the queue in which messages wait for this delay, for declaring queues by hand; `None` for a delay of
+    /// zero. Delays are rounded up to two digits of milliseconds. A message with a delay of more than 48 days waits
+    /// repeatedly in the queue for 48 days, and then in the queue for the rest.
     #[must_use]
     pub fn delay_queue(&self, delay: Duration) -> Option<Queue> {
         let milliseconds = delay::milliseconds(delay);
         (milliseconds > 0).then(|| self.delay_of(milliseconds))
     }
 
-    /// The queue for a delay that is rounded already.
+    /// Returns the queue for a delay that is already rounded.
     pub(crate) fn delay_of(&self, milliseconds: u32) -> Queue {
         let mut queue = self.delays.clone();
         queue.name = delay::name_of(&self.messages().name, milliseconds);
@@ -140,7 +141,7 @@ impl Topology {
         queue
     }
 
-    /// The queue of the channel itself.
+    /// Returns the queue of the channel itself.
     pub(crate) fn messages(&self) -> &Queue {
         let found = self
             .queues
@@ -162,7 +163,7 @@ impl Exchange {
 }
 
 impl Queue {
-    /// How the broker keeps it; `None` for the default of its virtual host.
+    /// Returns the type of the queue; `None` for the default of its virtual host.
     #[must_use]
     pub fn queue_type(&self) -> Option<QueueType> {
         match self.arguments.get(name::QUEUE_TYPE) {

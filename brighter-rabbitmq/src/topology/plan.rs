@@ -1,4 +1,4 @@
-//! From what was said of a channel to what the broker is told.
+//! Computes the topology from the settings of a channel.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,11 +10,11 @@ use brighter_core::channel::{Channel, ChannelError, ChannelLimits, Overflow, Que
 
 type Arguments = BTreeMap<Cow<'static, str>, Argument>;
 
-/// What the channel needs, where queues are of this type unless it says otherwise.
+/// Returns the topology of the channel. `queue_type` applies unless the channel sets its own.
 ///
 /// # Errors
-/// A name that no broker takes, or limits that this type of queue does not have: the broker would refuse some
-/// of them, and pass over others without a word.
+/// Returns an error for an invalid name, or for limits that the queue type does not support: the broker would refuse
+/// some of them, and silently ignore others.
 pub(crate) fn plan(
     exchange: Exchange,
     default: Option<QueueType>,
@@ -36,7 +36,7 @@ pub(crate) fn plan(
             typed(queue_type),
         ),
     ];
-    // One queue may serve for both.
+    // One queue may serve both purposes.
     queues.dedup_by(|second, first| second.name == first.name);
     if channel.idle_timeout.is_some() {
         queues.clear();
@@ -59,7 +59,7 @@ pub(crate) fn plan(
     })
 }
 
-/// What the broker would not do.
+/// Returns an error for settings that the broker does not support.
 fn check(channel: &Channel, queue_type: Option<QueueType>) -> Result<(), String> {
     let limits = &channel.limits;
     let quorum = queue_type == Some(QueueType::Quorum);
@@ -84,9 +84,7 @@ fn check(channel: &Channel, queue_type: Option<QueueType>) -> Result<(), String>
         ("the highest priority", limits.priorities.map(u32::from)),
     ] {
         if limit == Some(0) {
-            return Err(format!(
-                "{what} is 0, with which it would be of no use: say 1 or more, or nothing"
-            ));
+            return Err(format!("{what} is 0; it must be at least 1, or not set"));
         }
     }
     if limits
@@ -122,8 +120,8 @@ fn queue(name: impl ToString, purpose: Purpose, arguments: Arguments) -> Queue {
     }
 }
 
-/// Without a type the broker takes the default of the virtual host, which is classic unless somebody said
-/// otherwise.
+/// Returns the argument of the type. Without it the broker uses the default of the virtual host, which is classic
+/// unless it was changed.
 fn typed(queue_type: Option<QueueType>) -> Arguments {
     let text = queue_type.map(|queue_type| match queue_type {
         QueueType::Quorum => name::QUORUM,
@@ -144,20 +142,20 @@ fn of_messages(channel: &Channel, queue_type: Option<QueueType>) -> Arguments {
         priorities,
         ..
     } = channel.limits;
-    // We set messages aside ourselves, with a reason. This is for those that the broker does: by a limit of
-    // length, time or deliveries, ours or of a policy.
+    // brighter rejects messages itself, with a reason. This is for those that the broker rejects: by a limit of length,
+    // time or deliveries, in the queue or in a policy.
     let mut arguments = match channel.idle_timeout {
         None => dead_letter_to(channel.dead_letters.as_str(), queue_type),
         Some(stays) => {
             let mut arguments = typed(queue_type);
-            // The broker knows no shorter time, and wants one.
+            // The shortest time that the broker accepts.
             let stays = whole_milliseconds(stays).max(1);
             arguments.insert(name::EXPIRES.into(), Argument::Number(stays));
             arguments
         }
     };
     if overflow == Overflow::DeadLetterOldest {
-        // Not offered by the broker together with it: it could not make room until the oldest is safe.
+        // The broker does not support it together with that: it could not make room until the oldest message is safe.
         arguments.remove(name::DEAD_LETTER_STRATEGY);
         arguments.remove(name::OVERFLOW);
     }
@@ -185,9 +183,9 @@ fn of_messages(channel: &Channel, queue_type: Option<QueueType>) -> Arguments {
     arguments
 }
 
-/// A quorum queue keeps a message until its target has confirmed it; a classic one sends it and forgets it. To
-/// a target that refuses messages while it is full that makes the difference between waiting and being lost,
-/// so the delays of such a one are quorum queues whatever it is itself.
+/// Returns the arguments of the delay queues. A quorum queue keeps a message until its target has confirmed it; a
+/// classic queue sends it and forgets it. If the target refuses messages while it is full, a classic delay queue would
+/// lose them. So such a target has quorum delay queues, whatever its own type.
 fn of_delays(channel: &Channel, queue_type: Option<QueueType>) -> Arguments {
     let refuses = channel.limits.length.is_some() && channel.limits.overflow == Overflow::RefuseNewest;
     let queue_type = if refuses {
@@ -198,7 +196,7 @@ fn of_delays(channel: &Channel, queue_type: Option<QueueType>) -> Arguments {
     dead_letter_to(channel.name.as_str(), queue_type)
 }
 
-/// Straight to one queue, through the default exchange: nobody else gets a copy.
+/// Returns the arguments that dead-letter directly to one queue, through the default exchange, and to no other.
 fn dead_letter_to(queue: &str, queue_type: Option<QueueType>) -> Arguments {
     let mut arguments = typed(queue_type);
     let mut set =
@@ -207,13 +205,13 @@ fn dead_letter_to(queue: &str, queue_type: Option<QueueType>) -> Arguments {
     set(name::DEAD_LETTER_ROUTING_KEY, queue);
     if queue_type == Some(QueueType::Quorum) {
         set(name::DEAD_LETTER_STRATEGY, "at-least-once");
-        // What the broker asks for together with it.
+        // The broker requires this together with that.
         set(name::OVERFLOW, "reject-publish");
     }
     arguments
 }
 
-/// Rounded up: a message never goes too early.
+/// Returns the milliseconds, rounded up: a message is never sent too early.
 fn whole_milliseconds(time: Duration) -> i64 {
     i64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX)
 }

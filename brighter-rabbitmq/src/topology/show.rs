@@ -1,4 +1,4 @@
-//! A topology for a person to read.
+//! Prints a topology for a person.
 
 use std::fmt;
 

@@ -18,7 +18,7 @@ fn limited(queue_type: Option<QueueType>, limits: ChannelLimits) -> Channel {
     channel
 }
 
-/// Every combination of what can be said of a channel.
+/// Returns every combination of the settings of a channel.
 fn all_channels() -> Vec<Channel> {
     let mut all = Vec::new();
     for queue_type in [None, Some(QueueType::Classic), Some(QueueType::Quorum)] {
@@ -39,7 +39,7 @@ fn all_channels() -> Vec<Channel> {
     all
 }
 
-/// What RabbitMQ 4.3 refuses, and what no queue type takes, is never declared, whatever is said of a channel.
+/// Nothing that RabbitMQ 4.3 or every queue type refuses is ever declared, for any settings of a channel.
 #[test]
 fn whatever_is_said_of_a_channel_every_queue_is_durable_and_shared_and_of_one_type() {
     let mut planned_at_all = 0;
@@ -118,7 +118,7 @@ fn the_type_of_the_builder_is_for_channels_that_say_none() {
     assert_eq!(types(None, None), None);
 }
 
-/// A classic queue sends what its time is up for and forgets it, and one that is full would not take it.
+/// A classic queue sends an expired message and forgets it, and a full target would not take it.
 #[test]
 fn the_delays_of_a_queue_that_may_refuse_are_quorum_queues() {
     let mut channel = limited(None, ChannelLimits::default());

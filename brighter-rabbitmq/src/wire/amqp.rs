@@ -1,11 +1,11 @@
-//! Texts and values as AMQP has them.
+//! Texts and values in AMQP.
 
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
 
 use brighter_core::message::{MAX_NAME_BYTES, NameError};
 
-/// Text as a short string. lapin's own conversion panics on a long one.
+/// Converts a text to a short string. lapin's own conversion panics if the text is too long.
 pub(crate) fn short(what: &'static str, text: &str) -> Result<ShortString, NameError> {
     ShortString::try_new(text).map_err(|_| NameError::TooLong {
         what,
@@ -14,18 +14,18 @@ pub(crate) fn short(what: &'static str, text: &str) -> Result<ShortString, NameE
     })
 }
 
-/// A name of our own making, which is short.
+/// Converts a name of brighter's own, which is always short.
 pub(super) fn known(name: &'static str) -> ShortString {
     debug_assert!(name.len() <= MAX_NAME_BYTES);
     ShortString::try_new(name).unwrap_or_default()
 }
 
-/// Text as a header value: always a long string, because .NET reads a short one as a number.
+/// Converts a text to a header value: always a long string, because .NET reads a short one as a number.
 pub(super) fn text(text: impl Into<String>) -> AMQPValue {
     AMQPValue::LongString(LongString::from(text.into()))
 }
 
-/// Whether a text is a media type, as strictly as .NET reads it: a type, a subtype, and parameters if any.
+/// Returns whether a text is a media type, as strictly as .NET parses it: a type, a subtype, and optional parameters.
 pub(super) fn is_mime(text: &str) -> bool {
     let mut parts = text.split(';');
     let essence = parts.next().unwrap_or_default().trim_end_matches(' ');
@@ -51,10 +51,10 @@ fn is_quoted(text: &str) -> bool {
     })
 }
 
-/// What must survive a restart of the broker.
+/// The delivery mode of a message that survives a restart of the broker.
 pub(super) const PERSISTENT: u8 = 2;
 
-/// The headers, if there are any.
+/// Returns the headers, or an empty table.
 pub(super) fn headers_of(properties: &BasicProperties) -> FieldTable {
     properties.headers().clone().unwrap_or_default()
 }

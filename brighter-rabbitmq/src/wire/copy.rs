@@ -1,4 +1,4 @@
-//! The properties of copies: of a message that comes again, and of one that is set aside.
+//! The properties of copies: of a message that is delivered again, and of a rejected one.
 
 use std::time::SystemTime;
 
@@ -16,9 +16,11 @@ use brighter_core::__private::cut;
 use brighter_core::channel::{Rejection, rejection_headers};
 use brighter_core::message::{Message, MessageType, NameError};
 
-/// What every copy keeps: all but what would make the broker refuse it, lose it, or send it elsewhere.
+/// Returns the properties that every copy keeps: all except those that would make the broker refuse it, drop it, or
+/// route it elsewhere.
 ///
-/// It is refused with the `user_id` of another user, lost with an `expiration`, and a `CC` sends it elsewhere.
+/// The broker refuses a copy with the `user_id` of another user, drops it after an `expiration`, and routes it
+/// elsewhere by a `CC`.
 fn kept(original: &BasicProperties) -> BasicProperties {
     type Setter = fn(BasicProperties, ShortString) -> BasicProperties;
     let texts: [(&Option<ShortString>, Setter); 8] = [
@@ -49,19 +51,18 @@ fn kept(original: &BasicProperties) -> BasicProperties {
     copy
 }
 
-/// The properties of a copy that comes again: those of the original, but for what brighter itself counts and
-/// remembers.
+/// Returns the properties of a copy for a retry: those of the original, except for those that brighter itself
+/// maintains.
 ///
-/// The broker's own record of moves goes: with it, the broker would take a retry for a message that goes in
-/// circles, and drop it.
+/// The broker's own record of moves is removed. With it, the broker would detect a cycle in a retry, and drop it.
 ///
 /// # Errors
-/// A text that travels as a short string is too long, which none is that was read.
+/// Returns an error if a text for a short string is too long. No message that was read has such a text.
 pub(crate) fn for_retry(original: &Original, message: &Message) -> Result<BasicProperties, NameError> {
     copy(original, message, |_, _| true)
 }
 
-/// The properties of a copy that waits on, as its time has not come: those of the original.
+/// Returns the properties of a copy whose delay has not ended: those of the original.
 pub(crate) fn waiting_on(original: &Original) -> BasicProperties {
     let mut headers = FieldTable::default();
     for (name, value) in &headers_of(&original.properties) {
@@ -72,18 +73,19 @@ pub(crate) fn waiting_on(original: &Original) -> BasicProperties {
     kept(&original.properties).with_headers(headers)
 }
 
-/// The properties of a copy that goes to another channel: those of the original, but for what the message knows, its
-/// bag included. What the bag cannot hold is in the copy as it was.
+/// Returns the properties of a copy that goes to another channel: those of the original, replaced by those of the
+/// message with its bag. Values that a bag cannot hold are copied unchanged.
 ///
 /// # Errors
-/// A text that travels as a short string is too long.
+/// Returns an error if a text for a short string is too long.
 pub(crate) fn for_another(original: &Original, message: &Message) -> Result<BasicProperties, NameError> {
     copy(original, message, |name, value| {
         !matches!(value::of_bag(name, value), Ok(Some(_)))
     })
 }
 
-/// A copy in which the message knows better than the original, whose free headers are kept as `kept_free` says.
+/// Returns a copy in which the message takes precedence over the original. `kept_free` selects the application's
+/// headers to keep.
 fn copy(
     original: &Original,
     message: &Message,
@@ -94,7 +96,7 @@ fn copy(
     let mut headers = headers_of(&written);
     for (name, value) in &old {
         match KnownHeader::of(name.as_str()) {
-            // Of every other of ours the message knows better.
+            // For all other headers of brighter, the message takes precedence.
             Some(kept @ (KnownHeader::Delay | KnownHeader::OriginalId)) => {
                 headers.insert(known(kept.as_str()), value.clone());
             }
@@ -126,8 +128,8 @@ fn copy(
     Ok(copy)
 }
 
-/// The properties of a copy that takes the place of its original in the same queue: those of the original, and how often
-/// it was delivered without being settled.
+/// Returns the properties of a copy that replaces its original in the same queue: those of the original, with the
+/// number of unsettled deliveries.
 pub(crate) fn counted(original: &Original, redeliveries: u32) -> BasicProperties {
     let old = headers_of(&original.properties);
     let mut headers = FieldTable::default();
@@ -137,7 +139,7 @@ pub(crate) fn counted(original: &Original, redeliveries: u32) -> BasicProperties
             headers.insert(name.clone(), value.clone());
         }
     }
-    // The copy goes under the name of its queue.
+    // The copy is published under the name of its queue.
     let written = Headers::of(&old).get(KnownHeader::Topic);
     if !matches!(
         written,
@@ -151,10 +153,10 @@ pub(crate) fn counted(original: &Original, redeliveries: u32) -> BasicProperties
     kept(&original.properties).with_headers(headers)
 }
 
-/// The properties of a copy that is set aside: those of the original, and why.
+/// Returns the properties of a rejected copy: those of the original, and the reason.
 ///
-/// It must get away from its queue, so what has no room under `limit`, which is as [`header_bytes`] counts, is
-/// left out: the largest headers first. The copy says which.
+/// The message must leave its queue. So headers that exceed `limit`, counted as in [`header_bytes`], are left out, the
+/// largest first. The copy names them.
 pub(crate) fn set_aside(
     original: &Original,
     rejection: &Rejection,
@@ -172,7 +174,7 @@ pub(crate) fn set_aside(
         .inner()
         .iter()
         .filter(|(name, _)| {
-            // It does not wait where it goes, and sent back from there it begins a new count.
+            // The copy does not wait in its new queue, and starts a new count if it is sent back.
             let known = KnownHeader::of(name.as_str());
             !matches!(known, Some(KnownHeader::NotBefore | KnownHeader::Redeliveries))
                 && !name::steers_the_broker(name.as_str())
@@ -199,11 +201,11 @@ pub(crate) fn set_aside(
     copy.with_headers(headers)
 }
 
-/// How much is said at most of what was left out.
+/// The longest list of omitted headers, in bytes.
 const MOST_BYTES_OF_LEFT_OUT: usize = 512;
 
-/// Why a message is set aside. What cannot be read of it says nothing; the original header is there for a person
-/// to look at.
+/// Returns the headers that record the rejection. An unreadable value is omitted; a person can read the original
+/// header.
 fn notes(original: &Original, old: &FieldTable, rejection: &Rejection, now: SystemTime) -> FieldTable {
     let headers = Headers::of(old);
     let topic = topic(original, &headers).unwrap_or_else(|_| original.routing_key.as_str().into());
@@ -222,7 +224,7 @@ fn notes(original: &Original, old: &FieldTable, rejection: &Rejection, now: Syst
     table
 }
 
-/// How often the message says that each channel has set it aside.
+/// Returns how often each channel has rejected the message, by its header.
 pub(crate) fn rejected_by(original: &Original) -> Option<&str> {
     let headers = original.properties.headers().as_ref()?;
     let rounds = headers.inner().get(rejection_headers::REJECTED_BY);

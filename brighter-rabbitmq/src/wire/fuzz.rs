@@ -1,4 +1,4 @@
-//! What the fuzz targets run, and a test for some thousands of inputs.
+//! The bodies of the fuzz targets, and a test with some thousands of inputs.
 
 use std::time::UNIX_EPOCH;
 
@@ -11,21 +11,21 @@ use super::value::is_nested_deeper;
 use super::{NestingLimit, Original, for_retry, header_bytes, message, set_aside};
 use brighter_core::channel::{Rejection, RejectionKind};
 
-/// The class, the weight, and the size of the body stand before the properties.
+/// The bytes before the properties: the class, the weight, and the size of the body.
 const BEFORE_PROPERTIES: usize = 2 + 2 + 8;
-/// The type, the channel and the size of a frame; the byte behind it.
+/// The bytes around a payload: the type, the channel and the size of the frame before it, and one byte after it.
 const FRAME_START: usize = 7;
 const FRAME_END: u8 = 0xCE;
 
-/// Reads the payload of an AMQP content header frame with a body behind it, and writes every copy of what it
-/// reads. Not for people: it is the entry of the fuzz target.
+/// Reads the payload of an AMQP content header frame with a body behind it, and writes every copy of the result. It is
+/// the entry of the fuzz target.
 ///
 /// # Panics
-/// If anything does, which is what the fuzz target looks for.
+/// Panics if any step does, which is what the fuzz target looks for.
 #[doc(hidden)]
 #[allow(clippy::expect_used, reason = "a panic is how it tells what it found")]
 pub fn fuzz_wire(bytes: &[u8]) {
-    // As it comes from the socket, without which lapin would overflow the stack.
+    // Limited as the bytes from the socket are; otherwise lapin would overflow the stack.
     let mut framed = frame(2, bytes);
     NestingLimit::default().apply(&mut framed);
     let Some(properties) = payload(&framed).get(BEFORE_PROPERTIES..) else {
@@ -56,14 +56,14 @@ pub fn fuzz_wire(bytes: &[u8]) {
     assert_eq!(again.body, read.body);
 }
 
-/// Sends what a broker may send through the limit of nesting, whole and in pieces, and parses what comes out as lapin
-/// does. Not for people: it is the entry of a fuzz target.
+/// Passes the data of a broker through the nesting limit, whole and in pieces, and parses the result as lapin does. It
+/// is the entry of a fuzz target.
 ///
-/// The first byte says how large the pieces are. If the second is even, the stream follows; or else a recipe for a
-/// frame that is nested so deep as no fuzzer comes to: see [`deep_stream`].
+/// The first byte is the size of the pieces. If the second byte is even, the stream follows. Otherwise a recipe follows
+/// for a frame that is nested deeper than a fuzzer reaches: see [`deep_stream`].
 ///
 /// # Panics
-/// If anything does, or the stack overflows, which is what the fuzz target looks for.
+/// Panics if any step does, or overflows the stack, which is what the fuzz target looks for.
 #[doc(hidden)]
 pub fn fuzz_nesting(bytes: &[u8]) {
     let [piece, is_recipe, rest @ ..] = bytes else {
@@ -89,8 +89,8 @@ pub fn fuzz_nesting(bytes: &[u8]) {
     parse_frames(&limited);
 }
 
-/// A frame by a recipe: two bytes for its depth, one that says which levels are lists, one for the kind of frame; then
-/// changes, of four bytes each: where, and which byte is there instead.
+/// Builds a frame from a recipe: two bytes for its depth, one that selects the levels that are lists, one for the kind
+/// of frame. Then changes follow, of four bytes each: the position and the new byte.
 fn deep_stream(recipe: &[u8]) -> Vec<u8> {
     let [high, low, lists, kind, changes @ ..] = recipe else {
         return Vec::new();
@@ -100,7 +100,7 @@ fn deep_stream(recipe: &[u8]) -> Vec<u8> {
     let mut stream = if kind % 2 == 0 {
         frame(2, &header_payload(&table))
     } else {
-        // The greeting of a server: its class, its method, its version.
+        // The greeting of a server: its class, method and version.
         frame(1, &[&[0, 10, 0, 10, 0, 9][..], &table].concat())
     };
     for change in changes.chunks_exact(4) {
@@ -113,20 +113,21 @@ fn deep_stream(recipe: &[u8]) -> Vec<u8> {
     stream
 }
 
-/// The frame of a type with a payload.
+/// Returns a frame of this type and payload.
 pub(super) fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
     let size = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_be_bytes();
     [&[kind, 0, 1][..], &size, payload, &[FRAME_END]].concat()
 }
 
-/// The payload of a content header frame with these headers, and with nothing else.
+/// Returns the payload of a content header frame with only these headers.
 pub(super) fn header_payload(table: &[u8]) -> Vec<u8> {
     [&[0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x20, 0][..], table].concat()
 }
 
-/// A table with one value, in which tables and lists are nested: a list where a level says so, the outermost first.
+/// Returns a table with one value of nested tables and lists. `is_list` selects the levels that are lists, the
+/// outermost first.
 pub(super) fn deep_table(is_list: &[bool]) -> Vec<u8> {
-    // From its end to its begin, for a length is known once all that it counts is there.
+    // Built from its end, because a length is known once its content is complete.
     let mut backwards = Vec::new();
     let push_length = |backwards: &mut Vec<u8>| {
         let length = u32::try_from(backwards.len()).unwrap_or(u32::MAX);
@@ -146,12 +147,12 @@ pub(super) fn deep_table(is_list: &[bool]) -> Vec<u8> {
     backwards
 }
 
-/// What is in a frame.
+/// Returns the payload of a frame.
 fn payload(frame: &[u8]) -> &[u8] {
     &frame[FRAME_START..frame.len() - 1]
 }
 
-/// Parses frames for as long as they make sense.
+/// Parses frames until one is invalid.
 fn parse_frames(mut stream: &[u8]) {
     while let [kind, _, _, s3, s2, s1, s0, rest @ ..] = stream {
         let size = u32::from_be_bytes([*s3, *s2, *s1, *s0]) as usize;

@@ -1,19 +1,19 @@
-//! A table of headers, looked through once.
+//! [`Headers`]: a table of headers, searched once.
 
 use lapin::types::{AMQPValue, FieldTable};
 
 use super::name::KnownHeader;
 
-/// Those of the headers that are ours, however they are spelt.
+/// The headers of brighter, in any spelling.
 pub(super) struct Headers<'a> {
     known: [Option<&'a AMQPValue>; KnownHeader::COUNT],
 }
 
 impl<'a> Headers<'a> {
-    /// Looks through the table, and gives every header that is not ours to `other`.
+    /// Reads the table, and passes every header of the application to `other`.
     ///
     /// # Errors
-    /// That of `other`.
+    /// Returns the error of `other`.
     pub(super) fn read<E>(
         table: &'a FieldTable,
         mut other: impl FnMut(&'a str, &'a AMQPValue) -> Result<(), E>,
@@ -25,7 +25,7 @@ impl<'a> Headers<'a> {
                 other(name, value)?;
                 continue;
             };
-            // Where there are several spellings, ours is right.
+            // If there are several spellings, brighter's takes precedence.
             let index = header as usize;
             if known[index].is_none() || name == header.as_str() {
                 known[index] = Some(value);
@@ -34,7 +34,7 @@ impl<'a> Headers<'a> {
         Ok(Self { known })
     }
 
-    /// Looks through the table for ours alone.
+    /// Reads only the headers of brighter.
     pub(super) fn of(table: &'a FieldTable) -> Self {
         let nothing = |_: &str, _: &AMQPValue| Ok::<(), std::convert::Infallible>(());
         match Self::read(table, nothing) {

@@ -1,18 +1,19 @@
-//! What `brighter-micro` counts: a header to the properties of AMQP, and back.
+//! The conversions that `brighter-micro` measures: from a header to the properties of AMQP, and back.
 
 use super::{Original, message, properties};
 use brighter_core::message::{Message, NameError};
 
-/// A message as RabbitMQ has it. Not for people: it is how the conversion is reached without a broker.
+/// A message in the form of RabbitMQ, to measure the conversion without a broker. It may change in any release.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct OnTheWire(Original);
 
 impl OnTheWire {
-    /// What is handed to the client that publishes it.
+    /// Converts a message to the form that is published.
     ///
     /// # Errors
-    /// No broker takes it: see [`MessageHeader::validate`](brighter_core::message::MessageHeader::validate).
+    /// Returns an error if no broker accepts the message: see
+    /// [`MessageHeader::validate`](brighter_core::message::MessageHeader::validate).
     pub fn of(message: &Message) -> Result<Self, NameError> {
         Ok(Self(Original {
             routing_key: super::short("routing key", message.header.topic.as_str())?,
@@ -21,10 +22,10 @@ impl OnTheWire {
         }))
     }
 
-    /// What a handler gets.
+    /// Converts back to the message that a handler gets.
     ///
     /// # Errors
-    /// Why it is no message.
+    /// Returns why the data is not a message.
     pub fn read(&self) -> Result<Message, String> {
         message(&self.0)
     }

@@ -1,8 +1,7 @@
-//! A [`Message`](brighter_core::message::Message) as AMQP properties, and back. Pure: nothing here talks to anyone.
+//! Converts a [`Message`](brighter_core::message::Message) to AMQP properties, and back. It does no I/O.
 //!
-//! The form is that of Brighter for .NET, so that both can share a queue; and it is that of CloudEvents in its
-//! binary mode. What is read is whatever somebody wrote: a stranger decides nothing by a header but what becomes
-//! of his own message.
+//! The format is that of Brighter for .NET, so that both can share a queue. It is also that of CloudEvents in binary
+//! mode. Any sender may have written the headers: they affect nothing but the sender's own message.
 
 mod amqp;
 mod copy;

@@ -1,6 +1,6 @@
-//! The names of headers: ours, in every spelling that somebody writes, and the broker's.
+//! The names of headers: brighter's, in every spelling in use, and the broker's.
 
-/// A header that is ours.
+/// A header of brighter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum KnownHeader {
     MessageType,
@@ -24,7 +24,7 @@ pub(super) enum KnownHeader {
     Redeliveries,
 }
 
-/// Beside each the name that is written, in exactly this case: .NET reads no other.
+/// The names that are written, in exactly this case: .NET reads no other.
 const NAMES: [(KnownHeader, &str); KnownHeader::COUNT] = [
     (KnownHeader::MessageType, "MessageType"),
     (KnownHeader::Topic, "Topic"),
@@ -38,34 +38,34 @@ const NAMES: [(KnownHeader, &str); KnownHeader::COUNT] = [
     (KnownHeader::Subject, "cloudEvents_subject"),
     (KnownHeader::DataSchema, "cloudEvents_dataschema"),
     (KnownHeader::TraceParent, "cloudEvents_traceparent"),
-    // The small `e` is .NET's.
+    // .NET writes the small `e`.
     (KnownHeader::TraceState, "cloudevents_tracestate"),
     (KnownHeader::Baggage, "baggage"),
-    // What the exchange that delays has done. Nothing of ours is delayed by it.
+    // Set by the delaying exchange, which brighter does not use.
     (KnownHeader::Delay, "x-delay"),
-    // .NET gives what it sends again another id, and notes the first here.
+    // .NET gives a retry a new id, and stores the first one here.
     (KnownHeader::OriginalId, "x-original-message-id"),
-    // .NET adds it to what it sends again; it means nothing to the next reader.
+    // .NET adds it to retries; it has no meaning for the next reader.
     (KnownHeader::DeliveryTag, "DeliveryTag"),
-    // Of what waits for longer than the broker keeps it in one go.
+    // For a delay that is longer than the longest of one queue.
     (KnownHeader::NotBefore, NOT_BEFORE),
-    // In a copy that takes the place of a message, for a broker that does not count or must not.
+    // In a copy that replaces a message, for a broker that does not count or must not.
     (KnownHeader::Redeliveries, "x-brighter-redeliveries"),
 ];
 
-/// When a message is due, in milliseconds since 1970.
+/// The time at which a message is due, in milliseconds since 1970.
 pub(super) const NOT_BEFORE: &str = "x-brighter-not-before";
 
-/// A misspelling that .NET reads and writes beside the right one.
+/// A misspelling that .NET reads and writes beside the correct name.
 pub(super) const TRACE_STATE_TWIN: &str = "cloudevents_:tracestate";
 
-/// Without Brighter's prefix, as OpenTelemetry's own instrumentations write them.
+/// The names without Brighter's prefix, as OpenTelemetry's own instrumentations write them.
 pub(super) const BARE_TRACE_PARENT: &str = "traceparent";
 pub(super) const BARE_TRACE_STATE: &str = "tracestate";
 
-/// Send the message to further queues: RabbitMQ's "sender-selected distribution".
+/// Headers that route the message to further queues: RabbitMQ's "sender-selected distribution".
 const STEERS: [&str; 2] = ["CC", "BCC"];
-/// What the broker writes when it moves a message itself, or delivers it again.
+/// Headers that the broker writes when it moves or redelivers a message itself.
 const BROKERS: [&str; 5] = [
     "x-death",
     "x-first-death-",
@@ -77,7 +77,7 @@ const BROKERS: [&str; 5] = [
 impl KnownHeader {
     pub(super) const COUNT: usize = 19;
 
-    /// What the sender says of the event and its trace: it stays as it came in every copy.
+    /// The attributes and the trace that the sender wrote: they are unchanged in every copy.
     pub(super) const SENDERS: [Self; 7] = [
         Self::Type,
         Self::Source,
@@ -88,13 +88,13 @@ impl KnownHeader {
         Self::Baggage,
     ];
 
-    /// The name that is written.
+    /// Returns the name that is written.
     pub(super) fn as_str(self) -> &'static str {
         NAMES[self as usize].1
     }
 
-    /// Which header this is: written in any case, with `cloudEvents:` for `cloudEvents_`, as the CloudEvents
-    /// binding for AMQP and .NET's older client have it.
+    /// Returns the header with this name: in any case, and with `cloudEvents:` for `cloudEvents_`, as in the
+    /// CloudEvents binding for AMQP and in .NET's older client.
     pub(super) fn of(name: &str) -> Option<Self> {
         let found = NAMES.iter().find(|(_, ours)| same(ours, name));
         let twin = || same(TRACE_STATE_TWIN, name).then_some(Self::TraceState);
@@ -104,7 +104,7 @@ impl KnownHeader {
 
 fn same(one: &str, other: &str) -> bool {
     let alike = |a: u8, b: u8| a.eq_ignore_ascii_case(&b) || (is_separator(a) && is_separator(b));
-    // From the end: many begin alike.
+    // Compared from the end, because many names begin alike.
     one.len() == other.len()
         && one
             .bytes()
@@ -125,8 +125,8 @@ pub(super) fn is_brokers(name: &str) -> bool {
     BROKERS.iter().any(|brokers| name.starts_with(brokers))
 }
 
-/// Whether an application may have a header of this name. Any other would not add to the message: it would
-/// change where it goes, or what it is.
+/// Returns whether an application may use a header of this name. Any other name would change how the message is routed
+/// or read.
 pub(super) fn is_free(name: &str) -> bool {
     KnownHeader::of(name).is_none() && !steers_the_broker(name) && !is_brokers(name)
 }

@@ -1,73 +1,74 @@
-//! [`NestingLimit`]: a bound for tables and lists within one another, which holds before the client parses them.
+//! [`NestingLimit`]: limits the nesting of tables and lists, before the client library parses them.
 //!
-//! lapin parses a table within a table by recursion. A foreign message of some kilobytes, nested a thousand levels
-//! deep, would overflow the stack of its thread: the process would abort, and again whenever the message comes back.
-//! So the bytes of the socket pass through here first. A table or list that is nested too deep has its type changed to
-//! that of a byte array, which has the same shape: a length of four bytes, and as many bytes. Nothing moves, nothing is
-//! held back, and lapin takes what is in it for bytes.
+//! lapin parses nested tables by recursion. A foreign message of a few kilobytes, nested a thousand levels deep, would
+//! overflow the stack of its thread. The process would abort, and again at each redelivery. So the bytes of the socket
+//! pass through this limit first. It changes the type of a table or list that is nested too deep to that of a byte
+//! array, which has the same layout: a length of four bytes, and as many bytes. No byte is moved or delayed, and lapin
+//! reads the content as bytes.
 
-/// How many levels of tables and lists a header may have. [`message`](super::message) refuses what has more.
+/// The largest number of levels of tables and lists in a header. [`message`](super::message) refuses more.
 ///
-/// A level takes lapin up to 10 kB of its thread's 2 MiB of stack in a debug build.
+/// For each level lapin uses up to 10 kB of its thread's 2 MiB of stack in a debug build.
 pub(super) const MAX_LEVELS: usize = 32;
 
-/// How many levels pass. It is one more than a message may have, so that a message that has more still shows it.
+/// The number of levels that pass. It is one more than a message may have, so that a message with more is still
+/// recognised.
 pub(super) const LEVELS_THAT_PASS: usize = MAX_LEVELS + 1;
 
-/// A level has five bytes at least: its type and its length.
+/// The smallest size of a level, in bytes: its type and its length.
 const LEVEL_BYTES: usize = 5;
 
 const FRAME_START_BYTES: u8 = 7;
 const FRAME_END_BYTES: u64 = 1;
 const METHOD_FRAME: u64 = 1;
 const HEADER_FRAME: u64 = 2;
-/// The first byte of `AMQP` and a version: a server that speaks another version says so, and not by a frame.
+/// The first byte of `AMQP` and a version: a server of another version answers with it in place of a frame.
 const PROTOCOL_HEADER: u64 = b'A' as u64;
 
-/// What stands in the payload of a content header frame before the flags: class, weight, size of the body.
+/// The bytes before the flags in the payload of a content header frame: class, weight, size of the body.
 const BEFORE_FLAGS: u64 = 2 + 2 + 8;
-/// The flags of the properties that stand before the headers, and of the headers.
+/// The flags of the properties before the headers, and of the headers.
 const CONTENT_TYPE: u64 = 1 << 15;
 const CONTENT_ENCODING: u64 = 1 << 14;
 const HEADERS: u64 = 1 << 13;
 
-/// Follows the frames of a connection as their bytes pass, and bounds how deep the tables in them are nested.
+/// Follows the frames of a connection byte by byte, and limits how deep their tables are nested.
 ///
-/// It reads them as lapin does, from left to right, and stops at the first thing that makes no sense, where lapin gives
-/// up too. So lapin never gets deeper than it does, whatever comes.
+/// It parses the bytes as lapin does, from left to right, and stops at the first invalid one, where lapin stops too. So
+/// lapin never gets deeper than this parser.
 #[derive(Debug)]
 pub(crate) struct NestingLimit {
     levels: usize,
     state: State,
-    /// How many bytes to pass over before the next number.
+    /// The number of bytes to skip before the next number.
     skip: u64,
-    /// How many bytes of a number are still to come, and those that have come.
+    /// The number of bytes of a number that are still missing, and those that have arrived.
     wanted: u8,
     number: u64,
-    /// How many bytes of the frame are behind those that are passed over or wanted.
+    /// The number of bytes of the frame after those that are skipped or missing.
     left: u64,
     /// The tables and lists that are open, the outermost first.
     open: Vec<Container>,
 }
 
-/// What the number means that is being read.
+/// The meaning of the number that is being read.
 #[derive(Debug, Clone, Copy)]
 enum State {
     FrameStart,
     MethodId,
     Flags,
-    /// The length of a short text, of so many that stand before the table; then as many other bytes.
+    /// The length of a short text, one of `texts` before the table; then `then` other bytes follow.
     TextBefore {
         texts: u8,
         then: u8,
     },
-    /// The length of the table that a method or a content header has.
+    /// The length of the table of a method or a content header.
     OutermostLength,
     KeyLength,
     Type,
-    /// The length of a value that is not looked into.
+    /// The length of a value whose content is skipped.
     Length,
-    /// The length of a table or list within another.
+    /// The length of a nested table or list.
     InnerLength {
         is_list: bool,
     },
@@ -76,11 +77,11 @@ enum State {
 #[derive(Debug, Clone, Copy)]
 struct Container {
     is_list: bool,
-    /// What is left of the frame behind it.
+    /// The rest of the frame after the container.
     end: u64,
 }
 
-/// What stands before the table in the arguments of a method: bytes, short texts, bytes.
+/// The arguments of a method before its table: bytes, short texts, bytes.
 struct Arguments {
     class: u16,
     method: u16,
@@ -89,7 +90,7 @@ struct Arguments {
     then: u8,
 }
 
-/// Every method with a table. Of these a server sends the first alone; lapin would parse the others too.
+/// Every method with a table. A server sends only the first; lapin would parse the others too.
 static WITH_TABLE: [Arguments; 9] = [
     arguments(10, 10, 2, 0, 0), // connection.start
     arguments(10, 11, 0, 0, 0), // connection.start-ok
@@ -119,7 +120,7 @@ impl Default for NestingLimit {
 }
 
 impl NestingLimit {
-    /// Lets so many levels pass.
+    /// Returns a limit of this many levels.
     pub(super) fn of(levels: usize) -> Self {
         Self {
             levels,
@@ -132,13 +133,13 @@ impl NestingLimit {
         }
     }
 
-    /// Applies the limit to the bytes that have come next.
+    /// Applies the limit to the next bytes of the stream.
     pub(crate) fn apply(&mut self, bytes: &mut [u8]) {
         let mut at = 0;
         while at < bytes.len() {
             if self.skip > 0 {
                 let here = bytes.len() - at;
-                // What does not fit a `usize` is more than is here.
+                // A number that exceeds `usize` is more than there is here.
                 let passed = usize::try_from(self.skip).map_or(here, |skip| skip.min(here));
                 at += passed;
                 self.skip -= passed as u64;
@@ -156,7 +157,7 @@ impl NestingLimit {
         }
     }
 
-    /// Goes on behind a number, and returns what is to stand in place of its last byte, if anything.
+    /// Continues after a number, and returns the replacement of its last byte, if there is one.
     fn read(&mut self, number: u64) -> Option<u8> {
         match self.state {
             State::FrameStart => self.frame(number >> 48, number & 0xffff_ffff),
@@ -205,7 +206,7 @@ impl NestingLimit {
         }
     }
 
-    /// Goes on with the short texts before the table, and then with the table.
+    /// Continues with the short texts before the table, and then with the table.
     fn before_table(&mut self, texts: u8, then: u8) {
         if texts > 0 {
             self.want(1, State::TextBefore { texts, then });
@@ -214,9 +215,9 @@ impl NestingLimit {
         }
     }
 
-    /// Goes on behind the type of a value.
+    /// Continues after the type of a value.
     fn value(&mut self, kind: u64) -> Option<u8> {
-        // Of lapin, which reads a `s` as a number, as RabbitMQ does.
+        // The sizes that lapin uses. It reads an `s` as a number, as RabbitMQ does.
         let fixed = match u8::try_from(kind).unwrap_or_default() {
             b'V' => 0,
             b't' | b'b' | b'B' => 1,
@@ -229,7 +230,7 @@ impl NestingLimit {
                 return None;
             }
             nested @ (b'F' | b'A') => {
-                // The outermost table is no level.
+                // The outermost table does not count as a level.
                 if self.open.len() > self.levels {
                     self.want(4, State::Length);
                     return Some(b'x');
@@ -263,7 +264,7 @@ impl NestingLimit {
         self.next();
     }
 
-    /// Goes on behind a value: with the next of the innermost table or list that has one.
+    /// Continues after a value, with the next value of the innermost table or list that has one.
     fn next(&mut self) {
         while let Some(innermost) = self.open.last() {
             if innermost.end < self.left {
@@ -279,7 +280,7 @@ impl NestingLimit {
         self.end_frame();
     }
 
-    /// Passes over so many bytes, then goes on; or gives the frame up where there are not as many.
+    /// Skips this many bytes, then continues; gives the frame up if there are fewer.
     fn pass(&mut self, bytes: u64, then: impl FnOnce(&mut Self)) {
         if bytes > self.room() {
             return self.end_frame();
@@ -289,7 +290,7 @@ impl NestingLimit {
         then(self);
     }
 
-    /// Reads a number of so many bytes next; or gives the frame up where there are not as many.
+    /// Reads a number of this many bytes next; gives the frame up if there are fewer.
     fn want(&mut self, bytes: u8, state: State) {
         if u64::from(bytes) > self.room() {
             return self.end_frame();
@@ -299,7 +300,7 @@ impl NestingLimit {
         self.state = state;
     }
 
-    /// Passes over what is left of the frame.
+    /// Skips the rest of the frame.
     fn end_frame(&mut self) {
         self.skip += self.left;
         self.left = 0;
@@ -307,7 +308,7 @@ impl NestingLimit {
         self.state = State::FrameStart;
     }
 
-    /// How many bytes are left of what is open.
+    /// Returns the number of bytes left in the innermost container.
     fn room(&self) -> u64 {
         let end = self
             .open

@@ -1,4 +1,4 @@
-//! AMQP properties in, message out: ours, and those of every version of Brighter for .NET.
+//! Converts AMQP properties to messages: those of brighter, and of every version of Brighter for .NET.
 
 use std::borrow::Cow;
 use std::time::SystemTime;
@@ -20,7 +20,7 @@ use brighter_core::message::{
 };
 use brighter_core::trace::TraceContext;
 
-/// A message as the broker brought it.
+/// A message as it was received from the broker.
 #[derive(Debug, Clone)]
 pub(crate) struct Original {
     pub(crate) routing_key: ShortString,
@@ -28,7 +28,7 @@ pub(crate) struct Original {
     pub(crate) body: Bytes,
 }
 
-/// The message, or why it is none.
+/// Returns the message, or why the data is not one.
 pub(crate) fn message(original: &Original) -> Result<Message, String> {
     let none = FieldTable::default();
     let properties = &original.properties;
@@ -44,7 +44,7 @@ pub(crate) fn message(original: &Original) -> Result<Message, String> {
     }
     let mut bag = Bag::default();
     let headers = Headers::read(table, |name, value| {
-        // What the bag cannot hold stays on the original, and is in every copy of it.
+        // A value that the bag cannot hold stays in the original, and is in every copy of it.
         if let Some(value) = value::of_bag(name, value)?.filter(|_| is_free(name)) {
             bag.insert(name, value);
         }
@@ -68,7 +68,7 @@ pub(crate) fn message(original: &Original) -> Result<Message, String> {
     Ok(Message::new(header, MessageBody::new(original.body.clone())))
 }
 
-/// How often earlier copies of the message were delivered without being settled, as it says itself.
+/// Returns how often earlier copies of the message were delivered without being settled, by its header.
 pub(crate) fn redeliveries(original: &Original) -> u32 {
     let Some(table) = original.properties.headers() else {
         return 0;
@@ -76,8 +76,8 @@ pub(crate) fn redeliveries(original: &Original) -> u32 {
     value::count(Headers::of(table).get(KnownHeader::Redeliveries))
 }
 
-/// The first id that the message had: .NET gives another to what it sends again, and who remembers what was
-/// handled must not take that for another message.
+/// Returns the first id of the message. .NET gives a retry a new id, and an inbox must not mistake that for another
+/// message.
 fn id(properties: &BasicProperties, headers: &Headers<'_>) -> Result<MessageId, String> {
     let header = |known| value::text(known, headers.get(known));
     let id = match header(KnownHeader::OriginalId)? {
@@ -91,7 +91,7 @@ fn id(properties: &BasicProperties, headers: &Headers<'_>) -> Result<MessageId, 
         return Ok(MessageId::new());
     };
     if id.len() > MAX_NAME_BYTES {
-        // It could be handled, but never sent again.
+        // Such a message could be handled, but never sent again.
         return Err(format!(
             "the message id has {} bytes, and 255 at most can be sent",
             id.len()
@@ -100,8 +100,8 @@ fn id(properties: &BasicProperties, headers: &Headers<'_>) -> Result<MessageId, 
     Ok(MessageId::from(id))
 }
 
-/// The topic that the sender wrote, or else the one the message was published under: empty, where an exchange
-/// does not route by it. A copy that comes again goes under another, and so says what it was.
+/// Returns the topic that the sender wrote, or else the routing key, which is empty if an exchange does not route by
+/// it. A retry is published under another routing key, and so records its topic.
 pub(super) fn topic(original: &Original, headers: &Headers<'_>) -> Result<RoutingKey, String> {
     let written = headers.get(KnownHeader::Topic);
     let topic = match written {
@@ -129,7 +129,7 @@ fn message_type(headers: &Headers<'_>) -> Result<MessageType, String> {
     })
 }
 
-/// A number will do, for somebody counts conversations; what is no id at all is as good as none.
+/// Accepts a number, because some senders number conversations. An invalid id is ignored.
 fn correlation_id(properties: &BasicProperties, headers: &Headers<'_>) -> Result<Option<MessageId>, String> {
     let header = headers.get(KnownHeader::CorrelationId);
     if let Some(number) = header.and_then(value::integer) {
@@ -142,7 +142,7 @@ fn correlation_id(properties: &BasicProperties, headers: &Headers<'_>) -> Result
     Ok(id.map(MessageId::from))
 }
 
-/// The property `type` is the media type of the body too, where it is one.
+/// Reads the property `type` as the media type too, if it is one.
 fn content_type(properties: &BasicProperties) -> Cow<'static, str> {
     fn written(property: &Option<ShortString>) -> Option<&str> {
         let text = property.as_ref()?.as_str();
@@ -150,14 +150,14 @@ fn content_type(properties: &BasicProperties) -> Cow<'static, str> {
     }
     let content_type = written(properties.content_type());
     match content_type.or_else(|| written(properties.kind()).filter(|kind| is_mime(kind))) {
-        // What almost every message has needs no allocation.
+        // The usual values need no allocation.
         None | Some(DEFAULT_CONTENT_TYPE) => Cow::Borrowed(DEFAULT_CONTENT_TYPE),
         Some("application/json") => Cow::Borrowed("application/json"),
         Some(other) => Cow::Owned(other.to_owned()),
     }
 }
 
-/// The property counts seconds; the header, when it says the same, knows the milliseconds.
+/// The property has seconds; the header has the milliseconds, if it agrees with the property.
 fn timestamp(properties: &BasicProperties, precise: &str) -> SystemTime {
     let coarse = properties.timestamp().and_then(rfc3339::from_seconds);
     match (coarse, rfc3339::read(precise)) {
@@ -187,7 +187,7 @@ fn is_default(source: &str) -> bool {
     source == DEFAULT_SOURCE || DEFAULT_SOURCE.strip_suffix('/') == Some(source)
 }
 
-/// Nothing is decided by it, so nonsense is dropped.
+/// Drops invalid values, because nothing is decided by a trace.
 fn trace(table: &FieldTable, headers: &Headers<'_>) -> TraceContext {
     let ours = |known| value::lenient(headers.get(known));
     let bare = |name: &str| value::lenient(table.inner().get(name));

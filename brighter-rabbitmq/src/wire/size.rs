@@ -1,10 +1,10 @@
-//! How large properties are on the wire.
+//! The sizes of properties on the wire.
 
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
 
-/// How many bytes the properties have on the wire with what stands before them in the one frame that all of
-/// them share: the class, the size of the body, and which of them there are.
+/// Returns the size of the properties in bytes, with the fields before them in the same frame: the class, the size of
+/// the body, and the flags.
 pub(crate) fn header_bytes(properties: &BasicProperties) -> usize {
     const BEFORE: usize = 2 + 2 + 8 + 2;
     let texts = [
@@ -28,7 +28,7 @@ pub(crate) fn header_bytes(properties: &BasicProperties) -> usize {
         + properties.timestamp().map_or(0, |_| 8)
 }
 
-/// How many bytes a table of headers has.
+/// Returns the size of a table of headers, in bytes.
 pub(super) fn table_bytes(table: &FieldTable) -> usize {
     let entries = table.inner().iter();
     4 + entries
@@ -36,7 +36,7 @@ pub(super) fn table_bytes(table: &FieldTable) -> usize {
         .sum::<usize>()
 }
 
-/// How many bytes a header has.
+/// Returns the size of a header, in bytes.
 pub(super) fn entry_bytes(name: &str, value: &AMQPValue) -> usize {
     1 + name.len() + value_bytes(value)
 }

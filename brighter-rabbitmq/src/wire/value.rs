@@ -1,4 +1,4 @@
-//! Values of headers, read for what they mean, and not for how they are written.
+//! Reads the values of headers by their meaning, in any encoding.
 
 use std::time::Duration;
 
@@ -8,10 +8,11 @@ use super::amqp;
 use super::name::KnownHeader;
 use brighter_core::message::BagValue;
 
-/// The text of a header that is one and not empty; none of any other kind of value.
+/// Returns the text of a header, if the header is a text and not empty; `None` for any other kind of value.
 ///
 /// # Errors
-/// The text is not UTF-8, or holds control characters: a program that logs it, or sends it on, is not to be fooled.
+/// Returns an error if the text is not UTF-8, or contains control characters, which could mislead a program that logs
+/// or forwards it.
 pub(super) fn text(header: KnownHeader, value: Option<&AMQPValue>) -> Result<Option<&str>, String> {
     let name = header.as_str();
     let text = match value {
@@ -22,10 +23,10 @@ pub(super) fn text(header: KnownHeader, value: Option<&AMQPValue>) -> Result<Opt
     plain(name, text)
 }
 
-/// The text, unless it is empty.
+/// Returns the text, unless it is empty.
 ///
 /// # Errors
-/// It holds control characters.
+/// Returns an error if the text contains control characters.
 pub(super) fn plain<'a>(name: &str, text: &'a str) -> Result<Option<&'a str>, String> {
     if text.chars().any(char::is_control) {
         let begins: String = text.chars().take(48).collect();
@@ -38,7 +39,7 @@ pub(super) fn utf8<'a>(name: &str, bytes: &'a [u8]) -> Result<&'a str, String> {
     std::str::from_utf8(bytes).map_err(|_| format!("the header {name:?} is not UTF-8"))
 }
 
-/// The text of a header that nothing is decided by: none for whatever is not a text.
+/// Returns the text of a header that decides nothing; an empty text for any other kind of value.
 pub(super) fn lenient(value: Option<&AMQPValue>) -> &str {
     let text = match value {
         Some(AMQPValue::LongString(bytes)) => std::str::from_utf8(bytes.as_bytes()).ok(),
@@ -48,7 +49,7 @@ pub(super) fn lenient(value: Option<&AMQPValue>) -> &str {
     text.unwrap_or_default()
 }
 
-/// Every kind of whole number.
+/// Returns any kind of integer.
 pub(super) fn integer(value: &AMQPValue) -> Option<i64> {
     Some(match value {
         AMQPValue::ShortShortInt(number) => (*number).into(),
@@ -62,32 +63,31 @@ pub(super) fn integer(value: &AMQPValue) -> Option<i64> {
     })
 }
 
-/// A number by whatever kind the sender chose, a text of one included.
+/// Returns a number of any kind that the sender chose, also a number written as text.
 fn number(value: &AMQPValue) -> Option<i64> {
     integer(value).or_else(|| match value {
-        // A cast of a float saturates, and makes zero of what is no number.
+        // A cast of a float saturates, and makes zero of NaN.
         AMQPValue::Float(number) => Some(*number as i64),
         AMQPValue::Double(number) => Some(*number as i64),
         text => lenient(Some(text)).trim().parse().ok(),
     })
 }
 
-/// How often it was handled; nonsense counts as never.
+/// Returns the handled count; an invalid value counts as zero.
 pub(super) fn count(value: Option<&AMQPValue>) -> u32 {
     let count = value.and_then(number).unwrap_or(0).max(0);
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-/// How long it was delayed, in milliseconds. The exchange that delays makes the number negative once it has
-/// done so.
+/// Returns the delay in milliseconds. The delaying exchange makes the number negative after the delay.
 pub(super) fn delay(value: Option<&AMQPValue>) -> Duration {
     Duration::from_millis(value.and_then(number).unwrap_or(0).unsigned_abs())
 }
 
-/// What the bag can hold of a value: none of lists, tables, bytes and times.
+/// Returns a value for the bag; `None` for lists, tables, bytes and times.
 ///
 /// # Errors
-/// A text is not UTF-8.
+/// Returns an error if a text is not UTF-8.
 pub(super) fn of_bag(name: &str, value: &AMQPValue) -> Result<Option<BagValue>, String> {
     Ok(Some(match value {
         AMQPValue::LongString(text) => utf8(name, text.as_bytes())?.into(),
@@ -99,7 +99,7 @@ pub(super) fn of_bag(name: &str, value: &AMQPValue) -> Result<Option<BagValue>, 
     }))
 }
 
-/// Whether a value holds tables or lists within one another on more levels than this. It looks no deeper.
+/// Returns whether a value has more nested levels of tables or lists than this. It looks no deeper.
 pub(super) fn is_nested_deeper(value: &AMQPValue, levels: usize) -> bool {
     fn any_deeper<'a>(mut values: impl Iterator<Item = &'a AMQPValue>, levels: usize) -> bool {
         let Some(inner) = levels.checked_sub(1) else {
@@ -114,7 +114,7 @@ pub(super) fn is_nested_deeper(value: &AMQPValue, levels: usize) -> bool {
     }
 }
 
-/// A value as it is written. Text is always a long string, because .NET reads a short one as a number.
+/// Converts a value for writing. A text is always a long string, because .NET reads a short one as a number.
 pub(super) fn to_amqp(value: &BagValue) -> AMQPValue {
     match value {
         BagValue::Bool(value) => AMQPValue::Boolean(*value),

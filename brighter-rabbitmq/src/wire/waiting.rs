@@ -1,4 +1,4 @@
-//! When a message is due that waits for longer than the broker keeps it in one go.
+//! The due time of a message whose delay is longer than the longest of one queue.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,20 +11,20 @@ use super::name::NOT_BEFORE;
 use super::value;
 use brighter_core::__private::clock::NEVER;
 
-/// The same properties, of a message that is due after a delay, which is a hundred years at most.
+/// Returns the properties with the due time of a message after a delay of at most a hundred years.
 pub(crate) fn not_before(properties: BasicProperties, now: SystemTime, delay: Duration) -> BasicProperties {
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     let due = since.saturating_add(delay).as_nanos().div_ceil(1_000_000);
     let mut headers = headers_of(&properties);
-    // What no number can say is no delay that a broker is asked for: see `Delivery::requeue`.
+    // A time that exceeds the number is beyond any delay that is allowed: see `Delivery::requeue`.
     if let Ok(due) = i64::try_from(due) {
         headers.insert(known(NOT_BEFORE), AMQPValue::LongLongInt(due));
     }
     properties.with_headers(headers)
 }
 
-/// How long the message is not due yet, if it says when it is. More than a hundred years is nonsense, and as good as
-/// nothing. Few say it, and of the others nobody asks for the time.
+/// Returns how long the message is not due yet, if it has a due time. A time beyond a hundred years is invalid, and is
+/// ignored. Few messages have a due time, and for the others the clock is not read.
 pub(crate) fn still_waits(original: &Original, now: impl FnOnce() -> SystemTime) -> Option<Duration> {
     let headers = original.properties.headers().as_ref()?;
     let due = value::integer(headers.inner().get(NOT_BEFORE)?)?;

@@ -1,4 +1,4 @@
-//! Message in, AMQP properties out.
+//! Converts messages to AMQP properties.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::value;
 use brighter_core::__private::rfc3339;
 use brighter_core::message::{DEFAULT_CONTENT_TYPE, Message, MessageHeader, NameError};
 
-/// The properties of a message that is published.
+/// Returns the properties of a message that is published.
 ///
 /// # Errors
 /// See [`MessageHeader::validate`].
@@ -20,10 +20,10 @@ pub(crate) fn properties(message: &Message) -> Result<BasicProperties, NameError
     write(&message.header)
 }
 
-/// The properties that say what a header says.
+/// Converts a header to properties.
 ///
 /// # Errors
-/// A text that travels as a short string has more than 255 bytes.
+/// Returns an error if a text for a short string has more than 255 bytes.
 pub(super) fn write(header: &MessageHeader) -> Result<BasicProperties, NameError> {
     let id = header.id.to_string();
     let mut properties = BasicProperties::default()
@@ -53,7 +53,7 @@ fn headers(header: &MessageHeader, id: String) -> Result<FieldTable, NameError> 
         known(KnownHeader::HandledCount.as_str()),
         AMQPValue::LongInt(count),
     ));
-    // By the alphabet: what is sorted already becomes a table at the least cost.
+    // Sorted by name: building a table from sorted entries costs least.
     for (name, words) in [
         (
             KnownHeader::CorrelationId.as_str(),
@@ -98,7 +98,7 @@ fn headers(header: &MessageHeader, id: String) -> Result<FieldTable, NameError> 
     Ok(BTreeMap::from_iter(table).into())
 }
 
-/// .NET parses the property `type` as a media type, and sets the message aside when it is none.
+/// Returns the media type for the property `type`: .NET parses it, and rejects the message if it is not one.
 fn mime(content_type: &str) -> &str {
     if content_type == DEFAULT_CONTENT_TYPE || is_mime(content_type) {
         content_type

@@ -1,3 +1,3 @@
-//! Brokers that keep their messages in a database.
+//! Brokers that store their messages in a database.
 
 pub mod sqlite;

@@ -1,4 +1,4 @@
-//! Where connections come from, and how a change becomes one transaction.
+//! [`Backend`]: provides connections, and makes each change one transaction.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,15 +11,15 @@ use super::error::{Consequence, DatabaseError};
 use super::statement::Statement;
 use super::value::{Sql, Value};
 
-/// No call takes longer, whatever becomes of the database.
+/// The deadline of every call.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
-/// A change, made whole or not at all.
+/// A change that is applied completely or not at all.
 pub(crate) trait Operation<D: Sql>: Send {
     type Output: Send;
     type Error: From<DatabaseError> + Consequence + Send;
 
-    /// Itself once more, if it may be tried again when another transaction was in the way.
+    /// Returns a copy, if the change may be retried after a transaction conflict.
     #[cfg_attr(
         not(any(feature = "postgres", feature = "mysql")),
         expect(dead_code, reason = "in SQLite a writer has the whole file")
@@ -31,7 +31,7 @@ pub(crate) trait Operation<D: Sql>: Send {
         None
     }
 
-    /// Whether it is whole without a transaction: it is one statement, or its statements need not stand together.
+    /// Returns whether the change needs no transaction: it is one statement, or its statements are independent.
     #[cfg_attr(
         not(any(feature = "postgres", feature = "mysql")),
         expect(dead_code, reason = "in SQLite a writer has the whole file")
@@ -40,7 +40,7 @@ pub(crate) trait Operation<D: Sql>: Send {
         false
     }
 
-    /// What begins a transaction for it, where a plain one would not do.
+    /// Returns the statements that begin its transaction, if a plain one does not suffice.
     #[cfg_attr(
         not(any(feature = "postgres", feature = "mysql")),
         expect(dead_code, reason = "in SQLite all begin alike")
@@ -55,21 +55,21 @@ pub(crate) trait Operation<D: Sql>: Send {
     ) -> impl Future<Output = Result<Self::Output, Self::Error>> + Send;
 }
 
-/// A database with those who share its connections.
+/// A database, with its connection pool.
 pub(crate) trait Backend: fmt::Debug + Clone + Send + Sync + 'static {
     type Db: Sql;
 
     fn pool(&self) -> &Pool<Self::Db>;
 
-    /// How statements are written for these connections.
+    /// Returns the dialect of the statements for these connections.
     fn dialect(&self) -> Dialect {
         Self::Db::DIALECT
     }
 
-    /// Takes out of the pool the connections that are there now, for they lead to where nothing can be written.
+    /// Retires the current connections of the pool, because they lead to a server that cannot be written.
     fn retire(&self) {}
 
-    /// Waits for what is done in a transaction of the application.
+    /// Runs a call in a transaction of the application, with the deadline.
     fn in_transaction<T, E>(
         &self,
         call: impl Future<Output = Result<T, E>> + Send,
@@ -93,7 +93,7 @@ pub(crate) trait Backend: fmt::Debug + Clone + Send + Sync + 'static {
         operation: W,
     ) -> impl Future<Output = Result<W::Output, W::Error>> + Send;
 
-    /// Does what only reads.
+    /// Runs an operation that only reads.
     fn read<W: Operation<Self::Db>>(
         &self,
         operation: W,
@@ -126,12 +126,12 @@ impl<D: Sql> Operation<D> for Fetch<'_> {
     }
 }
 
-/// A connection from the pool.
+/// Acquires a connection from the pool.
 pub(crate) async fn connection<D: Sql>(pool: &Pool<D>) -> Result<PoolConnection<D>, DatabaseError> {
     pool.acquire().await.map_err(D::sort)
 }
 
-/// Waits for as long as a call may take.
+/// Awaits a call, up to the deadline.
 pub(crate) async fn in_time<T, E: From<DatabaseError>>(
     call: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {

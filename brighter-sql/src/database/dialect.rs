@@ -1,120 +1,121 @@
-//! What one database says otherwise than another.
+//! [`Dialect`]: the SQL in which one database differs from another.
 
 use super::statement::Statement;
 use super::table_ref::TableRef;
 
-/// How the values of a statement are written.
+/// The syntax of a placeholder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(
     dead_code,
     reason = "each is the way of one database, and features choose which there are"
 )]
 pub(crate) enum Placeholder {
-    /// `?1`.
+    /// The form `?1`.
     Question,
-    /// `$1`.
+    /// The form `$1`.
     Dollar,
-    /// `?`, in their order.
+    /// The form `?`, in the order of the values.
     Unnumbered,
 }
 
-/// What one database says otherwise than another.
+/// The SQL in which one database differs from another.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Dialect {
     pub(crate) placeholder: Placeholder,
-    /// Whether a connection keeps the statements that it has prepared: one that has no session of its own cannot.
+    /// Whether a connection keeps its prepared statements: a connection without a session cannot.
     pub(crate) keeps_statements: bool,
-    /// Whether a text may hold U+0000.
+    /// Whether a text may contain U+0000.
     pub(crate) keeps_nul: bool,
-    /// The time by the clock of the database, in milliseconds since 1970: one clock for all who share it. It
-    /// stands still while a statement runs.
+    /// The clock of the database, in milliseconds since 1970: one clock for all processes that share it. It does not
+    /// advance during a statement.
     pub(crate) now: &'static str,
-    /// The table, where the ids of value 1 are wanted, a JSON array, however many they are: the number of values
-    /// has a limit. Joined with them where [`and_among_ids`](Self::and_among_ids) does not choose them.
+    /// The table, restricted by the ids in value 1, a JSON array: the number of values has a limit. It is joined with
+    /// the ids if [`and_among_ids`](Self::and_among_ids) does not select them.
     pub(crate) table_by_ids: &'static str,
-    /// The condition that the id is one of them.
+    /// The condition that the id is in the array.
     pub(crate) and_among_ids: &'static str,
-    /// The column `outstanding` where ids choose the rows, and no index of that column may.
+    /// The column `outstanding`, written so that its index is not used where ids select the rows.
     pub(crate) outstanding: &'static str,
-    /// What leaves a row alone that is there already; empty where it is an error that ends the statement only.
+    /// The clause that skips an existing row; empty where an existing row is an error that ends only the statement.
     pub(crate) if_new: &'static str,
-    /// Reads what others have committed, whatever this transaction has seen before.
+    /// The clause that reads what others have committed, also in an older snapshot.
     pub(crate) latest: &'static str,
-    /// Names the index of the outstanding rows, where it would not be taken otherwise.
+    /// The hint for the index of the outstanding rows, where the planner would not choose it.
     pub(crate) by_outstanding: &'static str,
-    /// Names the index of the outstanding rows of a topic, where it would not be taken otherwise.
+    /// The hint for the index of the outstanding rows of a topic, where the planner would not choose it.
     pub(crate) by_topic: &'static str,
-    /// The condition that the topic is none of those in the JSON array that is value 4.
+    /// The condition that the topic is not in the JSON array that is value 4.
     pub(crate) and_not_among_topics: &'static str,
-    /// Deletes rows by ids, up to the condition.
+    /// The beginning of a delete by ids, up to the condition.
     pub(crate) delete_by_ids: &'static str,
-    /// Locks what is read, and passes over what others have locked.
+    /// The clause that locks the rows that are read, and skips locked rows.
     pub(crate) for_update: &'static str,
-    /// Claims the oldest that are due: lease, smallest age, limit.
+    /// Claims the oldest due rows. Values: lease, lowest age, limit.
     pub(crate) claim_oldest: Claiming,
-    /// Claims by ids: the ids, lease.
+    /// Claims rows by ids. Values: the ids, lease.
     pub(crate) claim_ids: Claiming,
-    /// Begins a transaction, whatever isolation the connection has for others.
+    /// Begins a transaction, independent of the isolation level of the connection.
     #[cfg_attr(
         not(any(feature = "postgres", feature = "mysql")),
         expect(dead_code, reason = "in SQLite all begin alike")
     )]
     pub(crate) begin_any: Option<&'static str>,
-    /// Begins a transaction that claims, where a plain one would not do.
+    /// Begins a transaction that claims, if a plain one does not suffice.
     pub(crate) begin_claim: Option<&'static str>,
-    /// Around the name of a table or a schema.
+    /// The quote around the name of a table or a schema.
     pub(crate) quote: &'static str,
-    /// Whether a name without quotes is one in small letters.
+    /// Whether a name without quotes is converted to lower case.
     pub(crate) folds_names: bool,
-    /// The schema in which a connection makes tables, as an expression.
+    /// An expression for the schema in which a connection creates tables.
     pub(crate) current_schema: &'static str,
-    /// Whether all of a connection's tables are in one file.
+    /// Whether all tables of a connection are in one file.
     pub(crate) is_one_file: bool,
-    /// Whether there is a schema of this name.
+    /// Selects a row if a schema of this name exists.
     pub(crate) has_schema: &'static str,
-    /// The schema in which a table of this name is found by a connection, if others than the current one are looked
-    /// through.
+    /// Selects the schema in which a connection finds a table of this name, if it searches more than the current one.
     pub(crate) schema_of: Option<&'static str>,
-    /// The columns of a table, by schema and name: none if there is no such table.
+    /// Selects the columns of a table by schema and name: no rows if there is no such table.
     pub(crate) columns: &'static str,
-    /// The version of a schema, noted anew.
+    /// Stores the version of a schema.
     pub(crate) note_version: &'static str,
     pub(crate) schema: SchemaDialect,
 }
 
-/// How rows are claimed and read.
+/// The way in which rows are claimed and read.
 #[derive(Debug, Clone, Copy)]
 #[allow(
     dead_code,
     reason = "each is the way of one database, and features choose which there are"
 )]
 pub(crate) enum Claiming {
-    /// By one statement.
+    /// Claims by one statement.
     AtOnce(&'static str),
-    /// They are locked first, and then the claim is written in them.
+    /// Locks the rows first, and then writes the claim in them.
     LockFirst(&'static str),
 }
 
-/// How tables are made.
+/// The statements that create tables.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SchemaDialect {
     pub(crate) versions: &'static str,
     pub(crate) outbox: &'static [&'static str],
-    /// What is old and was not deleted.
+    /// The table of archived messages.
     pub(crate) archive: &'static [&'static str],
     pub(crate) inbox: &'static [&'static str],
-    /// Keeps others from making tables until the transaction, or `unlock`, ends it: says 1 when it is ours.
+    /// Locks out other processes that create tables, until the transaction ends or `unlock` runs. Selects 1 if the lock
+    /// was acquired.
     pub(crate) lock: Option<&'static str>,
     pub(crate) unlock: Option<&'static str>,
-    /// Around the script for those who make the tables by hand.
+    /// The beginning of a script for creating the tables by hand.
     pub(crate) begin: &'static str,
     pub(crate) commit: &'static str,
 }
 
 impl Dialect {
-    /// A table in this schema, or, for a script, in the one in which the script is executed. Both names were checked.
+    /// Returns a table in this schema or, for a script, in the schema in which the script runs. Both names were
+    /// checked.
     pub(crate) fn table(&self, schema: Option<&str>, name: &str) -> TableRef {
-        // Without quotes, PostgreSQL has always made small letters of a name.
+        // PostgreSQL converts a name without quotes to lower case, and these names had none before.
         let name = match self.folds_names {
             true => name.to_ascii_lowercase(),
             false => name.to_owned(),
@@ -122,8 +123,8 @@ impl Dialect {
         TableRef::new(name, schema, self.current_schema, self.quote)
     }
 
-    /// A statement of this dialect. In a template, `?1` is the first value, other names in braces are what this dialect
-    /// says for them, and those of [`TableRef::fill`] are the table.
+    /// Returns a statement of this dialect. In a template, `?1` is the first value, other names in braces are replaced
+    /// by those of the dialect, and those of [`TableRef::fill`] by the table.
     pub(crate) fn statement(&self, template: &str, table: &TableRef) -> Statement {
         let text = template
             .replace("{delete_by_ids}", self.delete_by_ids)
@@ -138,14 +139,14 @@ impl Dialect {
             .replace("{latest}", self.latest)
             .replace("{now}", self.now);
         let statement = self.numbered(&text);
-        // At last: the name of a schema may have a question mark in it.
+        // Filled in last: the name of a schema may contain a question mark.
         Statement {
             text: table.fill(&statement.text).into(),
             ..statement
         }
     }
 
-    /// A statement that is about no table.
+    /// Returns a statement that refers to no table.
     pub(crate) fn plain(&self, template: &str) -> Statement {
         self.numbered(template)
     }
@@ -163,7 +164,7 @@ impl Dialect {
                 Placeholder::Dollar => out.push_str(&format!("${number}")),
                 Placeholder::Unnumbered => out.push('?'),
             }
-            // One that is numbered is given once, however often it is named.
+            // A numbered value is passed once, however often it is used.
             if self.placeholder == Placeholder::Unnumbered {
                 order.push(number - 1);
             } else if order.len() < number {

@@ -1,4 +1,4 @@
-//! What an error of a database means.
+//! [`DatabaseError`]: the meaning of an error of a database.
 
 use std::io;
 
@@ -6,16 +6,16 @@ use brighter_core::error::BoxError;
 
 use super::table_error::TableError;
 
-/// What an error of a database means.
+/// The meaning of an error of a database.
 #[derive(Debug)]
 pub(crate) enum DatabaseError {
     Full(BoxError),
     Unavailable(BoxError),
-    /// It may not be written by this user, or not at all.
+    /// This user may not write, or the database is read-only.
     ReadOnly(BoxError),
-    /// It is not written here for now: this is a connection to a server that has become one to read from.
+    /// The server is read-only for now: the connection leads to a server that has become a standby.
     Standby(BoxError),
-    /// Another transaction was in the way: the whole of this one may be tried again.
+    /// Another transaction conflicted: the whole transaction may be retried.
     Conflict(BoxError),
     NewerSchema {
         found: i64,
@@ -47,16 +47,16 @@ impl From<TableError> for DatabaseError {
     }
 }
 
-/// What the database does about an error, whatever it is called to the caller.
+/// The reaction to an error, for every error type of a caller.
 pub(crate) trait Consequence {
-    /// Whether the transaction may be tried again from its beginning.
+    /// Returns whether the transaction may be retried from its beginning.
     #[cfg_attr(
         not(any(feature = "postgres", feature = "mysql")),
         expect(dead_code, reason = "in SQLite a writer has the whole file")
     )]
     fn is_conflict(&self) -> bool;
 
-    /// Whether the connection leads to where nothing can be written.
+    /// Returns whether the connection leads to a server that cannot be written.
     fn is_standby(&self) -> bool;
 }
 
@@ -79,7 +79,7 @@ pub(crate) use implement_consequence;
 
 implement_consequence!(DatabaseError);
 
-/// An error with what to do about it, where the database does not say so.
+/// An error with advice, where the database gives none.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 #[derive(Debug, thiserror::Error)]
 #[error("{advice}")]
@@ -95,8 +95,8 @@ impl Advised {
     }
 }
 
-/// Implements `From<DatabaseError>` for a public error that has the same ways to fail, or for that of a file of our own,
-/// which has fewer.
+/// Implements `From<DatabaseError>` for a public error with the same variants, or for that of the broker's file, which
+/// has fewer.
 macro_rules! from_database_error {
     ($error:ident) => {
         $crate::database::error::from_database_error!($error, Other, Unavailable, Unavailable);
@@ -123,23 +123,23 @@ macro_rules! from_database_error {
 
 pub(crate) use from_database_error;
 
-/// Which error it is, with the source still to come.
+/// A constructor of the error from its source.
 pub(crate) type Sort = fn(BoxError) -> DatabaseError;
 
-/// Sorts an error; `of_database` does it for those that the database itself answered with.
+/// Classifies an error; `of_database` does so for errors that the database itself returned.
 pub(crate) fn sorted(error: sqlx::Error, of_database: fn(&sqlx::Error) -> Sort) -> DatabaseError {
     let sort: Sort = match &error {
         sqlx::Error::Database(_) => of_database(&error),
         sqlx::Error::Io(error) => match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => DatabaseError::Full,
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => DatabaseError::ReadOnly,
-            // A path that cannot be one.
+            // An invalid path.
             io::ErrorKind::InvalidData => DatabaseError::Other,
             _ => DatabaseError::Unavailable,
         },
-        // The next try gets another connection.
+        // The next attempt uses another connection.
         sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => DatabaseError::Unavailable,
-        // A pool that was closed is not opened again. The rest are mistakes in a program.
+        // A closed pool is not reopened. The rest are mistakes in a program.
         _ => DatabaseError::Other,
     };
     sort(error.into())

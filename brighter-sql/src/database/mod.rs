@@ -1,8 +1,7 @@
-//! How brighter speaks to a database, whatever it keeps there: connections and transactions, statements as templates
-//! that each dialect fills in, tables with their versions, and what an error means.
+//! Access to a database for all parts of brighter: connections and transactions, statements as templates that each
+//! dialect fills in, tables with their versions, and the meaning of errors.
 //!
-//! All that keeps something in one uses this: the outbox and the inbox in `store`, the broker in a file of SQLite in
-//! `broker`.
+//! The outbox and the inbox in `store` use it, and the broker of a SQLite file in `broker`.
 
 pub(crate) mod backend;
 pub(crate) mod dialect;

@@ -1,9 +1,9 @@
-//! The names of tables and of schemas, which become part of every statement.
+//! Checks the names of tables and schemas, which become part of every statement.
 
 use super::table_error::TableError;
 
-/// What is added to the name of a table for that of its archive, of its indexes, and of its trigger: in some databases
-/// all these are names of one kind.
+/// The suffixes of a table's name for its archive, indexes and trigger: in some databases all of these share one
+/// namespace.
 const ENDINGS: &[&str] = &[
     "_archive",
     "_arrival",
@@ -19,10 +19,10 @@ const ENDINGS: &[&str] = &[
     "_topic",
 ];
 
-/// What others of our tables are called, or those of the database itself.
+/// The prefixes of brighter's other tables, and of the database's own.
 const BEGINNINGS: &[&str] = &["brighter_schema", "brighter_broker", "sqlite_"];
 
-/// The name, if it may be one of a table.
+/// Returns the name, if it is valid for a table.
 pub(crate) fn checked(name: &str) -> Result<&str, TableError> {
     let refused = |reason: String| {
         Err(TableError::Name {
@@ -50,7 +50,7 @@ pub(crate) fn checked(name: &str) -> Result<&str, TableError> {
     Ok(name)
 }
 
-/// The name, if it may be one of a schema of PostgreSQL or a database of MySQL.
+/// Returns the name, if it is valid for a schema of PostgreSQL or a database of MySQL.
 pub(crate) fn checked_schema(name: &str) -> Result<&str, TableError> {
     let is_name = !name.is_empty()
         && name.len() <= 64

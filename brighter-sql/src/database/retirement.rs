@@ -1,16 +1,16 @@
-//! [`Retirement`]: which connections of a pool are no longer to be used.
+//! [`Retirement`]: tracks the connections of a pool that must not be used any more.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-/// Within this time after one retirement there is no other: what leads to where nothing can be written may do so for
-/// long, and connections are not made anew all the time.
+/// The shortest time between retirements: a server may stay read-only for long, and connections must not be reopened
+/// all the time.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Which connections of a pool are no longer to be used: those opened before the last time that one of them led to where
-/// nothing can be written, as to a server that became a standby.
+/// Tracks the connections of a pool that must not be used any more. These were opened before one of them last turned
+/// out to lead to a read-only server, such as a new standby.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Retirement {
     last: Arc<Mutex<Option<Instant>>>,
@@ -18,7 +18,7 @@ pub(crate) struct Retirement {
 }
 
 impl Retirement {
-    /// Retires all that are open now, unless that was done a moment ago.
+    /// Retires all current connections, unless that was done a moment ago.
     pub(crate) fn begin(&self) -> bool {
         let (mut last, now) = (
             self.last.lock().unwrap_or_else(PoisonError::into_inner),
@@ -38,7 +38,7 @@ impl Retirement {
         self.begun.notified().await;
     }
 
-    /// Whether a connection of this age is among them.
+    /// Returns whether a connection of this age is retired.
     pub(crate) fn includes(&self, age: Duration) -> bool {
         let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.is_some_and(|last| last.elapsed() <= age)

@@ -1,4 +1,4 @@
-//! The tables, and how those of an older version become those of today.
+//! [`Schema`]: creates tables, and upgrades those of an older version.
 
 use super::backend::{Backend, Operation};
 use super::dialect::Dialect;
@@ -8,22 +8,22 @@ use super::table_error::TableError;
 use super::table_ref::TableRef;
 use super::value::{Sql, Value};
 
-/// The tables of one part of brighter, of this name: what to do for version 1, for version 2, …
+/// The tables of one part of brighter, with the steps to version 1, version 2, ….
 ///
-/// A step that was released is never changed; what changes is a new step.
+/// A released step is never changed; a change is a new step.
 #[derive(Debug, Clone)]
 pub(crate) struct Schema {
     part: &'static str,
-    /// By what name the versions are noted.
+    /// The key under which the version is stored.
     key: String,
     table: TableRef,
-    /// What tells the table from others, and has been in it since its first version.
+    /// The columns that identify the table, and that it has had since version 1.
     columns: &'static [&'static str],
     steps: Vec<String>,
 }
 
 impl Schema {
-    /// `name` is what the user called the table, and `default` what it is called otherwise.
+    /// `name` is the user's name for the table, and `default` its default name.
     pub(crate) fn new(
         part: &'static str,
         [default, name]: [&str; 2],
@@ -48,13 +48,13 @@ impl Schema {
         self.steps.len() as i64
     }
 
-    /// Brings the tables of the database up to date. Several processes may do so at once: one of them does
-    /// the work, and the others wait and find it done.
+    /// Creates or upgrades the tables of the database. Several processes may call this at once: one of them does the
+    /// work, and the others wait.
     ///
-    /// Refuses a table that is not what its name and its version say.
+    /// Refuses a table that does not match its name and its version.
     pub(crate) async fn apply<B: Backend>(&self, backend: &B) -> Result<(), DatabaseError> {
         let (schema, dialect) = (self, backend.dialect());
-        // A database that is up to date is only read, so that a pool that may not write, but look, is of use.
+        // A current database is only read, so that a read-only pool suffices for inspection.
         if backend.read(Look { schema, dialect }).await? > 0 {
             backend.write(Apply { schema, dialect }).await?;
         }
@@ -111,7 +111,7 @@ impl Schema {
         version.map_err(D::sort)
     }
 
-    /// Takes the steps that are missing, in the process that keeps the others out.
+    /// Runs the missing steps, in the process that holds the lock.
     async fn make<D: Sql>(
         &self,
         dialect: &Dialect,
@@ -130,7 +130,7 @@ impl Schema {
             .map_err(D::sort)
     }
 
-    /// All of it as text.
+    /// Returns all statements as text.
     pub(crate) fn ddl<D: Sql>(&self) -> String {
         let schema = D::DIALECT.schema;
         let (steps, newest, key) = (self.steps.concat(), self.newest(), &self.key);
@@ -144,7 +144,7 @@ impl Schema {
     }
 }
 
-/// The columns of a table; none if there is no such table.
+/// Returns the columns of a table; empty if there is no such table.
 async fn columns<D: Sql>(
     dialect: &Dialect,
     table: &TableRef,
@@ -158,7 +158,7 @@ async fn columns<D: Sql>(
     columns.collect::<Result<_, _>>().map_err(D::sort)
 }
 
-/// Says how many steps are missing.
+/// Returns the number of missing steps.
 struct Look<'a> {
     schema: &'a Schema,
     dialect: Dialect,
@@ -199,7 +199,7 @@ impl<D: Sql> Operation<D> for Apply<'_> {
             }
         }
         let made = schema.make::<D>(&dialect, connection).await;
-        // Whatever came of it: the connection is used again.
+        // Released after any outcome: the connection is used again.
         if let Some(unlock) = dialect.schema.unlock {
             let unlock = dialect.statement(unlock, &schema.table);
             D::fetch(connection, &unlock, &[]).await.map_err(D::sort)?;
@@ -208,11 +208,11 @@ impl<D: Sql> Operation<D> for Apply<'_> {
     }
 }
 
-/// Finds where the tables of an outbox or an inbox are, or are to be: once, when it is opened.
+/// Finds the schema of the tables of an outbox or an inbox: once, when it is opened.
 #[derive(Clone, Copy)]
 pub(crate) struct Locate<'a> {
     pub(crate) dialect: Dialect,
-    /// The schema that the user named.
+    /// The schema that the user set.
     pub(crate) schema: Option<&'a str>,
     pub(crate) name: &'a str,
 }

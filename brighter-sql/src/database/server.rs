@@ -1,4 +1,4 @@
-//! A database that is a server.
+//! [`Server`]: a database on a server.
 
 use std::time::Duration;
 
@@ -12,24 +12,24 @@ use super::error::{Consequence, DatabaseError};
 use super::retirement::Retirement;
 use super::value::Sql;
 
-/// The longest wait for a connection of a pool of our own.
+/// The longest wait for a connection of a pool of brighter's own.
 const WAIT: Duration = Duration::from_secs(5);
 
-/// How often a change is tried that other transactions are in the way of, and the first pause between, which doubles.
+/// The number of attempts after transaction conflicts, and the first pause between them, which doubles.
 const ATTEMPTS: usize = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 
-/// A server, which sees to it itself that those who write at the same time do not disturb each other.
+/// A server, which serialises concurrent writers itself.
 #[derive(Debug)]
 pub(crate) struct Server<D: Sql> {
     pool: Pool<D>,
-    /// Whether each connection is a session of its own, which keeps what it is told between transactions.
+    /// Whether each connection has a session of its own, which keeps settings between transactions.
     has_session: bool,
     retirement: Retirement,
 }
 
 impl<D: Sql> Server<D> {
-    /// A server by the application's pool.
+    /// Uses the application's pool.
     pub(crate) fn new(pool: Pool<D>, has_session: bool) -> Self {
         Self {
             pool,
@@ -38,7 +38,7 @@ impl<D: Sql> Server<D> {
         }
     }
 
-    /// A server by a pool of our own, which gives out no connection that was retired.
+    /// Uses a pool of brighter's own, which returns no retired connection.
     pub(crate) async fn connect(
         options: <D::Connection as Connection>::Options,
         has_session: bool,
@@ -61,7 +61,7 @@ impl<D: Sql> Server<D> {
         })
     }
 
-    /// Whether each connection is a session of its own.
+    /// Returns whether each connection has a session of its own.
     #[cfg(feature = "postgres")]
     pub(crate) fn has_session(&self) -> bool {
         self.has_session
@@ -113,7 +113,7 @@ impl<D: Sql> Server<D> {
         Ok(done)
     }
 
-    /// Tries it again while other transactions are in the way, a few times.
+    /// Retries the operation after transaction conflicts, a few times.
     async fn try_again<W: Operation<D>>(&self, mut operation: W) -> Result<W::Output, W::Error> {
         let mut pause = FIRST_PAUSE;
         for _ in 1..ATTEMPTS {
@@ -159,7 +159,7 @@ impl<D: Sql> Backend for Server<D> {
         if !self.retirement.begin() {
             return;
         }
-        // Those that are in use leave when they fail, or by `before_acquire` in a pool of our own.
+        // Connections in use are closed when they fail, or by `before_acquire` in a pool of brighter's own.
         for _ in 0..self.pool.num_idle() {
             let Some(mut idle) = self.pool.try_acquire() else {
                 break;

@@ -1,13 +1,13 @@
-//! A [`Statement`]: SQL in the words of one database.
+//! [`Statement`]: SQL in the dialect of one database.
 
 use std::sync::Arc;
 
-/// A statement as one database wants it.
+/// A statement in the dialect of one database.
 #[derive(Debug, Clone)]
 pub(crate) struct Statement {
     pub(crate) text: Arc<str>,
-    /// Which value stands where: a database that does not number them may want one twice.
+    /// The positions of the values: a database without numbered values may need one twice.
     pub(crate) order: Vec<usize>,
-    /// Whether the connection prepares it once and keeps it.
+    /// Whether the connection prepares the statement once and keeps it.
     pub(crate) is_kept: bool,
 }

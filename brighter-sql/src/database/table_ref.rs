@@ -1,11 +1,11 @@
-//! [`TableRef`]: a table by its schema and its name, as statements name it.
+//! [`TableRef`]: a table by its schema and its name, for statements.
 
-/// A table by its schema and its name, as statements name it: whatever the connection's own settings are, it is this one.
+/// A table by its schema and its name, for statements: independent of the settings of the connection.
 #[derive(Debug, Clone)]
 pub(crate) struct TableRef {
     name: String,
     schema: Option<String>,
-    /// Before the name of what lies in the schema.
+    /// The prefix of names within the schema.
     prefix: String,
     quote: &'static str,
     /// The schema as a value in a statement.
@@ -13,8 +13,8 @@ pub(crate) struct TableRef {
 }
 
 impl TableRef {
-    /// Of a table in this schema, or, for a script, in the one in which the script is executed, which is `current` as a
-    /// value. Both names were checked: no quoting is needed inside of them.
+    /// Returns a table in this schema or, for a script, in the schema in which the script runs: `current` is that
+    /// schema as a value. Both names were checked, so they need no escapes.
     pub(super) fn new(name: String, schema: Option<&str>, current: &str, quote: &'static str) -> Self {
         Self {
             name,
@@ -25,7 +25,7 @@ impl TableRef {
         }
     }
 
-    /// Of a table in a file of ours, where nothing but ours is.
+    /// Returns a table in a file of brighter's own.
     #[cfg(feature = "sqlite-broker")]
     pub(crate) fn bare(name: &str) -> Self {
         Self {
@@ -37,17 +37,17 @@ impl TableRef {
         }
     }
 
-    /// The name, as the database knows it.
+    /// Returns the name, as the database stores it.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// The schema, unless it is for a script.
+    /// Returns the schema; `None` for a script.
     pub(crate) fn schema(&self) -> Option<&str> {
         self.schema.as_deref()
     }
 
-    /// Another table in the same schema.
+    /// Returns another table in the same schema.
     pub(crate) fn sibling(&self, name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -55,7 +55,7 @@ impl TableRef {
         }
     }
 
-    /// The table as a statement names it.
+    /// Returns the quoted name of the table.
     pub(crate) fn quoted(&self) -> String {
         let Self {
             name, prefix, quote, ..
@@ -63,8 +63,8 @@ impl TableRef {
         format!("{prefix}{quote}{name}{quote}")
     }
 
-    /// Fills in a template: `{table}` is the table, `{archive}` that of its archive, `{plain}` the table without its
-    /// schema, `{name}` its name without quotes, as part of another name; `{in}` stands before what is in the same
+    /// Fills in a template. `{table}` is the table, `{archive}` its archive, and `{plain}` the table without its
+    /// schema. `{name}` is its name without quotes, as part of another name. `{in}` is the prefix of names in the same
     /// schema, and `{schema}` is the schema as a value.
     pub(crate) fn fill(&self, template: &str) -> String {
         let Self {

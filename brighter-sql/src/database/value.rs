@@ -1,4 +1,4 @@
-//! How statements are executed and rows are read, in the same words for every database.
+//! Executes statements and reads rows, with one interface for every database.
 
 use futures_util::future::BoxFuture;
 use sqlx::Database;
@@ -16,28 +16,28 @@ pub(crate) enum Value<'a> {
     Number(i64),
 }
 
-/// A database that sqlx knows. Its implementations differ in their types only, so a macro writes them.
+/// A database of sqlx. The implementations differ only in their types, so a macro writes them.
 pub(crate) trait Sql: Database {
     const DIALECT: Dialect;
 
-    /// What an error means, by its code and never by its text.
+    /// Classifies an error, by its code and never by its text.
     fn sort(error: sqlx::Error) -> DatabaseError;
 
-    /// Executes a statement and says how many rows it found.
+    /// Executes a statement, and returns the number of rows that it affected.
     fn execute<'a>(
         connection: &'a mut Self::Connection,
         statement: &'a Statement,
         values: &'a [Value<'a>],
     ) -> BoxFuture<'a, Result<u64, sqlx::Error>>;
 
-    /// Executes a statement and gives the rows that it says.
+    /// Executes a statement, and returns its rows.
     fn fetch<'a>(
         connection: &'a mut Self::Connection,
         statement: &'a Statement,
         values: &'a [Value<'a>],
     ) -> BoxFuture<'a, Result<Vec<Self::Row>, sqlx::Error>>;
 
-    /// Executes several statements that take no values.
+    /// Executes several statements without values.
     fn script<'a>(
         connection: &'a mut Self::Connection,
         text: &'a str,
@@ -112,7 +112,7 @@ macro_rules! implement_sql {
             }
         }
 
-        /// A statement with its values where it wants them.
+        /// Returns a query with the values bound in the order of the statement.
         fn bound<'q>(
             statement: &$crate::database::statement::Statement,
             values: &[$crate::database::value::Value<'_>],
@@ -121,7 +121,7 @@ macro_rules! implement_sql {
 
             let mut query = sqlx::query(sqlx::AssertSqlSafe(std::sync::Arc::clone(&statement.text)))
                 .persistent(statement.is_kept);
-            // A statement wants no value that is not there: the templates are tested.
+            // A statement never refers to a missing value: the templates are tested.
             for value in statement.order.iter().filter_map(|at| values.get(*at)) {
                 query = match *value {
                     Value::Text(text) => query.bind(text),

@@ -1,20 +1,20 @@
-//! What a configuration says of outbox and inbox.
+//! The configuration sections of the outbox and the inbox.
 
 use std::time::Duration;
 
 use super::{InboxOptions, OutboxOptions};
 use brighter_config::{Config, Key, Section};
 
-/// What the key `schema` is.
+/// The help text of the key `schema`.
 const SCHEMA: &str =
     "the schema of PostgreSQL, or database of MySQL, that has the table; else that of the connection";
 
-/// What the key `session` is.
+/// The help text of the key `session`.
 const SESSION: &str = "whether connections keep what they are told; not behind PgBouncer in transaction mode";
 
 impl OutboxOptions {
     /// Returns the section `outbox`, with every key that [`from_config`](Self::from_config) reads.
-    /// `brighter::config::loader()` knows it.
+    /// `brighter::config::loader()` includes it.
     pub fn section() -> Section {
         Section::new(
             "outbox",
@@ -36,7 +36,7 @@ impl OutboxOptions {
         )
     }
 
-    /// Reads the section `outbox` of a configuration.
+    /// Returns the options from the section `outbox` of a configuration.
     #[must_use]
     pub fn from_config(config: &Config) -> Self {
         let mut options = OutboxOptions::default();
@@ -64,7 +64,7 @@ impl OutboxOptions {
 
 impl InboxOptions {
     /// Returns the section `inbox`, with every key that [`from_config`](Self::from_config) reads.
-    /// `brighter::config::loader()` knows it.
+    /// `brighter::config::loader()` includes it.
     pub fn section() -> Section {
         Section::new(
             "inbox",
@@ -83,7 +83,7 @@ impl InboxOptions {
         )
     }
 
-    /// Reads the section `inbox` of a configuration.
+    /// Returns the options from the section `inbox` of a configuration.
     #[must_use]
     pub fn from_config(config: &Config) -> Self {
         let mut options = InboxOptions::default();

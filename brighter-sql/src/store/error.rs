@@ -1,4 +1,4 @@
-//! What an error of a database is called by the ports of the stores.
+//! Converts errors of a database to those of the ports.
 
 use crate::database::error::{from_database_error, implement_consequence};
 use brighter_core::inbox::InboxError;

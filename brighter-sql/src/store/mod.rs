@@ -1,7 +1,7 @@
-//! Databases that hold the outbox and the inbox, one folder and one feature each.
+//! The outbox and the inbox in databases, one folder and one feature for each database.
 //!
-//! What they have in common stands here once: the statements, as templates that each dialect fills in, and the
-//! rows. How a database is opened and spoken to stands in `database`.
+//! The shared parts are here: the statements, as templates that each dialect fills in, and the rows. Opening a database
+//! and executing statements is in `database`.
 
 #[cfg(feature = "config")]
 mod configure;

@@ -1,4 +1,4 @@
-//! A message as a row, and a row as a message.
+//! Converts messages to rows, and rows to messages.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -12,10 +12,10 @@ use brighter_core::id::MessageId;
 use brighter_core::message::{BagValue, Message, MessageBody, MessageHeader, RoutingKey};
 use brighter_core::outbox::OutboxError;
 
-/// The header as it is stored.
+/// Returns the header as stored text.
 pub(super) fn header_text(header: &MessageHeader) -> Result<String, OutboxError> {
     for (name, value) in header.bag.iter() {
-        // JSON would silently make it a null, which could not be read again.
+        // JSON would silently write `null`, which could not be read again.
         if matches!(value, BagValue::Float(number) if !number.is_finite()) {
             let id = &header.id;
             let reason = format!("the bag of message `{id}` has no finite number as `{name}`");
@@ -25,10 +25,10 @@ pub(super) fn header_text(header: &MessageHeader) -> Result<String, OutboxError>
     serde_json::to_string(header).map_err(|error| OutboxError::Other(error.into()))
 }
 
-/// Reads the columns `message_id`, `header` and `body`, of which the first is this one.
+/// Reads the columns `message_id`, `header` and `body`, beginning at column `first`.
 pub(super) fn message<D: Sql>(row: &D::Row, first: usize) -> Result<Message, BoxError> {
     let header: MessageHeader = serde_json::from_str(D::text(row, first + 1)?)?;
-    // Otherwise it would be published, and its row never marked.
+    // Otherwise the message would be published, and its row never marked.
     if id_text::<D>(&header.id) != D::text(row, first)? {
         return Err(format!("its header is that of message `{}`", header.id).into());
     }
@@ -36,17 +36,17 @@ pub(super) fn message<D: Sql>(row: &D::Row, first: usize) -> Result<Message, Box
     Ok(Message::new(header, MessageBody::new(body.to_vec())))
 }
 
-/// Why a row cannot be read, with what identity it has.
+/// Returns the error for an unreadable row, with its id.
 pub(super) fn corrupt<D: Sql>(row: &D::Row, id: usize, source: BoxError) -> OutboxError {
     let id = D::text(row, id).map(restored::<D>);
     let id = id.map_or_else(|error| format!("unreadable: {error}"), Cow::into_owned);
     OutboxError::Corrupt { id, source }
 }
 
-/// What stands for U+0000 and for itself where a text may not hold U+0000.
+/// The character that replaces U+0000 and itself where a text cannot contain U+0000.
 const ESCAPE: char = '\u{1}';
 
-/// A text as this database stores it.
+/// Returns a text in the form that this database stores.
 pub(super) fn stored<D: Sql>(text: &str) -> Cow<'_, str> {
     if D::DIALECT.keeps_nul || !text.contains(['\0', ESCAPE]) {
         return Cow::Borrowed(text);
@@ -55,7 +55,7 @@ pub(super) fn stored<D: Sql>(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped.replace('\0', "\u{1}0"))
 }
 
-/// A text that this database has stored.
+/// Returns a text from the form that this database stores.
 pub(super) fn restored<D: Sql>(text: &str) -> Cow<'_, str> {
     if D::DIALECT.keeps_nul || !text.contains(ESCAPE) {
         return Cow::Borrowed(text);
@@ -70,7 +70,7 @@ pub(super) fn restored<D: Sql>(text: &str) -> Cow<'_, str> {
     Cow::Owned(restored)
 }
 
-/// An id as this database stores it.
+/// Returns an id in the form that this database stores.
 pub(super) fn id_text<D: Sql>(id: &MessageId) -> String {
     match stored::<D>(&id.to_string()) {
         Cow::Borrowed(text) => text.to_owned(),
@@ -78,19 +78,19 @@ pub(super) fn id_text<D: Sql>(id: &MessageId) -> String {
     }
 }
 
-/// Ids as one value: each of them once, in no order.
+/// Returns ids as one value: each of them once, in any order.
 pub(super) fn list<D: Sql>(ids: &[MessageId]) -> Result<String, OutboxError> {
     let ids: BTreeSet<_> = ids.iter().map(id_text::<D>).collect();
     serde_json::to_string(&ids).map_err(|error| OutboxError::Other(error.into()))
 }
 
-/// Topics as one value.
+/// Returns topics as one value.
 pub(super) fn topics<D: Sql>(topics: &[RoutingKey]) -> Result<String, OutboxError> {
     let topics: Vec<_> = topics.iter().map(|topic| stored::<D>(topic.as_str())).collect();
     serde_json::to_string(&topics).map_err(|error| OutboxError::Other(error.into()))
 }
 
-/// Ids that were read as they are stored, as one value.
+/// Returns stored ids that were read, as one value.
 pub(super) fn read_ids<D: Sql>(rows: &[D::Row]) -> Result<String, OutboxError> {
     let ids = rows
         .iter()
@@ -100,12 +100,12 @@ pub(super) fn read_ids<D: Sql>(rows: &[D::Row]) -> Result<String, OutboxError> {
     serde_json::to_string(&ids).map_err(|error| OutboxError::Other(error.into()))
 }
 
-/// How many at most, as a database counts.
+/// Returns a limit as a number of the database.
 pub(super) fn limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
-/// Inserts so many rows, and says whether all of them are new.
+/// Inserts rows, and returns whether all of them are new.
 pub(super) async fn are_new<D: Sql>(
     connection: &mut D::Connection,
     insert: &Statement,
@@ -114,13 +114,13 @@ pub(super) async fn are_new<D: Sql>(
 ) -> Result<bool, DatabaseError> {
     match D::execute(connection, insert, values).await {
         Ok(inserted) => Ok(inserted == rows as u64),
-        // Where the database has no other way to say so. It undoes the statement, not the transaction.
+        // For a database without another way to report this. The error undoes the statement, not the transaction.
         Err(error) if D::DIALECT.if_new.is_empty() && is_taken(&error) => Ok(false),
         Err(error) => Err(D::sort(error)),
     }
 }
 
-/// Inserts one row, and says whether it is new.
+/// Inserts one row, and returns whether it is new.
 pub(super) async fn is_new<D: Sql>(
     connection: &mut D::Connection,
     insert: &Statement,
@@ -135,14 +135,14 @@ fn is_taken(error: &sqlx::Error) -> bool {
         .is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }
 
-/// Rounded up, so that no lease is shorter than was asked; and bounded, so that the database can add it to
-/// the time.
+/// Returns milliseconds, rounded up so that no lease is shorter than requested, and limited so that the database can
+/// add them to the time.
 pub(super) fn millis(time: Duration) -> i64 {
     const NEVER: u128 = 1 << 53;
     time.as_nanos().div_ceil(1_000_000).min(NEVER) as i64
 }
 
-/// An error as it is kept: not all of it, and without what PostgreSQL does not store in a text.
+/// Returns an error as stored text: limited in length, and without characters that PostgreSQL cannot store.
 pub(super) fn error_text(error: &str) -> String {
     const KEPT: usize = 2_000;
     let kept = error.chars().take(KEPT);

@@ -211,8 +211,8 @@ async fn a04_a_broker_that_comes_and_goes_leaves_no_leak_and_one_line_for_each_c
             let role = format!("role=\"{role}\"");
             capture::lines(&[what, &role, proxy.address()]).len()
         };
-        assert_eq!(told("connected to RabbitMQ again"), rounds, "{role}");
-        let lost = capture::lines(&["lost the connection to RabbitMQ", proxy.address()]);
+        assert_eq!(told("reconnected to RabbitMQ"), rounds, "{role}");
+        let lost = capture::lines(&["connection to RabbitMQ lost", proxy.address()]);
         assert!(lost.len() <= 2 * rounds, "{lost:#?}");
     }
     assert_eq!(proxy.open(), 2);

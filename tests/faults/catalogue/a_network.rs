@@ -23,7 +23,7 @@ const CONFIRM: Duration = Duration::from_secs(30);
 fn lost(role: &str, place: &Place) -> usize {
     let address = place.url().rsplit_once('@').map_or("", |(_, address)| address);
     let role = format!("role=\"{role}\"");
-    capture::lines(&["lost the connection to RabbitMQ", &role, address]).len()
+    capture::lines(&["connection to RabbitMQ lost", &role, address]).len()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -99,7 +99,7 @@ async fn g03_a_publisher_that_gets_no_confirms_says_so_and_moves_to_another_node
     assert_eq!(broker.status(), BrokerStatus::Connected);
     assert!(
         !capture::lines(&[
-            "lost the connection to RabbitMQ",
+            "connection to RabbitMQ lost",
             cut_off.address(),
             "confirmed no message"
         ])
@@ -333,7 +333,7 @@ async fn g09_connections_spread_again_once_a_node_is_back_and_nothing_is_deliver
     );
     assert_eq!(traffic.failed(), 0, "no call has failed");
     ledger.verdict().check("G09");
-    let moved = capture::lines(&["moved to a node of RabbitMQ that is back", one.address()]);
+    let moved = capture::lines(&["moved back to a preferred node of RabbitMQ", one.address()]);
     assert_eq!(moved.len(), spread.0, "{moved:#?}");
     capture::assert_no_password();
     for (_, app) in apps {
@@ -367,7 +367,7 @@ async fn g10_a_load_balancer_that_cuts_idle_connections_is_told_of_once() {
     // It is cut again and again, and that is not told again.
     until_answer("cut again", true, async || balancer.cuts() >= cuts + 4).await;
     assert_eq!(told(), (1, 1));
-    let warnings = capture::lines(&["WARN", "lost the connection to RabbitMQ", balancer.address()]);
+    let warnings = capture::lines(&["WARN", "connection to RabbitMQ lost", balancer.address()]);
     assert!(warnings.len() <= 6, "{warnings:#?}");
     // Nothing is lost meanwhile.
     let traffic = Traffic::new(broker.clone(), &ledger, Duration::from_secs(30));

@@ -11,10 +11,10 @@ use serde::de::DeserializeOwned;
 use super::{MapError, MessageMapper};
 use crate::message::{DEFAULT_CONTENT_TYPE, Message, MessageBody, MessageHeader};
 
-/// Writes a request as JSON in UTF-8, and reads it back: the mapper of every request that names no other.
+/// Writes a request as JSON in UTF-8, and reads it back. It is the mapper of every request that names no other.
 ///
-/// The form is serde's, so the request decides it: `#[serde(rename_all = "camelCase")]` for one that Brighter
-/// in .NET shall read.
+/// serde defines the form, so the request controls it: use `#[serde(rename_all = "camelCase")]` for a request that
+/// Brighter for .NET reads.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct JsonMapper;
 
@@ -38,15 +38,15 @@ pub(super) fn read_body<T: DeserializeOwned>(body: &MessageBody) -> Result<T, Ma
 }
 
 thread_local! {
-    /// Where this thread writes, whatever it writes: so that a body is one allocation of the size that it has.
+    /// The buffer of this thread, so that each body is one allocation of its exact size.
     static PAPER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// A thread that wrote something larger once need not keep the room for it.
+/// The largest buffer that a thread keeps.
 const LARGEST_KEPT: usize = 64 * 1024;
 
 fn write<R: Serialize>(request: &R) -> serde_json::Result<Bytes> {
-    // Taken, for what writes itself may well write another.
+    // Taken out of the cell, because a request may serialize another while it is written.
     let mut paper = PAPER.take();
     paper.clear();
     let paper = plain::write(paper, request)?;
@@ -61,7 +61,7 @@ fn write<R: Serialize>(request: &R) -> serde_json::Result<Bytes> {
 mod tests {
     use super::*;
 
-    /// Writes another while it is written.
+    /// Serializes another request while it is serialized.
     struct Nested;
 
     impl Serialize for Nested {

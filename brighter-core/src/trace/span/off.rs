@@ -1,15 +1,15 @@
-//! Without the feature `otel` nothing is done, and nothing is left of the calls.
+//! Without the feature `otel` nothing is recorded, and the calls compile to nothing.
 
 use super::TraceContext;
 
-/// Something that would be a span.
+/// An operation, which is no span without the feature.
 #[derive(Debug, Clone)]
 pub struct Op;
 
-/// What would be said of a span.
+/// The attributes of a span, which there is none of without the feature.
 pub struct Attributes(());
 
-/// Begins a span, below the one that goes on.
+/// Begins a span below the current one.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __op {

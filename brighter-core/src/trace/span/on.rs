@@ -1,7 +1,7 @@
-//! [`Op`]: a span of OpenTelemetry, by way of `tracing`.
+//! [`Op`]: an OpenTelemetry span, made through `tracing`.
 //!
-//! This is the seam between the two: beside it the library emits `tracing` spans and knows nothing of
-//! OpenTelemetry. Whoever has no subscriber pays for a look at a flag.
+//! Only this file knows both: the rest of the library emits `tracing` spans, and does not depend on OpenTelemetry.
+//! Without a subscriber the cost is one check of a flag.
 
 use opentelemetry::trace::{SpanContext, SpanRef, Status, TraceContextExt};
 use opentelemetry::{Context as OtelContext, KeyValue, Value};
@@ -11,11 +11,11 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::{TraceContext, otel};
 
-/// Something that takes time and is seen in a trace, until the last clone is dropped.
+/// An operation that appears as a span in a trace, until its last clone is dropped.
 #[derive(Debug, Clone)]
 pub struct Op(Span);
 
-/// Begins a span, below the one that goes on.
+/// Begins a span below the current one.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __op {
@@ -47,7 +47,7 @@ impl Op {
         future.instrument(self.0.clone())
     }
 
-    /// The same, with a link to another.
+    /// Adds a link to the span of another operation.
     #[doc(hidden)]
     pub fn linked_to(self, other: &Self) -> Self {
         if !self.0.is_disabled() && !other.0.is_disabled() {
@@ -57,8 +57,7 @@ impl Op {
         self
     }
 
-    /// The same, within this handling of a request that belongs to this trace, also where the span that goes on
-    /// here belongs to another or there is none.
+    /// Moves the span below the handling of a request in this trace, unless the current span belongs to the same trace.
     #[doc(hidden)]
     pub fn within(self, handling: Option<Span>, trace: &TraceContext) -> Self {
         if self.0.is_disabled() {
@@ -73,7 +72,7 @@ impl Op {
         self
     }
 
-    /// The same, below the span that a message names, and nothing else.
+    /// Moves the span below the one that a message names, and nothing else.
     #[doc(hidden)]
     pub fn below(self, trace: &TraceContext) -> Self {
         if !self.0.is_disabled()
@@ -84,7 +83,7 @@ impl Op {
         self
     }
 
-    /// The same, below the span that a message names and linked to the one that goes on here, unless it is that.
+    /// Moves the span below the one that a message names, and links it to the current span if that is another one.
     #[doc(hidden)]
     pub fn of_message(self, trace: &TraceContext) -> Self {
         if self.0.is_disabled() {
@@ -103,11 +102,11 @@ impl Op {
     }
 
     fn put_below(&self, parent: OtelContext) {
-        // Without the layer of OpenTelemetry there is nothing to be put anywhere.
+        // Without the OpenTelemetry layer there is no span to move.
         let _ = self.0.set_parent(parent);
     }
 
-    /// Says more of it, if anybody wants to know.
+    /// Sets attributes, if the span is recorded.
     #[doc(hidden)]
     pub fn describe(&self, say: impl FnOnce(&mut Attributes<'_>)) {
         if self.0.is_disabled() {
@@ -120,7 +119,7 @@ impl Op {
         }
     }
 
-    /// It went wrong, for this reason of few.
+    /// Marks the operation as failed, for one of a few reasons.
     #[doc(hidden)]
     pub fn failed(&self, reason: &'static str) {
         self.describe(|attributes| {
@@ -129,7 +128,7 @@ impl Op {
         });
     }
 
-    /// What a message that is made within it says of its trace; `None` if there is no trace.
+    /// Returns the trace for a message that is made within this operation; `None` if there is no trace.
     #[doc(hidden)]
     pub fn trace(&self) -> Option<TraceContext> {
         let own = match self.0.is_disabled() {
@@ -140,7 +139,7 @@ impl Op {
     }
 }
 
-/// What can be said of a span.
+/// The attributes of a span.
 pub struct Attributes<'a>(SpanRef<'a>);
 
 impl Attributes<'_> {
@@ -150,7 +149,7 @@ impl Attributes<'_> {
     }
 }
 
-/// Where we are: within a span of `tracing`, or of an application that speaks to OpenTelemetry itself.
+/// Returns the current context: the span of `tracing`, or that of an application that uses OpenTelemetry directly.
 fn here() -> OtelContext {
     let current = Span::current();
     match current.is_disabled() {

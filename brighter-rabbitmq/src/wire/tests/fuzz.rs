@@ -1,11 +1,11 @@
-//! The fuzz target for some thousands of inputs, the same every time.
+//! The fuzz target with some thousands of inputs, the same every time.
 
 use super::super::fuzz::fuzz_wire;
 use super::*;
 
 const INPUTS: usize = 20_000;
 
-/// Marsaglia's xorshift: chance that comes again.
+/// Marsaglia's xorshift: reproducible random numbers.
 pub(super) struct Chance(pub(super) u64);
 
 impl Chance {
@@ -21,7 +21,7 @@ impl Chance {
     }
 }
 
-/// The payload of a content header frame, with the body behind.
+/// Returns the payload of a content header frame, with the body behind it.
 fn frame(properties: &BasicProperties) -> Vec<u8> {
     let mut frame = [0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4].to_vec();
     frame.extend(properties::bytes(properties));

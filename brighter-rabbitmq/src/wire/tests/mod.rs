@@ -75,7 +75,7 @@ fn a_message_comes_back_as_it_went() {
     assert_eq!(message(&there).unwrap(), sent);
 }
 
-/// As AMQP and .NET have it: a property, and no header.
+/// As in AMQP and .NET: a property, and not a header.
 #[test]
 fn a_priority_is_the_property_of_that_name() {
     let mut sent = a_message();

@@ -1,4 +1,4 @@
-//! What is nested as deep as a frame can hold is parsed without a deep stack, and everything else as it came.
+//! The deepest nesting that fits in a frame is parsed without a deep stack, and all else is unchanged.
 
 use std::thread;
 
@@ -15,9 +15,9 @@ use super::*;
 use crate::wire::fuzz::{deep_table, frame, fuzz_nesting, header_payload};
 use crate::wire::nesting::{LEVELS_THAT_PASS, MAX_LEVELS};
 
-/// A quarter of what a thread has.
+/// A quarter of the default stack of a thread.
 const SMALL_STACK: usize = 512 * 1024;
-/// The payload of a frame as large as the broker takes by default.
+/// The largest payload of a frame by the broker's default.
 const LARGEST_PAYLOAD: usize = 128 * 1024 - 8;
 
 fn on_a_small_stack(test: impl FnOnce() + Send + 'static) {
@@ -27,7 +27,7 @@ fn on_a_small_stack(test: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// Which levels are lists.
+/// Selects the levels that are lists.
 type Pattern = fn(usize) -> bool;
 const PATTERNS: [Pattern; 4] = [|_| false, |_| true, |level| level % 2 == 0, |level| level % 7 < 3];
 
@@ -35,14 +35,14 @@ fn levels(depth: usize, pattern: Pattern) -> Vec<bool> {
     (0..depth).map(pattern).collect()
 }
 
-/// The deepest that a frame can hold.
+/// Returns the deepest nesting that fits in a frame.
 fn deepest(pattern: Pattern) -> usize {
     let fits = |depth: &usize| header_payload(&deep_table(&levels(*depth, pattern))).len() <= LARGEST_PAYLOAD;
     let depths: Vec<usize> = (0..LARGEST_PAYLOAD / 5).collect();
     depths.partition_point(fits) - 1
 }
 
-/// The payload of a frame once the limit has been applied to it.
+/// Returns the payload of a frame after the limit was applied.
 fn limited(mut frame: Vec<u8>) -> Vec<u8> {
     NestingLimit::default().apply(&mut frame);
     frame[7..frame.len() - 1].to_vec()
@@ -71,7 +71,7 @@ fn a_message_of_any_depth_is_read_or_refused_on_a_small_stack() {
                 let passed = limited(frame(2, &came));
                 let changed = came.iter().zip(&passed).filter(|(came, passed)| came != passed);
                 let changed = changed.count();
-                // What is in bytes is no level any more.
+                // Levels within bytes no longer count.
                 assert_eq!(changed, usize::from(depth > LEVELS_THAT_PASS), "{depth}");
                 let (rest, properties) = parse_properties(&passed[12..]).unwrap();
                 assert!(rest.is_empty());
@@ -88,7 +88,7 @@ fn a_message_of_any_depth_is_read_or_refused_on_a_small_stack() {
                 }
                 let rejection = Rejection::new(RejectionKind::Invalid, "too deep");
                 let aside = set_aside(&there, &rejection, UNIX_EPOCH, LARGEST_PAYLOAD);
-                // The copy fits a frame, and has what there was, but for the largest that a frame can hold.
+                // The copy fits in a frame, and has all headers, except for the largest that a frame can hold.
                 let is_kept = header(&aside, "").is_some();
                 assert_eq!(is_kept, (1..=18_000).contains(&depth), "{depth}");
                 let reason = value::lenient(header(&aside, "rejectionMessage"));
@@ -135,7 +135,7 @@ fn the_table_of_every_method_is_parsed_on_a_small_stack() {
     });
 }
 
-/// A frame may also be nonsense where it is deep: lapin gives up then, and not before the stack does.
+/// A deep frame may also be invalid: lapin then stops with an error, and not by a stack overflow.
 #[test]
 fn deep_nonsense_is_parsed_on_a_small_stack() {
     on_a_small_stack(|| {
@@ -154,7 +154,7 @@ fn deep_nonsense_is_parsed_on_a_small_stack() {
     });
 }
 
-/// What the limit makes of a value: bytes of what is too deep.
+/// Returns the value after the limit: bytes in place of what is nested too deep.
 fn cut(value: AMQPValue, levels: usize) -> AMQPValue {
     match (value, levels.checked_sub(1)) {
         (AMQPValue::FieldArray(list), Some(levels)) => {
@@ -165,7 +165,7 @@ fn cut(value: AMQPValue, levels: usize) -> AMQPValue {
         (inner @ (AMQPValue::FieldArray(_) | AMQPValue::FieldTable(_)), None) => {
             let alone = table([(String::new(), inner)].into());
             let written = bytes(&BasicProperties::default().with_headers(alone));
-            // The flags, the length of the headers, the empty name, the type, and the length stand before it.
+            // The flags, the length of the headers, the empty name, the type, and the length come before it.
             AMQPValue::ByteArray(ByteArray::from(written[2 + 4 + 1 + 1 + 4..].to_vec()))
         }
         (other, _) => other,
@@ -197,7 +197,7 @@ fn properties_with(headers: Option<FieldTable>, texts: u8) -> BasicProperties {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Of frames of every kind in a row, however their bytes come, nothing is changed but what is too deep.
+    /// Only values that are nested too deep are changed, in frames of every kind and in any pieces.
     #[test]
     fn all_that_is_not_too_deep_passes_unchanged(
         messages in vec(
@@ -216,7 +216,7 @@ proptest! {
             for (headers, texts, body) in &messages {
                 let headers = headers.as_ref().map(change);
                 let content = [&[0; 12][..], &bytes(&properties_with(headers, *texts))].concat();
-                // An ack; long enough to be looked at.
+                // An ack, long enough to be parsed.
                 stream.extend(frame(1, &[&[0, 60, 0, 80][..], &[b'F'; 40]].concat()));
                 stream.extend(frame(2, &content));
                 stream.extend(frame(3, body));

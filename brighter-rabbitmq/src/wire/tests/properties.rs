@@ -1,4 +1,4 @@
-//! For every message, and for everything that the protocol can carry.
+//! Properties for every message, and for every value of the protocol.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use brighter_core::message::Bag;
 /// The last millisecond of the year 9999.
 const LAST: u64 = 253_402_300_799_999;
 
-/// As the properties are on the wire.
+/// Returns the bytes of the properties on the wire.
 pub(super) fn bytes(properties: &BasicProperties) -> Vec<u8> {
     let written = gen_properties(properties)(WriteContext::from(Vec::new())).unwrap();
     written.into_inner().0
@@ -112,7 +112,7 @@ prop_compose! {
     }
 }
 
-/// A name of a header that means something to somebody, or any other.
+/// Generates the name of a known header, or any other.
 fn header_name() -> impl Strategy<Value = String> {
     let known = proptest::sample::select(vec![
         "MessageType",
@@ -173,12 +173,12 @@ fn text_value() -> impl Strategy<Value = AMQPValue> {
     ]
 }
 
-/// Every kind of value that the protocol has.
+/// Generates every kind of value of the protocol.
 fn value() -> impl Strategy<Value = AMQPValue> {
     nested(3)
 }
 
-/// Such values, nested up to this deep.
+/// Generates such values, nested up to this depth.
 pub(super) fn nested(depth: u32) -> impl Strategy<Value = AMQPValue> {
     let leaf = prop_oneof![
         4 => text_value(),
@@ -262,7 +262,7 @@ prop_compose! {
     }
 }
 
-/// What a copy may change: it counts one more, and knows the time to the millisecond.
+/// Returns the message that a copy may contain: with one more handling, and the time in milliseconds.
 fn as_copied(mut message: Message) -> Message {
     let header = &mut message.header;
     header.handled_count = header
@@ -285,7 +285,7 @@ proptest! {
     #[test]
     fn every_message_that_is_accepted_comes_back_as_it_went(sent in a_message_of_any_kind()) {
         let written = properties(&sent).unwrap();
-        // Through the bytes, and not only through the types.
+        // Tested through the bytes, and not only through the types.
         let on_the_wire = bytes(&written);
         let (rest, arrived) = parse_properties(&on_the_wire[..]).unwrap();
         prop_assert!(rest.is_empty());
@@ -311,7 +311,7 @@ proptest! {
                 let mut copy = original(for_retry(&there, &read).unwrap());
                 copy.routing_key = "the.queue".into();
                 read.header.handled_count = read.header.handled_count.saturating_sub(1);
-                // As text, for a number in the bag may be none, and then is not equal to itself.
+                // Compared as text, because a number in the bag may be NaN, which is not equal to itself.
                 let (again, once) = (message(&copy).unwrap(), as_copied(read));
                 prop_assert_eq!(format!("{again:?}"), format!("{once:?}"));
             }

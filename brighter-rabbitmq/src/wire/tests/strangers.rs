@@ -1,4 +1,4 @@
-//! What strangers write: of another Brighter, of another system, or in bad faith.
+//! Messages of foreign senders: another Brighter, another system, or an attacker.
 
 use super::*;
 
@@ -15,13 +15,13 @@ fn a_message_that_dotnet_sent_again_keeps_the_id_it_had_first() {
     let read = message(&there).unwrap();
     assert_eq!(read.header.id, MessageId::from(first));
     assert!(read.header.bag.is_empty());
-    // And so has the copy that we send again.
+    // The copy for the retry has it too.
     let copy = for_retry(&there, &read).unwrap();
     assert_eq!(copy.message_id().as_ref().unwrap().as_str(), first);
     assert_eq!(header(&copy, "x-original-message-id"), Some(&text(first)));
     assert!(header(&copy, "DeliveryTag").is_none());
     assert_eq!(message(&original(copy)).unwrap().header.id, read.header.id);
-    // What is no id does not hide the one there is.
+    // An invalid id does not hide the valid one.
     let mut there = with_headers(&[("x-original-message-id", text(""))]);
     there.properties = there.properties.with_message_id("right".into());
     assert_eq!(message(&there).unwrap().header.id, "right".into());
@@ -50,13 +50,13 @@ fn attributes_and_trace_are_read_in_both_spellings() {
         assert_eq!(read.trace.tracestate(), Some("vendor=1"));
         assert_eq!(read.trace.baggage(), Some("tenant=north"));
         assert!(read.bag.is_empty(), "{:?}", read.bag);
-        // A copy says it in our spelling.
+        // A copy has brighter's spelling.
         let copy = for_retry(&there, &Message::new(read, MessageBody::default())).unwrap();
         assert_eq!(header(&copy, "cloudEvents_subject"), Some(&text("order-7")));
         assert_eq!(header(&copy, "cloudevents_:tracestate"), Some(&text("vendor=1")));
         assert!(header(&copy, "cloudEvents:subject").is_none());
     }
-    // The misspelling alone, and the default source without its slash.
+    // Only the misspelling, and the default source without its slash.
     let there = with_headers(&[
         ("cloudEvents_traceparent", text(PARENT)),
         ("cloudevents_:tracestate", text("vendor=1")),
@@ -77,7 +77,7 @@ fn the_trace_of_another_system_is_read_and_nonsense_dropped() {
     let read = message(&bare).unwrap().header;
     assert_eq!(read.trace.traceparent(), Some(PARENT));
     assert_eq!(read.trace.tracestate(), Some("vendor=1"));
-    // It is the application's header too.
+    // The application reads the header too.
     assert_eq!(read.bag.get("traceparent"), Some(&BagValue::from(PARENT)));
     for nonsense in [
         text("\r\n"),
@@ -127,7 +127,7 @@ fn a_media_type_is_taken_from_where_there_is_one() {
         (None, Some("OrderPlaced"), DEFAULT_CONTENT_TYPE),
         (None, Some("a b/c"), DEFAULT_CONTENT_TYPE),
         (Some(""), None, DEFAULT_CONTENT_TYPE),
-        // Not ours to judge: the mapper says whether it can read it.
+        // The mapper decides whether it can read this type.
         (Some("nonsense"), Some("OrderPlaced"), "nonsense"),
     ] {
         let mut properties = BasicProperties::default();
@@ -196,7 +196,7 @@ fn a_topic_that_an_exchange_does_not_need_stays_empty() {
     there.routing_key = "".into();
     let read = message(&there).unwrap();
     assert_eq!(read.header.topic, "");
-    // The copy goes under the name of its queue, and that is not its topic.
+    // The copy is published under the name of its queue, which is not its topic.
     let again = original(for_retry(&there, &read).unwrap());
     assert_eq!(message(&again).unwrap().header.topic, "");
 }
@@ -260,7 +260,7 @@ fn a_counted_copy_is_the_same_message_with_its_count() {
         (&before.header.id, 2)
     );
     assert_eq!(after.header.bag, before.header.bag);
-    // Another copy counts anew, and so does what is set aside.
+    // A further copy starts a new count, and so does a rejected one.
     let retry = for_retry(&copy, &after).unwrap();
     let rejection = Rejection::new(RejectionKind::DeadLetter, "no");
     let aside = set_aside(&copy, &rejection, SystemTime::now(), usize::MAX);

@@ -1,4 +1,4 @@
-//! A [`BrokerTx`]: what a transaction does to the messages of the file.
+//! [`BrokerTx`]: the changes of one transaction to the messages of the file.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
@@ -10,29 +10,29 @@ use super::row::{self, StoredMessage};
 use super::topology::FileTopology;
 use brighter_core::channel::{Overflow, Rejection, RejectionKind};
 
-/// A transaction under way.
+/// A transaction in progress.
 pub(super) struct BrokerTx<'a> {
     pub(super) file: &'a mut SqliteConnection,
     pub(super) topology: &'a mut FileTopology,
     /// The time of the whole transaction.
     pub(super) now: i64,
-    /// Channels in which there may be messages that were not there before.
+    /// Channels that may have new messages.
     pub(super) touched: BTreeSet<i64>,
-    /// Whether something was done that has a time of its own.
+    /// Whether a change has a due time of its own.
     pub(super) times_changed: bool,
-    /// How many more messages fit a channel that refuses the newest.
+    /// The number of further messages that fit in a channel that refuses the newest.
     pub(super) room: HashMap<i64, i64>,
-    /// Channels that refused a message, as they were full.
+    /// Channels that refused a message because they were full.
     pub(super) full: BTreeSet<i64>,
 }
 
-/// A message on its way into a channel.
+/// A message that is being added to a channel.
 pub(super) struct MessageCopy {
     pub(super) channel: i64,
     pub(super) message: StoredMessage,
 }
 
-/// How many rows one statement inserts, with the statement: SQLite prepares each of them once.
+/// The numbers of rows that one statement inserts, with the statements: SQLite prepares each of them once.
 static INSERTS: LazyLock<[(usize, Arc<str>); 3]> = LazyLock::new(|| {
     [64, 8, 1].map(|rows| {
         let mut text = String::from(
@@ -52,7 +52,7 @@ const OLDEST_OF_ONE_PRIORITY: &str = "SELECT m.seq, m.channel, m.header, m.body 
      WHERE m.channel = ?1 AND NOT EXISTS (SELECT 1 FROM brighter_broker_held h WHERE h.seq = m.seq) \
      ORDER BY m.priority DESC, m.seq LIMIT ?2";
 
-/// How many messages are moved at once by their times.
+/// The number of due or expired messages that are moved at once.
 const AT_ONCE: i64 = 1000;
 
 impl<'a> BrokerTx<'a> {
@@ -68,7 +68,7 @@ impl<'a> BrokerTx<'a> {
         }
     }
 
-    /// Puts messages at the end of their channels, in their order.
+    /// Adds messages at the end of their channels, in their order.
     pub(super) async fn append(&mut self, copies: Vec<MessageCopy>) -> Result<(), sqlx::Error> {
         let mut copies = copies.into_iter();
         for (rows, statement) in &*INSERTS {
@@ -91,14 +91,14 @@ impl<'a> BrokerTx<'a> {
         Ok(())
     }
 
-    /// Keeps a message until its time has come.
+    /// Stores a message until its delay is over.
     pub(super) async fn delay(&mut self, copy: MessageCopy, delay: i64) -> Result<(), sqlx::Error> {
         self.times_changed = true;
         sqlx::query(
             "INSERT INTO brighter_broker_delayed (channel, due, priority, header, body) VALUES (?1, ?2, ?3, ?4, ?5)",
         )
         .bind(copy.channel)
-        // The time is that of the beginning, without its fraction.
+        // The stored time has no fraction, so 1 ms is added.
         .bind(self.now.saturating_add(delay).saturating_add(1))
         .bind(copy.message.priority)
         .bind(copy.message.header)
@@ -108,7 +108,7 @@ impl<'a> BrokerTx<'a> {
         .map(drop)
     }
 
-    /// Puts messages whose delay is over at the end of their channels.
+    /// Adds messages whose delay is over at the end of their channels.
     pub(super) async fn bring_back_delayed(&mut self) -> Result<(), sqlx::Error> {
         self.times_changed = true;
         let due = sqlx::query(
@@ -139,7 +139,7 @@ impl<'a> BrokerTx<'a> {
             .map(drop)
     }
 
-    /// Puts what has waited too long in the dead-letter channel.
+    /// Moves expired messages to the dead-letter channel.
     pub(super) async fn set_expired_aside(&mut self) -> Result<(), sqlx::Error> {
         self.times_changed = true;
         let expired = sqlx::query(
@@ -159,7 +159,7 @@ impl<'a> BrokerTx<'a> {
         .await
     }
 
-    /// Counts that messages were delivered and not settled. Those that were too often go to the dead-letter channel.
+    /// Counts an unsettled delivery of each message. Messages at their limit go to the dead-letter channel.
     pub(super) async fn count_redelivery(&mut self, seqs: &[i64]) -> Result<(), sqlx::Error> {
         if seqs.is_empty() {
             return Ok(());
@@ -184,7 +184,7 @@ impl<'a> BrokerTx<'a> {
                 too_often.push(seq);
             }
         }
-        // Their time to live may have run out in the meantime.
+        // Their time to live may have expired meanwhile.
         self.times_changed = true;
         if too_often.is_empty() {
             return Ok(());
@@ -203,7 +203,7 @@ impl<'a> BrokerTx<'a> {
         .await
     }
 
-    /// Puts messages, as rows of `seq, channel, header, body`, in the dead-letter channels of theirs.
+    /// Moves messages, as rows of `seq, channel, header, body`, to the dead-letter channels of their channels.
     async fn set_aside(
         &mut self,
         rows: Vec<sqlx::sqlite::SqliteRow>,
@@ -222,7 +222,7 @@ impl<'a> BrokerTx<'a> {
             let rejection = Rejection::new(RejectionKind::DeadLetter, why(&known.limits));
             let message =
                 row::message(&row, 2).unwrap_or_else(|_| row::salvaged(&row, 2, known.name.as_str()));
-            // What was stored can be stored again, with a few headers more.
+            // A stored message can be stored again, with a few more headers.
             let Ok(message) = StoredMessage::set_aside(&message, &rejection) else {
                 continue;
             };
@@ -241,13 +241,13 @@ impl<'a> BrokerTx<'a> {
             .map(drop)
     }
 
-    /// How many messages wait in a channel, and nobody has in hand.
+    /// Returns the number of messages that wait in a channel, without those that are held by a consumer.
     pub(super) async fn waiting(&mut self, channel: i64) -> Result<i64, sqlx::Error> {
         depth(self.file, channel).await
     }
 
-    /// Sets the oldest aside of channels that have become longer than they should. What is set aside may make
-    /// another too long; none is looked at twice, so that two that are each other's dead letters come to an end.
+    /// Dead-letters the oldest messages of channels that exceed their length. That may make another channel too long.
+    /// No channel is visited twice, so two channels that are each other's dead-letter channels do not loop.
     pub(super) async fn trim(&mut self) -> Result<(), sqlx::Error> {
         let mut seen = BTreeSet::new();
         while let Some(channel) = self.touched.difference(&seen).next().copied() {
@@ -258,7 +258,7 @@ impl<'a> BrokerTx<'a> {
             let (Some(length), Overflow::DeadLetterOldest) = (limits.length, limits.overflow) else {
                 continue;
             };
-            // Where all have one priority, the index has them by their age.
+            // If all messages have one priority, the index sorts them by age.
             let oldest = match limits.priorities {
                 None => OLDEST_OF_ONE_PRIORITY,
                 Some(_) => OLDEST,
@@ -282,7 +282,7 @@ impl<'a> BrokerTx<'a> {
     }
 }
 
-/// How many messages wait in a channel, and nobody has in hand.
+/// Returns the number of messages that wait in a channel, without those that are held by a consumer.
 pub(super) async fn depth(file: &mut SqliteConnection, channel: i64) -> Result<i64, sqlx::Error> {
     let row = sqlx::query(
         "SELECT (SELECT count(*) FROM brighter_broker_messages WHERE channel = ?1) \
@@ -295,12 +295,12 @@ pub(super) async fn depth(file: &mut SqliteConnection, channel: i64) -> Result<i
     row.try_get(0)
 }
 
-/// Numbers as one value of a statement, however many they are.
+/// Returns numbers as one value of a statement: the number of values has a limit.
 pub(super) fn list(numbers: impl IntoIterator<Item = i64>) -> String {
     let mut text = String::from("[");
     for (index, number) in numbers.into_iter().enumerate() {
         let comma = if index == 0 { "" } else { "," };
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = write!(text, "{comma}{number}");
     }
     text.push(']');

@@ -1,4 +1,4 @@
-//! What a configuration says of a broker in a file.
+//! The configuration section of a broker in a file.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ const SECTION: &str = "sqlite_broker";
 
 impl SqliteBrokerOptions {
     /// Returns the section `sqlite_broker`, with every key that [`from_config`](Self::from_config) reads.
-    /// `brighter::config::loader()` knows it.
+    /// `brighter::config::loader()` includes it.
     pub fn section() -> Section {
         Section::new(
             SECTION,
@@ -35,7 +35,7 @@ impl SqliteBrokerOptions {
         )
     }
 
-    /// The options of a broker in a file, as the section `sqlite_broker` has them.
+    /// Returns the options from the section `sqlite_broker` of a configuration.
     ///
     /// ```
     /// use brighter::transport::sqlite::SqliteBrokerOptions;

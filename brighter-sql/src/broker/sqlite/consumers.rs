@@ -1,4 +1,4 @@
-//! The [`Consumers`] of this process: what each consumes, and how many messages it has room for.
+//! [`Consumers`]: the consumers of this process, their channels, and their room for messages.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::demand::Demand;
 use super::request::{SettleAction, Settled};
 use super::topology::FileTopology;
 
-/// Every consumer of this process, the oldest first.
+/// The consumers of this process, the oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Consumers {
     consumers: BTreeMap<u64, ConsumerEntry>,
@@ -21,20 +21,20 @@ pub(super) struct Consumers {
 #[derive(Debug)]
 struct ConsumerEntry {
     channel: i64,
-    /// How many messages it may have.
+    /// The largest number of messages that the consumer may hold.
     capacity: u32,
-    /// How many more messages it may have.
+    /// The number of further messages that the consumer may hold.
     room: u32,
     buffer: Arc<DeliveryBuffer>,
 }
 
-/// What is known of a channel that somebody consumes.
+/// The state of a channel that has a consumer.
 #[derive(Debug)]
 struct ChannelState {
     consumers: usize,
-    /// Whether there may be messages that nobody has in hand.
+    /// Whether there may be messages that no consumer holds.
     may_have: bool,
-    /// Which consumer is served first the next time.
+    /// The consumer that is served first the next time.
     turn: usize,
 }
 
@@ -43,7 +43,7 @@ impl Consumers {
         self.consumers.is_empty()
     }
 
-    /// Adds a consumer. Their numbers grow.
+    /// Adds a consumer. Its number is higher than those before.
     pub(super) fn add(&mut self, consumer: u64, channel: i64, capacity: u32, buffer: Arc<DeliveryBuffer>) {
         let entry = ConsumerEntry {
             channel,
@@ -58,11 +58,11 @@ impl Consumers {
             turn: 0,
         });
         state.consumers += 1;
-        // What others have left may be for this one.
+        // Messages that other consumers left may be for this one.
         state.may_have = true;
     }
 
-    /// The channel that it consumed.
+    /// Removes a consumer, and returns its channel.
     pub(super) fn remove(&mut self, consumer: u64) -> Option<i64> {
         let channel = self.consumers.remove(&consumer)?.channel;
         if let Some(state) = self.channels.get_mut(&channel) {
@@ -74,30 +74,30 @@ impl Consumers {
         Some(channel)
     }
 
-    /// Whether anybody consumes this channel.
+    /// Returns whether this channel has a consumer.
     pub(super) fn consume(&self, channel: i64) -> bool {
         self.channels.contains_key(&channel)
     }
 
-    /// The channels that somebody consumes.
+    /// Returns the channels that have a consumer.
     pub(super) fn channels(&self) -> impl Iterator<Item = i64> {
         self.channels.keys().copied()
     }
 
-    /// Ends the consumers of a channel that is gone, with what they have not seen.
+    /// Ends the consumers of a removed channel, and drops the messages that they have not received.
     pub(super) fn end(&self, channel: i64) {
         let consumers = self.consumers.values().filter(|entry| entry.channel == channel);
         consumers.for_each(|entry| drop(entry.buffer.clear()));
     }
 
-    /// One that it had is settled.
+    /// Records that a message of this consumer was settled.
     pub(super) fn settled(&mut self, consumer: u64) {
         if let Some(entry) = self.consumers.get_mut(&consumer) {
             entry.room = entry.room.saturating_add(1).min(entry.capacity);
         }
     }
 
-    /// Channels that somebody has room for, and of which nothing is known to be there.
+    /// Returns the channels with room in a consumer, and without a known message.
     pub(super) fn hungry(&self) -> Vec<i64> {
         let hungry = self.channels.iter().filter(|(channel, state)| {
             let mut consumers = self.consumers.values();
@@ -112,8 +112,8 @@ impl Consumers {
         }
     }
 
-    /// What they want, once these are settled. A consumer that has three quarters of what it may have can wait for
-    /// more to be taken at once.
+    /// Returns the demand of the consumers after these settlements. A consumer with less than a quarter of its capacity
+    /// free waits, so that more messages are claimed at once.
     pub(super) fn demands(&self, topology: &FileTopology, settled: &[Settled]) -> Vec<Demand> {
         let mut freed: HashMap<u64, u32> = HashMap::new();
         for settled in settled {
@@ -128,7 +128,7 @@ impl Consumers {
                 .limits(entry.channel)
                 .is_some_and(|limits| limits.single_active_consumer);
             match demands.get_mut(&entry.channel) {
-                // The oldest alone is the active one.
+                // Only the oldest consumer is active.
                 Some(_) if single => {}
                 Some((demand, any_is_low)) => {
                     demand.rows = demand.rows.saturating_add(room);
@@ -153,7 +153,7 @@ impl Consumers {
             .collect()
     }
 
-    /// Gives what was claimed to consumers with room, in turn. What none takes is given back.
+    /// Distributes claimed messages in turn to consumers with room. Returns those that no consumer takes.
     pub(super) fn serve(
         &mut self,
         demand: Demand,
@@ -207,7 +207,7 @@ impl Consumers {
         back
     }
 
-    /// Takes back what no handler has seen of what a lost session held.
+    /// Takes back the messages of a lost session that no handler has received.
     pub(super) fn recall(&mut self) {
         for entry in self.consumers.values_mut() {
             let recalled = entry.buffer.recall().len();
@@ -217,7 +217,7 @@ impl Consumers {
         self.channels.values_mut().for_each(|state| state.may_have = true);
     }
 
-    /// Ends every consumer; what no handler has seen goes back.
+    /// Ends every consumer, and returns the messages that no handler has received.
     pub(super) fn clear(&mut self) -> Vec<Settled> {
         let mut back = Vec::new();
         for (number, entry) in &self.consumers {
@@ -234,7 +234,7 @@ fn numbers(row: &SqliteRow) -> Result<(i64, u32), sqlx::Error> {
     Ok((row.try_get(0)?, row.try_get(1)?))
 }
 
-/// What gives a row back that no handler has seen.
+/// Returns a row that no handler has received to its channel.
 pub(super) fn given_back(row: &HeldRow, consumer: u64) -> Settled {
     Settled {
         seq: row.seq,

@@ -1,4 +1,4 @@
-//! How channels are made, or looked for.
+//! Declares or checks channels.
 
 use sqlx::{Row as _, Sqlite, SqliteConnection};
 
@@ -13,16 +13,16 @@ use crate::database::value::Sql;
 use brighter_core::channel::{Channel, ChannelError, ChannelLimits, MakeChannel, Overflow};
 use brighter_core::message::ChannelName;
 
-/// Makes a channel with those beside it, or looks for them, as the channel says.
+/// Declares or checks a channel with its dead-letter and invalid-message channels, as the channel says.
 pub(super) struct Declare<'a> {
     pub(super) channel: &'a Channel,
     pub(super) topology: &'a mut FileTopology,
-    /// Whose channel it is, if it is a temporary one. There has to be a session then, and until when it is alive.
+    /// The session of a temporary channel, and the end of its lease. It is begun if there is none.
     pub(super) session: &'a mut Option<(i64, i64)>,
     pub(super) lease: i64,
 }
 
-/// A channel that there is, or why it cannot be had.
+/// The channel, or why it is not available.
 pub(super) type Declared = Result<i64, ChannelError>;
 
 impl Operation<Sqlite> for Declare<'_> {
@@ -85,14 +85,14 @@ async fn declare(asked: Declare<'_>, file: &mut SqliteConnection) -> Result<Decl
     }
     let id = make(channel, file).await?;
     if channel.idle_timeout.is_some() {
-        // One that was taken for dead is another from here on, as at the next cycle.
+        // A lost session is replaced here, as in the next batch.
         let (session, _) = match session.filter(|_| state.alive_until.is_some()) {
             Some(alive) => alive,
             None => *session.insert(begin_session(state.now, lease, file).await?),
         };
         temporary::claim(id, session, file).await?;
     }
-    // A process that has read it before reads it again.
+    // Other processes read the topology again.
     sqlx::query("UPDATE brighter_broker SET topology = topology + 1")
         .execute(file)
         .await?;
@@ -153,10 +153,11 @@ async fn make(channel: &Channel, file: &mut SqliteConnection) -> Result<i64, sql
     Ok(id)
 }
 
-/// As the columns have them: time to live, length, overflow, deliveries, single active consumer and priorities.
+/// The limits in the order of the columns: time to live, length, overflow, deliveries, single active consumer and
+/// priorities.
 type StoredLimits = (Option<i64>, Option<u32>, i64, Option<u32>, bool, Option<u8>);
 
-/// The limits as they are stored: two that are stored alike are alike.
+/// Returns the limits in stored form, in which equal limits compare as equal.
 fn limits(limits: &ChannelLimits) -> StoredLimits {
     (
         limits.time_to_live.map(millis),
@@ -168,7 +169,7 @@ fn limits(limits: &ChannelLimits) -> StoredLimits {
     )
 }
 
-/// What this broker cannot do it does not pretend to.
+/// Refuses settings that this broker does not support.
 pub(super) fn check(channel: &Channel) -> Result<(), ChannelError> {
     channel.validate()?;
     if channel.limits.priorities == Some(0) {

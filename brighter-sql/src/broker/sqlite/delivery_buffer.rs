@@ -1,4 +1,4 @@
-//! A [`DeliveryBuffer`]: the messages of one consumer, from the engine that fills it to the stream that empties it.
+//! [`DeliveryBuffer`]: the messages of one consumer, between the engine and the consumer's stream.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use futures_util::task::AtomicWaker;
 use sqlx::sqlite::SqliteRow;
 
-/// The messages that the engine holds for one consumer.
+/// The messages that the engine has claimed for one consumer.
 #[derive(Debug, Default)]
 pub(super) struct DeliveryBuffer {
     state: Mutex<BufferState>,
@@ -29,7 +29,7 @@ impl std::fmt::Debug for BufferState {
     }
 }
 
-/// A message that is held for a consumer, as it was read: the consumer makes sense of it in its own time.
+/// A claimed message as a row. The consumer decodes it later.
 pub(super) struct HeldRow {
     pub(super) seq: i64,
     pub(super) session: i64,
@@ -38,7 +38,7 @@ pub(super) struct HeldRow {
     pub(super) row: SqliteRow,
 }
 
-/// The column at which the header of a [`HeldRow`] stands.
+/// The column of the header in a [`HeldRow`].
 pub(super) const HEADER: usize = 2;
 
 impl DeliveryBuffer {
@@ -46,7 +46,7 @@ impl DeliveryBuffer {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives the consumer these; those that it is not there to take come back.
+    /// Adds rows for the consumer. Returns them if the consumer has ended.
     pub(super) fn serve(&self, rows: Vec<HeldRow>) -> Vec<HeldRow> {
         let mut state = self.lock();
         if state.is_left {
@@ -58,7 +58,7 @@ impl DeliveryBuffer {
         Vec::new()
     }
 
-    /// Nothing comes any more; what nobody has seen comes back.
+    /// Ends the buffer, and returns the rows that were not received.
     pub(super) fn clear(&self) -> VecDeque<HeldRow> {
         let mut state = self.lock();
         state.is_left = true;
@@ -68,11 +68,11 @@ impl DeliveryBuffer {
         rows
     }
 
-    /// The next message; none once nothing comes any more.
+    /// Returns the next row; `None` once the buffer has ended and is empty.
     pub(super) fn poll_next(&self, task: &mut Context<'_>) -> Poll<Option<HeldRow>> {
         let mut state = self.lock();
         if state.rows.is_empty() && !state.is_left {
-            // Under the lock, so that what is served after this look wakes the task.
+            // Registered under the lock, so that a row that is added after this check wakes the task.
             self.waker.register(task.waker());
         }
         let (row, is_left) = (state.rows.pop_front(), state.is_left);
@@ -84,7 +84,7 @@ impl DeliveryBuffer {
         }
     }
 
-    /// Takes back what nobody has seen; more may come.
+    /// Returns the rows that were not received; the buffer stays open.
     pub(super) fn recall(&self) -> VecDeque<HeldRow> {
         std::mem::take(&mut self.lock().rows)
     }

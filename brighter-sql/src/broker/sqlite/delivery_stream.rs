@@ -1,4 +1,4 @@
-//! The stream of deliveries that a consumer reads.
+//! [`DeliveryStream`]: the stream of deliveries of a consumer.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,15 +21,15 @@ pub(super) struct DeliveryStream {
     /// The number of the consumer.
     consumer: u64,
     buffer: Arc<DeliveryBuffer>,
-    /// What its deliveries name.
+    /// The channel that its deliveries refer to.
     channel: Arc<Channel>,
-    /// Goes to the engine with the consumer, and tells that it is gone.
+    /// Sent to the engine with the end of the consumer, which then reports the end.
     gone: Option<oneshot::Sender<()>>,
 }
 
 impl DeliveryStream {
-    /// Begins to consume a channel. If this future is dropped, the engine is told that the consumer is gone, whether it
-    /// has made it by then or not.
+    /// Starts to consume a channel. If this future is dropped, the engine is told that the consumer is gone, even if it
+    /// has not been added yet.
     pub(super) async fn consume(
         handle: Arc<BrokerHandle>,
         channel: &Channel,
@@ -47,7 +47,7 @@ impl DeliveryStream {
             EngineRequest::Consume(channel.clone(), consumer, buffer, reply)
         };
         deliveries.handle.ask(asked).await?;
-        // An error says that the engine has ended, and everything with it.
+        // An error means that the engine has ended, and all consumers with it.
         Ok(Consumer::new(deliveries).gone_when(async { drop(ended.await) }))
     }
 

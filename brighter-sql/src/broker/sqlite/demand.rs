@@ -1,12 +1,12 @@
-//! What consumers have room for.
+//! [`Demand`]: the room of consumers for messages.
 
-/// How many messages of a channel the consumers of this process have room for.
+/// The number of messages of a channel for which the consumers of this process have room.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Demand {
     pub(super) channel: i64,
-    /// The oldest of them: the one that gets messages, where only one does.
+    /// The oldest consumer, which is the active one of a single active consumer.
     pub(super) consumer: u64,
     pub(super) rows: u32,
-    /// Whether there may be any, besides what comes by this very cycle.
+    /// Whether there may be messages, apart from those of the current batch.
     pub(super) may_have: bool,
 }

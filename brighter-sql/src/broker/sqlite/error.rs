@@ -1,4 +1,4 @@
-//! What may be wrong with the file, and what that means to a caller.
+//! [`SqliteBrokerError`]: why the file cannot be used, and the errors of callers.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,32 +12,32 @@ use brighter_core::error::{BoxError, InvalidSetting};
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum SqliteBrokerError {
-    /// A setting has a value that it cannot have.
+    /// A setting has an invalid value.
     #[error("invalid setting of the broker")]
     Setting(#[source] InvalidSetting),
-    /// The disk is full: make room and open it again.
+    /// The disk is full: free space and open the broker again.
     #[error("the disk of the broker's file is full: make room")]
     Full(#[source] BoxError),
-    /// The file cannot be reached, or others hold its lock for too long. Opening it again may work.
+    /// The file cannot be opened, or its lock is held for too long. Opening it again may succeed.
     #[error("the broker's file cannot be opened, or others hold its lock")]
     Unavailable(#[source] BoxError),
-    /// The file, or its folder, may not be written: the broker needs both.
+    /// The file or its folder is read-only: the broker writes both.
     #[error(
         "the broker's file or its folder may not be written: give this user the right to, or use another path"
     )]
     ReadOnly(#[source] BoxError),
-    /// The tables are of a newer brighter.
+    /// The tables are from a newer version of brighter.
     #[error("the broker's tables have version {found} and this program knows {known}: use a newer brighter")]
     NewerSchema {
         /// The version of the tables.
         found: i64,
-        /// The newest that this program knows.
+        /// The newest version that this program supports.
         known: i64,
     },
     /// The broker's thread could not be started.
     #[error("the thread of the broker did not start")]
     Thread(#[source] std::io::Error),
-    /// Something else: the file is no database, for instance.
+    /// Any other failure: the file is no database, for instance.
     #[error("the broker's file cannot be used")]
     Other(#[source] BoxError),
 }
@@ -46,12 +46,12 @@ brighter_core::__private::readable_debug!(SqliteBrokerError);
 
 from_database_error!(SqliteBrokerError);
 
-/// Why a transaction failed, told to everyone who had something in it.
+/// Why a transaction failed, for all callers with work in it.
 #[derive(Debug, Clone)]
 pub(super) struct FileFailure {
     error: Arc<SqliteBrokerError>,
     is_full: bool,
-    /// Which channels hold the most of a file that is full.
+    /// The channels that hold the most messages of a full file.
     holders: Option<Arc<str>>,
 }
 
@@ -64,7 +64,7 @@ impl FileFailure {
         }
     }
 
-    /// The engine is gone by a mistake of its own.
+    /// Returns the failure of an engine that has panicked.
     pub(super) fn panicked() -> Self {
         let error = "the thread of the broker has panicked: open the broker again, and report this";
         Self {
@@ -78,7 +78,7 @@ impl FileFailure {
         self.is_full
     }
 
-    /// This failure, with which channels hold the most.
+    /// Adds the channels that hold the most messages.
     pub(super) fn with_holders(self, holders: Option<String>) -> Self {
         Self {
             holders: holders.map(Arc::from),
@@ -86,13 +86,13 @@ impl FileFailure {
         }
     }
 
-    /// This failure, with what was found out when the file became full.
+    /// Adds the channels that were found when the file became full.
     pub(super) fn like(self, before: &Self) -> Self {
         let holders = before.holders.clone().filter(|_| self.is_full);
         Self { holders, ..self }
     }
 
-    /// `after` is how long the caller has waited by then.
+    /// Returns the error for a publisher; `after` is how long the caller has waited.
     pub(super) fn of_publish(&self, after: Duration) -> PublishError {
         if self.is_full {
             let reason = self.to_string();

@@ -1,4 +1,4 @@
-//! The [`BrokerHandle`]: how a broker, its consumers and its deliveries reach the engine.
+//! [`BrokerHandle`]: the connection of a broker, its consumers and its deliveries to the engine.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use super::row::StoredMessage;
 use super::write_queue::WriteQueue;
 use brighter_core::channel::{ChannelError, PublishError};
 
-/// How long a call waits for the file.
+/// The deadline of a call.
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 
-/// What all clones share, and every consumer and delivery. Without one the engine ends.
+/// The state that all clones, consumers and deliveries share. The engine ends when it is dropped.
 pub(super) struct BrokerHandle {
     pub(super) queue: Arc<WriteQueue>,
     pub(super) path: PathBuf,
@@ -27,13 +27,13 @@ pub(super) struct BrokerHandle {
 }
 
 impl BrokerHandle {
-    /// The number of a new consumer, which no other of this broker has.
+    /// Returns the number of a new consumer, unique within this broker.
     pub(super) fn next_consumer(&self) -> u64 {
-        // From 1: 0 is nobody.
+        // From 1: 0 means no consumer.
         self.consumers.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// Asks the engine, and waits for its answer.
+    /// Sends a request to the engine, and waits for its answer.
     pub(super) async fn ask<T>(
         &self,
         request: impl FnOnce(oneshot::Sender<Result<T, ChannelError>>) -> EngineRequest,
@@ -50,23 +50,23 @@ impl BrokerHandle {
         }
     }
 
-    /// What there is to say when the engine has ended.
+    /// Returns the error after the engine has ended.
     async fn gone(&self) -> ChannelError {
         let mistake = self.mistake().await;
         mistake.map_or(ChannelError::Closed, |failure| failure.of_channel())
     }
 
-    /// Why the engine has ended, unless it was closed.
+    /// Returns why the engine has ended, unless it was closed.
     async fn mistake(&self) -> Option<FileFailure> {
         if self.queue.closing.is_cancelled() {
             return None;
         }
-        // It says why behind what it drops.
+        // The engine stores the reason after it has dropped the replies.
         let _ = timeout(DEADLINE, self.queue.closed.cancelled()).await;
         self.queue.failure()
     }
 
-    /// Queues messages once there is room, and waits until they are on the disk. The wait ends at the deadline.
+    /// Queues messages once there is room, and waits until they are on the disk, up to the deadline.
     pub(super) async fn publish(&self, messages: Vec<StoredMessage>) -> Vec<Result<(), PublishError>> {
         if messages.is_empty() {
             return Vec::new();
@@ -79,7 +79,7 @@ impl BrokerHandle {
             reply,
         };
         let published = async {
-            // The queue is as large as the number says, so the permits are there some day.
+            // The queue has this many permits in total, so the request can be met.
             let permits = u32::try_from(count).unwrap_or(u32::MAX);
             let _room = self.queue.room.acquire_many(permits).await.ok()?;
             if !self.queue.push(|items| items.postings.push(posting)) {

@@ -1,28 +1,28 @@
 //! A file as a broker, for the processes of one machine: [`SqliteBroker`].
 //!
-//! It is for applications that run no server yet: a program and its workers, an appliance, a test. What was published is
-//! on the disk (`synchronous = FULL`) before anybody is told so, and is gone from it only after its handler is done.
+//! It is for applications without a server: a program and its consumers, an appliance, a test. A message is on the disk
+//! (`synchronous = FULL`) before its publisher gets a result, and is removed only after its handler is done.
 //!
-//! | what | how |
+//! | concept | in the file |
 //! |---|---|
 //! | a topic | the routing keys of channels, patterns of topics among them, as on RabbitMQ |
 //! | a channel | rows of one table, each copy of a message one row, with `.dlq` and `.invalid` beside it |
-//! | competing consumers | of one process or of several: a message is in one hand at a time |
-//! | a process that dies | its session is not renewed, and what it had in hand is delivered again, and counted |
-//! | a retry | a row that comes back at its time to that channel alone |
+//! | competing consumers | in one process or several: one consumer at a time holds a message |
+//! | a process that dies | its session expires, and its unsettled messages are delivered again, and counted |
+//! | a retry | a row that returns after its delay to that channel alone |
 //! | a dead letter | a copy with the reason in its headers, in one transaction with the end of the original |
 //!
-//! One thread writes for the whole process: whatever was asked of it while the disk was busy becomes the next
-//! transaction, so that the more there is to do the less each message costs.
+//! One thread writes for the whole process. All work that arrives while the disk is busy becomes the next transaction,
+//! so the cost per message falls as the load grows.
 //!
-//! In one process a message wakes its consumer. Of what other processes write it learns by asking SQLite whether the
-//! file has changed (`PRAGMA data_version`): every 5 ms while something happens, and less often, down to five times a
-//! second, when nothing does.
+//! Within one process a message wakes its consumer. Changes of other processes are detected by asking SQLite whether
+//! the file has changed (`PRAGMA data_version`): every 5 ms under load, and less often, down to five times a second,
+//! when idle.
 //!
 //! # When to move to RabbitMQ
-//! When a second machine has to take part; when one disk cannot write what there is (a few thousand messages a second); when
-//! messages have to outlive the disk; when others than brighter have to read them; when channels have to be watched
-//! with tools. It is one line:
+//! Move when several machines take part, or when one disk cannot write the load (a few thousand messages a second).
+//! Move also when messages must survive the loss of the disk, when other systems read them, or when you need monitoring
+//! tools. It is one line:
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -33,7 +33,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! The file must be on a disk of the machine: the locks of network file systems are not to be relied on.
+//! The file must be on a local disk: the locks of network file systems are unreliable.
 
 mod broker_tx;
 #[cfg(feature = "config")]
@@ -84,9 +84,9 @@ use request::EngineRequest;
 use row::StoredMessage;
 use write_queue::{POSTINGS, WriteQueue};
 
-/// A broker in a file, for the processes of one machine that open it. Clones are the same broker.
+/// A broker in a file, for the processes of one machine that open it. Clones share one broker.
 ///
-/// See the [module](self) for what it does and when to use another.
+/// See the [module](self) for its behaviour, and when to use another broker.
 ///
 /// ```
 /// use brighter::SqliteBroker;
@@ -114,12 +114,12 @@ use write_queue::{POSTINGS, WriteQueue};
 pub struct SqliteBroker(Arc<BrokerHandle>);
 
 impl SqliteBroker {
-    /// Opens this file, makes it if it is missing, and makes the tables or brings them up to date. They may stand
-    /// beside those of an outbox, an inbox and an application.
+    /// Opens this file, or creates it, and creates or upgrades the tables. The same file may have the tables of an
+    /// outbox, an inbox and an application.
     ///
     /// # Errors
-    /// The file cannot be opened, made or written, is no database, or has tables newer than this program; or an option
-    /// has a value that it cannot have: see [`SqliteBrokerError`].
+    /// Returns an error if the file cannot be opened, created or written, is no database, or has tables newer than this
+    /// program. Also returns an error if an option has an invalid value: see [`SqliteBrokerError`].
     pub fn open(path: impl AsRef<Path>) -> Opening<SqliteBrokerOptions, Result<Self, SqliteBrokerError>> {
         let path = path.as_ref().to_owned();
         Opening::new(|options| Self::open_file(path, options))
@@ -131,7 +131,7 @@ impl SqliteBroker {
         }
         let queue = Arc::new(WriteQueue::new());
         let opened = engine::start(path.clone(), options.clone(), Arc::clone(&queue))?;
-        // Ends the engine if nobody waits any longer.
+        // Dropped if no caller waits, which ends the engine.
         let confirm_timeout = options.confirm_timeout;
         let broker = Self(Arc::new(BrokerHandle {
             queue,
@@ -146,11 +146,11 @@ impl SqliteBroker {
         }
     }
 
-    /// The messages that wait in a channel, the next one first, at most so many: to look at dead letters. None, if
-    /// there is no such channel. Nothing is taken.
+    /// Returns up to `at_most` messages that wait in a channel, the next one first, without taking them. Use it to
+    /// inspect dead letters. Returns no messages if the channel does not exist.
     ///
     /// # Errors
-    /// The file cannot be read, or the broker is closed.
+    /// Returns an error if the file cannot be read, or the broker is closed.
     pub async fn messages(
         &self,
         channel: impl Into<ChannelName>,
@@ -192,7 +192,7 @@ impl Producer for SqliteBroker {
 impl SqliteBroker {
     async fn publish_some(&self, messages: &[&Message]) -> Vec<Result<(), PublishError>> {
         let mut outgoing = Vec::with_capacity(messages.len());
-        // What cannot be written is not queued, and its place is kept.
+        // A message that cannot be stored is not queued; its result keeps its position.
         let kept: Vec<Result<(), PublishError>> = messages
             .iter()
             .map(|message| {
@@ -240,13 +240,13 @@ impl Broker for SqliteBroker {
         .boxed()
     }
 
-    /// `None`, if there is no such channel. What waits for its delay does not count.
+    /// Returns `None` if the channel does not exist. Delayed messages do not count.
     fn depth<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Option<u64>, ChannelError>> {
         let name = channel.name.clone();
         self.0.ask(|reply| EngineRequest::Depth(name, reply)).boxed()
     }
 
-    /// Whether anybody consumes a channel is not in the file, so it is not known here.
+    /// Leaves the number of consumers unknown, because it is not in the file.
     fn channels(&self) -> BoxFuture<'_, Result<Vec<ChannelUsage>, ChannelError>> {
         self.0.ask(EngineRequest::Usages).boxed()
     }
@@ -279,7 +279,7 @@ impl Broker for SqliteBroker {
         let queue = &self.0.queue;
         queue.closing.cancel();
         async move {
-            // The engine has a deadline of its own; this is for one that is stuck in the system.
+            // The engine has a deadline of its own; this one is for an engine that is stuck in a system call.
             let _ = timeout(DEADLINE, queue.closed.cancelled()).await;
         }
         .boxed()

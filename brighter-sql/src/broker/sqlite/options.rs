@@ -1,14 +1,14 @@
-//! The [`SqliteBrokerOptions`].
+//! [`SqliteBrokerOptions`]: the options of a broker in a file.
 
 use std::time::Duration;
 
 use crate::database::sqlite::PAGE;
 use brighter_core::error::InvalidSetting;
 
-/// The file is written three times within each.
+/// The shortest lease: the file is written three times within each.
 const SHORTEST_LEASE: Duration = Duration::from_millis(100);
 
-/// What may be chosen of a broker in a file.
+/// The options of a broker in a file.
 ///
 /// ```
 /// use std::time::Duration;
@@ -24,7 +24,7 @@ pub struct SqliteBrokerOptions {
 }
 
 impl Default for SqliteBrokerOptions {
-    /// A lease of 15 seconds, as many messages as the disk holds, and 30 seconds to be confirmed.
+    /// Sets a lease of 15 seconds, no limit of the file, and 30 seconds for a confirm.
     fn default() -> Self {
         Self {
             lease: Duration::from_secs(15),
@@ -35,26 +35,25 @@ impl Default for SqliteBrokerOptions {
 }
 
 impl SqliteBrokerOptions {
-    /// How long a process that says nothing is taken to be alive, by the clock of the machine: what it has in hand
-    /// is delivered to others after that. A process says so three times as often, in a thread of its own, so that a
-    /// handler may take as long as it likes and may block. From 100 ms.
+    /// Sets how long a process without a sign of life keeps its unsettled messages; after that, other processes get
+    /// them. The process renews the lease after each third of that time, on a thread of its own, so a handler may run
+    /// long and may block. The shortest lease is 100 ms.
     #[must_use]
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
     }
 
-    /// How large the file may become, in bytes, from 4096: beyond that this process publishes nothing more, with
-    /// [`PublishError::Blocked`](brighter_core::channel::PublishError::Blocked), until consumers have made room. What is beside
-    /// the file, its write-ahead log, does not count. A limit of a single channel is
-    /// `length_limit`.
+    /// Sets the largest size of the file in bytes, at least 4096. Beyond it this process publishes no more messages,
+    /// and fails with [`PublishError::Blocked`](brighter_core::channel::PublishError::Blocked), until consumers have
+    /// made room. The write-ahead log beside the file does not count. `length_limit` limits a single channel.
     #[must_use]
     pub fn size_limit(mut self, bytes: u64) -> Self {
         self.size_limit = Some(bytes);
         self
     }
 
-    /// Returns the setting that has a value it cannot have.
+    /// Returns the setting that has an invalid value, if there is one.
     pub(super) fn invalid(&self) -> Option<InvalidSetting> {
         let lease = format_args!("{:?}", self.lease);
         let lease = InvalidSetting::unless(self.lease >= SHORTEST_LEASE, "lease", lease, "at least 100ms");
@@ -64,7 +63,8 @@ impl SqliteBrokerOptions {
         })
     }
 
-    /// How long a publisher waits until its message is on the disk, before it is told that it may not be.
+    /// Sets how long a publisher waits for its message to be on the disk. After that it fails, and the message may be
+    /// stored or not.
     #[must_use]
     pub fn confirm_timeout(mut self, time: Duration) -> Self {
         self.confirm_timeout = time;

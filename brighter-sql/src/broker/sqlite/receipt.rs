@@ -1,4 +1,4 @@
-//! How the broker in a file settles a delivery.
+//! [`Receipt`]: settles a delivery of the broker in a file.
 
 use std::sync::Arc;
 use std::task::Poll;
@@ -23,7 +23,7 @@ pub(super) struct Receipt {
     pub(super) seq: i64,
     pub(super) session: i64,
     pub(super) redeliveries: u32,
-    /// What came, or what is left of it.
+    /// The message, or the readable rest of a malformed one.
     pub(super) message: Arc<Message>,
 }
 
@@ -39,7 +39,7 @@ impl Receipt {
         }
     }
 
-    /// Queues it, and waits until it is on the disk.
+    /// Queues the settlement, and waits until it is on the disk.
     fn written(self, action: SettleAction) -> BoxFuture<'static, Result<(), SettleError>> {
         let (reply, answer) = oneshot::channel();
         let mut settled = self.settled(action);
@@ -48,7 +48,7 @@ impl Receipt {
             return future::ready(Err(SettleError::Stale)).boxed();
         }
         async move {
-            // The broker must not be closed for want of users while one still waits for it.
+            // Keeps the broker open while a caller still waits.
             let _handle = self.handle;
             match timeout(DEADLINE, answer).await {
                 Ok(Ok(result)) => result,
@@ -59,7 +59,7 @@ impl Receipt {
         .boxed()
     }
 
-    /// A copy that cannot be made leaves the original in its channel.
+    /// Returns the original to its channel, because the copy cannot be made.
     fn unwritten(self, error: PublishError) -> BoxFuture<'static, Result<(), SettleError>> {
         Box::new(self).release();
         future::ready(Err(SettleError::NotMoved(error))).boxed()
@@ -67,8 +67,8 @@ impl Receipt {
 }
 
 impl Settle for Receipt {
-    /// Nobody waits for the disk, as long as nothing is wrong with it: until the ack is there the message counts as
-    /// one of those that its consumer has.
+    /// Returns without waiting for the disk, unless writing has failed: until the ack is written, the message counts as
+    /// held by its consumer.
     fn ack(self: Box<Self>) -> BoxFuture<'static, Result<(), SettleError>> {
         if self.handle.queue.failure().is_some() {
             return self.written(SettleAction::Ack);
@@ -77,7 +77,7 @@ impl Settle for Receipt {
         if !self.handle.queue.push(|items| items.settled.push(settled)) {
             return future::ready(Err(SettleError::Stale)).boxed();
         }
-        // Has no size, so that its box is none.
+        // The future has no size, so boxing it does not allocate.
         future::poll_fn(|_| Poll::Ready(Ok(()))).boxed()
     }
 
@@ -118,7 +118,7 @@ impl Settle for Receipt {
         }
     }
 
-    /// Its consumer is alive, so that a message that others died of counts no further.
+    /// Does not count a suspected message any further, because its consumer is alive.
     fn release(self: Box<Self>) {
         let counted = !self.channel.suspects(self.redeliveries);
         let settled = self.settled(SettleAction::Release { counted });

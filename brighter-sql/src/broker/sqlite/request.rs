@@ -1,4 +1,4 @@
-//! What callers ask of the engine, as data.
+//! The requests of callers to the engine, as data.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use brighter_core::channel::{
 };
 use brighter_core::message::{ChannelName, Message};
 
-/// Messages to be published, and where the results go.
+/// Messages to publish, and the sender of their results.
 #[derive(Debug)]
 pub(super) struct Posting {
     pub(super) count: usize,
@@ -19,59 +19,58 @@ pub(super) struct Posting {
     pub(super) reply: oneshot::Sender<Vec<Result<(), PublishError>>>,
 }
 
-/// A delivery that was settled. What is not acked comes back to the engine with the message, so that nothing is
-/// read again.
+/// A settled delivery. All but an ack return the message to the engine, so that it need not be read again.
 #[derive(Debug)]
 pub(super) struct Settled {
     pub(super) seq: i64,
-    /// The session that held it; another cannot settle it.
+    /// The session that held the message; no other can settle it.
     pub(super) session: i64,
     pub(super) consumer: u64,
     pub(super) channel: i64,
     pub(super) action: SettleAction,
-    /// Nobody waits for an ack, unless something is wrong.
+    /// `None` for an ack, whose caller does not wait unless writing has failed.
     pub(super) reply: Option<oneshot::Sender<Result<(), SettleError>>>,
 }
 
-/// How a delivery was settled.
+/// The kind of settlement.
 #[derive(Debug)]
 pub(super) enum SettleAction {
     Ack,
-    /// Back to its channel; it counts as a delivery if a handler could have seen it.
+    /// Returns to its channel; it counts as a delivery if a handler may have received it.
     Release {
         counted: bool,
     },
-    /// In its place this one, after so many milliseconds.
+    /// Replaced by this message, after so many milliseconds.
     Again {
         message: StoredMessage,
         delay: i64,
     },
-    /// To another channel, as this one.
+    /// Moved to another channel, as this message.
     Aside {
         message: StoredMessage,
         to: ChannelName,
     },
 }
 
-/// What is asked of the engine that is no message.
+/// Requests to the engine other than messages.
 #[derive(Debug)]
 pub(super) enum EngineRequest {
     Declare(Channel, oneshot::Sender<Result<(), ChannelError>>),
-    /// A consumer with this number is to have what comes to the channel, in this buffer. Whatever becomes of it, the
-    /// caller sends [`Leave`](Self::Leave) in the end.
+    /// Adds a consumer with this number, which receives the messages of the channel in this buffer. The caller sends
+    /// [`Leave`](Self::Leave) in the end, in any case.
     Consume(
         Channel,
         u64,
         Arc<DeliveryBuffer>,
         oneshot::Sender<Result<(), ChannelError>>,
     ),
-    /// A consumer is gone, which is told to the caller that waits for it.
+    /// A consumer is gone; the engine reports when it is removed.
     Leave(u64, oneshot::Sender<()>),
-    /// A channel is to go with all that is in it.
+    /// Removes a channel with all its messages.
     Remove(ChannelName, oneshot::Sender<Result<(), ChannelError>>),
-    /// A caller waits until what was settled is written.
+    /// Waits until all settlements are written.
     Flush(oneshot::Sender<Result<(), ChannelError>>),
-    /// The engine has a mistake.
+    /// Makes the engine panic.
     #[cfg(test)]
     Panic,
     /// Which other processes have missed a sign of life.

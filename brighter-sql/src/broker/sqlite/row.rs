@@ -1,4 +1,4 @@
-//! A message as a row, and a row as a message.
+//! Converts messages to rows, and rows to messages.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -11,14 +11,14 @@ use brighter_core::error::BoxError;
 use brighter_core::id::MessageId;
 use brighter_core::message::{BagValue, Message, MessageBody, MessageHeader, MessageType, RoutingKey};
 
-/// More than this SQLite does not take in one row by a good margin.
+/// The largest message in bytes, well below SQLite's limit for a row.
 const LARGEST: usize = 256 * 1024 * 1024;
 
-/// A message as it is stored.
+/// A message in its stored form.
 #[derive(Debug, Clone)]
 pub(super) struct StoredMessage {
     pub(super) topic: RoutingKey,
-    /// 0, the lowest, unless the message says otherwise.
+    /// The priority of the message: 0, the lowest, by default.
     pub(super) priority: u8,
     pub(super) header: String,
     pub(super) body: Vec<u8>,
@@ -44,7 +44,7 @@ impl StoredMessage {
         })
     }
 
-    /// The same message with a note of why it was set aside.
+    /// Returns a rejected copy of a message, with the reason.
     pub(super) fn set_aside(message: &Message, rejection: &Rejection) -> Result<Self, PublishError> {
         let mut moved = message.clone();
         rejection.annotate(&mut moved.header);
@@ -52,8 +52,7 @@ impl StoredMessage {
     }
 }
 
-/// The header, as JSON. That has no words for a number that is not finite, so such numbers follow by themselves, with
-/// their bits.
+/// Returns the header as JSON. JSON cannot represent non-finite numbers, so these follow separately, as their bits.
 fn write(header: &MessageHeader) -> Result<String, BoxError> {
     let strange: BTreeMap<&str, u64> = header
         .bag
@@ -78,7 +77,7 @@ fn write(header: &MessageHeader) -> Result<String, BoxError> {
 }
 
 fn read(text: &str) -> Result<MessageHeader, BoxError> {
-    // JSON on one line has no line break, so the first one ends the header.
+    // The JSON has no line break, so the first one ends the header.
     let (header, strange) = match text.split_once('\n') {
         None => (text, None),
         Some((header, strange)) => (header, Some(strange)),
@@ -93,15 +92,15 @@ fn read(text: &str) -> Result<MessageHeader, BoxError> {
     Ok(header)
 }
 
-/// Reads the columns `header` and `body`, of which the first is this one.
+/// Reads the columns `header` and `body`, beginning at column `first`.
 pub(super) fn message(row: &SqliteRow, first: usize) -> Result<Message, BoxError> {
     let header = read(row.try_get(first)?)?;
     let body: Vec<u8> = row.try_get(first + 1)?;
     Ok(Message::new(header, MessageBody::new(body)))
 }
 
-/// What becomes of a row that nobody can read when it is set aside: its bytes under a header that can be read, with
-/// the one that cannot among what it carries.
+/// Returns an unreadable row as a message that can be rejected: its bytes under a readable header, with the unreadable
+/// one in its bag.
 pub(super) fn salvaged(row: &SqliteRow, first: usize, channel: &str) -> Message {
     let mut header = MessageHeader::new(MessageId::new(), channel, MessageType::Document)
         .with_content_type("application/octet-stream");
@@ -112,14 +111,14 @@ pub(super) fn salvaged(row: &SqliteRow, first: usize, channel: &str) -> Message 
     Message::new(header, MessageBody::new(body))
 }
 
-/// Rounded up, so that nothing is shorter than was asked; and bounded, so that the database can add it to the time.
+/// Returns milliseconds, rounded up so that no time is shorter than requested, and limited so that the database can add
+/// them to the time.
 pub(super) fn millis(time: Duration) -> i64 {
     const NEVER: u128 = 1 << 53;
     time.as_nanos().div_ceil(1_000_000).min(NEVER) as i64
 }
 
-/// The time in milliseconds, as [`millis`] counts and as the database tells it: both ask the same clock of the same
-/// machine.
+/// Returns the time in milliseconds, as [`millis`] and the database count it: both use the clock of the machine.
 pub(super) fn now() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))

@@ -3,7 +3,7 @@
 use crate::database::schema::Schema;
 use crate::database::table_ref::TableRef;
 
-/// The tables, in the versions that they have had.
+/// Returns the tables in all their versions.
 pub(super) fn schema() -> Schema {
     let name = "brighter_broker";
     Schema::new(
@@ -17,8 +17,8 @@ pub(super) fn schema() -> Schema {
 
 /// Times are milliseconds since 1970 by the clock of the machine.
 ///
-/// Each copy of a message is a row of its own, whose number is its place in the channel. Who has it in hand stands
-/// elsewhere, so that to take a message and to give it back moves no bodies about.
+/// Each copy of a message is a row of its own, whose number is its position in the channel. The consumer that holds a
+/// message is in another table, so that taking and returning a message does not copy its body.
 const STEPS: &[&str] = &[
     "\
 CREATE TABLE IF NOT EXISTS {table} (
@@ -71,14 +71,14 @@ CREATE TABLE IF NOT EXISTS {table}_delayed (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS {table}_by_due ON {table}_delayed (due);
 ",
-    // Since the second version, a channel may be there for one session alone.
+    // Since version 2, a channel may belong to one session.
     "\
 CREATE TABLE IF NOT EXISTS {table}_temporary (
   channel INTEGER PRIMARY KEY,
   session INTEGER NOT NULL
 ) STRICT;
 ",
-    // Since the third, a channel may have priorities. The priority of a message is 0 in a channel that has none.
+    // Since version 3, a channel may have priorities. A message has priority 0 in a channel without them.
     "\
 ALTER TABLE {table}_channels ADD COLUMN priorities INTEGER;
 ALTER TABLE {table}_messages ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;

@@ -1,4 +1,4 @@
-//! Sessions: a process holds messages for as long as it says now and then that it is alive.
+//! Sessions: a process holds messages while it renews its session.
 
 use sqlx::{Row as _, Sqlite, SqliteConnection};
 
@@ -10,7 +10,7 @@ use crate::database::backend::Operation;
 use crate::database::error::DatabaseError;
 use crate::database::value::Sql;
 
-/// The end of a session: what it has in hand goes back.
+/// Ends a session, and returns its messages.
 pub(super) struct EndSession<'a> {
     pub(super) topology: &'a mut FileTopology,
     pub(super) session: i64,
@@ -31,7 +31,7 @@ impl Operation<Sqlite> for EndSession<'_> {
     }
 }
 
-/// Begins a session; says until when it is alive.
+/// Begins a session, and returns it with the end of its lease.
 pub(super) async fn begin_session(
     now: i64,
     lease: i64,
@@ -51,7 +51,7 @@ impl BrokerTx<'_> {
         Ok((Some(session), until))
     }
 
-    /// Says that the session is alive, if it is some time since it was said.
+    /// Renews the session, if some time has passed since the last renewal.
     pub(super) async fn keep_session(
         &mut self,
         session: i64,
@@ -70,7 +70,7 @@ impl BrokerTx<'_> {
         Ok((Some(session), until))
     }
 
-    /// Gives back what the dead had in hand.
+    /// Returns the messages of expired sessions.
     pub(super) async fn bury_sessions(&mut self, but: Option<i64>) -> Result<(), sqlx::Error> {
         let dead =
             sqlx::query("SELECT id FROM brighter_broker_sessions WHERE alive_until <= ?1 AND id <> ?2")
@@ -82,7 +82,7 @@ impl BrokerTx<'_> {
         if !dead.is_empty() {
             tracing::warn!(
                 sessions = ?dead,
-                "processes that consumed from this file have said nothing for too long; what they had in hand is \
+                "sessions expired: other processes did not renew them in time; their unsettled messages are \
                  delivered again"
             );
             self.bury(&dead).await?;
@@ -102,7 +102,7 @@ impl BrokerTx<'_> {
         let held: Vec<i64> = held.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
         self.count_redelivery(&held).await?;
         if temporary::bury(&sessions, self.file).await? {
-            // What is published from here on is not for them.
+            // Later messages are not published to the removed channels.
             let version = FileState::read(&mut *self.file, None).await?.topology;
             *self.topology = FileTopology::load(version, &mut *self.file).await?;
         }

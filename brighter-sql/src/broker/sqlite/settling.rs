@@ -1,4 +1,4 @@
-//! Settling, publishing and claiming within a transaction.
+//! Settles, publishes and claims within a transaction.
 
 use std::collections::BTreeSet;
 
@@ -12,18 +12,18 @@ use super::row::StoredMessage;
 use brighter_core::channel::{Overflow, PublishError};
 use brighter_core::message::RoutingKey;
 
-/// What became of a delivery that was settled.
+/// The outcome of a settlement.
 #[derive(Debug)]
 pub(super) enum SettleOutcome {
     Done,
-    /// The session that held it is no more, so others have it.
+    /// The session that held the message has expired, so others have it.
     Stale,
-    /// There is no channel of this name to put it in; it was given back.
+    /// The target channel does not exist; the message returned to its channel.
     NotMoved(RoutingKey),
 }
 
 impl BrokerTx<'_> {
-    /// Settles, in their order, what this session holds.
+    /// Settles, in their order, messages that this session holds.
     pub(super) async fn settle(
         &mut self,
         session: Option<i64>,
@@ -56,7 +56,7 @@ impl BrokerTx<'_> {
                 SettleAction::Release { counted: true } => back.push(settled.seq),
                 SettleAction::Release { counted: false } => {
                     self.touched.insert(settled.channel);
-                    // It may have waited too long by now.
+                    // The message may have expired meanwhile.
                     self.times_changed = true;
                 }
                 SettleAction::Again { message, delay } => {
@@ -92,7 +92,7 @@ impl BrokerTx<'_> {
         Ok(outcomes)
     }
 
-    /// Puts a copy of each message in every channel that wants its topic and has room.
+    /// Adds a copy of each message to every channel that is bound to its topic and has room.
     pub(super) async fn publish(
         &mut self,
         postings: &mut [Posting],
@@ -124,7 +124,7 @@ impl BrokerTx<'_> {
                 return Ok(Err(refused));
             }
         }
-        // One that is full keeps no other from its copy.
+        // A full channel does not prevent copies in the others.
         let (mut with_room, mut first_full) = (Vec::with_capacity(routes.len()), None);
         for channel in &*routes {
             if self.room(*channel).await? <= 0 {
@@ -151,7 +151,7 @@ impl BrokerTx<'_> {
             None => Ok(()),
             Some(known) => Err(PublishError::ChannelFull {
                 channel: known.name.clone(),
-                // It may hold more that came back, which are no news to whoever looks for its limit.
+                // The channel may hold more, as messages were returned to it; the publisher is told the limit.
                 waiting: known.limits.length.unwrap_or_default().into(),
                 others,
             }),
@@ -169,7 +169,7 @@ impl BrokerTx<'_> {
         })
     }
 
-    /// How many more messages a channel takes from producers; they are counted once in a transaction.
+    /// Returns how many more messages a channel accepts from producers. They are counted once in a transaction.
     async fn room(&mut self, channel: i64) -> Result<i64, sqlx::Error> {
         let Some(limits) = self.topology.limits(channel) else {
             return Ok(i64::MAX);
@@ -185,7 +185,7 @@ impl BrokerTx<'_> {
         Ok(room)
     }
 
-    /// Takes the next messages of a channel in hand: rows of `seq, redeliveries, header, body`.
+    /// Claims the next messages of a channel: rows of `seq, redeliveries, header, body`.
     pub(super) async fn claim(
         &mut self,
         session: i64,
@@ -221,9 +221,9 @@ impl BrokerTx<'_> {
         Ok(rows)
     }
 
-    /// Whether the consumer is the one that gets messages of a channel with one active consumer, or becomes it.
+    /// Returns whether the consumer is the active one of a channel with a single active consumer, or becomes it.
     async fn is_active(&mut self, session: i64, demand: Demand) -> Result<bool, sqlx::Error> {
-        // The number is given back as it was stored.
+        // The number is returned with the same bits.
         let consumer = demand.consumer as i64;
         let active = sqlx::query(
             "UPDATE brighter_broker_channels SET active_session = ?2, active_consumer = ?3 \
@@ -238,7 +238,7 @@ impl BrokerTx<'_> {
         Ok(active.is_some())
     }
 
-    /// A consumer is gone: another may become the active one.
+    /// Records that a consumer is gone: another may become the active one.
     pub(super) async fn leave(&mut self, session: i64, consumer: u64) -> Result<(), sqlx::Error> {
         let left = sqlx::query(
             "UPDATE brighter_broker_channels SET active_session = NULL, active_consumer = NULL \

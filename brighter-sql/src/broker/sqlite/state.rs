@@ -1,25 +1,25 @@
-//! The [`FileState`] of the file at the beginning of a transaction, read by one statement.
+//! [`FileState`]: the state of the file at the beginning of a transaction, read by one statement.
 
 use sqlx::{Row as _, SqliteConnection};
 
-/// What one look at the file tells.
+/// The state of the file at one moment.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct FileState {
     pub(super) topology: i64,
     pub(super) now: i64,
     pub(super) times: Times,
-    /// Until when the session that was asked for is alive; `None`, if there is none or it was taken for dead.
+    /// The end of the lease of the requested session; `None` if it does not exist or has expired.
     pub(super) alive_until: Option<i64>,
 }
 
-/// When there is something to do although nobody asks.
+/// The times of the next work that is not requested by a caller.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Times {
-    /// The first of the delayed messages is due.
+    /// The time when the first delayed message is due.
     pub(super) due: Option<i64>,
-    /// The first message that nobody has in hand has waited too long.
+    /// The time when the first message that no consumer holds expires.
     pub(super) expiry: Option<i64>,
-    /// Another session has said nothing for too long.
+    /// The time when the next other session expires.
     pub(super) death: Option<i64>,
 }
 

@@ -1,4 +1,4 @@
-//! Channels that are there for one session alone, and go with it.
+//! Temporary channels: each belongs to one session, and is removed with it.
 
 use sqlx::{Row as _, Sqlite, SqliteConnection};
 
@@ -7,7 +7,7 @@ use crate::database::backend::Operation;
 use crate::database::error::DatabaseError;
 use crate::database::value::Sql;
 
-/// The channel is this session's from now on.
+/// Assigns the channel to this session.
 pub(super) async fn claim(
     channel: i64,
     session: i64,
@@ -24,7 +24,7 @@ pub(super) async fn claim(
     .map(drop)
 }
 
-/// Takes out the channels of sessions that are over, a list of them; says whether there were any.
+/// Removes the channels of expired sessions, a list of them; returns whether there were any.
 pub(super) async fn bury(sessions: &str, file: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
     let channels = sqlx::query(
         "SELECT channel FROM brighter_broker_temporary WHERE session IN (SELECT value FROM json_each(?1))",
@@ -40,7 +40,7 @@ pub(super) async fn bury(sessions: &str, file: &mut SqliteConnection) -> Result<
     Ok(!channels.is_empty())
 }
 
-/// Takes out a channel that nobody consumes any more, if it is a temporary one.
+/// Removes a temporary channel that no longer has a consumer.
 pub(super) struct Leave(pub(super) i64);
 
 impl Operation<Sqlite> for Leave {
@@ -60,7 +60,7 @@ impl Operation<Sqlite> for Leave {
     }
 }
 
-/// Takes out a channel, whoever consumes it.
+/// Removes a channel, even if it has consumers.
 pub(super) struct TakeOut(pub(super) i64);
 
 impl Operation<Sqlite> for TakeOut {
@@ -72,7 +72,7 @@ impl Operation<Sqlite> for TakeOut {
     }
 }
 
-/// Takes out channels with all that is in them.
+/// Removes channels with all their messages.
 async fn take_out(channels: &[i64], file: &mut SqliteConnection) -> Result<(), sqlx::Error> {
     if channels.is_empty() {
         return Ok(());
@@ -86,7 +86,7 @@ async fn take_out(channels: &[i64], file: &mut SqliteConnection) -> Result<(), s
         "DELETE FROM brighter_broker_bindings WHERE channel IN (SELECT value FROM json_each(?1))",
         "DELETE FROM brighter_broker_temporary WHERE channel IN (SELECT value FROM json_each(?1))",
         "DELETE FROM brighter_broker_channels WHERE id IN (SELECT value FROM json_each(?1))",
-        // A process that has read them before reads them again; and their numbers are never given again.
+        // Other processes read the topology again, and channel numbers are never reused.
         "UPDATE brighter_broker SET topology = max(topology + 1, (SELECT max(value) FROM json_each(?1)))",
     ] {
         sqlx::query(statement).bind(&channels).execute(&mut *file).await?;

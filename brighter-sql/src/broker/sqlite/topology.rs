@@ -1,4 +1,4 @@
-//! The [`FileTopology`]: which channels there are, and which topic goes to which, as the file had it last.
+//! [`FileTopology`]: the channels and bindings, as last read from the file.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use super::row::millis;
 use brighter_core::channel::{ChannelLimits, ChannelUsage, Overflow};
 use brighter_core::message::{ChannelName, RoutingKey};
 
-/// How many topics have their routes remembered; a program with more of them finds some again.
+/// The number of topics whose routes are cached. The routes of further topics are computed again.
 const REMEMBERED_ROUTES: usize = 1024;
 
-/// What the file says of channels and bindings, as of one version of it.
+/// The channels and bindings of the file, at one version.
 #[derive(Debug, Default)]
 pub(super) struct FileTopology {
-    /// 0 before it was read.
+    /// The version; 0 before the first read.
     pub(super) version: i64,
     channels: HashMap<i64, KnownChannel>,
     names: HashMap<ChannelName, i64>,
@@ -24,7 +24,7 @@ pub(super) struct FileTopology {
     routes: HashMap<RoutingKey, Arc<[i64]>>,
 }
 
-/// A channel, as it was declared.
+/// A declared channel.
 #[derive(Debug, Clone)]
 pub(super) struct KnownChannel {
     pub(super) name: ChannelName,
@@ -34,7 +34,7 @@ pub(super) struct KnownChannel {
 }
 
 impl FileTopology {
-    /// Reads all of it, which takes a moment and is done when something has changed.
+    /// Reads the complete topology. It is slow, and runs only after a change.
     pub(super) async fn load(version: i64, file: &mut SqliteConnection) -> Result<Self, sqlx::Error> {
         let mut topology = Self {
             version,
@@ -88,7 +88,7 @@ impl FileTopology {
         self.channel(id).map(|known| &known.limits)
     }
 
-    /// Every channel with what was declared of it.
+    /// Returns every channel as it was declared.
     pub(super) fn usages(&self) -> impl Iterator<Item = (i64, ChannelUsage)> {
         self.channels.iter().map(|(id, known)| {
             let mut usage = ChannelUsage::new(known.name.clone());
@@ -108,19 +108,19 @@ impl FileTopology {
             .any(|(channel, bound)| *channel == id && bound == key)
     }
 
-    /// When a message that comes to this channel now will have waited too long.
+    /// Returns when a message that is added to this channel now expires.
     pub(super) fn expiry(&self, id: i64, now: i64) -> Option<i64> {
         let ttl = self.limits(id)?.time_to_live?;
         Some(now.saturating_add(millis(ttl)))
     }
 
-    /// Returns the priority that a message has in this channel.
+    /// Returns the priority of a message in this channel.
     pub(super) fn priority(&self, id: i64, priority: u8) -> u8 {
         let has_priorities = self.limits(id).is_some_and(|limits| limits.priorities.is_some());
         if has_priorities { priority } else { 0 }
     }
 
-    /// The channels that want a topic, in the order in which they were made.
+    /// Returns the channels that are bound to a topic, in the order of their creation.
     pub(super) fn routes(&mut self, topic: &RoutingKey) -> Arc<[i64]> {
         if let Some(routes) = self.routes.get(topic) {
             return Arc::clone(routes);

@@ -1,15 +1,15 @@
-//! How often the engine looks whether other processes have written.
+//! [`Pace`]: how often the engine checks for changes by other processes.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A look takes some microseconds. While something happens it is worth one every few milliseconds; when nothing does,
-/// five in a second cost less than a tenth of a millisecond in each, and nobody waits longer than that.
+/// A check takes some microseconds. Under load, one every few milliseconds pays off. When idle, five a second cost less
+/// than a tenth of a millisecond in each second, and limit the latency.
 const SHORTEST: Duration = Duration::from_millis(5);
 const LONGEST: Duration = Duration::from_millis(200);
 
-/// When to look next: soon after something has happened, and half as long again each time nothing has.
+/// The time of the next check: soon after activity, and half as long again after each check without any.
 #[derive(Debug)]
 pub(super) struct Pace {
     interval: Duration,
@@ -34,19 +34,19 @@ impl Pace {
         self.next <= Instant::now()
     }
 
-    /// Something has happened.
+    /// Records activity.
     pub(super) fn quicken(&mut self) {
         self.interval = SHORTEST;
         self.next = self.next.min(Instant::now() + SHORTEST);
     }
 
-    /// Looked, and something had happened.
+    /// Records a check that found a change.
     pub(super) fn found(&mut self) {
         self.interval = SHORTEST;
         self.next = Instant::now() + SHORTEST;
     }
 
-    /// Looked in vain.
+    /// Records a check that found no change.
     pub(super) fn slacken(&mut self) {
         self.next = Instant::now() + self.interval;
         self.interval = (self.interval * 3 / 2).min(LONGEST);

@@ -1,5 +1,4 @@
-//! One [`WriteBatch`] of the engine: all that is to be done, as one transaction, so that one sync of the disk is for
-//! hundreds of messages.
+//! [`WriteBatch`]: all pending work as one transaction, so that one sync of the disk serves hundreds of messages.
 
 use std::collections::HashMap;
 
@@ -17,14 +16,14 @@ use crate::database::error::DatabaseError;
 use crate::database::value::Sql;
 use brighter_core::channel::PublishError;
 
-/// What is to be done.
+/// The pending work.
 pub(super) struct WriteBatch<'a> {
     pub(super) topology: &'a mut FileTopology,
     /// The session, if there is one.
     pub(super) session: Option<i64>,
-    /// Whether there has to be one, for there are consumers.
+    /// Whether a session is needed, because there are consumers.
     pub(super) needs_session: bool,
-    /// How long a session is alive that says nothing, in milliseconds.
+    /// The lease of a session that is not renewed, in milliseconds.
     pub(super) lease: i64,
     pub(super) settled: &'a [Settled],
     pub(super) postings: &'a mut [Posting],
@@ -33,22 +32,22 @@ pub(super) struct WriteBatch<'a> {
     pub(super) left: &'a [u64],
 }
 
-/// What was done.
+/// The results of the work.
 #[derive(Default)]
 pub(super) struct WriteBatchOutput {
-    /// The session that there is now.
+    /// The current session.
     pub(super) session: Option<i64>,
-    /// Until when it is alive.
+    /// The end of its lease.
     pub(super) alive_until: i64,
-    /// The session that there was had been taken for dead, and what it had in hand was given to others.
+    /// Whether the previous session had expired, and its messages were given to others.
     pub(super) session_was_lost: bool,
-    /// What became of each that was settled, in the same order.
+    /// The outcome of each settlement, in the same order.
     pub(super) outcomes: Vec<SettleOutcome>,
-    /// What became of each message of each posting, in the same order.
+    /// The result of each message of each posting, in the same order.
     pub(super) posted: Vec<Vec<Result<(), PublishError>>>,
-    /// Channels that refuse the newest and were asked whether they have room, each with whether it was full.
+    /// Channels that refuse the newest and were checked for room, each with whether it was full.
     pub(super) asked: Vec<(i64, bool)>,
-    /// What consumers get, by channel; with less than was wanted when there is no more.
+    /// The claimed messages by channel; fewer than requested if there are no more.
     pub(super) claimed: HashMap<i64, Vec<SqliteRow>>,
     pub(super) times: Times,
 }

@@ -1,4 +1,4 @@
-//! The [`WriteQueue`] between the users of the broker and the thread that writes its file.
+//! [`WriteQueue`]: the queue between the users of the broker and the thread that writes its file.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,19 +9,19 @@ use super::error::FileFailure;
 use super::request::{EngineRequest, Posting, Settled};
 use brighter_core::channel::BrokerStatus;
 
-/// How many messages may wait in the queue to be published. Enough for a transaction that is worth its sync.
+/// The number of messages that may wait to be published: enough for a transaction to be worth its sync.
 pub(super) const POSTINGS: usize = 1024;
 
-/// Callers add what is to be done, and the engine takes all of it at once.
+/// Collects the work of callers, and the engine takes all of it at once.
 #[derive(Debug)]
 pub(super) struct WriteQueue {
     state: Mutex<QueueState>,
     pub(super) wake: Notify,
-    /// Room for messages to be published.
+    /// Permits for messages to be published.
     pub(super) room: Semaphore,
-    /// Somebody wants the broker closed, or nobody has it any more.
+    /// Cancelled when the broker is to be closed, or has no more users.
     pub(super) closing: CancellationToken,
-    /// Nothing is written any more.
+    /// Cancelled when nothing is written any more.
     pub(super) closed: CancellationToken,
 }
 
@@ -32,7 +32,7 @@ struct QueueState {
     failure: Option<FileFailure>,
 }
 
-/// What waits in the queue.
+/// The queued work.
 #[derive(Debug, Default)]
 pub(super) struct QueuedItems {
     pub(super) postings: Vec<Posting>,
@@ -55,7 +55,7 @@ impl WriteQueue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds something to the queue, and tells whether the queue is still open.
+    /// Adds work to the queue, and returns whether the queue is still open.
     pub(super) fn push(&self, add: impl FnOnce(&mut QueuedItems)) -> bool {
         let mut state = self.lock();
         if state.is_shut {
@@ -71,14 +71,14 @@ impl WriteQueue {
         std::mem::take(&mut self.lock().items)
     }
 
-    /// Takes what is there for the last time.
+    /// Closes the queue, and takes the remaining work.
     pub(super) fn shut(&self) -> QueuedItems {
         let mut state = self.lock();
         state.is_shut = true;
         std::mem::take(&mut state.items)
     }
 
-    /// What the last transaction failed with, if it did.
+    /// Returns the failure of the last transaction, if it failed.
     pub(super) fn failure(&self) -> Option<FileFailure> {
         self.lock().failure.clone()
     }

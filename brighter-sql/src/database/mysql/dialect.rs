@@ -1,4 +1,4 @@
-//! The words that MySQL and MariaDB have in common.
+//! The dialect that MySQL and MariaDB share.
 
 use crate::database::dialect::{Claiming, Dialect, Placeholder, SchemaDialect};
 
@@ -6,19 +6,19 @@ pub(super) const MYSQL: Dialect = Dialect {
     placeholder: Placeholder::Unnumbered,
     keeps_statements: true,
     keeps_nul: true,
-    // In UTC, for a local time comes twice when the clocks are put back.
+    // In UTC, because a local time occurs twice when the clocks are put back.
     now: "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) DIV 1000)",
-    // Joined, for an index is not taken for a subquery in an update; and by the index in any case, for whoever walks the
-    // table waits for every row that another has locked.
+    // Joined, because no index is used for a subquery in an update; and with a fixed index, because a table scan waits
+    // for every row that another transaction has locked.
     table_by_ids: "JSON_TABLE(?1, '$[*]' COLUMNS (id VARCHAR(700) CHARACTER SET utf8mb4 PATH '$')) AS wanted \
         STRAIGHT_JOIN {table} FORCE INDEX ({name}_message_id) ON message_id = wanted.id COLLATE utf8mb4_bin",
     and_among_ids: "",
     outstanding: "outstanding",
-    // `ON DUPLICATE KEY` does not say whether the row was there, and `IGNORE` would ignore other mistakes too.
+    // `ON DUPLICATE KEY` does not report whether the row existed, and `IGNORE` would hide other mistakes too.
     if_new: "",
     latest: " LOCK IN SHARE MODE",
-    // It would rather walk the table in the order of its key, past every message that was ever dispatched, or what is
-    // outstanding of all topics.
+    // Otherwise the planner scans the table in the order of its key, past every dispatched message, or the outstanding
+    // messages of all topics.
     by_outstanding: " FORCE INDEX ({name}_outstanding)",
     by_topic: " FORCE INDEX ({name}_topic)",
     and_not_among_topics: " AND topic NOT IN (SELECT excepted.topic COLLATE utf8mb4_bin FROM \
@@ -34,9 +34,9 @@ pub(super) const MYSQL: Dialect = Dialect {
         "SELECT seq, message_id, header, body, attempts FROM {table_by_ids} WHERE outstanding = 1 \
          AND claimed_until <= {now}{and_topic} FOR UPDATE SKIP LOCKED",
     ),
-    // With statements in its log, MySQL takes no other isolation than its own.
+    // With a statement-based log, MySQL allows only its own isolation level.
     begin_any: None,
-    // Otherwise the end of the index is locked too, and who deposits has to wait.
+    // Otherwise the end of the index is locked too, and deposits have to wait.
     begin_claim: Some("SET TRANSACTION ISOLATION LEVEL READ COMMITTED; START TRANSACTION"),
     quote: "`",
     folds_names: false,
@@ -53,7 +53,7 @@ pub(super) const MYSQL: Dialect = Dialect {
         outbox: OUTBOX,
         archive: ARCHIVE,
         inbox: INBOX,
-        // MySQL makes no tables within a transaction.
+        // MySQL creates no tables within a transaction.
         lock: Some("SELECT CAST(GET_LOCK(CONCAT('brighter.', LEFT(MD5({schema}), 32)), 20) AS SIGNED)"),
         unlock: Some("SELECT CAST(RELEASE_LOCK(CONCAT('brighter.', LEFT(MD5({schema}), 32))) AS SIGNED)"),
         begin: "",
@@ -61,7 +61,7 @@ pub(super) const MYSQL: Dialect = Dialect {
     },
 };
 
-/// Which version of which tables a database has.
+/// The versions of the tables in a database.
 const VERSIONS: &str = "\
 CREATE TABLE IF NOT EXISTS {in}brighter_schema (
   name    VARCHAR(100) NOT NULL PRIMARY KEY,
@@ -92,8 +92,8 @@ CREATE TABLE IF NOT EXISTS {table} (
   INDEX {name}_causation (causation_id)
 ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 ",
-    // Since the second version, topics are kept in order and what is old is taken out. MySQL cannot make an index unless
-    // it is there, and a process may have died after the first.
+    // Since version 2, topics are kept in order and old messages are removed. MySQL has no `CREATE INDEX IF NOT
+    // EXISTS`, and a process may have died after the first statement.
     "\
 SET @step = IF((SELECT count(*) FROM information_schema.statistics WHERE table_schema = {schema}
   AND table_name = '{name}' AND index_name = '{name}_topic') = 0,
@@ -108,7 +108,7 @@ PREPARE step FROM @step;
 EXECUTE step;
 DEALLOCATE PREPARE step;
 ",
-    // Since the third version, `outstanding` may be 3: the message waits for its time.
+    // Since version 3, `outstanding` may be 3: the message is scheduled.
     "\
 SET @step = IF((SELECT count(*) FROM information_schema.statistics WHERE table_schema = {schema}
   AND table_name = '{name}' AND index_name = '{name}_scheduled') = 0,
@@ -119,7 +119,7 @@ DEALLOCATE PREPARE step;
 ",
 ];
 
-/// What is old and was not deleted, where an archiver moves it.
+/// The table of archived messages, for an archiver that moves them.
 const ARCHIVE: &[&str] = &["\
 CREATE TABLE IF NOT EXISTS {table} (
   seq           BIGINT       NOT NULL PRIMARY KEY,
@@ -139,8 +139,8 @@ CREATE TABLE IF NOT EXISTS {table} (
 ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 "];
 
-/// `ends_at` is when the claim ends, or when the request was handled. The texts are bytes, for to MySQL two texts are the
-/// same that differ in the spaces at their end.
+/// `ends_at` is the end of the claim, or the time when the request was handled. The texts are stored as bytes, because
+/// MySQL ignores trailing spaces when it compares texts.
 const INBOX: &[&str] = &["\
 CREATE TABLE IF NOT EXISTS {table} (
   seq         BIGINT          NOT NULL AUTO_INCREMENT PRIMARY KEY,

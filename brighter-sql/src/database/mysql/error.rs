@@ -1,10 +1,10 @@
-//! What an error of MySQL or MariaDB means.
+//! The meaning of an error of MySQL or MariaDB.
 
 use sqlx::mysql::MySqlDatabaseError;
 
 use crate::database::error::{DatabaseError, Sort, sorted};
 
-/// Sorts an error by its number, of which some are MariaDB's own.
+/// Classifies an error by its number. Some numbers exist only in MariaDB.
 pub(super) fn sort(error: sqlx::Error) -> DatabaseError {
     sorted(error, |error| {
         let error = error.as_database_error();
@@ -28,7 +28,7 @@ fn of_number(number: u16) -> Sort {
         1040 | 1041 | 1053 | 1158..=1161 | 1205 | 1226 | 1317 | 1927 | 1969 | 3024 => {
             DatabaseError::Unavailable
         }
-        // What a person has to mend: a wrong password, a missing database, a mistake in a program.
+        // An error that a person must correct: a wrong password, a missing database, a mistake in a program.
         _ => DatabaseError::Other,
     }
 }

@@ -1,4 +1,4 @@
-//! What MySQL and MariaDB says otherwise than others.
+//! MySQL- and MariaDB-specific SQL.
 
 mod dialect;
 mod error;

@@ -1,4 +1,4 @@
-//! PostgreSQL's own words.
+//! The dialect of PostgreSQL.
 
 use crate::database::dialect::{Claiming, Dialect, Placeholder, SchemaDialect};
 
@@ -9,7 +9,7 @@ pub(super) const POSTGRES: Dialect = Dialect {
     now: "CAST(extract(epoch FROM statement_timestamp()) * 1000 AS bigint)",
     table_by_ids: "{table}",
     and_among_ids: " AND message_id = ANY (ARRAY(SELECT json_array_elements_text(CAST(?1 AS json))))",
-    // Otherwise it walks the index of all that is outstanding beside that of the ids, if it guesses that it is short.
+    // Otherwise the planner also scans the index of the outstanding rows, if it estimates that there are few.
     outstanding: "outstanding + 0",
     if_new: " ON CONFLICT DO NOTHING",
     latest: "",
@@ -18,7 +18,7 @@ pub(super) const POSTGRES: Dialect = Dialect {
     and_not_among_topics: " AND topic <> ALL (ARRAY(SELECT json_array_elements_text(CAST(?4 AS json))))",
     delete_by_ids: "DELETE FROM {table} WHERE 1 = 1{and_among_ids}",
     for_update: " FOR UPDATE SKIP LOCKED",
-    // Claimed rows are passed over by the others, who do not wait for them.
+    // Other processes skip claimed rows, and do not wait for them.
     claim_oldest: Claiming::AtOnce(
         "WITH due AS MATERIALIZED (SELECT seq FROM {table} WHERE outstanding = 1 AND deposited_at <= {now} - ?2 \
          AND not_before <= {now} AND claimed_until <= {now}{and_topic} ORDER BY seq LIMIT ?3 FOR UPDATE SKIP LOCKED) \
@@ -30,8 +30,8 @@ pub(super) const POSTGRES: Dialect = Dialect {
          {and_among_ids}{and_topic} RETURNING seq, message_id, header, body, attempts",
     ),
     begin_any: Some("BEGIN ISOLATION LEVEL READ COMMITTED"),
-    // Its guess how many rows are outstanding is as old as the last ANALYZE. If it guesses few, it sorts all of them for
-    // each batch, rather than take the first by the index.
+    // The planner's estimate of the outstanding rows is as old as the last ANALYZE. If the estimate is low, it sorts
+    // all of them for each batch, rather than read the first ones by the index.
     begin_claim: Some(
         "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off",
     ),
@@ -45,7 +45,7 @@ pub(super) const POSTGRES: Dialect = Dialect {
          JOIN pg_catalog.pg_namespace AS schema ON schema.oid = class.relnamespace \
          WHERE class.oid = to_regclass(quote_ident(?1))",
     ),
-    // Not from the information schema, which has what this user may see only.
+    // Not from the information schema, which shows only what this user may access.
     columns: "SELECT CAST(attname AS text) FROM pg_catalog.pg_attribute AS attribute \
         JOIN pg_catalog.pg_class AS class ON class.oid = attribute.attrelid \
         JOIN pg_catalog.pg_namespace AS schema ON schema.oid = class.relnamespace \
@@ -57,7 +57,7 @@ pub(super) const POSTGRES: Dialect = Dialect {
         outbox: OUTBOX,
         archive: ARCHIVE,
         inbox: INBOX,
-        // Until the transaction ends. The number is ours by chance, and the same for every version.
+        // Held until the transaction ends. The number is random, and the same for every version.
         lock: Some(
             "SELECT CAST(1 AS bigint) FROM (SELECT pg_advisory_xact_lock(7209065218427388114)) AS locked",
         ),
@@ -67,7 +67,7 @@ pub(super) const POSTGRES: Dialect = Dialect {
     },
 };
 
-/// Which version of which tables a database has.
+/// The versions of the tables in a database.
 const VERSIONS: &str = "\
 CREATE TABLE IF NOT EXISTS {in}brighter_schema (
   name    text   PRIMARY KEY,
@@ -75,9 +75,8 @@ CREATE TABLE IF NOT EXISTS {in}brighter_schema (
 );
 ";
 
-/// Times are milliseconds since 1970 by the clock of the database. The columns that change are in no index,
-/// so that PostgreSQL changes a row that is claimed without a change of its indexes, and there is room for it
-/// on the page.
+/// Times are milliseconds since 1970 by the clock of the database. The columns that change are in no index. So
+/// PostgreSQL updates a claimed row without changing its indexes, on the same page where there is room.
 const OUTBOX: &[&str] = &[
     "\
 CREATE TABLE IF NOT EXISTS {table} (
@@ -106,8 +105,8 @@ CREATE INDEX IF NOT EXISTS {name}_causation
   ON {table} (causation_id)
   WHERE causation_id IS NOT NULL;
 ",
-    // Since the second version, topics are kept in order, what is old is taken out, and whoever sweeps is told of every
-    // commit that brings something which nobody has claimed.
+    // Since version 2, topics are kept in order, old messages are removed, and sweepers are notified of every commit
+    // with unclaimed messages.
     "\
 CREATE INDEX IF NOT EXISTS {name}_topic
   ON {table} (topic, seq)
@@ -126,7 +125,7 @@ DROP TRIGGER IF EXISTS {name}_arrival ON {table};
 CREATE TRIGGER {name}_arrival AFTER INSERT ON {table}
   REFERENCING NEW TABLE AS stored FOR EACH STATEMENT EXECUTE FUNCTION {in}{name}_arrival();
 ",
-    // Since the third version, `outstanding` may be 3: the message waits for its time.
+    // Since version 3, `outstanding` may be 3: the message is scheduled.
     "\
 CREATE INDEX IF NOT EXISTS {name}_scheduled
   ON {table} (not_before)
@@ -134,7 +133,7 @@ CREATE INDEX IF NOT EXISTS {name}_scheduled
 ",
 ];
 
-/// What is old and was not deleted, where an archiver moves it.
+/// The table of archived messages, for an archiver that moves them.
 const ARCHIVE: &[&str] = &["\
 CREATE TABLE IF NOT EXISTS {table} (
   seq           bigint PRIMARY KEY,
@@ -154,7 +153,7 @@ CREATE TABLE IF NOT EXISTS {table} (
 CREATE INDEX IF NOT EXISTS {name}_message_id ON {table} (message_id);
 "];
 
-/// `ends_at` is when the claim ends, or when the request was handled.
+/// `ends_at` is the end of the claim, or the time when the request was handled.
 const INBOX: &[&str] = &["\
 CREATE TABLE IF NOT EXISTS {table} (
   seq         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -1,8 +1,8 @@
-//! What an error of PostgreSQL means.
+//! The meaning of an error of PostgreSQL.
 
 use crate::database::error::{Advised, DatabaseError, Sort, sorted};
 
-/// Sorts an error by its code: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+/// Classifies an error by its code: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 pub(super) fn sort(error: sqlx::Error) -> DatabaseError {
     sorted(error, |error| {
         let code = error.as_database_error().and_then(|error| error.code());
@@ -16,7 +16,7 @@ fn of_code(code: &str) -> Sort {
         "53100" => DatabaseError::Full,
         // insufficient_privilege
         "42501" => DatabaseError::ReadOnly,
-        // read_only_sql_transaction: a standby, or a server that was made to be read from
+        // read_only_sql_transaction: a standby, or a server that was set to read-only
         "25006" => DatabaseError::Standby,
         // transaction_rollback, serialization_failure, deadlock_detected
         "40000" | "40001" | "40P01" => DatabaseError::Conflict,
@@ -38,7 +38,7 @@ fn of_code(code: &str) -> Sort {
         {
             DatabaseError::Unavailable
         }
-        // What a person has to mend: a wrong password, a missing database, a mistake in a program.
+        // An error that a person must correct: a wrong password, a missing database, a mistake in a program.
         _ => DatabaseError::Other,
     }
 }

@@ -1,4 +1,4 @@
-//! What PostgreSQL says otherwise than others.
+//! PostgreSQL-specific SQL.
 
 mod dialect;
 mod error;
@@ -41,13 +41,13 @@ impl ByUrl for Postgres {
 }
 
 impl Server<Postgres> {
-    /// The server of this URL, by a pool of our own.
+    /// Connects to the server of this URL, with a pool of brighter's own.
     pub(crate) async fn at(url: &str, has_session: bool) -> Result<Self, DatabaseError> {
         let options: PgConnectOptions = url::options::<Postgres, _>(url)?;
         let options = if has_session {
             options
         } else {
-            // PgBouncer refuses what it does not know.
+            // PgBouncer refuses unknown startup parameters.
             options.extra_float_digits(None)
         };
         let connected = Self::connect(options, has_session).await;

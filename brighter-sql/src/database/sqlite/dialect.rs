@@ -1,4 +1,4 @@
-//! SQLite's own words.
+//! The dialect of SQLite.
 
 use crate::database::dialect::{Claiming, Dialect, Placeholder, SchemaDialect};
 
@@ -12,13 +12,13 @@ pub(super) const SQLITE: Dialect = Dialect {
     outstanding: "outstanding",
     if_new: " ON CONFLICT DO NOTHING",
     latest: "",
-    // SQLite would rather walk the table in the order of its key, past every message that was ever dispatched.
+    // Otherwise SQLite scans the table in the order of its key, past every dispatched message.
     by_outstanding: " INDEXED BY {name}_outstanding",
     by_topic: " INDEXED BY {name}_topic",
     and_not_among_topics: " AND topic NOT IN (SELECT value FROM json_each(?4))",
     delete_by_ids: "DELETE FROM {table} WHERE 1 = 1{and_among_ids}",
     for_update: "",
-    // `RETURNING` gives the rows in any order.
+    // `RETURNING` returns the rows in any order.
     claim_oldest: Claiming::AtOnce(
         "UPDATE {table} SET claimed_until = {now} + ?1 WHERE seq IN (SELECT seq FROM {table}{by_index} \
          WHERE outstanding = 1 AND deposited_at <= {now} - ?2 AND not_before <= {now} AND claimed_until <= {now}\
@@ -33,7 +33,7 @@ pub(super) const SQLITE: Dialect = Dialect {
     quote: "\"",
     folds_names: false,
     current_schema: "'main'",
-    // Of others there is `main` alone: see `TableError::OtherFile`.
+    // Only `main` is supported: see `TableError::OtherFile`.
     is_one_file: true,
     has_schema: "SELECT 1 WHERE ?1 = 'main'",
     schema_of: None,
@@ -45,7 +45,7 @@ pub(super) const SQLITE: Dialect = Dialect {
         outbox: OUTBOX,
         archive: ARCHIVE,
         inbox: INBOX,
-        // A writer has the whole file.
+        // A writer locks the whole file.
         lock: None,
         unlock: None,
         begin: "BEGIN IMMEDIATE;\n",
@@ -53,7 +53,7 @@ pub(super) const SQLITE: Dialect = Dialect {
     },
 };
 
-/// Which version of which tables a database has.
+/// The versions of the tables in a database.
 const VERSIONS: &str = "\
 CREATE TABLE IF NOT EXISTS {in}brighter_schema (
   name    TEXT PRIMARY KEY,
@@ -61,12 +61,12 @@ CREATE TABLE IF NOT EXISTS {in}brighter_schema (
 ) STRICT, WITHOUT ROWID;
 ";
 
-/// Times are milliseconds since 1970 by the clock of the database. All are there from the start, as the time
-/// of the deposit, and whether a message is outstanding is a flag: so a row has the same length before and
-/// after it is claimed and dispatched, and SQLite writes over those bytes in place. A row that grew would be
-/// written anew, its body and all, and could find the disk full.
+/// Times are milliseconds since 1970 by the clock of the database. All of them are set from the start, to the time of
+/// the deposit, and a flag marks outstanding messages. So a row has the same length before and after it is claimed and
+/// dispatched, and SQLite overwrites its bytes in place. A row that grows would be rewritten with its body, and the
+/// disk could be full.
 ///
-/// The columns after `seq` in the index let it answer who is due without a look at the table.
+/// With the columns after `seq`, the index shows which rows are due without a read of the table.
 const OUTBOX: &[&str] = &[
     "\
 CREATE TABLE IF NOT EXISTS {table} (
@@ -92,13 +92,13 @@ CREATE INDEX IF NOT EXISTS {in}{name}_causation
   ON {plain} (causation_id)
   WHERE causation_id IS NOT NULL;
 ",
-    // Since the second version, `outstanding` may be 2: the message is dead.
+    // Since version 2, `outstanding` may be 2: the message is dead.
     "\
 CREATE INDEX IF NOT EXISTS {in}{name}_dead
   ON {plain} (seq)
   WHERE outstanding = 2;
 ",
-    // Since the third version, topics are kept in order and what is old is taken out.
+    // Since version 3, topics are kept in order and old messages are removed.
     "\
 CREATE INDEX IF NOT EXISTS {in}{name}_topic
   ON {plain} (topic, seq)
@@ -107,7 +107,7 @@ CREATE INDEX IF NOT EXISTS {in}{name}_dispatched
   ON {plain} (dispatched_at)
   WHERE outstanding = 0;
 ",
-    // Since the fourth version, `outstanding` may be 3: the message waits for its time.
+    // Since version 4, `outstanding` may be 3: the message is scheduled.
     "\
 CREATE INDEX IF NOT EXISTS {in}{name}_scheduled
   ON {plain} (not_before)
@@ -115,7 +115,7 @@ CREATE INDEX IF NOT EXISTS {in}{name}_scheduled
 ",
 ];
 
-/// What is old and was not deleted, where an archiver moves it.
+/// The table of archived messages, for an archiver that moves them.
 const ARCHIVE: &[&str] = &["\
 CREATE TABLE IF NOT EXISTS {table} (
   seq           INTEGER PRIMARY KEY,
@@ -135,7 +135,7 @@ CREATE TABLE IF NOT EXISTS {table} (
 CREATE INDEX IF NOT EXISTS {in}{name}_message_id ON {plain} (message_id);
 "];
 
-/// `ends_at` is when the claim ends, or when the request was handled.
+/// `ends_at` is the end of the claim, or the time when the request was handled.
 const INBOX: &[&str] = &["\
 CREATE TABLE IF NOT EXISTS {table} (
   seq         INTEGER PRIMARY KEY,

@@ -1,8 +1,8 @@
-//! What an error of SQLite means.
+//! The meaning of an error of SQLite.
 
 use crate::database::error::{Advised, DatabaseError, sorted};
 
-/// The result codes that mean something to us, primary ones but for two: <https://sqlite.org/rescode.html>.
+/// The result codes that are distinguished; all but two are primary codes: <https://sqlite.org/rescode.html>.
 mod code {
     pub(super) const PERM: i32 = 3;
     pub(super) const BUSY: i32 = 5;
@@ -11,15 +11,15 @@ mod code {
     pub(super) const IOERR: i32 = 10;
     pub(super) const FULL: i32 = 13;
     pub(super) const CANTOPEN: i32 = 14;
-    /// A transaction that began by reading wants to write what another has written since: extended.
+    /// A transaction that began by reading wants to write after another has written: an extended code.
     pub(super) const BUSY_SNAPSHOT: i32 = BUSY | (2 << 8);
-    /// The file was moved, replaced or deleted since it was opened: extended.
+    /// The file was moved, replaced or deleted since it was opened: an extended code.
     pub(super) const READONLY_DBMOVED: i32 = READONLY | (4 << 8);
-    /// Too many opened the write-ahead log at the same moment.
+    /// Too many processes opened the write-ahead log at the same moment.
     pub(super) const PROTOCOL: i32 = 15;
 }
 
-/// Sorts an error by its code.
+/// Classifies an error by its code.
 pub(super) fn sort(error: sqlx::Error) -> DatabaseError {
     sorted(error, |error| match extended_code(error) {
         Some(code::BUSY_SNAPSHOT) => |source| {
@@ -46,12 +46,12 @@ pub(super) fn sort(error: sqlx::Error) -> DatabaseError {
     })
 }
 
-/// Whether another connection holds the lock that was wanted.
+/// Returns whether another connection holds the lock.
 pub(super) fn is_busy(error: &sqlx::Error) -> bool {
     extended_code(error).map(|code| code & 0xff) == Some(code::BUSY)
 }
 
-/// SQLite says more in the higher bytes of a code, in ever more ways; the lowest is the sort of error.
+/// Returns the extended code. The lowest byte is the primary code; the higher bytes refine it.
 fn extended_code(error: &sqlx::Error) -> Option<i32> {
     error.as_database_error()?.code()?.parse().ok()
 }

@@ -1,4 +1,4 @@
-//! The database file: how it is opened, and how it is written.
+//! [`Database`]: a database file, and the order of its writers.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -16,16 +16,16 @@ use super::private;
 use crate::database::backend::{Backend, Operation, connection, in_time};
 use crate::database::error::{Consequence, DatabaseError};
 
-/// The longest wait for a lock, for a connection, and for one's turn to write.
+/// The longest wait for a lock, for a connection, and for the turn to write.
 const WAIT: Duration = Duration::from_secs(5);
 
-/// One writes at a time whatever their number, so a few are enough for those who read meanwhile.
+/// Only one connection writes at a time, so a few suffice for concurrent readers.
 const CONNECTIONS: u32 = 8;
 
-/// What SQLite takes for a page unless told otherwise.
+/// SQLite's default page size in bytes.
 pub(crate) const PAGE: u64 = 4096;
 
-/// A pool, and the order in which those who share it write.
+/// A pool, and the queue of its writers.
 #[derive(Debug, Clone)]
 pub(crate) struct Database {
     pool: SqlitePool,
@@ -37,13 +37,13 @@ impl Database {
         Self::open_limited(path, None).await
     }
 
-    /// The same, of a file that is to have so many bytes at most.
+    /// Opens a file with a limit of its size in bytes.
     pub(crate) async fn open_limited(path: &Path, bytes: Option<u64>) -> Result<Self, DatabaseError> {
         private::make(path);
         let mut options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
-            // With NORMAL, the last commits may be lost when the power fails.
+            // With NORMAL, the last commits may be lost in a power failure.
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(WAIT);
         if let Some(bytes) = bytes {
@@ -65,8 +65,8 @@ impl Database {
         }
     }
 
-    /// A connection to write with, when it is our turn. Without turns, all but one would poll SQLite for its
-    /// lock at growing intervals, and a late one could starve; other processes still have to.
+    /// Waits for its turn, and returns a connection for writing. Without turns, all but one writer would poll SQLite's
+    /// lock at growing intervals, and could starve. Other processes still have to poll.
     async fn writer(&self) -> Result<Writer, DatabaseError> {
         let turn = tokio::time::timeout(WAIT, Arc::clone(&self.turn).acquire_owned())
             .await
@@ -77,8 +77,8 @@ impl Database {
             if !connection.is_in_transaction() {
                 break connection;
             }
-            // SQLite itself ends a transaction when the disk is full. sqlx does not notice, believes that
-            // the connection is in it for ever after, and refuses `BEGIN IMMEDIATE` on it.
+            // SQLite itself ends a transaction when the disk is full. sqlx does not notice: it treats the connection as
+            // still in the transaction, and refuses `BEGIN IMMEDIATE` on it.
             connection.close_on_drop();
         };
         Ok(Writer {
@@ -88,10 +88,10 @@ impl Database {
     }
 }
 
-/// Whose turn it is, for each file that this process has open: an outbox, an inbox and a broker may share one.
+/// The turns of each file that this process has open: an outbox, an inbox and a broker may share one.
 static TURNS: LazyLock<Mutex<HashMap<PathBuf, Weak<Semaphore>>>> = LazyLock::new(Mutex::default);
 
-/// The turns of a file. One that cannot be found, as it is in memory, has turns of its own.
+/// Returns the turns of a file. A database in memory has turns of its own.
 fn turn_of(path: &Path) -> Arc<Semaphore> {
     let new = || Arc::new(Semaphore::new(1));
     let Ok(path) = path.canonicalize() else {
@@ -133,7 +133,7 @@ impl Backend for Database {
     }
 }
 
-/// A connection whose turn it is to write.
+/// A connection that has the turn to write.
 struct Writer {
     connection: PoolConnection<Sqlite>,
     _turn: OwnedSemaphorePermit,
@@ -149,38 +149,38 @@ impl Writer {
         Ok(done)
     }
 
-    /// Begins a transaction that has the lock from the start: one that reads first and then writes would
-    /// fail without waiting if another wrote in between.
+    /// Begins a transaction that has the lock from the start. A transaction that reads first and then writes would fail
+    /// without waiting if another wrote in between.
     async fn begin(&mut self) -> Result<Transaction<'_, Sqlite>, DatabaseError> {
         self.connection.begin_with("BEGIN IMMEDIATE").await.map_err(sort)
     }
 }
 
-/// Refuses a file that may not be written, which SQLite opens all the same and only reads.
+/// Refuses a read-only file, which SQLite opens for reading without an error.
 ///
-/// `BEGIN IMMEDIATE` would not tell: of such a file it makes a transaction that reads. Nothing is written: what is
-/// changed is rolled back before it leaves the memory.
+/// `BEGIN IMMEDIATE` does not detect this: it becomes a read transaction. The test writes nothing to the file: its
+/// change is rolled back in memory.
 async fn writable(options: &SqliteConnectOptions) -> Result<(), DatabaseError> {
-    // SQLite looks whether it may write before it asks for the lock. So a lock that another holds is not waited for:
-    // that the file can be written is known by then.
+    // SQLite checks the write permission before it requests the lock. So another writer's lock need not be awaited: the
+    // file is known to be writable by then.
     let options = options.clone().busy_timeout(Duration::ZERO);
     let tried = async {
         let mut connection = SqliteConnection::connect_with(&options).await?;
         let written = sqlx::raw_sql("BEGIN; PRAGMA user_version = 0; ROLLBACK")
             .execute(&mut connection)
             .await;
-        // Its end rolls back what has failed.
+        // Closing rolls back the failed change.
         connection.close().await?;
         written
     };
     match tried.await.map_err(sort) {
         Err(error @ DatabaseError::ReadOnly(_)) => Err(error),
-        // What is full or locked may be well again by the time there is something to write, and says so else.
+        // A full disk or a lock may have cleared before the first write, which reports it otherwise.
         Ok(_) | Err(_) => Ok(()),
     }
 }
 
-/// Makes the file one with a write-ahead log, which it stays: readers do not wait for the writer.
+/// Switches the file to a write-ahead log permanently: readers do not wait for the writer.
 async fn write_ahead(pool: &SqlitePool) -> Result<(), DatabaseError> {
     let deadline = Instant::now() + WAIT;
     loop {
@@ -198,11 +198,11 @@ async fn write_ahead(pool: &SqlitePool) -> Result<(), DatabaseError> {
             Ok(mode) => {
                 tracing::warn!(
                     mode,
-                    "the file cannot have a write-ahead log here, and is slower without"
+                    "SQLite refused a write-ahead log for this file; writing is slower without it"
                 );
                 return Ok(());
             }
-            // SQLite does not wait for the lock that this needs, and another process may open the file too.
+            // SQLite does not wait for the lock that this needs, and another process may be opening the file too.
             Err(error) if is_busy(error) && Instant::now() < deadline => {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }

@@ -1,4 +1,4 @@
-//! What SQLite says otherwise than others, and the file that is opened.
+//! SQLite-specific SQL, and the database file.
 
 mod dialect;
 mod error;

@@ -1,18 +1,18 @@
-//! Who may read the file: it holds the bodies of messages.
+//! The permissions of the file: it contains the bodies of messages.
 
 use std::path::Path;
 
-/// Makes a file that its user alone may read and write, unless there is one. SQLite makes the files beside it, `-wal` and
-/// `-shm`, with the same rights.
+/// Creates a file that only its user may read and write, unless it exists. SQLite creates the `-wal` and `-shm` files
+/// beside it with the same permissions.
 ///
-/// Of a file that is there the rights are left as they are, for others may need them: it warns, once for each file, if
-/// any user of the machine may read it. That it cannot be made SQLite will say itself.
+/// An existing file keeps its permissions, because others may need them. If any user of the machine may read it, one
+/// warning for each file is logged. If the file cannot be created, SQLite reports that.
 #[cfg(unix)]
 pub(super) fn make(path: &Path) {
     use std::fs::OpenOptions;
     use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 
-    // What is no path to SQLite: a database in memory, or a URI.
+    // Not a path: a database in memory, or a URI.
     let is_path = path
         .to_str()
         .is_none_or(|text| !text.is_empty() && text != ":memory:" && !text.starts_with("file:"));
@@ -41,7 +41,7 @@ pub(super) fn make(path: &Path) {
 #[cfg(not(unix))]
 pub(super) fn make(_path: &Path) {}
 
-/// Whether it was not asked of this file before.
+/// Returns whether the file has not been checked before.
 #[cfg(unix)]
 fn is_new(path: &Path) -> bool {
     use std::collections::HashSet;

@@ -1,4 +1,4 @@
-//! The inbox in a database, whichever it is.
+//! [`SqlInbox`]: the inbox in any supported database.
 
 mod operations;
 mod options;
@@ -22,7 +22,7 @@ use brighter_core::inbox::{Begun, ClaimId, Fingerprint, InboxError, InboxKey};
 use operations::{Begin, Complete, Execute};
 use statements::{FORGOTTEN_AT_ONCE, Statements};
 
-/// How often what is too old is looked for, unless there is more of it.
+/// The interval between deletions of expired keys, unless there are more of them.
 const FORGET_EVERY: Duration = Duration::from_secs(60);
 
 /// The inbox in a database.
@@ -31,14 +31,14 @@ pub(crate) struct SqlInbox<B> {
     backend: B,
     statements: Arc<Statements>,
     retention: Duration,
-    /// When to look next for what is too old.
+    /// The time of the next deletion of expired keys.
     forget_at: Arc<Mutex<Instant>>,
 }
 
-/// What an inbox has had since its first version.
+/// The columns that an inbox has had since version 1.
 const COLUMNS: &[&str] = &["message_id", "context", "fingerprint", "claim", "done", "ends_at"];
 
-/// The tables of an inbox, as SQL.
+/// Returns the tables of an inbox as SQL.
 pub(crate) fn ddl<D: Sql>(options: &InboxOptions) -> Result<String, InboxError> {
     let table = options.table_in_script(&D::DIALECT)?;
     Ok(schema(&D::DIALECT, options, table).ddl::<D>())
@@ -50,7 +50,7 @@ fn schema(dialect: &Dialect, options: &InboxOptions, table: TableRef) -> Schema 
 }
 
 impl<B: Backend> SqlInbox<B> {
-    /// Makes the tables or brings them up to date.
+    /// Creates or upgrades the tables.
     pub(crate) async fn open(backend: B, options: &InboxOptions) -> Result<Self, InboxError> {
         let dialect = backend.dialect();
         let locate = Locate {
@@ -84,9 +84,9 @@ impl<B: Backend> SqlInbox<B> {
     ) -> Result<Begun, InboxError> {
         self.forget().await;
         let texts = Texts::of::<B::Db>(key);
-        // The same bits, for no database has numbers without a sign.
+        // The same bits, because no database has unsigned numbers.
         let fingerprint = fingerprint.map(|fingerprint| fingerprint.get() as i64);
-        // The lower half of such a UUID is chance.
+        // The lower half of such a UUID is random.
         let claim = (Uuid::now_v7().as_u128() as u64) >> 1;
         let [id, context] = texts.values();
         let values = [
@@ -121,7 +121,8 @@ impl<B: Backend> SqlInbox<B> {
         self.backend.write(Execute { statement, values }).await.map(drop)
     }
 
-    /// Notes in a transaction of the application that a request was handled; whether its claim was still ours.
+    /// Records in a transaction of the application that a request was handled. Returns whether the claim still held the
+    /// key.
     pub(crate) async fn complete_in(
         &self,
         connection: &mut <B::Db as sqlx::Database>::Connection,
@@ -138,7 +139,7 @@ impl<B: Backend> SqlInbox<B> {
         self.backend.in_transaction::<_, InboxError>(completing).await
     }
 
-    /// Forgets some of what is too old, now and then. That it cannot be is no reason not to handle a request.
+    /// Deletes some expired keys at intervals. A failure must not prevent the handling of a request.
     async fn forget(&self) {
         {
             let now = Instant::now();
@@ -158,13 +159,13 @@ impl<B: Backend> SqlInbox<B> {
             Ok(_) => {}
             Err(error) => {
                 let error = brighter_core::__private::report(&error);
-                tracing::warn!(error, "the inbox could not forget what is too old");
+                tracing::warn!(error, "cannot delete expired keys from the inbox");
             }
         }
     }
 }
 
-/// A key as a database stores it.
+/// A key in the form that the database stores.
 struct Texts {
     id: String,
     context: String,
@@ -183,8 +184,8 @@ impl Texts {
     }
 }
 
-/// Implements [`Inbox`](brighter_core::inbox::Inbox) for a type around a [`SqlInbox`], and its completing in a
-/// transaction of the application.
+/// Implements [`Inbox`](brighter_core::inbox::Inbox) for a type around a [`SqlInbox`], and completion in a transaction
+/// of the application.
 macro_rules! implement_inbox {
     ($inbox:ident, $database:ty) => {
         const _: () = {
@@ -221,7 +222,7 @@ macro_rules! implement_inbox {
                 }
             }
 
-            /// The application's own transaction, of the database that holds the inbox.
+            /// A transaction of the application, in the database that has the inbox.
             impl InboxTransaction<$inbox> for sqlx::Transaction<'_, $database> {
                 fn complete<'a>(
                     &'a mut self,

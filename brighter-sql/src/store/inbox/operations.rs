@@ -1,4 +1,4 @@
-//! The changes of the inbox that are more than one statement. Each statement can stand alone.
+//! The changes of the inbox that need more than one statement. Each statement is valid on its own.
 
 use super::statements::Statements;
 use crate::database::backend::Operation;
@@ -7,10 +7,10 @@ use crate::database::value::{Sql, Value};
 use crate::store::row::is_new;
 use brighter_core::inbox::{Begun, ClaimId, InboxError};
 
-/// How often a key is looked at that is changed by others meanwhile.
+/// The number of attempts for a key that others change meanwhile.
 const LOOKS: usize = 10;
 
-/// Claims a key, or says why not.
+/// Claims a key, or returns why not.
 #[derive(Clone)]
 pub(super) struct Begin<'a> {
     pub(super) statements: &'a Statements,
@@ -40,7 +40,7 @@ impl<D: Sql> Operation<D> for Begin<'_> {
             }
             let rows = D::fetch(connection, &self.statements.find, &self.values).await;
             let rows = rows.map_err(D::sort)?;
-            // Abandoned at this moment: then it may be ours.
+            // The key was abandoned at this moment, and may now be free.
             let Some(row) = rows.first() else { continue };
             let (done, left) = (number::<D>(row, 0)?, number::<D>(row, 1)?);
             let kept = D::maybe_number(row, 2).map_err(D::sort)?;
@@ -50,7 +50,7 @@ impl<D: Sql> Operation<D> for Begin<'_> {
             if done != 0 {
                 return Ok(Begun::Done);
             }
-            // One that ended at this moment may be taken over.
+            // A claim that ended at this moment may be taken over.
             if let Some(left) = u64::try_from(left).ok().filter(|left| *left > 0) {
                 let left = std::time::Duration::from_millis(left);
                 return Ok(Begun::Running { left });
@@ -61,7 +61,7 @@ impl<D: Sql> Operation<D> for Begin<'_> {
     }
 }
 
-/// Notes that a request was handled, whoever has claimed it.
+/// Records that a request was handled, whichever claim holds its key.
 #[derive(Clone)]
 pub(super) struct Complete<'a> {
     pub(super) statements: &'a Statements,
@@ -85,14 +85,14 @@ impl<D: Sql> Operation<D> for Complete<'_> {
         if execute::<D>(connection, &statements.complete, &values).await? == 0
             && !is_new::<D>(connection, &statements.complete_unknown, &values).await?
         {
-            // It is done, or somebody has begun it since.
+            // The key is completed already, or was begun again meanwhile.
             execute::<D>(connection, &statements.complete, &values).await?;
         }
         Ok(())
     }
 }
 
-/// One statement; says how many rows it found.
+/// Executes one statement, and returns the number of rows that it affected.
 #[derive(Clone)]
 pub(super) struct Execute<'a> {
     pub(super) statement: &'a Statement,

@@ -1,4 +1,4 @@
-//! The [`InboxOptions`].
+//! [`InboxOptions`]: the options of an inbox in a database.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use crate::database::table_error::TableError;
 use crate::database::table_ref::TableRef;
 use brighter_core::inbox::InboxError;
 
-/// The table of an inbox unless told otherwise.
+/// The default name of the table.
 pub(crate) const TABLE: &str = "brighter_inbox";
 
-/// What may be chosen of an inbox in a database.
+/// The options of an inbox in a database.
 ///
 /// ```
 /// use std::time::Duration;
@@ -28,7 +28,7 @@ pub struct InboxOptions {
 }
 
 impl Default for InboxOptions {
-    /// The table `brighter_inbox`, and what was handled is remembered for seven days.
+    /// Uses the table `brighter_inbox`, and remembers handled requests for seven days.
     fn default() -> Self {
         Self {
             table: TABLE.into(),
@@ -40,17 +40,17 @@ impl Default for InboxOptions {
 }
 
 impl InboxOptions {
-    /// Sets the name of the table, for two inboxes in one database: letters, digits and underscores, at most 40 of
-    /// them, and no digit first.
+    /// Sets the name of the table, for several inboxes in one database. A name has at most 40 letters, digits and
+    /// underscores, and does not begin with a digit.
     #[must_use]
     pub fn table(mut self, name: impl Into<String>) -> Self {
         self.table = name.into();
         self
     }
 
-    /// Sets the schema of PostgreSQL in which the tables are, or the database of MySQL. Without it they are in the current
-    /// one of the connection when the inbox is opened: the first of its `search_path` that exists, or the database of its
-    /// URL. It must be there. SQLite has `main` alone.
+    /// Sets the schema of PostgreSQL, or the database of MySQL, in which the tables are. Without it they are in the
+    /// current schema of the connection when the inbox is opened: the first of its `search_path` that exists, or the
+    /// database of its URL. The schema must exist. SQLite has only `main`.
     #[must_use]
     pub fn schema(mut self, name: impl Into<String>) -> Self {
         self.schema = Some(name.into());
@@ -62,21 +62,21 @@ impl InboxOptions {
     /// more ways to the server and back. See
     /// [PgBouncer](https://github.com/brighter-rs/brighter/blob/main/docs/pgbouncer.md).
     ///
-    /// Of other databases it is [`InboxError::Unsupported`] when they are opened.
+    /// Opening an inbox of another database with this option fails with [`InboxError::Unsupported`].
     #[must_use]
     pub fn without_session(mut self) -> Self {
         self.has_session = false;
         self
     }
 
-    /// Remembers what was handled for this long. It must be longer than the last duplicate may take to come.
+    /// Sets how long handled requests are remembered. It must be longer than the latest duplicate can take to arrive.
     #[must_use]
     pub fn retention(mut self, retention: Duration) -> Self {
         self.retention = retention;
         self
     }
 
-    /// The table as its scripts name it.
+    /// Returns the table, as scripts name it.
     pub(super) fn table_in_script(&self, dialect: &Dialect) -> Result<TableRef, InboxError> {
         let in_script = || {
             let schema = self.schema.as_deref().map(names::checked_schema).transpose()?;

@@ -4,12 +4,12 @@ use crate::database::dialect::Dialect;
 use crate::database::statement::Statement;
 use crate::database::table_ref::TableRef;
 
-/// `ends_at` is when the claim ends, or when the request was handled. The values: id, context, fingerprint,
+/// `ends_at` is the end of the claim, or the time when the request was handled. Values: id, context, fingerprint,
 /// whether there is one, claim, lease.
 const BEGIN: &str = "INSERT INTO {table} (message_id, context, fingerprint, claim, done, ends_at) \
      VALUES (?1, ?2, CASE WHEN ?4 = 0 THEN NULL ELSE ?3 END, ?5, 0, {now} + ?6){if_new}";
 
-/// Only from a claim that has ended, and only for the same body.
+/// Takes over only a claim that has ended, and only for the same body.
 const TAKE_OVER: &str = "UPDATE {table} SET claim = ?5, ends_at = {now} + ?6, \
      fingerprint = CASE WHEN ?4 = 0 THEN fingerprint ELSE ?3 END \
      WHERE message_id = ?1 AND context = ?2 AND done = 0 AND ends_at <= {now} \
@@ -30,14 +30,14 @@ const COMPLETE_CLAIM: &str = "UPDATE {table} SET done = 1, ends_at = {now} \
 const ABANDON: &str =
     "DELETE FROM {table} WHERE message_id = ?1 AND context = ?2 AND claim = ?3 AND done = 0";
 
-/// Some at once, so that nobody waits for long. Claims that ended long ago are kept no longer either.
+/// Deletes a limited number at once, so that other calls do not wait long. Claims that ended long ago are deleted too.
 const FORGET: &str = "DELETE FROM {table} WHERE seq IN (SELECT seq FROM \
      (SELECT seq FROM {table} WHERE ends_at <= {now} - ?1 ORDER BY ends_at LIMIT 500) AS old)";
 
-/// How many [`FORGET`] takes.
+/// The number of keys that [`FORGET`] deletes at once.
 pub(super) const FORGOTTEN_AT_ONCE: u64 = 500;
 
-/// One statement of each for one table in one dialect.
+/// All statements for one table in one dialect.
 #[derive(Debug)]
 pub(super) struct Statements {
     pub(super) begin: Statement,

@@ -1,4 +1,4 @@
-//! How messages are claimed to be sent next.
+//! Claims the messages to be sent next.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What is stored in a database, by the outbox itself or in a transaction of the application.
+//! Deposits messages in a database, by the outbox itself or in a transaction of the application.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ impl<B: Backend> SqlOutbox<B> {
         Ok(known)
     }
 
-    /// The same in a transaction of the application.
+    /// Deposits messages in a transaction of the application.
     pub(crate) async fn deposit_in(
         &self,
         connection: &mut <B::Db as sqlx::Database>::Connection,
@@ -48,7 +48,7 @@ impl<B: Backend> SqlOutbox<B> {
         Ok(())
     }
 
-    /// The deposit of one message, for clients that are not sqlx.
+    /// Returns the deposit of one message, for clients other than sqlx.
     pub(crate) fn deposit_statement(&self, message: &Message) -> Result<DepositStatement, OutboxError> {
         let (_, insert) = self.statements.insert(1);
         let header = &message.header;
@@ -64,7 +64,7 @@ impl<B: Backend> SqlOutbox<B> {
         })
     }
 
-    /// Refuses these messages if there is no room for them.
+    /// Returns an error if there is no room for these messages.
     pub(super) async fn make_room(&self, messages: &[Message]) -> Result<(), OutboxError> {
         match self.room_to_count(messages) {
             None => Ok(()),
@@ -75,7 +75,7 @@ impl<B: Backend> SqlOutbox<B> {
         }
     }
 
-    /// Refuses them in a transaction of the application.
+    /// Returns an error if there is no room for these messages, in a transaction of the application.
     pub(super) async fn make_room_in(
         &self,
         connection: &mut <B::Db as sqlx::Database>::Connection,
@@ -91,7 +91,7 @@ impl<B: Backend> SqlOutbox<B> {
         }
     }
 
-    /// The room, if those outstanding have to be counted before these are stored.
+    /// Returns the room, if the outstanding messages must be counted before these are stored.
     fn room_to_count(&self, messages: &[Message]) -> Option<&Room> {
         let room = self.room.as_ref()?;
         (!room.take(messages.len() as u64)).then_some(room)

@@ -1,4 +1,5 @@
-//! What each statement leaves alone, whatever ids it is given: between the look and the change others may have been there.
+//! Tests which rows each statement leaves unchanged, for any ids: other processes may have changed rows after they were
+//! read.
 
 use std::slice::from_ref;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use sqlx::Sqlite;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// An outbox with one message of each state, in this order: outstanding, dispatched, dead, scheduled.
+/// Returns an outbox with one message of each state, in this order: outstanding, dispatched, dead, scheduled.
 async fn filled() -> (SqlOutbox<Database>, [MessageId; 4], tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let database = Database::open(&folder.path().join("outbox.db")).await.unwrap();
@@ -35,7 +36,7 @@ async fn filled() -> (SqlOutbox<Database>, [MessageId; 4], tempfile::TempDir) {
     (outbox, ids, folder)
 }
 
-/// Executes a statement with all four ids, and says what has become of each.
+/// Executes a statement with all four ids, and returns the new state of each.
 async fn states_after(statement: fn(&SqlOutbox<Database>) -> &Statement) -> [&'static str; 4] {
     let (outbox, ids, _folder) = filled().await;
     let wanted = row::list::<Sqlite>(&ids).unwrap();

@@ -1,9 +1,9 @@
-//! What the tests of every database look at: whether each statement finds its rows by an index.
+//! The statements whose use of an index the tests of every database check.
 
 use super::SqlOutbox;
 
 impl<B> SqlOutbox<B> {
-    /// Every statement that must find its rows by an index, with what the index goes by.
+    /// Returns every statement that must find its rows by an index, with the columns of the index.
     pub(crate) fn statements(&self) -> Vec<(&str, &'static str)> {
         let all = &self.statements;
         let others = [
@@ -34,7 +34,7 @@ impl<B> SqlOutbox<B> {
         [self.claims(), others.into()].concat()
     }
 
-    /// Those among them whose transaction begins as one that claims.
+    /// Returns those of these statements whose transaction begins like one that claims.
     pub(crate) fn claims(&self) -> Vec<(&str, &'static str)> {
         let all = &self.statements;
         [

@@ -1,4 +1,4 @@
-//! The outbox in a database, whichever it is.
+//! [`SqlOutbox`]: the outbox in any supported database.
 
 mod claiming;
 mod deposit_statement;
@@ -52,14 +52,14 @@ pub(crate) struct SqlOutbox<B> {
     table: TableRef,
     statements: Arc<Statements>,
     archive_schema: Arc<Schema>,
-    /// Whether the table of the archive is known to be there.
+    /// Whether the table of the archive is known to exist.
     archive: Arc<OnceCell<()>>,
     room: Option<Room>,
-    /// Rung at each deposit that nobody has claimed.
+    /// Notified at each deposit without a claim.
     bell: Bell,
 }
 
-/// What an outbox has had since its first version.
+/// The columns that an outbox has had since version 1.
 const COLUMNS: &[&str] = &[
     "seq",
     "message_id",
@@ -73,7 +73,7 @@ const COLUMNS: &[&str] = &[
     "body",
 ];
 
-/// What its archive has.
+/// The columns of its archive.
 const ARCHIVE_COLUMNS: &[&str] = &[
     "seq",
     "message_id",
@@ -83,7 +83,7 @@ const ARCHIVE_COLUMNS: &[&str] = &[
     "body",
 ];
 
-/// The tables of an outbox, as SQL.
+/// Returns the tables of an outbox as SQL.
 pub(crate) fn ddl<D: Sql>(options: &OutboxOptions) -> Result<String, OutboxError> {
     let (dialect, table) = (D::DIALECT, options.table_in_script(&D::DIALECT)?);
     let archive = options
@@ -105,7 +105,7 @@ fn archive_schema(dialect: &Dialect, options: &OutboxOptions, table: &TableRef) 
 }
 
 impl<B: Backend> SqlOutbox<B> {
-    /// Makes the tables or brings them up to date.
+    /// Creates or upgrades the tables.
     pub(crate) async fn open(backend: B, options: &OutboxOptions) -> Result<Self, OutboxError> {
         let dialect = backend.dialect();
         let locate = Locate {
@@ -130,14 +130,14 @@ impl<B: Backend> SqlOutbox<B> {
         Ok(outbox)
     }
 
-    /// Makes the table of the archive, unless this process has done so.
+    /// Creates the table of the archive, unless this process has done so.
     async fn make_archive(&self) -> Result<(), OutboxError> {
         let make = || in_time(self.archive_schema.apply(&self.backend));
         self.archive.get_or_try_init(make).await?;
         Ok(())
     }
 
-    /// The table, as statements name it.
+    /// Returns the table, as statements name it.
     #[cfg(feature = "postgres")]
     pub(crate) fn table(&self) -> &TableRef {
         &self.table
@@ -185,7 +185,7 @@ impl<B: Backend> SqlOutbox<B> {
         self.backend.write(ArchiveOld { statements, what }).await
     }
 
-    /// Tells of deposits in this process.
+    /// Returns the arrivals of deposits in this process.
     pub(crate) fn arrivals(&self) -> Arrivals {
         self.bell.arrivals()
     }

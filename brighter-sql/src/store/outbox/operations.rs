@@ -1,4 +1,4 @@
-//! The changes of the outbox that are more than one statement.
+//! The changes of the outbox that need more than one statement.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use brighter_core::id::MessageId;
 use brighter_core::message::Message;
 use brighter_core::outbox::{Archive, Claimed, Failure, OutboxError};
 
-/// Stores messages; gives the ids of those that are there already.
+/// Stores messages, and returns the ids of those that exist already.
 #[derive(Clone)]
 pub(super) struct Deposit<'a> {
     pub(super) statements: &'a Statements,
@@ -20,11 +20,11 @@ pub(super) struct Deposit<'a> {
     pub(super) lease: i64,
 }
 
-/// Stores a message that waits for its time; says whether it is new.
+/// Stores a scheduled message, and returns whether it is new.
 #[derive(Clone)]
 pub(super) struct Schedule<'a> {
     pub(super) deposit: Deposit<'a>,
-    /// For how long, in milliseconds.
+    /// The delay in milliseconds.
     pub(super) delay: i64,
 }
 
@@ -42,7 +42,7 @@ impl<D: Sql> Operation<D> for Schedule<'_> {
 
     async fn run(self, connection: &mut D::Connection) -> Result<bool, OutboxError> {
         let Self { mut deposit, delay } = self;
-        // It stands where a deposit has its lease.
+        // The delay takes the place of the lease of a deposit.
         deposit.lease = delay;
         let (statement, messages) = (&deposit.statements.schedule, deposit.messages);
         for message in messages {
@@ -81,7 +81,7 @@ impl<D: Sql> Operation<D> for Deposit<'_> {
                 }
                 continue;
             }
-            // When one of them is there already nobody says which: then each is tried by itself.
+            // If one of them exists already, the database does not report which one. Then each is inserted separately.
             script::<D>(connection, "SAVEPOINT brighter").await?;
             if self.insert::<D>(connection, insert, some).await? {
                 script::<D>(connection, "RELEASE SAVEPOINT brighter").await?;
@@ -104,7 +104,7 @@ impl<D: Sql> Operation<D> for Deposit<'_> {
 }
 
 impl Deposit<'_> {
-    /// Whether all of them are new.
+    /// Inserts messages, and returns whether all of them are new.
     async fn insert<D: Sql>(
         &self,
         connection: &mut D::Connection,
@@ -130,7 +130,7 @@ impl Deposit<'_> {
         Ok(row::are_new::<D>(connection, statement, &values, messages.len()).await?)
     }
 
-    /// The id of a message that is there already, if it is the same message.
+    /// Returns the id of a message that exists already, if it is the same message.
     async fn known<D: Sql>(
         &self,
         connection: &mut D::Connection,
@@ -149,9 +149,9 @@ impl Deposit<'_> {
         match rows.first().map(|row| D::text(row, 0)).transpose() {
             Ok(Some("same")) => Ok(id),
             Ok(Some(_)) => Err(OutboxError::IdInUse { id }),
-            // Archived at this moment.
+            // The message was archived at this moment.
             Ok(None) => Err(OutboxError::Unavailable(
-                format!("message `{id}` was there and is gone; try again").into(),
+                format!("message `{id}` was removed at this moment; try again").into(),
             )),
             Err(error) => Err(D::sort(error).into()),
         }
@@ -162,7 +162,7 @@ async fn script<D: Sql>(connection: &mut D::Connection, text: &str) -> Result<()
     D::script(connection, text).await.map_err(D::sort)
 }
 
-/// What of a message has to become text first.
+/// The parts of a message that are converted to text first.
 struct Texts<'a> {
     id: String,
     topic: Cow<'a, str>,
@@ -182,7 +182,7 @@ impl<'a> Texts<'a> {
     }
 }
 
-/// Claims messages and gives them, oldest first.
+/// Claims messages and returns them, oldest first.
 #[derive(Clone)]
 pub(super) struct Claiming<'a> {
     pub(super) statements: &'a Statements,
@@ -218,12 +218,12 @@ impl<D: Sql> Operation<D> for Claiming<'_> {
                 Err(source) => unreadable.push((seq, row::corrupt::<D>(row, 1, source))),
             }
         }
-        // One that cannot be read must not keep back the others: its row stays, with the reason in it.
+        // An unreadable message must not hold up the others: its row becomes dead, with the reason in it.
         for (seq, error) in unreadable {
             let reason = row::error_text(&brighter_core::__private::report(&error));
             tracing::error!(
                 error = reason,
-                "a message in the outbox cannot be read and is set aside"
+                "a message in the outbox cannot be read and is marked as dead"
             );
             let values = [Value::Number(seq), Value::Text(&reason)];
             D::execute(connection, &self.statements.set_aside, &values)
@@ -247,7 +247,7 @@ fn read<D: Sql>(row: &D::Row) -> Result<Claimed, brighter_core::error::BoxError>
     Ok(Claimed::new(row::message::<D>(row, 1)?, attempts))
 }
 
-/// Notes failures.
+/// Records failures.
 #[derive(Clone)]
 pub(super) struct Failing<'a> {
     pub(super) statements: &'a Statements,
@@ -283,7 +283,7 @@ impl<D: Sql> Operation<D> for Failing<'_> {
     }
 }
 
-/// One statement; says how many rows it found.
+/// Executes one statement, and returns the number of rows that it affected.
 #[derive(Clone)]
 pub(super) struct Execute<'a> {
     pub(super) statement: &'a Statement,
@@ -308,11 +308,11 @@ impl<D: Sql> Operation<D> for Execute<'_> {
     }
 }
 
-/// Claims the next of a topic, in their order: see [`Claim::InOrder`](brighter_core::outbox::Claim::InOrder).
+/// Claims the next messages of a topic, in their order: see [`Claim::InOrder`](brighter_core::outbox::Claim::InOrder).
 #[derive(Clone)]
 pub(super) struct InOrder<'a> {
     pub(super) statements: &'a Statements,
-    /// The topic, the smallest age, and how many.
+    /// The topic, the lowest age, and the limit.
     pub(super) values: [Value<'a>; 3],
     pub(super) lease: i64,
 }
@@ -357,7 +357,7 @@ impl<D: Sql> Operation<D> for InOrder<'_> {
             lease,
         };
         let mut claimed = Operation::<D>::run(claiming, connection).await?;
-        // Others may have been quicker with one of them, so that what follows it is not the next any more.
+        // Another process may have claimed one of them first, and the messages after it are then out of order.
         let mut in_order = 0;
         for (row, claimed) in rows.iter().zip(&claimed) {
             let id = row::id_text::<D>(&claimed.message.header.id);
@@ -380,7 +380,7 @@ impl<D: Sql> Operation<D> for InOrder<'_> {
     }
 }
 
-/// Makes outstanding again what is selected.
+/// Makes the selected messages outstanding again.
 #[derive(Clone)]
 pub(super) struct Again<'a> {
     pub(super) selected: &'a Statement,
@@ -408,7 +408,7 @@ impl<D: Sql> Operation<D> for Again<'_> {
     }
 }
 
-/// Takes out some of what is old.
+/// Removes some of the old messages.
 #[derive(Clone)]
 pub(super) struct ArchiveOld<'a> {
     pub(super) statements: &'a Statements,

@@ -1,4 +1,4 @@
-//! The [`OutboxOptions`].
+//! [`OutboxOptions`]: the options of an outbox in a database.
 
 use crate::database::dialect::Dialect;
 use crate::database::names;
@@ -6,10 +6,10 @@ use crate::database::table_error::TableError;
 use crate::database::table_ref::TableRef;
 use brighter_core::outbox::OutboxError;
 
-/// The table of an outbox unless told otherwise.
+/// The default name of the table.
 pub(crate) const TABLE: &str = "brighter_outbox";
 
-/// What may be chosen of an outbox in a database.
+/// The options of an outbox in a database.
 ///
 /// ```
 /// use brighter::store::OutboxOptions;
@@ -26,7 +26,7 @@ pub struct OutboxOptions {
 }
 
 impl Default for OutboxOptions {
-    /// The table `brighter_outbox`, and as many messages as the disk holds.
+    /// Uses the table `brighter_outbox`, without a limit of messages.
     fn default() -> Self {
         Self {
             table: TABLE.into(),
@@ -39,27 +39,28 @@ impl Default for OutboxOptions {
 }
 
 impl OutboxOptions {
-    /// Sets the name of the table, for two outboxes in one database: letters, digits and underscores, at most 40 of
-    /// them, and no digit first.
+    /// Sets the name of the table, for several outboxes in one database. A name has at most 40 letters, digits and
+    /// underscores, and does not begin with a digit.
     #[must_use]
     pub fn table(mut self, name: impl Into<String>) -> Self {
         self.table = name.into();
         self
     }
 
-    /// Sets the schema of PostgreSQL in which the tables are, or the database of MySQL. Without it they are in the current
-    /// one of the connection when the outbox is opened: the first of its `search_path` that exists, or the database of its
-    /// URL. It must be there. SQLite has `main` alone.
+    /// Sets the schema of PostgreSQL, or the database of MySQL, in which the tables are. Without it they are in the
+    /// current schema of the connection when the outbox is opened: the first of its `search_path` that exists, or the
+    /// database of its URL. The schema must exist. SQLite has only `main`.
     #[must_use]
     pub fn schema(mut self, name: impl Into<String>) -> Self {
         self.schema = Some(name.into());
         self
     }
 
-    /// How many messages may be outstanding, so that a broker that is away for long does not fill the disk: a
-    /// deposit beyond it is refused with [`OutboxError::Full`].
+    /// Sets how many messages may be outstanding, so that a long outage of the broker does not fill the disk. A deposit
+    /// beyond the limit fails with [`OutboxError::Full`].
     ///
-    /// They are counted once a second at most, so of several processes each may store what fits at that moment.
+    /// The messages are counted at most once a second, so each of several processes may store as many as fit at that
+    /// moment.
     #[must_use]
     pub fn limit(mut self, messages: u64) -> Self {
         self.limit = Some(messages);
@@ -72,15 +73,16 @@ impl OutboxOptions {
     /// more ways to the server and back. See
     /// [PgBouncer](https://github.com/brighter-rs/brighter/blob/main/docs/pgbouncer.md).
     ///
-    /// Of other databases it is [`OutboxError::Unsupported`] when they are opened.
+    /// Opening an outbox of another database with this option fails with [`OutboxError::Unsupported`].
     #[must_use]
     pub fn without_session(mut self) -> Self {
         self.has_session = false;
         self
     }
 
-    /// Makes the table of the archive when the outbox is opened, and has it in the tables as SQL. Without this, the first
-    /// [`Archiver::move_after`] that finds something old makes it. It is called like the table, with `_archive` after it.
+    /// Creates the table of the archive when the outbox is opened, and includes it in the tables as SQL. Without this,
+    /// the first [`Archiver::move_after`] that finds an old message creates it. Its name is that of the table with the
+    /// suffix `_archive`.
     ///
     /// [`Archiver::move_after`]: https://docs.rs/brighter/latest/brighter/struct.Archiver.html#method.move_after
     #[must_use]
@@ -89,7 +91,7 @@ impl OutboxOptions {
         self
     }
 
-    /// The table as its scripts name it.
+    /// Returns the table, as scripts name it.
     pub(super) fn table_in_script(&self, dialect: &Dialect) -> Result<TableRef, OutboxError> {
         let in_script = || {
             let schema = self.schema.as_deref().map(names::checked_schema).transpose()?;

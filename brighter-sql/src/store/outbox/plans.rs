@@ -1,5 +1,5 @@
-//! How PostgreSQL and MySQL go about the statements of the outbox: by an index, and with nothing sorted, whatever they
-//! know of the table.
+//! Tests the query plans of PostgreSQL and MySQL for the statements of the outbox: by an index, and without a sort,
+//! whatever statistics they have.
 
 use std::str::FromStr;
 
@@ -21,8 +21,8 @@ fn new_name() -> String {
     format!("brighter_test_{}", MessageId::new()).replace('-', "")
 }
 
-/// Ten thousand messages of some hundred topics, from these numbers: seven tenths were sent, and of the rest as many are
-/// outstanding as are dead or scheduled.
+/// Returns the statement that inserts messages of 101 topics, from these numbers: seven tenths are dispatched, and one
+/// tenth each is outstanding, dead, and scheduled.
 fn fill(numbers: &str, number: &str) -> String {
     format!(
         "INSERT INTO brighter_outbox (message_id, topic, message_type, header, body, deposited_at, not_before, \
@@ -33,7 +33,7 @@ fn fill(numbers: &str, number: &str) -> String {
     )
 }
 
-/// A statement with values in it, as they may be.
+/// Returns a statement with possible values filled in.
 fn with_values(statement: &str, placeholder: char) -> String {
     let mut text = String::new();
     let mut rest = statement;
@@ -107,7 +107,7 @@ async fn postgres_goes_by_an_index() {
     let fill = fill("generate_series(1, 10000) AS i", "i");
     let fill = fill.replace("REPEAT('b', 1000)", "CAST(REPEAT('b', 1000) AS bytea)");
     let pool = outbox.backend().pool();
-    // As after a burst: it knows nothing of what has come.
+    // As after a burst: the statistics do not include the new rows.
     let fill = format!("ALTER TABLE brighter_outbox SET (autovacuum_enabled = false); {fill}");
     sqlx::raw_sql(AssertSqlSafe(fill)).execute(pool).await.unwrap();
     assert_plans_of_postgres(&outbox).await;
@@ -136,7 +136,7 @@ async fn mysql_goes_by_an_index() {
         .unwrap();
     let pool = outbox.backend().pool();
 
-    // Four digits: both of the servers that may be behind it know this.
+    // Four digits: MySQL and MariaDB both support this.
     let digit = "(SELECT 0 AS d UNION SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5 \
                  UNION SELECT 6 UNION SELECT 7 UNION SELECT 8 UNION SELECT 9)";
     let numbers = format!(

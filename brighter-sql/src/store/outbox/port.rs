@@ -1,6 +1,6 @@
-//! How an outbox of one database becomes an [`Outbox`](brighter_core::outbox::Outbox).
+//! [`implement_outbox`]: implements [`Outbox`](brighter_core::outbox::Outbox) for the outbox of one database.
 
-/// Implements [`Outbox`](brighter_core::outbox::Outbox) for a type around a [`SqlOutbox`], and its deposits in a
+/// Implements [`Outbox`](brighter_core::outbox::Outbox) for a type around a [`SqlOutbox`], and deposits in a
 /// transaction of the application.
 macro_rules! implement_outbox {
     ($outbox:ident, $database:ty, $arrivals:path) => {
@@ -142,18 +142,17 @@ macro_rules! implement_outbox {
             }
 
             impl $outbox {
-                /// What deposits this message in a transaction that is not one of sqlx: see [`DepositStatement`], and
-                /// `CommandProcessor::to_message` for the message of a request.
+                /// Returns the statement that deposits this message in a transaction that is not one of sqlx: see
+                /// [`DepositStatement`]. `CommandProcessor::to_message` returns the message of a request.
                 ///
                 /// # Errors
-                /// The message cannot be stored, whoever does so: its header holds what is no JSON.
+                /// Returns an error if the message cannot be stored: its header has a value that JSON cannot represent.
                 pub fn deposit_statement(&self, message: &Message) -> Result<DepositStatement, OutboxError> {
                     self.0.deposit_statement(message)
                 }
             }
 
-            /// The application's own transaction, of the database that holds the outbox. After an error, roll
-            /// back.
+            /// A transaction of the application, in the database that has the outbox. Roll back after an error.
             impl OutboxTransaction<$outbox> for sqlx::Transaction<'_, $database> {
                 fn deposit<'a>(&'a mut self, outbox: &'a $outbox, messages: &'a [Message]) -> Done<'a, ()> {
                     Box::pin(outbox.0.deposit_in(self, messages))

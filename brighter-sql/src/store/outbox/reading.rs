@@ -1,4 +1,4 @@
-//! What is in the outbox, for those who only look.
+//! Reads the messages and the status of the outbox.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -51,7 +51,7 @@ impl<B: Backend> SqlOutbox<B> {
         let status = |row| {
             let (outstanding, dead) = (B::Db::number(row, 0)?, B::Db::number(row, 2)?);
             let scheduled = B::Db::number(row, 3)?.unsigned_abs();
-            // The age is negative when the clock was put back.
+            // The age is negative if the clock was put back.
             let oldest =
                 B::Db::maybe_number(row, 1)?.map(|age| Duration::from_millis(age.try_into().unwrap_or(0)));
             let overdue = B::Db::maybe_number(row, 4)?.and_then(|age| age.try_into().ok());

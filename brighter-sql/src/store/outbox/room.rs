@@ -1,4 +1,4 @@
-//! How much room is left under the limit of outstanding messages.
+//! [`Room`]: the room below the limit of outstanding messages.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,10 +9,10 @@ use crate::database::value::Sql;
 use brighter_core::message::Message;
 use brighter_core::outbox::OutboxError;
 
-/// How long a count is believed.
+/// How long a count is used.
 const BELIEVED: Duration = Duration::from_secs(1);
 
-/// The room under a limit, counted now and then: counting at every deposit would cost as much as the deposit.
+/// The room below a limit, counted at intervals: a count at every deposit would cost as much as the deposit.
 #[derive(Debug, Clone)]
 pub(super) struct Room {
     limit: u64,
@@ -27,7 +27,7 @@ impl Room {
         }
     }
 
-    /// Takes room for this many, if a count of late says that there is some.
+    /// Takes room for this many messages, if a recent count leaves some.
     pub(super) fn take(&self, wanted: u64) -> bool {
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         match &mut *counted {
@@ -39,18 +39,18 @@ impl Room {
         }
     }
 
-    /// Notes that this many are outstanding.
+    /// Records that this many messages are outstanding.
     fn count(&self, outstanding: u64) {
         let left = self.limit.saturating_sub(outstanding);
         *self.counted.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), left));
     }
 
-    /// The limit, as a database counts.
+    /// Returns the limit as a number of the database.
     pub(super) fn limit(&self) -> i64 {
         i64::try_from(self.limit).unwrap_or(i64::MAX)
     }
 
-    /// Takes room for these, by the count that was read.
+    /// Takes room for these messages, by the count in the rows.
     pub(super) fn check<D: Sql>(&self, rows: &[D::Row], messages: &[Message]) -> Result<(), OutboxError> {
         let outstanding = rows.first().map_or(Ok(0), |row| D::number(row, 0));
         self.count(outstanding.map_err(D::sort)?.unsigned_abs());

@@ -1,4 +1,4 @@
-//! What waits in a database until its time has come.
+//! Stores scheduled messages, and makes them outstanding when they are due.
 
 use std::slice::from_ref;
 use std::time::Duration;
@@ -19,7 +19,7 @@ impl<B: Backend> SqlOutbox<B> {
         self.backend.write(self.scheduling(message, delay)).await
     }
 
-    /// The same in a transaction of the application.
+    /// Schedules a message in a transaction of the application.
     pub(crate) async fn schedule_in(
         &self,
         connection: &mut <B::Db as sqlx::Database>::Connection,
@@ -49,7 +49,7 @@ impl<B: Backend> SqlOutbox<B> {
         Ok(found > 0)
     }
 
-    /// Reschedules in a transaction of the application.
+    /// Reschedules a message in a transaction of the application.
     pub(crate) async fn reschedule_in(
         &self,
         connection: &mut <B::Db as sqlx::Database>::Connection,
@@ -68,7 +68,7 @@ impl<B: Backend> SqlOutbox<B> {
         Ok(found > 0)
     }
 
-    /// Cancels it in a transaction of the application.
+    /// Cancels a scheduled message in a transaction of the application.
     pub(crate) async fn cancel_in(
         &self,
         connection: &mut <B::Db as sqlx::Database>::Connection,
@@ -93,7 +93,7 @@ impl<B: Backend> SqlOutbox<B> {
         Ok(found > 0)
     }
 
-    /// Read first, so that looking for them writes nothing when there are none.
+    /// Makes due messages outstanding. Reads first, so that nothing is written if there are none.
     pub(crate) async fn make_due(&self, limit: usize) -> Result<u64, OutboxError> {
         let due = self.read(&self.statements.due, Value::Number(row::limit(limit)));
         let due = due.await?;

@@ -4,7 +4,7 @@ use crate::database::dialect::{Claiming, Dialect};
 use crate::database::statement::Statement;
 use crate::database::table_ref::TableRef;
 
-/// `outstanding` is 1, 0 when the broker has the message, 2 when it is dead, and 3 when it waits for its time.
+/// `outstanding` is 1, or 0 when the broker has the message, 2 when it is dead, and 3 when it is scheduled.
 pub(super) const IS_SAME: &str = "SELECT CASE WHEN topic = ?2 AND body = ?3 THEN 'same' ELSE 'other' END FROM {table} WHERE message_id = ?1{latest}";
 
 pub(super) const DISPATCHED: &str = "UPDATE {table_by_ids} SET outstanding = 0, dispatched_at = {now} \
@@ -13,7 +13,7 @@ pub(super) const DISPATCHED: &str = "UPDATE {table_by_ids} SET outstanding = 0, 
 pub(super) const FAILED: &str = "UPDATE {table} SET claimed_until = {now}, attempts = attempts + 1, last_error = ?2, \
      not_before = {now} + ?3, outstanding = ?4 WHERE {outstanding} = 1 AND message_id = ?1";
 
-/// A row that cannot be read is dead, and says why.
+/// Marks an unreadable row as dead, with the reason.
 pub(super) const SET_ASIDE: &str = "UPDATE {table} SET claimed_until = {now}, attempts = attempts + 1, last_error = ?2, \
      outstanding = 2 WHERE seq = ?1";
 
@@ -44,11 +44,11 @@ pub(super) const OUTSTANDING_OF: &str =
 pub(super) const DEAD: &str =
     "SELECT message_id, topic, attempts, last_error FROM {table} WHERE outstanding = 2 ORDER BY seq LIMIT ?1";
 
-/// No more than are asked for, so that a full outbox is not counted to its end.
+/// Counts no further than the limit, so that a full outbox is not counted completely.
 pub(super) const COUNT: &str = "SELECT count(*) + (SELECT count(*) FROM (SELECT 1 FROM {table} WHERE outstanding = 3 LIMIT ?1) AS later) \
      FROM (SELECT 1 FROM {table}{by_outstanding} WHERE outstanding = 1 LIMIT ?1) AS counted";
 
-/// One that waits for its time.
+/// Inserts a scheduled message.
 const SCHEDULE: &str = "INSERT INTO {table} (message_id, topic, message_type, header, body, deposited_at, not_before, \
      dispatched_at, claimed_until, causation_id, outstanding) \
      VALUES (?1, ?2, ?3, ?4, ?5, {now}, {now} + ?6, {now}, {now}, ?7, 3){if_new}";
@@ -62,15 +62,16 @@ const SCHEDULED: &str = "SELECT message_id, topic, not_before - {now} FROM {tabl
 
 const DUE: &str = "SELECT message_id FROM {table} WHERE outstanding = 3 AND not_before <= {now} ORDER BY not_before LIMIT ?1";
 
-/// It counts from its time, which one that was put off meanwhile has not reached.
+/// Sets the deposit time to the due time. A message that was rescheduled meanwhile is not due.
 const MAKE_DUE: &str = "UPDATE {table_by_ids} SET outstanding = 1, deposited_at = not_before, claimed_until = {now} \
      WHERE {outstanding} = 3 AND not_before <= {now}{and_among_ids}";
 
-/// The next of a topic: for how long each is still claimed, is not due, and has been old enough.
+/// Selects the next messages of a topic: the rest of each claim, the time until it is due, and its age above the
+/// lowest.
 pub(super) const NEXT: &str = "SELECT message_id, claimed_until - {now}, not_before - {now}, \
      {now} - ?2 - deposited_at FROM {table}{by_topic} WHERE outstanding = 1 AND topic = ?1 ORDER BY seq LIMIT ?3";
 
-/// Those that were dispatched, or are dead, from then until before then.
+/// Selects the dispatched or the dead messages that were deposited in a range of times.
 pub(super) const SELECTED: &str = "SELECT message_id FROM {table} WHERE outstanding = ?1 AND deposited_at >= ?2 \
      AND deposited_at < ?3{and_topic} ORDER BY seq LIMIT ?4";
 
@@ -80,7 +81,7 @@ pub(super) const AGAIN: &str = "UPDATE {table_by_ids} SET outstanding = 1, attem
 pub(super) const OLD: &str = "SELECT message_id FROM {table} WHERE outstanding = 0 AND dispatched_at <= {now} - ?1 \
      ORDER BY dispatched_at LIMIT ?2{for_update}";
 
-/// The claim of a message ends when it dies.
+/// The claim of a message ends when it dies, so this is the time of its death.
 pub(super) const LONG_DEAD: &str = "SELECT message_id FROM {table} WHERE outstanding = 2 AND claimed_until <= {now} - ?1 \
      ORDER BY seq LIMIT ?2{for_update}";
 
@@ -91,13 +92,13 @@ pub(super) const KEEP: &str = "INSERT INTO {archive} (seq, message_id, topic, me
 
 pub(super) const FORGET: &str = "{delete_by_ids} AND outstanding <> 1";
 
-/// How many messages one statement inserts. There are few sizes, so that few statements are prepared.
+/// The numbers of messages that one statement inserts. There are few sizes, so that few statements are prepared.
 const SIZES: [usize; 3] = [64, 8, 1];
 
-/// How many values a message is.
+/// The number of values of a message.
 pub(super) const VALUES: usize = 7;
 
-/// One statement of each for one table in one dialect.
+/// All statements for one table in one dialect.
 #[derive(Debug)]
 pub(super) struct Statements {
     inserts: [(usize, Statement); SIZES.len()],
@@ -135,12 +136,12 @@ pub(super) struct Statements {
     pub(super) forget: Statement,
 }
 
-/// How to claim: a statement that gives the rows, and for some a second one that writes the claim in them.
+/// A claim: a statement that returns the rows, and for some dialects a second one that writes the claim.
 #[derive(Debug)]
 pub(super) struct Claim {
     pub(super) rows: Statement,
     pub(super) write: Option<Statement>,
-    /// Begins the transaction that both are in, where a plain one would not do.
+    /// Begins the transaction of both, if a plain one does not suffice.
     pub(super) begin: Option<&'static str>,
 }
 
@@ -188,7 +189,7 @@ impl Statements {
             claim_oldest_except: oldest(dialect.by_outstanding, except),
             claim_of_topic: oldest(dialect.by_topic, " AND topic = ?4"),
             claim_ids: claim(dialect.claim_ids, "", ""),
-            // It is the third value there.
+            // The topics are the third value there.
             claim_ids_except: claim(dialect.claim_ids, "", &except.replace("?4", "?3")),
             schedule: of(SCHEDULE),
             reschedule: of(RESCHEDULE),
@@ -207,7 +208,7 @@ impl Statements {
         }
     }
 
-    /// The largest insert for at most this many messages, and how many it takes.
+    /// Returns the largest insert for at most this many messages, and its number of messages.
     pub(super) fn insert(&self, messages: usize) -> (usize, &Statement) {
         let fits = self.inserts.iter().find(|(size, _)| *size <= messages);
         // The last one takes one message.
@@ -216,7 +217,7 @@ impl Statements {
     }
 }
 
-/// Writes the claim in rows that are locked, by their ids: the ids, lease.
+/// Writes the claim in locked rows by their ids. Values: the ids, lease.
 const CLAIM: &str =
     "UPDATE {table_by_ids} SET claimed_until = {now} + ?2 WHERE outstanding = 1{and_among_ids}";
 

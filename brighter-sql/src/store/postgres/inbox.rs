@@ -1,4 +1,4 @@
-//! The [`PostgresInbox`].
+//! [`PostgresInbox`]: an inbox in PostgreSQL.
 
 use sqlx::{PgPool, Postgres};
 
@@ -9,11 +9,11 @@ use crate::store::InboxOptions;
 use crate::store::inbox::{self, SqlInbox, implement_inbox};
 use brighter_core::inbox::InboxError;
 
-/// An inbox in a table of a PostgreSQL database, best the one in which the application keeps its own tables: then a
-/// handler can [complete](brighter_core::inbox::complete_in) its request in its own transaction.
+/// An inbox in a table of a PostgreSQL database. Use the database of the application's own tables, so that a handler
+/// can [complete](brighter_core::inbox::complete_in) its request in its own transaction.
 ///
-/// Any number of processes may share it. What was handled is remembered for seven days, or as long as
-/// [`InboxOptions::retention`] says. No call takes longer than 30 seconds.
+/// Any number of processes may share it. Handled requests are remembered for seven days, or for
+/// [`InboxOptions::retention`]. No call takes longer than 30 seconds.
 ///
 /// ```no_run
 /// use brighter::PostgresInbox;
@@ -26,11 +26,11 @@ use brighter_core::inbox::InboxError;
 pub struct PostgresInbox(SqlInbox<Server<Postgres>>);
 
 impl PostgresInbox {
-    /// Connects to the database of this URL, and makes the tables or brings them up to date.
+    /// Connects to the database of this URL, and creates or upgrades the tables.
     ///
     /// # Errors
-    /// The database cannot be reached, or has tables newer than this program: see [`InboxError`]. No error holds the
-    /// password.
+    /// Returns an error if the database cannot be reached, or has tables newer than this program: see [`InboxError`].
+    /// No error contains the password.
     pub fn connect(url: impl Into<String>) -> Opening<InboxOptions, Result<Self, InboxError>> {
         let url = url.into();
         Opening::new(async move |options: InboxOptions| {
@@ -39,13 +39,11 @@ impl PostgresInbox {
         })
     }
 
-    /// Uses the application's own pool, whose settings stay as they are, and makes the tables or brings them up
-    /// to date.
+    /// Uses the application's own pool with its settings, and creates or upgrades the tables.
     ///
     /// # Errors
-    /// The tables cannot be made, are newer than this program, cannot have the name that the options say, or
-    /// are not what their name and version say: see
-    /// [`InboxError`].
+    /// Returns an error if the tables cannot be created, are newer than this program, cannot have the name in the
+    /// options, or do not match their name and version: see [`InboxError`].
     pub fn from_pool(pool: PgPool) -> Opening<InboxOptions, Result<Self, InboxError>> {
         Opening::new(async move |options: InboxOptions| {
             let server = Server::new(pool, options.has_session);
@@ -53,23 +51,23 @@ impl PostgresInbox {
         })
     }
 
-    /// The pool of connections to the database, to begin a transaction with.
+    /// Returns the pool of connections to the database, for beginning transactions.
     #[must_use]
     pub fn pool(&self) -> &PgPool {
         self.0.backend().pool()
     }
 
-    /// The tables as SQL, for those who make them by hand in a database that has none of them yet. An inbox that
-    /// finds them leaves them as they are.
+    /// Returns the tables as SQL, for creating them by hand in a database that does not have them yet. An inbox leaves
+    /// existing tables unchanged.
     #[must_use]
     pub fn ddl() -> String {
         Self::ddl_for(&InboxOptions::default()).unwrap_or_default()
     }
 
-    /// The tables as SQL, for an inbox with these options.
+    /// Returns the tables as SQL, for an inbox with these options.
     ///
     /// # Errors
-    /// The table cannot have that name.
+    /// Returns an error if the table cannot have this name.
     pub fn ddl_for(options: &InboxOptions) -> Result<String, InboxError> {
         inbox::ddl::<Postgres>(options)
     }

@@ -1,4 +1,4 @@
-//! Hears of commits by `LISTEN`, whichever process made them.
+//! Learns of commits in all processes by `LISTEN`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,20 +13,20 @@ use crate::database::server::Server;
 use crate::store::outbox::SqlOutbox;
 use brighter_core::outbox::{Arrival, Arrivals};
 
-/// How long to wait before connecting again: doubled each time, between these two.
+/// The pause before connecting again: doubled each time, between these two.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// What is stored in this process and, while the database can be listened to, what is committed by anybody.
+/// Returns the deposits of this process and, while it can listen to the database, the commits of all processes.
 pub(super) fn arrivals(outbox: &SqlOutbox<Server<Postgres>>) -> Arrivals {
     if !outbox.backend().has_session() {
-        // What a connection listens to it would forget with the transaction.
+        // The connection would stop listening at the end of the transaction.
         return outbox.arrivals();
     }
     let is_listening = Arc::new(AtomicBool::new(false));
     let listening = Listening {
         server: outbox.backend().clone(),
-        // A connection of its own, so that none of the application's is held for ever.
+        // A separate connection, so that none of the application's is occupied permanently.
         pool: PgPoolOptions::new()
             .max_connections(1)
             .connect_lazy_with(outbox.backend().pool().connect_options().as_ref().clone()),
@@ -39,7 +39,7 @@ pub(super) fn arrivals(outbox: &SqlOutbox<Server<Postgres>>) -> Arrivals {
         listening.next().await;
         Some((Arrival::Here, listening))
     });
-    // Of a transaction that is open there is nothing to guess at, for its commit will be told.
+    // An open transaction needs no poll: its commit will be notified.
     let here = stream::unfold(
         (outbox.arrivals(), is_listening),
         async |(mut arrivals, is_listening)| {
@@ -64,7 +64,7 @@ struct Listening {
 }
 
 impl Listening {
-    /// Waits until something may have been committed: it was told, or nobody listened for a while.
+    /// Waits until something may have been committed: after a notification, or after a time without a listener.
     async fn next(&mut self) {
         loop {
             let Some(listener) = &mut self.listener else {
@@ -79,7 +79,7 @@ impl Listening {
                         let error = brighter_core::__private::report(&error);
                         tracing::debug!(
                             error,
-                            "the database cannot be listened to; the outbox is swept at intervals"
+                            "cannot listen to the database; the outbox is polled at intervals"
                         );
                         tokio::time::sleep(self.pause).await;
                         self.pause = self.pause.saturating_mul(2).min(LONGEST_PAUSE);
@@ -89,20 +89,20 @@ impl Listening {
             };
             let told = tokio::select! {
                 told = listener.try_recv() => told.ok().flatten(),
-                // It leads to a server that nobody writes to any more.
+                // The connection leads to a server that is no longer written.
                 () = self.server.retired() => None,
             };
             if told.is_some() {
                 return;
             }
-            // The connection was lost: another one, with a look for what was missed.
+            // The connection was lost: connect again, and look for what was missed.
             self.listener = None;
             self.is_listening.store(false, Ordering::Relaxed);
         }
     }
 
     async fn listen(&self) -> Result<PgListener, sqlx::Error> {
-        // By the table, wherever in the database it is.
+        // The channel is named after the table, in any schema.
         let channel: String =
             sqlx::query_scalar("SELECT format('brighter_%s', CAST(to_regclass($1) AS oid))")
                 .bind(&self.table)

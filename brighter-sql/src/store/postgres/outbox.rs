@@ -1,4 +1,4 @@
-//! The [`PostgresOutbox`].
+//! [`PostgresOutbox`]: an outbox in PostgreSQL.
 
 use sqlx::{PgPool, Postgres};
 
@@ -10,17 +10,17 @@ use crate::store::OutboxOptions;
 use crate::store::outbox::{self, SqlOutbox, implement_outbox};
 use brighter_core::outbox::OutboxError;
 
-/// An outbox in a table of a PostgreSQL database, best the one in which the application keeps its own tables: a
-/// message deposited in the application's transaction is committed with it, or not at all.
+/// An outbox in a table of a PostgreSQL database. Use the database of the application's own tables: a message that is
+/// deposited in the application's transaction is committed with it, or not at all.
 ///
-/// Any number of processes may share it: each claims other messages, without waiting for the others
-/// (`FOR UPDATE SKIP LOCKED`), by the clock of the database. No call takes longer than 30 seconds.
+/// Any number of processes may share it. Each claims other messages without waiting (`FOR UPDATE SKIP LOCKED`), by the
+/// clock of the database. No call takes longer than 30 seconds.
 ///
-/// A sweeper learns of every commit at once, by whichever process or program, over a connection of its own (`LISTEN`).
-/// Where that is not to be had it looks at intervals; behind PgBouncer in transaction mode, say
+/// A sweeper learns of every commit at once, from any process or program, over a connection of its own (`LISTEN`).
+/// Without such a connection it polls at intervals. Behind PgBouncer in transaction mode, set
 /// [`OutboxOptions::without_session`].
 ///
-/// It needs version 12 or newer. The tables are in the schema that [`OutboxOptions::schema`] names, or in the first of the
+/// It needs PostgreSQL 12 or newer. The tables are in the schema of [`OutboxOptions::schema`], or in the first of the
 /// connection's `search_path` when the outbox is opened.
 ///
 /// ```no_run
@@ -44,11 +44,11 @@ use brighter_core::outbox::OutboxError;
 pub struct PostgresOutbox(SqlOutbox<Server<Postgres>>);
 
 impl PostgresOutbox {
-    /// Connects to the database of this URL, and makes the tables or brings them up to date.
+    /// Connects to the database of this URL, and creates or upgrades the tables.
     ///
     /// # Errors
-    /// The database cannot be reached, or has tables newer than this program: see [`OutboxError`]. No error holds
-    /// the password.
+    /// Returns an error if the database cannot be reached, or has tables newer than this program: see [`OutboxError`].
+    /// No error contains the password.
     pub fn connect(url: impl Into<String>) -> Opening<OutboxOptions, Result<Self, OutboxError>> {
         let url = url.into();
         Opening::new(async move |options: OutboxOptions| {
@@ -57,13 +57,11 @@ impl PostgresOutbox {
         })
     }
 
-    /// Uses the application's own pool, whose settings stay as they are, and makes the tables or brings them up
-    /// to date.
+    /// Uses the application's own pool with its settings, and creates or upgrades the tables.
     ///
     /// # Errors
-    /// The tables cannot be made, are newer than this program, cannot have the name that the options say, or
-    /// are not what their name and version say: see
-    /// [`OutboxError`].
+    /// Returns an error if the tables cannot be created, are newer than this program, cannot have the name in the
+    /// options, or do not match their name and version: see [`OutboxError`].
     pub fn from_pool(pool: PgPool) -> Opening<OutboxOptions, Result<Self, OutboxError>> {
         Opening::new(async move |options: OutboxOptions| {
             let server = Server::new(pool, options.has_session);
@@ -71,14 +69,14 @@ impl PostgresOutbox {
         })
     }
 
-    /// The pool of connections to the database, to begin a transaction with.
+    /// Returns the pool of connections to the database, for beginning transactions.
     #[must_use]
     pub fn pool(&self) -> &PgPool {
         self.0.backend().pool()
     }
 
-    /// The tables as SQL, for those who make them by hand in a database that has none of them yet. An outbox
-    /// that finds them leaves them as they are.
+    /// Returns the tables as SQL, for creating them by hand in a database that does not have them yet. An outbox leaves
+    /// existing tables unchanged.
     ///
     /// ```
     /// # use brighter::PostgresOutbox;
@@ -89,10 +87,10 @@ impl PostgresOutbox {
         Self::ddl_for(&OutboxOptions::default()).unwrap_or_default()
     }
 
-    /// The tables as SQL, for an outbox with these options.
+    /// Returns the tables as SQL, for an outbox with these options.
     ///
     /// # Errors
-    /// The table cannot have that name.
+    /// Returns an error if the table cannot have this name.
     pub fn ddl_for(options: &OutboxOptions) -> Result<String, OutboxError> {
         outbox::ddl::<Postgres>(options)
     }

@@ -1,4 +1,4 @@
-//! The [`SqliteInbox`].
+//! [`SqliteInbox`]: an inbox in SQLite.
 
 use std::path::Path;
 
@@ -11,12 +11,11 @@ use crate::store::InboxOptions;
 use crate::store::inbox::{self, SqlInbox, implement_inbox};
 use brighter_core::inbox::InboxError;
 
-/// An inbox in a table of a SQLite database, best the one in which the application keeps its own tables: then a
-/// handler can [complete](brighter_core::inbox::complete_in) its request in its own transaction.
+/// An inbox in a table of a SQLite database. Use the database of the application's own tables, so that a handler can
+/// [complete](brighter_core::inbox::complete_in) its request in its own transaction.
 ///
-/// Several processes may share the file. What was handled is remembered for seven days, or as long as
-/// [`InboxOptions::retention`] says. No call waits longer than five seconds for its turn and
-/// five for the lock.
+/// Several processes may share the file. Handled requests are remembered for seven days, or for
+/// [`InboxOptions::retention`]. A call waits at most five seconds for its turn and five for the lock.
 ///
 /// ```
 /// use brighter::SqliteInbox;
@@ -32,12 +31,12 @@ use brighter_core::inbox::InboxError;
 pub struct SqliteInbox(SqlInbox<Database>);
 
 impl SqliteInbox {
-    /// Opens this file, makes it if it is missing, and makes the tables or brings them up to date: see
+    /// Opens this file, or creates it, and creates or upgrades the tables: see
     /// [`SqliteOutbox::open`](super::SqliteOutbox::open).
     ///
     /// # Errors
-    /// The file cannot be opened, made or written, is no database, or has tables newer than this program: see
-    /// [`InboxError`].
+    /// Returns an error if the file cannot be opened, created or written, is no database, or has tables newer than this
+    /// program: see [`InboxError`].
     pub fn open(path: impl AsRef<Path>) -> Opening<InboxOptions, Result<Self, InboxError>> {
         let path = path.as_ref().to_owned();
         Opening::new(async move |options: InboxOptions| {
@@ -49,13 +48,11 @@ impl SqliteInbox {
         })
     }
 
-    /// Uses the application's own pool, whose settings stay as they are, and makes the tables or brings them up
-    /// to date.
+    /// Uses the application's own pool with its settings, and creates or upgrades the tables.
     ///
     /// # Errors
-    /// The tables cannot be made, are newer than this program, cannot have the name that the options say, or
-    /// are not what their name and version say: see
-    /// [`InboxError`].
+    /// Returns an error if the tables cannot be created, are newer than this program, cannot have the name in the
+    /// options, or do not match their name and version: see [`InboxError`].
     pub fn from_pool(pool: SqlitePool) -> Opening<InboxOptions, Result<Self, InboxError>> {
         Opening::new(async move |options: InboxOptions| {
             if !options.has_session {
@@ -65,23 +62,23 @@ impl SqliteInbox {
         })
     }
 
-    /// The pool of connections to the database, to begin a transaction with.
+    /// Returns the pool of connections to the database, for beginning transactions.
     #[must_use]
     pub fn pool(&self) -> &SqlitePool {
         self.0.backend().pool()
     }
 
-    /// The tables as SQL, for those who make them by hand in a database that has none of them yet. An inbox that
-    /// finds them leaves them as they are.
+    /// Returns the tables as SQL, for creating them by hand in a database that does not have them yet. An inbox leaves
+    /// existing tables unchanged.
     #[must_use]
     pub fn ddl() -> String {
         Self::ddl_for(&InboxOptions::default()).unwrap_or_default()
     }
 
-    /// The tables as SQL, for an inbox with these options.
+    /// Returns the tables as SQL, for an inbox with these options.
     ///
     /// # Errors
-    /// The table cannot have that name.
+    /// Returns an error if the table cannot have this name.
     pub fn ddl_for(options: &InboxOptions) -> Result<String, InboxError> {
         inbox::ddl::<Sqlite>(options)
     }

@@ -1,4 +1,4 @@
-//! The [`SqliteOutbox`].
+//! [`SqliteOutbox`]: an outbox in SQLite.
 
 use std::path::Path;
 
@@ -11,11 +11,11 @@ use crate::store::OutboxOptions;
 use crate::store::outbox::{self, SqlOutbox, implement_outbox};
 use brighter_core::outbox::OutboxError;
 
-/// An outbox in a table of a SQLite database, best the one in which the application keeps its own tables: a
-/// message deposited in the application's transaction is committed with it, or not at all.
+/// An outbox in a table of a SQLite database. Use the database of the application's own tables: a message that is
+/// deposited in the application's transaction is committed with it, or not at all.
 ///
-/// What was committed survives the end of the process and of the power. Several processes may share the
-/// file. No call waits longer than five seconds for its turn and five for the lock.
+/// A committed message survives a crash of the process and a power failure. Several processes may share the file. A
+/// call waits at most five seconds for its turn and five for the lock.
 ///
 /// ```
 /// use brighter::message::{Message, MessageBody, MessageHeader, MessageType};
@@ -39,26 +39,26 @@ use brighter_core::outbox::OutboxError;
 /// # }).unwrap();
 /// ```
 ///
-/// After an error of a deposit, roll back: when the disk is full SQLite has done so already, and what is
-/// executed then is in no transaction.
+/// After an error of a deposit, roll back. If the disk is full, SQLite has already rolled back, and later statements
+/// run outside of a transaction.
 ///
-/// A plain `begin()` works too; `BEGIN IMMEDIATE` has the lock from the start, so that a transaction that
-/// reads before it writes does not fail because another wrote in between.
+/// A plain `begin()` works too. `BEGIN IMMEDIATE` has the lock from the start, so that a transaction that reads before
+/// it writes does not fail because another wrote in between.
 #[derive(Debug, Clone)]
 pub struct SqliteOutbox(SqlOutbox<Database>);
 
 impl SqliteOutbox {
-    /// Opens this file, makes it if it is missing, and makes the tables or brings them up to date.
+    /// Opens this file, or creates it, and creates or upgrades the tables.
     ///
-    /// The file gets a write-ahead log and every commit waits until the disk has it (`synchronous = FULL`):
-    /// with the faster `NORMAL`, the last commits before the power failed could be lost.
+    /// The file gets a write-ahead log, and every commit waits until it is on the disk (`synchronous = FULL`). With the
+    /// faster `NORMAL`, the last commits before a power failure could be lost.
     ///
-    /// A file that it makes may be read and written by its user alone, like the `-wal` and `-shm` beside it: they hold the
-    /// bodies of messages. A file that is there keeps its mode, with one warning if every user may read it.
+    /// A new file may be read and written only by its user, like the `-wal` and `-shm` files beside it: they contain
+    /// the bodies of messages. An existing file keeps its mode, with one warning if every user may read it.
     ///
     /// # Errors
-    /// The file cannot be opened, made or written, is no database, or has tables newer than this program: see
-    /// [`OutboxError`].
+    /// Returns an error if the file cannot be opened, created or written, is no database, or has tables newer than this
+    /// program: see [`OutboxError`].
     pub fn open(path: impl AsRef<Path>) -> Opening<OutboxOptions, Result<Self, OutboxError>> {
         let path = path.as_ref().to_owned();
         Opening::new(async move |options: OutboxOptions| {
@@ -70,12 +70,11 @@ impl SqliteOutbox {
         })
     }
 
-    /// Uses the application's own pool, whose settings stay as they are, and makes the tables or brings them
-    /// up to date.
+    /// Uses the application's own pool with its settings, and creates or upgrades the tables.
     ///
-    /// A write-ahead log (`journal_mode = WAL`) is advised, and `synchronous = FULL`, which is what SQLite
-    /// does unless told otherwise. How long a call waits is for the pool to say: `busy_timeout` for the
-    /// lock, `acquire_timeout` for a connection. A pool that may only read does for who looks at what is there.
+    /// A write-ahead log (`journal_mode = WAL`) is recommended, and `synchronous = FULL`, which is SQLite's default.
+    /// The pool sets how long a call waits: `busy_timeout` for the lock, `acquire_timeout` for a connection. A
+    /// read-only pool suffices for inspection.
     ///
     /// ```
     /// use brighter::SqliteOutbox;
@@ -95,9 +94,8 @@ impl SqliteOutbox {
     /// ```
     ///
     /// # Errors
-    /// The tables cannot be made, are newer than this program, cannot have the name that the options say, or
-    /// are not what their name and version say: see
-    /// [`OutboxError`].
+    /// Returns an error if the tables cannot be created, are newer than this program, cannot have the name in the
+    /// options, or do not match their name and version: see [`OutboxError`].
     pub fn from_pool(pool: SqlitePool) -> Opening<OutboxOptions, Result<Self, OutboxError>> {
         Opening::new(async move |options: OutboxOptions| {
             if !options.has_session {
@@ -107,14 +105,14 @@ impl SqliteOutbox {
         })
     }
 
-    /// The pool of connections to the database, to begin a transaction with.
+    /// Returns the pool of connections to the database, for beginning transactions.
     #[must_use]
     pub fn pool(&self) -> &SqlitePool {
         self.0.backend().pool()
     }
 
-    /// The tables as SQL, for those who make them by hand in a database that has none of them yet. An outbox
-    /// that finds them leaves them as they are.
+    /// Returns the tables as SQL, for creating them by hand in a database that does not have them yet. An outbox leaves
+    /// existing tables unchanged.
     ///
     /// ```
     /// # use brighter::SqliteOutbox;
@@ -125,10 +123,10 @@ impl SqliteOutbox {
         Self::ddl_for(&OutboxOptions::default()).unwrap_or_default()
     }
 
-    /// The tables as SQL, for an outbox with these options.
+    /// Returns the tables as SQL, for an outbox with these options.
     ///
     /// # Errors
-    /// The table cannot have that name.
+    /// Returns an error if the table cannot have this name.
     pub fn ddl_for(options: &OutboxOptions) -> Result<String, OutboxError> {
         outbox::ddl::<Sqlite>(options)
     }
@@ -142,7 +140,7 @@ mod tests {
 
     use super::*;
 
-    /// How SQLite goes about a statement, one line a step.
+    /// Returns SQLite's plan of a statement, one line for each step.
     async fn plan(outbox: &SqliteOutbox, statement: &str) -> String {
         sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {statement}")))
             .bind(1)
@@ -165,13 +163,13 @@ mod tests {
         let by_age = "SCAN brighter_outbox USING COVERING INDEX brighter_outbox_outstanding";
         let by_death = "brighter_outbox USING INDEX brighter_outbox_dead";
         let by_id = "SEARCH brighter_outbox USING INDEX sqlite_autoindex_brighter_outbox_1 (message_id=?)";
-        // Which topic it is the row has to say, when one is left out.
+        // Each row must be checked for its topic if topics are left out.
         let by_age_and_topic = "SCAN brighter_outbox USING INDEX brighter_outbox_outstanding";
         let by_topic = "SEARCH brighter_outbox USING INDEX brighter_outbox_topic (topic=?)";
         let by_dispatch = "SEARCH brighter_outbox USING INDEX brighter_outbox_dispatched (dispatched_at<?)";
         let by_causation = "SEARCH brighter_outbox USING INDEX brighter_outbox_causation (causation_id=?)";
         let by_time = "SEARCH brighter_outbox USING INDEX brighter_outbox_scheduled (not_before<?)";
-        // The next of all that wait, in the order of the index and no more of them than were asked for.
+        // The next scheduled messages, in the order of the index and no more than requested.
         let by_schedule = "SCAN brighter_outbox USING INDEX brighter_outbox_scheduled";
         for (statement, step) in outbox.0.statements() {
             let step = match step {

@@ -1,4 +1,4 @@
-//! What callers ask of the engine that is no message.
+//! Answers the requests of callers.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ impl Engine {
                     let capacity = u32::from(channel.buffer.get());
                     self.consumers.add(consumer, id, capacity, buffer);
                 });
-                // A caller that does not wait any more leaves.
+                // A caller that no longer waits sends `Leave`.
                 let _ = reply.send(added);
             }
             EngineRequest::Leave(consumer, gone) => {
@@ -43,7 +43,7 @@ impl Engine {
                 if limits.is_some_and(|limits| limits.single_active_consumer) {
                     self.left.push(consumer);
                 }
-                // A caller that has only dropped the consumer does not wait.
+                // A caller that only dropped the consumer does not wait.
                 let _ = gone.send(());
             }
             EngineRequest::Remove(name, reply) => {
@@ -51,7 +51,7 @@ impl Engine {
                 let _ = reply.send(removed.map_err(|error| FileFailure::new(error).of_channel()));
             }
             EngineRequest::Flush(reply) => {
-                // What could be written was written before this was looked at.
+                // All that could be written was written before this check.
                 let failure = self.queue.failure().filter(|_| !self.settled.is_empty());
                 let _ = reply.send(failure.map_or(Ok(()), |failure| Err(failure.of_channel())));
             }
@@ -104,7 +104,8 @@ impl Engine {
         silent.map_err(Sqlite::sort)
     }
 
-    /// Takes a channel out with all that is in it, and ends its consumers, as other processes do when they look.
+    /// Removes a channel with all its messages, and ends its consumers. Other processes end theirs when they read the
+    /// change.
     async fn remove(&mut self, name: &ChannelName) -> Result<(), DatabaseError> {
         self.look().await?;
         if let Some(channel) = self.topology.find(name) {
@@ -114,7 +115,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes a temporary channel out that nobody consumes any more. If that fails it goes with the session.
+    /// Removes a temporary channel without a consumer. If that fails, the channel is removed with the session.
     async fn leave(&mut self, channel: i64) {
         if self.temporary.remove(&channel)
             && !self.consumers.consume(channel)
@@ -122,7 +123,7 @@ impl Engine {
         {
             tracing::debug!(
                 error = report(&FileFailure::new(error)),
-                "a temporary channel is left for later"
+                "cannot remove a temporary channel now; it is removed at the end of the session"
             );
         }
     }
@@ -148,14 +149,14 @@ impl Engine {
         if channel.idle_timeout.is_some() {
             self.temporary.insert(id);
         }
-        // The limits of the channel are asked for before the first cycle.
+        // Consumers need the limits of the channel before the first batch.
         if let Err(error) = self.look().await {
             return Err(FileFailure::new(error).of_channel());
         }
         Ok(id)
     }
 
-    /// Returns every channel, in the order of their names. Whether another process consumes one is not in the file.
+    /// Returns every channel, sorted by name. The file does not show whether other processes consume a channel.
     pub(super) async fn usages(&mut self) -> Result<Vec<ChannelUsage>, DatabaseError> {
         self.look().await?;
         let mut usages: Vec<_> = self.topology.usages().collect();

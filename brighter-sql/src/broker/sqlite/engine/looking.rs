@@ -1,4 +1,4 @@
-//! How the engine learns what other processes have written.
+//! Detects changes by other processes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::database::error::DatabaseError;
 use crate::database::value::Sql;
 
 impl Engine {
-    /// Whether others have written is looked at only for consumers, which may have nothing.
+    /// Changes by others matter only for consumers with room, and are looked for at intervals.
     pub(super) fn is_time_to_look(&self) -> bool {
         !self.consumers.are_empty() && self.retry_at.is_none() && self.pace.is_due()
     }
@@ -53,7 +53,7 @@ impl Engine {
             () = queue.closing.cancelled() => false,
             () = sleep => true,
         };
-        // What was to be done by now another process may have done.
+        // Another process may have done the due work already.
         if is_time && in_time.is_some_and(|time| time <= Instant::now()) {
             self.look_out().await;
         }
@@ -66,7 +66,7 @@ impl Engine {
         }
     }
 
-    /// Looks whether others have written, and what.
+    /// Checks whether other processes have written, and reads their changes.
     pub(super) async fn look(&mut self) -> Result<(), DatabaseError> {
         let (seen, session) = (self.seen, self.session);
         let reader = self.reader().await?;
@@ -105,7 +105,7 @@ impl Engine {
                 self.consumers.may_have(channel);
             }
         }
-        // Only now: after an error it is looked at again.
+        // Set last: after an error, the change is read again.
         self.seen = version;
         self.pace.found();
         Ok(())

@@ -1,5 +1,5 @@
-//! The [`Engine`]: the one task that reads and writes the file, on a thread of its own, so that a handler that blocks
-//! its thread neither holds up others nor is taken for dead.
+//! [`Engine`]: the one task that reads and writes the file. It runs on a thread of its own, so that a handler that
+//! blocks its thread neither delays other consumers nor lets the session expire.
 
 mod answering;
 mod looking;
@@ -34,14 +34,14 @@ use crate::database::sqlite::Database;
 use brighter_core::__private::report;
 use brighter_core::channel::{PublishError, SettleError};
 
-/// How long to wait after a transaction that failed before the next is tried without being asked for.
+/// The pause after a failed transaction before it is retried.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// How many channels are named of a file that is full: those that hold the most.
+/// The number of channels that are named if the file is full: those with the most messages.
 const HOLDERS: usize = 3;
 
-/// How long the engine goes on when it is told to end.
+/// The deadline of the engine after it is told to end.
 const ENDING: Duration = Duration::from_secs(8);
 
 /// Reads and writes the file.
@@ -55,14 +55,14 @@ pub(super) struct Engine {
     consumers: Consumers,
     /// The temporary channels of this process.
     temporary: HashSet<i64>,
-    /// The channels that were full when they were last asked, of which it was said.
+    /// The channels that are known to be full, and were logged.
     full: HashSet<i64>,
     times: Times,
-    /// What is still to be written.
+    /// The work that is not written yet.
     postings: Vec<Posting>,
     settled: Vec<Settled>,
     left: Vec<u64>,
-    /// Which connection looks whether others have written, and what it saw last.
+    /// The connection that detects changes, and the last version that it saw.
     reader: Option<PoolConnection<Sqlite>>,
     seen: i64,
     pace: Pace,
@@ -70,7 +70,7 @@ pub(super) struct Engine {
     retry_at: Option<Instant>,
 }
 
-/// Starts an engine, and says whether it has the file.
+/// Starts an engine, and reports whether it has opened the file.
 pub(super) fn start(
     path: PathBuf,
     options: SqliteBrokerOptions,
@@ -92,7 +92,7 @@ pub(super) fn start(
         runtime.block_on(async {
             match open(&path, &options).await {
                 Ok(database) => {
-                    // A caller that waits no longer drops its handle, which ends the engine.
+                    // A caller that no longer waits drops its handle, which ends the engine.
                     let _ = ready.send(Ok(()));
                     Engine::new(Arc::clone(&queue), database, &options).run().await;
                 }
@@ -157,7 +157,7 @@ impl Engine {
             tracing::warn!("the broker's file could not be written within {ENDING:?} of closing");
         }
         self.consumers.clear();
-        // The pool waits for every connection that it has given out.
+        // The pool waits for every connection that is in use.
         self.reader = None;
         let _ = timeout(ENDING, self.database.pool().close()).await;
     }
@@ -170,7 +170,7 @@ impl Engine {
         } = items;
         self.postings.extend(postings);
         self.settled.extend(settled);
-        // A request sees what was done before.
+        // A request sees all earlier work.
         if !requests.is_empty() && self.has_work() {
             self.write_batch().await;
         }
@@ -184,7 +184,7 @@ impl Engine {
             return true;
         }
         if let Some(retry) = self.retry_at {
-            // Even if there is nothing to write, so that the status tells the truth.
+            // Retried even if there is nothing to write, so that the status becomes correct.
             return retry <= Instant::now();
         }
         !self.settled.is_empty()
@@ -197,10 +197,10 @@ impl Engine {
                 .any(|demand| demand.may_have)
     }
 
-    /// When there is something to do although nobody asks.
+    /// Returns the time of the next work that is not requested by a caller.
     fn next_time(&self) -> Option<i64> {
         let beat = match self.session {
-            // A third of the lease is left to be late in, twice.
+            // The session is renewed when a third of the lease has passed, so two thirds remain for delays.
             Some(_) => Some(self.alive_until.saturating_sub(self.lease - self.lease / 3)),
             None => (!self.consumers.are_empty()).then_some(0),
         };
@@ -225,7 +225,7 @@ impl Engine {
             Ok(done) => self.done(done, postings, &demands),
             Err(error) => {
                 let failure = FileFailure::new(error);
-                // Looked up once, for an outage may be long and the file large.
+                // Looked up once, because an outage may be long and the file large.
                 let failure = match self.queue.failure() {
                     Some(known) if known.is_full() => failure.like(&known),
                     _ if failure.is_full() => failure.with_holders(self.holders().await),
@@ -236,9 +236,9 @@ impl Engine {
         }
     }
 
-    /// Says which channels hold the most of a file that is full.
+    /// Returns the channels that hold the most messages of a full file.
     async fn holders(&mut self) -> Option<String> {
-        // What cannot be read is not said; that the file is full is.
+        // If the channels cannot be read, only the full file is reported.
         let usages = self.usages().await.ok()?;
         let mut usages: Vec<_> = usages.into_iter().filter(|usage| usage.waiting > 0).collect();
         usages.sort_by_key(|usage| std::cmp::Reverse(usage.waiting));
@@ -253,7 +253,7 @@ impl Engine {
     fn done(&mut self, done: WriteBatchOutput, postings: Vec<Posting>, demands: &[Demand]) {
         if self.retry_at.take().is_some() {
             self.pause = FIRST_PAUSE;
-            tracing::info!("the broker's file is written again");
+            tracing::info!("the broker's file is writable again");
             self.queue.note(None);
         }
         self.pace.quicken();
@@ -263,8 +263,8 @@ impl Engine {
         self.end_orphans();
         if done.session_was_lost {
             tracing::warn!(
-                "this process was taken for dead, for it could not write the broker's file in time; what it had in \
-                 hand is delivered again"
+                "session expired: this process could not write the broker's file in time; its unsettled messages are \
+                 delivered again"
             );
             self.consumers.recall();
         }
@@ -274,7 +274,7 @@ impl Engine {
             tell(settled, outcome);
         }
         for (posting, results) in postings.into_iter().zip(done.posted) {
-            // A caller that has given up learns nothing, and posts again.
+            // A caller that has given up gets no result, and publishes again.
             let _ = posting.reply.send(results);
         }
         let mut claimed = done.claimed;
@@ -289,7 +289,7 @@ impl Engine {
         }
     }
 
-    /// Says once of each channel that it is full.
+    /// Logs once for each channel that it is full.
     fn tell_full(&mut self, asked: &[(i64, bool)]) {
         for (channel, is_full) in asked {
             if !is_full {
@@ -311,8 +311,7 @@ impl Engine {
         self.full.retain(|channel| topology.channel(*channel).is_some());
     }
 
-    /// Ends the consumers of channels that somebody has removed: temporary ones, because their process was taken for
-    /// dead, and any other.
+    /// Ends the consumers of removed channels: temporary ones whose session has expired, and any others.
     fn end_orphans(&mut self) {
         let topology = &self.topology;
         let channels = self.temporary.iter().copied().chain(self.consumers.channels());
@@ -327,7 +326,7 @@ impl Engine {
         if self.retry_at.is_none() {
             tracing::error!(
                 error = report(&failure),
-                "the broker's file cannot be written; nothing is lost, and it is tried again"
+                "cannot write the broker's file; no message is lost, and the write is retried"
             );
         }
         self.queue.note(Some(failure.clone()));
@@ -335,7 +334,7 @@ impl Engine {
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         for posting in postings {
             let refused = || Err(failure.of_publish(begun.elapsed()));
-            // The messages are gone into the transaction, so their number was noted before.
+            // The transaction has consumed the messages, so their number was stored before.
             let results = (0..posting.count).map(|_| refused()).collect();
             let _ = posting.reply.send(results);
         }
@@ -347,7 +346,7 @@ impl Engine {
         }
     }
 
-    /// Writes what is left, and gives back what is in hand.
+    /// Writes the remaining work, and returns unsettled messages.
     async fn end(&mut self) {
         let items = self.queue.shut();
         self.accept(items).await;
@@ -366,26 +365,26 @@ impl Engine {
         if let Err(error) = self.database.write(EndSession { topology, session }).await {
             tracing::warn!(
                 error = report(&FileFailure::new(error)),
-                "what this process has in hand is delivered to others only when its lease ends"
+                "cannot end the session; unsettled messages are delivered to other processes after the lease"
             );
         }
     }
 }
 
-/// Also after a panic: then nobody must wait for what never comes, or be told that all is well.
+/// Runs also after a panic: callers must not wait forever, or get a success.
 impl Drop for Engine {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.queue.note(Some(FileFailure::panicked()));
         }
-        // With it go the replies of those that wait.
+        // This drops the replies of waiting callers.
         drop(self.queue.shut());
         self.consumers.clear();
         self.queue.closed.cancel();
     }
 }
 
-/// Tells a caller that waits what became of its delivery. Nobody waits for an ack, so one that is too late is logged.
+/// Reports the outcome of a delivery to its caller. No caller waits for an ack, so a late ack is logged.
 fn tell(settled: Settled, outcome: SettleOutcome) {
     let result = match outcome {
         SettleOutcome::Done => Ok(()),
@@ -399,7 +398,7 @@ fn tell(settled: Settled, outcome: SettleOutcome) {
         (None, Err(error)) => {
             tracing::warn!(
                 error = report(&error),
-                "a message was settled too late, and is delivered again"
+                "a message was settled after its session had expired, and is delivered again"
             );
         }
         (None, Ok(())) => {}
