@@ -161,7 +161,11 @@ async fn c02_of_20_in_flight_3_finish_and_17_are_given_back_before_it_ends() {
     assert_eq!(code, 75, "{said:?}");
     let counted = |begin: &str| said.iter().filter(|line| line.starts_with(begin)).count();
     assert_eq!(counted("done"), 3);
-    assert_eq!(counted("the handling of 17 messages was cut short"), 1, "{said:?}");
+    assert_eq!(
+        counted("the handling of 17 messages was cut short"),
+        1,
+        "{said:?}"
+    );
     raw.until_depth(&queue, 22).await;
     assert_eq!(raw.depth(&format!("{queue}.dlq")).await, 0);
 }
