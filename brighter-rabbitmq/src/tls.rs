@@ -97,7 +97,7 @@ impl Tls {
     /// Checks that all settings can be read and used.
     pub(super) fn check(&self, host: &str) -> Result<(), TlsFault> {
         let name = self.name(host);
-        ServerName::try_from(name).map_err(|_| settings(format!("`{name}` is no name of a server")))?;
+        ServerName::try_from(name).map_err(|_| settings(format!("`{name}` is not a valid server name")))?;
         if self.authorities.is_some() {
             self.roots()?;
         }
@@ -142,7 +142,7 @@ impl Tls {
         let what = "the key of the client certificate";
         let key = PrivateKeyDer::from_pem_slice(&key.read(what)?)
             // The error of the parser could contain the key.
-            .map_err(|_| settings(format!("{what} is no private key in the form PEM")))?;
+            .map_err(|_| settings(format!("{what} is not a private key in PEM format")))?;
         Ok(Some((chain.certificates("the client certificate")?, key)))
     }
 }
