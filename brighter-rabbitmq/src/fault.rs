@@ -42,7 +42,7 @@ pub enum TlsFault {
     #[error("the port speaks TLS, and the URL begins with `amqp://`: use `amqps://`")]
     Demanded,
     /// The broker requires a client certificate, and none is configured.
-    #[error("the broker wants a client certificate: give one to `Tls::client_certificate_files`")]
+    #[error("the broker requires a client certificate: set one with `Tls::client_certificate_files`")]
     ClientCertificateMissing,
     /// The broker does not accept the client certificate.
     #[error(

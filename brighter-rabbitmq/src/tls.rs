@@ -146,7 +146,7 @@ impl Tls {
         let what = "the key of the client certificate";
         let key = PrivateKeyDer::from_pem_slice(&key.read(what)?)
             // The error of the parser could contain the key.
-            .map_err(|_| settings(format!("{what} is no private key in the form PEM")))?;
+            .map_err(|_| settings(format!("{what} is not a private key in PEM format")))?;
         Ok(Some((chain.certificates("the client certificate")?, key)))
     }
 }

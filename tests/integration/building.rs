@@ -309,6 +309,6 @@ fn a_delivery_that_is_no_message_is_an_error_for_the_question_mark() {
     assert!(error.is::<MalformedMessage>());
     assert_eq!(
         format!("{error:?}"),
-        "the delivery is no message: no id; reject it as invalid"
+        "malformed message: no id; reject it as invalid"
     );
 }

@@ -88,7 +88,7 @@ pub trait Settle: Send + Sync {
 
 /// A delivery cannot be read as a message.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the delivery is no message: {reason}; reject it as invalid")]
+#[error("malformed message: {reason}; reject it as invalid")]
 #[non_exhaustive]
 pub struct MalformedMessage {
     /// The reason why the delivery cannot be read.

@@ -41,7 +41,7 @@ pub enum PublishError {
     #[error("the message cannot be published")]
     Name(#[from] NameError),
     /// The message is larger than the broker allows.
-    #[error("the message has {bytes} bytes and the broker takes {limit} at most")]
+    #[error("the message has {bytes} bytes; the broker's limit is {limit}")]
     TooLarge {
         /// The size of the message.
         bytes: usize,
@@ -156,7 +156,7 @@ pub enum SettleError {
     Stale,
     /// The broker did not take the copy for the retry or the dead-letter channel, so the original returned to its
     /// channel.
-    #[error("the copy was not published, so the message was given back")]
+    #[error("the copy was not published; the message was returned to its channel")]
     NotMoved(#[from] PublishError),
     /// The delay is longer than a broker can keep a message. The message returned to its channel.
     #[error(
@@ -169,7 +169,7 @@ pub enum SettleError {
         longest: Duration,
     },
     /// The broker does not support this operation. The message returned to its channel.
-    #[error("the broker does not support {0}; the message was given back")]
+    #[error("the broker does not support {0}; the message was returned to its channel")]
     Unsupported(&'static str),
     /// Any other failure.
     #[error("the message was not settled; the broker will deliver it again")]

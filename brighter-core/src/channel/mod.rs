@@ -118,8 +118,8 @@ pub trait Broker: Producer {
         future::ready(Ok(None)).boxed()
     }
 
-    /// Returns the number of live consumers of the channel in this process, if the broker knows it. A dispatcher
-    /// compares it with the number of its performers.
+    /// Returns how many consumers of the channel this broker has made that are alive now, if it knows. Consumers of other
+    /// processes do not count. A dispatcher compares the number with that of its performers.
     fn consumer_count(&self, channel: &ChannelName) -> Option<u64> {
         let _ = channel;
         None

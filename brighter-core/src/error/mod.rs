@@ -43,7 +43,7 @@ pub enum HandlerError {
         retry: Option<RetrySignal>,
     },
     /// A limit on concurrency or rate had no room for the call: the handler was not called.
-    #[error("`{policy}` had no room within {waited:?}; the handler was not called")]
+    #[error("limit `{policy}` had no capacity within {waited:?}; the handler was not called")]
     Overloaded {
         /// The name of the limit.
         policy: String,
@@ -75,7 +75,7 @@ pub enum HandlerError {
     },
     /// Another request with the same id was handled before: the id was used twice.
     #[error(
-        "`{context}` knows another request by the id `{id}`, with another body; give each request its own id"
+        "`{context}` already has a request with the id `{id}` and another body: give each request its own id"
     )]
     Collision {
         /// The id of both requests.
@@ -85,7 +85,7 @@ pub enum HandlerError {
     },
     /// Another delivery of the same request is being handled, or its process died and its claim has not yet expired.
     /// The handler was not called.
-    #[error("request `{id}` is being handled by `{context}` already; again in {retry_delay:?}")]
+    #[error("request `{id}` is already being handled by `{context}`; retry in {retry_delay:?}")]
     InProgress {
         /// The id of the request.
         id: MessageId,
@@ -99,7 +99,7 @@ pub enum HandlerError {
     #[error("inbox operation failed; the handler was not called")]
     Inbox(#[source] BoxError),
     /// The process is shutting down.
-    #[error("given up because the process is shutting down")]
+    #[error("cancelled because the process is shutting down")]
     Cancelled,
 }
 

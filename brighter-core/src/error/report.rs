@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn report_says_every_cause_once() {
         let error = SettleError::NotMoved(PublishError::Disconnected("connection refused".into()));
-        let all = "the copy was not published, so the message was given back: no connection to the broker: \
+        let all = "the copy was not published; the message was returned to its channel: no connection to the broker: \
                    connection refused";
         assert_eq!(error.report(), all);
         let boxed: BoxError = error.into();

@@ -92,7 +92,7 @@ pub enum InboxError {
     #[error("the inbox cannot be reached now; nothing was stored")]
     Unavailable(#[source] BoxError),
     /// The store is read-only for this user or file.
-    #[error("the inbox may not be written; check the permissions of its file or user")]
+    #[error("the inbox is read-only; check the permissions of its file or user")]
     ReadOnly(#[source] BoxError),
     /// The server or the transaction is read-only, as on a standby or after a failover. Another attempt may succeed:
     /// this connection is not used again, and another one may lead to the primary.
@@ -103,7 +103,7 @@ pub enum InboxError {
     /// Another transaction conflicted: a deadlock, or a serialization failure. The inbox has already retried a call in
     /// its own transaction a few times. In a transaction of the application, roll back, and run all of it again.
     #[error(
-        "another transaction was in the way of the inbox; nothing was stored: roll back, and run the transaction again"
+        "transaction conflict in the inbox; nothing was stored: roll back, and run the transaction again"
     )]
     Conflict(#[source] BoxError),
     /// The store was made by a newer version of brighter.
@@ -121,7 +121,7 @@ pub enum InboxError {
     /// The claim of the request has expired, and another process has or has handled the request. It must not be handled
     /// again.
     #[error(
-        "the claim of {key} has ended, and another handles it or has handled it: roll back; if it takes that long to handle, give `#[use_inbox]` a longer lease"
+        "the claim of {key} has expired, and another process has or has handled the request: roll back; if handling takes that long, set a longer lease on `#[use_inbox]`"
     )]
     ClaimLost {
         /// The key of the request.
@@ -132,7 +132,7 @@ pub enum InboxError {
     NotHandling,
     /// The transaction belongs to another kind of inbox than the processor has.
     #[error(
-        "the transaction is one for a `{wanted}`, and the processor has another inbox: give the builder that one"
+        "the transaction belongs to a `{wanted}`, and the processor has another inbox: pass the `{wanted}` to the builder"
     )]
     WrongTransaction {
         /// The inbox that belongs to the transaction.

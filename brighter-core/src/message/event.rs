@@ -12,7 +12,7 @@ pub const DEFAULT_SOURCE: &str = "http://goparamore.io/";
 /// The attributes of a message that [CloudEvents] defines, without its id and time. They travel with the message on
 /// every transport.
 ///
-/// No attribute is an empty text: setting an empty text makes it `None`.
+/// No attribute is an empty text: the methods store an empty text as `None`.
 ///
 /// ```
 /// use brighter::message::EventAttributes;

@@ -25,7 +25,8 @@ pub enum Claim<'a> {
         /// Topics to leave out.
         except: &'a [RoutingKey],
     },
-    /// The oldest outstanding messages of one topic, with the same limits.
+    /// The oldest outstanding messages of one topic that are due and were deposited at least `min_age` ago, at most
+    /// `limit`.
     OfTopic {
         /// The topic of the messages.
         topic: &'a RoutingKey,

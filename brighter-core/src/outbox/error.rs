@@ -14,7 +14,7 @@ pub enum OutboxError {
     #[error("the outbox cannot be reached now; nothing was stored")]
     Unavailable(#[source] BoxError),
     /// The store is read-only for this user or file.
-    #[error("the outbox may not be written; check the permissions of its file or user")]
+    #[error("the outbox is read-only; check the permissions of its file or user")]
     ReadOnly(#[source] BoxError),
     /// The server or the transaction is read-only, as on a standby or after a failover. Another attempt may succeed:
     /// this connection is not used again, and another one may lead to the primary.
@@ -25,7 +25,7 @@ pub enum OutboxError {
     /// Another transaction conflicted: a deadlock, or a serialization failure. The outbox has already retried a call in
     /// its own transaction a few times. In a transaction of the application, roll back, and run all of it again.
     #[error(
-        "another transaction was in the way of the outbox; nothing was stored: roll back, and run the transaction again"
+        "transaction conflict in the outbox; nothing was stored: roll back, and run the transaction again"
     )]
     Conflict(#[source] BoxError),
     /// The store was made by a newer version of brighter.
@@ -41,9 +41,7 @@ pub enum OutboxError {
     #[error("the tables of the outbox cannot be used")]
     Tables(#[source] BoxError),
     /// Another message has this id. A known id with the same topic and body is no error.
-    #[error(
-        "the outbox holds another message with the id `{id}`, and so not this one: an id is for one message; give each request its own"
-    )]
+    #[error("the outbox already has another message with the id `{id}`: give each request its own id")]
     IdInUse {
         /// The id of both messages.
         id: MessageId,

@@ -153,7 +153,7 @@ fn gets_all(consumer: &ConsumerChannel) -> bool {
 
 fn end(silence: &Silence, consumer: &ConsumerChannel, live: &LiveConsumers, what: &str) {
     let address = consumer.open.address();
-    let reason = format!("connected to {address}, but nothing comes: {what}");
+    let reason = format!("connected to {address}, but nothing is delivered: {what}");
     consumer.ended();
     match live.on(&consumer.open) {
         // No other consumer uses the connection.

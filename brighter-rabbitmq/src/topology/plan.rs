@@ -92,7 +92,7 @@ fn check(channel: &Channel, queue_type: Option<QueueType>) -> Result<(), String>
         .is_some_and(|time| time > delay::LONGEST_DELAY)
     {
         return Err(format!(
-            "the broker lets a message wait for {} days at most: say so much or less, or nothing",
+            "the broker keeps a message for at most {} days: set a shorter time to live, or none",
             delay::LONGEST_DELAY.as_secs() / 86_400
         ));
     }
@@ -101,8 +101,8 @@ fn check(channel: &Channel, queue_type: Option<QueueType>) -> Result<(), String>
         .is_some_and(|time| whole_milliseconds(time) > u32::MAX.into())
     {
         return Err(
-            "the broker keeps a temporary queue that is not used for 49 days at most: say so much or less, or \
-                    make it a lasting channel"
+            "the broker keeps an unused temporary queue for at most 49 days: set a shorter time, or use a \
+                    permanent channel"
                 .into(),
         );
     }
