@@ -23,6 +23,8 @@ struct Output {
 pub(crate) struct Terminal {
     name: &'static str,
     shell: Child,
+    /// Ends all that runs in the terminal when its own input ends: also if this process is killed.
+    ender: Child,
     keyboard: ChildStdin,
     output: Arc<Output>,
     /// How many lines of the output the page has spoken of.
@@ -42,7 +44,9 @@ impl Terminal {
         follow(shell.stdout.take().unwrap(), output.clone());
         follow(shell.stderr.take().unwrap(), output.clone());
         let keyboard = shell.stdin.take().unwrap();
-        Self { name, shell, keyboard, output, seen: 0, blocks: 0, killed: false }
+        let end = format!("cat >/dev/null; kill -KILL -{}", shell.id());
+        let ender = Command::new("sh").args(["-c", &end]).process_group(0).stdin(Stdio::piped()).spawn().unwrap();
+        Self { name, shell, ender, keyboard, output, seen: 0, blocks: 0, killed: false }
     }
 
     /// Types the lines of a block. Those that a command reads no more are run after it.
@@ -94,8 +98,8 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        let group = format!("kill -KILL -{}", self.shell.id());
-        let _ = Command::new("sh").args(["-c", &group]).status();
+        // Its input ends with this.
+        let _ = self.ender.wait();
         let _ = self.shell.wait();
     }
 }
