@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::stop::{Stop, Stopped};
 use crate::workspace::{self, Package};
-use crate::{circles, file_size, shell};
+use crate::{circles, file_size, markdown, shell};
 
 /// A check and the words by which the summary names it.
 type Check = (&'static str, fn(&[Package], &Stop) -> Result<()>);
@@ -30,6 +30,7 @@ const CHECKS: &[Check] = &[
     }),
     ("circles and borders", |_, _| circles::run(Path::new("."), &[])),
     ("file sizes", |_, _| file_size::check()),
+    ("Markdown", |_, _| markdown::check()),
     ("manifests", |published, _| manifests(published)),
 ];
 

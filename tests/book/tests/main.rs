@@ -1,5 +1,6 @@
 //! What the book says, checked: the tutorial runs, every error has its entry, every snippet is compiled.
 
+mod csharp;
 mod errors;
 mod snippets;
 mod terminal;
