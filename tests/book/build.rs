@@ -43,6 +43,8 @@ fn pages(folder: &Path, deep: bool) -> io::Result<Vec<PathBuf>> {
 /// Returns the path of a page as the name of a module: `how-to/web-api.md` is `book_how_to_web_api`.
 fn name(page: &Path, deep: bool) -> String {
     let path = page.with_extension("").display().to_string();
-    let name = path.replace(|c: char| !c.is_ascii_alphanumeric(), "_").to_lowercase();
+    let name = path
+        .replace(|c: char| !c.is_ascii_alphanumeric(), "_")
+        .to_lowercase();
     format!("{}_{name}", if deep { "book" } else { "docs" })
 }

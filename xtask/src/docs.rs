@@ -30,8 +30,18 @@ pub(crate) fn run(stop: &Stop) -> Result<()> {
         fs::remove_dir_all(&staged).context("could not remove what was built before")?;
     }
     let pages = stage(Path::new(BOOK), &staged)?;
-    let html = out.join("html").canonicalize().unwrap_or_else(|_| absolute(&out.join("html")));
-    shell::run(Command::new(mdbook).arg("build").arg(&staged).arg("--dest-dir").arg(&html), stop)?;
+    let html = out
+        .join("html")
+        .canonicalize()
+        .unwrap_or_else(|_| absolute(&out.join("html")));
+    shell::run(
+        Command::new(mdbook)
+            .arg("build")
+            .arg(&staged)
+            .arg("--dest-dir")
+            .arg(&html),
+        stop,
+    )?;
     let links = links::check(&html)?;
     eprintln!("book: {pages} pages, {links}");
     eprintln!("book: {}", html.join("index.html").display());
@@ -57,7 +67,11 @@ fn stage(book: &Path, staged: &Path) -> Result<usize> {
     for file in &files {
         let copy = staged.join(file.strip_prefix(book)?);
         fs::create_dir_all(copy.parent().context("a file has a folder")?)?;
-        let included = if is_page(file) { markdown::included(file, &read(file)?) } else { None };
+        let included = if is_page(file) {
+            markdown::included(file, &read(file)?)
+        } else {
+            None
+        };
         match included {
             Some(from) => {
                 let text = lead_from(&read(&from)?, &from, file, &places, &repository);
@@ -99,7 +113,12 @@ fn lead_from(
 
 /// Returns the way from one page of the book to another.
 fn relative(from: &Path, to: &Path) -> String {
-    let up = from.strip_prefix(BOOK).unwrap_or(from).components().count().saturating_sub(2);
+    let up = from
+        .strip_prefix(BOOK)
+        .unwrap_or(from)
+        .components()
+        .count()
+        .saturating_sub(2);
     let to = to.strip_prefix(Path::new(BOOK).join("src")).unwrap_or(to);
     format!("{}{}", "../".repeat(up), to.display())
 }
@@ -107,7 +126,9 @@ fn relative(from: &Path, to: &Path) -> String {
 fn repository() -> Result<String> {
     let published = workspace::published(Path::new("."))?;
     let repository = published.first().and_then(|package| package.text("repository"));
-    Ok(repository.context("no crate says where its repository is")?.to_owned())
+    Ok(repository
+        .context("no crate says where its repository is")?
+        .to_owned())
 }
 
 fn is_page(file: &Path) -> bool {
@@ -138,8 +159,12 @@ mod tests {
 
     #[test]
     fn links_of_an_included_page_lead_into_the_book_or_to_the_repository() {
-        let places = BTreeMap::from([(PathBuf::from("docs/faults.md"), PathBuf::from("docs/book/src/reference/faults.md"))]);
-        let text = "See [a](faults.md), [b](faults.md#c), [d](../brighter/src/x.rs), [e](#f), [g](https://h.i).";
+        let places = BTreeMap::from([(
+            PathBuf::from("docs/faults.md"),
+            PathBuf::from("docs/book/src/reference/faults.md"),
+        )]);
+        let text =
+            "See [a](faults.md), [b](faults.md#c), [d](../brighter/src/x.rs), [e](#f), [g](https://h.i).";
         let page = Path::new("docs/book/src/how-to/operating.md");
         let text = lead_from(text, Path::new("docs/operating.md"), page, &places, "https://r");
         assert_eq!(

@@ -35,7 +35,10 @@ pub(crate) fn check() -> Result<()> {
     if !broken.is_empty() {
         bail!("{}", broken.join("\n"));
     }
-    eprintln!("Markdown: {} files, {links} links, {tables} tables", files.lines().count());
+    eprintln!(
+        "Markdown: {} files, {links} links, {tables} tables",
+        files.lines().count()
+    );
     Ok(())
 }
 
@@ -47,7 +50,9 @@ fn parser(text: &str) -> Parser<'_> {
 pub(crate) fn relative_links(text: &str) -> Vec<(String, Range<usize>)> {
     let events = parser(text).into_offset_iter();
     let links = events.filter_map(|(event, range)| match event {
-        Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => Some((dest_url.into_string(), range)),
+        Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
+            Some((dest_url.into_string(), range))
+        }
         _ => None,
     });
     links
@@ -56,12 +61,24 @@ pub(crate) fn relative_links(text: &str) -> Vec<(String, Range<usize>)> {
 }
 
 fn follow(file: &Path, target: &str, known: &mut BTreeMap<PathBuf, BTreeSet<String>>) -> Result<(), String> {
-    let (path, anchor) = target.split_once('#').map_or((target, None), |(path, anchor)| (path, Some(anchor)));
-    let path = if path.is_empty() { file.to_owned() } else { join(file, path) };
+    let (path, anchor) = target
+        .split_once('#')
+        .map_or((target, None), |(path, anchor)| (path, Some(anchor)));
+    let path = if path.is_empty() {
+        file.to_owned()
+    } else {
+        join(file, path)
+    };
     if !path.exists() {
-        return Err(format!("there is no {}, to which `{target}` leads", path.display()));
+        return Err(format!(
+            "there is no {}, to which `{target}` leads",
+            path.display()
+        ));
     }
-    let (Some(anchor), true) = (anchor, path.extension().is_some_and(|extension| extension == "md")) else {
+    let (Some(anchor), true) = (
+        anchor,
+        path.extension().is_some_and(|extension| extension == "md"),
+    ) else {
         return Ok(());
     };
     if !known.contains_key(&path) {
@@ -115,7 +132,9 @@ fn anchors(text: &str) -> BTreeSet<String> {
             Event::End(TagEnd::Heading(_)) => {
                 let anchor = slug(&heading.take().unwrap_or_default());
                 let taken = (1..).map(|number| format!("{anchor}-{number}"));
-                let free = std::iter::once(anchor.clone()).chain(taken).find(|name| !anchors.contains(name));
+                let free = std::iter::once(anchor.clone())
+                    .chain(taken)
+                    .find(|name| !anchors.contains(name));
                 anchors.extend(free);
             }
             _ => {}
@@ -125,12 +144,12 @@ fn anchors(text: &str) -> BTreeSet<String> {
 }
 
 fn slug(heading: &str) -> String {
-    let kept = heading.to_lowercase().chars().filter_map(|c| match c {
+    let kept = |c: char| match c {
         c if c.is_alphanumeric() || c == '-' || c == '_' => Some(c),
         c if c.is_whitespace() => Some('-'),
         _ => None,
-    }).collect::<String>();
-    kept
+    };
+    heading.to_lowercase().chars().filter_map(kept).collect()
 }
 
 /// Reports rows that are outside of their table, and rows with too few or too many cells. Returns how many tables there are.
@@ -145,14 +164,20 @@ fn check_tables(text: &str, report: &mut impl FnMut(usize, String)) -> usize {
                 for row in text[range].split_inclusive('\n') {
                     let cells = cells(row);
                     if cells != columns.len() {
-                        report(at, format!("a row of {cells} cells in a table of {} columns", columns.len()));
+                        report(
+                            at,
+                            format!("a row of {cells} cells in a table of {} columns", columns.len()),
+                        );
                     }
                     at += row.len();
                 }
             }
             Event::End(TagEnd::Table) => in_table = false,
             Event::Start(Tag::Paragraph) if !in_table && text[range.clone()].starts_with('|') => {
-                report(range.start, "a row outside of a table: is there a blank line before it?".to_owned());
+                report(
+                    range.start,
+                    "a row outside of a table: is there a blank line before it?".to_owned(),
+                );
             }
             _ => {}
         }
@@ -164,7 +189,10 @@ fn check_tables(text: &str, report: &mut impl FnMut(usize, String)) -> usize {
 fn cells(row: &str) -> usize {
     let row = row.trim().trim_start_matches('>').trim();
     let row = row.strip_prefix('|').unwrap_or(row);
-    let row = row.strip_suffix('|').filter(|row| !row.ends_with('\\')).unwrap_or(row);
+    let row = row
+        .strip_suffix('|')
+        .filter(|row| !row.ends_with('\\'))
+        .unwrap_or(row);
     let mut escaped = false;
     let borders = row.chars().filter(|&c| {
         let border = c == '|' && !escaped;
@@ -212,13 +240,20 @@ mod tests {
         let mut known = BTreeMap::new();
         assert_eq!(follow(&page, "a.md#here", &mut known), Ok(()));
         assert!(follow(&page, "b.md", &mut known).unwrap_err().contains("b.md"));
-        assert!(follow(&page, "#there", &mut known).unwrap_err().contains("#there"));
+        assert!(
+            follow(&page, "#there", &mut known)
+                .unwrap_err()
+                .contains("#there")
+        );
     }
 
     #[test]
     fn a_page_that_only_includes_another_is_told_from_others() {
         let page = Path::new("docs/book/src/reference/metrics.md");
-        assert_eq!(included(page, "{{#include ../../../metrics.md}}\n"), Some(PathBuf::from("docs/metrics.md")));
+        assert_eq!(
+            included(page, "{{#include ../../../metrics.md}}\n"),
+            Some(PathBuf::from("docs/metrics.md"))
+        );
         assert_eq!(included(page, "# A\n\n{{#include a.svg}}\n"), None);
     }
 }

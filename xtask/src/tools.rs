@@ -29,7 +29,10 @@ pub(crate) fn install_with(tool: &str, arguments: &[&str], stop: &Stop) -> Resul
         // It is no part of what a caller builds, and has a folder of its own.
         let install = &mut shell::cargo(&["install", "--locked", tool, "--root"]);
         shell::run(
-            install.arg(&root).args(arguments).env("CARGO_TARGET_DIR", "target/tools/build"),
+            install
+                .arg(&root)
+                .args(arguments)
+                .env("CARGO_TARGET_DIR", "target/tools/build"),
             stop,
         )?;
     }

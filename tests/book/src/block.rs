@@ -60,7 +60,10 @@ impl Block {
     /// Returns whether an attribute stands behind the language: `no_run`.
     #[must_use]
     pub fn has(&self, attribute: &str) -> bool {
-        self.info.split(',').skip(1).any(|other| other.trim() == attribute)
+        self.info
+            .split(',')
+            .skip(1)
+            .any(|other| other.trim() == attribute)
     }
 
     /// Returns the last `code` of the text before the block: the file that it is meant for.
@@ -79,8 +82,14 @@ mod tests {
         let page = "# A\n\nText.\n\n```sh\nls\n```\n\nReplace `src/main.rs` with `this`, no, with `b.rs`:\n\n```rust,no_run\nfn main() {}\n```\n";
         let blocks = Block::of(page);
         assert_eq!(blocks.len(), 2);
-        assert_eq!((blocks[0].language(), &*blocks[0].code, blocks[0].line), ("sh", "ls\n", 5));
-        assert_eq!((blocks[1].language(), blocks[1].named(), blocks[1].line), ("rust", Some("b.rs"), 11));
+        assert_eq!(
+            (blocks[0].language(), &*blocks[0].code, blocks[0].line),
+            ("sh", "ls\n", 5)
+        );
+        assert_eq!(
+            (blocks[1].language(), blocks[1].named(), blocks[1].line),
+            ("rust", Some("b.rs"), 11)
+        );
         assert!(blocks[1].has("no_run") && !blocks[1].has("ignore"));
         assert!(!blocks[1].intro.contains("ls"));
     }

@@ -54,9 +54,20 @@ const NAMES: &str = "
 fn every_name_of_the_other_brighter_has_its_row() {
     let page = Page::read("book/src/coming-from/csharp-brighter.md").unwrap();
     // What stands in code in the first column of a table.
-    let firsts = page.text.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
-    let said: BTreeSet<&str> = firsts.flat_map(|first| first.split('`').skip(1).step_by(2)).collect();
-    let missing: Vec<&str> = NAMES.split_whitespace().filter(|name| !said.contains(name)).collect();
+    let firsts = page
+        .text
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    let said: BTreeSet<&str> = firsts
+        .flat_map(|first| first.split('`').skip(1).step_by(2))
+        .collect();
+    let missing: Vec<&str> = NAMES
+        .split_whitespace()
+        .filter(|name| !said.contains(name))
+        .collect();
     assert!(missing.is_empty(), "the page says nothing of {missing:?}");
-    println!("C#: {} names, each with its row", NAMES.split_whitespace().count());
+    println!(
+        "C#: {} names, each with its row",
+        NAMES.split_whitespace().count()
+    );
 }

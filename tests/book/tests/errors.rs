@@ -7,7 +7,13 @@ use std::path::Path;
 use brighter_book::Page;
 use syn::{Attribute, Item, Visibility};
 
-const CRATES: [&str; 5] = ["brighter", "brighter-core", "brighter-config", "brighter-rabbitmq", "brighter-sql"];
+const CRATES: [&str; 5] = [
+    "brighter",
+    "brighter-core",
+    "brighter-config",
+    "brighter-rabbitmq",
+    "brighter-sql",
+];
 /// Errors without variants are in one table.
 const STRUCTS: &str = "Structs";
 
@@ -15,13 +21,22 @@ const STRUCTS: &str = "Structs";
 fn every_variant_of_a_public_error_has_its_entry() {
     let mut known = BTreeSet::new();
     for name in CRATES {
-        collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name).join("src"), &mut known);
+        collect(
+            &Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("../..")
+                .join(name)
+                .join("src"),
+            &mut known,
+        );
     }
     let page = Page::read("book/src/reference/errors.md").unwrap();
     let written = entries(&page.text);
     let missing: Vec<_> = known.difference(&written).collect();
     let stale: Vec<_> = written.difference(&known).collect();
-    assert!(missing.is_empty() && stale.is_empty(), "no entry for {missing:#?}; no such variant: {stale:#?}");
+    assert!(
+        missing.is_empty() && stale.is_empty(),
+        "no entry for {missing:#?}; no such variant: {stale:#?}"
+    );
     println!("errors: {} entries", written.len());
 }
 
@@ -37,7 +52,11 @@ fn collect(folder: &Path, known: &mut BTreeSet<String>) {
     for item in &items {
         match item {
             Item::Enum(item) if is_error(&item.ident, &item.vis, &item.attrs) => {
-                known.extend(item.variants.iter().map(|variant| format!("{}::{}", item.ident, variant.ident)));
+                known.extend(
+                    item.variants
+                        .iter()
+                        .map(|variant| format!("{}::{}", item.ident, variant.ident)),
+                );
             }
             Item::Struct(item) if is_error(&item.ident, &item.vis, &item.attrs) => {
                 known.insert(format!("{STRUCTS}::{}", item.ident));
@@ -53,7 +72,11 @@ fn read(folder: &Path, items: &mut Vec<Item>) {
         if path.is_dir() {
             read(&path, items);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            items.extend(syn::parse_file(&fs::read_to_string(&path).unwrap()).unwrap().items);
+            items.extend(
+                syn::parse_file(&fs::read_to_string(&path).unwrap())
+                    .unwrap()
+                    .items,
+            );
         }
     }
 }
@@ -70,7 +93,11 @@ fn implements_error(item: &Item) -> Option<String> {
 fn derives_error(attribute: &Attribute) -> bool {
     let mut found = false;
     let _ = attribute.parse_nested_meta(|meta| {
-        found |= meta.path.segments.last().is_some_and(|segment| segment.ident == "Error");
+        found |= meta
+            .path
+            .segments
+            .last()
+            .is_some_and(|segment| segment.ident == "Error");
         Ok(())
     });
     attribute.path().is_ident("derive") && found
@@ -85,7 +112,10 @@ fn entries(page: &str) -> BTreeSet<String> {
             heading = text;
         } else if let Some(row) = line.strip_prefix("| `").filter(|_| !heading.is_empty()) {
             let cells: Vec<&str> = row.trim_end_matches('|').split(" | ").map(str::trim).collect();
-            assert!(cells.len() == 3 && cells.iter().all(|cell| !cell.is_empty()), "{heading}: {row}");
+            assert!(
+                cells.len() == 3 && cells.iter().all(|cell| !cell.is_empty()),
+                "{heading}: {row}"
+            );
             entries.insert(format!("{heading}::{}", cells[0].trim_end_matches('`')));
         }
     }

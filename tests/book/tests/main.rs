@@ -1,7 +1,10 @@
 //! What the book says, checked: the tutorial runs, every error has its entry, every snippet is compiled.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod csharp;
 mod errors;
+mod questions;
 mod snippets;
 mod terminal;
 mod tutorial;

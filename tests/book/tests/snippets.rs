@@ -16,7 +16,11 @@ fn no_rust_block_escapes_the_compiler() {
             if block.language() != "rust" {
                 let looks_like_rust = block.info.is_empty() && block.code.contains("fn ");
                 if looks_like_rust {
-                    wrong.push(format!("{}:{}: a block without a language", page.path.display(), block.line));
+                    wrong.push(format!(
+                        "{}:{}: a block without a language",
+                        page.path.display(),
+                        block.line
+                    ));
                 }
                 continue;
             }
@@ -25,7 +29,13 @@ fn no_rust_block_escapes_the_compiler() {
                     wrong.push(format!("{}:{}: `{attribute}`", page.path.display(), block.line));
                 }
             }
-            *counts.entry(if block.has("no_run") { "compiled" } else { "compiled and run" }).or_default() += 1;
+            *counts
+                .entry(if block.has("no_run") {
+                    "compiled"
+                } else {
+                    "compiled and run"
+                })
+                .or_default() += 1;
         }
     }
     println!("snippets: {} in all, {counts:?}", counts.values().sum::<usize>());

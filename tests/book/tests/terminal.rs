@@ -39,14 +39,32 @@ impl Terminal {
     pub(crate) fn open(name: &'static str, command: &mut Command) -> Self {
         // A group of its own, so that all in it can be ended together.
         let command = command.process_group(0).stdin(Stdio::piped());
-        let mut shell = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut shell = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let output = Arc::<Output>::default();
         follow(shell.stdout.take().unwrap(), output.clone());
         follow(shell.stderr.take().unwrap(), output.clone());
         let keyboard = shell.stdin.take().unwrap();
         let end = format!("cat >/dev/null; kill -KILL -{}", shell.id());
-        let ender = Command::new("sh").args(["-c", &end]).process_group(0).stdin(Stdio::piped()).spawn().unwrap();
-        Self { name, shell, ender, keyboard, output, seen: 0, blocks: 0, killed: false }
+        let ender = Command::new("sh")
+            .args(["-c", &end])
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self {
+            name,
+            shell,
+            ender,
+            keyboard,
+            output,
+            seen: 0,
+            blocks: 0,
+            killed: false,
+        }
     }
 
     /// Types the lines of a block. Those that a command reads no more are run after it.
@@ -83,12 +101,23 @@ impl Terminal {
                 self.seen += position + 1;
                 return Ok(());
             }
-            let failed = |line: &&String| line.strip_prefix(FAILED).is_some_and(|code| !(self.killed && KILLED.contains(&code)));
+            let failed = |line: &&String| {
+                line.strip_prefix(FAILED)
+                    .is_some_and(|code| !(self.killed && KILLED.contains(&code)))
+            };
             if let Some(line) = new.iter().find(failed) {
-                return Err(format!("a command in the {} {}", self.name, line.trim_start_matches(':')));
+                return Err(format!(
+                    "a command in the {} {}",
+                    self.name,
+                    line.trim_start_matches(':')
+                ));
             }
             let Some(left) = end.checked_duration_since(Instant::now()) else {
-                return Err(format!("the {} shows, in {deadline:?}, only\n{}", self.name, new.join("\n")));
+                return Err(format!(
+                    "the {} shows, in {deadline:?}, only\n{}",
+                    self.name,
+                    new.join("\n")
+                ));
             };
             let waited = self.output.more.wait_timeout(lines, left);
             lines = waited.unwrap_or_else(PoisonError::into_inner).0;
@@ -108,7 +137,11 @@ fn follow(stream: impl Read + Send + 'static, output: Arc<Output>) {
     std::thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
             eprintln!("  {line}");
-            output.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            output
+                .lines
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(line);
             output.more.notify_all();
         }
     });

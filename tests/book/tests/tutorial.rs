@@ -10,18 +10,21 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use brighter_book::{Block, Page};
-use brighter_test_servers::variable;
+use brighter_test_servers::{patience, variable};
 
 use crate::terminal::Terminal;
 
-/// The first block that compiles compiles all of brighter.
-const DEADLINE: Duration = Duration::from_secs(900);
+/// The first run after a change may compile all of brighter.
+const COMPILING: Duration = Duration::from_secs(900);
+/// Until what a dead worker had comes again: its lease, and what the worker does with it.
+const RUNNING: Duration = Duration::from_secs(60);
 /// The commands that only look.
 const LOOKS: [&str; 3] = ["cat ", "sort ", "cargo run --quiet -- dead"];
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// The address on the page.
 const RABBITMQ: &str = "amqp://guest:guest@localhost:5672/%2f";
 
@@ -34,7 +37,9 @@ fn the_first_task_queue_works_as_its_page_says() {
     let mut reader = Reader::at(folder.path(), &host.url);
     let blocks = page.blocks();
     for block in &blocks {
-        reader.follow(block).unwrap_or_else(|what| panic!("line {} of the tutorial: {what}", block.line));
+        reader
+            .follow(block)
+            .unwrap_or_else(|what| panic!("line {} of the tutorial: {what}", block.line));
     }
     drop(reader);
     println!("tutorial: {} blocks done as they stand on the page", blocks.len());
@@ -42,7 +47,10 @@ fn the_first_task_queue_works_as_its_page_says() {
 
 /// Has brighter come from here, and builds it into a folder that is kept.
 fn configure_cargo(folder: &Path) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap();
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let config = format!(
         "[patch.crates-io]\nbrighter.path = {:?}\n[build]\ntarget-dir = {:?}\n[net]\noffline = true\n\
@@ -62,16 +70,24 @@ struct Reader {
     at: usize,
     /// The block that was typed last, if it is not yet known to be done.
     typed: Option<(usize, String)>,
+    /// Whether the program was changed since it ran last.
+    changed: bool,
 }
 
 impl Reader {
     fn at(folder: &Path, rabbitmq: &str) -> Self {
         let open = |name| {
             let mut shell = Command::new("sh");
-            shell.current_dir(folder).env("LC_ALL", "C").env_remove("CARGO_TARGET_DIR");
+            shell
+                .current_dir(folder)
+                .env("LC_ALL", "C")
+                .env_remove("CARGO_TARGET_DIR");
             for (name, _) in env::vars_os() {
                 // What cargo says to a test is not for the reader's programs.
-                if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG") || name.starts_with("BRIGHTER")) {
+                if name
+                    .to_str()
+                    .is_some_and(|name| name.starts_with("CARGO_PKG") || name.starts_with("BRIGHTER"))
+                {
                     shell.env_remove(name);
                 }
             }
@@ -83,11 +99,15 @@ impl Reader {
             terminals: [open("first terminal"), open("second terminal")],
             at: 0,
             typed: None,
+            changed: true,
         }
     }
 
     fn follow(&mut self, block: &Block) -> Result<(), String> {
-        let (first, second) = (block.intro.rfind("first terminal"), block.intro.rfind("second terminal"));
+        let (first, second) = (
+            block.intro.rfind("first terminal"),
+            block.intro.rfind("second terminal"),
+        );
         if first != second {
             self.at = usize::from(second > first);
         }
@@ -103,37 +123,48 @@ impl Reader {
     fn type_in(&mut self, code: &str) -> Result<(), String> {
         self.finish_typed()?;
         if code.contains("kill -9") {
-            self.terminals.iter_mut().for_each(|terminal| terminal.killed = true);
+            self.terminals
+                .iter_mut()
+                .for_each(|terminal| terminal.killed = true);
         }
         self.terminals[self.at].type_in(code);
         self.typed = Some((self.at, code.to_owned()));
         Ok(())
     }
 
+    fn deadline(&self) -> Duration {
+        if self.changed {
+            COMPILING
+        } else {
+            patience(RUNNING)
+        }
+    }
+
     /// Waits for the block before, if it is one that ends: a command that the page says something of may go on.
     fn finish_typed(&mut self) -> Result<(), String> {
         if let Some((terminal, _)) = self.typed.take() {
-            self.terminals[terminal].finish(DEADLINE)?;
+            self.terminals[terminal].finish(self.deadline())?;
         }
         Ok(())
     }
 
     fn look(&mut self, expected: &str) -> Result<(), String> {
-        let typed = self.typed.take();
-        match typed {
+        let deadline = self.deadline();
+        let end = Instant::now() + deadline;
+        match self.typed.take() {
             // What only looks is done again until all is there, as by a reader who was quick.
             Some((terminal, code)) if LOOKS.iter().any(|look| code.starts_with(look)) => {
-                let end = std::time::Instant::now() + DEADLINE;
-                while let Err(missing) = self.terminals[terminal].expect(expected, Duration::from_secs(2)) {
-                    if std::time::Instant::now() > end {
+                while let Err(missing) = self.terminals[terminal].expect(expected, LOOK_AGAIN) {
+                    if Instant::now() > end {
                         return Err(missing);
                     }
                     self.terminals[terminal].type_in(&code);
                 }
-                Ok(())
             }
-            _ => self.terminals[self.at].expect(expected, DEADLINE),
+            _ => self.terminals[self.at].expect(expected, deadline)?,
         }
+        self.changed = false;
+        Ok(())
     }
 
     fn save(&mut self, file: &str, code: &str) -> Result<(), String> {
@@ -144,6 +175,7 @@ impl Reader {
             let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.lock");
             fs::copy(lock, path.with_extension("lock")).unwrap();
         }
+        self.changed = true;
         fs::write(&path, code).map_err(|error| format!("{}: {error}", path.display()))
     }
 
@@ -152,12 +184,17 @@ impl Reader {
         let path = self.folder.join("reminders").join(file);
         let mut text = fs::read_to_string(&path).unwrap();
         let of = |sign: char| diff.lines().filter_map(move |line| line.strip_prefix(sign));
-        for (old, new) in of('-').zip(of('+')) {
-            if text.matches(old).count() != 1 {
-                return Err(format!("this is not once in {file}: {old}"));
-            }
-            text = text.replace(old, &new.replace(RABBITMQ, &self.rabbitmq));
+        let (before, after): (Vec<_>, Vec<_>) = (of('-').collect(), of('+').collect());
+        if before.is_empty() || before.len() != after.len() {
+            return Err("a change has as many lines before as after".to_owned());
         }
+        for (before, after) in before.into_iter().zip(after) {
+            if text.matches(before).count() != 1 {
+                return Err(format!("this is not once in {file}: {before}"));
+            }
+            text = text.replace(before, &after.replace(RABBITMQ, &self.rabbitmq));
+        }
+        self.changed = true;
         fs::write(&path, text).unwrap();
         Ok(())
     }
@@ -174,10 +211,16 @@ impl VirtualHost {
         let url = variable("BRIGHTER_TEST_RABBITMQ_URL").unwrap();
         let name = format!("tutorial-{}", std::process::id());
         let (server, _) = url.rsplit_once('/').unwrap();
-        let user = server.split_once("//").and_then(|(_, rest)| rest.split_once(':')).map_or("guest", |(user, _)| user);
+        let user = server
+            .split_once("//")
+            .and_then(|(_, rest)| rest.split_once(':'))
+            .map_or("guest", |(user, _)| user);
         ctl(&["add_vhost", &name]);
         ctl(&["set_permissions", "-p", &name, user, ".*", ".*", ".*"]);
-        Self { url: format!("{server}/{name}"), name }
+        Self {
+            url: format!("{server}/{name}"),
+            name,
+        }
     }
 }
 
@@ -190,5 +233,9 @@ impl Drop for VirtualHost {
 fn ctl(arguments: &[&str]) {
     let program = variable("BRIGHTER_TEST_RABBITMQ_CTL").unwrap();
     let output = Command::new(&program).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{program} {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }

@@ -19,8 +19,15 @@ pub(super) struct Checked {
 
 impl fmt::Display for Checked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pages, links, anchors } = self;
-        write!(f, "{pages} files of HTML, {links} links and {anchors} anchors, none of them broken")
+        let Self {
+            pages,
+            links,
+            anchors,
+        } = self;
+        write!(
+            f,
+            "{pages} files of HTML, {links} links and {anchors} anchors, none of them broken"
+        )
     }
 }
 
@@ -31,7 +38,10 @@ pub(super) fn check(html: &Path) -> Result<Checked> {
     let mut files = Vec::new();
     super::list(html, &mut files)?;
     let is_page = |file: &PathBuf| {
-        let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let name = file
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
         name.ends_with(".html") && !NOT_A_PAGE.contains(&name)
     };
     let mut pages = BTreeMap::new();
@@ -39,9 +49,14 @@ pub(super) fn check(html: &Path) -> Result<Checked> {
         let text = fs::read_to_string(file).with_context(|| format!("could not read {}", file.display()))?;
         pages.insert(file.clone(), text);
     }
-    let ids: BTreeMap<&PathBuf, BTreeSet<&str>> =
-        pages.iter().map(|(file, text)| (file, attributes(text, " id=\"").collect())).collect();
-    let mut checked = Checked { pages: pages.len(), ..Checked::default() };
+    let ids: BTreeMap<&PathBuf, BTreeSet<&str>> = pages
+        .iter()
+        .map(|(file, text)| (file, attributes(text, " id=\"").collect()))
+        .collect();
+    let mut checked = Checked {
+        pages: pages.len(),
+        ..Checked::default()
+    };
     let mut broken = BTreeSet::new();
     for (file, text) in &pages {
         for target in attributes(text, " href=\"").chain(attributes(text, " src=\"")) {
@@ -49,7 +64,11 @@ pub(super) fn check(html: &Path) -> Result<Checked> {
                 continue;
             }
             let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
-            let to = if path.is_empty() { file.clone() } else { markdown::join(file, path) };
+            let to = if path.is_empty() {
+                file.clone()
+            } else {
+                markdown::join(file, path)
+            };
             checked.links += 1;
             if !to.exists() {
                 broken.insert(format!("{}: there is no `{target}`", file.display()));
@@ -62,7 +81,11 @@ pub(super) fn check(html: &Path) -> Result<Checked> {
         }
     }
     if !broken.is_empty() {
-        bail!("{} broken links:\n{}", broken.len(), broken.into_iter().collect::<Vec<_>>().join("\n"));
+        bail!(
+            "{} broken links:\n{}",
+            broken.len(),
+            broken.into_iter().collect::<Vec<_>>().join("\n")
+        );
     }
     Ok(checked)
 }
@@ -79,13 +102,22 @@ mod tests {
     fn a_link_to_an_anchor_that_is_not_there_is_found() {
         let folder = tempfile::tempdir().unwrap();
         let page = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
-        page("a.html", r##"<a href="b.html#c">x</a> <a href="#d">y</a> <h1 id="d">z</h1>"##);
-        page("b.html", r#"<h1 id="c">c</h1> <a href="https://example.com/q">far</a>"#);
+        page(
+            "a.html",
+            r##"<a href="b.html#c">x</a> <a href="#d">y</a> <h1 id="d">z</h1>"##,
+        );
+        page(
+            "b.html",
+            r#"<h1 id="c">c</h1> <a href="https://example.com/q">far</a>"#,
+        );
         let checked = check(folder.path()).unwrap();
         assert_eq!((checked.pages, checked.links, checked.anchors), (2, 2, 2));
 
         page("b.html", r#"<h1 id="e">c</h1> <a href="f.html">near</a>"#);
         let error = check(folder.path()).unwrap_err().to_string();
-        assert!(error.contains("`b.html#c`") && error.contains("`f.html`"), "{error}");
+        assert!(
+            error.contains("`b.html#c`") && error.contains("`f.html`"),
+            "{error}"
+        );
     }
 }
