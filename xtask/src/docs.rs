@@ -43,7 +43,10 @@ pub(crate) fn run(stop: &Stop) -> Result<()> {
         stop,
     )?;
     let links = links::check(&html)?;
-    eprintln!("book: {pages} pages, {links}");
+    let snippets = snippets(&staged.join("src"))?;
+    eprintln!(
+        "book: {pages} pages, {snippets} Rust snippets (compiled by `cargo test -p brighter-book --doc`), {links}"
+    );
     eprintln!("book: {}", html.join("index.html").display());
     Ok(())
 }
@@ -121,6 +124,19 @@ fn relative(from: &Path, to: &Path) -> String {
         .saturating_sub(2);
     let to = to.strip_prefix(Path::new(BOOK).join("src")).unwrap_or(to);
     format!("{}{}", "../".repeat(up), to.display())
+}
+
+fn snippets(pages: &Path) -> Result<usize> {
+    let mut files = Vec::new();
+    list(pages, &mut files)?;
+    let mut snippets = 0;
+    for page in files.iter().filter(|file| is_page(file)) {
+        snippets += read(page)?
+            .lines()
+            .filter(|line| line.trim_start().starts_with("```rust"))
+            .count();
+    }
+    Ok(snippets)
 }
 
 fn repository() -> Result<String> {
