@@ -4,7 +4,9 @@
 
 mod csharp;
 mod errors;
+mod permissions;
 mod questions;
 mod snippets;
 mod terminal;
 mod tutorial;
+mod virtual_host;

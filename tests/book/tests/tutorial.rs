@@ -14,9 +14,10 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use brighter_book::{Block, Page};
-use brighter_test_servers::{patience, variable};
+use brighter_test_servers::patience;
 
 use crate::terminal::Terminal;
+use crate::virtual_host::VirtualHost;
 
 /// The first run after a change may compile all of brighter.
 const COMPILING: Duration = Duration::from_secs(900);
@@ -31,10 +32,10 @@ const RABBITMQ: &str = "amqp://guest:guest@localhost:5672/%2f";
 #[test]
 fn the_first_task_queue_works_as_its_page_says() {
     let page = Page::read("book/src/tutorial/first-task-queue.md").unwrap();
-    let host = VirtualHost::create();
+    let host = VirtualHost::create("tutorial");
     let folder = tempfile::tempdir().unwrap();
     configure_cargo(folder.path());
-    let mut reader = Reader::at(folder.path(), &host.url);
+    let mut reader = Reader::at(folder.path(), &host.url());
     let blocks = page.blocks();
     for block in &blocks {
         reader
@@ -198,44 +199,4 @@ impl Reader {
         fs::write(&path, text).unwrap();
         Ok(())
     }
-}
-
-/// A virtual host of the tutorial's own: its queues have plain names.
-struct VirtualHost {
-    name: String,
-    url: String,
-}
-
-impl VirtualHost {
-    fn create() -> Self {
-        let url = variable("BRIGHTER_TEST_RABBITMQ_URL").unwrap();
-        let name = format!("tutorial-{}", std::process::id());
-        let (server, _) = url.rsplit_once('/').unwrap();
-        let user = server
-            .split_once("//")
-            .and_then(|(_, rest)| rest.split_once(':'))
-            .map_or("guest", |(user, _)| user);
-        ctl(&["add_vhost", &name]);
-        ctl(&["set_permissions", "-p", &name, user, ".*", ".*", ".*"]);
-        Self {
-            url: format!("{server}/{name}"),
-            name,
-        }
-    }
-}
-
-impl Drop for VirtualHost {
-    fn drop(&mut self) {
-        ctl(&["delete_vhost", &self.name]);
-    }
-}
-
-fn ctl(arguments: &[&str]) {
-    let program = variable("BRIGHTER_TEST_RABBITMQ_CTL").unwrap();
-    let output = Command::new(&program).args(arguments).output().unwrap();
-    assert!(
-        output.status.success(),
-        "{program} {arguments:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
 }
