@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
-/// A fenced block of code.
+/// A block of code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Block {
-    /// What stands behind the fence: `rust,no_run`, `sh`.
+    /// What stands behind the fence: `rust,no_run`, `sh`; nothing, if there is no fence.
     pub info: String,
     /// The code.
     pub code: String,
@@ -26,8 +26,12 @@ impl Block {
         let mut open: Option<(String, String, Range<usize>)> = None;
         for (event, range) in Parser::new_ext(markdown, Options::ENABLE_TABLES).into_offset_iter() {
             match event {
-                Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) => {
-                    open = Some((info.into_string(), String::new(), range));
+                Event::Start(Tag::CodeBlock(kind)) => {
+                    let info = match kind {
+                        CodeBlockKind::Fenced(info) => info.into_string(),
+                        CodeBlockKind::Indented => String::new(),
+                    };
+                    open = Some((info, String::new(), range));
                 }
                 Event::Text(text) => {
                     if let Some((_, code, _)) = &mut open {

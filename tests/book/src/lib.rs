@@ -1,13 +1,15 @@
-//! The pages of `docs`: their Rust blocks are the doctests of this crate, and its tests read what they say.
+//! The pages of the book, and other Markdown: their Rust blocks are the doctests of this crate, and its tests read what they
+//! say.
 //!
-//! The doctests are named after the page: `pages::book_how_to_testing (line 20)` is line 20 of
-//! `docs/book/src/how-to/testing.md`.
+//! The doctests are named after the page: `pages::docs_metrics (line 20)` is line 20 of `docs/metrics.md`.
 
 mod block;
+mod files;
 mod page;
 
 pub use block::Block;
-pub use page::{Page, docs};
+pub use files::{pages, root};
+pub use page::Page;
 
 #[cfg(doctest)]
 mod pages {

@@ -1,43 +1,37 @@
-//! [`Page`]: a file of `docs`.
+//! [`Page`]: a file of Markdown.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::{fs, io};
 
 use crate::Block;
+use crate::files::{pages, root};
 
-/// A page of the book, or beside it.
+/// A page of the book, or another file of Markdown.
 #[derive(Debug)]
 pub struct Page {
-    /// Where it is, from `docs` on.
+    /// Where it is, from the root of the repository on.
     pub path: PathBuf,
     /// What it says.
     pub text: String,
 }
 
 impl Page {
-    /// Reads a page of `docs`.
+    /// Reads a page by its path from the root of the repository.
     ///
     /// # Errors
     /// The file cannot be read.
     pub fn read(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
-        let text = fs::read_to_string(docs().join(&path))?;
+        let text = fs::read_to_string(root().join(&path))?;
         Ok(Self { path, text })
     }
 
-    /// Reads all pages whose blocks are compiled: those of the book, and those that stand in `docs` itself.
+    /// Reads all pages whose blocks are compiled.
     ///
     /// # Errors
     /// A folder or a file cannot be read.
     pub fn all() -> io::Result<Vec<Self>> {
-        let mut paths = Vec::new();
-        files(&docs(), false, &mut paths)?;
-        files(&docs().join("book/src"), true, &mut paths)?;
-        paths.sort();
-        paths
-            .iter()
-            .map(|path| Self::read(path.strip_prefix(docs()).unwrap_or(path)))
-            .collect()
+        pages()?.into_iter().map(Self::read).collect()
     }
 
     /// Returns its first heading.
@@ -51,22 +45,4 @@ impl Page {
     pub fn blocks(&self) -> Vec<Block> {
         Block::of(&self.text)
     }
-}
-
-/// Returns the folder `docs` of the repository.
-#[must_use]
-pub fn docs() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")
-}
-
-fn files(folder: &Path, deep: bool, found: &mut Vec<PathBuf>) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() && deep {
-            files(&path, deep, found)?;
-        } else if path.extension().is_some_and(|extension| extension == "md") {
-            found.push(path);
-        }
-    }
-    Ok(())
 }

@@ -3,17 +3,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use brighter_book::Page;
+use brighter_book::{Page, root};
 use syn::Item;
 
 #[test]
 fn every_attribute_and_every_key_is_on_the_page() {
-    let macros = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../brighter-macros/src");
+    let macros = root().join("brighter-macros/src");
     let mut wanted = attributes(&macros.join("lib.rs"));
     for folder in ["step", "message"] {
         keys(&macros.join(folder), &mut wanted);
     }
-    let page = Page::read("book/src/reference/attributes.md").unwrap();
+    let page = Page::read("docs/book/src/reference/attributes.md").unwrap();
     let missing: Vec<_> = wanted.iter().filter(|code| !page.text.contains(*code)).collect();
     assert!(missing.is_empty(), "the page has none of {missing:?}");
     assert!(wanted.len() > 20, "only {wanted:?} were found in the macros");
@@ -21,10 +21,10 @@ fn every_attribute_and_every_key_is_on_the_page() {
 }
 
 /// Returns how the page writes the attributes and derives of a crate of macros.
-fn attributes(root: &Path) -> Vec<String> {
-    let file = syn::parse_file(&fs::read_to_string(root).unwrap()).unwrap();
+fn attributes(file: &Path) -> Vec<String> {
+    let code = syn::parse_file(&fs::read_to_string(file).unwrap()).unwrap();
     let mut written = Vec::new();
-    for item in file.items {
+    for item in code.items {
         let Item::Fn(function) = item else { continue };
         let name = function.sig.ident.to_string();
         for attribute in &function.attrs {

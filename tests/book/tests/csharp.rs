@@ -52,7 +52,7 @@ const NAMES: &str = "
 
 #[test]
 fn every_name_of_the_other_brighter_has_its_row() {
-    let page = Page::read("book/src/coming-from/csharp-brighter.md").unwrap();
+    let page = Page::read("docs/book/src/coming-from/csharp-brighter.md").unwrap();
     // What stands in code in the first column of a table.
     let firsts = page
         .text

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use brighter_book::Page;
+use brighter_book::{Page, root};
 use syn::{Attribute, Item, Visibility};
 
 const CRATES: [&str; 5] = [
@@ -21,15 +21,9 @@ const STRUCTS: &str = "Structs";
 fn every_variant_of_a_public_error_has_its_entry() {
     let mut known = BTreeSet::new();
     for name in CRATES {
-        collect(
-            &Path::new(env!("CARGO_MANIFEST_DIR"))
-                .join("../..")
-                .join(name)
-                .join("src"),
-            &mut known,
-        );
+        collect(&root().join(name).join("src"), &mut known);
     }
-    let page = Page::read("book/src/reference/errors.md").unwrap();
+    let page = Page::read("docs/book/src/reference/errors.md").unwrap();
     let written = entries(&page.text);
     let missing: Vec<_> = known.difference(&written).collect();
     let stale: Vec<_> = written.difference(&known).collect();

@@ -26,7 +26,7 @@ impl Handler<OrderPlaced> for Fails {
 
 /// Returns the permissions of the row that begins so, as regular expressions: to configure, write and read.
 fn permissions(row: &str) -> [String; 3] {
-    let page = Page::read("book/src/how-to/rabbitmq.md").unwrap();
+    let page = Page::read("docs/book/src/how-to/rabbitmq.md").unwrap();
     let line = page
         .text
         .lines()

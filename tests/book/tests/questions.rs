@@ -83,7 +83,7 @@ const QUESTIONS: [(&str, &str, &str); 15] = [
 
 #[test]
 fn each_question_is_answered_by_the_page_that_its_title_promises() {
-    let summary = Page::read("book/src/SUMMARY.md").unwrap();
+    let summary = Page::read("docs/book/src/SUMMARY.md").unwrap();
     for (question, title, answer) in QUESTIONS {
         let entry = format!("- [{title}](");
         let path = summary
@@ -91,11 +91,11 @@ fn each_question_is_answered_by_the_page_that_its_title_promises() {
             .lines()
             .find_map(|line| line.trim().strip_prefix(&entry)?.strip_suffix(')'));
         let path = path.unwrap_or_else(|| panic!("{question}: no page is called `{title}`"));
-        let page = Page::read(format!("book/src/{path}")).unwrap();
+        let page = Page::read(format!("docs/book/src/{path}")).unwrap();
         // A page may consist of a file of `docs`.
         let included = page.text.trim().strip_prefix("{{#include ../../../");
         let text = match included.and_then(|rest| rest.strip_suffix("}}")) {
-            Some(file) => Page::read(file).unwrap().text,
+            Some(file) => Page::read(format!("docs/{file}")).unwrap().text,
             None => page.text,
         };
         assert!(

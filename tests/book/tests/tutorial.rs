@@ -13,7 +13,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-use brighter_book::{Block, Page};
+use brighter_book::{Block, Page, root};
 use brighter_test_servers::patience;
 
 use crate::terminal::Terminal;
@@ -31,7 +31,7 @@ const RABBITMQ: &str = "amqp://guest:guest@localhost:5672/%2f";
 
 #[test]
 fn the_first_task_queue_works_as_its_page_says() {
-    let page = Page::read("book/src/tutorial/first-task-queue.md").unwrap();
+    let page = Page::read("docs/book/src/tutorial/first-task-queue.md").unwrap();
     let host = VirtualHost::create("tutorial");
     let folder = tempfile::tempdir().unwrap();
     configure_cargo(folder.path());
@@ -48,10 +48,7 @@ fn the_first_task_queue_works_as_its_page_says() {
 
 /// Has brighter come from here, and builds it into a folder that is kept.
 fn configure_cargo(folder: &Path) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../..")
-        .canonicalize()
-        .unwrap();
+    let root = root().canonicalize().unwrap();
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let config = format!(
         "[patch.crates-io]\nbrighter.path = {:?}\n[build]\ntarget-dir = {:?}\n[net]\noffline = true\n\
@@ -173,7 +170,7 @@ impl Reader {
         let path = self.folder.join("reminders").join(file);
         if file == "Cargo.toml" {
             // The versions that this repository has: those are on this machine.
-            let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.lock");
+            let lock = root().join("Cargo.lock");
             fs::copy(lock, path.with_extension("lock")).unwrap();
         }
         self.changed = true;
