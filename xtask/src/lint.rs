@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::stop::{Stop, Stopped};
 use crate::workspace::{self, Package};
-use crate::{circles, file_size, shell};
+use crate::{circles, file_size, markdown, shell};
 
 /// A check and the words by which the summary names it.
 type Check = (&'static str, fn(&[Package], &Stop) -> Result<()>);
@@ -30,6 +30,7 @@ const CHECKS: &[Check] = &[
     }),
     ("circles and borders", |_, _| circles::run(Path::new("."), &[])),
     ("file sizes", |_, _| file_size::check()),
+    ("Markdown", |_, _| markdown::check()),
     ("manifests", |published, _| manifests(published)),
 ];
 
@@ -186,7 +187,7 @@ mod tests {
     #[test]
     fn a_manifest_without_a_readme_is_named() {
         let mut bare = json!({"name": "one", "version": "0.1.0", "metadata": null});
-        bare["readme"] = Value::Null;
+        bare["readme"] = serde_json::Value::Null;
         let error = manifests(&[Package::from(bare)]).unwrap_err().to_string();
         assert!(
             error.contains("one: has no `readme`") && error.contains("docs.rs"),

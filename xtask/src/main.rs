@@ -4,10 +4,12 @@ mod api;
 mod bench;
 mod brokers;
 mod circles;
+mod docs;
 mod faults;
 mod file_size;
 mod instructions;
 mod lint;
+mod markdown;
 mod mutants;
 mod package;
 mod protections;
@@ -95,6 +97,8 @@ enum Command {
         #[arg(long)]
         allow_dirty: bool,
     },
+    /// Builds the book of docs/book into target/book/html, and checks its links.
+    Docs,
     /// Checks licences, bans, sources and advisories of the dependencies by deny.toml.
     Deny,
 }
@@ -129,6 +133,7 @@ fn run(command: Command) -> Result<()> {
         Command::Mutants { files, shard } => mutants::run(&files, shard.as_deref(), stop),
         Command::Api { baseline } => api::run(baseline, stop),
         Command::Package { allow_dirty } => package::run(allow_dirty, stop),
+        Command::Docs => docs::run(stop),
         Command::Deny => tools::deny(stop),
     }
 }

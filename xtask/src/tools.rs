@@ -12,6 +12,11 @@ const DENY: &str = "cargo-deny@0.20.2";
 
 /// Returns the program of a crate, `name@version`, and builds it if it is not there.
 pub(crate) fn install(tool: &str, stop: &Stop) -> Result<PathBuf> {
+    install_with(tool, &[], stop)
+}
+
+/// Returns the program of a crate in the same way, built with these arguments of `cargo install`.
+pub(crate) fn install_with(tool: &str, arguments: &[&str], stop: &Stop) -> Result<PathBuf> {
     let (name, _) = tool.split_once('@').unwrap_or((tool, ""));
     // A folder for each version, so that a new one is not taken for the old.
     let root = Path::new("target/tools").join(tool);
@@ -24,7 +29,10 @@ pub(crate) fn install(tool: &str, stop: &Stop) -> Result<PathBuf> {
         // It is no part of what a caller builds, and has a folder of its own.
         let install = &mut shell::cargo(&["install", "--locked", tool, "--root"]);
         shell::run(
-            install.arg(&root).env("CARGO_TARGET_DIR", "target/tools/build"),
+            install
+                .arg(&root)
+                .args(arguments)
+                .env("CARGO_TARGET_DIR", "target/tools/build"),
             stop,
         )?;
     }
