@@ -15,6 +15,9 @@ use super::{ConfigError, Origin, Problem, text_file, toml, yaml};
 /// holds.
 const LARGEST: u64 = 512 * 1024;
 
+/// The largest number of tables: more than any program has subscriptions. Each takes a kilobyte or two.
+const MOST_TABLES: usize = 10_000;
+
 /// Reads a configuration file, as TOML or YAML by its name.
 pub(super) fn read(path: &Path, sections: &[Section], settings: &mut Settings) {
     let path: Arc<Path> = Arc::from(path);
@@ -53,6 +56,10 @@ fn section(path: &Arc<Path>, field: &Field, sections: &[Section], settings: &mut
             settings.put(known, None, name, &node.raw, at(*line));
         }
         return;
+    }
+    if fields.len() > MOST_TABLES {
+        let what = format!("`{}` has more than {MOST_TABLES} tables", known.path(None));
+        return settings.wrong(at(field.line), Problem::Syntax { what });
     }
     let mut names = HashMap::new();
     for named in fields {

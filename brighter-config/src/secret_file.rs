@@ -10,6 +10,9 @@ use super::{Origin, Problem, Secret, text_file};
 /// A name that is longer is none.
 const LONGEST_NAME: usize = 255;
 
+/// Extensions of files that hold a secret. Other text after a dot may be a part of the secret.
+const EXTENSIONS: [&str; 8] = ["txt", "url", "key", "pem", "secret", "token", "password", "pass"];
+
 /// The largest secret in bytes.
 const LARGEST: u64 = 64 * 1024;
 
@@ -50,11 +53,12 @@ pub(super) fn read(key: &str, raw: &Raw, origin: &Origin) -> Result<Setting, Pro
 /// The file, but for a name that may be the secret itself, which somebody wrote in place of the name of its file.
 fn shown(named: &str, path: &Path) -> String {
     let file = Path::new(named);
-    let folder = file
-        .parent()
-        .filter(|folder| folder.is_absolute() && folder.parent().is_some());
-    let is_file = file.extension().is_some() || folder.is_some();
-    let has_secret = named.contains("://") || named.contains("-----BEGIN") || named.contains('@');
+    let folder = file.parent();
+    let folder = folder.filter(|folder| folder.is_absolute() && folder.parent().is_some());
+    let extension = file.extension().and_then(|extension| extension.to_str());
+    let is_file = folder.is_some() || extension.is_some_and(|extension| EXTENSIONS.contains(&extension));
+    let has_secret =
+        named.contains("://") || named.contains(|c: char| c.is_whitespace() || "@=&?#;".contains(c));
     match is_file && !has_secret && named.len() <= LONGEST_NAME {
         true => format!("the file {}", path.display()),
         false => "the file that is named here, if it is a name and not the secret itself".to_owned(),

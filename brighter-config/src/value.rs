@@ -105,6 +105,8 @@ impl Reading<'_> {
             }),
             Kind::Secret => Ok(Value::Secret(Secret::new(text))),
             _ if text.is_empty() => Err(self.impossible(text, "it is empty")),
+            // Nothing that is read in parts, of which one would not look like a URL and show what that hides.
+            Kind::Times | Kind::Range { .. } | Kind::Rate if text.contains("://") => Err(self.no_such(text)),
             Kind::Text => Ok(Value::Text(text.to_owned())),
             Kind::TableName => self.table(text),
             Kind::Flag => match text {
