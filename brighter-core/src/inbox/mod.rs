@@ -77,7 +77,7 @@ pub enum Begun {
     },
     /// It was handled.
     Done,
-    /// A request with the same key and another body was handled, or is being handled.
+    /// A request with the same key and other content was handled, or is being handled.
     Collision,
 }
 
@@ -169,8 +169,9 @@ crate::__readable_debug!(InboxError);
 pub trait Inbox: Any + Send + Sync {
     /// Claims a key for `lease`, unless it is done or claimed.
     ///
-    /// The fingerprint is that of the request's body, if it has one. Where it differs from the one that is
-    /// there already it is a [`Collision`](Begun::Collision), even if the claim that left it has ended.
+    /// The fingerprint is that of the content of the request's body, if it has one. Where it
+    /// [is not the one](Fingerprint::is_kept_as) that is there already it is a [`Collision`](Begun::Collision), even if the
+    /// claim that left it has ended.
     ///
     /// # Errors
     /// See [`InboxError`].

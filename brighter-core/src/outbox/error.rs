@@ -42,7 +42,8 @@ pub enum OutboxError {
     /// source says how.
     #[error("the tables of the outbox cannot be used")]
     Tables(#[source] BoxError),
-    /// Another message has that id. A known id with the same topic and body is no error.
+    /// Another message has that id. A known id with the same topic and content is no error: see
+    /// [`Message::is_same`](crate::message::Message::is_same).
     #[error(
         "the outbox holds another message with the id `{id}`, and so not this one: an id is for one message; give each request its own"
     )]

@@ -64,7 +64,8 @@ pub trait Outbox: Any + Send + Sync {
     /// outbox holds already, dispatched or not, is left as it is; returns the ids of those.
     ///
     /// # Errors
-    /// See [`OutboxError`]; [`IdInUse`](OutboxError::IdInUse) when one is known with another topic or body.
+    /// See [`OutboxError`]; [`IdInUse`](OutboxError::IdInUse) when one is known with another topic or content, as
+    /// [`Message::is_same`] says it.
     fn deposit<'a>(
         &'a self,
         messages: &'a [Message],

@@ -21,7 +21,7 @@ pub trait OutboxTransaction<O: Outbox>: Send {
     /// Stores messages in this transaction. A message that the outbox holds already is left as it is.
     ///
     /// # Errors
-    /// See [`OutboxError`]; [`IdInUse`](OutboxError::IdInUse) when one is known with another topic or body. Then
+    /// See [`OutboxError`]; [`IdInUse`](OutboxError::IdInUse) when one is known with another topic or other content. Then
     /// roll back.
     fn deposit<'a>(
         &'a mut self,

@@ -81,7 +81,7 @@ impl PublishRequest {
 /// A message for the exchange, checked for what the broker would close the channel or the connection over.
 pub(crate) fn outgoing(message: &Message, settings: &RabbitMqSettings) -> Result<Outgoing, PublishError> {
     message.header.topic.validate()?;
-    let properties = wire::properties(message)?;
+    let properties = wire::properties(message, settings.spelling)?;
     let body = message.body.to_bytes();
     fits(body.len(), settings.max_message_bytes)?;
     Ok(Outgoing {

@@ -126,8 +126,8 @@ fn advice(kind: &AMQPErrorKind) -> Option<&'static str> {
     };
     match kind {
         AMQPSoftError::PRECONDITIONFAILED => Some(
-            "it was declared as `received`, and exists as `current`: say of the channel what it is, give it \
-             another name, or let it run empty and delete it",
+            "it was declared as `received`, and exists as `current`: say of the channel what it is, leave it to whoever \
+             made it with `make_channel(MakeChannel::Validate)`, give it another name, or let it run empty and delete it",
         ),
         AMQPSoftError::ACCESSREFUSED => Some(
             "grant the user `configure`, `write` and `read` on it, or see whether another consumer has it \

@@ -1,6 +1,6 @@
 //! What `brighter-micro` counts: a header to the properties of AMQP, and back.
 
-use super::{Original, message, properties};
+use super::{Original, Spelling, message, properties};
 use brighter_core::message::{Message, NameError};
 
 /// A message as RabbitMQ has it. Not for people: it is how the conversion is reached without a broker.
@@ -16,7 +16,7 @@ impl OnTheWire {
     pub fn of(message: &Message) -> Result<Self, NameError> {
         Ok(Self(Original {
             routing_key: super::short("routing key", message.header.topic.as_str())?,
-            properties: properties(message)?,
+            properties: properties(message, Spelling::Usual)?,
             body: message.body.to_bytes(),
         }))
     }

@@ -234,7 +234,10 @@ impl DeliveryHandler {
             cx = cx.with_correlation_id(id.clone());
         }
         if self.processor.has_inbox() {
-            cx.insert(Fingerprint::of(message.body.as_bytes()));
+            cx.insert(Fingerprint::of_content(
+                &header.content_type,
+                message.body.as_bytes(),
+            ));
         }
         brighter_core::__private::fault_point!("pump.map");
         let limit = self.settings.time_limit();

@@ -249,6 +249,6 @@ impl Entry {
     fn differs(&self, fingerprint: Option<Fingerprint>) -> bool {
         self.fingerprint
             .zip(fingerprint)
-            .is_some_and(|(kept, new)| kept != new)
+            .is_some_and(|(kept, new)| !new.is_kept_as(kept))
     }
 }
