@@ -4,10 +4,11 @@
 pub use crate::clock;
 pub use crate::context::Brought;
 pub use crate::cut::cut;
-pub use crate::error::{panic_text, report};
+pub use crate::error::{panic_text, report, report_lines};
+pub use crate::escape::escaped;
 pub use crate::fault_point;
 pub use crate::inbox::Repeated;
-pub use crate::message::rfc3339;
+pub use crate::message::{media_type, rfc3339};
 pub use crate::outbox::Bell;
 pub use crate::redact;
 pub use crate::small_file;

@@ -41,6 +41,11 @@ impl RabbitMqBuilder {
                     "whether the exchange is made, looked for, or taken for granted",
                 )
                 .documented_default("create"),
+                Key::flag(
+                    "both_spellings",
+                    "whether fields of CloudEvents are written with a colon too, for .NET's synchronous gateway",
+                )
+                .documented_default("false"),
                 Key::one_of(
                     "queue_type",
                     QueueType::WORDS,
@@ -161,6 +166,9 @@ impl RabbitMqBuilder {
         if let Some(make) = text("make_exchange") {
             builder.make_exchange = MakeChannel::configured(make);
         }
+        if let Some(both) = table.flag("both_spellings") {
+            builder = builder.both_spellings(both);
+        }
         if let Some(queue_type) = text("queue_type") {
             builder.queue_type = Some(QueueType::configured(queue_type));
         }
@@ -227,6 +235,7 @@ mod tests {
                 "url" => "amqps://elsewhere",
                 "exchange_kind" => "fanout",
                 "make_exchange" => "validate",
+                "both_spellings" => "true",
                 "queue_type" => "quorum",
                 "consumer_timeout" | "rebalance_interval" => "off",
                 "connect_timeout" => "forever",
@@ -259,12 +268,13 @@ mod tests {
     /// All fields, which are private to this crate.
     fn shown(builder: &RabbitMqBuilder) -> String {
         format!(
-            "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+            "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
             builder.urls,
             builder.tls.is_some(),
             builder.exchange,
             builder.exchange_kind,
             builder.make_exchange,
+            builder.spelling,
             builder.queue_type,
             builder.consumer_timeout,
             builder.connection_name,

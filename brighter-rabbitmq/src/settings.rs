@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::tls::Tls;
 use crate::topology::{Exchange, ExchangeKind, Topology, plan};
 use crate::url::BrokerNodes;
+use crate::wire::Spelling;
 use brighter_core::channel::{Channel, ChannelError, MakeChannel, QueueType};
 
 /// The settings that are fixed once connected.
@@ -25,6 +26,7 @@ pub(crate) struct RabbitMqSettings {
     pub(crate) max_message_bytes: usize,
     /// The longest delay of one queue. A longer delay uses several in turn.
     pub(crate) longest_delay: Duration,
+    pub(crate) spelling: Spelling,
 }
 
 impl RabbitMqSettings {

@@ -7,6 +7,7 @@
 )]
 
 mod behaviours;
+mod bodies;
 mod building;
 mod calling;
 mod circling;

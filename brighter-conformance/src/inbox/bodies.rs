@@ -38,6 +38,33 @@ pub async fn another_body_collides_with_a_claim_that_has_ended(inbox: &impl Inbo
     .await;
 }
 
+/// The same content in other bytes is the same request, and so is one whose fingerprint an earlier version has kept.
+pub async fn the_same_content_in_other_bytes_is_a_duplicate(inbox: &impl Inbox) {
+    let json = |text: &str| Some(Fingerprint::of_content("application/json", text.as_bytes()));
+    let one = r#"{"a":1,"b":[2.0]}"#;
+    let same = json(r#"{ "b": [2], "a": 1, "added": null }"#);
+    let other = json(r#"{"a":1,"b":[3]}"#);
+    for earlier in [false, true] {
+        let key = some_key();
+        let kept = if earlier { body(one) } else { json(one) };
+        claim_of(begin_with(inbox, &key, kept, SHORT).await);
+        eventually("the lease ended", async || {
+            assert_eq!(begin_with(inbox, &key, other, LONG).await, Begun::Collision);
+            let again = begin_with(inbox, &key, json(one), LONG).await;
+            matches!(again, Begun::First(_)).then_some(())
+        })
+        .await;
+        // From now on it is kept as this version has it.
+        assert!(matches!(
+            begin_with(inbox, &key, same, LONG).await,
+            Begun::Running { .. }
+        ));
+        complete(inbox, &key).await;
+        assert_eq!(begin_with(inbox, &key, same, LONG).await, Begun::Done);
+        assert_eq!(begin_with(inbox, &key, other, LONG).await, Begun::Collision);
+    }
+}
+
 /// Checks that an abandoned id may be used with another body.
 pub async fn what_is_abandoned_leaves_no_body(inbox: &impl Inbox) {
     let key = some_key();

@@ -41,6 +41,7 @@ macro_rules! inbox_contract {
             what_nobody_began_can_be_completed,
             the_longest_lease_is_no_mistake,
             another_body_collides,
+            the_same_content_in_other_bytes_is_a_duplicate,
             another_body_collides_with_a_claim_that_has_ended,
             what_is_abandoned_leaves_no_body,
             without_a_body_there_is_nothing_to_compare,

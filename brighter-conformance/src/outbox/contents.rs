@@ -63,6 +63,51 @@ pub async fn an_id_is_stored_once(outbox: &impl Outbox) {
     assert_read(outbox, std::slice::from_ref(&id), &[first]).await;
 }
 
+/// A message of the same content is the same message, in whatever bytes: the order of members, white space, the spelling of
+/// numbers and members that are null make no difference.
+pub async fn the_same_content_in_other_bytes_is_stored_once(outbox: &impl Outbox) {
+    let with =
+        |message: &Message, body: &'static str| Message::new(message.header.clone(), MessageBody::new(body));
+    let first = with(&some_message(), r#"{"a":1,"b":{"c":0.5,"d":2}}"#);
+    deposit(outbox, std::slice::from_ref(&first)).await;
+    for same in [
+        "{ \"b\" : { \"d\": 2.0, \"c\": 5e-1 },\n\"a\": 1 }",
+        r#"{"a":1,"added":null,"b":{"c":0.5,"d":2}}"#,
+    ] {
+        let known = outbox
+            .deposit(&[with(&first, same)], None)
+            .await
+            .expect("deposit");
+        assert_eq!(known, std::slice::from_ref(&first.header.id), "{same}");
+    }
+    let in_text = with(&first, "{ }");
+    for other in [
+        with(&first, r#"{"a":1,"b":{"c":0.5,"d":3}}"#),
+        with(&first, r#"{"a":1,"b":{"c":0.5,"d":2},"added":false}"#),
+        with(&first, "no JSON"),
+        in_text,
+    ] {
+        let refused = outbox.deposit(&[other], None).await;
+        assert!(matches!(refused, Err(OutboxError::IdInUse { .. })), "{refused:?}");
+    }
+    // Of other formats the bytes count.
+    let text = |body| {
+        let mut message = with(&first, body);
+        message.header = message.header.with_content_type("text/plain");
+        message.header.id = "of another format".into();
+        message
+    };
+    deposit(outbox, &[text("{\"a\":1}")]).await;
+    let refused = outbox.deposit(&[text("{ \"a\":1}")], None).await;
+    assert!(matches!(refused, Err(OutboxError::IdInUse { .. })), "{refused:?}");
+    assert_read(
+        outbox,
+        std::slice::from_ref(&first.header.id),
+        std::slice::from_ref(&first),
+    )
+    .await;
+}
+
 /// Checks that `get` leaves unknown messages out, and returns dispatched ones in the order of the ids.
 pub async fn get_gives_them_in_the_order_of_the_ids(outbox: &impl Outbox) {
     let inspection = capability!(outbox, inspection);

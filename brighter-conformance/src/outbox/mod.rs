@@ -62,6 +62,7 @@ macro_rules! outbox_contract {
             state_tells_how_far_a_message_has_come,
             what_is_released_is_claimable_at_once,
             an_id_is_stored_once,
+            the_same_content_in_other_bytes_is_stored_once,
             get_gives_them_in_the_order_of_the_ids,
             status_tells_how_many_and_how_old,
             every_header_and_every_byte_comes_back,

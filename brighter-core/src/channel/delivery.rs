@@ -9,6 +9,7 @@ use futures_util::future::{self, BoxFuture};
 
 use super::{Rejection, Rounds, SettleError, rejection_headers};
 use crate::clock::NEVER;
+use crate::escape::escaped;
 use crate::message::{BagValue, ChannelName, Message};
 
 /// Settles one delivery at its broker. Each method consumes the delivery. If a method fails, the message stays with the
@@ -124,7 +125,7 @@ impl Delivery {
     pub fn malformed(reason: impl Into<String>, settle: Box<dyn Settle>) -> Self {
         Self {
             message: Err(MalformedMessage {
-                reason: reason.into(),
+                reason: escaped(&reason.into()).into_owned(),
                 rounds: None,
             }),
             redeliveries: 0,

@@ -1,9 +1,11 @@
 //! [`Rejection`]: why a message is rejected, and the headers that record it.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use super::Rounds;
 use crate::cut::cut;
+use crate::escape::escaped;
 use crate::message::{BagValue, MessageHeader, RoutingKey, rfc3339};
 
 /// Why a message is rejected.
@@ -92,11 +94,16 @@ impl Rejection {
     /// The longest reason that is kept, in bytes: it travels as a header.
     pub const MAX_REASON_BYTES: usize = 2048;
 
-    /// Returns a rejection for this reason, which is cut to [`MAX_REASON_BYTES`](Self::MAX_REASON_BYTES).
+    /// Set aside for this reason, in which line breaks and the like are escaped, and which is cut to
+    /// [`MAX_REASON_BYTES`](Self::MAX_REASON_BYTES).
     #[must_use]
     pub fn new(kind: RejectionKind, reason: impl Into<String>) -> Self {
         let mut reason = reason.into();
         reason.truncate(cut(&reason, Self::MAX_REASON_BYTES).len());
+        if let Cow::Owned(mut escaped) = escaped(&reason) {
+            escaped.truncate(cut(&escaped, Self::MAX_REASON_BYTES).len());
+            reason = escaped;
+        }
         Self {
             kind,
             reason,
@@ -134,7 +141,7 @@ impl Rejection {
         attempts: u32,
         now: SystemTime,
     ) -> impl Iterator<Item = (&'static str, BagValue)> {
-        let text = |text: &str| BagValue::from(name(text));
+        let text = |text: &str| BagValue::from(name(&escaped(text)));
         [
             (rejection_headers::REASON, Some(text(self.kind.as_str()))),
             (rejection_headers::MESSAGE, Some(self.reason.as_str().into())),
@@ -252,6 +259,25 @@ mod tests {
         assert_eq!(noted.bag.len(), 6);
         let since = read.at.unwrap().duration_since(before).unwrap_or_default();
         assert!(since.as_secs() < 60);
+    }
+
+    #[test]
+    fn no_line_of_a_stranger_gets_into_a_note() {
+        let foreign = "a\r\nX: y\u{202e}\u{1b}";
+        let rejection = Rejection::new(RejectionKind::Invalid, foreign.repeat(400));
+        assert!(rejection.reason.len() <= Rejection::MAX_REASON_BYTES);
+        let mut noted = header();
+        noted.topic = foreign.into();
+        rejection.annotate(&mut noted);
+        let notes = rejection.notes(foreign, Some(foreign), 1, SystemTime::now());
+        let of_header = noted.bag.iter().map(|(name, value)| (name, value.clone()));
+        for (name, value) in notes.chain(of_header.map(|(_, value)| ("of the header", value))) {
+            let value = value.to_string();
+            assert!(
+                !value.contains(['\r', '\n', '\u{202e}', '\u{1b}']),
+                "{name}: {value:?}"
+            );
+        }
     }
 
     #[test]

@@ -9,6 +9,8 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
+#[doc(hidden)]
+pub use self::report::report_lines;
 pub use self::report::{ErrorReport, report};
 pub use self::retry_signal::{RetrySignal, RetryTurn};
 use crate::id::MessageId;
@@ -75,7 +77,7 @@ pub enum HandlerError {
     },
     /// Another request with the same id was handled before: the id was used twice.
     #[error(
-        "`{context}` already has a request with the id `{id}` and another body: give each request its own id"
+        "`{context}` knows another request by the id `{id}`, with other content; give each request its own id"
     )]
     Collision {
         /// The id of both requests.

@@ -1,6 +1,9 @@
 //! [`ErrorReport`]: an error with its causes, on one line.
 
+use std::borrow::Cow;
 use std::error::Error;
+
+use crate::escape::{escaped, escaped_lines};
 
 /// Adds [`report`](Self::report) to every error, and to a [`BoxError`](super::BoxError).
 ///
@@ -16,9 +19,14 @@ use std::error::Error;
 /// assert_eq!(error.report(), "the outbox cannot be reached now; nothing was stored: connection refused");
 /// ```
 pub trait ErrorReport: Error {
-    /// Returns the error with all its causes, on one line, separated by `: ` and without repetitions.
+    /// Returns the error with every cause behind it, on one line, parted by `: `, each said once. Line breaks, and whatever
+    /// else could make a reader of it take it for something else, are escaped.
     fn report(&self) -> String {
-        joined(self.to_string(), self.source())
+        let all = joined(self.to_string(), self.source());
+        match escaped(&all) {
+            Cow::Borrowed(_) => all,
+            Cow::Owned(escaped) => escaped,
+        }
     }
 }
 
@@ -27,6 +35,11 @@ impl<E: Error + ?Sized> ErrorReport for E {}
 /// Returns the error with all its causes, on one line, separated by `: ` and without repetitions.
 pub fn report(error: &dyn Error) -> String {
     error.report()
+}
+
+/// Returns the same, with line breaks as they are: for a person to read, where an error is a list.
+pub fn report_lines(error: &dyn Error) -> String {
+    escaped_lines(&joined(error.to_string(), error.source())).into_owned()
 }
 
 fn joined(mut text: String, mut cause: Option<&(dyn Error + 'static)>) -> String {
@@ -42,14 +55,14 @@ fn joined(mut text: String, mut cause: Option<&(dyn Error + 'static)>) -> String
     text
 }
 
-/// Implements `Debug` for error types as [`report`]: `fn main() -> Result<(), E>` prints its error by `Debug`.
+/// Implements `Debug` for error types as [`report_lines`]: `fn main() -> Result<(), E>` prints its error by `Debug`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __readable_debug {
     ($($error:ty),+) => {
         $(impl ::std::fmt::Debug for $error {
             fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
-                f.write_str(&$crate::__private::report(self))
+                f.write_str(&$crate::__private::report_lines(self))
             }
         })+
     };
@@ -60,6 +73,18 @@ mod tests {
     use super::ErrorReport;
     use crate::channel::{ChannelError, PublishError, SettleError};
     use crate::error::BoxError;
+
+    #[test]
+    fn report_is_one_line_whatever_strangers_wrote() {
+        let error: BoxError = "unknown field `a\r\nERROR forged\u{1b}[2J\u{202e}`".into();
+        let error = PublishError::Disconnected(error);
+        let said = error.report();
+        assert!(
+            said.ends_with("`a\\r\\nERROR forged\\u{1b}[2J\\u{202e}`"),
+            "{said}"
+        );
+        assert!(format!("{error:?}").ends_with("`a\\r\nERROR forged\\u{1b}[2J\\u{202e}`"));
+    }
 
     #[test]
     fn report_says_every_cause_once() {

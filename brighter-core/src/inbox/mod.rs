@@ -77,7 +77,7 @@ pub enum Begun {
     },
     /// The request was handled before.
     Done,
-    /// A request with the same key and another body was handled, or is being handled.
+    /// A request with the same key and other content was handled, or is being handled.
     Collision,
 }
 
@@ -168,8 +168,9 @@ crate::__readable_debug!(InboxError);
 pub trait Inbox: Any + Send + Sync {
     /// Claims a key for `lease`, unless it is completed or claimed.
     ///
-    /// The fingerprint is that of the request's body, if it has one. A different fingerprint under the same key is a
-    /// [`Collision`](Begun::Collision), even if the claim that stored it has ended.
+    /// The fingerprint is that of the content of the request's body, if it has one. Where it
+    /// [is not the one](Fingerprint::is_kept_as) that is there already it is a [`Collision`](Begun::Collision), even if the
+    /// claim that left it has ended.
     ///
     /// # Errors
     /// See [`InboxError`].

@@ -8,8 +8,8 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{MapError, MessageMapper};
-use crate::message::{BagValue, Message, MessageBody, MessageHeader, rfc3339};
+use super::{MapError, MessageMapper, json};
+use crate::message::{BagValue, Message, MessageHeader, rfc3339};
 
 /// The media type of an envelope.
 const CONTENT_TYPE: &str = "application/cloudevents+json";
@@ -116,24 +116,21 @@ impl<R: Serialize + DeserializeOwned> MessageMapper<R> for CloudEventsMapper {
             data: request,
             extensions: extensions.collect(),
         };
-        let body = serde_json::to_vec(&written).map_err(MapError::new)?;
-        Ok(Message::new(
-            header.with_content_type(CONTENT_TYPE),
-            MessageBody::new(body),
-        ))
+        let body = json::write_body(&written)?;
+        Ok(Message::new(header.with_content_type(CONTENT_TYPE), body))
     }
 
     fn to_request(&self, message: &Message) -> Result<R, MapError> {
         let body = message.body.as_bytes();
         if !is_envelope(message)? {
-            return serde_json::from_slice(body).map_err(MapError::new);
+            return json::read(body);
         }
         let envelope: Envelope<R> = envelope(body)?;
         match (envelope.data, envelope.data_base64) {
             (Some(request), _) => Ok(request),
             (None, Some(text)) => {
                 let bytes = STANDARD.decode(text).map_err(MapError::new)?;
-                serde_json::from_slice(&bytes).map_err(MapError::new)
+                json::read(&bytes)
             }
             // An envelope without data may carry a unit request.
             (None, None) => serde_json::from_value(Value::Null).map_err(MapError::new),
@@ -182,7 +179,7 @@ impl<R: Serialize + DeserializeOwned> MessageMapper<R> for CloudEventsMapper {
 }
 
 fn envelope<'a, D: Deserialize<'a>>(body: &'a [u8]) -> Result<Envelope<D>, MapError> {
-    let envelope: Envelope<D> = serde_json::from_slice(body).map_err(MapError::new)?;
+    let envelope: Envelope<D> = json::read(body)?;
     if envelope.specversion != "1.0" {
         let begins: String = envelope.specversion.chars().take(24).collect();
         return Err(MapError::new(format!(
@@ -237,7 +234,7 @@ mod tests {
 
     use super::*;
     use crate::id::MessageId;
-    use crate::message::{EventAttributes, MessageType};
+    use crate::message::{EventAttributes, MessageBody, MessageType};
     use crate::trace::TraceContext;
 
     const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";

@@ -8,7 +8,7 @@ mod postable;
 mod reply;
 
 pub use cloud_events::CloudEventsMapper;
-pub use json::JsonMapper;
+pub use json::{JsonError, JsonMapper};
 pub use postable::{Callable, Postable};
 pub use reply::{JsonReply, ReplyForm};
 

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
 
 /// One value in a [`Bag`], of a type that every broker can carry as a header.
 ///
 /// The list is complete, so that an adapter writes every value and drops none.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum BagValue {
     /// A boolean.
     Bool(bool),
@@ -56,6 +57,71 @@ impl BagValue {
             Self::Bool(value) => Some(*value),
             _ => None,
         }
+    }
+}
+
+/// Writes the value as it is. In a format for people, such as JSON, a number that is not finite is an error: it would become
+/// a null, which could not be read again.
+impl Serialize for BagValue {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Float(number) if !number.is_finite() && serializer.is_human_readable() => {
+                Err(ser::Error::custom(format_args!("the number {number} in a bag")))
+            }
+            Self::Bool(value) => serializer.serialize_bool(*value),
+            Self::Int(number) => serializer.serialize_i64(*number),
+            Self::Float(number) => serializer.serialize_f64(*number),
+            Self::Text(text) => serializer.serialize_str(text),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for BagValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(OfAnyKind)
+    }
+}
+
+struct OfAnyKind;
+
+impl<'de> Visitor<'de> for OfAnyKind {
+    type Value = BagValue;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("true or false, a number or a text")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<BagValue, E> {
+        Ok(BagValue::Bool(value))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<BagValue, E> {
+        Ok(BagValue::Int(number))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<BagValue, E> {
+        Ok(i64::try_from(number).map_or(BagValue::Float(number as f64), BagValue::Int))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<BagValue, E> {
+        Ok(BagValue::Float(number))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<BagValue, E> {
+        Ok(BagValue::Text(text.to_owned()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<BagValue, E> {
+        Ok(BagValue::Text(text))
+    }
+
+    /// With serde_json's feature `arbitrary_precision`, which any crate may switch on, a fraction comes as a map.
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<BagValue, A::Error> {
+        let number = serde_json::Number::deserialize(MapAccessDeserializer::new(map))?;
+        let number = number
+            .as_f64()
+            .ok_or_else(|| de::Error::custom("a number beyond those of 64 bits"))?;
+        Ok(BagValue::Float(number))
     }
 }
 
@@ -186,6 +252,42 @@ mod tests {
         assert!(found.eq([1, 1, 1, 1]));
         // An integer is no float: the two stay distinct.
         assert_eq!(BagValue::from(7).as_f64(), None);
+    }
+
+    #[test]
+    fn each_kind_of_value_comes_back_from_json_as_it_was() {
+        let values: [BagValue; 13] = [
+            false.into(),
+            0.into(),
+            i64::MIN.into(),
+            i64::MAX.into(),
+            0.1.into(),
+            (-0.0).into(),
+            1.0.into(),
+            1e300.into(),
+            f64::MIN_POSITIVE.into(),
+            5e-324.into(),
+            f64::MAX.into(),
+            "".into(),
+            "1.5".into(),
+        ];
+        let json = serde_json::to_string(&values).unwrap();
+        let read: Vec<BagValue> = serde_json::from_str(&json).unwrap();
+        // As text, for `-0.0` is equal to `0.0`.
+        assert_eq!(format!("{read:?}"), format!("{values:?}"));
+        let large: BagValue = serde_json::from_str("18446744073709551615").unwrap();
+        assert_eq!(large, BagValue::Float(18_446_744_073_709_551_615.0));
+    }
+
+    #[test]
+    fn what_a_bag_cannot_hold_is_an_error_in_json() {
+        for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let error = serde_json::to_string(&BagValue::from(number)).unwrap_err();
+            assert!(error.to_string().contains("in a bag"), "{error}");
+        }
+        for json in ["null", "[]", "{}", r#"{"a":1}"#, "1e400"] {
+            serde_json::from_str::<BagValue>(json).unwrap_err();
+        }
     }
 
     #[test]

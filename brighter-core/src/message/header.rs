@@ -6,12 +6,10 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::event::{DEFAULT_SOURCE, EventAttributes};
+use super::media_type::{self, DEFAULT_CONTENT_TYPE};
 use super::{Bag, BagValue, NameError, RoutingKey, routing};
 use crate::id::MessageId;
 use crate::trace::TraceContext;
-
-/// The content type of a message whose mapper sets no other.
-pub const DEFAULT_CONTENT_TYPE: &str = "application/json; charset=utf-8";
 
 /// The header that carries the partition key of a message, by the extension of CloudEvents.
 pub const PARTITION_KEY: &str = "partitionkey";
@@ -190,15 +188,15 @@ impl MessageHeader {
     /// broker allows; the names in the bag must be short.
     ///
     /// # Errors
-    /// Returns an error if the id, the topic, the reply address, the content type or a name in the bag has more than
-    /// [`MAX_NAME_BYTES`](super::MAX_NAME_BYTES) bytes. Also returns an error if one of the first four, an attribute of
-    /// the event or the correlation id is empty or contains a control character.
+    /// The id, the topic, the reply address, the content type or a name in the bag has more than
+    /// [`MAX_NAME_BYTES`](super::MAX_NAME_BYTES) bytes; or one of the first four, an attribute of the event or
+    /// the correlation id is empty or holds a control character; or the content type is no media type.
     pub fn validate(&self) -> Result<(), NameError> {
         if let Some(id) = self.id.unusual() {
             routing::check("message id", id)?;
         }
         self.topic.validate()?;
-        routing::check("content type", &self.content_type)?;
+        self.check_content_type()?;
         if let Some(id) = self.correlation_id.as_ref().and_then(MessageId::unusual) {
             routing::check_text("correlation id", id)?;
         }
@@ -209,6 +207,17 @@ impl MessageHeader {
         self.bag
             .iter()
             .try_for_each(|(name, _)| routing::check_length("header name", name))
+    }
+
+    fn check_content_type(&self) -> Result<(), NameError> {
+        if self.content_type == DEFAULT_CONTENT_TYPE {
+            return Ok(());
+        }
+        routing::check("content type", &self.content_type)?;
+        media_type::check(&self.content_type).map_err(|why| NameError::ContentType {
+            content_type: self.content_type.chars().take(48).collect(),
+            why,
+        })
     }
 }
 
@@ -273,6 +282,10 @@ mod tests {
             (
                 plain().with_content_type("x".repeat(256)),
                 "a content type has at most 255 bytes",
+            ),
+            (
+                plain().with_content_type("json"),
+                "a content type is `type/subtype`",
             ),
             (
                 plain().with_correlation_id("a\nb".into()),

@@ -1,8 +1,11 @@
 //! [`Message`]: a [`MessageHeader`] and a [`MessageBody`], sent between processes.
 
 mod bag;
+pub(crate) mod content;
 mod event;
 mod header;
+#[doc(hidden)]
+pub mod media_type;
 #[doc(hidden)]
 pub mod rfc3339;
 mod routing;
@@ -18,7 +21,8 @@ use crate::context::Brought;
 
 pub use bag::{Bag, BagValue};
 pub use event::{DEFAULT_SOURCE, EventAttributes};
-pub use header::{DEFAULT_CONTENT_TYPE, MessageHeader, MessageType, PARTITION_KEY};
+pub use header::{MessageHeader, MessageType, PARTITION_KEY};
+pub use media_type::DEFAULT_CONTENT_TYPE;
 pub use routing::{ChannelName, MAX_NAME_BYTES, NameError, RoutingKey, SubscriptionName};
 
 /// The content of a message: bytes that only its mapper understands.
@@ -100,10 +104,31 @@ impl Message {
         Self { header, body }
     }
 
-    /// Returns whether another message with the same id has the same topic and body. The rest of the header differs
-    /// with each creation.
-    #[doc(hidden)]
+    /// Returns whether it says the same as another with its id: it has the same topic and the same content. The rest of the
+    /// header tells of its making. What the same content is says [`Fingerprint`](crate::inbox::Fingerprint).
+    ///
+    /// An outbox asks this of a message whose id it knows, and answers
+    /// [`IdInUse`](crate::outbox::OutboxError::IdInUse) if it is another.
+    ///
+    /// ```
+    /// use brighter::Message;
+    /// use brighter::message::{MessageBody, MessageHeader, MessageType};
+    ///
+    /// let header = MessageHeader::new("order-17".into(), "Order.Placed", MessageType::Event);
+    /// let message = |body: &'static str| Message::new(header.clone(), MessageBody::new(body));
+    /// assert!(message(r#"{"a":1,"b":2}"#).is_same(&message(r#"{ "b": 2, "a": 1 }"#)));
+    /// assert!(!message(r#"{"a":1}"#).is_same(&message(r#"{"a":2}"#)));
+    /// ```
+    #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        self.header.topic == other.header.topic && self.body == other.body
+        self.header.topic == other.header.topic && self.is_same_content(other.body.as_bytes())
+    }
+
+    /// Returns whether its body says the same as this one, which has the same content type.
+    #[must_use]
+    pub fn is_same_content(&self, body: &[u8]) -> bool {
+        let digest = |body: &[u8]| content::digest(&self.header.content_type, body);
+        let own = self.body.as_bytes();
+        own == body || digest(own).is_some_and(|own| digest(body) == Some(own))
     }
 }

@@ -40,6 +40,16 @@ pub enum NameError {
         /// The text, printed escaped.
         name: String,
     },
+    /// The content type is none that every consumer can read.
+    #[error(
+        "a content type is `type/subtype`, with `; name=value` behind it if need be, and {content_type:?} is not: {why}"
+    )]
+    ContentType {
+        /// The beginning of the text.
+        content_type: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
 }
 
 crate::__readable_debug!(NameError);

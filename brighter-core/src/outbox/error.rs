@@ -40,8 +40,11 @@ pub enum OutboxError {
     /// says how.
     #[error("the tables of the outbox cannot be used")]
     Tables(#[source] BoxError),
-    /// Another message has this id. A known id with the same topic and body is no error.
-    #[error("the outbox already has another message with the id `{id}`: give each request its own id")]
+    /// Another message has that id. A known id with the same topic and content is no error: see
+    /// [`Message::is_same`](crate::message::Message::is_same).
+    #[error(
+        "the outbox holds another message with the id `{id}`, and so not this one: an id is for one message; give each request its own"
+    )]
     IdInUse {
         /// The id of both messages.
         id: MessageId,

@@ -64,7 +64,8 @@ pub trait Outbox: Any + Send + Sync {
     /// outbox already holds, dispatched or not, is left unchanged. Returns the ids of those messages.
     ///
     /// # Errors
-    /// See [`OutboxError`]. It is [`IdInUse`](OutboxError::IdInUse) if the outbox has another topic or body for an id.
+    /// See [`OutboxError`]; [`IdInUse`](OutboxError::IdInUse) when one is known with another topic or content, as
+    /// [`Message::is_same`] says it.
     fn deposit<'a>(
         &'a self,
         messages: &'a [Message],

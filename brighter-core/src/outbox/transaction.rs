@@ -21,8 +21,8 @@ pub trait OutboxTransaction<O: Outbox>: Send {
     /// Stores messages in this transaction. A message that the outbox already holds is left unchanged.
     ///
     /// # Errors
-    /// See [`OutboxError`]. It is [`IdInUse`](OutboxError::IdInUse) if the outbox has another topic or body for an id.
-    /// Roll back after an error.
+    /// See [`OutboxError`]; [`IdInUse`](OutboxError::IdInUse) when one is known with another topic or other content. Then
+    /// roll back.
     fn deposit<'a>(
         &'a mut self,
         outbox: &'a O,

@@ -124,8 +124,8 @@ fn advice(request: &str, kind: &AMQPErrorKind) -> Option<&'static str> {
     };
     match kind {
         AMQPSoftError::PRECONDITIONFAILED => Some(
-            "it was declared as `received`, and exists as `current`: configure the channel as it exists, give it \
-             another name, or let it run empty and delete it",
+            "it was declared as `received`, and exists as `current`: say of the channel what it is, leave it to whoever \
+             made it with `make_channel(MakeChannel::Validate)`, give it another name, or let it run empty and delete it",
         ),
         AMQPSoftError::ACCESSREFUSED => Some(permission(request)),
         AMQPSoftError::RESOURCELOCKED => {

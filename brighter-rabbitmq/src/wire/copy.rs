@@ -11,10 +11,10 @@ use super::name::{self, KnownHeader, TRACE_STATE_TWIN};
 use super::read::{Original, topic};
 use super::size::{entry_bytes, header_bytes, table_bytes};
 use super::value;
-use super::write::write;
+use super::write::{Spelling, readable, write};
 use brighter_core::__private::cut;
 use brighter_core::channel::{Rejection, rejection_headers};
-use brighter_core::message::{Message, MessageType, NameError};
+use brighter_core::message::{DEFAULT_CONTENT_TYPE, Message, MessageType, NameError};
 
 /// Returns the properties that every copy keeps: all except those that would make the broker refuse it, drop it, or
 /// route it elsewhere.
@@ -66,11 +66,52 @@ pub(crate) fn for_retry(original: &Original, message: &Message) -> Result<BasicP
 pub(crate) fn waiting_on(original: &Original) -> BasicProperties {
     let mut headers = FieldTable::default();
     for (name, value) in &headers_of(&original.properties) {
-        if !name::steers_the_broker(name.as_str()) && !name::is_brokers(name.as_str()) {
+        if name::is_copied(name.as_str()) {
             headers.insert(name.clone(), value.clone());
         }
     }
-    kept(&original.properties).with_headers(headers)
+    with_readable_types(kept(&original.properties), headers)
+}
+
+/// The same properties with these headers, and with two types that .NET can read: what its consumers cannot read, at which
+/// they would stop for good, is in headers of ours instead.
+fn with_readable_types(copy: BasicProperties, mut headers: FieldTable) -> BasicProperties {
+    let written =
+        |property: &Option<ShortString>| property.as_ref().map(ToString::to_string).unwrap_or_default();
+    let (content_type, kind) = (written(copy.content_type()), written(copy.kind()));
+    let mut move_aside = |known_as: KnownHeader, words: &str| {
+        headers.insert(known(known_as.as_str()), text(words));
+    };
+    let mut copy = copy;
+    let default = || ShortString::try_new(DEFAULT_CONTENT_TYPE).unwrap_or_default();
+    if !content_type.is_empty() && readable(&content_type) != content_type {
+        move_aside(KnownHeader::ContentType, &content_type);
+        copy = copy.with_content_type(default());
+    }
+    if !kind.is_empty() && readable(&kind) != kind {
+        move_aside(KnownHeader::Kind, &kind);
+        let media_type = copy
+            .content_type()
+            .clone()
+            .filter(|text| !text.as_str().is_empty());
+        copy = copy.with_type(media_type.unwrap_or_else(default));
+    }
+    copy.with_headers(headers)
+}
+
+/// The same properties with the types that the sender wrote.
+fn with_senders_types(mut copy: BasicProperties, old: &Headers<'_>) -> BasicProperties {
+    let written = |known_as| {
+        let text = Some(value::lenient(old.get(known_as))).filter(|text| !text.is_empty())?;
+        ShortString::try_new(text).ok()
+    };
+    if let Some(content_type) = written(KnownHeader::ContentType) {
+        copy = copy.with_content_type(content_type);
+    }
+    if let Some(kind) = written(KnownHeader::Kind) {
+        copy = copy.with_type(kind);
+    }
+    copy
 }
 
 /// Returns the properties of a copy that goes to another channel: those of the original, replaced by those of the
@@ -79,9 +120,7 @@ pub(crate) fn waiting_on(original: &Original) -> BasicProperties {
 /// # Errors
 /// Returns an error if a text for a short string is too long.
 pub(crate) fn for_another(original: &Original, message: &Message) -> Result<BasicProperties, NameError> {
-    copy(original, message, |name, value| {
-        !matches!(value::of_bag(name, value), Ok(Some(_)))
-    })
+    copy(original, message, |_, value| value::of_bag(value).is_none())
 }
 
 /// Returns a copy in which the message takes precedence over the original. `kept_free` selects the application's
@@ -91,19 +130,16 @@ fn copy(
     message: &Message,
     kept_free: impl Fn(&str, &AMQPValue) -> bool,
 ) -> Result<BasicProperties, NameError> {
-    let written = write(&message.header)?;
+    let written = write(&message.header, Spelling::Usual)?;
     let old = headers_of(&original.properties);
     let mut headers = headers_of(&written);
     for (name, value) in &old {
         match KnownHeader::of(name.as_str()) {
             // For all other headers of brighter, the message takes precedence.
-            Some(kept @ (KnownHeader::Delay | KnownHeader::OriginalId)) => {
+            Some(kept @ (KnownHeader::Delay | KnownHeader::OriginalId | KnownHeader::Kind)) => {
                 headers.insert(known(kept.as_str()), value.clone());
             }
-            None if !name::steers_the_broker(name.as_str())
-                && !name::is_brokers(name.as_str())
-                && kept_free(name.as_str(), value) =>
-            {
+            None if name::is_copied(name.as_str()) && kept_free(name.as_str(), value) => {
                 headers.insert(name.clone(), value.clone());
             }
             Some(_) | None => {}
@@ -118,14 +154,25 @@ fn copy(
             }
         }
     }
-    let mut copy = kept(&original.properties).with_headers(headers);
+    // What came in the other spelling too goes on in both, and the trace always does.
+    for (known_as, with_colon) in name::WITH_COLON {
+        if (known_as.is_of_the_trace() || old.contains_key(with_colon))
+            && let Some(value) = headers.inner().get(known_as.as_str()).cloned()
+        {
+            headers.insert(known(with_colon), value);
+        }
+    }
+    let mut copy = kept(&original.properties);
     if let Some(id) = written.message_id() {
         copy = copy.with_message_id(id.clone());
     }
     if let Some(content_type) = written.content_type() {
         copy = copy.with_content_type(content_type.clone());
+        if original.properties.kind().is_none() {
+            copy = copy.with_type(content_type.clone());
+        }
     }
-    Ok(copy)
+    Ok(with_readable_types(copy, headers))
 }
 
 /// Returns the properties of a copy that replaces its original in the same queue: those of the original, with the
@@ -135,7 +182,7 @@ pub(crate) fn counted(original: &Original, redeliveries: u32) -> BasicProperties
     let mut headers = FieldTable::default();
     for (name, value) in &old {
         let is_count = KnownHeader::of(name.as_str()) == Some(KnownHeader::Redeliveries);
-        if !is_count && !name::steers_the_broker(name.as_str()) && !name::is_brokers(name.as_str()) {
+        if !is_count && name::is_copied(name.as_str()) {
             headers.insert(name.clone(), value.clone());
         }
     }
@@ -150,7 +197,7 @@ pub(crate) fn counted(original: &Original, redeliveries: u32) -> BasicProperties
     }
     let count = AMQPValue::LongLongInt(redeliveries.into());
     headers.insert(known(KnownHeader::Redeliveries.as_str()), count);
-    kept(&original.properties).with_headers(headers)
+    with_readable_types(kept(&original.properties), headers)
 }
 
 /// Returns the properties of a rejected copy: those of the original, and the reason.
@@ -163,8 +210,8 @@ pub(crate) fn set_aside(
     now: SystemTime,
     limit: usize,
 ) -> BasicProperties {
-    let copy = kept(&original.properties);
     let old = headers_of(&original.properties);
+    let copy = with_senders_types(kept(&original.properties), &Headers::of(&old));
     let mut headers = notes(original, &old, rejection, now);
     let mut room = limit
         .saturating_sub(header_bytes(&copy))
@@ -174,9 +221,10 @@ pub(crate) fn set_aside(
         .inner()
         .iter()
         .filter(|(name, _)| {
-            // The copy does not wait in its new queue, and starts a new count if it is sent back.
+            // It does not wait where it goes, and sent back from there it begins a new count. Its types are where they were.
             let known = KnownHeader::of(name.as_str());
-            !matches!(known, Some(KnownHeader::NotBefore | KnownHeader::Redeliveries))
+            use KnownHeader::{ContentType, Kind, NotBefore, Redeliveries};
+            !matches!(known, Some(NotBefore | Redeliveries | ContentType | Kind))
                 && !name::steers_the_broker(name.as_str())
                 && !rejection_headers::is_one(name.as_str())
         })

@@ -11,18 +11,12 @@ pub(super) struct Headers<'a> {
 
 impl<'a> Headers<'a> {
     /// Reads the table, and passes every header of the application to `other`.
-    ///
-    /// # Errors
-    /// Returns the error of `other`.
-    pub(super) fn read<E>(
-        table: &'a FieldTable,
-        mut other: impl FnMut(&'a str, &'a AMQPValue) -> Result<(), E>,
-    ) -> Result<Self, E> {
+    pub(super) fn read(table: &'a FieldTable, mut other: impl FnMut(&'a str, &'a AMQPValue)) -> Self {
         let mut known = [None; KnownHeader::COUNT];
         for (name, value) in table {
             let name = name.as_str();
             let Some(header) = KnownHeader::of(name) else {
-                other(name, value)?;
+                other(name, value);
                 continue;
             };
             // If there are several spellings, brighter's takes precedence.
@@ -31,16 +25,12 @@ impl<'a> Headers<'a> {
                 known[index] = Some(value);
             }
         }
-        Ok(Self { known })
+        Self { known }
     }
 
     /// Reads only the headers of brighter.
     pub(super) fn of(table: &'a FieldTable) -> Self {
-        let nothing = |_: &str, _: &AMQPValue| Ok::<(), std::convert::Infallible>(());
-        match Self::read(table, nothing) {
-            Ok(headers) => headers,
-            Err(never) => match never {},
-        }
+        Self::read(table, |_, _| {})
     }
 
     pub(super) fn get(&self, header: KnownHeader) -> Option<&'a AMQPValue> {

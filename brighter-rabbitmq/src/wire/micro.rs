@@ -1,6 +1,6 @@
 //! The conversions that `brighter-micro` measures: from a header to the properties of AMQP, and back.
 
-use super::{Original, message, properties};
+use super::{Original, Spelling, message, properties};
 use brighter_core::message::{Message, NameError};
 
 /// A message in the form of RabbitMQ, to measure the conversion without a broker. It may change in any release.
@@ -17,7 +17,7 @@ impl OnTheWire {
     pub fn of(message: &Message) -> Result<Self, NameError> {
         Ok(Self(Original {
             routing_key: super::short("routing key", message.header.topic.as_str())?,
-            properties: properties(message)?,
+            properties: properties(message, Spelling::Usual)?,
             body: message.body.to_bytes(),
         }))
     }

@@ -27,4 +27,4 @@ pub(crate) use nesting::NestingLimit;
 pub(crate) use read::{Original, message, redeliveries};
 pub(crate) use size::header_bytes;
 pub(crate) use waiting::{not_before, still_waits};
-pub(crate) use write::properties;
+pub(crate) use write::{Spelling, properties};

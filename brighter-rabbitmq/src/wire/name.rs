@@ -22,6 +22,8 @@ pub(super) enum KnownHeader {
     DeliveryTag,
     NotBefore,
     Redeliveries,
+    ContentType,
+    Kind,
 }
 
 /// The names that are written, in exactly this case: .NET reads no other.
@@ -51,6 +53,9 @@ const NAMES: [(KnownHeader, &str); KnownHeader::COUNT] = [
     (KnownHeader::NotBefore, NOT_BEFORE),
     // In a copy that replaces a message, for a broker that does not count or must not.
     (KnownHeader::Redeliveries, "x-brighter-redeliveries"),
+    // In a copy, what its sender wrote in two properties that .NET could not read.
+    (KnownHeader::ContentType, "x-brighter-content-type"),
+    (KnownHeader::Kind, "x-brighter-type"),
 ];
 
 /// The time at which a message is due, in milliseconds since 1970.
@@ -59,9 +64,25 @@ pub(super) const NOT_BEFORE: &str = "x-brighter-not-before";
 /// A misspelling that .NET reads and writes beside the correct name.
 pub(super) const TRACE_STATE_TWIN: &str = "cloudevents_:tracestate";
 
+/// As the synchronous gateway of Brighter for .NET spells the fields of CloudEvents; it reads no other.
+pub(super) const WITH_COLON: [(KnownHeader, &str); 9] = [
+    (KnownHeader::Id, "cloudEvents:id"),
+    (KnownHeader::SpecVersion, "cloudEvents:specversion"),
+    (KnownHeader::Type, "cloudEvents:type"),
+    (KnownHeader::Source, "cloudEvents:source"),
+    (KnownHeader::Time, "cloudEvents:time"),
+    (KnownHeader::Subject, "cloudEvents:subject"),
+    (KnownHeader::DataSchema, "cloudEvents:dataschema"),
+    (KnownHeader::TraceParent, "cloudEvents:traceparent"),
+    (KnownHeader::TraceState, "cloudevents:tracestate"),
+];
+
 /// The names without Brighter's prefix, as OpenTelemetry's own instrumentations write them.
 pub(super) const BARE_TRACE_PARENT: &str = "traceparent";
 pub(super) const BARE_TRACE_STATE: &str = "tracestate";
+
+/// What .NET's client and its gateway write for themselves. It tells nothing of the message.
+const PLUMBING: [&str; 2] = ["x-dotnet-pub-seq-no", "Redelivered"];
 
 /// Headers that route the message to further queues: RabbitMQ's "sender-selected distribution".
 const STEERS: [&str; 2] = ["CC", "BCC"];
@@ -75,7 +96,7 @@ const BROKERS: [&str; 5] = [
 ];
 
 impl KnownHeader {
-    pub(super) const COUNT: usize = 19;
+    pub(super) const COUNT: usize = 21;
 
     /// The attributes and the trace that the sender wrote: they are unchanged in every copy.
     pub(super) const SENDERS: [Self; 7] = [
@@ -87,6 +108,11 @@ impl KnownHeader {
         Self::TraceState,
         Self::Baggage,
     ];
+
+    /// Whether it says to which trace a message belongs.
+    pub(super) fn is_of_the_trace(self) -> bool {
+        matches!(self, Self::TraceParent | Self::TraceState)
+    }
 
     /// Returns the name that is written.
     pub(super) fn as_str(self) -> &'static str {
@@ -121,14 +147,19 @@ pub(super) fn steers_the_broker(name: &str) -> bool {
     STEERS.contains(&name)
 }
 
-pub(super) fn is_brokers(name: &str) -> bool {
+/// Whether a copy that comes again has a header of this name, which is none of ours.
+pub(super) fn is_copied(name: &str) -> bool {
+    !steers_the_broker(name) && !is_brokers(name) && !PLUMBING.contains(&name)
+}
+
+fn is_brokers(name: &str) -> bool {
     BROKERS.iter().any(|brokers| name.starts_with(brokers))
 }
 
 /// Returns whether an application may use a header of this name. Any other name would change how the message is routed
 /// or read.
 pub(super) fn is_free(name: &str) -> bool {
-    KnownHeader::of(name).is_none() && !steers_the_broker(name) && !is_brokers(name)
+    KnownHeader::of(name).is_none() && is_copied(name)
 }
 
 #[cfg(test)]

@@ -7,12 +7,11 @@ use bytes::Bytes;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
-use super::amqp::is_mime;
 use super::headers::Headers;
 use super::name::{BARE_TRACE_PARENT, BARE_TRACE_STATE, KnownHeader, is_free};
 use super::nesting::MAX_LEVELS;
 use super::value;
-use brighter_core::__private::rfc3339;
+use brighter_core::__private::{media_type, rfc3339};
 use brighter_core::id::MessageId;
 use brighter_core::message::{
     Bag, DEFAULT_CONTENT_TYPE, DEFAULT_SOURCE, EventAttributes, MAX_NAME_BYTES, Message, MessageBody,
@@ -45,11 +44,10 @@ pub(crate) fn message(original: &Original) -> Result<Message, String> {
     let mut bag = Bag::default();
     let headers = Headers::read(table, |name, value| {
         // A value that the bag cannot hold stays in the original, and is in every copy of it.
-        if let Some(value) = value::of_bag(name, value)?.filter(|_| is_free(name)) {
+        if let Some(value) = value::of_bag(value).filter(|_| is_free(name)) {
             bag.insert(name, value);
         }
-        Ok::<(), String>(())
-    })?;
+    });
     let mut header = MessageHeader::new(
         id(properties, &headers)?,
         topic(original, &headers)?,
@@ -57,7 +55,7 @@ pub(crate) fn message(original: &Original) -> Result<Message, String> {
     );
     header.timestamp = timestamp(properties, value::lenient(headers.get(KnownHeader::Time)));
     header.correlation_id = correlation_id(properties, &headers)?;
-    header.content_type = content_type(properties);
+    header.content_type = content_type(properties, &headers);
     header.reply_to = property("reply_to", properties.reply_to())?.map(RoutingKey::from);
     header.event = event(&headers, &header.topic)?;
     header.trace = trace(table, &headers);
@@ -142,14 +140,19 @@ fn correlation_id(properties: &BasicProperties, headers: &Headers<'_>) -> Result
     Ok(id.map(MessageId::from))
 }
 
-/// Reads the property `type` as the media type too, if it is one.
-fn content_type(properties: &BasicProperties) -> Cow<'static, str> {
+/// The property `type` is the media type of the body too, where it is one. What a copy could not have as a property is in
+/// a header.
+fn content_type(properties: &BasicProperties, headers: &Headers<'_>) -> Cow<'static, str> {
+    let senders = value::lenient(headers.get(KnownHeader::ContentType));
+    if !senders.is_empty() {
+        return Cow::Owned(senders.to_owned());
+    }
     fn written(property: &Option<ShortString>) -> Option<&str> {
         let text = property.as_ref()?.as_str();
         (!text.is_empty()).then_some(text)
     }
     let content_type = written(properties.content_type());
-    match content_type.or_else(|| written(properties.kind()).filter(|kind| is_mime(kind))) {
+    match content_type.or_else(|| written(properties.kind()).filter(|kind| media_type::is_valid(kind))) {
         // The usual values need no allocation.
         None | Some(DEFAULT_CONTENT_TYPE) => Cow::Borrowed(DEFAULT_CONTENT_TYPE),
         Some("application/json") => Cow::Borrowed("application/json"),
@@ -157,15 +160,12 @@ fn content_type(properties: &BasicProperties) -> Cow<'static, str> {
     }
 }
 
-/// The property has seconds; the header has the milliseconds, if it agrees with the property.
+/// The header knows the milliseconds; and .NET takes a time with an offset for one without when it writes the property.
 fn timestamp(properties: &BasicProperties, precise: &str) -> SystemTime {
-    let coarse = properties.timestamp().and_then(rfc3339::from_seconds);
-    match (coarse, rfc3339::read(precise)) {
-        (Some(coarse), Some(precise)) if rfc3339::seconds(coarse) == rfc3339::seconds(precise) => precise,
-        (Some(coarse), _) => coarse,
-        (None, Some(precise)) => precise,
-        (None, None) => SystemTime::now(),
-    }
+    let coarse = || properties.timestamp().and_then(rfc3339::from_seconds);
+    rfc3339::read(precise)
+        .or_else(coarse)
+        .unwrap_or_else(SystemTime::now)
 }
 
 fn event(headers: &Headers<'_>, topic: &RoutingKey) -> Result<EventAttributes, String> {

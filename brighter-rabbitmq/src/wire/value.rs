@@ -84,19 +84,16 @@ pub(super) fn delay(value: Option<&AMQPValue>) -> Duration {
     Duration::from_millis(value.and_then(number).unwrap_or(0).unsigned_abs())
 }
 
-/// Returns a value for the bag; `None` for lists, tables, bytes and times.
-///
-/// # Errors
-/// Returns an error if a text is not UTF-8.
-pub(super) fn of_bag(name: &str, value: &AMQPValue) -> Result<Option<BagValue>, String> {
-    Ok(Some(match value {
-        AMQPValue::LongString(text) => utf8(name, text.as_bytes())?.into(),
+/// What the bag can hold of a value: none of lists, tables, bytes and times. .NET writes bytes as a text that is not UTF-8.
+pub(super) fn of_bag(value: &AMQPValue) -> Option<BagValue> {
+    Some(match value {
+        AMQPValue::LongString(text) => std::str::from_utf8(text.as_bytes()).ok()?.into(),
         AMQPValue::ShortString(text) => text.as_str().into(),
         AMQPValue::Boolean(value) => (*value).into(),
         AMQPValue::Float(number) => f64::from(*number).into(),
         AMQPValue::Double(number) => (*number).into(),
-        other => return Ok(integer(other).map(BagValue::Int)),
-    }))
+        other => return integer(other).map(BagValue::Int),
+    })
 }
 
 /// Returns whether a value has more nested levels of tables or lists than this. It looks no deeper.

@@ -5,33 +5,44 @@ use std::collections::BTreeMap;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
 
-use super::amqp::{PERSISTENT, is_mime, known, short, text};
-use super::name::{KnownHeader, TRACE_STATE_TWIN, is_free};
+use super::amqp::{PERSISTENT, known, short, text};
+use super::name::{KnownHeader, TRACE_STATE_TWIN, WITH_COLON, is_free};
 use super::value;
-use brighter_core::__private::rfc3339;
+use brighter_core::__private::{media_type, rfc3339};
 use brighter_core::message::{DEFAULT_CONTENT_TYPE, Message, MessageHeader, NameError};
 
 /// Returns the properties of a message that is published.
 ///
 /// # Errors
 /// See [`MessageHeader::validate`].
-pub(crate) fn properties(message: &Message) -> Result<BasicProperties, NameError> {
+pub(crate) fn properties(message: &Message, spelling: Spelling) -> Result<BasicProperties, NameError> {
     message.header.validate()?;
-    write(&message.header)
+    write(&message.header, spelling)
+}
+
+/// How the fields of CloudEvents are spelt, but for the trace, which is always spelt in both ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Spelling {
+    /// `cloudEvents_id`, as most gateways of Brighter for .NET have it.
+    #[default]
+    Usual,
+    /// And `cloudEvents:id` beside it, which is all that its synchronous gateway reads.
+    Both,
 }
 
 /// Converts a header to properties.
 ///
 /// # Errors
 /// Returns an error if a text for a short string has more than 255 bytes.
-pub(super) fn write(header: &MessageHeader) -> Result<BasicProperties, NameError> {
+pub(super) fn write(header: &MessageHeader, spelling: Spelling) -> Result<BasicProperties, NameError> {
     let id = header.id.to_string();
+    let media_type = short("content type", readable(&header.content_type))?;
     let mut properties = BasicProperties::default()
-        .with_content_type(short("content type", &header.content_type)?)
-        .with_type(short("content type", mime(&header.content_type))?)
+        .with_content_type(media_type.clone())
+        .with_type(media_type)
         .with_message_id(short("message id", &id)?)
         .with_delivery_mode(PERSISTENT)
-        .with_headers(headers(header, id)?);
+        .with_headers(headers(header, id, spelling)?);
     if let Some(seconds) = rfc3339::seconds(header.timestamp) {
         properties = properties.with_timestamp(seconds);
     }
@@ -44,7 +55,7 @@ pub(super) fn write(header: &MessageHeader) -> Result<BasicProperties, NameError
     Ok(properties)
 }
 
-fn headers(header: &MessageHeader, id: String) -> Result<FieldTable, NameError> {
+fn headers(header: &MessageHeader, id: String, spelling: Spelling) -> Result<FieldTable, NameError> {
     let (event, trace) = (&header.event, &header.trace);
     let owned = |text: &str| Some(text.to_owned());
     let count = i32::try_from(header.handled_count).unwrap_or(i32::MAX);
@@ -92,15 +103,28 @@ fn headers(header: &MessageHeader, id: String) -> Result<FieldTable, NameError> 
             table.push((known(name), text(words)));
         }
     }
+    for (field, with_colon) in WITH_COLON {
+        if spelling == Spelling::Both || (field.is_of_the_trace() && !trace.is_empty()) {
+            let mut written = table.iter().filter(|(name, _)| name.as_str() == field.as_str());
+            if let Some(value) = written.next().map(|(_, value)| value.clone()) {
+                table.push((known(with_colon), value));
+            }
+        }
+    }
+    if readable(&header.content_type) != header.content_type {
+        let name = known(KnownHeader::ContentType.as_str());
+        table.push((name, text(&*header.content_type)));
+    }
     for (name, value) in header.bag.iter().filter(|(name, _)| is_free(name)) {
         table.push((short("header name", name)?, value::to_amqp(value)));
     }
     Ok(BTreeMap::from_iter(table).into())
 }
 
-/// Returns the media type for the property `type`: .NET parses it, and rejects the message if it is not one.
-fn mime(content_type: &str) -> &str {
-    if content_type == DEFAULT_CONTENT_TYPE || is_mime(content_type) {
+/// .NET reads the property `type` as a media type, and its consumer stops for good at one that is none. What is posted is
+/// one; of a copy of what a stranger wrote it may not be.
+pub(super) fn readable(content_type: &str) -> &str {
+    if media_type::is_valid(content_type) {
         content_type
     } else {
         DEFAULT_CONTENT_TYPE

@@ -235,7 +235,10 @@ impl DeliveryHandler {
             cx = cx.with_correlation_id(id.clone());
         }
         if self.processor.has_inbox() {
-            cx.insert(Fingerprint::of(message.body.as_bytes()));
+            cx.insert(Fingerprint::of_content(
+                &header.content_type,
+                message.body.as_bytes(),
+            ));
         }
         if let Some(limit) = self.settings.timeout.filter(|_| self.processor.has_inbox()) {
             cx.insert(HandlingLimit(limit));

@@ -248,6 +248,6 @@ impl InboxEntry {
     fn differs(&self, fingerprint: Option<Fingerprint>) -> bool {
         self.fingerprint
             .zip(fingerprint)
-            .is_some_and(|(kept, new)| kept != new)
+            .is_some_and(|(kept, new)| !new.is_kept_as(kept))
     }
 }

@@ -187,7 +187,14 @@ where
                 | HandlerError::BrokenCircuit { .. }
                 | HandlerError::InProgress { .. }),
             ) => {
-                tracing::info!(request, handler, id, ?took, outcome = %error, "not handled");
+                tracing::info!(
+                    request,
+                    handler,
+                    id,
+                    ?took,
+                    outcome = error.report(),
+                    "not handled"
+                );
             }
             Err(error) => tracing::warn!(request, handler, id, ?took, error = error.report(), "failed"),
         }

@@ -164,6 +164,18 @@ pub enum PostError {
         #[source]
         source: NameError,
     },
+    /// A number in the bag is NaN or infinite, which an outbox cannot keep. Nothing was stored.
+    #[error(
+        "`{request}` cannot be posted with {number} as its header `{name}`: send a finite number, or a text"
+    )]
+    NotFinite {
+        /// The type of the request.
+        request: &'static str,
+        /// The name of the header.
+        name: String,
+        /// The number.
+        number: f64,
+    },
     /// The outbox did not store the message.
     #[error(transparent)]
     Outbox(#[from] OutboxError),
@@ -236,6 +248,7 @@ impl PostError {
             Self::Outbox(_) => "outbox",
             Self::NotSent(NotSent { error, .. }) | Self::NotReposted { source: error, .. } => error.kind(),
             Self::NotFound { .. } => "not_found",
+            Self::NotFinite { .. } => "not_finite",
         }
     }
 }

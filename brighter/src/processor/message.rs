@@ -65,7 +65,7 @@ impl CommandProcessor {
         options: &PostOptions<'_>,
         change: impl FnOnce(&mut MessageHeader),
     ) -> Result<Message, PostError> {
-        let name = type_name::<R>();
+        let request_name = type_name::<R>();
         let id = request.id().cloned().unwrap_or_else(MessageId::new);
         let kind = R::KIND.into();
         let mut header = match self.0.publications.get(&TypeId::of::<R>()) {
@@ -86,14 +86,23 @@ impl CommandProcessor {
         let message = R::Mapper::default()
             .to_message(request, header)
             .map_err(|source| PostError::Map {
-                request: name,
+                request: request_name,
                 source,
             })?;
         // Before it is stored: a message that no broker takes would stay in the outbox forever.
         message.header.validate().map_err(|source| PostError::Name {
-            request: name,
+            request: request_name,
             source,
         })?;
+        for (name, value) in message.header.bag.iter() {
+            if let Some(number) = value.as_f64().filter(|number| !number.is_finite()) {
+                return Err(PostError::NotFinite {
+                    request: request_name,
+                    name: name.to_owned(),
+                    number,
+                });
+            }
+        }
         if let Some(priority) = message.header.priority {
             self.check_priority(priority)?;
         }

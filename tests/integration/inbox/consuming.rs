@@ -121,7 +121,7 @@ async fn the_same_id_with_another_body_is_a_collision_and_a_dead_letter() {
         panic!("one dead letter")
     };
     assert!(
-        reason.contains("another body") && reason.contains(&first.id.to_string()),
+        reason.contains("other content") && reason.contains(&first.id.to_string()),
         "{reason}"
     );
 }
@@ -362,7 +362,7 @@ async fn a_fallback_covers_up_neither_a_duplicate_nor_an_id_used_twice() {
         panic!("two dead letters, not {:?}", desk.dead())
     };
     assert!(duplicate.contains("it is a duplicate"), "{duplicate}");
-    assert!(collision.contains("another body"), "{collision}");
+    assert!(collision.contains("other content"), "{collision}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -85,9 +85,7 @@ impl Outbox for ListOutbox {
             let before = before.or(rows.iter().find(|row| row.id() == id).map(|row| &row.message));
             match before {
                 None => new.push(message),
-                Some(same) if same.header.topic == message.header.topic && same.body == message.body => {
-                    known.push(id.clone());
-                }
+                Some(same) if same.is_same(message) => known.push(id.clone()),
                 Some(_) => return ready(Err(OutboxError::IdInUse { id: id.clone() })).boxed(),
             }
         }

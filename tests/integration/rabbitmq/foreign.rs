@@ -100,8 +100,8 @@ async fn nonsense_is_told_and_can_be_set_aside_as_it_came() {
     let not_utf8 = AMQPValue::LongString(LongString::from(vec![0xc3, 0x28]));
     for (name, value) in [
         ("MessageType", text("MT_QUIT")),
-        ("tenant", not_utf8.clone()),
-        ("Topic", not_utf8),
+        ("Topic", not_utf8.clone()),
+        ("CorrelationId", not_utf8),
     ] {
         let properties = properties(&[(name, value.clone())]);
         raw.put(channel.name.as_str(), properties, b"as it came").await;

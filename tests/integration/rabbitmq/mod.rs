@@ -4,6 +4,7 @@ mod acking;
 mod behaviours;
 mod connecting;
 mod consuming;
+mod dotnet;
 mod foreign;
 mod interop;
 mod losing;

@@ -1,6 +1,8 @@
 //! [`JsonMapper`]: a request as JSON, by serde.
 
+mod error;
 mod plain;
+mod read;
 
 use std::cell::Cell;
 
@@ -11,10 +13,19 @@ use serde::de::DeserializeOwned;
 use super::{MapError, MessageMapper};
 use crate::message::{DEFAULT_CONTENT_TYPE, Message, MessageBody, MessageHeader};
 
+pub use error::JsonError;
+pub(super) use read::read;
+
+/// How many levels of objects and arrays are written. serde_json reads as many.
+const MAX_LEVELS: usize = 127;
+
 /// Writes a request as JSON in UTF-8, and reads it back. It is the mapper of every request that names no other.
 ///
 /// serde defines the form, so the request controls it: use `#[serde(rename_all = "camelCase")]` for a request that
 /// Brighter for .NET reads.
+///
+/// What is written can be read again: a number that is not finite, and a request that is nested more than 127 levels deep,
+/// is a [`JsonError`] when it is posted. Read is UTF-8 with a byte order mark or without.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct JsonMapper;
 
@@ -30,11 +41,11 @@ impl<R: Serialize + DeserializeOwned> MessageMapper<R> for JsonMapper {
 }
 
 pub(super) fn write_body<T: Serialize>(value: &T) -> Result<MessageBody, MapError> {
-    write(value).map(MessageBody::new).map_err(MapError::new)
+    write(value).map(MessageBody::new)
 }
 
 pub(super) fn read_body<T: DeserializeOwned>(body: &MessageBody) -> Result<T, MapError> {
-    serde_json::from_slice(body.as_bytes()).map_err(MapError::new)
+    read(body.as_bytes())
 }
 
 thread_local! {
@@ -45,7 +56,7 @@ thread_local! {
 /// The largest buffer that a thread keeps.
 const LARGEST_KEPT: usize = 64 * 1024;
 
-fn write<R: Serialize>(request: &R) -> serde_json::Result<Bytes> {
+fn write<R: Serialize>(request: &R) -> Result<Bytes, MapError> {
     // Taken out of the cell, because a request may serialize another while it is written.
     let mut paper = PAPER.take();
     paper.clear();

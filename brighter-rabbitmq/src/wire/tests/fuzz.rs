@@ -50,7 +50,7 @@ fn change(bytes: &mut Vec<u8>, chance: &mut Chance) {
 fn whatever_comes_does_not_panic() {
     let mut chance = Chance(0x5eed);
     let seeds = [
-        frame(&super::super::properties(&a_message()).unwrap()),
+        frame(&super::properties(&a_message()).unwrap()),
         frame(
             &with_headers(&[
                 (

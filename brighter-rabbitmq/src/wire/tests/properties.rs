@@ -10,6 +10,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::*;
+use brighter_core::__private::media_type;
 use brighter_core::message::Bag;
 
 /// The last millisecond of the year 9999.
@@ -58,6 +59,16 @@ fn bag() -> impl Strategy<Value = Bag> {
     })
 }
 
+fn media_type() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just(DEFAULT_CONTENT_TYPE.to_owned()),
+        "[a-z]{1,9}/[a-z0-9.-]{1,20}(\\+json)?( ?; ?a=[a-z0-9.]{1,9})?( ?;b=\"[ !#-\\[\\]-~]{0,20}\")?",
+    ]
+    .prop_filter("a type begins with a letter or a digit", |text| {
+        media_type::is_valid(text)
+    })
+}
+
 prop_compose! {
     fn event()(
         kind in option::of(words()),
@@ -90,7 +101,7 @@ fn trace() -> impl Strategy<Value = TraceContext> {
 
 prop_compose! {
     fn a_message_of_any_kind()(
-        (id, topic, content_type) in (name(), name(), prop_oneof![Just(DEFAULT_CONTENT_TYPE.to_owned()), name()]),
+        (id, topic, content_type) in (name(), name(), media_type()),
         kind in prop_oneof![Just(MessageType::Command), Just(MessageType::Event), Just(MessageType::Document)],
         milliseconds in 0..=LAST,
         (correlation, reply_to, priority) in (option::of(words()), option::of(name()), option::of(any::<u8>())),

@@ -85,17 +85,18 @@ impl<B: Backend> SqlInbox<B> {
         self.forget().await;
         let texts = Texts::of::<B::Db>(key);
         // The same bits, because no database has unsigned numbers.
-        let fingerprint = fingerprint.map(|fingerprint| fingerprint.get() as i64);
+        let number = |of: fn(Fingerprint) -> u64| Value::Number(fingerprint.map_or(0, of) as i64);
         // The lower half of such a UUID is random.
         let claim = (Uuid::now_v7().as_u128() as u64) >> 1;
         let [id, context] = texts.values();
         let values = [
             id,
             context,
-            Value::Number(fingerprint.unwrap_or(0)),
+            number(Fingerprint::get),
             Value::Number(i64::from(fingerprint.is_some())),
             Value::Number(claim as i64),
             Value::Number(row::millis(lease)),
+            number(Fingerprint::of_earlier_versions),
         ];
         self.backend
             .write(Begin {

@@ -5,7 +5,7 @@ use crate::database::backend::Operation;
 use crate::database::statement::Statement;
 use crate::database::value::{Sql, Value};
 use crate::store::row::is_new;
-use brighter_core::inbox::{Begun, ClaimId, InboxError};
+use brighter_core::inbox::{Begun, ClaimId, Fingerprint, InboxError};
 
 /// The number of attempts for a key that others change meanwhile.
 const LOOKS: usize = 10;
@@ -14,9 +14,9 @@ const LOOKS: usize = 10;
 #[derive(Clone)]
 pub(super) struct Begin<'a> {
     pub(super) statements: &'a Statements,
-    pub(super) values: [Value<'a>; 6],
+    pub(super) values: [Value<'a>; 7],
     pub(super) claim: ClaimId,
-    pub(super) fingerprint: Option<i64>,
+    pub(super) fingerprint: Option<Fingerprint>,
 }
 
 impl<D: Sql> Operation<D> for Begin<'_> {
@@ -44,7 +44,11 @@ impl<D: Sql> Operation<D> for Begin<'_> {
             let Some(row) = rows.first() else { continue };
             let (done, left) = (number::<D>(row, 0)?, number::<D>(row, 1)?);
             let kept = D::maybe_number(row, 2).map_err(D::sort)?;
-            if kept.zip(self.fingerprint).is_some_and(|(kept, new)| kept != new) {
+            let kept = kept.map(|kept| Fingerprint::new(kept as u64));
+            if kept
+                .zip(self.fingerprint)
+                .is_some_and(|(kept, new)| !new.is_kept_as(kept))
+            {
                 return Ok(Begun::Collision);
             }
             if done != 0 {

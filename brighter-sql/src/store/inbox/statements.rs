@@ -5,7 +5,7 @@ use crate::database::statement::Statement;
 use crate::database::table_ref::TableRef;
 
 /// `ends_at` is the end of the claim, or the time when the request was handled. Values: id, context, fingerprint,
-/// whether there is one, claim, lease.
+/// whether there is one, claim, lease, and the fingerprint as earlier versions kept it.
 const BEGIN: &str = "INSERT INTO {table} (message_id, context, fingerprint, claim, done, ends_at) \
      VALUES (?1, ?2, CASE WHEN ?4 = 0 THEN NULL ELSE ?3 END, ?5, 0, {now} + ?6){if_new}";
 
@@ -13,7 +13,7 @@ const BEGIN: &str = "INSERT INTO {table} (message_id, context, fingerprint, clai
 const TAKE_OVER: &str = "UPDATE {table} SET claim = ?5, ends_at = {now} + ?6, \
      fingerprint = CASE WHEN ?4 = 0 THEN fingerprint ELSE ?3 END \
      WHERE message_id = ?1 AND context = ?2 AND done = 0 AND ends_at <= {now} \
-     AND (fingerprint IS NULL OR ?4 = 0 OR fingerprint = ?3)";
+     AND (fingerprint IS NULL OR ?4 = 0 OR fingerprint IN (?3, ?7))";
 
 const FIND: &str =
     "SELECT done, ends_at - {now}, fingerprint FROM {table} WHERE message_id = ?1 AND context = ?2";

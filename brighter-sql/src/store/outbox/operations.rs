@@ -139,22 +139,20 @@ impl Deposit<'_> {
         let id = message.header.id.clone();
         let text = row::id_text::<D>(&id);
         let topic = row::stored::<D>(message.header.topic.as_str());
-        let values = [
-            Value::Text(&text),
-            Value::Text(&topic),
-            Value::Bytes(message.body.as_bytes()),
-        ];
+        let values = [Value::Text(&text), Value::Text(&topic)];
         let rows = D::fetch(connection, &self.statements.is_same, &values).await;
         let rows = rows.map_err(D::sort)?;
-        match rows.first().map(|row| D::text(row, 0)).transpose() {
-            Ok(Some("same")) => Ok(id),
-            Ok(Some(_)) => Err(OutboxError::IdInUse { id }),
+        let Some(row) = rows.first() else {
             // The message was archived at this moment.
-            Ok(None) => Err(OutboxError::Unavailable(
+            return Err(OutboxError::Unavailable(
                 format!("message `{id}` was removed at this moment; try again").into(),
-            )),
-            Err(error) => Err(D::sort(error).into()),
+            ));
+        };
+        let is_same_topic = D::text(row, 0).map_err(D::sort)? == "same";
+        if is_same_topic && message.is_same_content(D::bytes(row, 1).map_err(D::sort)?) {
+            return Ok(id);
         }
+        Err(OutboxError::IdInUse { id })
     }
 }
 

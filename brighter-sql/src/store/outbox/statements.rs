@@ -5,7 +5,7 @@ use crate::database::statement::Statement;
 use crate::database::table_ref::TableRef;
 
 /// `outstanding` is 1, or 0 when the broker has the message, 2 when it is dead, and 3 when it is scheduled.
-pub(super) const IS_SAME: &str = "SELECT CASE WHEN topic = ?2 AND body = ?3 THEN 'same' ELSE 'other' END FROM {table} WHERE message_id = ?1{latest}";
+pub(super) const IS_SAME: &str = "SELECT CASE WHEN topic = ?2 THEN 'same' ELSE 'other' END, body FROM {table} WHERE message_id = ?1{latest}";
 
 pub(super) const DISPATCHED: &str = "UPDATE {table_by_ids} SET outstanding = 0, dispatched_at = {now} \
      WHERE {outstanding} = 1{and_among_ids}";

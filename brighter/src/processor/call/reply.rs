@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::CallError;
+use brighter_core::__private::escaped;
 use brighter_core::id::MessageId;
 use brighter_core::message::{
     BagValue, DEFAULT_CONTENT_TYPE, Message, MessageBody, MessageHeader, MessageType, RoutingKey,
@@ -95,13 +96,15 @@ pub(super) fn read(message: &Message) -> Result<&MessageBody, CallError> {
         None => Ok(&message.body),
         Some(BagValue::Text(status)) if status == REPEATED => Err(CallError::HandledBefore),
         Some(_) => Err(CallError::Failed {
-            reason: String::from_utf8_lossy(message.body.as_bytes())
-                .chars()
-                .filter(|c| !c.is_control())
-                .take(REASON_SENT)
-                .collect(),
+            reason: reason(message.body.as_bytes()),
         }),
     }
+}
+
+/// What the other side says of its failure, as a line of ours.
+fn reason(body: &[u8]) -> String {
+    let begins: String = String::from_utf8_lossy(body).chars().take(REASON_SENT).collect();
+    escaped(&begins).into_owned()
 }
 
 #[cfg(test)]
@@ -149,7 +152,7 @@ mod tests {
         message.header.validate().unwrap();
 
         let failed = answer(&header, Reply::Failed("no\nink".into())).unwrap();
-        assert!(matches!(read(&failed), Err(CallError::Failed { reason }) if reason == "noink"));
+        assert!(matches!(read(&failed), Err(CallError::Failed { reason }) if reason == "no\\nink"));
         let repeated = answer(&header, Reply::Repeated).unwrap();
         assert!(matches!(read(&repeated), Err(CallError::HandledBefore)));
     }

@@ -8,31 +8,53 @@
 #[cfg(test)]
 mod tests;
 
+mod limits;
+
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::io;
 
 use serde::ser::{self, Serialize, Serializer};
 
-/// Writes the value at the end of the buffer.
-pub(super) fn write<T: Serialize + ?Sized>(paper: Vec<u8>, value: &T) -> serde_json::Result<Vec<u8>> {
-    let paper = RefCell::new(Paper {
-        bytes: paper,
-        passed_over: 0,
-    });
+use self::limits::Limits;
+use crate::mapper::MapError;
+
+/// Writes the value behind what is in the buffer.
+///
+/// # Errors
+/// A number is not finite, or the value is nested deeper than it could be read again: see [`JsonError`]. Or what serde_json
+/// says.
+pub(super) fn write<T: Serialize + ?Sized>(buffer: Vec<u8>, value: &T) -> Result<Vec<u8>, MapError> {
+    let paper = Paper {
+        text: RefCell::new(Text {
+            bytes: buffer,
+            passed_over: 0,
+        }),
+        limits: Limits::default(),
+    };
     let mut json = serde_json::Serializer::new(Pen(&paper));
-    Wrapped(value, &paper).serialize(&mut json)?;
-    Ok(paper.into_inner().bytes)
+    match Wrapped(value, &paper).serialize(&mut json) {
+        Ok(()) => Ok(paper.text.into_inner().bytes),
+        Err(error) => Err(paper
+            .limits
+            .into_error()
+            .map_or_else(|| MapError::new(error), MapError::new)),
+    }
 }
 
 struct Paper {
+    text: RefCell<Text>,
+    limits: Limits,
+}
+
+struct Text {
     bytes: Vec<u8>,
     /// The number of bytes of the next output of serde_json that are in the buffer already.
     passed_over: usize,
 }
 
 /// The writer that serde_json uses.
-struct Pen<'p>(&'p RefCell<Paper>);
+struct Pen<'p>(&'p Paper);
 
 impl io::Write for Pen<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -42,10 +64,10 @@ impl io::Write for Pen<'_> {
 
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         // No other borrow exists: each writer finishes before the next one starts.
-        let mut paper = self.0.borrow_mut();
-        let passed_over = paper.passed_over.min(bytes.len());
-        paper.passed_over -= passed_over;
-        paper.bytes.extend_from_slice(&bytes[passed_over..]);
+        let mut text = self.0.text.borrow_mut();
+        let passed_over = text.passed_over.min(bytes.len());
+        text.passed_over -= passed_over;
+        text.bytes.extend_from_slice(&bytes[passed_over..]);
         Ok(())
     }
 
@@ -70,23 +92,37 @@ fn is_plain(text: &str) -> bool {
 }
 
 /// A value whose texts take the fast path.
-struct Wrapped<'p, 'v, T: ?Sized>(&'v T, &'p RefCell<Paper>);
+struct Wrapped<'p, 'v, T: ?Sized>(&'v T, &'p Paper);
 
 impl<T: Serialize + ?Sized> Serialize for Wrapped<'_, '_, T> {
     fn serialize<S: Serializer>(&self, json: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(Plain { json, paper: self.1 })
+        self.0.serialize(Plain {
+            json,
+            paper: self.1,
+            levels: 0,
+        })
     }
 }
 
 /// A serializer of serde_json, or one of its serializers for sequences, maps and structs.
 struct Plain<'p, S> {
     json: S,
-    paper: &'p RefCell<Paper>,
+    paper: &'p Paper,
+    /// How many levels end with it.
+    levels: usize,
 }
 
 impl<'p, S> Plain<'p, S> {
     fn wrapped<'v, T: ?Sized>(&self, value: &'v T) -> Wrapped<'p, 'v, T> {
         Wrapped(value, self.paper)
+    }
+
+    /// Notes in which field an error was.
+    fn within<T, E>(&self, field: &'static str, written: Result<T, E>) -> Result<T, E> {
+        if written.is_err() {
+            self.paper.limits.within(field);
+        }
+        written
     }
 }
 
@@ -99,14 +135,33 @@ macro_rules! as_ever {
     };
 }
 
-/// Forwards to serde_json, with the inner values wrapped.
+/// As serde_json does it, with what is within wrapped, so many levels deeper.
 macro_rules! parts {
-    ($($write:ident($($name:ident: $type:ty),*) -> $parts:ident;)*) => {
+    ($($write:ident($($name:ident: $type:ty),*) -> $parts:ident, $levels:expr;)*) => {
         $(fn $write(self, $($name: $type),*) -> Result<Self::$parts, S::Error> {
+            let levels = $levels;
+            self.paper.limits.enter(levels)?;
             let json = self.json.$write($($name),*)?;
-            Ok(Plain { json, paper: self.paper })
+            Ok(Plain { json, paper: self.paper, levels })
         })*
     };
+}
+
+/// As serde_json does it, if the number is one that JSON has.
+macro_rules! numbers {
+    ($($write:ident($type:ty);)*) => {
+        $(fn $write(self, value: $type) -> Result<S::Ok, S::Error> {
+            if !value.is_finite() {
+                return self.paper.limits.refuse_number(value.into());
+            }
+            self.json.$write(value)
+        })*
+    };
+}
+
+/// Whether serde_json tells itself by this name that a value is no text, though it is written as one.
+fn is_private(name: &str) -> bool {
+    name.starts_with("$serde_json::private::")
 }
 
 impl<'p, S: Serializer> Serializer for Plain<'p, S> {
@@ -127,13 +182,26 @@ impl<'p, S: Serializer> Serializer for Plain<'p, S> {
             return self.json.serialize_str(text);
         }
         {
-            let mut paper = self.paper.borrow_mut();
+            let mut paper = self.paper.text.borrow_mut();
             paper.bytes.reserve(text.len() + 2);
             paper.bytes.push(b'"');
             paper.bytes.extend_from_slice(text.as_bytes());
             paper.passed_over = 1;
         }
         self.json.serialize_str("")
+    }
+
+    numbers! {
+        serialize_f32(f32);
+        serialize_f64(f64);
+    }
+
+    /// They are a list of numbers.
+    fn serialize_bytes(self, value: &[u8]) -> Result<S::Ok, S::Error> {
+        self.paper.limits.enter(1)?;
+        let written = self.json.serialize_bytes(value);
+        self.paper.limits.leave(1);
+        written
     }
 
     as_ever! {
@@ -148,10 +216,7 @@ impl<'p, S: Serializer> Serializer for Plain<'p, S> {
         serialize_u32(value: u32);
         serialize_u64(value: u64);
         serialize_u128(value: u128);
-        serialize_f32(value: f32);
-        serialize_f64(value: f64);
         serialize_char(value: char);
-        serialize_bytes(value: &[u8]);
         serialize_none();
         serialize_unit();
         serialize_unit_struct(name: &'static str);
@@ -187,20 +252,23 @@ impl<'p, S: Serializer> Serializer for Plain<'p, S> {
         variant: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
+        self.paper.limits.enter(1)?;
         let value = self.wrapped(value);
-        self.json.serialize_newtype_variant(name, index, variant, &value)
+        let written = self.json.serialize_newtype_variant(name, index, variant, &value);
+        self.paper.limits.leave(1);
+        written
     }
 
     parts! {
-        serialize_seq(length: Option<usize>) -> SerializeSeq;
-        serialize_tuple(length: usize) -> SerializeTuple;
-        serialize_tuple_struct(name: &'static str, length: usize) -> SerializeTupleStruct;
+        serialize_seq(length: Option<usize>) -> SerializeSeq, 1;
+        serialize_tuple(length: usize) -> SerializeTuple, 1;
+        serialize_tuple_struct(name: &'static str, length: usize) -> SerializeTupleStruct, 1;
         serialize_tuple_variant(name: &'static str, index: u32, variant: &'static str, length: usize)
-            -> SerializeTupleVariant;
-        serialize_map(length: Option<usize>) -> SerializeMap;
-        serialize_struct(name: &'static str, length: usize) -> SerializeStruct;
+            -> SerializeTupleVariant, 2;
+        serialize_map(length: Option<usize>) -> SerializeMap, 1;
+        serialize_struct(name: &'static str, length: usize) -> SerializeStruct, usize::from(!is_private(name));
         serialize_struct_variant(name: &'static str, index: u32, variant: &'static str, length: usize)
-            -> SerializeStructVariant;
+            -> SerializeStructVariant, 2;
     }
 }
 
@@ -216,6 +284,7 @@ macro_rules! list {
             }
 
             fn end(self) -> Result<S::Ok, S::Error> {
+                self.paper.limits.leave(self.levels);
                 self.json.end()
             }
         })*
@@ -240,12 +309,14 @@ macro_rules! fields {
                 key: &'static str,
                 value: &T,
             ) -> Result<(), S::Error> {
-                // With such a key serde_json marks a value that is no text, though it is written as one.
-                if key.starts_with("$serde_json::private::") {
-                    return self.json.serialize_field(key, value);
+                if is_private(key) {
+                    let begin = self.paper.text.borrow().bytes.len();
+                    self.json.serialize_field(key, value)?;
+                    return self.paper.limits.check_raw(&self.paper.text.borrow().bytes[begin..]);
                 }
                 let value = self.wrapped(value);
-                self.json.serialize_field(key, &value)
+                let written = self.json.serialize_field(key, &value);
+                self.within(key, written)
             }
 
             fn skip_field(&mut self, key: &'static str) -> Result<(), S::Error> {
@@ -253,6 +324,7 @@ macro_rules! fields {
             }
 
             fn end(self) -> Result<S::Ok, S::Error> {
+                self.paper.limits.leave(self.levels);
                 self.json.end()
             }
         })*
@@ -284,10 +356,15 @@ impl<S: ser::SerializeMap> ser::SerializeMap for Plain<'_, S> {
         value: &V,
     ) -> Result<(), S::Error> {
         let value = self.wrapped(value);
-        self.json.serialize_entry(key, &value)
+        let written = self.json.serialize_entry(key, &value);
+        if written.is_err() {
+            self.paper.limits.within_entry(key);
+        }
+        written
     }
 
     fn end(self) -> Result<S::Ok, S::Error> {
+        self.paper.limits.leave(self.levels);
         self.json.end()
     }
 }

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use serde::Serialize;
 
 use super::*;
+use crate::mapper::JsonError;
 
 /// As both write it.
 fn ours<T: Serialize + ?Sized>(value: &T) -> String {
@@ -128,6 +129,148 @@ fn what_cannot_be_written_is_an_error_as_ever() {
         write(Vec::new(), &by_list).unwrap_err().to_string(),
         serde_json::to_string(&by_list).unwrap_err().to_string()
     );
+}
+
+fn refused<T: Serialize + ?Sized>(value: &T) -> JsonError {
+    let error = write(Vec::new(), value).unwrap_err();
+    let source = std::error::Error::source(&error).unwrap();
+    source
+        .downcast_ref::<JsonError>()
+        .unwrap_or_else(|| panic!("{error}"))
+        .clone()
+}
+
+#[test]
+fn a_number_that_json_has_not_is_refused_by_its_place() {
+    #[derive(Serialize)]
+    struct Line {
+        price: Option<f64>,
+        share: f32,
+    }
+    #[derive(Serialize)]
+    struct Order {
+        lines: Vec<Line>,
+        #[serde(flatten)]
+        more: BTreeMap<String, f64>,
+    }
+    #[derive(Serialize)]
+    #[serde(tag = "kind")]
+    enum Shape {
+        Circle { radius: f64 },
+    }
+    let order = |price, share, more| Order {
+        lines: vec![
+            Line {
+                price: Some(1.0),
+                share: 0.5,
+            },
+            Line { price, share },
+        ],
+        more: BTreeMap::from([("more".to_owned(), more)]),
+    };
+    ours(&order(None, f32::MAX, f64::MIN_POSITIVE));
+    for wrong in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        for (refused, place) in [
+            (refused(&order(Some(wrong), 0.5, 1.0)), "lines.price"),
+            (refused(&order(None, wrong as f32, 1.0)), "lines.share"),
+            (refused(&order(None, 0.5, wrong)), "more"),
+            (refused(&Shape::Circle { radius: wrong }), "radius"),
+            (refused(&wrong), ""),
+            (refused(&[Some((1, wrong))]), ""),
+        ] {
+            let JsonError::NotFinite { field, number } = refused else {
+                panic!("{refused}")
+            };
+            assert_eq!((field.as_str(), number.to_bits()), (place, wrong.to_bits()));
+        }
+    }
+    let said = refused(&order(Some(f64::NAN), 0.5, 1.0)).to_string();
+    assert!(
+        said.starts_with("JSON has no number NaN, which is in `lines.price`: "),
+        "{said}"
+    );
+    // As keys serde_json refuses them itself.
+    struct Key;
+    impl Serialize for Key {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.serialize_f64(f64::NAN)
+        }
+    }
+    write(Vec::new(), &PairOf(Key)).unwrap_err();
+}
+
+/// A map of one entry.
+struct PairOf<K>(K);
+
+impl<K: Serialize> Serialize for PairOf<K> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use ser::SerializeMap;
+        let mut map = serializer.serialize_map(Some(1))?;
+        map.serialize_entry(&self.0, &1)?;
+        map.end()
+    }
+}
+
+/// One level of each kind, around another value.
+#[derive(Serialize, serde::Deserialize)]
+enum Level {
+    List(Vec<Level>),
+    Pair((u8, Box<Level>)),
+    Struct { inner: Box<Level> },
+    Tuple(u8, Box<Level>),
+    Map(BTreeMap<String, Level>),
+    Bytes(Vec<u8>),
+}
+
+#[test]
+fn what_is_written_is_read_and_what_is_deeper_is_refused() {
+    type Around = fn(Level) -> Level;
+    let kinds: [Around; 5] = [
+        |inner| Level::List(vec![Level::Bytes(vec![1]), inner]),
+        |inner| Level::Pair((1, inner.into())),
+        |inner| Level::Struct { inner: inner.into() },
+        |inner| Level::Tuple(1, inner.into()),
+        |inner| Level::Map(BTreeMap::from([("a".to_owned(), inner)])),
+    ];
+    for around in kinds {
+        let (mut value, mut written) = (Level::Bytes(Vec::new()), 0);
+        for _ in 0..100 {
+            let json = serde_json::to_vec(&value).unwrap();
+            let is_read = serde_json::from_slice::<Level>(&json).is_ok();
+            match write(Vec::new(), &value) {
+                Ok(ours) => {
+                    assert!(is_read && ours == json, "level {written}");
+                    written += 1;
+                }
+                Err(_) => {
+                    assert!(!is_read, "what could be read is refused, after {written}");
+                    assert_eq!(refused(&value), JsonError::TooDeep { limit: 127 });
+                }
+            }
+            value = around(value);
+        }
+        assert!((40..=64).contains(&written), "{written}");
+    }
+    // Lists, and bytes within.
+    let mut list = serde_json::Value::from(1);
+    for depth in 1..140 {
+        list = serde_json::Value::from(vec![list]);
+        let is_read = serde_json::from_slice::<serde_json::Value>(list.to_string().as_bytes()).is_ok();
+        assert_eq!(write(Vec::new(), &list).is_ok(), is_read, "{depth}");
+        assert_eq!(is_read, depth <= 127);
+    }
+}
+
+/// As a recursive request without a bound is, which serde would follow until the stack is full.
+#[test]
+fn what_never_ends_is_refused_in_time() {
+    struct Endless;
+    impl Serialize for Endless {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_seq([Endless])
+        }
+    }
+    assert_eq!(refused(&Endless), JsonError::TooDeep { limit: 127 });
 }
 
 /// With its feature `arbitrary_precision`, which an application may ask for, a number comes like this.
