@@ -69,6 +69,11 @@ pub(crate) trait Backend: fmt::Debug + Clone + Send + Sync + 'static {
     /// Takes out of the pool the connections that are there now, for they lead to where nothing can be written.
     fn retire(&self) {}
 
+    /// The same, after a call on the connection of a transaction of the application, which goes back to the pool later.
+    fn retire_in_transaction(&self) {
+        self.retire();
+    }
+
     /// Waits for what is done in a transaction of the application.
     fn in_transaction<T, E>(
         &self,
@@ -81,7 +86,7 @@ pub(crate) trait Backend: fmt::Debug + Clone + Send + Sync + 'static {
         async {
             let done = in_time(call).await;
             if done.as_ref().is_err_and(Consequence::is_standby) {
-                self.retire();
+                self.retire_in_transaction();
             }
             done
         }
@@ -129,6 +134,16 @@ impl<D: Sql> Operation<D> for Fetch<'_> {
 /// A connection from the pool.
 pub(crate) async fn connection<D: Sql>(pool: &Pool<D>) -> Result<PoolConnection<D>, DatabaseError> {
     pool.acquire().await.map_err(D::sort)
+}
+
+/// Closes the connections that nobody uses now.
+pub(crate) fn close_idle<D: Sql>(pool: &Pool<D>) {
+    for _ in 0..pool.num_idle() {
+        let Some(mut idle) = pool.try_acquire() else {
+            break;
+        };
+        idle.close_on_drop();
+    }
 }
 
 /// Waits for as long as a call may take.
