@@ -135,33 +135,43 @@ async fn waiting_in_mysql(pool: &MySqlPool, database: &str) -> Option<String> {
     Some(waiting?.split(',').next()?.to_owned())
 }
 
-/// What marks a message waits for the lock that another has, until a second attempt does.
+/// What marks a message, or completes a request, waits for the lock that another has, until a second attempt does.
 macro_rules! waits {
-    ($name:ident, $outbox:ty) => {
+    ($name:ident, $outbox:ty, $inbox:ty) => {
         async fn $name(outbox: &$outbox, other: &$outbox, waiting: impl AsyncFn() -> Option<String>) {
-            let message = some_message();
+            let inbox = <$inbox>::from_pool(outbox.pool().clone()).await.unwrap();
+            let (message, key) = (some_message(), InboxKey::new(MessageId::new(), "handler"));
             outbox.deposit(from_ref(&message), None).await.unwrap();
-            let mut holding = other.pool().begin().await.unwrap();
-            let lock = "UPDATE brighter_outbox SET last_error = 'locked'";
-            sqlx::raw_sql(lock).execute(&mut *holding).await.unwrap();
-            let marking = tokio::spawn({
-                let (outbox, id) = (outbox.clone(), message.header.id.clone());
-                async move { outbox.mark_dispatched(&[id]).await }
-            });
-            let first = eventually("the outbox waits", &waiting).await;
-            eventually("it waits once more", async || {
-                waiting().await.filter(|waiting| *waiting != first)
-            })
-            .await;
-            holding.rollback().await.unwrap();
-            marking.await.unwrap().unwrap();
+            inbox.begin(&key, None, LONG).await.unwrap();
+            for of_inbox in [false, true] {
+                let mut holding = other.pool().begin().await.unwrap();
+                let lock = "UPDATE brighter_outbox SET attempts = attempts + 1; UPDATE brighter_inbox SET ends_at = 1";
+                sqlx::raw_sql(lock).execute(&mut *holding).await.unwrap();
+                let (outbox_of_call, inbox) = (outbox.clone(), inbox.clone());
+                let (id, key) = (message.header.id.clone(), key.clone());
+                let call = tokio::spawn(async move {
+                    match of_inbox {
+                        false => outbox_of_call.mark_dispatched(&[id]).await.unwrap(),
+                        true => inbox.complete(&key).await.unwrap(),
+                    }
+                });
+                let first = eventually("the call waits", &waiting).await;
+                eventually("it waits once more", async || {
+                    waiting().await.filter(|waiting| *waiting != first)
+                })
+                .await;
+                holding.rollback().await.unwrap();
+                call.await.unwrap();
+            }
             assert_eq!(outbox.status().await.unwrap().outstanding, 0);
+            let begun = inbox.begin(&key, None, LONG).await.unwrap();
+            assert!(matches!(begun, Begun::Done), "{begun:?}");
         }
     };
 }
 
-waits!(waits_in_postgres, PostgresOutbox);
-waits!(waits_in_mysql, MySqlOutbox);
+waits!(waits_in_postgres, PostgresOutbox, PostgresInbox);
+waits!(waits_in_mysql, MySqlOutbox, MySqlInbox);
 
 /// In a deadlock MySQL rolls back the transaction that has changed less, which is that of the outbox.
 #[tokio::test]

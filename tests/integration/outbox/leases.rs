@@ -81,10 +81,15 @@ async fn sessions_of_mysql_in_other_time_zones_share_one_clock() {
     share_one_clock((&west.0, &west.1), (&east.0, &east.1)).await;
 }
 
-async fn postgres_in(database: &databases::Postgres, zone: &str) -> (PostgresOutbox, PostgresInbox) {
+async fn postgres_in(database: &databases::Postgres, zone: &'static str) -> (PostgresOutbox, PostgresInbox) {
     let options = PgConnectOptions::from_str(&databases::postgres_url()).unwrap();
-    let options = options.options([("search_path", database.name.as_str()), ("timezone", zone)]);
-    let pool: PgPool = PgPoolOptions::new().connect_with(options).await.unwrap();
+    // sqlx asks for UTC itself, whatever the options say.
+    let pool = PgPoolOptions::new().after_connect(move |connection, _| {
+        let set = AssertSqlSafe(format!("SET timezone = '{zone}'"));
+        Box::pin(async move { sqlx::raw_sql(set).execute(connection).await.map(drop) })
+    });
+    let options = options.options([("search_path", database.name.as_str())]);
+    let pool: PgPool = pool.connect_with(options).await.unwrap();
     let inbox = PostgresInbox::from_pool(pool.clone()).await.unwrap();
     (PostgresOutbox::from_pool(pool).await.unwrap(), inbox)
 }
