@@ -225,3 +225,28 @@ fn a_section_that_is_declared_wrong_is_told() {
         "the program: `shop` is there already, by the program: keep one"
     );
 }
+
+#[test]
+fn a_secret_is_shown_as_three_stars_in_every_form() {
+    let secret = brighter_config::Secret::new("hidden");
+    assert_eq!(format!("{secret} {secret:?} {secret:#?}"), "*** *** ***");
+}
+
+#[test]
+fn the_file_of_a_secret_may_have_64_kib_and_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    let load = |bytes: usize| {
+        std::fs::write(&file, "s".repeat(bytes)).unwrap();
+        let loader = Loader::new().section(kafka());
+        let loader = loader.set("test", "kafka.user", "me");
+        loader
+            .set("test", "kafka.password_file", file.to_str().unwrap())
+            .load()
+    };
+    let config = load(64 * 1024).unwrap();
+    let secret = config.table("kafka").unwrap().secret("password").unwrap();
+    assert_eq!(secret.expose().len(), 64 * 1024);
+    let refused = load(64 * 1024 + 1).unwrap_err();
+    assert!(format!("{refused:?}").contains("kafka.password"), "{refused:?}");
+}

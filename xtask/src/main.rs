@@ -79,7 +79,9 @@ enum Command {
     },
     /// Changes the code where it matters most, in every small way, and expects a test to fail.
     Mutants {
-        /// The files to change; all of .cargo/mutants.toml if there are none.
+        /// What to change: control, policies, pump, secrets, stores or wire.
+        area: String,
+        /// The files to change; all of the area if there are none.
         files: Vec<String>,
         /// One part of several.
         #[arg(long, value_name = "K/N")]
@@ -130,7 +132,7 @@ fn run(command: Command) -> Result<()> {
         Command::Faults(args) => faults::run(&args, stop),
         Command::Protections { page: true, .. } => protections::write_page(),
         Command::Protections { names, .. } => protections::run(&names, stop),
-        Command::Mutants { files, shard } => mutants::run(&files, shard.as_deref(), stop),
+        Command::Mutants { area, files, shard } => mutants::run(&area, &files, shard.as_deref(), stop),
         Command::Api { baseline } => api::run(baseline, stop),
         Command::Package { allow_dirty } => package::run(allow_dirty, stop),
         Command::Docs => docs::run(stop),

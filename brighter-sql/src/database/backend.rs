@@ -69,6 +69,11 @@ pub(crate) trait Backend: fmt::Debug + Clone + Send + Sync + 'static {
     /// Retires the current connections of the pool, because they lead to a server that cannot be written.
     fn retire(&self) {}
 
+    /// The same, after a call on the connection of a transaction of the application, which goes back to the pool later.
+    fn retire_in_transaction(&self) {
+        self.retire();
+    }
+
     /// Runs a call in a transaction of the application, with the deadline.
     fn in_transaction<T, E>(
         &self,
@@ -81,7 +86,7 @@ pub(crate) trait Backend: fmt::Debug + Clone + Send + Sync + 'static {
         async {
             let done = in_time(call).await;
             if done.as_ref().is_err_and(Consequence::is_standby) {
-                self.retire();
+                self.retire_in_transaction();
             }
             done
         }
@@ -129,6 +134,16 @@ impl<D: Sql> Operation<D> for Fetch<'_> {
 /// Acquires a connection from the pool.
 pub(crate) async fn connection<D: Sql>(pool: &Pool<D>) -> Result<PoolConnection<D>, DatabaseError> {
     pool.acquire().await.map_err(D::sort)
+}
+
+/// Closes the connections that nobody uses now.
+pub(crate) fn close_idle<D: Sql>(pool: &Pool<D>) {
+    for _ in 0..pool.num_idle() {
+        let Some(mut idle) = pool.try_acquire() else {
+            break;
+        };
+        idle.close_on_drop();
+    }
 }
 
 /// Awaits a call, up to the deadline.

@@ -1,5 +1,6 @@
 //! [`Retirement`]: tracks the connections of a pool that must not be used any more.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(crate) struct Retirement {
     last: Arc<Mutex<Option<Instant>>>,
     begun: Arc<Notify>,
+    /// Whether another one is to follow.
+    is_deferred: Arc<AtomicBool>,
 }
 
 impl Retirement {
@@ -38,6 +41,17 @@ impl Retirement {
         self.begun.notified().await;
     }
 
+    /// Says whether the caller is to see to another one, for connections that are in use now: nobody else does yet.
+    pub(crate) fn defer(&self) -> bool {
+        !self.is_deferred.swap(true, Ordering::AcqRel)
+    }
+
+    /// Waits until it is time for that.
+    pub(crate) async fn deferred(self) {
+        tokio::time::sleep(PAUSE).await;
+        self.is_deferred.store(false, Ordering::Release);
+    }
+
     /// Returns whether a connection of this age is retired.
     pub(crate) fn includes(&self, age: Duration) -> bool {
         let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -58,5 +72,14 @@ mod tests {
         assert!(!retirement.begin(), "it was done a moment ago");
         assert!(retirement.includes(age));
         assert!(!retirement.includes(Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_caller_at_a_time_sees_to_the_connections_in_use() {
+        let retirement = Retirement::default();
+        assert!(retirement.defer());
+        assert!(!retirement.defer());
+        retirement.clone().deferred().await;
+        assert!(retirement.defer());
     }
 }

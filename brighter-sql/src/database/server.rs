@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use sqlx::pool::{PoolConnection, PoolOptions};
 use sqlx::{Connection, Pool, SqlStr};
 
-use super::backend::{Backend, Operation, connection, in_time};
+use super::backend::{Backend, Operation, close_idle, connection, in_time};
 use super::dialect::Dialect;
 use super::error::{Consequence, DatabaseError};
 use super::retirement::Retirement;
@@ -25,6 +25,8 @@ pub(crate) struct Server<D: Sql> {
     pool: Pool<D>,
     /// Whether each connection has a session of its own, which keeps settings between transactions.
     has_session: bool,
+    /// Whether the pool is ours, and gives out no connection that was retired.
+    is_own: bool,
     retirement: Retirement,
 }
 
@@ -34,6 +36,7 @@ impl<D: Sql> Server<D> {
         Self {
             pool,
             has_session,
+            is_own: false,
             retirement: Retirement::default(),
         }
     }
@@ -57,6 +60,7 @@ impl<D: Sql> Server<D> {
         Ok(Self {
             pool,
             has_session,
+            is_own: true,
             retirement,
         })
     }
@@ -73,10 +77,18 @@ impl<D: Sql> Server<D> {
         self.retirement.clone().next()
     }
 
-    async fn attempt<W: Operation<D>>(&self, operation: W) -> Result<W::Output, W::Error> {
-        brighter_core::__private::fault_point!("database.begin", super::error::DatabaseError::Unavailable);
+    async fn attempt<W: Operation<D>>(&self, operation: W, access: Access) -> Result<W::Output, W::Error> {
+        if access == Access::Write {
+            brighter_core::__private::fault_point!(
+                "database.begin",
+                super::error::DatabaseError::Unavailable
+            );
+        }
         let mut connection = connection(&self.pool).await?;
-        let done = self.run(operation, &mut connection).await;
+        let done = match access {
+            Access::Read if self.has_session => operation.run(&mut connection).await,
+            _ => self.run(operation, &mut connection).await,
+        };
         if done.as_ref().is_err_and(Consequence::is_standby) {
             connection.close_on_drop();
             self.retire();
@@ -113,12 +125,17 @@ impl<D: Sql> Server<D> {
         Ok(done)
     }
 
-    /// Retries the operation after transaction conflicts, a few times.
-    async fn try_again<W: Operation<D>>(&self, mut operation: W) -> Result<W::Output, W::Error> {
+    /// Tries it again while other transactions are in the way, a few times. One that only reads may be refused too: under
+    /// serializable isolation, or by a standby that has to follow.
+    async fn try_again<W: Operation<D>>(
+        &self,
+        mut operation: W,
+        access: Access,
+    ) -> Result<W::Output, W::Error> {
         let mut pause = FIRST_PAUSE;
         for _ in 1..ATTEMPTS {
             let Some(again) = operation.again() else { break };
-            match self.attempt(operation).await {
+            match self.attempt(operation, access).await {
                 Err(error) if error.is_conflict() => {
                     tokio::time::sleep(pause).await;
                     pause *= 2;
@@ -127,8 +144,15 @@ impl<D: Sql> Server<D> {
                 done => return done,
             }
         }
-        self.attempt(operation).await
+        self.attempt(operation, access).await
     }
+}
+
+/// What is to be done with a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Read,
+    Write,
 }
 
 impl<D: Sql> Clone for Server<D> {
@@ -156,30 +180,31 @@ impl<D: Sql> Backend for Server<D> {
     }
 
     fn retire(&self) {
-        if !self.retirement.begin() {
+        if self.retirement.begin() {
+            // Of those that are in use, in a pool of our own, `before_acquire` takes care.
+            close_idle(&self.pool);
+        }
+    }
+
+    fn retire_in_transaction(&self) {
+        self.retire();
+        // In a pool of the application, its transaction gives back the connection on which the call has failed. Nothing
+        // else may ever call on it, so that it would fail for as long as it lives.
+        if self.is_own || !self.retirement.defer() {
             return;
         }
-        // Connections in use are closed when they fail, or by `before_acquire` in a pool of brighter's own.
-        for _ in 0..self.pool.num_idle() {
-            let Some(mut idle) = self.pool.try_acquire() else {
-                break;
-            };
-            idle.close_on_drop();
-        }
+        let (pool, retirement) = (self.pool.clone(), self.retirement.clone());
+        tokio::spawn(async move {
+            retirement.deferred().await;
+            close_idle(&pool);
+        });
     }
 
     async fn write<W: Operation<D>>(&self, operation: W) -> Result<W::Output, W::Error> {
-        in_time(self.try_again(operation)).await
+        in_time(self.try_again(operation, Access::Write)).await
     }
 
     async fn read<W: Operation<D>>(&self, operation: W) -> Result<W::Output, W::Error> {
-        in_time(async {
-            if !self.has_session {
-                return self.try_again(operation).await;
-            }
-            let mut connection = connection(&self.pool).await?;
-            operation.run(&mut connection).await
-        })
-        .await
+        in_time(self.try_again(operation, Access::Read)).await
     }
 }

@@ -1,7 +1,6 @@
 //! The server of the outbox becomes one to read from, and another takes over: D08.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use brighter::outbox::{Outbox, OutboxError};
 use brighter::prelude::*;
@@ -12,50 +11,8 @@ use brighter_faults::postgres::{self, Postgres};
 use brighter_faults::scale::report;
 use brighter_faults::server;
 use brighter_faults::wait::until_answer;
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::{CancellationToken, DropGuard};
-
-/// A way to the server that writes, as a name in the DNS or an address that moves: it leads new connections elsewhere, and
-/// leaves those that are open where they are.
-struct Way {
-    address: String,
-    leads_to: Arc<Mutex<String>>,
-    _end: DropGuard,
-}
-
-impl Way {
-    async fn to(server: &Postgres) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let leads_to = Arc::new(Mutex::new(server.address()));
-        let (end, target) = (CancellationToken::new(), Arc::clone(&leads_to));
-        let accepting = async move {
-            loop {
-                let Ok((mut near, _)) = listener.accept().await else {
-                    continue;
-                };
-                let target = target.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                tokio::spawn(async move {
-                    if let Ok(mut far) = TcpStream::connect(target).await {
-                        let _ = copy_bidirectional(&mut near, &mut far).await;
-                    }
-                });
-            }
-        };
-        tokio::spawn(end.clone().run_until_cancelled_owned(accepting));
-        Self {
-            address,
-            leads_to,
-            _end: end.drop_guard(),
-        }
-    }
-
-    fn turn_to(&self, server: &Postgres) {
-        *self.leads_to.lock().unwrap_or_else(PoisonError::into_inner) = server.address();
-    }
-}
+use brighter_faults::way::Way;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 
 async fn tell(server: &Postgres, statement: &'static str) {
     let mut connection = PgConnection::connect(&server.url("postgres")).await.unwrap();
@@ -68,15 +25,15 @@ async fn ask(server: &Postgres, question: String) -> bool {
     answer.fetch_one(&mut connection).await.unwrap()
 }
 
-/// Posts so many, half of them in a transaction of the application, eight at once. Returns how many were accepted, and the
-/// errors of the others.
+/// Posts so many, half of them in transactions of an application whose outbox has no other calls, all at once. Returns how
+/// many were accepted, and the errors of the others.
 async fn post(
     processor: &CommandProcessor,
-    outbox: &PostgresOutbox,
+    in_transactions: &(CommandProcessor, PgPool),
     posts: i64,
 ) -> (usize, Vec<OutboxError>) {
     let all = (0..posts).map(|number| {
-        let (processor, outbox) = (processor.clone(), outbox.clone());
+        let (processor, (depositing, pool)) = (processor.clone(), in_transactions.clone());
         tokio::spawn(async move {
             if number % 2 == 0 {
                 return match processor.post(Pay::new(number)).await {
@@ -87,8 +44,8 @@ async fn post(
                     }
                 };
             }
-            let mut tx = outbox.pool().begin().await.unwrap();
-            match processor.deposit_post(&mut tx, Pay::new(number)).await {
+            let mut tx = pool.begin().await.unwrap();
+            match depositing.deposit_post(&mut tx, Pay::new(number)).await {
                 Err(PostError::Outbox(error)) => Err(error),
                 other => {
                     other.unwrap();
@@ -113,10 +70,14 @@ async fn d08_after_a_failover_to_a_standby_posts_reach_the_new_server_and_nothin
     let primary = Postgres::start().await;
     let name = primary.database().await;
     let standby = postgres::standby_of(&primary).await;
-    let way = Way::to(&primary).await;
+    let way = Way::to(primary.address()).await;
     // Of four connections, and patient: a login takes long where the machine has much to do.
-    let pool = server::pool::<sqlx::Postgres>(&primary.url_at(&way.address, &name)).await;
+    let pool = server::pool::<sqlx::Postgres>(&primary.url_at(way.address(), &name)).await;
     let outbox = PostgresOutbox::from_pool(pool).await.unwrap();
+    let pool = server::pool::<sqlx::Postgres>(&primary.url_at(way.address(), &name)).await;
+    let depositing = PostgresOutbox::from_pool(pool.clone()).await.unwrap();
+    let depositing = CommandProcessor::builder().outbox(depositing).without_sweeper();
+    let in_transactions = (depositing.build().unwrap(), pool);
     let broker = InMemoryBroker::new();
     let channel = brighter::channel::Channel::new(CHANNEL, "Desk.Pay");
     brighter::channel::Broker::declare(&broker, &channel)
@@ -128,7 +89,7 @@ async fn d08_after_a_failover_to_a_standby_posts_reach_the_new_server_and_nothin
         .sweeper(Sweeper::default())
         .build()
         .unwrap();
-    let (before, errors) = post(&processor, &outbox, 200).await;
+    let (before, errors) = post(&processor, &in_transactions, 200).await;
     assert!(errors.is_empty(), "{errors:?}");
     until_answer("what was posted to be sent", before, async || sent(&broker)).await;
 
@@ -136,7 +97,7 @@ async fn d08_after_a_failover_to_a_standby_posts_reach_the_new_server_and_nothin
     tell(&primary, "ALTER SYSTEM SET default_transaction_read_only = on").await;
     tell(&primary, "SELECT pg_reload_conf()").await;
     until_answer("posts to be refused", true, async || {
-        let (_, errors) = post(&processor, &outbox, 8).await;
+        let (_, errors) = post(&processor, &in_transactions, 8).await;
         let is_standby = |error: &OutboxError| matches!(error, OutboxError::Standby(_));
         assert!(errors.iter().all(is_standby), "{errors:?}");
         errors.len() == 8
@@ -153,23 +114,23 @@ async fn d08_after_a_failover_to_a_standby_posts_reach_the_new_server_and_nothin
     let accepted = outbox_rows(&primary, &name).await;
 
     assert!(ask(&standby, "SELECT pg_promote()".into()).await);
-    way.turn_to(&standby);
+    way.turn_to(standby.address());
     let (mut after, mut refused) = (0, 0);
     until_answer("a post to reach the new server", true, async || {
-        let (accepted, errors) = post(&processor, &outbox, 2).await;
+        let (accepted, errors) = post(&processor, &in_transactions, 2).await;
         after += accepted;
         refused += errors.len();
         errors.is_empty()
     })
     .await;
     until_answer("no connection to the old one to be left", true, async || {
-        let (accepted, errors) = post(&processor, &outbox, 50).await;
+        let (accepted, errors) = post(&processor, &in_transactions, 50).await;
         after += accepted;
         refused += errors.len();
         errors.is_empty()
     })
     .await;
-    let (more, errors) = post(&processor, &outbox, 200).await;
+    let (more, errors) = post(&processor, &in_transactions, 200).await;
     assert!(errors.is_empty(), "{errors:?}");
     after += more;
     let all = accepted + after;

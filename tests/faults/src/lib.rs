@@ -34,3 +34,4 @@ pub mod stranger;
 pub mod tally;
 pub mod traffic;
 pub mod wait;
+pub mod way;

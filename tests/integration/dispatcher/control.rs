@@ -236,6 +236,25 @@ async fn a_command_from_before_the_start_of_its_node_changes_nothing() {
     assert!(next.dispatcher.is_ready());
 }
 
+/// It must not be obeyed by a node that comes back long after it was given, nor wait for one that never comes.
+#[tokio::test]
+async fn a_command_that_no_node_took_leaves_the_channel_after_its_window() {
+    let window = Duration::from_millis(200);
+    let desk = Control::topic(TOPIC, secret("s")).window(window);
+    let control = desk.clone().node("one");
+    let app = App::built(Hand::free(), [chores()], |builder| builder.control(control));
+    app.dispatcher.receive();
+    app.dispatcher.consuming().await;
+    app.dispatcher.end().await;
+    let sent_at = std::time::Instant::now();
+    desk.send(&app.broker, Nodes::All, ControlCommand::StopAll)
+        .await
+        .unwrap();
+    let waits = app.waiting("ops.one") == 1;
+    assert!(waits || sent_at.elapsed() >= window, "it has its window");
+    until_eq("commands that wait", 0, || app.waiting("ops.one")).await;
+}
+
 #[test]
 fn a_weak_secret_is_refused_and_a_secret_never_prints() {
     let error = ControlSecret::new("password").unwrap_err();

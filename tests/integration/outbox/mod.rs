@@ -7,6 +7,7 @@ mod contract;
 mod ddl;
 mod draining;
 mod in_memory;
+mod leases;
 mod other_clients;
 mod pooler;
 mod relaying;

@@ -16,21 +16,51 @@ use serde::{Deserialize, Serialize};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, PgPool};
 
-brighter::outbox_contract!(outbox, outbox_behind_it);
-brighter::inbox_contract!(inbox, inbox_behind_it);
-
-/// One for all tests, with fewer connections to the server than they have to it.
-fn pgbouncer() -> &'static PgBouncer {
-    static SHARED: OnceLock<PgBouncer> = OnceLock::new();
-    SHARED.get_or_init(|| PgBouncer::start(&databases::postgres_url(), 4).unwrap())
+/// That of this machine, and the newer one of another Debian, which keeps track of prepared statements. Where there is none,
+/// the rig says so, and what is asked of the newer one is asked of the other once more.
+#[derive(Clone, Copy)]
+enum Pooler {
+    OfMachine,
+    Newer,
 }
 
-async fn pool() -> PgPool {
-    let options: PgConnectOptions = pgbouncer().url().parse().unwrap();
-    // PgBouncer refuses what it does not know.
-    let options = options.extra_float_digits(None);
-    let pool = PgPoolOptions::new().max_connections(4);
-    pool.connect_with(options).await.unwrap()
+/// One for all tests, with fewer connections to the server than they have to it.
+const CONNECTIONS: usize = 4;
+
+impl Pooler {
+    fn get(self) -> &'static PgBouncer {
+        static OF_MACHINE: OnceLock<PgBouncer> = OnceLock::new();
+        static NEWER: OnceLock<Option<PgBouncer>> = OnceLock::new();
+        let url = databases::postgres_url;
+        let of_machine = || OF_MACHINE.get_or_init(|| PgBouncer::start(&url(), CONNECTIONS).unwrap());
+        match self {
+            Self::OfMachine => of_machine(),
+            Self::Newer => NEWER
+                .get_or_init(|| PgBouncer::start_newer(&url(), CONNECTIONS).unwrap())
+                .as_ref()
+                .unwrap_or_else(of_machine),
+        }
+    }
+
+    async fn pool(self) -> PgPool {
+        let options: PgConnectOptions = self.get().url().parse().unwrap();
+        // PgBouncer refuses what it does not know.
+        let options = options.extra_float_digits(None);
+        let pool = PgPoolOptions::new().max_connections(4);
+        pool.connect_with(options).await.unwrap()
+    }
+
+    async fn outbox(self) -> (PostgresOutbox, databases::Postgres) {
+        let database = databases::Postgres::new().await;
+        let outbox = PostgresOutbox::from_pool(self.pool().await).options(outbox_options(&database));
+        (outbox.await.unwrap(), database)
+    }
+
+    async fn inbox(self) -> (PostgresInbox, databases::Postgres) {
+        let database = databases::Postgres::new().await;
+        let inbox = PostgresInbox::from_pool(self.pool().await).options(inbox_options(&database));
+        (inbox.await.unwrap(), database)
+    }
 }
 
 fn outbox_options(database: &databases::Postgres) -> OutboxOptions {
@@ -41,17 +71,10 @@ fn inbox_options(database: &databases::Postgres) -> InboxOptions {
     InboxOptions::default().schema(&database.name).without_session()
 }
 
-async fn outbox_behind_it() -> (PostgresOutbox, databases::Postgres) {
-    let database = databases::Postgres::new().await;
-    let outbox = PostgresOutbox::from_pool(pool().await).options(outbox_options(&database));
-    (outbox.await.unwrap(), database)
-}
-
-async fn inbox_behind_it() -> (PostgresInbox, databases::Postgres) {
-    let database = databases::Postgres::new().await;
-    let inbox = PostgresInbox::from_pool(pool().await).options(inbox_options(&database));
-    (inbox.await.unwrap(), database)
-}
+brighter::outbox_contract!(outbox, || Pooler::OfMachine.outbox());
+brighter::inbox_contract!(inbox, || Pooler::OfMachine.inbox());
+brighter::outbox_contract!(outbox_newer, || Pooler::Newer.outbox());
+brighter::inbox_contract!(inbox_newer, || Pooler::Newer.inbox());
 
 #[derive(Debug, Clone, Serialize, Deserialize, Message)]
 #[message(topic = "Order.Placed", kind = "event")]
@@ -73,13 +96,24 @@ impl Handler<OrderPlaced> for Count {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_deposited_by_way_of_it_is_handled_once() {
     static HANDLED: AtomicUsize = AtomicUsize::new(0);
+    handled_once(Pooler::OfMachine.get(), &HANDLED).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_deposited_by_way_of_a_newer_one_is_handled_once() {
+    static HANDLED: AtomicUsize = AtomicUsize::new(0);
+    handled_once(Pooler::Newer.get(), &HANDLED).await;
+}
+
+/// Half of the orders are posted, and half deposited in transactions; a sweeper and a dispatcher run beside it.
+async fn handled_once(pooler: &PgBouncer, handled: &'static AtomicUsize) {
     const ORDERS: usize = 400;
     let database = databases::Postgres::new().await;
-    let outbox = PostgresOutbox::connect(pgbouncer().url()).options(outbox_options(&database));
+    let outbox = PostgresOutbox::connect(pooler.url()).options(outbox_options(&database));
     let outbox = outbox.await.unwrap();
-    let inbox = PostgresInbox::connect(pgbouncer().url()).options(inbox_options(&database));
+    let inbox = PostgresInbox::connect(pooler.url()).options(inbox_options(&database));
     let processor = CommandProcessor::builder()
-        .handler(Count(&HANDLED))
+        .handler(Count(handled))
         .broker(InMemoryBroker::new())
         .outbox(outbox.clone())
         .inbox(inbox.await.unwrap())
@@ -118,7 +152,7 @@ async fn what_is_deposited_by_way_of_it_is_handled_once() {
     let orders = stream::iter(orders).buffer_unordered(8).for_each(async |()| {});
     futures_util::future::join(posts, orders).await;
     eventually("all are handled", async || {
-        (HANDLED.load(Ordering::SeqCst) >= 2 * ORDERS).then_some(())
+        (handled.load(Ordering::SeqCst) >= 2 * ORDERS).then_some(())
     })
     .await;
     eventually("all are marked", async || {
@@ -129,11 +163,73 @@ async fn what_is_deposited_by_way_of_it_is_handled_once() {
     processor.close().await;
     println!(
         "{}: {} deposited, {} handled",
-        pgbouncer().version(),
+        pooler.version(),
         2 * ORDERS,
-        HANDLED.load(Ordering::SeqCst)
+        handled.load(Ordering::SeqCst)
     );
-    assert_eq!(HANDLED.load(Ordering::SeqCst), 2 * ORDERS);
+    assert_eq!(handled.load(Ordering::SeqCst), 2 * ORDERS);
+}
+
+const NEVER: Duration = Duration::from_secs(3600);
+
+/// Nothing listens: what this process stores it hears of itself, and what others have stored it finds by looking.
+async fn is_woken(pooler: Pooler) {
+    use brighter::channel::{Broker, Channel};
+
+    let (outbox, database) = pooler.outbox().await;
+    let sweeping = async |interval: Duration| {
+        let broker = InMemoryBroker::new();
+        let channel = Channel::new("all", "Order.Placed");
+        broker.declare(&channel).await.unwrap();
+        let processor = CommandProcessor::builder()
+            .broker(broker.clone())
+            .outbox(outbox.clone())
+            .sweeper(Sweeper::default().interval(interval));
+        (processor.build().unwrap(), broker)
+    };
+    let (processor, broker) = sweeping(NEVER).await;
+    let deposit = async |processor: &CommandProcessor, pool: &PgPool| {
+        let order = OrderPlaced { id: MessageId::new() };
+        let mut tx = pool.begin().await.unwrap();
+        processor.deposit_post(&mut tx, order).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    for number in 1..=3 {
+        deposit(&processor, outbox.pool()).await;
+        eventually("what was stored here is sent", async || {
+            (broker.messages("all").len() == number).then_some(())
+        })
+        .await;
+    }
+    let listening = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' \
+        AND query LIKE '%' || CAST(to_regclass('brighter_outbox') AS oid) || '%'";
+    let pool = database.pool().await;
+    let listening: i64 = sqlx::query_scalar(listening).fetch_one(&pool).await.unwrap();
+    assert_eq!(listening, 0, "of what would listen nobody would be told");
+    processor.close().await;
+
+    // As if in another process: an outbox of its own, and no sweeper.
+    let other = PostgresOutbox::from_pool(pooler.pool().await).options(outbox_options(&database));
+    let other = other.await.unwrap();
+    let depositing = CommandProcessor::builder().outbox(other.clone());
+    let depositing = depositing.build().unwrap();
+    let (processor, broker) = sweeping(Duration::from_millis(100)).await;
+    deposit(&depositing, other.pool()).await;
+    eventually("what another has stored is sent", async || {
+        (broker.messages("all").len() == 1).then_some(())
+    })
+    .await;
+    processor.close().await;
+}
+
+#[tokio::test]
+async fn a_sweeper_behind_it_needs_no_session_to_wake() {
+    is_woken(Pooler::OfMachine).await;
+}
+
+#[tokio::test]
+async fn a_sweeper_behind_a_newer_one_needs_no_session_to_wake() {
+    is_woken(Pooler::Newer).await;
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use brighter::MessageId;
 use brighter::message::Message;
 use brighter::outbox::{Claim, Claimed, Failure, Outbox, OutboxError, OutboxTransaction};
 use brighter::store::OutboxOptions;
+use brighter::testing::eventually;
 use brighter::testing::outbox::some_message;
 use brighter::{MySqlOutbox, PostgresOutbox};
 use brighter_tests::databases;
@@ -254,3 +255,50 @@ tests_of_a_server!(
     "postgres"
 );
 tests_of_a_server!(mysql, MySqlOutbox, MySql, databases::mysql_url, "mysql");
+
+/// A connection that only reads, as one to a server that became a standby, in a pool that nothing uses but transactions of
+/// the application.
+macro_rules! leaves_the_pool {
+    ($name:ident, $database:ident, $outbox:ident, $read_only:literal) => {
+        #[tokio::test]
+        async fn $name() {
+            let database = databases::$database::new().await;
+            let pool = database.pool().await;
+            let options = pool.connect_options().as_ref().clone();
+            // Of one connection, so that a transaction gets this one.
+            let pool = pool.options().clone().max_connections(1);
+            let pool = pool.connect_with(options).await.unwrap();
+            let outbox = $outbox::from_pool(pool.clone()).await.unwrap();
+            sqlx::raw_sql($read_only).execute(&pool).await.unwrap();
+            let deposit = async || {
+                let mut tx = pool.begin().await.unwrap();
+                let done = tx.deposit(&outbox, &[some_message()]).await;
+                match &done {
+                    Ok(()) => tx.commit().await.unwrap(),
+                    Err(_) => tx.rollback().await.unwrap(),
+                }
+                done
+            };
+            let refused = deposit().await;
+            assert!(
+                matches!(refused, Err(OutboxError::Standby(_))),
+                "{refused:?}"
+            );
+            eventually("its connection has left", async || deposit().await.ok()).await;
+            deposit().await.unwrap();
+        }
+    };
+}
+
+leaves_the_pool!(
+    a_connection_of_postgres_that_only_reads_leaves_the_pool_after_a_transaction,
+    Postgres,
+    PostgresOutbox,
+    "SET default_transaction_read_only = on"
+);
+leaves_the_pool!(
+    a_connection_of_mysql_that_only_reads_leaves_the_pool_after_a_transaction,
+    MySql,
+    MySqlOutbox,
+    "SET SESSION TRANSACTION READ ONLY"
+);

@@ -156,6 +156,73 @@ async fn a_file_that_may_not_be_written_can_be_read() {
     assert!(matches!(refused, Err(OutboxError::ReadOnly(_))), "{refused:?}");
 }
 
+fn chain(error: &dyn std::error::Error) -> String {
+    let source = error
+        .source()
+        .map_or_else(String::new, |source| format!(": {}", chain(source)));
+    format!("{error}{source}")
+}
+
+/// Of each way in which a file may only be read, the error says what it is.
+#[tokio::test]
+async fn the_error_of_a_file_that_may_only_be_read_says_what_it_is() {
+    let folder = folder();
+    let path = folder.path().join("outbox.db");
+    SqliteOutbox::open(&path).await.unwrap().pool().close().await;
+    let asking = options(&path).pragma("query_only", "true");
+    for options in [
+        SqliteConnectOptions::new().filename(&path).read_only(true),
+        asking,
+    ] {
+        let outbox = SqliteOutbox::from_pool(pool(options).await).await.unwrap();
+        let refused = outbox.deposit(&[some_message()], None).await.unwrap_err();
+        assert!(matches!(refused, OutboxError::ReadOnly(_)), "{refused:?}");
+        let text = chain(&refused);
+        assert!(
+            text.contains("may only be read") && text.contains("query_only"),
+            "{text}"
+        );
+        outbox.pool().close().await;
+    }
+    make_read_only(&path);
+    let refused = SqliteOutbox::open(&path).await.unwrap_err();
+    assert!(chain(&refused).contains("may only be read"), "{refused:?}");
+}
+
+/// As a restore from a backup does under a program that runs. Where SQLite notices, which it does without a write-ahead log,
+/// no connection to the old file stays.
+#[tokio::test]
+async fn after_its_file_was_replaced_no_connection_writes_to_the_old_one() {
+    let folder = folder();
+    let (path, new) = (folder.path().join("app.db"), folder.path().join("new.db"));
+    let in_file = async |path: &Path| {
+        let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
+        let options = options.journal_mode(SqliteJournalMode::Delete);
+        let pool = SqlitePoolOptions::new().min_connections(4).max_connections(4);
+        let pool = pool.connect_with(options).await.unwrap();
+        SqliteOutbox::from_pool(pool).await.unwrap()
+    };
+    in_file(&new).await.pool().close().await;
+    let outbox = in_file(&path).await;
+    // All four are open.
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        held.push(outbox.pool().acquire().await.unwrap());
+    }
+    drop(held);
+    outbox.deposit(&[some_message()], None).await.unwrap();
+    std::fs::rename(&path, folder.path().join("old.db")).unwrap();
+    std::fs::rename(&new, &path).unwrap();
+
+    let refused = outbox.deposit(&[some_message()], None).await.unwrap_err();
+    assert!(matches!(refused, OutboxError::Standby(_)), "{refused:?}");
+    assert!(chain(&refused).contains("replaced"), "{refused:?}");
+    for _ in 0..8 {
+        outbox.deposit(&[some_message()], None).await.unwrap();
+    }
+    assert_eq!(in_file(&path).await.status().await.unwrap().outstanding, 8);
+}
+
 /// SQLite opens it, and reads it, so that only the first deposit would fail, or the first request.
 #[tokio::test]
 async fn a_file_that_may_not_be_written_is_refused_when_it_is_opened() {

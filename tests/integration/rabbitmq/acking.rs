@@ -101,6 +101,35 @@ async fn what_was_acked_just_before_closing_is_settled() {
     Raw::connect().await.until_depth(channel.name.as_str(), 1).await;
 }
 
+/// The consumer has gone before, so that the last of its deliveries takes the channel with it, at once.
+#[tokio::test]
+async fn what_was_acked_just_before_its_channel_is_dropped_is_settled() {
+    let corner = Corner::new();
+    let raw = Raw::connect().await;
+    for round in 0..4 {
+        let broker = corner.connect().await;
+        let channel = with_buffer(corner.channel(&format!("dropped-{round}"), "topic"), 200);
+        let mut consumer = broker.consume(&channel).await.unwrap();
+        for _ in 0..10 {
+            broker.publish(&message("topic")).await.unwrap();
+        }
+        let mut held = Vec::new();
+        for _ in 0..10 {
+            held.push(next(&mut consumer).await);
+        }
+        drop(consumer);
+        until_eq("consumers", 0, || broker.consumers().len()).await;
+        // Not in their order, so that some wait behind one that is not done.
+        held.swap(0, 5);
+        for delivery in held {
+            delivery.ack().await.unwrap();
+        }
+        drop(broker);
+        raw.until_unsettled(channel.name.as_str(), 0).await;
+        assert_eq!(raw.depth(channel.name.as_str()).await, 0, "round {round}");
+    }
+}
+
 #[tokio::test]
 async fn the_live_consumers_are_known() {
     let corner = Corner::new();

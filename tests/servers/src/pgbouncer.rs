@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -9,7 +10,9 @@ use anyhow::{Context, Result, bail};
 use crate::ask;
 use crate::install::install;
 use crate::keeper::{Keeper, folder};
-use crate::programs::{find, free_port, is_root, read};
+use crate::programs::{free_port, is_root, read};
+use crate::root::{Suite, add, existing};
+use crate::system::System;
 
 /// A private PgBouncer with `pool_mode = transaction`. It is installed first where this may be done, and ends when it is
 /// dropped.
@@ -20,16 +23,34 @@ pub struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// Starts one with so many connections to the server of this URL, `postgres://user:password@host:port/database`.
+    /// Starts one with so many connections to the server of this URL, `postgres://user:password@host:port/database`: that of
+    /// the machine, or of the root that the environment names.
+    ///
+    /// # Errors
+    /// It is not installed and cannot be, or does not start.
     pub fn start(postgres: &str, connections: usize) -> Result<Self> {
-        let program = match program() {
-            Some(program) => program,
-            None => {
-                install("PgBouncer", &["pgbouncer"])?;
-                program().context("PgBouncer was installed, and is not there")?
-            }
+        Self::start_of(&System::of_environment(), postgres, connections)
+    }
+
+    /// Starts the newer one of Debian trixie, which keeps track of prepared statements, if there is a root of it: see
+    /// [`root`](crate::root()). It is installed there first.
+    ///
+    /// # Errors
+    /// There is a root, and it cannot be installed there, or does not start.
+    pub fn start_newer(postgres: &str, connections: usize) -> Result<Option<Self>> {
+        let Some(system) = existing(Suite::Trixie)? else {
+            eprintln!(
+                "servers: PgBouncer 1.21 or newer is not run: there is no root of trixie; `cargo xtask brokers 4.0` makes one"
+            );
+            return Ok(None);
         };
-        let version = read(Command::new(&program).arg("--version"))?;
+        Self::start_of(&system, postgres, connections).map(Some)
+    }
+
+    fn start_of(system: &System, postgres: &str, connections: usize) -> Result<Self> {
+        let program = &installed(system)?;
+        let version = read(system.command(program).arg("--version"))?;
+        let version = version.lines().next().unwrap_or_default().to_owned();
         let (folder, [port]) = (folder("pgbouncer")?, free_port()?);
         let (scheme, rest) = postgres.split_once("://").context("the URL has no scheme")?;
         let (login, rest) = rest.rsplit_once('@').context("the URL has no user")?;
@@ -53,9 +74,14 @@ impl PgBouncer {
              default_pool_size = {connections}\n\
              max_client_conn = 200\n"
         );
+        // The older ones refuse what they do not know.
+        let settings = match keeps_statements(&version) {
+            true => settings + "max_prepared_statements = 200\n",
+            false => settings,
+        };
         let file = at.join("pgbouncer.ini");
         fs::write(&file, settings).context("could not write the settings of PgBouncer")?;
-        let mut command = Command::new(program);
+        let mut command = system.command(program);
         if is_root()? {
             // It refuses to be run by root.
             let user = read(Command::new("id").args(["-nu", "nobody"]))?;
@@ -71,7 +97,7 @@ impl PgBouncer {
         Ok(Self {
             _keeper: keeper,
             url: format!("{scheme}://{user}@{address}/{database}"),
-            version: version.lines().next().unwrap_or_default().to_owned(),
+            version,
         })
     }
 
@@ -88,9 +114,43 @@ impl PgBouncer {
     }
 }
 
-fn program() -> Option<std::path::PathBuf> {
-    find(
-        "pgbouncer",
-        &["/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin"],
-    )
+const PROGRAM: &str = "pgbouncer";
+
+/// Where it is within the system, after it was installed if it is missing.
+fn installed(system: &System) -> Result<PathBuf> {
+    let find = || system.find(PROGRAM, &["/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin"]);
+    if let Some(program) = find() {
+        return Ok(program);
+    }
+    match system.root() {
+        Some(root) => add(system, root, PROGRAM, PROGRAM)?,
+        None => install("PgBouncer", &[PROGRAM])?,
+    }
+    find().context("PgBouncer was installed, and is not there")
+}
+
+/// Whether it keeps track of prepared statements, from what it says of its version: `PgBouncer 1.24.1`.
+fn keeps_statements(version: &str) -> bool {
+    let number = version.rsplit(' ').next().unwrap_or_default();
+    let mut numbers = number.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
+    (numbers.next(), numbers.next()) >= (Some(1), Some(21))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn from_1_21_it_keeps_statements() {
+        for (version, expected) in [
+            ("PgBouncer 1.18.0", false),
+            ("PgBouncer 1.20.1", false),
+            ("PgBouncer 1.21.0", true),
+            ("PgBouncer 1.24.1", true),
+            ("PgBouncer 2.0.0", true),
+            ("", false),
+        ] {
+            assert_eq!(keeps_statements(version), expected, "{version}");
+        }
+    }
 }

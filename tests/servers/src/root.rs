@@ -67,6 +67,27 @@ pub fn root(suite: Suite) -> Result<System> {
     made(make(&cache, suite)?)
 }
 
+/// Returns the newest root of this suite that is there. `None` if there is none: none is made for it.
+pub(crate) fn existing(suite: Suite) -> Result<Option<System>> {
+    let found = newest(&cache()?, suite).map(|folder| System::in_root(&folder));
+    found.map(|system| system.try_out().map(|()| system)).transpose()
+}
+
+/// Installs a package into a root, unless it has the program already.
+pub(crate) fn add(system: &System, root: &Path, program: &str, package: &str) -> Result<()> {
+    // Apt works for one at a time.
+    let lock = root.join("brighter-apt.lock");
+    let lock = File::create(lock).with_context(|| format!("could not write to {}", root.display()))?;
+    lock.lock().context("could not lock a file")?;
+    if system.find(program, &[]).is_some() {
+        return Ok(());
+    }
+    let mut apt = system.command(Path::new("/usr/bin/apt-get"));
+    apt.args(["-q", "-o", "Acquire::Check-Valid-Until=false"]);
+    apt.args(["install", "-y", "--no-install-recommends", package]);
+    run(apt)
+}
+
 /// Returns the folder in which roots are kept: outside `target`, as they are not of this checkout.
 fn cache() -> Result<PathBuf> {
     let folder = |name| std::env::var_os(name).filter(|folder| !folder.is_empty());

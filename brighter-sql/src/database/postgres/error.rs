@@ -18,8 +18,8 @@ fn of_code(code: &str) -> Sort {
         "42501" => DatabaseError::ReadOnly,
         // read_only_sql_transaction: a standby, or a server that was set to read-only
         "25006" => DatabaseError::Standby,
-        // transaction_rollback, serialization_failure, deadlock_detected
-        "40000" | "40001" | "40P01" => DatabaseError::Conflict,
+        // transaction_rollback, serialization_failure, deadlock_detected, lock_not_available (as by a lock_timeout)
+        "40000" | "40001" | "40P01" | "55P03" => DatabaseError::Conflict,
         // duplicate_prepared_statement, invalid_sql_statement_name
         "42P05" | "26000" => |source| {
             DatabaseError::Other(Advised::boxed(
@@ -28,9 +28,8 @@ fn of_code(code: &str) -> Sort {
                 source,
             ))
         },
-        // lock_not_available, query_canceled (as by a statement_timeout), idle_in_transaction_session_timeout,
-        // transaction_timeout
-        "55P03" | "57014" | "25P03" | "25P04" => DatabaseError::Unavailable,
+        // query_canceled (as by a statement_timeout), idle_in_transaction_session_timeout, transaction_timeout
+        "57014" | "25P03" | "25P04" => DatabaseError::Unavailable,
         // connection, transaction_integrity and completion, resources, operator's intervention, system
         _ if ["08", "40", "53", "57", "58"]
             .iter()
@@ -59,6 +58,10 @@ mod tests {
             ("42501", "ReadOnly"),
             ("40001", "Conflict"),
             ("40P01", "Conflict"),
+            ("55P03", "Conflict"),
+            // What was committed nobody can tell: not to be done again unasked.
+            ("40003", "Unavailable"),
+            ("57014", "Unavailable"),
             ("57P01", "Unavailable"),
             ("57P02", "Unavailable"),
             ("57P03", "Unavailable"),

@@ -11,6 +11,10 @@ mod code {
     pub(super) const IOERR: i32 = 10;
     pub(super) const FULL: i32 = 13;
     pub(super) const CANTOPEN: i32 = 14;
+    /// What SQLite keeps beside the file may not be made or written: extended.
+    pub(super) const READONLY_CANTLOCK: i32 = READONLY | (2 << 8);
+    pub(super) const READONLY_CANTINIT: i32 = READONLY | (5 << 8);
+    pub(super) const READONLY_DIRECTORY: i32 = READONLY | (6 << 8);
     /// A transaction that began by reading wants to write after another has written: an extended code.
     pub(super) const BUSY_SNAPSHOT: i32 = BUSY | (2 << 8);
     /// The file was moved, replaced or deleted since it was opened: an extended code.
@@ -32,6 +36,26 @@ pub(super) fn sort(error: sqlx::Error) -> DatabaseError {
         Some(code::READONLY_DBMOVED) => |source| {
             DatabaseError::Standby(Advised::boxed(
                 "the file was moved, replaced or deleted since it was opened",
+                source,
+            ))
+        },
+        Some(code::READONLY_CANTLOCK | code::READONLY_CANTINIT | code::READONLY_DIRECTORY) => |source| {
+            DatabaseError::ReadOnly(Advised::boxed(
+                "the folder of the file, or what SQLite keeps beside it (`-wal`, `-shm`, `-journal`), may not be written",
+                source,
+            ))
+        },
+        Some(code::READONLY) => |source| {
+            DatabaseError::ReadOnly(Advised::boxed(
+                "this is a file, or a connection to it, that may only be read: its mode, its file system, or `read_only` or \
+                 `query_only` of the pool says so",
+                source,
+            ))
+        },
+        Some(code::BUSY) => |source| {
+            DatabaseError::Unavailable(Advised::boxed(
+                "another connection is writing; a transaction that began by reading is not made to wait for it: begin one \
+                 that is going to write with `BEGIN IMMEDIATE`",
                 source,
             ))
         },

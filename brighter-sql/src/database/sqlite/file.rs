@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::error::{is_busy, sort};
 use super::private;
-use crate::database::backend::{Backend, Operation, connection, in_time};
+use crate::database::backend::{Backend, Operation, close_idle, connection, in_time};
 use crate::database::error::{Consequence, DatabaseError};
 
 /// The longest wait for a lock, for a connection, and for the turn to write.
@@ -114,12 +114,18 @@ impl Backend for Database {
         &self.pool
     }
 
+    /// They have another file open than the one that has its name now.
+    fn retire(&self) {
+        close_idle(&self.pool);
+    }
+
     async fn write<W: Operation<Sqlite>>(&self, operation: W) -> Result<W::Output, W::Error> {
         brighter_core::__private::fault_point!("database.begin", DatabaseError::Unavailable);
         let mut writer = self.writer().await?;
         let done = writer.run(operation).await;
         if done.as_ref().is_err_and(Consequence::is_standby) {
             writer.connection.close_on_drop();
+            self.retire();
         }
         done
     }
