@@ -13,10 +13,10 @@ pub enum BrokerStatus {
         /// What it said.
         reason: String,
     },
-    /// It can, but confirms nothing although messages wait for it: it may be cut off from its peers, or its disk stands
-    /// still.
+    /// It can, but confirms nothing although messages wait for it, or does not answer a consumer that gets nothing: it may
+    /// be cut off from its peers, or its disk stands still.
     Unconfirmed {
-        /// Since when messages have waited without a confirm.
+        /// Since when messages have waited without a confirm, or the consumer for its answer.
         since: SystemTime,
     },
     /// It cannot, and is tried again.

@@ -20,7 +20,7 @@ const FLUSHING: Duration = Duration::from_secs(10);
 pub struct LiveConsumer {
     /// What it consumes.
     pub channel: ChannelName,
-    /// The how-manieth connection it is on.
+    /// The generation of the connection that it is on, counted from 1.
     pub connection: u64,
 }
 

@@ -19,6 +19,8 @@ pub(crate) enum DeclareError {
     /// The broker does not answer this request.
     Unanswered {
         request: &'static str,
+        /// It was waited for so long.
+        after: Duration,
     },
     /// It was looked for, and is not there.
     Missing,
@@ -72,7 +74,7 @@ impl DeclareFailure {
     /// The request that the broker did not answer, if there is one.
     pub(crate) fn unanswered(&self) -> Option<&'static str> {
         match self.error {
-            DeclareError::Unanswered { request } => Some(request),
+            DeclareError::Unanswered { request, .. } => Some(request),
             _ => None,
         }
     }
@@ -90,9 +92,9 @@ impl DeclareFailure {
                      `make_channel(MakeChannel::Create)`"
                 ),
             },
-            DeclareError::Unanswered { request } => ChannelError::Unavailable {
+            DeclareError::Unanswered { request, after } => ChannelError::Unavailable {
                 reason: format!(
-                    "connected to {}, but `{request}` for {what} was not answered within {ANSWER:?}",
+                    "connected to {}, but `{request}` for {what} was not answered within {after:?}",
                     address.to_string()
                 ),
             },
