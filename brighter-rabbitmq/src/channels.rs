@@ -34,7 +34,7 @@ pub(super) async fn declare(connections: &Arc<Connections>, channel: &Channel) -
             }
             close(amqp).await.map_err(about)
         };
-        let declared: Result<(), DeclareFailure> = handle.while_up(&open, declaring).await?;
+        let declared: Result<(), DeclareFailure> = open.while_up(declaring).await?;
         declared.map_err(|failure| connections.failed(&channel.name, &open, isolated.is_some(), failure))
     };
     within_deadline(connections, asking).await
@@ -58,7 +58,7 @@ pub(super) async fn remove(
             answered("queue.delete", deleted).await?;
             close(amqp).await
         };
-        let removed: Result<(), DeclareError> = handle.while_up(&open, removing).await?;
+        let removed: Result<(), DeclareError> = open.while_up(removing).await?;
         let about = |error: DeclareError| error.about(format_args!("queue `{channel}`"));
         removed.map_err(|error| connections.failed(channel, &open, isolated.is_some(), about(error)))
     };

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::connection::{
     ConnectionChoice, ConnectionHandle, ConnectionRole, IoThread, IsolatedConnections, OpenConnection,
 };
-use crate::consume::Starts;
+use crate::consume::{OpenQuestions, Starts};
 use crate::error::ConnectError;
 use crate::publish::{DelayQueues, Publisher};
 use crate::settings::RabbitMqSettings;
@@ -25,6 +25,8 @@ pub(crate) struct Connections {
     pub(crate) isolated: IsolatedConnections,
     /// Tracks which channels are declaring or starting to consume.
     pub(crate) starts: Starts,
+    /// What consumers that hear nothing have asked.
+    pub(crate) questions: Arc<OpenQuestions>,
     pub(crate) publisher: Publisher,
     pub(crate) delays: DelayQueues,
     /// Cancelled when no more messages are accepted for publishing.
@@ -54,6 +56,7 @@ impl Connections {
             consuming: connection(ConnectionRole::Consumer),
             isolated: IsolatedConnections::new(Arc::clone(&settings), io.clone(), disconnect.clone()),
             starts: Starts::default(),
+            questions: Arc::default(),
             publishing,
             publisher,
             delays: DelayQueues::default(),
@@ -118,7 +121,9 @@ impl Connections {
                 other => other,
             })
         });
-        let worst = found.chain(isolated).max_by_key(badness);
+        let unanswered = self.questions.unanswered_since();
+        let unanswered = unanswered.map(|since| BrokerStatus::Unconfirmed { since });
+        let worst = found.chain(isolated).chain(unanswered).max_by_key(badness);
         worst.unwrap_or(BrokerStatus::Connected)
     }
 }

@@ -13,10 +13,10 @@ pub enum BrokerStatus {
         /// The reason that the broker gave.
         reason: String,
     },
-    /// The broker can be reached but confirms nothing, although messages wait for confirms. It may be cut off from its
-    /// peers, or its disk may have stalled.
+    /// It can, but confirms nothing although messages wait for it, or does not answer a consumer that gets nothing: it may
+    /// be cut off from its peers, or its disk stands still.
     Unconfirmed {
-        /// The time since which messages have waited without a confirm.
+        /// Since when messages have waited without a confirm, or the consumer for its answer.
         since: SystemTime,
     },
     /// The broker cannot be reached, and this process keeps trying to connect.

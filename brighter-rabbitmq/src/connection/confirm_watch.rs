@@ -1,9 +1,10 @@
 //! [`ConfirmWatch`]: tracks how long the broker has confirmed nothing although messages wait.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// After this long without any confirm, although messages wait, the broker's status is unconfirmed. It is longer than a
@@ -31,6 +32,10 @@ pub(crate) struct ConfirmWatch {
     given_up: AtomicU32,
     /// The time at which a message was last handed over, if a connection was given up.
     tried: AtomicU64,
+    /// Those who want to know when confirms stand still.
+    stalls: Notify,
+    /// They were told, and there was no confirm since.
+    told: AtomicBool,
 }
 
 /// A message that waits for its confirm.
@@ -44,6 +49,9 @@ impl AwaitedConfirm {
         if watch.stalled_since.load(Ordering::Relaxed) != 0 {
             watch.stalled_since.store(0, Ordering::Relaxed);
             watch.given_up.store(0, Ordering::Relaxed);
+        }
+        if watch.told.load(Ordering::Relaxed) {
+            watch.told.store(false, Ordering::Relaxed);
         }
     }
 }
@@ -66,6 +74,21 @@ impl ConfirmWatch {
             stalled_since: AtomicU64::new(0),
             given_up: AtomicU32::new(0),
             tried: AtomicU64::new(0),
+            stalls: Notify::new(),
+            told: AtomicBool::new(false),
+        }
+    }
+
+    /// Waits until the broker has confirmed nothing for too long: something may be wrong with the node or its peers that
+    /// others have not noticed yet.
+    pub(crate) async fn stalled(&self) {
+        self.stalls.notified().await;
+    }
+
+    /// Wakes those who wait for a stall, once for each.
+    pub(super) fn tell_of_stall(&self) {
+        if self.waited() >= UNCONFIRMED && !self.told.swap(true, Ordering::Relaxed) {
+            self.stalls.notify_waiters();
         }
     }
 
@@ -160,6 +183,25 @@ mod tests {
             (watch.unconfirmed_since(), watch.waited()),
             (None, Duration::ZERO)
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stall_is_told_once_until_there_was_a_confirm() {
+        let watch = Arc::new(ConfirmWatch::new());
+        let waiting = watch.begin();
+        let told = async |watch: &ConfirmWatch| {
+            let mut stalled = std::pin::pin!(watch.stalled());
+            let before = futures_util::poll!(&mut stalled);
+            watch.tell_of_stall();
+            (before.is_ready(), futures_util::poll!(&mut stalled).is_ready())
+        };
+        assert_eq!(told(&watch).await, (false, false), "nothing is wrong");
+        advance(UNCONFIRMED).await;
+        assert_eq!(told(&watch).await, (false, true));
+        assert_eq!(told(&watch).await, (false, false), "it was told");
+        waiting.answered();
+        advance(UNCONFIRMED).await;
+        assert_eq!(told(&watch).await, (false, true));
     }
 
     #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span};
 
@@ -36,8 +36,6 @@ pub(crate) struct ConnectionHandle {
 
 /// The longest time that a caller waits for a connection that is being opened.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// A caller may still get the broker's reason this long after the connection is lost.
-const LAST_WORDS: Duration = Duration::from_millis(500);
 
 impl ConnectionHandle {
     pub(crate) fn new(
@@ -73,7 +71,7 @@ impl ConnectionHandle {
 
     /// Opens an AMQP channel that is closed when it is dropped.
     pub(crate) async fn open_channel(&self, open: &OpenConnection) -> lapin::Result<OwnedChannel> {
-        OwnedChannel::open(&open.connection, self.io.clone(), self.state.clone()).await
+        open.open_channel(self.io.clone()).await
     }
 
     /// Returns the connection. If there is none, waits for the current attempt to open it, and no longer.
@@ -85,41 +83,6 @@ impl ConnectionHandle {
     /// than [`current`](Self::current).
     pub(crate) async fn after(&self, lost: &OpenConnection) -> Result<Arc<OpenConnection>, ConnectError> {
         self.up(lost.generation, Some(PATIENCE), |_, is_new| is_new).await
-    }
-
-    /// Waits for an answer on this connection while the connection lasts: a request that is made while it ends may
-    /// never be answered.
-    ///
-    /// # Errors
-    /// Returns [`ConnectError::Lost`] if the connection ends first.
-    pub(crate) async fn while_up<T>(
-        &self,
-        open: &OpenConnection,
-        asking: impl Future<Output = T>,
-    ) -> Result<T, ConnectError> {
-        let lost = async {
-            self.until_lost(open).await;
-            sleep(LAST_WORDS).await;
-        };
-        tokio::select! {
-            biased;
-            answer = asking => Ok(answer),
-            () = lost => {
-                let silence = std::io::Error::other("the connection ended before an answer arrived");
-                Err(ConnectError::lost(open.address(), silence))
-            }
-        }
-    }
-
-    /// Waits until this connection is lost.
-    async fn until_lost(&self, open: &OpenConnection) {
-        let mut state = self.state.clone();
-        let is_up = |state: &ConnectionState| match state {
-            ConnectionState::Up(up) => up.generation == open.generation || open.is_alive(),
-            ConnectionState::Down { .. } | ConnectionState::Closed => false,
-        };
-        // An error means that the task has ended, and the connection with it.
-        let _ = state.wait_for(|state| !is_up(state)).await;
     }
 
     /// Waits for a connection, until `limit` or without one. Returns early if waiting cannot succeed.

@@ -1,6 +1,7 @@
 //! Connections to the broker: one thread for all of them, and a task for each that keeps it open.
 
 mod confirm_watch;
+mod connection_end;
 mod connector;
 mod handle;
 mod idle_cuts;

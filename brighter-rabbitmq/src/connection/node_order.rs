@@ -1,5 +1,6 @@
 //! [`NodeOrder`]: the order in which a connection tries the nodes, and the nodes that it avoids.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -13,6 +14,13 @@ const AVOIDED: Duration = Duration::from_secs(60);
 const MOST_TIMES: u32 = 32;
 /// A connection that lasted this long shows that its node is stable.
 const WELL: Duration = Duration::from_secs(600);
+
+/// How long a node that did not answer one connection is avoided by the others of the process.
+const UNANSWERING: Duration = Duration::from_secs(15);
+
+/// The nodes that did not answer a connection of this process lately, and until when they are avoided. Another connection
+/// that moves at the same time need not find out for itself.
+static UNANSWERING_NODES: Mutex<Vec<(String, Instant)>> = Mutex::new(Vec::new());
 
 /// The nodes in the order in which one connection prefers them.
 ///
@@ -92,6 +100,16 @@ impl NodeOrder {
         }
     }
 
+    /// The node has kept a connection, and did not answer what was asked by it.
+    pub(super) fn does_not_answer(&self, node: usize) {
+        if let Some(address) = self.address(node) {
+            let (address, now) = (address.to_string(), Instant::now());
+            let mut nodes = unanswering();
+            nodes.retain(|(other, until)| *until > now && *other != address);
+            nodes.push((address, now + UNANSWERING));
+        }
+    }
+
     /// Records that the node was checked, and is still unavailable.
     pub(super) fn still_away(&mut self, node: usize) {
         if let Some(node) = self.nodes.get_mut(node) {
@@ -100,9 +118,17 @@ impl NodeOrder {
     }
 
     fn avoided_until(&self, node: usize, now: Instant) -> Option<Instant> {
-        let until = self.nodes.get(node)?.avoided_until;
+        let node = self.nodes.get(node)?;
+        let address = node.address.to_string();
+        let unanswering = unanswering();
+        let by_others = unanswering.iter().find(|(other, _)| *other == address);
+        let until = node.avoided_until.max(by_others.map(|(_, until)| *until));
         until.filter(|until| *until > now)
     }
+}
+
+fn unanswering() -> MutexGuard<'static, Vec<(String, Instant)>> {
+    UNANSWERING_NODES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -147,6 +173,19 @@ mod tests {
         }
         assert_eq!(avoided(&mut order, Duration::ZERO), times(MOST_TIMES));
         assert_eq!(avoided(&mut order, WELL), times(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_does_not_answer_one_connection_is_tried_last_by_the_others_for_a_while() {
+        let urls: Vec<_> = (0..3).map(|n| format!("amqp://unanswering-{n}")).collect();
+        let nodes = BrokerNodes::parse(&urls).unwrap();
+        let (ours, theirs) = (NodeOrder::new(&nodes, None), NodeOrder::new(&nodes, None));
+        let address = ours.address(0).unwrap().to_string();
+        ours.does_not_answer(0);
+        let last = *theirs.round(0).last().unwrap();
+        assert_eq!(theirs.address(last).unwrap().to_string(), address);
+        tokio::time::advance(UNANSWERING).await;
+        assert_eq!(theirs.round(0), [0, 1, 2]);
     }
 
     #[test]

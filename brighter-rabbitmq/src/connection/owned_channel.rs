@@ -3,11 +3,10 @@
 use std::ops::Deref;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::connection_end::ConnectionEnd;
 use super::io_thread::IoThread;
-use super::state::ConnectionState;
 
 /// The deadline for closing a channel.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -20,8 +19,7 @@ const CLOSING: Duration = Duration::from_secs(5);
 pub(crate) struct OwnedChannel {
     amqp: lapin::Channel,
     io: IoThread,
-    /// The state of its connection, or of the one after it.
-    state: watch::Receiver<ConnectionState>,
+    end: ConnectionEnd,
 }
 
 impl OwnedChannel {
@@ -30,20 +28,15 @@ impl OwnedChannel {
     pub(super) async fn open(
         connection: &lapin::Connection,
         io: IoThread,
-        state: watch::Receiver<ConnectionState>,
+        end: ConnectionEnd,
     ) -> lapin::Result<Self> {
         let amqp = connection.create_channel().await?;
-        Ok(Self { amqp, io, state })
+        Ok(Self { amqp, io, end })
     }
 
-    /// Waits for an answer, and returns `None` if the connection ends first: a request at that moment is never
-    /// answered.
+    /// Waits for an answer, and returns `None` if the connection ends before.
     pub(crate) async fn while_up<T>(&self, asking: impl Future<Output = T>) -> Option<T> {
-        tokio::select! {
-            biased;
-            answer = asking => Some(answer),
-            () = until_down(self.state.clone()) => None,
-        }
+        self.end.while_up(asking).await
     }
 
     /// Closes the channel, and waits for the answer.
@@ -66,22 +59,12 @@ impl Drop for OwnedChannel {
         if !self.amqp.status().connected() {
             return;
         }
-        let (amqp, state) = (self.amqp.clone(), self.state.clone());
+        let (amqp, end) = (self.amqp.clone(), self.end.clone());
         // If lapin closed the channel itself, a close that crosses one of the broker's would end the connection. The
         // deadline ends only the wait: the broker reads the request after its current work.
         self.io.spawn(async move {
-            tokio::select! {
-                _ = timeout(CLOSING, amqp.close(200, "done".into())) => {}
-                () = until_down(state) => {}
-            }
+            let closing = timeout(CLOSING, amqp.close(200, "done".into()));
+            let _ = end.while_up(closing).await;
         });
     }
-}
-
-/// Waits until there is no connection.
-async fn until_down(mut state: watch::Receiver<ConnectionState>) {
-    // An error means that the task has ended, and the connection with it.
-    let _ = state
-        .wait_for(|state| !matches!(state, ConnectionState::Up(_)))
-        .await;
 }

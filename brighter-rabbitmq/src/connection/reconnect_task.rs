@@ -9,7 +9,7 @@ use futures_util::stream::FuturesUnordered;
 use lapin::{ConnectionProperties, Event};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
@@ -54,7 +54,7 @@ pub(super) struct ReconnectTask {
 
 /// Why a connection is no longer watched.
 enum WatchEnd {
-    /// There is another connection, to a preferred node.
+    /// There is another, to a node that is preferred or that answers.
     Moved(Box<Connected>),
     /// The connection ended, or was given up.
     Lost {
@@ -199,17 +199,24 @@ impl ReconnectTask {
         quiet: bool,
     ) -> bool {
         let role = self.role.as_str();
-        let mut before: Option<Arc<OpenConnection>> = None;
+        let mut before: Option<(Arc<OpenConnection>, DropGuard)> = None;
         let (open, reason, idle) = loop {
             *generation += 1;
             let mut events = connected.connection.events_listener().boxed();
             let open = Arc::new(OpenConnection::new(connected, *generation));
             self.state.send_replace(ConnectionState::Up(Arc::clone(&open)));
             let (address, generation) = (open.address(), *generation);
-            match before.replace(Arc::clone(&open)) {
-                Some(left) => {
-                    info!(role, %address, left = %left.address(), generation, "connection moved back to a preferred node of RabbitMQ");
-                    self.retire(left);
+            match before.replace((Arc::clone(&open), open.end_when_dropped())) {
+                Some((left, end)) => {
+                    match left.is_left() {
+                        true => {
+                            info!(role, %address, left = %left.address(), generation, "moved to another node of RabbitMQ")
+                        }
+                        false => {
+                            info!(role, %address, left = %left.address(), generation, "connection moved back to a preferred node of RabbitMQ")
+                        }
+                    }
+                    self.retire(left, end);
                 }
                 None if generation == 1 => info!(role, %address, "connected to RabbitMQ"),
                 None => {
@@ -225,13 +232,16 @@ impl ReconnectTask {
                 WatchEnd::Lost { reason, idle } => break (open, reason, idle),
             }
         };
-        drop(before);
         nodes.lost(open.node(), open.lasted());
+        if open.is_given_up() {
+            nodes.does_not_answer(open.node());
+        }
         open.set_blocked(None);
         self.state.send_replace(ConnectionState::Down {
             failures: 0,
             error: Some(reason.clone()),
         });
+        drop(before);
         let quiet = self.tell_of_loss(&open, &reason, idle, cuts);
         if open.is_given_up() {
             // Runs beside the next attempt: a node that is cut off may not answer.
@@ -278,7 +288,7 @@ impl ReconnectTask {
         true
     }
 
-    /// Returns once the connection is lost or given up, or there is one to a preferred node.
+    /// Returns once the connection is lost or given up, or there is one to a node that is preferred or that answers.
     async fn watch(
         &self,
         open: &Arc<OpenConnection>,
@@ -286,7 +296,7 @@ impl ReconnectTask {
         nodes: &mut NodeOrder,
     ) -> WatchEnd {
         let role = self.role.as_str();
-        let mut moving = pin!(self.preferred(open, nodes));
+        let mut moving = pin!(self.better(open, nodes));
         let mut cause = None;
         while open.is_alive() {
             // Some ends cause no event, so the connection is also polled.
@@ -332,6 +342,28 @@ impl ReconnectTask {
         }
     }
 
+    /// Waits until this connection is to be left for another node, or there is one that is preferred, and connects to
+    /// that.
+    async fn better(&self, open: &OpenConnection, nodes: &mut NodeOrder) -> Connected {
+        loop {
+            let reason = tokio::select! {
+                connected = self.preferred(open, nodes) => return connected,
+                reason = open.until_left() => reason,
+            };
+            let (role, address) = (self.role.as_str(), open.address());
+            warn!(role, %address, reason, "this node of RabbitMQ does not answer; trying another");
+            nodes.lost(open.node(), open.lasted());
+            nodes.does_not_answer(open.node());
+            for node in nodes.round(0).into_iter().filter(|node| *node != open.node()) {
+                match self.log_in(nodes, node).await {
+                    Ok(connected) if answers(&connected).await => return connected,
+                    Ok(_) | Err(_) => {}
+                }
+            }
+            open.stay();
+        }
+    }
+
     /// Waits for a node that is preferred to that of this connection, and connects to it.
     async fn preferred(&self, open: &OpenConnection, nodes: &mut NodeOrder) -> Connected {
         let Some(interval) = self.settings.rebalance_interval.filter(|_| nodes.are_several()) else {
@@ -362,8 +394,8 @@ impl ReconnectTask {
         }
     }
 
-    /// Closes a connection after a move, once nothing uses it any more.
-    fn retire(&self, open: Arc<OpenConnection>) {
+    /// Closes a connection that is left, once nothing needs it any more. What waits for an answer by it waits until `end`.
+    fn retire(&self, open: Arc<OpenConnection>, end: DropGuard) {
         open.retire();
         let (stop, confirms, settings) = (
             self.stop.clone(),
@@ -383,6 +415,7 @@ impl ReconnectTask {
             }
             let _ = timeout(GOODBYE, open.connection.close(200, "moved".into())).await;
             open.cut();
+            drop(end);
         }));
     }
 }
@@ -405,6 +438,7 @@ fn look_for_confirms(open: &OpenConnection, confirms: &ConfirmWatch, settings: &
     let times = 2u32.saturating_pow(confirms.given_up());
     let limit = first.saturating_mul(times).min(UNCONFIRMED_AT_MOST.max(first));
     let waited = confirms.waited();
+    confirms.tell_of_stall();
     if waited >= limit {
         confirms.give_up();
         open.give_up(format!("RabbitMQ has confirmed no message for {waited:.0?}"));

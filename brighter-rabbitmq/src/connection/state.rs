@@ -6,9 +6,12 @@ use std::time::Duration;
 use lapin::Connection;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::connection_end::ConnectionEnd;
 use super::connector::{Connected, SocketCut};
+use super::io_thread::IoThread;
+use super::owned_channel::OwnedChannel;
 use super::traffic::Traffic;
 use crate::error::ConnectError;
 use crate::url::Address;
@@ -33,7 +36,7 @@ impl ConnectionRole {
     }
 }
 
-/// A connection and its generation, counted from 1.
+/// A connection, and its generation, counted from 1.
 pub(crate) struct OpenConnection {
     pub(crate) connection: Connection,
     pub(crate) generation: u64,
@@ -49,6 +52,9 @@ pub(crate) struct OpenConnection {
     given_up: watch::Sender<Option<String>>,
     /// Cancelled when there is a newer connection to another node. This one lasts until nothing needs it.
     retired: CancellationToken,
+    /// Why another node is to be looked for.
+    left: watch::Sender<Option<String>>,
+    end: ConnectionEnd,
     /// Dropped last: a connection that could not be closed in order is closed nevertheless.
     cut: SocketCut,
 }
@@ -65,6 +71,8 @@ impl OpenConnection {
             blocked: watch::Sender::new(None),
             given_up: watch::Sender::new(None),
             retired: CancellationToken::new(),
+            left: watch::Sender::new(None),
+            end: ConnectionEnd::default(),
             cut: connected.cut,
         }
     }
@@ -94,7 +102,57 @@ impl OpenConnection {
         self.given_up.borrow().is_some()
     }
 
-    /// Tells the users of this connection to continue on the next one, when their work here is done.
+    /// Asks the reconnect task for a connection to another node, because this one does not answer what it is asked. What
+    /// was begun here is finished here, if it can be.
+    pub(crate) fn leave(&self, reason: &str) {
+        self.left.send_if_modified(|left| {
+            let is_first = left.is_none();
+            left.get_or_insert_with(|| reason.to_owned());
+            is_first
+        });
+    }
+
+    /// There is no other node.
+    pub(super) fn stay(&self) {
+        self.left.send_replace(None);
+    }
+
+    /// Whether its node has been found not to answer.
+    pub(crate) fn is_left(&self) -> bool {
+        self.left.borrow().is_some()
+    }
+
+    /// Waits until another node is asked for, and returns why.
+    pub(super) async fn until_left(&self) -> String {
+        let mut left = self.left.subscribe();
+        // The sender is here, so this is no error.
+        let reason = left.wait_for(Option::is_some).await;
+        reason.ok().and_then(|reason| reason.clone()).unwrap_or_default()
+    }
+
+    /// Waits for what was asked by this connection, for as long as that lasts: what is asked while it ends may never be
+    /// answered.
+    ///
+    /// # Errors
+    /// [`ConnectError::Lost`]
+    pub(crate) async fn while_up<T>(&self, asking: impl Future<Output = T>) -> Result<T, ConnectError> {
+        self.end.while_up(asking).await.ok_or_else(|| {
+            let silence = std::io::Error::other("the connection ended before an answer arrived");
+            ConnectError::lost(&self.address, silence)
+        })
+    }
+
+    /// Returns what ends every wait for an answer when it is dropped.
+    pub(super) fn end_when_dropped(&self) -> DropGuard {
+        self.end.when_dropped()
+    }
+
+    /// Opens an AMQP channel that is closed when it is dropped.
+    pub(super) async fn open_channel(&self, io: IoThread) -> lapin::Result<OwnedChannel> {
+        OwnedChannel::open(&self.connection, io, self.end.clone()).await
+    }
+
+    /// Tells the users of this connection to go on with the next one, when what they have begun here is done.
     pub(super) fn retire(&self) {
         self.retired.cancel();
     }

@@ -19,13 +19,12 @@ use tokio::time::timeout;
 use super::consumer_channel::ConsumerChannel;
 use super::live_consumers::LiveConsumers;
 use super::receipt::{Receipt, count_by_copy};
-use super::redeliveries::Redeliveries;
-use super::silence::{self, Silence};
+use super::silence::Silence;
+use super::silence_watch::watch;
 use super::start::start;
 use crate::connections::Connections;
 use crate::error::{closes_connection, of_channel, reply_text};
 use crate::topology::Topology;
-use crate::wire::Original;
 use brighter_core::__private::report;
 use brighter_core::channel::{Channel, ChannelError, Consumer, Delivery, MakeChannel, SettleError};
 
@@ -42,7 +41,7 @@ pub(crate) async fn consume(
     let (gone, ended) = oneshot::channel();
     let deliveries = Consumer::new(Incoming {
         retired: retired(&consumer),
-        silence: watch_silence(&consumer, live),
+        silence: watch_silence(&consumer),
         consumer,
         counting: FuturesUnordered::new(),
         counted: VecDeque::new(),
@@ -76,10 +75,10 @@ async fn begin(
     Ok((consumer, incoming))
 }
 
-/// Starts a task that checks the queue of this consumer after a long silence.
-fn watch_silence(consumer: &Arc<ConsumerChannel>, live: &Arc<LiveConsumers>) -> Arc<Silence> {
+/// Starts to ask whether this consumer should hear something whenever it does not.
+fn watch_silence(consumer: &Arc<ConsumerChannel>) -> Arc<Silence> {
     let silence = Arc::<Silence>::default();
-    let watching = silence::watch(Arc::clone(&silence), Arc::downgrade(consumer), Arc::clone(live));
+    let watching = watch(Arc::clone(&silence), Arc::downgrade(consumer));
     consumer.connections.io.spawn(watching);
     silence
 }
@@ -157,7 +156,7 @@ impl Stream for Incoming {
             match (started, &mut this.incoming) {
                 (Ok((consumer, again)), Some((incoming, _))) => {
                     this.retired = retired(&consumer);
-                    this.silence = watch_silence(&consumer, &this.live);
+                    this.silence = watch_silence(&consumer);
                     this.consumer = consumer;
                     *incoming = again;
                 }
@@ -180,10 +179,18 @@ impl Stream for Incoming {
             {
                 return Poll::Ready(Some(Ok(delivery)));
             }
-            match incoming.poll_next_unpin(task) {
+            let came = match this.silence.fetched() {
+                Some(delivery) => Poll::Ready(Some(Ok(delivery))),
+                None => incoming.poll_next_unpin(task).map(|came| {
+                    if matches!(came, Some(Ok(_))) {
+                        this.silence.heard();
+                    }
+                    came
+                }),
+            };
+            match came {
                 Poll::Ready(Some(Ok(delivery))) => {
-                    this.silence.heard();
-                    let receipt = deliver(&this.consumer, delivery);
+                    let receipt = Receipt::of(&this.consumer, delivery);
                     if let Some(left) = receipt.waits() {
                         wait_on(receipt, left);
                     } else if receipt.is_uncounted() {
@@ -197,9 +204,10 @@ impl Stream for Incoming {
                     Poll::Ready(Some(Ok(uncounted))) => this.counted.push_back(uncounted.delivery()),
                     Poll::Ready(Some(Err(_))) => {}
                     Poll::Ready(None) | Poll::Pending => {
-                        let Some(reason) = this.silence.waits(task.waker()) else {
+                        let Some(verdict) = this.silence.waits(task.waker()) else {
                             return Poll::Pending;
                         };
+                        let reason = verdict.carry_out(&this.consumer, &this.live);
                         this.stop();
                         return Poll::Ready(Some(Err(ChannelError::Unavailable { reason })));
                     }
@@ -278,13 +286,15 @@ impl Incoming {
         let io = consumer.connections.io.clone();
         let copying = consumer.copies();
         let counted = std::mem::take(&mut self.counted);
+        let fetched = self.silence.fetched();
         io.spawn(async move {
             let cancelled = consumer.cancel(incoming.tag()).await;
             drop(counted);
+            drop(fetched.map(|delivery| Receipt::of(&consumer, delivery)));
             if cancelled {
                 // All that the broker sent before it confirmed the cancellation has arrived before the confirmation.
                 while let Some(Some(Ok(delivery))) = incoming.next().now_or_never() {
-                    drop(deliver(&consumer, delivery));
+                    drop(Receipt::of(&consumer, delivery));
                 }
             }
             drop(copying);
@@ -310,24 +320,4 @@ fn wait_on(receipt: Receipt, left: Duration) {
             }
         }
     });
-}
-
-fn deliver(consumer: &Arc<ConsumerChannel>, delivery: lapin::message::Delivery) -> Receipt {
-    let lapin::message::Delivery {
-        delivery_tag: tag,
-        exchange,
-        routing_key,
-        redelivered,
-        properties,
-        data,
-        ..
-    } = delivery;
-    let original = Original {
-        routing_key,
-        properties,
-        body: data.into(),
-    };
-    let redeliveries = Redeliveries::of(consumer, exchange.as_str(), redelivered, &original);
-    consumer.track(tag);
-    Receipt::new(Arc::clone(consumer), tag, original, redeliveries)
 }

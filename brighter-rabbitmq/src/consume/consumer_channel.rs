@@ -12,13 +12,15 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::ack_window::{Ack, AckDue, AckWindow};
 use super::started_consumer::StartedConsumer;
-use crate::connection::{ConnectionHandle, OpenConnection, OwnedChannel};
+use crate::connection::{ConfirmWatch, ConnectionHandle, OpenConnection, OwnedChannel};
 use crate::connections::Connections;
 use crate::topology::Topology;
 use brighter_core::channel::{Channel, QueueType, SettleError};
 
 /// The deadline for cancelling a consumer.
 const CANCELLING: Duration = Duration::from_secs(5);
+/// The same by a connection whose node has been found not to answer.
+const CANCELLING_LEFT: Duration = Duration::from_secs(2);
 /// How long an acknowledgement waits for others to be written with it.
 const SOON: Duration = Duration::from_millis(1);
 /// After this long without a write, and if the last write was of a single message, messages are too rare to wait for
@@ -91,6 +93,16 @@ impl ConsumerChannel {
         (consumer, incoming)
     }
 
+    /// What it is asked by.
+    pub(super) fn amqp(&self) -> &OwnedChannel {
+        &self.acks.amqp
+    }
+
+    /// What knows whether messages that this process publishes are confirmed.
+    pub(super) fn confirms(&self) -> Arc<ConfirmWatch> {
+        Arc::clone(self.connections.publishing.confirms())
+    }
+
     pub(super) fn is_on(&self, open: &Arc<OpenConnection>) -> bool {
         Arc::ptr_eq(&self.open, open)
     }
@@ -141,7 +153,11 @@ impl ConsumerChannel {
     /// answered. If not, the deliveries return with the channel, when its last delivery is settled.
     pub(super) async fn cancel(&self, tag: ShortString) -> bool {
         let cancelled = self.acks.amqp.basic_cancel(tag, BasicCancelOptions::default());
-        let cancelled = self.acks.amqp.while_up(timeout(CANCELLING, cancelled));
+        let limit = match self.open.is_left() {
+            true => CANCELLING_LEFT,
+            false => CANCELLING,
+        };
+        let cancelled = self.acks.amqp.while_up(timeout(limit, cancelled));
         if !matches!(cancelled.await, Some(Ok(_))) {
             return false;
         }

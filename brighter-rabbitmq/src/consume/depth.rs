@@ -23,7 +23,7 @@ pub(crate) async fn depth(
     }
     let open = connections.consuming.current().await?;
     let handle = &connections.consuming;
-    let asked = handle.while_up(&open, ask(handle, &open, &channel.name)).await?;
+    let asked = open.while_up(ask(handle, &open, &channel.name)).await?;
     let queue = asked.map_err(|error| {
         let about = error.about(format_args!("queue `{}`", channel.name));
         about.at(open.address())

@@ -20,7 +20,7 @@ const FLUSHING: Duration = Duration::from_secs(10);
 pub struct LiveConsumer {
     /// The channel that it consumes.
     pub channel: ChannelName,
-    /// The generation of its connection, counted from 1.
+    /// The generation of the connection that it is on, counted from 1.
     pub connection: u64,
 }
 

@@ -51,14 +51,26 @@ impl Drop for Receipt {
 }
 
 impl Receipt {
-    pub(super) fn new(
-        consumer: Arc<ConsumerChannel>,
-        tag: u64,
-        original: Original,
-        redeliveries: Redeliveries,
-    ) -> Self {
+    /// Takes what has come to this consumer.
+    pub(super) fn of(consumer: &Arc<ConsumerChannel>, delivery: lapin::message::Delivery) -> Self {
+        let lapin::message::Delivery {
+            delivery_tag: tag,
+            exchange,
+            routing_key,
+            redelivered,
+            properties,
+            data,
+            ..
+        } = delivery;
+        let original = Original {
+            routing_key,
+            properties,
+            body: data.into(),
+        };
+        let redeliveries = Redeliveries::of(consumer, exchange.as_str(), redelivered, &original);
+        consumer.track(tag);
         Self {
-            consumer,
+            consumer: Arc::clone(consumer),
             tag,
             original,
             redeliveries,

@@ -1,6 +1,7 @@
 //! Starts a consumer, on the shared connection or on the channel's own.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
@@ -9,9 +10,12 @@ use super::live_consumers::LiveConsumers;
 use super::started_consumer::StartedConsumer;
 use crate::connection::{ConnectionHandle, OpenConnection, OwnedChannel};
 use crate::connections::Connections;
-use crate::topology::{self, DeclareError, DeclareFailure, Topology, answered};
+use crate::topology::{self, ANSWER, DeclareError, DeclareFailure, Topology, answered, answered_within};
 use crate::wire;
 use brighter_core::channel::{Channel, ChannelError};
+
+/// A node of several may take this long to begin a consumer: one that is cut off from the queue lets us wait in vain.
+const AMONG_SEVERAL: Duration = Duration::from_secs(5);
 
 /// Declares a channel, and starts to consume it. If this future is dropped at any point, the AMQP channel is closed,
 /// and the consumer with it.
@@ -32,9 +36,21 @@ pub(super) async fn start(
         false => Some(connections.starts.permit().await?),
     };
     let handle = isolated.as_deref().unwrap_or(&connections.consuming);
-    let open = handle.current().await?;
-    let consuming = handle.while_up(&open, consume(handle, &open, channel, topology));
-    match consuming.await? {
+    let limit = match connections.settings.address.are_several() {
+        true => AMONG_SEVERAL,
+        false => ANSWER,
+    };
+    let (open, consumed) = loop {
+        let open = handle.current().await?;
+        let consuming = open.while_up(consume(handle, &open, channel, topology, limit));
+        tokio::select! {
+            biased;
+            consumed = consuming => break (open, consumed?),
+            // Its node may never answer, and there is another now.
+            () = open.until_retired() => {}
+        }
+    };
+    match consumed {
         Ok((amqp, incoming)) => {
             connections.isolated.started(name);
             Ok(StartedConsumer {
@@ -60,6 +76,7 @@ async fn consume(
     open: &OpenConnection,
     channel: &Channel,
     topology: &Topology,
+    limit: Duration,
 ) -> Result<(OwnedChannel, lapin::Consumer), DeclareFailure> {
     let about = |error: DeclareError| error.about(topology.messages());
     let amqp = answered("channel.open", handle.open_channel(open));
@@ -72,7 +89,7 @@ async fn consume(
         let queue = wire::short("channel name", channel.name.as_str())?;
         let options = BasicConsumeOptions::default();
         let incoming = amqp.basic_consume(queue, "".into(), options, FieldTable::default());
-        answered("basic.consume", incoming).await
+        answered_within(limit, "basic.consume", incoming).await
     };
     let incoming = consuming.await.map_err(about)?;
     Ok((amqp, incoming))

@@ -1,5 +1,7 @@
 //! Declares or checks a topology, as its mode says.
 
+use std::time::Duration;
+
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable, LongString};
 use tokio::time::timeout;
@@ -15,9 +17,18 @@ pub(crate) async fn answered<T>(
     request: &'static str,
     answer: impl Future<Output = lapin::Result<T>>,
 ) -> Result<T, DeclareError> {
-    match timeout(ANSWER, answer).await {
+    answered_within(ANSWER, request, answer).await
+}
+
+/// Waits this long for the broker's answer to a request.
+pub(crate) async fn answered_within<T>(
+    after: Duration,
+    request: &'static str,
+    answer: impl Future<Output = lapin::Result<T>>,
+) -> Result<T, DeclareError> {
+    match timeout(after, answer).await {
         Ok(answer) => answer.map_err(|error| DeclareError::Broker { request, error }),
-        Err(_) => Err(DeclareError::Unanswered { request }),
+        Err(_) => Err(DeclareError::Unanswered { request, after }),
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) enum DeclareError {
     /// The broker does not answer this request.
     Unanswered {
         request: &'static str,
+        /// It was waited for so long.
+        after: Duration,
     },
     /// The item was checked, and does not exist.
     Missing,
@@ -70,7 +72,7 @@ impl DeclareFailure {
     /// Returns the request that the broker did not answer, if there is one.
     pub(crate) fn unanswered(&self) -> Option<&'static str> {
         match self.error {
-            DeclareError::Unanswered { request } => Some(request),
+            DeclareError::Unanswered { request, .. } => Some(request),
             _ => None,
         }
     }
@@ -88,9 +90,9 @@ impl DeclareFailure {
                      `make_channel(MakeChannel::Create)`"
                 ),
             },
-            DeclareError::Unanswered { request } => ChannelError::Unavailable {
+            DeclareError::Unanswered { request, after } => ChannelError::Unavailable {
                 reason: format!(
-                    "connected to {}, but `{request}` for {what} was not answered within {ANSWER:?}",
+                    "connected to {}, but `{request}` for {what} was not answered within {after:?}",
                     address.to_string()
                 ),
             },

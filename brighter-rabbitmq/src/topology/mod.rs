@@ -14,7 +14,7 @@ mod show;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use declare::{answered, close, declare, declare_delay, declare_exchange};
+pub(crate) use declare::{answered, answered_within, close, declare, declare_delay, declare_exchange};
 pub(crate) use failure::{ANSWER, DeclareError, DeclareFailure};
 pub use model::{Argument, Binding, Exchange, ExchangeKind, Purpose, Queue, Topology};
 pub(crate) use plan::plan;

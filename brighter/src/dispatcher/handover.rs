@@ -4,11 +4,11 @@
 //! while a sibling is idle. It goes on receiving for such a sibling, and only for that:
 //!
 //! ```text
-//! busy performer: idle sibling? ──▶ receive one from its own consumer ──▶ put it in the sibling's seat, wake it
-//! idle performer: has room, its own consumer has nothing ──▶ sits down in its seat, wakes those that are busy
+//! busy performer: idle sibling? ──▶ receive one from its own consumer ──▶ put it in the sibling's slot, wake it
+//! idle performer: has room, its own consumer has nothing ──▶ marks its slot as idle, wakes those that are busy
 //! ```
 //!
-//! A message is in the seat of one performer at any time, or in the hands of one. What is in a seat when its performer stops
+//! A message is in the slot of one performer at any time, or with one performer. What is in a slot when its performer stops
 //! consuming is dropped, which gives it back to its channel. Nobody waits for anything here: a busy performer that finds no
 //! idle sibling keeps what it received, and hands it over when there is one.
 
@@ -27,15 +27,15 @@ pub(super) struct Handover {
     idle: AtomicUsize,
     /// How many of them are to be woken when one becomes idle.
     busy: AtomicUsize,
-    seats: Mutex<Vec<Arc<Seat>>>,
+    slots: Mutex<Vec<Arc<Slot>>>,
 }
 
 #[derive(Default)]
-struct Seat(Mutex<Occupation>);
+struct Slot(Mutex<Activity>);
 
 /// What a performer does, as far as its siblings need to know.
 #[derive(Default)]
-enum Occupation {
+enum Activity {
     /// Something else.
     #[default]
     Other,
@@ -50,13 +50,13 @@ enum Occupation {
 /// A performer that consumes, among its siblings.
 pub(super) struct Sibling {
     handover: Arc<Handover>,
-    seat: Arc<Seat>,
-    /// What it wrote in its seat last, to know without the lock.
-    last: LastOccupation,
+    slot: Arc<Slot>,
+    /// What it wrote in its slot last, to know without the lock.
+    last: LastActivity,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum LastOccupation {
+enum LastActivity {
     Other,
     Idle,
     Busy,
@@ -65,20 +65,20 @@ enum LastOccupation {
 impl Handover {
     /// Adds a performer.
     pub(super) fn join(self: &Arc<Self>) -> Sibling {
-        let seat = Arc::new(Seat::default());
-        lock(&self.seats).push(Arc::clone(&seat));
+        let slot = Arc::new(Slot::default());
+        lock(&self.slots).push(Arc::clone(&slot));
         Sibling {
             handover: Arc::clone(self),
-            seat,
-            last: LastOccupation::Other,
+            slot,
+            last: LastActivity::Other,
         }
     }
 
     fn wake_busy(&self) {
-        let wakers = lock(&self.seats)
+        let wakers = lock(&self.slots)
             .iter()
-            .filter_map(|seat| match &*lock(&seat.0) {
-                Occupation::Busy(waker) => Some(waker.clone()),
+            .filter_map(|slot| match &*lock(&slot.0) {
+                Activity::Busy(waker) => Some(waker.clone()),
                 _ => None,
             })
             .collect::<Vec<_>>();
@@ -89,27 +89,27 @@ impl Handover {
 impl Sibling {
     /// Says that this performer would take a message, which its own consumer does not have. Gives it what a sibling has for it.
     pub(super) fn poll_idle(&mut self, task: &mut Context<'_>) -> Poll<Box<InFlightDelivery>> {
-        let mut occupation = lock(&self.seat.0);
-        let before = match &*occupation {
-            Occupation::Idle(waker) if waker.will_wake(task.waker()) => return Poll::Pending,
-            Occupation::Given(_) => std::mem::take(&mut *occupation),
-            _ => std::mem::replace(&mut *occupation, Occupation::Idle(task.waker().clone())),
+        let mut activity = lock(&self.slot.0);
+        let before = match &*activity {
+            Activity::Idle(waker) if waker.will_wake(task.waker()) => return Poll::Pending,
+            Activity::Given(_) => std::mem::take(&mut *activity),
+            _ => std::mem::replace(&mut *activity, Activity::Idle(task.waker().clone())),
         };
-        // The counts under the lock of the seat, as whoever gives counts there.
+        // Counted under the lock of the slot, as `give` does.
         match before {
-            Occupation::Given(item) => {
-                self.last = LastOccupation::Other;
+            Activity::Given(item) => {
+                self.last = LastActivity::Other;
                 return Poll::Ready(item);
             }
-            Occupation::Idle(_) => return Poll::Pending,
-            Occupation::Busy(_) => {
+            Activity::Idle(_) => return Poll::Pending,
+            Activity::Busy(_) => {
                 self.handover.busy.fetch_sub(1, Ordering::SeqCst);
             }
-            Occupation::Other => {}
+            Activity::Other => {}
         }
         self.handover.idle.fetch_add(1, Ordering::SeqCst);
-        drop(occupation);
-        self.last = LastOccupation::Idle;
+        drop(activity);
+        self.last = LastActivity::Idle;
         if self.handover.busy.load(Ordering::SeqCst) > 0 {
             self.handover.wake_busy();
         }
@@ -119,20 +119,20 @@ impl Sibling {
     /// Says that this performer takes no message for itself. Is ready with whether a sibling is idle, or with what one has
     /// given before that was said; the task is woken when one is idle.
     pub(super) fn poll_wanted(&mut self, task: &mut Context<'_>) -> Poll<Option<Box<InFlightDelivery>>> {
-        if self.last == LastOccupation::Idle
-            && let Some(given) = self.stand_up()
+        if self.last == LastActivity::Idle
+            && let Some(given) = self.end_idle()
         {
             return Poll::Ready(Some(given));
         }
         if self.is_wanted() {
-            if self.last == LastOccupation::Busy {
+            if self.last == LastActivity::Busy {
                 // From now on its consumer wakes it.
-                drop(self.replace(Occupation::Other));
+                drop(self.replace(Activity::Other));
             }
             return Poll::Ready(None);
         }
-        if self.last != LastOccupation::Busy {
-            drop(self.replace(Occupation::Busy(task.waker().clone())));
+        if self.last != LastActivity::Busy {
+            drop(self.replace(Activity::Busy(task.waker().clone())));
             if self.is_wanted() {
                 return Poll::Ready(None);
             }
@@ -150,15 +150,15 @@ impl Sibling {
     /// The message: there is no such sibling any more.
     pub(super) fn give(&self, item: Box<InFlightDelivery>) -> Result<(), Box<InFlightDelivery>> {
         let mut item = Some(item);
-        let waker = lock(&self.handover.seats).iter().find_map(|seat| {
-            let mut occupation = lock(&seat.0);
-            if !matches!(&*occupation, Occupation::Idle(_)) {
+        let waker = lock(&self.handover.slots).iter().find_map(|slot| {
+            let mut activity = lock(&slot.0);
+            if !matches!(&*activity, Activity::Idle(_)) {
                 return None;
             }
-            let before = std::mem::replace(&mut *occupation, Occupation::Given(item.take()?));
+            let before = std::mem::replace(&mut *activity, Activity::Given(item.take()?));
             self.handover.idle.fetch_sub(1, Ordering::SeqCst);
             match before {
-                Occupation::Idle(waker) => Some(waker),
+                Activity::Idle(waker) => Some(waker),
                 _ => None,
             }
         });
@@ -169,57 +169,57 @@ impl Sibling {
     }
 
     /// Says that this performer is not idle any more; gives what it was given meanwhile.
-    pub(super) fn stand_up(&mut self) -> Option<Box<InFlightDelivery>> {
+    pub(super) fn end_idle(&mut self) -> Option<Box<InFlightDelivery>> {
         match self.last {
-            LastOccupation::Idle => self.replace(Occupation::Other),
+            LastActivity::Idle => self.replace(Activity::Other),
             // That a sibling wakes one that has become less busy does no harm.
-            LastOccupation::Busy | LastOccupation::Other => None,
+            LastActivity::Busy | LastActivity::Other => None,
         }
     }
 
-    fn replace(&mut self, occupation: Occupation) -> Option<Box<InFlightDelivery>> {
-        self.last = match &occupation {
-            Occupation::Idle(_) => LastOccupation::Idle,
-            Occupation::Busy(_) => LastOccupation::Busy,
-            Occupation::Other | Occupation::Given(_) => LastOccupation::Other,
+    fn replace(&mut self, activity: Activity) -> Option<Box<InFlightDelivery>> {
+        self.last = match &activity {
+            Activity::Idle(_) => LastActivity::Idle,
+            Activity::Busy(_) => LastActivity::Busy,
+            Activity::Other | Activity::Given(_) => LastActivity::Other,
         };
-        let is_busy = self.last == LastOccupation::Busy;
-        let mut seat = lock(&self.seat.0);
-        let before = std::mem::replace(&mut *seat, occupation);
+        let is_busy = self.last == LastActivity::Busy;
+        let mut slot = lock(&self.slot.0);
+        let before = std::mem::replace(&mut *slot, activity);
         if is_busy {
             self.handover.busy.fetch_add(1, Ordering::SeqCst);
         }
         match before {
-            Occupation::Other => None,
-            Occupation::Idle(_) => {
+            Activity::Other => None,
+            Activity::Idle(_) => {
                 self.handover.idle.fetch_sub(1, Ordering::SeqCst);
                 None
             }
-            Occupation::Busy(_) => {
+            Activity::Busy(_) => {
                 self.handover.busy.fetch_sub(1, Ordering::SeqCst);
                 None
             }
-            Occupation::Given(item) => Some(item),
+            Activity::Given(item) => Some(item),
         }
     }
 }
 
 impl Drop for Sibling {
     fn drop(&mut self) {
-        let seat = &self.seat;
-        lock(&self.handover.seats).retain(|other| !Arc::ptr_eq(other, seat));
+        let slot = &self.slot;
+        lock(&self.handover.slots).retain(|other| !Arc::ptr_eq(other, slot));
         // What it was given goes back to its channel.
-        drop(self.replace(Occupation::Other));
+        drop(self.replace(Activity::Other));
     }
 }
 
-impl fmt::Debug for Seat {
+impl fmt::Debug for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match &*lock(&self.0) {
-            Occupation::Other => "Other",
-            Occupation::Idle(_) => "Idle",
-            Occupation::Busy(_) => "Busy",
-            Occupation::Given(_) => "Given",
+            Activity::Other => "Other",
+            Activity::Idle(_) => "Idle",
+            Activity::Busy(_) => "Busy",
+            Activity::Given(_) => "Given",
         })
     }
 }
@@ -267,7 +267,7 @@ mod tests {
             }
         }
 
-        fn sit_down(&mut self) -> Option<Box<InFlightDelivery>> {
+        fn become_idle(&mut self) -> Option<Box<InFlightDelivery>> {
             let waker = waker(Arc::clone(&self.task));
             match self.sibling.poll_idle(&mut Context::from_waker(&waker)) {
                 Poll::Ready(item) => Some(item),
@@ -340,7 +340,7 @@ mod tests {
         let (mut giver, mut idle) = (Performer::of(&handover), Performer::of(&handover));
         assert!(!giver.is_wanted());
         assert_eq!(counts(&handover), (0, 1));
-        assert!(idle.sit_down().is_none());
+        assert!(idle.become_idle().is_none());
         assert!(giver.was_woken());
         assert!(giver.is_wanted());
         assert_eq!(counts(&handover), (1, 0), "from now on its consumer wakes it");
@@ -348,11 +348,11 @@ mod tests {
         let expected = id(&first);
         assert!(giver.sibling.give(first).is_ok());
         assert!(idle.was_woken());
-        assert!(giver.sibling.give(second).is_err(), "the seat is taken");
+        assert!(giver.sibling.give(second).is_err(), "the slot is taken");
         assert!(!giver.is_wanted());
-        assert_eq!(id(&idle.sit_down().unwrap()), expected);
+        assert_eq!(id(&idle.become_idle().unwrap()), expected);
         assert_eq!(counts(&handover), (0, 1));
-        assert!(idle.sit_down().is_none());
+        assert!(idle.become_idle().is_none());
         assert!(giver.was_woken(), "once more");
     }
 
@@ -360,12 +360,12 @@ mod tests {
     fn a_performer_that_finds_a_message_of_its_own_gets_what_it_was_given_meanwhile() {
         let handover = Arc::new(Handover::default());
         let (giver, mut idle) = (Performer::of(&handover), Performer::of(&handover));
-        assert!(idle.sit_down().is_none());
-        assert!(idle.sibling.stand_up().is_none());
+        assert!(idle.become_idle().is_none());
+        assert!(idle.sibling.end_idle().is_none());
         assert!(giver.sibling.give(item().0).is_err(), "it is not idle any more");
-        assert!(idle.sit_down().is_none());
+        assert!(idle.become_idle().is_none());
         assert!(giver.sibling.give(item().0).is_ok());
-        assert!(idle.sibling.stand_up().is_some());
+        assert!(idle.sibling.end_idle().is_some());
         assert_eq!(counts(&handover), (0, 0));
     }
 
@@ -373,14 +373,14 @@ mod tests {
     fn what_a_performer_was_given_goes_back_when_it_ends() {
         let handover = Arc::new(Handover::default());
         let (giver, mut idle) = (Performer::of(&handover), Performer::of(&handover));
-        assert!(idle.sit_down().is_none());
+        assert!(idle.become_idle().is_none());
         let (given, released) = item();
         assert!(giver.sibling.give(given).is_ok());
         assert!(!released.load(Ordering::SeqCst));
         drop(idle);
         assert!(released.load(Ordering::SeqCst));
         let mut other = Performer::of(&handover);
-        assert!(other.sit_down().is_none());
+        assert!(other.become_idle().is_none());
         drop(other);
         let (kept, _) = item();
         assert!(giver.sibling.give(kept).is_err(), "nobody is left");
@@ -391,12 +391,12 @@ mod tests {
     fn an_idle_performer_that_becomes_busy_says_so() {
         let handover = Arc::new(Handover::default());
         let (giver, mut other) = (Performer::of(&handover), Performer::of(&handover));
-        assert!(other.sit_down().is_none());
+        assert!(other.become_idle().is_none());
         // It holds back, with room and without having received anything.
         assert!(!other.is_wanted());
         assert_eq!(counts(&handover), (0, 1));
         assert!(giver.sibling.give(item().0).is_err());
-        assert!(other.sit_down().is_none());
+        assert!(other.become_idle().is_none());
         assert!(!other.was_woken(), "not by itself");
         assert_eq!(counts(&handover), (1, 0));
     }

@@ -137,7 +137,7 @@ where
             (!handler.settings.ordered && mode != Mode::Careful).then(|| handler.controls.handover.join());
         let end = self.run(&mut consumer, sibling.as_mut(), mode).await;
         // What a sibling has given it meanwhile goes back with the rest.
-        let given = sibling.as_mut().and_then(Sibling::stand_up);
+        let given = sibling.as_mut().and_then(Sibling::end_idle);
         self.ready.extend(given.map(|given| *given));
         drop(sibling);
         self.op = Op::none();
@@ -204,7 +204,7 @@ where
         loop {
             // Nothing below need ever wait, and others want their turn.
             consume_budget().await;
-            let given = sibling.as_deref_mut().and_then(Sibling::stand_up);
+            let given = sibling.as_deref_mut().and_then(Sibling::end_idle);
             self.ready.extend(given.map(|given| *given));
             if handler.stop.is_cancelled() {
                 return PumpEnd::Stopped;
@@ -286,7 +286,7 @@ where
             // A sibling would have to wait for the rate as well.
             if waits_for_rate {
                 return sibling
-                    .stand_up()
+                    .end_idle()
                     .map_or(Poll::Pending, |given| Poll::Ready(Intake::Given(given)));
             }
             match sibling.poll_wanted(task) {

@@ -37,8 +37,8 @@ pub enum NotReady {
         /// The reason that the broker gave.
         reason: String,
     },
-    /// The broker confirms nothing, although messages wait for it.
-    #[error("the broker has confirmed no message for {seconds} s")]
+    /// The broker confirms nothing although messages wait for it, or does not answer a consumer that gets nothing.
+    #[error("the broker has confirmed no message, or not answered a consumer, for {seconds} s")]
     Unconfirmed {
         /// For how long.
         seconds: u64,

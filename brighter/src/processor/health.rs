@@ -163,8 +163,8 @@ pub enum Unhealthy {
         /// The reason that was given.
         reason: String,
     },
-    /// The broker confirms nothing, although messages wait for it.
-    #[error("the broker has confirmed no message for {seconds:.0} s")]
+    /// The broker confirms nothing although messages wait for it, or does not answer a consumer that gets nothing.
+    #[error("the broker has confirmed no message, or not answered a consumer, for {seconds:.0} s")]
     Unconfirmed {
         /// For how long.
         seconds: f64,

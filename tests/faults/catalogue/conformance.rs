@@ -5,10 +5,10 @@ use std::time::Duration;
 use brighter::RabbitMq;
 use brighter::channel::{Channel, QueueType};
 use brighter::testing::conformance::{
-    Feature, Features, Harness, Stall, a_half_open_connection_is_noticed,
+    Features, Harness, Stall, a_consumer_that_gets_nothing_is_noticed, a_half_open_connection_is_noticed,
     a_restart_of_the_server_loses_nothing, a_silent_server_is_noticed,
 };
-use brighter_faults::node::{self, Alone};
+use brighter_faults::node::{self, Alone, Shared};
 use brighter_faults::place::Place;
 use brighter_faults::proxy::Proxy;
 
@@ -57,6 +57,7 @@ async fn a_restart_loses_nothing_on_either_type_of_queue() {
 
 /// A server that all share, behind a way of one's own that stalls. Its heartbeat is as short as RabbitMQ has it.
 struct BehindAProxy {
+    node: Shared,
     proxy: Proxy,
     place: Place,
     queue_type: QueueType,
@@ -68,6 +69,7 @@ impl BehindAProxy {
         let proxy = Proxy::start(node.address()).await;
         let place = Place::at(&node, proxy.address());
         Self {
+            node,
             proxy,
             place,
             queue_type,
@@ -79,7 +81,7 @@ impl Harness for BehindAProxy {
     type Broker = RabbitMq;
 
     fn features(&self) -> Features {
-        Features::all().without(Feature::DeafConsumer)
+        Features::all()
     }
 
     async fn connect(&self) -> RabbitMq {
@@ -98,14 +100,14 @@ impl Harness for BehindAProxy {
         match how {
             Stall::HalfOpen => self.proxy.black_hole(true),
             Stall::Silent => self.proxy.silence(true),
-            _ => self.proxy.deafen(true),
+            // The queue of the case.
+            _ => self.node.forget_consumers(&self.place.queue("deaf")).await,
         }
     }
 
     async fn mend(&self, _: &RabbitMq) {
         self.proxy.black_hole(false);
         self.proxy.silence(false);
-        self.proxy.deafen(false);
     }
 
     /// Longer than any deadline of the transport.
@@ -119,5 +121,12 @@ async fn a_server_that_vanishes_or_is_silent_is_noticed_on_either_type_of_queue(
     for queue_type in [QueueType::Classic, QueueType::Quorum] {
         a_half_open_connection_is_noticed(&BehindAProxy::new(queue_type).await).await;
         a_silent_server_is_noticed(&BehindAProxy::new(queue_type).await).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_that_its_queue_forgets_is_noticed_on_either_type_of_queue() {
+    for queue_type in [QueueType::Classic, QueueType::Quorum] {
+        a_consumer_that_gets_nothing_is_noticed(&BehindAProxy::new(queue_type).await).await;
     }
 }

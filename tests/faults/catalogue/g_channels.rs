@@ -17,8 +17,6 @@ use brighter_faults::traffic::{Traffic, consume, next};
 use brighter_faults::wait::{in_time, until_answer};
 
 const CONFIRM: Duration = Duration::from_secs(30);
-/// `Basic.Consume`.
-const CONSUME: Kind = Kind::Method(60, 20);
 
 /// Erlang for the member of a quorum queue on this node.
 fn member(queue: &str) -> String {
@@ -165,7 +163,7 @@ async fn g15_a_start_that_is_not_answered_says_where_and_of_what_and_the_others_
     let well = place.channel("well", "g15.well");
     let mut consumer = consume(&broker, &well).await;
     let silent = place.channel("silent", "g15.silent");
-    proxy.add(Rule::next(Direction::ToBroker, CONSUME, Act::Drop));
+    proxy.add(Rule::next(Direction::ToBroker, Kind::CONSUME, Act::Drop));
     let answer = in_time("an answer", broker.consume(&silent)).await;
     let Err(ChannelError::Unavailable { reason }) = answer else {
         panic!("{answer:?}");
@@ -192,16 +190,6 @@ async fn g15_a_start_that_is_not_answered_says_where_and_of_what_and_the_others_
     broker.close().await;
 }
 
-/// What a node does that is cut off from a queue: it keeps the consumer, and the queue does not know of it.
-async fn forget_consumers(node: &Node, queue: &str) -> String {
-    let forget = format!(
-        "{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>)), \
-         [gen_server2:call(amqqueue:get_pid(Q), {{basic_cancel, element(1, C), element(2, C), undefined, <<\"a test\">>}}) \
-          || C <- rabbit_amqqueue:consumers(Q)]."
-    );
-    node.eval(&forget).await
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn g15_a_consumer_that_its_queue_has_forgotten_asks_and_is_consumed_again() {
     let node = node::shared().await;
@@ -211,7 +199,7 @@ async fn g15_a_consumer_that_its_queue_has_forgotten_asks_and_is_consumed_again(
     deaf.queue_type = Some(QueueType::Classic);
     let mut consumer = consume(&broker, &deaf).await;
     let mut idle = consume(&broker, &place.channel("idle", "g15.idle")).await;
-    assert_eq!(forget_consumers(&node, deaf.name.as_str()).await, "[ok]");
+    node.forget_consumers(deaf.name.as_str()).await;
     let ledger = Ledger::new();
     let traffic = Traffic::new(broker.clone(), &ledger, CONFIRM);
     let sent = traffic.one("g15.deaf").await;

@@ -3,11 +3,11 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use brighter_faults::cluster::{self, cut};
+use brighter_faults::cluster::{self, LiveCluster, cut};
 use brighter_faults::node::Node;
 use brighter_faults::scale::{report, size};
 use brighter_faults::wait::until_answer;
-use brighter_test_servers::Network;
+use brighter_test_servers::{Error, Network};
 use futures_util::future::join_all;
 use tokio::time::sleep;
 
@@ -31,44 +31,46 @@ async fn g01_when_the_leader_is_killed_nothing_is_lost_and_all_go_on() {
     scene.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn g02_when_the_leader_is_isolated_nothing_is_lost_and_all_go_on() {
-    let Some((cluster, network)) = cluster::with_network("G02").await else {
+/// Cuts the network until all go on and the nodes have noticed, does something else, and mends the network.
+async fn cut_off(
+    fault: &'static str,
+    harm: fn(&Network) -> Result<(), Error>,
+    meanwhile: impl AsyncFnOnce(&Scene<'_>, &LiveCluster),
+) {
+    let Some((cluster, network)) = cluster::with_network(fault).await else {
         return;
     };
-    let scene = Scene::start("G02", &cluster).await;
+    let scene = Scene::start(fault, &cluster).await;
     scene.fault();
-    cut(&network, |network| network.isolate(HARMED, true)).await;
+    cut(&network, harm).await;
     scene.progress().await;
     cluster.gone(HARMED).await;
+    meanwhile(&scene, &cluster).await;
     cut(&network, Network::mend).await;
     cluster.whole().await;
     scene.cleared();
     scene.progress().await;
     scene.end().await;
+}
+
+fn isolate(network: &Network) -> Result<(), Error> {
+    network.isolate(HARMED, true)
+}
+
+/// The clients still reach it, and it answers them as far as it can alone.
+fn split_from_all(network: &Network) -> Result<(), Error> {
+    network.split(HARMED, 1, true)?;
+    network.split(HARMED, 2, true)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn g02_when_the_leader_is_isolated_nothing_is_lost_and_all_go_on() {
+    cut_off("G02", isolate, async |_, _| {}).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn g03_when_the_leader_is_split_from_its_peers_who_is_on_it_moves() {
-    let Some((cluster, network)) = cluster::with_network("G03").await else {
-        return;
-    };
-    let scene = Scene::start("G03", &cluster).await;
-    scene.fault();
-    cut(&network, split_from_all).await;
-    // The clients still reach it, and it answers them as far as it can alone.
-    scene.progress().await;
-    cluster.gone(HARMED).await;
-    cut(&network, Network::mend).await;
-    cluster.whole().await;
-    scene.cleared();
-    scene.progress().await;
-    scene.end().await;
-}
-
-fn split_from_all(network: &Network) -> Result<(), brighter_test_servers::Error> {
-    network.split(HARMED, 1, true)?;
-    network.split(HARMED, 2, true)
+    cut_off("G03", split_from_all, async |_, _| {}).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -107,31 +109,21 @@ async fn g05_a_rolling_restart_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn g06_a_queue_deleted_during_a_split_loses_nothing_that_is_published_after_it() {
-    let Some((cluster, network)) = cluster::with_network("G06").await else {
-        return;
-    };
-    let scene = Scene::start("G06", &cluster).await;
-    scene.fault();
-    cut(&network, split_from_all).await;
-    scene.progress().await;
-    cluster.gone(HARMED).await;
-    // What is in the queue goes with it, so it is empty when it is deleted.
-    scene.spared.store(0, Ordering::SeqCst);
-    let queue = &scene.apps[0].queue;
-    let other = &cluster.nodes()[1];
-    until_answer("what the queue holds", 0, async || other.depth(queue).await.0).await;
-    until_answer("what is on its way", 0, async || {
-        scene.ledger.verdict().lost.len()
+    cut_off("G06", split_from_all, async |scene, cluster| {
+        // What is in the queue goes with it, so it is empty when it is deleted.
+        scene.spared.store(0, Ordering::SeqCst);
+        let queue = &scene.apps[0].queue;
+        let other = &cluster.nodes()[1];
+        until_answer("what the queue holds", 0, async || other.depth(queue).await.0).await;
+        until_answer("what is on its way", 0, async || {
+            scene.ledger.verdict().lost.len()
+        })
+        .await;
+        other.delete_queue(queue).await;
+        scene.spared.store(usize::MAX, Ordering::SeqCst);
+        scene.progress().await;
     })
     .await;
-    other.delete_queue(queue).await;
-    scene.spared.store(usize::MAX, Ordering::SeqCst);
-    scene.progress().await;
-    cut(&network, Network::mend).await;
-    cluster.whole().await;
-    scene.cleared();
-    scene.progress().await;
-    scene.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

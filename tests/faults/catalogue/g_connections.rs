@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use brighter::channel::{Broker, BrokerStatus, Producer, PublishError};
+use brighter::channel::{Broker, BrokerStatus, ChannelError, Producer, PublishError, QueueType};
 use brighter::prelude::*;
 use brighter::processor::Unhealthy;
 use brighter::transport::rabbitmq::{ExchangeKind, RabbitMqBuilder};
@@ -19,8 +19,6 @@ use brighter_faults::scale::report;
 use brighter_faults::traffic::{Traffic, consume, id, next};
 use brighter_faults::wait::{in_time, until_answer};
 
-/// `Basic.Consume`.
-const CONSUME: Kind = Kind::Method(60, 20);
 /// `Channel.Open`.
 const CHANNEL_OPEN: Kind = Kind::Method(20, 10);
 
@@ -190,6 +188,110 @@ async fn g06_once_its_queue_has_gone_a_topic_is_published_by_a_new_channel() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn g03_a_consumer_that_gets_no_answer_leaves_its_node_and_those_beside_it_lose_nothing() {
+    let node = node::shared().await;
+    let (one, other) = (
+        Proxy::start(node.address()).await,
+        Proxy::start(node.address()).await,
+    );
+    let place = Place::new(&node);
+    let broker = cluster(&node, &place, [&one, &other]).rebalance_interval(None);
+    let broker = broker.connect().await.unwrap();
+    let channel = |name: &str, queue_type| {
+        let mut channel = place.channel(name, &format!("g03.{name}"));
+        channel.queue_type = Some(queue_type);
+        channel
+    };
+    let quiet = channel("quiet", QueueType::Quorum);
+    let (mut consumer, mut beside) = (
+        consume(&broker, &quiet).await,
+        consume(&broker, &channel("beside", QueueType::Classic)).await,
+    );
+    let ledger = Ledger::new();
+    let traffic = Traffic::new(broker.clone(), &ledger, Duration::from_secs(30));
+    traffic.one("g03.beside").await;
+    let in_hand = next(&mut beside).await;
+
+    // The node that the consumers are on lets a connection live, and has no answer to what its peers must agree on.
+    let consumed = |way: &Proxy| way.seen(Direction::ToBroker, Kind::CONSUME);
+    let (cut_off, well) = match consumed(&one) {
+        0 => (&other, &one),
+        _ => (&one, &other),
+    };
+    let connections = cut_off.open();
+    ledger.fault();
+    for _ in 0..100 {
+        cut_off.add(Rule::next(Direction::ToBroker, Kind::GET, Act::Drop));
+    }
+    traffic.one("g03.quiet").await;
+    let last = next(&mut consumer).await;
+    ledger.write(Entry::Handled, &id(&last));
+    last.ack().await.unwrap();
+    let begun = Instant::now();
+    let ((), (end, ended)) = tokio::join!(
+        async {
+            until_answer("what the status says", true, async || {
+                matches!(broker.status(), BrokerStatus::Unconfirmed { .. })
+            })
+            .await;
+            report("G03 consumer", format_args!("told after {:?}", begun.elapsed()));
+        },
+        async {
+            let end = in_time("the end", consumer.receive()).await;
+            (end, begun.elapsed())
+        }
+    );
+    report("G03 consumer", format_args!("ended after {ended:?}"));
+    let Some(Err(ChannelError::Unavailable { reason })) = end else {
+        panic!("{end:?}");
+    };
+    drop(consumer);
+    for said in ["basic.get", quiet.name.as_str(), cut_off.address()] {
+        assert!(reason.contains(said), "{reason}");
+    }
+    until_answer("the move", 1, async || {
+        let moved = capture::lines(&["moved to another node of RabbitMQ", cut_off.address()]);
+        moved.len()
+    })
+    .await;
+    // More comes, before the consumer beside it has moved and afterwards; what is in hand is settled where it came from.
+    in_time("the move of the consumer beside it", async {
+        while consumed(well) == 0 {
+            let sent = traffic.one("g03.beside").await;
+            let delivery = next(&mut beside).await;
+            assert_eq!(id(&delivery), sent);
+            ledger.write(Entry::Handled, &sent);
+            delivery.ack().await.unwrap();
+        }
+    })
+    .await;
+    ledger.write(Entry::Handled, &id(&in_hand));
+    in_hand.ack().await.unwrap();
+    let mut again = consume(&broker, &quiet).await;
+    assert_eq!(consumed(well), 2);
+    let queue = place.queue("beside");
+    until_answer("what waits or is in hand", (0, 0), async || {
+        node.depth(&queue).await
+    })
+    .await;
+    let sent = traffic.one("g03.quiet").await;
+    let delivery = next(&mut again).await;
+    assert_eq!(id(&delivery), sent);
+    ledger.write(Entry::Handled, &sent);
+    delivery.ack().await.unwrap();
+    ledger.cleared();
+    ledger.verdict().check("G03");
+    until_answer(
+        "connections to the node that was left",
+        connections - 1,
+        async || cut_off.open(),
+    )
+    .await;
+    capture::assert_no_password();
+    broker.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn g07_a_memory_alarm_is_told_by_the_health_of_publishers_and_consumers() {
     let node = node::to_harm().await;
     let place = Place::new(&node);
@@ -215,7 +317,7 @@ async fn g07_a_memory_alarm_is_told_by_the_health_of_publishers_and_consumers() 
     ledger.fault();
     node.memory_alarm(true).await;
     let begun = Instant::now();
-    // The broker says so to publishers.
+    // The broker says so to a connection that publishes.
     in_time("the alarm", async {
         loop {
             match broker.publish(&message("g07.nobody", "pushed-back")).await {
@@ -259,7 +361,7 @@ async fn g09_connections_spread_again_once_a_node_is_back_and_nothing_is_deliver
     let ledger = Ledger::new();
     let mut apps = Vec::new();
     // As many as it takes until both nodes have some, and the one that is to go has a consumer.
-    let consumers = || one.seen(Direction::ToBroker, CONSUME);
+    let consumers = || one.seen(Direction::ToBroker, Kind::CONSUME);
     while apps.len() < 3 || consumers() == 0 || one.open() < 2 || other.open() == 0 {
         let broker = cluster(&node, &place, [&one, &other])
             .rebalance_interval(Some(Duration::from_secs(1)))

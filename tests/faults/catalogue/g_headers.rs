@@ -1,4 +1,4 @@
-//! Headers that are nested so deep that a recursive parser overflows its stack: G12.
+//! Headers that are nested so deep that a parser that recurses overflows its stack: G12.
 
 use std::time::Duration;
 

@@ -43,8 +43,6 @@ impl Kind {
     pub const PUBLISH: Self = Self::Method(60, 40);
     /// `Basic.Return`, before its header and its body.
     pub const RETURN: Self = Self::Method(60, 50);
-    /// `Basic.Deliver`, before its header and its body.
-    pub const DELIVER: Self = Self::Method(60, 60);
     /// `Basic.Ack`: of a client for a delivery, of a broker for a publish.
     pub const ACK: Self = Self::Method(60, 80);
     /// `Basic.Nack`.
@@ -53,6 +51,8 @@ impl Kind {
     pub const REJECT: Self = Self::Method(60, 90);
     /// `Basic.Qos`.
     pub const QOS: Self = Self::Method(60, 10);
+    /// `Basic.Get`.
+    pub const GET: Self = Self::Method(60, 70);
     /// `Basic.Consume`.
     pub const CONSUME: Self = Self::Method(60, 20);
     /// `Exchange.Declare`.

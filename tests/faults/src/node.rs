@@ -321,6 +321,28 @@ impl Node {
         self.eval(&delete).await;
     }
 
+    /// Has a queue forget its consumers, which go on as if it did not. They are as deaf as those on a node that is cut off
+    /// from the queue.
+    ///
+    /// # Panics
+    /// The queue has none.
+    pub async fn forget_consumers(&self, queue: &str) {
+        let forget = format!(
+            "{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>)), \
+             Forget = fun(Tag, Pid) -> case amqqueue:get_pid(Q) of \
+                 {{_, _}} = Member -> \
+                     {{ok, _, _}} = ra:process_command(Member, rabbit_fifo:make_checkout({{Tag, Pid}}, cancel, #{{}})); \
+                 Classic -> \
+                     ok = gen_server2:call(Classic, case erlang:function_exported(rabbit_queue_type, cancel, 3) of \
+                         true -> {{stop_consumer, #{{pid => Pid, consumer_tag => Tag, user => <<\"a test\">>}}}}; \
+                         false -> {{basic_cancel, Pid, Tag, undefined, <<\"a test\">>}} \
+                     end) \
+             end end, \
+             [_ | _] = [Forget(element(2, C), element(1, C)) || C <- rabbit_amqqueue:consumers(Q)], forgotten."
+        );
+        assert_eq!(self.eval(&forget).await, "forgotten");
+    }
+
     /// Raises or clears the alarm of a broker that is short of memory: it takes no messages then.
     pub async fn memory_alarm(&self, on: bool) {
         self.harmed.store(true, Ordering::SeqCst);
@@ -351,6 +373,17 @@ impl Node {
              application:set_env(rabbit, channel_tick_interval, {look}), done."
         ))
         .await;
+    }
+
+    /// Its version: the first two numbers.
+    ///
+    /// # Panics
+    /// It does not tell.
+    pub async fn version(&self) -> (u32, u32) {
+        let said = self.eval("rabbit_misc:version().").await;
+        let mut numbers = said.split(|part: char| !part.is_ascii_digit());
+        let mut next = || numbers.find_map(|number| number.parse().ok());
+        next().zip(next()).unwrap_or_else(|| panic!("a version: {said}"))
     }
 
     /// How large a message it takes, on channels that are opened from now on.

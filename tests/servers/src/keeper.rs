@@ -220,6 +220,27 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_outlives_its_script_and_does_not_shut_down_is_killed_and_leaves_nothing() {
+        // As RabbitMQ does: a script starts it, the pid is written without a newline, and removed when it is to end.
+        const SERVER: &str = r#"
+            sh -c 'printf %s "$$" >"$PID_FILE"; trap "rm -f \"$PID_FILE\"" TERM
+                   while :; do sleep 0.1; touch "$FOLDER/work"; done' &
+            trap 'kill -TERM "$(cat "$PID_FILE")"; wait' TERM
+            wait
+        "#;
+        let folder = folder("stubborn").unwrap();
+        let pid_file = folder.path().join("its.pid");
+        let mut server = Command::new("sh");
+        server.args(["-c", SERVER]).env("END", "TERM");
+        server.env("FOLDER", folder.path()).env("PID_FILE", &pid_file);
+        let keeper = Keeper::start("stubborn", folder, &server).unwrap();
+        wait_until(|| keeper.folder().join("work").exists());
+        let folder = keeper.folder().to_owned();
+        drop(keeper.into_lifeline());
+        assert!(!folder.exists());
+    }
+
+    #[test]
     fn a_server_outlives_its_keeper_and_ends_with_the_run() {
         let mut run = Command::new("sleep").arg("1000").spawn().unwrap();
         let keeper = sleeper();

@@ -26,9 +26,19 @@ run() {
     until [ -s "$FOLDER/server.pid" ]; do sleep 0.05; done
 }
 
-# A signal to us ends a `wait` early.
-gone() {
+# The server, and the script that has started it. Not all files of pids end with a newline, and a server that shuts down
+# removes its own.
+pids() { echo "$(cat "$PID_FILE") $(cat "$FOLDER/server.pid")"; }
+
+# Does something to the server, and waits until it is gone. A server may outlive the script that has started it, and
+# would go on in its folder. A signal to us ends a `wait` early.
+end() {
+    served=$(pids)
+    "$@"
     while kill -0 "$watcher" 2>/dev/null; do wait "$watcher"; done
+    for pid in $served; do
+        while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
+    done
 }
 
 run "$@"
@@ -36,28 +46,20 @@ echo start >&4
 while read -r word <&3; do
     case $word in
     start) run "$@" ;;
-    stop)
-        kill -"$END" "$(cat "$FOLDER/server.pid")"
-        gone
-        ;;
-    kill)
-        kill -KILL "$(cat "$PID_FILE")"
-        gone
-        ;;
+    stop) end kill -"$END" "$(cat "$FOLDER/server.pid")" ;;
+    kill) end kill -KILL "$(cat "$PID_FILE")" ;;
     esac
     echo "$word" >&4
 done
 
 # Whatever hangs is killed in the end: first the server, so that its folder still goes.
+last=$(pids)
 {
     sleep 8
-    kill -KILL "$(cat "$PID_FILE")" "$(cat "$FOLDER/server.pid")"
+    kill -KILL $last
     sleep 5
     kill -KILL 0
 } &
-if [ -e "$FOLDER/running" ]; then
-    kill -"$END" "$(cat "$FOLDER/server.pid")"
-    gone
-fi
+if [ -e "$FOLDER/running" ]; then end kill -"$END" "$(cat "$FOLDER/server.pid")"; fi
 rm -rf "$FOLDER"
 kill -KILL 0

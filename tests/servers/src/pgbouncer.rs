@@ -1,4 +1,4 @@
-//! [`PgBouncer`]: a pooler between a test and PostgreSQL, which lends a server's connection for a transaction.
+//! [`PgBouncer`]: a pooler between a test and PostgreSQL, which gives a server's connection to a client that has a transaction.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

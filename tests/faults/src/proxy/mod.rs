@@ -69,11 +69,6 @@ impl Proxy {
         self.plan.silence(on);
     }
 
-    /// Drops every delivery until somebody consumes: what a queue does that has forgotten its consumers.
-    pub fn deafen(&self, on: bool) {
-        self.plan.deafen(on);
-    }
-
     /// Closes new connections at once, as a broker does that is down.
     pub fn refuse(&self, on: bool) {
         self.plan.refuse(on);

@@ -70,8 +70,6 @@ pub(super) struct Plan {
     black_hole: AtomicBool,
     /// Whether what comes from the broker waits.
     silent: watch::Sender<bool>,
-    /// Whether deliveries are dropped, until somebody consumes.
-    deaf: AtomicBool,
     open: AtomicUsize,
     attempts: AtomicUsize,
     /// Counts the resets.
@@ -92,7 +90,6 @@ impl Default for Plan {
             refusing: AtomicBool::new(false),
             black_hole: AtomicBool::new(false),
             silent: watch::Sender::new(false),
-            deaf: AtomicBool::new(false),
             open: AtomicUsize::new(0),
             attempts: AtomicUsize::new(0),
             resets: watch::Sender::new(0),
@@ -115,9 +112,6 @@ impl Plan {
 
     /// What to do to this frame, which is about to go on. A rule is followed once; the first that fits is.
     pub(super) fn act(&self, direction: Direction, kind: Kind) -> Option<Act> {
-        if (direction, kind) == (Direction::ToBroker, Kind::CONSUME) {
-            self.deafen(false);
-        }
         let mut state = self.lock();
         *state.seen.entry((direction, kind)).or_default() += 1;
         let mut due = None;
@@ -151,14 +145,6 @@ impl Plan {
     pub(super) async fn spoken(&self) {
         // The sender is here.
         let _ = self.silent.subscribe().wait_for(|silent| !silent).await;
-    }
-
-    pub(super) fn deafen(&self, on: bool) {
-        self.deaf.store(on, Ordering::SeqCst);
-    }
-
-    pub(super) fn is_deaf(&self) -> bool {
-        self.deaf.load(Ordering::SeqCst)
     }
 
     pub(super) fn refuse(&self, on: bool) {

@@ -1,13 +1,11 @@
 //! Brings the frames of one connection from one side to the other, as the plan has it.
 
-use std::collections::HashSet;
-
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::plan::{Act, Direction, Plan};
-use crate::frames::{Frame, Kind, Splitter};
+use crate::frames::{Frame, Splitter};
 
 const CHUNK: usize = 16 * 1024;
 
@@ -47,8 +45,6 @@ async fn one_way(
 ) -> End {
     let mut splitter = Splitter::default();
     let mut greeted = direction == Direction::ToClient;
-    // The channels whose delivery is dropped, and whose content is still to come.
-    let mut unheard = HashSet::new();
     let mut chunk = vec![0; CHUNK];
     loop {
         let read = match from.read(&mut chunk).await {
@@ -66,7 +62,6 @@ async fn one_way(
         }
         loop {
             match splitter.frame() {
-                Ok(Some(frame)) if is_unheard(&frame, &mut unheard, plan, direction) => {}
                 Ok(Some(frame)) => match pass(frame, to, &mut out, plan, direction).await {
                     Ok(()) => {}
                     Err(end) => return end,
@@ -80,24 +75,6 @@ async fn one_way(
         }
         if !plan.is_black_hole() && to.write_all(&out).await.is_err() {
             return End::Closed;
-        }
-    }
-}
-
-/// Whether the frame is part of a delivery to consumers that get nothing.
-fn is_unheard(frame: &Frame, unheard: &mut HashSet<u16>, plan: &Plan, direction: Direction) -> bool {
-    if direction == Direction::ToBroker {
-        return false;
-    }
-    match frame.kind {
-        Kind::Header | Kind::Body => unheard.contains(&frame.channel),
-        Kind::DELIVER if plan.is_deaf() => {
-            unheard.insert(frame.channel);
-            true
-        }
-        _ => {
-            unheard.remove(&frame.channel);
-            false
         }
     }
 }

@@ -1,0 +1,116 @@
+//! What a consumer that hears nothing asks the broker, and what the answers mean.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lapin::options::BasicGetOptions;
+use lapin::protocol::AMQPSoftError;
+use tokio::time::timeout;
+
+use super::consumer_channel::ConsumerChannel;
+use super::depth::ask;
+use super::receipt::Receipt;
+use super::silence::Silence;
+use crate::error::{of_channel, reply_text};
+use crate::topology::DeclareError;
+use crate::wire::short;
+use brighter_core::channel::{MakeChannel, QueueType};
+
+/// The broker may take this long to answer: a quorum queue that has lost its leader has another by then.
+const ANSWER: Duration = Duration::from_secs(7);
+
+/// What the broker says of a consumer.
+pub(super) enum Answer {
+    Well,
+    /// What casts doubt on the consumer.
+    Doubtful(String),
+    /// There was none, and to what.
+    None(String),
+}
+
+/// Asks the broker whether this consumer should hear something; `fetches` says whether also by a fetch.
+pub(super) async fn question(consumer: &Arc<ConsumerChannel>, silence: &Silence, fetches: bool) -> Answer {
+    let open = &consumer.open;
+    if !open.is_alive() || open.is_retired() {
+        // The stream ends by itself, or goes on by another connection.
+        return Answer::Well;
+    }
+    let _open = consumer.connections.questions.ask();
+    if fetches && may_fetch(consumer) {
+        match fetch(consumer, silence).await {
+            Answer::Well => {}
+            other => return other,
+        }
+    }
+    ask_for_queue(consumer).await
+}
+
+/// Whether the queue lets a message be fetched beside its consumer. That is known of what we declare.
+fn may_fetch(consumer: &ConsumerChannel) -> bool {
+    let channel = &consumer.channel;
+    consumer.queue_type == Some(QueueType::Quorum)
+        && channel.make == MakeChannel::Create
+        && !channel.limits.single_active_consumer
+}
+
+/// Fetches a message, as no other is to come.
+async fn fetch(consumer: &Arc<ConsumerChannel>, silence: &Silence) -> Answer {
+    let name = &consumer.channel.name;
+    let Ok(queue) = short("channel name", name.as_str()) else {
+        return Answer::Well;
+    };
+    let fetched = consumer.amqp().basic_get(queue, BasicGetOptions::default());
+    match consumer.amqp().while_up(timeout(ANSWER, fetched)).await {
+        Some(Ok(Ok(Some(message)))) => {
+            if let Some(delivery) = silence.hand_over(message.delivery) {
+                // It goes back to the queue.
+                drop(Receipt::of(consumer, delivery));
+            }
+            Answer::Doubtful(format!("the queue `{name}` had a message that did not come"))
+        }
+        Some(Err(_)) => Answer::None(format!(
+            "`basic.get` from the queue `{name}` was not answered within {ANSWER:?}"
+        )),
+        // It is lost, which the stream learns by itself.
+        Some(Ok(Ok(None) | Err(_))) | None => Answer::Well,
+    }
+}
+
+async fn ask_for_queue(consumer: &ConsumerChannel) -> Answer {
+    let name = &consumer.channel.name;
+    let handle = consumer.isolated.as_deref();
+    let handle = handle.unwrap_or(&consumer.connections.consuming);
+    let unanswered = |request, after| {
+        Answer::None(format!(
+            "`{request}` for the queue `{name}` was not answered within {after:?}"
+        ))
+    };
+    let asked = consumer.open.while_up(ask(handle, &consumer.open, name));
+    let Ok(asked) = timeout(ANSWER, asked).await else {
+        return unanswered("queue.declare", ANSWER);
+    };
+    match asked {
+        Ok(Ok(queue)) if queue.consumer_count() == 0 => {
+            Answer::Doubtful(format!("the queue `{name}` reports no consumer"))
+        }
+        Ok(Ok(queue)) if queue.message_count() > 0 && gets_all(consumer) => {
+            let waiting = queue.message_count();
+            Answer::Doubtful(format!("{waiting} messages wait in the queue `{name}`"))
+        }
+        Ok(Err(DeclareError::Unanswered { request, after })) => unanswered(request, after),
+        Ok(Err(DeclareError::Broker { error, .. }))
+            if matches!(of_channel(&error), Some(AMQPSoftError::NOTFOUND)) =>
+        {
+            Answer::Doubtful(reply_text(&error))
+        }
+        // The connection is lost, which the stream learns by itself, or the question cannot be asked.
+        Ok(Ok(_) | Err(_)) | Err(_) => Answer::Well,
+    }
+}
+
+/// Whether a message that waits would come to this consumer. One of several that wait for the active one to end gets
+/// none; what a channel is that was not declared, nobody knows.
+fn gets_all(consumer: &ConsumerChannel) -> bool {
+    let channel = &consumer.channel;
+    !channel.limits.single_active_consumer && channel.make != MakeChannel::Assume
+}

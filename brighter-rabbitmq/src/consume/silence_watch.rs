@@ -1,0 +1,99 @@
+//! A consumer that hears nothing asks whether it should.
+//!
+//! A node that is cut off from the leader of a queue, or leads it without a majority, keeps the connection up, answers
+//! heartbeats, and delivers nothing. So a consumer that waits, has nothing in hand and got nothing for a moment asks the
+//! broker, in two ways:
+//!
+//! - It asks for its queue: the queue may know of no consumer, or have messages that do not come. A node that is cut off
+//!   answers this from what it knew last.
+//! - It fetches a message from a quorum queue, of which there should be none. The members of the queue have to agree on
+//!   that, so a node that is cut off has no answer. Should there be a message after all, it is handed out like any other.
+//!
+//! While an answer is due for long the process is not ready. If there is none, or each time a doubtful one, the consumer
+//! ends and is consumed again, by another node if there is one.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::consumer_channel::ConsumerChannel;
+use super::question::{Answer, question};
+use super::silence::{Silence, Verdict};
+use crate::backoff::random;
+
+/// A consumer asks when nothing came for one to two of these, with a random quarter added.
+const LOOK: Duration = Duration::from_millis(1200);
+/// How long it rests after an answer that is well, with a random half added, for as long as nothing comes.
+const SILENT: Duration = Duration::from_secs(15);
+/// How soon it asks again if the answer gives cause to.
+const AGAIN: Duration = Duration::from_millis(750);
+/// So many doubtful answers in a row end the consumer: a message may be on its way just then.
+const ENOUGH: u32 = 3;
+/// While nothing comes it fetches a message with one question of so many: each fetch is an entry in the log of the queue.
+const FETCHES: u32 = 4;
+
+/// Asks whenever this consumer has heard nothing for a while, until it is over.
+pub(super) async fn watch(silence: Arc<Silence>, consumer: Weak<ConsumerChannel>) {
+    let Some(confirms) = consumer.upgrade().map(|consumer| consumer.confirms()) else {
+        return;
+    };
+    let (mut doubt, mut answers) = (0, 0);
+    loop {
+        let is_rest = doubt == 0 && answers > 0;
+        let pause = match (doubt, answers) {
+            (0, 0) => LOOK + LOOK.mul_f64(random() / 4.0),
+            (0, _) => SILENT + SILENT.mul_f64(random() / 2.0),
+            _ => AGAIN,
+        };
+        silence.rest(is_rest);
+        if is_rest && silence.has_heard() {
+            answers = 0;
+            continue;
+        }
+        let is_stall = tokio::select! {
+            () = silence.until_over() => return,
+            () = silence.until_heard(), if is_rest => {
+                answers = 0;
+                continue;
+            }
+            // Others of this process get no answer.
+            () = confirms.stalled() => true,
+            () = sleep(pause) => false,
+        };
+        let Some(consumer) = consumer.upgrade().filter(|consumer| consumer.is_consuming()) else {
+            return;
+        };
+        if !silence.is_silent() || consumer.has_unsettled() {
+            (doubt, answers) = (0, 0);
+            continue;
+        }
+        let fetches = doubt > 0 || is_stall || answers % FETCHES == 0;
+        let verdict = match question(&consumer, &silence, fetches).await {
+            Answer::Well => {
+                doubt = 0;
+                answers += 1;
+                None
+            }
+            Answer::Doubtful(what) => {
+                doubt += 1;
+                (doubt >= ENOUGH).then_some(Verdict {
+                    what,
+                    is_unanswered: false,
+                })
+            }
+            Answer::None(what) => {
+                doubt = ENOUGH;
+                Some(Verdict {
+                    what,
+                    is_unanswered: true,
+                })
+            }
+        };
+        if let Some(verdict) = verdict
+            && !silence.has_heard()
+        {
+            silence.end(verdict);
+        }
+    }
+}
