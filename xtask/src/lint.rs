@@ -157,6 +157,8 @@ fn manifests(published: &[Package]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     fn package(name: &str, required: &str) -> Package {
@@ -181,6 +183,17 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "one: depends on core by `^0.1.0`, not by `=0.1.0`"
+        );
+    }
+
+    #[test]
+    fn a_manifest_that_does_not_show_features_on_docs_rs_is_named() {
+        manifests(&[package("core", "=0.1.0")]).unwrap();
+        let without = json!({"name": "core", "metadata": {"docs": {"rs": {"all-features": true}}}});
+        let error = manifests(&[Package::from(without)]).unwrap_err().to_string();
+        assert!(
+            error.contains("core: does not have docs.rs show every feature"),
+            "{error}"
         );
     }
 
