@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn a_manifest_without_a_readme_is_named() {
         let mut bare = json!({"name": "one", "version": "0.1.0", "metadata": null});
-        bare["readme"] = serde_json::Value::Null;
+        bare["readme"] = Value::Null;
         let error = manifests(&[Package::from(bare)]).unwrap_err().to_string();
         assert!(
             error.contains("one: has no `readme`") && error.contains("docs.rs"),
