@@ -22,8 +22,8 @@ pub enum OutboxError {
         "the database of the outbox is read-only for now, as after a failover; nothing was stored: try again"
     )]
     Standby(#[source] BoxError),
-    /// Another transaction conflicted: a deadlock, or a serialization failure. The outbox has already retried a call in
-    /// its own transaction a few times. In a transaction of the application, roll back, and run all of it again.
+    /// Another transaction was in the way: a deadlock, a serialization failure, or a lock that was waited for too long. A
+    /// call of its own was tried again a few times; in a transaction of the application, roll back, and run all of it again.
     #[error(
         "transaction conflict in the outbox; nothing was stored: roll back, and run the transaction again"
     )]
