@@ -142,8 +142,8 @@ impl RedactedError {
     /// Whether the copy differs from the error, so that a secret was taken out.
     #[must_use]
     pub fn differs_from(&self, error: &(dyn Error + 'static)) -> bool {
-        let is_cause = |cause: &Box<Self>| error.source().is_some_and(|error| cause.differs_from(error));
-        self.text != error.to_string() || self.source.as_ref().is_some_and(is_cause)
+        let is_cause = |cause: &Self| error.source().is_some_and(|error| cause.differs_from(error));
+        self.text != error.to_string() || self.source.as_deref().is_some_and(is_cause)
     }
 
     fn without(error: &(dyn Error + 'static), secrets: &[String]) -> Self {
