@@ -1,6 +1,5 @@
 //! A node of several goes, or what is between them: G01 to G09.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use brighter_faults::cluster::{self, LiveCluster, cut};
@@ -111,7 +110,7 @@ async fn g05_a_rolling_restart_loses_nothing() {
 async fn g06_a_queue_deleted_during_a_split_loses_nothing_that_is_published_after_it() {
     cut_off("G06", split_from_all, async |scene, cluster| {
         // What is in the queue goes with it, so it is empty when it is deleted.
-        scene.spared.store(0, Ordering::SeqCst);
+        scene.spare(Some(0));
         let queue = &scene.apps[0].queue;
         let other = &cluster.nodes()[1];
         until_answer("what the queue holds", 0, async || other.depth(queue).await.0).await;
@@ -120,7 +119,7 @@ async fn g06_a_queue_deleted_during_a_split_loses_nothing_that_is_published_afte
         })
         .await;
         other.delete_queue(queue).await;
-        scene.spared.store(usize::MAX, Ordering::SeqCst);
+        scene.spare(None);
         scene.progress().await;
     })
     .await;

@@ -85,7 +85,7 @@ pub(crate) struct Scene<'c> {
     pub(crate) ledger: Ledger,
     stop: Arc<AtomicBool>,
     /// A topic that is not published to for now: its index, or none.
-    pub(crate) spared: Arc<AtomicUsize>,
+    spared: Arc<AtomicUsize>,
 }
 
 impl<'c> Scene<'c> {
@@ -135,6 +135,14 @@ impl<'c> Scene<'c> {
     /// Notes that harm begins.
     pub(crate) fn fault(&self) {
         self.ledger.fault();
+    }
+
+    /// Publishes to one topic no more, or to all again.
+    pub(crate) fn spare(&self, topic: Option<usize>) {
+        for (index, app) in self.apps.iter().enumerate() {
+            app.handled.rest(Some(index) == topic);
+        }
+        self.spared.store(topic.unwrap_or(usize::MAX), Ordering::SeqCst);
     }
 
     /// Notes that it is over.
@@ -311,7 +319,7 @@ impl Started {
     }
 }
 
-/// Publishes a message until it is confirmed.
+/// Publishes a message until it is confirmed, or nobody wants it.
 async fn publish(broker: &RabbitMq, deed: &Deed, topic: &str, ledger: &Ledger, failed: &AtomicUsize) {
     let (message, id) = (deed.message(topic), deed.id.to_string());
     ledger.write(Entry::Attempted, &id);
@@ -323,8 +331,11 @@ async fn publish(broker: &RabbitMq, deed: &Deed, topic: &str, ledger: &Ledger, f
                 ledger.write(Entry::Acknowledged, &id);
                 return;
             }
-            // A queue that was deleted comes back with its consumer.
-            Err(PublishError::Unroutable { .. } | PublishError::Refused { .. }) => {}
+            // A queue that was deleted comes back with its consumer. The other queues are not to wait for that.
+            Err(PublishError::Unroutable { .. } | PublishError::Refused { .. }) => {
+                failed.fetch_add(1, Ordering::SeqCst);
+                return;
+            }
             Err(error) if error.is_outage() => {}
             Err(error) => panic!("{error:?}"),
         }

@@ -12,6 +12,17 @@ struct Marks {
     count: usize,
     last: Instant,
     longest: Duration,
+    /// No step is due.
+    rests: bool,
+}
+
+impl Marks {
+    fn idle(&self) -> Duration {
+        match self.rests {
+            true => Duration::ZERO,
+            false => self.last.elapsed(),
+        }
+    }
 }
 
 impl Default for Gauge {
@@ -20,6 +31,7 @@ impl Default for Gauge {
             count: 0,
             last: Instant::now(),
             longest: Duration::ZERO,
+            rests: false,
         })))
     }
 }
@@ -28,7 +40,7 @@ impl Gauge {
     /// Notes a step.
     pub fn mark(&self) {
         let mut marks = self.marks();
-        marks.longest = marks.longest.max(marks.last.elapsed());
+        marks.longest = marks.longest.max(marks.idle());
         marks.last = Instant::now();
         marks.count += 1;
     }
@@ -38,23 +50,32 @@ impl Gauge {
         self.marks().longest = Duration::ZERO;
     }
 
+    /// Notes that no step is due from now on, or that one is: what goes without work does not stand still.
+    pub fn rest(&self, rests: bool) {
+        let mut marks = self.marks();
+        if marks.rests != rests {
+            marks.longest = marks.longest.max(marks.idle());
+            (marks.last, marks.rests) = (Instant::now(), rests);
+        }
+    }
+
     /// How many steps there were.
     #[must_use]
     pub fn count(&self) -> usize {
         self.marks().count
     }
 
-    /// How long ago the last step was.
+    /// How long ago the last step was, if one is due.
     #[must_use]
     pub fn idle(&self) -> Duration {
-        self.marks().last.elapsed()
+        self.marks().idle()
     }
 
     /// The longest time without a step, up to now.
     #[must_use]
     pub fn longest(&self) -> Duration {
         let marks = self.marks();
-        marks.longest.max(marks.last.elapsed())
+        marks.longest.max(marks.idle())
     }
 
     fn marks(&self) -> MutexGuard<'_, Marks> {
@@ -81,5 +102,18 @@ mod tests {
         std::thread::sleep(rest);
         gauge.begin();
         assert!(gauge.longest() >= rest, "what has begun before goes on");
+    }
+
+    #[test]
+    fn a_rest_is_not_counted() {
+        let gauge = Gauge::default();
+        gauge.rest(true);
+        gauge.begin();
+        std::thread::sleep(Duration::from_millis(20));
+        assert_eq!((gauge.idle(), gauge.longest()), (Duration::ZERO, Duration::ZERO));
+        gauge.rest(false);
+        assert_eq!(gauge.marks().longest, Duration::ZERO);
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(gauge.idle() >= Duration::from_millis(20));
     }
 }

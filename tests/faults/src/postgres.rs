@@ -33,12 +33,7 @@ impl Kind for sqlx::Postgres {
         let programs = programs().expect("PostgreSQL is installed on this machine, for these tests stop it");
         let (data, password) = (folder.join("data"), folder.join("password"));
         std::fs::write(&password, PASSWORD).expect("a password file can be written");
-        let other = other_user();
-        if other.is_some() {
-            let mut chown = System::of_environment().command(Path::new("chown"));
-            let chown = chown.args(["-R", USER]).arg(folder).status();
-            assert!(chown.is_ok_and(|status| status.success()));
-        }
+        let other = give_away(folder);
         let output = command(other.as_deref(), &programs.join("initdb"))
             .current_dir(folder)
             .arg("--pgdata")
@@ -63,6 +58,16 @@ impl Kind for sqlx::Postgres {
     }
 }
 
+/// Gives the folder to the user that the server runs as, if that is another, and returns the group of that user. In a root
+/// the user has a number of its own.
+fn give_away(folder: &Path) -> Option<String> {
+    let other = other_user()?;
+    let mut chown = System::of_environment().command(Path::new("chown"));
+    let chown = chown.args(["-R", USER]).arg(folder).status();
+    assert!(chown.is_ok_and(|status| status.success()));
+    Some(other)
+}
+
 /// What starts a server with these data.
 fn server(group: Option<&str>, programs: &Path, data: &Path, port: u16) -> Command {
     let mut server = command(group, &programs.join("postgres"));
@@ -81,11 +86,7 @@ pub async fn standby_of(primary: &Postgres) -> Postgres {
     let from = primary.url("postgres");
     Postgres::start_with(move |folder, port| {
         let programs = programs().expect("PostgreSQL is installed on this machine, for these tests stop it");
-        let (data, other) = (folder.join("data"), other_user());
-        if other.is_some() {
-            let chown = Command::new("chown").args(["-R", USER]).arg(folder).status();
-            assert!(chown.is_ok_and(|status| status.success()));
-        }
+        let (data, other) = (folder.join("data"), give_away(folder));
         let output = command(other.as_deref(), &programs.join("pg_basebackup"))
             .current_dir(folder)
             .arg("--pgdata")
