@@ -4,6 +4,9 @@ use std::sync::OnceLock;
 
 use serde::Deserialize;
 
+/// How many levels of objects and arrays are written. serde_json reads as many.
+pub(crate) const MAX_LEVELS: usize = 127;
+
 /// .NET's `Encoding.UTF8` and others put it before a text.
 pub(crate) const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 

@@ -16,9 +16,6 @@ use crate::message::{DEFAULT_CONTENT_TYPE, Message, MessageBody, MessageHeader};
 pub use error::JsonError;
 pub(super) use read::read;
 
-/// How many levels of objects and arrays are written. serde_json reads as many.
-const MAX_LEVELS: usize = 127;
-
 /// Writes a request as JSON in UTF-8, and reads it back. It is the mapper of every request that names no other.
 ///
 /// serde defines the form, so the request controls it: use `#[serde(rename_all = "camelCase")]` for a request that

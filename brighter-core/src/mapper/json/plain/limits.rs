@@ -6,7 +6,8 @@ use std::cell::{Cell, RefCell};
 use serde::{Serialize, ser};
 use serde_json::Value;
 
-use super::super::{JsonError, MAX_LEVELS};
+use super::super::JsonError;
+use crate::json_text::MAX_LEVELS;
 
 /// How deep a value is nested that is being written, and why it is refused, if it is.
 #[derive(Default)]
