@@ -1,6 +1,7 @@
 //! What the crates of this workspace share beneath their public API. Not for people: it may change in any release. All
 //! of them have one version and depend on each other by `=`, so what one release has here the next need not have.
 
+pub use crate::channel::declared_otherwise;
 pub use crate::clock;
 pub use crate::context::Brought;
 pub use crate::cut::cut;

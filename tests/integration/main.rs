@@ -9,6 +9,7 @@
 mod behaviours;
 mod building;
 mod calling;
+mod channel_kinds;
 mod circling;
 mod cloud_events;
 mod config;

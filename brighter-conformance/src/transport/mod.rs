@@ -41,7 +41,7 @@
 //!
 //! The cases do not disturb each other as long as each harness is a place of its own: they use the same names of
 //! topics everywhere, and those of channels that [`Harness::channel`] makes of theirs. A dead-letter channel is
-//! consumed as any other, with [`MakeChannel::Assume`](brighter_core::channel::MakeChannel::Assume) and no topic of its own.
+//! consumed by its name alone, as [`Channel::existing`](brighter_core::channel::Channel::existing) has it.
 //!
 //! No case takes for granted that the machine is fast: what must happen is waited for, as long as
 //! [`Harness::patience`] says; what must not happen is looked for during [`Harness::quiet`]. What is random says its
@@ -68,7 +68,8 @@
 //!   [`a_full_channel_keeps_no_other_from_its_copy`],
 //!   [`what_is_delivered_too_often_is_a_dead_letter`], [`higher_priorities_come_first`],
 //!   [`depth_is_how_many_wait`]
-//! * Channels: [`a_declared_channel_gathers_messages`], [`a_removed_channel_is_gone`],
+//! * Channels: [`a_declared_channel_gathers_messages`], [`what_was_set_aside_is_looked_at_as_it_is`],
+//!   [`a_removed_channel_is_gone`],
 //!   [`channels_are_listed_with_what_waits_in_them`],
 //!   [`a_closed_consumer_has_given_back_what_it_took`], [`a_flush_writes_what_was_acked`]
 //! * Giving up: [`a_consumer_that_is_given_up_keeps_nothing`], [`a_receive_that_is_given_up_loses_nothing`]
@@ -168,6 +169,7 @@ macro_rules! __conformance_cases {
             higher_priorities_come_first [Priorities, Retention, Order, Prefetch, DeadLetters],
             depth_is_how_many_wait [Depth, Retention],
             a_declared_channel_gathers_messages [Declare, Retention],
+            what_was_set_aside_is_looked_at_as_it_is [DeadLetters],
             a_removed_channel_is_gone [Remove],
             channels_are_listed_with_what_waits_in_them [Listing, Retention, Declare, Remove],
             a_closed_consumer_has_given_back_what_it_took [],

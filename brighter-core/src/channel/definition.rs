@@ -47,7 +47,8 @@ pub enum MakeChannel {
     Create,
     /// The consumer looks whether it is there, and makes nothing.
     Validate,
-    /// Somebody else has made it: the consumer does not look.
+    /// Somebody else has made it: the consumer does not look. So a dead-letter channel is consumed, which is another kind
+    /// of queue than one with dead letters of its own.
     Assume,
 }
 
@@ -112,6 +113,34 @@ impl Channel {
         }
     }
 
+    /// A channel that somebody else has made, as it is: to look at dead letters, or to drain a queue. Nothing is made,
+    /// bound or compared, whatever the broker keeps it as. To consume one that is not there is
+    /// [`ChannelError::Refused`](super::ChannelError::Refused).
+    ///
+    /// What it gives out is acked, given back or [moved](super::Delivery::move_to). It has nothing beside it to set
+    /// messages aside in: a rejection fails, and the message stays.
+    ///
+    /// ```
+    /// use brighter::InMemoryBroker;
+    /// use brighter::channel::{Broker, Channel};
+    ///
+    /// # brighter::testing::run(async {
+    /// # let broker = InMemoryBroker::new();
+    /// let reminders = Channel::new("reminders", "Task.Reminder");
+    /// broker.declare(&reminders).await?;
+    /// let mut dead_letters = broker.consume(&Channel::existing(reminders.dead_letters)).await?;
+    /// # Ok::<(), brighter::BoxError>(())
+    /// # }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn existing(name: impl Into<ChannelName>) -> Self {
+        Self {
+            routing_keys: Vec::new(),
+            make: MakeChannel::Assume,
+            ..Self::new(name, "")
+        }
+    }
+
     /// A channel of one process alone, that wants the topic of its own name, and goes when nobody has consumed it for
     /// this long.
     #[must_use]
@@ -137,8 +166,11 @@ impl Channel {
     /// # Errors
     /// The first name that it cannot.
     pub fn validate(&self) -> Result<(), NameError> {
-        for channel in [&self.name, &self.dead_letters, &self.invalid_messages] {
-            channel.validate()?;
+        self.name.validate()?;
+        // A name that is as long as a name may be has none beside it.
+        if self.make != MakeChannel::Assume || !self.routing_keys.is_empty() {
+            self.dead_letters.validate()?;
+            self.invalid_messages.validate()?;
         }
         self.routing_keys.iter().try_for_each(RoutingKey::validate)
     }

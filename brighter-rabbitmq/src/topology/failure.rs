@@ -127,7 +127,8 @@ fn advice(kind: &AMQPErrorKind) -> Option<&'static str> {
     match kind {
         AMQPSoftError::PRECONDITIONFAILED => Some(
             "it was declared as `received`, and exists as `current`: say of the channel what it is, give it \
-             another name, or let it run empty and delete it",
+             another name, or let it run empty and delete it; a dead-letter channel is opened as it is, by \
+             `Channel::existing` or `make_channel(MakeChannel::Assume)`",
         ),
         AMQPSoftError::ACCESSREFUSED => Some(
             "grant the user `configure`, `write` and `read` on it, or see whether another consumer has it \
