@@ -55,6 +55,16 @@ impl fmt::Debug for BrokerNodes {
     }
 }
 
+/// Reads URLs, and returns what is shown of them. Not for people: it is the entry of a fuzz target.
+///
+/// # Errors
+/// One of them is none of a broker.
+#[doc(hidden)]
+pub fn read_urls(urls: &str) -> Result<String, ConnectError> {
+    let nodes = BrokerNodes::parse(&[urls.to_owned()])?;
+    Ok(format!("{nodes} {nodes:?}"))
+}
+
 /// At the commas that a URL follows: a password may have others.
 pub(super) fn split(urls: &str) -> Vec<&str> {
     let mut found = Vec::new();

@@ -6,6 +6,7 @@ mod brokers;
 mod circles;
 mod faults;
 mod file_size;
+mod fuzz;
 mod instructions;
 mod lint;
 mod mutants;
@@ -77,6 +78,8 @@ enum Command {
         #[arg(long, value_name = "K/N")]
         shard: Option<String>,
     },
+    /// Gives what strangers write to libFuzzer: the wire, bodies, settings, URLs, commands, names and times.
+    Fuzz(fuzz::Args),
     /// Lists what is public in the published crates in docs/api, and compares them with the last tag.
     Api {
         /// The commit or tag to compare with, instead of the last tag.
@@ -120,6 +123,7 @@ fn run(command: Command) -> Result<()> {
         Command::Protections { page: true, .. } => protections::write_page(),
         Command::Protections { names, .. } => protections::run(&names, stop),
         Command::Mutants { files, shard } => mutants::run(&files, shard.as_deref(), stop),
+        Command::Fuzz(args) => fuzz::run(&args, stop),
         Command::Api { baseline } => api::run(baseline, stop),
         Command::Package { allow_dirty } => package::run(allow_dirty, stop),
         Command::Deny => tools::deny(stop),
