@@ -4,6 +4,7 @@ mod api;
 mod bench;
 mod brokers;
 mod circles;
+mod dependencies;
 mod faults;
 mod file_size;
 mod fuzz;
@@ -34,7 +35,7 @@ use stop::{Stop, Stopped};
     disable_help_subcommand = true
 )]
 enum Command {
-    /// Checks formatting, clippy, features, documentation, circles, file sizes and manifests.
+    /// Checks formatting, clippy, features, documentation, circles, file sizes, manifests and unused dependencies.
     Lint,
     /// Finds files of a crate that import each other, of the published crates unless some are named.
     Circles {
@@ -92,7 +93,7 @@ enum Command {
         #[arg(long)]
         allow_dirty: bool,
     },
-    /// Checks licences, bans, sources and advisories of the dependencies by deny.toml.
+    /// Checks licences, bans and sources of the dependencies by deny.toml, and advisories where their database can be had.
     Deny,
 }
 
@@ -126,7 +127,7 @@ fn run(command: Command) -> Result<()> {
         Command::Fuzz(args) => fuzz::run(&args, stop),
         Command::Api { baseline } => api::run(baseline, stop),
         Command::Package { allow_dirty } => package::run(allow_dirty, stop),
-        Command::Deny => tools::deny(stop),
+        Command::Deny => dependencies::deny(stop),
     }
 }
 
