@@ -1,6 +1,7 @@
 //! Items that the crates of this workspace share beneath their public API. They may change in any release. All crates
 //! have the same version and depend on each other by `=`, so a release need not keep the items of the one before.
 
+pub use crate::channel::declared_otherwise;
 pub use crate::clock;
 pub use crate::context::Brought;
 pub use crate::cut::cut;

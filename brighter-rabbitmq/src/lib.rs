@@ -64,7 +64,8 @@ pub use url::without_credentials;
 #[doc(hidden)]
 pub mod __private {
     pub use super::options::with_longest_delay;
-    pub use super::wire::{OnTheWire, fuzz_nesting, fuzz_wire};
+    pub use super::url::read_urls;
+    pub use super::wire::{OnTheWire, deep_header, fuzz_nesting, fuzz_wire};
 }
 
 /// A RabbitMQ broker. Clones are cheap, and share one connection for publishing and one for consuming. A channel over

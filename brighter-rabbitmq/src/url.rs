@@ -56,6 +56,16 @@ impl fmt::Debug for BrokerNodes {
     }
 }
 
+/// Reads URLs, and returns what is shown of them. Not for people: it is the entry of a fuzz target.
+///
+/// # Errors
+/// One of them is none of a broker.
+#[doc(hidden)]
+pub fn read_urls(urls: &str) -> Result<String, ConnectError> {
+    let nodes = BrokerNodes::parse(&[urls.to_owned()])?;
+    Ok(format!("{nodes} {nodes:?}"))
+}
+
 /// Splits at the commas that precede a URL: a password may contain other commas.
 pub(super) fn split(urls: &str) -> Vec<&str> {
     let mut found = Vec::new();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use brighter::channel::{Broker, MakeChannel, Producer};
+use brighter::channel::{Broker, Channel, MakeChannel, Producer};
 use brighter::error::Reject;
 use brighter::message::{MessageBody, MessageHeader, MessageType};
 use brighter::prelude::*;
@@ -127,7 +127,9 @@ async fn a_message_that_goes_round_through_processes_waits_and_is_not_lost() {
     let broker = InMemoryBroker::new();
     let (one, other) = (Refuses::default(), Refuses::default());
     let first = dispatcher(broker.clone(), &one, vec![reads("a", "c")]).unwrap();
-    let second = dispatcher(broker.clone(), &other, vec![reads("c", "a").routing_key("none")]).unwrap();
+    // The other has made it, as the channel for its dead letters.
+    let as_it_is = |dead_letters| reads("c", dead_letters).make_channel(MakeChannel::Assume);
+    let second = dispatcher(broker.clone(), &other, vec![as_it_is("a")]).unwrap();
     for dispatcher in [&first, &second] {
         dispatcher.receive();
         dispatcher.consuming().await;
@@ -144,12 +146,8 @@ async fn a_message_that_goes_round_through_processes_waits_and_is_not_lost() {
     second.end().await;
 
     let mended = Refuses::default();
-    let second = dispatcher(
-        broker.clone(),
-        &mended,
-        vec![reads("c", "c.dlq").routing_key("none")],
-    )
-    .unwrap();
+    broker.declare(&Channel::new("c.dlq", "none")).await.unwrap();
+    let second = dispatcher(broker.clone(), &mended, vec![as_it_is("c.dlq")]).unwrap();
     second.receive();
     second.consuming().await;
     tokio::time::sleep(WAIT).await;

@@ -70,7 +70,7 @@ async fn what_waits_too_long_is_dead_with_nobody_looking() {
         .declare(&channel(|it| it.limits.time_to_live = Some(time)))
         .await
         .unwrap();
-    let mut dead = broker.consume(&Channel::new("c.dlq", "none")).await.unwrap();
+    let mut dead = broker.consume(&Channel::existing("c.dlq")).await.unwrap();
     let began = tokio::time::Instant::now();
     publish(&broker, &["1"]).await;
     tokio::time::sleep(Duration::from_secs(10)).await;

@@ -10,6 +10,7 @@ mod behaviours;
 mod bodies;
 mod building;
 mod calling;
+mod channel_kinds;
 mod circling;
 mod cloud_events;
 mod config;

@@ -1,4 +1,4 @@
-//! `cargo xtask lint`: every check that needs no server and no network.
+//! `cargo xtask lint`: every check that needs no server, and the network only to install what checks.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::stop::{Stop, Stopped};
 use crate::workspace::{self, Package};
-use crate::{circles, file_size, markdown, shell};
+use crate::{circles, dependencies, file_size, markdown, shell};
 
 /// A check and the words by which the summary names it.
 type Check = (&'static str, fn(&[Package], &Stop) -> Result<()>);
@@ -32,6 +32,7 @@ const CHECKS: &[Check] = &[
     ("file sizes", |_, _| file_size::check()),
     ("Markdown", |_, _| markdown::check()),
     ("manifests", |published, _| manifests(published)),
+    ("unused dependencies", |_, stop| dependencies::unused(stop)),
 ];
 
 /// Runs every check and tells all failures at the end, so that one run shows all there is to mend.

@@ -4,9 +4,11 @@ mod api;
 mod bench;
 mod brokers;
 mod circles;
+mod dependencies;
 mod docs;
 mod faults;
 mod file_size;
+mod fuzz;
 mod instructions;
 mod lint;
 mod markdown;
@@ -36,7 +38,7 @@ use stop::{Stop, Stopped};
     disable_help_subcommand = true
 )]
 enum Command {
-    /// Checks formatting, clippy, features, documentation, circles, file sizes and manifests.
+    /// Checks formatting, clippy, features, documentation, circles, file sizes, manifests and unused dependencies.
     Lint,
     /// Finds files of a crate that import each other, of the published crates unless some are named.
     Circles {
@@ -87,6 +89,8 @@ enum Command {
         #[arg(long, value_name = "K/N")]
         shard: Option<String>,
     },
+    /// Gives what strangers write to libFuzzer: the wire, bodies, settings, URLs, commands, names and times.
+    Fuzz(fuzz::Args),
     /// Lists what is public in the published crates in docs/api, and compares them with the last tag.
     Api {
         /// The commit or tag to compare with, instead of the last tag.
@@ -101,7 +105,7 @@ enum Command {
     },
     /// Builds the book of docs/book into target/book/html, and checks its links.
     Docs,
-    /// Checks licences, bans, sources and advisories of the dependencies by deny.toml.
+    /// Checks licences, bans and sources of the dependencies by deny.toml, and advisories where their database can be had.
     Deny,
 }
 
@@ -133,10 +137,11 @@ fn run(command: Command) -> Result<()> {
         Command::Protections { page: true, .. } => protections::write_page(),
         Command::Protections { names, .. } => protections::run(&names, stop),
         Command::Mutants { area, files, shard } => mutants::run(&area, &files, shard.as_deref(), stop),
+        Command::Fuzz(args) => fuzz::run(&args, stop),
         Command::Api { baseline } => api::run(baseline, stop),
         Command::Package { allow_dirty } => package::run(allow_dirty, stop),
         Command::Docs => docs::run(stop),
-        Command::Deny => tools::deny(stop),
+        Command::Deny => dependencies::deny(stop),
     }
 }
 

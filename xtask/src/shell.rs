@@ -1,5 +1,6 @@
 //! Running other programs.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -61,6 +62,16 @@ pub(crate) fn run_noting(command: &mut Command, stop: &Stop) -> Result<(bool, Ve
         .ok()
         .context("reading what a command printed panicked")?;
     Ok((status.success(), lines))
+}
+
+/// Runs a command in the same way, with its output in a file, and returns whether it succeeded.
+pub(crate) fn run_logged(command: &mut Command, log: &Path, stop: &Stop) -> Result<bool> {
+    let line = shown(command);
+    let written = || format!("could not write {}", log.display());
+    let output = File::create(log).with_context(written)?;
+    let errors = output.try_clone().with_context(written)?;
+    let mut child = begin(command.stdout(output).stderr(errors))?;
+    Ok(wait(&mut child, &line, stop)?.success())
 }
 
 fn begin(command: &mut Command) -> Result<Child> {

@@ -2,7 +2,9 @@
 
 use super::tools::*;
 use super::{Feature, Harness};
-use brighter_core::channel::{Broker, Channel, ChannelError, Producer, PublishError};
+use brighter_core::channel::{
+    Broker, Channel, ChannelError, Delivery, Producer, PublishError, Rejection, RejectionKind, SettleError,
+};
 use brighter_core::message::ChannelName;
 
 /// Checks that a declared channel accumulates messages, and has its dead-letter and invalid-message channels. Declaring
@@ -29,6 +31,87 @@ pub async fn a_declared_channel_gathers_messages<H: Harness>(harness: &H) {
         matches!(refused, Err(ChannelError::Name(_))),
         "a channel without a name gave {refused:?}"
     );
+}
+
+/// What was set aside is looked at through a channel that is opened as it is, by its name alone: given back, acked or
+/// moved, and never lost. One that is not there is refused.
+pub async fn what_was_set_aside_is_looked_at_as_it_is<H: Harness>(harness: &H) {
+    let broker = harness.connect().await;
+    let channel = harness.channel("looked-at", "LookedAt");
+    let absent = Channel::existing(format!("{}.absent", channel.name));
+    let refused = within(harness, "an answer", broker.consume(&absent)).await;
+    assert!(
+        matches!(refused, Err(ChannelError::Refused { .. })),
+        "a channel that is not there gave {refused:?}"
+    );
+
+    let mut consumer = consume(harness, &broker, &channel).await;
+    let sent = series("LookedAt", 4);
+    publish(harness, &broker, &sent).await;
+    for _ in &sent {
+        let delivery = next(harness, &mut consumer).await;
+        let kind = match number(carried(&delivery)) {
+            3 => RejectionKind::Invalid,
+            _ => RejectionKind::DeadLetter,
+        };
+        let done = within(
+            harness,
+            "a rejection",
+            delivery.reject(Rejection::new(kind, "set aside")),
+        )
+        .await;
+        done.unwrap_or_else(|error| panic!("a rejection failed: {error:?}"));
+    }
+    for (name, expected) in [
+        (&channel.dead_letters, &sent[..3]),
+        (&channel.invalid_messages, &sent[3..]),
+    ] {
+        let as_it_is = Channel::existing(name.clone());
+        if has_depth(harness) {
+            answer(harness, "a depth", async || {
+                let depth = broker.depth(&as_it_is).await;
+                (depth.expect("a depth") == Some(expected.len() as u64)).then_some(())
+            })
+            .await;
+        }
+        // As a person who looks and leaves all as it was.
+        let mut looking = consume(harness, &broker, &as_it_is).await;
+        let mut seen = Vec::new();
+        for _ in expected {
+            seen.push(next(harness, &mut looking).await);
+        }
+        let messages: Vec<_> = seen.iter().map(|delivery| carried(delivery).clone()).collect();
+        assert_same("set aside", &messages, expected);
+        seen.into_iter().rev().for_each(Delivery::release);
+        let closed = within(harness, "the close", looking.close()).await;
+        closed.unwrap_or_else(|error| panic!("a consumer cannot be closed: {error:?}"));
+
+        let mut looking = consume(harness, &broker, &as_it_is).await;
+        // There is nowhere to set it aside again.
+        let again = Rejection::new(RejectionKind::DeadLetter, "once more");
+        let rejected = within(
+            harness,
+            "an answer",
+            next(harness, &mut looking).await.reject(again),
+        )
+        .await;
+        assert!(
+            matches!(rejected, Err(SettleError::NotMoved(_))),
+            "with nowhere to go, a rejection gave {rejected:?}"
+        );
+        let back = next(harness, &mut looking).await;
+        let message = carried(&back).clone();
+        let came = match within(harness, "a move", back.move_to(&channel.name, message.clone())).await {
+            Ok(()) => take(harness, &mut consumer, 1).await,
+            // It was given back.
+            Err(SettleError::Unsupported(_)) => take(harness, &mut looking, 1).await,
+            Err(error) => panic!("a message cannot be moved: {error:?}"),
+        };
+        assert_same("moved back", &came, &[message]);
+        let rest = take(harness, &mut looking, expected.len() - 1).await;
+        assert_same("all in all", &[came, rest].concat(), expected);
+        nothing(harness, &mut looking, "all were taken").await;
+    }
 }
 
 fn has_depth(harness: &impl Harness) -> bool {

@@ -6,9 +6,7 @@ use tokio::time::timeout;
 
 use super::Harness;
 use super::tools::*;
-use brighter_core::channel::{
-    Broker, Channel, MakeChannel, Producer, PublishError, Rejection, RejectionKind,
-};
+use brighter_core::channel::{Broker, Channel, Producer, PublishError, Rejection, RejectionKind};
 
 /// Checks that a consumer never has more unsettled deliveries than its buffer, and gets the next as soon as there is
 /// room.
@@ -102,11 +100,8 @@ pub async fn one_consumer_at_a_time<H: Harness>(harness: &H) {
 }
 
 /// Returns the dead-letter channel of this channel, to consume it.
-fn dead_letters(harness: &impl Harness, channel: &Channel) -> Channel {
-    let mut beside = harness.channel("beside", "Beside");
-    beside.name = channel.dead_letters.clone();
-    beside.make = MakeChannel::Assume;
-    beside
+fn dead_letters(channel: &Channel) -> Channel {
+    Channel::existing(channel.dead_letters.clone())
 }
 
 /// Checks that an expired message is dead-lettered without a consumer.
@@ -117,7 +112,7 @@ pub async fn what_waits_too_long_is_a_dead_letter<H: Harness>(harness: &H) {
     declare(harness, &broker, &channel).await;
     let sent = series("ShortLived", 3);
     publish(harness, &broker, &sent).await;
-    let mut dead = consume(harness, &broker, &dead_letters(harness, &channel)).await;
+    let mut dead = consume(harness, &broker, &dead_letters(&channel)).await;
     let came = take(harness, &mut dead, sent.len()).await;
     assert_same("dead letters", &came, &sent);
     let mut consumer = consume(harness, &broker, &channel).await;
@@ -195,7 +190,7 @@ pub async fn what_is_delivered_too_often_is_a_dead_letter<H: Harness>(harness: &
     let mut consumer = consume(harness, &broker, &channel).await;
     let sent = series("Stubborn", 1);
     publish(harness, &broker, &sent).await;
-    let mut dead = consume(harness, &broker, &dead_letters(harness, &channel)).await;
+    let mut dead = consume(harness, &broker, &dead_letters(&channel)).await;
     let mut deliveries = 0;
     let aside = loop {
         let patience = harness.patience();
@@ -268,7 +263,7 @@ pub async fn higher_priorities_come_first<H: Harness>(harness: &H) {
     let delivery = next(harness, &mut consumer).await;
     let rejection = Rejection::new(RejectionKind::DeadLetter, "as it was");
     delivery.reject(rejection).await.expect("a rejection");
-    let mut dead = consume(harness, &broker, &dead_letters(harness, &channel)).await;
+    let mut dead = consume(harness, &broker, &dead_letters(&channel)).await;
     let dead = take(harness, &mut dead, 2).await;
     assert_eq!(dead[1].header.priority, Some(7));
 }

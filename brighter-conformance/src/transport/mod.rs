@@ -39,8 +39,8 @@
 //! ```
 //!
 //! The cases do not disturb each other if each harness is a place of its own. All cases use the same names of topics,
-//! and of channels from [`Harness::channel`]. They consume a dead-letter channel like any other, with
-//! [`MakeChannel::Assume`](brighter_core::channel::MakeChannel::Assume) and no topic of its own.
+//! and of channels from [`Harness::channel`]. They consume a dead-letter channel by its name alone, with
+//! [`Channel::existing`](brighter_core::channel::Channel::existing).
 //!
 //! No case needs a fast machine. A required event is awaited for [`Harness::patience`], and a forbidden event is
 //! watched for during [`Harness::quiet`]. A case with random data reports its seed when it fails, and `BRIGHTER_SEED`
@@ -67,7 +67,8 @@
 //!   [`a_full_channel_keeps_no_other_from_its_copy`],
 //!   [`what_is_delivered_too_often_is_a_dead_letter`], [`higher_priorities_come_first`],
 //!   [`depth_is_how_many_wait`]
-//! * Channels: [`a_declared_channel_gathers_messages`], [`a_removed_channel_is_gone`],
+//! * Channels: [`a_declared_channel_gathers_messages`], [`what_was_set_aside_is_looked_at_as_it_is`],
+//!   [`a_removed_channel_is_gone`],
 //!   [`channels_are_listed_with_what_waits_in_them`],
 //!   [`a_closed_consumer_has_given_back_what_it_took`], [`a_flush_writes_what_was_acked`]
 //! * Cancelling: [`a_consumer_that_is_given_up_keeps_nothing`], [`a_receive_that_is_given_up_loses_nothing`]
@@ -167,6 +168,7 @@ macro_rules! __conformance_cases {
             higher_priorities_come_first [Priorities, Retention, Order, Prefetch, DeadLetters],
             depth_is_how_many_wait [Depth, Retention],
             a_declared_channel_gathers_messages [Declare, Retention],
+            what_was_set_aside_is_looked_at_as_it_is [DeadLetters],
             a_removed_channel_is_gone [Remove],
             channels_are_listed_with_what_waits_in_them [Listing, Retention, Declare, Remove],
             a_closed_consumer_has_given_back_what_it_took [],

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::tools::*;
 use super::{Feature, Harness};
-use brighter_core::channel::{Broker, Channel, Consumer, MakeChannel, Rejection, RejectionKind};
+use brighter_core::channel::{Broker, Channel, Consumer, Rejection, RejectionKind};
 
 /// Checks that an acked message is not delivered again, to this consumer or another.
 pub async fn what_is_acked_is_gone<H: Harness>(harness: &H) {
@@ -193,15 +193,6 @@ pub async fn a_delay_is_kept_and_holds_up_no_shorter_one<H: Harness>(harness: &H
     nothing(harness, &mut consumer, "each was acked").await;
 }
 
-/// Returns a channel beside another, to consume it.
-fn beside(harness: &impl Harness, channel: &Channel, name: &brighter_core::message::ChannelName) -> Channel {
-    let mut beside = harness.channel("beside", "Beside");
-    beside.name = name.clone();
-    beside.queue_type = channel.queue_type;
-    beside.make = MakeChannel::Assume;
-    beside
-}
-
 /// Returns the only rejected message.
 async fn set_aside<H: Harness>(harness: &H, consumer: &mut Consumer) -> brighter_core::message::Message {
     let message = take(harness, consumer, 1).await.remove(0);
@@ -218,8 +209,8 @@ async fn rejected<H: Harness>(harness: &H, kind: RejectionKind) {
         RejectionKind::Invalid => (&channel.invalid_messages, &channel.dead_letters),
         _ => (&channel.dead_letters, &channel.invalid_messages),
     };
-    let mut to = consume(harness, &broker, &beside(harness, &channel, to)).await;
-    let mut other = consume(harness, &broker, &beside(harness, &channel, other)).await;
+    let mut to = consume(harness, &broker, &Channel::existing(to.clone())).await;
+    let mut other = consume(harness, &broker, &Channel::existing(other.clone())).await;
     let mut sent = series("Rejected", 1);
     sent[0].header.bag.insert("tenant", "north");
     sent[0].header.handled_count = 2;

@@ -47,7 +47,8 @@ pub enum MakeChannel {
     Create,
     /// The consumer checks that the channel exists, and declares nothing.
     Validate,
-    /// The consumer assumes that the channel exists, and does not check.
+    /// The consumer assumes that the channel exists, and does not check. So a dead-letter channel is consumed, which is
+    /// another kind of queue than one with dead letters of its own.
     Assume,
 }
 
@@ -113,6 +114,34 @@ impl Channel {
         }
     }
 
+    /// Opens a channel that already exists as it is: to look at dead letters, or to drain a queue. Nothing is declared,
+    /// bound or compared, whatever kind of queue it is. Consuming a channel that does not exist is
+    /// [`ChannelError::Refused`](super::ChannelError::Refused).
+    ///
+    /// A message from it is acked, given back or [moved](super::Delivery::move_to). The channel has no dead letters of
+    /// its own: a rejection fails, and the message stays.
+    ///
+    /// ```
+    /// use brighter::InMemoryBroker;
+    /// use brighter::channel::{Broker, Channel};
+    ///
+    /// # brighter::testing::run(async {
+    /// # let broker = InMemoryBroker::new();
+    /// let reminders = Channel::new("reminders", "Task.Reminder");
+    /// broker.declare(&reminders).await?;
+    /// let mut dead_letters = broker.consume(&Channel::existing(reminders.dead_letters)).await?;
+    /// # Ok::<(), brighter::BoxError>(())
+    /// # }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn existing(name: impl Into<ChannelName>) -> Self {
+        Self {
+            routing_keys: Vec::new(),
+            make: MakeChannel::Assume,
+            ..Self::new(name, "")
+        }
+    }
+
     /// Returns a channel of one process alone, bound to the topic of its own name. The broker removes it when it has
     /// had no consumer for `idle_timeout`.
     #[must_use]
@@ -138,8 +167,11 @@ impl Channel {
     /// # Errors
     /// Returns the first invalid name.
     pub fn validate(&self) -> Result<(), NameError> {
-        for channel in [&self.name, &self.dead_letters, &self.invalid_messages] {
-            channel.validate()?;
+        self.name.validate()?;
+        // A name that is as long as a name may be has none beside it.
+        if self.make != MakeChannel::Assume || !self.routing_keys.is_empty() {
+            self.dead_letters.validate()?;
+            self.invalid_messages.validate()?;
         }
         self.routing_keys.iter().try_for_each(RoutingKey::validate)
     }

@@ -74,6 +74,23 @@ pub enum PublishError {
     Other(#[source] BoxError),
 }
 
+/// Two kinds of channel that no broker has in one: what RabbitMQ says by the arguments of a queue. Not for people: the
+/// transports that could have it otherwise say it in the same words.
+#[doc(hidden)]
+pub fn declared_otherwise(name: &ChannelName, aside_of: Option<&ChannelName>) -> ChannelError {
+    let reason = match aside_of {
+        None => format!(
+            "channel `{name}` is where other channels set messages aside: open it as it is, by \
+             `Channel::existing(\"{name}\")` or `make_channel(MakeChannel::Assume)`"
+        ),
+        Some(of) => format!(
+            "channel `{name}` has dead letters of its own, and `{of}` cannot set messages aside in it: name another \
+             by `dead_letters(…)` or `invalid_messages(…)`"
+        ),
+    };
+    ChannelError::Refused { reason }
+}
+
 impl PublishError {
     /// Returns the failure as one of a few words, by which failures are counted.
     #[doc(hidden)]

@@ -21,6 +21,8 @@ pub use consume_again::{ConsumeAttempts, SteadyConsumer};
 pub use consumer::Consumer;
 pub use definition::{Channel, ChannelLimits, MakeChannel, Overflow, QueueType};
 pub use delivery::{Delivery, MalformedMessage, Settle};
+#[doc(hidden)]
+pub use error::declared_otherwise;
 pub use error::{ChannelError, PublishError, SettleError};
 pub use rejection::{Rejected, Rejection, RejectionKind, rejection_headers};
 #[doc(hidden)]

@@ -126,8 +126,9 @@ fn advice(request: &str, kind: &AMQPErrorKind) -> Option<&'static str> {
     };
     match kind {
         AMQPSoftError::PRECONDITIONFAILED => Some(
-            "it was declared as `received`, and exists as `current`: say of the channel what it is, leave it to whoever \
-             made it with `make_channel(MakeChannel::Validate)`, give it another name, or let it run empty and delete it",
+            "it was declared as `received`, and exists as `current`: say of the channel what it is, leave it to its owner \
+             with `make_channel(MakeChannel::Validate)`, give it another name, or let it run empty and delete it; a \
+             dead-letter channel is opened as it is, by `Channel::existing` or `make_channel(MakeChannel::Assume)`",
         ),
         AMQPSoftError::ACCESSREFUSED => Some(permission(request)),
         AMQPSoftError::RESOURCELOCKED => {

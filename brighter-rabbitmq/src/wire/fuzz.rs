@@ -113,6 +113,13 @@ fn deep_stream(recipe: &[u8]) -> Vec<u8> {
     stream
 }
 
+/// Returns the payload of a content header frame whose tables are nested so deep. Not for people: it is a seed of the
+/// fuzz target.
+#[doc(hidden)]
+pub fn deep_header(levels: usize) -> Vec<u8> {
+    header_payload(&deep_table(&vec![false; levels]))
+}
+
 /// Returns a frame of this type and payload.
 pub(super) fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
     let size = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_be_bytes();

@@ -21,7 +21,7 @@ mod tests;
 
 pub(crate) use amqp::short;
 pub(crate) use copy::{counted, for_another, for_retry, rejected_by, set_aside, waiting_on};
-pub use fuzz::{fuzz_nesting, fuzz_wire};
+pub use fuzz::{deep_header, fuzz_nesting, fuzz_wire};
 pub use micro::OnTheWire;
 pub(crate) use nesting::NestingLimit;
 pub(crate) use read::{Original, message, redeliveries};

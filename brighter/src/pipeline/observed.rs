@@ -11,7 +11,7 @@ use brighter_core::error::HandlerError;
 use brighter_core::id::MessageId;
 use brighter_core::request::Request;
 
-/// Is told of every call of every handler.
+/// Is told of every call of every handler, and when the outbox was told what became of messages.
 pub(crate) trait Observer: Send + Sync {
     /// This handler was called with this request, and ended like that, its steps included.
     fn called(
@@ -21,6 +21,9 @@ pub(crate) trait Observer: Send + Sync {
         id: Option<&MessageId>,
         error: Option<&HandlerError>,
     );
+
+    /// The outbox was told that messages were sent, or were not.
+    fn recorded(&self);
 }
 
 /// A pipeline that tells of its calls.

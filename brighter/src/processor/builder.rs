@@ -228,6 +228,13 @@ impl CommandProcessorBuilder {
         self
     }
 
+    /// Keeps messages in this outbox, unless the application has said another.
+    #[cfg(feature = "testing")]
+    pub(crate) fn outbox_unless_set(mut self, outbox: impl Outbox) -> Self {
+        self.outbox.get_or_insert_with(|| Arc::new(outbox));
+        self
+    }
+
     /// Posts through this broker, and lets a dispatcher consume from it.
     pub fn broker(mut self, broker: impl Broker) -> Self {
         BuildError::set(&mut self.broker, Arc::new(broker), "broker", &mut self.errors);
@@ -415,7 +422,10 @@ impl CommandProcessorBuilder {
         }
         let relay = self
             .outbox
-            .map(|outbox| Arc::new(Relay::new(outbox, self.broker.clone(), sweeper)));
+            .map(|outbox| Relay::new(outbox, self.broker.clone(), sweeper));
+        #[cfg(feature = "testing")]
+        let relay = relay.map(|relay| relay.observed_by(self.provided.observer.clone()));
+        let relay = relay.map(Arc::new);
         match &relay {
             None if self.archiver.is_some() => errors.push(BuildError::NothingToArchive),
             Some(relay) if self.archiver.is_some() && relay.archiving().is_err() => {

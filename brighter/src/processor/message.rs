@@ -134,6 +134,12 @@ impl CommandProcessor {
         })
     }
 
+    /// The outbox itself, if there is one.
+    #[cfg(feature = "testing")]
+    pub(crate) fn stored_in(&self) -> Option<&Arc<dyn Outbox>> {
+        self.0.relay.as_ref().map(|relay| relay.outbox())
+    }
+
     pub(super) fn relay(&self) -> Result<&Arc<Relay>, PostError> {
         // What the caller does may need them: a post for later is sent by the sweeper alone.
         for task in &self.0.background {

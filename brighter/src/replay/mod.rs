@@ -6,7 +6,7 @@ mod tests;
 
 use std::num::NonZeroU16;
 
-use brighter_core::channel::{Channel, ChannelError, MakeChannel, Rejected, SettleError};
+use brighter_core::channel::{Channel, ChannelError, Rejected, SettleError};
 use brighter_core::message::{ChannelName, Message, NameError};
 
 /// Sends dead letters back to the channel that they came from, and to nobody else, to be handled anew: without the
@@ -143,13 +143,8 @@ impl Replay {
 
     /// The dead letters, as a channel that is there.
     fn dead_letters(&self) -> Channel {
-        let mut channel = Channel::new(self.from.clone(), "");
-        channel.routing_keys.clear();
-        channel.dead_letters = self.channel.name.clone();
-        channel.invalid_messages = self.channel.name.clone();
-        channel.make = MakeChannel::Assume;
+        let mut channel = Channel::existing(self.from.clone());
         channel.buffer = BUFFER;
-        channel.queue_type = self.channel.queue_type;
         channel
     }
 }

@@ -3,8 +3,8 @@
 //!
 //! # A whole application in one process
 //!
-//! [`TestApp`] takes the application's own handlers, policies and subscriptions, and brings a broker and an outbox
-//! in memory. A test says what is *given*, *when* something happens, and what is to have come of it *then*. `when`
+//! [`TestApp`] takes the application's own handlers, policies and subscriptions, and brings a broker in memory, and an
+//! outbox where the application has none. A test says what is *given*, *when* something happens, and what is to have come of it *then*. `when`
 //! waits until everything that followed has settled: what handlers posted, to whatever depth, is handled, deferred
 //! and handled again, or set aside. It counts messages and does not guess at times, so a test is neither slow nor
 //! flaky; with tokio's clock paused, retries after an hour take no time.
@@ -89,7 +89,75 @@
 //! # });
 //! ```
 //!
-//! An assertion that fails says what was expected, and prints everything that happened, in its order, with the time.
+//! An assertion that fails says what was expected, and prints everything that happened, in its order, with the time. A
+//! handler that panics, or that fails because the processor lacks what it uses, ends the test at once with the cause.
+//!
+//! # With the application's database
+//!
+//! A handler with a transaction of its own needs the outbox and the inbox of its database. Give them to
+//! [`processor`](TestAppBuilder::processor) as `main` does; the broker stays in memory. PostgreSQL, MySQL and SQLite
+//! work alike, and SQLite can be in memory. Leave tokio's clock running: a database does not wait for a paused one.
+//!
+//! ```
+//! # #[cfg(feature = "sqlite")]
+//! # mod example {
+//! use brighter::channel::{Broker, Channel};
+//! use brighter::inbox::complete_in;
+//! use brighter::prelude::*;
+//! use brighter::testing::{PublishFault, TestApp};
+//! use brighter::{MessageId, SqliteInbox, SqliteOutbox};
+//! use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
+//!
+//! #[derive(Debug, Serialize, Deserialize, Message)]
+//! #[message(topic = "Payment.Take")]
+//! struct TakePayment { id: MessageId }
+//!
+//! #[derive(Debug, Serialize, Deserialize, Message)]
+//! #[message(topic = "Payment.Taken", kind = "event")]
+//! struct PaymentTaken { of: MessageId }
+//!
+//! struct TakePaymentHandler { pool: SqlitePool }
+//!
+//! #[handler]
+//! impl Handler<TakePayment> for TakePaymentHandler {
+//!     #[use_inbox(step = 1)]
+//!     async fn handle(&self, payment: &TakePayment, cx: &Context) -> Result<(), BoxError> {
+//!         let mut tx = self.pool.begin().await?;
+//!         sqlx::query("INSERT INTO payments VALUES ('taken')").execute(&mut *tx).await?;
+//!         complete_in(&mut tx, cx).await?;
+//!         cx.deposit_post(&mut tx, PaymentTaken { of: payment.id.clone() }).await?;
+//!         tx.commit().await?;
+//!         Ok(())
+//!     }
+//! }
+//!
+//! // In a test: #[tokio::test]
+//! # pub async fn example() -> Result<(), BoxError> {
+//! // One connection, for another would open another database.
+//! let pool = SqlitePoolOptions::new().max_connections(1).connect("sqlite::memory:").await?;
+//! sqlx::query("CREATE TABLE payments (what TEXT)").execute(&pool).await?;
+//! let outbox = SqliteOutbox::from_pool(pool.clone()).await?;
+//! let inbox = SqliteInbox::from_pool(pool.clone()).await?;
+//! let handler = TakePaymentHandler { pool: pool.clone() };
+//! let app = TestApp::builder()
+//!     .processor(|processor| processor.handler(handler).outbox(outbox).inbox(inbox))
+//!     .dispatcher(|dispatcher| dispatcher.subscription(Subscription::<TakePayment>::new("payments")))
+//!     .start()
+//!     .await;
+//! // For another program, which this test does not have.
+//! app.broker().declare(&Channel::new("mails", "Payment.Taken")).await?;
+//!
+//! app.broker().next_publishes([PublishFault::Duplicate]);
+//! app.when_posted(TakePayment { id: MessageId::new() }).await;
+//! app.then().handled_by::<TakePaymentHandler>(2).posted::<PaymentTaken>(1);
+//! let taken: i64 = sqlx::query_scalar("SELECT count(*) FROM payments").fetch_one(&pool).await?;
+//! assert_eq!(taken, 1);
+//! # Ok(())
+//! # }
+//! # }
+//! # #[cfg(feature = "sqlite")]
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(example::example()).unwrap();
+//! ```
 //!
 //! # A whole application that goes wrong at every step
 //!

@@ -105,8 +105,7 @@ impl Scene {
     /// The reason for which the only dead letter is there.
     async fn reason(&self) -> String {
         let broker = self.place.connect().await;
-        let mut channel = Channel::new(self.dead_letters(), "none");
-        channel.make = brighter::channel::MakeChannel::Assume;
+        let channel = Channel::existing(self.dead_letters());
         let mut consumer = consume(&broker, &channel).await;
         let delivery = in_time("the dead letter", consumer.receive())
             .await

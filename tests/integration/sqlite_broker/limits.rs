@@ -85,7 +85,7 @@ async fn what_is_in_hand_does_not_wait_and_expires_when_it_is_given_back() {
     // The other one has expired meanwhile, so the time of this one is over as well.
     assert_eq!(ids(&until_there(&broker, "c.dlq").await), ["1"]);
     drop(held);
-    until_depth(&broker, &Channel::new("c.dlq", ""), 2).await;
+    until_depth(&broker, &Channel::existing("c.dlq"), 2).await;
 }
 
 #[tokio::test]

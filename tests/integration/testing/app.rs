@@ -232,6 +232,81 @@ async fn what_can_never_settle_is_told_and_not_waited_for_for_ever() {
     app.when_posted(order("tea")).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_does_not_settle_is_told_with_its_last_error() {
+    let app = shop().settle_timeout(Duration::from_secs(30)).start().await;
+    let waiting = std::panic::AssertUnwindSafe(app.when_posted(order("later")));
+    let panic = futures_util::FutureExt::catch_unwind(waiting).await.unwrap_err();
+    let said = panic.downcast::<String>().unwrap();
+    assert!(
+        said.starts_with("not settled: 1 copies are not handled"),
+        "{said}"
+    );
+    let first = said.lines().nth(1).unwrap();
+    assert!(
+        first.contains(
+            "in `orders`: comes again to `orders` after 60s; Places failed with PlaceOrder: deferred for 60s"
+        ),
+        "{said}"
+    );
+}
+
+struct Panics;
+
+#[handler]
+impl Handler<PlaceOrder> for Panics {
+    async fn handle(&self, order: &PlaceOrder) -> Result<(), std::convert::Infallible> {
+        panic!("no idea what `{}` is", order.item);
+    }
+}
+
+fn panicking() -> TestAppBuilder {
+    TestApp::builder()
+        .processor(|it| it.handler(Panics))
+        .dispatcher(|it| it.subscription(orders()))
+}
+
+#[tokio::test(start_paused = true)]
+#[should_panic(expected = "Panics panicked: no idea what `tea` is")]
+async fn a_panic_of_a_handler_ends_the_test() {
+    let app = panicking().start().await;
+    app.when_posted(order("tea")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_that_is_allowed_is_handled_as_in_production() {
+    let app = panicking().allow_panics().start().await;
+    app.when_posted(order("tea")).await;
+    app.then()
+        .failed::<Panics>(2)
+        .deferred::<PlaceOrder>(Duration::from_secs(1))
+        .dead_lettered::<PlaceOrder>("attempt 2 of 2: panicked: no idea")
+        .nothing_else();
+}
+
+#[derive(Debug, Command)]
+struct Unheard;
+
+struct Asks;
+
+#[handler]
+impl Handler<PlaceOrder> for Asks {
+    async fn handle(&self, _: &PlaceOrder, cx: &Context) -> Result<(), BoxError> {
+        cx.send(Unheard).await?;
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+#[should_panic(expected = "Asks fails however often it is called: no handler for")]
+async fn a_handler_that_lacks_what_it_uses_ends_the_test() {
+    let app = TestApp::builder()
+        .processor(|it| it.handler(Asks))
+        .dispatcher(|it| it.subscription(orders()));
+    let app = app.start().await;
+    app.when_posted(order("tea")).await;
+}
+
 #[tokio::test]
 async fn it_works_with_the_clock_running() {
     let app = shop().start().await;

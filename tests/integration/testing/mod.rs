@@ -2,6 +2,7 @@
 
 mod app;
 mod cascade;
+mod databases;
 mod exhaust;
 mod faulty_broker;
 mod idle;

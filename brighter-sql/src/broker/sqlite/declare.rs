@@ -10,6 +10,7 @@ use super::topology::FileTopology;
 use crate::database::backend::Operation;
 use crate::database::error::DatabaseError;
 use crate::database::value::Sql;
+use brighter_core::__private::declared_otherwise;
 use brighter_core::channel::{Channel, ChannelError, ChannelLimits, MakeChannel, Overflow};
 use brighter_core::message::ChannelName;
 
@@ -59,6 +60,9 @@ async fn declare(asked: Declare<'_>, file: &mut SqliteConnection) -> Result<Decl
         MakeChannel::Assume => return Ok(existing(topology, &channel.name)),
         _ => return Ok(Err(ChannelError::Unsupported("this way to make a channel"))),
     }
+    if let Err(error) = check_kinds(topology, channel) {
+        return Ok(Err(error));
+    }
     let found = topology.find(&channel.name);
     let known = found.and_then(|id| Some((id, topology.channel(id)?)));
     if let Some((_, known)) = known.filter(|(_, known)| known.declared)
@@ -97,6 +101,19 @@ async fn declare(asked: Declare<'_>, file: &mut SqliteConnection) -> Result<Decl
         .execute(file)
         .await?;
     Ok(Ok(id))
+}
+
+/// A channel with dead letters of its own is of another kind than one for those of others.
+fn check_kinds(topology: &FileTopology, channel: &Channel) -> Result<(), ChannelError> {
+    let is_declared = |name| Some(topology.channel(topology.find(name)?)?.declared);
+    if is_declared(&channel.name) == Some(false) {
+        return Err(declared_otherwise(&channel.name, None));
+    }
+    let mut beside = [&channel.dead_letters, &channel.invalid_messages].into_iter();
+    match beside.find(|name| is_declared(name) == Some(true)) {
+        Some(name) if channel.idle_timeout.is_none() => Err(declared_otherwise(name, Some(&channel.name))),
+        _ => Ok(()),
+    }
 }
 
 fn existing(topology: &FileTopology, name: &ChannelName) -> Declared {

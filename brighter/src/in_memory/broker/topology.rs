@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use super::delay_queue::DelayQueue;
 use super::queue::{Item, MemoryQueue, Offered, QueueAction};
 use super::watcher::WatcherSlot;
+use brighter_core::__private::declared_otherwise;
 use brighter_core::channel::{Channel, ChannelError, ChannelUsage, MakeChannel, PublishError};
 use brighter_core::message::{ChannelName, Message, RoutingKey};
 
@@ -152,7 +153,27 @@ impl QueueTable {
         self.routes.clear();
     }
 
+    /// Whether it is declared, or only there for what others set aside. `None`, if there is no such channel.
+    fn is_declared(&self, name: &ChannelName) -> Option<bool> {
+        self.names.get(name).map(|place| self.bindings[*place].declared)
+    }
+
+    /// A channel with dead letters of its own is of another kind than one for those of others.
+    fn check_kinds(&self, channel: &Channel) -> Result<(), ChannelError> {
+        if self.is_declared(&channel.name) == Some(false) {
+            return Err(declared_otherwise(&channel.name, None));
+        }
+        let mut beside = [&channel.dead_letters, &channel.invalid_messages].into_iter();
+        match beside.find(|name| self.is_declared(name) == Some(true)) {
+            Some(name) if channel.idle_timeout.is_none() => {
+                Err(declared_otherwise(name, Some(&channel.name)))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn declare(&mut self, channel: &Channel) -> Result<(), ChannelError> {
+        self.check_kinds(channel)?;
         let dead_letters = match channel.idle_timeout {
             Some(_) => Weak::new(),
             None => {

@@ -55,9 +55,6 @@ const DEFAULT_LIMIT: usize = 1_000_000;
 pub struct InMemoryOutbox {
     state: Arc<Mutex<State>>,
     bell: Bell,
-    /// Tells those who wait in tests that something may have changed.
-    #[cfg(feature = "testing")]
-    changed: Arc<tokio::sync::Notify>,
     limit: usize,
 }
 
@@ -68,8 +65,6 @@ impl InMemoryOutbox {
         Self {
             state: Arc::default(),
             bell: Bell::new(),
-            #[cfg(feature = "testing")]
-            changed: Arc::default(),
             limit: DEFAULT_LIMIT,
         }
     }
@@ -79,20 +74,6 @@ impl InMemoryOutbox {
     pub fn limit(mut self, messages: usize) -> Self {
         self.limit = messages;
         self
-    }
-
-    /// How many messages are still to be sent, those not counted that the broker refused.
-    #[cfg(feature = "testing")]
-    pub(crate) fn unsent(&self) -> usize {
-        let state = self.lock();
-        let outstanding = state.outstanding();
-        outstanding.filter(|(_, held)| held.attempts == 0).count()
-    }
-
-    /// Is notified when a message was sent or refused.
-    #[cfg(feature = "testing")]
-    pub(crate) fn changed(&self) -> &tokio::sync::Notify {
-        &self.changed
     }
 
     /// Stores all of a transaction, or nothing.
@@ -172,16 +153,12 @@ impl Outbox for InMemoryOutbox {
     fn mark_dispatched<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<(), OutboxError>> {
         // Done at once, as nothing here waits: the future that is left has no size, so its box allocates nothing.
         self.lock().mark_dispatched(ids);
-        #[cfg(feature = "testing")]
-        self.changed.notify_waiters();
         Box::pin(poll_fn(|_| Poll::Ready(Ok(()))))
     }
 
     fn mark_failed<'a>(&'a self, failures: &'a [Failure]) -> BoxFuture<'a, Result<(), OutboxError>> {
         Box::pin(async move {
             self.lock().mark_failed(failures);
-            #[cfg(feature = "testing")]
-            self.changed.notify_waiters();
             Ok(())
         })
     }

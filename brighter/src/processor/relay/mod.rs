@@ -56,6 +56,9 @@ pub(super) struct Relay {
     /// When the metrics were told last what the outbox holds.
     #[cfg(feature = "metrics")]
     measured: Mutex<Option<Instant>>,
+    /// Is told when the outbox was, in tests.
+    #[cfg(feature = "testing")]
+    observer: Option<Arc<dyn crate::pipeline::Observer>>,
 }
 
 /// How long closing waits for messages under way.
@@ -83,7 +86,16 @@ impl Relay {
             metrics: SentMetrics::default(),
             #[cfg(feature = "metrics")]
             measured: Mutex::default(),
+            #[cfg(feature = "testing")]
+            observer: None,
         }
+    }
+
+    /// Tells this observer, if there is one, when the outbox was told what became of messages.
+    #[cfg(feature = "testing")]
+    pub(super) fn observed_by(mut self, observer: Option<Arc<dyn crate::pipeline::Observer>>) -> Self {
+        self.observer = observer;
+        self
     }
 
     pub(super) fn outbox(&self) -> &Arc<dyn Outbox> {

@@ -117,6 +117,10 @@ impl Relay {
             released = self.outbox.release(&untried).await;
         }
         brighter_core::__private::fault_point!("relay.marked");
+        #[cfg(feature = "testing")]
+        if let Some(observer) = &self.observer {
+            observer.recorded();
+        }
         // An attempt is counted once.
         if failed.is_ok() {
             refused.clear();

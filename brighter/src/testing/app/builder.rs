@@ -1,5 +1,6 @@
 //! Puts a [`TestApp`] together.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -30,7 +31,9 @@ pub struct TestAppBuilder {
     processor: Vec<Processor>,
     dispatcher: Vec<Subscriptions>,
     broker: FaultyBroker,
-    outbox: InMemoryOutbox,
+    /// Where messages wait if the application says no other outbox.
+    in_memory: InMemoryOutbox,
+    allows_panics: bool,
     /// Of a world in which others have lived before.
     journal: Option<Arc<Journal>>,
     waiting: Vec<Waiting>,
@@ -51,7 +54,8 @@ impl TestAppBuilder {
             processor: Vec::new(),
             dispatcher: Vec::new(),
             broker: FaultyBroker::new(InMemoryBroker::new()),
-            outbox: InMemoryOutbox::new(),
+            in_memory: InMemoryOutbox::new(),
+            allows_panics: false,
             journal: None,
             waiting: Vec::new(),
             deposited: Vec::new(),
@@ -59,8 +63,10 @@ impl TestAppBuilder {
         }
     }
 
-    /// Adds handlers, policies, publications, an inbox: whatever the application's own processor has, but its
-    /// broker and its outbox, which are the kit's.
+    /// Adds handlers, policies, publications, an outbox, an inbox: whatever the application's own processor has, but its
+    /// broker, which is the kit's. Without an outbox there is one in memory.
+    ///
+    /// An application whose `main` and whose tests call one function for this is tested as it runs.
     pub fn processor(
         mut self,
         describe: impl FnOnce(CommandProcessorBuilder) -> CommandProcessorBuilder + 'static,
@@ -81,7 +87,7 @@ impl TestAppBuilder {
     /// Lives in this world, in which others may have lived before.
     pub(in crate::testing) fn in_world(mut self, world: &World) -> Self {
         self.broker = world.broker.clone();
-        self.outbox = world.outbox.clone();
+        self.in_memory = world.outbox.clone();
         self.journal = Some(Arc::clone(&world.journal));
         self
     }
@@ -92,9 +98,16 @@ impl TestAppBuilder {
         self
     }
 
-    /// Uses this outbox, which the handlers have a clone of for their transactions.
-    pub fn outbox(mut self, outbox: InMemoryOutbox) -> Self {
-        self.outbox = outbox;
+    /// Uses this outbox, as `.processor(|it| it.outbox(outbox))` does: one in memory that the test has a clone of, or the
+    /// application's own in its database, for handlers with transactions of their own.
+    pub fn outbox(self, outbox: impl Outbox) -> Self {
+        self.processor(|processor| processor.outbox(outbox))
+    }
+
+    /// Has a handler that panics handled as in production: the message comes again, and is a dead letter after its last
+    /// attempt. Without this a panic ends the test at once, for it is mostly a mistake, or an `assert!` of the test's own.
+    pub fn allow_panics(mut self) -> Self {
+        self.allows_panics = true;
         self
     }
 
@@ -139,16 +152,23 @@ impl TestAppBuilder {
             self.broker.recorded_by(&journal);
             journal
         });
+        journal.allows_panics.store(self.allows_panics, Ordering::Relaxed);
         let mut builder = CommandProcessor::builder();
         for describe in self.processor {
             builder = describe(builder);
         }
         let processor = builder
             .broker(self.broker.clone())
-            .outbox(self.outbox.clone())
+            .outbox_unless_set(self.in_memory)
             .observed_by(Arc::clone(&journal) as _)
             .build()
             .unwrap_or_else(|errors| panic!("the processor cannot be built: {errors}"));
+        let outbox = processor.stored_in().expect("an outbox was given");
+        check_clock(&**outbox);
+        let dead_before = match outbox.status().await {
+            Ok(status) => status.dead,
+            Err(error) => panic!("the outbox: {}", brighter_core::__private::report(&error)),
+        };
         let make = |waiting: Vec<Waiting>| -> Vec<Message> {
             waiting.into_iter().map(|make| make(&processor)).collect()
         };
@@ -160,15 +180,12 @@ impl TestAppBuilder {
             });
         }
         let deposited = make(self.deposited);
-        self.outbox
-            .deposit(&deposited, None)
-            .await
-            .unwrap_or_else(|error| {
-                panic!(
-                    "a deposited message: {}",
-                    brighter_core::__private::report(&error)
-                )
-            });
+        outbox.deposit(&deposited, None).await.unwrap_or_else(|error| {
+            panic!(
+                "a deposited message: {}",
+                brighter_core::__private::report(&error)
+            )
+        });
         let mut own: Vec<_> = own.into_iter().map(|message| message.header.id).collect();
         own.extend(deposited.into_iter().map(|message| message.header.id));
 
@@ -194,13 +211,44 @@ impl TestAppBuilder {
             processor,
             dispatcher,
             broker: self.broker,
-            outbox: self.outbox,
+            dead_before,
             journal,
             settle_timeout: self.settle_timeout,
             when: Mutex::default(),
             own: Mutex::new(own.into_iter().collect()),
         }
     }
+}
+
+/// A call of a database would seem to take as long as it may, for a paused clock moves on while nothing else can run.
+fn check_clock(outbox: &dyn Outbox) {
+    let began = tokio::time::Instant::now();
+    // Shorter than anything that somebody notices, and longer than no time at all.
+    std::thread::sleep(Duration::from_millis(2));
+    let is_paused = began.elapsed().is_zero();
+    assert!(
+        !is_paused || !is_database(outbox),
+        "the outbox is in a database, which tokio's paused clock does not wait for: leave out `start_paused` in this test"
+    );
+}
+
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+fn is_database(outbox: &dyn Outbox) -> bool {
+    let outbox: &dyn std::any::Any = outbox;
+    let is_any = [
+        #[cfg(feature = "sqlite")]
+        outbox.is::<brighter_sql::store::sqlite::SqliteOutbox>(),
+        #[cfg(feature = "postgres")]
+        outbox.is::<brighter_sql::store::postgres::PostgresOutbox>(),
+        #[cfg(feature = "mysql")]
+        outbox.is::<brighter_sql::store::mysql::MySqlOutbox>(),
+    ];
+    is_any.contains(&true)
+}
+
+#[cfg(not(any(feature = "sqlite", feature = "postgres", feature = "mysql")))]
+fn is_database(_: &dyn Outbox) -> bool {
+    false
 }
 
 fn message_of<R: Postable>(processor: &CommandProcessor, request: &R) -> Message {
@@ -213,7 +261,6 @@ impl std::fmt::Debug for TestAppBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("TestAppBuilder")
             .field("broker", &self.broker)
-            .field("outbox", &self.outbox)
             .finish_non_exhaustive()
     }
 }

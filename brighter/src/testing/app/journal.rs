@@ -1,12 +1,14 @@
 //! The [`Journal`] of a test application: what happened, in its order, and what is still under way.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::mistake;
 use crate::in_memory::broker::{Departure, Watcher};
 use crate::pipeline::Observer;
 use brighter_core::channel::{PublishError, rejection_headers};
@@ -63,6 +65,8 @@ pub(crate) enum What {
 #[derive(Debug)]
 pub(crate) struct Journal {
     state: Mutex<State>,
+    /// Whether a handler that panics is handled as in production, and does not end the test.
+    pub(super) allows_panics: AtomicBool,
     changed: Notify,
     began: Instant,
 }
@@ -73,6 +77,10 @@ struct State {
     /// Copies that are not done with, by channel. Those in channels that nobody consumes are parked there.
     live: HashMap<ChannelName, HashMap<MessageId, usize>>,
     consumed: HashSet<ChannelName>,
+    /// Those that the broker itself would not take, which the outbox keeps and sends again later.
+    refused: HashSet<MessageId>,
+    /// A handler that no further attempt can help, and why.
+    hopeless: Option<(&'static str, String)>,
     /// What each message was caused by.
     causes: HashMap<MessageId, MessageId>,
     /// How often anything of this was changed.
@@ -83,6 +91,7 @@ impl Journal {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::default(),
+            allows_panics: AtomicBool::new(false),
             changed: Notify::new(),
             began: Instant::now(),
         })
@@ -115,8 +124,40 @@ impl Journal {
     }
 
     pub(crate) fn not_published(&self, message: &Message, error: &PublishError) {
+        if !error.is_outage() {
+            self.change(|state| {
+                state.refused.insert(message.header.id.clone());
+            });
+        }
         let error = brighter_core::__private::report(error);
         self.enter(Some(message), What::NotPublished { error });
+    }
+
+    /// How many messages the broker has refused that were not taken since.
+    pub(super) fn refused(&self) -> u64 {
+        self.lock().refused.len() as u64
+    }
+
+    /// The handler that fails for ever, and why.
+    pub(super) fn hopeless(&self) -> Option<(&'static str, String)> {
+        self.lock().hopeless.clone()
+    }
+
+    /// Notes the handler, if no further attempt can mend this.
+    fn find_hopeless(&self, handler: &'static str, error: &HandlerError) {
+        let panicked = || {
+            let said = mistake::panic(error)?;
+            let allowed = self.allows_panics.load(Ordering::Relaxed);
+            (!allowed).then(|| format!("panicked: {said}"))
+        };
+        let why = mistake::mistake(error)
+            .map(|said| format!("fails however often it is called: {said}"))
+            .or_else(panicked);
+        if let Some(why) = why {
+            self.change(|state| {
+                state.hopeless.get_or_insert((handler, why));
+            });
+        }
     }
 
     /// The channel has a consumer: what is in it will be handled.
@@ -143,6 +184,18 @@ impl Journal {
 
     pub(crate) fn len(&self) -> usize {
         self.lock().entries.len()
+    }
+
+    /// The copies that are not done with, each with its channel.
+    pub(super) fn live_copies(&self) -> Vec<(ChannelName, MessageId)> {
+        let state = self.lock();
+        let consumed = state
+            .live
+            .iter()
+            .filter(|(channel, _)| state.consumed.contains(*channel));
+        consumed
+            .flat_map(|(channel, messages)| messages.keys().map(|id| (channel.clone(), id.clone())))
+            .collect()
     }
 
     /// How many copies are not done with, of the messages that were caused by this one, it included; or of all.
@@ -192,6 +245,9 @@ impl Watcher for Journal {
         self.change(|state| {
             if let Some(cause) = &message.header.causation_id {
                 state.causes.insert(id.clone(), cause.clone());
+            }
+            if !moved {
+                state.refused.remove(&id);
             }
             let live = state.live.entry(channel.clone()).or_default();
             *live.entry(id).or_default() += 1;
@@ -249,6 +305,10 @@ impl Observer for Journal {
         id: Option<&MessageId>,
         error: Option<&HandlerError>,
     ) {
+        // In process whoever sent it has the error.
+        if let (Some(_), Some(error)) = (id, error) {
+            self.find_hopeless(handler, error);
+        }
         // What arrived with that id is the message, where there was one.
         let message = id.and_then(|id| {
             let state = self.lock();
@@ -271,5 +331,9 @@ impl Observer for Journal {
             },
         };
         self.enter(message.as_deref(), what);
+    }
+
+    fn recorded(&self) {
+        self.change(|_| {});
     }
 }

@@ -2,17 +2,18 @@
 
 mod builder;
 mod journal;
+mod mistake;
+mod settling;
 mod then;
 mod timeline;
 mod world;
 
 use std::collections::HashSet;
 use std::fmt;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{self, Duration};
+use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 pub use self::builder::TestAppBuilder;
 pub(crate) use self::journal::Journal;
@@ -21,24 +22,26 @@ use self::timeline::Timeline;
 pub(super) use self::world::World;
 use super::FaultyBroker;
 use crate::dispatcher::{Dispatcher, EndReport};
-use crate::in_memory::outbox::InMemoryOutbox;
 use crate::processor::{CommandProcessor, PublishErrors, SendError};
 use brighter_core::id::MessageId;
 use brighter_core::mapper::Postable;
+use brighter_core::outbox::Outbox;
 use brighter_core::request::{Command, Event};
 
-/// A whole application in one process: its own handlers, policies and subscriptions on a broker and an outbox in
-/// memory. A test says what is given, what happens then, and what is to come of it; see the
-/// [module](crate::testing) for a whole one.
+/// A whole application in one process: its own handlers, policies and subscriptions on a broker in memory, and on an
+/// outbox in memory unless the application says its own. A test says what is given, what happens then, and what is to
+/// come of it; see the [module](crate::testing) for a whole one.
 ///
 /// Run it with tokio's clock paused (`#[tokio::test(start_paused = true)]`), so that retries after a minute take no
-/// time. It works with the clock running as well, and then takes as long as the application does.
+/// time. It works with the clock running as well, and then takes as long as the application does. An outbox or an inbox
+/// in a database needs the clock running: the database takes time that a paused clock knows nothing of.
 pub struct TestApp {
     processor: CommandProcessor,
     /// None, if the application subscribes to nothing.
     dispatcher: Option<Dispatcher>,
     broker: FaultyBroker,
-    outbox: InMemoryOutbox,
+    /// How many messages were dead in the outbox when the application was started.
+    dead_before: u64,
     journal: Arc<Journal>,
     /// How long a cascade may take to settle, by tokio's clock.
     settle_timeout: Duration,
@@ -48,10 +51,6 @@ pub struct TestApp {
     own: Mutex<HashSet<MessageId>>,
 }
 
-/// How long a cascade may take to settle by the clock on the wall, which is never paused.
-const LONGEST_REALLY: Duration = Duration::from_secs(30);
-/// How often to look at the clocks while nothing happens. What happens is told at once.
-const TICK: Duration = Duration::from_secs(1);
 /// Less than any timer: a paused clock moves only when everything that can run has run.
 const MOMENT: Duration = Duration::from_millis(1);
 
@@ -116,60 +115,6 @@ impl TestApp {
         sleep(MOMENT).await;
     }
 
-    /// Waits until nothing is under way: every message that was posted, to whatever depth, is handled, in a
-    /// dead-letter or an invalid-message channel, or parked in a channel that nobody here consumes, and the outbox
-    /// has sent all that the broker will take.
-    ///
-    /// It counts copies and waits for no time. What a handler does in a task of its own that it does not wait for
-    /// is not seen.
-    ///
-    /// # Panics
-    /// Something is still under way when the [time to settle](TestAppBuilder::settle_timeout) is at its end, or after 30 seconds
-    /// by the clock on the wall, as when the connection stays lost.
-    pub async fn settled(&self) {
-        self.wait_for(None).await;
-    }
-
-    /// Waits until the message and all that was posted because of it, by
-    /// [`cx.post`](crate::ContextExt::post) and [`cx.deposit_post`](crate::ContextExt::deposit_post), has
-    /// [settled](Self::settled), whatever else is under way.
-    ///
-    /// # Panics
-    /// As [`settled`](Self::settled).
-    pub async fn cascade_settled(&self, of: &MessageId) {
-        self.wait_for(Some(of)).await;
-    }
-
-    async fn wait_for(&self, cause: Option<&MessageId>) {
-        let (began, really) = (Instant::now(), time::Instant::now());
-        loop {
-            let mut seen = pin!(self.journal.changed().notified());
-            let mut sent = pin!(self.outbox.changed().notified());
-            seen.as_mut().enable();
-            sent.as_mut().enable();
-            // What is unsent becomes live before it is sent, and what is live may deposit: only if nothing happened
-            // between two looks are both true at once.
-            let (_, before) = self.journal.live(cause);
-            let unsent = self.outbox.unsent();
-            let (live, after) = self.journal.live(cause);
-            if before == after && unsent == 0 && live == 0 {
-                return;
-            }
-            if began.elapsed() > self.settle_timeout || really.elapsed() > LONGEST_REALLY {
-                self.fail(&format!(
-                    "not settled: {live} copies are not handled, and the outbox has {unsent} to send"
-                ));
-            }
-            if before == after {
-                tokio::select! {
-                    () = seen => {}
-                    () = sent => {}
-                    () = sleep(TICK) => {}
-                }
-            }
-        }
-    }
-
     /// What was posted, by the test or by handlers, of type `R` since the last `when`, each once and in its order.
     ///
     /// # Panics
@@ -197,10 +142,11 @@ impl TestApp {
         &self.broker
     }
 
-    /// The outbox.
+    /// Returns the outbox: that of the application, or else one in memory.
     #[must_use]
-    pub fn outbox(&self) -> &InMemoryOutbox {
-        &self.outbox
+    pub fn outbox(&self) -> &dyn Outbox {
+        let outbox = self.processor.stored_in();
+        &**outbox.expect("the builder has seen to it that there is one")
     }
 
     /// Everything that happened since the start, one line each, for a person to read.
@@ -245,7 +191,6 @@ impl fmt::Debug for TestApp {
             .field("processor", &self.processor)
             .field("dispatcher", &self.dispatcher)
             .field("broker", &self.broker)
-            .field("outbox", &self.outbox)
             .finish_non_exhaustive()
     }
 }

@@ -38,8 +38,8 @@ impl Scenario {
     }
 
     /// How the application is put together: its handlers, policies, subscriptions, its inbox. It is called for each
-    /// life, for what died is started again; what outlives it belongs outside. The broker and the outbox are the
-    /// kit's, and outlive it.
+    /// life, for what died is started again; what outlives it belongs outside. The broker is the kit's and outlives it, and
+    /// so does the outbox, unless the application says its own.
     pub fn app<F>(mut self, app: impl Fn(TestAppBuilder) -> F + 'static) -> Self
     where
         F: Future<Output = TestAppBuilder> + 'static,

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use brighter::InMemoryBroker;
-use brighter::channel::{Broker, MakeChannel};
+use brighter::channel::{Broker, Channel};
 use brighter::testing::conformance::{Features, Harness, Stall, cases};
 use brighter::testing::{FaultyBroker, run};
 
@@ -65,6 +65,8 @@ enum Flaw {
     IgnoresLimits,
     CountsOneMore,
     DeclaresNothing,
+    /// A channel that is opened as it is, it makes.
+    MakesWhatIsAbsent,
     RemovesNothing,
     GoesOnWhenClosed,
     HangsWhenClosedTwice,
@@ -233,6 +235,7 @@ const FOUND_OUT: &[(Flaw, &[&str])] = &[
     ),
     (CountsOneMore, &["depth_is_how_many_wait"]),
     (DeclaresNothing, &["a_declared_channel_gathers_messages"]),
+    (MakesWhatIsAbsent, &["what_was_set_aside_is_looked_at_as_it_is"]),
     (RemovesNothing, &["a_removed_channel_is_gone"]),
     (GoesOnWhenClosed, &["closed_it_takes_nothing_and_gives_nothing"]),
     (
@@ -317,9 +320,8 @@ impl Place {
 
     /// Throws away what waits in the channel of this name.
     async fn throw_away(&self, name: &str) {
-        let mut channel = self.channel(name, "");
-        channel.make = MakeChannel::Assume;
-        let mut consumer = self.server().consume(&channel).await.unwrap();
+        let name = self.channel(name, "").name;
+        let mut consumer = self.server().consume(&Channel::existing(name)).await.unwrap();
         while let Some(Some(Ok(delivery))) = consumer.receive().now_or_never() {
             delivery.ack().await.unwrap();
         }

@@ -1,0 +1,3 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| (brighter_fuzz_targets::target("config_toml").run)(bytes));
