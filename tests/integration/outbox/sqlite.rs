@@ -211,6 +211,11 @@ async fn after_its_file_was_replaced_no_connection_writes_to_the_old_one() {
     }
     drop(held);
     outbox.deposit(&[some_message()], None).await.unwrap();
+    // Connections go back to the pool a little after they are dropped.
+    eventually("all are idle", async || {
+        (outbox.pool().num_idle() == 4).then_some(())
+    })
+    .await;
     std::fs::rename(&path, folder.path().join("old.db")).unwrap();
     std::fs::rename(&new, &path).unwrap();
 
