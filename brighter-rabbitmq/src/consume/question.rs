@@ -20,6 +20,9 @@ use brighter_core::channel::{MakeChannel, QueueType};
 /// The broker may take this long to answer: a quorum queue that has lost its leader has another by then.
 const ANSWER: Duration = Duration::from_secs(7);
 
+/// What it fetches may come so late. A broker gives up by then what its queue does not answer.
+const LATE: Duration = Duration::from_secs(60);
+
 /// What the broker says of a consumer.
 pub(super) enum Answer {
     Well,
@@ -70,7 +73,13 @@ async fn fetch(consumer: &Arc<ConsumerChannel>, silence: &Arc<Silence>) -> Answe
     consumer.connections.io.spawn(async move {
         let amqp = fetching.amqp();
         let fetched = amqp.while_up(amqp.basic_get(queue, BasicGetOptions::default()));
-        let Some(Ok(Some(message))) = fetched.await else {
+        let fetched = tokio::select! {
+            biased;
+            fetched = timeout(LATE, fetched) => fetched.ok().flatten(),
+            // It closes when nothing needs it, and what was fetched goes back.
+            () = fetching.open.until_retired() => None,
+        };
+        let Some(Ok(Some(message))) = fetched else {
             // There is none, or the connection is lost, which the stream learns by itself.
             let _ = answer.send(false);
             return;
