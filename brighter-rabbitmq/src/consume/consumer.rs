@@ -131,6 +131,11 @@ impl Incoming {
     fn start_again(&mut self) {
         self.leaves = false;
         self.silence.over();
+        drop(
+            self.silence
+                .fetched()
+                .map(|delivery| Receipt::of(&self.consumer, delivery)),
+        );
         let (consumer, live) = (Arc::clone(&self.consumer), Arc::clone(&self.live));
         self.starting = Some(
             async move {

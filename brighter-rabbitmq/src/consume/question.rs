@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use lapin::options::BasicGetOptions;
 use lapin::protocol::AMQPSoftError;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::consumer_channel::ConsumerChannel;
@@ -19,6 +20,9 @@ use brighter_core::channel::{MakeChannel, QueueType};
 /// The broker may take this long to answer: a quorum queue that has lost its leader has another by then.
 const ANSWER: Duration = Duration::from_secs(7);
 
+/// What it fetches may come so late. A broker gives up by then what its queue does not answer.
+const LATE: Duration = Duration::from_secs(60);
+
 /// What the broker says of a consumer.
 pub(super) enum Answer {
     Well,
@@ -29,7 +33,11 @@ pub(super) enum Answer {
 }
 
 /// Asks the broker whether this consumer should hear something; `fetches` says whether also by a fetch.
-pub(super) async fn question(consumer: &Arc<ConsumerChannel>, silence: &Silence, fetches: bool) -> Answer {
+pub(super) async fn question(
+    consumer: &Arc<ConsumerChannel>,
+    silence: &Arc<Silence>,
+    fetches: bool,
+) -> Answer {
     let open = &consumer.open;
     if !open.is_alive() || open.is_retired() {
         // The stream ends by itself, or goes on by another connection.
@@ -53,26 +61,41 @@ fn may_fetch(consumer: &ConsumerChannel) -> bool {
         && !channel.limits.single_active_consumer
 }
 
-/// Fetches a message, as no other is to come.
-async fn fetch(consumer: &Arc<ConsumerChannel>, silence: &Silence) -> Answer {
+/// Fetches a message, as no other is to come. The fetch goes on after its deadline: what it brings then must not stay with a
+/// consumer that does not know of it.
+async fn fetch(consumer: &Arc<ConsumerChannel>, silence: &Arc<Silence>) -> Answer {
     let name = &consumer.channel.name;
     let Ok(queue) = short("channel name", name.as_str()) else {
         return Answer::Well;
     };
-    let fetched = consumer.amqp().basic_get(queue, BasicGetOptions::default());
-    match consumer.amqp().while_up(timeout(ANSWER, fetched)).await {
-        Some(Ok(Ok(Some(message)))) => {
-            if let Some(delivery) = silence.hand_over(message.delivery) {
-                // It goes back to the queue.
-                drop(Receipt::of(consumer, delivery));
-            }
-            Answer::Doubtful(format!("the queue `{name}` had a message that did not come"))
+    let (answer, answered) = oneshot::channel();
+    let (fetching, stream) = (Arc::clone(consumer), Arc::clone(silence));
+    consumer.connections.io.spawn(async move {
+        let amqp = fetching.amqp();
+        let fetched = amqp.while_up(amqp.basic_get(queue, BasicGetOptions::default()));
+        let fetched = tokio::select! {
+            biased;
+            fetched = timeout(LATE, fetched) => fetched.ok().flatten(),
+            // It closes when nothing needs it, and what was fetched goes back.
+            () = fetching.open.until_retired() => None,
+        };
+        let Some(Ok(Some(message))) = fetched else {
+            // There is none, or the connection is lost, which the stream learns by itself.
+            let _ = answer.send(false);
+            return;
+        };
+        if let Some(delivery) = stream.hand_over(message.delivery) {
+            // It goes back to the queue.
+            drop(Receipt::of(&fetching, delivery));
         }
-        Some(Err(_)) => Answer::None(format!(
+        let _ = answer.send(true);
+    });
+    match timeout(ANSWER, answered).await {
+        Ok(Ok(true)) => Answer::Doubtful(format!("the queue `{name}` had a message that did not come")),
+        Ok(Ok(false) | Err(_)) => Answer::Well,
+        Err(_) => Answer::None(format!(
             "`basic.get` from the queue `{name}` was not answered within {ANSWER:?}"
         )),
-        // It is lost, which the stream learns by itself.
-        Some(Ok(Ok(None) | Err(_))) | None => Answer::Well,
     }
 }
 

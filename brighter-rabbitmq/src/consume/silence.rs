@@ -108,13 +108,18 @@ impl Silence {
         self.came.notified().await;
     }
 
-    /// Hands a message that was fetched to the stream, or returns it if the stream is gone.
+    /// Hands a message that was fetched to the stream, or returns it if the stream is gone or has not taken the one before.
     pub(super) fn hand_over(&self, delivery: Delivery) -> Option<Delivery> {
         if self.over.is_cancelled() {
             return Some(delivery);
         }
-        self.tell(|stream| stream.fetched = Some(delivery));
-        None
+        let mut delivery = Some(delivery);
+        self.tell(|stream| {
+            if stream.fetched.is_none() {
+                stream.fetched = delivery.take();
+            }
+        });
+        delivery
     }
 
     /// Asks the stream to end, which it does unless something has come by then.
@@ -134,7 +139,9 @@ impl Silence {
     /// Whether nothing came since the last look, although it was waited for.
     pub(super) fn is_silent(&self) -> bool {
         let heard = self.heard.swap(false, Ordering::SeqCst);
-        !heard && self.waits.load(Ordering::Relaxed)
+        // A stream that has not taken what was fetched for it is busy.
+        let has_more = self.some.load(Ordering::SeqCst) && self.lock().fetched.is_some();
+        !heard && !has_more && self.waits.load(Ordering::Relaxed)
     }
 
     /// Whether something came since the last look.
@@ -194,6 +201,22 @@ mod tests {
         assert!(!silence.is_silent(), "nobody has waited since");
         assert_eq!(silence.waits(context.waker()), None);
         assert!(silence.is_silent());
+    }
+
+    #[test]
+    fn what_was_fetched_is_kept_until_the_stream_takes_it() {
+        let silence = Silence::default();
+        let message = |tag| Delivery::mock(tag, "".into(), "".into(), false, Vec::new());
+        let tag = |delivery: Option<Delivery>| delivery.map(|delivery| delivery.delivery_tag);
+        let context = Context::from_waker(Waker::noop());
+        assert_eq!(silence.waits(context.waker()), None);
+        assert_eq!(tag(silence.hand_over(message(1))), None);
+        assert!(!silence.is_silent(), "the stream is about to take it");
+        assert_eq!(tag(silence.hand_over(message(2))), Some(2), "it is given back");
+        assert_eq!(tag(silence.fetched()), Some(1));
+        assert!(silence.is_silent());
+        silence.over();
+        assert_eq!(tag(silence.hand_over(message(3))), Some(3));
     }
 
     #[test]
