@@ -2,16 +2,13 @@
 //!
 //! `cargo install brighter-cli`, then `brighter ddl postgres > brighter.sql`.
 
-use std::process::ExitCode;
-
 use std::error::Error;
+use std::process::ExitCode;
 
 use brighter_sql::store::mysql::{MySqlInbox, MySqlOutbox};
 use brighter_sql::store::postgres::{PostgresInbox, PostgresOutbox};
 use brighter_sql::store::sqlite::{SqliteInbox, SqliteOutbox};
 use brighter_sql::store::{InboxOptions, OutboxOptions};
-
-type BoxError = Box<dyn Error + Send + Sync>;
 
 const USAGE: &str = "\
 usage: brighter ddl <sqlite|postgres|mysql> [--schema NAME] [--outbox-table NAME] [--inbox-table NAME] [--archive]
@@ -35,7 +32,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(mut args: impl Iterator<Item = String>) -> Result<String, BoxError> {
+fn run(mut args: impl Iterator<Item = String>) -> Result<String, Box<dyn Error>> {
     match args.next().as_deref() {
         Some("ddl") => Wanted::parse(args)?.ddl(),
         Some("help" | "--help" | "-h") => Ok(USAGE.to_owned()),
@@ -52,7 +49,7 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, BoxError> {
+    fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, Box<dyn Error>> {
         let (mut database, mut only) = (String::new(), None);
         let (mut outbox, mut inbox) = (OutboxOptions::default(), InboxOptions::default());
         while let Some(arg) = args.next() {
@@ -91,7 +88,7 @@ impl Wanted {
         Ok(wanted)
     }
 
-    fn ddl(&self) -> Result<String, BoxError> {
+    fn ddl(&self) -> Result<String, Box<dyn Error>> {
         type Ddl<O, E> = fn(&O) -> Result<String, E>;
         let (outbox, inbox): (Ddl<OutboxOptions, _>, Ddl<InboxOptions, _>) = match self.database.as_str() {
             "sqlite" => (SqliteOutbox::ddl_for, SqliteInbox::ddl_for),

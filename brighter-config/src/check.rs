@@ -1,6 +1,6 @@
 //! Checks rules between several settings.
 
-use super::key::{Key, Rule};
+use super::key::{Key, KeyRule};
 use super::section::Section;
 use super::settings::Settings;
 use super::table::Table;
@@ -35,10 +35,10 @@ fn absent(section: &Section) -> impl Iterator<Item = ConfigError> {
     })
 }
 
-fn hint(rule: &Rule) -> Option<&'static str> {
+fn hint(rule: &KeyRule) -> Option<&'static str> {
     match rule {
-        Rule::Required { hint } => Some(hint),
-        Rule::Needs { .. } | Rule::Excludes { .. } => None,
+        KeyRule::Required { hint } => Some(hint),
+        KeyRule::Needs { .. } | KeyRule::Excludes { .. } => None,
     }
 }
 
@@ -81,9 +81,9 @@ fn of_another_type(table: Table<'_>, key: &Key, types: &Key, type_name: &str) ->
 }
 
 /// Returns the error, if the table breaks this rule of the key.
-fn broken(table: Table<'_>, key: &Key, rule: &Rule) -> Option<ConfigError> {
+fn broken(table: Table<'_>, key: &Key, rule: &KeyRule) -> Option<ConfigError> {
     match *rule {
-        Rule::Required { hint } => {
+        KeyRule::Required { hint } => {
             let is_there = match key.names_of_types {
                 Some(_) => table.type_name().is_some(),
                 None => table.has(key.name),
@@ -91,11 +91,11 @@ fn broken(table: Table<'_>, key: &Key, rule: &Rule) -> Option<ConfigError> {
             let path = table.path_of(key.name);
             (!is_there).then(|| missing(table.origin().clone(), path, hint.to_owned()))
         }
-        Rule::Needs { other, reason } => (table.says(key.name) && !table.has(other)).then(|| {
+        KeyRule::Needs { other, reason } => (table.says(key.name) && !table.has(other)).then(|| {
             let what = format!("`{}` is there, and {reason}", key.name);
             missing(table.origin_of(key.name).clone(), table.path_of(other), what)
         }),
-        Rule::Excludes { other, word, reason } => {
+        KeyRule::Excludes { other, word, reason } => {
             let stands_against = match word {
                 Some(word) => table.text(other) == Some(word),
                 None => table.says(other),

@@ -30,7 +30,7 @@ pub struct Key {
     pub(super) only: &'static [&'static str],
     /// For the key of the table's type: the table names that imply a type.
     pub(super) names_of_types: Option<&'static [&'static str]>,
-    pub(super) rules: Vec<Rule>,
+    pub(super) rules: Vec<KeyRule>,
     /// What others call it.
     pub(super) synonyms: &'static [&'static str],
 }
@@ -68,7 +68,7 @@ pub(super) enum Kind {
 
 /// A rule between a key and the rest of its table.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Rule {
+pub(super) enum KeyRule {
     Required {
         hint: &'static str,
     },
@@ -243,27 +243,27 @@ impl Key {
     /// Requires the key. `hint` tells in the error how to set it. In a [named](crate::Section::named) section every
     /// table must have the key, if it belongs to the type of the table.
     pub fn required(self, hint: &'static str) -> Self {
-        self.rule(Rule::Required { hint })
+        self.rule(KeyRule::Required { hint })
     }
 
     /// Allows the key only together with another. In the error, `reason` follows the word "and".
     pub fn needs(self, other: &'static str, reason: &'static str) -> Self {
-        self.rule(Rule::Needs { other, reason })
+        self.rule(KeyRule::Needs { other, reason })
     }
 
     /// Refuses the key together with another. The error contains `reason`.
     pub fn excludes(self, other: &'static str, reason: &'static str) -> Self {
         let word = None;
-        self.rule(Rule::Excludes { other, word, reason })
+        self.rule(KeyRule::Excludes { other, word, reason })
     }
 
     /// Refuses the key if another has this word. The error contains `reason`.
     pub fn excludes_word(self, other: &'static str, word: &'static str, reason: &'static str) -> Self {
         let word = Some(word);
-        self.rule(Rule::Excludes { other, word, reason })
+        self.rule(KeyRule::Excludes { other, word, reason })
     }
 
-    fn rule(mut self, rule: Rule) -> Self {
+    fn rule(mut self, rule: KeyRule) -> Self {
         self.rules.push(rule);
         self
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::config::Config;
-use super::key::Rule;
+use super::key::KeyRule;
 use super::raw::Raw;
 use super::section::Section;
 use super::settings::Settings;
@@ -152,7 +152,7 @@ fn declared(section: &Section, settings: &mut Settings) {
             twice(format!("{}.{}", section.name(), key.name), settings);
         }
         for rule in &key.rules {
-            let (Rule::Needs { other, .. } | Rule::Excludes { other, .. }) = *rule else {
+            let (KeyRule::Needs { other, .. } | KeyRule::Excludes { other, .. }) = *rule else {
                 continue;
             };
             if section.key(other).is_none() {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::raw::Raw;
 use super::table::Setting;
-use super::value::Value;
+use super::value::SettingValue;
 use super::{Origin, Problem, Secret, text_file};
 
 /// A name that is longer is none.
@@ -36,7 +36,7 @@ pub(super) fn read(key: &str, raw: &Raw, origin: &Origin) -> Result<Setting, Pro
     });
     match text {
         Ok(text) => Ok(Setting {
-            value: Value::Secret(Secret::new(text)),
+            value: SettingValue::Secret(Secret::new(text)),
             origin: Origin::SecretFile {
                 path,
                 named_by: Box::new(origin.clone()),

@@ -40,7 +40,7 @@ impl<'a> ServiceLinks<'a> {
 
     /// Whether all is there that is set for a service, and speaks of one host and one port.
     fn is_whole(&self, service: &str) -> bool {
-        let address = Address::of(self.of(service, "_PORT"));
+        let address = LinkAddress::of(self.of(service, "_PORT"));
         let Some(address) = address else { return false };
         let of_kubernetes = self.of(service, "_SERVICE_HOST") == address.host
             && self.of(service, "_SERVICE_PORT") == address.port;
@@ -52,7 +52,7 @@ impl<'a> ServiceLinks<'a> {
         let begins = format!("{service}_ENV_");
         let has_variables = self.0.range(begins.as_str()..).next();
         let is_named = is_container(self.of(service, "_NAME"));
-        Address::of(self.of(service, "_PORT")).is_some()
+        LinkAddress::of(self.of(service, "_PORT")).is_some()
             || is_named && has_variables.is_some_and(|(name, _)| name.starts_with(&begins))
     }
 }
@@ -68,7 +68,7 @@ fn has_form(ending: &str, value: &str) -> bool {
     match ending {
         "_SERVICE_HOST" => value.parse::<IpAddr>().is_ok(),
         "_SERVICE_PORT" => is_port(value),
-        "_PORT" => Address::of(value).is_some(),
+        "_PORT" => LinkAddress::of(value).is_some(),
         "_NAME" => is_container(value),
         _ => match (
             ending.strip_prefix("_SERVICE_PORT_"),
@@ -89,7 +89,7 @@ fn is_of_port(text: &str, value: &str) -> bool {
     let (protocol, part) = rest.split_once('_').unwrap_or((rest, ""));
     let has_value = match part {
         // Docker tells the first and the last of a range of ports in the same way.
-        "" | "START" | "END" => Address::of(value).is_some(),
+        "" | "START" | "END" => LinkAddress::of(value).is_some(),
         "PROTO" => PROTOCOLS.contains(&value.to_ascii_uppercase().as_str()),
         "PORT" | "PORT_START" | "PORT_END" => is_port(value),
         "ADDR" => value.parse::<IpAddr>().is_ok(),
@@ -114,12 +114,12 @@ fn is_container(text: &str) -> bool {
 }
 
 /// As in `tcp://10.0.0.11:5672`.
-struct Address<'a> {
+struct LinkAddress<'a> {
     host: &'a str,
     port: &'a str,
 }
 
-impl<'a> Address<'a> {
+impl<'a> LinkAddress<'a> {
     fn of(text: &'a str) -> Option<Self> {
         let (protocol, place) = text.split_once("://")?;
         let (host, port) = match place.rsplit_once(':') {

@@ -6,11 +6,11 @@ use super::key::Key;
 use super::names::alike;
 use super::raw::Raw;
 use super::section::Section;
-use super::table::{Entry, Setting, Table};
+use super::table::{Setting, Table, TableEntry};
 use super::{ConfigError, ConfigErrors, Origin, Problem, secret_file, value};
 
 /// The tables by section and [normalised](alike) name.
-pub(super) type Entries = BTreeMap<(&'static str, String), Entry>;
+pub(super) type Entries = BTreeMap<(&'static str, String), TableEntry>;
 
 /// All settings of all sources.
 #[derive(Debug, Default)]
@@ -78,9 +78,14 @@ impl Settings {
     }
 
     /// Returns the table of this name, and adds it if it is missing.
-    pub(super) fn entry(&mut self, section: &Section, name: Option<&str>, origin: &Origin) -> &mut Entry {
+    pub(super) fn entry(
+        &mut self,
+        section: &Section,
+        name: Option<&str>,
+        origin: &Origin,
+    ) -> &mut TableEntry {
         let key = (section.name(), name.map(alike).unwrap_or_default());
-        self.entries.entry(key).or_insert_with(|| Entry {
+        self.entries.entry(key).or_insert_with(|| TableEntry {
             name: name.unwrap_or(section.name()).to_owned(),
             origin: origin.clone(),
             settings: BTreeMap::new(),

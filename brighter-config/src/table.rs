@@ -9,19 +9,19 @@ use std::time::Duration;
 use super::names::alike;
 use super::nearest::{is_slip, nearest};
 use super::section::Section;
-use super::value::Value;
+use super::value::SettingValue;
 use super::{ConfigError, Origin, Problem, Secret};
 
 /// A setting from a source, or the default of its key.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Setting {
-    pub(super) value: Value,
+    pub(super) value: SettingValue,
     pub(super) origin: Origin,
 }
 
 /// The state of one table.
 #[derive(Debug, Clone)]
-pub(super) struct Entry {
+pub(super) struct TableEntry {
     /// The name as it was first written; the name of the section if it has one table.
     pub(super) name: String,
     /// The origin of the table's first setting.
@@ -65,7 +65,7 @@ static DEFAULT: Origin = Origin::Default;
 #[derive(Debug, Clone, Copy)]
 pub struct Table<'a> {
     pub(super) section: &'a Section,
-    pub(super) entry: &'a Entry,
+    pub(super) entry: &'a TableEntry,
 }
 
 impl<'a> Table<'a> {
@@ -130,7 +130,7 @@ impl<'a> Table<'a> {
         self.has(key) && *self.origin_of(key) != Origin::Default
     }
 
-    fn value(&self, key: &str) -> Option<&'a Value> {
+    fn value(&self, key: &str) -> Option<&'a SettingValue> {
         self.entry.settings.get(key).map(|setting| &setting.value)
     }
 
@@ -138,8 +138,8 @@ impl<'a> Table<'a> {
     #[must_use]
     pub fn text(&self, key: &str) -> Option<&'a str> {
         match self.value(key)? {
-            Value::Text(text) => Some(text),
-            Value::Word(word) => Some(word),
+            SettingValue::Text(text) => Some(text),
+            SettingValue::Word(word) => Some(word),
             _ => None,
         }
     }
@@ -148,7 +148,7 @@ impl<'a> Table<'a> {
     #[must_use]
     pub fn texts(&self, key: &str) -> Option<&'a [String]> {
         match self.value(key)? {
-            Value::Texts(texts) => Some(texts),
+            SettingValue::Texts(texts) => Some(texts),
             _ => None,
         }
     }
@@ -168,7 +168,7 @@ impl<'a> Table<'a> {
     #[must_use]
     pub fn secret(&self, key: &str) -> Option<&'a Secret> {
         match self.value(key)? {
-            Value::Secret(secret) => Some(secret),
+            SettingValue::Secret(secret) => Some(secret),
             _ => None,
         }
     }
@@ -177,7 +177,7 @@ impl<'a> Table<'a> {
     #[must_use]
     pub fn flag(&self, key: &str) -> Option<bool> {
         match self.value(key)? {
-            Value::Flag(flag) => Some(*flag),
+            SettingValue::Flag(flag) => Some(*flag),
             _ => None,
         }
     }
@@ -186,7 +186,7 @@ impl<'a> Table<'a> {
     #[must_use]
     pub fn count(&self, key: &str) -> Option<u64> {
         match self.value(key)? {
-            Value::Count(count) => Some(*count),
+            SettingValue::Count(count) => Some(*count),
             _ => None,
         }
     }
@@ -211,7 +211,7 @@ impl<'a> Table<'a> {
     #[must_use]
     pub fn share(&self, key: &str) -> Option<f64> {
         match self.value(key)? {
-            Value::Share(share) => Some(*share),
+            SettingValue::Share(share) => Some(*share),
             _ => None,
         }
     }
@@ -220,7 +220,7 @@ impl<'a> Table<'a> {
     #[must_use]
     pub fn time(&self, key: &str) -> Option<Duration> {
         match self.value(key)? {
-            Value::Time(time) => Some(*time),
+            SettingValue::Time(time) => Some(*time),
             _ => None,
         }
     }
@@ -229,8 +229,8 @@ impl<'a> Table<'a> {
     #[must_use]
     pub fn time_or_none(&self, key: &str) -> Option<Option<Duration>> {
         match self.value(key)? {
-            Value::Time(time) => Some(Some(*time)),
-            Value::NoTime(_) => Some(None),
+            SettingValue::Time(time) => Some(Some(*time)),
+            SettingValue::NoTime(_) => Some(None),
             _ => None,
         }
     }
@@ -239,7 +239,7 @@ impl<'a> Table<'a> {
     #[must_use]
     pub fn times(&self, key: &str) -> Option<&'a [Duration]> {
         match self.value(key)? {
-            Value::Times(times) => Some(times),
+            SettingValue::Times(times) => Some(times),
             _ => None,
         }
     }
@@ -248,7 +248,7 @@ impl<'a> Table<'a> {
     #[must_use]
     pub fn range(&self, key: &str) -> Option<RangeInclusive<usize>> {
         match self.value(key)? {
-            Value::Range(least, most) => Some(*least..=*most),
+            SettingValue::Range(least, most) => Some(*least..=*most),
             _ => None,
         }
     }
@@ -257,7 +257,7 @@ impl<'a> Table<'a> {
     #[must_use]
     pub fn rate(&self, key: &str) -> Option<(u32, Duration)> {
         match self.value(key)? {
-            Value::Rate(count, within) => Some((*count, *within)),
+            SettingValue::Rate(count, within) => Some((*count, *within)),
             _ => None,
         }
     }
@@ -271,7 +271,7 @@ impl<'a> Table<'a> {
             problem: Problem::Impossible {
                 key: self.path_of(key),
                 value: match self.value(key) {
-                    Some(Value::Secret(_)) | None => "***".to_owned(),
+                    Some(SettingValue::Secret(_)) | None => "***".to_owned(),
                     Some(value) => value.to_string(),
                 },
                 reason: reason.to_string(),

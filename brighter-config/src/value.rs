@@ -1,4 +1,4 @@
-//! [`Value`]: a setting that its key accepts.
+//! [`SettingValue`]: a setting that its key accepts.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::{Problem, Secret, time};
 
 /// A setting that its key accepts.
 #[derive(Clone, PartialEq)]
-pub(super) enum Value {
+pub(super) enum SettingValue {
     Text(String),
     Secret(Secret),
     Flag(bool),
@@ -29,17 +29,17 @@ pub(super) enum Value {
 }
 
 /// Reads a value of this kind for the key of this path.
-pub(super) fn read(kind: &Kind, path: &str, raw: &Raw) -> Result<Value, Problem> {
+pub(super) fn read(kind: &Kind, path: &str, raw: &Raw) -> Result<SettingValue, Problem> {
     let reading = Reading { kind, path };
     match (kind, raw) {
         (Kind::Texts, Raw::List(nodes)) => {
             let texts: Result<_, _> = nodes.iter().map(|node| reading.text(&node.raw)).collect();
-            Ok(Value::Texts(texts?))
+            Ok(SettingValue::Texts(texts?))
         }
         (Kind::Times, Raw::List(nodes)) => {
             let time = |node: &Node| reading.time(&reading.text(&node.raw)?);
             let times: Result<_, _> = nodes.iter().map(time).collect();
-            Ok(Value::Times(times?))
+            Ok(SettingValue::Times(times?))
         }
         (_, Raw::List(_) | Raw::Table(_) | Raw::Date) => Err(reading.wrong_type(raw.kind())),
         // A format that distinguishes numbers from text must use the right type.
@@ -47,7 +47,7 @@ pub(super) fn read(kind: &Kind, path: &str, raw: &Raw) -> Result<Value, Problem>
             let found = format!("the text {}: write it without quotes", quoted(text));
             Err(reading.wrong_type(&found))
         }
-        (Kind::Flag, Raw::Flag(flag)) => Ok(Value::Flag(*flag)),
+        (Kind::Flag, Raw::Flag(flag)) => Ok(SettingValue::Flag(*flag)),
         (_, Raw::Flag(flag)) if !matches!(kind, Kind::OneOf(_)) => Err(reading.wrong_type(&flag.to_string())),
         (Kind::Count { .. } | Kind::Share { .. } | Kind::Range { .. }, Raw::Number(text)) => {
             reading.scalar(text)
@@ -95,7 +95,7 @@ impl Reading<'_> {
         }
     }
 
-    fn scalar(&self, text: &str) -> Result<Value, Problem> {
+    fn scalar(&self, text: &str) -> Result<SettingValue, Problem> {
         let text = text.trim();
         match self.kind {
             Kind::Secret if text.is_empty() => Err(Problem::Impossible {
@@ -103,23 +103,23 @@ impl Reading<'_> {
                 value: "***".to_owned(),
                 reason: "it is empty".to_owned(),
             }),
-            Kind::Secret => Ok(Value::Secret(Secret::new(text))),
+            Kind::Secret => Ok(SettingValue::Secret(Secret::new(text))),
             _ if text.is_empty() => Err(self.impossible(text, "it is empty")),
             // Nothing that is read in parts, of which one would not look like a URL and show what that hides.
             Kind::Times | Kind::Range { .. } | Kind::Rate if text.contains("://") => Err(self.no_such(text)),
-            Kind::Text => Ok(Value::Text(text.to_owned())),
+            Kind::Text => Ok(SettingValue::Text(text.to_owned())),
             Kind::TableName => self.table(text),
             Kind::Flag => match text {
-                "true" => Ok(Value::Flag(true)),
-                "false" => Ok(Value::Flag(false)),
+                "true" => Ok(SettingValue::Flag(true)),
+                "false" => Ok(SettingValue::Flag(false)),
                 _ => Err(self.no_such(text)),
             },
-            Kind::Count { least, most } => self.count(text, *least, *most).map(Value::Count),
+            Kind::Count { least, most } => self.count(text, *least, *most).map(SettingValue::Count),
             Kind::Share { least, most } => self.share(text, *least, *most),
-            Kind::Time { or: Some(word), .. } if text == *word => Ok(Value::NoTime(word)),
-            Kind::Time { .. } => self.time(text).map(Value::Time),
+            Kind::Time { or: Some(word), .. } if text == *word => Ok(SettingValue::NoTime(word)),
+            Kind::Time { .. } => self.time(text).map(SettingValue::Time),
             Kind::OneOf(words) => match words.iter().find(|word| **word == text) {
-                Some(word) => Ok(Value::Word(word)),
+                Some(word) => Ok(SettingValue::Word(word)),
                 None => {
                     let meant = nearest(&text.to_lowercase(), words.iter().copied());
                     let meant = meant
@@ -130,23 +130,23 @@ impl Reading<'_> {
             },
             Kind::Texts => {
                 let texts = parts(text).map(|part| self.text(&Raw::Plain(part.to_owned())));
-                Ok(Value::Texts(texts.collect::<Result<_, _>>()?))
+                Ok(SettingValue::Texts(texts.collect::<Result<_, _>>()?))
             }
             Kind::Times => {
                 let times = parts(text).map(|part| self.time(part));
-                Ok(Value::Times(times.collect::<Result<_, _>>()?))
+                Ok(SettingValue::Times(times.collect::<Result<_, _>>()?))
             }
             Kind::Range { least, most } => self.range(text, *least, *most),
             Kind::Rate => self.rate(text),
         }
     }
 
-    fn table(&self, text: &str) -> Result<Value, Problem> {
+    fn table(&self, text: &str) -> Result<SettingValue, Problem> {
         let is_name = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
             && text.starts_with(|c: char| !c.is_ascii_digit())
             && text.len() <= 40;
         if is_name {
-            return Ok(Value::Text(text.to_owned()));
+            return Ok(SettingValue::Text(text.to_owned()));
         }
         Err(self.impossible(
             text,
@@ -166,10 +166,10 @@ impl Reading<'_> {
         }
     }
 
-    fn share(&self, text: &str, least: f64, most: f64) -> Result<Value, Problem> {
+    fn share(&self, text: &str, least: f64, most: f64) -> Result<SettingValue, Problem> {
         let number: f64 = text.replace('_', "").parse().map_err(|_| self.no_such(text))?;
         if number >= least && number <= most {
-            return Ok(Value::Share(number));
+            return Ok(SettingValue::Share(number));
         }
         Err(self.impossible(text, format!("it goes from {least} to {most}")))
     }
@@ -189,7 +189,7 @@ impl Reading<'_> {
         Ok(time)
     }
 
-    fn range(&self, text: &str, lowest: usize, highest: usize) -> Result<Value, Problem> {
+    fn range(&self, text: &str, lowest: usize, highest: usize) -> Result<SettingValue, Problem> {
         let (least, most) = match text.split_once("to").or_else(|| text.split_once("..=")) {
             Some((least, most)) => (least.trim(), most.trim()),
             None => (text, text),
@@ -202,10 +202,10 @@ impl Reading<'_> {
         if least > most {
             return Err(self.impossible(text, "the range ends before it begins"));
         }
-        Ok(Value::Range(least, most))
+        Ok(SettingValue::Range(least, most))
     }
 
-    fn rate(&self, text: &str) -> Result<Value, Problem> {
+    fn rate(&self, text: &str) -> Result<SettingValue, Problem> {
         let parted = text.split_once("within").or_else(|| text.split_once('/'));
         let (count, within) = parted.ok_or_else(|| self.no_such(text))?;
         let count = self.count(count.trim(), 1, u64::from(u32::MAX))?;
@@ -215,9 +215,10 @@ impl Reading<'_> {
             false => time::parse(&format!("1{within}")),
         };
         match within {
-            Some(within) if !within.is_zero() => {
-                Ok(Value::Rate(u32::try_from(count).unwrap_or(u32::MAX), within))
-            }
+            Some(within) if !within.is_zero() => Ok(SettingValue::Rate(
+                u32::try_from(count).unwrap_or(u32::MAX),
+                within,
+            )),
             Some(_) => Err(self.impossible(text, "the time is none")),
             None => Err(self.no_such(text)),
         }
@@ -228,7 +229,7 @@ fn parts(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim)
 }
 
-impl std::fmt::Display for Value {
+impl std::fmt::Display for SettingValue {
     /// Prints the value as in TOML, with secrets masked.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // A URL with a password may stand where nobody expected a secret.
@@ -259,7 +260,7 @@ impl std::fmt::Display for Value {
 }
 
 /// Like `Display`, which shows no secret.
-impl std::fmt::Debug for Value {
+impl std::fmt::Debug for SettingValue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         std::fmt::Display::fmt(self, f)
     }

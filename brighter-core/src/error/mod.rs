@@ -168,12 +168,12 @@ impl HandlerError {
     }
 
     /// Returns a copy of this error, if it tells more than that the handler failed.
-    fn again(&self) -> Option<Again> {
-        Some(Again::Whole(match self {
+    fn again(&self) -> Option<LiftedError> {
+        Some(LiftedError::Whole(match self {
             // An action is found by its own source.
             Self::Failed(_) | Self::Action(_) | Self::TimedOut { .. } | Self::Panicked { .. } => return None,
-            Self::Validation(_) => return Some(Again::Around(Self::Validation)),
-            Self::Inbox(_) => return Some(Again::Around(Self::Inbox)),
+            Self::Validation(_) => return Some(LiftedError::Around(Self::Validation)),
+            Self::Inbox(_) => return Some(LiftedError::Around(Self::Inbox)),
             Self::BrokenCircuit {
                 policy,
                 retry_delay,
@@ -265,8 +265,8 @@ impl From<BoxError> for HandlerError {
                 // The variant is transparent, so its source is the source of the inner error.
                 Some(Self::Failed(failed)) => Some(&**failed),
                 Some(known) => match known.again() {
-                    Some(Again::Whole(again)) => return again,
-                    Some(Again::Around(around)) => return around(error),
+                    Some(LiftedError::Whole(again)) => return again,
+                    Some(LiftedError::Around(around)) => return around(error),
                     None => inner.source(),
                 },
                 None => inner.source(),
@@ -277,7 +277,7 @@ impl From<BoxError> for HandlerError {
 }
 
 /// How an error deep in a chain is copied, to become the outermost error.
-enum Again {
+enum LiftedError {
     /// The copy has its own fields.
     Whole(HandlerError),
     /// The copy wraps the error in whose chain it was found, because its own cause cannot be moved out.

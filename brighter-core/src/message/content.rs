@@ -20,12 +20,12 @@ const OF_THE_SENDING: [&str; 4] = ["id", "time", "traceparent", "tracestate"];
 /// digits might be more than were read.
 pub(crate) fn digest(content_type: &str, body: &[u8]) -> Option<u64> {
     let kind = media_type::kind(content_type);
-    if kind == media_type::Kind::Other {
+    if kind == media_type::MediaKind::Other {
         return None;
     }
     let mut json = Deserializer::from_slice(without_mark(body));
     let seed = ValueSeed {
-        is_envelope: kind == media_type::Kind::CloudEvents,
+        is_envelope: kind == media_type::MediaKind::CloudEvents,
         numbers_come_as_text: numbers_come_as_text(),
     };
     let digest = seed.deserialize(&mut json).ok()?;

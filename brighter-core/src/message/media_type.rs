@@ -39,7 +39,7 @@ pub fn is_valid(text: &str) -> bool {
 
 /// What kind of body there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum MediaKind {
     Json,
     /// JSON in an envelope.
     CloudEvents,
@@ -47,19 +47,19 @@ pub(crate) enum Kind {
 }
 
 /// Returns the kind of body that a content type names.
-pub(crate) fn kind(text: &str) -> Kind {
+pub(crate) fn kind(text: &str) -> MediaKind {
     if text == DEFAULT_CONTENT_TYPE {
-        return Kind::Json;
+        return MediaKind::Json;
     }
     let Ok(media_type) = MediaType::parse(text) else {
-        return Kind::Other;
+        return MediaKind::Other;
     };
     if media_type.subty == "cloudevents" && media_type.suffix == Some(names::JSON) {
-        Kind::CloudEvents
+        MediaKind::CloudEvents
     } else if media_type.subty == names::JSON || media_type.suffix == Some(names::JSON) {
-        Kind::Json
+        MediaKind::Json
     } else {
-        Kind::Other
+        MediaKind::Other
     }
 }
 
@@ -113,14 +113,14 @@ mod tests {
     #[test]
     fn json_is_known_in_each_of_its_types() {
         for (text, expected) in [
-            ("application/json", Kind::Json),
-            ("APPLICATION/JSON; charset=utf-8", Kind::Json),
-            ("text/json", Kind::Json),
-            ("application/problem+json", Kind::Json),
-            ("application/CloudEvents+JSON", Kind::CloudEvents),
-            ("application/cloudevents+avro", Kind::Other),
-            ("text/plain", Kind::Other),
-            ("nonsense", Kind::Other),
+            ("application/json", MediaKind::Json),
+            ("APPLICATION/JSON; charset=utf-8", MediaKind::Json),
+            ("text/json", MediaKind::Json),
+            ("application/problem+json", MediaKind::Json),
+            ("application/CloudEvents+JSON", MediaKind::CloudEvents),
+            ("application/cloudevents+avro", MediaKind::Other),
+            ("text/plain", MediaKind::Other),
+            ("nonsense", MediaKind::Other),
         ] {
             assert_eq!(kind(text), expected, "{text}");
         }

@@ -40,13 +40,13 @@ const LONGEST_MEMBER_PART: usize = 256;
 ///
 /// Cloning shares the texts.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(from = "Option<Texts>")]
-pub struct TraceContext(Option<Arc<Texts>>);
+#[serde(from = "Option<TraceTexts>")]
+pub struct TraceContext(Option<Arc<TraceTexts>>);
 
 /// The stored form.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
-struct Texts {
+struct TraceTexts {
     #[serde(skip_serializing_if = "Option::is_none")]
     traceparent: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -110,10 +110,10 @@ impl TraceContext {
 
     /// Makes a context without texts equal to one that never had any.
     fn or_none(self) -> Self {
-        Self(self.0.filter(|texts| **texts != Texts::default()))
+        Self(self.0.filter(|texts| **texts != TraceTexts::default()))
     }
 
-    fn texts(&mut self) -> &mut Texts {
+    fn texts(&mut self) -> &mut TraceTexts {
         Arc::make_mut(self.0.get_or_insert_default())
     }
 
@@ -149,8 +149,8 @@ impl TraceContext {
 }
 
 /// Checks the texts again: an outbox stores checked texts, but somebody may have changed them.
-impl From<Option<Texts>> for TraceContext {
-    fn from(texts: Option<Texts>) -> Self {
+impl From<Option<TraceTexts>> for TraceContext {
+    fn from(texts: Option<TraceTexts>) -> Self {
         let texts = texts.unwrap_or_default();
         let text = Option::unwrap_or_default;
         Self::default()

@@ -27,11 +27,11 @@ static UNANSWERING_NODES: Mutex<Vec<(String, Instant)>> = Mutex::new(Vec::new())
 /// The order is drawn once, at random. So the connections of many processes spread over the nodes. If a node fails they
 /// spread over the others, and they return when each goes back to its preferred node.
 pub(super) struct NodeOrder {
-    nodes: Vec<Node>,
+    nodes: Vec<OrderedNode>,
     avoided: Duration,
 }
 
-struct Node {
+struct OrderedNode {
     address: Address,
     /// The number of connections to the node that were lost since one lasted.
     losses: u32,
@@ -45,7 +45,7 @@ impl NodeOrder {
         for last in (1..nodes.len()).rev() {
             nodes.swap(last, (random() * (last + 1) as f64) as usize);
         }
-        let nodes = nodes.into_iter().map(|address| Node {
+        let nodes = nodes.into_iter().map(|address| OrderedNode {
             address,
             losses: 0,
             avoided_until: None,

@@ -34,12 +34,12 @@ pub(super) struct Silence {
 #[derive(Default)]
 struct ForStream {
     fetched: Option<Delivery>,
-    verdict: Option<Verdict>,
+    verdict: Option<SilenceVerdict>,
 }
 
 /// Why a consumer must end.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Verdict {
+pub(super) struct SilenceVerdict {
     /// What the broker said, or did not.
     pub(super) what: String,
     /// Its node does not answer.
@@ -72,7 +72,7 @@ impl Silence {
     }
 
     /// Records that the stream has no message, and returns the reason to end, if there is one.
-    pub(super) fn waits(&self, waker: &Waker) -> Option<Verdict> {
+    pub(super) fn waits(&self, waker: &Waker) -> Option<SilenceVerdict> {
         self.waker.register(waker);
         self.waits.store(true, Ordering::Relaxed);
         if !self.some.load(Ordering::SeqCst) {
@@ -123,7 +123,7 @@ impl Silence {
     }
 
     /// Asks the stream to end, which it does unless something has come by then.
-    pub(super) fn end(&self, verdict: Verdict) {
+    pub(super) fn end(&self, verdict: SilenceVerdict) {
         self.tell(|stream| stream.verdict = Some(verdict));
     }
 
@@ -154,7 +154,7 @@ impl Silence {
     }
 }
 
-impl Verdict {
+impl SilenceVerdict {
     /// Sees to it that the consumer is consumed again where that is of use, and returns why it ends.
     pub(super) fn carry_out(self, consumer: &ConsumerChannel, live: &LiveConsumers) -> String {
         let Self { what, is_unanswered } = self;
@@ -182,8 +182,8 @@ mod tests {
 
     use super::*;
 
-    fn verdict() -> Verdict {
-        Verdict {
+    fn verdict() -> SilenceVerdict {
+        SilenceVerdict {
             what: "why".into(),
             is_unanswered: true,
         }

@@ -19,7 +19,7 @@ use tokio::time::sleep;
 
 use super::consumer_channel::ConsumerChannel;
 use super::question::{Answer, question};
-use super::silence::{Silence, Verdict};
+use super::silence::{Silence, SilenceVerdict};
 use crate::backoff::random;
 
 /// A consumer asks when nothing came for one to two of these, with a random quarter added.
@@ -77,14 +77,14 @@ pub(super) async fn watch(silence: Arc<Silence>, consumer: Weak<ConsumerChannel>
             }
             Answer::Doubtful(what) => {
                 doubt += 1;
-                (doubt >= ENOUGH).then_some(Verdict {
+                (doubt >= ENOUGH).then_some(SilenceVerdict {
                     what,
                     is_unanswered: false,
                 })
             }
             Answer::None(what) => {
                 doubt = ENOUGH;
-                Some(Verdict {
+                Some(SilenceVerdict {
                     what,
                     is_unanswered: true,
                 })

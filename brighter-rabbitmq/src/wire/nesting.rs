@@ -82,7 +82,7 @@ struct Container {
 }
 
 /// The arguments of a method before its table: bytes, short texts, bytes.
-struct Arguments {
+struct MethodArguments {
     class: u16,
     method: u16,
     before: u8,
@@ -91,7 +91,7 @@ struct Arguments {
 }
 
 /// Every method with a table. A server sends only the first; lapin would parse the others too.
-static WITH_TABLE: [Arguments; 9] = [
+static WITH_TABLE: [MethodArguments; 9] = [
     arguments(10, 10, 2, 0, 0), // connection.start
     arguments(10, 11, 0, 0, 0), // connection.start-ok
     arguments(40, 10, 2, 2, 1), // exchange.declare
@@ -103,8 +103,8 @@ static WITH_TABLE: [Arguments; 9] = [
     arguments(60, 20, 2, 2, 1), // basic.consume
 ];
 
-const fn arguments(class: u16, method: u16, before: u8, texts: u8, then: u8) -> Arguments {
-    Arguments {
+const fn arguments(class: u16, method: u16, before: u8, texts: u8, then: u8) -> MethodArguments {
+    MethodArguments {
         class,
         method,
         before,

@@ -51,9 +51,9 @@ pub(crate) struct Dialect {
     /// The clause that locks the rows that are read, and skips locked rows.
     pub(crate) for_update: &'static str,
     /// Claims the oldest due rows. Values: lease, lowest age, limit.
-    pub(crate) claim_oldest: Claiming,
+    pub(crate) claim_oldest: ClaimStyle,
     /// Claims rows by ids. Values: the ids, lease.
-    pub(crate) claim_ids: Claiming,
+    pub(crate) claim_ids: ClaimStyle,
     /// Begins a transaction, independent of the isolation level of the connection.
     #[cfg_attr(
         not(any(feature = "postgres", feature = "mysql")),
@@ -87,7 +87,7 @@ pub(crate) struct Dialect {
     dead_code,
     reason = "each is the way of one database, and features choose which there are"
 )]
-pub(crate) enum Claiming {
+pub(crate) enum ClaimStyle {
     /// Claims by one statement.
     AtOnce(&'static str),
     /// Locks the rows first, and then writes the claim in them.

@@ -1,6 +1,6 @@
 //! The dialect that MySQL and MariaDB share.
 
-use crate::database::dialect::{Claiming, Dialect, Placeholder, SchemaDialect};
+use crate::database::dialect::{ClaimStyle, Dialect, Placeholder, SchemaDialect};
 
 pub(super) const MYSQL: Dialect = Dialect {
     placeholder: Placeholder::Unnumbered,
@@ -25,12 +25,12 @@ pub(super) const MYSQL: Dialect = Dialect {
         JSON_TABLE(?4, '$[*]' COLUMNS (topic VARCHAR(700) CHARACTER SET utf8mb4 PATH '$')) AS excepted)",
     delete_by_ids: "DELETE {table} FROM {table_by_ids} WHERE 1 = 1",
     for_update: " FOR UPDATE SKIP LOCKED",
-    claim_oldest: Claiming::LockFirst(
+    claim_oldest: ClaimStyle::LockFirst(
         "SELECT seq, message_id, header, body, attempts FROM {table}{by_index} WHERE outstanding = 1 \
          AND deposited_at <= {now} - ?2 AND not_before <= {now} AND claimed_until <= {now}\
          {and_topic} ORDER BY seq LIMIT ?3 FOR UPDATE SKIP LOCKED",
     ),
-    claim_ids: Claiming::LockFirst(
+    claim_ids: ClaimStyle::LockFirst(
         "SELECT seq, message_id, header, body, attempts FROM {table_by_ids} WHERE outstanding = 1 \
          AND claimed_until <= {now}{and_topic} FOR UPDATE SKIP LOCKED",
     ),

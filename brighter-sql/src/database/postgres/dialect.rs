@@ -1,6 +1,6 @@
 //! The dialect of PostgreSQL.
 
-use crate::database::dialect::{Claiming, Dialect, Placeholder, SchemaDialect};
+use crate::database::dialect::{ClaimStyle, Dialect, Placeholder, SchemaDialect};
 
 pub(super) const POSTGRES: Dialect = Dialect {
     placeholder: Placeholder::Dollar,
@@ -19,13 +19,13 @@ pub(super) const POSTGRES: Dialect = Dialect {
     delete_by_ids: "DELETE FROM {table} WHERE 1 = 1{and_among_ids}",
     for_update: " FOR UPDATE SKIP LOCKED",
     // Other processes skip claimed rows, and do not wait for them.
-    claim_oldest: Claiming::AtOnce(
+    claim_oldest: ClaimStyle::AtOnce(
         "WITH due AS MATERIALIZED (SELECT seq FROM {table} WHERE outstanding = 1 AND deposited_at <= {now} - ?2 \
          AND not_before <= {now} AND claimed_until <= {now}{and_topic} ORDER BY seq LIMIT ?3 FOR UPDATE SKIP LOCKED) \
          UPDATE {table} AS claimed SET claimed_until = {now} + ?1 FROM due WHERE claimed.seq = due.seq \
          RETURNING claimed.seq, message_id, header, body, attempts",
     ),
-    claim_ids: Claiming::AtOnce(
+    claim_ids: ClaimStyle::AtOnce(
         "UPDATE {table} SET claimed_until = {now} + ?2 WHERE {outstanding} = 1 AND claimed_until <= {now}\
          {and_among_ids}{and_topic} RETURNING seq, message_id, header, body, attempts",
     ),

@@ -1,6 +1,6 @@
 //! The dialect of SQLite.
 
-use crate::database::dialect::{Claiming, Dialect, Placeholder, SchemaDialect};
+use crate::database::dialect::{ClaimStyle, Dialect, Placeholder, SchemaDialect};
 
 pub(super) const SQLITE: Dialect = Dialect {
     placeholder: Placeholder::Question,
@@ -19,12 +19,12 @@ pub(super) const SQLITE: Dialect = Dialect {
     delete_by_ids: "DELETE FROM {table} WHERE 1 = 1{and_among_ids}",
     for_update: "",
     // `RETURNING` returns the rows in any order.
-    claim_oldest: Claiming::AtOnce(
+    claim_oldest: ClaimStyle::AtOnce(
         "UPDATE {table} SET claimed_until = {now} + ?1 WHERE seq IN (SELECT seq FROM {table}{by_index} \
          WHERE outstanding = 1 AND deposited_at <= {now} - ?2 AND not_before <= {now} AND claimed_until <= {now}\
          {and_topic} ORDER BY seq LIMIT ?3) RETURNING seq, message_id, header, body, attempts",
     ),
-    claim_ids: Claiming::AtOnce(
+    claim_ids: ClaimStyle::AtOnce(
         "UPDATE {table} SET claimed_until = {now} + ?2 WHERE outstanding = 1 AND claimed_until <= {now}\
          {and_among_ids}{and_topic} RETURNING seq, message_id, header, body, attempts",
     ),

@@ -19,8 +19,8 @@ use crate::database::schema::{Locate, Schema};
 use crate::database::table_ref::TableRef;
 use crate::database::value::{Sql, Value};
 use brighter_core::inbox::{Begun, ClaimId, Fingerprint, InboxError, InboxKey};
-use operations::{Begin, Complete, Execute};
-use statements::{FORGOTTEN_AT_ONCE, Statements};
+use operations::{Begin, Complete, ExecuteInbox};
+use statements::{FORGOTTEN_AT_ONCE, InboxStatements};
 
 /// The interval between deletions of expired keys, unless there are more of them.
 const FORGET_EVERY: Duration = Duration::from_secs(60);
@@ -29,7 +29,7 @@ const FORGET_EVERY: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone)]
 pub(crate) struct SqlInbox<B> {
     backend: B,
-    statements: Arc<Statements>,
+    statements: Arc<InboxStatements>,
     retention: Duration,
     /// The time of the next deletion of expired keys.
     forget_at: Arc<Mutex<Instant>>,
@@ -61,7 +61,7 @@ impl<B: Backend> SqlInbox<B> {
         let table = backend.read(locate).await?;
         in_time(schema(&dialect, options, table.clone()).apply(&backend)).await?;
         Ok(Self {
-            statements: Arc::new(Statements::new(&dialect, &table)),
+            statements: Arc::new(InboxStatements::new(&dialect, &table)),
             retention: options.retention,
             forget_at: Arc::new(Mutex::new(Instant::now())),
             backend,
@@ -83,7 +83,7 @@ impl<B: Backend> SqlInbox<B> {
         lease: Duration,
     ) -> Result<Begun, InboxError> {
         self.forget().await;
-        let texts = Texts::of::<B::Db>(key);
+        let texts = KeyTexts::of::<B::Db>(key);
         // The same bits, because no database has unsigned numbers.
         let number = |of: fn(Fingerprint) -> u64| Value::Number(fingerprint.map_or(0, of) as i64);
         // The lower half of such a UUID is random.
@@ -109,17 +109,20 @@ impl<B: Backend> SqlInbox<B> {
     }
 
     pub(crate) async fn complete(&self, key: &InboxKey) -> Result<(), InboxError> {
-        let (texts, statements) = (Texts::of::<B::Db>(key), &*self.statements);
+        let (texts, statements) = (KeyTexts::of::<B::Db>(key), &*self.statements);
         let values = texts.values();
         self.backend.write(Complete { statements, values }).await
     }
 
     pub(crate) async fn abandon(&self, key: &InboxKey, claim: ClaimId) -> Result<(), InboxError> {
-        let texts = Texts::of::<B::Db>(key);
+        let texts = KeyTexts::of::<B::Db>(key);
         let [id, context] = texts.values();
         let values = &[id, context, Value::Number(claim.get() as i64)];
         let statement = &self.statements.abandon;
-        self.backend.write(Execute { statement, values }).await.map(drop)
+        self.backend
+            .write(ExecuteInbox { statement, values })
+            .await
+            .map(drop)
     }
 
     /// Records in a transaction of the application that a request was handled. Returns whether the claim still held the
@@ -130,7 +133,7 @@ impl<B: Backend> SqlInbox<B> {
         key: &InboxKey,
         claim: ClaimId,
     ) -> Result<bool, InboxError> {
-        let texts = Texts::of::<B::Db>(key);
+        let texts = KeyTexts::of::<B::Db>(key);
         let [id, context] = texts.values();
         let values = [id, context, Value::Number(claim.get() as i64)];
         let completing = async {
@@ -152,7 +155,7 @@ impl<B: Backend> SqlInbox<B> {
         }
         let values = &[Value::Number(row::millis(self.retention))];
         let statement = &self.statements.forget;
-        match self.backend.write(Execute { statement, values }).await {
+        match self.backend.write(ExecuteInbox { statement, values }).await {
             // There may be more.
             Ok(FORGOTTEN_AT_ONCE..) => {
                 *self.forget_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
@@ -167,12 +170,12 @@ impl<B: Backend> SqlInbox<B> {
 }
 
 /// A key in the form that the database stores.
-struct Texts {
+struct KeyTexts {
     id: String,
     context: String,
 }
 
-impl Texts {
+impl KeyTexts {
     fn of<D: Sql>(key: &InboxKey) -> Self {
         Self {
             id: row::id_text::<D>(&key.id),

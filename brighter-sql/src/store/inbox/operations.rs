@@ -1,6 +1,6 @@
 //! The changes of the inbox that need more than one statement. Each statement is valid on its own.
 
-use super::statements::Statements;
+use super::statements::InboxStatements;
 use crate::database::backend::Operation;
 use crate::database::statement::Statement;
 use crate::database::value::{Sql, Value};
@@ -13,7 +13,7 @@ const LOOKS: usize = 10;
 /// Claims a key, or returns why not.
 #[derive(Clone)]
 pub(super) struct Begin<'a> {
-    pub(super) statements: &'a Statements,
+    pub(super) statements: &'a InboxStatements,
     pub(super) values: [Value<'a>; 7],
     pub(super) claim: ClaimId,
     pub(super) fingerprint: Option<Fingerprint>,
@@ -68,7 +68,7 @@ impl<D: Sql> Operation<D> for Begin<'_> {
 /// Records that a request was handled, whichever claim holds its key.
 #[derive(Clone)]
 pub(super) struct Complete<'a> {
-    pub(super) statements: &'a Statements,
+    pub(super) statements: &'a InboxStatements,
     pub(super) values: [Value<'a>; 2],
 }
 
@@ -98,12 +98,12 @@ impl<D: Sql> Operation<D> for Complete<'_> {
 
 /// Executes one statement, and returns the number of rows that it affected.
 #[derive(Clone)]
-pub(super) struct Execute<'a> {
+pub(super) struct ExecuteInbox<'a> {
     pub(super) statement: &'a Statement,
     pub(super) values: &'a [Value<'a>],
 }
 
-impl<D: Sql> Operation<D> for Execute<'_> {
+impl<D: Sql> Operation<D> for ExecuteInbox<'_> {
     type Output = u64;
     type Error = InboxError;
 

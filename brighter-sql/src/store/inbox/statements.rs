@@ -39,7 +39,7 @@ pub(super) const FORGOTTEN_AT_ONCE: u64 = 500;
 
 /// All statements for one table in one dialect.
 #[derive(Debug)]
-pub(super) struct Statements {
+pub(super) struct InboxStatements {
     pub(super) begin: Statement,
     pub(super) take_over: Statement,
     pub(super) find: Statement,
@@ -50,7 +50,7 @@ pub(super) struct Statements {
     pub(super) forget: Statement,
 }
 
-impl Statements {
+impl InboxStatements {
     pub(super) fn new(dialect: &Dialect, table: &TableRef) -> Self {
         let of = |template| dialect.statement(template, table);
         Self {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::SqlOutbox;
-use super::operations::{Claiming, InOrder};
+use super::operations::{ClaimMessages, InOrder};
 use crate::database::backend::Backend;
 use crate::database::value::Value;
 use crate::store::row;
@@ -75,7 +75,7 @@ impl<B: Backend> SqlOutbox<B> {
             without_some
         };
         self.backend
-            .write(Claiming {
+            .write(ClaimMessages {
                 statements,
                 claim,
                 values: &values,

@@ -37,9 +37,9 @@ use crate::database::value::{Sql, Value};
 use brighter_core::__private::Bell;
 use brighter_core::id::MessageId;
 use brighter_core::outbox::{Archive, Arrival, Arrivals, Failure, OutboxError, Selection};
-use operations::{Again, ArchiveOld, Execute, Failing};
+use operations::{ArchiveOld, ExecuteOutbox, Failing, SendAgain};
 use room::Room;
-use statements::Statements;
+use statements::OutboxStatements;
 
 /// The outbox in a database.
 #[derive(Debug, Clone)]
@@ -50,7 +50,7 @@ pub(crate) struct SqlOutbox<B> {
         expect(dead_code, reason = "PostgreSQL listens to it")
     )]
     table: TableRef,
-    statements: Arc<Statements>,
+    statements: Arc<OutboxStatements>,
     archive_schema: Arc<Schema>,
     /// Whether the table of the archive is known to exist.
     archive: Arc<OnceCell<()>>,
@@ -116,7 +116,7 @@ impl<B: Backend> SqlOutbox<B> {
         let table = backend.read(locate).await?;
         in_time(schema(&dialect, options, table.clone()).apply(&backend)).await?;
         let outbox = Self {
-            statements: Arc::new(Statements::new(&dialect, &table)),
+            statements: Arc::new(OutboxStatements::new(&dialect, &table)),
             archive: Arc::new(OnceCell::new()),
             archive_schema: Arc::new(archive_schema(&dialect, options, &table)),
             table,
@@ -167,7 +167,7 @@ impl<B: Backend> SqlOutbox<B> {
         let again = &self.statements.again;
         let again = self
             .backend
-            .write(Again {
+            .write(SendAgain {
                 selected,
                 values: &values,
                 again,
@@ -224,6 +224,6 @@ impl<B: Backend> SqlOutbox<B> {
     }
 
     async fn execute(&self, statement: &Statement, values: &[Value<'_>]) -> Result<u64, OutboxError> {
-        self.backend.write(Execute { statement, values }).await
+        self.backend.write(ExecuteOutbox { statement, values }).await
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::statements::{Claim, Statements, VALUES};
+use super::statements::{ClaimStatements, OutboxStatements, VALUES};
 use crate::database::backend::Operation;
 use crate::database::error::DatabaseError;
 use crate::database::statement::Statement;
@@ -15,7 +15,7 @@ use brighter_core::outbox::{Archive, Claimed, Failure, OutboxError};
 /// Stores messages, and returns the ids of those that exist already.
 #[derive(Clone)]
 pub(super) struct Deposit<'a> {
-    pub(super) statements: &'a Statements,
+    pub(super) statements: &'a OutboxStatements,
     pub(super) messages: &'a [Message],
     pub(super) lease: i64,
 }
@@ -113,7 +113,7 @@ impl Deposit<'_> {
     ) -> Result<bool, OutboxError> {
         let texts = messages
             .iter()
-            .map(Texts::of::<D>)
+            .map(MessageTexts::of::<D>)
             .collect::<Result<Vec<_>, _>>()?;
         let mut values = Vec::with_capacity(messages.len() * VALUES);
         for (message, texts) in messages.iter().zip(&texts) {
@@ -161,14 +161,14 @@ async fn script<D: Sql>(connection: &mut D::Connection, text: &str) -> Result<()
 }
 
 /// The parts of a message that are converted to text first.
-struct Texts<'a> {
+struct MessageTexts<'a> {
     id: String,
     topic: Cow<'a, str>,
     header: String,
     cause: Option<String>,
 }
 
-impl<'a> Texts<'a> {
+impl<'a> MessageTexts<'a> {
     fn of<D: Sql>(message: &'a Message) -> Result<Self, OutboxError> {
         let header = &message.header;
         Ok(Self {
@@ -182,14 +182,14 @@ impl<'a> Texts<'a> {
 
 /// Claims messages and returns them, oldest first.
 #[derive(Clone)]
-pub(super) struct Claiming<'a> {
-    pub(super) statements: &'a Statements,
-    pub(super) claim: &'a Claim,
+pub(super) struct ClaimMessages<'a> {
+    pub(super) statements: &'a OutboxStatements,
+    pub(super) claim: &'a ClaimStatements,
     pub(super) values: &'a [Value<'a>],
     pub(super) lease: i64,
 }
 
-impl<D: Sql> Operation<D> for Claiming<'_> {
+impl<D: Sql> Operation<D> for ClaimMessages<'_> {
     type Output = Vec<Claimed>;
     type Error = OutboxError;
 
@@ -248,7 +248,7 @@ fn read<D: Sql>(row: &D::Row) -> Result<Claimed, brighter_core::error::BoxError>
 /// Records failures.
 #[derive(Clone)]
 pub(super) struct Failing<'a> {
-    pub(super) statements: &'a Statements,
+    pub(super) statements: &'a OutboxStatements,
     pub(super) failures: &'a [Failure],
 }
 
@@ -283,12 +283,12 @@ impl<D: Sql> Operation<D> for Failing<'_> {
 
 /// Executes one statement, and returns the number of rows that it affected.
 #[derive(Clone)]
-pub(super) struct Execute<'a> {
+pub(super) struct ExecuteOutbox<'a> {
     pub(super) statement: &'a Statement,
     pub(super) values: &'a [Value<'a>],
 }
 
-impl<D: Sql> Operation<D> for Execute<'_> {
+impl<D: Sql> Operation<D> for ExecuteOutbox<'_> {
     type Output = u64;
     type Error = OutboxError;
 
@@ -309,7 +309,7 @@ impl<D: Sql> Operation<D> for Execute<'_> {
 /// Claims the next messages of a topic, in their order: see [`Claim::InOrder`](brighter_core::outbox::Claim::InOrder).
 #[derive(Clone)]
 pub(super) struct InOrder<'a> {
-    pub(super) statements: &'a Statements,
+    pub(super) statements: &'a OutboxStatements,
     /// The topic, the lowest age, and the limit.
     pub(super) values: [Value<'a>; 3],
     pub(super) lease: i64,
@@ -348,7 +348,7 @@ impl<D: Sql> Operation<D> for InOrder<'_> {
             return Ok(Vec::new());
         }
         let ids = row::read_ids::<D>(&rows[..free])?;
-        let claiming = Claiming {
+        let claiming = ClaimMessages {
             statements,
             claim: &statements.claim_ids,
             values: &[Value::Text(&ids), Value::Number(lease)],
@@ -380,13 +380,13 @@ impl<D: Sql> Operation<D> for InOrder<'_> {
 
 /// Makes the selected messages outstanding again.
 #[derive(Clone)]
-pub(super) struct Again<'a> {
+pub(super) struct SendAgain<'a> {
     pub(super) selected: &'a Statement,
     pub(super) values: &'a [Value<'a>],
     pub(super) again: &'a Statement,
 }
 
-impl<D: Sql> Operation<D> for Again<'_> {
+impl<D: Sql> Operation<D> for SendAgain<'_> {
     type Output = u64;
     type Error = OutboxError;
 
@@ -409,7 +409,7 @@ impl<D: Sql> Operation<D> for Again<'_> {
 /// Removes some of the old messages.
 #[derive(Clone)]
 pub(super) struct ArchiveOld<'a> {
-    pub(super) statements: &'a Statements,
+    pub(super) statements: &'a OutboxStatements,
     pub(super) what: Archive,
 }
 

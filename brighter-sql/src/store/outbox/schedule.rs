@@ -4,7 +4,7 @@ use std::slice::from_ref;
 use std::time::Duration;
 
 use super::SqlOutbox;
-use super::operations::{Execute, Schedule};
+use super::operations::{ExecuteOutbox, Schedule};
 use crate::database::backend::{Backend, Operation};
 use crate::database::statement::Statement;
 use crate::database::value::Value;
@@ -85,7 +85,7 @@ impl<B: Backend> SqlOutbox<B> {
         statement: &Statement,
         values: &[Value<'_>],
     ) -> Result<bool, OutboxError> {
-        let execute = Execute { statement, values };
+        let execute = ExecuteOutbox { statement, values };
         let found = self
             .backend
             .in_transaction(Operation::<B::Db>::run(execute, connection))

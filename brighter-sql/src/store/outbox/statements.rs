@@ -1,6 +1,6 @@
 //! The statements of the outbox, as templates: see [`Dialect::statement`].
 
-use crate::database::dialect::{Claiming, Dialect};
+use crate::database::dialect::{ClaimStyle, Dialect};
 use crate::database::statement::Statement;
 use crate::database::table_ref::TableRef;
 
@@ -100,7 +100,7 @@ pub(super) const VALUES: usize = 7;
 
 /// All statements for one table in one dialect.
 #[derive(Debug)]
-pub(super) struct Statements {
+pub(super) struct OutboxStatements {
     inserts: [(usize, Statement); SIZES.len()],
     pub(super) is_same: Statement,
     pub(super) dispatched: Statement,
@@ -115,11 +115,11 @@ pub(super) struct Statements {
     pub(super) outstanding_of: Statement,
     pub(super) dead: Statement,
     pub(super) count: Statement,
-    pub(super) claim_oldest: Claim,
-    pub(super) claim_oldest_except: Claim,
-    pub(super) claim_of_topic: Claim,
-    pub(super) claim_ids: Claim,
-    pub(super) claim_ids_except: Claim,
+    pub(super) claim_oldest: ClaimStatements,
+    pub(super) claim_oldest_except: ClaimStatements,
+    pub(super) claim_of_topic: ClaimStatements,
+    pub(super) claim_ids: ClaimStatements,
+    pub(super) claim_ids_except: ClaimStatements,
     pub(super) schedule: Statement,
     pub(super) reschedule: Statement,
     pub(super) cancel: Statement,
@@ -138,14 +138,14 @@ pub(super) struct Statements {
 
 /// A claim: a statement that returns the rows, and for some dialects a second one that writes the claim.
 #[derive(Debug)]
-pub(super) struct Claim {
+pub(super) struct ClaimStatements {
     pub(super) rows: Statement,
     pub(super) write: Option<Statement>,
     /// Begins the transaction of both, if a plain one does not suffice.
     pub(super) begin: Option<&'static str>,
 }
 
-impl Statements {
+impl OutboxStatements {
     pub(super) fn new(dialect: &Dialect, table: &TableRef) -> Self {
         let of = |template: &str| dialect.statement(template, table);
         let with = |template: &str, index: &str, and_topic: &str| {
@@ -153,19 +153,19 @@ impl Statements {
                 .replace("{by_index}", index)
                 .replace("{and_topic}", and_topic))
         };
-        let claim = |claiming: Claiming, index: &str, and_topic: &str| match claiming {
-            Claiming::AtOnce(rows) => Claim {
+        let claim = |claiming: ClaimStyle, index: &str, and_topic: &str| match claiming {
+            ClaimStyle::AtOnce(rows) => ClaimStatements {
                 rows: with(rows, index, and_topic),
                 write: None,
                 begin: None,
             },
-            Claiming::LockFirst(rows) => Claim {
+            ClaimStyle::LockFirst(rows) => ClaimStatements {
                 rows: with(rows, index, and_topic),
                 write: Some(of(CLAIM)),
                 begin: dialect.begin_claim,
             },
         };
-        let oldest = |index: &str, and_topic: &str| Claim {
+        let oldest = |index: &str, and_topic: &str| ClaimStatements {
             begin: dialect.begin_claim,
             ..claim(dialect.claim_oldest, index, and_topic)
         };

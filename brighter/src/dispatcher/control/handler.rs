@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use super::report::ControlReport;
-use super::signed::{CommandVerifier, Order, Refusal, Signed, Verdict};
+use super::signed::{CommandVerifier, Order, OrderVerdict, Refusal, Signed};
 use super::topic::{Control, milliseconds};
 use crate::dispatcher::check::UncheckedSubscription;
 use crate::dispatcher::status::EndReport;
@@ -94,8 +94,8 @@ impl ControlHandler {
                 verifier.admit(signed, (self.clock)())
             };
             let early = match verdict? {
-                Verdict::Obey(order) => return Ok(Some(order)),
-                Verdict::Early(by) => by,
+                OrderVerdict::Obey(order) => return Ok(Some(order)),
+                OrderVerdict::Early(by) => by,
             };
             if early > Duration::from_secs(1) {
                 tracing::warn!(

@@ -53,7 +53,7 @@ pub(super) enum Refusal {
 
 /// What becomes of an order that is signed and in time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum OrderVerdict {
     /// It counts; from now on it does not count again.
     Obey(Order),
     /// It was given after now, by the clock of this node, and counts once this has passed.
@@ -120,7 +120,7 @@ impl CommandVerifier {
     }
 
     /// What becomes of the order, by the clock of this node.
-    pub(super) fn admit(&mut self, signed: &Signed, now: u64) -> Result<Verdict, Refusal> {
+    pub(super) fn admit(&mut self, signed: &Signed, now: u64) -> Result<OrderVerdict, Refusal> {
         let signature = bytes_of(&signed.signature).ok_or(Refusal::Forged)?;
         let mac = mac(&self.secret, &self.topic, &signed.order).ok_or(Refusal::Forged)?;
         // Takes as long whatever is wrong with it.
@@ -143,13 +143,13 @@ impl CommandVerifier {
         // A process that starts in this very millisecond would take it for one that was given after its start.
         if order.given_at >= now {
             let early = (order.given_at - now).saturating_add(1);
-            return Ok(Verdict::Early(Duration::from_millis(early)));
+            return Ok(OrderVerdict::Early(Duration::from_millis(early)));
         }
         if self.seen.len() >= MOST_SEEN {
             return Err(Refusal::TooMany);
         }
         self.seen.insert(order.id.clone(), order.given_at);
-        Ok(Verdict::Obey(order))
+        Ok(OrderVerdict::Obey(order))
     }
 
     /// Forgets what is stale, and lets nothing of that age count again: the clock may be set back.
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn what_is_signed_with_the_secret_counts_once() {
         let (mut verifier, order) = (verifier(), order(NOW));
-        let obeyed = Ok(Verdict::Obey(order.clone()));
+        let obeyed = Ok(OrderVerdict::Obey(order.clone()));
         assert_eq!(verifier.admit(&signed(&order), NOW + 1), obeyed);
         assert_eq!(
             verifier.admit(&signed(&order), NOW + 59_000),
@@ -264,7 +264,7 @@ mod tests {
         }
         assert!(matches!(
             verifier().admit(&original, NOW + 1),
-            Ok(Verdict::Obey(_))
+            Ok(OrderVerdict::Obey(_))
         ));
     }
 
@@ -276,8 +276,8 @@ mod tests {
                 by: Duration::from_secs(seconds),
             })
         };
-        let early = |millis| Ok(Verdict::Early(Duration::from_millis(millis)));
-        assert!(matches!(admit(NOW, NOW + 60_000), Ok(Verdict::Obey(_))));
+        let early = |millis| Ok(OrderVerdict::Early(Duration::from_millis(millis)));
+        assert!(matches!(admit(NOW, NOW + 60_000), Ok(OrderVerdict::Obey(_))));
         assert_eq!(admit(NOW, NOW + 65_000), stale(5));
         assert_eq!(admit(NOW + 65_000, NOW), stale(5));
         assert_eq!(admit(NOW + 60_000, NOW), early(60_001));
@@ -302,7 +302,7 @@ mod tests {
                         restart_at = None;
                     }
                     for node in &mut nodes {
-                        if let Ok(Verdict::Obey(_)) = node.admit(&sent, now) {
+                        if let Ok(OrderVerdict::Obey(_)) = node.admit(&sent, now) {
                             obeyed += 1;
                             restart_at = Some(now + restart);
                         }
@@ -323,13 +323,13 @@ mod tests {
         let (mut verifier, order) = (verifier(), order(NOW));
         assert!(matches!(
             verifier.admit(&signed(&order), NOW + 1),
-            Ok(Verdict::Obey(_))
+            Ok(OrderVerdict::Obey(_))
         ));
         // Something later makes it forget.
         let later = super::tests::order(NOW + 100_000);
         assert!(matches!(
             verifier.admit(&signed(&later), NOW + 100_001),
-            Ok(Verdict::Obey(_))
+            Ok(OrderVerdict::Obey(_))
         ));
         assert_eq!(verifier.seen.len(), 1);
         assert_eq!(

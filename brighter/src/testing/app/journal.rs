@@ -18,7 +18,7 @@ use brighter_core::message::{ChannelName, Message};
 
 /// One thing that happened.
 #[derive(Debug, Clone)]
-pub(crate) struct Entry {
+pub(crate) struct JournalEntry {
     /// Since the application was started.
     pub(crate) at: Duration,
     pub(crate) message: Option<Arc<Message>>,
@@ -73,7 +73,7 @@ pub(crate) struct Journal {
 
 #[derive(Debug, Default)]
 struct State {
-    entries: Vec<Entry>,
+    entries: Vec<JournalEntry>,
     /// Copies that are not done with, by channel. Those in channels that nobody consumes are parked there.
     live: HashMap<ChannelName, HashMap<MessageId, usize>>,
     consumed: HashSet<ChannelName>,
@@ -111,7 +111,7 @@ impl Journal {
     }
 
     fn enter(&self, message: Option<&Message>, what: What) {
-        let entry = Entry {
+        let entry = JournalEntry {
             at: self.began.elapsed(),
             message: message.cloned().map(Arc::new),
             what,
@@ -172,13 +172,13 @@ impl Journal {
         &self.changed
     }
 
-    pub(crate) fn entries(&self) -> Vec<Entry> {
+    pub(crate) fn entries(&self) -> Vec<JournalEntry> {
         self.lock().entries.clone()
     }
 
     /// How many messages are in dead-letter or invalid-message channels.
     pub(crate) fn set_aside(&self) -> usize {
-        let is_set_aside = |entry: &&Entry| matches!(entry.what, What::SetAside { .. });
+        let is_set_aside = |entry: &&JournalEntry| matches!(entry.what, What::SetAside { .. });
         self.lock().entries.iter().filter(is_set_aside).count()
     }
 

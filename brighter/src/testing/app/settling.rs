@@ -7,7 +7,7 @@ use std::time::{self, Duration};
 use tokio::time::{Instant, sleep};
 
 use super::TestApp;
-use super::journal::{Entry, What};
+use super::journal::{JournalEntry, What};
 use super::timeline::short;
 use brighter_core::__private::report;
 use brighter_core::id::MessageId;
@@ -107,8 +107,8 @@ impl TestApp {
 }
 
 /// The last that happened to a message in a channel.
-fn last_of(entries: &[Entry], channel: &ChannelName, id: &MessageId) -> String {
-    let is_its = |entry: &&Entry| {
+fn last_of(entries: &[JournalEntry], channel: &ChannelName, id: &MessageId) -> String {
+    let is_its = |entry: &&JournalEntry| {
         let is_here = match &entry.what {
             What::Posted { channel: at } | What::Returned { channel: at } => at == channel,
             What::Delivered { channel: at, .. } | What::Deferred { channel: at, .. } => at == channel,

@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::TestApp;
-use super::journal::{Entry, What};
+use super::journal::{JournalEntry, What};
 use super::timeline::{Timeline, short};
 use brighter_core::channel::RejectionKind;
 use brighter_core::mapper::{MessageMapper, Postable};
@@ -15,7 +15,7 @@ use brighter_core::mapper::{MessageMapper, Postable};
 /// not so panics with what was expected and with all that happened.
 pub struct Then<'a> {
     app: &'a TestApp,
-    entries: Vec<Entry>,
+    entries: Vec<JournalEntry>,
     /// Those that were asserted.
     expected: HashSet<usize>,
 }
@@ -126,7 +126,8 @@ impl<'a> Then<'a> {
     /// It is not so.
     #[track_caller]
     pub fn deferred<R: Postable>(self, by: Duration) -> Self {
-        let deferred = |entry: &Entry| matches!(&entry.what, What::Deferred { delay, .. } if *delay == by);
+        let deferred =
+            |entry: &JournalEntry| matches!(&entry.what, What::Deferred { delay, .. } if *delay == by);
         let found = self.find(|entry| deferred(entry) && is_of::<R>(entry));
         self.check(
             !found.is_empty(),
@@ -155,7 +156,7 @@ impl<'a> Then<'a> {
 
     #[track_caller]
     fn set_aside<R: Postable>(self, wanted: RejectionKind, what: &str, words: &str) -> Self {
-        let aside = |entry: &Entry| matches!(&entry.what, What::SetAside { kind, reason, .. } if kind == wanted.as_str() && reason.contains(words));
+        let aside = |entry: &JournalEntry| matches!(&entry.what, What::SetAside { kind, reason, .. } if kind == wanted.as_str() && reason.contains(words));
         let found = self.find(|entry| aside(entry) && is_of::<R>(entry));
         self.check(
             !found.is_empty(),
@@ -173,8 +174,7 @@ impl<'a> Then<'a> {
     /// It is not so.
     #[track_caller]
     pub fn not_published<R: Postable>(self, words: &str) -> Self {
-        let failed =
-            |entry: &Entry| matches!(&entry.what, What::NotPublished { error } if error.contains(words));
+        let failed = |entry: &JournalEntry| matches!(&entry.what, What::NotPublished { error } if error.contains(words));
         let found = self.find(|entry| failed(entry) && is_of::<R>(entry));
         self.check(
             !found.is_empty(),
@@ -202,7 +202,7 @@ impl<'a> Then<'a> {
             What::Delivered { .. } | What::Acked { .. } | What::Returned { .. } | What::Note { .. } => false,
         });
         let left = left.into_iter().filter(|index| !self.expected.contains(index));
-        let left: Vec<Entry> = left.map(|index| self.entries[index].clone()).collect();
+        let left: Vec<JournalEntry> = left.map(|index| self.entries[index].clone()).collect();
         self.check(
             left.is_empty(),
             &format!("nothing else, but there was\n{}", Timeline(&left)),
@@ -212,7 +212,7 @@ impl<'a> Then<'a> {
 
     /// The requests of type `R` that were posted, each once.
     pub(super) fn requests<R: Postable>(&self) -> Vec<R> {
-        let posted = |entry: &Entry| matches!(entry.what, What::Posted { .. }) && is_of::<R>(entry);
+        let posted = |entry: &JournalEntry| matches!(entry.what, What::Posted { .. }) && is_of::<R>(entry);
         let (mut requests, mut seen) = (Vec::new(), HashSet::new());
         let messages = self
             .entries
@@ -230,7 +230,7 @@ impl<'a> Then<'a> {
         requests
     }
 
-    fn find(&self, wanted: impl Fn(&Entry) -> bool) -> Vec<usize> {
+    fn find(&self, wanted: impl Fn(&JournalEntry) -> bool) -> Vec<usize> {
         let entries = self.entries.iter().enumerate();
         entries
             .filter(|(_, entry)| wanted(entry))
@@ -243,7 +243,7 @@ impl<'a> Then<'a> {
         message.map(|message| &message.header.id)
     }
 
-    fn is_post_of_a_handler(&self, entry: &Entry) -> bool {
+    fn is_post_of_a_handler(&self, entry: &JournalEntry) -> bool {
         let own = |message: &std::sync::Arc<brighter_core::message::Message>| {
             self.app.own().contains(&message.header.id)
         };
@@ -267,7 +267,7 @@ impl<'a> Then<'a> {
 }
 
 /// Whether the message is one of `R`: by its topic, or by its type where the topic is another's.
-fn is_of<R: Postable>(entry: &Entry) -> bool {
+fn is_of<R: Postable>(entry: &JournalEntry) -> bool {
     entry.message.as_ref().is_some_and(|message| {
         message.header.topic == R::TOPIC || message.header.event_type() == R::EVENT_TYPE
     })

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use super::journal::{Entry, What};
+use super::journal::{JournalEntry, What};
 
 /// What happened, one line each, in its order.
-pub(super) struct Timeline<'a>(pub(super) &'a [Entry]);
+pub(super) struct Timeline<'a>(pub(super) &'a [JournalEntry]);
 
 impl fmt::Display for Timeline<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -16,7 +16,7 @@ impl fmt::Display for Timeline<'_> {
     }
 }
 
-impl fmt::Display for Entry {
+impl fmt::Display for JournalEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "  {:>9.3} s  ", self.at.as_secs_f64())?;
         if let Some(message) = &self.message {

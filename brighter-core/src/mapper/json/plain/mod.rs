@@ -26,7 +26,7 @@ use crate::mapper::MapError;
 /// says.
 pub(super) fn write<T: Serialize + ?Sized>(buffer: Vec<u8>, value: &T) -> Result<Vec<u8>, MapError> {
     let paper = Paper {
-        text: RefCell::new(Text {
+        text: RefCell::new(TextWriter {
             bytes: buffer,
             passed_over: 0,
         }),
@@ -43,11 +43,11 @@ pub(super) fn write<T: Serialize + ?Sized>(buffer: Vec<u8>, value: &T) -> Result
 }
 
 struct Paper {
-    text: RefCell<Text>,
+    text: RefCell<TextWriter>,
     limits: Limits,
 }
 
-struct Text {
+struct TextWriter {
     bytes: Vec<u8>,
     /// The number of bytes of the next output of serde_json that are in the buffer already.
     passed_over: usize,
