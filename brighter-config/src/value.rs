@@ -105,7 +105,7 @@ impl Reading<'_> {
             }),
             Kind::Secret => Ok(SettingValue::Secret(Secret::new(text))),
             _ if text.is_empty() => Err(self.impossible(text, "it is empty")),
-            // Nothing that is read in parts, of which one would not look like a URL and show what that hides.
+            // A text that is read in parts: one part would not look like a URL, and would show what the URL hides.
             Kind::Times | Kind::Range { .. } | Kind::Rate if text.contains("://") => Err(self.no_such(text)),
             Kind::Text => Ok(SettingValue::Text(text.to_owned())),
             Kind::TableName => self.table(text),

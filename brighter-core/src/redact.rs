@@ -7,14 +7,14 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
-/// What stands in place of a secret.
+/// The text in place of a secret.
 pub const HIDDEN: &str = "***";
 
 /// Schemes whose path is a name that an operator wants to see: a virtual host, a database. The path of another may be a
 /// secret by itself, as that of a webhook is.
 const NAMED_PATHS: [&str; 6] = ["amqp", "amqps", "postgres", "postgresql", "mysql", "mariadb"];
 
-/// What may be seen of a URL.
+/// The visible parts of a URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VisibleUrl<'a> {
     scheme: &'a str,
@@ -199,7 +199,7 @@ fn secrets(url: &str) -> Vec<String> {
     found
 }
 
-/// Reads `%40` as `@` and the like, and `+` as a space.
+/// Decodes percent-encoding, such as `%40` for `@`, and `+` as a space.
 #[must_use]
 pub fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());

@@ -27,7 +27,7 @@ use brighter_core::message::{NameError, RoutingKey};
 /// | confirm timeout | 30 s | longer than a busy disk, shorter than patience |
 /// | rebalance interval | 1 minute | a node that is back gets its share of the connections soon, and no process moves twice a minute |
 /// | connect timeout | 30 s | a broker that starts together with us is up by then |
-/// | headers of CloudEvents | `cloudEvents_id` and the like | what most gateways of Brighter for .NET read |
+/// | headers of CloudEvents | `cloudEvents_id` and so on | what most gateways of Brighter for .NET read |
 /// | largest message | 16 MiB | what RabbitMQ 4 takes unless told otherwise |
 ///
 /// ```no_run

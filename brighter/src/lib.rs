@@ -15,7 +15,7 @@
 //! | receive several requests by one queue, in order by key, at a rate | [`Subscription::of_several`], [`Subscription::ordered_by`], [`Subscription::rate`] |
 //! | pause, scale, throttle, and watch it run | [`Dispatcher`]; [`dispatcher::Control`] from another process (feature `control`) |
 //! | retry, break the circuit, limit the time | [`policy`], [`#[use_policy]`](macro@use_policy), [`#[timeout]`](macro@timeout) |
-//! | decide what becomes of a message | [`Defer`], [`Reject`], [`Invalid`], [`DontAck`]; [`#[reject_on_error]`](macro@reject_on_error) and the like |
+//! | decide what becomes of a message | [`Defer`], [`Reject`], [`Invalid`], [`DontAck`]; [`#[reject_on_error]`](macro@reject_on_error) and the other backstops |
 //! | send dead letters back to their queue | [`channel::Replay`] |
 //! | validate, fall back, switch off, monitor, use any tower layer | [`layer`](mod@layer) |
 //! | handle a duplicate once | [`#[use_inbox]`](macro@use_inbox) with [`InMemoryInbox`], [`SqliteInbox`], [`PostgresInbox`] or [`MySqlInbox`] |

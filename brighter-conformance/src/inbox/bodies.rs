@@ -38,7 +38,7 @@ pub async fn another_body_collides_with_a_claim_that_has_ended(inbox: &impl Inbo
     .await;
 }
 
-/// The same content in other bytes is the same request, and so is one whose fingerprint an earlier version has kept.
+/// Checks that equal content in other bytes is the same request, also if an earlier version kept its fingerprint.
 pub async fn the_same_content_in_other_bytes_is_a_duplicate(inbox: &impl Inbox) {
     let json = |text: &str| Some(Fingerprint::of_content("application/json", text.as_bytes()));
     let one = r#"{"a":1,"b":[2.0]}"#;

@@ -33,8 +33,8 @@ pub async fn a_declared_channel_gathers_messages<H: Harness>(harness: &H) {
     );
 }
 
-/// What was set aside is looked at through a channel that is opened as it is, by its name alone: given back, acked or
-/// moved, and never lost. One that is not there is refused.
+/// Checks that rejected messages can be read through a channel that is opened by its name alone. They are given back,
+/// acked or moved, and never lost. A channel that does not exist is refused.
 pub async fn what_was_set_aside_is_looked_at_as_it_is<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     let channel = harness.channel("looked-at", "LookedAt");

@@ -13,8 +13,8 @@ pub enum BrokerStatus {
         /// The reason that the broker gave.
         reason: String,
     },
-    /// It can, but confirms nothing although messages wait for it, or does not answer a consumer that gets nothing: it may
-    /// be cut off from its peers, or its disk stands still.
+    /// The broker can be reached, but confirms nothing although messages wait for confirms, or does not answer a consumer
+    /// that receives nothing. It may be cut off from its peers, or its disk may hang.
     Unconfirmed {
         /// Since when messages have waited without a confirm, or the consumer for its answer.
         since: SystemTime,

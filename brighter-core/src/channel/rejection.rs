@@ -94,7 +94,7 @@ impl Rejection {
     /// The longest reason that is kept, in bytes: it travels as a header.
     pub const MAX_REASON_BYTES: usize = 2048;
 
-    /// Set aside for this reason, in which line breaks and the like are escaped, and which is cut to
+    /// Returns a rejection for this reason. Line breaks and other control characters in it are escaped, and it is cut to
     /// [`MAX_REASON_BYTES`](Self::MAX_REASON_BYTES).
     #[must_use]
     pub fn new(kind: RejectionKind, reason: impl Into<String>) -> Self {

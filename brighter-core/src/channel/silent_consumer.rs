@@ -7,7 +7,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SilentConsumer {
-    /// What the broker calls it.
+    /// The name that the broker has for it.
     pub name: String,
     /// How many messages it holds.
     pub messages: u64,

@@ -4,8 +4,8 @@ use std::hash::{Hash, Hasher};
 
 use crate::message::content::{digest, fnv};
 
-/// What tells the content of one body from that of another without keeping it: with the same id and another fingerprint, a
-/// request is no duplicate.
+/// Distinguishes the contents of bodies without keeping them. A request with the same id and another fingerprint is not a
+/// duplicate.
 ///
 /// Of JSON it is that of the content: the order of members, white space, how numbers and texts are spelt, and members that
 /// are null make no difference. In an envelope of CloudEvents neither does when and in which trace it was sent. Of

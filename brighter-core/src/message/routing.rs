@@ -47,7 +47,7 @@ pub enum NameError {
     ContentType {
         /// The beginning of the text.
         content_type: String,
-        /// What is wrong with it.
+        /// The reason why it is invalid.
         why: &'static str,
     },
 }

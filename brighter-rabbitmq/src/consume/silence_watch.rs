@@ -6,8 +6,8 @@
 //!
 //! - It asks for its queue: the queue may know of no consumer, or have messages that do not come. A node that is cut off
 //!   answers this from what it knew last.
-//! - It fetches a message from a quorum queue, of which there should be none. The members of the queue have to agree on
-//!   that, so a node that is cut off has no answer. Should there be a message after all, it is handed out like any other.
+//! - It fetches a message from a quorum queue that should be empty. The members of the queue have to agree on that, so a
+//!   node that is cut off has no answer. If there is a message after all, it is delivered like any other.
 //!
 //! While an answer is due for long the process is not ready. If there is none, or each time a doubtful one, the consumer
 //! ends and is consumed again, by another node if there is one.

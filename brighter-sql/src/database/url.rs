@@ -50,7 +50,7 @@ pub(super) fn redacted(error: DatabaseError, url: &str) -> DatabaseError {
     })
 }
 
-/// The URL without parameters that nobody reads, of which the log names those whose names are no secrets.
+/// Returns the URL without unknown parameters. The log names those whose names are not secrets.
 fn without_unknown(url: &str, knows: fn(&str) -> bool) -> Cow<'_, str> {
     let Some(at) = url.find(['?', '#']).filter(|at| url[*at..].starts_with('?')) else {
         return url.into();

@@ -77,8 +77,8 @@ pub struct Health {
     /// what they refuse, and a person has to see to it that they are consumed, or to remove them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub full_channels: Vec<FullChannel>,
-    /// What others hold that this process could handle: it comes when they are done, or when their leases end. It makes
-    /// nothing unhealthy, and says why messages wait after a process was killed.
+    /// Messages and claims that other processes hold and this one could handle. They come when the others are done, or
+    /// when their leases end. They make nothing unhealthy, and explain why messages wait after a process was killed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held: Vec<Held>,
 }
@@ -93,7 +93,7 @@ pub enum Held {
         "{consumer} of the broker holds {messages} messages and gives no sign; they are delivered again in {seconds_left:.0} s unless it does"
     )]
     BySilentConsumer {
-        /// What the broker calls it.
+        /// The name that the broker has for it.
         consumer: String,
         /// How many messages it holds.
         messages: u64,

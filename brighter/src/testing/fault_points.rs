@@ -1,6 +1,6 @@
 //! Fault points: the steps of brighter at which a test can have something go wrong, by their names.
 //!
-//! A [`Plan`] says what is to happen at which passing of which point, and counts what is passed. It holds for the
+//! A [`Plan`] says what happens at a passing of a point, and counts the passings. It holds for the
 //! runtime on which it is [installed](Plan::install), so that tests run side by side; a process that is to be killed
 //! is told its plan by the environment variable `BRIGHTER_FAULT_POINTS`.
 //!

@@ -359,7 +359,7 @@ impl Client {
         self.request("PUT", &format!("/orders/{number}"), body).await.0
     }
 
-    /// Places these orders, each of which is accepted.
+    /// Places these orders. Each is accepted.
     async fn place(&mut self, numbers: std::ops::Range<u64>) {
         for number in numbers {
             assert_eq!(self.put(number).await, 202, "order {number}");

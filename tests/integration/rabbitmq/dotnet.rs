@@ -259,7 +259,7 @@ async fn what_dotnet_writes_is_read_and_a_retry_is_read_by_it() {
         );
         delivery.requeue(Duration::ZERO, true).await.unwrap();
     }
-    // As it lies in the queue for whoever is next.
+    // As it lies in the queue for the next consumer.
     drop(consumer);
     let raw = Raw::connect().await;
     let copy = raw.take(channel.name.as_str()).await;

@@ -4,8 +4,8 @@ use sqlx::mysql::MySqlDatabaseError;
 
 use crate::database::error::{DatabaseError, Sort, sorted};
 
-/// Sorts an error by its number, of which some are MariaDB's own, and where that says nothing by its SQLSTATE: a cluster has
-/// many numbers of its own.
+/// Classifies an error by its number. Some numbers exist only in MariaDB. Other errors are classified by their SQLSTATE:
+/// a cluster has many numbers of its own.
 pub(super) fn sort(error: sqlx::Error) -> DatabaseError {
     sorted(error, |error| {
         let error = error.as_database_error();
@@ -24,8 +24,8 @@ fn of_number(number: u16, state: &str) -> Sort {
         1044 | 1142 => DatabaseError::ReadOnly,
         // OPTION_PREVENTS_STATEMENT (read_only), CANT_EXECUTE_IN_READ_ONLY_TRANSACTION, READ_ONLY_MODE
         1290 | 1792 | 1836 => DatabaseError::Standby,
-        // CHECKREAD (MariaDB: changed since this transaction has read it), LOCK_WAIT_TIMEOUT (of which the statement alone
-        // is rolled back), LOCK_DEADLOCK
+        // CHECKREAD (MariaDB: changed since this transaction has read it), LOCK_WAIT_TIMEOUT (only the statement is
+        // rolled back), LOCK_DEADLOCK
         1020 | 1205 | 1213 => DatabaseError::Conflict,
         // CON_COUNT, OUT_OF_RESOURCES, SERVER_SHUTDOWN, NET_READ, NET_WRITE, USER_LIMIT_REACHED,
         // QUERY_INTERRUPTED, CONNECTION_KILLED, STATEMENT_TIMEOUT

@@ -7,7 +7,7 @@ use super::super::{ControlError, Dispatcher};
 use crate::subscription::{Performers, Rate};
 use brighter_core::message::SubscriptionName;
 
-/// What a dispatcher may be told to do while it runs: the same as its methods, as data that can travel.
+/// A command to a running dispatcher: one of its methods, as data that can be sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -8,8 +8,8 @@ use brighter_core::id::MessageId;
 use brighter_core::mapper::{JsonMapper, Postable};
 use brighter_core::request::{Event, Request, RequestKind};
 
-/// What a node answers to a command: whether it did what it was told, and how it is. An event like any other, on the
-/// topic `<control topic>.reports`.
+/// The answer of a node to a command: whether it applied the command, and its state. It is an event like any other, on
+/// the topic `<control topic>.reports`.
 ///
 /// ```
 /// # use brighter::prelude::*;
@@ -32,21 +32,21 @@ use brighter_core::request::{Event, Request, RequestKind};
 pub struct ControlReport {
     /// The id that the command was sent with.
     pub command_id: MessageId,
-    /// What the node was told.
+    /// The command.
     pub command: ControlCommand,
-    /// Who answers.
+    /// The name of the node.
     pub node: String,
     /// Why the command was not obeyed, if it was not.
     pub refused: Option<String>,
-    /// What had to be cut short, if something was stopped.
+    /// The messages whose handling was cut short, if something was stopped.
     pub interrupted: Vec<InFlight>,
     /// Whether the node is ready.
     pub readiness: Readiness,
-    /// What its subscriptions are doing, after the command.
+    /// The states of its subscriptions, after the command.
     pub subscriptions: Vec<SubscriptionStatus>,
 }
 
-// Whoever forgot to derive a request does not look for this one.
+// A user who forgot to derive a request does not look for this one.
 #[diagnostic::do_not_recommend]
 impl Request for ControlReport {
     type Reply = ();

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// What those who may control a dispatcher share. It never prints.
+/// The secret that a dispatcher shares with those who may control it. It is never printed.
 #[derive(Clone)]
 pub struct ControlSecret(Arc<[u8]>);
 

@@ -69,7 +69,7 @@ pub struct Control {
     pub(super) window: Duration,
 }
 
-/// Who shall obey a command.
+/// The nodes that a command is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Nodes {
@@ -83,7 +83,7 @@ pub enum Nodes {
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum SendControlError {
-    /// It cannot be written.
+    /// The command cannot be written.
     #[error("the command cannot be written")]
     Map(#[source] MapError),
     /// The broker did not take it. If it is unroutable, no node has listened to the topic yet.
@@ -118,7 +118,7 @@ impl Control {
         self
     }
 
-    /// Has commands count for this long before and after they were given, by the clocks of both sides.
+    /// Sets for how long before and after its time a command is valid, by the clocks of both sides.
     #[must_use]
     pub fn window(mut self, window: Duration) -> Self {
         self.window = window;

@@ -104,14 +104,14 @@ impl TestAppBuilder {
         self.processor(|processor| processor.outbox(outbox))
     }
 
-    /// Has a handler that panics handled as in production: the message comes again, and is a dead letter after its last
-    /// attempt. Without this a panic ends the test at once, for it is mostly a mistake, or an `assert!` of the test's own.
+    /// Treats a panic of a handler as in production: the message is retried, and dead-lettered after its last attempt.
+    /// Without this a panic ends the test at once, because it is usually a mistake, or an `assert!` of the test.
     pub fn allow_panics(mut self) -> Self {
         self.allows_panics = true;
         self
     }
 
-    /// Has this request wait in the channel of its subscription before anybody consumes.
+    /// Puts this request into the channel of its subscription before the channel is consumed.
     ///
     /// # Panics
     /// The subscription has a channel that the broker does not make.
@@ -128,7 +128,7 @@ impl TestAppBuilder {
         self
     }
 
-    /// Has this request lie in the outbox, as if the process had died before it was sent.
+    /// Puts this request into the outbox, as if the process had died before it was sent.
     pub fn deposited<R: Postable>(mut self, request: R) -> Self {
         self.deposited
             .push(Box::new(move |processor| message_of(processor, &request)));

@@ -138,7 +138,7 @@ impl Journal {
         self.lock().refused.len() as u64
     }
 
-    /// The handler that fails for ever, and why.
+    /// The handler that can never succeed, and its error.
     pub(super) fn hopeless(&self) -> Option<(&'static str, String)> {
         self.lock().hopeless.clone()
     }
@@ -305,7 +305,7 @@ impl Observer for Journal {
         id: Option<&MessageId>,
         error: Option<&HandlerError>,
     ) {
-        // In process whoever sent it has the error.
+        // In process the sender has the error.
         if let (Some(_), Some(error)) = (id, error) {
             self.find_hopeless(handler, error);
         }

@@ -115,7 +115,7 @@ impl TestApp {
         sleep(MOMENT).await;
     }
 
-    /// What was posted, by the test or by handlers, of type `R` since the last `when`, each once and in its order.
+    /// Returns the requests of type `R` that the test or handlers posted since the last `when`, each once and in order.
     ///
     /// # Panics
     /// The mapper of `R` does not understand one.

@@ -11,8 +11,8 @@ use super::timeline::{Timeline, short};
 use brighter_core::channel::RejectionKind;
 use brighter_core::mapper::{MessageMapper, Postable};
 
-/// What came of the last `when`, to be asserted: each call checks one thing and goes on to the next. One that is
-/// not so panics with what was expected and with all that happened.
+/// Assertions about the last `when`. Each call checks one thing. A failed check panics with what was expected and with
+/// all that happened.
 pub struct Then<'a> {
     app: &'a TestApp,
     entries: Vec<JournalEntry>,
@@ -21,7 +21,7 @@ pub struct Then<'a> {
 }
 
 impl TestApp {
-    /// What came of the last `when`, to be asserted.
+    /// Returns the assertions about the last `when`.
     #[must_use = "nothing is asserted until a method of it is called"]
     pub fn then(&self) -> Then<'_> {
         let from = *self.when.lock().unwrap_or_else(PoisonError::into_inner);

@@ -210,7 +210,7 @@ pub async fn the_order_of_each_key_holds<H: Harness>(harness: &H) {
         .concurrency(KEYS);
     let dispatcher = consuming(harness, &clerk, subscription).await;
     let broker = harness.connect().await;
-    // Neighbours of one key, so that whoever swaps two is found out.
+    // Neighbours of one key, so that a broker that swaps two is found out.
     let blocks = (0..EACH).step_by(BLOCK).flat_map(|first| {
         (0..KEYS).flat_map(move |key| (first..first + BLOCK).map(move |number| message(key, number)))
     });

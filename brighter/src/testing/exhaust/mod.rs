@@ -12,7 +12,7 @@ use brighter_core::fault_point::{Action, Passed, Rule};
 /// How many passings of one point have a fault each: what holds for the first few holds for those after them.
 const MOST_PASSINGS: usize = 3;
 
-/// What [`exhaust`] has done.
+/// The numbers of an [`exhaust`] run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Exhausted {
@@ -22,7 +22,7 @@ pub struct Exhausted {
     pub runs: usize,
 }
 
-/// Has a scenario go wrong at every step it takes, and checks that no harm is done.
+/// Makes a scenario fail at every step that it takes, and checks that nothing is lost and nothing is done twice.
 ///
 /// It is run once with no fault, to see which [fault points](crate::testing::fault_points) it passes. Then it is run
 /// again and again, from the beginning: at each passing of each point the process dies, or the step fails, or the

@@ -87,7 +87,7 @@ pub(super) struct RunOutcome {
     pub(super) in_pairs: bool,
 }
 
-/// Performs a run on a thread of its own, for whoever asks may be in a runtime; gives what it panicked with, if it did.
+/// Performs a run on a thread of its own, because the caller may be in a runtime. Returns its panic, if it panicked.
 pub(super) fn perform(
     describe: &(impl Fn(Scenario) -> Scenario + Sync),
     run: &Run,

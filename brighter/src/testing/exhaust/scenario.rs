@@ -14,7 +14,7 @@ type App = Box<dyn Fn(TestAppBuilder) -> LocalBoxFuture<'static, TestAppBuilder>
 type When = Box<dyn FnOnce(Life) -> LocalBoxFuture<'static, ()>>;
 type Effects = Box<dyn Fn() -> LocalBoxFuture<'static, Vec<String>>>;
 
-/// What an application is and does, described anew for every run of [`exhaust`](super::exhaust).
+/// A description of an application and its work. Every run of [`exhaust`](super::exhaust) makes it anew.
 #[must_use = "it is what the function given to `exhaust` gives back"]
 pub struct Scenario {
     pub(super) app: App,
@@ -48,8 +48,8 @@ impl Scenario {
         self
     }
 
-    /// What is done with it, in its first life. Steps fail here that do not without a fault: what has succeeded is
-    /// [promised](Life::promise).
+    /// Sets the work of the application in its first life. With a fault some steps fail here: [promise](Life::promise) the
+    /// effects of those that succeeded.
     pub fn when<F>(mut self, when: impl FnOnce(Life) -> F + 'static) -> Self
     where
         F: Future<Output = ()> + 'static,
@@ -58,7 +58,7 @@ impl Scenario {
         self
     }
 
-    /// What has come of it, looked at when everything has settled: the name of each effect, as often as it is there.
+    /// Sets how to read the effects when everything has settled: the name of each effect, as often as it is there.
     pub fn effects<F>(mut self, effects: impl Fn() -> F + 'static) -> Self
     where
         F: Future<Output = Vec<String>> + 'static,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// What a message that is published may meet.
+/// A fault of publishing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PublishFault {
@@ -20,12 +20,12 @@ pub enum PublishFault {
     Reorder,
 }
 
-/// What an ack, a requeue or a rejection may meet. The message comes again in either case.
+/// A fault of an ack, a requeue or a rejection. The message is delivered again in either case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SettleFault {
-    /// It fails, and the message goes back to its channel.
+    /// Settling fails, and the message goes back to its channel.
     Fails,
-    /// It never ends, until the connection is lost or whoever waits gives up.
+    /// Settling does not end until the connection is lost or the caller gives up.
     Hangs,
 }

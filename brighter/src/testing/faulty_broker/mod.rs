@@ -104,7 +104,7 @@ impl FaultyBroker {
         }
     }
 
-    /// Has the connection back.
+    /// Restores the connection.
     pub fn restore_connection(&self) {
         self.0.link.restore();
         if let Some(journal) = self.0.journal.get() {

@@ -30,14 +30,14 @@ impl RandomFaults {
         }
     }
 
-    /// The same faults, and this one for so large a part of the messages that are published, between 0 and 1.
+    /// Adds this fault for a part of the published messages, between 0 and 1.
     #[must_use]
     pub fn publish(mut self, fault: PublishFault, part: f64) -> Self {
         self.publishes.push((fault, part));
         self
     }
 
-    /// The same faults, and this one for so large a part of the acks, requeues and rejections, between 0 and 1.
+    /// Adds this fault for a part of the acks, requeues and rejections, between 0 and 1.
     #[must_use]
     pub fn settle(mut self, fault: SettleFault, part: f64) -> Self {
         self.settles.push((fault, part));
