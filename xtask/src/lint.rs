@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::stop::{Stop, Stopped};
 use crate::workspace::{self, Package};
-use crate::{circles, dependencies, file_size, markdown, shell};
+use crate::{circles, dependencies, file_size, markdown, shell, words};
 
 /// A check and the words by which the summary names it.
 type Check = (&'static str, fn(&[Package], &Stop) -> Result<()>);
@@ -31,6 +31,7 @@ const CHECKS: &[Check] = &[
     ("circles and borders", |_, _| circles::run(Path::new("."), &[])),
     ("file sizes", |_, _| file_size::check()),
     ("Markdown", |_, _| markdown::check()),
+    ("words", |_, _| words::run(&[])),
     ("manifests", |published, _| manifests(published)),
     ("unused dependencies", |_, stop| dependencies::unused(stop)),
 ];
