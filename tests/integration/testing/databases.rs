@@ -213,7 +213,7 @@ impl Handler<TakePayment> for Deposits {
 }
 
 #[tokio::test]
-#[should_panic(expected = "Deposits fails however often it is called: the processor's outbox is no `")]
+#[should_panic(expected = "Deposits fails however often it is called: the transaction is of a `")]
 async fn another_outbox_than_that_of_the_transaction_ends_the_test_with_the_cause() {
     let pool = in_memory(&()).await;
     let app = TestApp::builder().processor(|it| it.handler(Deposits(pool)).handler(Ships));

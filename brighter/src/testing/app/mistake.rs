@@ -87,7 +87,7 @@ mod tests {
         let wrong = || PostError::WrongTransaction {
             wanted: "PostgresOutbox",
         };
-        let said = "the processor's outbox is no `PostgresOutbox`";
+        let said = "the transaction is of a `PostgresOutbox`";
         assert!(mistake(&failed(wrong())).unwrap().contains(said));
         assert!(
             mistake(&failed(Outer(Outer(wrong().into()).into())))
