@@ -85,6 +85,12 @@ pub trait Settle: Send + Sync {
 
     /// Returns the message unchanged to its channel, at once, for any consumer.
     fn release(self: Box<Self>);
+
+    /// Waits until the broker has taken the message back: it is delivered again, and can no longer be settled. A transport
+    /// that does not learn of this waits forever.
+    fn lost(&self) -> BoxFuture<'static, ()> {
+        future::pending().boxed()
+    }
 }
 
 /// A delivery cannot be read as a message.
@@ -187,6 +193,28 @@ impl Delivery {
     #[inline]
     pub fn shared(&self) -> Option<&Arc<Message>> {
         self.message.as_ref().ok()
+    }
+
+    /// Waits until the broker has taken the message back, because it was not settled in time or its connection is lost. The
+    /// message is then delivered again. Waits forever if the transport does not learn of this.
+    ///
+    /// ```
+    /// # async fn handle_for_long(_: &brighter::message::Message) {}
+    /// # async fn example(delivery: brighter::channel::Delivery) -> Result<(), brighter::BoxError> {
+    /// let lost = delivery.lost();
+    /// let Some(message) = delivery.shared().cloned() else { return Ok(()) };
+    /// tokio::select! {
+    ///     () = handle_for_long(&message) => delivery.ack().await?,
+    ///     () = lost => {} // somebody else handles it
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn lost(&self) -> BoxFuture<'static, ()> {
+        match &self.settle {
+            Some(settle) => settle.lost(),
+            None => future::pending().boxed(),
+        }
     }
 
     /// Returns the message, its redeliveries and the object that settles it, for a broker in front of another. Returns

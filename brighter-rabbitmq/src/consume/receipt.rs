@@ -20,6 +20,8 @@ use brighter_core::message::{ChannelName, Message};
 
 /// The pause before a message returns to its queue after its copy could not be published.
 const BEFORE_GIVING_BACK: Duration = Duration::from_secs(1);
+/// How often to look whether the broker has taken a message back.
+const LOOK: Duration = Duration::from_millis(250);
 /// The deadline for the broker to read an acknowledgement.
 const ACKED_WITHIN: Duration = Duration::from_secs(5);
 
@@ -267,6 +269,23 @@ impl Receipt {
 }
 
 impl Settle for Receipt {
+    /// The broker takes a message back by closing the AMQP channel of its delivery, of which lapin tells only those who
+    /// consume by it. So its state is looked at.
+    fn lost(&self) -> BoxFuture<'static, ()> {
+        // It must not keep the channel open after the message is settled.
+        let consumer = Arc::downgrade(&self.consumer);
+        Box::pin(async move {
+            while let Some(consumer) = consumer.upgrade() {
+                if !consumer.is_live() {
+                    return;
+                }
+                drop(consumer);
+                sleep(LOOK).await;
+            }
+            std::future::pending().await
+        })
+    }
+
     fn ack(self: Box<Self>) -> BoxFuture<'static, Result<(), SettleError>> {
         Box::pin(async move { self.done() })
     }

@@ -84,6 +84,10 @@ impl Performer {
             pump.meanwhile(alone.handle(suspect)).await;
         }
         let end = self.consume_alone(pump, &mut alone, attempts).await;
+        if matches!(end, PumpEnd::Lost(_)) {
+            // With its channel the broker took back what was in hand.
+            alone.cancel();
+        }
         pump.meanwhile(alone.finish()).await;
         alone.give_back();
         if matches!(end, PumpEnd::Unfit(_) | PumpEnd::Again) {

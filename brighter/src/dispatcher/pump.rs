@@ -175,20 +175,36 @@ where
         }
     }
 
-    /// Handles one delivery to its end, unless it is told to stop before its time has come.
+    /// Handles one delivery to its end, unless it is told to stop before its time has come. If the broker takes the message
+    /// back meanwhile, its handler is cancelled: the message comes again, and would wait for a handler that cannot settle.
     pub(super) async fn handle(&mut self, delivery: Delivery) {
         let handler = self.handler;
+        let lost = delivery.lost();
         self.take(delivery);
         loop {
             self.begin_ready(handler.controls.throttle().alone());
             let Some(at) = self.paced.as_ref().map(|(_, at)| *at) else {
-                return self.finish().await;
+                tokio::select! {
+                    biased;
+                    () = self.finish() => {}
+                    () = lost => self.cancel(),
+                }
+                return;
             };
             tokio::select! {
                 biased;
                 () = handler.stop.cancelled() => return,
                 () = sleep_until(at) => {}
             }
+        }
+    }
+
+    /// Cancels the handlers of messages that the broker has taken back.
+    pub(super) fn cancel(&mut self) {
+        if self.in_hand.len() > 0 {
+            let subscription = &self.handler.settings.name;
+            tracing::warn!(%subscription, "the broker took a message back before it was handled; handler cancelled");
+            self.in_hand = HandlingSet::new();
         }
     }
 

@@ -86,6 +86,11 @@ impl Drop for Loan {
 }
 
 impl Settle for Loan {
+    fn lost(&self) -> BoxFuture<'static, ()> {
+        let (broker, generation) = (self.broker.clone(), self.generation);
+        async move { broker.link.lost(generation).await }.boxed()
+    }
+
     fn ack(self: Box<Self>) -> BoxFuture<'static, Result<(), SettleError>> {
         async move { self.settle().await?.ack().await }.boxed()
     }
