@@ -269,8 +269,8 @@ impl Receipt {
 }
 
 impl Settle for Receipt {
-    /// The broker takes a message back by closing the AMQP channel of its delivery, of which lapin tells only those who
-    /// consume by it. So its state is looked at.
+    /// The broker takes a message back by closing the AMQP channel of its delivery. lapin tells only the stream of the
+    /// consumer, so the state of the channel is polled.
     fn lost(&self) -> BoxFuture<'static, ()> {
         // It must not keep the channel open after the message is settled.
         let consumer = Arc::downgrade(&self.consumer);
