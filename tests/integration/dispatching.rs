@@ -255,7 +255,7 @@ async fn a_message_that_cannot_be_mapped_is_set_aside_as_it_came_and_the_pump_go
 }
 
 async fn take_all(broker: &InMemoryBroker, channel: &str) {
-    let mut consumer = broker.consume(&Channel::new(channel, "never")).await.unwrap();
+    let mut consumer = broker.consume(&Channel::existing(channel)).await.unwrap();
     while !broker.messages(channel).is_empty() {
         consumer.receive().await.unwrap().unwrap().ack().await.unwrap();
     }

@@ -105,8 +105,6 @@ async fn build_finds_everything_that_is_wrong_with_what_is_posted() {
                 BuildError::NoBrokerToPublish { .. },
                 BuildError::NoOutbox { .. },
                 BuildError::Publication { .. },
-                BuildError::NoBrokerToPublish { .. },
-                BuildError::NoOutbox { .. },
                 BuildError::SeveralPublications { .. },
             ]
         ),

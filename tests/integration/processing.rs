@@ -378,7 +378,6 @@ async fn build_finds_what_is_wrong_with_an_agreement() {
             errors[..],
             [
                 BuildError::AgreementOnNothing { .. },
-                BuildError::AgreementOnNothing { .. },
                 BuildError::SeveralAgreements { .. },
             ]
         ),

@@ -146,6 +146,6 @@ async fn a_message_that_cannot_be_read_is_told_and_not_taken_for_a_lost_network(
         panic!("{end:?}");
     };
     assert!(reason.contains(channel.name.as_str()), "{reason}");
-    assert!(reason.contains("take it out of the queue"), "{reason}");
+    assert!(reason.contains("remove it from the queue"), "{reason}");
     Raw::connect().await.until_depth(channel.name.as_str(), 1).await;
 }

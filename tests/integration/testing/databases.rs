@@ -158,7 +158,7 @@ macro_rules! shop_in {
 
             /// It would fail at every attempt, and be a dead letter at last.
             #[tokio::test]
-            #[should_panic(expected = "Takes fails however often it is called: the transaction is one for a")]
+            #[should_panic(expected = "Takes fails however often it is called: the transaction belongs to a")]
             async fn another_inbox_than_that_of_the_transaction_ends_the_test_with_the_cause() {
                 let database = $database.await;
                 let pool: $pool = $pool_of(&database).await;
