@@ -13,22 +13,21 @@ pub fn escaped(text: &str) -> Cow<'_, str> {
     let is_plain = text
         .bytes()
         .fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'));
-    if is_plain || !text.contains(is_escaped) {
+    if is_plain {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(escape(text, is_escaped))
+    escape(text, is_escaped)
 }
 
-/// The same, but with the line breaks as they are, for errors of several lines that go to a person.
+/// Escapes a text as [`escaped`] does, but keeps its line breaks: for errors of several lines that go to a person.
 pub(crate) fn escaped_lines(text: &str) -> Cow<'_, str> {
-    let is_escaped = |c| c != '\n' && is_escaped(c);
+    escape(text, |c| c != '\n' && is_escaped(c))
+}
+
+fn escape(text: &str, is_escaped: impl Fn(char) -> bool + Copy) -> Cow<'_, str> {
     if !text.contains(is_escaped) {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(escape(text, is_escaped))
-}
-
-fn escape(text: &str, is_escaped: impl Fn(char) -> bool) -> String {
     let mut escaped = String::with_capacity(text.len() + 16);
     for c in text.chars() {
         if is_escaped(c) {
@@ -38,7 +37,7 @@ fn escape(text: &str, is_escaped: impl Fn(char) -> bool) -> String {
             escaped.push(c);
         }
     }
-    escaped
+    Cow::Owned(escaped)
 }
 
 fn is_escaped(c: char) -> bool {

@@ -70,7 +70,7 @@ fn features_of_json(servers: &Servers, stop: &Stop) -> Result<()> {
     Ok(())
 }
 
-/// Whether a person names packages, who means those alone.
+/// Returns whether the arguments name packages: then only those are tested.
 fn names_packages(args: &[String]) -> bool {
     args.iter()
         .any(|arg| arg.starts_with("-p") || arg.starts_with("--package"))

@@ -69,7 +69,7 @@ pub(crate) trait Backend: fmt::Debug + Clone + Send + Sync + 'static {
     /// Retires the current connections of the pool, because they lead to a server that cannot be written.
     fn retire(&self) {}
 
-    /// The same, after a call on the connection of a transaction of the application, which goes back to the pool later.
+    /// Retires the connections after a call in a transaction of the application, whose connection returns to the pool later.
     fn retire_in_transaction(&self) {
         self.retire();
     }
