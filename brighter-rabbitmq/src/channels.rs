@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use crate::connections::Connections;
 use crate::topology::{self, DeclareError, DeclareFailure, answered, close};
 use crate::wire::short;
-use brighter_core::channel::{Channel, ChannelError, MakeChannel};
+use brighter_core::channel::{Channel, ChannelError, DeclareMode};
 use brighter_core::message::ChannelName;
 
 /// The deadline for all answers together.
@@ -28,7 +28,7 @@ pub(super) async fn declare(connections: &Arc<Connections>, channel: &Channel) -
             let amqp = answered("channel.open", handle.open_channel(&open));
             let amqp = amqp.await.map_err(about)?;
             topology::declare(handle, &open, &amqp, &topology).await?;
-            if topology.make == MakeChannel::Create {
+            if topology.declare == DeclareMode::Create {
                 // The queue may have been declared anew.
                 connections.publisher.renew_channel();
             }

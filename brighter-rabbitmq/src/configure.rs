@@ -6,7 +6,7 @@ use super::url::BrokerNodes;
 use super::{ConnectError, ExchangeKind, RabbitMq, RabbitMqBuilder, Tls};
 use brighter_config::{Config, ConfigError, ConfigErrors, Key, Origin, Problem, Section};
 use brighter_core::__private::report;
-use brighter_core::channel::{MakeChannel, QueueType};
+use brighter_core::channel::{DeclareMode, QueueType};
 
 const SECTION: &str = "rabbitmq";
 const EXCHANGE_KINDS: &[&str] = &["topic", "direct", "fanout"];
@@ -36,10 +36,11 @@ impl RabbitMqBuilder {
                 )
                 .documented_default("topic"),
                 Key::one_of(
-                    "make_exchange",
-                    MakeChannel::WORDS,
+                    "declare_exchange",
+                    DeclareMode::WORDS,
                     "whether the exchange is made, looked for, or taken for granted",
                 )
+                .synonyms(&["make_exchange"])
                 .documented_default("create"),
                 Key::flag(
                     "both_spellings",
@@ -163,8 +164,8 @@ impl RabbitMqBuilder {
                 _ => ExchangeKind::Topic,
             };
         }
-        if let Some(make) = text("make_exchange") {
-            builder.make_exchange = MakeChannel::configured(make);
+        if let Some(mode) = text("declare_exchange") {
+            builder.declare_exchange = DeclareMode::configured(mode);
         }
         if let Some(both) = table.flag("both_spellings") {
             builder = builder.both_spellings(both);
@@ -234,7 +235,7 @@ mod tests {
             let value = match key.name() {
                 "url" => "amqps://elsewhere",
                 "exchange_kind" => "fanout",
-                "make_exchange" => "validate",
+                "declare_exchange" => "validate",
                 "both_spellings" => "true",
                 "queue_type" => "quorum",
                 "consumer_timeout" | "rebalance_interval" => "off",
@@ -273,7 +274,7 @@ mod tests {
             builder.tls.is_some(),
             builder.exchange,
             builder.exchange_kind,
-            builder.make_exchange,
+            builder.declare_exchange,
             builder.spelling,
             builder.queue_type,
             builder.consumer_timeout,

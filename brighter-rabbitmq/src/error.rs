@@ -77,7 +77,7 @@ pub enum ConnectError {
     /// This user may not declare the exchange.
     #[error(
         "the user may not declare the exchange `{exchange}`: {reason}; grant the user `configure` on it, or make it \
-         another way and say `make_exchange(MakeChannel::Validate)` or `make_exchange(MakeChannel::Assume)`"
+         another way and say `declare_exchange(DeclareMode::Validate)` or `declare_exchange(DeclareMode::Assume)`"
     )]
     ExchangePermission {
         /// The name of the exchange.

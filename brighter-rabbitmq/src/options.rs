@@ -10,7 +10,7 @@ use super::url::{BrokerNodes, split};
 use super::wire::Spelling;
 use super::{ConnectError, RabbitMq, without_credentials};
 use brighter_core::__private::redact;
-use brighter_core::channel::{Channel, ChannelError, MakeChannel, QueueType};
+use brighter_core::channel::{Channel, ChannelError, DeclareMode, QueueType};
 use brighter_core::error::InvalidSetting;
 use brighter_core::message::{NameError, RoutingKey};
 
@@ -51,7 +51,7 @@ pub struct RabbitMqBuilder {
     pub(super) tls: Option<Tls>,
     pub(super) exchange: String,
     pub(super) exchange_kind: ExchangeKind,
-    pub(super) make_exchange: MakeChannel,
+    pub(super) declare_exchange: DeclareMode,
     pub(super) queue_type: Option<QueueType>,
     pub(super) consumer_timeout: Option<Duration>,
     pub(super) connection_name: String,
@@ -105,7 +105,7 @@ impl RabbitMqBuilder {
             tls: None,
             exchange: "brighter".to_owned(),
             exchange_kind: ExchangeKind::default(),
-            make_exchange: MakeChannel::default(),
+            declare_exchange: DeclareMode::default(),
             queue_type: None,
             consumer_timeout: Some(CONSUMER_TIMEOUT),
             connection_name: program(),
@@ -127,9 +127,9 @@ impl RabbitMqBuilder {
     }
 
     /// Sets whether the exchange is declared, checked, or assumed to exist. For a channel, its subscription sets this:
-    /// see [`MakeChannel`].
-    pub fn make_exchange(mut self, make: MakeChannel) -> Self {
-        self.make_exchange = make;
+    /// see [`DeclareMode`].
+    pub fn declare_exchange(mut self, mode: DeclareMode) -> Self {
+        self.declare_exchange = mode;
         self
     }
 
@@ -301,7 +301,7 @@ impl RabbitMqBuilder {
             lazy,
             exchange: self.exchange,
             exchange_kind: self.exchange_kind,
-            make_exchange: self.make_exchange,
+            declare_exchange: self.declare_exchange,
             queue_type: self.queue_type,
             consumer_timeout: self.consumer_timeout,
             connection_name: self.connection_name,

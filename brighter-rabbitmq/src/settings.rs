@@ -6,7 +6,7 @@ use crate::tls::Tls;
 use crate::topology::{Exchange, ExchangeKind, Topology, plan};
 use crate::url::BrokerNodes;
 use crate::wire::Spelling;
-use brighter_core::channel::{Channel, ChannelError, MakeChannel, QueueType};
+use brighter_core::channel::{Channel, ChannelError, DeclareMode, QueueType};
 
 /// The settings that are fixed once connected.
 #[derive(Debug, Clone)]
@@ -17,7 +17,7 @@ pub(crate) struct RabbitMqSettings {
     pub(crate) lazy: bool,
     pub(crate) exchange: String,
     pub(crate) exchange_kind: ExchangeKind,
-    pub(crate) make_exchange: MakeChannel,
+    pub(crate) declare_exchange: DeclareMode,
     pub(crate) queue_type: Option<QueueType>,
     pub(crate) consumer_timeout: Option<Duration>,
     pub(crate) connection_name: String,

@@ -12,7 +12,7 @@
 //! | ask another process and wait for its reply | [`CommandProcessor::call`] |
 //! | do any of this in a handler | its [`Context`], by [`ContextExt`] |
 //! | receive | [`Subscription`], [`Dispatcher`], [`host::run`] |
-//! | receive several requests by one queue, in order by key, at a rate | [`Subscription::of_several`], [`Subscription::ordered_by`], [`Subscription::rate`] |
+//! | receive several requests by one queue, in order by key, at a rate | [`Subscription::one_of`], [`Subscription::ordered_by`], [`Subscription::rate`] |
 //! | pause, scale, throttle, and watch it run | [`Dispatcher`]; [`dispatcher::Control`] from another process (feature `control`) |
 //! | retry, break the circuit, limit the time | [`policy`], [`#[use_policy]`](macro@use_policy), [`#[timeout]`](macro@timeout) |
 //! | decide what becomes of a message | [`Defer`], [`Reject`], [`Invalid`], [`DontAck`]; [`#[reject_on_error]`](macro@reject_on_error) and the other backstops |
@@ -62,7 +62,7 @@
 //!     .subscription(Subscription::<Greet>::new("greetings"))
 //!     .build()?;
 //! dispatcher.receive();
-//! dispatcher.consuming().await;
+//! dispatcher.wait_until_consuming().await;
 //! processor.post(Greet { name: "Ian".into() }).await?; // to every subscription, in this process or another
 //! dispatcher.end().await;
 //! # Ok(())

@@ -103,7 +103,7 @@ fn a_message_through_the_pump_allocates_at_most_nine_times() {
         });
     };
     let messages: Vec<_> = (0..200).map(|_| message()).collect();
-    runtime.block_on(dispatcher.consuming());
+    runtime.block_on(dispatcher.wait_until_consuming());
     pump(&messages);
     let counted = allocation_counter::measure(|| pump(&messages));
     assert!(

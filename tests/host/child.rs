@@ -90,7 +90,7 @@ async fn main() -> host::Exit {
         .unwrap();
     let watched = dispatcher.clone();
     tokio::spawn(async move {
-        watched.consuming().await;
+        watched.wait_until_consuming().await;
         println!("receiving");
         for _ in 0..number("POST").unwrap_or(0) {
             let errand = Errand {

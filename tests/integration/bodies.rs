@@ -79,7 +79,7 @@ impl Shop {
             .build()
             .unwrap();
         dispatcher.receive();
-        dispatcher.consuming().await;
+        dispatcher.wait_until_consuming().await;
         Self {
             broker,
             clerk,
@@ -328,7 +328,7 @@ async fn what_a_stranger_wrote_ends_no_line_of_a_reason() {
         .build()
         .unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     let bodies = [
         (
             r#"{"specversion":"1\r\nX-Forged: yes\u001b[2J\u202e"}"#,

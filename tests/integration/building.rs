@@ -157,8 +157,8 @@ async fn what_a_processor_has_once_is_refused_twice() {
             .sweeper(Sweeper::default())
             .archiver(Archiver::delete_after(SECOND))
             .health(HealthOptions::default())
-            .bodies_in_spans(1)
-            .calls_at_most(1)
+            .span_body_limit(1)
+            .max_pending_calls(1)
             .configure(&brighter::config::loader().load().unwrap());
     }
     let errors = builder.build().unwrap_err();
@@ -172,8 +172,8 @@ async fn what_a_processor_has_once_is_refused_twice() {
         "sweeper",
         "archiver",
         "health",
-        "bodies_in_spans",
-        "calls_at_most",
+        "span_body_limit",
+        "max_pending_calls",
         "configure",
     ];
     let twice = methods.map(|method| format!("`.{method}(…)` was called twice: keep one of the two"));

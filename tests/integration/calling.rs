@@ -66,7 +66,7 @@ async fn accounts(broker: impl Broker, channel: &str) -> (Dispatcher, Accounts) 
         .build()
         .unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     (dispatcher, accounts)
 }
 
@@ -99,7 +99,7 @@ async fn calls_are_answered(here: impl Broker, there: impl Broker, channel: &str
         Err(CallError::Failed { reason }) => assert!(reason.contains("no such order"), "{reason}"),
         other => panic!("{other:?}"),
     }
-    assert_eq!(processor.call_figures().in_flight, 0);
+    assert_eq!(processor.call_stats().in_flight, 0);
     dispatcher.end().await;
     processor.close().await;
     let error = processor.call(make("late"), DEADLINE).await.unwrap_err();
@@ -159,7 +159,7 @@ async fn calling_with_no_time_or_no_broker_or_nobody_to_answer() {
     let alone = CommandProcessor::builder().build().unwrap();
     let error = alone.call(make("1"), DEADLINE).await.unwrap_err();
     assert!(matches!(error, CallError::NoBroker), "{error}");
-    assert_eq!(processor.call_figures().in_flight, 0);
+    assert_eq!(processor.call_stats().in_flight, 0);
 }
 
 /// Where requests come, and nobody handles them but the test.
@@ -195,7 +195,7 @@ async fn posting_a_reply_message_to_the_command_processor() {
 
     // A second one is for nobody.
     broker.publish(&reply_to(&request, "again")).await.unwrap();
-    until_eq("dropped replies", 1, || processor.call_figures().dropped_replies).await;
+    until_eq("dropped replies", 1, || processor.call_stats().dropped_replies).await;
 }
 
 #[tokio::test]
@@ -221,9 +221,9 @@ async fn a_reply_after_its_time_is_dropped_and_counted_and_nothing_is_left() {
         matches!(error, CallError::TimedOut { after: said } if said == after),
         "{error}"
     );
-    assert_eq!(processor.call_figures().in_flight, 0);
+    assert_eq!(processor.call_stats().in_flight, 0);
     broker.publish(&reply_to(&request, "late")).await.unwrap();
-    until_eq("dropped replies", 1, || processor.call_figures().dropped_replies).await;
+    until_eq("dropped replies", 1, || processor.call_stats().dropped_replies).await;
 
     // Who gives up leaves nothing either.
     {
@@ -233,7 +233,7 @@ async fn a_reply_after_its_time_is_dropped_and_counted_and_nothing_is_left() {
             _ = next(&mut desk) => {}
         }
     }
-    assert_eq!(processor.call_figures().in_flight, 0);
+    assert_eq!(processor.call_stats().in_flight, 0);
 }
 
 #[tokio::test]
@@ -242,7 +242,7 @@ async fn no_more_calls_wait_than_may() {
     let mut desk = desk(&broker).await;
     let processor = CommandProcessor::builder()
         .broker(broker.clone())
-        .calls_at_most(1)
+        .max_pending_calls(1)
         .build()
         .unwrap();
     let first = calls(&processor);
@@ -262,7 +262,7 @@ async fn closing_ends_the_calls_that_wait() {
     processor.close().await;
     let error = call.await.unwrap().unwrap_err();
     assert!(matches!(error, CallError::Closed), "{error}");
-    assert_eq!(processor.call_figures().in_flight, 0);
+    assert_eq!(processor.call_stats().in_flight, 0);
 }
 
 /// A stranger may name any address; what is not one of replies gets nothing, whatever is subscribed there.
@@ -346,7 +346,7 @@ async fn a_call_that_was_handled_before_says_so() {
         .build()
         .unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     let processor = caller(broker);
     let request = make("1");
     assert_eq!(number(processor.call(request.clone(), DEADLINE).await), "2026-1");
@@ -408,7 +408,7 @@ async fn on_rabbitmq_a_reply_waits_for_a_lost_connection() {
     corner.close_connection("consumer").await;
     broker.publish(&reply_to(&request, "1")).await.unwrap();
     assert_eq!(number(call.await.unwrap()), "1");
-    assert_eq!(processor.call_figures().dropped_replies, 0);
+    assert_eq!(processor.call_stats().dropped_replies, 0);
     processor.close().await;
 }
 

@@ -23,7 +23,7 @@ async fn the_kinds_are_told_apart(broker: impl Broker, channel: impl Fn(&str) ->
         let refused = reason(broker.declare(&anew).await);
         assert!(refused.contains("Channel::existing"), "{refused}");
         let refused = reason(broker.consume(&anew).await.map(drop));
-        assert!(refused.contains("MakeChannel::Assume"), "{refused}");
+        assert!(refused.contains("DeclareMode::Assume"), "{refused}");
         broker
             .consume(&Channel::existing(beside.clone()))
             .await

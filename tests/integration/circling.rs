@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use brighter::channel::{Broker, Channel, MakeChannel, Producer};
+use brighter::channel::{Broker, Channel, DeclareMode, Producer};
 use brighter::error::Reject;
 use brighter::message::{MessageBody, MessageHeader, MessageType};
 use brighter::prelude::*;
@@ -128,11 +128,11 @@ async fn a_message_that_goes_round_through_processes_waits_and_is_not_lost() {
     let (one, other) = (Refuses::default(), Refuses::default());
     let first = dispatcher(broker.clone(), &one, vec![reads("a", "c")]).unwrap();
     // The other has made it, as the channel for its dead letters.
-    let as_it_is = |dead_letters| reads("c", dead_letters).make_channel(MakeChannel::Assume);
+    let as_it_is = |dead_letters| reads("c", dead_letters).declare_channel(DeclareMode::Assume);
     let second = dispatcher(broker.clone(), &other, vec![as_it_is("a")]).unwrap();
     for dispatcher in [&first, &second] {
         dispatcher.receive();
-        dispatcher.consuming().await;
+        dispatcher.wait_until_consuming().await;
     }
     let sent = parcel(1);
     broker.publish(&sent).await.unwrap();
@@ -149,7 +149,7 @@ async fn a_message_that_goes_round_through_processes_waits_and_is_not_lost() {
     broker.declare(&Channel::new("c.dlq", "none")).await.unwrap();
     let second = dispatcher(broker.clone(), &mended, vec![as_it_is("c.dlq")]).unwrap();
     second.receive();
-    second.consuming().await;
+    second.wait_until_consuming().await;
     tokio::time::sleep(WAIT).await;
     assert_eq!(mended.asked(), 1);
     let dead = broker.messages("c.dlq");
@@ -172,14 +172,14 @@ async fn a_message_that_goes_round_through_rabbitmq_waits_in_a_queue() {
     let second = reads(&c, &a).invalid_messages(a.as_str()).routing_key("none");
     let second = dispatcher(corner.connect().await, &handler, vec![second]).unwrap();
     second.receive();
-    second.consuming().await;
+    second.wait_until_consuming().await;
     // The other has made it, as the queue for its dead letters.
     let first = reads(&a, &c)
         .invalid_messages(c.as_str())
-        .make_channel(MakeChannel::Assume);
+        .declare_channel(DeclareMode::Assume);
     let first = dispatcher(corner.connect().await, &handler, vec![first]).unwrap();
     first.receive();
-    first.consuming().await;
+    first.wait_until_consuming().await;
 
     let raw = Raw::connect().await;
     let mut headers = FieldTable::default();

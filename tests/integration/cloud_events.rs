@@ -56,7 +56,7 @@ async fn app(broker: &InMemoryBroker, clerk: &Clerk) -> Dispatcher {
         .build()
         .unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     dispatcher
 }
 

@@ -371,7 +371,7 @@ async fn a_handler_that_runs_while_the_process_ends_still_posts() {
         .build()
         .unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     processor.post(reminder("the last")).await.unwrap();
     begun.notified().await;
     drop(processor);

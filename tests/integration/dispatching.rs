@@ -104,7 +104,7 @@ async fn consume<R: Postable>(
         .build()
         .unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     (dispatcher, processor)
 }
 
@@ -398,7 +398,7 @@ async fn dispatcher_ends_immediately_after_receive_should_not_hang() {
     app.dispatcher.receive();
     app.dispatcher.end().await;
     app.dispatcher.receive();
-    app.dispatcher.consuming().await;
+    app.dispatcher.wait_until_consuming().await;
     app.post("again").await;
     until_eq("the work done", 1, || app.worker.done().len()).await;
 }
@@ -430,7 +430,7 @@ async fn a_broker_that_is_away_is_waited_for() {
     })
     .await;
     broker.restore_connection();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     processor.post(work("one")).await.unwrap();
     until_eq("the work done", 1, || worker.done().len()).await;
 }
@@ -545,7 +545,7 @@ async fn stopping_one_subscription_names_only_what_it_had_in_hand() {
         .build()
         .unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     processor.post(work("wait")).await.unwrap();
     until_eq("both at work", 2, || worker.asked()).await;
     let report = dispatcher.stop("other").await.unwrap();

@@ -67,7 +67,7 @@ async fn a_program_is_ready_while_it_consumes_and_says_why_it_is_not() {
     );
 
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     let (status, said) = ready().await;
     assert_eq!((status, &said["ready"]), (200, &Value::Bool(true)), "{said}");
     assert_eq!(said["outbox"]["outstanding"], 0);

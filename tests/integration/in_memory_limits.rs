@@ -7,7 +7,7 @@ use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use brighter::channel::{
-    Broker, BrokerStatus, Channel, ChannelError, Consumer, Delivery, MakeChannel, Overflow, Producer,
+    Broker, BrokerStatus, Channel, ChannelError, Consumer, DeclareMode, Delivery, Overflow, Producer,
     PublishError, Rejection, RejectionKind, SettleError,
 };
 use brighter::message::{MessageBody, MessageHeader, MessageType};
@@ -226,8 +226,11 @@ async fn priorities_and_other_limits_than_the_channel_has_are_refused_with_what_
 #[tokio::test]
 async fn who_does_not_make_a_channel_finds_it_or_says_so() {
     let broker = InMemoryBroker::new();
-    for make in [MakeChannel::Validate, MakeChannel::Assume] {
-        let error = broker.consume(&channel(|it| it.make = make)).await.unwrap_err();
+    for mode in [DeclareMode::Validate, DeclareMode::Assume] {
+        let error = broker
+            .consume(&channel(|it| it.declare = mode))
+            .await
+            .unwrap_err();
         assert!(
             matches!(&error, ChannelError::Refused { reason } if reason.contains("no channel `c`")),
             "{error:?}"
@@ -238,8 +241,8 @@ async fn who_does_not_make_a_channel_finds_it_or_says_so() {
         Err(PublishError::Unroutable { .. })
     ));
     broker.declare(&channel(|_| ())).await.unwrap();
-    for make in [MakeChannel::Validate, MakeChannel::Assume] {
-        broker.consume(&channel(|it| it.make = make)).await.unwrap();
+    for mode in [DeclareMode::Validate, DeclareMode::Assume] {
+        broker.consume(&channel(|it| it.declare = mode)).await.unwrap();
     }
 }
 
@@ -248,7 +251,7 @@ async fn a_dead_letter_with_nowhere_to_go_stays() {
     let broker = InMemoryBroker::new();
     broker.declare(&channel(|_| ())).await.unwrap();
     let elsewhere = channel(|it| {
-        it.make = MakeChannel::Assume;
+        it.declare = DeclareMode::Assume;
         it.dead_letters = "nobody-made-it".into();
     });
     let mut consumer = broker.consume(&elsewhere).await.unwrap();

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use brighter::prelude::*;
-use brighter::processor::{BuildError, Choice, NoSuchHandler, SendError};
+use brighter::processor::{BuildError, HandlerChoice, NoSuchHandler, SendError};
 use brighter_tests::wait::until_eq;
 use tokio::sync::Notify;
 
@@ -304,12 +304,12 @@ impl Handler<Ship> for Parcel {
     }
 }
 
-fn by_weight(ship: &Ship, cx: &Context) -> Choice {
+fn by_weight(ship: &Ship, cx: &Context) -> HandlerChoice {
     match ship.weight {
-        _ if cx.get::<Mark>().is_some() => Choice::of::<Parcel>(),
-        0..1000 => Choice::of::<Letter>(),
-        1000..30_000 => Choice::of::<Parcel>(),
-        30_000..100_000 => Choice::of::<Pallet>(),
+        _ if cx.get::<Mark>().is_some() => HandlerChoice::of::<Parcel>(),
+        0..1000 => HandlerChoice::of::<Letter>(),
+        1000..30_000 => HandlerChoice::of::<Parcel>(),
+        30_000..100_000 => HandlerChoice::of::<Pallet>(),
         _ => panic!("too heavy"),
     }
 }
@@ -320,7 +320,7 @@ async fn sending_a_command_to_the_processor_via_agreement() {
     let processor = CommandProcessor::builder()
         .handler(Letter(log.clone()))
         .handler(Parcel(log.clone()))
-        .agreement(by_weight)
+        .route_by(by_weight)
         .build()
         .unwrap();
     processor.send(Ship { weight: 2000 }).await.unwrap();
@@ -334,18 +334,18 @@ async fn sending_a_command_to_the_processor_via_agreement() {
     assert!(chosen.chosen.ends_with("Pallet"), "{error}");
     let error = processor.send(Ship { weight: 1_000_000 }).await.unwrap_err();
     assert!(
-        error.to_string().starts_with("panicked: the agreement"),
+        error.to_string().starts_with("panicked: the routing function"),
         "{error}"
     );
 }
 
 #[tokio::test]
-async fn what_a_channel_brings_goes_by_the_agreement_too() {
+async fn what_a_channel_brings_goes_by_the_route_too() {
     let (log, broker) = (Log::default(), InMemoryBroker::new());
     let processor = CommandProcessor::builder()
         .handler(Letter(log.clone()))
         .handler(Parcel(log.clone()))
-        .agreement(by_weight)
+        .route_by(by_weight)
         .broker(broker.clone())
         .outbox(InMemoryOutbox::new())
         .build()
@@ -355,7 +355,7 @@ async fn what_a_channel_brings_goes_by_the_agreement_too() {
         .build()
         .unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     processor.post(Ship { weight: 2000 }).await.unwrap();
     processor.post(Ship { weight: 50_000 }).await.unwrap();
     until_eq("dead letters", 1, || broker.messages("ships.dlq").len()).await;
@@ -368,8 +368,8 @@ async fn what_a_channel_brings_goes_by_the_agreement_too() {
 #[tokio::test]
 async fn build_finds_what_is_wrong_with_an_agreement() {
     let errors = CommandProcessor::builder()
-        .agreement(by_weight)
-        .agreement(by_weight)
+        .route_by(by_weight)
+        .route_by(by_weight)
         .build()
         .unwrap_err();
     let errors: Vec<_> = errors.iter().collect();
@@ -377,8 +377,8 @@ async fn build_finds_what_is_wrong_with_an_agreement() {
         matches!(
             errors[..],
             [
-                BuildError::AgreementOnNothing { .. },
-                BuildError::SeveralAgreements { .. },
+                BuildError::RouteWithoutHandlers { .. },
+                BuildError::DuplicateRoute { .. },
             ]
         ),
         "{errors:?}"

@@ -196,7 +196,7 @@ async fn in_process_out_of_it_and_the_consumer() -> Result<(), BoxError> {
         )
         .build()?;
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
 
     processor.send(reminder("sent")).await?; // in process: exactly one handler
     processor.publish(TaskOverdue).await?; // in process: every handler; all errors come back

@@ -78,7 +78,7 @@ async fn each_message_is_counted_once_and_its_durations_too() {
         .build()
         .unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     for fails in [false, true, false, false] {
         processor.post(Counted { fails }).await.unwrap();
     }

@@ -142,7 +142,7 @@ async fn every_metric_of_the_pump_and_of_posting_moves() {
         .build()
         .unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     let measured = [
         "brighter_subscription=\"measured\"",
         "messaging_system=\"in_memory\"",
@@ -235,7 +235,7 @@ async fn a_reply_that_nobody_waits_for_is_counted_on_both_sides() {
         .build()
         .unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     let gone = format!("brighter.reply.{}", MessageId::new());
     let orphan = MessageHeader::new(MessageId::new(), "Measured.Call", MessageType::Command);
     let orphan = orphan.with_reply_to(gone.as_str());

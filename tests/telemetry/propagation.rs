@@ -59,7 +59,7 @@ async fn receiving(processor: &CommandProcessor, channel: &str) -> Dispatcher {
         .build()
         .unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     dispatcher
 }
 
@@ -283,7 +283,7 @@ async fn what_is_cleared_is_linked_to_the_clearing_and_bodies_are_seen_if_that_w
         .broker(broker)
         .outbox(outbox.clone())
         .without_sweeper()
-        .bodies_in_spans(9)
+        .span_body_limit(9)
         .build()
         .unwrap();
     let deposits = server("POST /notes");

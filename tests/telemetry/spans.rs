@@ -92,7 +92,7 @@ async fn one_trace(broker: impl Broker, channels: Channels) {
         .build()
         .unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
 
     let request = server("POST /tasks");
     let trace = trace_of(&request);

@@ -22,7 +22,7 @@ pub struct Channel {
     /// The number of messages that a consumer may have unsettled at once.
     pub buffer: NonZeroU16,
     /// Whether the channel is declared, checked, or assumed to exist.
-    pub make: MakeChannel,
+    pub declare: DeclareMode,
     /// The way in which the broker stores the queue; `None` for the broker's default.
     pub queue_type: Option<QueueType>,
     /// The number of messages that the channel may hold, and for how long.
@@ -41,7 +41,7 @@ pub struct Channel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum MakeChannel {
+pub enum DeclareMode {
     /// The consumer declares what is missing.
     #[default]
     Create,
@@ -105,7 +105,7 @@ impl Channel {
             invalid_messages: format!("{name}.invalid").into(),
             routing_keys: vec![routing_key.into()],
             buffer: DEFAULT_BUFFER,
-            make: MakeChannel::default(),
+            declare: DeclareMode::default(),
             queue_type: None,
             limits: ChannelLimits::default(),
             suspect_after: None,
@@ -137,7 +137,7 @@ impl Channel {
     pub fn existing(name: impl Into<ChannelName>) -> Self {
         Self {
             routing_keys: Vec::new(),
-            make: MakeChannel::Assume,
+            declare: DeclareMode::Assume,
             ..Self::new(name, "")
         }
     }
@@ -169,7 +169,7 @@ impl Channel {
     pub fn validate(&self) -> Result<(), NameError> {
         self.name.validate()?;
         // A name that is as long as a name may be has none beside it.
-        if self.make != MakeChannel::Assume || !self.routing_keys.is_empty() {
+        if self.declare != DeclareMode::Assume || !self.routing_keys.is_empty() {
             self.dead_letters.validate()?;
             self.invalid_messages.validate()?;
         }
@@ -183,7 +183,7 @@ const DEFAULT_BUFFER: NonZeroU16 = match NonZeroU16::new(10) {
     Some(buffer) => buffer,
     None => NonZeroU16::MIN,
 };
-impl MakeChannel {
+impl DeclareMode {
     /// The values of the configuration key.
     #[doc(hidden)]
     pub const WORDS: &[&str] = &["create", "validate", "assume"];

@@ -81,7 +81,7 @@ pub fn declared_otherwise(name: &ChannelName, aside_of: Option<&ChannelName>) ->
     let reason = match aside_of {
         None => format!(
             "channel `{name}` is where other channels set messages aside: open it as it is, by \
-             `Channel::existing(\"{name}\")` or `make_channel(MakeChannel::Assume)`"
+             `Channel::existing(\"{name}\")` or `declare_channel(DeclareMode::Assume)`"
         ),
         Some(of) => format!(
             "channel `{name}` has dead letters of its own, and `{of}` cannot set messages aside in it: name another \

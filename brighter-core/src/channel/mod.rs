@@ -19,7 +19,7 @@ use futures_util::future::{self, BoxFuture, join_all};
 pub use broker_status::{BrokerStatus, ConsumerBounds};
 pub use consume_again::{ConsumeAttempts, SteadyConsumer};
 pub use consumer::Consumer;
-pub use definition::{Channel, ChannelLimits, MakeChannel, Overflow, QueueType};
+pub use definition::{Channel, ChannelLimits, DeclareMode, Overflow, QueueType};
 pub use delivery::{Delivery, MalformedMessage, Settle};
 #[doc(hidden)]
 pub use error::declared_otherwise;

@@ -26,7 +26,7 @@ use crate::connections::Connections;
 use crate::error::{closes_connection, of_channel, reply_text};
 use crate::topology::Topology;
 use brighter_core::__private::report;
-use brighter_core::channel::{Channel, ChannelError, Consumer, Delivery, MakeChannel, SettleError};
+use brighter_core::channel::{Channel, ChannelError, Consumer, DeclareMode, Delivery, SettleError};
 
 /// The deadline for returning unhandled deliveries when a caller waits for it.
 const ENDING: Duration = Duration::from_secs(5);
@@ -65,7 +65,7 @@ async fn begin(
         return Err(ChannelError::Closed);
     }
     let started = start(connections, live, channel, &topology).await?;
-    if topology.make == MakeChannel::Create {
+    if topology.declare == DeclareMode::Create {
         // The queue may have been declared anew.
         connections.publisher.renew_channel();
     }

@@ -15,7 +15,7 @@ use super::silence::Silence;
 use crate::error::{of_channel, reply_text};
 use crate::topology::DeclareError;
 use crate::wire::short;
-use brighter_core::channel::{MakeChannel, QueueType};
+use brighter_core::channel::{DeclareMode, QueueType};
 
 /// The broker may take this long to answer: a quorum queue that has lost its leader has another by then.
 const ANSWER: Duration = Duration::from_secs(7);
@@ -57,7 +57,7 @@ pub(super) async fn question(
 fn may_fetch(consumer: &ConsumerChannel) -> bool {
     let channel = &consumer.channel;
     consumer.queue_type == Some(QueueType::Quorum)
-        && channel.make == MakeChannel::Create
+        && channel.declare == DeclareMode::Create
         && !channel.limits.single_active_consumer
 }
 
@@ -135,5 +135,5 @@ async fn ask_for_queue(consumer: &ConsumerChannel) -> Answer {
 /// none; what a channel is that was not declared, nobody knows.
 fn gets_all(consumer: &ConsumerChannel) -> bool {
     let channel = &consumer.channel;
-    !channel.limits.single_active_consumer && channel.make != MakeChannel::Assume
+    !channel.limits.single_active_consumer && channel.declare != DeclareMode::Assume
 }

@@ -205,7 +205,7 @@ impl Receipt {
         for _ in 0..2 {
             let waiting = connections
                 .delays
-                .queue(&connections.publishing, topology.make, &queue);
+                .queue(&connections.publishing, topology.declare, &queue);
             let DelayPlace::In(name) = waiting.await? else {
                 return Ok(false);
             };

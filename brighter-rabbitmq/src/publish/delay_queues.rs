@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 use crate::connection::ConnectionHandle;
 use crate::error::{of_channel, of_publishing, reply_text};
 use crate::topology::{DeclareError, Queue, answered, close, declare_delay};
-use brighter_core::channel::{MakeChannel, PublishError};
+use brighter_core::channel::{DeclareMode, PublishError};
 
 const DECLARING: Duration = Duration::from_secs(10);
 /// How long a queue that was refused is not declared again.
@@ -44,7 +44,7 @@ impl DelayQueues {
     pub(crate) async fn queue(
         &self,
         connection: &ConnectionHandle,
-        make: MakeChannel,
+        mode: DeclareMode,
         queue: &Queue,
     ) -> Result<DelayPlace, PublishError> {
         let open = connection.current().await?;
@@ -59,7 +59,7 @@ impl DelayQueues {
                 return Ok(DelayPlace::InHand);
             }
             // Checked by publishing to it: a queue that does not exist returns the message.
-            if make != MakeChannel::Create || known.names.contains(name) {
+            if mode != DeclareMode::Create || known.names.contains(name) {
                 return Ok(DelayPlace::In(name.clone()));
             }
         }

@@ -21,7 +21,7 @@ pub(crate) async fn check_exchange(
 ) -> Result<(), ConnectError> {
     let declaring = async {
         let channel = answered("channel.open", open.connection.create_channel()).await?;
-        declare_exchange(&channel, settings.make_exchange, &settings.exchange()).await?;
+        declare_exchange(&channel, settings.declare_exchange, &settings.exchange()).await?;
         answered("channel.close", channel.close(200, "done".into())).await
     };
     let declared = timeout(OPENING, declaring).await;
@@ -97,8 +97,8 @@ mod tests {
         for word in [
             "access refused",
             "`configure`",
-            "MakeChannel::Validate",
-            "MakeChannel::Assume",
+            "DeclareMode::Validate",
+            "DeclareMode::Assume",
         ] {
             assert!(text.contains(word), "{text}");
         }

@@ -318,7 +318,12 @@ impl PublishTask {
             let channel = answered("channel.open", open.connection.create_channel()).await?;
             let confirms = channel.confirm_select(ConfirmSelectOptions::default());
             answered("confirm.select", confirms).await?;
-            declare_exchange(&channel, self.settings.make_exchange, &self.settings.exchange()).await?;
+            declare_exchange(
+                &channel,
+                self.settings.declare_exchange,
+                &self.settings.exchange(),
+            )
+            .await?;
             Ok(channel)
         };
         match timeout(OPENING, opening).await {

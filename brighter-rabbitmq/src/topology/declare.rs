@@ -10,7 +10,7 @@ use super::failure::{ANSWER, DeclareError, DeclareFailure};
 use super::model::{Argument, Binding, Exchange, ExchangeKind, Queue, Topology};
 use crate::connection::{ConnectionHandle, OpenConnection, OwnedChannel};
 use crate::wire::short;
-use brighter_core::channel::MakeChannel;
+use brighter_core::channel::DeclareMode;
 
 /// Waits for the broker's answer to a request.
 pub(crate) async fn answered<T>(
@@ -35,12 +35,12 @@ pub(crate) async fn answered_within<T>(
 /// Declares or checks the exchange of a publisher, by the mode of the builder.
 pub(crate) async fn declare_exchange(
     amqp: &lapin::Channel,
-    make: MakeChannel,
+    mode: DeclareMode,
     described: &Exchange,
 ) -> Result<(), DeclareError> {
-    match make {
-        MakeChannel::Create => exchange(amqp, described, false).await,
-        MakeChannel::Validate => exchange(amqp, described, true).await,
+    match mode {
+        DeclareMode::Create => exchange(amqp, described, false).await,
+        DeclareMode::Validate => exchange(amqp, described, true).await,
         _ => Ok(()),
     }
 }
@@ -52,11 +52,11 @@ pub(crate) async fn declare(
     amqp: &lapin::Channel,
     topology: &Topology,
 ) -> Result<(), DeclareFailure> {
-    match topology.make {
-        MakeChannel::Create => create(amqp, topology).await,
-        MakeChannel::Validate => validate(handle, open, topology).await,
-        MakeChannel::Assume => Ok(()),
-        _ => Err(DeclareError::Unsupported("this way to make a channel").about(topology.messages())),
+    match topology.declare {
+        DeclareMode::Create => create(amqp, topology).await,
+        DeclareMode::Validate => validate(handle, open, topology).await,
+        DeclareMode::Assume => Ok(()),
+        _ => Err(DeclareError::Unsupported("this way to declare a channel").about(topology.messages())),
     }
 }
 

@@ -87,7 +87,7 @@ impl DeclareFailure {
             DeclareError::Missing => ChannelError::Refused {
                 reason: format!(
                     "the broker does not have {what}; make what is missing, or let the consumer do it with \
-                     `make_channel(MakeChannel::Create)`"
+                     `declare_channel(DeclareMode::Create)`"
                 ),
             },
             DeclareError::Unanswered { request, after } => ChannelError::Unavailable {
@@ -127,15 +127,15 @@ fn advice(request: &str, kind: &AMQPErrorKind) -> Option<&'static str> {
     match kind {
         AMQPSoftError::PRECONDITIONFAILED => Some(
             "it was declared as `received`, and exists as `current`: say of the channel what it is, leave it to its owner \
-             with `make_channel(MakeChannel::Validate)`, give it another name, or let it run empty and delete it; a \
-             dead-letter channel is opened as it is, by `Channel::existing` or `make_channel(MakeChannel::Assume)`",
+             with `declare_channel(DeclareMode::Validate)`, give it another name, or let it run empty and delete it; a \
+             dead-letter channel is opened as it is, by `Channel::existing` or `declare_channel(DeclareMode::Assume)`",
         ),
         AMQPSoftError::ACCESSREFUSED => Some(permission(request)),
         AMQPSoftError::RESOURCELOCKED => {
             Some("another connection uses it exclusively: stop that one, or use another name")
         }
         AMQPSoftError::NOTFOUND => Some(
-            "make it, or let the consumer do it with `make_channel(MakeChannel::Create)`; if it does, somebody \
+            "make it, or let the consumer do it with `declare_channel(DeclareMode::Create)`; if it does, somebody \
              deleted it in this moment: start again",
         ),
         AMQPSoftError::CONTENTTOOLARGE | AMQPSoftError::NOROUTE | AMQPSoftError::NOCONSUMERS => None,
@@ -147,17 +147,17 @@ fn permission(request: &str) -> &'static str {
     match request {
         "exchange.declare" => {
             "grant the user `configure` on the exchange, or make everything another way and say \
-             `make_channel(MakeChannel::Validate)` or `make_channel(MakeChannel::Assume)`"
+             `declare_channel(DeclareMode::Validate)` or `declare_channel(DeclareMode::Assume)`"
         }
         "queue.declare" => {
             "grant the user `configure` on the queue and, where it has a dead-letter exchange, `read` on the queue \
              and `write` on that exchange; or make everything another way and say \
-             `make_channel(MakeChannel::Validate)` or `make_channel(MakeChannel::Assume)`"
+             `declare_channel(DeclareMode::Validate)` or `declare_channel(DeclareMode::Assume)`"
         }
         "queue.bind" => {
             "grant the user `write` on the queue and `read` on the exchange, and on the topic where topics have \
-             permissions; or bind it another way and say `make_channel(MakeChannel::Validate)` or \
-             `make_channel(MakeChannel::Assume)`"
+             permissions; or bind it another way and say `declare_channel(DeclareMode::Validate)` or \
+             `declare_channel(DeclareMode::Assume)`"
         }
         "queue.delete" => "grant the user `configure` on the queue",
         "basic.consume" => {

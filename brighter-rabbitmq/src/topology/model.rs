@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{delay, name};
-use brighter_core::channel::{MakeChannel, QueueType};
+use brighter_core::channel::{DeclareMode, QueueType};
 
 /// The exchange, queues and bindings that a channel needs.
 /// [`RabbitMqBuilder::topology`](crate::RabbitMqBuilder::topology) and
@@ -29,7 +29,7 @@ use brighter_core::channel::{MakeChannel, QueueType};
 #[non_exhaustive]
 pub struct Topology {
     /// Whether all of this is declared, checked, or assumed to exist.
-    pub make: MakeChannel,
+    pub declare: DeclareMode,
     /// The exchange to which messages are published.
     pub exchange: Exchange,
     /// The queues in the order of their declaration: those that others refer to come first.

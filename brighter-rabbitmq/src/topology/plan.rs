@@ -47,7 +47,7 @@ pub(crate) fn plan(
         routing_key: key.as_str().to_owned(),
     });
     Ok(Topology {
-        make: channel.make,
+        declare: channel.declare,
         exchange,
         bindings: bindings.collect(),
         queues,

@@ -3,13 +3,13 @@
 use std::fmt;
 
 use super::model::{Argument, Exchange, ExchangeKind, Purpose, Queue, Topology};
-use brighter_core::channel::MakeChannel;
+use brighter_core::channel::DeclareMode;
 
 impl fmt::Display for Topology {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let made = match self.make {
-            MakeChannel::Create => "made where it is missing",
-            MakeChannel::Validate => "has to exist, which is looked at",
+        let made = match self.declare {
+            DeclareMode::Create => "made where it is missing",
+            DeclareMode::Validate => "has to exist, which is looked at",
             _ => "has to exist, which is not looked at",
         };
         writeln!(f, "{} ({made})", self.exchange)?;

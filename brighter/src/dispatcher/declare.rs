@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::Dispatcher;
-use brighter_core::channel::{Channel, ChannelError, MakeChannel};
+use brighter_core::channel::{Channel, ChannelError, DeclareMode};
 use brighter_core::error::ErrorReport as _;
 use brighter_core::message::SubscriptionName;
 
@@ -20,7 +20,7 @@ impl Dispatcher {
     ///
     /// Call it in a deployment, before the first message is published: a channel gets the messages that are published
     /// from then on. It makes what is missing also for a subscription whose
-    /// [`make_channel`](crate::Subscription::make_channel) has its consumers only look, or not even that.
+    /// [`declare_channel`](crate::Subscription::declare_channel) has its consumers only look, or not even that.
     ///
     /// ```
     /// # use brighter::prelude::*;
@@ -75,7 +75,7 @@ impl Dispatcher {
         let lasting = settings.filter(|settings| settings.channel.idle_timeout.is_none());
         let to_make = lasting.map(|settings| {
             let mut channel = settings.channel.clone();
-            channel.make = MakeChannel::Create;
+            channel.declare = DeclareMode::Create;
             (settings.name.clone(), channel)
         });
         to_make.collect()

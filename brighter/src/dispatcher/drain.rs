@@ -8,7 +8,7 @@ use tokio::task::AbortHandle;
 
 use super::Inner;
 use super::registered::Running;
-use super::status::EndReport;
+use super::status::ShutdownReport;
 
 /// How long performers that were cut short may take to be gone.
 const CUT_DEADLINE: Duration = Duration::from_secs(1);
@@ -24,7 +24,7 @@ impl Drop for AbortOnDrop {
 
 impl Inner {
     /// Has these end within the time to drain, and says what had to be cut short.
-    pub(super) async fn drain(&self, running: Vec<Running>) -> EndReport {
+    pub(super) async fn drain(&self, running: Vec<Running>) -> ShutdownReport {
         let runs: Vec<_> = running.iter().map(|running| running.run).collect();
         let cuts: Vec<_> = running.iter().map(|running| running.cut.clone()).collect();
         let aborts = running.iter().map(|running| running.supervisor.abort_handle());
@@ -32,7 +32,7 @@ impl Inner {
         running.iter().for_each(|running| running.stop.cancel());
         let mut ends = pin!(join_all(running.into_iter().map(|running| running.supervisor)));
         if tokio::time::timeout(self.drain, &mut ends).await.is_ok() {
-            return EndReport::default();
+            return ShutdownReport::default();
         }
         // What they have in hand goes back to its channel as their tasks are dropped. The note of it is taken
         // first, for it goes with them.
@@ -40,6 +40,6 @@ impl Inner {
         cuts.iter().for_each(|cut| cut.cancel());
         // A handler that blocks its thread cannot be cut short: it must not hold up the end as well.
         let _ = tokio::time::timeout(CUT_DEADLINE, ends).await;
-        EndReport { interrupted }
+        ShutdownReport { interrupted }
     }
 }

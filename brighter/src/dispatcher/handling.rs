@@ -170,7 +170,7 @@ impl DeliveryHandler {
             .handled_count
             .saturating_add(tries)
             .saturating_add(1);
-        spans::processes(op, message, attempt, self.processor.bodies_in_spans());
+        spans::processes(op, message, attempt, self.processor.span_body_limit());
         loop {
             let dispatched = self.dispatch(message, made.take(), tries, &mut progress.done);
             let outcome = dispatched.await.map(|reply| progress.reply = reply);

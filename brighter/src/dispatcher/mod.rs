@@ -56,7 +56,7 @@ pub use observe::StatusChanges;
 pub use readiness::{NotReady, Readiness};
 pub use requests::Requests;
 pub use status::{
-    EndReport, InFlight, PerformerState, PerformerStatus, SubscriptionState, SubscriptionStatus,
+    InFlight, PerformerState, PerformerStatus, ShutdownReport, SubscriptionState, SubscriptionStatus,
 };
 pub use steer::ControlError;
 
@@ -106,7 +106,7 @@ use brighter_core::message::SubscriptionName;
 ///     .subscription(Subscription::<Greet>::new("greetings"))
 ///     .build()?;
 /// dispatcher.receive();
-/// dispatcher.consuming().await;
+/// dispatcher.wait_until_consuming().await;
 /// processor.post(Greet { name: "Ian".into() }).await?;
 /// let report = dispatcher.end().await;
 /// assert!(report.interrupted.is_empty());
@@ -223,14 +223,17 @@ impl Dispatcher {
     ///
     /// # Errors
     /// There is none of that name.
-    pub async fn stop(&self, name: impl Into<SubscriptionName>) -> Result<EndReport, UnknownSubscription> {
+    pub async fn stop(
+        &self,
+        name: impl Into<SubscriptionName>,
+    ) -> Result<ShutdownReport, UnknownSubscription> {
         let running = self.0.state().find(&name.into())?.running.take();
         Ok(self.0.drain(running.into_iter().collect()).await)
     }
 
     /// Stops every subscription, as [`stop`](Self::stop) does, at the same time, and says what was cut short:
     /// those messages were given back, and will be delivered again. Dropping the future cuts short at once.
-    pub async fn end(&self) -> EndReport {
+    pub async fn end(&self) -> ShutdownReport {
         let running = {
             let mut state = self.0.state();
             let control = state.control.as_mut().and_then(|known| known.running.take());
@@ -240,7 +243,7 @@ impl Dispatcher {
     }
 
     /// The same, but that control commands are obeyed still.
-    async fn stop_all(&self) -> EndReport {
+    async fn stop_all(&self) -> ShutdownReport {
         let running = self.0.state().take_running().collect();
         self.0.drain(running).await
     }
@@ -294,7 +297,10 @@ impl Dispatcher {
     ///
     /// # Errors
     /// There is none of that name.
-    pub async fn remove(&self, name: impl Into<SubscriptionName>) -> Result<EndReport, UnknownSubscription> {
+    pub async fn remove(
+        &self,
+        name: impl Into<SubscriptionName>,
+    ) -> Result<ShutdownReport, UnknownSubscription> {
         let name = name.into();
         let running = {
             let mut state = self.0.state();

@@ -79,7 +79,7 @@ impl Dispatcher {
 
     /// Waits until a subscription is running and every performer of every running subscription consumes its channel.
     /// Subscriptions that are paused or have reached their limit are not waited for.
-    pub async fn consuming(&self) {
+    pub async fn wait_until_consuming(&self) {
         let mut changes = self.changes();
         while !self.all_consume() {
             changes.changed().await;

@@ -7,10 +7,10 @@ use self::sealed::Brings;
 use super::route::{Route, RouteTo};
 use super::selector::{RequestRoute, Selector};
 use crate::processor::CommandProcessor;
-use crate::subscription::{Keys, Several};
+use crate::subscription::{Keys, OneOf};
 use brighter_core::mapper::Postable;
 
-/// The requests that a subscription may bring: of one type, or of the types of a [`Several`].
+/// The requests that a subscription may bring: of one type, or of the types of a [`OneOf`].
 #[diagnostic::on_unimplemented(
     message = "a subscription cannot bring `{Self}`",
     label = "is no request that travels, and not several of them",
@@ -51,7 +51,7 @@ mod sealed {
         fn routing(processor: &CommandProcessor, keys: &mut Keys) -> Routing;
     }
 
-    /// The types of a [`Several`](super::Several), one before the other.
+    /// The types of a [`OneOf`](crate::subscription::OneOf), one before the other.
     pub trait List {
         fn add_to(choices: &mut Vec<RequestRoute>, processor: &CommandProcessor, keys: &mut Keys);
     }
@@ -67,7 +67,7 @@ impl<R: Postable> Brings for R {
     }
 }
 
-impl<L: sealed::List> Brings for Several<L> {
+impl<L: sealed::List> Brings for OneOf<L> {
     fn routing(processor: &CommandProcessor, keys: &mut Keys) -> Routing {
         let mut choices = Vec::new();
         L::add_to(&mut choices, processor, keys);

@@ -1,4 +1,4 @@
-//! What subscriptions and their performers are doing: [`SubscriptionStatus`], [`PerformerStatus`], [`EndReport`].
+//! What subscriptions and their performers are doing: [`SubscriptionStatus`], [`PerformerStatus`], [`ShutdownReport`].
 
 use std::time::Duration;
 
@@ -85,7 +85,7 @@ pub struct InFlight {
 /// How a dispatcher ended.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct EndReport {
+pub struct ShutdownReport {
     /// Messages whose handling was cut short, and which were given back. None, if all was finished in time.
     pub interrupted: Vec<InFlight>,
 }

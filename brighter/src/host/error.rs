@@ -1,7 +1,7 @@
 //! [`HostError`]: how a host did not end well, and the code that its process should end with.
 
 use super::Signal;
-use crate::dispatcher::EndReport;
+use crate::dispatcher::ShutdownReport;
 
 /// Why a host could not run, or did not end well.
 #[derive(thiserror::Error)]
@@ -15,7 +15,7 @@ pub enum HostError {
     #[error("the handling of {} messages was cut short, and they were given back; the first is `{}`", report.interrupted.len(), first(report))]
     Interrupted {
         /// Which.
-        report: EndReport,
+        report: ShutdownReport,
     },
     /// A second signal came while handlers were still finishing. Their messages will be delivered again.
     #[error("ended at once by a second signal; messages in flight will be delivered again")]
@@ -27,7 +27,7 @@ pub enum HostError {
 
 brighter_core::__private::readable_debug!(HostError);
 
-fn first(report: &EndReport) -> String {
+fn first(report: &ShutdownReport) -> String {
     let first = report.interrupted.first();
     first.map(|message| message.id.to_string()).unwrap_or_default()
 }

@@ -176,7 +176,7 @@ impl Host {
     async fn tell(&self, systemd: &Systemd) -> Infallible {
         // Until every subscription consumes, there is nothing to say but what the performers say.
         let mut changes = self.dispatcher.changes();
-        self.dispatcher.consuming().await;
+        self.dispatcher.wait_until_consuming().await;
         tracing::info!("receiving");
         systemd.tell("READY=1\nSTATUS=ready");
         if !systemd.is_told() {

@@ -27,7 +27,7 @@ use tower::Service;
 pub use body::Body;
 
 use crate::dispatcher::Dispatcher;
-use crate::processor::{CommandProcessor, FullChannel, Health, Held, OutboxFigures, Unhealthy};
+use crate::processor::{CommandProcessor, FullChannel, Health, Held, OutboxStats, Unhealthy};
 
 /// Answers `/livez`, `/readyz` and `/metrics`. Clones are cheap.
 ///
@@ -134,7 +134,7 @@ impl Endpoints {
 struct Ready<'a> {
     ready: bool,
     reasons: Vec<Value>,
-    outbox: Option<OutboxFigures>,
+    outbox: Option<OutboxStats>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     full_channels: &'a [FullChannel],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]

@@ -24,17 +24,17 @@ pub enum BuildError {
         /// The types of the handlers.
         handlers: Vec<&'static str>,
     },
-    /// An agreement chooses among handlers that are not there.
+    /// A routing function was given for a request without handlers.
     #[error(
-        "the agreement on `{request}` has no handler to choose from: add `.handler(…)` for each that it may choose"
+        "`{request}` has a routing function but no handlers: add `.handler(…)` for each handler that it may choose"
     )]
-    AgreementOnNothing {
+    RouteWithoutHandlers {
         /// The type of the request.
         request: &'static str,
     },
-    /// Two agreements choose for one request.
-    #[error("`{request}` has two agreements: keep one")]
-    SeveralAgreements {
+    /// Two routes choose for one request.
+    #[error("`{request}` has two routes: keep one")]
+    DuplicateRoute {
         /// The type of the request.
         request: &'static str,
     },

@@ -15,7 +15,8 @@ use super::registered_handler::RegisteredHandler;
 use super::registry::Registry;
 use super::relay::Relay;
 use super::{
-    Archiver, BuildError, BuildErrors, Choice, CommandProcessor, HealthOptions, Inner, Sweeper, sweep_task,
+    Archiver, BuildError, BuildErrors, CommandProcessor, HandlerChoice, HealthOptions, Inner, Sweeper,
+    sweep_task,
 };
 use crate::layer::{FeatureSwitches, MonitorSink, SendUnsent};
 use crate::pipeline::{HandlerPipeline, Provided, Wiring};
@@ -35,7 +36,7 @@ use brighter_core::request::{Request, RequestKind};
 #[derive(Default)]
 pub struct CommandProcessorBuilder {
     handlers: Vec<AddHandler>,
-    agreements: Vec<AddAgreement>,
+    routes: Vec<AddAgreement>,
     publications: Vec<(TypeId, &'static str, PublicationSettings)>,
     provided: Provided,
     policies: Option<PolicyRegistry>,
@@ -48,8 +49,8 @@ pub struct CommandProcessorBuilder {
     config: Option<brighter_config::Config>,
     archiver: Option<Archiver>,
     without_archiver: bool,
-    bodies_in_spans: Option<usize>,
-    calls_at_most: Option<usize>,
+    span_body_limit: Option<usize>,
+    max_pending_calls: Option<usize>,
     /// What was wrong with the calls themselves.
     errors: Vec<BuildError>,
 }
@@ -136,13 +137,13 @@ impl CommandProcessorBuilder {
     }
 
     /// Chooses one handler for each request of type `R`, by the contents of the request or its context:
-    /// by region, by date, by tenant. Without an agreement a command has one handler, and an event goes to all.
+    /// by region, by date, by tenant. Without a routing function a command has one handler, and an event goes to all.
     ///
     /// A choice that is no handler of `R` is an error of that request, and so is a panic.
     ///
     /// ```
     /// use brighter::prelude::*;
-    /// use brighter::processor::Choice;
+    /// use brighter::processor::HandlerChoice;
     ///
     /// #[derive(Debug, Command)]
     /// #[command(reply = &'static str)]
@@ -166,9 +167,9 @@ impl CommandProcessorBuilder {
     /// let processor = CommandProcessor::builder()
     ///     .handler(Letter)
     ///     .handler(Parcel)
-    ///     .agreement(|ship: &Ship, _cx| match ship.weight {
-    ///         0..1000 => Choice::of::<Letter>(),
-    ///         _ => Choice::of::<Parcel>(),
+    ///     .route_by(|ship: &Ship, _cx| match ship.weight {
+    ///         0..1000 => HandlerChoice::of::<Letter>(),
+    ///         _ => HandlerChoice::of::<Parcel>(),
     ///     })
     ///     .build()?;
     /// assert_eq!(processor.send(Ship { weight: 20 }).await?, "letter");
@@ -176,20 +177,20 @@ impl CommandProcessorBuilder {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn agreement<R: Request>(
+    pub fn route_by<R: Request>(
         mut self,
-        choose: impl Fn(&R, &Context) -> Choice + Send + Sync + 'static,
+        choose: impl Fn(&R, &Context) -> HandlerChoice + Send + Sync + 'static,
     ) -> Self {
         let request = std::any::type_name::<R>();
         let add = move |registry: &mut Registry, errors: &mut Vec<BuildError>| {
             if registry.pipelines::<R>().is_empty() {
-                errors.push(BuildError::AgreementOnNothing { request });
+                errors.push(BuildError::RouteWithoutHandlers { request });
             }
-            if registry.agree::<R>(Box::new(choose)) {
-                errors.push(BuildError::SeveralAgreements { request });
+            if registry.set_route::<R>(Box::new(choose)) {
+                errors.push(BuildError::DuplicateRoute { request });
             }
         };
-        self.agreements.push((request, Box::new(add)));
+        self.routes.push((request, Box::new(add)));
         self
     }
 
@@ -309,11 +310,11 @@ impl CommandProcessorBuilder {
 
     /// Shows the bodies of messages in their spans, at most this many bytes of each. Anyone who can read the traces can
     /// then read the bodies. By default, and without the feature `otel`, they are not shown.
-    pub fn bodies_in_spans(mut self, bytes: usize) -> Self {
+    pub fn span_body_limit(mut self, bytes: usize) -> Self {
         BuildError::set(
-            &mut self.bodies_in_spans,
+            &mut self.span_body_limit,
             bytes,
-            "bodies_in_spans",
+            "span_body_limit",
             &mut self.errors,
         );
         self
@@ -321,8 +322,13 @@ impl CommandProcessorBuilder {
 
     /// Lets this many [calls](CommandProcessor::call) wait for their replies at once, in place of a thousand; one more
     /// is a [`CallError::TooMany`](super::CallError::TooMany).
-    pub fn calls_at_most(mut self, calls: usize) -> Self {
-        BuildError::set(&mut self.calls_at_most, calls, "calls_at_most", &mut self.errors);
+    pub fn max_pending_calls(mut self, calls: usize) -> Self {
+        BuildError::set(
+            &mut self.max_pending_calls,
+            calls,
+            "max_pending_calls",
+            &mut self.errors,
+        );
         self
     }
 
@@ -386,7 +392,7 @@ impl CommandProcessorBuilder {
             add(&self.provided, &mut registry, &mut errors);
         }
         let mut agreed = Vec::new();
-        for (request, add) in self.agreements {
+        for (request, add) in self.routes {
             add(&mut registry, &mut errors);
             agreed.push(request);
         }
@@ -459,7 +465,7 @@ impl CommandProcessorBuilder {
             _ => {}
         }
         BuildErrors::check(errors)?;
-        let at_most = self.calls_at_most.unwrap_or(call::AT_MOST);
+        let at_most = self.max_pending_calls.unwrap_or(call::AT_MOST);
         let calls = |broker: &Arc<dyn Broker>| Calls::new(Arc::clone(broker), at_most, Arc::clone(&ended));
         Ok(CommandProcessor(Arc::new(Inner {
             calls: self.broker.as_ref().map(calls),
@@ -470,14 +476,14 @@ impl CommandProcessorBuilder {
             has_inbox: self.provided.inbox.is_some(),
             health: HealthMonitor::new(health, sweeps, self.provided.claimed),
             background,
-            bodies_in_spans: self.bodies_in_spans.unwrap_or_default(),
+            span_body_limit: self.span_body_limit.unwrap_or_default(),
             inbox_retention,
             ended,
         })))
     }
 }
 
-/// Except those that an agreement chooses among.
+/// Except those that a routing function chooses among.
 fn find_commands_with_several_handlers(
     registry: &Registry,
     agreed: &[&'static str],

@@ -72,7 +72,7 @@ pub struct Health {
     /// The reasons why the processor is not ready; empty if it is ready.
     pub reasons: Vec<Unhealthy>,
     /// How full the outbox is, if there is one and it has answered.
-    pub outbox: Option<OutboxFigures>,
+    pub outbox: Option<OutboxStats>,
     /// The channels that were full when this process last posted to them. They make nothing unhealthy: the outbox keeps
     /// what they refuse, and a person has to see to it that they are consumed, or to remove them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -135,7 +135,7 @@ pub struct FullChannel {
 /// nothing unhealthy by themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct OutboxFigures {
+pub struct OutboxStats {
     /// How many messages wait.
     pub outstanding: u64,
     /// How many seconds ago the oldest of them was deposited.

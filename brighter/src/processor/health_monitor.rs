@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use super::background::BackgroundTask;
-use super::health::{Health, HealthOptions, Held, OutboxFigures, Unhealthy};
+use super::health::{Health, HealthOptions, Held, OutboxStats, Unhealthy};
 use super::relay::Relay;
 use crate::layer::ClaimedElsewhere;
 use brighter_core::channel::{Broker, BrokerStatus, SilentConsumer};
@@ -160,7 +160,7 @@ impl HealthMonitor {
             Ok(status) => status,
             Err(problem) => return health.reasons.push(problem),
         };
-        health.outbox = Some(OutboxFigures {
+        health.outbox = Some(OutboxStats {
             outstanding: status.outstanding,
             oldest_seconds: status.oldest.map(|oldest| oldest.as_secs_f64()),
             dead: status.dead,

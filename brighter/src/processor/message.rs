@@ -106,7 +106,7 @@ impl CommandProcessor {
         if let Some(priority) = message.header.priority {
             self.check_priority(priority)?;
         }
-        spans::made(op, &message, self.0.bodies_in_spans);
+        spans::made(op, &message, self.0.span_body_limit);
         Ok(message)
     }
 

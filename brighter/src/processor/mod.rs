@@ -1,6 +1,5 @@
 //! The [`CommandProcessor`]: sends, publishes and posts requests.
 
-mod agreement;
 mod archiver;
 mod background;
 mod build_error;
@@ -22,6 +21,7 @@ mod post;
 mod registered_handler;
 mod registry;
 mod relay;
+mod route_by;
 mod sweep_stats;
 mod sweep_task;
 mod sweeper;
@@ -34,19 +34,19 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-pub use agreement::{Choice, NoSuchHandler};
 pub use archiver::Archiver;
 pub use build_error::{BuildError, BuildErrors};
 pub use builder::CommandProcessorBuilder;
-pub use call::{CallError, CallFigures};
+pub use call::{CallError, CallStats};
 pub(crate) use call::{Reply, answer, is_waited_for};
 pub use context::ContextExt;
 pub use deposit::{DepositPost, DepositPosts};
 pub use error::{NoProcessor, NotSent, PostError, PublishErrors, SendError, SubscriberFailure};
-pub use health::{FullChannel, Health, HealthOptions, Held, OutboxFigures, Unhealthy};
+pub use health::{FullChannel, Health, HealthOptions, Held, OutboxStats, Unhealthy};
 pub use outbox::{Cancel, ProcessorOutbox, Reschedule, Rescheduled, Within};
 pub use post::{Cleared, Post};
 pub use registry::PipelineDescription;
+pub use route_by::{HandlerChoice, NoSuchHandler};
 pub use sweeper::Sweeper;
 
 use self::background::BackgroundTask;
@@ -106,7 +106,7 @@ struct Inner {
     /// The sweeper and the archiver, where there are.
     background: Vec<BackgroundTask>,
     /// How many bytes of a body are shown in spans.
-    bodies_in_spans: usize,
+    span_body_limit: usize,
     /// For how long the inbox remembers.
     inbox_retention: Option<std::time::Duration>,
     /// Cancelled when this processor ends.
@@ -131,9 +131,9 @@ impl CommandProcessor {
 
     pub(super) async fn send_in<C: Command>(&self, command: C, cx: Context) -> Result<C::Reply, SendError> {
         let pipelines = self.0.registry.pipelines::<C>();
-        let registered = match self.0.registry.agreement::<C>() {
-            Some(agreement) => {
-                let chosen = agreement::choose(agreement, pipelines, &command, &cx);
+        let registered = match self.0.registry.route_by::<C>() {
+            Some(route) => {
+                let chosen = route_by::choose(route, pipelines, &command, &cx);
                 Some(chosen.map_err(|(_, error)| SendError::Handler(error))?)
             }
             // That there are not two is seen to by `build()`.
@@ -174,8 +174,8 @@ impl CommandProcessor {
     ) -> Result<Option<R::Reply>, PublishErrors> {
         let mut reply = None;
         let mut pipelines = self.0.registry.pipelines::<R>();
-        if let Some(agreement) = self.0.registry.agreement::<R>() {
-            match agreement::choose(agreement, pipelines, &request, &cx) {
+        if let Some(route) = self.0.registry.route_by::<R>() {
+            match route_by::choose(route, pipelines, &request, &cx) {
                 Ok(chosen) => pipelines = std::slice::from_ref(chosen),
                 Err((handler, error)) => {
                     let failures = vec![SubscriberFailure { handler, error }];
@@ -349,8 +349,8 @@ impl CommandProcessor {
     }
 
     /// How many bytes of a body are shown in spans.
-    pub(crate) fn bodies_in_spans(&self) -> usize {
-        self.0.bodies_in_spans
+    pub(crate) fn span_body_limit(&self) -> usize {
+        self.0.span_body_limit
     }
 
     /// For how long it is remembered that a handler of this request has handled it, if one of them asks the inbox.

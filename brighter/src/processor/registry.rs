@@ -5,8 +5,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::agreement::Agreement;
 use super::registered_handler::RegisteredHandler;
+use super::route_by::Route;
 use super::type_map::TypeMap;
 use crate::pipeline::StepDescription;
 use brighter_core::request::{Request, RequestKind};
@@ -16,7 +16,7 @@ use brighter_core::request::{Request, RequestKind};
 pub(super) struct Registry {
     pipelines: TypeMap<Box<dyn Any + Send + Sync>>,
     /// Of the requests that go to one of several handlers.
-    agreements: TypeMap<Box<dyn Any + Send + Sync>>,
+    routes: TypeMap<Box<dyn Any + Send + Sync>>,
     descriptions: Vec<PipelineDescription>,
 }
 
@@ -65,18 +65,18 @@ impl Registry {
             .map_or(&[], Vec::as_slice)
     }
 
-    /// Has requests of this type go where the agreement says; gives whether there was one already.
-    pub(super) fn agree<R: Request>(&mut self, agreement: Agreement<R>) -> bool {
-        let before = self.agreements.insert(TypeId::of::<R>(), Box::new(agreement));
+    /// Routes requests of this type by this function. Returns whether there was one already.
+    pub(super) fn set_route<R: Request>(&mut self, route: Route<R>) -> bool {
+        let before = self.routes.insert(TypeId::of::<R>(), Box::new(route));
         before.is_some()
     }
 
     /// What chooses among several handlers, if there is such a thing. Most processors have none, and look no further.
-    pub(super) fn agreement<R: Request>(&self) -> Option<&Agreement<R>> {
-        if self.agreements.is_empty() {
+    pub(super) fn route_by<R: Request>(&self) -> Option<&Route<R>> {
+        if self.routes.is_empty() {
             return None;
         }
-        self.agreements.get(&TypeId::of::<R>())?.downcast_ref()
+        self.routes.get(&TypeId::of::<R>())?.downcast_ref()
     }
 
     pub(super) fn descriptions(&self) -> impl Iterator<Item = &PipelineDescription> {

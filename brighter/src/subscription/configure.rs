@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Performers, Rate, Subscription, SubscriptionSettings};
 use brighter_config::{Config, Key, Section, Table};
-use brighter_core::channel::{Channel, MakeChannel, Overflow, QueueType};
+use brighter_core::channel::{Channel, DeclareMode, Overflow, QueueType};
 
 impl<R> Subscription<R> {
     /// Takes what the configuration says of the subscription of this name: for one that is
@@ -56,8 +56,8 @@ impl SubscriptionSettings {
             let messages = u16::try_from(messages).unwrap_or(u16::MAX);
             self.buffer(messages);
         }
-        if let Some(make) = table.text("make_channel") {
-            self.channel.make = MakeChannel::configured(make);
+        if let Some(mode) = table.text("declare_channel") {
+            self.channel.declare = DeclareMode::configured(mode);
         }
         if let Some(queue_type) = table.text("queue_type") {
             self.channel.queue_type = Some(QueueType::configured(queue_type));
@@ -200,11 +200,11 @@ fn channel_keys() -> impl Iterator<Item = Key> {
         )
         .synonyms(&["invalid", "poison_queue", "invalid_message_channel"]),
         Key::one_of(
-            "make_channel",
-            MakeChannel::WORDS,
+            "declare_channel",
+            DeclareMode::WORDS,
             "whether the channel is made, looked for, or taken for granted",
         )
-        .synonyms(&["make_channels", "declare", "on_missing_channel"])
+        .synonyms(&["make_channel", "make_channels", "declare", "on_missing_channel"])
         .documented_default("create"),
         Key::one_of(
             "queue_type",
@@ -260,7 +260,7 @@ mod tests {
     /// A value of each key that is not its default.
     fn other(key: &str) -> &'static str {
         match key {
-            "make_channel" => "assume",
+            "declare_channel" => "assume",
             "queue_type" => "quorum",
             "overflow" => "dead_letter_oldest",
             "single_active_consumer" => "true",

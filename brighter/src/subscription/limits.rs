@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Subscription;
-use brighter_core::channel::{ChannelLimits, MakeChannel, Overflow, QueueType};
+use brighter_core::channel::{ChannelLimits, DeclareMode, Overflow, QueueType};
 
 /// The channel. Nothing is limited, and the channel is made, unless it is said here.
 ///
@@ -12,8 +12,8 @@ use brighter_core::channel::{ChannelLimits, MakeChannel, Overflow, QueueType};
 impl<R> Subscription<R> {
     /// Makes what is missing of the channel, only looks whether it is there, or takes it for granted.
     #[must_use]
-    pub fn make_channel(mut self, make: MakeChannel) -> Self {
-        self.settings.channel.make = make;
+    pub fn declare_channel(mut self, mode: DeclareMode) -> Self {
+        self.settings.channel.declare = mode;
         self
     }
 

@@ -5,10 +5,10 @@ mod budget;
 mod configure;
 mod keys;
 mod limits;
+mod one_of;
 mod order;
 mod performers;
 mod rate;
-mod several;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -23,9 +23,9 @@ use brighter_core::message::{ChannelName, RoutingKey, SubscriptionName};
 pub use budget::BudgetError;
 pub(crate) use budget::{budget, remembers_too_little};
 pub(crate) use keys::{Keys, LaneOf};
+pub use one_of::OneOf;
 pub use performers::Performers;
 pub use rate::Rate;
-pub use several::Several;
 
 /// The settings of a subscription, without the type of its requests.
 #[derive(Debug, Clone, PartialEq, Eq)]

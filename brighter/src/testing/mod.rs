@@ -161,7 +161,7 @@
 //!
 //! # A whole application that goes wrong at every step
 //!
-//! [`exhaust`] runs a scenario again and again, and has the process die, a step fail or the connection be cut at every
+//! [`crash_test`] runs a scenario again and again, and has the process die, a step fail or the connection be cut at every
 //! one of the [fault points](fault_points) that it passes; then a second time while it recovers. A failure says in a
 //! line how it is run alone.
 //!
@@ -175,7 +175,7 @@
 
 mod app;
 pub mod conformance;
-mod exhaust;
+mod crash_test;
 pub mod fault_points;
 mod faulty_broker;
 
@@ -185,5 +185,5 @@ pub use brighter_conformance::{
     eventually, inbox, inbox_contract, inbox_transaction, inbox_transaction_contract, outbox,
     outbox_contract, outbox_transaction, outbox_transaction_contract, run,
 };
-pub use exhaust::{Exhausted, Life, Scenario, exhaust};
+pub use crash_test::{CrashTestReport, ProcessRun, Scenario, crash_test};
 pub use faulty_broker::{FaultyBroker, PublishFault, RandomFaults, SettleFault};

@@ -19,7 +19,7 @@ async fn main() -> Result<(), BoxError> {
         .subscription(Subscription::<Transfer>::new("transfers").concurrency(5))
         .build()?;
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
 
     let transfer = Transfer {
         id: MessageId::new(),

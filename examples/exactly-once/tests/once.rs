@@ -49,7 +49,7 @@ async fn each_transfer_has_one_effect_and_one_message_however_often_it_comes_and
         .build()
         .unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
 
     for _ in 0..20 {
         let transfer = transfer();

@@ -61,7 +61,7 @@ pub async fn warehouse(broker: &Path) -> Result<Dispatcher, BoxError> {
         .subscription(Subscription::<CountStock>::new("warehouse"))
         .build()?;
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     Ok(dispatcher)
 }
 

@@ -66,7 +66,7 @@ pub(crate) async fn worker(options: cli::Worker, config: Config) -> Result<(), F
     // Once the broker has begun to deliver. The host listens for signals before it receives, so a program that waits
     // for this line may send one.
     let announced = async {
-        consumed.consuming().await;
+        consumed.wait_until_consuming().await;
         say(format_args!("receiving"))?;
         std::future::pending().await
     };

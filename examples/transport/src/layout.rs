@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use brighter_core::channel::{Channel, ChannelError, ChannelLimits, MakeChannel};
+use brighter_core::channel::{Channel, ChannelError, ChannelLimits, DeclareMode};
 use brighter_core::id::MessageId;
 use brighter_core::message::{ChannelName, RoutingKey};
 use serde::{Deserialize, Serialize};
@@ -48,14 +48,14 @@ impl Layout {
     pub(crate) fn declare(&self, channel: &Channel) -> Result<(), ChannelError> {
         channel.validate()?;
         check(channel)?;
-        if channel.make == MakeChannel::Create {
+        if channel.declare == DeclareMode::Create {
             self.make(channel).map_err(unreachable)?;
         }
         if self.channel(&channel.name).join("channel.json").exists() {
             return Ok(());
         }
         let reason = format!(
-            "there is no channel `{}`: have it made with `MakeChannel::Create`",
+            "there is no channel `{}`: have it made with `DeclareMode::Create`",
             channel.name
         );
         Err(ChannelError::Refused { reason })

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use brighter::channel::{Channel, MakeChannel, Replay};
+use brighter::channel::{Channel, DeclareMode, Replay};
 use brighter::prelude::*;
 use brighter_book::Page;
 use brighter_test_servers::patience;
@@ -45,7 +45,7 @@ fn permissions(row: &str) -> [String; 3] {
     [pattern(cells[0]), pattern(cells[1]), pattern(cells[2])]
 }
 
-fn dispatcher(broker: RabbitMq, make: MakeChannel) -> Result<Dispatcher, BoxError> {
+fn dispatcher(broker: RabbitMq, mode: DeclareMode) -> Result<Dispatcher, BoxError> {
     let processor = CommandProcessor::builder()
         .handler(Fails)
         .broker(broker)
@@ -53,7 +53,7 @@ fn dispatcher(broker: RabbitMq, make: MakeChannel) -> Result<Dispatcher, BoxErro
     let payments = Subscription::<OrderPlaced>::new("payments")
         .attempts(2)
         .delays([Duration::from_millis(100)])
-        .make_channel(make);
+        .declare_channel(mode);
     Ok(Dispatcher::builder(processor).subscription(payments).build()?)
 }
 
@@ -67,14 +67,14 @@ async fn the_permissions_of_the_page_are_enough() -> Result<(), BoxError> {
 
     let deploying = dispatcher(
         RabbitMq::builder(&with("declares")).connect().await?,
-        MakeChannel::Create,
+        DeclareMode::Create,
     )?;
     deploying.declare().await?;
     deploying.processor().close().await;
     host.remove_user();
 
     let posting = RabbitMq::builder(&with("posts"))
-        .make_exchange(MakeChannel::Assume)
+        .declare_exchange(DeclareMode::Assume)
         .connect()
         .await?;
     let processor = CommandProcessor::builder()
@@ -87,10 +87,10 @@ async fn the_permissions_of_the_page_are_enough() -> Result<(), BoxError> {
 
     // A failure, a retry, a failure, and a dead letter.
     let consuming = RabbitMq::builder(&with("consumes"))
-        .make_exchange(MakeChannel::Assume)
+        .declare_exchange(DeclareMode::Assume)
         .connect()
         .await?;
-    let consuming = dispatcher(consuming, MakeChannel::Assume)?;
+    let consuming = dispatcher(consuming, DeclareMode::Assume)?;
     consuming.receive();
     let admin = RabbitMq::builder(&host.url()).connect().await?;
     let look = Replay::new("look", &Channel::new("payments", "Order.Placed"));

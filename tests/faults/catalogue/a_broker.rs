@@ -70,7 +70,7 @@ async fn a02_after_a_restart_all_subscriptions_consume_again_and_no_stale_ack_is
         &ledger,
         (0..SUBSCRIPTIONS).map(|n| Subscription::<Deed>::new(place.queue(&topic(n))).routing_key(topic(n))),
     );
-    app.consuming().await;
+    app.wait_until_consuming().await;
     let traffic = Traffic::new(broker.clone(), &ledger, CONFIRM);
     for n in 0..SUBSCRIPTIONS {
         order(&traffic, &topic(n), [What::Wait]).await;
@@ -91,7 +91,7 @@ async fn a02_after_a_restart_all_subscriptions_consume_again_and_no_stale_ack_is
         ledger.count(Entry::Handled) >= 2 * SUBSCRIPTIONS
     })
     .await;
-    app.consuming().await;
+    app.wait_until_consuming().await;
     // A classic queue does not count what it delivers again: a copy that does takes the place of each, which is acked, and
     // then the copy is.
     until_answer("acks", 2 * SUBSCRIPTIONS, async || seen(Kind::ACK)).await;
@@ -141,7 +141,7 @@ async fn a03_an_application_starts_without_its_broker_and_consumes_once_it_is_th
     );
     proxy.refuse(false);
     ledger.cleared();
-    app.consuming().await;
+    app.wait_until_consuming().await;
     let traffic = Traffic::new(broker, &ledger, CONFIRM);
     order(&traffic, "a03", [What::Note; 3]).await;
     until_answer("handled", 3, async || ledger.distinct(Entry::Handled)).await;
@@ -181,13 +181,13 @@ async fn a04_a_broker_that_comes_and_goes_leaves_no_leak_and_one_line_for_each_c
         &ledger,
         [Subscription::<Deed>::new(place.queue("a04")).routing_key("a04")],
     );
-    app.consuming().await;
+    app.wait_until_consuming().await;
     let traffic = Traffic::new(broker.clone(), &ledger, CONFIRM);
     let (rounds, up, down) = size((4, 0, 300), (50, 2_000, 1_000));
     let mut held = None;
     for _ in 0..rounds {
         order(&traffic, "a04", [What::Note; 3]).await;
-        app.consuming().await;
+        app.wait_until_consuming().await;
         // What it takes to run; each further round may take no more.
         held.get_or_insert_with(Held::now);
         // Part of the fault.
@@ -203,7 +203,7 @@ async fn a04_a_broker_that_comes_and_goes_leaves_no_leak_and_one_line_for_each_c
     order(&traffic, "a04", [What::Note; 3]).await;
     let handled = 3 * (rounds + 1);
     until_answer("handled", handled, async || ledger.distinct(Entry::Handled)).await;
-    app.consuming().await;
+    app.wait_until_consuming().await;
     ledger.verdict().check("A04");
 
     for role in ["publisher", "consumer"] {

@@ -39,7 +39,7 @@ async fn a05_the_publisher_does_not_notice_that_the_consumer_connection_was_clos
         &ledger,
         [Subscription::<Deed>::new(place.queue("a05")).routing_key("a05")],
     );
-    app.consuming().await;
+    app.wait_until_consuming().await;
     let traffic = Traffic::new(broker, &ledger, CONFIRM);
     order(&traffic, "a05", [What::Note; 5]).await;
     ledger.fault();
@@ -50,7 +50,7 @@ async fn a05_the_publisher_does_not_notice_that_the_consumer_connection_was_clos
     ledger.cleared();
     order(&traffic, "a05", [What::Note; 5]).await;
     until_answer("handled", 10, async || ledger.distinct(Entry::Handled)).await;
-    app.consuming().await;
+    app.wait_until_consuming().await;
     ledger.verdict().check("A05 consumer");
     assert_eq!(traffic.failed(), 0);
     assert_eq!((lost("publisher", &place), lost("consumer", &place)), (0, 1));
@@ -69,7 +69,7 @@ async fn a05_the_consumer_does_not_notice_that_the_publisher_connection_was_clos
         &ledger,
         [Subscription::<Deed>::new(place.queue("a05")).routing_key("a05")],
     );
-    app.consuming().await;
+    app.wait_until_consuming().await;
     let traffic = Traffic::new(broker, &ledger, CONFIRM);
     order(&traffic, "a05", [What::Note; 5]).await;
     ledger.fault();
@@ -107,7 +107,7 @@ async fn a06_a_network_that_swallows_everything_is_found_and_no_publish_hangs() 
         &ledger,
         [Subscription::<Deed>::new(place.queue("a06")).routing_key("a06")],
     );
-    app.consuming().await;
+    app.wait_until_consuming().await;
     let traffic = Traffic::new(broker.clone(), &ledger, confirm);
     order(&traffic, "a06", [What::Note; 5]).await;
     until_answer("handled", 5, async || ledger.distinct(Entry::Handled)).await;
@@ -136,7 +136,7 @@ async fn a06_a_network_that_swallows_everything_is_found_and_no_publish_hangs() 
     ledger.cleared();
     order(&traffic, "a06", [What::Note; 5]).await;
     until_answer("handled", 10, async || ledger.distinct(Entry::Handled)).await;
-    app.consuming().await;
+    app.wait_until_consuming().await;
     ledger.verdict().check("A06");
     capture::assert_no_password();
     app.end().await;

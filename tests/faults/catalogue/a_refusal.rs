@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use brighter::RabbitMq;
-use brighter::channel::{Broker as _, ChannelError, MakeChannel, Producer, PublishError};
+use brighter::channel::{Broker as _, ChannelError, DeclareMode, Producer, PublishError};
 use brighter::outbox::{Inspection, MessageState};
 use brighter::prelude::*;
 use brighter::processor::PostError;
@@ -125,7 +125,11 @@ async fn a12_a_permission_that_a_channel_needs_is_named_by_the_request_that_lack
     };
     let place = Place::at(&node, node.address()).in_virtual_host(&vhost);
     grant(".*", ".*", ".*").await;
-    let broker = place.builder().make_exchange(MakeChannel::Assume).connect().await;
+    let broker = place
+        .builder()
+        .declare_exchange(DeclareMode::Assume)
+        .connect()
+        .await;
     let broker = broker.unwrap();
     let exchange = place.exchange();
     let refusal = |refused: Result<(), ChannelError>, queue: &str| match refused {
@@ -152,14 +156,14 @@ async fn a12_a_permission_that_a_channel_needs_is_named_by_the_request_that_lack
         let channel = place.channel(queue, "a12");
         let reason = refusal(broker.declare(&channel).await, queue);
         assert!(reason.contains(missing), "{queue}: {reason}");
-        assert!(reason.contains("MakeChannel::Assume"), "{queue}: {reason}");
+        assert!(reason.contains("DeclareMode::Assume"), "{queue}: {reason}");
     }
     let channel = place.channel("c", "a12");
     grant(".*", ".*", ".*").await;
     broker.declare(&channel).await.unwrap();
     grant(".*", ".*", "^nothing$").await;
     let mut as_it_is = channel.clone();
-    as_it_is.make = MakeChannel::Assume;
+    as_it_is.declare = DeclareMode::Assume;
     let consumed = broker.consume(&as_it_is).await.map(drop);
     let reason = refusal(consumed, "c");
     assert!(reason.contains("`read` on the queue"), "{reason}");
@@ -193,7 +197,7 @@ async fn a12_a_permission_revoked_while_running_is_no_tight_loop_and_heals() {
         &ledger,
         [Subscription::<Deed>::new(place.queue("a12")).routing_key("a12")],
     );
-    app.consuming().await;
+    app.wait_until_consuming().await;
 
     ledger.fault();
     node.eval(&revoke).await;
@@ -219,7 +223,7 @@ async fn a12_a_permission_revoked_while_running_is_no_tight_loop_and_heals() {
     assert!(!app.is_ready());
     node.eval(&grant).await;
     ledger.cleared();
-    app.consuming().await;
+    app.wait_until_consuming().await;
     let traffic = Traffic::new(broker, &ledger, Duration::from_secs(30));
     order(&traffic, "a12", [What::Note]).await;
     until_answer("handled", 1, async || ledger.distinct(Entry::Handled)).await;

@@ -205,7 +205,7 @@ async fn b06_a_queue_deleted_under_its_consumer_is_declared_and_consumed_again()
     );
     let traffic = Traffic::new(broker, &ledger, CONFIRM);
     for round in 1..=size(2, 10) {
-        app.consuming().await;
+        app.wait_until_consuming().await;
         let mut changes = Vec::new();
         ledger.fault();
         let begun = Instant::now();
@@ -218,7 +218,7 @@ async fn b06_a_queue_deleted_under_its_consumer_is_declared_and_consumed_again()
         .await;
         changes.push(begun.elapsed());
         ledger.cleared();
-        app.consuming().await;
+        app.wait_until_consuming().await;
         changes.push(begun.elapsed());
         report(
             "B06",

@@ -64,7 +64,7 @@ async fn server(place: &Place, broker: RabbitMq) -> (Dispatcher, Quotes) {
         .build()
         .unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     (dispatcher, quotes)
 }
 
@@ -75,7 +75,7 @@ async fn caller(place: &Place) -> CommandProcessor {
 
 async fn until_dropped(processor: &CommandProcessor, replies: u64) {
     until_answer("dropped replies", replies, async || {
-        processor.call_figures().dropped_replies
+        processor.call_stats().dropped_replies
     })
     .await;
 }
@@ -96,7 +96,7 @@ async fn c17_a_reply_after_its_time_is_dropped_and_counted_and_the_next_call_has
         .await
         .unwrap_err();
     assert!(matches!(error, CallError::TimedOut { .. }), "{error}");
-    assert_eq!(processor.call_figures().in_flight, 0);
+    assert_eq!(processor.call_stats().in_flight, 0);
     until_answer("begun", 2, async || quotes.begun()).await;
     quotes.gate.send_replace(true);
     until_dropped(&processor, 1).await;
@@ -147,7 +147,7 @@ async fn c17_of_two_replies_one_is_given_and_the_other_dropped_and_counted() {
     proxy.add(Rule::next(Direction::ToClient, Kind::ACK, Act::Drop));
     assert_eq!(processor.call(Quote { amount: 2 }, deadline()).await.unwrap(), 4);
     until_dropped(&processor, 1).await;
-    assert_eq!(processor.call_figures().in_flight, 0);
+    assert_eq!(processor.call_stats().in_flight, 0);
     dispatcher.end().await;
     processor.close().await;
     capture::assert_no_password();

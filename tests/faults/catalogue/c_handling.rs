@@ -105,7 +105,7 @@ async fn c03_a_panic_of_a_mapper_is_caught_and_its_message_set_aside() {
         .build()
         .unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     // More than one: the pump goes on.
     for _ in 0..2 {
         processor.post(Cursed).await.unwrap();
@@ -128,7 +128,7 @@ async fn c03_a_panic_is_caught_retried_and_dead_lettered_with_its_text() {
         .attempts(3)
         .delays([Duration::from_millis(20)]);
     let app = App::start(broker.clone(), &ledger, [subscription]);
-    app.consuming().await;
+    app.wait_until_consuming().await;
     let traffic = Traffic::new(broker, &ledger, CONFIRM);
     let cursed = order(&traffic, "c03", [What::Panic; 2]).await;
     order(&traffic, "c03", [What::Note; 3]).await;
@@ -206,7 +206,7 @@ async fn c03_a_panic_of_a_layer_is_caught_and_dead_lettered_with_its_text() {
         .build()
         .unwrap();
     dispatcher.receive();
-    brighter_faults::wait::in_time("the performer to consume", dispatcher.consuming()).await;
+    brighter_faults::wait::in_time("the performer to consume", dispatcher.wait_until_consuming()).await;
     let traffic = Traffic::new(broker, &ledger, CONFIRM);
     let cursed = order(&traffic, "c03-layer", [What::Note; 2]).await;
     for (id, reason, _) in set_aside(&place, &format!("{queue}.dlq"), 2).await {
@@ -232,7 +232,7 @@ async fn c07_poison_is_set_aside_at_once_with_its_bytes_and_the_consumer_goes_on
         &ledger,
         [Subscription::<Deed>::new(queue.as_str()).routing_key("c07")],
     );
-    app.consuming().await;
+    app.wait_until_consuming().await;
 
     let raw = Connection::connect(place.url(), ConnectionProperties::default())
         .await
@@ -329,7 +329,7 @@ async fn c08_when_every_message_fails_the_breaker_opens_and_no_storm_of_nacks_be
         .build()
         .unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     let messages = size(200, 1_000);
     let traffic = Traffic::new(broker.clone(), &ledger, CONFIRM);
     let doomed: Vec<_> = (0..messages)
@@ -378,7 +378,7 @@ async fn c09_delays_are_kept_over_a_restart_and_nothing_waits_behind_a_longer_on
                 .delays([slow]),
         ],
     );
-    app.consuming().await;
+    app.wait_until_consuming().await;
     let traffic = Traffic::new(broker, &ledger, CONFIRM);
     let begun = Instant::now();
     order(&traffic, "c09.long", [What::Fail(1)]).await;

@@ -73,7 +73,7 @@ async fn node_of(place: &Place, folder: &tempfile::TempDir, cashier: &Cashier) -
         .build()
         .unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     (broker, dispatcher)
 }
 

@@ -38,7 +38,7 @@ async fn a14_a_handler_that_blocks_its_thread_costs_no_connection_and_is_named()
         &ledger,
         [Subscription::<Deed>::new(place.queue("a14")).routing_key("a14")],
     );
-    app.consuming().await;
+    app.wait_until_consuming().await;
     let traffic = Traffic::new(broker, &ledger, CONFIRM);
     let before = node.connection_pids(place.id()).await;
     let ids = order(&traffic, "a14", [What::Block(blocked * 1_000), What::Note]).await;
@@ -100,7 +100,7 @@ async fn b08_a_handler_slower_than_the_consumer_timeout_ends_as_a_dead_letter_an
         .concurrency(5)
         .redeliveries(2);
     let app = App::start(broker.clone(), &ledger, [subscription]);
-    app.consuming().await;
+    app.wait_until_consuming().await;
     let traffic = Traffic::new(broker, &ledger, CONFIRM);
     let slow = order(&traffic, "b08", [What::Wait]).await;
     order(&traffic, "b08", [What::Note; 20]).await;
@@ -128,7 +128,7 @@ async fn c04_one_slow_handler_does_not_hold_back_the_fast_ones() {
             .concurrency(4)
             .buffer(8)],
     );
-    app.consuming().await;
+    app.wait_until_consuming().await;
     let fast = size(999, 9_999);
     let traffic = Traffic::new(broker, &ledger, CONFIRM);
     order(&traffic, "c04", [What::Wait]).await;
@@ -221,7 +221,7 @@ async fn c16_the_order_of_each_key_holds_and_a_key_blocks_only_itself() {
         .build()
         .unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     let messages: Vec<_> = (0..each)
         .flat_map(|number| (0..KEYS).map(move |key| (key, number)))
         .map(|(key, number)| {

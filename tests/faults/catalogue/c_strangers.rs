@@ -92,7 +92,7 @@ async fn c12_forged_counts_moves_addresses_and_traces_decide_nothing() {
     };
     let subscriptions = [subscription(&queue, "c12"), subscription(&other, "c12.other")];
     let app = App::start(broker.clone(), &ledger, subscriptions);
-    app.consuming().await;
+    app.wait_until_consuming().await;
     let stranger = Stranger::new(&place, &queue).await;
     let forged: [(&str, &[(&str, AMQPValue)]); 6] = [
         (
@@ -182,7 +182,7 @@ async fn c12_no_line_of_the_log_is_a_stranger_s() {
             .routing_key("c12")
             .attempts(1)],
     );
-    app.consuming().await;
+    app.wait_until_consuming().await;
     let stranger = Stranger::new(&place, &queue).await;
     let forged = format!("forged by {}", place.id());
     let line = format!("\r\n{forged}\u{1b}[2J\u{7}\u{9b}31m");

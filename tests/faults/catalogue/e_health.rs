@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use brighter::channel::{Broker, MakeChannel};
+use brighter::channel::{Broker, DeclareMode};
 use brighter::prelude::*;
 use brighter::processor::{Health, HealthOptions, Unhealthy};
 use brighter::{CommandProcessor, Dispatcher, PostgresOutbox};
@@ -61,7 +61,7 @@ async fn e03_health_follows_a_restart_of_the_broker_a_deleted_queue_and_an_outag
         .unwrap();
     let dispatcher = Dispatcher::builder(processor.clone())
         // It makes no queue, so that one that is deleted stays away.
-        .subscription(Subscription::<Checked>::new(queue.as_str()).make_channel(MakeChannel::Validate))
+        .subscription(Subscription::<Checked>::new(queue.as_str()).declare_channel(DeclareMode::Validate))
         .build()
         .unwrap();
     let is_ready = async || dispatcher.health().await.is_ready();

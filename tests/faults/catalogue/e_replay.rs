@@ -82,7 +82,7 @@ async fn e04_a_replay_that_is_killed_goes_on_where_it_was_and_the_poison_comes_b
         .build()
         .unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
 
     // The first is the poison, and of each ten one is not to be replayed.
     let letters = size(1_000, 10_000);

@@ -99,7 +99,7 @@ async fn e06_a_soak_of_random_harm_loses_nothing_and_leaks_nothing() {
         .attempts(4)
         .delays([Duration::from_millis(50)]);
     let app = App::start(broker.clone(), &ledger, [subscription]);
-    app.consuming().await;
+    app.wait_until_consuming().await;
 
     let stop = CancellationToken::new();
     let traffic = Traffic::new(broker.clone(), &ledger, CONFIRM);
@@ -143,7 +143,7 @@ async fn e06_a_soak_of_random_harm_loses_nothing_and_leaks_nothing() {
         slowest = std::cmp::max_by_key(slowest, (cleared.elapsed(), Some(harm)), |(took, _)| *took);
         sleep(Duration::from_millis(choices.below(size(300, 5_000)))).await;
         if harms == 3 {
-            app.consuming().await;
+            app.wait_until_consuming().await;
             held = Some(Held::now());
         }
     }
@@ -174,7 +174,7 @@ async fn e06_a_soak_of_random_harm_loses_nothing_and_leaks_nothing() {
     );
     ledger.verdict().check("E06");
     app.dispatcher.scale(queue.as_str(), 2).unwrap();
-    app.consuming().await;
+    app.wait_until_consuming().await;
     if let Some(held) = held {
         held.all_is_back().await;
     }

@@ -132,7 +132,7 @@ async fn g15_eight_performers_at_a_first_start_of_a_quorum_queue_lose_no_connect
                 apps.push((broker.clone(), App::start(broker, &ledger, [subscription])));
             }
             for (broker, app) in &apps {
-                app.consuming().await;
+                app.wait_until_consuming().await;
                 let generations: Vec<_> = broker.consumers().iter().map(|one| one.connection).collect();
                 assert_eq!(generations, [1; 8], "round {round} with {brokers} brokers");
             }

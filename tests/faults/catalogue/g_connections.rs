@@ -307,7 +307,7 @@ async fn g07_a_memory_alarm_is_told_by_the_health_of_publishers_and_consumers() 
         &ledger,
         [Subscription::<Deed>::new(place.queue("g07")).routing_key("g07")],
     );
-    app.consuming().await;
+    app.wait_until_consuming().await;
     let traffic = Traffic::new(broker.clone(), &ledger, confirm);
     order(&traffic, "g07", [What::Note; 3]).await;
     let is_ready = async || processor.health().await.is_ready();
@@ -372,7 +372,7 @@ async fn g09_connections_spread_again_once_a_node_is_back_and_nothing_is_deliver
             .routing_key("g09")
             .concurrency(4);
         let app = App::start(broker.clone(), &ledger, [subscription]);
-        app.consuming().await;
+        app.wait_until_consuming().await;
         apps.push((broker, app));
     }
     let traffic = Traffic::new(apps[0].0.clone(), &ledger, Duration::from_secs(30));
@@ -389,7 +389,7 @@ async fn g09_connections_spread_again_once_a_node_is_back_and_nothing_is_deliver
     })
     .await;
     for (_, app) in &apps {
-        app.consuming().await;
+        app.wait_until_consuming().await;
     }
 
     // What was handled, and not acked when its connection went, has come again by now.
@@ -457,7 +457,7 @@ async fn g10_a_load_balancer_that_cuts_idle_connections_is_told_of_once() {
         &ledger,
         [Subscription::<Deed>::new(place.queue("g10")).routing_key("g10")],
     );
-    app.consuming().await;
+    app.wait_until_consuming().await;
     let told = || {
         let told = capture::lines(&["heartbeat_interval", balancer.address()]);
         let of = |role: &str| told.iter().filter(|line| line.contains(role)).count();

@@ -38,7 +38,7 @@ async fn deep_headers_are_set_aside(queue_type: QueueType) {
         .attempts(2)
         .delays([Duration::from_millis(20)]);
     let app = App::start(broker.clone(), &ledger, [subscription]);
-    app.consuming().await;
+    app.wait_until_consuming().await;
 
     let mut stranger = Stranger::connect(node.address(), "tester", PASSWORD).await;
     let (mut good, mut deep) = (0, Vec::new());

@@ -250,7 +250,7 @@ async fn start(cluster: &LiveCluster, id: &str, index: usize, ledger: &Ledger) -
         .build()
         .expect("the dispatcher is put together well");
     dispatcher.receive();
-    in_time("the performers to consume", dispatcher.consuming()).await;
+    in_time("the performers to consume", dispatcher.wait_until_consuming()).await;
     let (untrue, told) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
     let watching = tokio::spawn(watch(
         dispatcher.clone(),

@@ -44,7 +44,7 @@ async fn steered(node: &Node, choices: &Choices, changes: usize) {
         .performers(PERFORMERS)
         .buffer(16);
     let app = App::start(broker.clone(), &ledger, [subscription]);
-    app.consuming().await;
+    app.wait_until_consuming().await;
 
     let ordering = Arc::new(AtomicBool::new(true));
     let ordered = tokio::spawn({

@@ -188,8 +188,12 @@ impl App {
     ///
     /// # Panics
     /// That does not happen.
-    pub async fn consuming(&self) {
-        crate::wait::in_time("every performer to consume", self.dispatcher.consuming()).await;
+    pub async fn wait_until_consuming(&self) {
+        crate::wait::in_time(
+            "every performer to consume",
+            self.dispatcher.wait_until_consuming(),
+        )
+        .await;
     }
 
     /// Whether every performer of every subscription consumes: whether the application is ready.

@@ -155,6 +155,6 @@ async fn start(
         .build()
         .expect("the dispatcher is put together well");
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     dispatcher
 }

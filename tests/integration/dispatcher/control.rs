@@ -34,7 +34,7 @@ impl Node {
         });
         let reports = app.broker.consume(&Channel::new("desk", desk.reports())).await;
         app.dispatcher.receive();
-        app.dispatcher.consuming().await;
+        app.dispatcher.wait_until_consuming().await;
         Self {
             app,
             desk,
@@ -232,7 +232,7 @@ async fn a_command_from_before_the_start_of_its_node_changes_nothing() {
     next.dispatcher.receive();
     let said = node.set_aside().await;
     assert!(said.contains("before this node started"), "{said}");
-    next.dispatcher.consuming().await;
+    next.dispatcher.wait_until_consuming().await;
     assert!(next.dispatcher.is_ready());
 }
 
@@ -244,7 +244,7 @@ async fn a_command_that_no_node_took_leaves_the_channel_after_its_window() {
     let control = desk.clone().node("one");
     let app = App::built(Hand::free(), [chores()], |builder| builder.control(control));
     app.dispatcher.receive();
-    app.dispatcher.consuming().await;
+    app.dispatcher.wait_until_consuming().await;
     app.dispatcher.end().await;
     let sent_at = std::time::Instant::now();
     desk.send(&app.broker, Nodes::All, ControlCommand::StopAll)

@@ -1,6 +1,6 @@
 //! Declaring what subscriptions need, before anything consumes.
 
-use brighter::channel::{Broker, Channel, ChannelError, Consumer, MakeChannel, Producer, PublishError};
+use brighter::channel::{Broker, Channel, ChannelError, Consumer, DeclareMode, Producer, PublishError};
 use brighter::message::Message;
 use brighter::prelude::*;
 use brighter_tests::rabbitmq::{Corner, Raw};
@@ -36,7 +36,7 @@ fn dispatcher(broker: impl Broker, subscription: Subscription<Late>) -> Dispatch
 #[tokio::test]
 async fn messages_gather_in_declared_channels_although_consumers_only_look() {
     let broker = InMemoryBroker::new();
-    let subscription = Subscription::new("late").make_channel(MakeChannel::Validate);
+    let subscription = Subscription::new("late").declare_channel(DeclareMode::Validate);
     let dispatcher = dispatcher(broker.clone(), subscription);
     dispatcher.processor().post(Late).await.unwrap_err();
     dispatcher.declare().await.unwrap();
@@ -48,7 +48,7 @@ async fn messages_gather_in_declared_channels_although_consumers_only_look() {
         assert_eq!(broker.depth(&channel).await.unwrap(), Some(0), "{beside}");
     }
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     dispatcher.end().await;
 }
 
@@ -58,7 +58,7 @@ async fn on_rabbitmq_exchange_queues_and_bindings_are_declared() {
     let broker = corner.connect().await;
     let channel = corner.channel("late", "Declared.Late");
     let name = channel.name.to_string();
-    let subscription = Subscription::new(name.as_str()).make_channel(MakeChannel::Assume);
+    let subscription = Subscription::new(name.as_str()).declare_channel(DeclareMode::Assume);
     let dispatcher = dispatcher(broker.clone(), subscription);
     dispatcher.declare().await.unwrap();
     assert!(broker.consumers().is_empty(), "nothing is consumed");

@@ -142,7 +142,7 @@ impl App {
     async fn receiving(hand: Hand, subscriptions: impl IntoIterator<Item = Subscription<Chore>>) -> Self {
         let app = Self::new(hand, subscriptions);
         app.dispatcher.receive();
-        app.dispatcher.consuming().await;
+        app.dispatcher.wait_until_consuming().await;
         app
     }
 

@@ -11,7 +11,7 @@ async fn a_message_dispatcher_is_asked_to_connect_a_channel_and_handler() {
     let app = App::new(Hand::free(), [chores()]);
     assert_eq!(app.status("chores").state, SubscriptionState::Stopped);
     app.dispatcher.receive();
-    app.dispatcher.consuming().await;
+    app.dispatcher.wait_until_consuming().await;
     let status = app.status("chores");
     assert_eq!(status.state, SubscriptionState::Running);
     assert_eq!(status.performers, [PerformerState::Consuming]);
@@ -27,7 +27,7 @@ async fn a_message_dispatcher_starts_different_types_of_performers() {
     app.dispatcher.add(Subscription::<Rest>::new("rests")).unwrap();
     assert_eq!(app.status("rests").state, SubscriptionState::Stopped);
     app.dispatcher.receive();
-    app.dispatcher.consuming().await;
+    app.dispatcher.wait_until_consuming().await;
     assert_eq!(app.status("chores").consuming(), 2);
     assert_eq!(app.status("rests").consuming(), 1);
     app.post(3).await;
@@ -48,7 +48,7 @@ async fn a_message_dispatcher_restarts_after_all_subscriptions_have_stopped() {
     }
     app.post(1).await;
     app.dispatcher.receive();
-    app.dispatcher.consuming().await;
+    app.dispatcher.wait_until_consuming().await;
     until_eq("both copies done", 2, || app.hand.done()).await;
 }
 
@@ -63,7 +63,7 @@ async fn a_message_dispatcher_has_a_new_subscription_added_while_running() {
         .dispatcher
         .add(Subscription::<Rest>::new("rests").performers(2));
     added.unwrap();
-    app.dispatcher.consuming().await;
+    app.dispatcher.wait_until_consuming().await;
     assert_eq!(app.status("rests").consuming(), 2);
     app.dispatcher.processor().post(Rest).await.unwrap();
     until_eq("the new one's work done", 1, || app.hand.done()).await;

@@ -35,7 +35,7 @@ async fn a_pause_outlasts_a_stop_and_a_start() {
     app.dispatcher.pause("chores").unwrap();
     app.dispatcher.receive();
     // What is paused is not waited for.
-    app.dispatcher.consuming().await;
+    app.dispatcher.wait_until_consuming().await;
     app.until("chores", |status| status.performers == [PerformerState::Paused])
         .await;
     app.dispatcher.stop("chores").await.unwrap();
@@ -43,7 +43,7 @@ async fn a_pause_outlasts_a_stop_and_a_start() {
     app.until("chores", |status| status.performers == [PerformerState::Paused])
         .await;
     app.dispatcher.resume("chores").unwrap();
-    app.dispatcher.consuming().await;
+    app.dispatcher.wait_until_consuming().await;
     app.post(1).await;
     until_eq("done", 1, || app.hand.done()).await;
 }
@@ -87,7 +87,7 @@ async fn a_scale_outlasts_a_stop_and_a_start() {
         "it was not started by that"
     );
     app.dispatcher.start("chores").unwrap();
-    app.dispatcher.consuming().await;
+    app.dispatcher.wait_until_consuming().await;
     assert_eq!(app.status("chores").consuming(), 3);
 }
 
@@ -169,7 +169,7 @@ async fn a_range_of_performers_follows_the_work() {
         .build()
         .unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     assert_eq!(dispatcher.status()[0].scale, (1..=3).into());
     for _ in 0..20 {
         let chore = Chore { id: MessageId::new() };
@@ -181,7 +181,7 @@ async fn a_range_of_performers_follows_the_work() {
     hand.allowed.add_permits(20);
     until_eq("all done", 20, || hand.done()).await;
     tokio::time::sleep(Duration::from_secs(300)).await;
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     assert_eq!(dispatcher.status()[0].performers, [PerformerState::Consuming]);
     // From now on it follows nothing.
     dispatcher.scale("chores", 2).unwrap();
@@ -205,7 +205,7 @@ async fn steered(broker: Careless<impl Broker>, changes: u64, pause: Duration) {
         .build()
         .unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     let posting = Arc::new(AtomicBool::new(true));
     let posted = tokio::spawn({
         let posting = Arc::clone(&posting);

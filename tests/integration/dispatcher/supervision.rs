@@ -48,7 +48,7 @@ async fn a_performer_that_ends_unexpectedly_is_started_again_with_back_off_and_c
     assert!(said.contains("the disk of the log is full"), "{said}");
     assert!(!app.dispatcher.is_ready(), "and nobody is told otherwise");
     app.broker.restore_connection();
-    app.dispatcher.consuming().await;
+    app.dispatcher.wait_until_consuming().await;
     app.post(1).await;
     until_eq("done", 1, || app.hand.done()).await;
     assert_eq!(app.status("chores").restarts, 3);

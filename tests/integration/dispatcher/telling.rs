@@ -1,6 +1,6 @@
 //! Whether what the dispatcher says of itself is true.
 
-use brighter::channel::{Broker, Channel, ChannelError, Consumer, MakeChannel, Producer, PublishError};
+use brighter::channel::{Broker, Channel, ChannelError, Consumer, DeclareMode, Producer, PublishError};
 use brighter::dispatcher::{NotReady, PerformerState};
 use brighter_tests::wait::{until, until_eq};
 use futures_util::FutureExt;
@@ -22,7 +22,7 @@ async fn a_dispatcher_is_ready_when_every_subscription_is_consumed_and_only_then
         "not ready: the subscription `chores` is stopped; the subscription `others` is stopped"
     );
     app.dispatcher.receive();
-    app.dispatcher.consuming().await;
+    app.dispatcher.wait_until_consuming().await;
     assert!(app.dispatcher.is_ready());
     assert_eq!(app.dispatcher.readiness().to_string(), "ready");
     app.dispatcher.pause("others").unwrap();
@@ -32,7 +32,7 @@ async fn a_dispatcher_is_ready_when_every_subscription_is_consumed_and_only_then
     assert_eq!(app.dispatcher.readiness().reasons, [paused]);
     app.dispatcher.resume("others").unwrap();
     app.dispatcher.stop("chores").await.unwrap();
-    app.dispatcher.consuming().await;
+    app.dispatcher.wait_until_consuming().await;
     assert_eq!(app.dispatcher.readiness().reasons, [stopped("chores")]);
     app.dispatcher.end().await;
     assert!(!app.dispatcher.is_ready());
@@ -57,7 +57,7 @@ async fn a_subscription_without_a_live_consumer_is_not_ready_and_says_why() {
     };
     assert_eq!(app.dispatcher.readiness().reasons, [no_broker, no_consumer]);
     app.broker.restore_connection();
-    app.dispatcher.consuming().await;
+    app.dispatcher.wait_until_consuming().await;
     assert!(app.dispatcher.is_ready());
     let status = app.status("chores");
     assert_eq!(
@@ -73,7 +73,7 @@ async fn a_subscription_without_a_live_consumer_is_not_ready_and_says_why() {
 async fn health_tells_of_consumers_that_no_performer_uses() {
     let app = App::receiving(Hand::free(), [chores().performers(2)]).await;
     let mut channel = Channel::new("chores", "Chore");
-    channel.make = MakeChannel::Assume;
+    channel.declare = DeclareMode::Assume;
     let left_over = app.broker.consume(&channel).await.unwrap();
     assert!(
         app.dispatcher.health().await.is_ready(),
@@ -89,7 +89,7 @@ async fn health_tells_of_consumers_that_no_performer_uses() {
     drop(left_over);
     assert!(app.dispatcher.health().await.is_ready());
     app.dispatcher.scale("chores", 3).unwrap();
-    app.dispatcher.consuming().await;
+    app.dispatcher.wait_until_consuming().await;
     assert!(app.dispatcher.health().await.is_ready());
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert!(app.dispatcher.health().await.is_ready());
@@ -101,7 +101,7 @@ async fn who_waits_for_a_dispatcher_that_another_starts_waits_until_it_consumes(
     let waiting = tokio::spawn({
         let dispatcher = app.dispatcher.clone();
         async move {
-            dispatcher.consuming().await;
+            dispatcher.wait_until_consuming().await;
             assert!(dispatcher.is_ready());
         }
     });
@@ -194,7 +194,7 @@ async fn health_says_that_consumers_are_registered_and_get_nothing() {
         .build()
         .unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     let second = Duration::from_secs(1);
     for _ in 0..10 {
         assert!(dispatcher.health().await.is_ready(), "nothing waits");

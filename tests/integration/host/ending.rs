@@ -38,7 +38,7 @@ async fn run_until_in_hand(errands: usize) -> (Dispatcher, Result<(), HostError>
         .unwrap();
     let watched = dispatcher.clone();
     let told = async move {
-        watched.consuming().await;
+        watched.wait_until_consuming().await;
         for _ in 0..errands {
             let id = MessageId::new();
             processor.post(Errand { id, blocks: false }).await.unwrap();

@@ -202,7 +202,7 @@ async fn each_handler_of_an_event_handles_it_once() {
         .build()
         .unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     let paid = Paid { id: MessageId::new() };
     processor.post(paid.clone()).await.unwrap();
     tokio::time::sleep(MINUTE).await;
@@ -439,7 +439,7 @@ async fn a_claim_is_no_longer_than_its_subscription_lets_a_handling_be() {
             .build()
             .unwrap();
         dispatcher.receive();
-        dispatcher.consuming().await;
+        dispatcher.wait_until_consuming().await;
         let desk = Desk {
             broker,
             till,

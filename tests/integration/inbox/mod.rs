@@ -130,7 +130,7 @@ impl Desk {
             .build()
             .unwrap();
         dispatcher.receive();
-        dispatcher.consuming().await;
+        dispatcher.wait_until_consuming().await;
         Self {
             broker,
             till,

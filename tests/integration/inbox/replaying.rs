@@ -77,7 +77,7 @@ async fn a_duplicate_sends_again_what_its_handling_posted(outbox: impl Outbox) {
         .build()
         .unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
 
     let payment = pay("cash");
     processor.post(payment.clone()).await.unwrap();

@@ -125,7 +125,7 @@ impl<O: Booking> Office<O> {
     async fn dies_behind<H: HandlerPipeline<Pay>>(&self, handler: fn(Till, O) -> H) -> Pay {
         let payment = pay("cash");
         let dispatcher = self.process(handler);
-        dispatcher.consuming().await;
+        dispatcher.wait_until_consuming().await;
         dispatcher.processor().post(payment.clone()).await.unwrap();
         until_eq("the payment", vec![payment.id.clone()], || self.till.paid()).await;
         dispatcher.end().await;

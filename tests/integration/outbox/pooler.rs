@@ -125,7 +125,7 @@ async fn handled_once(pooler: &PgBouncer, handled: &'static AtomicUsize) {
         .build()
         .unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
 
     let table = format!("CREATE TABLE {}.orders (id text)", database.name);
     sqlx::raw_sql(AssertSqlSafe(table))

@@ -72,7 +72,7 @@ async fn an_event_handler_rejects_and_the_other_is_asked_all_the_same() {
         .build()
         .unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     post(&dispatcher, [note(0, 0)]).await;
     until_eq("the dead letter", 1, || broker.messages("notes.dlq").len()).await;
     assert_eq!(clerk.done(), [(0, 0)]);
@@ -153,7 +153,7 @@ async fn a_message_mapper_calls_a_message_invalid_or_panics_and_the_pump_goes_on
         .build()
         .unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     for body in ["invalid", "panic", "fine"] {
         let header = MessageHeader::new(MessageId::new(), "Picked", MessageType::Event);
         let message = Message::new(header, MessageBody::new(body));

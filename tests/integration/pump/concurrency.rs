@@ -55,7 +55,7 @@ async fn a_slow_handler_does_not_hold_back_the_fast_ones() {
     let broker = InMemoryBroker::new();
     let slow = OneIsSlow(Arc::clone(&stuck), clerk.clone());
     let dispatcher = receiving(broker, slow, notes().concurrency(2));
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     post(&dispatcher, (0..10_000).map(|number| note(0, number))).await;
     until_eq("the fast ones done", 9_999, || clerk.done().len()).await;
     assert!(stuck.swap(false, Ordering::Relaxed));
@@ -195,7 +195,7 @@ async fn while_every_message_fails_the_pump_pauses_and_other_subscriptions_do_no
         .build()
         .unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     post(&dispatcher, (0..1000).map(|number| note(0, number))).await;
     // Five failures open the circuit; those that were at it meanwhile are all that is asked for a minute.
     tokio::time::sleep(50 * SECOND).await;

@@ -148,7 +148,7 @@ impl Run {
             .build()
             .unwrap();
         dispatcher.receive();
-        dispatcher.consuming().await;
+        dispatcher.wait_until_consuming().await;
         let mut changes = breaker.changes();
         let closed: Arc<Mutex<Option<Instant>>> = Arc::default();
         post(&dispatcher, [note(0, 0)]).await;

@@ -4,8 +4,8 @@ mod behaviours;
 mod concurrency;
 mod half_open;
 mod limits;
+mod one_of;
 mod order;
-mod several;
 mod sharing;
 mod stalling;
 mod suspects;
@@ -149,7 +149,7 @@ where
 /// The same, on an in-memory broker, once it consumes.
 async fn consuming(broker: &InMemoryBroker, clerk: &Clerk, subscription: Subscription<Note>) -> Dispatcher {
     let dispatcher = receiving(broker.clone(), clerk.clone(), subscription);
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     dispatcher
 }
 

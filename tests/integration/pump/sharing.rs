@@ -52,7 +52,7 @@ impl Handler<Note> for Slow {
 async fn short_ones_pass_a_long_one(broker: impl Broker, subscription: Subscription<Note>) {
     let (slow, short) = (Slow::new(), 1..=20);
     let dispatcher = receiving(broker, slow.clone(), subscription.performers(2).buffer(10));
-    tokio::time::timeout(DEADLINE, dispatcher.consuming())
+    tokio::time::timeout(DEADLINE, dispatcher.wait_until_consuming())
         .await
         .unwrap();
     post(&dispatcher, [note(0, 0)]).await;

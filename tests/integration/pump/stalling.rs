@@ -123,7 +123,7 @@ async fn a_retry_that_cannot_be_published_leaves_the_original() {
         _ => Ok(()),
     });
     let dispatcher = receiving(broker.clone(), clerk.clone(), notes().delays([SECOND]));
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     broker.inner().publish(&message(&note(0, 0))).await.unwrap();
     broker.every_publish(Some(PublishFault::Away));
     until_eq("done the second time", 1, || clerk.done().len()).await;

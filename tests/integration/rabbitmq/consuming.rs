@@ -203,7 +203,7 @@ async fn a_stop_of_a_subscription_counts_each_of_its_messages_once_at_most() {
         .unwrap();
     processor.post(Note).await.unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     let raw = Raw::connect().await;
     raw.until_depth(channel.name.as_str(), 0).await;
     for _ in 0..3 {

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use brighter::channel::{Broker, MakeChannel, Producer, PublishError, Rejection, RejectionKind};
+use brighter::channel::{Broker, DeclareMode, Producer, PublishError, Rejection, RejectionKind};
 use brighter::message::{EventAttributes, MessageBody, MessageHeader, MessageType, NameError};
 use brighter::trace::TraceContext;
 use brighter::{Message, MessageId};
@@ -324,10 +324,10 @@ async fn a_queue_that_dotnet_has_declared_is_consumed_with_validate_and_with_ass
         )
         .await
         .unwrap();
-    for make in [MakeChannel::Validate, MakeChannel::Assume] {
-        let broker = corner.builder().make_exchange(make).connect().await.unwrap();
+    for mode in [DeclareMode::Validate, DeclareMode::Assume] {
+        let broker = corner.builder().declare_exchange(mode).connect().await.unwrap();
         let mut channel = corner.channel("theirs", "greeting");
-        channel.make = make;
+        channel.declare = mode;
         // What is set aside goes where .NET puts it.
         channel.dead_letters = dead_letters.as_str().into();
         channel.invalid_messages = dead_letters.as_str().into();

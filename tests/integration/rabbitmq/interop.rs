@@ -277,7 +277,7 @@ async fn a_command_of_dotnet_is_handled_and_what_follows_is_read_by_its_peers() 
         .build()
         .unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     let headers = json!({
         "MessageType": ["S", "MT_COMMAND"], "Topic": ["S", "Greet"], "HandledCount": ["I", 0],
         "CorrelationId": ["S", "conversation"], "cloudEvents_traceparent": ["S", PARENT],

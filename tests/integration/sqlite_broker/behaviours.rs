@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use brighter::channel::{
-    Broker, BrokerStatus, Channel, ChannelError, MakeChannel, Producer, PublishError, Rejection,
+    Broker, BrokerStatus, Channel, ChannelError, DeclareMode, Producer, PublishError, Rejection,
     RejectionKind, SettleError,
 };
 use brighter::message::{BagValue, MessageBody, MessageHeader, MessageType};
@@ -208,7 +208,7 @@ async fn a_dead_letter_with_nowhere_to_go_stays() {
     let broker = place.open().await;
     broker.declare(&channel(|_| ())).await.unwrap();
     let elsewhere = channel(|it| {
-        it.make = MakeChannel::Assume;
+        it.declare = DeclareMode::Assume;
         it.dead_letters = "nobody-made-it".into();
     });
     let mut consumer = broker.consume(&elsewhere).await.unwrap();
@@ -267,16 +267,19 @@ async fn settling_after_a_close_is_stale_and_the_message_comes_again() {
 async fn who_does_not_make_a_channel_finds_it_or_says_so() {
     let place = Place::new();
     let broker = place.open().await;
-    for make in [MakeChannel::Validate, MakeChannel::Assume] {
-        let error = broker.consume(&channel(|it| it.make = make)).await.unwrap_err();
+    for mode in [DeclareMode::Validate, DeclareMode::Assume] {
+        let error = broker
+            .consume(&channel(|it| it.declare = mode))
+            .await
+            .unwrap_err();
         assert!(
             matches!(&error, ChannelError::Refused { reason } if reason.contains("no channel `c`") || reason.contains("no channel `c.dlq`")),
             "{error:?}"
         );
     }
     broker.declare(&channel(|_| ())).await.unwrap();
-    for make in [MakeChannel::Validate, MakeChannel::Assume] {
-        broker.consume(&channel(|it| it.make = make)).await.unwrap();
+    for mode in [DeclareMode::Validate, DeclareMode::Assume] {
+        broker.consume(&channel(|it| it.declare = mode)).await.unwrap();
     }
 }
 

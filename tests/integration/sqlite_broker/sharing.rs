@@ -141,7 +141,7 @@ async fn an_outbox_and_the_broker_share_a_file() {
         .build()
         .unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     let mut tx = outbox.pool().begin_with("BEGIN IMMEDIATE").await.unwrap();
     let works = (0..50).map(|number| Work { number });
     let ids = processor.deposit_posts(&mut tx, works).await.unwrap();

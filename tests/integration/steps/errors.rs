@@ -124,7 +124,7 @@ async fn a_message_that_is_not_valid_is_dead_lettered_at_once() {
         .build()
         .unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     processor.post(Parcel { weight: -1 }).await.unwrap();
     until("the message is dead", || {
         !broker.messages("parcels.dlq").is_empty()

@@ -97,7 +97,7 @@ async fn idling<B: Broker + Clone>(
         .build()
         .unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     (dispatcher, looks)
 }
 

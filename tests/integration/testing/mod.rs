@@ -2,8 +2,8 @@
 
 mod app;
 mod cascade;
+mod crash_test;
 mod databases;
-mod exhaust;
 mod faulty_broker;
 mod idle;
 mod soak;

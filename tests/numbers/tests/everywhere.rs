@@ -48,7 +48,7 @@ async fn all_arrive(channel: &brighter::channel::Channel, broker: impl Broker, o
         .build()
         .unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     let mut posted = Bits::new();
     for some in numbers().chunks(NUMBERS) {
         let request = Numbers::of(some);

@@ -11,7 +11,7 @@ use crate::database::backend::Operation;
 use crate::database::error::DatabaseError;
 use crate::database::value::Sql;
 use brighter_core::__private::declared_otherwise;
-use brighter_core::channel::{Channel, ChannelError, ChannelLimits, MakeChannel, Overflow};
+use brighter_core::channel::{Channel, ChannelError, ChannelLimits, DeclareMode, Overflow};
 use brighter_core::message::ChannelName;
 
 /// Declares or checks a channel with its dead-letter and invalid-message channels, as the channel says.
@@ -47,9 +47,9 @@ async fn declare(asked: Declare<'_>, file: &mut SqliteConnection) -> Result<Decl
         *topology = FileTopology::load(state.topology, file).await?;
     }
     let beside = [&channel.dead_letters, &channel.invalid_messages];
-    match channel.make {
-        MakeChannel::Create => {}
-        MakeChannel::Validate => {
+    match channel.declare {
+        DeclareMode::Create => {}
+        DeclareMode::Validate => {
             for name in beside {
                 if let Err(error) = existing(topology, name) {
                     return Ok(Err(error));
@@ -57,7 +57,7 @@ async fn declare(asked: Declare<'_>, file: &mut SqliteConnection) -> Result<Decl
             }
             return Ok(existing(topology, &channel.name));
         }
-        MakeChannel::Assume => return Ok(existing(topology, &channel.name)),
+        DeclareMode::Assume => return Ok(existing(topology, &channel.name)),
         _ => return Ok(Err(ChannelError::Unsupported("this way to make a channel"))),
     }
     if let Err(error) = check_kinds(topology, channel) {
@@ -120,7 +120,7 @@ fn existing(topology: &FileTopology, name: &ChannelName) -> Declared {
     topology.find(name).ok_or_else(|| ChannelError::Refused {
         reason: format!(
             "there is no channel `{name}`, and the subscription does not make it: declare it, or have it made with \
-             `MakeChannel::Create`"
+             `DeclareMode::Create`"
         ),
     })
 }

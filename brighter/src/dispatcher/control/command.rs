@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::status::EndReport;
+use super::super::status::ShutdownReport;
 use super::super::{ControlError, Dispatcher};
 use crate::subscription::{Performers, Rate};
 use brighter_core::message::SubscriptionName;
@@ -64,7 +64,7 @@ impl Dispatcher {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn obey(&self, command: ControlCommand) -> Result<EndReport, ControlError> {
+    pub async fn obey(&self, command: ControlCommand) -> Result<ShutdownReport, ControlError> {
         match command {
             ControlCommand::StartAll => self.receive(),
             ControlCommand::StopAll => return Ok(self.stop_all().await),
@@ -87,6 +87,6 @@ impl Dispatcher {
             ControlCommand::Unthrottle(name) => self.throttle(name, |throttle| throttle.rate = None)?,
             ControlCommand::Report => {}
         }
-        Ok(EndReport::default())
+        Ok(ShutdownReport::default())
     }
 }

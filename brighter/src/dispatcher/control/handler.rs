@@ -7,7 +7,7 @@ use super::report::ControlReport;
 use super::signed::{CommandVerifier, Order, OrderVerdict, Refusal, Signed};
 use super::topic::{Control, milliseconds};
 use crate::dispatcher::check::UncheckedSubscription;
-use crate::dispatcher::status::EndReport;
+use crate::dispatcher::status::ShutdownReport;
 use crate::dispatcher::{Dispatcher, Inner, KnownSubscription};
 use crate::handler::Handler;
 use crate::pipeline::{HandlerPipeline, HandlerService, Pipeline, Wiring};
@@ -121,7 +121,7 @@ impl ControlHandler {
         let done = dispatcher.obey(order.command.clone()).await;
         let (ended, refused) = match done {
             Ok(ended) => (ended, None),
-            Err(error) => (EndReport::default(), Some(report(&error))),
+            Err(error) => (ShutdownReport::default(), Some(report(&error))),
         };
         if let Some(refused) = &refused {
             tracing::warn!(node = self.control.node, id = %order.id, refused, "a control command was not obeyed");

@@ -52,7 +52,7 @@ use brighter_core::message::{MessageHeader, MessageType, RoutingKey};
 ///     .control(control.clone().node("web-1"))
 ///     .build()?;
 /// dispatcher.receive();
-/// dispatcher.consuming().await;
+/// dispatcher.wait_until_consuming().await;
 ///
 /// // At the desk:
 /// control.send(&broker, Nodes::one("web-1"), ControlCommand::Pause("greetings".into())).await?;

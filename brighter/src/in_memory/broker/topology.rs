@@ -7,7 +7,7 @@ use super::delay_queue::DelayQueue;
 use super::queue::{Item, MemoryQueue, Offered, QueueAction};
 use super::watcher::WatcherSlot;
 use brighter_core::__private::declared_otherwise;
-use brighter_core::channel::{Channel, ChannelError, ChannelUsage, MakeChannel, PublishError};
+use brighter_core::channel::{Channel, ChannelError, ChannelUsage, DeclareMode, PublishError};
 use brighter_core::message::{ChannelName, Message, RoutingKey};
 
 /// How many topics have their routes remembered; who uses more pays for finding them again.
@@ -95,14 +95,14 @@ impl QueueTable {
             return Err(ChannelError::Closed);
         }
         check_limits(channel)?;
-        match channel.make {
-            MakeChannel::Create => self.declare(channel)?,
-            MakeChannel::Validate => {
+        match channel.declare {
+            DeclareMode::Create => self.declare(channel)?,
+            DeclareMode::Validate => {
                 for name in [&channel.name, &channel.dead_letters, &channel.invalid_messages] {
                     self.existing(name)?;
                 }
             }
-            MakeChannel::Assume => {}
+            DeclareMode::Assume => {}
             _ => return Err(ChannelError::Unsupported("this way to make a channel")),
         }
         let queue = Arc::clone(self.existing(&channel.name)?);
@@ -117,7 +117,7 @@ impl QueueTable {
         self.find(name).ok_or_else(|| ChannelError::Refused {
             reason: format!(
                 "there is no channel `{name}`, and the subscription does not make it: declare it, or have it made \
-                 with `MakeChannel::Create`"
+                 with `DeclareMode::Create`"
             ),
         })
     }

@@ -14,7 +14,7 @@ pub(in super::super) const AT_MOST: usize = 1_000;
 /// How it stands with the calls of a processor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
-pub struct CallFigures {
+pub struct CallStats {
     /// How many wait for their replies.
     pub in_flight: usize,
     /// How many replies came for nobody since the processor was built: too late, or once more.

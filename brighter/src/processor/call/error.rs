@@ -21,7 +21,7 @@ pub enum CallError {
     NoTime,
     /// The limit of pending calls is reached. Nothing was sent.
     #[error(
-        "the limit of {limit} pending calls is reached: call again later, or raise it with `.calls_at_most(…)`"
+        "the limit of {limit} pending calls is reached: call again later, or raise it with `.max_pending_calls(…)`"
     )]
     TooMany {
         /// How many may.

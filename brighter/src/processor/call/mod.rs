@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-pub use calls::CallFigures;
+pub use calls::CallStats;
 pub(super) use calls::{AT_MOST, Calls};
 pub use error::CallError;
 pub(crate) use reply::{Reply, answer, is_waited_for};
@@ -72,7 +72,7 @@ impl CommandProcessor {
     ///     .subscription(Subscription::<MakeInvoice>::new("accounts"))
     ///     .build()?;
     /// dispatcher.receive();
-    /// # dispatcher.consuming().await;
+    /// # dispatcher.wait_until_consuming().await;
     ///
     /// // In another:
     /// let processor = CommandProcessor::builder().broker(broker).build()?;
@@ -91,9 +91,9 @@ impl CommandProcessor {
 
     /// How many calls wait, and how many replies came for nobody.
     #[must_use]
-    pub fn call_figures(&self) -> CallFigures {
+    pub fn call_stats(&self) -> CallStats {
         let calls = self.0.calls.as_ref();
-        calls.map_or_else(CallFigures::default, |calls| CallFigures {
+        calls.map_or_else(CallStats::default, |calls| CallStats {
             in_flight: calls.listener.waiting.in_flight(),
             dropped_replies: calls.listener.waiting.dropped(),
         })

@@ -203,7 +203,7 @@ impl TestAppBuilder {
             // its handlers post would go nowhere.
             self.broker.hold(true);
             dispatcher.receive();
-            dispatcher.consuming().await;
+            dispatcher.wait_until_consuming().await;
             self.broker.hold(false);
             Some(dispatcher)
         };

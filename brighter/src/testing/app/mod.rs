@@ -21,7 +21,7 @@ pub use self::then::Then;
 use self::timeline::Timeline;
 pub(super) use self::world::World;
 use super::FaultyBroker;
-use crate::dispatcher::{Dispatcher, EndReport};
+use crate::dispatcher::{Dispatcher, ShutdownReport};
 use crate::processor::{CommandProcessor, PublishErrors, SendError};
 use brighter_core::id::MessageId;
 use brighter_core::mapper::Postable;
@@ -156,15 +156,15 @@ impl TestApp {
     }
 
     /// Ends the application as its host would, and says what was cut short.
-    pub async fn end(self) -> EndReport {
+    pub async fn end(self) -> ShutdownReport {
         self.close().await
     }
 
     /// The same, where others hold it too.
-    pub(super) async fn close(&self) -> EndReport {
+    pub(super) async fn close(&self) -> ShutdownReport {
         let report = match &self.dispatcher {
             Some(dispatcher) => dispatcher.end().await,
-            None => EndReport::default(),
+            None => ShutdownReport::default(),
         };
         self.processor.close().await;
         report

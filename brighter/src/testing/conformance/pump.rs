@@ -169,7 +169,12 @@ async fn consuming_from<H: Harness>(
         .build()
         .unwrap_or_else(|errors| panic!("no dispatcher can be had on this transport: {errors}"));
     dispatcher.receive();
-    within(harness, "the dispatcher consumes", dispatcher.consuming()).await;
+    within(
+        harness,
+        "the dispatcher consumes",
+        dispatcher.wait_until_consuming(),
+    )
+    .await;
     dispatcher
 }
 

@@ -40,7 +40,7 @@ pub(crate) fn post_to_ack() -> Result<Sample> {
             .build()?;
         let dispatcher = dispatcher(processor.clone())?;
         dispatcher.receive();
-        dispatcher.consuming().await;
+        dispatcher.wait_until_consuming().await;
         let watch = Stopwatch::start()?;
         let posters: Vec<_> = (0..POSTERS)
             .map(|poster| {
@@ -82,7 +82,7 @@ pub(crate) fn publish_to_ack() -> Result<Sample> {
             .build()?;
         let dispatcher = dispatcher(processor)?;
         dispatcher.receive();
-        dispatcher.consuming().await;
+        dispatcher.wait_until_consuming().await;
         let messages: Vec<_> = (0..MESSAGES).map(order).collect::<Result<_>>()?;
         let watch = Stopwatch::start()?;
         let publishing = messages

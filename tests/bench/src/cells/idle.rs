@@ -34,7 +34,7 @@ pub(crate) fn subscriptions() -> Result<Sample> {
         }
         let dispatcher = builder.build()?;
         dispatcher.receive();
-        dispatcher.consuming().await;
+        dispatcher.wait_until_consuming().await;
         let watch = Stopwatch::start()?;
         tokio::time::sleep(STRETCH).await;
         let sample = watch.busy();

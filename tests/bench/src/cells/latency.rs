@@ -107,7 +107,7 @@ pub(crate) fn ours() -> Result<Sample> {
         let handler = Notes(Arc::clone(&times));
         let dispatcher = rabbit::dispatcher(place.broker.clone(), place.channel.name.as_str(), handler)?;
         dispatcher.receive();
-        dispatcher.consuming().await;
+        dispatcher.wait_until_consuming().await;
         let watch = Stopwatch::start()?;
         let broker = place.broker.clone();
         times.send(move |number| {

@@ -120,7 +120,7 @@ async fn post(messages: u32) -> Result<Sample> {
     let tally = Tally::of(messages);
     let dispatcher = dispatcher(InMemoryBroker::new(), &tally)?;
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     let watch = Stopwatch::start()?;
     let posters: Vec<_> = (0..POSTERS)
         .map(|poster| {

@@ -60,7 +60,7 @@ fn through_one_of(subscriptions: usize) -> Result<Sample> {
         }
         let dispatcher = builder.build()?;
         dispatcher.receive();
-        dispatcher.consuming().await;
+        dispatcher.wait_until_consuming().await;
         let topic = format!("Orders.{subscriptions}");
         let messages: Vec<_> = (0..MESSAGES)
             .map(|number| {

@@ -144,7 +144,7 @@ macro_rules! application {
                 // Before anything is sent that they are to bring.
                 if let Some(dispatcher) = &dispatcher {
                     dispatcher.receive();
-                    dispatcher.consuming().await;
+                    dispatcher.wait_until_consuming().await;
                 }
                 let producer = orders.role.is(Role::Producer).then(|| {
                     let processor = processor.clone();

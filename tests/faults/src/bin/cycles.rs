@@ -56,7 +56,7 @@ async fn cycle(orders: &Orders) {
         .build()
         .expect("the dispatcher is put together well");
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     processor.post(Cycle).await.expect("it is posted");
     handled.recv().await.expect("it is handled");
     dispatcher.end().await;

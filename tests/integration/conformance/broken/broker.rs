@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use brighter::Message;
 use brighter::channel::{
-    Broker, BrokerStatus, Channel, ChannelError, ChannelLimits, ChannelUsage, Consumer, Delivery,
-    MakeChannel, Producer, PublishError,
+    Broker, BrokerStatus, Channel, ChannelError, ChannelLimits, ChannelUsage, Consumer, DeclareMode,
+    Delivery, Producer, PublishError,
 };
 use brighter::message::{Bag, ChannelName, MessageBody};
 use brighter::testing::FaultyBroker;
@@ -132,7 +132,7 @@ impl Shared {
                     !taken
                 });
             }
-            MakesWhatIsAbsent => channel.make = MakeChannel::Create,
+            MakesWhatIsAbsent => channel.declare = DeclareMode::Create,
             IgnoresBuffers => channel.buffer = 100.try_into().unwrap(),
             HasABufferOfOne => channel.buffer = 1.try_into().unwrap(),
             IgnoresLimits => channel.limits = ChannelLimits::default(),

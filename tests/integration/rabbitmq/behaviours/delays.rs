@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use brighter::channel::{Broker, MakeChannel, Producer};
+use brighter::channel::{Broker, DeclareMode, Producer};
 use brighter::transport::rabbitmq::__private::with_longest_delay;
 use brighter_tests::rabbitmq::Raw;
 use lapin::options::QueueDeclareOptions;
@@ -122,9 +122,9 @@ async fn a_delay_queue_that_may_not_be_made_is_made_up_for(ground: Ground) {
     let made = ground.channel("in-hand", "topic");
     drop(broker.consume(&made).await.unwrap());
     let delay = Duration::from_millis(120);
-    for make in [MakeChannel::Validate, MakeChannel::Assume] {
+    for mode in [DeclareMode::Validate, DeclareMode::Assume] {
         let mut channel = made.clone();
-        channel.make = make;
+        channel.declare = mode;
         let mut consumer = broker.consume(&channel).await.unwrap();
         broker.publish(&message("topic")).await.unwrap();
         for count in 1..=2 {

@@ -1,6 +1,6 @@
 //! Who makes the queues, and what becomes of it when nobody does.
 
-use brighter::channel::{Broker, Channel, ChannelError, MakeChannel, Producer, QueueType};
+use brighter::channel::{Broker, Channel, ChannelError, DeclareMode, Producer, QueueType};
 use brighter_tests::rabbitmq::Raw;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::{AMQPValue, FieldTable};
@@ -17,9 +17,9 @@ on_both_queue_types!(
     a_queue_in_another_form_is_refused_with_both_forms_and_the_fix,
 );
 
-fn made_by(make: MakeChannel, channel: &Channel) -> Channel {
+fn made_by(mode: DeclareMode, channel: &Channel) -> Channel {
     let mut channel = channel.clone();
-    channel.make = make;
+    channel.declare = mode;
     channel
 }
 
@@ -33,31 +33,31 @@ fn refused(result: Result<brighter::channel::Consumer, ChannelError>) -> String 
 async fn infrastructure_missing_and_validate_channel_should_fail(ground: Ground) {
     let broker = ground.corner.connect().await;
     let channel = ground.channel("missing", "topic");
-    let looked_at = made_by(MakeChannel::Validate, &channel);
+    let looked_at = made_by(DeclareMode::Validate, &channel);
     let reason = refused(broker.consume(&looked_at).await);
     // All that is missing is told at once.
     for name in [&channel.name, &channel.dead_letters, &channel.invalid_messages] {
         assert!(reason.contains(&format!("queue `{name}`")), "{reason}");
     }
     assert!(!reason.contains(&ground.corner.exchange()), "{reason}");
-    assert!(reason.contains("MakeChannel::Create"), "{reason}");
+    assert!(reason.contains("DeclareMode::Create"), "{reason}");
     // Nothing was made by looking.
     refused(broker.consume(&looked_at).await);
 }
 
 async fn infrastructure_missing_and_assume_channel_should_fail(ground: Ground) {
     let broker = ground.corner.connect().await;
-    let channel = made_by(MakeChannel::Assume, &ground.channel("assumed", "topic"));
+    let channel = made_by(DeclareMode::Assume, &ground.channel("assumed", "topic"));
     let reason = refused(broker.consume(&channel).await);
     assert!(reason.contains(channel.name.as_str()), "{reason}");
-    assert!(reason.contains("MakeChannel::Create"), "{reason}");
+    assert!(reason.contains("DeclareMode::Create"), "{reason}");
 }
 
-async fn exists_and_is_consumed(ground: Ground, make: MakeChannel) {
+async fn exists_and_is_consumed(ground: Ground, mode: DeclareMode) {
     let broker = ground.corner.connect().await;
     let channel = ground.channel("exists", "topic");
     drop(broker.consume(&channel).await.unwrap());
-    let mut consumer = broker.consume(&made_by(make, &channel)).await.unwrap();
+    let mut consumer = broker.consume(&made_by(mode, &channel)).await.unwrap();
     let sent = message("topic");
     broker.publish(&sent).await.unwrap();
     let delivery = next(&mut consumer).await;
@@ -66,11 +66,11 @@ async fn exists_and_is_consumed(ground: Ground, make: MakeChannel) {
 }
 
 async fn infrastructure_exists_can_validate(ground: Ground) {
-    exists_and_is_consumed(ground, MakeChannel::Validate).await;
+    exists_and_is_consumed(ground, DeclareMode::Validate).await;
 }
 
 async fn infrastructure_exists_can_assume(ground: Ground) {
-    exists_and_is_consumed(ground, MakeChannel::Assume).await;
+    exists_and_is_consumed(ground, DeclareMode::Assume).await;
 }
 
 /// Declared again by somebody else as what it should be, it is the same to the broker; as the other, it is not.

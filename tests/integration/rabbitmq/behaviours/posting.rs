@@ -168,7 +168,7 @@ async fn sending_a_message_should_propagate_activity_context(ground: Ground) {
         .build()
         .unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
 
     let trace = TraceContext::default()
         .with_traceparent("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")

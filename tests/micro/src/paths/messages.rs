@@ -91,7 +91,7 @@ impl Rig {
             .unwrap();
         dispatcher.receive();
         drop(entered);
-        runtime.block_on(dispatcher.consuming());
+        runtime.block_on(dispatcher.wait_until_consuming());
         Self {
             dispatcher,
             broker,

@@ -1,4 +1,4 @@
-//! `exhaust` finds the step at which harm is done, and none where there is none.
+//! `crash_test` finds the step at which harm is done, and none where there is none.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use brighter::InMemoryInbox;
 use brighter::prelude::*;
-use brighter::testing::{Exhausted, Scenario, exhaust};
+use brighter::testing::{CrashTestReport, Scenario, crash_test};
 
 #[derive(Debug, Clone, Serialize, Deserialize, Message)]
 #[message(topic = "Exhaust.Order")]
@@ -130,14 +130,14 @@ fn shop(scenario: Scenario, bug: Bug) -> Scenario {
 
 /// What it says of a scenario that does harm.
 fn found(describe: impl Fn(Scenario) -> Scenario + Sync) -> String {
-    let exhausting = catch_unwind(AssertUnwindSafe(|| exhaust(describe)));
+    let exhausting = catch_unwind(AssertUnwindSafe(|| crash_test(describe)));
     let panic = exhausting.expect_err("there is a bug to find");
     panic.downcast_ref::<String>().expect("a text").clone()
 }
 
 #[test]
 fn a_sound_application_survives_every_fault() {
-    let Exhausted { points, runs, .. } = exhaust(|scenario| shop(scenario, Bug::None));
+    let CrashTestReport { points, runs, .. } = crash_test(|scenario| shop(scenario, Bug::None));
     assert!(points >= 15, "{points}");
     assert!(runs >= 200, "{runs}");
 }
@@ -210,7 +210,7 @@ fn the_shop_alone() {
     if std::env::var_os("BRIGHTER_EXHAUST").is_none() {
         return;
     }
-    let done = exhaust(|scenario| shop(scenario, Bug::AcksBeforeItIsDone).one_fault_at_a_time());
+    let done = crash_test(|scenario| shop(scenario, Bug::AcksBeforeItIsDone).one_fault_at_a_time());
     // Only if it was told one run that does no harm.
     assert_eq!(done.runs, 2);
 }
@@ -219,7 +219,7 @@ fn the_shop_alone() {
 fn one_run_alone_is_what_the_environment_says() {
     let alone = |run: &str| {
         Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "testing::exhaust::the_shop_alone"])
+            .args(["--exact", "testing::crash_test::the_shop_alone"])
             .env("BRIGHTER_EXHAUST", run)
             .output()
             .unwrap()

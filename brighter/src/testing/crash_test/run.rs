@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::runtime::Builder;
 
-use super::scenario::{Life, Promised, Scenario};
+use super::scenario::{ProcessRun, Promised, Scenario};
 use crate::testing::TestApp;
 use crate::testing::app::World;
 use brighter_core::__private::panic_text;
@@ -136,7 +136,7 @@ fn lives(scenario: Scenario, run: &Run) -> RunOutcome {
             });
             let living = async {
                 let building = app(TestApp::builder().in_world(&world)).await;
-                let life = Life::new(Arc::new(building.start().await), &promised);
+                let life = ProcessRun::new(Arc::new(building.start().await), &promised);
                 if let Some(when) = when.take() {
                     when(life.clone()).await;
                 }

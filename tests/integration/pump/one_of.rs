@@ -56,7 +56,7 @@ async fn app() -> App {
         .handler(Done(both.clone()))
         .build()
         .unwrap();
-    let subscription = Subscription::of_several("task-events")
+    let subscription = Subscription::one_of("task-events")
         .request::<TaskCreated>()
         .request_ordered_by(|done: &TaskDone| done.number)
         .concurrency(4);
@@ -65,7 +65,7 @@ async fn app() -> App {
         .build()
         .unwrap();
     dispatcher.receive();
-    dispatcher.consuming().await;
+    dispatcher.wait_until_consuming().await;
     App {
         broker,
         dispatcher,
@@ -155,11 +155,7 @@ fn a_type_that_is_brought_twice_and_one_without_a_handler_fail_build() {
         .build()
         .unwrap();
     let errors = Dispatcher::builder(processor)
-        .subscription(
-            Subscription::of_several("s")
-                .request::<TaskDone>()
-                .request::<Alike>(),
-        )
+        .subscription(Subscription::one_of("s").request::<TaskDone>().request::<Alike>())
         .build()
         .unwrap_err();
     let found: Vec<_> = errors.iter().collect();

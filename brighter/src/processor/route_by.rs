@@ -1,4 +1,4 @@
-//! An agreement: which of several handlers a request goes to, by what is in it.
+//! Chooses one of several handlers by the contents of a request.
 
 use std::any::{TypeId, type_name};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,14 +8,14 @@ use brighter_core::context::Context;
 use brighter_core::error::HandlerError;
 use brighter_core::request::Request;
 
-/// The handler that a request goes to, for [`CommandProcessorBuilder::agreement`](super::CommandProcessorBuilder::agreement).
+/// The handler that a request goes to, for [`CommandProcessorBuilder::route_by`](super::CommandProcessorBuilder::route_by).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Choice {
+pub struct HandlerChoice {
     handler: TypeId,
     name: &'static str,
 }
 
-impl Choice {
+impl HandlerChoice {
     /// The handler of type `H`, as it was given to `.handler(…)`: one in an `Arc` is of another type than one that is
     /// not.
     #[must_use]
@@ -27,10 +27,10 @@ impl Choice {
     }
 }
 
-/// An agreement chose a handler that was never registered.
+/// The routing function chose a handler that was never registered.
 #[derive(thiserror::Error)]
 #[error(
-    "the agreement chose `{chosen}`, which is not a handler of `{request}`: add `.handler(…)` to the processor's builder"
+    "the routing function chose `{chosen}`, which is not a handler of `{request}`: add `.handler(…)` to the processor's builder"
 )]
 #[non_exhaustive]
 pub struct NoSuchHandler {
@@ -42,19 +42,19 @@ pub struct NoSuchHandler {
 
 brighter_core::__private::readable_debug!(NoSuchHandler);
 
-/// What decides.
-pub(super) type Agreement<R> = Box<dyn Fn(&R, &Context) -> Choice + Send + Sync>;
+/// The function that chooses.
+pub(super) type Route<R> = Box<dyn Fn(&R, &Context) -> HandlerChoice + Send + Sync>;
 
-/// The one handler that the agreement chooses.
+/// The one handler that the routing function chooses.
 pub(super) fn choose<'a, R: Request>(
-    agreement: &Agreement<R>,
+    route: &Route<R>,
     registered: &'a [RegisteredHandler<R>],
     request: &R,
     cx: &Context,
 ) -> Result<&'a RegisteredHandler<R>, (&'static str, HandlerError)> {
-    // It is the application's, and reads what a stranger may have written.
-    let choice = catch_unwind(AssertUnwindSafe(|| agreement(request, cx))).map_err(|_| {
-        let message = "the agreement on which handler it goes to".to_owned();
+    // The function is the application's, and reads what others wrote, so it may panic.
+    let choice = catch_unwind(AssertUnwindSafe(|| route(request, cx))).map_err(|_| {
+        let message = "the routing function".to_owned();
         (type_name::<R>(), HandlerError::Panicked { message })
     })?;
     let chosen = registered.iter().find(|one| one.id == choice.handler);

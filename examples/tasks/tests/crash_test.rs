@@ -14,7 +14,7 @@ use std::time::Duration;
 use brighter::PolicyRegistry;
 use brighter::policy::Retry;
 use brighter::prelude::*;
-use brighter::testing::{Scenario, exhaust};
+use brighter::testing::{Scenario, crash_test};
 use tasks::mail::{DEFAULT_SENDER, MailFolder, Sending};
 use tasks::{MailGateway, MailTaskReminderHandler, TaskReminder};
 
@@ -83,13 +83,13 @@ fn mails(folder: &Path) -> Vec<String> {
 
 #[test]
 fn whatever_goes_wrong_no_reminder_is_lost_and_each_makes_one_mail() {
-    let done = exhaust(|scenario| reminders(scenario, |folder| Arc::new(folder)).exactly_once());
+    let done = crash_test(|scenario| reminders(scenario, |folder| Arc::new(folder)).exactly_once());
     assert!(done.points >= 10 && done.runs >= 100, "{done:?}");
 }
 
 #[test]
 fn a_worker_that_acknowledges_before_the_mail_is_on_the_disk_is_found() {
-    let planted = || exhaust(|scenario| reminders(scenario, |folder| Arc::new(WriteBehind(folder))));
+    let planted = || crash_test(|scenario| reminders(scenario, |folder| Arc::new(WriteBehind(folder))));
     let panic = catch_unwind(AssertUnwindSafe(planted)).expect_err("there is a bug to find");
     let told = panic.downcast_ref::<String>().unwrap();
     assert!(told.contains(".eml` was promised, and is lost"), "{told}");

@@ -1,4 +1,4 @@
-//! [`Several`]: the requests of a subscription that brings more than one type.
+//! [`OneOf`]: the requests of a subscription that brings more than one type.
 
 use std::hash::Hash;
 use std::marker::PhantomData;
@@ -10,10 +10,10 @@ use brighter_core::message::SubscriptionName;
 
 /// In the place of one request: several, each a pair of itself and those named before it.
 #[derive(Debug)]
-pub struct Several<L = ()>(PhantomData<fn() -> L>);
+pub struct OneOf<L = ()>(PhantomData<fn() -> L>);
 
 /// Several types of requests on one channel.
-impl Subscription<Several> {
+impl Subscription<OneOf> {
     /// A subscription of this name to several types of requests, which are told apart by the type of their
     /// messages (`#[message(type = "…")]`, CloudEvents' `type`), or by the topic where a message has none. A
     /// message of another type is set aside as invalid.
@@ -29,14 +29,14 @@ impl Subscription<Several> {
     /// # #[derive(Serialize, Deserialize, Message)]
     /// # #[message(topic = "Task.Done", kind = "event")]
     /// # struct TaskDone;
-    /// let subscription = Subscription::of_several("task-events")
+    /// let subscription = Subscription::one_of("task-events")
     ///     .request::<TaskCreated>()
     ///     .request::<TaskDone>()
     ///     .buffer(50);
     /// # assert_eq!(subscription.settings().channel.routing_keys.len(), 2);
     /// ```
     #[must_use]
-    pub fn of_several(name: impl Into<SubscriptionName>) -> Self {
+    pub fn one_of(name: impl Into<SubscriptionName>) -> Self {
         let name = name.into();
         let mut channel = Channel::new(name.as_str(), "");
         channel.routing_keys.clear();
@@ -44,10 +44,10 @@ impl Subscription<Several> {
     }
 }
 
-impl<L> Subscription<Several<L>> {
+impl<L> Subscription<OneOf<L>> {
     /// Brings requests of type `R` too.
     #[must_use]
-    pub fn request<R: Postable>(mut self) -> Subscription<Several<(R, L)>> {
+    pub fn request<R: Postable>(mut self) -> Subscription<OneOf<(R, L)>> {
         let topics = &mut self.settings.channel.routing_keys;
         if !topics.iter().any(|topic| topic == R::TOPIC) {
             topics.push(R::TOPIC.into());
@@ -62,7 +62,7 @@ impl<L> Subscription<Several<L>> {
     pub fn request_ordered_by<R, K>(
         self,
         key: impl Fn(&R) -> K + Send + Sync + 'static,
-    ) -> Subscription<Several<(R, L)>>
+    ) -> Subscription<OneOf<(R, L)>>
     where
         R: Postable,
         K: Hash,

@@ -11,11 +11,11 @@ use crate::processor::CommandProcessor;
 use crate::testing::{TestApp, TestAppBuilder};
 
 type App = Box<dyn Fn(TestAppBuilder) -> LocalBoxFuture<'static, TestAppBuilder>>;
-type When = Box<dyn FnOnce(Life) -> LocalBoxFuture<'static, ()>>;
+type When = Box<dyn FnOnce(ProcessRun) -> LocalBoxFuture<'static, ()>>;
 type Effects = Box<dyn Fn() -> LocalBoxFuture<'static, Vec<String>>>;
 
-/// A description of an application and its work. Every run of [`exhaust`](super::exhaust) makes it anew.
-#[must_use = "it is what the function given to `exhaust` gives back"]
+/// A description of an application and its work. Every run of [`crash_test`](super::crash_test) makes it anew.
+#[must_use = "it is what the function given to `crash_test` gives back"]
 pub struct Scenario {
     pub(super) app: App,
     pub(super) when: When,
@@ -48,9 +48,9 @@ impl Scenario {
         self
     }
 
-    /// Sets the work of the application in its first life. With a fault some steps fail here: [promise](Life::promise) the
+    /// Sets the work of the application in its first life. With a fault some steps fail here: [promise](ProcessRun::promise) the
     /// effects of those that succeeded.
-    pub fn when<F>(mut self, when: impl FnOnce(Life) -> F + 'static) -> Self
+    pub fn when<F>(mut self, when: impl FnOnce(ProcessRun) -> F + 'static) -> Self
     where
         F: Future<Output = ()> + 'static,
     {
@@ -100,7 +100,7 @@ impl fmt::Debug for Scenario {
 
 /// The application while it lives.
 #[derive(Debug, Clone)]
-pub struct Life {
+pub struct ProcessRun {
     pub(super) app: Arc<TestApp>,
     promised: Promised,
 }
@@ -108,7 +108,7 @@ pub struct Life {
 /// What was promised, in whichever life.
 pub(super) type Promised = Arc<Mutex<BTreeSet<String>>>;
 
-impl Life {
+impl ProcessRun {
     pub(super) fn new(app: Arc<TestApp>, promised: &Promised) -> Self {
         let promised = Arc::clone(promised);
         Self { app, promised }

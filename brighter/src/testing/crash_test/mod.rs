@@ -1,4 +1,4 @@
-//! [`exhaust`]: has a scenario go wrong at every step, and checks that no harm is done.
+//! [`crash_test`]: has a scenario go wrong at every step, and checks that no harm is done.
 
 mod check;
 mod run;
@@ -6,16 +6,16 @@ mod scenario;
 
 use self::check::{Clean, VARIABLE, told};
 use self::run::{Passes, Run, RunOutcome, perform};
-pub use self::scenario::{Life, Scenario};
+pub use self::scenario::{ProcessRun, Scenario};
 use brighter_core::fault_point::{Action, Passed, Rule};
 
 /// How many passings of one point have a fault each: what holds for the first few holds for those after them.
 const MOST_PASSINGS: usize = 3;
 
-/// The numbers of an [`exhaust`] run.
+/// The numbers of a [`crash_test`] run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Exhausted {
+pub struct CrashTestReport {
     /// How many fault points the scenario passes.
     pub points: usize,
     /// How many times it was run.
@@ -32,7 +32,7 @@ pub struct Exhausted {
 ///
 /// After every run this must hold:
 ///
-/// * **nothing is lost**: what was [promised](Life::promise) is among the [effects](Scenario::effects);
+/// * **nothing is lost**: what was [promised](ProcessRun::promise) is among the [effects](Scenario::effects);
 /// * **nothing is unexpected**: no effect is there that is not there without a fault, and no message was set aside;
 /// * **nothing happens twice**, where it was said that it must [not](Scenario::exactly_once);
 /// * **everything ends**: whatever is under way settles.
@@ -44,7 +44,7 @@ pub struct Exhausted {
 /// use std::sync::{Arc, Mutex};
 ///
 /// use brighter::prelude::*;
-/// use brighter::testing::exhaust;
+/// use brighter::testing::crash_test;
 ///
 /// #[derive(Debug, Serialize, Deserialize, Message)]
 /// #[message(topic = "Reminder")]
@@ -62,7 +62,7 @@ pub struct Exhausted {
 /// }
 ///
 /// // In a #[test], which must not be a #[tokio::test]: every run has a runtime of its own.
-/// let done = exhaust(|app| {
+/// let done = crash_test(|app| {
 ///     let mailbox = Mailbox::default(); // what outlives the process: a database, a mail server
 ///     let mailed = mailbox.clone();
 ///     app.app(move |app| {
@@ -88,7 +88,7 @@ pub struct Exhausted {
 /// # Panics
 /// Something does not hold. The message says what, and how that one run is run alone:
 /// `BRIGHTER_EXHAUST="settle.after=die"`.
-pub fn exhaust(describe: impl Fn(Scenario) -> Scenario + Sync) -> Exhausted {
+pub fn crash_test(describe: impl Fn(Scenario) -> Scenario + Sync) -> CrashTestReport {
     let mut search = Search {
         describe: &describe,
         clean: Clean::default(),
@@ -102,7 +102,7 @@ pub fn exhaust(describe: impl Fn(Scenario) -> Scenario + Sync) -> Exhausted {
     } else {
         search.every_fault(&nothing);
     }
-    Exhausted {
+    CrashTestReport {
         points: nothing.passed.first().map_or(0, |passed| passed.len()),
         runs: search.runs,
     }
