@@ -72,8 +72,8 @@
 //! # More
 //!
 //! - [What is promised, and what is not](https://github.com/brighter-rs/brighter/blob/main/docs/guarantees.md)
-//! - [Settings](https://github.com/brighter-rs/brighter/blob/main/docs/configuration.md), and
-//!   [how to operate it](https://github.com/brighter-rs/brighter/blob/main/docs/operating.md)
+//! - [Settings](https://github.com/brighter-rs/brighter/blob/main/docs/book/src/reference/configuration-keys.md), and
+//!   [how to operate it](https://github.com/brighter-rs/brighter/blob/main/docs/book/src/how-to/operate.md)
 //! - [Examples](https://github.com/brighter-rs/brighter/tree/main/examples): a shop of three services, and smaller ones
 //! - A new service: `cargo generate --git https://github.com/brighter-rs/brighter templates/service`
 #![cfg_attr(docsrs, feature(doc_cfg))]
