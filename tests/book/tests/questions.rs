@@ -198,10 +198,12 @@ fn each_question_is_answered_by_the_page_that_its_title_promises() {
 #[test]
 fn a_page_has_the_title_of_the_table_of_contents() {
     let summary = Page::read("docs/book/src/SUMMARY.md").unwrap();
-    let entries = summary
-        .text
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("- [")?.strip_suffix(')')?.split_once("]("));
+    let entries = summary.text.lines().filter_map(|line| {
+        line.trim()
+            .strip_prefix("- [")?
+            .strip_suffix(')')?
+            .split_once("](")
+    });
     let mut titles = 0;
     for (title, path) in entries {
         titles += 1;
