@@ -42,11 +42,10 @@ impl Node {
     /// Starts a broker, and waits until it is up.
     ///
     /// # Panics
-    /// There is no RabbitMQ on this machine, or it does not start.
+    /// RabbitMQ is missing and cannot be installed, or it does not start.
     pub async fn start(settings: Settings) -> Self {
         let broker = spawn_blocking(move || {
-            let install = Install::find()
-                .expect("RabbitMQ is installed on this machine, for these tests kill and stop it");
+            let install = Install::find_or_install()?;
             let broker = Broker::launch(&install, settings)?;
             broker.until_up()?;
             Ok::<_, Error>(broker)

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::ask;
+use crate::install::install;
 use crate::keeper::{Keeper, Lifeline, folder};
 use crate::node_place::NodePlace;
 use crate::server::Kind;
@@ -69,6 +70,21 @@ impl Install {
     #[must_use]
     pub fn find() -> Option<Self> {
         Self::find_in(System::of_environment())
+    }
+
+    /// Looks for RabbitMQ as [`find`](Self::find) does, and installs it on this machine if it is missing.
+    ///
+    /// # Errors
+    /// RabbitMQ is missing in the root that the environment names, or it cannot be installed on this machine.
+    pub fn find_or_install() -> Result<Self> {
+        if let Some(found) = Self::find() {
+            return Ok(found);
+        }
+        if let Some(root) = System::of_environment().root() {
+            bail!("RabbitMQ is not installed in {}", root.display());
+        }
+        install(KIND.name, KIND.packages)?;
+        Self::find().context("RabbitMQ was installed, and cannot be found")
     }
 
     /// Looks for RabbitMQ in this system.
