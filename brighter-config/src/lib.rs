@@ -26,7 +26,7 @@
 //! The name of a setting's variable consists of `BRIGHTER`, its section, the name of its table if there is one, and its
 //! key: `BRIGHTER_SWEEPER_INTERVAL`, `BRIGHTER_SUBSCRIPTIONS_TASK_REMINDERS_PERFORMERS`. A secret may be in a file of
 //! its own, which `url_file` or `BRIGHTER_RABBITMQ_URL_FILE` names.
-//! [Configuration](https://github.com/brighter-rs/brighter/blob/main/docs/configuration.md) lists every
+//! [Configuration](https://github.com/brighter-rs/brighter/blob/main/docs/book/src/reference/configuration-keys.md) lists every
 //! setting.
 
 mod check;

@@ -6,22 +6,25 @@
 //! | choose the form in which it travels | [`mapper`]: JSON, CloudEvents, or a mapper of yours |
 //! | handle it | [`Handler`] and [`#[handler]`](macro@handler), with the layers that its steps name |
 //! | send to one handler, publish to many, in this process | [`CommandProcessor::send`], [`CommandProcessor::publish`] |
+//! | choose one of several handlers by what is in the request | [`CommandProcessorBuilder::route_by`](processor::CommandProcessorBuilder::route_by) |
 //! | post to another process, and lose nothing | [`CommandProcessor::post`] |
 //! | post in your own database transaction | [`CommandProcessor::deposit_post`] |
-//! | post for later, cancel, put off | [`Post::after`](processor::Post::after), [`ProcessorOutbox::cancel`](processor::ProcessorOutbox::cancel), [`ProcessorOutbox::reschedule`](processor::ProcessorOutbox::reschedule) |
-//! | ask another process and wait for its reply | [`CommandProcessor::call`] |
+//! | choose topic, headers, priority or partition key of one post | [`Post`](processor::Post) |
+//! | post for later, cancel, reschedule | [`Post::after`](processor::Post::after), [`ProcessorOutbox::cancel`](processor::ProcessorOutbox::cancel), [`ProcessorOutbox::reschedule`](processor::ProcessorOutbox::reschedule) |
+//! | call another process and wait for its reply | [`CommandProcessor::call`] |
 //! | do any of this in a handler | its [`Context`], by [`ContextExt`] |
 //! | receive | [`Subscription`], [`Dispatcher`], [`host::run`] |
-//! | receive several requests by one queue, in order by key, at a rate | [`Subscription::one_of`], [`Subscription::ordered_by`], [`Subscription::rate`] |
+//! | receive several requests from one queue | [`Subscription::one_of`], [`OneOf`](channel::OneOf) |
+//! | keep the order by key, limit the rate | [`Subscription::ordered_by`], [`Subscription::rate`] |
 //! | pause, scale, throttle, and watch it run | [`Dispatcher`]; [`dispatcher::Control`] from another process (feature `control`) |
 //! | retry, break the circuit, limit the time | [`policy`], [`#[use_policy]`](macro@use_policy), [`#[timeout]`](macro@timeout) |
-//! | decide what becomes of a message | [`Defer`], [`Reject`], [`Invalid`], [`DontAck`]; [`#[reject_on_error]`](macro@reject_on_error) and the other backstops |
+//! | decide what happens to a message | [`Defer`], [`Reject`], [`Invalid`], [`DontAck`]; [`#[reject_on_error]`](macro@reject_on_error) and the other backstops |
 //! | send dead letters back to their queue | [`channel::Replay`] |
 //! | validate, fall back, switch off, monitor, use any tower layer | [`layer`](mod@layer) |
 //! | handle a duplicate once | [`#[use_inbox]`](macro@use_inbox) with [`InMemoryInbox`], [`SqliteInbox`], [`PostgresInbox`] or [`MySqlInbox`] |
 //! | have an effect exactly once | [`inbox::complete_in`] in your transaction |
 //! | keep messages until they are sent | [`InMemoryOutbox`], [`SqliteOutbox`], [`PostgresOutbox`], [`MySqlOutbox`], and a [`Sweeper`] |
-//! | keep the outbox small, list what is dead in it | [`Archiver`], [`CommandProcessor::outbox`] |
+//! | delete or archive sent messages, list and revive dead ones | [`Archiver`], [`CommandProcessor::outbox`] |
 //! | carry messages | [`InMemoryBroker`], [`SqliteBroker`] (feature `sqlite-broker`), [`RabbitMq`] (feature `rabbitmq`) |
 //! | answer probes and Prometheus | [`CommandProcessor::health`], [`Dispatcher::readiness`], [`http::Endpoints`] (feature `http`) |
 //! | trace and measure | [`telemetry`] (features `otel` and `metrics`) |
@@ -71,9 +74,11 @@
 //!
 //! # More
 //!
+//! - [The book](https://github.com/brighter-rs/brighter/blob/main/docs/book/src/SUMMARY.md): a tutorial, how-to guides, comparisons
+//!   with other libraries, reference and explanation
 //! - [What is promised, and what is not](https://github.com/brighter-rs/brighter/blob/main/docs/guarantees.md)
-//! - [Settings](https://github.com/brighter-rs/brighter/blob/main/docs/configuration.md), and
-//!   [how to operate it](https://github.com/brighter-rs/brighter/blob/main/docs/operating.md)
+//! - [Settings](https://github.com/brighter-rs/brighter/blob/main/docs/book/src/reference/configuration-keys.md), and
+//!   [how to operate it](https://github.com/brighter-rs/brighter/blob/main/docs/book/src/how-to/operate.md)
 //! - [Examples](https://github.com/brighter-rs/brighter/tree/main/examples): a shop of three services, and smaller ones
 //! - A new service: `cargo generate --git https://github.com/brighter-rs/brighter templates/service`
 #![cfg_attr(docsrs, feature(doc_cfg))]

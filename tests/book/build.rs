@@ -35,7 +35,7 @@ fn main() -> io::Result<()> {
     fs::write(Path::new(&out).join("pages.rs"), modules)
 }
 
-/// Returns the path of a page as the name of a module: `docs/metrics.md` is `docs_metrics`.
+/// Returns the path of a page as the name of a module: `docs/guarantees.md` is `docs_guarantees`.
 fn name(page: &Path) -> String {
     let path = page.with_extension("").display().to_string();
     path.replace(|c: char| !c.is_ascii_alphanumeric(), "_")

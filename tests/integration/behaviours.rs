@@ -1,4 +1,4 @@
-//! `docs/behaviours.md` names a test for every behaviour, and every test that it names is there.
+//! `docs/lab/behaviours.md` names a test for every behaviour, and every test that it names is there.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ fn is_there(test: &str) -> bool {
 
 #[test]
 fn every_behaviour_has_its_test() {
-    let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/behaviours.md");
+    let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/lab/behaviours.md");
     let table = fs::read_to_string(table).unwrap();
     let mut numbers = Vec::new();
     let mut missing = Vec::new();

@@ -285,7 +285,10 @@ fn the_document_lists_every_metric() {
         )
         .unwrap();
     }
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../docs/book/src/reference/metrics.md"
+    );
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(path, &text).unwrap();
     }

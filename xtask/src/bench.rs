@@ -26,7 +26,7 @@ pub(crate) struct Args {
     /// Names the cells, and measures nothing.
     #[arg(long, exclusive = true)]
     list: bool,
-    /// Makes docs/performance.md of docs/performance.json, and measures nothing.
+    /// Makes docs/lab/performance.md of docs/lab/performance.json, and measures nothing.
     #[arg(long, exclusive = true)]
     page: bool,
 }

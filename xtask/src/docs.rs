@@ -1,7 +1,7 @@
 //! `cargo xtask docs`: builds the book, and checks that every link in it leads somewhere.
 //!
-//! Pages that consist of a file of `docs` are put in with their links changed to where these files are in the book, or in
-//! the repository.
+//! On GitHub a link leads to another file of the repository. In the book it leads to the page that has this file, or to
+//! GitHub where none has. A page of the book may consist of a file of `docs`.
 
 mod links;
 
@@ -59,8 +59,8 @@ fn absolute(path: &Path) -> PathBuf {
 fn stage(book: &Path, staged: &Path) -> Result<usize> {
     let mut files = Vec::new();
     list(book, &mut files)?;
-    // Where each file of `docs` is in the book.
-    let mut places = BTreeMap::new();
+    // Where each file is in the book.
+    let mut places: BTreeMap<_, _> = files.iter().map(|file| (file.clone(), file.clone())).collect();
     for page in files.iter().filter(|file| is_page(file)) {
         if let Some(file) = markdown::included(page, &read(page)?) {
             places.insert(file, page.clone());
@@ -70,24 +70,19 @@ fn stage(book: &Path, staged: &Path) -> Result<usize> {
     for file in &files {
         let copy = staged.join(file.strip_prefix(book)?);
         fs::create_dir_all(copy.parent().context("a file has a folder")?)?;
-        let included = if is_page(file) {
-            markdown::included(file, &read(file)?)
+        if is_page(file) {
+            let from = markdown::included(file, &read(file)?).unwrap_or_else(|| file.clone());
+            let text = lead_from(&read(&from)?, &from, file, &places, &repository);
+            fs::write(&copy, text)?;
         } else {
-            None
-        };
-        match included {
-            Some(from) => {
-                let text = lead_from(&read(&from)?, &from, file, &places, &repository);
-                fs::write(&copy, text)?;
-            }
-            None => drop(fs::copy(file, &copy)?),
+            fs::copy(file, &copy)?;
         }
     }
     let summary = read(&book.join("src/SUMMARY.md"))?;
     Ok(markdown::relative_links(&summary).len())
 }
 
-/// Returns the text of a file of `docs` with links that are right on a page of the book.
+/// Returns the text of a file with links that are right on a page of the book.
 fn lead_from(
     text: &str,
     from: &Path,
@@ -174,19 +169,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_of_an_included_page_lead_into_the_book_or_to_the_repository() {
-        let places = BTreeMap::from([(
-            PathBuf::from("docs/faults.md"),
-            PathBuf::from("docs/book/src/reference/faults.md"),
-        )]);
-        let text =
-            "See [a](faults.md), [b](faults.md#c), [d](../brighter/src/x.rs), [e](#f), [g](https://h.i).";
-        let page = Path::new("docs/book/src/how-to/operating.md");
-        let text = lead_from(text, Path::new("docs/operating.md"), page, &places, "https://r");
+    fn links_lead_to_a_page_of_the_book_or_to_the_repository() {
+        let operate = PathBuf::from("docs/book/src/how-to/operate.md");
+        let faults = PathBuf::from("docs/book/src/reference/faults.md");
+        let places = BTreeMap::from([
+            (operate.clone(), operate.clone()),
+            (PathBuf::from("docs/lab/faults.md"), faults.clone()),
+        ]);
+        let lead = |text, from: &Path, page: &Path| lead_from(text, from, page, &places, "https://r");
+
+        let text = "[a](../../../lab/faults.md#b), [c](operate.md), [d](../../../../brighter/x.rs), [e](#f), [g](https://h.i).";
         assert_eq!(
-            text,
-            "See [a](../reference/faults.md), [b](../reference/faults.md#c), \
-             [d](https://r/blob/main/brighter/src/x.rs), [e](#f), [g](https://h.i)."
+            lead(text, &operate, &operate),
+            "[a](../reference/faults.md#b), [c](../how-to/operate.md), [d](https://r/blob/main/brighter/x.rs), [e](#f), \
+             [g](https://h.i)."
+        );
+
+        let text = "[a](../book/src/how-to/operate.md), [b](mutants.md).";
+        assert_eq!(
+            lead(text, Path::new("docs/lab/faults.md"), &faults),
+            "[a](../how-to/operate.md), [b](https://r/blob/main/docs/lab/mutants.md)."
         );
     }
 }

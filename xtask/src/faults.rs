@@ -22,7 +22,7 @@ pub(crate) struct Args {
     /// How long the soak goes on, such as 30s or 10m; without ids it is run alone.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     soak: Option<Duration>,
-    /// Writes the figures to docs/faults.json and docs/faults.md.
+    /// Writes the figures to docs/lab/faults.json and docs/lab/faults.md.
     #[arg(long)]
     page: bool,
 }

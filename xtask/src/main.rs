@@ -75,7 +75,7 @@ enum Command {
     Protections {
         /// The beginnings of the names of the patches; all if there are none.
         names: Vec<String>,
-        /// Writes the table of the protections into docs/faults.md, and runs nothing.
+        /// Writes the table of the protections into docs/lab/faults.md, and runs nothing.
         #[arg(long)]
         page: bool,
     },

@@ -249,10 +249,10 @@ mod tests {
 
     #[test]
     fn a_page_that_only_includes_another_is_told_from_others() {
-        let page = Path::new("docs/book/src/reference/metrics.md");
+        let page = Path::new("docs/book/src/reference/guarantees.md");
         assert_eq!(
-            included(page, "{{#include ../../../metrics.md}}\n"),
-            Some(PathBuf::from("docs/metrics.md"))
+            included(page, "{{#include ../../../guarantees.md}}\n"),
+            Some(PathBuf::from("docs/guarantees.md"))
         );
         assert_eq!(included(page, "# A\n\n{{#include a.svg}}\n"), None);
     }

@@ -1,7 +1,7 @@
 //! `cargo xtask mutants`: small changes to the code that matters most. Some test has to notice each of them.
 //!
 //! Which code and which tests say the files in `.cargo/mutants`, one for each area; what survives, and why,
-//! `docs/mutants.md`.
+//! `docs/lab/mutants.md`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -14,7 +14,7 @@ use crate::shell;
 use crate::stop::{Stop, Stopped};
 
 const PATCHES: &str = "tests/faults/protections";
-const PAGE: &str = "docs/faults.md";
+const PAGE: &str = "docs/lab/faults.md";
 /// A copy of the repository to do harm to. What it builds is shared with the repository, but for our own crates.
 const SCRATCH: &str = "target/protections";
 /// Where the copy is built. What it leaves must not be taken for the repository's own: its crates have the same names.

@@ -18,7 +18,7 @@
 //! ```
 //!
 //! An adapter declares its own [`Section`] and reads its [`Table`] in a function of its own, such as
-//! `RabbitMqBuilder::from_config`. [Configuration](https://github.com/brighter-rs/brighter/blob/main/docs/configuration.md)
+//! `RabbitMqBuilder::from_config`. [Configuration](https://github.com/brighter-rs/brighter/blob/main/docs/book/src/reference/configuration-keys.md)
 //! lists every setting.
 
 mod strictness;

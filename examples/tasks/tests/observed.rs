@@ -159,7 +159,10 @@ fn tree(spans: &[Span], parent: &str, depth: usize, text: &mut String) {
 
 /// The document has what is found here; `UPDATE=1 cargo xtask test` writes it anew.
 fn document_shows(trace: &str) {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/tracing.md");
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../docs/book/src/how-to/traces.md"
+    );
     let text = std::fs::read_to_string(path).unwrap();
     let (before, rest) = text
         .split_once("<!-- trace -->\n```text\n")

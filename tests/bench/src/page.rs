@@ -1,4 +1,4 @@
-//! `docs/performance.md`, made of `docs/performance.json` and of the notes beside them, which are written by hand.
+//! `docs/lab/performance.md`, made of `docs/lab/performance.json` and of the notes beside them, which are written by hand.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,22 +28,22 @@ struct Cell {
 
 fn docs(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../docs")
+        .join("../../docs/lab")
         .join(name)
 }
 
 fn read(name: &str) -> Result<String> {
-    fs::read_to_string(docs(name)).with_context(|| format!("could not read docs/{name}"))
+    fs::read_to_string(docs(name)).with_context(|| format!("could not read docs/lab/{name}"))
 }
 
 /// Writes the page.
 pub(crate) fn write() -> Result<()> {
     let page = page(&read("performance.json")?, &read("performance-notes.md")?)?;
-    fs::write(docs("performance.md"), page).context("could not write docs/performance.md")
+    fs::write(docs("performance.md"), page).context("could not write docs/lab/performance.md")
 }
 
 fn page(json: &str, notes: &str) -> Result<String> {
-    let run: Run = serde_json::from_str(json).context("docs/performance.json is no run")?;
+    let run: Run = serde_json::from_str(json).context("docs/lab/performance.json is no run")?;
     let count = |meets: fn(&Cell) -> bool| run.cells.iter().filter(|cell| meets(cell)).count();
     let (must, reach, all) = (
         count(|cell| cell.meets_must),
@@ -59,7 +59,7 @@ fn page(json: &str, notes: &str) -> Result<String> {
     let beside = beside(&run.peers);
     Ok(format!(
         "# How fast brighter is\n\n\
-         Made by `cargo xtask bench --json docs/performance.json` and `cargo xtask bench --page`; only the notes at \
+         Made by `cargo xtask bench --json docs/lab/performance.json` and `cargo xtask bench --page`; only the notes at \
          the end are written by hand.\n\n\
          {must} of {all} cells are as good as they must be, {reach} as good as they are to become. A cell with a twin \
          is the same work with a raw client, taken in turns with ours; its ratio is above 1 where ours is better. \

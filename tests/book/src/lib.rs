@@ -1,7 +1,8 @@
 //! The pages of the book, and other Markdown: their Rust blocks are the doctests of this crate, and its tests read what they
 //! say.
 //!
-//! The doctests are named after the page: `pages::docs_metrics (line 20)` is line 20 of `docs/metrics.md`.
+//! The doctests are named after the page: `pages::docs_guarantees (line 20)` is line 20 of
+//! `docs/guarantees.md`.
 
 mod block;
 mod files;

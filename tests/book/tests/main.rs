@@ -4,6 +4,7 @@
 
 mod attributes;
 mod csharp;
+mod decisions;
 mod errors;
 mod permissions;
 mod questions;

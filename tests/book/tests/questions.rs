@@ -3,7 +3,7 @@
 use brighter_book::Page;
 
 /// A question, the title by which the page is found, and what the page says.
-const QUESTIONS: [(&str, &str, &str); 15] = [
+const QUESTIONS: [(&str, &str, &str); 34] = [
     (
         "How do I stop one queue for an hour?",
         "Pause, throttle and scale a queue",
@@ -46,7 +46,7 @@ const QUESTIONS: [(&str, &str, &str); 15] = [
     ),
     (
         "What is the default of `attempts`?",
-        "Configuration keys",
+        "Configuration: files, variables and keys",
         "| `attempts` | `5` |",
     ),
     (
@@ -79,6 +79,101 @@ const QUESTIONS: [(&str, &str, &str); 15] = [
         "Build a web API with a PostgreSQL outbox",
         "deposit_post(&mut tx",
     ),
+    (
+        "Which method reaches another process?",
+        "Choose send, publish, post or call",
+        "another process to handle it, and nothing to be lost",
+    ),
+    (
+        "How do three services each get a copy of an event?",
+        "Publish an event to several services",
+        "subscriptions of different names | each a copy",
+    ),
+    (
+        "How do premium orders overtake the others?",
+        "Give messages a priority",
+        ".priorities(5)",
+    ),
+    (
+        "How do I read a message in the envelope of another system?",
+        "Choose the form of a message: mappers",
+        "MessageMapper<R> for PartnerMapper",
+    ),
+    (
+        "Can I set the number of performers by an environment variable?",
+        "Configuration: files, variables and keys",
+        "BRIGHTER_SUBSCRIPTIONS_TASK_REMINDERS_PERFORMERS",
+    ),
+    (
+        "What is a performer?",
+        "Glossary",
+        "| performer | one task that runs one pump",
+    ),
+    (
+        "Which metric counts dead letters?",
+        "Metrics",
+        "`brighter_dead_lettered_messages_total`",
+    ),
+    (
+        "Where do I see the way of one web request through two processes?",
+        "Follow a trace from request to handler",
+        "POST /reminders",
+    ),
+    (
+        "Why does `/readyz` say `not_consumed`?",
+        "Operate: health, clusters and abandoned queues",
+        "| `not_consumed` |",
+    ),
+    (
+        "How do I get rid of a queue that nobody reads?",
+        "Operate: health, clusters and abandoned queues",
+        "broker.remove(",
+    ),
+    (
+        "Does the outbox work in PgBouncer's transaction mode?",
+        "Connect through PgBouncer",
+        "without_session()",
+    ),
+    (
+        "I use tokio-postgres: can I deposit in its transaction?",
+        "Deposit with other database libraries",
+        "deposit_statement",
+    ),
+    (
+        "The worker is killed after the INSERT: is the payment taken twice?",
+        "Have an effect exactly once",
+        "complete_in(&mut tx, cx)",
+    ),
+    (
+        "Which side declares a queue that .NET and Rust both read?",
+        "Share a queue with C# Brighter",
+        "OnMissingChannel.Validate",
+    ),
+    (
+        "How do I go past one machine?",
+        "Limits and scaling",
+        "## Scale past one process",
+    ),
+    (
+        "The bank's API fails now and then: how do I retry?",
+        "Set retries, timeouts and circuit breakers",
+        "## Retry within a delivery",
+    ),
+    (
+        "How does one image run as an API and as a worker?",
+        "Run several roles from one image",
+        "let role = std::env::args()",
+    ),
+    (
+        "How do I ask another service and wait for its answer?",
+        "Call another process and wait for its reply",
+        "processor.call(",
+    ),
+    (
+        "What happens after the standby became the primary?",
+        "Survive a database failover",
+        "When the new primary answers",
+    ),
 ];
 
 #[test]
@@ -91,17 +186,39 @@ fn each_question_is_answered_by_the_page_that_its_title_promises() {
             .lines()
             .find_map(|line| line.trim().strip_prefix(&entry)?.strip_suffix(')'));
         let path = path.unwrap_or_else(|| panic!("{question}: no page is called `{title}`"));
-        let page = Page::read(format!("docs/book/src/{path}")).unwrap();
-        // A page may consist of a file of `docs`.
-        let included = page.text.trim().strip_prefix("{{#include ../../../");
-        let text = match included.and_then(|rest| rest.strip_suffix("}}")) {
-            Some(file) => Page::read(format!("docs/{file}")).unwrap().text,
-            None => page.text,
-        };
+        let text = book_page(path).text;
         assert!(
             text.contains(answer),
             "{question}: `{title}` does not say `{answer}`"
         );
         println!("{question} → {title}");
+    }
+}
+
+#[test]
+fn a_page_has_the_title_of_the_table_of_contents() {
+    let summary = Page::read("docs/book/src/SUMMARY.md").unwrap();
+    let entries = summary.text.lines().filter_map(|line| {
+        line.trim()
+            .strip_prefix("- [")?
+            .strip_suffix(')')?
+            .split_once("](")
+    });
+    let mut titles = 0;
+    for (title, path) in entries {
+        titles += 1;
+        let page = book_page(path);
+        assert_eq!(page.title(), Some(title), "{path}");
+    }
+    assert!(titles > 30, "{titles} titles");
+}
+
+/// Reads a page of the book, or the file of `docs` that it consists of.
+fn book_page(path: &str) -> Page {
+    let page = Page::read(format!("docs/book/src/{path}")).unwrap();
+    let included = page.text.trim().strip_prefix("{{#include ../../../");
+    match included.and_then(|rest| rest.strip_suffix("}}")) {
+        Some(file) => Page::read(format!("docs/{file}")).unwrap(),
+        None => page,
     }
 }

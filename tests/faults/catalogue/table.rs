@@ -1,5 +1,5 @@
-//! `docs/faults.md` names every test of the catalogue, and none that is not there, and has the figures of the last
-//! full run as `docs/faults.json` has them.
+//! `docs/lab/faults.md` names every test of the catalogue, and none that is not there, and has the figures of the last
+//! full run as `docs/lab/faults.json` has them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -27,7 +27,7 @@ fn the_table_of_faults_names_every_test() {
         });
         tests.extend(names);
     }
-    let table = fs::read_to_string(here.join("../../docs/faults.md")).unwrap();
+    let table = fs::read_to_string(docs("faults.md")).unwrap();
     let named: BTreeSet<_> = table
         .split('`')
         .filter(|name| is_fault(name))
@@ -42,7 +42,7 @@ const END: &str = "<!-- end of figures -->\n";
 
 fn docs(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../docs")
+        .join("../../docs/lab")
         .join(name)
 }
 

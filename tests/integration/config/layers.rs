@@ -151,7 +151,7 @@ async fn what_is_said_reaches_the_program() {
 
 #[test]
 fn the_list_in_the_documentation_is_complete() {
-    let path = "../docs/configuration.md";
+    let path = "../docs/book/src/reference/configuration-keys.md";
     let text = fs::read_to_string(path).unwrap();
     let mark = "<!-- Written by `BRIGHTER_TEST_UPDATE=1 cargo test -p brighter-tests config::`. -->\n";
     let (before, after) = text.split_once(mark).unwrap();

@@ -1,4 +1,4 @@
-//! Deposits in transactions that are not those of sqlx, as `docs/other-database-libraries.md` shows.
+//! Deposits in transactions that are not those of sqlx, as `docs/book/src/how-to/other-database-libraries.md` shows.
 
 use std::time::Duration;
 

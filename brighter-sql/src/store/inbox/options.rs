@@ -60,7 +60,7 @@ impl InboxOptions {
     /// Uses nothing of a connection that outlasts a transaction, for PostgreSQL by way of PgBouncer with
     /// `pool_mode = transaction`: no statement stays prepared, each call is a transaction of its own. Each call has two
     /// more ways to the server and back. See
-    /// [PgBouncer](https://github.com/brighter-rs/brighter/blob/main/docs/pgbouncer.md).
+    /// [PgBouncer](https://github.com/brighter-rs/brighter/blob/main/docs/book/src/how-to/pgbouncer.md).
     ///
     /// Opening an inbox of another database with this option fails with [`InboxError::Unsupported`].
     #[must_use]

@@ -8,7 +8,7 @@
 /// an error of the unique index.
 ///
 /// How to do so with tokio-postgres, Diesel and SeaORM is in
-/// [other database libraries](https://github.com/brighter-rs/brighter/blob/main/docs/other-database-libraries.md).
+/// [other database libraries](https://github.com/brighter-rs/brighter/blob/main/docs/book/src/how-to/other-database-libraries.md).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DepositStatement {

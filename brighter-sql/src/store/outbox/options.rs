@@ -71,7 +71,7 @@ impl OutboxOptions {
     /// `pool_mode = transaction`: no statement stays prepared, each call is a transaction of its own, and a
     /// sweeper looks at intervals for what other processes have stored. Each call has two
     /// more ways to the server and back. See
-    /// [PgBouncer](https://github.com/brighter-rs/brighter/blob/main/docs/pgbouncer.md).
+    /// [PgBouncer](https://github.com/brighter-rs/brighter/blob/main/docs/book/src/how-to/pgbouncer.md).
     ///
     /// Opening an outbox of another database with this option fails with [`OutboxError::Unsupported`].
     #[must_use]
