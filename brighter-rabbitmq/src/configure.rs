@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::headers::Headers;
 use super::url::BrokerNodes;
 use super::{ConnectError, ExchangeKind, RabbitMq, RabbitMqBuilder, Tls};
 use brighter_config::{Config, ConfigError, ConfigErrors, Key, Origin, Problem, Section};
@@ -42,11 +43,14 @@ impl RabbitMqBuilder {
                 )
                 .synonyms(&["make_exchange"])
                 .documented_default("create"),
-                Key::flag(
-                    "both_spellings",
-                    "whether fields of CloudEvents are written with a colon too, for .NET's synchronous gateway",
+                Key::one_of(
+                    "headers",
+                    Headers::WORDS,
+                    "the headers that messages are published with: all, with a colon too for .NET's synchronous gateway, \
+                     or only what differs from a default",
                 )
-                .documented_default("false"),
+                .synonyms(&["both_spellings"])
+                .documented_default("full"),
                 Key::one_of(
                     "queue_type",
                     QueueType::WORDS,
@@ -167,8 +171,8 @@ impl RabbitMqBuilder {
         if let Some(mode) = text("declare_exchange") {
             builder.declare_exchange = DeclareMode::configured(mode);
         }
-        if let Some(both) = table.flag("both_spellings") {
-            builder = builder.both_spellings(both);
+        if let Some(word) = text("headers") {
+            builder = builder.headers(Headers::configured(word));
         }
         if let Some(queue_type) = text("queue_type") {
             builder.queue_type = Some(QueueType::configured(queue_type));
@@ -236,7 +240,7 @@ mod tests {
                 "url" => "amqps://elsewhere",
                 "exchange_kind" => "fanout",
                 "declare_exchange" => "validate",
-                "both_spellings" => "true",
+                "headers" => "lean",
                 "queue_type" => "quorum",
                 "consumer_timeout" | "rebalance_interval" => "off",
                 "connect_timeout" => "forever",
@@ -275,7 +279,7 @@ mod tests {
             builder.exchange,
             builder.exchange_kind,
             builder.declare_exchange,
-            builder.spelling,
+            builder.headers,
             builder.queue_type,
             builder.consumer_timeout,
             builder.connection_name,

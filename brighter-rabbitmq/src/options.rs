@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use super::headers::{HeaderSettings, Headers};
 use super::settings::RabbitMqSettings;
 use super::tls::Tls;
 use super::topology::delay::LONGEST_DELAY;
 use super::topology::{Exchange, ExchangeKind, Topology, plan};
 use super::url::{BrokerNodes, split};
-use super::wire::Spelling;
 use super::{ConnectError, RabbitMq, without_credentials};
 use brighter_core::__private::redact;
 use brighter_core::channel::{Channel, ChannelError, DeclareMode, QueueType};
@@ -27,7 +27,7 @@ use brighter_core::message::{NameError, RoutingKey};
 /// | confirm timeout | 30 s | longer than a busy disk, shorter than patience |
 /// | rebalance interval | 1 minute | a node that is back gets its share of the connections soon, and no process moves twice a minute |
 /// | connect timeout | 30 s | a broker that starts together with us is up by then |
-/// | headers of CloudEvents | `cloudEvents_id` and so on | what most gateways of Brighter for .NET read |
+/// | headers | [`Headers::Full`] | what most gateways of Brighter for .NET and readers of CloudEvents expect |
 /// | largest message | 16 MiB | what RabbitMQ 4 takes unless told otherwise |
 ///
 /// ```no_run
@@ -61,7 +61,7 @@ pub struct RabbitMqBuilder {
     pub(super) connect_timeout: Option<Duration>,
     pub(super) max_message_bytes: usize,
     pub(super) longest_delay: Duration,
-    pub(super) spelling: Spelling,
+    pub(super) headers: HeaderSettings,
 }
 
 impl RabbitMq {
@@ -115,7 +115,7 @@ impl RabbitMqBuilder {
             connect_timeout: Some(Duration::from_secs(30)),
             max_message_bytes: 16 * 1024 * 1024,
             longest_delay: LONGEST_DELAY,
-            spelling: Spelling::default(),
+            headers: HeaderSettings::default(),
         }
     }
 
@@ -133,11 +133,23 @@ impl RabbitMqBuilder {
         self
     }
 
-    /// Writes the fields of CloudEvents with a colon too, such as `cloudEvents:id` beside `cloudEvents_id`. Say so where
-    /// consumers use the synchronous gateway of Brighter for .NET, which reads no other; it costs some 200 bytes a message.
-    /// The trace is written in both spellings always, and both are read.
-    pub fn both_spellings(mut self, both: bool) -> Self {
-        self.spelling = if both { Spelling::Both } else { Spelling::Usual };
+    /// Sets the headers that messages are published with, for every topic that [`headers_for`](Self::headers_for) does
+    /// not name. Consumers read every form, whatever this says.
+    pub fn headers(mut self, headers: Headers) -> Self {
+        self.headers.set_default(headers);
+        self
+    }
+
+    /// Sets the headers that messages of one topic are published with.
+    ///
+    /// ```
+    /// use brighter::RabbitMq;
+    /// use brighter::transport::rabbitmq::Headers;
+    ///
+    /// let builder = RabbitMq::builder("amqp://localhost").headers_for("Metrics.Sample", Headers::Lean);
+    /// ```
+    pub fn headers_for(mut self, topic: impl Into<RoutingKey>, headers: Headers) -> Self {
+        self.headers.set(topic.into(), headers);
         self
     }
 
@@ -309,7 +321,7 @@ impl RabbitMqBuilder {
             rebalance_interval: self.rebalance_interval,
             max_message_bytes: self.max_message_bytes,
             longest_delay: self.longest_delay,
-            spelling: self.spelling,
+            headers: self.headers,
         })
     }
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use crate::headers::HeaderSettings;
 use crate::tls::Tls;
 use crate::topology::{Exchange, ExchangeKind, Topology, plan};
 use crate::url::BrokerNodes;
-use crate::wire::Spelling;
 use brighter_core::channel::{Channel, ChannelError, DeclareMode, QueueType};
 
 /// The settings that are fixed once connected.
@@ -26,7 +26,7 @@ pub(crate) struct RabbitMqSettings {
     pub(crate) max_message_bytes: usize,
     /// The longest delay of one queue. A longer delay uses several in turn.
     pub(crate) longest_delay: Duration,
-    pub(crate) spelling: Spelling,
+    pub(crate) headers: HeaderSettings,
 }
 
 impl RabbitMqSettings {

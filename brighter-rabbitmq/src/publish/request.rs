@@ -82,7 +82,7 @@ impl PublishRequest {
 /// connection.
 pub(crate) fn outgoing(message: &Message, settings: &RabbitMqSettings) -> Result<Outgoing, PublishError> {
     message.header.topic.validate()?;
-    let properties = wire::properties(message, settings.spelling)?;
+    let properties = wire::properties(message, settings.headers.of(&message.header.topic))?;
     let body = message.body.to_bytes();
     fits(body.len(), settings.max_message_bytes)?;
     Ok(Outgoing {

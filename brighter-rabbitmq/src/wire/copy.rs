@@ -6,12 +6,13 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use super::amqp::{PERSISTENT, headers_of, known, text};
-use super::headers::Headers;
+use super::header_table::HeaderTable;
 use super::name::{self, KnownHeader, TRACE_STATE_TWIN};
 use super::read::{Original, topic};
 use super::size::{entry_bytes, header_bytes, table_bytes};
 use super::value;
-use super::write::{Spelling, readable, write};
+use super::write::{readable, write};
+use crate::headers::Headers;
 use brighter_core::__private::cut;
 use brighter_core::channel::{Rejection, rejection_headers};
 use brighter_core::message::{DEFAULT_CONTENT_TYPE, Message, MessageType, NameError};
@@ -100,7 +101,7 @@ fn with_readable_types(copy: BasicProperties, mut headers: FieldTable) -> BasicP
 }
 
 /// The same properties with the types that the sender wrote.
-fn with_senders_types(mut copy: BasicProperties, old: &Headers<'_>) -> BasicProperties {
+fn with_senders_types(mut copy: BasicProperties, old: &HeaderTable<'_>) -> BasicProperties {
     let written = |known_as| {
         let text = Some(value::lenient(old.get(known_as))).filter(|text| !text.is_empty())?;
         ShortString::try_new(text).ok()
@@ -130,7 +131,7 @@ fn copy(
     message: &Message,
     kept_free: impl Fn(&str, &AMQPValue) -> bool,
 ) -> Result<BasicProperties, NameError> {
-    let written = write(&message.header, Spelling::Usual)?;
+    let written = write(&message.header, Headers::Full)?;
     let old = headers_of(&original.properties);
     let mut headers = headers_of(&written);
     for (name, value) in &old {
@@ -145,7 +146,7 @@ fn copy(
             Some(_) | None => {}
         }
     }
-    let senders = Headers::of(&old);
+    let senders = HeaderTable::of(&old);
     for attribute in KnownHeader::SENDERS {
         if let Some(value) = senders.get(attribute) {
             headers.insert(known(attribute.as_str()), value.clone());
@@ -187,7 +188,7 @@ pub(crate) fn counted(original: &Original, redeliveries: u32) -> BasicProperties
         }
     }
     // The copy is published under the name of its queue.
-    let written = Headers::of(&old).get(KnownHeader::Topic);
+    let written = HeaderTable::of(&old).get(KnownHeader::Topic);
     if !matches!(
         written,
         Some(AMQPValue::LongString(_) | AMQPValue::ShortString(_))
@@ -211,7 +212,7 @@ pub(crate) fn set_aside(
     limit: usize,
 ) -> BasicProperties {
     let old = headers_of(&original.properties);
-    let copy = with_senders_types(kept(&original.properties), &Headers::of(&old));
+    let copy = with_senders_types(kept(&original.properties), &HeaderTable::of(&old));
     let mut headers = notes(original, &old, rejection, now);
     let mut room = limit
         .saturating_sub(header_bytes(&copy))
@@ -255,7 +256,7 @@ const MOST_BYTES_OF_LEFT_OUT: usize = 512;
 /// Returns the headers that record the rejection. An unreadable value is omitted; a person can read the original
 /// header.
 fn notes(original: &Original, old: &FieldTable, rejection: &Rejection, now: SystemTime) -> FieldTable {
-    let headers = Headers::of(old);
+    let headers = HeaderTable::of(old);
     let topic = topic(original, &headers).unwrap_or_else(|_| original.routing_key.as_str().into());
     let message_type = match headers.get(KnownHeader::MessageType) {
         None => Some(MessageType::Event.as_str()),

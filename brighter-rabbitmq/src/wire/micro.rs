@@ -1,6 +1,7 @@
 //! The conversions that `brighter-micro` measures: from a header to the properties of AMQP, and back.
 
-use super::{Original, Spelling, message, properties};
+use super::{Original, message, properties};
+use crate::headers::Headers;
 use brighter_core::message::{Message, NameError};
 
 /// A message in the form of RabbitMQ, to measure the conversion without a broker. It may change in any release.
@@ -15,9 +16,17 @@ impl OnTheWire {
     /// Returns an error if no broker accepts the message: see
     /// [`MessageHeader::validate`](brighter_core::message::MessageHeader::validate).
     pub fn of(message: &Message) -> Result<Self, NameError> {
+        Self::with(message, Headers::Full)
+    }
+
+    /// Converts a message to the form that is published with these headers.
+    ///
+    /// # Errors
+    /// As for [`of`](Self::of).
+    pub fn with(message: &Message, headers: Headers) -> Result<Self, NameError> {
         Ok(Self(Original {
             routing_key: super::short("routing key", message.header.topic.as_str())?,
-            properties: properties(message, Spelling::Usual)?,
+            properties: properties(message, headers)?,
             body: message.body.to_bytes(),
         }))
     }

@@ -6,7 +6,8 @@
 mod amqp;
 mod copy;
 mod fuzz;
-mod headers;
+mod header_table;
+mod lean;
 mod micro;
 mod name;
 mod nesting;
@@ -27,4 +28,4 @@ pub(crate) use nesting::NestingLimit;
 pub(crate) use read::{Original, message, redeliveries};
 pub(crate) use size::header_bytes;
 pub(crate) use waiting::{not_before, still_waits};
-pub(crate) use write::{Spelling, properties};
+pub(crate) use write::properties;

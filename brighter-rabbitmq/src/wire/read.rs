@@ -7,7 +7,7 @@ use bytes::Bytes;
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
-use super::headers::Headers;
+use super::header_table::HeaderTable;
 use super::name::{BARE_TRACE_PARENT, BARE_TRACE_STATE, KnownHeader, is_free};
 use super::nesting::MAX_LEVELS;
 use super::value;
@@ -42,7 +42,7 @@ pub(crate) fn message(original: &Original) -> Result<Message, String> {
         }
     }
     let mut bag = Bag::default();
-    let headers = Headers::read(table, |name, value| {
+    let headers = HeaderTable::read(table, |name, value| {
         // A value that the bag cannot hold stays in the original, and is in every copy of it.
         if let Some(value) = value::of_bag(value).filter(|_| is_free(name)) {
             bag.insert(name, value);
@@ -71,12 +71,12 @@ pub(crate) fn redeliveries(original: &Original) -> u32 {
     let Some(table) = original.properties.headers() else {
         return 0;
     };
-    value::count(Headers::of(table).get(KnownHeader::Redeliveries))
+    value::count(HeaderTable::of(table).get(KnownHeader::Redeliveries))
 }
 
 /// Returns the first id of the message. .NET gives a retry a new id, and an inbox must not mistake that for another
 /// message.
-fn id(properties: &BasicProperties, headers: &Headers<'_>) -> Result<MessageId, String> {
+fn id(properties: &BasicProperties, headers: &HeaderTable<'_>) -> Result<MessageId, String> {
     let header = |known| value::text(known, headers.get(known));
     let id = match header(KnownHeader::OriginalId)? {
         Some(id) => Some(id),
@@ -98,20 +98,40 @@ fn id(properties: &BasicProperties, headers: &Headers<'_>) -> Result<MessageId, 
     Ok(MessageId::from(id))
 }
 
-/// Returns the topic that the sender wrote, or else the routing key, which is empty if an exchange does not route by
-/// it. A retry is published under another routing key, and so records its topic.
-pub(super) fn topic(original: &Original, headers: &Headers<'_>) -> Result<RoutingKey, String> {
+/// Returns the topic that the sender wrote, or else the routing key that it published with, which is empty if an exchange
+/// does not route by it. A retry is published under another routing key, and so records its topic. When the broker itself
+/// moves a message to another queue, it records the routing key of before.
+pub(super) fn topic(original: &Original, headers: &HeaderTable<'_>) -> Result<RoutingKey, String> {
     let written = headers.get(KnownHeader::Topic);
     let topic = match written {
         Some(AMQPValue::LongString(_) | AMQPValue::ShortString(_)) => {
             value::text(KnownHeader::Topic, written)?
         }
-        _ => value::plain("the routing key", original.routing_key.as_str())?,
+        _ => {
+            let first = first_routing_key(&original.properties);
+            value::plain("the routing key", first.unwrap_or(original.routing_key.as_str()))?
+        }
     };
     Ok(topic.unwrap_or_default().into())
 }
 
-fn message_type(headers: &Headers<'_>) -> Result<MessageType, String> {
+/// Returns the routing key of a message before the broker first moved it to another queue. The header `x-death` lists the
+/// moves, the latest first: see <https://www.rabbitmq.com/docs/dlx#effects>.
+fn first_routing_key(properties: &BasicProperties) -> Option<&str> {
+    let headers = properties.headers().as_ref()?.inner();
+    let AMQPValue::FieldArray(moves) = headers.get("x-death")? else {
+        return None;
+    };
+    let AMQPValue::FieldTable(first) = moves.as_slice().last()? else {
+        return None;
+    };
+    let AMQPValue::FieldArray(keys) = first.inner().get("routing-keys")? else {
+        return None;
+    };
+    Some(value::lenient(keys.as_slice().first())).filter(|key| !key.is_empty())
+}
+
+fn message_type(headers: &HeaderTable<'_>) -> Result<MessageType, String> {
     let name = KnownHeader::MessageType.as_str();
     let Some(value) = headers.get(KnownHeader::MessageType) else {
         return Ok(MessageType::Event);
@@ -128,7 +148,10 @@ fn message_type(headers: &Headers<'_>) -> Result<MessageType, String> {
 }
 
 /// Accepts a number, because some senders number conversations. An invalid id is ignored.
-fn correlation_id(properties: &BasicProperties, headers: &Headers<'_>) -> Result<Option<MessageId>, String> {
+fn correlation_id(
+    properties: &BasicProperties,
+    headers: &HeaderTable<'_>,
+) -> Result<Option<MessageId>, String> {
     let header = headers.get(KnownHeader::CorrelationId);
     if let Some(number) = header.and_then(value::integer) {
         return Ok(Some(number.to_string().into()));
@@ -142,7 +165,7 @@ fn correlation_id(properties: &BasicProperties, headers: &Headers<'_>) -> Result
 
 /// The property `type` is the media type of the body too, where it is one. What a copy could not have as a property is in
 /// a header.
-fn content_type(properties: &BasicProperties, headers: &Headers<'_>) -> Cow<'static, str> {
+fn content_type(properties: &BasicProperties, headers: &HeaderTable<'_>) -> Cow<'static, str> {
     let senders = value::lenient(headers.get(KnownHeader::ContentType));
     if !senders.is_empty() {
         return Cow::Owned(senders.to_owned());
@@ -168,7 +191,7 @@ fn timestamp(properties: &BasicProperties, precise: &str) -> SystemTime {
         .unwrap_or_else(SystemTime::now)
 }
 
-fn event(headers: &Headers<'_>, topic: &RoutingKey) -> Result<EventAttributes, String> {
+fn event(headers: &HeaderTable<'_>, topic: &RoutingKey) -> Result<EventAttributes, String> {
     let text = |known| value::text(known, headers.get(known));
     let mut event = EventAttributes::default();
     event.event_type = text(KnownHeader::Type)?
@@ -188,7 +211,7 @@ fn is_default(source: &str) -> bool {
 }
 
 /// Drops invalid values, because nothing is decided by a trace.
-fn trace(table: &FieldTable, headers: &Headers<'_>) -> TraceContext {
+fn trace(table: &FieldTable, headers: &HeaderTable<'_>) -> TraceContext {
     let ours = |known| value::lenient(headers.get(known));
     let bare = |name: &str| value::lenient(table.inner().get(name));
     let mut trace = TraceContext::default().with_traceparent(ours(KnownHeader::TraceParent));

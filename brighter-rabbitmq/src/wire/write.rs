@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use lapin::BasicProperties;
-use lapin::types::{AMQPValue, FieldTable};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use super::amqp::{PERSISTENT, known, short, text};
+use super::lean::write_lean;
 use super::name::{KnownHeader, TRACE_STATE_TWIN, WITH_COLON, is_free};
 use super::value;
+use crate::headers::Headers;
 use brighter_core::__private::{media_type, rfc3339};
 use brighter_core::message::{DEFAULT_CONTENT_TYPE, Message, MessageHeader, NameError};
 
@@ -15,34 +17,43 @@ use brighter_core::message::{DEFAULT_CONTENT_TYPE, Message, MessageHeader, NameE
 ///
 /// # Errors
 /// See [`MessageHeader::validate`].
-pub(crate) fn properties(message: &Message, spelling: Spelling) -> Result<BasicProperties, NameError> {
+pub(crate) fn properties(message: &Message, headers: Headers) -> Result<BasicProperties, NameError> {
     message.header.validate()?;
-    write(&message.header, spelling)
-}
-
-/// How the fields of CloudEvents are spelt, but for the trace, which is always spelt in both ways.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Spelling {
-    /// `cloudEvents_id`, as most gateways of Brighter for .NET have it.
-    #[default]
-    Usual,
-    /// And `cloudEvents:id` beside it, which is all that its synchronous gateway reads.
-    Both,
+    write(&message.header, headers)
 }
 
 /// Converts a header to properties.
 ///
 /// # Errors
 /// Returns an error if a text for a short string has more than 255 bytes.
-pub(super) fn write(header: &MessageHeader, spelling: Spelling) -> Result<BasicProperties, NameError> {
+pub(super) fn write(header: &MessageHeader, headers: Headers) -> Result<BasicProperties, NameError> {
+    match headers {
+        Headers::Full => write_full(header, false),
+        Headers::BothSpellings => write_full(header, true),
+        Headers::Lean => write_lean(header),
+    }
+}
+
+/// Converts a header to the properties and headers that Brighter for .NET writes.
+fn write_full(header: &MessageHeader, colon_too: bool) -> Result<BasicProperties, NameError> {
     let id = header.id.to_string();
-    let media_type = short("content type", readable(&header.content_type))?;
-    let mut properties = BasicProperties::default()
-        .with_content_type(media_type.clone())
+    let properties = common_properties(header, &id)?;
+    // .NET takes the property `type` for the media type of the body.
+    let media_type = properties.content_type().clone().unwrap_or_default();
+    Ok(properties
         .with_type(media_type)
-        .with_message_id(short("message id", &id)?)
-        .with_delivery_mode(PERSISTENT)
-        .with_headers(headers(header, id, spelling)?);
+        .with_headers(headers(header, id, colon_too)?))
+}
+
+/// Returns the properties that every form has.
+///
+/// # Errors
+/// Returns an error if a text for a short string has more than 255 bytes.
+pub(super) fn common_properties(header: &MessageHeader, id: &str) -> Result<BasicProperties, NameError> {
+    let mut properties = BasicProperties::default()
+        .with_content_type(short("content type", readable(&header.content_type))?)
+        .with_message_id(short("message id", id)?)
+        .with_delivery_mode(PERSISTENT);
     if let Some(seconds) = rfc3339::seconds(header.timestamp) {
         properties = properties.with_timestamp(seconds);
     }
@@ -55,7 +66,23 @@ pub(super) fn write(header: &MessageHeader, spelling: Spelling) -> Result<BasicP
     Ok(properties)
 }
 
-fn headers(header: &MessageHeader, id: String, spelling: Spelling) -> Result<FieldTable, NameError> {
+/// Returns the headers that the application added.
+pub(super) fn free_headers(
+    header: &MessageHeader,
+) -> impl Iterator<Item = Result<(ShortString, AMQPValue), NameError>> + '_ {
+    header
+        .bag
+        .iter()
+        .filter(|(name, _)| is_free(name))
+        .map(|(name, value)| Ok((short("header name", name)?, value::to_amqp(value))))
+}
+
+/// Returns the content type if .NET could not read it as a property.
+pub(super) fn unreadable_content_type(header: &MessageHeader) -> Option<&str> {
+    (readable(&header.content_type) != header.content_type).then_some(&*header.content_type)
+}
+
+fn headers(header: &MessageHeader, id: String, colon_too: bool) -> Result<FieldTable, NameError> {
     let (event, trace) = (&header.event, &header.trace);
     let owned = |text: &str| Some(text.to_owned());
     let count = i32::try_from(header.handled_count).unwrap_or(i32::MAX);
@@ -104,19 +131,19 @@ fn headers(header: &MessageHeader, id: String, spelling: Spelling) -> Result<Fie
         }
     }
     for (field, with_colon) in WITH_COLON {
-        if spelling == Spelling::Both || (field.is_of_the_trace() && !trace.is_empty()) {
+        if colon_too || (field.is_of_the_trace() && !trace.is_empty()) {
             let mut written = table.iter().filter(|(name, _)| name.as_str() == field.as_str());
             if let Some(value) = written.next().map(|(_, value)| value.clone()) {
                 table.push((known(with_colon), value));
             }
         }
     }
-    if readable(&header.content_type) != header.content_type {
+    if let Some(content_type) = unreadable_content_type(header) {
         let name = known(KnownHeader::ContentType.as_str());
-        table.push((name, text(&*header.content_type)));
+        table.push((name, text(content_type)));
     }
-    for (name, value) in header.bag.iter().filter(|(name, _)| is_free(name)) {
-        table.push((short("header name", name)?, value::to_amqp(value)));
+    for entry in free_headers(header) {
+        table.push(entry?);
     }
     Ok(BTreeMap::from_iter(table).into())
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use brighter::channel::{Broker, DeclareMode, Producer, PublishError, Rejection, RejectionKind};
 use brighter::message::{EventAttributes, MessageBody, MessageHeader, MessageType, NameError};
 use brighter::trace::TraceContext;
+use brighter::transport::rabbitmq::Headers;
 use brighter::{Message, MessageId};
 use brighter_tests::rabbitmq::{Corner, Raw};
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
@@ -198,8 +199,8 @@ async fn the_synchronous_gateway_finds_the_trace_always_and_the_rest_when_asked(
                 .with_tracestate("vendor=1")
                 .with_baggage("tenant=north"),
         );
-    for both in [false, true] {
-        let broker = corner.builder().both_spellings(both).connect().await.unwrap();
+    for (headers, both) in [(Headers::Full, false), (Headers::BothSpellings, true)] {
+        let broker = corner.builder().headers(headers).connect().await.unwrap();
         broker.publish(&sent).await.unwrap();
         let headers = read(channel.name.as_str()).await["headers"].clone();
         for (name, value) in [

@@ -6,6 +6,7 @@ use lapin::types::{AMQPValue, FieldArray, FieldTable, LongString};
 
 use super::amqp::*;
 use super::*;
+use crate::headers::Headers;
 use brighter_core::channel::{Rejection, RejectionKind};
 use brighter_core::id::MessageId;
 use brighter_core::message::{
@@ -15,6 +16,7 @@ use brighter_core::message::{
 use brighter_core::trace::TraceContext;
 
 mod fuzz;
+mod lean;
 mod nesting;
 mod properties;
 mod strangers;
@@ -22,7 +24,7 @@ mod strangers;
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 fn properties(message: &Message) -> Result<BasicProperties, NameError> {
-    super::properties(message, Spelling::Usual)
+    super::properties(message, Headers::Full)
 }
 
 fn a_message() -> Message {
@@ -229,13 +231,13 @@ fn odd_values_are_written_without_harm() {
 #[test]
 fn both_spellings_are_written_when_asked_for() {
     let sent = a_message();
-    let names = |spelling| {
-        let written = super::properties(&sent, spelling).unwrap();
+    let names = |headers| {
+        let written = super::properties(&sent, headers).unwrap();
         let table = written.headers().clone().unwrap();
         assert_eq!(message(&original(written)).unwrap().header, sent.header);
         table
     };
-    let (usual, both) = (names(Spelling::Usual), names(Spelling::Both));
+    let (usual, both) = (names(Headers::Full), names(Headers::BothSpellings));
     let mut added = Vec::new();
     for (name, value) in &both {
         if usual.inner().get(name.as_str()).is_none() {
@@ -257,7 +259,7 @@ fn both_spellings_are_written_when_asked_for() {
     // Where there is nothing to say, nothing is said twice.
     let plain = MessageHeader::new(MessageId::new(), "Task.Reminder", MessageType::Event);
     let plain = Message::new(plain, MessageBody::default());
-    let written = super::properties(&plain, Spelling::Both).unwrap();
+    let written = super::properties(&plain, Headers::BothSpellings).unwrap();
     assert_eq!(written.headers().as_ref().unwrap().inner().len(), 8 + 5);
 }
 

@@ -308,6 +308,25 @@ proptest! {
     }
 
     #[test]
+    fn a_lean_message_is_read_as_a_full_one_but_for_parts_of_a_second(sent in a_message_of_any_kind()) {
+        let lean = super::super::properties(&sent, Headers::Lean).unwrap();
+        let full = properties(&sent).unwrap();
+        prop_assert!(header_bytes(&lean) <= header_bytes(&full));
+        let on_the_wire = bytes(&lean);
+        let (rest, arrived) = parse_properties(&on_the_wire[..]).unwrap();
+        prop_assert!(rest.is_empty());
+        let there = |properties| Original {
+            routing_key: sent.header.topic.as_str().into(),
+            ..original(properties)
+        };
+        let read = message(&there(arrived)).unwrap();
+        let mut expected = message(&there(full)).unwrap();
+        let seconds = expected.header.timestamp.duration_since(UNIX_EPOCH).unwrap().as_secs();
+        expected.header.timestamp = UNIX_EPOCH + Duration::from_secs(seconds);
+        prop_assert_eq!(read, expected);
+    }
+
+    #[test]
     fn anything_is_read_or_has_a_reason_and_a_copy_means_the_same(there in anything()) {
         prop_assert_eq!(header_bytes(&there.properties), 12 + bytes(&there.properties).len());
         let rejection = Rejection::new(RejectionKind::Invalid, "no");

@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 use brighter::Message;
 use brighter::channel::Producer;
+use brighter::transport::rabbitmq::Headers;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::{AMQPValue, FieldTable};
@@ -17,13 +18,22 @@ const WINDOW: usize = 256;
 /// What AMQP calls persistent.
 pub(super) const PERSISTENT: u8 = 2;
 
-pub(crate) fn to_the_broker() -> Result<Sample> {
+pub(crate) fn full() -> Result<Sample> {
+    ours(Headers::Full)
+}
+
+pub(crate) fn lean() -> Result<Sample> {
+    ours(Headers::Lean)
+}
+
+fn ours(headers: Headers) -> Result<Sample> {
     runtime()?.block_on(async {
         let place = Place::make(0).await?;
+        let broker = rabbit::broker_with(&place.exchange, headers).await?;
         let messages: Vec<_> = (0..MESSAGES).map(rabbit::message).collect::<Result<_>>()?;
         let watch = Stopwatch::start()?;
         stream::iter(&messages)
-            .map(|message| place.broker.publish(message))
+            .map(|message| broker.publish(message))
             .buffer_unordered(WINDOW)
             .try_collect::<()>()
             .await?;

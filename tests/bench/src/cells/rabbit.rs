@@ -6,7 +6,7 @@ use brighter::channel::{Broker, Channel, Producer};
 use brighter::mapper::{JsonMapper, MessageMapper};
 use brighter::message::{MessageHeader, MessageType};
 use brighter::prelude::*;
-use brighter::transport::rabbitmq::ExchangeKind;
+use brighter::transport::rabbitmq::{ExchangeKind, Headers};
 use brighter::{CommandProcessor, Dispatcher, Message as BrighterMessage};
 use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
 use lapin::{Connection, ConnectionProperties};
@@ -29,8 +29,14 @@ fn url() -> Result<String> {
 
 /// brighter's way to the broker, with all that is safe by default.
 pub(super) async fn broker(exchange: &str) -> Result<RabbitMq> {
+    broker_with(exchange, Headers::Full).await
+}
+
+/// The same with these headers.
+pub(super) async fn broker_with(exchange: &str, headers: Headers) -> Result<RabbitMq> {
     Ok(RabbitMq::builder(&url()?)
         .exchange(exchange, ExchangeKind::Direct)
+        .headers(headers)
         .connect()
         .await?)
 }

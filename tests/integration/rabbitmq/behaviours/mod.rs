@@ -25,6 +25,7 @@ mod connecting;
 mod dead_letters;
 mod delays;
 mod infrastructure;
+mod lean;
 mod limits;
 mod posting;
 mod redeliveries;

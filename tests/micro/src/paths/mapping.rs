@@ -6,6 +6,7 @@ use brighter::MessageId;
 use brighter::mapper::{JsonMapper, MessageMapper};
 use brighter::message::{MessageHeader, MessageType};
 use brighter::transport::rabbitmq::__private::OnTheWire;
+use brighter::transport::rabbitmq::Headers;
 
 use super::messages::Order;
 use crate::Walk;
@@ -58,6 +59,15 @@ pub(super) fn write_to_the_wire() -> Walk {
     Box::new(move |times| {
         for _ in 0..times {
             black_box(OnTheWire::of(&message).unwrap());
+        }
+    })
+}
+
+pub(super) fn write_lean_to_the_wire() -> Walk {
+    let message = JsonMapper.to_message(&Order::new(1), header()).unwrap();
+    Box::new(move |times| {
+        for _ in 0..times {
+            black_box(OnTheWire::with(&message, Headers::Lean).unwrap());
         }
     })
 }

@@ -59,6 +59,11 @@ pub const PATHS: &[Path] = &[
         prepare: mapping::write_to_the_wire,
     },
     Path {
+        name: "wire-write-lean",
+        summary: "RabbitMQ: a message to the properties of AMQP, with lean headers",
+        prepare: mapping::write_lean_to_the_wire,
+    },
+    Path {
         name: "wire-read",
         summary: "RabbitMQ: the properties and headers of AMQP to a message",
         prepare: mapping::read_from_the_wire,

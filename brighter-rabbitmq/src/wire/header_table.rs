@@ -1,15 +1,15 @@
-//! [`Headers`]: a table of headers, searched once.
+//! [`HeaderTable`]: the headers of a message, searched once.
 
 use lapin::types::{AMQPValue, FieldTable};
 
 use super::name::KnownHeader;
 
 /// The headers of brighter, in any spelling.
-pub(super) struct Headers<'a> {
+pub(super) struct HeaderTable<'a> {
     known: [Option<&'a AMQPValue>; KnownHeader::COUNT],
 }
 
-impl<'a> Headers<'a> {
+impl<'a> HeaderTable<'a> {
     /// Reads the table, and passes every header of the application to `other`.
     pub(super) fn read(table: &'a FieldTable, mut other: impl FnMut(&'a str, &'a AMQPValue)) -> Self {
         let mut known = [None; KnownHeader::COUNT];
