@@ -174,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_of_an_included_page_lead_into_the_book_or_to_the_repository() {
+    fn links_of_an_included_page_are_rewritten() {
         let places = BTreeMap::from([(
             PathBuf::from("docs/faults.md"),
             PathBuf::from("docs/book/src/reference/faults.md"),

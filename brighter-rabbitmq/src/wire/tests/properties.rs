@@ -308,7 +308,7 @@ proptest! {
     }
 
     #[test]
-    fn anything_is_read_or_has_a_reason_and_a_copy_means_the_same(there in anything()) {
+    fn any_properties_are_read_or_refused_and_copied_alike(there in anything()) {
         prop_assert_eq!(header_bytes(&there.properties), 12 + bytes(&there.properties).len());
         let rejection = Rejection::new(RejectionKind::Invalid, "no");
         let limit = 3500;
