@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_quoted_is_short_and_hides_what_urls_hide() {
+    fn quotes_are_short_and_hide_credentials_of_urls() {
         assert_eq!(quoted("a\nb"), "`a\\nb`");
         assert_eq!(quoted("smtp://me:hidden@host"), "`smtp://***@host`");
         assert_eq!(quoted(&"x".repeat(99)), format!("`{}…`", "x".repeat(60)));

@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_a_service_sets_is_a_link_even_where_settings_have_such_names() {
+    fn service_variables_are_links_even_with_names_of_settings() {
         let mixed = [
             ("AMQP", "5672", "TCP"),
             ("RATE", "9000", "UDP"),
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_person_wrote_is_no_link() {
+    fn variables_set_by_hand_are_not_links() {
         for (name, value) in [
             ("BRIGHTER_RABBITMQ_PORT", "5672"),
             ("BRIGHTER_RABBITMQ_PORT", "amqp://me:hunter2@10.0.0.1:5672"),

@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_refused() {
+    fn invalid_durations_are_refused() {
         for text in [
             "",
             "5",

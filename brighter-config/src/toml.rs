@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_too_deep_is_an_error_on_a_small_stack() {
+    fn deep_nesting_is_an_error_on_a_small_stack() {
         let key = |parts: usize| vec!["a"; parts].join(".");
         let fits = said(parse, format!("{} = 1", key(DEEPEST)));
         assert_eq!(fits, Ok(1));

@@ -237,7 +237,7 @@ fn no_mixture_takes_more_memory_than_there_is_for_it() {
 }
 
 #[test]
-fn a_file_over_the_cap_is_refused_before_it_is_read() {
+fn too_large_a_file_is_refused_unread() {
     let read = read("toml", &"#".repeat(CAP + 1));
     let told = read.result.unwrap_err().to_string();
     assert!(
@@ -248,7 +248,7 @@ fn a_file_over_the_cap_is_refused_before_it_is_read() {
 
 /// What took 15 seconds: a line was counted anew for each value.
 #[test]
-fn thousands_of_subscriptions_are_read_and_each_value_has_its_line() {
+fn thousands_of_subscriptions_are_read_with_their_lines() {
     let toml = |n: usize| {
         format!(
             "[subscriptions.orders-{n}]\nbuffer = {}\nrouting_keys = [\"a\", \"b\"]\n\n",
@@ -293,7 +293,7 @@ fn more_mistakes_than_anybody_reads_are_counted() {
 }
 
 #[test]
-fn a_slip_of_what_others_call_a_setting_names_the_setting() {
+fn a_foreign_name_of_a_setting_suggests_ours() {
     for (key, told) in [
         ("prefech", "did you mean `buffer`?"),
         ("prefetch", "did you mean `buffer`?"),
@@ -316,7 +316,7 @@ fn a_slip_of_what_others_call_a_setting_names_the_setting() {
 /// A FIFO that nobody writes into, as the file of a secret and as the file of settings.
 #[cfg(unix)]
 #[test]
-fn what_never_ends_is_no_file() {
+fn an_endless_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let fifo = folder.path().join("fifo.toml");
     let made = std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();

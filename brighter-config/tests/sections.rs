@@ -101,7 +101,7 @@ fn a_table_reads_each_kind_of_key() {
 }
 
 #[test]
-fn a_default_is_a_value_and_a_documented_default_is_not() {
+fn a_default_is_a_value_but_not_a_documented_one() {
     let config = load(kafka(), &[]).unwrap();
     let table = config.table("kafka").unwrap();
     assert_eq!(table.texts("servers").unwrap(), ["one", "two"]);
@@ -202,7 +202,7 @@ fn a_table_without_what_its_type_requires_is_told() {
 }
 
 #[test]
-fn a_required_key_is_missing_even_if_nothing_says_its_section() {
+fn a_required_key_is_missing_without_its_section_too() {
     let section = Section::new("shop", [Key::text("token", "a token").required("write one")]);
     assert_eq!(wrong(section, &[]), "default: `shop.token` is missing: write one");
 }
@@ -233,7 +233,7 @@ fn a_secret_is_shown_as_three_stars_in_every_form() {
 }
 
 #[test]
-fn the_file_of_a_secret_may_have_64_kib_and_no_more() {
+fn the_file_of_a_secret_has_at_most_64_kib() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("password");
     let load = |bytes: usize| {

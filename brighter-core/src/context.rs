@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_keeps_the_values_but_for_those_of_its_parent_alone() {
+    fn a_child_context_drops_values_of_its_parent_alone() {
         let cx = Context::new().with_message_id("outer".into());
         cx.insert(1_u8);
         cx.insert(2_u16);
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_brought_is_made_once_and_only_if_nothing_stands_in_its_place() {
+    fn a_brought_value_is_made_once_unless_replaced() {
         struct Letter;
         impl Brought for Letter {
             fn key(&self) -> TypeId {

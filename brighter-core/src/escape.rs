@@ -54,7 +54,7 @@ mod tests {
     use super::{escaped, escaped_lines};
 
     #[test]
-    fn what_steers_is_escaped_and_all_else_stays() {
+    fn control_characters_are_escaped_and_others_stay() {
         for (text, expected) in [
             ("", ""),
             ("plain: \"quoted\" \\n", "plain: \"quoted\" \\n"),

@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_keep_their_causes_and_lose_every_part_of_a_url() {
+    fn errors_keep_causes_and_lose_urls() {
         let url = "postgres://me:hun%74er2@host/db?sslmode=hun%74er3&sslpassword=hunter4";
         let quoted = std::io::Error::other(format!("unknown {:?}", "hun\0ter\"5"));
         let redacted = RedactedError::new(&quoted, "mysql://host/db?ssl-mode=hun%00ter%225");

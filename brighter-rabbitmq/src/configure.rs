@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_table_says_are_the_defaults() {
+    fn the_table_shows_the_real_defaults() {
         let section = RabbitMqBuilder::section();
         let defaults = section
             .keys()
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_that_is_none_is_told_with_its_variable_and_without_its_password() {
+    fn an_invalid_url_names_its_variable_and_hides_its_password() {
         let config = loader()
             .variables([("BRIGHTER_RABBITMQ_URL", "http://me:hidden@host")])
             .load()

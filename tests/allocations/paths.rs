@@ -44,7 +44,7 @@ fn no_path_allocates_more_often_than_it_has_to() {
 }
 
 #[test]
-fn a_message_costs_the_same_among_a_thousand_and_among_a_hundred_thousand() {
+fn cost_per_message_does_not_grow_with_their_number() {
     let mut pump = Path::named("pump").unwrap().prepare();
     let (few, many) = (walk(&mut pump, 1_000), walk(&mut pump, 100_000));
     // Per thousand, with a hundredth for what timers and tables need now and then.
@@ -58,7 +58,7 @@ fn a_message_costs_the_same_among_a_thousand_and_among_a_hundred_thousand() {
 }
 
 #[test]
-fn a_handler_of_an_event_costs_the_same_among_ten_and_among_a_hundred() {
+fn cost_per_handler_does_not_grow_with_their_number() {
     let of = |name| walk(&mut Path::named(name).unwrap().prepare(), 100).count_total;
     assert!(of("publish-100") <= of("publish-10") * 11);
 }

@@ -120,7 +120,7 @@ fn json_error(error: &PostError) -> &JsonError {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_consumers_could_not_read_is_refused_when_it_is_posted() {
+async fn bodies_consumers_cannot_read_are_refused_on_post() {
     let shop = Shop::new().await;
     for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let error = shop.post(Order::of(number)).await.unwrap_err();
@@ -149,7 +149,7 @@ async fn what_consumers_could_not_read_is_refused_when_it_is_posted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_byte_order_mark_is_passed_over_and_another_encoding_told() {
+async fn a_byte_order_mark_is_skipped_and_other_encodings_refused() {
     let shop = Shop::new().await;
     let body = |id: &str| format!("{{\"id\":\"{id}\",\"amount\":1.5,\"labels\":{{}}}}\r\n");
     for (id, content_type) in [
@@ -177,7 +177,7 @@ async fn a_byte_order_mark_is_passed_over_and_another_encoding_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_with_a_map_is_posted_again_and_is_known() {
+async fn a_reposted_request_with_a_map_is_recognised() {
     let shop = Shop::new().await;
     let order = Order::of(1.0);
     for _ in 0..50 {
@@ -199,7 +199,7 @@ async fn a_request_with_a_map_is_posted_again_and_is_known() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_same_content_in_other_bytes_is_a_duplicate_and_other_content_a_dead_letter() {
+async fn equal_content_is_a_duplicate_and_other_is_dead_lettered() {
     let shop = Shop::new().await;
     for body in [
         r#"{"id":"x","amount":1.0,"labels":{"a":1,"b":2}}"#,
@@ -234,7 +234,7 @@ struct Shipped {
 
 /// An envelope says when it was made and in which trace, which is another one each time.
 #[tokio::test(start_paused = true)]
-async fn a_request_in_an_envelope_is_posted_again_and_is_known() {
+async fn a_reposted_request_in_an_envelope_is_recognised() {
     let shop = Shop::new().await;
     let processor = shop.dispatcher.processor();
     shop.broker
@@ -286,7 +286,7 @@ impl MessageMapper<Called> for CalledAnything {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_content_type_that_consumers_cannot_read_is_refused_when_it_is_posted() {
+async fn an_unreadable_content_type_is_refused_on_post() {
     let shop = Shop::new().await;
     let processor = shop.dispatcher.processor();
     for wrong in [
@@ -315,7 +315,7 @@ async fn a_content_type_that_consumers_cannot_read_is_refused_when_it_is_posted(
 
 /// A mapper that says in its error what a stranger wrote.
 #[tokio::test(start_paused = true)]
-async fn what_a_stranger_wrote_ends_no_line_of_a_reason() {
+async fn foreign_line_breaks_do_not_end_a_reason() {
     let shop = Shop::new().await;
     let processor = CommandProcessor::builder()
         .broker(shop.broker.clone())

@@ -144,7 +144,7 @@ async fn a_subscription_that_cannot_be_is_refused() {
 }
 
 #[tokio::test]
-async fn what_a_processor_has_once_is_refused_twice() {
+async fn a_processor_refuses_settings_given_twice() {
     let mut builder = CommandProcessor::builder();
     for _ in 0..3 {
         builder = builder
@@ -181,7 +181,7 @@ async fn what_a_processor_has_once_is_refused_twice() {
 }
 
 #[tokio::test]
-async fn what_a_dispatcher_has_once_is_refused_twice() {
+async fn a_dispatcher_refuses_settings_given_twice() {
     let processor = CommandProcessor::builder()
         .handler(Plain)
         .broker(InMemoryBroker::new())
@@ -236,7 +236,7 @@ async fn options_that_a_file_cannot_have_are_refused() {
 }
 
 #[tokio::test]
-async fn a_delay_that_nobody_can_keep_is_refused_and_one_of_months_is_not() {
+async fn delays_of_months_are_accepted_and_impossible_ones_refused() {
     let built = |delay| {
         let processor = CommandProcessor::builder()
             .handler(Plain)
@@ -301,7 +301,7 @@ impl Settle for Nowhere {
 }
 
 #[test]
-fn a_delivery_that_is_no_message_is_an_error_for_the_question_mark() {
+fn a_malformed_delivery_is_an_error_for_the_question_mark() {
     fn topic_of(delivery: &Delivery) -> Result<String, BoxError> {
         Ok(delivery.message()?.header.topic.to_string())
     }

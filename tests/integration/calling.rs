@@ -113,7 +113,7 @@ async fn calling_a_server_via_the_command_processor() {
 }
 
 #[tokio::test]
-async fn on_sqlite_calls_are_answered_and_leave_nothing_in_the_file() {
+async fn sqlite_calls_are_answered_without_leftovers_in_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("broker.db");
     let here = SqliteBroker::open(&path).await.unwrap();
@@ -146,7 +146,7 @@ async fn on_rabbitmq_calls_are_answered() {
 }
 
 #[tokio::test]
-async fn calling_with_no_time_or_no_broker_or_nobody_to_answer() {
+async fn calls_without_timeout_broker_or_consumer_fail() {
     let broker = InMemoryBroker::new();
     let processor = caller(broker);
     let error = processor.call(make("1"), Duration::ZERO).await.unwrap_err();
@@ -211,7 +211,7 @@ async fn a_reply_that_cannot_be_read_is_a_typed_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reply_after_its_time_is_dropped_and_counted_and_nothing_is_left() {
+async fn a_late_reply_is_dropped_and_counted() {
     let broker = InMemoryBroker::new();
     let (mut desk, processor) = (desk(&broker).await, caller(broker.clone()));
     let after = Duration::from_secs(5);
@@ -289,7 +289,7 @@ async fn a_reply_goes_to_no_address_but_one_of_replies() {
 
 /// Who called is gone: the request is handled and done all the same.
 #[tokio::test]
-async fn what_nobody_waits_for_is_handled_all_the_same() {
+async fn requests_without_a_waiting_caller_are_handled() {
     let broker = InMemoryBroker::new();
     let (dispatcher, accounts) = accounts(broker.clone(), "accounts").await;
     let header = MessageHeader::new(MessageId::new(), "Invoice.Make", MessageType::Command)
@@ -308,7 +308,7 @@ async fn what_nobody_waits_for_is_handled_all_the_same() {
 
 /// The reply is sent before the ack: what an outage keeps from being sent is sent when it is over.
 #[tokio::test]
-async fn a_reply_that_the_broker_does_not_take_now_is_kept_and_sent_again() {
+async fn a_refused_reply_is_sent_again() {
     let broker = InMemoryBroker::new();
     let there = FaultyBroker::new(broker.clone());
     let (dispatcher, accounts) = accounts(there.clone(), "accounts").await;
@@ -414,7 +414,7 @@ async fn on_rabbitmq_a_reply_waits_for_a_lost_connection() {
 
 /// A process that was away for too long finds its channel gone, and has another made.
 #[tokio::test]
-async fn on_sqlite_a_call_waits_though_its_process_was_taken_for_dead() {
+async fn a_sqlite_call_survives_an_expired_session() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("broker.db");
     let here = SqliteBroker::open(&path).await.unwrap();
@@ -444,7 +444,7 @@ async fn on_sqlite_a_call_waits_though_its_process_was_taken_for_dead() {
 
 /// What was listening there listens no more, and a reply to a call of the next runtime would come to nobody.
 #[test]
-fn a_call_in_another_runtime_than_the_first_waits_until_its_reply_can_come() {
+fn a_call_from_another_runtime_waits_for_its_reply() {
     let runtime = || {
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         runtime.worker_threads(1).enable_all().build().unwrap()

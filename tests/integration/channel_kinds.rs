@@ -68,7 +68,7 @@ async fn on_rabbitmq_the_kinds_are_told_apart() {
 
 /// Nothing is beside it that would be longer than a name may be.
 #[tokio::test]
-async fn a_channel_with_the_longest_name_is_opened_as_it_is() {
+async fn a_channel_with_the_longest_name_is_opened() {
     let broker = InMemoryBroker::new();
     let mut longest = plain("orders");
     longest.dead_letters = "d".repeat(255).into();

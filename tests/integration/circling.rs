@@ -86,7 +86,7 @@ fn ways(errors: &BuildErrors) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn circles_that_it_can_see_are_refused_by_build_and_by_add() {
+async fn build_and_add_refuse_visible_circles() {
     let handler = Refuses::default();
     for (subscriptions, way) in [
         (vec![reads("a", "a")], "(a → a)"),
@@ -123,7 +123,7 @@ async fn circles_that_it_can_see_are_refused_by_build_and_by_add() {
 /// The one does not know where the other sets aside: their message goes round some times, then waits where it is, and is
 /// let out once a person has mended the names.
 #[tokio::test(start_paused = true)]
-async fn a_message_that_goes_round_through_processes_waits_and_is_not_lost() {
+async fn a_message_circling_through_processes_waits_and_survives() {
     let broker = InMemoryBroker::new();
     let (one, other) = (Refuses::default(), Refuses::default());
     let first = dispatcher(broker.clone(), &one, vec![reads("a", "c")]).unwrap();
@@ -163,7 +163,7 @@ async fn a_message_that_goes_round_through_processes_waits_and_is_not_lost() {
 
 /// On RabbitMQ, with what can be handled, and with what makes no sense to anybody.
 #[tokio::test]
-async fn a_message_that_goes_round_through_rabbitmq_waits_in_a_queue() {
+async fn a_message_circling_through_rabbitmq_waits_in_a_queue() {
     let corner = Corner::new();
     let (a, c) = (corner.queue("a"), corner.queue("c"));
     let waits = corner.queue("c.delay.900000");

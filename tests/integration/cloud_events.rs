@@ -61,7 +61,7 @@ async fn app(broker: &InMemoryBroker, clerk: &Clerk) -> Dispatcher {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_posted_travels_in_its_envelope_and_is_handled() {
+async fn posted_requests_travel_in_envelopes_and_are_handled() {
     let (broker, clerk) = (InMemoryBroker::new(), Clerk::default());
     broker
         .declare(&Channel::new("witness", "Order.Placed"))
@@ -104,7 +104,7 @@ async fn what_is_posted_travels_in_its_envelope_and_is_handled() {
 
 /// It comes through gateways that know nothing of headers.
 #[tokio::test(start_paused = true)]
-async fn an_envelope_of_somebody_else_says_what_the_handler_is_told() {
+async fn a_foreign_envelope_fills_the_handlers_context() {
     let (broker, clerk) = (InMemoryBroker::new(), Clerk::default());
     let dispatcher = app(&broker, &clerk).await;
     let envelope = |version: &str, amount: Value| {

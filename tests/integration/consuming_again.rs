@@ -10,7 +10,7 @@ use brighter::testing::outbox::some_message;
 use futures_util::FutureExt;
 
 #[tokio::test(start_paused = true)]
-async fn it_consumes_again_after_every_loss_and_ends_with_its_broker() {
+async fn consuming_resumes_after_losses_and_ends_with_the_broker() {
     let broker = Arc::new(FaultyBroker::new(InMemoryBroker::new()));
     let mut consumer = SteadyConsumer::new(Arc::clone(&broker), Channel::new("audit", "#"));
     assert!(
@@ -54,7 +54,7 @@ async fn it_consumes_again_after_every_loss_and_ends_with_its_broker() {
 }
 
 #[test]
-fn pauses_double_up_to_a_limit_that_depends_on_the_error() {
+fn pauses_double_up_to_the_errors_limit() {
     let lost = || ChannelError::Lost {
         reason: String::new(),
     };

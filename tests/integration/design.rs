@@ -106,7 +106,7 @@ async fn a_post_takes_options_before_it_is_awaited() -> Result<(), BoxError> {
 }
 
 #[tokio::test]
-async fn options_that_contradict_each_other_are_typed_errors_and_nothing_is_stored() {
+async fn contradictory_options_are_typed_errors_and_store_nothing() {
     let (broker, outbox) = (broker(), InMemoryOutbox::new());
     let processor = unswept(&broker, outbox.clone());
     let at = SystemTime::now() + HOUR;
@@ -147,7 +147,7 @@ async fn options_that_contradict_each_other_are_typed_errors_and_nothing_is_stor
 
 /// A broker of somebody else, which knows nothing of priorities.
 #[tokio::test]
-async fn a_priority_that_the_broker_cannot_carry_is_a_typed_error() {
+async fn an_unsupported_priority_is_a_typed_error() {
     let outbox = InMemoryOutbox::new();
     let processor = unswept_over_scripted(&outbox);
     let error = processor.post(reminder("urgent")).priority(1).await.unwrap_err();
@@ -268,7 +268,7 @@ fn receipts(broker: &InMemoryBroker) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_a_handler_causes_by_its_context_has_its_cause_conversation_and_trace() {
+async fn requests_of_a_handler_inherit_cause_conversation_and_trace() {
     let broker = broker();
     let processor = payments(&broker);
     let (message, conversation) = (MessageId::new(), MessageId::new());
@@ -296,7 +296,7 @@ async fn what_a_handler_causes_by_its_context_has_its_cause_conversation_and_tra
 
 /// Each has an id of its own, by which the inbox knows it.
 #[tokio::test]
-async fn two_commands_of_one_handling_are_no_duplicates_of_each_other() {
+async fn two_commands_of_one_handling_are_no_duplicates() {
     let broker = broker();
     let processor = payments(&broker);
     let cx = processor.context().with_message_id(MessageId::new());
@@ -396,7 +396,7 @@ impl Handler<Paid> for Kept {
 }
 
 #[tokio::test]
-async fn a_processor_goes_with_its_last_clone_and_context_although_its_handlers_post() {
+async fn a_posting_processor_is_dropped_with_its_last_clone() {
     let (broker, kept) = (broker(), Arc::new(()));
     let processor = CommandProcessor::builder()
         .handler(Kept(Arc::clone(&kept)))
@@ -459,8 +459,7 @@ macro_rules! in_a_transaction {
             }
 
             #[tokio::test]
-            async fn what_is_deposited_cancelled_and_rescheduled_commits_with_the_rest()
-            -> Result<(), BoxError> {
+            async fn deposits_cancels_and_reschedules_commit_together() -> Result<(), BoxError> {
                 let place = $place;
                 let pool: sqlx::Pool<$database> = $pool(&place).await;
                 sqlx::raw_sql("CREATE TABLE payments (id INTEGER)")
@@ -582,7 +581,7 @@ in_a_transaction!(
 
 /// What a transaction in memory has changed stays as it was until it is over, as a locked row does.
 #[tokio::test(start_paused = true)]
-async fn what_a_transaction_in_memory_has_cancelled_waits_for_its_end() -> Result<(), BoxError> {
+async fn an_in_memory_cancel_waits_for_its_transaction() -> Result<(), BoxError> {
     let outbox = InMemoryOutbox::new();
     let message = brighter::testing::outbox::some_message();
     let id = &message.header.id;

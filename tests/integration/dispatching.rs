@@ -154,7 +154,7 @@ async fn a_message_is_dispatched_it_should_reach_a_handler() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unhandled_error_is_retried_then_dead_lettered_never_acked_away() {
+async fn an_unhandled_error_is_retried_then_dead_lettered() {
     let app = app(subscription()).await;
     let began = tokio::time::Instant::now();
     app.post("fail").await;
@@ -166,7 +166,7 @@ async fn an_unhandled_error_is_retried_then_dead_lettered_never_acked_away() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_fails_twice_is_done_the_third_time() {
+async fn a_message_failing_twice_succeeds_the_third_time() {
     let app = app(subscription()).await;
     app.post("fail twice").await;
     until_eq("the work done", vec!["fail twice".to_owned()], || {
@@ -177,7 +177,7 @@ async fn what_fails_twice_is_done_the_third_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_is_caught_retried_and_dead_lettered_with_its_text() {
+async fn a_panic_is_retried_and_dead_lettered_with_text() {
     let app = app(subscription()).await;
     app.post("panic").await;
     assert_eq!(
@@ -189,7 +189,7 @@ async fn a_panic_is_caught_retried_and_dead_lettered_with_its_text() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handler_defers_then_the_message_is_requeued_with_its_delay() {
+async fn a_deferred_message_is_requeued_with_its_delay() {
     let app = app(subscription()).await;
     let began = tokio::time::Instant::now();
     app.post("defer").await;
@@ -227,7 +227,7 @@ async fn a_handler_calls_a_message_invalid() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handler_that_does_not_ack_gets_the_message_again_uncounted() {
+async fn a_message_not_acked_comes_again_uncounted() {
     let app = app(subscription()).await;
     app.post("don't ack").await;
     until_eq("the work done", vec!["don't ack".to_owned()], || {
@@ -238,7 +238,7 @@ async fn a_handler_that_does_not_ack_gets_the_message_again_uncounted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_that_cannot_be_mapped_is_set_aside_as_it_came_and_the_pump_goes_on() {
+async fn an_unmappable_message_is_rejected_unchanged_and_consuming_continues() {
     let app = app(subscription()).await;
     for body in [&b"not json at all"[..], br#"{"what": 3}"#, b"", b"\xff\xfe"] {
         let header = MessageHeader::new(MessageId::new(), "Work", MessageType::Command);
@@ -297,7 +297,7 @@ async fn an_open_circuit_does_not_use_up_attempts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_several_handlers_of_an_event_fail_what_brings_it_again_comes_first() {
+async fn with_several_failed_handlers_a_retry_comes_first() {
     #[derive(Debug, Serialize, Deserialize, Message)]
     #[message(topic = "Happened", kind = "event")]
     struct Happened;
@@ -333,7 +333,7 @@ async fn when_several_handlers_of_an_event_fail_what_brings_it_again_comes_first
 }
 
 #[tokio::test]
-async fn a_message_dispatcher_starts_multiple_performers_and_they_share_the_work() {
+async fn multiple_performers_share_the_work() {
     let app = app(subscription().performers(4).buffer(1)).await;
     let status = app.dispatcher.status();
     assert_eq!(status[0].performers, [PerformerState::Consuming; 4]);
@@ -362,7 +362,7 @@ async fn a_message_dispatcher_shuts_and_restarts_a_subscription() {
 }
 
 #[tokio::test]
-async fn ending_finishes_what_is_in_hand_and_gives_back_the_rest() {
+async fn ending_finishes_messages_in_flight_and_returns_the_rest() {
     let app = app(subscription().buffer(10)).await;
     for what in ["until the end", "next", "last"] {
         app.post(what).await;
@@ -375,7 +375,7 @@ async fn ending_finishes_what_is_in_hand_and_gives_back_the_rest() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_drain_exceeds_its_time_then_the_rest_is_given_back_and_named() {
+async fn an_exceeded_drain_returns_and_names_the_rest() {
     let app = app(subscription()).await;
     app.post("wait").await;
     until_eq("the handler asked", 1, || app.worker.asked()).await;
@@ -404,7 +404,7 @@ async fn dispatcher_ends_immediately_after_receive_should_not_hang() {
 }
 
 #[tokio::test]
-async fn a_dispatcher_that_is_dropped_gives_back_what_was_in_hand() {
+async fn a_dropped_dispatcher_returns_messages_in_flight() {
     let app = app(subscription()).await;
     app.post("wait").await;
     until_eq("the handler asked", 1, || app.worker.asked()).await;
@@ -480,7 +480,7 @@ fn build_finds_everything_that_is_wrong_with_subscriptions() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_a_circuit_is_open_handlers_that_succeeded_are_not_asked_again() {
+async fn an_open_circuit_does_not_repeat_successful_handlers() {
     #[derive(Debug, Serialize, Deserialize, Message)]
     #[message(topic = "Happened", kind = "event")]
     struct Happened;
@@ -525,7 +525,7 @@ async fn while_a_circuit_is_open_handlers_that_succeeded_are_not_asked_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_gives_up_on_an_end_leaves_nothing_running() {
+async fn a_cancelled_end_leaves_nothing_running() {
     let app = app(subscription()).await;
     app.post("wait").await;
     until_eq("the handler asked", 1, || app.worker.asked()).await;
@@ -558,7 +558,7 @@ async fn stopping_one_subscription_names_only_what_it_had_in_hand() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_that_cannot_be_written_is_a_failure_like_any_other() {
+async fn an_error_that_panics_in_display_is_a_failure() {
     #[derive(Debug)]
     struct Unspeakable;
     impl std::fmt::Display for Unspeakable {

@@ -46,7 +46,7 @@ fn posting(broker: &InMemoryBroker, publication: Publication<OrderPlaced>) -> Co
 }
 
 #[tokio::test]
-async fn a_request_says_its_type_and_without_one_its_topic_does() {
+async fn an_event_type_defaults_to_the_topic() {
     let broker = broker();
     let processor = posting(&broker, Publication::new());
     processor.post(placed("one")).await.unwrap();
@@ -89,7 +89,7 @@ async fn a_publication_says_what_every_message_of_it_says() {
 }
 
 #[tokio::test]
-async fn a_message_that_is_posted_from_a_handler_goes_on_with_its_trace() {
+async fn a_post_from_a_handler_continues_its_trace() {
     let broker = broker();
     let processor = posting(&broker, Publication::new());
     let trace = TraceContext::default()
@@ -106,7 +106,7 @@ async fn a_message_that_is_posted_from_a_handler_goes_on_with_its_trace() {
 }
 
 #[tokio::test]
-async fn what_no_broker_can_carry_is_refused_before_it_is_stored() {
+async fn messages_no_broker_can_carry_are_not_stored() {
     let broker = broker();
     let outbox = InMemoryOutbox::new();
     let processor = CommandProcessor::builder()

@@ -50,7 +50,7 @@ async fn sqlite(folder: &tempfile::TempDir) -> SqlitePool {
 }
 
 #[tokio::test]
-async fn an_outbox_that_nobody_empties_is_stuck_and_says_since_when() {
+async fn an_unswept_outbox_is_stuck_with_its_age() {
     let outbox = InMemoryOutbox::new();
     let processor = CommandProcessor::builder()
         .broker(InMemoryBroker::new())
@@ -80,7 +80,7 @@ async fn an_outbox_that_nobody_empties_is_stuck_and_says_since_when() {
 }
 
 #[tokio::test]
-async fn what_the_broker_refuses_alone_makes_no_outbox_stuck() {
+async fn single_refused_messages_make_no_outbox_stuck() {
     // No channel wants it, so it is refused, and waits for longer than the bound.
     let processor = CommandProcessor::builder()
         .broker(InMemoryBroker::new())
@@ -96,7 +96,7 @@ async fn what_the_broker_refuses_alone_makes_no_outbox_stuck() {
 }
 
 #[tokio::test]
-async fn an_outbox_that_is_silent_is_told_within_the_deadline_and_one_that_is_away_with_the_reason() {
+async fn silent_and_unreachable_outboxes_are_reported_in_time() {
     let folder = tempfile::tempdir().unwrap();
     let pool = sqlite(&folder).await;
     let processor = CommandProcessor::builder()
@@ -137,7 +137,7 @@ async fn many_who_ask_are_one_question_to_the_outbox() {
 }
 
 #[tokio::test]
-async fn a_sweeper_that_fails_says_so_and_a_broker_that_was_closed_too() {
+async fn health_reports_a_failing_sweeper_and_closed_broker() {
     let folder = tempfile::tempdir().unwrap();
     let pool = sqlite(&folder).await;
     let broker = InMemoryBroker::new();
@@ -158,7 +158,7 @@ async fn a_sweeper_that_fails_says_so_and_a_broker_that_was_closed_too() {
 
 /// A subscriber that went for good holds up nobody, is named, and is removed by a person.
 #[tokio::test]
-async fn a_full_channel_holds_up_no_other_and_is_named_until_it_is_removed() {
+async fn a_full_channel_blocks_no_other_and_is_named() {
     let broker = InMemoryBroker::new();
     let mut abandoned = Channel::new("abandoned", "Health.Checked");
     abandoned.limits.length = Some(1);
@@ -239,7 +239,7 @@ fn that_outlives_its_runtime() -> (CommandProcessor, InMemoryBroker) {
 }
 
 #[test]
-fn a_post_for_later_is_sent_although_the_first_runtime_has_ended() {
+fn scheduled_posts_are_sent_after_the_first_runtime_ends() {
     let (processor, broker) = that_outlives_its_runtime();
     a_runtime().block_on(async {
         let soon = Duration::from_millis(1);
@@ -250,7 +250,7 @@ fn a_post_for_later_is_sent_although_the_first_runtime_has_ended() {
 }
 
 #[test]
-fn health_names_the_tasks_that_have_ended_with_their_runtime_and_has_them_started_again() {
+fn health_names_and_restarts_tasks_that_ended() {
     let (processor, broker) = that_outlives_its_runtime();
     for _ in 0..2 {
         let runtime = a_runtime();
@@ -295,7 +295,7 @@ fn a_sweeper_whose_runtime_stands_still_is_told_of() {
 }
 
 #[tokio::test]
-async fn a_post_for_later_that_nobody_sends_is_stuck_and_says_since_when() {
+async fn an_unsent_scheduled_post_is_stuck_with_its_age() {
     let folder = tempfile::tempdir().unwrap();
     let options = || always().max_age(Duration::ZERO);
     let builder = || CommandProcessor::builder().without_sweeper().health(options());
@@ -366,7 +366,7 @@ async fn health_follows_an_outage_of_the_database() {
 
 /// What a killed process held is shown while its lease goes on: nobody else gets it, though nothing is wrong here.
 #[tokio::test]
-async fn what_a_silent_process_holds_of_a_file_is_shown_until_its_lease_ends() {
+async fn messages_of_a_silent_process_show_until_its_lease_ends() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("broker.db");
     let broker = SqliteBroker::open(&path).await.unwrap();

@@ -44,7 +44,7 @@ fn dispatcher() -> Dispatcher {
 }
 
 #[tokio::test]
-async fn a_program_is_ready_while_it_consumes_and_says_why_it_is_not() {
+async fn readiness_follows_consuming_and_has_a_reason() {
     let dispatcher = dispatcher();
     let endpoints = Endpoints::of_dispatcher(dispatcher.clone());
     let ready = async || {
@@ -78,7 +78,7 @@ async fn a_program_is_ready_while_it_consumes_and_says_why_it_is_not() {
 }
 
 #[tokio::test]
-async fn metrics_are_what_the_program_gives_and_everything_else_is_refused() {
+async fn only_the_metrics_path_is_served() {
     let endpoints = Endpoints::of_dispatcher(dispatcher());
     assert_eq!(ask(&endpoints, "GET", "/metrics").await.0, 404);
     let endpoints = endpoints.metrics(|| "up 1\n".to_owned());

@@ -79,7 +79,7 @@ async fn no_more_than_the_buffer_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_settled_comes_again_first() {
+async fn unsettled_messages_come_again_first() {
     let broker = InMemoryBroker::new();
     let mut consumer = broker.consume(&channel("c", "t", 10)).await.unwrap();
     let (one, two) = (message("t"), message("t"));
@@ -96,7 +96,7 @@ async fn what_is_not_settled_comes_again_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requeued_it_comes_after_its_delay_to_its_own_channel_only() {
+async fn a_requeued_message_returns_delayed_to_its_own_channel() {
     let broker = InMemoryBroker::new();
     let mut consumer = broker.consume(&channel("c", "t", 10)).await.unwrap();
     let mut other = broker.consume(&channel("other", "t", 10)).await.unwrap();
@@ -269,7 +269,7 @@ async fn many_consumers_share_many_messages_exactly() {
 }
 
 #[tokio::test]
-async fn who_publishes_in_a_loop_lets_others_run() {
+async fn publishing_in_a_loop_lets_others_run() {
     let broker = InMemoryBroker::new();
     let mut consumer = broker.consume(&channel("c", "t", 1)).await.unwrap();
     let first = tokio::spawn(async move { id(&next(&mut consumer).await) });

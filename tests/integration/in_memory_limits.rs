@@ -63,7 +63,7 @@ fn paused() -> Runtime {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waits_too_long_is_dead_with_nobody_looking() {
+async fn expired_messages_are_dead_lettered_without_a_consumer() {
     let broker = InMemoryBroker::new();
     let time = Duration::from_secs(30);
     broker
@@ -91,7 +91,7 @@ async fn what_waits_too_long_is_dead_with_nobody_looking() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_given_back_keeps_its_time_and_what_comes_again_has_a_new_one() {
+async fn released_messages_keep_their_time_and_retries_restart_it() {
     let broker = InMemoryBroker::new();
     let time = Duration::from_secs(30);
     let channel = channel(|it| it.limits.time_to_live = Some(time));
@@ -106,7 +106,7 @@ async fn what_is_given_back_keeps_its_time_and_what_comes_again_has_a_new_one() 
 }
 
 #[tokio::test]
-async fn a_channel_of_a_length_refuses_the_newest_or_sets_the_oldest_aside() {
+async fn a_full_channel_refuses_newest_or_dead_letters_oldest() {
     for (overflow, kept, dead) in [
         (Overflow::RefuseNewest, ["1", "2"], &[][..]),
         (Overflow::DeadLetterOldest, ["2", "3"], &["1"][..]),
@@ -130,7 +130,7 @@ async fn a_channel_of_a_length_refuses_the_newest_or_sets_the_oldest_aside() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_comes_again_is_never_refused_for_want_of_room() {
+async fn returning_messages_always_have_room() {
     let broker = InMemoryBroker::new();
     let channel = channel(|it| it.limits.length = Some(1));
     let mut consumer = broker.consume(&channel).await.unwrap();
@@ -143,7 +143,7 @@ async fn what_comes_again_is_never_refused_for_want_of_room() {
 }
 
 #[tokio::test]
-async fn deliveries_are_counted_by_the_broker_and_the_last_one_ends_it() {
+async fn the_brokers_delivery_limit_dead_letters_a_message() {
     let broker = InMemoryBroker::new();
     let channel = channel(|it| it.limits.deliveries = Some(3));
     assert_eq!(broker.bounds(&channel).deliveries, Some(3));
@@ -209,7 +209,7 @@ async fn of_consumers_one_is_active_until_it_goes() {
 }
 
 #[tokio::test]
-async fn priorities_and_other_limits_than_the_channel_has_are_refused_with_what_to_do() {
+async fn mismatched_limits_are_refused_with_advice() {
     let broker = InMemoryBroker::new();
     let refused = async |channel: Channel| match broker.declare(&channel).await {
         Err(ChannelError::Refused { reason }) => reason,
@@ -224,7 +224,7 @@ async fn priorities_and_other_limits_than_the_channel_has_are_refused_with_what_
 }
 
 #[tokio::test]
-async fn who_does_not_make_a_channel_finds_it_or_says_so() {
+async fn assumed_channels_are_found_or_reported_missing() {
     let broker = InMemoryBroker::new();
     for mode in [DeclareMode::Validate, DeclareMode::Assume] {
         let error = broker
@@ -281,7 +281,7 @@ async fn it_says_how_many_wait_and_whether_it_is_there() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_thousand_delays_are_one_task_and_come_back_in_the_order_of_their_times() {
+async fn a_thousand_delays_share_one_task_and_keep_order() {
     const MESSAGES: usize = 1_000;
     let broker = InMemoryBroker::new();
     let mut consumer = broker
@@ -305,7 +305,7 @@ async fn a_thousand_delays_are_one_task_and_come_back_in_the_order_of_their_time
 }
 
 #[test]
-fn a_delay_outlives_the_runtime_that_it_was_asked_for_on() {
+fn a_delay_outlives_its_runtime() {
     for first_is_dropped in [true, false] {
         let broker = InMemoryBroker::new();
         let first = paused();
@@ -376,7 +376,7 @@ async fn a_message_wakes_one_of_a_thousand_consumers_in_turn() {
 }
 
 #[tokio::test]
-async fn who_is_woken_and_goes_passes_it_on() {
+async fn a_woken_consumer_that_leaves_wakes_the_next() {
     let broker = InMemoryBroker::new();
     let mut consumers = waiting(&broker, 3, 10).await;
     publish(&broker, &["1"]).await;
@@ -389,7 +389,7 @@ async fn who_is_woken_and_goes_passes_it_on() {
 }
 
 #[tokio::test]
-async fn a_full_consumer_is_woken_by_its_own_settling_and_by_nothing_else() {
+async fn a_full_consumer_wakes_only_by_its_own_settling() {
     let broker = InMemoryBroker::new();
     let mut consumers = waiting(&broker, 1, 1).await;
     publish(&broker, &["1", "2"]).await;
@@ -458,7 +458,7 @@ fn the_oldest_expires_and_makes_room_whatever_its_priority() {
 }
 
 #[tokio::test]
-async fn a_priority_above_the_highest_of_the_channel_is_refused_by_name() {
+async fn too_high_a_priority_is_refused_by_name() {
     let broker = InMemoryBroker::new();
     broker
         .declare(&channel(|it| it.limits.priorities = Some(5)))

@@ -108,7 +108,7 @@ async fn a_retry_gives_up_with_the_last_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_handler_asks_of_the_pump_is_not_retried_and_breaks_no_circuit() {
+async fn pump_actions_are_not_retried_and_break_no_circuit() {
     let asks: [fn() -> BoxError; 4] = [
         || Defer::by_subscription().into(),
         || Reject::because("no").into(),
@@ -184,7 +184,7 @@ fn in_one(calls: Calls) -> CommandProcessor {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_breaker_inside_a_retry_counts_each_attempt_and_an_open_circuit_is_not_retried() {
+async fn a_breaker_inside_a_retry_counts_each_attempt() {
     let calls = Calls::default();
     let processor = CommandProcessor::builder()
         .handler(BrokenInside(calls.clone()))
@@ -257,7 +257,7 @@ slow_with!(
 slow_with!(LimitedInAll, timeout("5s", step = 1), use_policy(retry, step = 2));
 
 #[tokio::test(start_paused = true)]
-async fn a_timeout_inside_a_retry_is_for_each_attempt_and_outside_it_for_all() {
+async fn a_timeout_limits_attempts_inside_and_calls_outside_retries() {
     let calls = Calls::default();
     let builder = CommandProcessor::builder()
         .handler(LimitedEachTime(calls.clone()))
@@ -299,7 +299,7 @@ async fn a_shutdown_ends_the_wait_of_a_retry() {
 }
 
 #[test]
-fn what_is_wrong_with_a_handler_that_was_added_twice_is_told_once() {
+fn a_mistake_of_a_handler_added_twice_is_reported_once() {
     let builder = || CommandProcessor::builder().handler(Misnamed(Calls::default()));
     let once = builder().build().unwrap_err();
     let twice = builder().handler(Misnamed(Calls::default())).build().unwrap_err();

@@ -126,7 +126,7 @@ async fn a_publication_changes_the_topic() {
 }
 
 #[tokio::test]
-async fn while_the_broker_is_away_a_post_succeeds_and_the_sweeper_sends_it_later() {
+async fn a_post_during_an_outage_is_sent_later() {
     let (broker, outbox) = (broker(), InMemoryOutbox::new());
     broker.every_publish(Some(PublishFault::Away));
     let processor = processor(&broker, &outbox);
@@ -147,7 +147,7 @@ fn name(message: &Message) -> String {
 }
 
 #[tokio::test]
-async fn an_unroutable_post_is_a_typed_error_and_the_outbox_keeps_the_message() {
+async fn an_unroutable_post_is_an_error_and_kept() {
     let (broker, outbox) = (FaultyBroker::new(InMemoryBroker::new()), InMemoryOutbox::new());
     let processor = processor(&broker, &outbox);
     let task = added("write");
@@ -195,7 +195,7 @@ async fn an_unroutable_post_is_a_typed_error_and_the_outbox_keeps_the_message() 
 }
 
 #[tokio::test]
-async fn many_deposits_go_in_one_call_and_come_in_their_order() {
+async fn many_deposits_of_one_call_keep_their_order() {
     let (broker, outbox) = (broker(), InMemoryOutbox::new());
     let processor = unswept(&broker, &outbox);
     let tasks: Vec<_> = (0..100).map(|number| added(&number.to_string())).collect();
@@ -211,7 +211,7 @@ async fn many_deposits_go_in_one_call_and_come_in_their_order() {
 }
 
 #[tokio::test]
-async fn what_the_broker_refuses_too_often_is_dead_until_it_is_revived() {
+async fn messages_refused_too_often_are_dead_until_revived() {
     let broker = FaultyBroker::new(InMemoryBroker::new());
     let processor = CommandProcessor::builder()
         .broker(broker.clone())
@@ -254,7 +254,7 @@ async fn what_the_broker_refuses_too_often_is_dead_until_it_is_revived() {
 }
 
 #[tokio::test]
-async fn a_confirm_that_is_lost_sends_the_message_again_with_the_same_id() {
+async fn a_lost_confirm_resends_with_the_same_id() {
     let (broker, outbox) = (broker(), InMemoryOutbox::new());
     broker.next_publishes([PublishFault::ConfirmLost]);
     let processor = processor(&broker, &outbox);
@@ -271,7 +271,7 @@ async fn a_confirm_that_is_lost_sends_the_message_again_with_the_same_id() {
 }
 
 #[tokio::test]
-async fn depositing_sends_nothing_before_the_commit_and_nothing_after_a_rollback() {
+async fn deposits_send_nothing_before_commit_or_after_rollback() {
     let (broker, outbox) = (broker(), InMemoryOutbox::new());
     let processor = processor(&broker, &outbox);
     let mut rolled_back = outbox.begin();
@@ -306,7 +306,7 @@ async fn depositing_sends_nothing_before_the_commit_and_nothing_after_a_rollback
 }
 
 #[tokio::test]
-async fn clearing_the_outbox_sends_what_is_named_and_says_what_it_kept() {
+async fn clearing_sends_named_messages_and_reports_the_kept() {
     let (broker, outbox) = (broker(), InMemoryOutbox::new());
     let processor = unswept(&broker, &outbox);
     let mut tx = outbox.begin();
@@ -439,7 +439,7 @@ async fn the_sweeper_outlives_an_outage_and_ends_with_its_processor() {
 }
 
 #[tokio::test]
-async fn the_same_request_twice_is_sent_once_and_another_with_its_id_is_refused() {
+async fn a_repeated_request_is_sent_once_and_collisions_refused() {
     let (broker, outbox) = (broker(), InMemoryOutbox::new());
     let processor = unswept(&broker, &outbox);
     let task = added("write");
@@ -474,7 +474,7 @@ async fn the_same_request_twice_is_sent_once_and_another_with_its_id_is_refused(
 }
 
 #[tokio::test(start_paused = true)]
-async fn closing_waits_for_a_post_that_is_under_way_but_not_for_ever() {
+async fn closing_waits_for_a_pending_post_with_a_limit() {
     const SECOND: Duration = Duration::from_secs(1);
     for (takes, waited, is_sent) in [(5 * SECOND, 5 * SECOND, true), (60 * SECOND, 10 * SECOND, false)] {
         let (broker, outbox) = (broker(), InMemoryOutbox::new());
@@ -500,7 +500,7 @@ async fn closing_waits_for_a_post_that_is_under_way_but_not_for_ever() {
 
 /// Without a sweeper nobody else would: the process that posted it first has died before it could.
 #[tokio::test]
-async fn a_request_that_is_posted_again_before_it_was_sent_is_sent_where_no_sweeper_does() {
+async fn a_repeated_post_sends_the_unsent_without_a_sweeper() {
     let (broker, outbox) = (broker(), InMemoryOutbox::new());
     let processor = unswept(&broker, &outbox);
     let request = added("milk");

@@ -246,7 +246,7 @@ async fn cancelling_a_command() {
 }
 
 #[tokio::test]
-async fn who_gives_up_on_a_command_cancels_its_handler() {
+async fn dropping_a_send_cancels_its_handler() {
     struct Guard(Arc<Mutex<bool>>);
     impl Drop for Guard {
         fn drop(&mut self) {
@@ -340,7 +340,7 @@ async fn sending_a_command_to_the_processor_via_agreement() {
 }
 
 #[tokio::test]
-async fn what_a_channel_brings_goes_by_the_route_too() {
+async fn received_messages_use_the_routing_function() {
     let (log, broker) = (Log::default(), InMemoryBroker::new());
     let processor = CommandProcessor::builder()
         .handler(Letter(log.clone()))

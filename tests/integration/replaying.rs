@@ -83,7 +83,7 @@ async fn the_chosen_go_back(broker: impl Broker, channel: Channel, other: Channe
 }
 
 #[tokio::test]
-async fn on_the_in_memory_broker_the_chosen_go_back_to_their_channel() {
+async fn in_memory_replay_returns_selected_messages_to_their_channel() {
     let other = Channel::new("other", "topic");
     the_chosen_go_back(InMemoryBroker::new(), Channel::new("c", "topic"), other).await;
 }
@@ -108,7 +108,7 @@ async fn on_rabbitmq_the_chosen_go_back_to_their_channel() {
 
 /// What a message cannot hold goes with it all the same; what is no message stays.
 #[tokio::test]
-async fn on_rabbitmq_what_no_message_can_hold_goes_with_it_and_what_is_none_stays() {
+async fn rabbitmq_replay_keeps_foreign_headers_and_skips_malformed_messages() {
     let corner = Corner::new();
     let (broker, channel) = (corner.connect().await, corner.channel("replay", "topic"));
     let mut consumer = broker.consume(&channel).await.unwrap();

@@ -122,7 +122,7 @@ async fn scheduling_with_an_invalid_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_scheduled_post_may_be_taken_back_or_put_off_until_its_time() {
+async fn a_scheduled_post_can_be_cancelled_or_rescheduled() {
     let (broker, outbox) = (broker(), InMemoryOutbox::new());
     let processor = processor(&broker, outbox, SELDOM);
     let [gone, later, sooner] = [
@@ -154,7 +154,7 @@ async fn a_scheduled_post_may_be_taken_back_or_put_off_until_its_time() {
 
 /// [Brighter for .NET forgets it](https://github.com/BrighterCommand/Brighter/issues/4404).
 #[tokio::test]
-async fn what_caused_a_scheduled_post_is_known_when_it_is_sent() {
+async fn a_scheduled_post_keeps_its_cause() {
     let (broker, outbox) = (broker(), InMemoryOutbox::new());
     let processor = processor(&broker, outbox, OFTEN);
     let (cause, conversation) = (MessageId::new(), MessageId::new());
@@ -173,7 +173,7 @@ async fn what_caused_a_scheduled_post_is_known_when_it_is_sent() {
 }
 
 #[tokio::test]
-async fn what_is_scheduled_in_a_transaction_outlives_the_process_and_goes_with_a_rollback() {
+async fn scheduling_in_a_transaction_follows_its_outcome() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("outbox.db");
     let delay = Duration::from_millis(200);

@@ -108,7 +108,7 @@ async fn held_at_most(messages: u32) -> usize {
 }
 
 #[tokio::test]
-async fn what_is_held_of_a_queue_is_what_its_buffer_allows_however_long_it_is() {
+async fn the_buffer_bounds_messages_held_of_a_queue() {
     // One is in hand beside what waits for it: its request was read out of its body.
     let most = (usize::from(BUFFER) + 2) * SIZE + BESIDE;
     for messages in [50, 500] {

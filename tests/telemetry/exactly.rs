@@ -118,7 +118,7 @@ async fn each_message_is_counted_once_and_its_durations_too() {
 }
 
 #[tokio::test]
-async fn the_oldest_in_the_outbox_has_an_age_until_it_is_dead() {
+async fn the_oldest_outbox_message_has_an_age_until_dead() {
     let recorder = recorder();
     let _heard = metrics::set_default_local_recorder(&recorder);
     let processor = |sweeper: Sweeper| {

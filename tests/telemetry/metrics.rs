@@ -198,7 +198,7 @@ async fn every_metric_of_the_pump_and_of_posting_moves() {
 
 /// By hand, as one who answers too late.
 #[tokio::test]
-async fn a_reply_that_nobody_waits_for_is_counted_on_both_sides() {
+async fn an_unexpected_reply_is_counted_on_both_sides() {
     recorder();
     let broker = InMemoryBroker::new();
     let channel = Channel::new("measured-calls", "Measured.Call");

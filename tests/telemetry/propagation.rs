@@ -74,7 +74,7 @@ fn trace_id(context: &OtelContext) -> TraceId {
 }
 
 #[tokio::test]
-async fn a_trace_that_is_not_sampled_stays_so_and_its_baggage_is_carried_on() {
+async fn an_unsampled_trace_stays_so_and_keeps_baggage() {
     let (broker, takes) = (InMemoryBroker::new(), Takes::default());
     let processor = processor(&broker, &takes);
     let dispatcher = receiving(&processor, "unsampled").await;
@@ -204,7 +204,7 @@ async fn a_context_that_is_given_says_which_trace_goes_on() {
 }
 
 #[tokio::test]
-async fn what_goes_wrong_is_seen_where_it_does() {
+async fn failures_appear_in_their_own_span() {
     collect();
     let processor = processor(&InMemoryBroker::new(), &Takes::default());
     let request = server("POST /nowhere");
@@ -275,7 +275,7 @@ async fn in_the_process_each_step_is_seen() {
 }
 
 #[tokio::test]
-async fn what_is_cleared_is_linked_to_the_clearing_and_bodies_are_seen_if_that_was_asked() {
+async fn cleared_messages_link_to_the_clearing() {
     collect();
     let (broker, outbox) = (InMemoryBroker::new(), InMemoryOutbox::new());
     broker.declare(&Channel::new("cleared", "Note")).await.unwrap();

@@ -167,7 +167,7 @@ async fn one_trace(broker: impl Broker, channels: Channels) {
 }
 
 #[tokio::test]
-async fn on_the_in_memory_broker_it_is_one_trace_from_the_request_to_the_last_handler() {
+async fn one_trace_spans_request_to_handler_in_memory() {
     let channels = Channels {
         reminders: "reminders".to_owned(),
         receipts: "receipts".to_owned(),
@@ -176,7 +176,7 @@ async fn on_the_in_memory_broker_it_is_one_trace_from_the_request_to_the_last_ha
 }
 
 #[tokio::test]
-async fn on_sqlite_it_is_one_trace_from_the_request_to_the_last_handler() {
+async fn one_trace_spans_request_to_handler_on_sqlite() {
     let channels = Channels {
         reminders: "reminders-in-a-file".to_owned(),
         receipts: "receipts-in-a-file".to_owned(),
@@ -187,7 +187,7 @@ async fn on_sqlite_it_is_one_trace_from_the_request_to_the_last_handler() {
 }
 
 #[tokio::test]
-async fn on_rabbitmq_it_is_one_trace_from_the_request_to_the_last_handler() {
+async fn one_trace_spans_request_to_handler_on_rabbitmq() {
     let corner = Corner::new();
     let channels = Channels {
         reminders: corner.channel("reminders", "Task.Reminder").name.to_string(),

@@ -16,7 +16,7 @@ use brighter_test_servers::patience;
 const NAME: &str = "generated-service";
 
 #[test]
-fn a_project_made_from_the_template_builds_passes_its_test_and_runs() {
+fn a_project_from_the_template_builds_tests_and_runs() {
     let folder = tempfile::tempdir().unwrap();
     let project = folder.path().join(NAME);
     let brighter = format!("path = {:?}", workspace().join("brighter"));

@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_started_only_for_the_cells_that_need_one() {
+    fn servers_start_only_for_cells_that_need_them() {
         assert!(needs(&["in-memory"]).unwrap().is_empty());
         assert_eq!(needs(&["in-memory", "consume"]).unwrap(), ["rabbitmq"]);
         assert_eq!(needs(&["relay", "consume"]).unwrap(), ["mysql", "rabbitmq"]);

@@ -222,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_outcome_names_what_failed_and_why_faults_were_not_run() {
+    fn an_outcome_names_failures_and_reasons_for_skipped_faults() {
         let lines = "running 3 tests\n\
              test rabbitmq::one ... ok\n\
              test g_cluster::g01_it ... fault G01: not run, for it needs a cluster\n\

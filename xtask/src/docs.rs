@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_lead_to_a_page_of_the_book_or_to_the_repository() {
+    fn links_of_an_included_page_are_rewritten() {
         let operate = PathBuf::from("docs/book/src/how-to/operate.md");
         let faults = PathBuf::from("docs/book/src/reference/faults.md");
         let places = BTreeMap::from([

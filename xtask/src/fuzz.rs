@@ -236,7 +236,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_libfuzzer_says_is_read() {
+    fn output_of_libfuzzer_is_read() {
         let log = "INFO: Loaded 1 modules\n#0\tREAD units: 20\n#21\tINITED cov: 310 ft: 500 corp: 12/80Kb exec/s: 0\n\
             #4096\tREDUCE cov: 318 ft: 522 corp: 15/81Kb lim: 131072 exec/s: 2048\n\
             #9000\tDONE   cov: 320 ft: 530 corp: 16/82Kb lim: 131072 exec/s: 900\nDone 9000 runs in 10 second(s)\n\
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_target_that_is_not_there_is_told_with_those_that_are() {
+    fn an_unknown_target_lists_the_known_ones() {
         let all = || vec!["times".to_owned(), "wire".to_owned()];
         assert_eq!(chosen(&[], all()).unwrap(), all());
         assert_eq!(chosen(&["wire".to_owned()], all()).unwrap(), ["wire"]);
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_input_is_more_than_a_frame_holds_by_default() {
+    fn the_largest_input_exceeds_a_default_frame() {
         let program = shell::shown(&program_of(Path::new("b"), "wire", Duration::from_secs(5), &[]));
         assert!(
             program.contains("-max_len=131072") && program.contains("-max_total_time=5"),

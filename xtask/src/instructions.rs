@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_within_the_tolerance_is_well_and_what_is_not_is_named() {
+    fn counts_beyond_the_tolerance_are_named() {
         assert_eq!(longer("a 100\nb 100\n", "a 112\nb 50\n"), Vec::<String>::new());
         let said = longer("a 100\nb 100\n", "a 113\nb 100\n");
         assert_eq!(said.len(), 1);

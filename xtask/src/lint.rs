@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_manifest_that_does_not_show_features_on_docs_rs_is_named() {
+    fn a_manifest_hiding_features_on_docs_rs_is_named() {
         manifests(&[package("core", "=0.1.0")]).unwrap();
         let without = json!({"name": "core", "metadata": {"docs": {"rs": {"all-features": true}}}});
         let error = manifests(&[Package::from(without)]).unwrap_err().to_string();

@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn each_area_has_settings_and_another_is_refused_with_their_names() {
+    fn unknown_areas_are_refused_with_the_known_names() {
         std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).unwrap();
         for area in ["control", "policies", "pump", "secrets", "stores", "wire"] {
             settings(area).unwrap();

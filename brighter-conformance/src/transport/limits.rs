@@ -183,7 +183,7 @@ pub async fn a_full_channel_keeps_no_other_from_its_copy<H: Harness>(harness: &H
 
 /// Checks that a message that was delivered up to its limit and never settled is dead-lettered. A broker may count from
 /// the first delivery or, as RabbitMQ does, from the second.
-pub async fn what_is_delivered_too_often_is_a_dead_letter<H: Harness>(harness: &H) {
+pub async fn messages_delivered_too_often_are_dead_lettered<H: Harness>(harness: &H) {
     let broker = harness.connect().await;
     let mut channel = with_buffer(harness.channel("stubborn", "Stubborn"), 1);
     channel.limits.deliveries = Some(3);

@@ -65,7 +65,7 @@
 //!   [`consumers_of_one_channel_share_its_messages`], [`one_consumer_at_a_time`],
 //!   [`what_waits_too_long_is_a_dead_letter`], [`a_full_channel_refuses_and_drops_nothing`],
 //!   [`a_full_channel_keeps_no_other_from_its_copy`],
-//!   [`what_is_delivered_too_often_is_a_dead_letter`], [`higher_priorities_come_first`],
+//!   [`messages_delivered_too_often_are_dead_lettered`], [`higher_priorities_come_first`],
 //!   [`depth_is_how_many_wait`]
 //! * Channels: [`a_declared_channel_gathers_messages`], [`what_was_set_aside_is_looked_at_as_it_is`],
 //!   [`a_removed_channel_is_gone`],
@@ -163,7 +163,7 @@ macro_rules! __conformance_cases {
             one_consumer_at_a_time [SingleActiveConsumer],
             what_waits_too_long_is_a_dead_letter [TimeToLive, DeadLetters, Retention],
             a_full_channel_refuses_and_drops_nothing [LengthLimit, Retention],
-            what_is_delivered_too_often_is_a_dead_letter [DeliveryLimit, ReleaseCount, DeadLetters],
+            messages_delivered_too_often_are_dead_lettered [DeliveryLimit, ReleaseCount, DeadLetters],
             a_full_channel_keeps_no_other_from_its_copy [LengthLimit, Retention, Copies],
             higher_priorities_come_first [Priorities, Retention, Order, Prefetch, DeadLetters],
             depth_is_how_many_wait [Depth, Retention],

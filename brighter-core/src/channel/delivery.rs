@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_delay_of_more_than_a_hundred_years_is_refused_and_the_message_given_back() {
+    async fn a_delay_over_a_hundred_years_is_refused_and_requeued() {
         let notes = Notes::default();
         let delivery = || Delivery::new(message(), Box::new(notes.clone()));
         delivery().requeue(NEVER, true).await.unwrap();
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_made_no_sense_is_given_back_by_a_transport_that_cannot_delay_it() {
+    async fn malformed_messages_are_released_by_transports_without_delays() {
         let notes = Notes::default();
         let delivery = Delivery::malformed("nonsense", Box::new(notes.clone()));
         assert_eq!(delivery.rounds(), Rounds::default());
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn how_often_it_was_set_aside_is_told_of_a_message_and_of_what_made_no_sense() {
+    fn rejections_are_counted_for_malformed_messages_too() {
         let rounds = Rounds::default().counted(&"a".into()).counted(&"a".into());
         let mut rejection = Rejection::new(RejectionKind::DeadLetter, "no");
         rejection.rounds = Some(rounds.clone());

@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_noted_is_read() {
+    fn recorded_rounds_are_read() {
         let mut noted = header();
         noted.handled_count = 4;
         noted.bag.insert("OriginalType", "of an earlier time");

@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_goes_round_once_its_target_has_set_it_aside_five_times() {
+    fn a_message_circles_after_five_rejections_by_its_target() {
         let (a, c, elsewhere) = ("a".into(), "c".into(), "elsewhere".into());
         let mut rounds = Rounds::default();
         for _ in 0..5 {

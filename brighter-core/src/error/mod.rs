@@ -508,7 +508,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_failed_inside_another_error_stays_that_error() {
+    fn an_inner_error_does_not_replace_the_outer() {
         let found = around(HandlerError::Failed("disk".into()));
         assert!(found.downcast_ref::<Around>().is_some());
         assert_eq!(found.report(), "outer: disk");

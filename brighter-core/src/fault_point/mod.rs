@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_longer_installed_does_nothing() {
+    async fn a_removed_fault_point_does_nothing() {
         let plan = "tests.step=error".parse::<Plan>().unwrap();
         drop(plan.install());
         step().await.unwrap();
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_stops_goes_on_when_it_is_told() {
+    async fn a_stopped_fault_point_resumes_on_request() {
         let plan = "tests.step=stop".parse::<Plan>().unwrap();
         let _installed = plan.install();
         let step = tokio::spawn(pass("tests.step"));

@@ -92,7 +92,7 @@ mod tests {
     use super::Fingerprint;
 
     #[test]
-    fn what_earlier_versions_kept_is_known_and_is_no_other() {
+    fn keys_of_earlier_versions_are_recognised() {
         let body = br#"{"b":1,"a":2}"#;
         let now = Fingerprint::of_content("application/json", body);
         let earlier = Fingerprint::of(body);

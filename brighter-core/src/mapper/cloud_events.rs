@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn data_may_be_base64_and_without_an_envelope_the_body_is_the_data() {
+    fn data_may_be_base64_or_the_plain_body() {
         for (content_type, body) in [
             (
                 CONTENT_TYPE,
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_envelope_says_why() {
+    fn an_invalid_envelope_has_a_reason() {
         for (content_type, body, reason) in [
             (CONTENT_TYPE, r#"{"data":{"amount":1}}"#, "specversion"),
             (CONTENT_TYPE, r#"{"specversion":"0.3"}"#, "1.0 can"),

@@ -67,7 +67,7 @@ fn a_deep_envelope_is_an_error_on_a_small_stack() {
 
 /// The text from a store or a file, which somebody may have edited.
 #[test]
-fn a_deep_header_in_a_store_is_an_error_or_passed_over_on_a_small_stack() {
+fn a_deep_stored_header_does_not_overflow_the_stack() {
     on_a_small_stack(|| {
         let header = MessageHeader::new(MessageId::new(), "topic", MessageType::Event);
         let json = serde_json::to_string(&header).unwrap();

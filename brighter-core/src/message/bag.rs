@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_of_value_comes_back_from_json_as_it_was() {
+    fn every_kind_of_value_survives_json() {
         let values: [BagValue; 13] = [
             false.into(),
             0.into(),
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_bag_cannot_hold_is_an_error_in_json() {
+    fn values_outside_a_bag_are_errors_in_json() {
         for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             let error = serde_json::to_string(&BagValue::from(number)).unwrap_err();
             assert!(error.to_string().contains("in a bag"), "{error}");

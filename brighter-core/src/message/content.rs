@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_or_not_read_exactly_has_none() {
+    fn inexact_content_has_no_digest() {
         for body in [
             "",
             "{",
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn of_an_envelope_what_tells_of_the_sending_makes_no_difference() {
+    fn envelope_fields_of_the_sending_do_not_change_the_digest() {
         let envelope = |id: &str, time: &str, amount: u32| {
             let body = json!({ "specversion": "1.0", "id": id, "time": time, "data": { "id": id, "amount": amount } });
             digest("application/cloudevents+json", body.to_string().as_bytes())
@@ -405,7 +405,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_digest_is_that_of_the_value_and_of_nothing_else(one in value(), other in value()) {
+        fn a_digest_depends_on_the_value_alone(one in value(), other in value()) {
             let of_one = json(&one.to_string());
             prop_assert!(of_one.is_some());
             prop_assert_eq!(of_one, json(&other_way_round(&one)));

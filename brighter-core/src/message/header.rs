@@ -232,7 +232,7 @@ mod tests {
         "bag":{"tenant":"north"}}"#;
 
     #[test]
-    fn a_header_that_was_stored_before_it_knew_of_events_is_read() {
+    fn a_stored_header_without_event_fields_is_read() {
         let header: MessageHeader = serde_json::from_str(OLD_ROW).unwrap();
         assert_eq!((header.handled_count, header.bag.len()), (2, 1));
         assert_eq!(header.causation_id, None);
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_broker_can_carry_is_told_by_name() {
+    fn names_no_broker_can_carry_are_refused_by_name() {
         let plain = || MessageHeader::new(MessageId::new(), "topic", MessageType::Event);
         assert_eq!(plain().validate(), Ok(()));
         let mut long_name = plain();

@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_stored_is_checked_again() {
+    fn stored_names_are_checked_again() {
         let trace = TraceContext::default()
             .with_traceparent(PARENT)
             .with_tracestate("a=b")

@@ -131,7 +131,7 @@ mod tests {
     const UNSAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
 
     #[test]
-    fn what_is_read_is_written_again() {
+    fn a_trace_is_written_as_it_was_read() {
         let trace = TraceContext::default()
             .with_traceparent(UNSAMPLED)
             .with_tracestate("rojo=00f067aa0ba902b7,congo=t61rcWkgMzE")
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trace_that_was_begun_by_a_later_version_goes_on_as_this_one() {
+    fn a_trace_of_a_later_version_continues_as_this_one() {
         let later = format!("01{}-more", &UNSAMPLED[2..]).replace("-00-more", "-03-more");
         let context = read(&TraceContext::default().with_traceparent(&later)).unwrap();
         let written = write(&context).unwrap();
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_encoded_wrongly_stays_as_it_is() {
+    fn wrong_percent_encoding_stays_unchanged() {
         for (text, value) in [
             ("%2", "%2"),
             ("%zz", "%zz"),

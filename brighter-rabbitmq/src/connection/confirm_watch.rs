@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_silence_goes_on_over_a_new_connection_until_a_confirm_or_nobody_publishes() {
+    async fn silence_outlasts_a_reconnect_until_a_confirm_or_idleness() {
         let watch = Arc::new(ConfirmWatch::new());
         let lost = watch.begin();
         advance(UNCONFIRMED).await;

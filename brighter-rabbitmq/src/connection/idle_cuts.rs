@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn three_cuts_at_about_the_same_idle_age_are_told_once() {
+    fn three_similar_idle_cuts_are_reported_once() {
         use IdleCut::{Known, Pattern, Single};
         let told = Pattern(Duration::from_millis(3000));
         assert_eq!(cuts(&[3010, 3000, 3200, 3100]), [Single, Single, told, Known]);

@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn all_share_one_thread_and_it_works_without_a_runtime_of_the_caller() {
+    fn one_shared_thread_works_without_a_runtime() {
         let (first, second) = (IoThread::shared().unwrap(), IoThread::shared().unwrap());
         let (name, named) = std::sync::mpsc::channel();
         for io in [first, second] {

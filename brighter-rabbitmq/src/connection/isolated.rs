@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_suspect_has_its_own_connection_until_it_has_consumed_well_for_a_while() {
+    async fn a_suspect_is_isolated_until_it_consumed_well_enough() {
         let isolated = none();
         let (ours, theirs) = (name(1), name(2));
         assert!(shares(&isolated.choose(&ours)));
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_that_ends_its_own_connection_rests_for_longer_each_time() {
+    async fn a_guilty_channel_waits_longer_each_time() {
         let isolated = none();
         isolated.suspect(&name(1), "first");
         assert_eq!(isolated.connections().len(), 0, "nobody uses it");
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn when_all_are_taken_a_suspect_shares_one_and_a_guilty_one_waits() {
+    async fn without_spare_connections_suspects_share_and_guilty_ones_wait() {
         let isolated = none();
         let taken: Vec<_> = (0..MOST)
             .map(|number| {

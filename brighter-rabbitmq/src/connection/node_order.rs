@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_lost_node_is_tried_last_and_preferred_again_after_a_while() {
+    async fn a_lost_node_is_tried_last_for_a_while() {
         let mut order = order(3);
         assert_eq!(order.round(0), [0, 1, 2]);
         assert_eq!(order.round(4), [1, 2, 0], "a round beside it begins elsewhere");
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_node_that_is_lost_again_and_again_is_avoided_for_longer_up_to_a_limit() {
+    async fn repeated_losses_avoid_a_node_longer_up_to_a_limit() {
         let mut order = order(2);
         let avoided = |order: &mut NodeOrder, lasted| {
             order.lost(0, lasted);
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_node_that_does_not_answer_one_connection_is_tried_last_by_the_others_for_a_while() {
+    async fn an_unresponsive_node_is_tried_last_by_all_connections() {
         let urls: Vec<_> = (0..3).map(|n| format!("amqp://unanswering-{n}")).collect();
         let nodes = BrokerNodes::parse(&urls).unwrap();
         let (ours, theirs) = (NodeOrder::new(&nodes, None), NodeOrder::new(&nodes, None));
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn every_node_is_the_first_of_some_connections_and_the_second_of_some() {
+    fn every_node_is_first_and_second_for_some_connections() {
         for place in [0, 1] {
             let at_place = || order(3).nodes[place].address.to_string();
             let found: std::collections::HashSet<_> = (0..200).map(|_| at_place()).collect();

@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_done_in_order_is_written_as_one() {
+    fn acks_in_order_are_written_as_one() {
         let mut window = window(200, 5);
         assert_eq!(window.done(1, busy), AckDue::Soon);
         assert_eq!(window.done(2, busy), AckDue::WithOthers);
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_back_is_passed_over() {
+    fn acks_skip_returned_deliveries() {
         let mut window = window(200, 3);
         window.done(1, busy);
         window.given_back(2);
@@ -341,7 +341,7 @@ mod tests {
     proptest! {
         /// Only done deliveries are acknowledged, and each exactly once.
         #[test]
-        fn every_one_that_is_done_is_acked_once_and_no_other(buffer in 1..100_u16, steps in steps()) {
+        fn each_finished_delivery_is_acked_exactly_once(buffer in 1..100_u16, steps in steps()) {
             let mut window = AckWindow::new(buffer);
             let mut model = Model::default();
             let (mut next, mut on_loan, mut done) = (1, Vec::new(), 0);

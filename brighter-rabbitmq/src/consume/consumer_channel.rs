@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_done_alone_is_written_at_once_unless_others_came_with_the_one_before() {
+    async fn a_lone_ack_is_immediate_unless_batched_before() {
         let mut unwritten = Unwritten::new(200);
         assert_eq!(due(&mut unwritten, 1..=1), [AckDue::Now], "the first");
         unwritten.write(|_| {});
@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_dropped_while_its_consumer_is_cancelled_waits_and_no_ack_passes_it() {
+    async fn drops_during_a_cancel_wait_and_block_acks() {
         let mut unwritten = Unwritten::new(200);
         (1..=3).for_each(|tag| unwritten.window.track(tag));
         let mut back = Vec::new();

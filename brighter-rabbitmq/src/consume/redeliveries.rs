@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_new_has_only_the_count_of_its_earlier_copies() {
+    fn new_deliveries_have_the_count_of_earlier_copies() {
         for queue_type in [CLASSIC, QUORUM, None] {
             let count = Redeliveries::new(3, None, queue_type, true);
             assert_eq!(
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_count_of_a_quorum_queue_is_added_to_that_of_the_earlier_copies() {
+    fn quorum_counts_add_to_those_of_earlier_copies() {
         for queue_type in [QUORUM, None] {
             let before_4_3 = Redeliveries::new(3, again(Some(4), None), queue_type, true);
             assert_eq!((before_4_3.times, before_4_3.counts_releases), (7, true));
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_s_count_is_no_higher_than_what_the_broker_says() {
+    fn a_foreign_count_is_capped_by_the_broker() {
         let forged = Redeliveries::new(0, again(Some(1_000), Some(1)), QUORUM, true);
         assert_eq!(forged.times, 1);
         let forged = Redeliveries::new(0, again(Some(1_000), Some(1_000)), CLASSIC, true);
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_classic_queue_delivers_again_counts_once_more_where_a_copy_can_say_so() {
+    fn classic_redeliveries_count_where_a_copy_can_record_them() {
         for queue_type in [CLASSIC, None] {
             let counted = Redeliveries::new(3, again(None, None), queue_type, true);
             assert_eq!((counted.times, counted.is_unwritten), (4, true));

@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_fetched_is_kept_until_the_stream_takes_it() {
+    fn fetched_bytes_stay_until_the_stream_takes_them() {
         let silence = Silence::default();
         let message = |tag| Delivery::mock(tag, "".into(), "".into(), false, Vec::new());
         let tag = |delivery: Option<Delivery>| delivery.map(|delivery| delivery.delivery_tag);

@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn starts_of_one_channel_wait_for_each_other_and_those_of_others_do_not() {
+    async fn starts_wait_only_within_one_channel() {
         let starts = Starts::default();
         let (ours, theirs) = (
             ChannelName::from_static("ours"),

@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_exchange_names_what_to_do_and_a_lost_connection_its_node() {
+    fn exchange_errors_advise_and_lost_connections_name_their_node() {
         let refused = AMQPError::new(AMQPSoftError::ACCESSREFUSED.into(), "access refused".into());
         let (error, text) = said(refused);
         assert!(matches!(error, ConnectError::ExchangePermission { .. }) && error.is_fatal());

@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn who_came_first_goes_first_and_who_leaves_is_not_waited_for() {
+    fn tickets_are_served_in_order_and_abandoned_ones_skipped() {
         let queue = PublishQueue::new();
         assert_eq!(queue.ready().now_or_never(), None);
         let _a = queue.enter(['a']);

@@ -462,7 +462,7 @@ mod tests {
 
     /// On a busy machine, the confirm of a message arrives before the task has finished handing it over.
     #[tokio::test]
-    async fn what_is_held_behind_a_message_goes_when_that_is_confirmed_at_once() {
+    async fn backlog_is_sent_when_a_confirm_arrives_immediately() {
         let settings = Arc::new(RabbitMq::builder("amqp://localhost").settings(true).unwrap());
         // The connection is closed, so every message ends at once.
         let stop = CancellationToken::new();

@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_channel_is_renewed_once_for_each_time_that_a_queue_goes() {
+    async fn each_deleted_queue_renews_the_channel_once() {
         let hasher = RouteHasher::default();
         let key = |key: &str| {
             hasher

@@ -41,7 +41,7 @@ fn all_channels() -> Vec<Channel> {
 
 /// Nothing that RabbitMQ 4.3 or every queue type refuses is ever declared, for any settings of a channel.
 #[test]
-fn whatever_is_said_of_a_channel_every_queue_is_durable_and_shared_and_of_one_type() {
+fn every_queue_is_durable_shared_and_of_one_type() {
     let mut planned_at_all = 0;
     for channel in all_channels() {
         let Ok(topology) = planned(None, &channel) else {
@@ -93,7 +93,7 @@ x-overflow `reject-publish`, x-queue-type `quorum`";
 }
 
 #[test]
-fn a_plain_channel_is_declared_with_as_little_as_can_be() {
+fn a_plain_channel_is_declared_with_few_arguments() {
     let topology = planned(None, &Channel::new("q", "topic")).unwrap();
     let json = serde_json::to_value(&topology.queues[2]).unwrap();
     let expected = serde_json::json!({
@@ -105,7 +105,7 @@ fn a_plain_channel_is_declared_with_as_little_as_can_be() {
 }
 
 #[test]
-fn the_type_of_the_builder_is_for_channels_that_say_none() {
+fn channels_without_a_type_use_the_builders() {
     let types = |default, own| {
         let channel = limited(own, ChannelLimits::default());
         planned(default, &channel).unwrap().messages().queue_type()
@@ -120,7 +120,7 @@ fn the_type_of_the_builder_is_for_channels_that_say_none() {
 
 /// A classic queue sends an expired message and forgets it, and a full target would not take it.
 #[test]
-fn the_delays_of_a_queue_that_may_refuse_are_quorum_queues() {
+fn delay_queues_of_refusing_queues_are_quorum_queues() {
     let mut channel = limited(None, ChannelLimits::default());
     let of = |channel: &Channel| {
         let delay = planned(None, channel)
@@ -144,7 +144,7 @@ fn the_delays_of_a_queue_that_may_refuse_are_quorum_queues() {
 }
 
 #[test]
-fn what_a_queue_cannot_do_is_refused_with_the_fix() {
+fn unsupported_queue_settings_are_refused_with_the_fix() {
     let with = |queue_type, change: fn(&mut Channel)| {
         let mut channel = limited(queue_type, ChannelLimits::default());
         change(&mut channel);

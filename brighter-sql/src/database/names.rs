@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_would_be_more_than_a_name_is_refused() {
+    fn a_table_name_with_sql_is_refused() {
         assert_eq!(checked("Orders_2").unwrap(), "Orders_2");
         assert_eq!(checked("order").unwrap(), "order");
         for name in ["", "2nd", "a b", "a;--", "a.b", "é", &"x".repeat(41)] {
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_another_table_or_an_index_has_is_refused() {
+    fn a_name_taken_by_table_or_index_is_refused() {
         for name in [
             "x_archive",
             "X_Archive",

@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_caller_at_a_time_sees_to_the_connections_in_use() {
+    async fn one_caller_at_a_time_checks_connections_in_use() {
         let retirement = Retirement::default();
         assert!(retirement.defer());
         assert!(!retirement.defer());

@@ -112,7 +112,7 @@ mod tests {
     use brighter_config::Loader;
 
     #[test]
-    fn every_key_changes_the_options_and_what_the_table_says_are_the_defaults() {
+    fn every_key_changes_its_option_and_defaults_match() {
         let loader = || {
             let loader = Loader::new().section(OutboxOptions::section());
             loader.section(InboxOptions::section())

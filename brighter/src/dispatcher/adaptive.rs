@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_minute_of_idleness_takes_one_away_and_a_moment_of_work_begins_it_anew() {
+    fn an_idle_minute_removes_a_performer_and_work_resets_it() {
         let range = Performers::from(2..=8);
         let idle = [(0, 1); 12];
         assert_eq!(decided(4, range, &idle).last(), Some(&3));

@@ -58,18 +58,12 @@ pub(super) fn stop_rounds(
         return settlement;
     };
     let channel = &settings.channel;
-    let to = match rejection.kind {
-        RejectionKind::Invalid => &channel.invalid_messages,
-        _ => &channel.dead_letters,
-    };
+    let to = target(settings, rejection.kind);
     let rounds = delivery.rounds();
     if rounds.is_round(to) {
-        let id = delivery
-            .message()
-            .ok()
-            .map(|message| message.header.id.to_string());
+        // In the span of the delivery, which has the subscription and the id.
         tracing::error!(
-            subscription = %settings.name, id, %to, wait = ?WAIT, reason = rejection.reason,
+            %to, wait = ?WAIT, reason = rejection.reason,
             "the message was set aside again and again and came back, so it stays in its channel, and is handled again after the wait; name another channel for dead letters or invalid messages in one of the subscriptions that it goes round"
         );
         return Settlement::Requeue {
@@ -79,6 +73,23 @@ pub(super) fn stop_rounds(
     }
     rejection.rounds = Some(rounds.counted(&channel.name));
     Settlement::Reject(rejection)
+}
+
+/// Returns whether a rejected message has gone round, so that it stays in its channel.
+pub(super) fn has_gone_round(
+    settings: &SubscriptionSettings,
+    delivery: &Delivery,
+    kind: RejectionKind,
+) -> bool {
+    delivery.rounds().is_round(target(settings, kind))
+}
+
+/// The channel that a rejected message goes to.
+fn target(settings: &SubscriptionSettings, kind: RejectionKind) -> &ChannelName {
+    match kind {
+        RejectionKind::Invalid => &settings.channel.invalid_messages,
+        _ => &settings.channel.dead_letters,
+    }
 }
 
 #[cfg(test)]
@@ -113,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_lead_back_is_no_circle() {
+    fn channels_that_do_not_lead_back_are_no_circle() {
         // The dead letters of dead letters, and a circle of others, which they are told of themselves.
         let others = [
             reads("a.dlq", "a.dlq.dlq", "a.dlq.invalid"),

@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_limit_is_reached_once_and_a_window_begins_a_new_count() {
+    async fn the_limit_is_reached_once_in_each_window() {
         let mut settings = settings();
         settings.unacceptable_limit = 2;
         settings.unacceptable_window = Some(Duration::from_secs(60));

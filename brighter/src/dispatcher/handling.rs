@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, Span};
+use tracing::Instrument;
 
-use super::circle::stop_rounds;
+use super::circle::{has_gone_round, stop_rounds};
 use super::circuit_hold::CircuitHold;
 use super::controls::Controls;
 use super::in_flight_delivery::{Completion, DeliveryProgress, InFlightDelivery};
@@ -58,17 +58,20 @@ impl DeliveryHandler {
         item.waiting = Op::none();
         let message = item.delivery.message().ok();
         let (span, op) = spans::process(self.broker.system(), &self.settings, message, &item.pump);
+        self.process_in_span(item, &op).instrument(span).await
+    }
+
+    /// Processes a delivery within its span, which has the subscription and the id for every line of the log.
+    async fn process_in_span(&self, mut item: InFlightDelivery, op: &Op) -> Completion {
+        let message = item.delivery.message().ok();
         let (system, began) = (self.broker.system(), Began::now());
         let header = message.map(|message| &message.header);
         let _in_flight = self.controls.metrics.in_flight(system, header);
         let mut failed = None;
-        let settlement = self.settlement_of(&mut item, span, &op, &mut failed).await;
+        let settlement = self.settlement_of(&mut item, op, &mut failed).await;
         let settlement = stop_rounds(&self.settings, &item.delivery, settlement);
         let settlement = match item.progress.reply.take() {
-            Some(reply) => {
-                op.run(self.replies().reply(&item.delivery, reply, settlement))
-                    .await
-            }
+            Some(reply) => self.replies().reply(&item.delivery, reply, settlement).await,
             None => settlement,
         };
         self.controls
@@ -87,9 +90,9 @@ impl DeliveryHandler {
         }
         let InFlightDelivery { delivery, turn, .. } = item;
         let apology = self.replies().apology(&delivery, &settlement);
-        let well = op.run(self.settle(delivery, settlement)).await;
+        let well = self.settle(delivery, settlement).await;
         if let Some(apology) = apology.filter(|_| well) {
-            op.run(self.replies().apologize(apology)).await;
+            self.replies().apologize(apology).await;
         }
         Completion::Settled { turn, well }
     }
@@ -97,7 +100,6 @@ impl DeliveryHandler {
     fn replies(&self) -> ReplySender<'_> {
         ReplySender {
             broker: &*self.broker,
-            settings: &self.settings,
             route: &*self.route,
             stop: &self.stop,
         }
@@ -107,7 +109,6 @@ impl DeliveryHandler {
     async fn settlement_of(
         &self,
         item: &mut InFlightDelivery,
-        span: Span,
         op: &Op,
         failed: &mut Option<&'static str>,
     ) -> Settlement {
@@ -121,20 +122,34 @@ impl DeliveryHandler {
                 let reason = reason.unwrap_or_default();
                 op.failed("headers");
                 *failed = Some("headers");
-                tracing::warn!(subscription = %self.settings.name, reason, "message could not be read; moved to the invalid-message channel");
+                if !has_gone_round(&self.settings, delivery, RejectionKind::Invalid) {
+                    let to = &self.settings.channel.invalid_messages;
+                    tracing::error!(reason, %to, "message could not be read; moved to the invalid-message channel");
+                }
                 invalid(reason)
             }
-            Ok(message) if limit > 0 && redeliveries >= limit => {
+            Ok(_) if limit > 0 && redeliveries >= limit => {
                 let reason = self.settings.delivered_too_often(redeliveries);
                 op.failed("delivered_too_often");
                 *failed = Some("delivered_too_often");
-                tracing::error!(subscription = %self.settings.name, id = %message.header.id, to = %self.settings.channel.dead_letters, reason, "moved to the dead-letter channel");
+                if !has_gone_round(&self.settings, delivery, RejectionKind::DeadLetter) {
+                    let to = &self.settings.channel.dead_letters;
+                    tracing::error!(%to, reason, "moved to the dead-letter channel");
+                }
                 dead(reason)
             }
             Ok(message) => {
                 let made = item.made.take();
-                let decided = self.decide(message, made, item.tries, &mut item.progress, op, failed);
-                let settlement = decided.instrument(span).await;
+                let decided = self.decide(
+                    delivery,
+                    message,
+                    made,
+                    item.tries,
+                    &mut item.progress,
+                    op,
+                    failed,
+                );
+                let settlement = decided.await;
                 // It did not end the process: given back once more, it would be counted as if it might.
                 if settlement == Settlement::Release
                     && limit > 0
@@ -154,8 +169,13 @@ impl DeliveryHandler {
     /// Dispatches a message, and again for as long as a circuit is open: the performer pauses with the message
     /// in hand, which uses up no delivery. Handlers of an event that succeeded are not asked again. It does not
     /// keep a message forever: a broker would take that for a consumer that hangs.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "parts of a delivery that are borrowed apart"
+    )]
     async fn decide(
         &self,
+        delivery: &Delivery,
         message: &Arc<Message>,
         mut made: Option<DecodedRequest>,
         tries: u32,
@@ -183,15 +203,15 @@ impl DeliveryHandler {
                 op.failed(reason);
             }
             // Errors are the application's own, and may panic when they are written.
-            let settled = catch_unwind(AssertUnwindSafe(|| self.told(message, attempt, &outcome)));
+            let settled = catch_unwind(AssertUnwindSafe(|| self.told(delivery, attempt, &outcome)));
             // Another caller of the circuit has it now, if it was not used.
             drop(turn.take());
-            let pause = match settled.unwrap_or_else(|_| self.told(message, attempt, &Err(unspeakable()))) {
+            let pause = match settled.unwrap_or_else(|_| self.told(delivery, attempt, &Err(unspeakable()))) {
                 Ok(settlement) => return settlement,
                 Err(pause) => pause,
             };
             if hold.is_new() {
-                tracing::info!(subscription = %self.settings.name, id = %message.header.id, ?pause, "circuit open; pausing");
+                tracing::info!(?pause, "circuit open; pausing");
             }
             let _holding = self.reporter.in_flight().hold_back();
             // Rare enough for a box.
@@ -205,12 +225,12 @@ impl DeliveryHandler {
     /// What becomes of a message, told to the log; or how long to keep it.
     fn told(
         &self,
-        message: &Message,
+        delivery: &Delivery,
         attempt: u32,
         outcome: &Result<(), RouteError>,
     ) -> Result<Settlement, Duration> {
         let settlement = settlement(outcome, attempt, &self.settings)?;
-        self.log(message, attempt, outcome, &settlement);
+        self.log(delivery, attempt, outcome, &settlement);
         Ok(settlement)
     }
 
@@ -245,7 +265,14 @@ impl DeliveryHandler {
         }
         brighter_core::__private::fault_point!("pump.map");
         let limit = self.settings.time_limit();
-        let dispatched = self.route.dispatch(&self.processor, message, made, cx, done);
+        let dispatched = self.route.dispatch(
+            &self.processor,
+            message,
+            made,
+            cx,
+            done,
+            self.reporter.in_flight(),
+        );
         within(limit, dispatched)
             .await
             .unwrap_or(Err(RouteError::TimedOut(limit)))
@@ -272,7 +299,7 @@ impl DeliveryHandler {
                 Settlement::Requeue { delay, counted } => delivery.requeue(delay, counted).await,
                 Settlement::Reject(rejection) => {
                     if let Some(count) = self.controls.set_aside() {
-                        tracing::error!(subscription = %self.settings.name, count, "rejected-message limit reached; subscription stopped");
+                        tracing::error!(count, "rejected-message limit reached; subscription stopped");
                     }
                     delivery.reject(rejection).await
                 }
@@ -295,13 +322,17 @@ impl DeliveryHandler {
             None => format!("the broker has not answered within {SETTLE_WITHIN:?}"),
         };
         op.failed("not_settled");
-        tracing::warn!(subscription = %self.settings.name, error, "settling failed; the broker will deliver the message again");
+        tracing::warn!(
+            error,
+            "settling failed; the broker will deliver the message again"
+        );
         false
     }
 
+    /// Writes the one line of a delivery that failed.
     fn log(
         &self,
-        message: &Message,
+        delivery: &Delivery,
         attempt: u32,
         outcome: &Result<(), RouteError>,
         settlement: &Settlement,
@@ -312,24 +343,24 @@ impl DeliveryHandler {
             Err(RouteError::Handlers(errors)) => errors.to_string(),
             Err(RouteError::TimedOut(after)) => format!("not done within {after:?}"),
         };
-        let subscription = &self.settings.name;
-        let id = &message.header.id;
         match settlement {
             Settlement::Ack => {}
+            // It is told why that is not moved.
+            Settlement::Reject(rejection) if has_gone_round(&self.settings, delivery, rejection.kind) => {}
             Settlement::Release => {
-                tracing::info!(%subscription, %id, attempt, error, "message given back to its channel")
+                tracing::info!(attempt, error, "message given back to its channel")
             }
             Settlement::Requeue { delay, .. } => {
-                tracing::warn!(%subscription, %id, attempt, error, ?delay, "message will be retried");
+                tracing::warn!(attempt, error, ?delay, "message will be retried");
             }
             Settlement::Reject(Rejection {
                 kind: RejectionKind::DeadLetter,
                 ..
             }) => {
-                tracing::error!(%subscription, %id, attempt, error, to = %self.settings.channel.dead_letters, "moved to the dead-letter channel");
+                tracing::error!(attempt, error, to = %self.settings.channel.dead_letters, "moved to the dead-letter channel");
             }
             Settlement::Reject(_) => {
-                tracing::error!(%subscription, %id, error, to = %self.settings.channel.invalid_messages, "moved to the invalid-message channel");
+                tracing::error!(error, to = %self.settings.channel.invalid_messages, "moved to the invalid-message channel");
             }
         }
     }

@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_performer_is_woken_when_a_sibling_is_idle_and_gives_it_one_message() {
+    fn an_idle_sibling_gets_one_message_of_a_busy_performer() {
         let handover = Arc::new(Handover::default());
         let (mut giver, mut idle) = (Performer::of(&handover), Performer::of(&handover));
         assert!(!giver.is_wanted());
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_performer_that_finds_a_message_of_its_own_gets_what_it_was_given_meanwhile() {
+    fn a_performer_with_own_work_still_gets_handed_over_messages() {
         let handover = Arc::new(Handover::default());
         let (giver, mut idle) = (Performer::of(&handover), Performer::of(&handover));
         assert!(idle.become_idle().is_none());
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_performer_was_given_goes_back_when_it_ends() {
+    fn handed_over_messages_return_when_a_performer_ends() {
         let handover = Arc::new(Handover::default());
         let (giver, mut idle) = (Performer::of(&handover), Performer::of(&handover));
         assert!(idle.become_idle().is_none());

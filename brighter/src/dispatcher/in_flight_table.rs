@@ -1,7 +1,7 @@
 //! [`InFlightTable`]: what a performer has in hand, for those who look at it from outside.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -29,6 +29,8 @@ pub(super) struct InFlightTable {
     polled: AtomicUsize,
     /// Poll epoch: odd during a poll. Seeing the same odd value twice means one poll is still running.
     polls: AtomicU64,
+    /// Whether the poll is in the mapper.
+    mapping: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +60,7 @@ impl InFlightTable {
             received: AtomicU64::new(0),
             polled: AtomicUsize::new(0),
             polls: AtomicU64::new(0),
+            mapping: AtomicBool::new(false),
         }
     }
 
@@ -164,6 +167,30 @@ impl InFlightTable {
         held.filter(|_| self.poll() == Some(poll))
     }
 
+    /// Shows that the poll is in the mapper, until the guard is dropped. No await may come in between.
+    pub(super) fn begin_mapping(&self) -> MappingGuard<'_> {
+        self.mapping.store(true, Ordering::Relaxed);
+        MappingGuard(&self.mapping)
+    }
+
+    /// Returns whether the poll is in the mapper.
+    pub(super) fn is_mapping(&self) -> bool {
+        self.mapping.load(Ordering::Relaxed)
+    }
+
+    /// Maps a message before its turn, seen from outside as one in hand.
+    pub(super) fn map_observed<T>(
+        self: &Arc<Self>,
+        id: MessageId,
+        handlers: &Arc<[&'static str]>,
+        map: impl FnOnce() -> T,
+    ) -> T {
+        let in_hand = self.hold(id, handlers);
+        let _polling = Polling::begin(&in_hand);
+        let _mapping = self.begin_mapping();
+        map()
+    }
+
     /// A performer polls one after the other, so nobody else writes this.
     fn count_poll(&self) {
         let polls = self.polls.load(Ordering::Relaxed);
@@ -199,6 +226,16 @@ pub(super) struct BackpressureGuard<'a>(&'a AtomicUsize);
 impl Drop for BackpressureGuard<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A mapper runs.
+#[derive(Debug)]
+pub(super) struct MappingGuard<'a>(&'a AtomicBool);
+
+impl Drop for MappingGuard<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 }
 
@@ -251,7 +288,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_in_hand_is_seen_until_it_is_dropped() {
+    fn in_flight_messages_are_listed_until_dropped() {
         let table = Arc::new(InFlightTable::new(Arc::default()));
         let none: Arc<[&'static str]> = Arc::new([]);
         let (first, second) = (MessageId::new(), MessageId::new());
@@ -266,7 +303,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_poll_is_seen_while_it_goes_on_and_not_in_between() {
+    async fn a_poll_is_seen_only_while_it_runs() {
         let table = Arc::new(InFlightTable::new(Arc::default()));
         let (id, handlers) = (MessageId::new(), Arc::from(["handler"]));
         let seen = Arc::clone(&table);
@@ -286,7 +323,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_was_in_hand_for_three_quarters_of_its_time_is_overdue_once() {
+    async fn a_message_is_overdue_once_at_three_quarters_time() {
         let table = Arc::new(InFlightTable::new(Arc::default()));
         let none: Arc<[&'static str]> = Arc::new([]);
         let _one = table.hold(MessageId::new(), &none);

@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_of_a_lane_is_at_its_turn_and_the_others_follow_in_their_order() {
+    fn messages_of_one_key_take_turns_in_order() {
         let mut queues = KeyedQueues::default();
         assert_eq!(queues.enter(1, "a"), Some("a"));
         assert_eq!(queues.enter(1, "b"), None);
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_rests_keeps_its_lane_until_its_time() {
+    fn a_waiting_message_keeps_its_key_until_due() {
         let mut queues = KeyedQueues::default();
         let now = Instant::now();
         let later = now + Duration::from_secs(1);
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lane_that_is_abandoned_is_free_and_one_whose_turn_goes_on_is_not() {
+    fn only_an_abandoned_key_is_free() {
         let mut queues = KeyedQueues::default();
         for (lane, item) in [(1, "running"), (2, "resting")] {
             assert_eq!(queues.enter(lane, item), Some(item));

@@ -400,7 +400,13 @@ where
         let handler = self.handler;
         let consumer = self.consumer;
         let turn = match delivery.message() {
-            Ok(message) if handler.settings.ordered => handler.route.lane(message),
+            Ok(message) if handler.settings.ordered => {
+                let handlers = handler.route.handlers(message);
+                let table = handler.reporter.in_flight();
+                table.map_observed(message.header.id.clone(), handlers, || {
+                    handler.route.lane(message)
+                })
+            }
             _ => None,
         };
         let turn = turn.map(|(lane, made)| (KeyPosition { lane, consumer }, made));

@@ -9,7 +9,6 @@ use super::route::Route;
 use super::settlement::{RELEASE_DELAY, Settlement};
 use super::within::within;
 use crate::processor::{Reply, answer};
-use crate::subscription::SubscriptionSettings;
 use crate::telemetry::metrics;
 use brighter_core::__private::report;
 use brighter_core::channel::{Broker, Delivery, PublishError};
@@ -27,7 +26,6 @@ const SEND_WITHIN: Duration = Duration::from_secs(60);
 /// Sends replies for the messages of one subscription.
 pub(super) struct ReplySender<'a> {
     pub(super) broker: &'a dyn Broker,
-    pub(super) settings: &'a SubscriptionSettings,
     pub(super) route: &'a dyn Route,
     pub(super) stop: &'a CancellationToken,
 }
@@ -55,7 +53,10 @@ impl ReplySender<'_> {
                 return settlement;
             }
             if Instant::now() + pause > deadline {
-                tracing::warn!(subscription = %self.settings.name, error = report(&error), "sending a reply failed; the request will be retried");
+                tracing::warn!(
+                    error = report(&error),
+                    "sending a reply failed; the request will be retried"
+                );
                 return Settlement::Requeue {
                     delay: RELEASE_DELAY,
                     counted: false,
@@ -95,14 +96,18 @@ impl ReplySender<'_> {
 
     fn not_replied(&self, answer: &Message, error: &PublishError) {
         metrics::reply_dropped(self.broker.system(), "nobody_there");
-        let (subscription, call) = (&self.settings.name, &answer.header.correlation_id);
+        let call = &answer.header.correlation_id;
         match error {
             // Who called is gone, which is his own business.
             PublishError::Unroutable { .. } => {
-                tracing::debug!(%subscription, ?call, "reply dropped: its caller no longer waits");
+                tracing::debug!(?call, "reply dropped: its caller no longer waits");
             }
             error => {
-                tracing::warn!(%subscription, ?call, error = report(error), "reply dropped: the broker does not accept it");
+                tracing::warn!(
+                    ?call,
+                    error = report(error),
+                    "reply dropped: the broker does not accept it"
+                );
             }
         }
     }

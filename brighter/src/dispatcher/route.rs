@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+use super::in_flight_table::InFlightTable;
 use crate::processor::{CommandProcessor, PublishErrors, Reply, is_waited_for};
 use crate::subscription::LaneOf;
 use brighter_core::__private::Repeated;
@@ -63,7 +64,8 @@ pub(super) trait Route: Send + Sync {
     fn is_waited_for(&self, message: &Message) -> bool;
 
     /// Translates the message, unless its request was made before, and dispatches the request to the handlers
-    /// that are not done with it yet. Gives the reply, if its sender waits for one.
+    /// that are not done with it yet. Gives the reply, if its sender waits for one. The table is told while the mapper
+    /// runs.
     fn dispatch<'a>(
         &'a self,
         processor: &'a CommandProcessor,
@@ -71,6 +73,7 @@ pub(super) trait Route: Send + Sync {
         made: Option<DecodedRequest>,
         cx: Context,
         done: &'a mut Vec<usize>,
+        table: &'a InFlightTable,
     ) -> BoxFuture<'a, Result<Option<Reply>, RouteError>>;
 }
 
@@ -138,13 +141,16 @@ impl<R: Postable> Route for RouteTo<R> {
         made: Option<DecodedRequest>,
         cx: Context,
         done: &'a mut Vec<usize>,
+        table: &'a InFlightTable,
     ) -> BoxFuture<'a, Result<Option<Reply>, RouteError>> {
         Box::pin(async move {
+            let mapping = table.begin_mapping();
             let request = match made.and_then(|made| made.downcast().ok()) {
                 Some(request) => *request,
                 None => self.request(message).map_err(RouteError::Map)?,
             };
             let cx = self.enriched(message, cx).map_err(RouteError::Map)?;
+            drop(mapping);
             let Some(form) = R::REPLY.filter(|_| is_waited_for(&message.header)) else {
                 let dispatched = processor.dispatch(request, cx, done).await;
                 return dispatched.map(|_| None).map_err(RouteError::Handlers);
@@ -155,6 +161,7 @@ impl<R: Postable> Route for RouteTo<R> {
                 .dispatch(request, cx, done)
                 .await
                 .map_err(RouteError::Handlers)?;
+            let _mapping = table.begin_mapping();
             let reply = reply.map(|reply| match caught(|| (form.write)(&reply)) {
                 _ if repeated.is_noted() => Reply::Repeated,
                 Ok(body) => Reply::Body(body),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
+use super::in_flight_table::InFlightTable;
 use super::route::{DecodedRequest, Route, RouteError};
 use crate::processor::{CommandProcessor, Reply};
 use brighter_core::context::Context;
@@ -89,9 +90,10 @@ impl Route for Selector {
         made: Option<DecodedRequest>,
         cx: Context,
         done: &'a mut Vec<usize>,
+        table: &'a InFlightTable,
     ) -> BoxFuture<'a, Result<Option<Reply>, RouteError>> {
         match self.select(&message.header) {
-            Ok(route) => route.dispatch(processor, message, made, cx, done),
+            Ok(route) => route.dispatch(processor, message, made, cx, done, table),
             Err(error) => Box::pin(std::future::ready(Err(RouteError::Map(error)))),
         }
     }

@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_attempt_of_one_handler_does_not_end_the_message_for_one_that_was_not_called() {
+    fn a_handlers_last_attempt_spares_handlers_not_yet_called() {
         let full = || HandlerError::Overloaded {
             policy: "limit".into(),
             waited: Duration::ZERO,

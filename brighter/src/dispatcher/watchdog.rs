@@ -1,4 +1,4 @@
-//! The [`Watchdog`]: says so when a handler blocks its thread, or has a message for so long that the broker will take
+//! The [`Watchdog`]: says so when a mapper or handler blocks its thread, or has a message for so long that the broker will take
 //! its consumer for dead.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -68,7 +68,7 @@ fn start(shared: &Arc<WatchdogShared>) -> Option<Thread> {
             let error: &dyn std::error::Error = &error;
             tracing::warn!(
                 error,
-                "could not start the watchdog; handlers that block their thread are not reported"
+                "could not start the watchdog; mappers and handlers that block their thread are not reported"
             );
             None
         }
@@ -134,13 +134,18 @@ impl WatchedPerformer {
         let Some(held) = table.polled(poll) else {
             return false;
         };
-        tracing::warn!(
-            subscription = %self.subscription,
-            handler = names(&held),
-            id = %held.id,
-            ?blocked,
-            "a handler blocks its thread, so that nothing else can run on it: let it await, or use `tokio::task::spawn_blocking`"
-        );
+        let (subscription, handler, id) = (&self.subscription, names(&held), &held.id);
+        if table.is_mapping() {
+            tracing::warn!(
+                %subscription, handler, %id, ?blocked,
+                "the mapper of a message blocks its thread, so nothing else can run on it: let the mapper only decode, and do slow work in the handler, which can await"
+            );
+        } else {
+            tracing::warn!(
+                %subscription, handler, %id, ?blocked,
+                "a handler blocks its thread, so nothing else can run on it: let it await, or move the blocking call into `tokio::task::spawn_blocking`"
+            );
+        }
         true
     }
 }

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_an_action_and_the_end_of_the_process_pass_through() {
+    async fn actions_and_shutdown_pass_through_the_fallback() {
         let error = stopped(Reject::because("no")).await;
         assert_eq!(error.action().map(PumpAction::kind), Some(ActionKind::Reject));
         assert!(matches!(

@@ -11,14 +11,16 @@ use tower::{Layer, Service};
 use tracing::{Level, field};
 
 use crate::handler::Call;
+use crate::telemetry::id_beside_span;
 use brighter_core::error::HandlerError;
 use brighter_core::request::Request;
 
 /// The layer of `#[request_logging]`.
 ///
-/// Around a handler it writes an event when the request goes in and another when the outcome is known; after
-/// it, one when the request was handled. The request's own fields are written only when that was asked for,
-/// as its `Debug` shows them: what is secret must be hidden there.
+/// Around a handler it writes an event when the request goes in, at `debug`, and another when the outcome is known;
+/// after it, one when the request was handled. A failure is at `debug` while a message is handled, as the pump writes
+/// its line with the error, and a warning elsewhere. The request's own fields are written only when that was asked
+/// for, as its `Debug` shows them: what is secret must be hidden there.
 pub struct RequestLoggingLayer<R> {
     handler: &'static str,
     around: bool,
@@ -120,11 +122,11 @@ where
             around,
             fields,
         } = self.layer;
-        if around && tracing::enabled!(Level::INFO) {
+        if around && tracing::enabled!(Level::DEBUG) {
             let (request, attempt) = (name_of::<R>(), call.context().attempt());
-            let id = call.id().map(field::display);
+            let request_id = id_beside_span(call.id(), call.context()).map(field::display);
             let fields = fields.map(|fields| field::debug(fields(call.request())));
-            tracing::info!(request, handler, id, attempt, fields, "handling");
+            tracing::debug!(request, handler, request_id, attempt, fields, "handling");
         }
         RequestLoggingFuture {
             layer: self.layer,
@@ -172,13 +174,14 @@ where
             fields,
         } = *this.layer;
         let (request, took) = (name_of::<R>(), began.elapsed());
-        let id = call.id().map(field::display);
+        let request_id = id_beside_span(call.id(), call.context()).map(field::display);
+        let is_delivered = call.context().message_id().is_some();
         match &result {
             Ok(_) => {
                 // Around, they were written on the way in.
-                let fields = fields.filter(|_| !around);
+                let fields = fields.filter(|_| !around || !tracing::enabled!(Level::DEBUG));
                 let fields = fields.map(|fields| field::debug(fields(call.request())));
-                tracing::info!(request, handler, id, ?took, fields, "handled");
+                tracing::info!(request, handler, request_id, ?took, fields, "handled");
             }
             Err(_) if !around => {}
             // The handler decided so, or was spared: nothing went wrong here.
@@ -187,16 +190,19 @@ where
                 | HandlerError::BrokenCircuit { .. }
                 | HandlerError::InProgress { .. }),
             ) => {
-                tracing::info!(
-                    request,
-                    handler,
-                    id,
-                    ?took,
-                    outcome = error.report(),
-                    "not handled"
-                );
+                let outcome = error.report();
+                match is_delivered {
+                    true => tracing::debug!(request, handler, request_id, ?took, outcome, "not handled"),
+                    false => tracing::info!(request, handler, request_id, ?took, outcome, "not handled"),
+                }
             }
-            Err(error) => tracing::warn!(request, handler, id, ?took, error = error.report(), "failed"),
+            Err(error) => {
+                let error = error.report();
+                match is_delivered {
+                    true => tracing::debug!(request, handler, request_id, ?took, error, "failed"),
+                    false => tracing::warn!(request, handler, request_id, ?took, error, "failed"),
+                }
+            }
         }
         Poll::Ready(result)
     }

@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn exponential_waits_double_within_their_jitter_and_stop_at_the_limit() {
+    fn exponential_delays_double_with_jitter_up_to_the_limit() {
         for (jitter, share) in [(0.5, 2), (0.25, 4)] {
             let delay = Delay::Exponential {
                 first: millis(100),
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn decorrelated_waits_stay_between_the_first_and_three_times_the_one_before() {
+    fn decorrelated_delays_stay_within_three_times_the_last() {
         let (first, limit) = (millis(100), millis(2000));
         let mut seen = (limit, first);
         for _ in 0..200 {

@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_older_than_the_window_is_forgotten() {
+    fn results_older_than_the_window_are_forgotten() {
         let began = Instant::now();
         let at = |millis| began + Duration::from_millis(millis);
         let mut window = TimeWindow::new(Duration::from_secs(1), began);

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_has_not_failed_for_long_is_forgotten() {
+    async fn topics_without_recent_failures_are_forgotten() {
         let circuits = Circuits::new(Some((1, Duration::from_secs(10))));
         circuits.note(&"once".into(), false);
         tokio::time::advance(REMEMBERED).await;

@@ -230,7 +230,7 @@ mod tests {
     use brighter_config::Loader;
 
     #[test]
-    fn every_key_of_health_changes_it_and_what_the_table_says_are_the_defaults() {
+    fn every_health_key_changes_its_setting_and_defaults_match() {
         let section = HealthOptions::section();
         let plain = HealthOptions::default();
         for key in section.keys() {
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_of_the_archiver_changes_it_and_what_the_table_says_are_the_defaults() {
+    fn every_archiver_key_changes_its_setting_and_defaults_match() {
         let section = Archiver::section();
         let own = || Some(Archiver::delete_after(Duration::from_secs(60)));
         let read = |own, key: &str, value: &str| {
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_of_the_sweeper_changes_it_and_what_the_table_says_are_the_defaults() {
+    fn every_sweeper_key_changes_its_setting_and_defaults_match() {
         let section = Sweeper::section();
         let read = |key: &str, value: &str| {
             let loader = Loader::new().section(Sweeper::section());

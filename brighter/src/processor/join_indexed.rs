@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn each_is_waited_for_beside_the_others_and_told_in_order() {
+    async fn futures_run_together_and_results_keep_their_order() {
         let (first, waits) = oneshot::channel();
         let (second, waits_too) = oneshot::channel();
         let futures: [BoxFuture<'static, u8>; 4] = [

@@ -59,7 +59,7 @@ fn every_other(from: usize, count: usize) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_chosen_go_back_as_new_and_the_others_stay_as_they_are() {
+async fn selected_dead_letters_return_as_new_and_others_stay() {
     let broker = dead_letters(6).await;
     let before = broker.messages("reminders.dlq");
     let replay = Replay::new("stock has come", &channel());
@@ -83,7 +83,7 @@ async fn the_chosen_go_back_as_new_and_the_others_stay_as_they_are() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_comes_back_is_not_sent_again_by_the_same_name_but_by_another() {
+async fn only_another_replay_name_sends_a_message_again() {
     let broker = dead_letters(1).await;
     let mut consumer = broker.consume(&channel()).await.unwrap();
     for (name, times) in [("first", 1), ("first", 0), ("second", 1)] {
@@ -105,7 +105,7 @@ async fn what_comes_back_is_not_sent_again_by_the_same_name_but_by_another() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn more_than_can_be_kept_in_hand_are_gone_through_once() {
+async fn a_replay_visits_many_dead_letters_once() {
     let count = 3 * HELD;
     let broker = dead_letters(count).await;
     let mut seen = 0;

@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn an_inbox_must_remember_longer_than_a_message_may_come_again() {
+    fn inbox_retention_must_outlast_redeliveries() {
         let mut settings = settings();
         settings.attempts = 3;
         settings.delays = vec![MINUTE];

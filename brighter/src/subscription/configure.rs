@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_changes_the_settings_and_only_what_it_is_of() {
+    fn every_key_changes_only_its_own_setting() {
         let section = SubscriptionSettings::section();
         let plain = || SubscriptionSettings::new("a-b".into(), Channel::new("a-b", "topic"));
         for key in section.keys() {
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_table_says_are_the_defaults() {
+    fn the_table_shows_the_real_defaults() {
         let section = SubscriptionSettings::section();
         let mut with_defaults = loader();
         for key in section.keys() {

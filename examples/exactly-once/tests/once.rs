@@ -30,7 +30,7 @@ fn transfer() -> Transfer {
 }
 
 #[tokio::test]
-async fn each_transfer_has_one_effect_and_one_message_however_often_it_comes_and_fails() {
+async fn each_transfer_has_one_effect_and_one_message() {
     let folder = tempfile::tempdir().unwrap();
     let broker = InMemoryBroker::new();
     broker

@@ -9,7 +9,7 @@ use request_reply::{count, shop, warehouse};
 const LONG: Duration = Duration::from_secs(30);
 
 #[tokio::test]
-async fn the_shop_is_told_what_is_there_and_what_is_not_sold() {
+async fn the_shop_learns_stock_and_unsold_items() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("stock.db");
     let dispatcher = warehouse(&path).await.unwrap();

@@ -39,7 +39,7 @@ const RATE: (usize, usize) = (20, 30);
 const AN_HOUR: &str = "3600";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_order_is_paid_once_whatever_is_killed_restarted_or_sent_twice() {
+async fn every_order_is_paid_once_despite_kills_and_restarts() {
     let mut rabbitmq = block_in_place(start_rabbitmq);
     let url = rabbitmq.url();
     let broker = RabbitMq::connect(&url).await.unwrap();

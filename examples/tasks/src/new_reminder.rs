@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_mailed_is_accepted() {
+    fn valid_reminders_are_accepted() {
         for recipient in [
             "ada@example.com",
             "Ada Lovelace <ada@example.com>",
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_mailed_is_named() {
+    fn invalid_reminders_name_their_field() {
         for (task_name, due, recipient, field) in [
             ("", "now", "ada@example.com", "task_name"),
             (" ", "now", "ada@example.com", "task_name"),

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_of_the_example_is_right_and_lists_the_subscription() {
+    fn the_example_file_is_valid_and_lists_the_subscription() {
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tasks.toml");
         let shown = worker(&["--config", file]);
         assert!(shown.contains("[subscriptions.task-reminders]"), "{shown}");

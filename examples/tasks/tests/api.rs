@@ -133,7 +133,7 @@ async fn a_reminder_that_nobody_wants_is_kept_and_says_why() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_mailed_is_refused_with_a_reason() {
+async fn invalid_reminders_are_refused_with_a_reason() {
     let rig = Rig::new().await;
     let with = |field: &str, value: Value| {
         let mut body = reminder();

@@ -55,7 +55,7 @@ fn a_wrong_broker_url_is_one_line_and_exit_2() {
 }
 
 #[test]
-fn a_wrong_url_or_address_is_one_line_and_exit_2() {
+fn a_wrong_url_is_one_line_and_exit_2() {
     let worker = ["worker", "--broker", "amqp://localhost"];
     for wrong in [
         ["--smtp", "http://u:secret@localhost"],
@@ -81,7 +81,7 @@ fn a_wrong_url_or_address_is_one_line_and_exit_2() {
 }
 
 #[test]
-fn a_file_that_cannot_be_the_broker_is_one_line_that_names_it() {
+fn an_unusable_broker_file_is_named_in_one_line() {
     let output = run(&["worker", "--broker-file", "missing/broker.db"]);
     let said = says_one_line(&output, 1);
     assert!(
@@ -177,7 +177,7 @@ fn a_log_in_json_has_one_object_a_line() {
 }
 
 #[test]
-fn a_broker_that_is_away_is_waited_for_and_said_once() {
+fn an_absent_broker_is_awaited_and_reported_once() {
     // A port that was free a moment ago, and on which nobody listens.
     let port = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()

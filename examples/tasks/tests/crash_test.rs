@@ -82,13 +82,13 @@ fn mails(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn whatever_goes_wrong_no_reminder_is_lost_and_each_makes_one_mail() {
+fn no_fault_loses_a_reminder_or_mails_it_twice() {
     let done = crash_test(|scenario| reminders(scenario, |folder| Arc::new(folder)).exactly_once());
     assert!(done.points >= 10 && done.runs >= 100, "{done:?}");
 }
 
 #[test]
-fn a_worker_that_acknowledges_before_the_mail_is_on_the_disk_is_found() {
+fn an_ack_before_the_mail_is_written_is_found() {
     let planted = || crash_test(|scenario| reminders(scenario, |folder| Arc::new(WriteBehind(folder))));
     let panic = catch_unwind(AssertUnwindSafe(planted)).expect_err("there is a bug to find");
     let told = panic.downcast_ref::<String>().unwrap();

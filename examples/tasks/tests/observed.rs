@@ -176,7 +176,7 @@ fn document_shows(trace: &str) {
 }
 
 #[tokio::test]
-async fn a_reminder_is_one_trace_in_the_files_of_both_and_counted_by_both() {
+async fn a_reminder_is_one_trace_and_counted_by_both_programs() {
     let (corner, folder) = (Corner::new(), TempDir::new().unwrap());
     let queue = corner.channel("observed", "Task.Reminder").name.to_string();
     let path = |name: &str| folder.path().join(name).display().to_string();
@@ -270,7 +270,7 @@ fn is_whole(request: &[u8]) -> bool {
 }
 
 #[tokio::test]
-async fn spans_are_sent_by_otlp_at_the_latest_when_it_ends() {
+async fn spans_are_sent_by_otlp_before_the_program_ends() {
     let (corner, folder) = (Corner::new(), TempDir::new().unwrap());
     let collector = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let otlp = format!("http://{}/v1/traces", collector.local_addr().unwrap());

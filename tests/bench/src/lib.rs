@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_that_is_listed_names_a_cell_and_what_comes_together_is_measured_once() {
+    fn listed_names_are_cells_and_groups_are_measured_once() {
         let list = list();
         let names = list
             .lines()

@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_listed_becomes_a_row() {
+    fn listed_cells_become_rows() {
         let mut listed = parse("one\tconsume\tdurable\tloses it\ntwo\tconsume\t-\tdoes not build\n").unwrap();
         listed[0].values = vec![3000.0, 1000.0, 2000.0];
         let table = table(&listed);

@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_is_in_the_middle_and_the_range_at_the_ends() {
+    fn median_and_range_of_samples_are_right() {
         let summary = |median, least, most| Some(Summary { median, least, most });
         assert_eq!(Summary::of([]), None);
         assert_eq!(Summary::of([3.0, 1.0, 2.0]), summary(2.0, 1.0, 3.0));

@@ -177,7 +177,7 @@ const QUESTIONS: [(&str, &str, &str); 34] = [
 ];
 
 #[test]
-fn each_question_is_answered_by_the_page_that_its_title_promises() {
+fn each_question_is_answered_by_a_fitting_page_title() {
     let summary = Page::read("docs/book/src/SUMMARY.md").unwrap();
     for (question, title, answer) in QUESTIONS {
         let entry = format!("- [{title}](");

@@ -57,7 +57,7 @@ async fn a01_killing_the_broker_loses_no_confirmed_message() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a02_after_a_restart_all_subscriptions_consume_again_and_no_stale_ack_is_sent() {
+async fn a02_subscriptions_recover_from_a_restart_without_stale_acks() {
     const SUBSCRIPTIONS: usize = 8;
     let node = node::to_harm().await;
     let proxy = Proxy::start(node.address()).await;
@@ -114,7 +114,7 @@ async fn a02_after_a_restart_all_subscriptions_consume_again_and_no_stale_ack_is
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a03_an_application_starts_without_its_broker_and_consumes_once_it_is_there() {
+async fn a03_an_application_starts_before_its_broker() {
     let node = node::shared().await;
     let proxy = Proxy::start(node.address()).await;
     proxy.refuse(true);
@@ -152,7 +152,7 @@ async fn a03_an_application_starts_without_its_broker_and_consumes_once_it_is_th
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a03_a_connection_that_goes_before_its_exchange_is_there_is_waited_for_again() {
+async fn a03_a_connection_lost_before_its_exchange_is_reopened() {
     let node = node::shared().await;
     let proxy = Proxy::start(node.address()).await;
     let to_broker = Direction::ToBroker;
@@ -169,7 +169,7 @@ async fn a03_a_connection_that_goes_before_its_exchange_is_there_is_waited_for_a
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a04_a_broker_that_comes_and_goes_leaves_no_leak_and_one_line_for_each_change() {
+async fn a04_a_flapping_broker_leaks_nothing_and_logs_each_change() {
     // Alone, for it counts what the whole process has.
     let node = node::alone().await;
     let proxy = Proxy::start(node.address()).await;

@@ -27,7 +27,7 @@ fn lost(role: &str, place: &Place) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a05_the_publisher_does_not_notice_that_the_consumer_connection_was_closed() {
+async fn a05_publishing_survives_a_closed_consumer_connection() {
     let node = node::shared().await;
     // A way of our own, by which to tell our lines in the log.
     let proxy = Proxy::start(node.address()).await;
@@ -58,7 +58,7 @@ async fn a05_the_publisher_does_not_notice_that_the_consumer_connection_was_clos
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a05_the_consumer_does_not_notice_that_the_publisher_connection_was_closed() {
+async fn a05_consuming_survives_a_closed_publisher_connection() {
     let node = node::shared().await;
     let proxy = Proxy::start(node.address()).await;
     let place = Place::at(&node, proxy.address());
@@ -88,7 +88,7 @@ async fn a05_the_consumer_does_not_notice_that_the_publisher_connection_was_clos
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a06_a_network_that_swallows_everything_is_found_and_no_publish_hangs() {
+async fn a06_a_silent_network_is_detected_and_no_publish_hangs() {
     let node = node::shared().await;
     let proxy = Proxy::start(node.address()).await;
     let place = Place::at(&node, proxy.address());

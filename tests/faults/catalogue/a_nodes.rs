@@ -13,7 +13,7 @@ use brighter_faults::proxy::Proxy;
 use brighter_faults::traffic::{Traffic, consume, handle_all};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a11_of_a_dead_and_a_live_node_the_live_one_is_used_again_and_again() {
+async fn a11_the_live_node_is_used_every_time() {
     let node = node::shared().await;
     let (one, other) = (
         Proxy::start(node.address()).await,

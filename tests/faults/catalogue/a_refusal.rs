@@ -23,7 +23,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Connection, ConnectionProperties};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a10_a_nack_is_an_error_and_the_outbox_keeps_the_message() {
+async fn a10_a_nack_is_an_error_and_keeps_the_message() {
     let node = node::shared().await;
     let place = Place::new(&node);
     let broker = place.connect().await;
@@ -83,7 +83,7 @@ async fn a10_a_nack_is_an_error_and_the_outbox_keeps_the_message() {
 }
 
 #[tokio::test]
-async fn a12_what_only_a_person_can_mend_is_fatal_at_the_start_and_says_how() {
+async fn a12_configuration_errors_are_fatal_at_start_with_advice() {
     let node = node::shared().await;
     capture::begin();
     let wrong = node.url().replace(PASSWORD, "hunter3");
@@ -108,7 +108,7 @@ async fn a12_what_only_a_person_can_mend_is_fatal_at_the_start_and_says_how() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a12_a_permission_that_a_channel_needs_is_named_by_the_request_that_lacks_it() {
+async fn a12_a_missing_permission_is_named_by_its_request() {
     let node = node::shared().await;
     let vhost = format!("a12-{}", MessageId::new());
     node.eval(&format!(
@@ -174,7 +174,7 @@ async fn a12_a_permission_that_a_channel_needs_is_named_by_the_request_that_lack
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a12_a_permission_revoked_while_running_is_no_tight_loop_and_heals() {
+async fn a12_a_revoked_permission_is_retried_slowly_and_heals() {
     let node = node::shared().await;
     let proxy = Proxy::start(node.address()).await;
     let vhost = format!("a12-{}", MessageId::new());

@@ -95,7 +95,7 @@ async fn send_and_receive(place: &Place, tls: Tls, queue_type: QueueType) {
 }
 
 #[tokio::test]
-async fn a13_what_is_wrong_with_the_broker_s_certificate_is_told_apart() {
+async fn a13_certificate_faults_are_distinct_errors() {
     let node = node::shared().await;
     let authority = Authority::new("trusted");
     let good = Listener::open(&node, &authority.broker(Flaw::None), None).await;
@@ -136,7 +136,7 @@ async fn a13_what_is_wrong_with_the_broker_s_certificate_is_told_apart() {
 }
 
 #[tokio::test]
-async fn a13_plaintext_on_either_side_is_told_and_never_fallen_back_to() {
+async fn a13_plaintext_is_an_error_without_fallback() {
     let node = node::shared().await;
     let authority = Authority::new("trusted");
     let listener = Listener::open(&node, &authority.broker(Flaw::None), None).await;
@@ -154,7 +154,7 @@ async fn a13_plaintext_on_either_side_is_told_and_never_fallen_back_to() {
 }
 
 #[tokio::test]
-async fn a13_with_a_client_certificate_messages_go_both_ways_and_without_one_the_error_says_so() {
+async fn a13_a_missing_client_certificate_is_a_clear_error() {
     let node = node::shared().await;
     let (authority, clients) = (Authority::new("brokers"), Authority::new("clients"));
     let listener = Listener::open(&node, &authority.broker(Flaw::None), Some(&clients)).await;

@@ -78,13 +78,13 @@ async fn blocked(id_of_fault: &str, node: &Node, alarm: impl AsyncFn(bool)) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b12_short_of_memory_the_broker_pushes_back_and_consumers_go_on() {
+async fn b12_a_memory_alarm_blocks_publishers_not_consumers() {
     let node = node::to_harm().await;
     blocked("B12 memory", &node, async |on| node.memory_alarm(on).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b12_short_of_disk_the_broker_pushes_back_and_consumers_go_on() {
+async fn b12_a_disk_alarm_blocks_publishers_not_consumers() {
     let node = node::to_harm().await;
     blocked("B12 disk", &node, async |on| node.disk_alarm(on).await).await;
 }

@@ -25,7 +25,7 @@ const CONFIRM: Duration = Duration::from_secs(30);
 const CHANNEL_CLOSE: Kind = Kind::Method(20, 40);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b01_a_queue_with_other_arguments_is_told_and_the_other_subscriptions_run() {
+async fn b01_a_queue_with_other_arguments_fails_alone() {
     let node = node::shared().await;
     let place = Place::new(&node);
     let raw = Connection::connect(place.url(), ConnectionProperties::default())
@@ -139,7 +139,7 @@ async fn b02_when_a_channel_dies_no_stale_ack_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b03_an_ack_never_passes_a_delivery_that_is_not_done() {
+async fn b03_ack_waits_for_unfinished_deliveries() {
     const PREFETCH: usize = 50;
     let node = node::shared().await;
     let proxy = Proxy::start(node.address()).await;
@@ -192,7 +192,7 @@ async fn b03_an_ack_never_passes_a_delivery_that_is_not_done() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b06_a_queue_deleted_under_its_consumer_is_declared_and_consumed_again() {
+async fn b06_a_deleted_queue_is_declared_and_consumed_again() {
     let node = node::shared().await;
     let place = Place::new(&node);
     let broker = place.connect().await;

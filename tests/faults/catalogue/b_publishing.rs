@@ -15,7 +15,7 @@ use brighter_faults::wait::in_time;
 use futures_util::future::join_all;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b04_an_exchange_that_goes_under_messages_in_flight_loses_none() {
+async fn b04_a_deleted_exchange_loses_no_message_in_flight() {
     let node = node::shared().await;
     the_exchange_goes(&node, &Place::new(&node)).await;
 }
@@ -23,7 +23,7 @@ async fn b04_an_exchange_that_goes_under_messages_in_flight_loses_none() {
 /// A channel that is closed while more is about to be written on it costs the connection: the broker closes that over
 /// what follows the client's answer. Here the answer itself follows it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b04_when_the_connection_goes_with_the_channel_nobody_is_told_of_an_outage() {
+async fn b04_a_connection_lost_with_its_channel_is_no_outage() {
     let node = node::shared().await;
     let proxy = Proxy::start(node.address()).await;
     proxy.add(Rule::next(
@@ -87,7 +87,7 @@ async fn the_exchange_goes(node: &Node, place: &Place) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b05_a_returned_message_is_unroutable_although_its_confirm_says_ack() {
+async fn b05_a_returned_message_is_unroutable_despite_its_ack() {
     let node = node::shared().await;
     let proxy = Proxy::start(node.address()).await;
     let place = Place::at(&node, proxy.address());
@@ -126,7 +126,7 @@ async fn b05_a_returned_message_is_unroutable_although_its_confirm_says_ack() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b09_headers_larger_than_a_frame_are_refused_here_and_the_connection_lives() {
+async fn b09_oversized_headers_are_refused_without_losing_the_connection() {
     let node = node::shared().await;
     let proxy = Proxy::start(node.address()).await;
     let place = Place::at(&node, proxy.address());

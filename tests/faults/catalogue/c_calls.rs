@@ -81,7 +81,7 @@ async fn until_dropped(processor: &CommandProcessor, replies: u64) {
 }
 
 #[tokio::test]
-async fn c17_a_reply_after_its_time_is_dropped_and_counted_and_the_next_call_has_its_own() {
+async fn c17_a_late_reply_is_dropped_and_counted() {
     let node = node::shared().await;
     let place = Place::new(&node);
     let (dispatcher, quotes) = server(&place, place.connect().await).await;
@@ -108,7 +108,7 @@ async fn c17_a_reply_after_its_time_is_dropped_and_counted_and_the_next_call_has
 }
 
 #[tokio::test]
-async fn c17_when_the_caller_is_gone_its_request_is_done_and_nothing_is_left() {
+async fn c17_a_vanished_callers_request_is_handled_without_leftovers() {
     let node = node::shared().await;
     let place = Place::new(&node);
     let broker = place.connect().await;
@@ -134,7 +134,7 @@ async fn c17_when_the_caller_is_gone_its_request_is_done_and_nothing_is_left() {
 /// The confirm of the reply is lost, so the server sends it again, or even handles the request again: the caller gets one
 /// of them.
 #[tokio::test]
-async fn c17_of_two_replies_one_is_given_and_the_other_dropped_and_counted() {
+async fn c17_a_second_reply_is_dropped_and_counted() {
     let node = node::shared().await;
     let proxy = Proxy::start(node.address()).await;
     let place = Place::new(&node);

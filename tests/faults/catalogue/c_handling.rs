@@ -86,7 +86,7 @@ impl Handler<Cursed> for Never {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c03_a_panic_of_a_mapper_is_caught_and_its_message_set_aside() {
+async fn c03_a_mapper_panic_moves_its_message_to_invalid() {
     let node = node::shared().await;
     let place = Place::new(&node);
     let broker = place.connect().await;
@@ -118,7 +118,7 @@ async fn c03_a_panic_of_a_mapper_is_caught_and_its_message_set_aside() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c03_a_panic_is_caught_retried_and_dead_lettered_with_its_text() {
+async fn c03_a_panic_is_retried_and_dead_lettered_with_text() {
     let node = node::shared().await;
     let (place, ledger) = (Place::new(&node), Ledger::new());
     let broker = place.connect().await;
@@ -186,7 +186,7 @@ impl Handler<Deed> for BehindACursedLayer {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c03_a_panic_of_a_layer_is_caught_and_dead_lettered_with_its_text() {
+async fn c03_a_panic_of_a_layer_is_dead_lettered() {
     let node = node::shared().await;
     let (place, ledger) = (Place::new(&node), Ledger::new());
     let broker = place.connect().await;
@@ -222,7 +222,7 @@ async fn c03_a_panic_of_a_layer_is_caught_and_dead_lettered_with_its_text() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c07_poison_is_set_aside_at_once_with_its_bytes_and_the_consumer_goes_on() {
+async fn c07_poison_is_rejected_with_its_bytes_and_consuming_continues() {
     let node = node::shared().await;
     let (place, ledger) = (Place::new(&node), Ledger::new());
     let broker = place.connect().await;
@@ -305,7 +305,7 @@ impl Handler<Doomed> for Failing {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c08_when_every_message_fails_the_breaker_opens_and_no_storm_of_nacks_begins() {
+async fn c08_an_open_breaker_prevents_a_storm_of_nacks() {
     let node = node::shared().await;
     let proxy = Proxy::start(node.address()).await;
     let (place, ledger) = (Place::at(&node, proxy.address()), Ledger::new());
@@ -360,7 +360,7 @@ async fn c08_when_every_message_fails_the_breaker_opens_and_no_storm_of_nacks_be
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c09_delays_are_kept_over_a_restart_and_nothing_waits_behind_a_longer_one() {
+async fn c09_delays_survive_a_restart_and_do_not_block() {
     let node = node::to_harm().await;
     let (place, ledger) = (Place::new(&node), Ledger::new());
     let broker = place.connect().await;
@@ -402,7 +402,7 @@ async fn c09_delays_are_kept_over_a_restart_and_nothing_waits_behind_a_longer_on
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c10_when_the_copy_for_a_retry_is_not_confirmed_the_original_is_not_acked() {
+async fn c10_an_unconfirmed_retry_copy_keeps_the_original() {
     let node = node::shared().await;
     let proxy = Proxy::start(node.address()).await;
     let (place, ledger) = (Place::at(&node, proxy.address()), Ledger::new());

@@ -88,7 +88,7 @@ fn pay(id: &str, amount: i64) -> brighter::Message {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c14_of_the_same_message_five_times_at_once_on_two_consumers_one_has_an_effect() {
+async fn c14_five_simultaneous_copies_have_one_effect() {
     let node = node::shared().await;
     let (place, folder, cashier) = (Place::new(&node), tempfile::tempdir().unwrap(), Cashier::new());
     let (broker, first) = node_of(&place, &folder, &cashier).await;
@@ -118,7 +118,7 @@ async fn c14_of_the_same_message_five_times_at_once_on_two_consumers_one_has_an_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c14_an_id_used_again_with_another_body_is_no_duplicate_and_is_set_aside_with_the_reason() {
+async fn c14_a_reused_id_is_dead_lettered_with_the_reason() {
     let node = node::shared().await;
     let (place, folder, cashier) = (Place::new(&node), tempfile::tempdir().unwrap(), Cashier::new());
     cashier.gate.send_replace(true);

@@ -22,7 +22,7 @@ const CONFIRM: Duration = Duration::from_secs(30);
 
 /// On one thread, so that nothing but the handler can run on it.
 #[tokio::test]
-async fn a14_a_handler_that_blocks_its_thread_costs_no_connection_and_is_named() {
+async fn a14_a_blocking_handler_keeps_the_connection_and_is_named() {
     let node = node::shared().await;
     let place = Place::new(&node);
     let (heartbeat, blocked) = size((1, 5), (5, 60));
@@ -60,7 +60,7 @@ async fn a14_a_handler_that_blocks_its_thread_costs_no_connection_and_is_named()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b08_what_cannot_be_done_within_the_consumer_timeout_is_not_begun() {
+async fn b08_settings_beyond_the_consumer_timeout_fail_build() {
     let node = node::shared().await;
     let limit = Some(Duration::from_secs(5));
     let broker = Place::new(&node).builder().consumer_timeout(limit);
@@ -81,7 +81,7 @@ async fn b08_what_cannot_be_done_within_the_consumer_timeout_is_not_begun() {
 
 /// A broker that is stricter than the application was told.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn b08_a_handler_slower_than_the_consumer_timeout_ends_as_a_dead_letter_and_the_others_survive() {
+async fn b08_a_handler_beyond_the_consumer_timeout_is_dead_lettered() {
     let node = node::to_harm().await;
     if node.version().await >= (4, 3) {
         let why = "a quorum queue keeps the time-out itself from 4.3 on: 4.3.6 did not keep one within 5 min that was set while it ran";
@@ -116,7 +116,7 @@ async fn b08_a_handler_slower_than_the_consumer_timeout_ends_as_a_dead_letter_an
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c04_one_slow_handler_does_not_hold_back_the_fast_ones() {
+async fn c04_a_slow_handler_does_not_delay_fast_ones() {
     let ledger = Ledger::new();
     let broker = InMemoryBroker::new();
     capture::begin();
@@ -190,7 +190,7 @@ impl Walker {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c16_the_order_of_each_key_holds_and_a_key_blocks_only_itself() {
+async fn c16_order_holds_and_a_key_blocks_only_itself() {
     const KEYS: u64 = 16;
     let node = node::shared().await;
     let choices = Choices::seeded("C16");

@@ -21,7 +21,7 @@ use futures_util::future::join_all;
 const LARGEST: usize = 16 * 1024 * 1024;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c11_what_is_larger_than_the_broker_takes_is_refused_here_and_the_connection_lives() {
+async fn c11_an_oversized_message_is_refused_before_sending() {
     let node = node::shared().await;
     let proxy = Proxy::start(node.address()).await;
     let place = Place::at(&node, proxy.address());
@@ -48,7 +48,7 @@ async fn c11_what_is_larger_than_the_broker_takes_is_refused_here_and_the_connec
 
 /// Who was not told of the broker's limit meets it there: it closes the channel.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c11_what_the_broker_refuses_for_its_size_is_refused_alone_and_the_others_arrive() {
+async fn c11_an_oversized_message_fails_alone() {
     let node = node::to_harm().await;
     node.max_message_size(Some(100_000)).await;
     let place = Place::new(&node);
@@ -91,7 +91,7 @@ const MEMORY: usize = 64 * 1024 * 1024;
 const BUFFER: u16 = 200;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c13_with_a_slow_handler_memory_is_bounded_by_what_is_taken_ahead_and_not_by_what_waits() {
+async fn c13_prefetch_bounds_memory_with_a_slow_handler() {
     let node = node::shared().await;
     let (place, ledger) = (Place::new(&node), Ledger::new());
     let broker = place.connect().await;

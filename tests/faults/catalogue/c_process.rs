@@ -51,7 +51,7 @@ async fn dies_and_another_finishes(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c01_a_consumer_killed_before_or_after_the_effect_gets_the_message_again() {
+async fn c01_a_killed_consumer_gets_the_message_again() {
     let node = node::shared().await;
     for point in [Point::BeforeTheEffect, Point::AfterTheEffect] {
         let (place, ledger) = (Place::new(&node), Ledger::new());
@@ -70,7 +70,7 @@ async fn c01_a_consumer_killed_before_or_after_the_effect_gets_the_message_again
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c01_a_consumer_killed_when_its_ack_is_lost_gets_the_message_again() {
+async fn c01_a_lost_ack_redelivers_the_message() {
     let node = node::shared().await;
     let proxy = Proxy::start(node.address()).await;
     let (place, ledger) = (Place::at(&node, proxy.address()), Ledger::new());
@@ -89,7 +89,7 @@ async fn c01_a_consumer_killed_when_its_ack_is_lost_gets_the_message_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c01_with_an_inbox_the_effect_is_there_once_wherever_the_consumer_was_killed() {
+async fn c01_an_inbox_makes_one_effect_despite_kills() {
     let node = node::shared().await;
     for point in [
         Point::BeforeTheEffect,
@@ -153,7 +153,7 @@ fn code(status: ExitStatus) -> Option<i32> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c02_told_to_end_it_takes_no_more_finishes_what_it_can_and_gives_back_the_rest() {
+async fn c02_shutdown_finishes_or_returns_messages_in_flight() {
     let node = node::shared().await;
     let grace = Duration::from_secs(5);
     let (place, ledger, orders, mut child) = busy(&node, grace).await;
@@ -194,7 +194,7 @@ async fn c02_told_to_end_it_takes_no_more_finishes_what_it_can_and_gives_back_th
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c02_a_second_signal_ends_it_at_once_and_loses_nothing() {
+async fn c02_a_second_signal_ends_at_once_losing_nothing() {
     let node = node::shared().await;
     let (_place, ledger, orders, mut child) = busy(&node, Duration::from_secs(600)).await;
     child.terminate().await;

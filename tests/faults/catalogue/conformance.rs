@@ -117,7 +117,7 @@ impl Harness for BehindAProxy {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_vanishes_or_is_silent_is_noticed_on_either_type_of_queue() {
+async fn a_vanished_server_is_noticed_on_both_queue_types() {
     for queue_type in [QueueType::Classic, QueueType::Quorum] {
         a_half_open_connection_is_noticed(&BehindAProxy::new(queue_type).await).await;
         a_silent_server_is_noticed(&BehindAProxy::new(queue_type).await).await;
@@ -125,7 +125,7 @@ async fn a_server_that_vanishes_or_is_silent_is_noticed_on_either_type_of_queue(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_consumer_that_its_queue_forgets_is_noticed_on_either_type_of_queue() {
+async fn a_forgotten_consumer_is_noticed_on_both_queue_types() {
     for queue_type in [QueueType::Classic, QueueType::Quorum] {
         a_consumer_that_gets_nothing_is_noticed(&BehindAProxy::new(queue_type).await).await;
     }

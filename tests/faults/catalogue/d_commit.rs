@@ -58,7 +58,7 @@ async fn one_effect(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d02_a_connection_that_dies_during_the_commit_of_a_handler_leaves_one_effect() {
+async fn d02_a_connection_lost_during_commit_leaves_one_effect() {
     capture::begin();
     let (server, broker) = (postgres::shared().await, InMemoryBroker::new());
     let database = server.database().await;
@@ -73,7 +73,7 @@ async fn d02_a_connection_that_dies_during_the_commit_of_a_handler_leaves_one_ef
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d02_a_connection_that_dies_during_the_commit_of_a_handler_leaves_one_effect_in_mariadb() {
+async fn d02_mariadb_connection_lost_during_commit_leaves_one_effect() {
     capture::begin();
     let (server, broker) = (mariadb::shared().await, InMemoryBroker::new());
     let database = server.database().await;
@@ -125,7 +125,7 @@ macro_rules! made_again {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d02_a_deposit_whose_commit_nobody_can_tell_of_is_right_to_be_made_again() {
+async fn d02_a_deposit_with_unknown_commit_may_be_repeated() {
     let server = postgres::shared().await;
     let proxy = CommitProxy::start(Protocol::Postgres, server.address()).await;
     let url = server.url_at(proxy.address(), &server.database().await);

@@ -106,7 +106,7 @@ async fn paid(pool: &SqlitePool) -> Vec<i64> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d06_what_does_not_fit_in_a_full_sqlite_is_a_typed_error_and_is_handled_when_there_is_room() {
+async fn d06_a_full_sqlite_is_a_typed_error_and_recovers() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("d06.db");
     // Somebody else has half a megabyte of the disk.
@@ -152,7 +152,7 @@ async fn d06_what_does_not_fit_in_a_full_sqlite_is_a_typed_error_and_is_handled_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d06_while_sqlite_is_read_only_nothing_is_acked_and_then_all_is_handled() {
+async fn d06_a_read_only_sqlite_delays_but_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let pool = one_connection(&folder.path().join("d06.db"), Duration::from_secs(1)).await;
     let outbox = SqliteOutbox::from_pool(pool.clone()).await.unwrap();
@@ -172,7 +172,7 @@ async fn d06_while_sqlite_is_read_only_nothing_is_acked_and_then_all_is_handled(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d06_while_another_holds_the_lock_of_sqlite_nothing_is_acked_and_then_all_is_handled() {
+async fn d06_a_locked_sqlite_delays_but_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("d06.db");
     let pool = one_connection(&path, Duration::from_millis(200)).await;
@@ -204,7 +204,7 @@ async fn paid_in(server: &Postgres, database: &str) -> Vec<i64> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d07_while_postgres_is_gone_nothing_is_acked_or_dropped_and_then_all_is_handled() {
+async fn d07_a_stopped_postgres_delays_but_loses_nothing() {
     capture::begin();
     let server = Postgres::start().await;
     let database = server.database().await;
@@ -232,7 +232,7 @@ async fn d07_while_postgres_is_gone_nothing_is_acked_or_dropped_and_then_all_is_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d07_while_mariadb_is_gone_nothing_is_acked_or_dropped_and_then_all_is_handled() {
+async fn d07_a_stopped_mariadb_delays_but_loses_nothing() {
     capture::begin();
     let server = MariaDb::start().await;
     let url = server.url(&server.database().await);
@@ -266,7 +266,7 @@ async fn d07_while_mariadb_is_gone_nothing_is_acked_or_dropped_and_then_all_is_h
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d07_while_every_connection_is_taken_nothing_is_acked_or_dropped_and_then_all_is_handled() {
+async fn d07_an_exhausted_pool_delays_but_loses_nothing() {
     capture::begin();
     let server = postgres::shared().await;
     let database = server.database().await;
@@ -289,7 +289,7 @@ async fn d07_while_every_connection_is_taken_nothing_is_acked_or_dropped_and_the
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d07_while_every_statement_times_out_nothing_is_acked_or_dropped_and_then_all_is_handled() {
+async fn d07_statement_timeouts_delay_but_lose_nothing() {
     capture::begin();
     let server = postgres::shared().await;
     let database = server.database().await;

@@ -66,7 +66,7 @@ async fn post(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d08_after_a_failover_to_a_standby_posts_reach_the_new_server_and_nothing_is_lost() {
+async fn d08_a_failover_to_a_standby_loses_nothing() {
     let primary = Postgres::start().await;
     let name = primary.database().await;
     let standby = postgres::standby_of(&primary).await;

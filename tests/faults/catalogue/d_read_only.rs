@@ -126,7 +126,7 @@ impl App {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d09_no_connection_to_a_mariadb_that_became_read_only_or_was_shut_down_stays_in_use() {
+async fn d09_stale_mariadb_connections_are_closed() {
     let (one, other) = (server_for_app().await, server_for_app().await);
     let way = Way::to(one.address()).await;
     let pool = || async { server::pool::<sqlx::MySql>(&url(way.address())).await };

@@ -138,18 +138,18 @@ async fn at_every_step(kind: Kind, is_chosen: impl Fn(&str) -> bool) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d01_dying_at_every_step_over_sqlite_loses_nothing_and_has_each_effect_once() {
+async fn d01_sqlite_death_at_every_step_has_one_effect() {
     at_every_step(Kind::Sqlite, |_| true).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d01_dying_at_every_step_over_postgres_loses_nothing_and_has_each_effect_once() {
+async fn d01_postgres_death_at_every_step_has_one_effect() {
     at_every_step(Kind::Postgres, |_| true).await;
 }
 
 /// The code is that of PostgreSQL but for the SQL: so where nothing new is on the disk is left to the full size.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d01_dying_at_every_stage_over_mariadb_loses_nothing_and_has_each_effect_once() {
+async fn d01_mariadb_death_at_every_stage_has_one_effect() {
     at_every_step(Kind::MariaDb, |point| full() || STAGES.contains(&point)).await;
 }
 
@@ -168,7 +168,7 @@ const STAGES: [&str; 7] = [
 
 /// Every stage with every step at full size; a few that are chosen by a seed else.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d01_dying_twice_at_two_steps_loses_nothing_and_has_each_effect_once() {
+async fn d01_two_deaths_lose_nothing_and_have_one_effect() {
     let node = node::shared().await;
     let choices = Choices::seeded("D01 in pairs");
     for kind in Kind::ALL {
@@ -249,11 +249,11 @@ async fn kill_at_random(kind: Kind) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d01_killing_producer_sweeper_and_consumer_at_random_over_sqlite_has_each_effect_once() {
+async fn d01_sqlite_random_kills_have_each_effect_once() {
     kill_at_random(Kind::Sqlite).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d01_killing_producer_sweeper_and_consumer_at_random_over_postgres_has_each_effect_once() {
+async fn d01_postgres_random_kills_have_each_effect_once() {
     kill_at_random(Kind::Postgres).await;
 }

@@ -85,7 +85,7 @@ async fn piled_up(how: &str, sweeper: Sweeper, rows: i64) -> Vec<i64> {
 
 /// One after the other, as each looks at the memory of the process.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d03_what_has_piled_up_while_the_broker_was_gone_is_sent_in_order() {
+async fn d03_the_backlog_of_an_outage_is_sent_in_order() {
     let rows = size(2_000, 100_000);
     in_order(&piled_up("in batches", Sweeper::default(), rows).await, rows);
 
@@ -135,7 +135,7 @@ async fn place(node: &Node) -> Place {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d04_of_three_sweepers_each_row_is_sent_by_one_and_the_rows_of_a_dead_one_by_another() {
+async fn d04_three_sweepers_share_rows_and_take_over_dead_ones() {
     let program = env!("CARGO_BIN_EXE_faults-books");
     let node = node::shared().await;
     let server = postgres::shared().await;
@@ -201,7 +201,7 @@ async fn set_clock(pool: &PgPool, ahead: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn d05_leases_go_by_the_clock_of_the_database_and_nothing_is_early_when_it_is_put_back() {
+async fn d05_leases_use_the_database_clock() {
     let pool = with_its_own_clock().await;
     let outbox = PostgresOutbox::from_pool(pool.clone()).await.unwrap();
     let lease = Duration::from_secs(60);

@@ -11,7 +11,7 @@ use brighter_faults::wait::in_time;
 use tokio::time::sleep;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn c09_what_waits_for_its_delay_survives_a_restart_of_the_broker() {
+async fn c09_delayed_messages_survive_a_broker_restart() {
     let node = node::to_harm().await;
     let place = Place::new(&node);
     let broker = place.connect().await;

@@ -7,7 +7,7 @@ use brighter_faults::process::Process;
 use brighter_faults::scale::{report, size};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn e08_memory_threads_and_descriptors_are_flat_over_many_cycles_in_one_process() {
+async fn e08_many_cycles_leak_no_memory_threads_or_descriptors() {
     let cycles = size(40, 500);
     // What is made once, and is not there at the start: the caches of this process, and of the libraries.
     let warm_up = size(15, 50);

@@ -41,7 +41,7 @@ fn kinds(health: &Health) -> Vec<&'static str> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn e03_health_follows_a_restart_of_the_broker_a_deleted_queue_and_an_outage_of_the_database() {
+async fn e03_health_follows_broker_queue_and_database_outages() {
     let server = Postgres::start().await;
     let database = server.database().await;
     // Who asks for a connection while there is no server waits for so long.

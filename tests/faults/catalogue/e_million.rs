@@ -109,7 +109,7 @@ async fn happen(harm: Harm, node: &Node, place: &Place, proxy: &Proxy, consumers
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn e07_a_million_messages_under_random_harm_are_all_handled_and_none_twice_without_a_mark() {
+async fn e07_random_faults_lose_none_of_a_million_messages() {
     let node = node::to_harm().await;
     let choices = Choices::seeded("E07");
     let proxy = Proxy::start(node.address()).await;

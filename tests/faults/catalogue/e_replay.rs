@@ -54,7 +54,7 @@ fn start(orders: &Orders, plan: &str) -> Process {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn e04_a_replay_that_is_killed_goes_on_where_it_was_and_the_poison_comes_back() {
+async fn e04_a_killed_replay_resumes_and_poison_returns() {
     let node = node::shared().await;
     let (place, ledger) = (Place::new(&node), Ledger::new());
     let broker = place.connect().await;

@@ -85,7 +85,7 @@ fn deed(number: u64) -> What {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn e06_a_soak_of_random_harm_loses_nothing_and_leaks_nothing() {
+async fn e06_a_soak_of_random_faults_loses_and_leaks_nothing() {
     let node = node::alone().await;
     let choices = Choices::seeded("E06");
     let proxy = Proxy::start(node.address()).await;

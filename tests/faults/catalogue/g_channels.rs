@@ -29,7 +29,7 @@ async fn pids(node: &Node, place: &Place, role: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn g15_a_quorum_queue_without_a_leader_does_not_stop_the_others_and_is_consumed_when_it_is_back() {
+async fn g15_a_leaderless_queue_stops_no_other_and_recovers() {
     /// Each longer than the pause between two attempts.
     const HANDLING: u64 = 2_500;
     let messages = size(16, 40);
@@ -114,7 +114,7 @@ async fn g15_a_quorum_queue_without_a_leader_does_not_stop_the_others_and_is_con
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn g15_eight_performers_at_a_first_start_of_a_quorum_queue_lose_no_connection() {
+async fn g15_eight_performers_start_without_losing_a_connection() {
     let rounds = size(4, 20);
     let node = node::shared().await;
     for brokers in [1, 3] {
@@ -155,7 +155,7 @@ async fn g15_eight_performers_at_a_first_start_of_a_quorum_queue_lose_no_connect
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn g15_a_start_that_is_not_answered_says_where_and_of_what_and_the_others_go_on() {
+async fn g15_an_unanswered_start_is_named_and_stops_no_other() {
     let node = node::shared().await;
     let proxy = Proxy::start(node.address()).await;
     let place = Place::at(&node, proxy.address());
@@ -191,7 +191,7 @@ async fn g15_a_start_that_is_not_answered_says_where_and_of_what_and_the_others_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn g15_a_consumer_that_its_queue_has_forgotten_asks_and_is_consumed_again() {
+async fn g15_a_forgotten_consumer_consumes_again() {
     let node = node::shared().await;
     let place = Place::new(&node);
     let broker = place.connect().await;

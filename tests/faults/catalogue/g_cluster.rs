@@ -16,7 +16,7 @@ use crate::g_scene::Scene;
 const HARMED: usize = 0;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn g01_when_the_leader_is_killed_nothing_is_lost_and_all_go_on() {
+async fn g01_a_killed_leader_loses_nothing() {
     let Some(cluster) = cluster::alone("G01").await else {
         return;
     };
@@ -63,17 +63,17 @@ fn split_from_all(network: &Network) -> Result<(), Error> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn g02_when_the_leader_is_isolated_nothing_is_lost_and_all_go_on() {
+async fn g02_an_isolated_leader_loses_nothing() {
     cut_off("G02", isolate, async |_, _| {}).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn g03_when_the_leader_is_split_from_its_peers_who_is_on_it_moves() {
+async fn g03_clients_leave_a_split_leader() {
     cut_off("G03", split_from_all, async |_, _| {}).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn g04_when_all_nodes_are_down_nothing_is_lost_and_all_go_on() {
+async fn g04_a_whole_cluster_outage_loses_nothing() {
     let Some(cluster) = cluster::alone("G04").await else {
         return;
     };
@@ -107,7 +107,7 @@ async fn g05_a_rolling_restart_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn g06_a_queue_deleted_during_a_split_loses_nothing_that_is_published_after_it() {
+async fn g06_publishing_after_a_split_deletes_its_queue_loses_nothing() {
     cut_off("G06", split_from_all, async |scene, cluster| {
         // What is in the queue goes with it, so it is empty when it is deleted.
         scene.spare(Some(0));
@@ -126,7 +126,7 @@ async fn g06_a_queue_deleted_during_a_split_loses_nothing_that_is_published_afte
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn g07_a_memory_alarm_on_one_node_holds_publishers_back_and_is_told() {
+async fn g07_one_nodes_memory_alarm_blocks_publishers_and_is_reported() {
     let Some(cluster) = cluster::alone("G07").await else {
         return;
     };
@@ -143,7 +143,7 @@ async fn g07_a_memory_alarm_on_one_node_holds_publishers_back_and_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn g08_a_node_that_is_removed_and_one_that_is_added_cost_nothing() {
+async fn g08_removing_and_adding_a_node_loses_nothing() {
     let Some(cluster) = cluster::alone("G08").await else {
         return;
     };

@@ -37,7 +37,7 @@ fn confirm_nothing(way: &Proxy) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn g03_a_publisher_that_gets_no_confirms_says_so_and_moves_to_another_node() {
+async fn g03_an_unconfirmed_publisher_moves_to_another_node() {
     let node = node::shared().await;
     let (one, other) = (
         Proxy::start(node.address()).await,
@@ -114,7 +114,7 @@ async fn g03_a_publisher_that_gets_no_confirms_says_so_and_moves_to_another_node
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn g06_once_its_queue_has_gone_a_topic_is_published_by_a_new_channel() {
+async fn g06_a_deleted_queue_renews_its_publish_channel() {
     let node = node::shared().await;
     let proxy = Proxy::start(node.address()).await;
     let place = Place::new(&node);
@@ -188,7 +188,7 @@ async fn g06_once_its_queue_has_gone_a_topic_is_published_by_a_new_channel() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn g03_a_consumer_that_gets_no_answer_leaves_its_node_and_those_beside_it_lose_nothing() {
+async fn g03_an_unanswered_consumer_leaves_its_node_alone() {
     let node = node::shared().await;
     let (one, other) = (
         Proxy::start(node.address()).await,
@@ -292,7 +292,7 @@ async fn g03_a_consumer_that_gets_no_answer_leaves_its_node_and_those_beside_it_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn g07_a_memory_alarm_is_told_by_the_health_of_publishers_and_consumers() {
+async fn g07_health_reports_a_memory_alarm() {
     let node = node::to_harm().await;
     let place = Place::new(&node);
     let confirm = Duration::from_secs(2);
@@ -351,7 +351,7 @@ async fn g07_a_memory_alarm_is_told_by_the_health_of_publishers_and_consumers() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn g09_connections_spread_again_once_a_node_is_back_and_nothing_is_delivered_twice() {
+async fn g09_connections_spread_again_without_duplicate_deliveries() {
     let node = node::shared().await;
     let (one, other) = (
         Proxy::start(node.address()).await,
@@ -445,7 +445,7 @@ async fn g09_connections_spread_again_once_a_node_is_back_and_nothing_is_deliver
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn g10_a_load_balancer_that_cuts_idle_connections_is_told_of_once() {
+async fn g10_a_balancer_cutting_idle_connections_is_reported_once() {
     let node = node::shared().await;
     let idle = Duration::from_secs(2);
     let balancer = LoadBalancer::start(node.address(), idle).await;

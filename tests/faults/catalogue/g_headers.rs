@@ -93,11 +93,11 @@ async fn deep_headers_are_set_aside(queue_type: QueueType) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn g12_deep_headers_are_set_aside_and_the_messages_behind_are_handled() {
+async fn g12_deep_headers_are_rejected_and_block_no_message() {
     deep_headers_are_set_aside(QueueType::Quorum).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn g12_deep_headers_in_a_classic_queue_are_set_aside_too() {
+async fn g12_deep_headers_in_a_classic_queue_are_rejected() {
     deep_headers_are_set_aside(QueueType::Classic).await;
 }

@@ -149,27 +149,27 @@ async fn innocents_survive(death: Death) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn g11_a_message_that_aborts_its_process_is_a_dead_letter_and_the_others_are_handled() {
+async fn g11_a_message_aborting_its_process_is_dead_lettered() {
     innocents_survive(Death::Abort).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn g11_a_message_whose_process_is_killed_is_a_dead_letter_and_the_others_are_handled() {
+async fn g11_a_message_killing_its_process_is_dead_lettered() {
     innocents_survive(Death::Killed).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn g11_a_message_that_takes_all_memory_is_a_dead_letter_and_the_others_are_handled() {
+async fn g11_a_message_taking_all_memory_is_dead_lettered() {
     innocents_survive(Death::Memory).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn g11_a_message_that_ends_its_process_late_is_a_dead_letter_and_the_others_are_handled() {
+async fn g11_a_message_ending_its_process_late_is_dead_lettered() {
     innocents_survive(Death::Slow(300)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn g14_no_message_is_a_dead_letter_by_being_given_back_at_every_stop() {
+async fn g14_returns_at_every_stop_do_not_dead_letter() {
     let node = node::shared().await;
     let restarts = size(12, 50);
     let one = async |keeps: Keeps| {

@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_millis(150);
 const PERFORMERS: usize = 8;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn g13_steering_under_traffic_leaves_no_message_and_no_consumer_behind() {
+async fn g13_control_under_traffic_leaves_no_message_or_consumer() {
     let node = node::shared().await;
     let (seeds, changes) = size((1, 60), (5, 600));
     for seed in 0..seeds {

@@ -46,7 +46,7 @@ async fn publish(channel: &Channel, queue: &str) -> lapin::Result<()> {
 }
 
 #[tokio::test]
-async fn a_node_is_killed_and_stopped_and_comes_back_with_its_data() {
+async fn a_killed_or_stopped_node_keeps_its_data() {
     let node = node::to_harm().await;
     let (_connection, channel) = open(node.url()).await;
     declare(&channel, QUEUE, FieldTable::default()).await;
@@ -73,7 +73,7 @@ async fn a_node_is_killed_and_stopped_and_comes_back_with_its_data() {
 }
 
 #[tokio::test]
-async fn what_a_queue_holds_is_known_at_once() {
+async fn queue_lengths_are_known_at_once() {
     let node = node::shared().await;
     let (_connection, channel) = open(node.url()).await;
     for queue_type in ["classic", "quorum"] {
@@ -107,7 +107,7 @@ async fn alarms_are_raised_and_cleared() {
 }
 
 #[tokio::test]
-async fn a_proxy_does_its_harm_to_the_frame_it_is_told() {
+async fn a_proxy_harms_the_chosen_frame() {
     let node = node::shared().await;
     let proxy = Proxy::start(node.address()).await;
     let url = node.url_at(proxy.address());
@@ -152,7 +152,7 @@ async fn a_proxy_does_its_harm_to_the_frame_it_is_told() {
 }
 
 #[tokio::test]
-async fn a_node_listens_for_tls_with_the_certificate_it_is_given() {
+async fn a_node_listens_for_tls_with_its_certificate() {
     let authority = Authority::new("rig");
     let identity = authority.broker(Flaw::None);
     let node = Node::start(Settings {

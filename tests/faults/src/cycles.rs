@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_kept_with_each_cycle_is_told_from_what_ends_a_moment_later() {
+    fn leaks_are_distinct_from_delayed_cleanup() {
         let later = |cycle: usize| {
             if cycle.is_multiple_of(4) {
                 0

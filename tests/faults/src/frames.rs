@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_end_as_a_frame_is_none() {
+    fn bytes_without_a_frame_end_are_no_frame() {
         let mut splitter = Splitter::default();
         splitter.push(b"\x08\0\0\0\0\0\0\xcf");
         assert_eq!(splitter.frame(), Err(NoFrame));

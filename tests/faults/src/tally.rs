@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_noted_is_read_and_gone_on_with() {
+    fn recorded_progress_is_read_and_continued() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tally");
         let handled: Vec<_> = (0..5_u64)

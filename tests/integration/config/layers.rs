@@ -72,7 +72,7 @@ fn load(name: &str, text: &str) -> (tempfile::TempDir, Config) {
 }
 
 #[test]
-fn code_then_file_then_variable_then_argument_and_toml_is_as_yaml() {
+fn arguments_override_variables_files_and_code() {
     for (name, text, lines) in [("brighter.toml", TOML, [2, 5]), ("brighter.yaml", YAML, [2, 4])] {
         let (folder, config) = load(name, text);
         let file = folder.path().join(name).display().to_string();
@@ -120,7 +120,7 @@ fn code_then_file_then_variable_then_argument_and_toml_is_as_yaml() {
 }
 
 #[tokio::test]
-async fn what_is_said_reaches_the_program() {
+async fn settings_reach_the_program() {
     let (_folder, config) = load("brighter.toml", TOML);
     assert!(format!("{:?}", RabbitMqBuilder::from_config(&config).unwrap()).contains("amqp://localhost/v"));
     let dispatcher = program::build(&config).unwrap();

@@ -54,7 +54,7 @@ type = \"retry\"
 ";
 
 #[tokio::test]
-async fn one_file_does_for_four_roles_and_none_has_to_list_what_it_does_not_change() {
+async fn one_file_serves_four_roles() {
     let config = load(SHARED, &[("BRIGHTER_SUBSCRIPTIONS_MAIL_BUFFER", "7")]).unwrap();
     for (own, performers) in [
         (&["orders-eu"][..], &[2][..]),
@@ -71,7 +71,7 @@ async fn one_file_does_for_four_roles_and_none_has_to_list_what_it_does_not_chan
 }
 
 #[tokio::test]
-async fn a_slip_of_an_own_name_is_told_and_how_to_say_that_it_is_none() {
+async fn a_misspelt_name_is_an_error_with_a_suggestion() {
     let slip = "[subscriptions.order]\nperformers = 2\n";
     assert_eq!(
         told(slip, &[], &["orders"]),
@@ -96,7 +96,7 @@ async fn a_slip_of_an_own_name_is_told_and_how_to_say_that_it_is_none() {
 }
 
 #[tokio::test]
-async fn an_exact_configuration_has_what_the_program_has_and_no_more() {
+async fn an_exact_configuration_lists_exactly_the_programs_parts() {
     let exact = format!("{SHARED}[configuration]\nstrictness = \"exact\"\n");
     let errors = role(&load(&exact, &[]).unwrap(), &["mail"])
         .unwrap_err()

@@ -39,7 +39,7 @@ fn cases() -> BTreeMap<String, Case> {
 }
 
 #[tokio::test]
-async fn of_every_wrong_configuration_is_said_where_it_is_and_what_to_write() {
+async fn every_configuration_error_has_place_and_advice() {
     let update = std::env::var_os("BRIGHTER_TEST_UPDATE").is_some();
     let cases = cases();
     assert!(cases.len() >= 30, "there are {} cases", cases.len());

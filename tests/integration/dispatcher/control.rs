@@ -156,7 +156,7 @@ async fn a_command_in_process_needs_no_broker_and_no_secret() {
 }
 
 #[tokio::test]
-async fn a_command_for_every_node_is_obeyed_by_each_and_one_for_another_by_none() {
+async fn commands_are_obeyed_only_by_the_named_nodes() {
     let mut node = Node::new(Hand::free()).await;
     let other = Nodes::one("two");
     let all = ControlCommand::StopAll;
@@ -213,7 +213,7 @@ async fn a_replayed_command_is_set_aside_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_command_from_before_the_start_of_its_node_changes_nothing() {
+async fn a_command_older_than_its_node_changes_nothing() {
     let node = Node::new(Hand::free()).await;
     node.app.dispatcher.end().await;
     let sent_at = SystemTime::now();
@@ -238,7 +238,7 @@ async fn a_command_from_before_the_start_of_its_node_changes_nothing() {
 
 /// It must not be obeyed by a node that comes back long after it was given, nor wait for one that never comes.
 #[tokio::test]
-async fn a_command_that_no_node_took_leaves_the_channel_after_its_window() {
+async fn an_untaken_command_expires_after_its_window() {
     let window = Duration::from_millis(200);
     let desk = Control::topic(TOPIC, secret("s")).window(window);
     let control = desk.clone().node("one");
@@ -264,7 +264,7 @@ fn a_weak_secret_is_refused_and_a_secret_never_prints() {
 }
 
 #[test]
-fn what_is_wrong_with_a_control_topic_is_found_by_build() {
+fn build_finds_an_invalid_control_topic() {
     let control = Control::topic("o".repeat(250), secret("s")).node("one");
     let processor = CommandProcessor::builder()
         .handler::<Chore>(Hand::free())

@@ -7,7 +7,7 @@ use brighter_tests::wait::until_eq;
 use super::*;
 
 #[tokio::test]
-async fn a_message_dispatcher_is_asked_to_connect_a_channel_and_handler() {
+async fn a_message_dispatcher_connects_a_channel_and_handler() {
     let app = App::new(Hand::free(), [chores()]);
     assert_eq!(app.status("chores").state, SubscriptionState::Stopped);
     app.dispatcher.receive();
@@ -70,7 +70,7 @@ async fn a_message_dispatcher_has_a_new_subscription_added_while_running() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_subscription_that_is_added_is_found_and_nothing_changes() {
+async fn adding_an_invalid_subscription_changes_nothing() {
     let app = App::receiving(Hand::free(), [chores()]).await;
     let errors = app.dispatcher.add(chores()).unwrap_err();
     assert!(matches!(
@@ -149,7 +149,7 @@ async fn dispatcher_ends_at_once_after_receive_should_not_hang() {
 }
 
 #[tokio::test]
-async fn when_the_last_clone_is_dropped_what_was_in_hand_goes_back() {
+async fn dropping_the_last_clone_returns_messages_in_flight() {
     let app = App::receiving(Hand::allowed(0), [chores()]).await;
     app.post(1).await;
     until_eq("at work", 1, || app.hand.begun()).await;

@@ -12,7 +12,7 @@ use super::careless::Careless;
 use super::*;
 
 #[tokio::test]
-async fn pausing_stops_intake_gives_back_what_was_not_begun_and_finishes_what_is_in_hand() {
+async fn pausing_returns_unstarted_messages_and_finishes_the_others() {
     let app = App::receiving(Hand::allowed(0), [chores().buffer(10)]).await;
     app.post(3).await;
     until_eq("one at work", 1, || app.hand.begun()).await;
@@ -92,7 +92,7 @@ async fn a_scale_outlasts_a_stop_and_a_start() {
 }
 
 #[tokio::test]
-async fn what_a_subscription_cannot_be_is_refused_and_changes_nothing() {
+async fn impossible_control_commands_are_refused_and_change_nothing() {
     let by_key = Subscription::<Chore>::new("by-key").ordered_by(|_: &Chore| 0);
     let app = App::new(Hand::free(), [chores().concurrency(2)]);
     app.dispatcher.add(by_key).unwrap();
@@ -141,7 +141,7 @@ async fn the_rate_is_changed_while_running() {
 }
 
 #[tokio::test]
-async fn who_steers_what_is_not_there_is_told_what_there_is() {
+async fn controlling_an_unknown_subscription_lists_the_known() {
     let app = App::new(Hand::free(), [chores()]);
     let said = "unknown subscription `chore`; the dispatcher has: chores";
     assert_eq!(app.dispatcher.pause("chore").unwrap_err().to_string(), said);
@@ -305,7 +305,7 @@ async fn a_consumer_that_comes_after_the_stop_is_closed() {
 }
 
 #[tokio::test]
-async fn a_performer_says_that_it_consumes_only_while_it_has_a_consumer() {
+async fn a_performer_reports_consuming_only_with_a_consumer() {
     let app = App::receiving(Hand::allowed(0), [chores().performers(2).buffer(1)]).await;
     app.post(2).await;
     until_eq("both at work", 2, || app.hand.begun()).await;

@@ -35,7 +35,7 @@ impl Subscriber for BrokenLog {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_performer_that_ends_unexpectedly_is_started_again_with_back_off_and_counted() {
+async fn a_failed_performer_restarts_with_back_off_and_is_counted() {
     let _log = brighter_tests::subscriber::subscribe(BrokenLog(AtomicUsize::new(3)));
     let app = App::new(Hand::free(), [chores()]);
     app.broker.lose_connection();

@@ -10,7 +10,7 @@ use futures_util::stream;
 use super::*;
 
 #[tokio::test]
-async fn a_dispatcher_is_ready_when_every_subscription_is_consumed_and_only_then() {
+async fn a_dispatcher_is_ready_once_all_subscriptions_consume() {
     let app = App::new(Hand::free(), [chores(), Subscription::new("others")]);
     let stopped = |name: &str| NotReady::Stopped {
         subscription: name.into(),
@@ -39,7 +39,7 @@ async fn a_dispatcher_is_ready_when_every_subscription_is_consumed_and_only_then
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_subscription_without_a_live_consumer_is_not_ready_and_says_why() {
+async fn an_unconsumed_subscription_is_not_ready_with_a_reason() {
     let app = App::new(Hand::free(), [chores().performers(2)]);
     app.broker.lose_connection();
     app.dispatcher.receive();
@@ -96,7 +96,7 @@ async fn health_tells_of_consumers_that_no_performer_uses() {
 }
 
 #[tokio::test]
-async fn who_waits_for_a_dispatcher_that_another_starts_waits_until_it_consumes() {
+async fn waiters_wait_until_another_starter_consumes() {
     let app = App::new(Hand::free(), [chores()]);
     let waiting = tokio::spawn({
         let dispatcher = app.dispatcher.clone();
@@ -111,7 +111,7 @@ async fn who_waits_for_a_dispatcher_that_another_starts_waits_until_it_consumes(
 }
 
 #[tokio::test]
-async fn what_is_in_hand_is_told() {
+async fn status_lists_messages_in_flight() {
     let app = App::receiving(Hand::allowed(0), [chores().performers(2)]).await;
     app.post(1).await;
     until_eq("at work", 1, || app.hand.begun()).await;

@@ -89,7 +89,7 @@ async fn an_idle_process_ends_at_once() {
 }
 
 #[tokio::test]
-async fn when_the_time_to_drain_is_over_the_rest_is_named_and_the_code_is_75() {
+async fn an_exceeded_drain_exits_with_75_and_names_the_rest() {
     let mut process = Process::start(&[("CHILD_POST", "1"), ("CHILD_DRAIN", "0")]);
     process.says("begun", 1).await;
     process.signal("TERM").await;
@@ -120,7 +120,7 @@ async fn a_second_signal_ends_it_at_once() {
 }
 
 #[tokio::test]
-async fn a_second_signal_ends_it_although_a_handler_blocks_the_only_thread() {
+async fn a_second_signal_ends_a_blocked_process() {
     let mut process = Process::start(&[("CHILD_POST", "1"), ("CHILD_BLOCKS", "yes")]);
     process.says("begun", 1).await;
     process.signal("INT").await;
@@ -132,7 +132,7 @@ async fn a_second_signal_ends_it_although_a_handler_blocks_the_only_thread() {
 }
 
 #[tokio::test]
-async fn c02_of_20_in_flight_3_finish_and_17_are_given_back_before_it_ends() {
+async fn c02_shutdown_finishes_3_of_20_and_returns_17() {
     let (corner, raw) = (Corner::new(), Raw::connect().await);
     let queue = corner.channel("errands", "Errand").name.to_string();
     let mut process = Process::start(&[

@@ -53,7 +53,7 @@ async fn systemd_is_told_when_it_receives_and_when_it_stops() {
 }
 
 #[tokio::test]
-async fn signs_of_life_are_given_where_they_are_asked_for_also_while_it_stops() {
+async fn watchdog_notifications_continue_while_stopping() {
     let name = format!("brighter-test-{}", MessageId::new());
     let listener = Listener::at(&SocketAddr::from_abstract_name(&name).unwrap());
     let mut process = Process::start(&[
@@ -72,7 +72,7 @@ async fn signs_of_life_are_given_where_they_are_asked_for_also_while_it_stops() 
 }
 
 #[tokio::test]
-async fn no_sign_of_life_is_given_where_another_process_is_asked_for_it() {
+async fn no_watchdog_notification_is_sent_for_another_process() {
     let name = format!("brighter-test-{}", MessageId::new());
     let listener = Listener::at(&SocketAddr::from_abstract_name(&name).unwrap());
     let process = Process::start(&[

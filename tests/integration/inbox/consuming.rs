@@ -25,7 +25,7 @@ async fn a_duplicate_is_dropped_and_counts_as_handled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_duplicate_that_is_rejected_is_a_dead_letter_with_the_reason() {
+async fn a_rejected_duplicate_is_dead_lettered_with_the_reason() {
     let desk = Desk::with(InMemoryInbox::new(), Strict, payments()).await;
     let payment = pay("now");
     desk.deliver(&payment).await;
@@ -38,7 +38,7 @@ async fn a_duplicate_that_is_rejected_is_a_dead_letter_with_the_reason() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_five_deliveries_at_once_one_is_handled_and_the_others_come_again_uncounted() {
+async fn one_of_five_simultaneous_deliveries_is_handled() {
     let desk = Desk::with(InMemoryInbox::new(), Cashier, one_attempt().performers(2)).await;
     let payment = pay("wait");
     for _ in 0..5 {
@@ -67,7 +67,7 @@ async fn a_handler_that_fails_is_tried_again_and_recorded_once() {
 
 /// Long before the lease ends.
 #[tokio::test(start_paused = true)]
-async fn a_handler_that_is_cancelled_or_panics_gives_up_its_claim() {
+async fn a_cancelled_or_panicking_handler_releases_its_claim() {
     let inbox = InMemoryInbox::new();
     for how in ["hang once", "panic once"] {
         let desk = Desk::with(inbox.clone(), Timed, payments()).await;
@@ -80,7 +80,7 @@ async fn a_handler_that_is_cancelled_or_panics_gives_up_its_claim() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_end_of_a_dispatcher_cut_short_is_handled_by_the_next() {
+async fn interrupted_requests_are_handled_by_the_next_dispatcher() {
     let inbox = InMemoryInbox::new();
     let desk = Desk::with(inbox.clone(), Cashier, one_attempt()).await;
     let payment = pay("hang once");
@@ -109,7 +109,7 @@ async fn one_that_died_is_replaced_when_its_lease_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_same_id_with_another_body_is_a_collision_and_a_dead_letter() {
+async fn a_reused_id_is_a_collision_and_dead_lettered() {
     let desk = Desk::with(InMemoryInbox::new(), Cashier, payments()).await;
     let (first, mut second) = (pay("now"), pay("later"));
     second.id = first.id.clone();
@@ -128,7 +128,7 @@ async fn the_same_id_with_another_body_is_a_collision_and_a_dead_letter() {
 
 /// By then a duplicate would be handled as the first.
 #[tokio::test]
-async fn a_subscription_whose_redeliveries_outlast_what_the_inbox_remembers_is_refused() {
+async fn redeliveries_beyond_the_inbox_retention_fail_build() {
     cashier!(Forgetful, request_logging(step = 1, timing = before));
     fn built<H: HandlerPipeline<Pay>>(
         handler: fn(Till) -> H,
@@ -292,7 +292,7 @@ impl Inbox for Flaky {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_the_inbox_is_away_nothing_is_handled_and_no_attempt_is_used_up() {
+async fn an_unreachable_inbox_uses_up_no_attempt() {
     let inbox = Flaky::default();
     inbox.away.store(3, Ordering::Relaxed);
     let desk = Desk::with(inbox, Cashier, one_attempt()).await;
@@ -319,7 +319,7 @@ impl FallsBack {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_the_inbox_is_away_no_step_around_it_says_what_becomes_of_a_message() {
+async fn an_unreachable_inbox_bypasses_outer_steps() {
     async fn comes_again<H: HandlerPipeline<Pay>>(handler: fn(Till) -> H) {
         let inbox = Flaky::default();
         inbox.away.store(1, Ordering::Relaxed);
@@ -349,7 +349,7 @@ async fn while_the_inbox_is_away_no_step_around_it_says_what_becomes_of_a_messag
 
 /// A fallback would have acked them.
 #[tokio::test(start_paused = true)]
-async fn a_fallback_covers_up_neither_a_duplicate_nor_an_id_used_twice() {
+async fn a_fallback_hides_neither_duplicates_nor_collisions() {
     let desk = Desk::with(InMemoryInbox::new(), FallsBack, one_attempt()).await;
     let (first, mut second) = (pay("now"), pay("later"));
     second.id = first.id.clone();
@@ -366,7 +366,7 @@ async fn a_fallback_covers_up_neither_a_duplicate_nor_an_id_used_twice() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_handled_is_acked_even_if_the_inbox_cannot_note_it() {
+async fn handled_requests_are_acked_when_recording_fails() {
     let inbox = Flaky::default();
     let desk = Desk::with(inbox.clone(), Cashier, one_attempt()).await;
     let payment = pay("wait");
@@ -381,7 +381,7 @@ async fn what_was_handled_is_acked_even_if_the_inbox_cannot_note_it() {
 
 /// What is done is done, though nobody waited for the inbox to note it.
 #[tokio::test(start_paused = true)]
-async fn a_handler_that_succeeded_before_it_was_cancelled_does_not_give_up_its_claim() {
+async fn success_before_a_cancel_keeps_the_claim() {
     let inbox = Flaky::default();
     inbox.slow.store(1, Ordering::Relaxed);
     let desk = Desk::with(inbox, Timed, payments()).await;
@@ -420,7 +420,7 @@ impl Inbox for Noting {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_claim_is_no_longer_than_its_subscription_lets_a_handling_be() {
+async fn a_claim_is_capped_by_the_subscription_timeout() {
     for (subscription, lease) in [
         (payments(), 5 * MINUTE),
         (payments().timeout(20 * SECOND), 30 * SECOND),
@@ -453,7 +453,7 @@ async fn a_claim_is_no_longer_than_its_subscription_lets_a_handling_be() {
 
 /// What a process held that was killed while it handled it, as another sees it.
 #[tokio::test(start_paused = true)]
-async fn requests_that_wait_for_the_claim_of_a_killed_process_are_in_health() {
+async fn health_shows_requests_waiting_for_a_dead_claim() {
     let inbox = InMemoryInbox::new();
     let payment = pay("now");
     let key = InboxKey::new(payment.id.clone(), "till");

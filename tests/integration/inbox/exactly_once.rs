@@ -81,7 +81,7 @@ macro_rules! exactly_once {
             }
 
             #[tokio::test]
-            async fn effect_key_and_message_are_committed_together_or_not_at_all() {
+            async fn effect_key_and_message_commit_together() {
                 let database = $database.await;
                 let pool: $pool = $pool_of(&database).await;
                 make_books(&pool).await;
@@ -143,7 +143,7 @@ macro_rules! exactly_once {
             }
 
             #[tokio::test]
-            async fn what_is_too_old_is_forgotten() {
+            async fn expired_keys_are_forgotten() {
                 let database = $database.await;
                 let pool: $pool = $pool_of(&database).await;
                 let short = InboxOptions::default().retention(Duration::ZERO);
@@ -182,7 +182,7 @@ macro_rules! exactly_once {
             }
 
             #[tokio::test]
-            async fn tables_made_by_hand_are_used_as_they_are_and_newer_ones_are_refused() {
+            async fn handmade_tables_are_used_and_newer_ones_refused() {
                 let database = $database.await;
                 let pool: $pool = $pool_of(&database).await;
                 let options = InboxOptions::default().table("orders_inbox");
@@ -244,7 +244,7 @@ exactly_once!(
 
 /// A mistake in a program is a typed error, before anything is lost by it.
 #[tokio::test]
-async fn a_transaction_of_another_inbox_is_refused_and_so_is_none() {
+async fn a_foreign_or_missing_transaction_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let outbox = SqliteOutbox::open(folder.path().join("books.db")).await.unwrap();
     let mut tx = outbox.pool().begin().await.unwrap();

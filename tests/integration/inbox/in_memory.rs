@@ -48,7 +48,7 @@ fn it_remembers_for_seven_days_unless_it_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_too_many_at_once_it_says_that_it_is_full() {
+async fn a_full_inbox_is_a_typed_error() {
     let inbox = InMemoryInbox::new().limit(2);
     for number in 0..2 {
         begin(&inbox, number).await;

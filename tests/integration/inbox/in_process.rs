@@ -41,7 +41,7 @@ async fn a_duplicate_that_is_rejected_is_a_typed_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_is_being_handled_is_a_typed_error_and_no_policy_retries_it() {
+async fn a_request_in_progress_is_not_retried_by_policies() {
     cashier!(
         Retried,
         use_policy(retry, step = 1),
@@ -68,7 +68,7 @@ async fn one_that_is_being_handled_is_a_typed_error_and_no_policy_retries_it() {
 
 /// Nobody failed, so neither a fallback nor a backstop has anything to do.
 #[tokio::test]
-async fn one_that_is_being_handled_is_no_failure_to_the_steps_around() {
+async fn a_request_in_progress_is_no_failure_for_steps() {
     struct Covered(Till);
     impl Covered {
         async fn instead(&self, pay: &Pay, _: &HandlerError) -> Result<(), BoxError> {
@@ -101,7 +101,7 @@ async fn one_that_is_being_handled_is_no_failure_to_the_steps_around() {
 }
 
 #[tokio::test]
-async fn a_failure_leaves_the_way_free_and_a_retry_inside_is_one_handling() {
+async fn a_failure_releases_the_claim_and_retries_share_it() {
     cashier!(
         Retries,
         use_inbox(step = 1),
@@ -138,7 +138,7 @@ struct Print {
 struct Nameless;
 
 #[tokio::test]
-async fn a_duplicate_gets_the_default_reply_and_what_has_no_id_is_always_handled() {
+async fn duplicates_get_the_default_reply() {
     struct Printer(AtomicU32);
     #[handler]
     impl Handler<Print> for Printer {
@@ -204,7 +204,7 @@ struct Refund {
 }
 
 #[tokio::test]
-async fn one_type_that_handles_two_requests_with_one_id_handles_both() {
+async fn one_handler_type_handles_two_requests_with_one_id() {
     struct Clerk(Till);
     #[handler]
     impl Handler<Pay> for Clerk {

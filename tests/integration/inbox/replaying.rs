@@ -134,7 +134,7 @@ async fn in_process_the_cause_is_the_id_of_the_request() {
 
 /// It waits for the sweeper, which sends it in any case.
 #[tokio::test]
-async fn what_was_not_sent_yet_when_a_duplicate_came_is_sent_once() {
+async fn a_duplicate_sends_unsent_messages_once() {
     let broker = FaultyBroker::new(InMemoryBroker::new());
     let (processor, till) = bank_over(&broker, InMemoryOutbox::new());
     broker.every_publish(Some(PublishFault::Away));

@@ -178,12 +178,12 @@ async fn whatever_becomes_of_the_duplicate<O: Booking>(outbox: impl AsyncFn() ->
 }
 
 #[tokio::test]
-async fn a_duplicate_without_a_sweeper_sends_what_was_left_in_memory() {
+async fn a_duplicate_without_sweeper_sends_leftovers_in_memory() {
     whatever_becomes_of_the_duplicate(async || InMemoryOutbox::new()).await;
 }
 
 #[tokio::test]
-async fn a_duplicate_without_a_sweeper_sends_what_was_left_in_sqlite() {
+async fn a_duplicate_without_sweeper_sends_leftovers_in_sqlite() {
     let folders = Mutex::new(Vec::new());
     whatever_becomes_of_the_duplicate(async || {
         let folder = tempfile::tempdir().unwrap();
@@ -195,7 +195,7 @@ async fn a_duplicate_without_a_sweeper_sends_what_was_left_in_sqlite() {
 }
 
 #[tokio::test]
-async fn a_duplicate_without_a_sweeper_sends_what_was_left_in_postgres() {
+async fn a_duplicate_without_sweeper_sends_leftovers_in_postgres() {
     let corner = brighter_tests::databases::Postgres::new().await;
     let outbox = PostgresOutbox::from_pool(corner.pool().await).await.unwrap();
     let dropping = |till, outbox| Dropping { till, outbox };
@@ -219,7 +219,7 @@ async fn a_duplicate_waits_for_the_claim_on_what_was_left() {
 
 /// As long as the broker takes nothing, the duplicate is not acked.
 #[tokio::test]
-async fn a_duplicate_comes_again_until_what_was_left_could_be_sent() {
+async fn a_duplicate_returns_until_leftovers_are_sent() {
     let office = Office::new(InMemoryOutbox::new()).await;
     let handler = |till, outbox| Dropping { till, outbox };
     office.dies_behind(handler).await;

@@ -83,7 +83,7 @@ async fn taken_out(choose: impl FnOnce(CommandProcessorBuilder) -> CommandProces
 }
 
 #[tokio::test]
-async fn what_was_sent_is_deleted_when_the_inbox_has_forgotten_it() {
+async fn sent_messages_are_deleted_after_inbox_retention() {
     for (archives, days) in [
         (taken_out(|builder| builder).await, 8),
         (taken_out(|builder| builder.inbox(InMemoryInbox::new())).await, 8),
@@ -100,7 +100,7 @@ async fn what_was_sent_is_deleted_when_the_inbox_has_forgotten_it() {
 }
 
 #[tokio::test]
-async fn what_was_sent_stays_where_nobody_sweeps_or_somebody_says_so() {
+async fn sent_messages_stay_without_sweeper_or_by_setting() {
     assert_eq!(taken_out(CommandProcessorBuilder::without_archiver).await, []);
     assert_eq!(taken_out(CommandProcessorBuilder::without_sweeper).await, []);
     let own = Archiver::move_after(DAY).interval(DAY);

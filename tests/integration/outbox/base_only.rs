@@ -244,7 +244,7 @@ async fn posts_are_sent_now_or_by_the_sweeper() {
 }
 
 #[tokio::test]
-async fn a_post_that_fails_too_often_is_dead_and_not_sent_again() {
+async fn a_post_failing_too_often_is_dead() {
     let (broker, builder) = over_a_faulty_broker(ListOutbox::default()).await;
     let processor = builder.sweeper(Sweeper::default().attempts(1)).build().unwrap();
     broker.next_publishes([PublishFault::Refuse]);
@@ -280,7 +280,7 @@ fn unsupported<T: std::fmt::Debug>(result: Result<T, PostError>) {
 }
 
 #[tokio::test]
-async fn what_it_cannot_do_is_a_typed_error() {
+async fn unsupported_operations_are_typed_errors() {
     let (_broker, builder) = over_a_faulty_broker(ListOutbox::default()).await;
     let processor = builder.build().unwrap();
     let (id, second) = (MessageId::new(), Duration::from_secs(1));
@@ -340,7 +340,7 @@ impl Handler<Noted> for Replays {
 }
 
 #[tokio::test]
-async fn what_needs_more_of_the_outbox_is_a_build_error() {
+async fn build_refuses_an_outbox_lacking_a_capability() {
     let archiver = CommandProcessor::builder()
         .outbox(ListOutbox::default())
         .archiver(Archiver::delete_after(Duration::from_secs(1)));

@@ -62,7 +62,7 @@ async fn a_deadlock_with_another_transaction_is_tried_again() {
 }
 
 #[tokio::test]
-async fn of_two_transactions_in_a_deadlock_one_is_told_to_begin_again() {
+async fn a_deadlock_is_a_conflict_for_one_transaction() {
     let database = databases::Postgres::new().await;
     let outbox = PostgresOutbox::from_pool(database.pool().await).await.unwrap();
     let messages = [some_message(), some_message()];
@@ -94,7 +94,7 @@ async fn of_two_transactions_in_a_deadlock_one_is_told_to_begin_again() {
 
 /// The outbox waits for a row that another has, once it was refused for waiting too long.
 #[tokio::test]
-async fn a_lock_that_is_waited_for_too_long_is_tried_again_in_postgres() {
+async fn a_lock_timeout_is_retried_in_postgres() {
     let database = databases::Postgres::new().await;
     let other = PostgresOutbox::from_pool(database.pool().await).await.unwrap();
     let options: PgConnectOptions = databases::postgres_url().parse().unwrap();
@@ -112,7 +112,7 @@ async fn a_lock_that_is_waited_for_too_long_is_tried_again_in_postgres() {
 }
 
 #[tokio::test]
-async fn a_lock_that_is_waited_for_too_long_is_tried_again_in_mysql() {
+async fn a_lock_timeout_is_retried_in_mysql() {
     let database = databases::MySql::new().await;
     let other = MySqlOutbox::from_pool(database.pool().await).await.unwrap();
     let options: MySqlConnectOptions = databases::mysql_url().parse().unwrap();
@@ -255,7 +255,7 @@ where
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn under_serializable_isolation_no_call_fails_and_each_message_is_claimed_once() {
+async fn serializable_isolation_claims_each_message_once() {
     let database = databases::Postgres::new().await;
     let options: PgConnectOptions = databases::postgres_url().parse().unwrap();
     let options = options.options([
@@ -269,7 +269,7 @@ async fn under_serializable_isolation_no_call_fails_and_each_message_is_claimed_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn under_serializable_isolation_of_mysql_no_call_fails_and_each_message_is_claimed_once() {
+async fn serializable_isolation_of_mysql_claims_each_message_once() {
     let database = databases::MySql::new().await;
     let options: MySqlConnectOptions = databases::mysql_url().parse().unwrap();
     let pool = MySqlPoolOptions::new()
@@ -294,7 +294,7 @@ fn chain(error: &dyn Error) -> String {
 }
 
 #[tokio::test]
-async fn a_transaction_of_sqlite_that_began_by_reading_is_told_that_it_can_never_write() {
+async fn a_stale_sqlite_read_transaction_can_never_write() {
     let folder = tempfile::tempdir().unwrap();
     let outbox = SqliteOutbox::open(folder.path().join("app.db")).await.unwrap();
     let create = "CREATE TABLE tasks (name TEXT)";
@@ -320,7 +320,7 @@ async fn a_transaction_of_sqlite_that_began_by_reading_is_told_that_it_can_never
 
 /// It has read, and another is about to write: SQLite does not let it wait, for it could never write after that.
 #[tokio::test]
-async fn a_transaction_of_sqlite_that_began_by_reading_is_told_why_it_does_not_wait() {
+async fn a_sqlite_read_transaction_learns_why_writing_fails() {
     let folder = tempfile::tempdir().unwrap();
     let outbox = SqliteOutbox::open(folder.path().join("app.db")).await.unwrap();
     let mut tx = outbox.pool().begin().await.unwrap();

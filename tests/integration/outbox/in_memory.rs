@@ -18,7 +18,7 @@ fn ids(messages: &[Message]) -> Vec<MessageId> {
 }
 
 #[tokio::test]
-async fn what_goes_beyond_the_limit_is_refused_as_a_whole() {
+async fn deposits_beyond_the_limit_are_refused_whole() {
     let outbox = InMemoryOutbox::new().limit(3);
     let messages = messages(5);
     outbox.deposit(&messages[..2], None).await.unwrap();
@@ -80,7 +80,7 @@ async fn its_clock_is_that_of_tokio() {
 }
 
 #[tokio::test]
-async fn who_deposits_in_a_loop_lets_others_run() {
+async fn depositing_in_a_loop_lets_others_run() {
     let other = tokio::spawn(async {});
     let outbox = InMemoryOutbox::new();
     while !other.is_finished() {

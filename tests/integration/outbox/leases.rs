@@ -119,7 +119,7 @@ async fn set_clock(pool: &MySqlPool, seconds: i64) {
 
 /// What the catalogue of faults has for PostgreSQL as D05. The clock is years from that of this process.
 #[tokio::test]
-async fn leases_go_by_the_clock_of_mysql_and_not_by_that_of_the_process() {
+async fn leases_use_the_clock_of_mysql() {
     let database = databases::MySql::new().await;
     let pool = with_a_clock_of_its_own(&database).await;
     let outbox = MySqlOutbox::from_pool(pool.clone()).await.unwrap();

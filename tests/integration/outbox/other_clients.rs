@@ -29,7 +29,7 @@ async fn deposit(tx: &Transaction<'_>, outbox: &PostgresOutbox, message: &Messag
 }
 
 #[tokio::test]
-async fn a_deposit_in_a_transaction_of_tokio_postgres_is_there_if_it_commits() {
+async fn a_tokio_postgres_deposit_commits_with_its_transaction() {
     let database = databases::Postgres::new().await;
     let outbox = PostgresOutbox::from_pool(database.pool().await).await.unwrap();
     let (mut client, connection) = tokio_postgres::connect(&databases::postgres_url(), NoTls)

@@ -94,13 +94,13 @@ impl Handler<OrderPlaced> for Count {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_deposited_by_way_of_it_is_handled_once() {
+async fn deposits_through_a_pooler_are_handled_once() {
     static HANDLED: AtomicUsize = AtomicUsize::new(0);
     handled_once(Pooler::OfMachine.get(), &HANDLED).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_deposited_by_way_of_a_newer_one_is_handled_once() {
+async fn deposits_through_a_newer_pooler_are_handled_once() {
     static HANDLED: AtomicUsize = AtomicUsize::new(0);
     handled_once(Pooler::Newer.get(), &HANDLED).await;
 }
@@ -228,12 +228,12 @@ async fn a_sweeper_behind_it_needs_no_session_to_wake() {
 }
 
 #[tokio::test]
-async fn a_sweeper_behind_a_newer_one_needs_no_session_to_wake() {
+async fn a_sweeper_behind_a_newer_pooler_wakes_without_session() {
     is_woken(Pooler::Newer).await;
 }
 
 #[tokio::test]
-async fn where_there_is_no_pooler_to_speak_of_it_is_refused() {
+async fn an_unsuitable_pooler_is_refused() {
     use brighter::inbox::InboxError;
     use brighter::outbox::OutboxError;
     use brighter::{MySqlOutbox, SqliteInbox, SqliteOutbox};

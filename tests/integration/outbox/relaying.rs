@@ -76,7 +76,7 @@ fn first_seen(numbers: Vec<usize>) -> Vec<usize> {
 }
 
 #[tokio::test]
-async fn a_topic_in_order_keeps_it_over_refusals_outages_and_several_sweepers() {
+async fn topic_order_survives_refusals_outages_and_several_sweepers() {
     let (broker, outbox) = (broker(), InMemoryOutbox::new());
     let sweeper = Sweeper::default().interval(SHORT).batch(7).without_pauses();
     let processors: Vec<_> = (0..3)
@@ -107,7 +107,7 @@ async fn a_topic_in_order_keeps_it_over_refusals_outages_and_several_sweepers() 
 }
 
 #[tokio::test]
-async fn a_post_in_order_sends_what_goes_before_it_or_waits_behind_it() {
+async fn an_ordered_post_sends_or_waits_for_earlier_ones() {
     let (broker, outbox) = (broker(), InMemoryOutbox::new());
     let processor = in_order(&broker, outbox.clone())
         .without_sweeper()
@@ -151,7 +151,7 @@ async fn a_post_in_order_sends_what_goes_before_it_or_waits_behind_it() {
 }
 
 #[tokio::test]
-async fn what_is_dead_holds_up_nothing_and_comes_later_when_it_is_revived() {
+async fn dead_messages_block_nothing_and_return_when_revived() {
     let (broker, outbox) = (broker(), InMemoryOutbox::new());
     let sweeper = Sweeper::default().attempts(1);
     let processor = in_order(&broker, outbox.clone())
@@ -199,7 +199,7 @@ async fn clearing_in_order_sends_what_goes_before() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_topic_that_fails_is_paused_then_tried_with_one_message_and_others_do_not_notice() {
+async fn a_failing_topic_pauses_and_probes_alone() {
     let broker = InMemoryBroker::new();
     broker
         .declare(&Channel::new("Stock.Counted", "Stock.Counted"))
@@ -267,7 +267,7 @@ async fn a_sweeper_wakes_when_something_is_committed_in_this_process() {
 }
 
 #[tokio::test]
-async fn a_sweeper_of_mysql_wakes_when_something_is_committed_in_this_process() {
+async fn a_mysql_sweeper_wakes_on_commits_of_its_process() {
     let broker = broker();
     let database = databases::MySql::new().await;
     let mysql = MySqlOutbox::from_pool(database.pool().await).await.unwrap();
@@ -289,7 +289,7 @@ async fn a_sweeper_of_mysql_wakes_when_something_is_committed_in_this_process() 
 }
 
 #[tokio::test]
-async fn on_postgres_a_commit_of_anybody_wakes_the_sweeper_also_after_its_connection_was_lost() {
+async fn any_postgres_commit_wakes_the_sweeper() {
     let broker = broker();
     let database = databases::Postgres::new().await;
     let swept = PostgresOutbox::from_pool(database.pool().await).await.unwrap();
@@ -327,7 +327,7 @@ async fn on_postgres_a_commit_of_anybody_wakes_the_sweeper_also_after_its_connec
 }
 
 #[tokio::test]
-async fn an_archiver_takes_out_what_was_sent_and_leaves_what_was_not() {
+async fn an_archiver_removes_only_sent_messages() {
     let (broker, outbox) = (broker(), InMemoryOutbox::new());
     let processor = CommandProcessor::builder()
         .broker(broker.clone())
@@ -351,7 +351,7 @@ async fn an_archiver_takes_out_what_was_sent_and_leaves_what_was_not() {
 }
 
 #[tokio::test]
-async fn archiving_by_a_call_says_how_many_and_moves_them_to_a_table_of_their_own() {
+async fn archiving_moves_messages_to_a_table_and_counts_them() {
     let broker = broker();
     let folder = tempfile::tempdir().unwrap();
     let outbox = SqliteOutbox::open(folder.path().join("outbox.db")).await.unwrap();
@@ -374,7 +374,7 @@ async fn archiving_by_a_call_says_how_many_and_moves_them_to_a_table_of_their_ow
 }
 
 #[tokio::test]
-async fn reposting_by_a_selection_sends_the_same_again_and_says_how_many() {
+async fn reposting_sends_the_selected_again_and_counts_them() {
     let (broker, outbox) = (broker(), InMemoryOutbox::new());
     let processor = CommandProcessor::builder()
         .broker(broker.clone())

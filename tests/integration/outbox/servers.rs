@@ -88,7 +88,7 @@ macro_rules! tests_of_a_server {
             }
 
             #[tokio::test]
-            async fn a_message_is_stored_with_the_row_it_belongs_to_or_not_at_all() {
+            async fn a_message_and_its_row_are_stored_together() {
                 let database = databases::$database::new().await;
                 let outbox = $outbox::from_pool(database.pool().await).await.unwrap();
                 execute(&outbox, "CREATE TABLE tasks (name VARCHAR(50))").await;
@@ -132,7 +132,7 @@ macro_rules! tests_of_a_server {
             }
 
             #[tokio::test]
-            async fn who_holds_rows_locked_holds_up_neither_claims_nor_deposits() {
+            async fn locked_rows_block_neither_claims_nor_deposits() {
                 let database = databases::$database::new().await;
                 let outbox = $outbox::from_pool(database.pool().await).await.unwrap();
                 let messages = messages(4);
@@ -188,7 +188,7 @@ macro_rules! tests_of_a_server {
             }
 
             #[tokio::test]
-            async fn tables_made_by_hand_under_a_name_of_ones_own_are_used_as_they_are() {
+            async fn handmade_tables_with_own_names_are_used() {
                 let database = databases::$database::new().await;
                 let options = OutboxOptions::default().table("orders_outbox");
                 let by_hand = $outbox::ddl_for(&options).unwrap();

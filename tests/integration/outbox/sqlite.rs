@@ -59,7 +59,7 @@ fn ids(claimed: &[Claimed]) -> Vec<MessageId> {
 }
 
 #[tokio::test]
-async fn a_message_is_stored_with_the_row_it_belongs_to_or_not_at_all() {
+async fn a_message_and_its_row_are_stored_together() {
     let folder = folder();
     let outbox = SqliteOutbox::open(folder.path().join("app.db")).await.unwrap();
     execute(outbox.pool(), "CREATE TABLE tasks (name TEXT)").await;
@@ -118,7 +118,7 @@ async fn a_full_disk_stores_nothing_and_says_so() {
 /// SQLite rolls back by itself when the disk is full at the commit, and sqlx goes on believing that the
 /// connection is in a transaction.
 #[tokio::test]
-async fn a_transaction_that_sqlite_ended_does_no_harm_to_the_next() {
+async fn a_transaction_ended_by_sqlite_spares_the_next() {
     let folder = folder();
     let app = pool(options(&folder.path().join("outbox.db"))).await;
     let outbox = SqliteOutbox::from_pool(app.clone()).await.unwrap();
@@ -165,7 +165,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 /// Of each way in which a file may only be read, the error says what it is.
 #[tokio::test]
-async fn the_error_of_a_file_that_may_only_be_read_says_what_it_is() {
+async fn a_read_only_file_is_a_clear_error() {
     let folder = folder();
     let path = folder.path().join("outbox.db");
     SqliteOutbox::open(&path).await.unwrap().pool().close().await;
@@ -192,7 +192,7 @@ async fn the_error_of_a_file_that_may_only_be_read_says_what_it_is() {
 /// As a restore from a backup does under a program that runs. Where SQLite notices, which it does without a write-ahead log,
 /// no connection to the old file stays.
 #[tokio::test]
-async fn after_its_file_was_replaced_no_connection_writes_to_the_old_one() {
+async fn no_connection_writes_to_a_replaced_file() {
     let folder = folder();
     let (path, new) = (folder.path().join("app.db"), folder.path().join("new.db"));
     let in_file = async |path: &Path| {
@@ -230,7 +230,7 @@ async fn after_its_file_was_replaced_no_connection_writes_to_the_old_one() {
 
 /// SQLite opens it, and reads it, so that only the first deposit would fail, or the first request.
 #[tokio::test]
-async fn a_file_that_may_not_be_written_is_refused_when_it_is_opened() {
+async fn an_unwritable_file_is_refused_on_open() {
     let folder = folder();
     let path = folder.path().join("app.db");
     let outbox = SqliteOutbox::open(&path).await.unwrap();
@@ -284,7 +284,7 @@ async fn files_that_are_made_are_for_their_user_alone() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn the_rights_of_a_file_that_is_there_are_left_and_told_once() {
+async fn permissions_of_an_existing_file_stay_and_are_reported_once() {
     use std::os::unix::fs::PermissionsExt;
 
     let folder = folder();
@@ -319,7 +319,7 @@ async fn a_commit_is_on_the_disk_before_it_is_confirmed() {
 }
 
 #[tokio::test]
-async fn a_lock_that_another_keeps_is_waited_for_and_then_reported() {
+async fn a_foreign_lock_is_awaited_and_then_reported() {
     let folder = folder();
     let path = folder.path().join("outbox.db");
     let patient = options(&path).busy_timeout(Duration::from_millis(100));
@@ -364,7 +364,7 @@ async fn a_newer_schema_is_refused() {
 }
 
 #[tokio::test]
-async fn the_tables_of_the_first_version_are_brought_up_to_date() {
+async fn tables_of_the_first_version_are_migrated() {
     let folder = folder();
     let path = folder.path().join("outbox.db");
     let message = some_message();
@@ -489,7 +489,7 @@ async fn everything_is_there_after_it_was_opened_again() {
 }
 
 #[tokio::test]
-async fn a_row_that_cannot_be_read_is_set_aside_and_keeps_nobody_back() {
+async fn an_unreadable_row_is_rejected_and_blocks_nothing() {
     let folder = folder();
     let outbox = SqliteOutbox::open(folder.path().join("outbox.db")).await.unwrap();
     let messages: Vec<Message> = (0..4).map(|_| some_message()).collect();
@@ -553,7 +553,7 @@ async fn claims_and_waits_to_be_killed() {
 }
 
 #[tokio::test]
-async fn what_a_killed_claimer_had_comes_back() {
+async fn claims_of_a_killed_process_come_back() {
     let folder = folder();
     let path = folder.path().join("outbox.db");
     let outbox = SqliteOutbox::open(&path).await.unwrap();
@@ -562,7 +562,7 @@ async fn what_a_killed_claimer_had_comes_back() {
 
     let this = std::thread::current().name().unwrap().to_owned();
     let killed = this.replace(
-        "what_a_killed_claimer_had_comes_back",
+        "claims_of_a_killed_process_come_back",
         "claims_and_waits_to_be_killed",
     );
     let mut claimer = tokio::process::Command::new(std::env::current_exe().unwrap())

@@ -48,7 +48,7 @@ fn sent(broker: &InMemoryBroker) -> Vec<MessageId> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_dead_process_had_claimed_is_found_at_the_next_look() {
+async fn claims_of_a_dead_process_are_swept_next() {
     let outbox = InMemoryOutbox::new();
     let message = some_message();
     let claimed_for = Some(10 * SECOND);
@@ -65,7 +65,7 @@ async fn what_a_dead_process_had_claimed_is_found_at_the_next_look() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_too_young_is_left_alone_and_sent_at_its_age() {
+async fn messages_are_swept_only_at_their_minimum_age() {
     let outbox = InMemoryOutbox::new();
     let (broker, _processor) = faulty(
         outbox.clone(),
@@ -89,7 +89,7 @@ fn watched(outbox: Watched<InMemoryOutbox>, interval: Duration) -> (FaultyBroker
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_the_broker_is_away_it_looks_less_and_less_often_whatever_arrives() {
+async fn an_outage_slows_the_sweeper_despite_arrivals() {
     let outbox = InMemoryOutbox::new();
     let watched_outbox = Watched::new(outbox.clone());
     let seen = watched_outbox.seen();
@@ -118,7 +118,7 @@ fn announced() -> (Sender<Arrival>, Arrivals) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_to_come_is_looked_for_in_intervals_that_grow() {
+async fn the_sweeper_polls_for_pending_claims_at_growing_intervals() {
     let (come, arrivals) = announced();
     let outbox = Watched::new(InMemoryOutbox::new()).telling(arrivals);
     let seen = outbox.seen();
@@ -134,7 +134,7 @@ async fn what_is_to_come_is_looked_for_in_intervals_that_grow() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn once_it_has_come_it_is_not_looked_for_any_more() {
+async fn the_sweeper_stops_polling_once_the_message_came() {
     let (come, arrivals) = announced();
     let inner = InMemoryOutbox::new();
     let outbox = Watched::new(inner.clone()).telling(arrivals);
@@ -153,7 +153,7 @@ async fn once_it_has_come_it_is_not_looked_for_any_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_due_is_asked_for_at_every_interval_and_not_at_every_arrival() {
+async fn due_messages_are_queried_per_interval_not_per_arrival() {
     let outbox = InMemoryOutbox::new();
     let watched_outbox = Watched::new(outbox.clone());
     let seen = watched_outbox.seen();
@@ -170,7 +170,7 @@ async fn what_is_due_is_asked_for_at_every_interval_and_not_at_every_arrival() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_many_that_are_due_at_once_none_waits_for_another_interval() {
+async fn many_due_messages_are_sent_in_one_interval() {
     let outbox = InMemoryOutbox::new();
     for _ in 0..250 {
         outbox.schedule(&some_message(), SECOND).await.unwrap();
@@ -203,7 +203,7 @@ async fn while_a_topic_is_paused_nothing_of_it_is_tried() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_meets_an_outage_while_others_are_taken_is_tried_again_at_once() {
+async fn an_outage_of_one_message_is_retried_at_once() {
     let outbox = InMemoryOutbox::new();
     let (broker, _processor) = watched(Watched::new(outbox.clone()), NEVER);
     broker.next_publishes([PublishFault::Away]);
@@ -232,7 +232,7 @@ async fn without_pauses_no_topic_is_paused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sweeper_that_is_told_of_a_topic_in_order_keeps_it_when_one_is_refused() {
+async fn a_refusal_keeps_the_order_of_a_topic() {
     let outbox = InMemoryOutbox::new();
     let messages: Vec<_> = (0..3).map(|_| some_message()).collect();
     let topic = messages[0].header.topic.clone();
@@ -244,7 +244,7 @@ async fn a_sweeper_that_is_told_of_a_topic_in_order_keeps_it_when_one_is_refused
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_read_ahead_is_given_back_when_the_batch_before_it_meets_an_outage() {
+async fn an_outage_releases_the_prefetched_batch() {
     let outbox = InMemoryOutbox::new();
     let messages: Vec<_> = (0..4).map(|_| some_message()).collect();
     outbox.deposit(&messages, None).await.unwrap();
@@ -274,7 +274,7 @@ async fn once_told_to_close_it_claims_nothing_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_closes_waits_for_what_is_under_way_and_not_for_all_that_is_left() {
+async fn closing_waits_only_for_messages_under_way() {
     let outbox = InMemoryOutbox::new();
     let messages: Vec<_> = (0..100).map(|_| some_message()).collect();
     outbox.deposit(&messages, None).await.unwrap();
@@ -289,7 +289,7 @@ async fn whoever_closes_waits_for_what_is_under_way_and_not_for_all_that_is_left
 }
 
 #[tokio::test(start_paused = true)]
-async fn that_the_broker_goes_and_that_it_is_back_is_told_once_each() {
+async fn broker_outage_and_return_are_logged_once_each() {
     let log = Log::default();
     let _here = log.here();
     let outbox = InMemoryOutbox::new();
@@ -372,7 +372,7 @@ impl Stuck {
 }
 
 #[tokio::test]
-async fn what_could_not_be_given_back_goes_before_what_came_later() {
+async fn unreleased_messages_go_before_later_ones() {
     // Their claim does not end within this test.
     let stuck = Stuck::with(Sweeper::default().lease(NEVER)).await;
     until("it was tried again", || {
@@ -391,7 +391,7 @@ async fn what_could_not_be_given_back_goes_before_what_came_later() {
 }
 
 #[tokio::test]
-async fn what_somebody_else_has_claimed_since_is_not_given_back() {
+async fn messages_claimed_by_another_are_not_released() {
     let stuck = Stuck::with(Sweeper::default().lease(SECOND)).await;
     let all = Claim::Oldest {
         limit: 10,
@@ -411,7 +411,7 @@ async fn what_somebody_else_has_claimed_since_is_not_given_back() {
 
 /// It could wait for that forever.
 #[tokio::test]
-async fn an_outbox_that_takes_no_marks_holds_up_what_comes_later_no_longer_than_the_claims_hold() {
+async fn failed_recording_blocks_later_messages_until_claims_end() {
     let folder = tempfile::tempdir().unwrap();
     let outbox = SqliteOutbox::open(folder.path().join("outbox.db")).await.unwrap();
     let no_marks = "CREATE TRIGGER no_marks BEFORE UPDATE OF outstanding ON brighter_outbox \

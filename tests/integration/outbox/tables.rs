@@ -144,7 +144,7 @@ macro_rules! tests_of_tables {
             }
 
             #[tokio::test]
-            async fn a_table_that_was_dropped_is_said_when_it_is_opened() {
+            async fn a_dropped_table_is_reported_on_open() {
                 let database = Database::new().await;
                 let outbox = $outbox::from_pool(database.pool().await).await.unwrap();
                 outbox.deposit(&[some_message()], None).await.unwrap();
@@ -165,7 +165,7 @@ macro_rules! tests_of_tables {
             }
 
             #[tokio::test]
-            async fn an_inbox_in_the_table_of_an_outbox_is_refused_and_the_reverse() {
+            async fn inbox_and_outbox_cannot_share_a_table() {
                 let database = Database::new().await;
                 $outbox::from_pool(database.pool().await)
                     .options(table("orders"))
@@ -195,7 +195,7 @@ macro_rules! tests_of_tables {
             }
 
             #[tokio::test]
-            async fn the_table_of_the_archive_is_made_when_archiving_is_asked_for() {
+            async fn the_archive_table_is_made_on_demand() {
                 let database = Database::new().await;
                 let outbox = $outbox::from_pool(database.pool().await).await.unwrap();
                 let delete = Archive::dispatched(Duration::ZERO, 10);
@@ -265,7 +265,7 @@ async fn on_path(path: &str) -> PgPool {
 /// A tenant looks through its own schema first, and through one that all have. Its messages went to the outbox of all, and
 /// were never seen again when the tenant had tables of its own.
 #[tokio::test]
-async fn what_is_found_in_another_schema_of_the_path_is_refused_until_one_is_named() {
+async fn tables_elsewhere_on_the_search_path_need_a_named_schema() {
     let (tenant, all) = (databases::Postgres::new().await, databases::Postgres::new().await);
     PostgresOutbox::from_pool(all.pool().await).await.unwrap();
     PostgresInbox::from_pool(all.pool().await).await.unwrap();
@@ -366,7 +366,7 @@ async fn a_schema_that_is_not_there_is_said() {
 }
 
 #[tokio::test]
-async fn in_mysql_the_tables_may_be_in_another_database_than_that_of_the_connection() {
+async fn mysql_tables_may_be_in_another_database() {
     let (mine, other) = (databases::MySql::new().await, databases::MySql::new().await);
     let named = OutboxOptions::default().schema(&other.name);
     let outbox = MySqlOutbox::from_pool(mine.pool().await)
@@ -397,7 +397,7 @@ async fn in_mysql_the_tables_may_be_in_another_database_than_that_of_the_connect
 }
 
 #[tokio::test]
-async fn in_sqlite_neither_temporary_tables_nor_other_files_are_taken_for_ours() {
+async fn sqlite_ignores_temporary_tables_and_attached_files() {
     let folder = tempfile::tempdir().unwrap();
     let other = folder.path().join("other.db");
     SqliteOutbox::open(&other).await.unwrap().pool().close().await;

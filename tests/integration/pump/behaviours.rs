@@ -9,7 +9,7 @@ use brighter_tests::wait::{until, until_eq};
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn reading_a_message_from_a_channel_pump_out_to_command_processor() {
+async fn reading_a_message_pumps_it_to_the_processor() {
     let clerk = Clerk::new(|_, _| Ok(()));
     let sent = message(&note(7, 8));
     let broker = Scripted::new([Consume::Gives(vec![Came::Message(sent.clone())])]);
@@ -51,7 +51,7 @@ async fn a_requeue_count_threshold_for_events_has_been_reached() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_handler_rejects_and_the_other_is_asked_all_the_same() {
+async fn one_rejecting_event_handler_does_not_stop_the_other() {
     struct Rejects;
     #[handler]
     impl Handler<Note> for Rejects {
@@ -79,7 +79,7 @@ async fn an_event_handler_rejects_and_the_other_is_asked_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn several_failures_of_which_one_is_dont_ack_should_not_acknowledge() {
+async fn several_failures_with_a_dont_ack_should_not_acknowledge() {
     struct DoesNotAck;
     #[handler]
     impl Handler<Note> for DoesNotAck {
@@ -140,7 +140,7 @@ impl Handler<Picked> for Counts {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_mapper_calls_a_message_invalid_or_panics_and_the_pump_goes_on() {
+async fn an_invalid_or_panicking_mapping_does_not_stop_the_pump() {
     let (broker, counts) = (InMemoryBroker::new(), Counts::default());
     let processor = CommandProcessor::builder()
         .broker(broker.clone())
@@ -241,7 +241,7 @@ async fn messages_without_traceparent_are_consumed_should_have_distinct_traces()
 }
 
 #[tokio::test]
-async fn running_a_message_pump_should_be_able_to_stop_and_dispose_its_channel() {
+async fn a_running_pump_stops_and_disposes_its_channel() {
     let (broker, clerk) = (InMemoryBroker::new(), Clerk::gated(|_, _| Ok(())));
     let dispatcher = consuming(&broker, &clerk, notes()).await;
     post(&dispatcher, (0..5).map(|number| note(0, number))).await;

@@ -12,7 +12,7 @@ use brighter_tests::wait::{until, until_eq};
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn a_performer_handles_as_many_at_once_as_it_may_and_no_more() {
+async fn a_performer_handles_up_to_its_concurrency() {
     let (broker, clerk) = (InMemoryBroker::new(), Clerk::gated(|_, _| Ok(())));
     let dispatcher = consuming(&broker, &clerk, notes().concurrency(4)).await;
     post(&dispatcher, (0..10).map(|number| note(0, number))).await;
@@ -89,7 +89,7 @@ async fn concurrency_changes_while_it_runs_also_beyond_the_buffer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rate_holds_for_all_performers_together_and_changes_while_it_runs() {
+async fn a_rate_spans_performers_and_changes_at_run_time() {
     let (broker, clerk) = (InMemoryBroker::new(), Clerk::new(|_, _| Ok(())));
     let subscription = notes().performers(3).rate(Rate::new(1, 10 * SECOND));
     let dispatcher = consuming(&broker, &clerk, subscription).await;
@@ -108,7 +108,7 @@ async fn a_rate_holds_for_all_performers_together_and_changes_while_it_runs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_finishes_what_is_in_hand_and_gives_back_what_waits() {
+async fn a_pause_finishes_messages_in_flight_and_returns_others() {
     let (broker, clerk) = (InMemoryBroker::new(), Clerk::gated(|_, _| Ok(())));
     let dispatcher = consuming(&broker, &clerk, notes().concurrency(2)).await;
     post(&dispatcher, (0..6).map(|number| note(0, number))).await;
@@ -123,7 +123,7 @@ async fn a_pause_finishes_what_is_in_hand_and_gives_back_what_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_has_his_hands_full_after_a_pause_consumes_again_when_one_is_free() {
+async fn a_full_performer_consumes_again_after_a_pause() {
     let first = Came::Message(message(&note(0, 0)));
     let broker = Scripted::new([Consume::Gives(vec![first])]);
     let clerk = Clerk::gated(|_, _| Ok(()));
@@ -165,7 +165,7 @@ impl Handler<Note> for Downstream {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_every_message_fails_the_pump_pauses_and_other_subscriptions_do_not() {
+async fn an_open_circuit_pauses_only_its_subscription() {
     #[derive(Debug, Clone, Serialize, Deserialize, Message)]
     #[message(topic = "Other", kind = "event")]
     struct Other;
@@ -218,7 +218,7 @@ async fn while_every_message_fails_the_pump_pauses_and_other_subscriptions_do_no
 
 /// What is kept forever looks to a broker like a consumer that hangs.
 #[tokio::test(start_paused = true)]
-async fn for_an_open_circuit_a_message_is_kept_five_minutes_and_then_comes_again_uncounted() {
+async fn an_open_circuit_holds_a_message_five_minutes_uncounted() {
     let policies =
         PolicyRegistry::default().insert("circuit_breaker", CircuitBreaker::consecutive(1, 3600 * SECOND));
     let (opens, waits) = (message(&note(1, 1)), message(&note(2, 2)));

@@ -220,25 +220,25 @@ async fn probes(script: &[Act], handler: impl Fn() -> fn(Play) -> Guarded, expec
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_the_probe_succeeds_all_that_wait_are_handled_at_once() {
+async fn a_successful_probe_releases_all_waiting_messages() {
     probes(&[Act::Fail], || Guarded, &[OPEN]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_the_probe_is_rejected_the_next_is_the_probe_at_once() {
+async fn a_rejected_probe_is_replaced_at_once() {
     let script = [Act::Fail, Act::Reject, Act::Reject];
     probes(&script, || Guarded, &[OPEN, OPEN + WORK, OPEN + 2 * WORK]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_the_probe_fails_or_panics_the_next_is_probed_after_the_open_time() {
+async fn a_failed_probe_is_replaced_after_the_open_time() {
     for bad in [Act::Fail, Act::Panic] {
         probes(&[Act::Fail, bad], || Guarded, &[OPEN, 2 * OPEN + WORK]).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_the_probe_is_cancelled_the_next_is_the_probe_at_once() {
+async fn a_cancelled_probe_is_replaced_at_once() {
     for capacity in CAPACITIES {
         let run = Run::begin(capacity, &[Act::Fail, Act::Cancelled], Guarded, MESSAGES).await;
         // The message that was cancelled is given back after a second, and its performer may be busy with that.
@@ -251,7 +251,7 @@ async fn when_the_probe_is_cancelled_the_next_is_the_probe_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_the_probe_is_dropped_by_the_time_out_of_its_subscription_the_next_is_the_probe_at_once() {
+async fn a_probe_dropped_by_timeout_is_replaced_at_once() {
     for capacity in CAPACITIES {
         let run = Run::begin(capacity, &[Act::Fail, Act::Hang], Guarded, MESSAGES).await;
         run.check(MESSAGES, &[OPEN, OPEN + 20 * SECOND], Duration::ZERO)
@@ -260,7 +260,7 @@ async fn when_the_probe_is_dropped_by_the_time_out_of_its_subscription_the_next_
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_the_probe_times_out_the_next_is_probed_after_the_open_time() {
+async fn a_timed_out_probe_is_replaced_after_the_open_time() {
     for capacity in CAPACITIES {
         let run = Run::begin(capacity, &[Act::Fail, Act::Hang], Timed, MESSAGES).await;
         run.check(MESSAGES, &[OPEN, 2 * OPEN + SECOND], Duration::ZERO)
@@ -269,7 +269,7 @@ async fn when_the_probe_times_out_the_next_is_probed_after_the_open_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn behind_two_breakers_all_go_when_the_last_of_them_closes() {
+async fn two_breakers_release_messages_when_both_closed() {
     for capacity in CAPACITIES {
         let run = Run::begin(capacity, &[Act::Fail], GuardedTwice, MESSAGES).await;
         // The outer one would let them through sooner.
@@ -278,7 +278,7 @@ async fn behind_two_breakers_all_go_when_the_last_of_them_closes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_a_person_closes_the_circuit_nobody_waits_for_its_probe() {
+async fn closing_a_circuit_by_hand_releases_all_at_once() {
     for capacity in &CAPACITIES[1..] {
         let run = Run::begin(*capacity, &[Act::Fail, Act::Hang], Guarded, MESSAGES).await;
         until_eq("the probe", 2, || run.play.calls().len()).await;
@@ -289,7 +289,7 @@ async fn when_a_person_closes_the_circuit_nobody_waits_for_its_probe() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_a_person_ends_a_circuit_that_was_held_open_all_go_at_once() {
+async fn ending_a_held_open_circuit_releases_all_at_once() {
     for capacity in CAPACITIES {
         let run = Run::begin(capacity, &[Act::Fail], Guarded, MESSAGES).await;
         run.breaker.force_open();
@@ -301,7 +301,7 @@ async fn when_a_person_ends_a_circuit_that_was_held_open_all_go_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_a_message_no_longer_waits_for_its_circuit_others_are_taken_at_once() {
+async fn a_message_leaving_its_circuit_lets_others_in() {
     let run = Run::begin(
         (1, 4),
         &[Act::Fail, Act::Hang, Act::Hang, Act::Hang, Act::Hang],
@@ -320,7 +320,7 @@ async fn when_a_message_no_longer_waits_for_its_circuit_others_are_taken_at_once
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_that_waits_for_a_circuit_is_given_back_when_its_performer_stops() {
+async fn a_message_waiting_for_a_circuit_returns_on_stop() {
     let run = Run::begin((1, 1), &[Act::Fail], Guarded, 2).await;
     run.breaker.force_open();
     until("it waits", || run.dispatcher.status()[0].in_hand() == 1).await;

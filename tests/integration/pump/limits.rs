@@ -24,7 +24,7 @@ async fn publish(broker: &InMemoryBroker, messages: impl IntoIterator<Item = Mes
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_fails_to_be_mapped_and_the_unacceptable_message_limit_is_reached() {
+async fn unmappable_messages_reach_the_unacceptable_message_limit() {
     let (broker, clerk) = (InMemoryBroker::new(), Clerk::new(|_, _| Ok(())));
     broker.declare(&Channel::new("notes", "Note")).await.unwrap();
     publish(&broker, (0..5).map(nonsense)).await;
@@ -90,7 +90,7 @@ async fn the_unacceptable_message_limit_is_zero_then_nothing_trips_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_delivered_too_often_without_being_settled_is_dead_lettered_unhandled() {
+async fn messages_delivered_too_often_are_dead_lettered_unhandled() {
     let clerk = Clerk::new(|_, _| Ok(()));
     let (deadly, odd) = (message(&note(6, 6)), message(&note(1, 1)));
     let broker = Scripted::new([Consume::Gives(vec![
@@ -131,7 +131,7 @@ async fn giving_back_never_wears_out_the_count_of_the_broker() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_limit_a_message_is_handled_and_given_back_however_often_it_came() {
+async fn without_a_limit_redelivered_messages_are_handled() {
     let clerk = Clerk::new(|note, _| match note.number {
         1 => Ok(()),
         _ => Err(brighter::DontAck::because("not now").into()),
@@ -150,7 +150,7 @@ async fn without_a_limit_a_message_is_handled_and_given_back_however_often_it_ca
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handling_that_takes_longer_than_it_may_is_cut_short_and_counts() {
+async fn a_handling_beyond_its_timeout_is_cancelled_and_counted() {
     let (broker, clerk) = (InMemoryBroker::new(), Clerk::gated(|_, _| Ok(())));
     let subscription = notes().timeout(7 * SECOND).attempts(2).delays([SECOND]);
     let dispatcher = consuming(&broker, &clerk, subscription).await;
@@ -169,7 +169,7 @@ async fn a_handling_that_takes_longer_than_it_may_is_cut_short_and_counts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handler_that_hangs_holds_its_performer_for_five_minutes_and_no_longer() {
+async fn a_hanging_handler_holds_its_performer_five_minutes() {
     let (broker, clerk) = (InMemoryBroker::new(), Clerk::gated(|_, _| Ok(())));
     let dispatcher = consuming(&broker, &clerk, notes()).await;
     post(&dispatcher, [note(0, 0), note(1, 1)]).await;
@@ -179,7 +179,7 @@ async fn a_handler_that_hangs_holds_its_performer_for_five_minutes_and_no_longer
 }
 
 #[test]
-fn build_compares_the_times_of_a_subscription_with_those_of_the_broker() {
+fn build_compares_times_of_subscription_and_broker() {
     let processor = CommandProcessor::builder()
         .broker(Scripted::bounded(
             [],
@@ -219,7 +219,7 @@ fn build_compares_the_times_of_a_subscription_with_those_of_the_broker() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_becomes_of_a_message_that_fails_is_in_the_log_each_time_and_why() {
+async fn every_failed_delivery_is_one_line_with_the_reason() {
     let log = Log::default();
     let _here = log.here();
     let clerk = Clerk::new(|note, _| match note.number {

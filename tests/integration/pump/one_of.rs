@@ -97,7 +97,7 @@ impl App {
 }
 
 #[tokio::test(start_paused = true)]
-async fn reading_a_dynamic_message_from_a_channel_pump_out_to_command_processor() {
+async fn reading_a_dynamic_message_pumps_it_to_the_processor() {
     let app = app().await;
     app.dispatcher
         .processor()
@@ -119,7 +119,7 @@ async fn reading_a_dynamic_message_from_a_channel_pump_out_to_command_processor(
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_type_decides_whatever_the_topic_and_without_one_the_topic_does() {
+async fn the_type_selects_the_request_before_the_topic() {
     let app = app().await;
     app.publish("Task.Done", "task.created.v1").await;
     app.publish("Task.Created", "").await;
@@ -133,7 +133,7 @@ async fn the_type_decides_whatever_the_topic_and_without_one_the_topic_does() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unknown_type_is_set_aside_with_a_reason_that_names_the_known_ones() {
+async fn an_unknown_type_is_rejected_naming_known_types() {
     let app = app().await;
     app.publish("Task.Created", "task.deleted").await;
     assert_eq!(
@@ -145,7 +145,7 @@ async fn an_unknown_type_is_set_aside_with_a_reason_that_names_the_known_ones() 
 }
 
 #[test]
-fn a_type_that_is_brought_twice_and_one_without_a_handler_fail_build() {
+fn duplicate_types_and_missing_handlers_fail_build() {
     #[derive(Debug, Clone, Serialize, Deserialize, Message)]
     #[message(topic = "Elsewhere", kind = "event", type = "Task.Done")]
     struct Alike;

@@ -51,7 +51,7 @@ async fn the_order_of_each_key_holds_over_retries_and_restarts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_fails_blocks_only_itself_and_goes_on_after_its_dead_letter() {
+async fn a_failing_key_blocks_only_itself_until_dead_lettered() {
     let clerk = Clerk::new(|note, _| match (note.key, note.number) {
         (1, 0) => Err("never".into()),
         _ => Ok(()),
@@ -97,7 +97,7 @@ async fn one_whose_time_has_come_again_waits_for_room() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_kept_in_hand_comes_again_counted_and_is_settled_once() {
+async fn messages_kept_for_order_are_counted_and_settled_once() {
     let clerk = Clerk::new(|_, attempt| match attempt {
         1 | 2 => Err("not yet".into()),
         _ => Ok(()),
@@ -113,7 +113,7 @@ async fn what_is_kept_in_hand_comes_again_counted_and_is_settled_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_one_is_not_settled_none_of_its_key_overtakes_it() {
+async fn no_message_overtakes_an_unsettled_one_of_its_key() {
     let clerk = Clerk::new(|_, _| Ok(()));
     let messages: Vec<_> = (0..3).map(|number| message(&note(1, number))).collect();
     let came = |messages: &[Message]| messages.iter().cloned().map(Came::Message).collect();
@@ -127,7 +127,7 @@ async fn when_one_is_not_settled_none_of_its_key_overtakes_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_comes_again_waits_for_the_handler_that_has_it_still() {
+async fn a_redelivery_waits_for_the_handler_still_running() {
     let clerk = Clerk::gated(|_, _| Ok(()));
     let first = message(&note(1, 0));
     let again = || Came::Message(first.clone());
@@ -143,7 +143,7 @@ async fn what_comes_again_waits_for_the_handler_that_has_it_still() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_failed_after_its_channel_was_lost_is_left_to_the_delivery_that_came_again() {
+async fn failures_after_a_lost_channel_are_left_to_the_redelivery() {
     let failures = AtomicUsize::new(1);
     let clerk = Clerk::gated(move |_, _| match failures.swap(0, Ordering::Relaxed) {
         0 => Ok(()),
@@ -167,7 +167,7 @@ async fn what_failed_after_its_channel_was_lost_is_left_to_the_delivery_that_cam
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_without_a_key_is_set_aside_and_holds_up_nobody() {
+async fn a_message_without_a_key_is_rejected_and_blocks_nothing() {
     let clerk = Clerk::new(|_, _| Ok(()));
     let mut wrong = message(&note(1, 0));
     wrong.body = brighter::message::MessageBody::new("no note at all");

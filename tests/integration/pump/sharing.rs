@@ -70,19 +70,19 @@ async fn short_ones_pass_a_long_one(broker: impl Broker, subscription: Subscript
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn short_messages_do_not_wait_behind_a_long_one_in_memory() {
+async fn short_messages_pass_a_long_one_in_memory() {
     short_ones_pass_a_long_one(InMemoryBroker::new(), notes()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn short_messages_do_not_wait_behind_a_long_one_on_sqlite() {
+async fn short_messages_pass_a_long_one_on_sqlite() {
     let folder = tempfile::tempdir().unwrap();
     let broker = SqliteBroker::open(folder.path().join("broker.db")).await.unwrap();
     short_ones_pass_a_long_one(broker, notes()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn short_messages_do_not_wait_behind_a_long_one_on_rabbitmq() {
+async fn short_messages_pass_a_long_one_on_rabbitmq() {
     let corner = Corner::new();
     let channel = corner.channel("notes", "Note");
     let broker = corner.connect().await;
@@ -104,7 +104,7 @@ fn long_and(others: impl IntoIterator<Item = Note>) -> Consume {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_behind_a_long_one_is_handed_to_an_idle_sibling_and_settled_once() {
+async fn waiting_messages_move_to_an_idle_sibling_and_settle_once() {
     for performers in [2, 3, 8] {
         let broker = Scripted::new([long_and(short(1..=50))]);
         let slow = Slow::new();
@@ -124,7 +124,7 @@ async fn what_is_behind_a_long_one_is_handed_to_an_idle_sibling_and_settled_once
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_performer_with_room_for_several_gives_away_only_what_it_has_no_room_for() {
+async fn a_performer_hands_over_only_excess_messages() {
     let long = (0..4).map(|number| note(0, number));
     let broker = Scripted::new([Consume::Gives(came(long.chain(short(4..=10))))]);
     let slow = Slow::new();
@@ -141,7 +141,7 @@ async fn a_performer_with_room_for_several_gives_away_only_what_it_has_no_room_f
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_all_are_busy_what_is_behind_them_stays_with_the_broker() {
+async fn busy_performers_leave_messages_with_the_broker() {
     let broker = Scripted::new([
         long_and([note(0, 1)]),
         Consume::Gives(came([note(0, 2), note(0, 3)])),
@@ -174,7 +174,7 @@ async fn a_pause_and_a_stop_leave_nothing_between_two_performers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_handed_over_is_settled_although_its_giver_has_lost_its_channel() {
+async fn handed_over_messages_settle_after_the_giver_lost_its_channel() {
     let mut first = came([note(0, 0), note(0, 1)]);
     first.push(Came::Lost);
     // One sibling gets the second message, and for the other the giver looks further.
@@ -201,7 +201,7 @@ async fn what_was_handed_over_is_settled_although_its_giver_has_lost_its_channel
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_keeps_its_order_is_never_handed_over() {
+async fn ordered_messages_are_never_handed_over() {
     let broker = Scripted::new([long_and(short(1..=3))]);
     let slow = Slow::new();
     let subscription = notes().ordered_by(|_: &Note| 0);

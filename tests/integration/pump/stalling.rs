@@ -26,7 +26,7 @@ async fn until_state(dispatcher: &Dispatcher, state: PerformerState) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_broker_that_never_gives_the_consumer_is_asked_again_and_told() {
+async fn a_consumer_never_given_is_requested_again_and_reported() {
     let broker = Scripted::new([Consume::Hangs, Consume::Gives(came([1]))]);
     let clerk = Clerk::new(|_, _| Ok(()));
     let dispatcher = receiving(broker.clone(), clerk.clone(), notes());
@@ -68,7 +68,7 @@ async fn a_stream_that_hangs_can_be_stopped_and_paused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_settling_that_hangs_or_fails_never_acks_and_holds_up_nobody_for_long() {
+async fn a_hanging_settlement_never_acks_and_blocks_briefly() {
     let broker = Scripted::new([Consume::Gives(came(0..4))]);
     broker.settling([Settling::Hangs, Settling::Stale, Settling::Well, Settling::Well]);
     let clerk = Clerk::new(|_, _| Ok(()));
@@ -100,7 +100,7 @@ async fn a_transport_that_panics_is_consumed_again_and_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handler_goes_on_while_its_channel_is_lost_and_a_stop_waits_for_it() {
+async fn a_handler_survives_a_lost_channel_and_delays_stop() {
     let first = came([0]).into_iter().chain([Came::Lost]).collect();
     let broker = Scripted::new([Consume::Gives(first), Consume::Hangs]);
     let clerk = Clerk::gated(|_, _| Ok(()));

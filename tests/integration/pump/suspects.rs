@@ -38,7 +38,7 @@ fn channel() -> Channel {
 }
 
 #[tokio::test(start_paused = true)]
-async fn suspects_are_handled_one_at_a_time_while_all_performers_but_one_stand_by() {
+async fn suspects_are_handled_one_at_a_time() {
     let (broker, clerk) = (InMemoryBroker::new(), Clerk::gated(|_, _| Ok(())));
     publish_suspects(&broker, &channel(), 0..8).await;
     let subscription = notes().performers(3).concurrency(4);
@@ -70,7 +70,7 @@ async fn suspects_are_handled_one_at_a_time_while_all_performers_but_one_stand_b
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_that_is_no_suspect_ends_the_care_and_is_handled() {
+async fn an_unsuspected_message_ends_careful_mode() {
     let (broker, clerk) = (InMemoryBroker::new(), Clerk::gated(|_, _| Ok(())));
     publish_suspects(&broker, &channel(), 0..1).await;
     for number in 1..=3 {
@@ -87,7 +87,7 @@ async fn a_message_that_is_no_suspect_ends_the_care_and_is_handled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_all_subscriptions_one_has_a_suspect_in_hand_and_those_without_go_on() {
+async fn one_subscription_at_a_time_handles_a_suspect() {
     let (broker, clerk) = (InMemoryBroker::new(), Clerk::gated(|_, _| Ok(())));
     let others = Channel::new("others", "Note");
     publish_suspects(&broker, &channel(), 0..3).await;
@@ -119,7 +119,7 @@ async fn of_all_subscriptions_one_has_a_suspect_in_hand_and_those_without_go_on(
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_consumer_is_closed_before_a_suspect_is_begun_and_the_next_takes_one_at_a_time() {
+async fn the_consumer_closes_before_a_suspect_starts() {
     let clerk = Clerk::gated(|_, _| Ok(()));
     let (fresh, suspect) = (message(&note(1, 1)), message(&note(2, 2)));
     let broker = Scripted::new([
@@ -139,7 +139,7 @@ async fn the_consumer_is_closed_before_a_suspect_is_begun_and_the_next_takes_one
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_order_is_kept_a_suspect_goes_back_to_be_the_first_again() {
+async fn an_ordered_suspect_returns_to_the_front() {
     let clerk = Clerk::new(|_, _| Ok(()));
     let suspect = message(&note(1, 1));
     let again = || Consume::Gives(vec![Came::Again(suspect.clone(), SUSPECT)]);
@@ -158,7 +158,7 @@ async fn where_order_is_kept_a_suspect_goes_back_to_be_the_first_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_suspect_that_is_cut_short_by_fifty_stops_is_no_dead_letter() {
+async fn fifty_stops_do_not_dead_letter_a_suspect() {
     let (broker, clerk) = (InMemoryBroker::new(), Clerk::gated(|_, _| Ok(())));
     publish_suspects(&broker, &channel(), 0..3).await;
     let processor = CommandProcessor::builder()

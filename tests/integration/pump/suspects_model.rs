@@ -304,14 +304,14 @@ fn setups(careful: bool, keeps_order: bool) -> Vec<Setup> {
 }
 
 #[test]
-fn no_innocent_dies_whatever_the_broker_counts_and_however_many_are_deadly() {
+fn no_innocent_message_is_dead_lettered_among_deadly_ones() {
     for setup in setups(true, false) {
         assert_eq!(innocents_among_the_dead(setup, 300), 0, "{setup:?}");
     }
 }
 
 #[test]
-fn where_order_is_kept_no_innocent_dies_with_three_deadly_ones() {
+fn no_innocent_ordered_message_is_dead_lettered() {
     let ordered = |setup: &Setup| {
         let one = (setup.processes, setup.performers) == (1, 1);
         // A classic queue without copies does not count, and what is deadly comes forever.

@@ -27,7 +27,7 @@ impl Handler<Note> for Blocks {
 }
 
 #[tokio::test]
-async fn a_handler_that_blocks_its_thread_is_named_and_named_again() {
+async fn a_blocking_handler_is_reported_repeatedly() {
     let log = Log::default();
     let _logging = log.here();
     let done = Arc::new(AtomicBool::new(false));
@@ -43,7 +43,7 @@ async fn a_handler_that_blocks_its_thread_is_named_and_named_again() {
 }
 
 #[tokio::test]
-async fn a_message_that_will_not_be_settled_in_time_is_told_once_before_the_time_is_over() {
+async fn a_late_settlement_is_reported_once_in_advance() {
     let log = Log::default();
     let _logging = log.here();
     let bounds = ConsumerBounds::new().settle_timeout(SECOND / 10);

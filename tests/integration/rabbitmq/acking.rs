@@ -35,7 +35,7 @@ async fn an_ack_never_passes_a_message_that_is_not_done() {
 /// Each message is settled in another way or order than the one before it, and exactly those that were acked
 /// are gone.
 #[tokio::test]
-async fn what_is_acked_out_of_order_is_gone_and_the_rest_comes_again() {
+async fn out_of_order_acks_hold_and_the_rest_returns() {
     let corner = Corner::new();
     let broker = corner.connect().await;
     let channel = with_buffer(corner.channel("mixed", "topic"), 200);
@@ -80,7 +80,7 @@ async fn what_is_acked_out_of_order_is_gone_and_the_rest_comes_again() {
 }
 
 #[tokio::test]
-async fn what_was_acked_just_before_closing_is_settled() {
+async fn acks_just_before_closing_are_settled() {
     let corner = Corner::new();
     let broker = corner.connect().await;
     let channel = with_buffer(corner.channel("closing", "topic"), 200);
@@ -103,7 +103,7 @@ async fn what_was_acked_just_before_closing_is_settled() {
 
 /// The consumer has gone before, so that the last of its deliveries takes the channel with it, at once.
 #[tokio::test]
-async fn what_was_acked_just_before_its_channel_is_dropped_is_settled() {
+async fn acks_just_before_a_drop_are_settled() {
     let corner = Corner::new();
     let raw = Raw::connect().await;
     for round in 0..4 {

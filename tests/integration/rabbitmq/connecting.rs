@@ -258,7 +258,7 @@ async fn when_no_node_can_be_used_each_says_why() {
 
 /// Each port says something else than what a broker says to AMQP.
 #[tokio::test]
-async fn what_speaks_otherwise_than_its_url_is_told_apart() {
+async fn wrong_protocols_at_a_url_are_distinct_errors() {
     let plain = format!("amqps://guest:hunter2@{}", place());
     let error = RabbitMq::connect(&plain).await.unwrap_err();
     let ConnectError::Tls { fault, .. } = &error else {
@@ -289,7 +289,7 @@ async fn what_speaks_otherwise_than_its_url_is_told_apart() {
 
 /// It takes the connection, and says nothing: no attempt may stay behind.
 #[tokio::test]
-async fn a_port_that_is_silent_is_given_up_and_let_go() {
+async fn a_silent_port_times_out_and_is_closed() {
     // It keeps the thread of all connections, with which the other one would end too.
     let _other = Corner::new().builder().connect().await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

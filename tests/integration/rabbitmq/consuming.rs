@@ -51,7 +51,7 @@ async fn consumers_of_one_channel_compete() {
 }
 
 #[tokio::test]
-async fn what_a_dropped_consumer_had_comes_back_but_for_what_is_being_handled() {
+async fn a_dropped_consumer_returns_its_unhandled_messages() {
     let corner = Corner::new();
     let broker = corner.connect().await;
     let channel = corner.channel("dropped", "topic");
@@ -83,7 +83,7 @@ async fn what_a_dropped_consumer_had_comes_back_but_for_what_is_being_handled() 
 }
 
 #[tokio::test]
-async fn what_is_released_or_dropped_comes_again() {
+async fn released_and_dropped_messages_come_again() {
     let corner = Corner::new();
     let broker = corner.connect().await;
     let mut consumer = broker
@@ -120,7 +120,7 @@ async fn no_more_than_the_buffer_is_taken() {
 }
 
 #[tokio::test]
-async fn a_queue_in_another_form_is_refused_and_the_others_work() {
+async fn a_mismatched_queue_is_refused_and_others_work() {
     let corner = Corner::new();
     let broker = corner.connect().await;
     let channel = corner.channel("other", "topic");
@@ -178,7 +178,7 @@ impl Handler<Note> for Reader {
 
 /// A quorum queue of RabbitMQ 3.10 and 4.0 counts each time that a message is given back.
 #[tokio::test]
-async fn a_stop_of_a_subscription_counts_each_of_its_messages_once_at_most() {
+async fn a_stop_counts_each_message_at_most_once() {
     // With the last one they count four. At five a message is a suspect, which is handled alone.
     const STOPS: u32 = 3;
     let corner = Corner::new();

@@ -141,7 +141,7 @@ fn message_of(content_type: &'static str) -> Message {
 }
 
 #[tokio::test]
-async fn each_of_forty_content_types_is_refused_or_read_by_dotnet() {
+async fn forty_content_types_are_refused_or_read_by_dotnet() {
     let corner = Corner::new();
     let broker = corner.connect().await;
     let channel = corner.channel("types", "Order.Placed");
@@ -181,7 +181,7 @@ async fn each_of_forty_content_types_is_refused_or_read_by_dotnet() {
 }
 
 #[tokio::test]
-async fn the_synchronous_gateway_finds_the_trace_always_and_the_rest_when_asked() {
+async fn the_synchronous_gateway_always_finds_the_trace() {
     let corner = Corner::new();
     let channel = corner.channel("both", "Order.Placed");
     drop(corner.connect().await.consume(&channel).await.unwrap());
@@ -224,7 +224,7 @@ async fn the_synchronous_gateway_finds_the_trace_always_and_the_rest_when_asked(
 }
 
 #[tokio::test]
-async fn what_dotnet_writes_is_read_and_a_retry_is_read_by_it() {
+async fn messages_and_retries_are_exchanged_with_dotnet() {
     let corner = Corner::new();
     let broker = corner.connect().await;
     let channel = corner.channel("theirs", "greeting");
@@ -280,7 +280,7 @@ async fn what_dotnet_writes_is_read_and_a_retry_is_read_by_it() {
 
 /// As .NET declares them: a durable topic exchange, and a queue that names another place for its dead letters.
 #[tokio::test]
-async fn a_queue_that_dotnet_has_declared_is_consumed_with_validate_and_with_assume() {
+async fn a_queue_of_dotnet_is_consumed_unchanged() {
     let corner = Corner::new();
     let (exchange, queue, dead_letters) = (
         corner.exchange(),

@@ -91,7 +91,7 @@ async fn a_bare_message_is_an_event_under_its_routing_key() {
 }
 
 #[tokio::test]
-async fn nonsense_is_told_and_can_be_set_aside_as_it_came() {
+async fn malformed_messages_can_be_rejected_unchanged() {
     let corner = Corner::new();
     let broker = corner.connect().await;
     let channel = corner.channel("nonsense", "topic");

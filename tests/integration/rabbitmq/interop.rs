@@ -180,7 +180,7 @@ async fn every_form_of_dotnet_that_pika_writes_is_read() {
 }
 
 #[tokio::test]
-async fn what_is_malformed_is_read_or_set_aside_with_a_reason() {
+async fn malformed_headers_are_read_or_rejected_with_a_reason() {
     let corner = Corner::new();
     let broker = corner.connect().await;
     let channel = corner.channel("malformed", "greeting");
@@ -260,7 +260,7 @@ impl Handler<Greet> for Greeter {
 }
 
 #[tokio::test]
-async fn a_command_of_dotnet_is_handled_and_what_follows_is_read_by_its_peers() {
+async fn a_command_of_dotnet_is_handled_and_answered_readably() {
     let corner = Corner::new();
     let broker = corner.connect().await;
     let channel = corner.channel("greet", "Greet");

@@ -94,7 +94,7 @@ async fn a_publisher_connection_that_is_closed_is_opened_again() {
 }
 
 #[tokio::test]
-async fn a_queue_that_is_deleted_under_its_consumer_is_lost_and_declared_again() {
+async fn a_deleted_queue_is_lost_and_declared_again() {
     let corner = Corner::new();
     let broker = corner.connect().await;
     let channel = corner.channel("deleted", "topic");
@@ -121,7 +121,7 @@ async fn a_queue_that_is_deleted_under_its_consumer_is_lost_and_declared_again()
 
 /// lapin ends the connection over it before we see it, so it cannot be set aside: it is told, and nothing is lost.
 #[tokio::test]
-async fn a_message_that_cannot_be_read_is_told_and_not_taken_for_a_lost_network() {
+async fn an_unreadable_message_is_no_lost_connection() {
     let corner = Corner::new();
     let broker = corner.connect().await;
     let channel = corner.channel("unreadable", "topic");

@@ -142,7 +142,7 @@ async fn a_full_queue_refuses() {
 }
 
 #[tokio::test]
-async fn what_the_broker_would_choke_on_is_refused_here() {
+async fn messages_the_broker_cannot_parse_are_refused_here() {
     let corner = Corner::new();
     let broker = corner.builder().max_message_bytes(1000).connect().await.unwrap();
 
@@ -201,7 +201,7 @@ async fn an_exchange_that_was_deleted_is_declared_again() {
 }
 
 #[tokio::test]
-async fn a_batch_is_published_in_its_order_and_each_has_its_outcome() {
+async fn a_batch_keeps_order_and_has_separate_outcomes() {
     let corner = Corner::new();
     let broker = corner.builder().max_message_bytes(1000).connect().await.unwrap();
     let mut consumer = broker.consume(&corner.channel("batch", "wanted")).await.unwrap();
@@ -240,7 +240,7 @@ async fn a_batch_is_published_in_its_order_and_each_has_its_outcome() {
 /// A message that makes the broker close the channel is refused; those that were on the way with it arrive,
 /// and are not blamed.
 #[tokio::test]
-async fn of_those_on_a_channel_that_is_closed_the_culprit_alone_is_refused() {
+async fn a_closed_channel_refuses_only_the_culprit() {
     let corner = Corner::new();
     let broker = corner.connect().await;
     let channel = corner.channel("others", "#");

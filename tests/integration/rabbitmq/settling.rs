@@ -10,7 +10,7 @@ use lapin::types::{AMQPValue, FieldArray, FieldTable};
 use super::{id, message, next};
 
 #[tokio::test]
-async fn a_retry_comes_after_its_delay_counted_and_to_nobody_else() {
+async fn a_retry_returns_delayed_counted_to_its_channel() {
     let corner = Corner::new();
     let broker = corner.connect().await;
     let channel = corner.channel("retrying", "topic");
@@ -54,7 +54,7 @@ async fn a_retry_comes_after_its_delay_counted_and_to_nobody_else() {
 }
 
 #[tokio::test]
-async fn what_is_set_aside_is_whole_and_says_why() {
+async fn rejected_messages_are_whole_and_have_a_reason() {
     let corner = Corner::new();
     let broker = corner.connect().await;
     let channel = corner.channel("aside", "topic");
@@ -151,7 +151,7 @@ async fn when_the_copy_has_nowhere_to_go_the_original_stays() {
 
 /// Headers that fill their frame leave no room for a reason, nor for what a retry notes.
 #[tokio::test]
-async fn a_message_whose_headers_fill_their_frame_gets_away_from_its_queue() {
+async fn full_headers_do_not_keep_a_message_queued() {
     let corner = Corner::new();
     let broker = corner.connect().await;
     let channel = corner.channel("full", "topic");

@@ -12,7 +12,7 @@ use brighter::{Message, MessageId};
 use super::{Place, channel, id, message, next, numbered, publish, until_there, with_buffer};
 
 #[tokio::test]
-async fn each_channel_gets_a_copy_with_every_header_and_the_body() {
+async fn each_channel_gets_a_complete_copy() {
     let place = Place::new();
     let broker = place.open().await;
     let mut one = broker.consume(&Channel::new("one", "Größe.#")).await.unwrap();
@@ -44,7 +44,7 @@ async fn each_channel_gets_a_copy_with_every_header_and_the_body() {
 }
 
 #[tokio::test]
-async fn what_was_published_before_anyone_consumes_outlives_a_close_and_keeps_its_order() {
+async fn unconsumed_messages_survive_a_close_in_order() {
     let place = Place::new();
     let broker = place.open().await;
     broker.declare(&channel(|_| ())).await.unwrap();
@@ -74,7 +74,7 @@ async fn what_was_published_before_anyone_consumes_outlives_a_close_and_keeps_it
 }
 
 #[tokio::test]
-async fn a_topic_that_nobody_wants_is_a_typed_error_among_others_that_are_sent() {
+async fn an_unroutable_topic_fails_alone_in_a_batch() {
     let place = Place::new();
     let broker = place.open().await;
     broker.declare(&channel(|_| ())).await.unwrap();
@@ -96,7 +96,7 @@ async fn a_topic_that_nobody_wants_is_a_typed_error_among_others_that_are_sent()
 }
 
 #[tokio::test]
-async fn what_is_given_back_comes_first_and_is_counted() {
+async fn released_messages_come_first_and_are_counted() {
     let place = Place::new();
     let broker = place.open().await;
     let mut consumer = broker.consume(&with_buffer(1)).await.unwrap();
@@ -110,7 +110,7 @@ async fn what_is_given_back_comes_first_and_is_counted() {
 }
 
 #[tokio::test]
-async fn what_a_consumer_had_not_given_out_goes_back_uncounted_when_it_is_dropped() {
+async fn undelivered_messages_of_a_dropped_consumer_return_uncounted() {
     let place = Place::new();
     let broker = place.open().await;
     let mut consumer = broker.consume(&with_buffer(10)).await.unwrap();
@@ -131,7 +131,7 @@ async fn what_a_consumer_had_not_given_out_goes_back_uncounted_when_it_is_droppe
 }
 
 #[tokio::test]
-async fn a_retry_comes_back_after_its_delay_to_its_channel_alone() {
+async fn a_retry_returns_delayed_to_its_channel_alone() {
     let place = Place::new();
     let broker = place.open().await;
     let bystander = Channel::new("bystander", "topic");
@@ -177,7 +177,7 @@ async fn a_delay_outlives_the_process_that_asked_for_it() {
 }
 
 #[tokio::test]
-async fn a_message_that_is_set_aside_says_why_as_on_every_broker() {
+async fn a_rejected_message_has_its_reason() {
     let place = Place::new();
     let broker = place.open().await;
     let channel = channel(|_| ());
@@ -223,7 +223,7 @@ async fn a_dead_letter_with_nowhere_to_go_stays() {
 }
 
 #[tokio::test]
-async fn a_row_that_nobody_can_read_is_malformed_and_keeps_its_bytes() {
+async fn an_unreadable_row_is_malformed_and_keeps_its_bytes() {
     let place = Place::new();
     let broker = place.open().await;
     let mut consumer = broker.consume(&with_buffer(1)).await.unwrap();
@@ -247,7 +247,7 @@ async fn a_row_that_nobody_can_read_is_malformed_and_keeps_its_bytes() {
 }
 
 #[tokio::test]
-async fn settling_after_a_close_is_stale_and_the_message_comes_again() {
+async fn settling_after_a_close_is_stale_and_redelivers() {
     let place = Place::new();
     let broker = place.open().await;
     let mut consumer = broker.consume(&channel(|_| ())).await.unwrap();
@@ -264,7 +264,7 @@ async fn settling_after_a_close_is_stale_and_the_message_comes_again() {
 }
 
 #[tokio::test]
-async fn who_does_not_make_a_channel_finds_it_or_says_so() {
+async fn assumed_channels_are_found_or_reported_missing() {
     let place = Place::new();
     let broker = place.open().await;
     for mode in [DeclareMode::Validate, DeclareMode::Assume] {

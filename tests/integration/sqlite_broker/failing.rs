@@ -12,7 +12,7 @@ use brighter_tests::wait::until;
 use super::{Place, channel, id, message, next, publish, until_depth, with_buffer};
 
 #[tokio::test]
-async fn a_file_that_is_full_holds_publishers_back_and_goes_on_when_there_is_room() {
+async fn a_full_file_blocks_publishers_until_there_is_room() {
     let place = Place::new();
     let options = SqliteBrokerOptions::default().size_limit(600_000);
     let broker = SqliteBroker::open(place.path()).options(options).await.unwrap();
@@ -44,7 +44,7 @@ async fn a_file_that_is_full_holds_publishers_back_and_goes_on_when_there_is_roo
 
 /// A subscriber that went for good leaves a channel that fills the file for all.
 #[tokio::test]
-async fn a_file_that_an_abandoned_channel_has_filled_names_it_and_is_written_once_it_is_removed() {
+async fn a_file_filled_by_an_abandoned_channel_names_it() {
     let place = Place::new();
     let options = SqliteBrokerOptions::default().size_limit(600_000);
     let broker = SqliteBroker::open(place.path()).options(options).await.unwrap();
@@ -78,7 +78,7 @@ async fn a_file_that_an_abandoned_channel_has_filled_names_it_and_is_written_onc
 
 /// The lock is waited for, then told of; an ack that finds it so is not forgotten.
 #[tokio::test]
-async fn a_lock_that_another_keeps_is_told_and_nothing_is_lost() {
+async fn a_foreign_lock_is_reported_and_loses_nothing() {
     let place = Place::new();
     let broker = place.open().await;
     let mut consumer = broker.consume(&with_buffer(1)).await.unwrap();
@@ -123,7 +123,7 @@ async fn a_path_that_leads_nowhere_is_said_at_once() {
 
 /// SQLite opens it, and reads it, so that only the first message would fail.
 #[tokio::test]
-async fn a_file_that_may_not_be_written_is_refused_though_its_tables_are_up_to_date() {
+async fn an_unwritable_file_with_current_tables_is_refused() {
     let place = Place::new();
     place.open().await.close().await;
     make_read_only(&place.path());
@@ -166,7 +166,7 @@ async fn tables_of_a_newer_brighter_are_refused() {
 /// A process that was away for longer than its lease, as one that was stopped or slept, finds that others have what it
 /// had, and goes on.
 #[tokio::test]
-async fn a_session_that_was_taken_for_dead_settles_nothing_and_begins_anew() {
+async fn an_expired_session_settles_nothing_and_restarts() {
     let place = Place::new();
     let broker = place.open().await;
     let mut consumer = broker.consume(&with_buffer(2)).await.unwrap();

@@ -56,7 +56,7 @@ async fn the_oldest_makes_room_as_a_dead_letter() {
 }
 
 #[tokio::test]
-async fn what_waits_too_long_is_a_dead_letter_though_nobody_consumes() {
+async fn expired_messages_are_dead_lettered_without_a_consumer() {
     let place = Place::new();
     let broker = place.open().await;
     let channel = channel(|it| it.limits.time_to_live = Some(Duration::from_millis(50)));
@@ -70,7 +70,7 @@ async fn what_waits_too_long_is_a_dead_letter_though_nobody_consumes() {
 }
 
 #[tokio::test]
-async fn what_is_in_hand_does_not_wait_and_expires_when_it_is_given_back() {
+async fn messages_in_flight_expire_only_after_their_return() {
     let place = Place::new();
     let broker = place.open().await;
     let mut consumer = broker
@@ -89,7 +89,7 @@ async fn what_is_in_hand_does_not_wait_and_expires_when_it_is_given_back() {
 }
 
 #[tokio::test]
-async fn what_is_delivered_too_often_is_a_dead_letter() {
+async fn messages_delivered_too_often_are_dead_lettered() {
     let place = Place::new();
     let broker = place.open().await;
     let channel = channel(|it| it.limits.deliveries = Some(2));
@@ -156,7 +156,7 @@ async fn one_of_several_consumers_is_active_and_another_takes_over() {
 }
 
 #[tokio::test]
-async fn a_priority_above_the_highest_of_the_channel_is_refused_by_name() {
+async fn too_high_a_priority_is_refused_by_name() {
     let place = Place::new();
     let broker = place.open().await;
     broker

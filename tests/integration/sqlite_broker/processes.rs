@@ -120,7 +120,7 @@ async fn the_child() {
 }
 
 #[tokio::test]
-async fn what_a_killed_process_had_in_hand_comes_again_and_is_counted() {
+async fn messages_of_a_killed_process_come_again_counted() {
     let place = Place::new();
     let broker = open(&place.path()).await;
     broker.declare(&channel(|_| ())).await.unwrap();
@@ -142,7 +142,7 @@ async fn what_a_killed_process_had_in_hand_comes_again_and_is_counted() {
 }
 
 #[tokio::test]
-async fn nothing_that_was_confirmed_is_lost_though_publishers_and_consumers_are_killed() {
+async fn confirmed_messages_survive_killed_publishers_and_consumers() {
     let place = Place::new();
     let broker = open(&place.path()).await;
     broker.declare(&channel(|_| ())).await.unwrap();

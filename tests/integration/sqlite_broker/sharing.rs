@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use super::{Place, channel, id, message, next, publish, until_depth, with_buffer};
 
 #[tokio::test]
-async fn what_one_publishes_wakes_the_consumer_of_another() {
+async fn publishing_wakes_the_consumer_of_another_broker() {
     let place = Place::new();
     let (one, other) = (place.open().await, place.open().await);
     let mut consumer = other.consume(&channel(|_| ())).await.unwrap();
@@ -44,7 +44,7 @@ async fn a_channel_that_another_makes_is_known_at_once() {
 }
 
 #[tokio::test]
-async fn consumers_of_several_brokers_share_and_none_has_what_another_has() {
+async fn consumers_of_several_brokers_never_share_a_message() {
     const MESSAGES: usize = 2_000;
     let place = Place::new();
     let seen = Arc::new(Mutex::new(BTreeMap::<String, usize>::new()));
@@ -77,7 +77,7 @@ async fn consumers_of_several_brokers_share_and_none_has_what_another_has() {
 }
 
 #[tokio::test]
-async fn who_holds_a_message_for_longer_than_the_lease_keeps_it() {
+async fn a_message_held_beyond_the_lease_stays() {
     let place = Place::new();
     const LEASE: u32 = 3_000;
     let one = place.open_with_lease(LEASE.into()).await;

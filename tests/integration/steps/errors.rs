@@ -14,7 +14,7 @@ handler_with!(DeferredBySubscription, defer_on_error(step = 1));
 handler_with!(NotAcked, dont_ack_on_error(step = 1), validate(step = 2));
 
 #[tokio::test(start_paused = true)]
-async fn a_backstop_sees_what_the_policies_inside_it_gave_up_on() {
+async fn a_backstop_sees_failures_of_inner_policies() {
     let handler = Rejected::default();
     let processor = CommandProcessor::builder()
         .handler(handler.clone())
@@ -71,7 +71,7 @@ handler_with!(
 );
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_valid_is_not_handled_nor_tried_again_and_breaks_no_circuit() {
+async fn invalid_requests_are_neither_handled_nor_retried() {
     let handler = Validated::default();
     let processor = CommandProcessor::builder()
         .handler(handler.clone())
@@ -88,7 +88,7 @@ async fn what_is_not_valid_is_not_handled_nor_tried_again_and_breaks_no_circuit(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_that_is_not_valid_is_dead_lettered_at_once() {
+async fn an_invalid_message_is_dead_lettered_at_once() {
     #[derive(Debug, Serialize, Deserialize, Message)]
     #[message(topic = "Parcel")]
     struct Parcel {
@@ -213,7 +213,7 @@ async fn a_fallback_on_a_broken_circuit_is_for_nothing_else() {
 
 /// What a handler gets back from another one, of a command that it sends.
 #[tokio::test(start_paused = true)]
-async fn what_kept_a_command_from_its_handler_is_no_failure_of_the_handler_that_sends_it() {
+async fn errors_before_a_nested_handler_are_no_failures() {
     #[derive(Clone, Command)]
     #[command(reply = u32)]
     struct Ask;
@@ -271,7 +271,7 @@ async fn a_failure_that_is_passed_on_is_reported_once() {
 
 /// What comes again goes before what ends the message, as on a consumer.
 #[tokio::test]
-async fn of_the_failures_of_an_event_the_one_that_may_get_better_is_passed_on() {
+async fn a_retryable_failure_of_an_event_is_passed_on() {
     #[derive(Clone, Event)]
     struct Rang;
     struct Deaf;

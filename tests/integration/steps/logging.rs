@@ -72,7 +72,7 @@ async fn lines<H: brighter::pipeline::HandlerPipeline<Pay>>(handler: H, card: &'
 }
 
 #[tokio::test]
-async fn says_what_is_handled_and_how_it_ended_and_nothing_that_is_in_it() {
+async fn request_logging_shows_outcomes_and_no_contents() {
     let lines = lines(Plain, "4242").await;
     let [handling, handled] = &lines[..] else {
         panic!("{lines:?}")

@@ -133,7 +133,7 @@ async fn a_monitor_tells_what_nobody_waits_for() {
 }
 
 #[test]
-fn what_a_step_needs_and_was_not_given_fails_build() {
+fn missing_requirements_of_a_step_fail_build() {
     let built = CommandProcessor::builder()
         .handler(Skipped::default())
         .handler(Watched::default())
@@ -179,7 +179,7 @@ handler_with!(
 );
 
 #[tokio::test(start_paused = true)]
-async fn any_tower_layer_is_a_step_and_errors_from_inside_it_stay_what_they_are() {
+async fn a_tower_layer_as_step_keeps_inner_errors() {
     let handler = InTowers::default();
     let processor = CommandProcessor::builder()
         .handler(handler.clone())
@@ -196,7 +196,7 @@ async fn any_tower_layer_is_a_step_and_errors_from_inside_it_stay_what_they_are(
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_of_a_tower_layer_is_a_failure_like_any_other() {
+async fn an_error_of_a_tower_layer_is_a_failure() {
     struct Slow;
     #[handler]
     impl Handler<Try> for Slow {

@@ -75,7 +75,7 @@ fn order(item: &str) -> PlaceOrder {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_follows_from_a_message_is_there_when_it_has_settled() {
+async fn consequences_of_a_message_exist_once_settled() {
     let app = shop().start().await;
     app.when_posted(order("tea")).await;
     app.then()
@@ -102,7 +102,7 @@ async fn it_waits_for_what_comes_again_later_and_no_longer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_set_aside_says_why() {
+async fn rejected_messages_carry_their_reason() {
     let app = shop().start().await;
     app.when_posted(order("rotten")).await;
     app.then()
@@ -118,7 +118,7 @@ async fn what_is_set_aside_says_why() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn then_is_of_the_last_when_and_not_of_what_was_given() {
+async fn then_checks_only_the_last_when() {
     let app = shop().start().await;
     app.given(order("tea")).await;
     app.then().nothing_else();
@@ -137,7 +137,7 @@ async fn then_is_of_the_last_when_and_not_of_what_was_given() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waits_in_a_channel_or_in_the_outbox_is_handled_after_the_start() {
+async fn waiting_messages_are_handled_after_the_start() {
     let app = shop()
         .waiting(&orders(), order("tea"))
         .deposited(order("milk"))
@@ -152,7 +152,7 @@ async fn what_waits_in_a_channel_or_in_the_outbox_is_handled_after_the_start() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_deposited_in_a_transaction_settles_too() {
+async fn transactional_deposits_settle_too() {
     let outbox = InMemoryOutbox::new();
     let app = shop().outbox(outbox.clone()).start().await;
     let mut transaction = outbox.begin();
@@ -179,7 +179,7 @@ async fn time_passes_without_waiting_for_what_is_due_later() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_broker_will_not_take_is_told_and_is_no_reason_to_wait() {
+async fn refused_messages_are_reported_without_waiting() {
     let broker = FaultyBroker::new(InMemoryBroker::new());
     let app = shop().broker(broker.clone()).start().await;
     broker.every_publish(Some(PublishFault::Refuse));
@@ -226,14 +226,14 @@ async fn a_failure_says_what_was_expected_and_all_that_happened() {
 
 #[tokio::test(start_paused = true)]
 #[should_panic(expected = "not settled: 0 copies are not handled, and the outbox has 1 to send")]
-async fn what_can_never_settle_is_told_and_not_waited_for_for_ever() {
+async fn messages_that_never_settle_are_reported_in_time() {
     let app = shop().settle_timeout(Duration::from_secs(60)).start().await;
     app.broker().lose_connection();
     app.when_posted(order("tea")).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_does_not_settle_is_told_with_its_last_error() {
+async fn unsettled_messages_are_reported_with_their_last_error() {
     let app = shop().settle_timeout(Duration::from_secs(30)).start().await;
     let waiting = std::panic::AssertUnwindSafe(app.when_posted(order("later")));
     let panic = futures_util::FutureExt::catch_unwind(waiting).await.unwrap_err();

@@ -87,7 +87,7 @@ async fn one_cascade_is_waited_for_whatever_else_is_under_way() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn through_faults_by_chance_and_lost_connections_all_is_handled_at_last() {
+async fn random_faults_and_lost_connections_lose_nothing() {
     for seed in 0..10 {
         let grown = Grown::default();
         let app = growing(&grown).start().await;

@@ -154,7 +154,7 @@ fn one_that_acks_before_it_is_done_is_found() {
 }
 
 #[test]
-fn one_that_sets_aside_what_would_have_worked_later_is_found() {
+fn a_premature_rejection_is_found() {
     let found = found(|scenario| shop(scenario, Bug::SetsAsideWhatFails));
     assert!(found.contains("=error"), "{found}");
     assert!(found.contains("lost") || found.contains("set aside"), "{found}");
@@ -170,13 +170,13 @@ fn one_with_an_effect_that_nobody_asked_for_is_found() {
 }
 
 #[test]
-fn without_a_transaction_an_effect_may_be_there_twice_and_is_found() {
+fn a_double_effect_without_a_transaction_is_found() {
     let found = found(|scenario| shop(scenario, Bug::None).exactly_once());
     assert!(found.contains("is there 2 times"), "{found}");
 }
 
 #[test]
-fn what_never_works_is_found_without_a_fault() {
+fn a_permanent_failure_is_found_without_a_fault() {
     let broken = |scenario: Scenario| scenario.when(|life| async move { life.promise("the moon") });
     let found = found(broken);
     assert!(
@@ -186,7 +186,7 @@ fn what_never_works_is_found_without_a_fault() {
 }
 
 #[test]
-fn a_panic_is_told_with_the_fault_that_led_to_it() {
+fn a_panic_is_reported_with_its_fault() {
     let panics = |scenario: Scenario| {
         shop(scenario, Bug::None).when(|life| async move {
             let order = Order {

@@ -140,7 +140,7 @@ macro_rules! shop_in {
             }
 
             #[tokio::test]
-            async fn what_is_rolled_back_is_neither_paid_nor_posted() {
+            async fn a_rollback_neither_pays_nor_posts() {
                 let database = $database.await;
                 let pool: $pool = $pool_of(&database).await;
                 let app = shop(&pool, true).await.start().await;
@@ -159,7 +159,7 @@ macro_rules! shop_in {
             /// It would fail at every attempt, and be a dead letter at last.
             #[tokio::test]
             #[should_panic(expected = "Takes fails however often it is called: the transaction belongs to a")]
-            async fn another_inbox_than_that_of_the_transaction_ends_the_test_with_the_cause() {
+            async fn a_mismatched_inbox_ends_the_test_with_the_cause() {
                 let database = $database.await;
                 let pool: $pool = $pool_of(&database).await;
                 made(&pool).await;
@@ -214,7 +214,7 @@ impl Handler<TakePayment> for Deposits {
 
 #[tokio::test]
 #[should_panic(expected = "Deposits fails however often it is called: the transaction is of a `")]
-async fn another_outbox_than_that_of_the_transaction_ends_the_test_with_the_cause() {
+async fn a_mismatched_outbox_ends_the_test_with_the_cause() {
     let pool = in_memory(&()).await;
     let app = TestApp::builder().processor(|it| it.handler(Deposits(pool)).handler(Ships));
     let app = subscribed(app).start().await;
@@ -223,7 +223,7 @@ async fn another_outbox_than_that_of_the_transaction_ends_the_test_with_the_caus
 
 #[tokio::test]
 #[should_panic(expected = "the outbox is in a database, which tokio's paused clock does not wait for")]
-async fn a_database_and_a_paused_clock_are_told_at_the_start() {
+async fn a_database_with_a_paused_clock_is_reported_at_start() {
     let outbox = SqliteOutbox::from_pool(in_memory(&()).await).await.unwrap();
     tokio::time::pause();
     TestApp::builder().outbox(outbox).start().await;
@@ -231,7 +231,7 @@ async fn a_database_and_a_paused_clock_are_told_at_the_start() {
 
 /// What the sweeper of another process would send is not what the test waits for.
 #[tokio::test]
-async fn what_was_dead_before_does_not_count() {
+async fn earlier_dead_letters_do_not_count() {
     let pool = in_memory(&()).await;
     let outbox = SqliteOutbox::from_pool(pool.clone()).await.unwrap();
     let start = || async {

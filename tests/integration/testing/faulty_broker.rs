@@ -37,7 +37,7 @@ fn id(delivery: &Delivery) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_taken_is_not_there_and_what_is_taken_is() {
+async fn only_accepted_messages_are_published() {
     let (broker, _consumer) = broker().await;
     use PublishFault::{Away, ConfirmLost, Duplicate, Refuse};
     broker.next_publishes([Away, Refuse, ConfirmLost, Duplicate]);
@@ -53,7 +53,7 @@ async fn what_is_not_taken_is_not_there_and_what_is_taken_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_delayed_or_overtaken_comes_later() {
+async fn delayed_and_overtaken_messages_come_later() {
     let (broker, _consumer) = broker().await;
     let began = tokio::time::Instant::now();
     broker.next_publishes([PublishFault::Delay(Duration::from_secs(5)), PublishFault::Reorder]);
@@ -74,7 +74,7 @@ async fn what_is_delayed_or_overtaken_comes_later() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_connection_takes_all_that_is_not_settled_back_in_its_order() {
+async fn a_lost_connection_returns_unsettled_messages_in_order() {
     let (broker, mut consumer) = broker().await;
     for id in ["1", "2", "3"] {
         broker.publish(&message(id)).await.unwrap();
@@ -139,7 +139,7 @@ async fn a_settling_that_fails_or_hangs_brings_the_message_again() {
 }
 
 #[tokio::test]
-async fn what_is_told_for_all_holds_until_it_is_told_otherwise() {
+async fn a_behaviour_for_all_holds_until_changed() {
     let (broker, _consumer) = broker().await;
     broker.every_publish(Some(PublishFault::Refuse));
     broker.next_publishes([PublishFault::ConfirmLost]);

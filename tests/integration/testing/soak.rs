@@ -45,7 +45,7 @@ fn rolls(seed: u64) -> impl FnMut(u32) -> u32 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn for_ten_minutes_of_whatever_happens_nothing_is_lost_and_it_goes_on() {
+async fn ten_minutes_of_random_faults_lose_nothing() {
     for seed in 1..=3 {
         soak(seed).await;
     }

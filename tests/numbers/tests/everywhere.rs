@@ -177,7 +177,7 @@ async fn a_number_that_json_has_not_is_refused() {
 /// JSON that is put into a request as it is.
 #[cfg(feature = "raw_value")]
 #[test]
-fn json_that_is_put_in_as_it_is_counts_its_levels() {
+fn raw_json_counts_its_levels() {
     use brighter::mapper::{JsonMapper, MessageMapper};
     use brighter::message::MessageType;
     use serde_json::value::RawValue;

@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_outlives_its_script_and_does_not_shut_down_is_killed_and_leaves_nothing() {
+    fn a_server_that_outlives_its_script_is_killed() {
         // As RabbitMQ does: a script starts it, the pid is written without a newline, and removed when it is to end.
         const SERVER: &str = r#"
             sh -c 'printf %s "$$" >"$PID_FILE"; trap "rm -f \"$PID_FILE\"" TERM

@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slow_machine_has_more_time_and_a_fast_one_no_less() {
+    fn slow_machines_get_more_time() {
         assert_eq!(factor(QUIET / 10), 1.0);
         assert_eq!(factor(QUIET * 3), 3.0);
         assert_eq!(factor(QUIET * 1000), SLOWEST);

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_of_a_root_is_found_by_its_path_within() {
+    fn a_program_of_a_root_is_found_by_path() {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("usr/lib/some/bin");
         std::fs::create_dir_all(&folder).unwrap();

@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn where_pip_fails_its_own_words_and_the_index_are_told() {
+    fn a_pip_failure_shows_its_output_and_index() {
         // A shell is as good as a python whose pip fails: there is no script of that name.
         let said = format!("{:#}", install_pika(Path::new("/bin/sh")).unwrap_err());
         assert!(said.contains("pip: "), "{said}");

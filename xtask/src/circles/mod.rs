@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parent_that_passes_on_is_in_no_circle_and_one_that_defines_is() {
+    fn only_a_defining_parent_is_in_a_circle() {
         let child = ("f/a.rs", "use super::{B, b}; pub struct A(B); fn f() { b::g() }");
         let sibling = ("f/b.rs", "pub struct B; pub fn g() {}");
         let face = ("f/mod.rs", "mod a; mod b; pub use a::A; pub use b::B;");

@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_link_to_an_anchor_that_is_not_there_is_found() {
+    fn a_link_to_a_missing_anchor_is_found() {
         let folder = tempfile::tempdir().unwrap();
         let page = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
         page(

@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_while_something_is_written_does_not_disturb_it() {
+    fn nested_writing_does_not_disturb_the_outer() {
         assert_eq!(write(&("a", Nested)).unwrap(), r#"["a",[91,49,44,50,93]]"#);
         assert_eq!(write(&"b").unwrap(), r#""b""#);
     }

@@ -56,7 +56,7 @@ fn every_value_that_differs_from_its_default_is_written() {
 }
 
 #[test]
-fn a_correlation_id_that_is_too_long_for_a_property_is_a_header() {
+fn a_long_correlation_id_becomes_a_header() {
     let mut sent = a_message();
     sent.header.correlation_id = Some("c".repeat(256).into());
     let written = lean(&sent);
@@ -68,7 +68,7 @@ fn a_correlation_id_that_is_too_long_for_a_property_is_a_header() {
 }
 
 #[test]
-fn a_time_that_no_property_holds_is_a_header() {
+fn a_time_before_1970_becomes_a_header() {
     let mut sent = a_message();
     sent.header.timestamp = UNIX_EPOCH - Duration::from_millis(1);
     let written = lean(&sent);

@@ -96,7 +96,7 @@ fn a_priority_is_the_property_of_that_name() {
 }
 
 #[test]
-fn what_is_written_is_what_dotnet_reads() {
+fn headers_are_written_as_dotnet_reads_them() {
     let sent = a_message();
     let written = properties(&sent).unwrap();
     let id = sent.header.id.to_string();
@@ -150,7 +150,7 @@ fn what_is_written_is_what_dotnet_reads() {
 }
 
 #[test]
-fn what_is_not_said_has_the_words_of_dotnet_or_none() {
+fn missing_values_have_the_words_of_dotnet() {
     let plain = MessageHeader::new(MessageId::new(), "Task.Reminder", MessageType::Document);
     let sent = Message::new(plain, MessageBody::default());
     let written = properties(&sent).unwrap();
@@ -284,7 +284,7 @@ fn a_content_type_that_dotnet_cannot_read_is_refused() {
 }
 
 #[test]
-fn what_does_not_fit_is_refused_by_name() {
+fn values_that_do_not_fit_are_refused_by_name() {
     let long = "é".repeat(128);
     let mut sent = a_message();
     sent.header.id = MessageId::from(long.as_str());
@@ -352,7 +352,7 @@ fn dotnet_of_every_version_is_read() {
 }
 
 #[test]
-fn what_is_missing_has_a_default() {
+fn missing_headers_have_defaults() {
     let before = SystemTime::now();
     let read = message(&original(BasicProperties::default())).unwrap().header;
     assert_eq!(read.topic, "routing.key");
@@ -406,7 +406,7 @@ fn every_number_counts_and_nonsense_is_none() {
 }
 
 #[test]
-fn what_makes_no_sense_is_said() {
+fn malformed_headers_have_a_reason() {
     let bytes = AMQPValue::LongString(LongString::from(vec![0xff, 0xfe]));
     for (name, value, reason) in [
         ("MessageType", text("MT_QUIT"), "unknown MessageType \"MT_QUIT\""),
@@ -451,7 +451,7 @@ fn what_makes_no_sense_is_said() {
 }
 
 #[test]
-fn what_the_bag_cannot_hold_stays_on_the_original() {
+fn headers_outside_the_bag_stay_on_the_original() {
     let list = AMQPValue::FieldArray(FieldArray::from(vec![text("a")]));
     let there = with_headers(&[
         ("list", list.clone()),
@@ -513,7 +513,7 @@ fn a_retry_keeps_what_it_can_and_counts() {
 }
 
 #[test]
-fn what_is_set_aside_says_why() {
+fn rejected_messages_carry_their_reason() {
     let mut there = with_headers(&[
         ("MessageType", text("MT_QUIT")),
         ("HandledCount", AMQPValue::LongLongInt(4)),

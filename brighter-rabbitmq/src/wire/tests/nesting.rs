@@ -49,7 +49,7 @@ fn limited(mut frame: Vec<u8>) -> Vec<u8> {
 }
 
 #[test]
-fn a_message_of_any_depth_is_read_or_refused_on_a_small_stack() {
+fn deep_messages_are_read_or_refused_on_a_small_stack() {
     on_a_small_stack(|| {
         for pattern in PATTERNS {
             let depths = [
@@ -100,7 +100,7 @@ fn a_message_of_any_depth_is_read_or_refused_on_a_small_stack() {
 }
 
 #[test]
-fn the_table_of_every_method_is_parsed_on_a_small_stack() {
+fn method_tables_are_parsed_on_a_small_stack() {
     let methods: [(u16, u16, &[u8], &[u8]); 9] = [
         (10, 10, &[0, 9], b"\0\0\0\0\0\0\0\0"),
         (10, 11, &[], b"\x05PLAIN\0\0\0\0\0"),

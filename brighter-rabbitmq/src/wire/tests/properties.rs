@@ -308,7 +308,7 @@ proptest! {
     }
 
     #[test]
-    fn a_lean_message_is_read_as_a_full_one_but_for_parts_of_a_second(sent in a_message_of_any_kind()) {
+    fn lean_messages_are_read_as_full_ones_in_whole_seconds(sent in a_message_of_any_kind()) {
         let lean = super::super::properties(&sent, Headers::Lean).unwrap();
         let full = properties(&sent).unwrap();
         prop_assert!(header_bytes(&lean) <= header_bytes(&full));
@@ -327,7 +327,7 @@ proptest! {
     }
 
     #[test]
-    fn anything_is_read_or_has_a_reason_and_a_copy_means_the_same(there in anything()) {
+    fn any_properties_are_read_or_refused_and_copied_alike(there in anything()) {
         prop_assert_eq!(header_bytes(&there.properties), 12 + bytes(&there.properties).len());
         let rejection = Rejection::new(RejectionKind::Invalid, "no");
         let limit = 3500;

@@ -4,7 +4,7 @@ use super::*;
 use brighter_core::__private::media_type;
 
 #[test]
-fn a_message_that_dotnet_sent_again_keeps_the_id_it_had_first() {
+fn a_message_resent_by_dotnet_keeps_its_first_id() {
     let first = "0197f2a0-7c3e-7d5a-9b7e-1f2a3b4c5d6e";
     let mut there = with_headers(&[
         ("x-original-message-id", text(first)),
@@ -173,7 +173,7 @@ fn a_media_type_is_taken_from_where_there_is_one() {
 }
 
 #[test]
-fn bytes_in_a_foreign_header_are_left_out_of_the_bag_and_stay_in_every_copy() {
+fn foreign_byte_headers_skip_the_bag_but_stay_in_copies() {
     let bytes = AMQPValue::LongString(LongString::from(vec![0xc3, 0x28, 0xff]));
     let there = with_headers(&[("hash", bytes.clone()), ("tenant", text("north"))]);
     let read = message(&there).unwrap();
@@ -191,7 +191,7 @@ fn bytes_in_a_foreign_header_are_left_out_of_the_bag_and_stay_in_every_copy() {
 }
 
 #[test]
-fn what_dotnet_notes_for_itself_is_in_no_bag_and_no_copy() {
+fn private_headers_of_dotnet_are_dropped() {
     let there = with_headers(&[
         ("x-dotnet-pub-seq-no", AMQPValue::LongLongInt(7)),
         ("Redelivered", AMQPValue::Boolean(true)),
@@ -254,7 +254,7 @@ fn a_copy_keeps_the_spelling_of_the_synchronous_gateway() {
 }
 
 #[test]
-fn a_reply_address_is_read_and_one_that_makes_no_sense_is_said() {
+fn reply_addresses_are_read_or_refused_with_a_reason() {
     let there = original(BasicProperties::default().with_reply_to("Answers".into()));
     let read = message(&there).unwrap();
     assert_eq!(read.header.reply_to, Some("Answers".into()));
@@ -278,7 +278,7 @@ fn a_topic_that_an_exchange_does_not_need_stays_empty() {
 }
 
 #[test]
-fn what_has_no_room_for_a_reason_leaves_out_what_is_largest() {
+fn full_headers_drop_the_largest_for_the_reason() {
     let there = with_headers(&[
         ("MessageType", text("MT_QUIT")),
         ("large", text("x".repeat(50_000))),

@@ -74,7 +74,7 @@ mod tests {
     use brighter_config::Loader;
 
     #[test]
-    fn every_key_changes_the_options_and_what_the_table_says_are_the_defaults() {
+    fn every_key_changes_its_option_and_defaults_match() {
         let section = SqliteBrokerOptions::section();
         let read = |key: &str, value: &str| {
             let loader = Loader::new().section(SqliteBrokerOptions::section());

@@ -115,7 +115,7 @@ mod tests {
     use brighter_core::message::{Message, MessageBody, MessageHeader, MessageType};
 
     #[tokio::test]
-    async fn when_the_thread_has_panicked_nobody_waits_and_the_status_says_so() {
+    async fn a_panicked_thread_fails_callers_and_its_status() {
         let folder = tempfile::tempdir().unwrap();
         let broker = SqliteBroker::open(folder.path().join("broker.db")).await.unwrap();
         let channel = Channel::new("c", "topic");

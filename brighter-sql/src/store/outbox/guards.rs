@@ -75,14 +75,14 @@ async fn only_what_has_reached_its_time_becomes_due() {
 }
 
 #[tokio::test]
-async fn what_is_outstanding_is_never_forgotten() {
+async fn outstanding_messages_are_never_forgotten() {
     let states = states_after(|outbox| &outbox.statements.forget).await;
     assert_eq!(states[0], "outstanding");
     assert_eq!(states[1..3], ["gone"; 2]);
 }
 
 #[tokio::test]
-async fn only_what_is_dead_is_revived_and_only_what_is_outstanding_released() {
+async fn only_dead_messages_revive_and_only_outstanding_ones_release() {
     let states = states_after(|outbox| &outbox.statements.revive).await;
     assert_eq!(states, ["outstanding", "dispatched", "outstanding", "scheduled"]);
     let states = states_after(|outbox| &outbox.statements.release).await;

@@ -48,7 +48,7 @@ mod tests {
     use brighter_config::Loader;
 
     #[test]
-    fn a_secret_that_is_too_short_is_told_with_its_variable_and_not_shown() {
+    fn too_short_a_secret_names_its_variable_and_stays_hidden() {
         let load = |secret| {
             let loader = Loader::new().section(ControlSecret::section());
             let config = loader.variables([("BRIGHTER_CONTROL_SECRET", secret)]);

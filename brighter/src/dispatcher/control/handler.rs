@@ -117,14 +117,14 @@ impl ControlHandler {
             return;
         };
         let dispatcher = Dispatcher(inner);
-        tracing::info!(node = self.control.node, command = ?order.command, id = %order.id, "obeying a control command");
+        tracing::info!(node = self.control.node, command = ?order.command, command_id = %order.id, "obeying a control command");
         let done = dispatcher.obey(order.command.clone()).await;
         let (ended, refused) = match done {
             Ok(ended) => (ended, None),
             Err(error) => (ShutdownReport::default(), Some(report(&error))),
         };
         if let Some(refused) = &refused {
-            tracing::warn!(node = self.control.node, id = %order.id, refused, "a control command was not obeyed");
+            tracing::warn!(node = self.control.node, command_id = %order.id, refused, "a control command was not obeyed");
         }
         let answer = ControlReport {
             command_id: order.id,
@@ -155,7 +155,7 @@ impl ControlHandler {
         match self.broker.publish(&message).await {
             Ok(()) => {}
             Err(PublishError::Unroutable { .. }) => {
-                tracing::debug!(topic = %message.header.topic, "nobody wants the reports on control commands");
+                tracing::debug!(topic = %message.header.topic, "no channel is bound for reports on control commands");
             }
             Err(error) => {
                 tracing::warn!(
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_order_from_the_future_waits_and_is_not_obeyed_again_after_a_restart() {
+    async fn a_future_order_waits_and_is_obeyed_once() {
         let (first, began) = (node(), clock());
         let order = order(began + 50_000);
         let cx = Context::new();
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_order_that_waits_is_left_to_the_next_process_when_the_dispatcher_ends() {
+    async fn a_waiting_order_is_left_to_the_next_process() {
         let (node, began) = (node(), clock());
         let ends = Arc::new(CancellationToken::new());
         let cx = Context::new().with_cancellation(Arc::clone(&ends));

@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_signed_with_the_secret_counts_once() {
+    fn a_signed_order_counts_once() {
         let (mut verifier, order) = (verifier(), order(NOW));
         let obeyed = Ok(OrderVerdict::Obey(order.clone()));
         assert_eq!(verifier.admit(&signed(&order), NOW + 1), obeyed);
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_old_or_too_new_or_from_before_the_start_does_not_count() {
+    fn orders_outside_their_window_do_not_count() {
         let admit = |given_at: u64, now: u64| verifier().admit(&signed(&order(given_at)), now);
         let stale = |seconds| {
             Err(Refusal::Stale {

@@ -72,14 +72,14 @@ async fn tell(inbox: &dyn Inbox, key: &InboxKey, claim: ClaimId, end: ClaimEnd) 
         ClaimEnd::Abandon => inbox.abandon(key, claim).await,
     };
     let Err(error) = told else { return };
-    let (id, context, error) = (&key.id, &*key.context, brighter_core::__private::report(&error));
+    let (request_id, context, error) = (&key.id, &*key.context, brighter_core::__private::report(&error));
     match end {
         ClaimEnd::Complete => tracing::warn!(
-            %id, context, error,
+            %request_id, context, error,
             "handled, and the inbox could not note it: if it comes again after the lease, it is handled again"
         ),
         ClaimEnd::Abandon => tracing::warn!(
-            %id, context, error,
+            %request_id, context, error,
             "not handled, and the inbox could not note it: it is not handled again before the lease ends"
         ),
     }

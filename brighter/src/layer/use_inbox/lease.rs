@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_waits_for_a_claim_is_listed_until_it_is_handled_or_the_claim_ends() {
+    async fn requests_waiting_for_a_claim_are_listed_until_resolved() {
         let claimed = ClaimedElsewhere::default();
         let key = |context: &str| InboxKey::new(MessageId::new(), context);
         let (first, second) = (key("mail"), key("mail"));

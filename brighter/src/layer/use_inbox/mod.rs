@@ -19,6 +19,7 @@ use self::claim_guard::ClaimGuard;
 pub(crate) use self::lease::{ClaimedElsewhere, HandlingLimit};
 pub(crate) use self::unsent::{SendUnsent, UnsentError, UnsentSlot};
 use crate::handler::Call;
+use crate::telemetry::{WarningLimit, id_beside_span};
 use brighter_core::__private::Repeated;
 use brighter_core::context::Context;
 use brighter_core::error::HandlerError;
@@ -70,6 +71,8 @@ struct UseInboxSettings<R: Request> {
     claimed: Arc<ClaimedElsewhere>,
     /// Whether it was said that requests come without an id.
     warned: AtomicBool,
+    /// How often it is said that duplicates are dropped.
+    dropped: WarningLimit<()>,
 }
 
 impl<R: Request> UseInboxLayer<R> {
@@ -89,6 +92,7 @@ impl<R: Request> UseInboxLayer<R> {
             unsent,
             claimed,
             warned: AtomicBool::new(false),
+            dropped: WarningLimit::default(),
         }))
     }
 }
@@ -211,7 +215,25 @@ impl<R: Request> UseInboxSettings<R> {
             }
             OnDuplicate::Warn(reply) => {
                 self.send_unsent(cause, id).await?;
-                tracing::warn!(%id, context, "duplicate dropped; the request was handled before");
+                let request_id = id_beside_span(Some(id), cx).map(tracing::field::display);
+                match self.dropped.count(()) {
+                    Some(1) => tracing::warn!(
+                        request_id,
+                        context,
+                        "duplicate dropped; the request was handled before"
+                    ),
+                    Some(count) => tracing::warn!(
+                        request_id,
+                        context,
+                        count,
+                        "duplicates dropped; the requests were handled before"
+                    ),
+                    None => tracing::debug!(
+                        request_id,
+                        context,
+                        "duplicate dropped; the request was handled before"
+                    ),
+                }
                 Ok(reply())
             }
             OnDuplicate::Replay(reply, outbox) => {
@@ -221,7 +243,13 @@ impl<R: Request> UseInboxSettings<R> {
                 };
                 let again = replayed.map_err(|error| HandlerError::Inbox(error.into()))?;
                 self.send_unsent(cause, id).await?;
-                tracing::info!(%id, context, again, "duplicate; sending again what its first handling posted");
+                let request_id = id_beside_span(Some(id), cx).map(tracing::field::display);
+                tracing::info!(
+                    request_id,
+                    context,
+                    again,
+                    "duplicate; sending again what its first handling posted"
+                );
                 Ok(reply())
             }
         }

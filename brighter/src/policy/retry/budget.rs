@@ -192,7 +192,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn that_it_is_spent_is_news_once_until_a_retry_was_allowed() {
+    async fn a_spent_budget_is_news_once_until_a_retry() {
         let budget = RetryBudget::new(0.0, 1).window(Duration::from_secs(1));
         for _ in 0..2 {
             assert_eq!(budget.withdraw(), Ok(()));

@@ -110,7 +110,8 @@ where
             metrics::retries(policy);
             let delays = this.delays.get_or_insert_with(|| Box::new(retry.delay.delays()));
             let delay = delays.next();
-            tracing::info!(
+            // The line at `info` is written once the last attempt has failed.
+            tracing::debug!(
                 policy,
                 error = error.report(),
                 left = *this.left + 1,

@@ -34,7 +34,7 @@ async fn it_opens_and_closes_after_a_probe() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn outside_a_retry_it_counts_the_whole_and_inside_every_attempt() {
+async fn a_breaker_counts_calls_outside_and_attempts_inside_a_retry() {
     let retry = Retry::attempts(3).fixed(SECOND);
     let script = Script::failing(99);
 
@@ -111,7 +111,7 @@ async fn a_panic_counts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_says_nothing_of_its_health_neither_opens_nor_closes_it() {
+async fn neutral_errors_neither_open_nor_close_a_circuit() {
     let errors = Arc::new(Mutex::new(untouchables()));
     let count = untouchables().len();
     let breaker = breaker(1);

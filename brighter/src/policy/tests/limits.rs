@@ -33,7 +33,7 @@ async fn a_call_too_many_is_refused_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_too_many_waits_for_a_place_but_no_longer_than_it_may() {
+async fn an_excess_call_waits_for_a_place_until_its_limit() {
     let (limit, script) = (ConcurrencyLimit::at_most(1).wait_timeout(SECOND * 3 / 2), slow(3));
     let service = script.behind(limit.clone());
     let results = join_all([send(&service), send(&service), send(&service)]).await;
@@ -43,7 +43,7 @@ async fn a_call_too_many_waits_for_a_place_but_no_longer_than_it_may() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dropped_call_and_one_that_panics_give_up_their_place() {
+async fn dropped_and_panicking_calls_free_their_place() {
     let limit = ConcurrencyLimit::at_most(1).wait_timeout(SECOND);
     let script = Script::of([Act::Take(SECOND), Act::Panic]);
     let service = script.behind(limit.clone());
@@ -72,7 +72,7 @@ async fn no_more_begin_within_the_time_than_may() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_dropped_while_waiting_takes_nobodys_turn() {
+async fn a_dropped_waiter_takes_no_turn() {
     let script = Script::default();
     let service = script.behind(RateLimit::new(1, SECOND));
     send(&service).await.unwrap();
@@ -87,7 +87,7 @@ async fn who_is_dropped_while_waiting_takes_nobodys_turn() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_for_a_turn_has_its_limit_and_ends_with_the_process() {
+async fn waiting_for_a_probe_has_a_limit() {
     let script = Script::default();
     let limit = RateLimit::new(1, 3600 * SECOND);
     send(&script.behind(limit.clone())).await.unwrap();

@@ -85,7 +85,7 @@ async fn half_open_the_next_probe_goes_and_closed_all_go() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_that_ends_without_a_verdict_gives_its_place_to_the_next_at_once() {
+async fn a_probe_without_a_verdict_passes_on_at_once() {
     let breaker = opened(breaker());
     let mut callers = Callers::of(&breaker, 4);
     tokio::time::advance(5 * SECOND).await;
@@ -100,7 +100,7 @@ async fn a_probe_that_ends_without_a_verdict_gives_its_place_to_the_next_at_once
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_probe_that_fails_has_the_others_wait_for_the_new_time() {
+async fn after_a_failed_probe_others_wait_the_new_time() {
     let breaker = opened(breaker());
     let mut callers = Callers::of(&breaker, 3);
     tokio::time::advance(5 * SECOND).await;
@@ -115,7 +115,7 @@ async fn a_probe_that_fails_has_the_others_wait_for_the_new_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_turn_that_is_not_used_goes_to_the_next_whoever_drops_it() {
+async fn an_unused_probe_goes_to_the_next() {
     let breaker = opened(breaker());
     let mut callers = Callers::of(&breaker, 4);
     tokio::time::advance(5 * SECOND).await;
@@ -132,7 +132,7 @@ async fn a_turn_that_is_not_used_goes_to_the_next_whoever_drops_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn as_many_have_their_turn_as_there_are_places_for_probes() {
+async fn waiters_take_turns_up_to_the_number_of_probes() {
     let breaker = opened(breaker().probes(2).closes_after(3));
     let mut callers = Callers::of(&breaker, 6);
     tokio::time::advance(5 * SECOND).await;
@@ -148,7 +148,7 @@ async fn as_many_have_their_turn_as_there_are_places_for_probes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_a_circuit_that_is_held_open_goes_when_a_person_lets_it() {
+async fn waiters_go_when_an_operator_closes_a_circuit() {
     let open = |breaker: CircuitBreaker| {
         breaker.force_open();
         breaker

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_answered_is_understood() {
+    fn answers_are_understood() {
         let call = MessageId::new();
         let header = asking(new_address().as_str())
             .with_correlation_id(call.clone())

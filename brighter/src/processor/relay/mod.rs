@@ -28,7 +28,7 @@ use super::sweeper::Sweeper;
 #[cfg(feature = "metrics")]
 use crate::telemetry::metrics;
 use crate::telemetry::metrics::{Began, SentMetrics};
-use crate::telemetry::spans;
+use crate::telemetry::{WarningLimit, spans};
 use brighter_core::__private::Bell;
 use brighter_core::__private::report;
 use brighter_core::channel::{Broker, PublishError};
@@ -46,6 +46,8 @@ pub(super) struct Relay {
     pub(super) circuits: Circuits,
     /// What full channels refuse, for the health of the processor.
     pub(super) full: FullTopics,
+    /// How often it is said that a topic is unroutable, of messages that stay and of those that are dead.
+    unroutable: WarningLimit<(RoutingKey, bool)>,
     /// Tells the sweeper that there is something to send.
     pub(super) bell: Bell,
     /// Whether the broker or the outbox was away the last time; told once.
@@ -80,6 +82,7 @@ impl Relay {
             settings,
             sweep_stats: SweepStats::new(),
             full: FullTopics::default(),
+            unroutable: WarningLimit::default(),
             bell: Bell::new(),
             is_away: AtomicBool::new(false),
             under_way: RwLock::new(()),

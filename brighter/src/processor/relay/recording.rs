@@ -54,13 +54,30 @@ impl Relay {
                     let pause = pause_after(*attempts, &error);
                     let failure = Failure::new(id.clone(), report.as_str(), pause);
                     let topic = &message.header.topic;
-                    if attempts.saturating_add(1) < self.settings.attempts {
-                        tracing::warn!(%id, %topic, error = report, "broker refused a message; the outbox keeps it");
-                        refused.push(failure);
-                    } else {
-                        tracing::error!(%id, %topic, error = report, "broker refused a message too often; it is dead until it is revived");
-                        refused.push(failure.last());
+                    let is_last = attempts.saturating_add(1) >= self.settings.attempts;
+                    // All messages of the topic fail alike, so they share their lines.
+                    let count = match error {
+                        PublishError::Unroutable { .. } => self.unroutable.count((topic.clone(), is_last)),
+                        _ => Some(1),
+                    };
+                    match (count, is_last) {
+                        (Some(count @ 2..), false) => {
+                            tracing::warn!(%topic, count, error = report, "broker refused messages; the outbox keeps them");
+                        }
+                        (Some(count @ 2..), true) => {
+                            tracing::error!(%topic, count, error = report, "broker refused messages too often; they are dead until they are revived");
+                        }
+                        (Some(_), false) => {
+                            tracing::warn!(message_id = %id, %topic, error = report, "broker refused a message; the outbox keeps it");
+                        }
+                        (Some(_), true) => {
+                            tracing::error!(message_id = %id, %topic, error = report, "broker refused a message too often; it is dead until it is revived");
+                        }
+                        (None, _) => {
+                            tracing::debug!(message_id = %id, %topic, error = report, is_last, "broker refused a message, as others of its topic");
+                        }
                     }
+                    refused.push(if is_last { failure.last() } else { failure });
                     sent.refused.push((id, error));
                 }
             }
@@ -186,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_other_channels_took_is_tried_again_less_and_less_often() {
+    fn partly_accepted_messages_are_retried_less_and_less_often() {
         let full = |others| PublishError::ChannelFull {
             channel: "c".into(),
             waiting: 3,
@@ -199,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_is_to_blame_for_what_timed_out_only_if_something_else_was_taken() {
+    fn timeouts_blame_a_topic_only_if_others_succeed() {
         let timed_out = || {
             let after = Duration::from_secs(1);
             Some(Err(PublishError::TimedOut { after }))

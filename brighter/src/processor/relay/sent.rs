@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_would_befall_others_as_well_is_of_the_topic() {
+    fn only_shared_failures_blame_the_topic() {
         let timed_out = PublishError::TimedOut {
             after: Duration::from_secs(1),
         };
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_added_comes_behind_and_the_first_that_was_not_noted_is_told() {
+    fn sent_results_append_and_keep_the_first_unrecorded() {
         let of = |error: &str| Sent {
             done: vec![error.into()],
             outages: vec![(error.into(), PublishError::Closed)],

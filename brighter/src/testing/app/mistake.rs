@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_attempt_may_mend_is_no_mistake() {
+    fn retryable_errors_are_no_mistakes() {
         for error in [
             failed("out of stock"),
             failed(PostError::Outbox(OutboxError::Unavailable("away".into()))),
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_found_also_in_a_command_that_the_handler_sent() {
+    fn a_panic_in_a_nested_command_is_found() {
         let panicked = || HandlerError::Panicked {
             message: "lost its head".to_owned(),
         };

@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_gives_the_same_faults_and_about_as_many_as_asked() {
+    fn a_seed_repeats_its_faults_at_the_asked_rate() {
         let faults = || {
             let mut faults = RandomFaults::seeded(7)
                 .publish(PublishFault::Away, 0.2)

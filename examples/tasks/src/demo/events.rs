@@ -12,12 +12,13 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::narrator::{Narrator, Tone};
 
-/// Has the narrator tell what brighter logs from now on.
+/// Starts telling what brighter logs. With `RUST_LOG`, the log itself goes to standard error beside the story.
 pub(super) fn listen(narrator: &Narrator) {
     let listener = Listener {
         narrator: narrator.clone(),
     };
-    tracing_subscriber::registry().with(listener).init();
+    let log = std::env::var_os("RUST_LOG").map(|_| crate::log::text());
+    tracing_subscriber::registry().with(log).with(listener).init();
 }
 
 struct Listener {
@@ -41,11 +42,15 @@ where
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let metadata = event.metadata();
-        if !metadata.target().starts_with("brighter") || *metadata.level() > Level::INFO {
+        if !metadata.target().starts_with("brighter") || *metadata.level() > Level::DEBUG {
             return;
         }
         let mut fields = Fields::default();
         event.record(&mut fields);
+        let step = STEPS.contains(&fields.get("message").unwrap_or_default());
+        if *metadata.level() > Level::INFO && !step {
+            return;
+        }
         // A policy does not say which message it acts on; the pump's span around it does.
         let of_span = || {
             let scope = context.event_scope(event)?;
@@ -59,6 +64,10 @@ where
         self.narrator.line(tone, &name, place, text);
     }
 }
+
+/// Events of the steps of a pipeline that are told although they are at `debug`: at `info`, a delivery that fails is
+/// one line.
+const STEPS: &[&str] = &["failed", "handling", "not handled", "trying again"];
 
 /// What an event says to a newcomer: its tone, where in the pipeline, and what.
 fn tell(fields: &Fields, level: Level) -> (Tone, &'static str, String) {

@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_never_be_mailed_says_so() {
+    fn permanent_mail_failures_say_so() {
         for (id, recipient) in [
             ("r-1", "nobody"),
             ("../../r", "ada@example.com"),

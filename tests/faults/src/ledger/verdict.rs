@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stall_is_from_the_end_of_a_fault_to_the_next_message() {
+    fn a_stall_lasts_from_fault_to_next_message() {
         let line = |at, entry| Line {
             at: Duration::from_secs(at),
             entry,

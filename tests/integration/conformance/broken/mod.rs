@@ -229,7 +229,7 @@ const FOUND_OUT: &[(Flaw, &[&str])] = &[
             "one_consumer_at_a_time",
             "what_waits_too_long_is_a_dead_letter",
             "a_full_channel_refuses_and_drops_nothing",
-            "what_is_delivered_too_often_is_a_dead_letter",
+            "messages_delivered_too_often_are_dead_lettered",
             "higher_priorities_come_first",
         ],
     ),

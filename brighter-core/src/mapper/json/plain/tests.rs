@@ -107,7 +107,7 @@ proptest! {
 }
 
 #[test]
-fn a_text_that_needs_no_escape_is_copied_and_any_other_is_escaped() {
+fn only_texts_that_need_it_are_escaped() {
     let plain = "ä plain text that is long enough to be copied".to_owned();
     assert_eq!(ours(&plain), format!("\"{plain}\""));
     for escaped in ['"', '\\', '\n', '\0', '\u{1f}'] {
@@ -123,7 +123,7 @@ fn a_text_that_needs_no_escape_is_copied_and_any_other_is_escaped() {
 }
 
 #[test]
-fn what_cannot_be_written_is_an_error_as_ever() {
+fn unwritable_values_stay_errors() {
     let by_list = BTreeMap::from([(vec!["a key must be a text"], 1)]);
     assert_eq!(
         write(Vec::new(), &by_list).unwrap_err().to_string(),
@@ -141,7 +141,7 @@ fn refused<T: Serialize + ?Sized>(value: &T) -> JsonError {
 }
 
 #[test]
-fn a_number_that_json_has_not_is_refused_by_its_place() {
+fn a_number_outside_json_is_refused_with_its_place() {
     #[derive(Serialize)]
     struct Line {
         price: Option<f64>,
@@ -223,7 +223,7 @@ enum Level {
 }
 
 #[test]
-fn what_is_written_is_read_and_what_is_deeper_is_refused() {
+fn written_json_is_read_and_deeper_json_refused() {
     type Around = fn(Level) -> Level;
     let kinds: [Around; 5] = [
         |inner| Level::List(vec![Level::Bytes(vec![1]), inner]),
@@ -263,7 +263,7 @@ fn what_is_written_is_read_and_what_is_deeper_is_refused() {
 
 /// As a recursive request without a bound is, which serde would follow until the stack is full.
 #[test]
-fn what_never_ends_is_refused_in_time() {
+fn endless_json_is_refused_in_time() {
     struct Endless;
     impl Serialize for Endless {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -275,7 +275,7 @@ fn what_never_ends_is_refused_in_time() {
 
 /// With its feature `arbitrary_precision`, which an application may ask for, a number comes like this.
 #[test]
-fn what_serde_json_tells_itself_is_left_to_it() {
+fn private_tokens_of_serde_json_pass_through() {
     struct Number;
 
     impl Serialize for Number {
