@@ -8,6 +8,7 @@
 //! | a broker | [`Producer`](channel::Producer), [`Broker`](channel::Broker) and [`Settle`](channel::Settle) |
 //! | an outbox | [`Outbox`](outbox::Outbox), [`OutboxTransaction`](outbox::OutboxTransaction) for its transactions, and what it can do of [`Scheduling`](outbox::Scheduling), [`Inspection`](outbox::Inspection), [`DeadMessages`](outbox::DeadMessages), [`Resending`](outbox::Resending), [`Archiving`](outbox::Archiving) |
 //! | an inbox | [`Inbox`](inbox::Inbox), and [`InboxTransaction`](inbox::InboxTransaction) for its transactions |
+//! | a database for `#[transactional]` | [`HandlerTransaction`](transaction::HandlerTransaction) |
 //! | another form of messages | [`MessageMapper`](mapper::MessageMapper) |
 //!
 //! The crate `brighter-conformance` has the tests that each of them must pass.
@@ -38,6 +39,7 @@ mod setting;
 #[doc(hidden)]
 pub mod small_file;
 pub mod trace;
+pub mod transaction;
 
 #[doc(hidden)]
 pub mod __private;

@@ -418,3 +418,11 @@ pub fn use_inbox(_: TokenStream, item: TokenStream) -> TokenStream {
         alone::alone("use_inbox", item.into(), errors)
     })
 }
+
+#[doc = include_str!("step/transactional.md")]
+#[proc_macro_attribute]
+pub fn transactional(_: TokenStream, item: TokenStream) -> TokenStream {
+    shell::run("#[transactional]", |errors| {
+        alone::alone("transactional", item.into(), errors)
+    })
+}

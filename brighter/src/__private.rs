@@ -15,14 +15,18 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 pub use tower::Layer;
 
-pub use crate::handler::Handler;
+pub use crate::handler::{Handler, TransactionalHandler};
 pub use crate::layer::FallbackOn;
-pub use crate::pipeline::{HandlerPipeline, HandlerService, InboxContext, Pipeline, Step, Timing, Wiring};
+pub use crate::pipeline::{
+    HandlerPipeline, HandlerService, InboxContext, Pipeline, Step, Timing, TransactionalHandlerService,
+    Wiring,
+};
 pub use brighter_core::context::Context;
 pub use brighter_core::error::BoxError;
 pub use brighter_core::id::MessageId;
 pub use brighter_core::mapper::{Callable, JsonMapper, Postable, ReplyForm};
 pub use brighter_core::request::{Command, Event, Request, RequestKind};
+pub use brighter_core::transaction::IsolationLevel;
 
 /// The error of what `handle` returns, by whatever alias of `Result` it is called.
 #[diagnostic::on_unimplemented(
@@ -53,6 +57,8 @@ impl<T: Serialize + DeserializeOwned> Json for T {}
 pub fn json<T: Json>() {}
 
 pub fn handles<H: Handler<R>, R: Request>() {}
+
+pub fn handles_in_transaction<H: TransactionalHandler<R>, R: Request>() {}
 
 /// A field that can be the identity of a request.
 #[diagnostic::on_unimplemented(

@@ -104,6 +104,7 @@ pub mod channel;
 #[cfg(feature = "config")]
 pub mod config;
 pub mod dispatcher;
+mod duplicate;
 pub mod handler;
 pub mod host;
 #[cfg(feature = "http")]
@@ -127,11 +128,12 @@ pub mod transport;
 #[doc(hidden)]
 pub mod __private;
 
-pub use brighter_core::{context, error, id, mapper, message, request, trace};
+pub use brighter_core::{context, error, id, mapper, message, request, trace, transaction};
 #[cfg(feature = "macros")]
 pub use brighter_macros::{
     Command, Event, Message, defer_on_error, derive, dont_ack_on_error, fallback, feature_switch, handler,
-    layer, monitor, reject_on_error, request_logging, timeout, use_inbox, use_policy, validate,
+    layer, monitor, reject_on_error, request_logging, timeout, transactional, use_inbox, use_policy,
+    validate,
 };
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 pub use brighter_sql::store;

@@ -19,7 +19,7 @@
 #[cfg(feature = "macros")]
 pub use brighter_macros::{
     defer_on_error, dont_ack_on_error, fallback, feature_switch, handler, layer, monitor, reject_on_error,
-    request_logging, timeout, use_inbox, use_policy,
+    request_logging, timeout, transactional, use_inbox, use_policy,
 };
 #[doc(no_inline)]
 pub use serde::{Deserialize, Serialize};

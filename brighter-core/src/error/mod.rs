@@ -100,6 +100,10 @@ pub enum HandlerError {
     /// handler was not called.
     #[error("inbox operation failed; the handler was not called")]
     Inbox(#[source] BoxError),
+    /// The transaction of `#[transactional]` could not be begun, or the outcome of its commit is unknown and the database
+    /// cannot be asked. When the request comes again, the inbox knows whether it was handled.
+    #[error("the transaction of the handler could not be begun, or its outcome is unknown")]
+    Transaction(#[source] BoxError),
     /// The process is shutting down.
     #[error("cancelled because the process is shutting down")]
     Cancelled,
@@ -138,6 +142,7 @@ impl HandlerError {
             Self::Collision { .. } => "collision",
             Self::InProgress { .. } => "in_progress",
             Self::Inbox(_) => "inbox",
+            Self::Transaction(_) => "transaction",
             Self::Cancelled => "cancelled",
         }
     }
@@ -154,12 +159,16 @@ impl HandlerError {
     }
 
     /// Returns a pump action with this error as its cause. Returns the error itself if it is an action already, or if
-    /// nobody failed: the process is shutting down, another delivery of the request is being handled, or the inbox is
-    /// unavailable.
+    /// nobody failed: the process is shutting down, another delivery of the request is being handled, or the inbox or the
+    /// database of its transaction is unavailable.
     #[doc(hidden)]
     pub fn stopped_by(self, kind: ActionKind) -> Self {
         let error = match self {
-            Self::Action(_) | Self::Cancelled | Self::InProgress { .. } | Self::Inbox(_) => return self,
+            Self::Action(_)
+            | Self::Cancelled
+            | Self::InProgress { .. }
+            | Self::Inbox(_)
+            | Self::Transaction(_) => return self,
             // The handler's own error is not wrapped once more.
             Self::Failed(error) => error,
             other => other.into(),
@@ -174,6 +183,7 @@ impl HandlerError {
             Self::Failed(_) | Self::Action(_) | Self::TimedOut { .. } | Self::Panicked { .. } => return None,
             Self::Validation(_) => return Some(LiftedError::Around(Self::Validation)),
             Self::Inbox(_) => return Some(LiftedError::Around(Self::Inbox)),
+            Self::Transaction(_) => return Some(LiftedError::Around(Self::Transaction)),
             Self::BrokenCircuit {
                 policy,
                 retry_delay,

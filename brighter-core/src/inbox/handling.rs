@@ -66,11 +66,17 @@ impl fmt::Debug for Handling {
     }
 }
 
+/// Marks, in the bag of the context, a request whose key `#[transactional]` records.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct RecordedInTransaction;
+
 /// Completes the request of this context in the handler's own transaction. The effect and the inbox key are then
 /// committed together. So the effect happens exactly once, however often the request is delivered and wherever a
 /// process dies. Messages of `cx.deposit_post` in the same transaction are stored exactly once as well.
 ///
-/// The handler needs `#[use_inbox]`, and the processor needs an inbox in the database of the transaction. Call this
+/// `#[transactional]` does all of this by itself; this function is for a handler that begins its own transaction. The
+/// handler needs `#[use_inbox]`, and the processor needs an inbox in the database of the transaction. Call this
 /// anywhere between the begin and the commit: the earlier the call, the earlier another delivery of the same request is
 /// detected. If the transaction is rolled back, the handler must return an error.
 ///
@@ -113,7 +119,12 @@ where
     T: InboxTransaction<I>,
     I: Inbox,
 {
-    let handling = cx.get::<Handling>().ok_or(InboxError::NotHandling)?;
+    let handling = cx
+        .get::<Handling>()
+        .ok_or_else(|| match cx.get::<RecordedInTransaction>() {
+            Some(_) => InboxError::Transactional,
+            None => InboxError::NotHandling,
+        })?;
     let inbox: &dyn Any = &*handling.inbox;
     let Some(inbox) = inbox.downcast_ref::<I>() else {
         return Err(InboxError::WrongTransaction {

@@ -12,6 +12,8 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 pub use fingerprint::Fingerprint;
+#[doc(hidden)]
+pub use handling::RecordedInTransaction;
 pub use handling::{Handling, InboxTransaction, complete_in};
 #[doc(hidden)]
 pub use repeated::Repeated;
@@ -130,6 +132,11 @@ pub enum InboxError {
     /// The request to complete has no inbox key.
     #[error("the request is not handled within an inbox, or has no id: put `#[use_inbox]` on the handler")]
     NotHandling,
+    /// The handler has `#[transactional]`, which records the request itself.
+    #[error(
+        "the handler has `#[transactional]`, which records the request in its transaction: remove `complete_in`"
+    )]
+    Transactional,
     /// The transaction belongs to another kind of inbox than the processor has.
     #[error(
         "the transaction belongs to a `{wanted}`, and the processor has another inbox: pass the `{wanted}` to the builder"
@@ -199,5 +206,11 @@ pub trait Inbox: Any + Send + Sync {
     /// a subscription whose messages may be delivered again after that time.
     fn retention(&self) -> Option<Duration> {
         None
+    }
+
+    /// Returns whether a handler can [complete](complete_in) its request in a transaction of its own; `false` is the
+    /// default. A handler that could and does not is named in the log, at the level `debug`.
+    fn has_transactions(&self) -> bool {
+        false
     }
 }

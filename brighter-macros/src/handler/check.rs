@@ -12,6 +12,7 @@ use syn::{
 
 use super::attr::Steps;
 use super::model::{Content, HandlerImpl, HandlerMethod, Member};
+use super::transaction::Form;
 use crate::condition::Condition;
 use crate::nearest::nearest;
 use crate::path::Private;
@@ -84,7 +85,12 @@ pub(super) fn request(trait_: &Path, errors: &Errors) -> Option<Type> {
 }
 
 /// Returns the missing parts of each `handle` that can be added; `None` for a method with another mistake.
-pub(super) fn gaps(handler: &HandlerImpl, private: &Private, errors: &Errors) -> Vec<Option<Gap>> {
+pub(super) fn gaps(
+    handler: &HandlerImpl,
+    form: Form,
+    private: &Private,
+    errors: &Errors,
+) -> Vec<Option<Gap>> {
     if handler.handles().next().is_none() {
         let near = handler.members.iter().find_map(misspelt);
         let message = "a handler needs its method: `async fn handle(&self, request: &…) -> Result<(), …>`";
@@ -98,7 +104,7 @@ pub(super) fn gaps(handler: &HandlerImpl, private: &Private, errors: &Errors) ->
     let gap = |(attributes, method): (&Vec<syn::Attribute>, &HandlerMethod)| {
         let there = Condition::of(attributes);
         errors.under(&there, || {
-            gap(&method.signature, &there, &errors_there, private, errors)
+            gap(&method.signature, form, &there, &errors_there, private, errors)
         })
     };
     handler.handles().map(gap).collect()
@@ -106,12 +112,16 @@ pub(super) fn gaps(handler: &HandlerImpl, private: &Private, errors: &Errors) ->
 
 fn gap(
     signature: &Signature,
+    form: Form,
     there: &Condition,
     errors_there: &[Condition],
     private: &Private,
     errors: &Errors,
 ) -> Option<Gap> {
-    let context = context(signature, errors);
+    if form == Form::Wrong {
+        return None;
+    }
+    let context = context(signature, form, errors);
     let result = errors.keep(result(signature))?;
     let error = if errors_there.iter().any(Condition::is_always) {
         None
@@ -134,7 +144,7 @@ fn misspelt(member: &Member) -> Option<Ident> {
 
 /// Returns the condition under which the context is missing: always or never. Returns `None` if the parameters are
 /// wrong.
-fn context(signature: &Signature, errors: &Errors) -> Option<Option<Condition>> {
+fn context(signature: &Signature, form: Form, errors: &Errors) -> Option<Option<Condition>> {
     let is_reference = |kind: &ReceiverKind| matches!(kind, ReceiverKind::Reference(_, _, None));
     match signature.inputs.first() {
         Some(FnArg::Receiver(receiver)) if is_reference(&receiver.kind) => {}
@@ -158,12 +168,17 @@ fn context(signature: &Signature, errors: &Errors) -> Option<Option<Condition>> 
         );
         return None;
     };
+    let contexts = match form {
+        Form::Transactional => contexts.get(1..).unwrap_or_default(),
+        Form::Plain | Form::Wrong => contexts,
+    };
     let there: Vec<_> = contexts.iter().map(|context| there(context)).collect();
     match there.iter().filter(|there| there.is_always()).count() {
         0 => Some(Some(Condition::default().and_none_of(&there))),
         1 if there.len() == 1 => Some(None),
         _ => {
-            let more: Punctuated<_, syn::Token![,]> = signature.inputs.iter().skip(3).collect();
+            let known = if form == Form::Transactional { 4 } else { 3 };
+            let more: Punctuated<_, syn::Token![,]> = signature.inputs.iter().skip(known).collect();
             errors.at(
                 more,
                 "`handle` takes the request and its context and nothing more; keep the rest in a field of the handler",
@@ -245,7 +260,7 @@ pub(super) fn error_of(result: &Type, private: &Private) -> syn::Result<TokenStr
 }
 
 /// Returns the type inside invisible groups or parentheses.
-fn visible(mut ty: &Type) -> &Type {
+pub(super) fn visible(mut ty: &Type) -> &Type {
     loop {
         ty = match ty {
             Type::Group(group) => &group.elem,

@@ -7,6 +7,7 @@ use syn::{FnArg, PatType, ReturnType, Type};
 use super::check::{self, Gap};
 use super::expand::add_context;
 use super::model::{Content, HandlerImpl, HandlerMethod, Member};
+use super::transaction;
 use crate::condition::Condition;
 use crate::path::Private;
 
@@ -87,11 +88,13 @@ fn completed(method: TokenStream, private: &Private) -> syn::Result<TokenStream>
     let mut member: Member = syn::parse2(method)?;
     let mut error = None;
     if let Content::Method(method) = &mut member.content
-        && let HandlerMethod { signature, .. } = &mut **method
-        && signature.inputs.len() == 2
+        && let HandlerMethod { signature, body, .. } = &mut **method
     {
-        error = Some(check::error_of(check::result(signature)?, private)?);
-        add_context(signature, &Condition::default(), private);
+        *body = transaction::remove(signature, body.clone(), private);
+        if signature.inputs.len() == 2 {
+            error = Some(check::error_of(check::result(signature)?, private)?);
+            add_context(signature, &Condition::default(), private);
+        }
     }
     let error = error.map(|error| quote!(type Error = #error;));
     Ok(quote!(#error #member))

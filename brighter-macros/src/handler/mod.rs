@@ -5,12 +5,14 @@ mod check;
 mod expand;
 mod fallback;
 mod model;
+mod transaction;
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 
 pub(crate) use fallback::complete;
 use model::{HandlerImpl, HandlerType};
+use transaction::Form;
 
 use crate::args::Args;
 use crate::condition::Condition;
@@ -50,10 +52,22 @@ fn on_impl(args: Args, item: TokenStream, private: &Private, errors: &Errors) ->
     let Some(request) = check::request(&handler.trait_, errors) else {
         return Ok(expand::item(&handler));
     };
-    let gaps = check::gaps(&handler, private, errors);
-    expand::fill(&mut handler, &gaps, private);
+    let mut form = transaction::form(&handler, pipeline, &steps, errors);
+    let mut gaps = check::gaps(&handler, form, private, errors);
+    if form == Form::Transactional && gaps.iter().any(Option::is_none) {
+        // What is repaired is a `Handler`.
+        form = Form::Wrong;
+        gaps.iter_mut().for_each(|gap| *gap = None);
+    }
+    let steps: Vec<_> = steps
+        .into_iter()
+        .filter(|step| form == Form::Transactional || !step.is_transaction())
+        .collect();
+    expand::fill(&mut handler, form, &gaps, private);
     fallback::repair(&mut handler, &gaps, &request, private);
-    Ok(expand::of_impl(&handler, &request, pipeline, &steps, private))
+    Ok(expand::of_impl(
+        &handler, form, &request, pipeline, &steps, private,
+    ))
 }
 
 fn on_type(args: Args, item: TokenStream, private: &Private, errors: &Errors) -> syn::Result<TokenStream> {

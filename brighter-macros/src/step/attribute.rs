@@ -28,10 +28,17 @@ pub(crate) enum Role {
     Policy,
     /// Converts every error to an action on the message, so it must be outside of every policy.
     Backstop,
+    /// Passes a transaction to the handler.
+    Transaction,
     Other,
 }
 
 impl Attribute {
+    /// Returns whether the handler inside of it may be called several times, or may fail while this succeeds.
+    pub(crate) fn may_hide_failures(&self) -> bool {
+        matches!(self.name, "use_policy" | "fallback" | "layer")
+    }
+
     /// Takes the only argument without a key of this step; `what` describes it.
     pub(super) fn only(
         &self,

@@ -23,7 +23,25 @@ pub(crate) fn in_order(mut steps: Vec<StepAttribute>, errors: &Errors) -> Vec<St
         }
     }
     backstops_are_outside(&steps, errors);
+    one_transaction(&steps, errors);
     steps
+}
+
+/// Checks that the request has one transaction, and that the key is recorded in it alone.
+fn one_transaction(steps: &[StepAttribute], errors: &Errors) {
+    let mut transactions = steps.iter().filter(|step| step.is_transaction());
+    let Some(first) = transactions.next() else { return };
+    for second in transactions {
+        let both = first.condition.and(&second.condition);
+        let message = "a handler has one transaction, and this is its second; remove one";
+        errors.under(&both, || errors.at(&second.at, message));
+    }
+    for inbox in steps.iter().filter(|step| step.attribute.name == "use_inbox") {
+        let both = first.condition.and(&inbox.condition);
+        let message = "`transactional` records the request in its transaction, so `use_inbox` has nothing to do; \
+                       remove `use_inbox`, and give its `context` to `transactional`";
+        errors.under(&both, || errors.at(&inbox.at, message));
+    }
 }
 
 fn place(step: &StepAttribute) -> (StepTiming, u32) {

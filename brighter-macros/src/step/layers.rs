@@ -18,6 +18,9 @@ pub(crate) enum Types {
     Request,
     /// The request, and, by the arguments, the handler and its method. The handler is [`HANDLER`] there.
     RequestAndMethod,
+    /// The request, and the transaction of the handler. The handler is [`HANDLER`] in the arguments. One more argument
+    /// says whether the handler may be called several times, or fail, in one transaction that is committed.
+    RequestAndTransaction,
 }
 
 impl Layer {
@@ -42,5 +45,6 @@ impl Layer {
     }
 }
 
-/// The name of the handler, in an `Arc`, among the arguments of a layer with [`Types::RequestAndMethod`].
+/// The name of the handler, in an `Arc`, among the arguments of a layer with [`Types::RequestAndMethod`] or
+/// [`Types::RequestAndTransaction`].
 pub(crate) const HANDLER: &str = "handler";

@@ -14,6 +14,7 @@ mod monitor;
 mod request_logging;
 mod table;
 mod timeout;
+pub(crate) mod transactional;
 mod use_inbox;
 mod use_policy;
 mod validate;

@@ -2,7 +2,7 @@
 
 use syn::LitInt;
 
-use super::attribute::Attribute;
+use super::attribute::{Attribute, Role};
 use super::layers::Layer;
 use crate::condition::Condition;
 
@@ -25,4 +25,11 @@ pub(crate) struct StepAttribute {
     pub(crate) at: LitInt,
     /// The layers, outermost first.
     pub(crate) layers: Vec<Layer>,
+}
+
+impl StepAttribute {
+    /// Returns whether the step passes a transaction to the handler.
+    pub(crate) fn is_transaction(&self) -> bool {
+        self.attribute.role == Role::Transaction
+    }
 }

@@ -2,8 +2,8 @@
 
 use super::attribute::Attribute;
 use super::{
-    backstop, fallback, feature_switch, layer, monitor, request_logging, timeout, use_inbox, use_policy,
-    validate,
+    backstop, fallback, feature_switch, layer, monitor, request_logging, timeout, transactional, use_inbox,
+    use_policy, validate,
 };
 
 pub(super) const ALL: &[Attribute] = &[
@@ -16,6 +16,7 @@ pub(super) const ALL: &[Attribute] = &[
     monitor::ATTRIBUTE,
     request_logging::ATTRIBUTE,
     timeout::ATTRIBUTE,
+    transactional::ATTRIBUTE,
     use_inbox::ATTRIBUTE,
     use_policy::ATTRIBUTE,
     validate::ATTRIBUTE,

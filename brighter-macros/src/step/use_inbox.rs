@@ -58,7 +58,7 @@ fn on_duplicate(word: &Ident, errors: &Errors) -> &'static str {
 }
 
 /// Returns the context: the given name, or else that of the handler's own type, in any wrapper.
-fn context(given: Given<LitStr>, private: &Private, errors: &Errors) -> TokenStream {
+pub(super) fn context(given: Given<LitStr>, private: &Private, errors: &Errors) -> TokenStream {
     match given {
         Given::Value(name, _) => {
             if name.value().is_empty() {

@@ -1,5 +1,7 @@
 //! Executes statements and reads rows, with one interface for every database.
 
+use std::error::Error;
+
 use futures_util::future::BoxFuture;
 use sqlx::Database;
 
@@ -22,6 +24,9 @@ pub(crate) trait Sql: Database {
 
     /// Classifies an error, by its code and never by its text.
     fn sort(error: sqlx::Error) -> DatabaseError;
+
+    /// Returns whether an error of an application, without its causes, says that another transaction was in the way.
+    fn is_conflict(error: &(dyn Error + 'static)) -> bool;
 
     /// Executes a statement, and returns the number of rows that it affected.
     fn execute<'a>(
@@ -52,12 +57,16 @@ pub(crate) trait Sql: Database {
 
 /// Implements [`Sql`] for a database of sqlx.
 macro_rules! implement_sql {
-    ($database:ty, $dialect:expr, $sort:path) => {
+    ($database:ty, $dialect:expr, $errors:ident) => {
         impl $crate::database::value::Sql for $database {
             const DIALECT: $crate::database::dialect::Dialect = $dialect;
 
             fn sort(error: sqlx::Error) -> $crate::database::error::DatabaseError {
-                $sort(error)
+                $errors::sort(error)
+            }
+
+            fn is_conflict(error: &(dyn std::error::Error + 'static)) -> bool {
+                $errors::is_conflict(error)
             }
 
             fn execute<'a>(

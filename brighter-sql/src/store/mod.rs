@@ -9,6 +9,7 @@ mod error;
 mod inbox;
 mod outbox;
 mod row;
+mod transaction;
 
 #[cfg(feature = "mysql")]
 pub mod mysql;

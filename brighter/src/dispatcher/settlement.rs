@@ -125,10 +125,12 @@ fn settlement_of(
         HandlerError::Validation(_) => dead(report()),
         HandlerError::Cancelled => Settlement::Release,
         HandlerError::BrokenCircuit { retry_delay, .. } => return Err(*retry_delay),
-        HandlerError::Overloaded { .. } | HandlerError::Inbox(_) => Settlement::Requeue {
-            delay: settings.delay_after(1).max(RELEASE_DELAY),
-            counted: false,
-        },
+        HandlerError::Overloaded { .. } | HandlerError::Inbox(_) | HandlerError::Transaction(_) => {
+            Settlement::Requeue {
+                delay: settings.delay_after(1).max(RELEASE_DELAY),
+                counted: false,
+            }
+        }
         HandlerError::InProgress { retry_delay, .. } => Settlement::Requeue {
             delay: *retry_delay,
             counted: false,
@@ -159,7 +161,7 @@ fn line(error: &HandlerError, last_attempt: bool) -> u8 {
             ActionKind::Invalid => 8,
         },
         HandlerError::BrokenCircuit { .. } => 3,
-        HandlerError::Overloaded { .. } | HandlerError::Inbox(_) => 4,
+        HandlerError::Overloaded { .. } | HandlerError::Inbox(_) | HandlerError::Transaction(_) => 4,
         HandlerError::InProgress { .. } => 5,
         HandlerError::Validation(_) => 6,
         HandlerError::Duplicate { .. } | HandlerError::Collision { .. } => 7,

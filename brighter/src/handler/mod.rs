@@ -1,11 +1,15 @@
 //! [`Handler`]: what an application writes.
 
 mod call;
+mod transaction_slot;
+mod transactional;
 
 use std::future::Future;
 use std::sync::Arc;
 
 pub use call::Call;
+pub(crate) use transaction_slot::TransactionSlot;
+pub use transactional::TransactionalHandler;
 
 use brighter_core::context::Context;
 use brighter_core::error::BoxError;

@@ -16,8 +16,8 @@ use brighter_core::error::{ActionKind, HandlerError};
 ///
 /// What is a pump action already passes through, and so does the end of the process
 /// ([`Cancelled`](HandlerError::Cancelled)), a request that another delivery of it is handling
-/// ([`InProgress`](HandlerError::InProgress)), and an inbox that is away ([`Inbox`](HandlerError::Inbox)):
-/// the handler did not fail.
+/// ([`InProgress`](HandlerError::InProgress)), an inbox that is away ([`Inbox`](HandlerError::Inbox)), and a database
+/// that is away when a transaction begins or ends ([`Transaction`](HandlerError::Transaction)): the handler did not fail.
 #[derive(Debug, Clone, Copy)]
 pub struct BackstopLayer {
     kind: ActionKind,

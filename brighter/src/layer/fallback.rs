@@ -19,8 +19,9 @@ use brighter_core::request::Request;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FallbackOn {
-    /// Any error but a pump action, the end of the process, and what the inbox says: that it is away, that the
-    /// request is being handled or was handled before, or that its id is used twice.
+    /// Any error but a pump action, the end of the process, a transaction that could not be begun or committed, and what
+    /// the inbox says: that it is away, that the request is being handled or was handled before, or that its id is used
+    /// twice.
     Any,
     /// A circuit breaker inside was open.
     BrokenCircuit,
@@ -35,6 +36,7 @@ impl FallbackOn {
                     | HandlerError::Cancelled
                     | HandlerError::InProgress { .. }
                     | HandlerError::Inbox(_)
+                    | HandlerError::Transaction(_)
                     | HandlerError::Duplicate { .. }
                     | HandlerError::Collision { .. }
             ),

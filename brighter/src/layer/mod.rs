@@ -84,9 +84,11 @@ mod feature_switch;
 mod foreign;
 mod monitor;
 mod request_logging;
+mod transactional;
 mod use_inbox;
 mod validate;
 
+pub use crate::duplicate::DuplicateReply;
 pub use backstop::{BackstopFuture, BackstopLayer, BackstopService};
 pub use fallback::{FallbackFuture, FallbackLayer, FallbackMethod, FallbackOn, FallbackService};
 pub use feature_switch::{
@@ -96,8 +98,8 @@ pub use feature_switch::{
 pub use foreign::{ForeignFuture, ForeignLayer, ForeignService};
 pub use monitor::{MonitorEvent, MonitorEventKind, MonitorFuture, MonitorLayer, MonitorService, MonitorSink};
 pub use request_logging::{RequestLoggingLayer, RequestLoggingService};
-pub(crate) use use_inbox::{
-    ClaimedElsewhere, HandlingLimit, OnDuplicate, SendUnsent, UnsentError, UnsentSlot,
-};
-pub use use_inbox::{DuplicateReply, UseInboxLayer, UseInboxService};
+pub use transactional::{TransactionalLayer, TransactionalService};
+pub(crate) use transactional::{UnitOfWork, is_conflict};
+pub(crate) use use_inbox::{ClaimedElsewhere, HandlingLimit};
+pub use use_inbox::{UseInboxLayer, UseInboxService};
 pub use validate::{ValidateFuture, ValidateLayer, ValidateService};

@@ -10,6 +10,7 @@ mod step_layer;
 #[cfg_attr(not(feature = "otel"), path = "step_span/off.rs")]
 mod step_span;
 mod steps;
+mod transactional;
 mod use_inbox;
 mod wiring;
 
@@ -21,10 +22,10 @@ pub(crate) use observed::Observer;
 pub(crate) use provided::Provided;
 pub use service::HandlerService;
 pub use step_layer::{StepFuture, StepLayer, StepService};
+pub use transactional::TransactionalHandlerService;
 pub use use_inbox::InboxContext;
 pub use wiring::{Step, StepDescription, Timing, Wiring, WiringError};
 
-use crate::handler::Handler;
 use brighter_core::request::Request;
 
 /// How a handler's pipeline is put together: what `#[handler]` writes.
@@ -33,7 +34,7 @@ use brighter_core::request::Request;
     label = "has no pipeline",
     note = "put `#[handler]` above `impl Handler<…> for {Self}`, or `#[handler(Request)]` above the struct"
 )]
-pub trait HandlerPipeline<R: Request>: Handler<R> + Sized {
+pub trait HandlerPipeline<R: Request>: Send + Sync + Sized + 'static {
     /// Wraps the handler in its layers, the innermost first.
     fn pipeline(handler: Arc<Self>, wiring: &mut Wiring<'_>) -> Pipeline<R>;
 }

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::layer::{ClaimedElsewhere, FeatureSwitches, MonitorSink, UnsentSlot};
+use crate::duplicate::UnsentSlot;
+use crate::layer::{ClaimedElsewhere, FeatureSwitches, MonitorSink};
 use crate::policy::PolicyRegistry;
 use brighter_core::inbox::Inbox;
 use brighter_core::outbox::Outbox;

@@ -18,12 +18,52 @@ use brighter_core::request::Request;
 ///
 /// The handler's future has no name, so it is boxed here; the layers around it need no box.
 #[derive(Debug)]
-pub struct HandlerService<H>(Arc<H>, HandlerMetrics);
+pub struct HandlerService<H>(Arc<H>, Attempts);
 
 impl<H> HandlerService<H> {
     /// The service of this handler.
     pub fn new(handler: Arc<H>) -> Self {
-        Self(handler, HandlerMetrics::new(type_name::<H>()))
+        Self(handler, Attempts::of::<H>())
+    }
+}
+
+/// What is told of each attempt of a handler: a span, and the metrics.
+#[derive(Debug, Clone)]
+pub(super) struct Attempts {
+    metrics: HandlerMetrics,
+    handler: &'static str,
+}
+
+impl Attempts {
+    pub(super) fn of<H>() -> Self {
+        let handler = type_name::<H>();
+        Self {
+            metrics: HandlerMetrics::new(handler),
+            handler,
+        }
+    }
+
+    /// Runs one attempt.
+    pub(super) fn run<T, F>(
+        &self,
+        cx: &Context,
+        attempt: F,
+    ) -> impl Future<Output = Result<T, HandlerError>> + use<T, F>
+    where
+        F: Future<Output = Result<T, HandlerError>>,
+    {
+        let (metrics, began) = (self.metrics.clone(), Began::now());
+        let op = handling(self.handler, cx);
+        op.clone().run(async move {
+            let result = attempt.await;
+            let error = result.as_ref().err().filter(|error| error.is_failure());
+            let failed = error.map(HandlerError::kind);
+            if let Some(reason) = failed {
+                op.failed(reason);
+            }
+            metrics.tried(began, failed);
+            result
+        })
     }
 }
 
@@ -44,18 +84,11 @@ impl<R: Request, H: Handler<R>> Service<Call<R>> for HandlerService<H> {
 
     fn call(&mut self, call: Call<R>) -> Self::Future {
         let handler = Arc::clone(&self.0);
-        let (metrics, began) = (self.1.clone(), Began::now());
-        let op = handling::<H>(call.context());
-        Box::pin(op.clone().run(async move {
-            let result = attempt(&*handler, &call).await;
-            let error = result.as_ref().err().filter(|error| error.is_failure());
-            let failed = error.map(HandlerError::kind);
-            if let Some(reason) = failed {
-                op.failed(reason);
-            }
-            metrics.tried(began, failed);
-            result
-        }))
+        let attempt = {
+            let call = call.clone();
+            async move { attempt(&*handler, &call).await }
+        };
+        Box::pin(self.1.run(call.context(), attempt))
     }
 }
 
@@ -68,8 +101,7 @@ async fn attempt<R: Request, H: Handler<R>>(handler: &H, call: &Call<R>) -> Resu
 }
 
 /// One attempt of the handler.
-fn handling<H>(cx: &Context) -> Op {
-    let handler = type_name::<H>();
+fn handling(handler: &'static str, cx: &Context) -> Op {
     let op = op!("handler", otel.name = format_args!("handle {}", short(handler)));
     op.describe(|span| {
         span.set("brighter.handler", handler);

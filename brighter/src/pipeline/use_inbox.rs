@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Step, StepLayer, Wiring, WiringError};
+use crate::duplicate::{DuplicateReply, OnDuplicate};
 use crate::in_memory::inbox::InMemoryInbox;
-use crate::layer::{DuplicateReply, OnDuplicate, UseInboxLayer};
+use crate::layer::UseInboxLayer;
 use brighter_core::request::Request;
 
 /// By what name the inbox knows who handles a request.
@@ -21,7 +22,7 @@ pub enum InboxContext {
 }
 
 impl InboxContext {
-    fn name<R>(self) -> String {
+    pub(super) fn name<R>(self) -> String {
         match self {
             Self::Named(name) => name.to_owned(),
             Self::OfHandler(handler) => format!("{handler} for {}", type_name::<R>()),
@@ -64,7 +65,16 @@ impl Wiring<'_> {
     where
         R: Request<Reply: DuplicateReply>,
     {
-        let replay = match &self.provided.outbox {
+        let replay = self.replay::<R>(step);
+        self.use_inbox(step, context, lease, "replay", replay)
+    }
+
+    /// What is done with a duplicate by `on_duplicate = replay`.
+    pub(super) fn replay<R>(&mut self, step: Step) -> OnDuplicate<R>
+    where
+        R: Request<Reply: DuplicateReply>,
+    {
+        match &self.provided.outbox {
             Some(outbox) => {
                 if outbox.resending().is_none() {
                     self.errors.push(WiringError::OutboxCannotReplay {
@@ -81,8 +91,18 @@ impl Wiring<'_> {
                 });
                 OnDuplicate::Reject
             }
-        };
-        self.use_inbox(step, context, lease, "replay", replay)
+        }
+    }
+
+    /// Refuses a context that another step has.
+    pub(super) fn take_context(&mut self, step: Step, context: &str) {
+        if !self.provided.take_context(context) {
+            self.errors.push(WiringError::SameInboxContext {
+                handler: self.handler,
+                context: context.to_owned(),
+                step: step.number,
+            });
+        }
     }
 
     fn use_inbox<R: Request>(
@@ -100,13 +120,7 @@ impl Wiring<'_> {
             format!("{context}, on duplicate: {duplicates}, lease: {lease:?}"),
         );
         let (handler, number) = (self.handler, step.number);
-        if !self.provided.take_context(&context) {
-            self.errors.push(WiringError::SameInboxContext {
-                handler,
-                context: context.clone(),
-                step: number,
-            });
-        }
+        self.take_context(step, &context);
         let inbox = self.provided.inbox.clone().unwrap_or_else(|| {
             self.errors.push(WiringError::NoInbox {
                 handler,

@@ -128,6 +128,66 @@ pub enum WiringError {
         /// The step that wants it.
         step: u32,
     },
+    /// A handler has `#[transactional]`, and there is no outbox in whose pool its transaction could begin.
+    #[error(
+        "`{handler}` has `#[transactional]` at step {step}, but the processor has no outbox: add `.outbox(…)` with a `{wanted}`, or give the attribute a pool with `pool = …`"
+    )]
+    NoTransactionalOutbox {
+        /// The type of the handler.
+        handler: &'static str,
+        /// The step that wants it.
+        step: u32,
+        /// The outbox that belongs to the transaction.
+        wanted: &'static str,
+    },
+    /// A handler has `#[transactional]`, and its transaction is one of another database than the outbox.
+    #[error(
+        "`{handler}` has `#[transactional]` at step {step} with the transaction of a `{wanted}`, and the processor has another outbox: pass a `{wanted}` to `.outbox(…)`, or change the type of `tx`"
+    )]
+    OtherTransactionalOutbox {
+        /// The type of the handler.
+        handler: &'static str,
+        /// The step that wants it.
+        step: u32,
+        /// The outbox that belongs to the transaction.
+        wanted: &'static str,
+    },
+    /// A handler has `#[transactional]`, and there is no inbox for the key of its request.
+    #[error(
+        "`{handler}` has `#[transactional]` at step {step}, but the processor has no inbox: add `.inbox(…)` with a `{wanted}` in the same database"
+    )]
+    NoTransactionalInbox {
+        /// The type of the handler.
+        handler: &'static str,
+        /// The step that wants it.
+        step: u32,
+        /// The inbox that belongs to the transaction.
+        wanted: &'static str,
+    },
+    /// A handler has `#[transactional]`, and the inbox cannot be written in its transaction.
+    #[error(
+        "`{handler}` has `#[transactional]` at step {step}, and the processor has an inbox that cannot be written in its transaction: pass a `{wanted}` in the same database to `.inbox(…)`"
+    )]
+    OtherTransactionalInbox {
+        /// The type of the handler.
+        handler: &'static str,
+        /// The step that wants it.
+        step: u32,
+        /// The inbox that belongs to the transaction.
+        wanted: &'static str,
+    },
+    /// `#[transactional]` has an option that the database does not have.
+    #[error(
+        "`{handler}` has `#[transactional]` at step {step} with an option that its database does not have: {reason}"
+    )]
+    TransactionOption {
+        /// The type of the handler.
+        handler: &'static str,
+        /// The step that wants it.
+        step: u32,
+        /// The option, and what to do.
+        reason: String,
+    },
     /// A handler replays its duplicates, and there is no outbox to replay from.
     #[error(
         "`{handler}` replays duplicates at step {step}, but the processor has no outbox: add `.outbox(…)`, or write `on_duplicate = warn`"

@@ -18,7 +18,8 @@ use super::{
     Archiver, BuildError, BuildErrors, CommandProcessor, HandlerChoice, HealthOptions, Inner, Sweeper,
     sweep_task,
 };
-use crate::layer::{FeatureSwitches, MonitorSink, SendUnsent};
+use crate::duplicate::SendUnsent;
+use crate::layer::{FeatureSwitches, MonitorSink};
 use crate::pipeline::{HandlerPipeline, Provided, Wiring};
 use crate::policy::PolicyRegistry;
 use crate::publication::{Publication, PublicationSettings};

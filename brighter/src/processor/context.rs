@@ -10,10 +10,11 @@ use super::{
     CallError, CommandProcessor, DepositPost, DepositPosts, Inner, NoProcessor, Post, PublishErrors,
     SendError, SubscriberFailure,
 };
+use crate::handler::TransactionSlot;
 use brighter_core::__private::Repeated;
 use brighter_core::context::Context;
 use brighter_core::error::{BoxError, HandlerError};
-use brighter_core::inbox::{Fingerprint, Handling, InboxKey};
+use brighter_core::inbox::{Fingerprint, Handling, InboxKey, RecordedInTransaction};
 use brighter_core::mapper::{Callable, Postable};
 use brighter_core::outbox::{Outbox, OutboxTransaction};
 use brighter_core::request::{Command, Event};
@@ -197,6 +198,8 @@ fn child(cx: &Context) -> Context {
         TypeId::of::<Fingerprint>(),
         TypeId::of::<Handling>(),
         TypeId::of::<Repeated>(),
+        TypeId::of::<RecordedInTransaction>(),
+        TypeId::of::<TransactionSlot>(),
     ];
     cx.child(cause_of(cx), &own)
 }

@@ -1,14 +1,13 @@
 //! A transfer of money whose effect happens exactly once, however often its command comes and wherever the process dies.
 //!
-//! The handler does three things in one transaction of its own: it moves the money, it notes that the request was handled
-//! ([`complete_in`]), and it deposits the message that tells of it. Either all of it is committed or nothing, so a
-//! command that comes again finds either nothing of its first handling, or all of it. What the outbox then sends it may
-//! send twice, with the same id; its receivers do as this handler does.
+//! `#[transactional]` begins a transaction with the key of the request in the inbox. The handler moves the money in it,
+//! and deposits the message that tells of it. Either all of it is committed or nothing, so a command that comes again
+//! finds either nothing of its first handling, or all of it. What the outbox then sends it may send twice, with the same
+//! id; its receivers do as this handler does.
 
-use brighter::inbox::complete_in;
 use brighter::prelude::*;
 use brighter::{MessageId, SqliteInbox, SqliteOutbox};
-use sqlx::SqlitePool;
+use sqlx::{SqlitePool, SqliteTransaction};
 
 /// Move money from one account to another.
 #[derive(Debug, Clone, Serialize, Deserialize, Message)]
@@ -36,37 +35,34 @@ pub struct Transferred {
 
 /// Moves money.
 pub struct TransferHandler {
-    pool: SqlitePool,
     /// Called before the commit: for a test to fail there, or a process to die.
     before_commit: fn(&Transfer) -> Result<(), BoxError>,
 }
 
 #[handler]
 impl Handler<Transfer> for TransferHandler {
-    #[use_inbox(step = 1)]
-    async fn handle(&self, transfer: &Transfer, cx: &Context) -> Result<(), BoxError> {
-        let mut tx = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-
+    #[transactional(step = 1)]
+    async fn handle(
+        &self,
+        transfer: &Transfer,
+        tx: &mut SqliteTransaction<'_>,
+        cx: &Context,
+    ) -> Result<(), BoxError> {
         // The effect.
         for (account, cents) in [(&transfer.from, -transfer.cents), (&transfer.to, transfer.cents)] {
             sqlx::query("UPDATE accounts SET cents = cents + ? WHERE name = ?")
                 .bind(cents)
                 .bind(account)
-                .execute(&mut *tx)
+                .execute(&mut **tx)
                 .await?;
         }
-        // The memory that it was done.
-        complete_in(&mut tx, cx).await?;
         // What follows from it.
         let transferred = Transferred {
             to: transfer.to.clone(),
             cents: transfer.cents,
         };
-        cx.deposit_post(&mut tx, transferred).await?;
-
-        (self.before_commit)(transfer)?;
-        tx.commit().await?;
-        Ok(())
+        cx.deposit_post(tx, transferred).await?;
+        (self.before_commit)(transfer)
     }
 }
 
@@ -88,12 +84,8 @@ pub async fn bank(
     )
     .execute(&pool)
     .await?;
-    let handler_pool = pool.clone();
     let processor = CommandProcessor::builder()
-        .handler(TransferHandler {
-            pool: handler_pool,
-            before_commit,
-        })
+        .handler(TransferHandler { before_commit })
         .broker(broker)
         .outbox(outbox)
         .inbox(inbox)

@@ -1,9 +1,8 @@
 //! The service `payments`: takes each payment exactly once, and answers what things cost.
 
 use brighter::channel::Replay;
-use brighter::inbox::complete_in;
 use brighter::prelude::*;
-use sqlx::PgPool;
+use sqlx::{PgPool, PgTransaction};
 
 use crate::messages::{GetPrice, OrderPlaced, PaymentTaken, SendMail};
 
@@ -55,11 +54,15 @@ impl Payments {
 }
 
 /// The payment, the key of the message in the inbox, and the messages that follow are committed together, or not at all.
-/// When this process is killed while it handles a message, the next delivery waits until the lease has expired.
 #[handler]
 impl Handler<OrderPlaced> for Payments {
-    #[use_inbox(lease = "5s", step = 1)]
-    async fn handle(&self, placed: &OrderPlaced, cx: &Context) -> Result<(), BoxError> {
+    #[transactional(step = 1)]
+    async fn handle(
+        &self,
+        placed: &OrderPlaced,
+        tx: &mut PgTransaction<'_>,
+        cx: &Context,
+    ) -> Result<(), BoxError> {
         let OrderPlaced { order_id, order } = placed;
         let cents = self.price(&order.item).await? * i64::from(order.quantity);
         let receipt = SendMail {
@@ -68,13 +71,10 @@ impl Handler<OrderPlaced> for Payments {
             text: format!("order {order_id} is paid, {cents} cents"),
         };
         let payment = sqlx::query("INSERT INTO payments (order_id, cents) VALUES ($1, $2)");
-        let mut tx = self.db.begin().await?;
-        complete_in(&mut tx, cx).await?;
-        payment.bind(order_id).bind(cents).execute(&mut *tx).await?;
-        cx.deposit_post(&mut tx, receipt).await?;
+        payment.bind(order_id).bind(cents).execute(&mut **tx).await?;
+        cx.deposit_post(tx, receipt).await?;
         let order_id = order_id.clone();
-        cx.deposit_post(&mut tx, PaymentTaken { order_id }).await?;
-        tx.commit().await?;
+        cx.deposit_post(tx, PaymentTaken { order_id }).await?;
         Ok(())
     }
 }

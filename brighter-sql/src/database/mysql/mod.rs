@@ -10,7 +10,7 @@ use super::error::DatabaseError;
 use super::server::Server;
 use super::url::{self, ByUrl};
 
-crate::database::value::implement_sql!(sqlx::MySql, dialect::MYSQL, error::sort);
+crate::database::value::implement_sql!(sqlx::MySql, dialect::MYSQL, error);
 
 impl ByUrl for MySql {
     const EXAMPLE: &'static str = "mysql://user:password@host:3306/database";

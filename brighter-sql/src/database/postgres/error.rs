@@ -1,5 +1,9 @@
 //! The meaning of an error of PostgreSQL.
 
+use std::error::Error;
+
+use sqlx::postgres::PgDatabaseError;
+
 use crate::database::error::{Advised, DatabaseError, Sort, sorted};
 
 /// Classifies an error by its code: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
@@ -10,6 +14,22 @@ pub(super) fn sort(error: sqlx::Error) -> DatabaseError {
     })
 }
 
+/// Returns whether another transaction was in the way.
+pub(super) fn is_conflict(error: &(dyn Error + 'static)) -> bool {
+    let error = match error.downcast_ref::<sqlx::Error>() {
+        Some(error) => error
+            .as_database_error()
+            .and_then(|error| error.try_downcast_ref()),
+        None => error.downcast_ref::<PgDatabaseError>(),
+    };
+    error.is_some_and(|error| is_conflict_code(error.code()))
+}
+
+/// transaction_rollback, serialization_failure, deadlock_detected, lock_not_available (as by a lock_timeout)
+fn is_conflict_code(code: &str) -> bool {
+    matches!(code, "40000" | "40001" | "40P01" | "55P03")
+}
+
 fn of_code(code: &str) -> Sort {
     match code {
         // disk_full
@@ -18,8 +38,7 @@ fn of_code(code: &str) -> Sort {
         "42501" => DatabaseError::ReadOnly,
         // read_only_sql_transaction: a standby, or a server that was set to read-only
         "25006" => DatabaseError::Standby,
-        // transaction_rollback, serialization_failure, deadlock_detected, lock_not_available (as by a lock_timeout)
-        "40000" | "40001" | "40P01" | "55P03" => DatabaseError::Conflict,
+        _ if is_conflict_code(code) => DatabaseError::Conflict,
         // duplicate_prepared_statement, invalid_sql_statement_name
         "42P05" | "26000" => |source| {
             DatabaseError::Other(Advised::boxed(

@@ -10,7 +10,7 @@ use super::error::DatabaseError;
 use super::server::Server;
 use super::url::{self, ByUrl};
 
-crate::database::value::implement_sql!(sqlx::Postgres, dialect::POSTGRES, error::sort);
+crate::database::value::implement_sql!(sqlx::Postgres, dialect::POSTGRES, error);
 
 impl ByUrl for Postgres {
     const EXAMPLE: &'static str = "postgres://user:password@host:5432/database";

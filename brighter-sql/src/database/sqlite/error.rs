@@ -1,5 +1,9 @@
 //! The meaning of an error of SQLite.
 
+use std::error::Error;
+
+use sqlx::sqlite::SqliteError;
+
 use crate::database::error::{Advised, DatabaseError, sorted};
 
 /// The result codes that are distinguished; all but two are primary codes: <https://sqlite.org/rescode.html>.
@@ -68,6 +72,17 @@ pub(super) fn sort(error: sqlx::Error) -> DatabaseError {
             _ => DatabaseError::Other,
         },
     })
+}
+
+/// Returns whether another transaction was in the way.
+pub(super) fn is_conflict(error: &(dyn Error + 'static)) -> bool {
+    let code = match error.downcast_ref::<sqlx::Error>() {
+        Some(error) => extended_code(error),
+        None => error
+            .downcast_ref::<SqliteError>()
+            .and_then(|error| sqlx::error::DatabaseError::code(error)?.parse().ok()),
+    };
+    matches!(code.map(|code| code & 0xff), Some(code::BUSY | code::LOCKED))
 }
 
 /// Returns whether another connection holds the lock.

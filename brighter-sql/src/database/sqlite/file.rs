@@ -68,10 +68,7 @@ impl Database {
     /// Waits for its turn, and returns a connection for writing. Without turns, all but one writer would poll SQLite's
     /// lock at growing intervals, and could starve. Other processes still have to poll.
     async fn writer(&self) -> Result<Writer, DatabaseError> {
-        let turn = tokio::time::timeout(WAIT, Arc::clone(&self.turn).acquire_owned())
-            .await
-            .map_err(|elapsed| DatabaseError::Unavailable(elapsed.into()))?
-            .map_err(|closed| DatabaseError::Other(closed.into()))?;
+        let turn = WriteTurn::of(&self.turn).await?;
         let connection = loop {
             let mut connection = self.pool.acquire().await.map_err(sort)?;
             if !connection.is_in_transaction() {
@@ -85,6 +82,27 @@ impl Database {
             connection,
             _turn: turn,
         })
+    }
+}
+
+/// The turn of one writer of a file in this process, which ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct WriteTurn {
+    _permit: OwnedSemaphorePermit,
+}
+
+impl WriteTurn {
+    /// Waits for a turn to write the file of this pool.
+    pub(crate) async fn take(pool: &SqlitePool) -> Result<Self, DatabaseError> {
+        Self::of(&turn_of(pool.connect_options().get_filename())).await
+    }
+
+    async fn of(turns: &Arc<Semaphore>) -> Result<Self, DatabaseError> {
+        let permit = tokio::time::timeout(WAIT, Arc::clone(turns).acquire_owned())
+            .await
+            .map_err(|elapsed| DatabaseError::Unavailable(elapsed.into()))?
+            .map_err(|closed| DatabaseError::Other(closed.into()))?;
+        Ok(Self { _permit: permit })
     }
 }
 
@@ -142,7 +160,7 @@ impl Backend for Database {
 /// A connection that has the turn to write.
 struct Writer {
     connection: PoolConnection<Sqlite>,
-    _turn: OwnedSemaphorePermit,
+    _turn: WriteTurn,
 }
 
 impl Writer {

@@ -5,8 +5,8 @@ mod error;
 mod file;
 mod private;
 
-pub(crate) use file::Database;
 #[cfg(feature = "sqlite-broker")]
 pub(crate) use file::PAGE;
+pub(crate) use file::{Database, WriteTurn};
 
-crate::database::value::implement_sql!(sqlx::Sqlite, dialect::SQLITE, error::sort);
+crate::database::value::implement_sql!(sqlx::Sqlite, dialect::SQLITE, error);

@@ -2,6 +2,7 @@
 
 mod operations;
 mod options;
+mod recording;
 mod statements;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -82,7 +83,9 @@ impl<B: Backend> SqlInbox<B> {
         fingerprint: Option<Fingerprint>,
         lease: Duration,
     ) -> Result<Begun, InboxError> {
-        self.forget().await;
+        if self.is_time_to_forget() {
+            self.forget().await;
+        }
         let texts = KeyTexts::of::<B::Db>(key);
         // The same bits, because no database has unsigned numbers.
         let number = |of: fn(Fingerprint) -> u64| Value::Number(fingerprint.map_or(0, of) as i64);
@@ -143,16 +146,19 @@ impl<B: Backend> SqlInbox<B> {
         self.backend.in_transaction::<_, InboxError>(completing).await
     }
 
-    /// Deletes some expired keys at intervals. A failure must not prevent the handling of a request.
-    async fn forget(&self) {
-        {
-            let now = Instant::now();
-            let mut forget_at = self.forget_at.lock().unwrap_or_else(PoisonError::into_inner);
-            if *forget_at > now {
-                return;
-            }
+    /// Returns whether expired keys are to be deleted, which is so for one caller at intervals.
+    fn is_time_to_forget(&self) -> bool {
+        let now = Instant::now();
+        let mut forget_at = self.forget_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_time = *forget_at <= now;
+        if is_time {
             *forget_at = now + FORGET_EVERY;
         }
+        is_time
+    }
+
+    /// Deletes some expired keys. A failure must not prevent the handling of a request.
+    async fn forget(&self) {
         let values = &[Value::Number(row::millis(self.retention))];
         let statement = &self.statements.forget;
         match self.backend.write(ExecuteInbox { statement, values }).await {
@@ -223,6 +229,10 @@ macro_rules! implement_inbox {
 
                 fn retention(&self) -> Option<Duration> {
                     Some(self.0.retention())
+                }
+
+                fn has_transactions(&self) -> bool {
+                    true
                 }
             }
 

@@ -18,6 +18,23 @@ const TAKE_OVER: &str = "UPDATE {table} SET claim = ?5, ends_at = {now} + ?6, \
 const FIND: &str =
     "SELECT done, ends_at - {now}, fingerprint FROM {table} WHERE message_id = ?1 AND context = ?2";
 
+/// Records a request as handled, in the transaction of its handler. The values are those of [`BEGIN`].
+const RECORD: &str = "INSERT INTO {table} (message_id, context, fingerprint, claim, done, ends_at) \
+     VALUES (?1, ?2, CASE WHEN ?4 = 0 THEN NULL ELSE ?3 END, ?5, 1, {now}){if_new}";
+
+/// Takes over only a claim that has ended, and only for the same body.
+const RECORD_ENDED: &str = "UPDATE {table} SET claim = ?5, done = 1, ends_at = {now}, \
+     fingerprint = CASE WHEN ?4 = 0 THEN fingerprint ELSE ?3 END \
+     WHERE message_id = ?1 AND context = ?2 AND done = 0 AND ends_at <= {now} \
+     AND (fingerprint IS NULL OR ?4 = 0 OR fingerprint IN (?3, ?6))";
+
+/// What others have committed meanwhile, too.
+const FIND_LATEST: &str = "SELECT done, ends_at - {now}, fingerprint, claim FROM {table} \
+     WHERE message_id = ?1 AND context = ?2{latest}";
+
+const HOLDS: &str =
+    "SELECT done FROM {table} WHERE message_id = ?1 AND context = ?2 AND claim = ?3 AND done = 1";
+
 const COMPLETE: &str =
     "UPDATE {table} SET done = 1, ends_at = {now} WHERE message_id = ?1 AND context = ?2 AND done = 0";
 
@@ -43,6 +60,10 @@ pub(super) struct InboxStatements {
     pub(super) begin: Statement,
     pub(super) take_over: Statement,
     pub(super) find: Statement,
+    pub(super) record: Statement,
+    pub(super) record_ended: Statement,
+    pub(super) find_latest: Statement,
+    pub(super) holds: Statement,
     pub(super) complete: Statement,
     pub(super) complete_unknown: Statement,
     pub(super) complete_claim: Statement,
@@ -57,6 +78,10 @@ impl InboxStatements {
             begin: of(BEGIN),
             take_over: of(TAKE_OVER),
             find: of(FIND),
+            record: of(RECORD),
+            record_ended: of(RECORD_ENDED),
+            find_latest: of(FIND_LATEST),
+            holds: of(HOLDS),
             complete: of(COMPLETE),
             complete_unknown: of(COMPLETE_UNKNOWN),
             complete_claim: of(COMPLETE_CLAIM),

@@ -23,7 +23,7 @@ use brighter_core::inbox::InboxError;
 /// # Ok(()) }
 /// ```
 #[derive(Debug, Clone)]
-pub struct MySqlInbox(SqlInbox<Server<MySql>>);
+pub struct MySqlInbox(pub(super) SqlInbox<Server<MySql>>);
 
 impl MySqlInbox {
     /// Connects to the database of this URL, and creates or upgrades the tables.

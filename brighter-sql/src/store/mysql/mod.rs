@@ -2,6 +2,7 @@
 
 mod inbox;
 mod outbox;
+mod transaction;
 
 pub use inbox::MySqlInbox;
 pub use outbox::MySqlOutbox;

@@ -23,7 +23,7 @@ use brighter_core::inbox::InboxError;
 /// # Ok(()) }
 /// ```
 #[derive(Debug, Clone)]
-pub struct PostgresInbox(SqlInbox<Server<Postgres>>);
+pub struct PostgresInbox(pub(super) SqlInbox<Server<Postgres>>);
 
 impl PostgresInbox {
     /// Connects to the database of this URL, and creates or upgrades the tables.

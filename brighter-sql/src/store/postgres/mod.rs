@@ -3,6 +3,7 @@
 mod inbox;
 mod listening;
 mod outbox;
+mod transaction;
 
 pub use inbox::PostgresInbox;
 pub use outbox::PostgresOutbox;

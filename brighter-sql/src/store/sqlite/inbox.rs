@@ -28,7 +28,7 @@ use brighter_core::inbox::InboxError;
 /// # }).unwrap();
 /// ```
 #[derive(Debug, Clone)]
-pub struct SqliteInbox(SqlInbox<Database>);
+pub struct SqliteInbox(pub(super) SqlInbox<Database>);
 
 impl SqliteInbox {
     /// Opens this file, or creates it, and creates or upgrades the tables: see

@@ -2,6 +2,7 @@
 
 mod inbox;
 mod outbox;
+mod transaction;
 
 pub use inbox::SqliteInbox;
 pub use outbox::SqliteOutbox;

@@ -2,7 +2,6 @@
 
 mod claim_guard;
 mod lease;
-mod unsent;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, resume_unwind};
@@ -17,62 +16,22 @@ use tower::{Layer, Service, ServiceExt};
 
 use self::claim_guard::ClaimGuard;
 pub(crate) use self::lease::{ClaimedElsewhere, HandlingLimit};
-pub(crate) use self::unsent::{SendUnsent, UnsentError, UnsentSlot};
+use crate::duplicate::{Duplicates, OnDuplicate, UnsentSlot};
 use crate::handler::Call;
-use crate::telemetry::{WarningLimit, id_beside_span};
-use brighter_core::__private::Repeated;
-use brighter_core::context::Context;
 use brighter_core::error::HandlerError;
-use brighter_core::id::MessageId;
 use brighter_core::inbox::{Begun, Fingerprint, Handling, Inbox, InboxKey};
-use brighter_core::outbox::{Outbox, OutboxError};
 use brighter_core::request::Request;
-
-/// How long the delivery of a request waits at most while another delivery of it is being handled.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
-
-/// A reply for a duplicate, whose request was handled the first time.
-#[diagnostic::on_unimplemented(
-    message = "`#[use_inbox]` has no reply to give to a duplicate: `{Self}` has no default",
-    label = "its reply is `{Self}`, which has no `Default`",
-    note = "write `#[derive(Default)]` above `{Self}`, or `on_duplicate = reject` in the attribute"
-)]
-pub trait DuplicateReply {
-    /// The reply.
-    fn duplicate_reply() -> Self;
-}
-
-#[diagnostic::do_not_recommend]
-impl<T: Default> DuplicateReply for T {
-    fn duplicate_reply() -> Self {
-        T::default()
-    }
-}
-
-/// What a [`UseInboxLayer`] does with a duplicate.
-pub(crate) enum OnDuplicate<R: Request> {
-    /// Fails.
-    Reject,
-    /// Drops it, with a note in the log.
-    Warn(fn() -> R::Reply),
-    /// Sends again what handling the message posted, by whichever handler.
-    Replay(fn() -> R::Reply, Arc<dyn Outbox>),
-}
 
 /// The layer of `#[use_inbox]`.
 pub struct UseInboxLayer<R: Request>(Arc<UseInboxSettings<R>>);
 
 struct UseInboxSettings<R: Request> {
     inbox: Arc<dyn Inbox>,
-    context: Arc<str>,
+    duplicates: Duplicates<R>,
     lease: Duration,
-    on_duplicate: OnDuplicate<R>,
-    unsent: UnsentSlot,
     claimed: Arc<ClaimedElsewhere>,
-    /// Whether it was said that requests come without an id.
-    warned: AtomicBool,
-    /// How often it is said that duplicates are dropped.
-    dropped: WarningLimit<()>,
+    /// Whether it was said that the handler completes its requests outside of a transaction.
+    told: AtomicBool,
 }
 
 impl<R: Request> UseInboxLayer<R> {
@@ -86,13 +45,10 @@ impl<R: Request> UseInboxLayer<R> {
     ) -> Self {
         Self(Arc::new(UseInboxSettings {
             inbox,
-            context: context.into(),
+            duplicates: Duplicates::new(context, on_duplicate, unsent),
             lease,
-            on_duplicate,
-            unsent,
             claimed,
-            warned: AtomicBool::new(false),
-            dropped: WarningLimit::default(),
+            told: AtomicBool::new(false),
         }))
     }
 }
@@ -148,10 +104,10 @@ impl<R: Request> UseInboxSettings<R> {
         S: Service<Call<R>, Response = R::Reply, Error = HandlerError>,
     {
         let Some(id) = call.id() else {
-            self.warn_of_no_id();
+            self.duplicates.warn_of_no_id();
             return inner.oneshot(call).await;
         };
-        let key = Arc::new(InboxKey::new(id.clone(), Arc::clone(&self.context)));
+        let key = Arc::new(InboxKey::new(id.clone(), Arc::clone(self.duplicates.context())));
         let fingerprint = call.context().get::<Fingerprint>().map(|found| *found);
         brighter_core::__private::fault_point!("inbox.claim", HandlerError::Inbox);
         let lease = lease::lease(self.lease, call.context());
@@ -173,22 +129,18 @@ impl<R: Request> UseInboxSettings<R> {
                 match &result {
                     // Committed with the effect.
                     Ok(Ok(_)) if handling.is_completed() => held.forget(),
-                    Ok(Ok(_)) => held.complete().await,
+                    Ok(Ok(_)) => {
+                        self.tell_of_no_transaction();
+                        held.complete().await;
+                    }
                     // Before the panic goes on, so that who tries again does not find it running.
                     Ok(Err(_)) | Err(_) => held.abandon().await,
                 }
                 result.unwrap_or_else(|panic| resume_unwind(panic))
             }
-            Begun::Running { left } => Err(HandlerError::InProgress {
-                id: key.id.clone(),
-                context: self.context.to_string(),
-                retry_delay: whole_seconds(left).min(LONGEST_WAIT),
-            }),
-            Begun::Done => self.duplicate(&key, call.context()).await,
-            Begun::Collision => Err(HandlerError::Collision {
-                id: key.id.clone(),
-                context: self.context.to_string(),
-            }),
+            Begun::Running { left } => Err(self.duplicates.in_progress(&key.id, left)),
+            Begun::Done => self.duplicates.answer(&key, call.context()).await,
+            Begun::Collision => Err(self.duplicates.collision(&key.id)),
             other => {
                 let reason = format!(
                     "the inbox answered {other:?}, which this version does not know: update brighter"
@@ -198,101 +150,22 @@ impl<R: Request> UseInboxSettings<R> {
         }
     }
 
-    async fn duplicate(&self, key: &InboxKey, cx: &Context) -> Result<R::Reply, HandlerError> {
-        let (id, context) = (&key.id, &*self.context);
-        if let Some(repeated) = cx.get::<Repeated>() {
-            repeated.note();
-        }
-        // What the handling posted has the id of the message as its cause, if there was a message.
-        let cause = cx.message_id().unwrap_or(id);
-        match &self.on_duplicate {
-            OnDuplicate::Reject => {
-                self.send_unsent(cause, id).await?;
-                Err(HandlerError::Duplicate {
-                    id: id.clone(),
-                    context: context.to_owned(),
-                })
-            }
-            OnDuplicate::Warn(reply) => {
-                self.send_unsent(cause, id).await?;
-                let request_id = id_beside_span(Some(id), cx).map(tracing::field::display);
-                match self.dropped.count(()) {
-                    Some(1) => tracing::warn!(
-                        request_id,
-                        context,
-                        "duplicate dropped; the request was handled before"
-                    ),
-                    Some(count) => tracing::warn!(
-                        request_id,
-                        context,
-                        count,
-                        "duplicates dropped; the requests were handled before"
-                    ),
-                    None => tracing::debug!(
-                        request_id,
-                        context,
-                        "duplicate dropped; the request was handled before"
-                    ),
-                }
-                Ok(reply())
-            }
-            OnDuplicate::Replay(reply, outbox) => {
-                let replayed = match outbox.resending() {
-                    Some(resending) => resending.replay(cause).await,
-                    None => Err(OutboxError::Unsupported("sending dispatched messages again")),
-                };
-                let again = replayed.map_err(|error| HandlerError::Inbox(error.into()))?;
-                self.send_unsent(cause, id).await?;
-                let request_id = id_beside_span(Some(id), cx).map(tracing::field::display);
-                tracing::info!(
-                    request_id,
-                    context,
-                    again,
-                    "duplicate; sending again what its first handling posted"
-                );
-                Ok(reply())
-            }
-        }
-    }
-
-    /// Where no sweeper of this process does, sends what the first handling has left in the outbox: once the duplicate
-    /// is acked, nothing else would.
-    async fn send_unsent(&self, cause: &MessageId, id: &MessageId) -> Result<(), HandlerError> {
-        let Some(unsent) = self.unsent.get() else {
-            return Ok(());
-        };
-        unsent.send_unsent(cause).await.map_err(|error| match error {
-            UnsentError::Outbox(error) => HandlerError::Inbox(error.into()),
-            UnsentError::Broker(error) => HandlerError::Inbox(error.into()),
-            UnsentError::Claimed(left) => HandlerError::InProgress {
-                id: id.clone(),
-                context: self.context.to_string(),
-                retry_delay: whole_seconds(left).min(LONGEST_WAIT),
-            },
-        })
-    }
-
-    fn warn_of_no_id(&self) {
-        if !self.warned.swap(true, Ordering::Relaxed) {
-            let (context, request) = (&*self.context, std::any::type_name::<R>());
-            tracing::warn!(
+    /// Says once that an effect may happen twice, where one attribute would make it happen once.
+    fn tell_of_no_transaction(&self) {
+        if self.inbox.has_transactions() && !self.told.swap(true, Ordering::Relaxed) {
+            let context = &**self.duplicates.context();
+            tracing::debug!(
                 context,
-                request,
-                "requests come without an id, so their duplicates are not recognised; give it a field `id: MessageId`"
+                "the handler ended without `complete_in`, so its effect and the key of the request are not committed together; `#[transactional]` does that"
             );
         }
     }
 }
 
-/// Rounded up, as a broker may need a queue for each length of delay.
-fn whole_seconds(time: Duration) -> Duration {
-    Duration::from_secs(time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0)))
-}
-
 impl<R: Request> fmt::Debug for UseInboxLayer<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UseInboxLayer")
-            .field("context", &self.0.context)
+            .field("context", self.0.duplicates.context())
             .field("lease", &self.0.lease)
             .finish_non_exhaustive()
     }
@@ -303,18 +176,5 @@ impl<S: fmt::Debug, R: Request> fmt::Debug for UseInboxService<S, R> {
         f.debug_struct("UseInboxService")
             .field("inner", &self.inner)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn seconds_are_rounded_up_and_whole_ones_stay() {
-        let seconds = Duration::from_secs;
-        assert_eq!(whole_seconds(seconds(7)), seconds(7));
-        assert_eq!(whole_seconds(seconds(7) + Duration::from_nanos(1)), seconds(8));
-        assert_eq!(whole_seconds(Duration::MAX), seconds(u64::MAX));
     }
 }

@@ -135,5 +135,6 @@ fn untouchables() -> Vec<HandlerError> {
         retry_delay: SECOND,
     });
     errors.push(HandlerError::Inbox("away".into()));
+    errors.push(HandlerError::Transaction("away".into()));
     errors
 }

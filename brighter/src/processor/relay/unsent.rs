@@ -4,7 +4,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::Relay;
-use crate::layer::{SendUnsent, UnsentError};
+use crate::duplicate::{SendUnsent, UnsentError};
 use brighter_core::__private::report;
 use brighter_core::id::MessageId;
 use brighter_core::outbox::OutboxError;

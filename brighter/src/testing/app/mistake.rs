@@ -47,7 +47,10 @@ fn is_mistake(error: &(dyn Error + 'static)) -> bool {
     if let Some(error) = error.downcast_ref::<InboxError>() {
         return matches!(
             error,
-            InboxError::NotHandling | InboxError::WrongTransaction { .. } | InboxError::Unsupported(_)
+            InboxError::NotHandling
+                | InboxError::Transactional
+                | InboxError::WrongTransaction { .. }
+                | InboxError::Unsupported(_)
         );
     }
     error.is::<NoProcessor>()
@@ -103,6 +106,7 @@ mod tests {
             failed(SendError::NoHandler { command: "C" }),
             failed(NoProcessor),
             failed(InboxError::NotHandling),
+            failed(InboxError::Transactional),
             failed(InboxError::WrongTransaction {
                 wanted: "PostgresInbox",
             }),
