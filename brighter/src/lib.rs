@@ -9,6 +9,7 @@
 //! | post to another process, and lose nothing | [`CommandProcessor::post`] |
 //! | post in your own database transaction | [`CommandProcessor::deposit_post`] |
 //! | post for later, cancel, put off | [`Post::after`](processor::Post::after), [`ProcessorOutbox::cancel`](processor::ProcessorOutbox::cancel), [`ProcessorOutbox::reschedule`](processor::ProcessorOutbox::reschedule) |
+//! | post at the times of a cron expression, once whatever dies | [`schedule::Recurring`], [`cron!`](macro@schedule::cron) (feature `schedule`) |
 //! | ask another process and wait for its reply | [`CommandProcessor::call`] |
 //! | do any of this in a handler | its [`Context`], by [`ContextExt`] |
 //! | receive | [`Subscription`], [`Dispatcher`], [`host::run`] |
@@ -87,6 +88,7 @@
         feature = "mysql",
         feature = "postgres",
         feature = "rabbitmq",
+        feature = "schedule",
         feature = "signals",
         feature = "sqlite",
         feature = "sqlite-broker",
@@ -113,6 +115,8 @@ pub mod prelude;
 pub mod processor;
 mod publication;
 mod replay;
+#[cfg(feature = "schedule")]
+pub mod schedule;
 mod subscription;
 pub mod telemetry;
 #[cfg(feature = "testing")]

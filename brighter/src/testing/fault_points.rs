@@ -12,6 +12,7 @@
 //! | sending | `sweep.read`, `sweep.claimed`, `relay.publish`, `relay.confirm`, `relay.mark`, `relay.marked` |
 //! | consuming | `pump.receive`, `pump.map`, `settle.before`, `settle.after` |
 //! | handling | `inbox.claim`, `inbox.claimed`, `handler.before`, `inbox.complete_in`, `handler.after`, `inbox.complete`, `inbox.completed`, `inbox.abandon` |
+//! | recurring work | `schedule.register`, `schedule.look`, `schedule.fire`, `schedule.fired` |
 //! | replaying dead letters | `replay.moved` |
 //!
 //! Those of `database` belong to every change that an outbox or an inbox makes in a database on its own; a commit of the
