@@ -11,12 +11,13 @@ use brighter_sql::store::sqlite::{SqliteInbox, SqliteOutbox};
 use brighter_sql::store::{InboxOptions, OutboxOptions};
 
 const USAGE: &str = "\
-usage: brighter ddl <sqlite|postgres|mysql> [--schema NAME] [--outbox-table NAME] [--inbox-table NAME] [--archive]
+usage: brighter ddl <sqlite|postgres|mysql> [--schema NAME] [--outbox-table NAME] [--inbox-table NAME] [--archive] [--schedules]
                     [--only outbox|inbox]
 
 Prints the SQL that makes the tables of the outbox and of the inbox in a database that has none of them yet.
 A program that finds them leaves them as they are, and needs no right to make tables. MariaDB is `mysql`.
---archive adds the table of what an archiver moves. Without --schema the tables are where the script is executed.
+--archive adds the table of what an archiver moves, and --schedules that of recurring work. Without --schema the
+tables are where the script is executed.
 ";
 
 fn main() -> ExitCode {
@@ -66,6 +67,7 @@ impl Wanted {
                     inbox = inbox.schema(schema);
                 }
                 "--archive" => outbox = outbox.archive(),
+                "--schedules" => outbox = outbox.schedules(),
                 "--only" => only = Some(value()?),
                 option if option.starts_with('-') => {
                     return Err(format!("there is no option `{option}`").into());
@@ -122,18 +124,20 @@ mod tests {
             for name in ["brighter_outbox", "brighter_inbox"] {
                 assert!(all.contains(&table(name)), "{all}");
             }
-            assert!(!all.contains("archive"), "{all}");
+            assert!(!all.contains("archive") && !all.contains("schedules"), "{all}");
             let one = say(&format!("ddl {database} --only inbox --inbox-table orders_inbox")).unwrap();
             assert!(
                 one.contains(&table("orders_inbox")) && !one.contains("outbox"),
                 "{one}"
             );
             let named = say(&format!(
-                "ddl --outbox-table orders {database} --only outbox --archive"
+                "ddl --outbox-table orders {database} --only outbox --archive --schedules"
             ))
             .unwrap();
             assert!(
-                named.contains(&table("orders")) && named.contains(&table("orders_archive")),
+                ["orders", "orders_archive", "orders_schedules"]
+                    .iter()
+                    .all(|name| named.contains(&table(name))),
                 "{named}"
             );
             let placed = say(&format!("ddl {database} --schema main")).unwrap();

@@ -6,7 +6,7 @@
 //! | to write | implement |
 //! |---|---|
 //! | a broker | [`Producer`](channel::Producer), [`Broker`](channel::Broker) and [`Settle`](channel::Settle) |
-//! | an outbox | [`Outbox`](outbox::Outbox), [`OutboxTransaction`](outbox::OutboxTransaction) for its transactions, and what it can do of [`Scheduling`](outbox::Scheduling), [`Inspection`](outbox::Inspection), [`DeadMessages`](outbox::DeadMessages), [`Resending`](outbox::Resending), [`Archiving`](outbox::Archiving) |
+//! | an outbox | [`Outbox`](outbox::Outbox), [`OutboxTransaction`](outbox::OutboxTransaction) for its transactions, and what it can do of [`Scheduling`](outbox::Scheduling), [`Inspection`](outbox::Inspection), [`DeadMessages`](outbox::DeadMessages), [`Resending`](outbox::Resending), [`Archiving`](outbox::Archiving), [`Schedules`](outbox::Schedules) |
 //! | an inbox | [`Inbox`](inbox::Inbox), and [`InboxTransaction`](inbox::InboxTransaction) for its transactions |
 //! | a database for `#[transactional]` | [`HandlerTransaction`](transaction::HandlerTransaction) |
 //! | another form of messages | [`MessageMapper`](mapper::MessageMapper) |

@@ -13,6 +13,7 @@
 //! | [`macro@handler`] | `#[handler(crate = queue)]`, `#[handler(Greet, crate = queue)]`; its steps follow it |
 //! | [`Command`](macro@Command), [`Event`](macro@Event) | `#[command(crate = queue)]`, `#[event(crate = queue)]` |
 //! | [`Message`](macro@Message) | `#[message(topic = "Greeting", crate = queue)]` |
+//! | `cron!` | `cron!("@daily", crate = queue)` |
 //! | [`macro@derive`] | `#[queue::derive(Message, topic = "Greeting", crate = queue)]` |
 //!
 //! ```
@@ -49,6 +50,8 @@
 mod alone;
 mod args;
 mod condition;
+#[cfg(feature = "schedule")]
+mod cron;
 mod duration;
 mod externs;
 mod generics;
@@ -425,4 +428,37 @@ pub fn transactional(_: TokenStream, item: TokenStream) -> TokenStream {
     shell::run("#[transactional]", |errors| {
         alone::alone("transactional", item.into(), errors)
     })
+}
+
+/// Makes a cron expression of a text, and checks it when the program is compiled: five fields, or a name such as
+/// `@daily`. An expression that is wrong, that never comes, or that would come more than once a minute does not compile.
+///
+/// ```
+/// use brighter::schedule::cron;
+///
+/// let weekdays = cron!("30 2 * * MON-FRI");
+/// assert_eq!(weekdays.as_str(), "30 2 * * MON-FRI");
+/// ```
+///
+/// As a constant it has its words in its documentation:
+///
+/// ```
+/// # use brighter::schedule::cron;
+/// cron!(pub const NIGHTLY = "30 2 * * *");
+///
+/// assert_eq!(NIGHTLY.words(), "At 02:30.");
+/// ```
+///
+/// `cron!("@daily", crate = queue)` sets [the path of the library](crate#where-the-library-is).
+///
+/// 31 February never comes:
+///
+/// ```compile_fail
+/// # use brighter::schedule::cron;
+/// let never = cron!("0 0 31 2 *");
+/// ```
+#[cfg(feature = "schedule")]
+#[proc_macro]
+pub fn cron(input: TokenStream) -> TokenStream {
+    shell::run("cron!", |_| cron::expand(input.into()))
 }

@@ -27,6 +27,8 @@ pub use brighter_core::id::MessageId;
 pub use brighter_core::mapper::{Callable, JsonMapper, Postable, ReplyForm};
 pub use brighter_core::request::{Command, Event, Request, RequestKind};
 pub use brighter_core::transaction::IsolationLevel;
+#[cfg(feature = "schedule")]
+pub use brighter_cron::Cron;
 
 /// The error of what `handle` returns, by whatever alias of `Result` it is called.
 #[diagnostic::on_unimplemented(

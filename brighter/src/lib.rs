@@ -11,6 +11,7 @@
 //! | post in your own database transaction | [`CommandProcessor::deposit_post`] |
 //! | choose topic, headers, priority or partition key of one post | [`Post`](processor::Post) |
 //! | post for later, cancel, reschedule | [`Post::after`](processor::Post::after), [`ProcessorOutbox::cancel`](processor::ProcessorOutbox::cancel), [`ProcessorOutbox::reschedule`](processor::ProcessorOutbox::reschedule) |
+//! | post at the times of a cron expression, once whatever dies | [`schedule::Recurring`], [`cron!`](macro@schedule::cron) (feature `schedule`) |
 //! | call another process and wait for its reply | [`CommandProcessor::call`] |
 //! | do any of this in a handler | its [`Context`], by [`ContextExt`] |
 //! | receive | [`Subscription`], [`Dispatcher`], [`host::run`] |
@@ -92,6 +93,7 @@
         feature = "mysql",
         feature = "postgres",
         feature = "rabbitmq",
+        feature = "schedule",
         feature = "signals",
         feature = "sqlite",
         feature = "sqlite-broker",
@@ -119,6 +121,8 @@ pub mod prelude;
 pub mod processor;
 mod publication;
 mod replay;
+#[cfg(feature = "schedule")]
+pub mod schedule;
 mod subscription;
 pub mod telemetry;
 #[cfg(feature = "testing")]

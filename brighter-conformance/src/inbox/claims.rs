@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::{LONG, SHORT, abandon, begin, claim, claim_eventually, complete, is_running, some_key};
+use brighter_core::id::MessageId;
 use brighter_core::inbox::{Begun, Inbox, InboxKey};
 
 /// Checks that the first caller claims a key, and the next one learns that it is running, and for how long.
@@ -120,4 +121,24 @@ pub async fn the_longest_lease_is_no_mistake(inbox: &impl Inbox) {
         Begun::Running { left } => assert!(left > LONG, "{left:?}"),
         other => panic!("it is running, and the inbox says {other:?}"),
     }
+}
+
+/// Checks that an inbox with a history finds the ids that any handler has completed, each once, among any number.
+pub async fn what_was_handled_is_found_by_its_id(inbox: &impl Inbox) {
+    let Some(history) = inbox.history() else {
+        return crate::outbox::not_applicable("history");
+    };
+    let (done, running) = (some_key(), some_key());
+    let again = InboxKey::new(done.id.clone(), "others");
+    complete(inbox, &done).await;
+    complete(inbox, &again).await;
+    claim(inbox, &running, LONG).await;
+    let handled = async |ids: &[MessageId]| history.handled(ids).await.expect("handled");
+    let mut ids: Vec<_> = (0..100).map(|_| MessageId::new()).collect();
+    assert!(handled(&ids).await.is_empty());
+    assert!(handled(&[]).await.is_empty());
+    ids.insert(50, running.id);
+    ids.push(done.id.clone());
+    assert_eq!(handled(&ids).await, [done.id.clone()]);
+    assert_eq!(handled(&[done.id.clone()]).await, [done.id]);
 }

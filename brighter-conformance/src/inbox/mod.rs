@@ -46,6 +46,7 @@ macro_rules! inbox_contract {
             what_is_abandoned_leaves_no_body,
             without_a_body_there_is_nothing_to_compare,
             every_id_and_every_context_is_kept_as_it_is,
+            what_was_handled_is_found_by_its_id,
         ] }
     };
 }

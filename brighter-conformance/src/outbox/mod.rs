@@ -3,7 +3,7 @@
 //! An outbox must pass the behaviours of depositing, claiming and marking. For an outbox without a capability
 //! ([`Scheduling`](brighter_core::outbox::Scheduling), [`Inspection`](brighter_core::outbox::Inspection),
 //! [`DeadMessages`](brighter_core::outbox::DeadMessages), [`Resending`](brighter_core::outbox::Resending),
-//! [`Archiving`](brighter_core::outbox::Archiving)), its behaviours pass, and print that they are not applicable. The
+//! [`Archiving`](brighter_core::outbox::Archiving), [`Schedules`](brighter_core::outbox::Schedules)), its behaviours pass, and print that they are not applicable. The
 //! others use a capability for their checks only if it exists.
 //!
 //! Each function needs an empty outbox that nothing else uses, and panics if the outbox behaves differently. None waits
@@ -17,6 +17,7 @@ mod dead;
 mod order;
 mod replay;
 mod schedule;
+mod schedules;
 
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ pub use dead::*;
 pub use order::*;
 pub use replay::*;
 pub use schedule::*;
+pub use schedules::*;
 
 use super::eventually;
 use brighter_core::id::MessageId;
@@ -94,6 +96,16 @@ macro_rules! outbox_contract {
             what_is_rescheduled_waits_for_its_new_time,
             an_id_is_scheduled_once,
             scheduled_messages_are_listed_by_their_time,
+            a_schedule_comes_back_as_it_was,
+            schedules_are_listed_by_name,
+            due_schedules_come_by_their_time,
+            a_schedule_becomes_due_at_its_time,
+            an_advance_deposits_its_messages,
+            a_change_of_another_version_is_not_made,
+            a_schedule_is_replaced_and_removed,
+            an_occurrence_that_exists_is_left_out,
+            one_of_several_fires_a_schedule,
+            many_schedules_are_fired_at_once,
         ] }
     };
 }

@@ -202,6 +202,12 @@ pub trait Inbox: Any + Send + Sync {
     /// See [`InboxError`]. The key stays claimed until its lease ends.
     fn abandon<'a>(&'a self, key: &'a InboxKey, claim: ClaimId) -> BoxFuture<'a, Result<(), InboxError>>;
 
+    /// Returns the capability to tell which requests were handled; `None`, the default, if there is none. A
+    /// schedule that does not overlap needs it.
+    fn history(&self) -> Option<&dyn InboxHistory> {
+        None
+    }
+
     /// Returns how long handled requests are remembered; `None`, the default, if that is unknown. A dispatcher refuses
     /// a subscription whose messages may be delivered again after that time.
     fn retention(&self) -> Option<Duration> {
@@ -213,4 +219,18 @@ pub trait Inbox: Any + Send + Sync {
     fn has_transactions(&self) -> bool {
         false
     }
+}
+
+/// Tells which requests were handled: see [`Inbox::history`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot tell which requests were handled",
+    label = "does not implement `InboxHistory`",
+    note = "implement `brighter::inbox::InboxHistory` for `{Self}` (`handled`), and return it from `Inbox::history`"
+)]
+pub trait InboxHistory: Send + Sync {
+    /// Returns those of these ids whose request a handler has completed, in any order and each once.
+    ///
+    /// # Errors
+    /// See [`InboxError`].
+    fn handled<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<Vec<MessageId>, InboxError>>;
 }

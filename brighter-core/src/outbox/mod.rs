@@ -6,6 +6,7 @@ mod capability;
 mod claim;
 mod error;
 mod report;
+mod schedules;
 mod selection;
 mod transaction;
 
@@ -22,6 +23,9 @@ pub use capability::{Archiving, DeadMessages, Inspection, Resending, Scheduling}
 pub use claim::{Claim, Claimed};
 pub use error::OutboxError;
 pub use report::{DeadMessage, Failure, MessageState, OutboxStatus, ScheduledMessage};
+pub use schedules::{
+    DueSchedules, FoundSchedules, ScheduleChange, ScheduleOrigin, ScheduleRow, ScheduleState, Schedules,
+};
 pub use selection::Selection;
 pub use transaction::OutboxTransaction;
 
@@ -48,6 +52,7 @@ use crate::message::Message;
 /// | [`dead_messages`](Self::dead_messages) | [`DeadMessages`] | listing and reviving the dead |
 /// | [`resending`](Self::resending) | [`Resending`] | sending dispatched messages again; `#[use_inbox(on_duplicate = replay)]` |
 /// | [`archiving`](Self::archiving) | [`Archiving`] | an archiver |
+/// | [`schedules`](Self::schedules) | [`Schedules`] | recurring work |
 /// | [`arrivals`](Self::arrivals) | [`Arrivals`] | a sweeper that is woken, rather than one that only polls |
 ///
 /// A later version adds only methods with a default, so an outbox that compiles today keeps compiling. An outbox around
@@ -130,6 +135,11 @@ pub trait Outbox: Any + Send + Sync {
 
     /// Returns the capability to remove old messages; `None`, the default, if there is none.
     fn archiving(&self) -> Option<&dyn Archiving> {
+        None
+    }
+
+    /// Returns the capability to keep schedules of recurring work; `None`, the default, if there is none.
+    fn schedules(&self) -> Option<&dyn Schedules> {
         None
     }
 

@@ -78,7 +78,19 @@ pub(crate) struct Dialect {
     pub(crate) columns: &'static str,
     /// Stores the version of a schema.
     pub(crate) note_version: &'static str,
+    pub(crate) schedules: ScheduleDialect,
     pub(crate) schema: SchemaDialect,
+}
+
+/// The statements about schedules in which databases differ.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ScheduleDialect {
+    /// The hint for the index of the due times, where the planner would not choose it.
+    pub(crate) by_due: &'static str,
+    /// Selects the names and versions of schedules whose names are in value 1, a JSON array, and locks them.
+    pub(crate) lock: &'static str,
+    /// Writes the state and the times of schedules from value 1, a JSON array of objects.
+    pub(crate) advance: &'static str,
 }
 
 /// The way in which rows are claimed and read.
@@ -102,6 +114,8 @@ pub(crate) struct SchemaDialect {
     /// The table of archived messages.
     pub(crate) archive: &'static [&'static str],
     pub(crate) inbox: &'static [&'static str],
+    /// The table of schedules beside an outbox.
+    pub(crate) schedules: &'static [&'static str],
     /// Locks out other processes that create tables, until the transaction ends or `unlock` runs. Selects 1 if the lock
     /// was acquired.
     pub(crate) lock: Option<&'static str>,

@@ -2,7 +2,7 @@
 
 use super::table_error::TableError;
 
-/// The suffixes of a table's name for its archive, indexes and trigger: in some databases all of these share one
+/// The suffixes of a table's name for its archive, schedules, indexes and trigger: in some databases all of these share one
 /// namespace.
 const ENDINGS: &[&str] = &[
     "_archive",
@@ -10,12 +10,14 @@ const ENDINGS: &[&str] = &[
     "_causation",
     "_dead",
     "_dispatched",
+    "_due",
     "_ends_at",
     "_key",
     "_message_id",
     "_outstanding",
     "_pkey",
     "_scheduled",
+    "_schedules",
     "_topic",
 ];
 

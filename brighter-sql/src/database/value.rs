@@ -16,6 +16,7 @@ pub(crate) enum Value<'a> {
     MaybeText(Option<&'a str>),
     Bytes(&'a [u8]),
     Number(i64),
+    MaybeNumber(Option<i64>),
 }
 
 /// A database of sqlx. The implementations differ only in their types, so a macro writes them.
@@ -137,6 +138,7 @@ macro_rules! implement_sql {
                     Value::MaybeText(text) => query.bind(text),
                     Value::Bytes(bytes) => query.bind(bytes),
                     Value::Number(number) => query.bind(number),
+                    Value::MaybeNumber(number) => query.bind(number),
                 };
             }
             query

@@ -1,6 +1,6 @@
 //! The [`InMemoryInbox`]: for tests, and for programs that may forget with their process what they handled.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,7 +9,8 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use brighter_core::__private::clock::after;
-use brighter_core::inbox::{Begun, ClaimId, Fingerprint, Inbox, InboxError, InboxKey};
+use brighter_core::id::MessageId;
+use brighter_core::inbox::{Begun, ClaimId, Fingerprint, Inbox, InboxError, InboxHistory, InboxKey};
 
 /// How many keys are kept unless [`InMemoryInbox::limit`] says otherwise.
 const DEFAULT_LIMIT: usize = 100_000;
@@ -122,8 +123,24 @@ impl Inbox for InMemoryInbox {
         })
     }
 
+    fn history(&self) -> Option<&dyn InboxHistory> {
+        Some(self)
+    }
+
     fn retention(&self) -> Option<Duration> {
         Some(self.retention)
+    }
+}
+
+impl InboxHistory for InMemoryInbox {
+    fn handled<'a>(&'a self, ids: &'a [MessageId]) -> BoxFuture<'a, Result<Vec<MessageId>, InboxError>> {
+        Box::pin(async move {
+            let state = self.state();
+            let is_done = |entry: &InboxEntry| matches!(entry.progress, Progress::Done);
+            let done = state.entries.iter().filter(|(_, entry)| is_done(entry));
+            let done: HashSet<_> = done.map(|(key, _)| &key.id).collect();
+            Ok(ids.iter().filter(|id| done.contains(id)).cloned().collect())
+        })
     }
 }
 

@@ -226,6 +226,16 @@ pub enum BuildError {
         /// Whether other programs may share the configuration.
         may_be_of_others: bool,
     },
+    /// A schedule of recurring work cannot be used.
+    #[cfg(feature = "schedule")]
+    #[error("invalid schedule `{name}`")]
+    Schedule {
+        /// The name of the schedule.
+        name: String,
+        /// What is wrong with it.
+        #[source]
+        source: crate::schedule::RecurringError,
+    },
     /// A subscription wants no topic.
     #[error("the subscription `{subscription}` has no routing key: give it at least one")]
     NoRoutingKey {

@@ -49,6 +49,8 @@ pub struct CommandProcessorBuilder {
     #[cfg(feature = "config")]
     config: Option<brighter_config::Config>,
     archiver: Option<Archiver>,
+    #[cfg(feature = "schedule")]
+    recurring: crate::schedule::RecurringWork,
     without_archiver: bool,
     span_body_limit: Option<usize>,
     max_pending_calls: Option<usize>,
@@ -348,6 +350,35 @@ impl CommandProcessorBuilder {
         self
     }
 
+    /// Fires this schedule: its message is posted at each of its times, exactly once, by whichever process sweeps the
+    /// outbox. Say the same schedules in every process of a program; one that the code does not have any more is paused.
+    #[cfg(feature = "schedule")]
+    pub fn recurring<R: Postable>(mut self, recurring: crate::schedule::Recurring<R>) -> Self {
+        self.recurring.add(recurring);
+        self
+    }
+
+    /// Fires schedules that were added [at run time](crate::schedule::ProcessorSchedules::add), by this process or another. A
+    /// processor with [`recurring`](Self::recurring) work does so anyway.
+    #[cfg(feature = "schedule")]
+    pub fn runtime_schedules(mut self) -> Self {
+        self.recurring.fire_others();
+        self
+    }
+
+    /// Names the program whose schedules these are. Programs with different schedules that share an outbox need a name
+    /// each: else each would take the schedules of the other for its own that are gone.
+    #[cfg(feature = "schedule")]
+    pub fn schedules_of(mut self, program: impl Into<String>) -> Self {
+        if self.recurring.name_program(program.into()) {
+            let twice = BuildError::SetTwice {
+                method: "schedules_of",
+            };
+            self.errors.push(twice);
+        }
+        self
+    }
+
     /// Makes the processor, and starts the sweeper if there is an outbox and a broker.
     ///
     /// # Errors
@@ -419,6 +450,20 @@ impl CommandProcessorBuilder {
             }
         }
 
+        #[cfg(feature = "schedule")]
+        let scheduler = {
+            let (scheduler, wrong) = self.recurring.build(&crate::schedule::Surroundings {
+                publications: &publications,
+                outbox: self.outbox.as_ref(),
+                inbox: self.provided.inbox.as_ref(),
+                has_broker: self.broker.is_some(),
+                without_inbox: &|request| without_inbox(&registry, request),
+            });
+            let wrong = wrong.into_iter();
+            errors.extend(wrong.map(|(name, source)| BuildError::Schedule { name, source }));
+            scheduler
+        };
+
         let ended = Arc::new(CancellationToken::new());
         let mut sweeper = self.sweeper.unwrap_or_default();
         for topic in publications
@@ -430,6 +475,8 @@ impl CommandProcessorBuilder {
         let relay = self
             .outbox
             .map(|outbox| Relay::new(outbox, self.broker.clone(), sweeper));
+        #[cfg(feature = "schedule")]
+        let relay = relay.map(|relay| relay.with_scheduler(scheduler));
         #[cfg(feature = "testing")]
         let relay = relay.map(|relay| relay.observed_by(self.provided.observer.clone()));
         let relay = relay.map(Arc::new);
@@ -482,6 +529,17 @@ impl CommandProcessorBuilder {
             ended,
         })))
     }
+}
+
+/// Returns a handler of this request that leaves nothing in the inbox.
+#[cfg(feature = "schedule")]
+fn without_inbox(registry: &Registry, request: &str) -> Option<&'static str> {
+    let mut of_request = registry
+        .descriptions()
+        .filter(|description| description.request == request);
+    let leaves_nothing =
+        of_request.find(|description| !description.steps.iter().any(|step| step.attribute == "use_inbox"));
+    leaves_nothing.map(|description| description.handler)
 }
 
 /// Except those that a routing function chooses among.

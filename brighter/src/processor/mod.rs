@@ -348,6 +348,29 @@ impl CommandProcessor {
         self.0.has_inbox
     }
 
+    /// The outbox beside which schedules are kept.
+    #[cfg(feature = "schedule")]
+    pub(crate) fn outbox_for_schedules(&self) -> Option<&dyn brighter_core::outbox::Outbox> {
+        self.0.relay.as_ref().map(|relay| &**relay.outbox())
+    }
+
+    /// What a publication says of a request.
+    #[cfg(feature = "schedule")]
+    pub(crate) fn publication_for_schedules(&self, request: TypeId) -> Option<PublicationSettings> {
+        self.0.publications.get(&request).cloned()
+    }
+
+    /// Has the sweeper look at the schedules, for one of them was changed.
+    #[cfg(feature = "schedule")]
+    pub(crate) fn schedules_changed(&self) {
+        if let Some(relay) = &self.0.relay
+            && let Some(scheduler) = &relay.scheduler
+        {
+            scheduler.note_change();
+            relay.bell.ring(brighter_core::outbox::Arrival::Here);
+        }
+    }
+
     /// How many bytes of a body are shown in spans.
     pub(crate) fn span_body_limit(&self) -> usize {
         self.0.span_body_limit

@@ -65,6 +65,8 @@ struct SweepTask<'a> {
     ended: &'a CancellationToken,
     /// When to look again for messages whose time has come: not at every arrival, which tells nothing of them.
     clock: Instant,
+    /// When the first schedule of recurring work is due, if that is known.
+    due: Option<Instant>,
     /// What the outbox could not be told, and since when it is claimed. Not more than two batches, as nothing is
     /// claimed before it is told.
     unrecorded: Vec<(Unrecorded, Instant)>,
@@ -93,6 +95,7 @@ impl<'a> SweepTask<'a> {
             relay,
             ended,
             clock,
+            due: None,
             unrecorded: Vec::new(),
         }
     }
@@ -151,6 +154,10 @@ impl<'a> SweepTask<'a> {
             } else {
                 spread(wait, JITTER)
             };
+            // A schedule fires at its time, however long the interval is.
+            if let Some(due) = self.due {
+                next = next.min(due);
+            }
         }
     }
 
@@ -243,7 +250,7 @@ impl<'a> SweepTask<'a> {
     /// Makes those outstanding whose time has come.
     async fn look_at_the_clock(&mut self) -> Result<(), OutboxError> {
         let now = Instant::now();
-        if now < self.clock {
+        if now < self.clock && !self.schedules_changed() {
             return Ok(());
         }
         // When there are more than are sent at once, the next sweep goes on.
@@ -251,7 +258,41 @@ impl<'a> SweepTask<'a> {
             // A little less than the interval, which is spread by as much.
             self.clock = now + self.relay.settings.interval.mul_f64(1.0 - 2.0 * JITTER);
         }
+        self.fire_schedules(now).await
+    }
+
+    /// Fires the schedules that are due, and looks at the clock again when the next one is.
+    #[cfg(feature = "schedule")]
+    async fn fire_schedules(&mut self, now: Instant) -> Result<(), OutboxError> {
+        let Some(scheduler) = &self.relay.scheduler else {
+            return Ok(());
+        };
+        self.due = None;
+        let fired = scheduler.fire(&**self.relay.outbox()).await?;
+        if fired.any {
+            // Topics in order have tasks of their own.
+            self.relay.bell.ring(Arrival::Here);
+        }
+        if let Some(next) = fired.next {
+            let due = brighter_core::__private::clock::after(now, next);
+            self.clock = self.clock.min(due);
+            self.due = Some(due);
+        }
         Ok(())
+    }
+
+    #[cfg(not(feature = "schedule"))]
+    async fn fire_schedules(&mut self, _: Instant) -> Result<(), OutboxError> {
+        Ok(())
+    }
+
+    /// Whether this process has changed a schedule that may be due now.
+    fn schedules_changed(&self) -> bool {
+        #[cfg(feature = "schedule")]
+        if let Some(scheduler) = &self.relay.scheduler {
+            return scheduler.was_changed();
+        }
+        false
     }
 
     /// Tries one message of each topic that may be well again, and says whether any was sent.

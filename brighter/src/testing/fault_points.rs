@@ -13,6 +13,7 @@
 //! | consuming | `pump.receive`, `pump.map`, `settle.before`, `settle.after` |
 //! | handling | `inbox.claim`, `inbox.claimed`, `handler.before`, `inbox.complete_in`, `handler.after`, `inbox.complete`, `inbox.completed`, `inbox.abandon` |
 //! | transactions of handlers | `transaction.begin`, `transaction.record`, `transaction.recorded`, `transaction.commit`, `transaction.committed` |
+//! | recurring work | `schedule.register`, `schedule.look`, `schedule.fire`, `schedule.fired` |
 //! | replaying dead letters | `replay.moved` |
 //!
 //! Those of `database` belong to every change that an outbox or an inbox makes in a database on its own; a commit of the

@@ -1,6 +1,6 @@
 //! The dialect that MySQL and MariaDB share.
 
-use crate::database::dialect::{ClaimStyle, Dialect, Placeholder, SchemaDialect};
+use crate::database::dialect::{ClaimStyle, Dialect, Placeholder, ScheduleDialect, SchemaDialect};
 
 pub(super) const MYSQL: Dialect = Dialect {
     placeholder: Placeholder::Unnumbered,
@@ -48,11 +48,26 @@ pub(super) const MYSQL: Dialect = Dialect {
         WHERE table_schema = ?1 AND table_name = ?2",
     note_version: "INSERT INTO {in}brighter_schema (name, version) VALUES (?1, ?2)\n  \
         ON DUPLICATE KEY UPDATE version = VALUES(version)",
+    schedules: ScheduleDialect {
+        by_due: " FORCE INDEX ({name}_due)",
+        lock: "SELECT name, version FROM JSON_TABLE(?1, '$[*]' COLUMNS (wanted VARCHAR(200) CHARACTER SET utf8mb4 PATH '$')) \
+            AS given STRAIGHT_JOIN {table} FORCE INDEX (PRIMARY) ON name = given.wanted COLLATE utf8mb4_bin \
+            FOR UPDATE SKIP LOCKED",
+        advance: "UPDATE JSON_TABLE(?1, '$[*]' COLUMNS (name VARCHAR(200) CHARACTER SET utf8mb4 PATH '$.name', \
+            state BIGINT PATH '$.state', next_at BIGINT PATH '$.next_at', run_at BIGINT PATH '$.run_at', \
+            due_at BIGINT PATH '$.due_at', last_at BIGINT PATH '$.last_at', \
+            last_id VARCHAR(700) CHARACTER SET utf8mb4 PATH '$.last_id')) AS given \
+            STRAIGHT_JOIN {table} AS kept FORCE INDEX (PRIMARY) ON kept.name = given.name COLLATE utf8mb4_bin \
+            SET kept.state = given.state, kept.next_at = given.next_at, kept.run_at = given.run_at, \
+            kept.due_at = given.due_at, kept.last_at = given.last_at, kept.last_id = given.last_id, \
+            kept.version = kept.version + 1",
+    },
     schema: SchemaDialect {
         versions: VERSIONS,
         outbox: OUTBOX,
         archive: ARCHIVE,
         inbox: INBOX,
+        schedules: SCHEDULES,
         // MySQL creates no tables within a transaction.
         lock: Some("SELECT CAST(GET_LOCK(CONCAT('brighter.', LEFT(MD5({schema}), 32)), 20) AS SIGNED)"),
         unlock: Some("SELECT CAST(RELEASE_LOCK(CONCAT('brighter.', LEFT(MD5({schema}), 32))) AS SIGNED)"),
@@ -152,5 +167,26 @@ CREATE TABLE IF NOT EXISTS {table} (
   ends_at     BIGINT          NOT NULL,
   UNIQUE INDEX {name}_key (message_id, context),
   INDEX {name}_ends_at (ends_at)
+) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+"];
+
+/// The schedules beside an outbox. A schedule whose `due_at` is null never becomes due.
+const SCHEDULES: &[&str] = &["\
+CREATE TABLE IF NOT EXISTS {table} (
+  name       VARCHAR(200) NOT NULL PRIMARY KEY,
+  program    VARCHAR(200),          -- whose code has it; null if it was added at run time
+  expression VARCHAR(700) NOT NULL,
+  zone       VARCHAR(200) NOT NULL,
+  settings   TEXT         NOT NULL, -- JSON
+  header     LONGTEXT,              -- JSON, of the message to copy
+  body       LONGBLOB     NOT NULL,
+  state      BIGINT       NOT NULL, -- 0 when it is active, 1 when it is paused, 2 when the code has it no more
+  next_at    BIGINT,                -- the next occurrence
+  run_at     BIGINT,                -- a run that somebody asked for
+  due_at     BIGINT,                -- when a sweeper takes it
+  last_at    BIGINT,                -- the last occurrence
+  last_id    VARCHAR(700),          -- its message
+  version    BIGINT       NOT NULL,
+  INDEX {name}_due (due_at)
 ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 "];

@@ -1,6 +1,6 @@
 //! The dialect of PostgreSQL.
 
-use crate::database::dialect::{ClaimStyle, Dialect, Placeholder, SchemaDialect};
+use crate::database::dialect::{ClaimStyle, Dialect, Placeholder, ScheduleDialect, SchemaDialect};
 
 pub(super) const POSTGRES: Dialect = Dialect {
     placeholder: Placeholder::Dollar,
@@ -52,11 +52,21 @@ pub(super) const POSTGRES: Dialect = Dialect {
         WHERE nspname = ?1 AND relname = ?2 AND attnum > 0 AND NOT attisdropped",
     note_version: "INSERT INTO {in}brighter_schema (name, version) VALUES (?1, ?2)\n  \
         ON CONFLICT (name) DO UPDATE SET version = excluded.version",
+    schedules: ScheduleDialect {
+        by_due: "",
+        lock: "SELECT name, version FROM {table} \
+            WHERE name = ANY (ARRAY(SELECT json_array_elements_text(CAST(?1 AS json)))) FOR UPDATE SKIP LOCKED",
+        advance: "UPDATE {table} AS kept SET state = given.state, next_at = given.next_at, run_at = given.run_at, \
+            due_at = given.due_at, last_at = given.last_at, last_id = given.last_id, version = kept.version + 1 \
+            FROM json_to_recordset(CAST(?1 AS json)) AS given(name text, state bigint, next_at bigint, run_at bigint, \
+            due_at bigint, last_at bigint, last_id text) WHERE kept.name = given.name",
+    },
     schema: SchemaDialect {
         versions: VERSIONS,
         outbox: OUTBOX,
         archive: ARCHIVE,
         inbox: INBOX,
+        schedules: SCHEDULES,
         // Held until the transaction ends. The number is random, and the same for every version.
         lock: Some(
             "SELECT CAST(1 AS bigint) FROM (SELECT pg_advisory_xact_lock(7209065218427388114)) AS locked",
@@ -166,4 +176,27 @@ CREATE TABLE IF NOT EXISTS {table} (
   UNIQUE (message_id, context)
 );
 CREATE INDEX IF NOT EXISTS {name}_ends_at ON {table} (ends_at);
+"];
+
+/// The schedules beside an outbox. A schedule whose `due_at` is null never becomes due.
+const SCHEDULES: &[&str] = &["\
+CREATE TABLE IF NOT EXISTS {table} (
+  name       text   PRIMARY KEY,
+  program    text,            -- whose code has it; null if it was added at run time
+  expression text   NOT NULL,
+  zone       text   NOT NULL,
+  settings   text   NOT NULL, -- JSON
+  header     text,            -- JSON, of the message to copy
+  body       bytea  NOT NULL,
+  state      bigint NOT NULL, -- 0 when it is active, 1 when it is paused, 2 when the code has it no more
+  next_at    bigint,          -- the next occurrence
+  run_at     bigint,          -- a run that somebody asked for
+  due_at     bigint,          -- when a sweeper takes it
+  last_at    bigint,          -- the last occurrence
+  last_id    text,            -- its message
+  version    bigint NOT NULL
+);
+CREATE INDEX IF NOT EXISTS {name}_due
+  ON {table} (due_at)
+  WHERE due_at IS NOT NULL;
 "];

@@ -1,6 +1,6 @@
 //! The dialect of SQLite.
 
-use crate::database::dialect::{ClaimStyle, Dialect, Placeholder, SchemaDialect};
+use crate::database::dialect::{ClaimStyle, Dialect, Placeholder, ScheduleDialect, SchemaDialect};
 
 pub(super) const SQLITE: Dialect = Dialect {
     placeholder: Placeholder::Question,
@@ -40,11 +40,21 @@ pub(super) const SQLITE: Dialect = Dialect {
     columns: "SELECT name FROM pragma_table_info(?2, ?1)",
     note_version: "INSERT INTO {in}brighter_schema (name, version) VALUES (?1, ?2)\n  \
         ON CONFLICT (name) DO UPDATE SET version = excluded.version",
+    schedules: ScheduleDialect {
+        by_due: " INDEXED BY {name}_due",
+        lock: "SELECT name, version FROM {table} WHERE name IN (SELECT value FROM json_each(?1))",
+        advance: "UPDATE {table} AS kept SET state = given.state, next_at = given.next_at, run_at = given.run_at, \
+            due_at = given.due_at, last_at = given.last_at, last_id = given.last_id, version = kept.version + 1 \
+            FROM (SELECT value ->> 'name' AS name, value ->> 'state' AS state, value ->> 'next_at' AS next_at, \
+            value ->> 'run_at' AS run_at, value ->> 'due_at' AS due_at, value ->> 'last_at' AS last_at, \
+            value ->> 'last_id' AS last_id FROM json_each(?1)) AS given WHERE kept.name = given.name",
+    },
     schema: SchemaDialect {
         versions: VERSIONS,
         outbox: OUTBOX,
         archive: ARCHIVE,
         inbox: INBOX,
+        schedules: SCHEDULES,
         // A writer locks the whole file.
         lock: None,
         unlock: None,
@@ -148,4 +158,27 @@ CREATE TABLE IF NOT EXISTS {table} (
   UNIQUE (message_id, context)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS {in}{name}_ends_at ON {plain} (ends_at);
+"];
+
+/// The schedules beside an outbox. A schedule whose `due_at` is null never becomes due.
+const SCHEDULES: &[&str] = &["\
+CREATE TABLE IF NOT EXISTS {table} (
+  name       TEXT    NOT NULL PRIMARY KEY,
+  program    TEXT,             -- whose code has it; null if it was added at run time
+  expression TEXT    NOT NULL,
+  zone       TEXT    NOT NULL,
+  settings   TEXT    NOT NULL, -- JSON
+  header     TEXT,             -- JSON, of the message to copy
+  body       BLOB    NOT NULL,
+  state      INTEGER NOT NULL, -- 0 when it is active, 1 when it is paused, 2 when the code has it no more
+  next_at    INTEGER,          -- the next occurrence
+  run_at     INTEGER,          -- a run that somebody asked for
+  due_at     INTEGER,          -- when a sweeper takes it
+  last_at    INTEGER,          -- the last occurrence
+  last_id    TEXT,             -- its message
+  version    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS {in}{name}_due
+  ON {plain} (due_at)
+  WHERE due_at IS NOT NULL;
 "];

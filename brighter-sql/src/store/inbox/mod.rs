@@ -14,14 +14,15 @@ use uuid::Uuid;
 pub use options::InboxOptions;
 
 use super::row;
-use crate::database::backend::{Backend, in_time};
+use crate::database::backend::{Backend, Fetch, in_time};
 use crate::database::dialect::Dialect;
 use crate::database::schema::{Locate, Schema};
 use crate::database::table_ref::TableRef;
 use crate::database::value::{Sql, Value};
+use brighter_core::id::MessageId;
 use brighter_core::inbox::{Begun, ClaimId, Fingerprint, InboxError, InboxKey};
 use operations::{Begin, Complete, ExecuteInbox};
-use statements::{FORGOTTEN_AT_ONCE, InboxStatements};
+use statements::{FORGOTTEN_AT_ONCE, InboxStatements, LOOKED_FOR};
 
 /// The interval between deletions of expired keys, unless there are more of them.
 const FORGET_EVERY: Duration = Duration::from_secs(60);
@@ -146,6 +147,28 @@ impl<B: Backend> SqlInbox<B> {
         self.backend.in_transaction::<_, InboxError>(completing).await
     }
 
+    /// Returns those of these ids whose request a handler has completed.
+    pub(crate) async fn handled(&self, ids: &[MessageId]) -> Result<Vec<MessageId>, InboxError> {
+        let mut handled = Vec::new();
+        for some in ids.chunks(LOOKED_FOR) {
+            let texts: Vec<_> = some.iter().map(row::id_text::<B::Db>).collect();
+            // The last one stands in for those that are missing.
+            let padded = (0..LOOKED_FOR).filter_map(|at| texts.get(at).or(texts.last()));
+            let values: Vec<_> = padded.map(|text| Value::Text(text)).collect();
+            let (statement, values) = (&self.statements.handled, &values[..]);
+            let rows = self.backend.read(Fetch { statement, values }).await?;
+            for row in &rows {
+                let number = B::Db::text(row, 0).map_err(B::Db::sort)?;
+                let at = number
+                    .parse::<usize>()
+                    .ok()
+                    .and_then(|number| number.checked_sub(1));
+                handled.extend(at.and_then(|at| some.get(at.min(some.len() - 1))).cloned());
+            }
+        }
+        Ok(handled)
+    }
+
     /// Returns whether expired keys are to be deleted, which is so for one caller at intervals.
     fn is_time_to_forget(&self) -> bool {
         let now = Instant::now();
@@ -204,7 +227,7 @@ macro_rules! implement_inbox {
             use futures_util::future::BoxFuture;
 
             use brighter_core::inbox::{
-                Begun, ClaimId, Fingerprint, Inbox, InboxError, InboxKey, InboxTransaction,
+                Begun, ClaimId, Fingerprint, Inbox, InboxError, InboxHistory, InboxKey, InboxTransaction,
             };
 
             type Done<'a, T> = BoxFuture<'a, Result<T, InboxError>>;
@@ -227,12 +250,25 @@ macro_rules! implement_inbox {
                     Box::pin(self.0.abandon(key, claim))
                 }
 
+                fn history(&self) -> Option<&dyn InboxHistory> {
+                    Some(self)
+                }
+
                 fn retention(&self) -> Option<Duration> {
                     Some(self.0.retention())
                 }
 
                 fn has_transactions(&self) -> bool {
                     true
+                }
+            }
+
+            impl InboxHistory for $inbox {
+                fn handled<'a>(
+                    &'a self,
+                    ids: &'a [brighter_core::id::MessageId],
+                ) -> Done<'a, Vec<brighter_core::id::MessageId>> {
+                    Box::pin(self.0.handled(ids))
                 }
             }
 

@@ -47,6 +47,22 @@ const COMPLETE_CLAIM: &str = "UPDATE {table} SET done = 1, ends_at = {now} \
 const ABANDON: &str =
     "DELETE FROM {table} WHERE message_id = ?1 AND context = ?2 AND claim = ?3 AND done = 0";
 
+/// The number of ids that [`handled`] looks for at once.
+pub(super) const LOOKED_FOR: usize = 32;
+
+/// Returns which of these ids were handled, by their numbers.
+fn handled() -> String {
+    let number = |at: usize| format!(" WHEN ?{at} THEN '{at}'");
+    let (cases, ids): (String, Vec<_>) = (
+        (1..=LOOKED_FOR).map(number).collect(),
+        (1..=LOOKED_FOR).map(|at| format!("?{at}")).collect(),
+    );
+    format!(
+        "SELECT DISTINCT CASE message_id{cases} END FROM {{table}} WHERE message_id IN ({}) AND done = 1",
+        ids.join(", ")
+    )
+}
+
 /// Deletes a limited number at once, so that other calls do not wait long. Claims that ended long ago are deleted too.
 const FORGET: &str = "DELETE FROM {table} WHERE seq IN (SELECT seq FROM \
      (SELECT seq FROM {table} WHERE ends_at <= {now} - ?1 ORDER BY ends_at LIMIT 500) AS old)";
@@ -69,11 +85,12 @@ pub(super) struct InboxStatements {
     pub(super) complete_claim: Statement,
     pub(super) abandon: Statement,
     pub(super) forget: Statement,
+    pub(super) handled: Statement,
 }
 
 impl InboxStatements {
     pub(super) fn new(dialect: &Dialect, table: &TableRef) -> Self {
-        let of = |template| dialect.statement(template, table);
+        let of = |template: &str| dialect.statement(template, table);
         Self {
             begin: of(BEGIN),
             take_over: of(TAKE_OVER),
@@ -87,6 +104,7 @@ impl InboxStatements {
             complete_claim: of(COMPLETE_CLAIM),
             abandon: of(ABANDON),
             forget: of(FORGET),
+            handled: of(&handled()),
         }
     }
 }

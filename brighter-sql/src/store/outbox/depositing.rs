@@ -102,6 +102,7 @@ impl<B: Backend> SqlOutbox<B> {
             statements: &self.statements,
             messages,
             lease: lease.map_or(0, row::millis),
+            is_id_enough: false,
         }
     }
 }

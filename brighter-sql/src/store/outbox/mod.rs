@@ -17,6 +17,7 @@ mod port;
 mod reading;
 mod room;
 mod schedule;
+mod schedules;
 mod statements;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub use deposit_statement::DepositStatement;
 pub use options::OutboxOptions;
 pub(crate) use port::implement_outbox;
 
+use self::schedules::SqlSchedules;
 use super::row;
 use crate::database::backend::{Backend, in_time};
 use crate::database::dialect::Dialect;
@@ -54,6 +56,7 @@ pub(crate) struct SqlOutbox<B> {
     archive_schema: Arc<Schema>,
     /// Whether the table of the archive is known to exist.
     archive: Arc<OnceCell<()>>,
+    schedules: Arc<SqlSchedules>,
     room: Option<Room>,
     /// Notified at each deposit without a claim.
     bell: Bell,
@@ -89,8 +92,11 @@ pub(crate) fn ddl<D: Sql>(options: &OutboxOptions) -> Result<String, OutboxError
     let archive = options
         .has_archive
         .then(|| archive_schema(&dialect, options, &table).ddl::<D>());
+    let schedules = options
+        .has_schedules
+        .then(|| schedules::schema(&dialect, options, &table).ddl::<D>());
     let outbox = schema(&dialect, options, table).ddl::<D>();
-    Ok(outbox + archive.as_deref().unwrap_or_default())
+    Ok(outbox + archive.as_deref().unwrap_or_default() + schedules.as_deref().unwrap_or_default())
 }
 
 fn schema(dialect: &Dialect, options: &OutboxOptions, table: TableRef) -> Schema {
@@ -119,6 +125,7 @@ impl<B: Backend> SqlOutbox<B> {
             statements: Arc::new(OutboxStatements::new(&dialect, &table)),
             archive: Arc::new(OnceCell::new()),
             archive_schema: Arc::new(archive_schema(&dialect, options, &table)),
+            schedules: Arc::new(SqlSchedules::new(&dialect, options, &table)),
             table,
             room: options.limit.map(Room::new),
             bell: Bell::new(),
@@ -126,6 +133,9 @@ impl<B: Backend> SqlOutbox<B> {
         };
         if options.has_archive {
             outbox.make_archive().await?;
+        }
+        if options.has_schedules {
+            outbox.make_schedules().await?;
         }
         Ok(outbox)
     }

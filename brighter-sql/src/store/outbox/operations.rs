@@ -18,6 +18,8 @@ pub(super) struct Deposit<'a> {
     pub(super) statements: &'a OutboxStatements,
     pub(super) messages: &'a [Message],
     pub(super) lease: i64,
+    /// Whether an id that exists is taken for the same message, whatever its content.
+    pub(super) is_id_enough: bool,
 }
 
 /// Stores a scheduled message, and returns whether it is new.
@@ -137,6 +139,9 @@ impl Deposit<'_> {
         message: &Message,
     ) -> Result<MessageId, OutboxError> {
         let id = message.header.id.clone();
+        if self.is_id_enough {
+            return Ok(id);
+        }
         let text = row::id_text::<D>(&id);
         let topic = row::stored::<D>(message.header.topic.as_str());
         let values = [Value::Text(&text), Value::Text(&topic)];

@@ -23,6 +23,7 @@ pub struct OutboxOptions {
     pub(crate) has_session: bool,
     pub(super) limit: Option<u64>,
     pub(super) has_archive: bool,
+    pub(super) has_schedules: bool,
 }
 
 impl Default for OutboxOptions {
@@ -34,6 +35,7 @@ impl Default for OutboxOptions {
             has_session: true,
             limit: None,
             has_archive: false,
+            has_schedules: false,
         }
     }
 }
@@ -88,6 +90,15 @@ impl OutboxOptions {
     #[must_use]
     pub fn archive(mut self) -> Self {
         self.has_archive = true;
+        self
+    }
+
+    /// Creates the table of schedules when the outbox is opened, and includes it in the tables as SQL. Without this, a
+    /// processor with recurring work creates it when it first looks for schedules. Its name is that of the table with
+    /// the suffix `_schedules`.
+    #[must_use]
+    pub fn schedules(mut self) -> Self {
+        self.has_schedules = true;
         self
     }
 

@@ -12,9 +12,10 @@ macro_rules! implement_outbox {
             use brighter_core::id::MessageId;
             use brighter_core::message::Message;
             use brighter_core::outbox::{
-                Archive, Archiving, Arrivals, Claim, Claimed, DeadMessage, DeadMessages, Failure, Inspection,
-                MessageState, Outbox, OutboxError, OutboxStatus, OutboxTransaction, Resending,
-                ScheduledMessage, Scheduling, Selection,
+                Archive, Archiving, Arrivals, Claim, Claimed, DeadMessage, DeadMessages, DueSchedules,
+                Failure, FoundSchedules, Inspection, MessageState, Outbox, OutboxError, OutboxStatus,
+                OutboxTransaction, Resending, ScheduleChange, ScheduledMessage, Schedules, Scheduling,
+                Selection,
             };
 
             use $crate::store::DepositStatement;
@@ -70,6 +71,10 @@ macro_rules! implement_outbox {
                     Some(self)
                 }
 
+                fn schedules(&self) -> Option<&dyn Schedules> {
+                    Some(self)
+                }
+
                 fn arrivals(&self) -> Option<Arrivals> {
                     Some($arrivals(&self.0))
                 }
@@ -94,6 +99,28 @@ macro_rules! implement_outbox {
 
                 fn make_due(&self, limit: usize) -> Done<'_, u64> {
                     Box::pin(self.0.make_due(limit))
+                }
+            }
+
+            impl Schedules for $outbox {
+                fn due_schedules<'a>(&'a self, program: &'a str, limit: usize) -> Done<'a, DueSchedules> {
+                    Box::pin(self.0.due_schedules(program, limit))
+                }
+
+                fn find_schedules<'a>(&'a self, names: &'a [String]) -> Done<'a, FoundSchedules> {
+                    Box::pin(self.0.find_schedules(names))
+                }
+
+                fn list_schedules<'a>(
+                    &'a self,
+                    after: Option<&'a str>,
+                    limit: usize,
+                ) -> Done<'a, FoundSchedules> {
+                    Box::pin(self.0.list_schedules(after, limit))
+                }
+
+                fn apply_schedules<'a>(&'a self, changes: &'a [ScheduleChange]) -> Done<'a, Vec<bool>> {
+                    Box::pin(self.0.apply_schedules(changes))
                 }
             }
 

@@ -3,6 +3,7 @@
 mod capabilities;
 mod entry;
 mod scheduled;
+mod schedules;
 mod state;
 mod transaction;
 
@@ -10,12 +11,13 @@ use std::fmt;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
 use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
 
+use self::schedules::{ScheduleClock, StoredSchedules};
 use self::state::State;
 pub use self::transaction::InMemoryTransaction;
 use brighter_core::__private::Bell;
@@ -23,7 +25,7 @@ use brighter_core::id::MessageId;
 use brighter_core::message::Message;
 use brighter_core::outbox::{
     Archiving, Arrival, Arrivals, Claim, Claimed, DeadMessages, Failure, Inspection, Outbox, OutboxError,
-    OutboxStatus, Resending, Scheduling,
+    OutboxStatus, Resending, Schedules, Scheduling,
 };
 
 /// How many messages may be outstanding unless [`InMemoryOutbox::limit`] says otherwise.
@@ -56,6 +58,8 @@ pub struct InMemoryOutbox {
     state: Arc<Mutex<State>>,
     bell: Bell,
     limit: usize,
+    /// The schedules of recurring work, and the clock by which they become due.
+    stored: Arc<Mutex<(ScheduleClock, StoredSchedules)>>,
 }
 
 impl InMemoryOutbox {
@@ -66,7 +70,16 @@ impl InMemoryOutbox {
             state: Arc::default(),
             bell: Bell::new(),
             limit: DEFAULT_LIMIT,
+            stored: Arc::default(),
         }
+    }
+
+    /// Sets the time by which schedules become due, for a test of recurring work: it is this time now, and goes on with
+    /// tokio's clock.
+    #[must_use]
+    pub fn clock_at(self, time: SystemTime) -> Self {
+        self.schedules_locked().0.set(time);
+        self
     }
 
     /// Sets how many messages may be outstanding. A deposit beyond that is refused with [`OutboxError::Full`].
@@ -100,6 +113,11 @@ impl InMemoryOutbox {
 
     pub(super) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.state, &other.state)
+    }
+
+    /// As [`lock`](Self::lock). The messages may be locked while this is, and not the reverse.
+    fn schedules_locked(&self) -> MutexGuard<'_, (ScheduleClock, StoredSchedules)> {
+        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// No method of [`State`] can panic half way, so what a poisoned lock guards is whole.
@@ -200,6 +218,10 @@ impl Outbox for InMemoryOutbox {
     }
 
     fn archiving(&self) -> Option<&dyn Archiving> {
+        Some(self)
+    }
+
+    fn schedules(&self) -> Option<&dyn Schedules> {
         Some(self)
     }
 

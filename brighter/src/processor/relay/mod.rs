@@ -52,6 +52,9 @@ pub(super) struct Relay {
     pub(super) bell: Bell,
     /// Whether the broker or the outbox was away the last time; told once.
     pub(super) is_away: AtomicBool,
+    /// Fires the schedules of recurring work.
+    #[cfg(feature = "schedule")]
+    pub(super) scheduler: Option<crate::schedule::Scheduler>,
     /// Held for reading while messages are under way, so that closing can wait for them.
     under_way: RwLock<()>,
     metrics: SentMetrics,
@@ -85,6 +88,8 @@ impl Relay {
             unroutable: WarningLimit::default(),
             bell: Bell::new(),
             is_away: AtomicBool::new(false),
+            #[cfg(feature = "schedule")]
+            scheduler: None,
             under_way: RwLock::new(()),
             metrics: SentMetrics::default(),
             #[cfg(feature = "metrics")]
@@ -98,6 +103,13 @@ impl Relay {
     #[cfg(feature = "testing")]
     pub(super) fn observed_by(mut self, observer: Option<Arc<dyn crate::pipeline::Observer>>) -> Self {
         self.observer = observer;
+        self
+    }
+
+    /// Lets the sweeper fire these schedules.
+    #[cfg(feature = "schedule")]
+    pub(super) fn with_scheduler(mut self, scheduler: Option<crate::schedule::Scheduler>) -> Self {
+        self.scheduler = scheduler;
         self
     }
 
