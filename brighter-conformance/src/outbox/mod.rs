@@ -3,7 +3,8 @@
 //! An outbox must pass the behaviours of depositing, claiming and marking. For an outbox without a capability
 //! ([`Scheduling`](brighter_core::outbox::Scheduling), [`Inspection`](brighter_core::outbox::Inspection),
 //! [`DeadMessages`](brighter_core::outbox::DeadMessages), [`Resending`](brighter_core::outbox::Resending),
-//! [`Archiving`](brighter_core::outbox::Archiving)), its behaviours pass, and print that they are not applicable. The
+//! [`Archiving`](brighter_core::outbox::Archiving),
+//! [`UniquePosts`](brighter_core::outbox::UniquePosts)), its behaviours pass, and print that they are not applicable. The
 //! others use a capability for their checks only if it exists.
 //!
 //! Each function needs an empty outbox that nothing else uses, and panics if the outbox behaves differently. None waits
@@ -17,6 +18,7 @@ mod dead;
 mod order;
 mod replay;
 mod schedule;
+mod unique;
 
 use std::time::Duration;
 
@@ -27,6 +29,7 @@ pub use dead::*;
 pub use order::*;
 pub use replay::*;
 pub use schedule::*;
+pub use unique::*;
 
 use super::eventually;
 use brighter_core::id::MessageId;
@@ -35,6 +38,7 @@ use brighter_core::outbox::{Claim, Claimed, Outbox};
 use capability::assert_read;
 use capability::{assert_dead, capability};
 pub(crate) use capability::{assert_due_in, assert_state, not_applicable};
+pub(crate) use unique::{assert_held, key};
 
 /// Makes a module with one test for each behaviour of an [`Outbox`].
 ///
@@ -94,6 +98,13 @@ macro_rules! outbox_contract {
             what_is_rescheduled_waits_for_its_new_time,
             an_id_is_scheduled_once,
             scheduled_messages_are_listed_by_their_time,
+            a_held_key_stores_no_other_message,
+            keys_are_apart_by_topic_type_and_text,
+            a_key_is_free_when_its_window_is_over,
+            a_message_that_holds_its_key_is_stored_once,
+            what_is_not_stored_holds_no_key,
+            of_many_at_once_one_takes_the_key,
+            a_message_with_a_key_is_scheduled_or_claimed,
         ] }
     };
 }

@@ -8,6 +8,7 @@ mod error;
 mod report;
 mod selection;
 mod transaction;
+mod unique;
 
 use std::any::Any;
 use std::time::Duration;
@@ -18,12 +19,13 @@ pub use archive::Archive;
 #[doc(hidden)]
 pub use arrivals::Bell;
 pub use arrivals::{Arrival, Arrivals};
-pub use capability::{Archiving, DeadMessages, Inspection, Resending, Scheduling};
+pub use capability::{Archiving, DeadMessages, Inspection, Resending, Scheduling, UniquePosts};
 pub use claim::{Claim, Claimed};
 pub use error::OutboxError;
 pub use report::{DeadMessage, Failure, MessageState, OutboxStatus, ScheduledMessage};
 pub use selection::Selection;
 pub use transaction::OutboxTransaction;
+pub use unique::{InvalidUniqueKey, UniqueDeposit, UniqueKey};
 
 use crate::id::MessageId;
 use crate::message::Message;
@@ -48,6 +50,7 @@ use crate::message::Message;
 /// | [`dead_messages`](Self::dead_messages) | [`DeadMessages`] | listing and reviving the dead |
 /// | [`resending`](Self::resending) | [`Resending`] | sending dispatched messages again; `#[use_inbox(on_duplicate = replay)]` |
 /// | [`archiving`](Self::archiving) | [`Archiving`] | an archiver |
+/// | [`unique_posts`](Self::unique_posts) | [`UniquePosts`] | `unique_for` |
 /// | [`arrivals`](Self::arrivals) | [`Arrivals`] | a sweeper that is woken, rather than one that only polls |
 ///
 /// A later version adds only methods with a default, so an outbox that compiles today keeps compiling. An outbox around
@@ -130,6 +133,11 @@ pub trait Outbox: Any + Send + Sync {
 
     /// Returns the capability to remove old messages; `None`, the default, if there is none.
     fn archiving(&self) -> Option<&dyn Archiving> {
+        None
+    }
+
+    /// Returns the capability to store a message unless another one holds its key; `None`, the default, if there is none.
+    fn unique_posts(&self) -> Option<&dyn UniquePosts> {
         None
     }
 

@@ -26,6 +26,7 @@ mod sweep_stats;
 mod sweep_task;
 mod sweeper;
 mod type_map;
+mod unique;
 
 use std::any::TypeId;
 use std::collections::HashMap;
@@ -48,6 +49,7 @@ pub use post::{Cleared, Post};
 pub use registry::PipelineDescription;
 pub use route_by::{HandlerChoice, NoSuchHandler};
 pub use sweeper::Sweeper;
+pub use unique::{Posted, UniqueDepositPost, UniquePost};
 
 use self::background::BackgroundTask;
 use self::call::Calls;

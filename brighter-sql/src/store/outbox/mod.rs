@@ -18,6 +18,7 @@ mod reading;
 mod room;
 mod schedule;
 mod statements;
+mod unique;
 
 use std::sync::Arc;
 

@@ -14,7 +14,7 @@ macro_rules! implement_outbox {
             use brighter_core::outbox::{
                 Archive, Archiving, Arrivals, Claim, Claimed, DeadMessage, DeadMessages, Failure, Inspection,
                 MessageState, Outbox, OutboxError, OutboxStatus, OutboxTransaction, Resending,
-                ScheduledMessage, Scheduling, Selection,
+                ScheduledMessage, Scheduling, Selection, UniqueDeposit, UniqueKey, UniquePosts,
             };
 
             use $crate::store::DepositStatement;
@@ -67,6 +67,10 @@ macro_rules! implement_outbox {
                 }
 
                 fn archiving(&self) -> Option<&dyn Archiving> {
+                    Some(self)
+                }
+
+                fn unique_posts(&self) -> Option<&dyn UniquePosts> {
                     Some(self)
                 }
 
@@ -141,6 +145,18 @@ macro_rules! implement_outbox {
                 }
             }
 
+            impl UniquePosts for $outbox {
+                fn deposit_unique<'a>(
+                    &'a self,
+                    message: &'a Message,
+                    key: &'a UniqueKey,
+                    delay: Option<Duration>,
+                    lease: Option<Duration>,
+                ) -> Done<'a, UniqueDeposit> {
+                    Box::pin(self.0.deposit_unique(message, key, delay, lease))
+                }
+            }
+
             impl $outbox {
                 /// Returns the statement that deposits this message in a transaction that is not one of sqlx: see
                 /// [`DepositStatement`]. `CommandProcessor::to_message` returns the message of a request.
@@ -165,6 +181,16 @@ macro_rules! implement_outbox {
                     delay: Duration,
                 ) -> Done<'a, ()> {
                     Box::pin(outbox.0.schedule_in(self, message, delay))
+                }
+
+                fn deposit_unique<'a>(
+                    &'a mut self,
+                    outbox: &'a $outbox,
+                    message: &'a Message,
+                    key: &'a UniqueKey,
+                    delay: Option<Duration>,
+                ) -> Done<'a, UniqueDeposit> {
+                    Box::pin(outbox.0.deposit_unique_in(self, message, key, delay))
                 }
 
                 fn cancel<'a>(&'a mut self, outbox: &'a $outbox, id: &'a MessageId) -> Done<'a, bool> {

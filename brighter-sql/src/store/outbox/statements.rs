@@ -92,6 +92,9 @@ pub(super) const KEEP: &str = "INSERT INTO {archive} (seq, message_id, topic, me
 
 pub(super) const FORGET: &str = "{delete_by_ids} AND outstanding <> 1";
 
+/// Selects who holds a key, and for how long.
+const KEY_HOLDER: &str = "SELECT message_id, expires_at - {now} FROM {unique} WHERE unique_key = ?1{latest}";
+
 /// The numbers of messages that one statement inserts. There are few sizes, so that few statements are prepared.
 const SIZES: [usize; 3] = [64, 8, 1];
 
@@ -134,6 +137,9 @@ pub(super) struct OutboxStatements {
     pub(super) long_dead: Statement,
     pub(super) keep: Statement,
     pub(super) forget: Statement,
+    pub(super) take_key: Statement,
+    pub(super) key_holder: Statement,
+    pub(super) forget_keys: Statement,
 }
 
 /// A claim: a statement that returns the rows, and for some dialects a second one that writes the claim.
@@ -205,6 +211,9 @@ impl OutboxStatements {
             long_dead: of(LONG_DEAD),
             keep: of(KEEP),
             forget: of(FORGET),
+            take_key: of(dialect.take_key),
+            key_holder: of(KEY_HOLDER),
+            forget_keys: of(dialect.forget_keys),
         }
     }
 
