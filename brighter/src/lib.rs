@@ -135,7 +135,7 @@ pub use channel::{InMemoryBroker, Publication, Subscription};
 pub use context::Context;
 pub use dispatcher::Dispatcher;
 pub use error::{BoxError, Defer, DontAck, HandlerError, Invalid, Reject};
-pub use handler::Handler;
+pub use handler::{Batch, Handler};
 pub use id::MessageId;
 pub use inbox::InMemoryInbox;
 pub use message::Message;

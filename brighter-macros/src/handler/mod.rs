@@ -1,6 +1,7 @@
 //! `#[handler]`, on an impl of `Handler` or on the type.
 
 mod attr;
+mod batch;
 mod check;
 mod expand;
 mod fallback;
@@ -9,8 +10,9 @@ mod model;
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 
+use batch::BatchArgs;
 pub(crate) use fallback::complete;
-use model::{HandlerImpl, HandlerType};
+use model::{HandlerImpl, HandlerType, Takes};
 
 use crate::args::Args;
 use crate::condition::Condition;
@@ -18,7 +20,7 @@ use crate::invisible;
 use crate::item::{ItemKind, Outline};
 use crate::path::Private;
 use crate::shell::Errors;
-use crate::step;
+use crate::step::{self, Innermost};
 
 pub(crate) fn handler(args: TokenStream, item: TokenStream, errors: &Errors) -> TokenStream {
     let item = invisible::open(item);
@@ -43,17 +45,28 @@ pub(crate) fn handler(args: TokenStream, item: TokenStream, errors: &Errors) -> 
 }
 
 fn on_impl(args: Args, item: TokenStream, private: &Private, errors: &Errors) -> syn::Result<TokenStream> {
-    let pipeline = attr::of_impl(args, errors);
+    let (pipeline, batch) = attr::of_impl(args, errors);
     let mut handler: HandlerImpl = syn::parse2(item)?;
     let steps = check::steps(&mut handler, pipeline, private, errors);
     let steps = step::in_order(steps, errors);
     let Some(request) = check::request(&handler.trait_, errors) else {
         return Ok(expand::item(&handler));
     };
-    let gaps = check::gaps(&handler, private, errors);
+    let takes = match batch {
+        Some(_) => Takes::Batch,
+        None => Takes::Request,
+    };
+    let gaps = check::gaps(&handler, takes, private, errors);
     expand::fill(&mut handler, &gaps, private);
-    fallback::repair(&mut handler, &gaps, &request, private);
-    Ok(expand::of_impl(&handler, &request, pipeline, &steps, private))
+    fallback::repair(&mut handler, &gaps, &request, takes, private);
+    let innermost = match batch {
+        None => Innermost::Handler,
+        Some(BatchArgs { max, within }) => Innermost::Batch { max, within },
+    };
+    let steps = step::for_innermost(steps, &innermost, errors);
+    Ok(expand::of_impl(
+        handler, &request, pipeline, &innermost, &steps, private,
+    ))
 }
 
 fn on_type(args: Args, item: TokenStream, private: &Private, errors: &Errors) -> syn::Result<TokenStream> {

@@ -5,19 +5,27 @@ use quote::{quote, quote_spanned};
 use syn::Type;
 
 use super::layers::{HANDLER, Types};
-use super::model::{StepAttribute, StepTiming};
+use super::model::{Innermost, StepAttribute, StepTiming};
+use crate::duration;
 use crate::path::Private;
 
 /// Generates the item of `impl HandlerPipeline<R>`.
-pub(crate) fn pipeline(request: &Type, steps: &[StepAttribute], private: &Private) -> TokenStream {
+pub(crate) fn pipeline(
+    request: &Type,
+    innermost: &Innermost,
+    steps: &[StepAttribute],
+    private: &Private,
+) -> TokenStream {
     // In the macro's scope: an inline policy is the user's expression, and must not see these names.
     let span = Span::mixed_site();
     let [handler, stack] = [HANDLER, "stack"].map(|name| Ident::new(name, span));
-    let asked = steps.iter().any(|step| step.condition.is_always());
+    let asked =
+        matches!(innermost, Innermost::Batch { .. }) || steps.iter().any(|step| step.condition.is_always());
     let wiring = Ident::new(if asked { "wiring" } else { "_wiring" }, span);
 
     // Innermost first, because each layer wraps the ones before.
-    let layers = steps.iter().rev().flat_map(|step| {
+    let around = steps.iter().filter(|step| !innermost.limits_calls(step));
+    let layers = around.rev().flat_map(|step| {
         let (place, condition) = (place(step, private), &step.condition);
         let (wiring, stack) = (&wiring, &stack);
         step.layers.iter().rev().map(move |layer| {
@@ -36,17 +44,37 @@ pub(crate) fn pipeline(request: &Type, steps: &[StepAttribute], private: &Privat
         })
     });
     let mut all = steps.iter().flat_map(|step| &step.layers);
-    let innermost = if all.any(|layer| layer.types == Types::RequestAndMethod) {
+    let shared = if all.any(|layer| layer.types == Types::RequestAndMethod) {
         quote!(#private::Clone::clone(&#handler))
     } else {
         quote!(#handler)
+    };
+    let service = match innermost {
+        Innermost::Handler => quote!(#private::HandlerService::new(#shared)),
+        Innermost::Batch { max, within } => {
+            let within = duration::expression(*within, private);
+            let limit = Ident::new("limit", span);
+            let limits = steps.iter().filter(|step| innermost.limits_calls(step)).map(|step| {
+                let (place, condition) = (place(step, private), &step.condition);
+                let after = step.layers.iter().map(|layer| &layer.arguments);
+                quote! {
+                    #condition
+                    let #limit = #private::Some(#private::Wiring::call_timeout(#wiring, #place, #(#after)*));
+                }
+            });
+            quote! {{
+                let #limit: #private::Option<#private::Duration> = #private::None;
+                #(#limits)*
+                #private::Wiring::batch::<#request, Self>(#wiring, #shared, #max, #within, #limit)
+            }}
+        }
     };
     quote! {
         fn pipeline(
             #handler: #private::Arc<Self>,
             #wiring: &mut #private::Wiring<'_>,
         ) -> #private::Pipeline<#request> {
-            let #stack = #private::HandlerService::new(#innermost);
+            let #stack = #service;
             #(#layers)*
             #private::Pipeline::new(#stack)
         }

@@ -1,10 +1,13 @@
 //! [`Handler`]: what an application writes.
 
+mod batch;
 mod call;
 
 use std::future::Future;
 use std::sync::Arc;
 
+pub(crate) use batch::BatchOutcomes;
+pub use batch::{Batch, BatchHandler, NoReply};
 pub use call::Call;
 
 use brighter_core::context::Context;

@@ -68,7 +68,7 @@ async fn attempt<R: Request, H: Handler<R>>(handler: &H, call: &Call<R>) -> Resu
 }
 
 /// One attempt of the handler.
-fn handling<H>(cx: &Context) -> Op {
+pub(super) fn handling<H>(cx: &Context) -> Op {
     let handler = type_name::<H>();
     let op = op!("handler", otel.name = format_args!("handle {}", short(handler)));
     op.describe(|span| {

@@ -10,6 +10,7 @@ use super::{
     CallError, CommandProcessor, DepositPost, DepositPosts, Inner, NoProcessor, Post, PublishErrors,
     SendError, SubscriberFailure,
 };
+use crate::pipeline::BatchMembership;
 use brighter_core::__private::Repeated;
 use brighter_core::context::Context;
 use brighter_core::error::{BoxError, HandlerError};
@@ -197,6 +198,7 @@ fn child(cx: &Context) -> Context {
         TypeId::of::<Fingerprint>(),
         TypeId::of::<Handling>(),
         TypeId::of::<Repeated>(),
+        TypeId::of::<BatchMembership>(),
     ];
     cx.child(cause_of(cx), &own)
 }

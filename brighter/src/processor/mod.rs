@@ -58,6 +58,7 @@ use self::join_indexed::join_indexed;
 use self::registry::Registry;
 use self::relay::Relay;
 use crate::handler::Call;
+use crate::pipeline::BatchLimits;
 use crate::publication::PublicationSettings;
 use crate::telemetry::spans;
 use brighter_core::channel::Broker;
@@ -361,6 +362,14 @@ impl CommandProcessor {
             |pipeline: &PipelineDescription| pipeline.steps.iter().any(|step| step.attribute == "use_inbox");
         let mut pipelines = self.describe().filter(|pipeline| pipeline.request == request);
         self.0.inbox_retention.filter(|_| pipelines.any(asks))
+    }
+
+    /// The handlers of this request that handle several messages in one call, with how.
+    pub(crate) fn batches_of(&self, request: &str) -> impl Iterator<Item = (&'static str, BatchLimits)> {
+        let pipelines = self
+            .describe()
+            .filter(move |pipeline| pipeline.request == request);
+        pipelines.filter_map(|pipeline| Some((pipeline.handler, pipeline.batch?)))
     }
 
     /// The types of the handlers that a request has, whether it is a command or not.
