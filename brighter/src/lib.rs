@@ -9,10 +9,12 @@
 //! | post to another process, and lose nothing | [`CommandProcessor::post`] |
 //! | post in your own database transaction | [`CommandProcessor::deposit_post`] |
 //! | post for later, cancel, put off | [`Post::after`](processor::Post::after), [`ProcessorOutbox::cancel`](processor::ProcessorOutbox::cancel), [`ProcessorOutbox::reschedule`](processor::ProcessorOutbox::reschedule) |
+//! | post a message only once in a while | [`Post::unique_for`](processor::Post::unique_for), [`DepositPost::unique_for`](processor::DepositPost::unique_for) |
 //! | ask another process and wait for its reply | [`CommandProcessor::call`] |
 //! | do any of this in a handler | its [`Context`], by [`ContextExt`] |
 //! | receive | [`Subscription`], [`Dispatcher`], [`host::run`] |
 //! | receive several requests by one queue, in order by key, at a rate | [`Subscription::one_of`], [`Subscription::ordered_by`], [`Subscription::rate`] |
+//! | handle many messages in one call | [`#[handler(batch(…))]`](macro@handler) with a [`Batch`] |
 //! | pause, scale, throttle, and watch it run | [`Dispatcher`]; [`dispatcher::Control`] from another process (feature `control`) |
 //! | retry, break the circuit, limit the time | [`policy`], [`#[use_policy]`](macro@use_policy), [`#[timeout]`](macro@timeout) |
 //! | decide what becomes of a message | [`Defer`], [`Reject`], [`Invalid`], [`DontAck`]; [`#[reject_on_error]`](macro@reject_on_error) and the other backstops |
