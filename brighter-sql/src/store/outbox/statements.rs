@@ -92,14 +92,14 @@ pub(super) const KEEP: &str = "INSERT INTO {archive} (seq, message_id, topic, me
 
 pub(super) const FORGET: &str = "{delete_by_ids} AND outstanding <> 1";
 
-/// Selects who holds a key, and for how long.
-const KEY_HOLDER: &str = "SELECT message_id, expires_at - {now} FROM {unique} WHERE unique_key = ?1{latest}";
-
 /// The numbers of messages that one statement inserts. There are few sizes, so that few statements are prepared.
 const SIZES: [usize; 3] = [64, 8, 1];
 
 /// The number of values of a message.
 pub(super) const VALUES: usize = 7;
+
+/// Selects who holds a key, and for how long.
+const KEY_HOLDER: &str = "SELECT message_id, expires_at - {now} FROM {unique} WHERE unique_key = ?1{latest}";
 
 /// All statements for one table in one dialect.
 #[derive(Debug)]
