@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use super::outbox::{assert_due_in, assert_state, not_applicable, some_message};
+use super::outbox::{assert_due_in, assert_held, assert_state, key, not_applicable, some_message};
 use brighter_core::id::MessageId;
 use brighter_core::message::Message;
-use brighter_core::outbox::{Claim, Outbox, OutboxTransaction};
+use brighter_core::outbox::{Claim, Outbox, OutboxTransaction, UniqueDeposit, UniqueKey};
 
 /// An empty outbox, and functions that begin and end its transactions.
 pub trait TransactionalOutbox {
@@ -73,6 +73,10 @@ macro_rules! outbox_transaction_contract {
             what_is_cancelled_is_gone_with_the_commit,
             what_is_rescheduled_is_so_from_the_commit_on,
             what_was_scheduled_in_it_can_be_changed_in_it,
+            a_key_is_committed_with_its_message,
+            a_key_that_is_rolled_back_is_free,
+            of_two_transactions_at_once_one_takes_the_key,
+            a_key_that_is_rolled_back_goes_to_the_transaction_that_waits,
         ] }
     };
 }
@@ -318,4 +322,104 @@ pub async fn what_was_scheduled_in_it_can_be_changed_in_it<S: TransactionalOutbo
     assert_eq!(outbox.status().await.expect("status").scheduled, 1);
     assert_due_in(outbox, id, |due_in| due_in > 2 * HOUR).await;
     assert_state(outbox, &gone.header.id, None).await;
+}
+
+async fn deposit_unique<S: TransactionalOutbox>(
+    subject: &S,
+    transaction: &mut S::Transaction,
+    message: &Message,
+    key: &UniqueKey,
+) -> UniqueDeposit {
+    let deposited = transaction.deposit_unique(subject.outbox(), message, key, None);
+    deposited.await.expect("deposit_unique")
+}
+
+/// Checks that a key is held from the commit on, within its own transaction too, and that a duplicate does not spoil the
+/// transaction that it comes in.
+pub async fn a_key_is_committed_with_its_message<S: TransactionalOutbox>(subject: &S) {
+    if subject.outbox().unique_posts().is_none() {
+        return not_applicable("unique_posts");
+    }
+    let (first, second, other, key) = (some_message(), some_message(), some_message(), key("a", HOUR));
+    let mut transaction = subject.begin().await;
+    let deposited = deposit_unique(subject, &mut transaction, &first, &key).await;
+    assert_eq!(deposited, UniqueDeposit::Stored { is_new: true });
+    let again = deposit_unique(subject, &mut transaction, &second, &key).await;
+    assert_held(again, &first.header.id, &key);
+    subject.commit(transaction).await;
+
+    let mut transaction = subject.begin().await;
+    let again = deposit_unique(subject, &mut transaction, &second, &key).await;
+    assert_held(again, &first.header.id, &key);
+    deposit(subject, &mut transaction, std::slice::from_ref(&other)).await;
+    subject.commit(transaction).await;
+    let stored = get(subject, &[first.clone(), second, other.clone()]).await;
+    assert_eq!(stored, [first, other]);
+}
+
+/// Checks that a key of a transaction that is rolled back is free, and its message is not stored.
+pub async fn a_key_that_is_rolled_back_is_free<S: TransactionalOutbox>(subject: &S) {
+    if subject.outbox().unique_posts().is_none() {
+        return not_applicable("unique_posts");
+    }
+    let (first, second, key) = (some_message(), some_message(), key("a", HOUR));
+    let mut transaction = subject.begin().await;
+    deposit_unique(subject, &mut transaction, &first, &key).await;
+    subject.rollback(transaction).await;
+    let mut transaction = subject.begin().await;
+    let deposited = deposit_unique(subject, &mut transaction, &second, &key).await;
+    assert_eq!(deposited, UniqueDeposit::Stored { is_new: true });
+    subject.commit(transaction).await;
+    assert_eq!(get(subject, &[first, second.clone()]).await, [second]);
+}
+
+/// Deposits a message with a key in a transaction that ends while another one deposits with the same key. Returns the
+/// messages of both, and what the other was told.
+async fn race<S: TransactionalOutbox>(
+    subject: &S,
+    key: &UniqueKey,
+    commits: bool,
+) -> ([Message; 2], UniqueDeposit) {
+    let [first, second] = [some_message(), some_message()];
+    let mut transaction = subject.begin().await;
+    deposit_unique(subject, &mut transaction, &first, key).await;
+    let other = async {
+        let mut transaction = subject.begin().await;
+        let deposited = deposit_unique(subject, &mut transaction, &second, key).await;
+        subject.commit(transaction).await;
+        deposited
+    };
+    let one = async {
+        // Long enough for the other to come to the key, where it waits; if it comes later, it finds the same.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        match commits {
+            true => subject.commit(transaction).await,
+            false => subject.rollback(transaction).await,
+        }
+    };
+    let ((), deposited) = futures_util::join!(one, other);
+    ([first, second], deposited)
+}
+
+/// Checks that of two transactions with one key, the second is told the id of the first once that is committed.
+pub async fn of_two_transactions_at_once_one_takes_the_key<S: TransactionalOutbox>(subject: &S) {
+    if subject.outbox().unique_posts().is_none() {
+        return not_applicable("unique_posts");
+    }
+    let key = key("a", HOUR);
+    let ([first, second], deposited) = race(subject, &key, true).await;
+    assert_held(deposited, &first.header.id, &key);
+    assert_eq!(get(subject, &[first.clone(), second]).await, [first]);
+}
+
+/// Checks that the second of two transactions with one key takes it once the first is rolled back.
+pub async fn a_key_that_is_rolled_back_goes_to_the_transaction_that_waits<S: TransactionalOutbox>(
+    subject: &S,
+) {
+    if subject.outbox().unique_posts().is_none() {
+        return not_applicable("unique_posts");
+    }
+    let ([first, second], deposited) = race(subject, &key("a", HOUR), false).await;
+    assert_eq!(deposited, UniqueDeposit::Stored { is_new: true });
+    assert_eq!(get(subject, &[first, second.clone()]).await, [second]);
 }

@@ -102,6 +102,13 @@ impl Context {
         self
     }
 
+    /// Returns the token that cancels the context.
+    #[doc(hidden)]
+    #[inline]
+    pub fn cancellation(&self) -> Option<&Arc<CancellationToken>> {
+        self.cancellation.as_ref()
+    }
+
     /// Sets the processor that handles the request.
     #[doc(hidden)]
     #[inline]

@@ -97,6 +97,17 @@ impl Args {
         found.into_iter().next().map(|arg| arg.value)
     }
 
+    /// Takes each `name` and `name(…)` without a key.
+    pub(crate) fn called(&mut self, name: &str) -> Vec<TokenStream> {
+        let is_call = |arg: &Arg| {
+            let mut tokens = arg.value.clone().into_iter();
+            let named = matches!(tokens.next(), Some(TokenTree::Ident(word)) if word == name);
+            let called = matches!(tokens.next(), None | Some(TokenTree::Group(_)));
+            arg.key.is_none() && named && called && tokens.next().is_none()
+        };
+        self.take(is_call).into_iter().map(|arg| arg.value).collect()
+    }
+
     /// Takes `key = …` and parses the value, or reports what is expected there: `expected` is an example.
     pub(crate) fn value<T: Parse>(&mut self, key: &str, expected: &str, errors: &Errors) -> Given<T> {
         self.value_by(key, T::parse, expected, errors)

@@ -217,6 +217,30 @@ pub fn derive(args: TokenStream, item: TokenStream) -> TokenStream {
 /// A step with `timing = after` acts only after a success. Such steps are inside all others, and the highest acts
 /// first.
 ///
+/// With `#[handler(batch(max = 100, within = "50ms"))]` one call handles up to a hundred messages, and begins when there are
+/// so many, or when the first has waited for 50 ms. The method takes a `Batch`, in which each message has an outcome of its
+/// own. Every step is around one message, but for `#[timeout]`, which limits a call and is innermost. The request has no
+/// reply.
+///
+/// ```
+/// # use brighter::prelude::*;
+/// # #[derive(Command)] struct Greet { name: String }
+/// # struct GreetHandler;
+/// #[handler(batch(max = 100, within = "50ms"))]
+/// impl Handler<Greet> for GreetHandler {
+///     #[use_policy(retry, step = 1)]
+///     #[timeout("5s", step = 2)]
+///     async fn handle(&self, batch: Batch<'_, Greet>) -> Result<(), std::io::Error> {
+///         for (index, greet) in batch.iter().enumerate() {
+///             if greet.name.is_empty() {
+///                 batch.reject(index, "nobody to greet");
+///             }
+///         }
+///         Ok(())
+///     }
+/// }
+/// ```
+///
 /// `#[handler(crate = path)]` sets [the path of the library](crate#where-the-library-is), also for the steps. A step
 /// may be in a `cfg_attr`, and of several methods `handle` with `cfg` one must remain.
 #[proc_macro_attribute]

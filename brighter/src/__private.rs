@@ -15,11 +15,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 pub use tower::Layer;
 
-pub use crate::handler::{Handler, TransactionalHandler};
+pub use crate::handler::{Batch, BatchHandler, Handler, TransactionalHandler};
 pub use crate::layer::FallbackOn;
 pub use crate::pipeline::{
     HandlerPipeline, HandlerService, InboxContext, Pipeline, Step, Timing, TransactionalHandlerService,
-    Wiring,
+    Wiring, handle_alone,
 };
 pub use brighter_core::context::Context;
 pub use brighter_core::error::BoxError;

@@ -6,4 +6,6 @@ pub use brighter_core::channel::*;
 pub use crate::in_memory::broker::InMemoryBroker;
 pub use crate::publication::Publication;
 pub use crate::replay::{DeadLetter, Replay, ReplayError, Replayed};
-pub use crate::subscription::{BudgetError, OneOf, Performers, Rate, Subscription, SubscriptionSettings};
+pub use crate::subscription::{
+    BatchError, BudgetError, OneOf, Performers, Rate, Subscription, SubscriptionSettings,
+};

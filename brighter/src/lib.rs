@@ -12,11 +12,13 @@
 //! | choose topic, headers, priority or partition key of one post | [`Post`](processor::Post) |
 //! | post for later, cancel, reschedule | [`Post::after`](processor::Post::after), [`ProcessorOutbox::cancel`](processor::ProcessorOutbox::cancel), [`ProcessorOutbox::reschedule`](processor::ProcessorOutbox::reschedule) |
 //! | post at the times of a cron expression, once whatever dies | [`schedule::Recurring`], [`cron!`](macro@schedule::cron) (feature `schedule`) |
+//! | post a message only once in a while | [`Post::unique_for`](processor::Post::unique_for), [`DepositPost::unique_for`](processor::DepositPost::unique_for) |
 //! | call another process and wait for its reply | [`CommandProcessor::call`] |
 //! | do any of this in a handler | its [`Context`], by [`ContextExt`] |
 //! | receive | [`Subscription`], [`Dispatcher`], [`host::run`] |
 //! | receive several requests from one queue | [`Subscription::one_of`], [`OneOf`](channel::OneOf) |
 //! | keep the order by key, limit the rate | [`Subscription::ordered_by`], [`Subscription::rate`] |
+//! | handle many messages in one call | [`#[handler(batch(…))]`](macro@handler) with a [`Batch`] |
 //! | pause, scale, throttle, and watch it run | [`Dispatcher`]; [`dispatcher::Control`] from another process (feature `control`) |
 //! | retry, break the circuit, limit the time | [`policy`], [`#[use_policy]`](macro@use_policy), [`#[timeout]`](macro@timeout) |
 //! | decide what happens to a message | [`Defer`], [`Reject`], [`Invalid`], [`DontAck`]; [`#[reject_on_error]`](macro@reject_on_error) and the other backstops |
@@ -146,7 +148,7 @@ pub use channel::{InMemoryBroker, Publication, Subscription};
 pub use context::Context;
 pub use dispatcher::Dispatcher;
 pub use error::{BoxError, Defer, DontAck, HandlerError, Invalid, Reject};
-pub use handler::Handler;
+pub use handler::{Batch, Handler};
 pub use id::MessageId;
 pub use inbox::InMemoryInbox;
 pub use message::Message;

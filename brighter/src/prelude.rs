@@ -41,8 +41,8 @@ pub use crate::processor::BuildErrors;
 pub use crate::subscription::Rate;
 #[doc(no_inline)]
 pub use crate::{
-    Archiver, BoxError, Command, CommandProcessor, Context, ContextExt, Defer, Dispatcher, DontAck, Event,
-    Handler, HandlerError, InMemoryBroker, InMemoryInbox, InMemoryOutbox, Invalid, Message, MessageId,
+    Archiver, Batch, BoxError, Command, CommandProcessor, Context, ContextExt, Defer, Dispatcher, DontAck,
+    Event, Handler, HandlerError, InMemoryBroker, InMemoryInbox, InMemoryOutbox, Invalid, Message, MessageId,
     PolicyRegistry, Publication, Reject, Request, Subscription, Sweeper, Validate,
 };
 #[cfg(feature = "mysql")]

@@ -6,6 +6,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod batches;
 mod behaviours;
 mod bodies;
 mod building;
@@ -42,3 +43,4 @@ mod snippets;
 mod sqlite_broker;
 mod steps;
 mod testing;
+mod unique_posts;

@@ -6,6 +6,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod batches;
 mod collector;
 mod confirming;
 mod dashboard;

@@ -16,7 +16,7 @@ use brighter_tests::wait::until;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 /// The recorder of this program, and what it has written.
-fn recorder() -> &'static PrometheusHandle {
+pub(crate) fn recorder() -> &'static PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
     HANDLE.get_or_init(|| {
         PrometheusBuilder::new()
@@ -43,7 +43,7 @@ pub(crate) fn name(metric: &Metric) -> String {
 }
 
 /// The value of the first series of this metric whose labels hold all of these texts.
-fn value(metric: &str, labels: &[&str]) -> Option<f64> {
+pub(crate) fn value(metric: &str, labels: &[&str]) -> Option<f64> {
     let metric = METRICS.iter().find(|known| known.name == metric).unwrap();
     let name = match metric.kind {
         MetricKind::Histogram => format!("{}_count", name(metric)),

@@ -3,7 +3,8 @@
 //! An outbox must pass the behaviours of depositing, claiming and marking. For an outbox without a capability
 //! ([`Scheduling`](brighter_core::outbox::Scheduling), [`Inspection`](brighter_core::outbox::Inspection),
 //! [`DeadMessages`](brighter_core::outbox::DeadMessages), [`Resending`](brighter_core::outbox::Resending),
-//! [`Archiving`](brighter_core::outbox::Archiving), [`Schedules`](brighter_core::outbox::Schedules)), its behaviours pass, and print that they are not applicable. The
+//! [`Archiving`](brighter_core::outbox::Archiving), [`Schedules`](brighter_core::outbox::Schedules),
+//! [`UniquePosts`](brighter_core::outbox::UniquePosts)), its behaviours pass, and print that they are not applicable. The
 //! others use a capability for their checks only if it exists.
 //!
 //! Each function needs an empty outbox that nothing else uses, and panics if the outbox behaves differently. None waits
@@ -18,6 +19,7 @@ mod order;
 mod replay;
 mod schedule;
 mod schedules;
+mod unique;
 
 use std::time::Duration;
 
@@ -29,6 +31,7 @@ pub use order::*;
 pub use replay::*;
 pub use schedule::*;
 pub use schedules::*;
+pub use unique::*;
 
 use super::eventually;
 use brighter_core::id::MessageId;
@@ -37,6 +40,7 @@ use brighter_core::outbox::{Claim, Claimed, Outbox};
 use capability::assert_read;
 use capability::{assert_dead, capability};
 pub(crate) use capability::{assert_due_in, assert_state, not_applicable};
+pub(crate) use unique::{assert_held, key};
 
 /// Makes a module with one test for each behaviour of an [`Outbox`].
 ///
@@ -106,6 +110,13 @@ macro_rules! outbox_contract {
             an_occurrence_that_exists_is_left_out,
             one_of_several_fires_a_schedule,
             many_schedules_are_fired_at_once,
+            a_held_key_stores_no_other_message,
+            keys_are_apart_by_topic_type_and_text,
+            a_key_is_free_when_its_window_is_over,
+            a_message_that_holds_its_key_is_stored_once,
+            what_is_not_stored_holds_no_key,
+            of_many_at_once_one_takes_the_key,
+            a_message_with_a_key_is_scheduled_or_claimed,
         ] }
     };
 }

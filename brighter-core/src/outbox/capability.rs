@@ -7,7 +7,9 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::{self, BoxFuture};
 
-use super::{Archive, DeadMessage, MessageState, OutboxError, ScheduledMessage, Selection};
+use super::{
+    Archive, DeadMessage, MessageState, OutboxError, ScheduledMessage, Selection, UniqueDeposit, UniqueKey,
+};
 use crate::id::MessageId;
 use crate::message::Message;
 
@@ -156,4 +158,30 @@ pub trait Archiving: Send + Sync {
     /// # Errors
     /// See [`OutboxError`].
     fn archive<'a>(&'a self, what: &'a Archive) -> BoxFuture<'a, Result<u64, OutboxError>>;
+}
+
+/// Stores a message unless another one holds its key: see [`Outbox::unique_posts`](super::Outbox::unique_posts).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot hold keys of unique posts",
+    label = "does not implement `UniquePosts`",
+    note = "implement `brighter::outbox::UniquePosts` for `{Self}` (`deposit_unique`), and return it from the method of `Outbox` that reaches it"
+)]
+pub trait UniquePosts: Send + Sync {
+    /// Takes the key for its window, by the clock of the outbox, and stores the message, in one transaction of the
+    /// outbox's own. With a delay the message is scheduled, otherwise it is claimed for `lease` if there is one. If
+    /// another message holds the key, nothing changes. A message that holds the key itself keeps it to the end of the
+    /// first window.
+    ///
+    /// A key that is held in a transaction that has not ended yet is waited for. A key whose window is over is free, and
+    /// [`Archiving::archive`] removes it.
+    ///
+    /// # Errors
+    /// See [`deposit`](super::Outbox::deposit).
+    fn deposit_unique<'a>(
+        &'a self,
+        message: &'a Message,
+        key: &'a UniqueKey,
+        delay: Option<Duration>,
+        lease: Option<Duration>,
+    ) -> BoxFuture<'a, Result<UniqueDeposit, OutboxError>>;
 }

@@ -9,6 +9,7 @@ mod report;
 mod schedules;
 mod selection;
 mod transaction;
+mod unique;
 
 use std::any::Any;
 use std::time::Duration;
@@ -19,7 +20,7 @@ pub use archive::Archive;
 #[doc(hidden)]
 pub use arrivals::Bell;
 pub use arrivals::{Arrival, Arrivals};
-pub use capability::{Archiving, DeadMessages, Inspection, Resending, Scheduling};
+pub use capability::{Archiving, DeadMessages, Inspection, Resending, Scheduling, UniquePosts};
 pub use claim::{Claim, Claimed};
 pub use error::OutboxError;
 pub use report::{DeadMessage, Failure, MessageState, OutboxStatus, ScheduledMessage};
@@ -28,6 +29,7 @@ pub use schedules::{
 };
 pub use selection::Selection;
 pub use transaction::OutboxTransaction;
+pub use unique::{InvalidUniqueKey, UniqueDeposit, UniqueKey};
 
 use crate::id::MessageId;
 use crate::message::Message;
@@ -53,6 +55,7 @@ use crate::message::Message;
 /// | [`resending`](Self::resending) | [`Resending`] | sending dispatched messages again; `#[use_inbox(on_duplicate = replay)]` |
 /// | [`archiving`](Self::archiving) | [`Archiving`] | an archiver |
 /// | [`schedules`](Self::schedules) | [`Schedules`] | recurring work |
+/// | [`unique_posts`](Self::unique_posts) | [`UniquePosts`] | `unique_for` |
 /// | [`arrivals`](Self::arrivals) | [`Arrivals`] | a sweeper that is woken, rather than one that only polls |
 ///
 /// A later version adds only methods with a default, so an outbox that compiles today keeps compiling. An outbox around
@@ -140,6 +143,11 @@ pub trait Outbox: Any + Send + Sync {
 
     /// Returns the capability to keep schedules of recurring work; `None`, the default, if there is none.
     fn schedules(&self) -> Option<&dyn Schedules> {
+        None
+    }
+
+    /// Returns the capability to store a message unless another one holds its key; `None`, the default, if there is none.
+    fn unique_posts(&self) -> Option<&dyn UniquePosts> {
         None
     }
 

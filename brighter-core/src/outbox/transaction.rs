@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::{self, BoxFuture};
 
-use super::{Outbox, OutboxError};
+use super::{Outbox, OutboxError, UniqueDeposit, UniqueKey};
 use crate::id::MessageId;
 use crate::message::Message;
 
@@ -43,6 +43,23 @@ pub trait OutboxTransaction<O: Outbox>: Send {
     ) -> BoxFuture<'a, Result<(), OutboxError>> {
         let _ = (outbox, message, delay);
         unsupported("messages that are sent later in a transaction")
+    }
+
+    /// Takes a key and stores its message in this transaction, scheduled if there is a delay, unless another message holds
+    /// the key. After a rollback the key is free. If a transaction that has not ended holds the key, this waits for it.
+    ///
+    /// # Errors
+    /// See [`deposit`](Self::deposit). It is [`Unsupported`](OutboxError::Unsupported) unless the transaction
+    /// implements unique posts.
+    fn deposit_unique<'a>(
+        &'a mut self,
+        outbox: &'a O,
+        message: &'a Message,
+        key: &'a UniqueKey,
+        delay: Option<Duration>,
+    ) -> BoxFuture<'a, Result<UniqueDeposit, OutboxError>> {
+        let _ = (outbox, message, key, delay);
+        unsupported("unique posts in a transaction")
     }
 
     /// Cancels a scheduled message in this transaction: with the commit, the message is removed and its id is free.

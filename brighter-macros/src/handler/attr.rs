@@ -4,6 +4,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
 use syn::Type;
 
+use super::batch::{self, BatchArgs};
 use crate::args::{Arg, Args, Values};
 use crate::library;
 use crate::nearest::nearest;
@@ -26,26 +27,34 @@ pub(super) fn read(args: TokenStream, errors: &Errors) -> (Args, Option<Private>
     (args, private)
 }
 
-pub(super) fn of_impl(mut args: Args, errors: &Errors) -> Steps {
+pub(super) fn of_impl(mut args: Args, errors: &Errors) -> (Steps, Option<BatchArgs>) {
     let steps = match args.flag("on_struct") {
         Some(_) => Steps::OnStruct,
         None => Steps::Here,
     };
+    if steps == Steps::OnStruct {
+        let why = "a batch handler has its steps on its method; write `#[handler(batch(…))]` without `on_struct`, and \
+                   remove the `#[handler(…)]` of the struct";
+        batch::refuse(&mut args, why, errors);
+    }
+    let batch = batch::take(&mut args, errors);
     let (keyed, given) = args.split();
     refuse(keyed, errors);
     if let [first, ..] = given.as_slice() {
         let word = first.value.to_string();
-        let message = match nearest(&word, &["on_struct"]) {
+        let message = match nearest(&word, &["on_struct", "batch"]) {
             Some(known) => format!("unknown argument `{word}`; did you mean `{known}`?"),
             None => "the impl says which request it handles; write `#[handler]`".to_owned(),
         };
         let all: TokenStream = given.iter().map(ToTokens::to_token_stream).collect();
         errors.at(all, message);
     }
-    steps
+    (steps, batch)
 }
 
 pub(super) fn of_type(mut args: Args, errors: &Errors) -> Option<Type> {
+    let why = "`batch(…)` stands above the impl: `#[handler(batch(…))] impl Handler<…> for …`, with the steps on its method";
+    batch::refuse(&mut args, why, errors);
     let mut requests = args.positional().into_iter();
     let Some(request) = requests.next() else {
         errors.push(syn::Error::new(

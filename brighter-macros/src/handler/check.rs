@@ -11,7 +11,7 @@ use syn::{
 };
 
 use super::attr::Steps;
-use super::model::{Content, HandlerImpl, HandlerMethod, Member};
+use super::model::{Content, HandlerImpl, HandlerMethod, Member, Takes};
 use super::transaction::Form;
 use crate::condition::Condition;
 use crate::nearest::nearest;
@@ -88,12 +88,20 @@ pub(super) fn request(trait_: &Path, errors: &Errors) -> Option<Type> {
 pub(super) fn gaps(
     handler: &HandlerImpl,
     form: Form,
+    takes: Takes,
     private: &Private,
     errors: &Errors,
 ) -> Vec<Option<Gap>> {
     if handler.handles().next().is_none() {
         let near = handler.members.iter().find_map(misspelt);
-        let message = "a handler needs its method: `async fn handle(&self, request: &…) -> Result<(), …>`";
+        let message = match takes {
+            Takes::Request => {
+                "a handler needs its method: `async fn handle(&self, request: &…) -> Result<(), …>`"
+            }
+            Takes::Batch => {
+                "a batch handler needs its method: `async fn handle(&self, batch: Batch<'_, …>) -> Result<(), …>`"
+            }
+        };
         match near {
             Some(name) => errors.at(&name, format!("`{name}` is not `handle`; {message}")),
             None => errors.at(&handler.trait_, message),
@@ -104,7 +112,15 @@ pub(super) fn gaps(
     let gap = |(attributes, method): (&Vec<syn::Attribute>, &HandlerMethod)| {
         let there = Condition::of(attributes);
         errors.under(&there, || {
-            gap(&method.signature, form, &there, &errors_there, private, errors)
+            gap(
+                &method.signature,
+                form,
+                takes,
+                &there,
+                &errors_there,
+                private,
+                errors,
+            )
         })
     };
     handler.handles().map(gap).collect()
@@ -113,6 +129,7 @@ pub(super) fn gaps(
 fn gap(
     signature: &Signature,
     form: Form,
+    takes: Takes,
     there: &Condition,
     errors_there: &[Condition],
     private: &Private,
@@ -121,7 +138,7 @@ fn gap(
     if form == Form::Wrong {
         return None;
     }
-    let context = context(signature, form, errors);
+    let context = context(signature, form, errors).filter(|_| takes_it(signature, takes, errors));
     let result = errors.keep(result(signature))?;
     let error = if errors_there.iter().any(Condition::is_always) {
         None
@@ -186,6 +203,26 @@ fn context(signature: &Signature, form: Form, errors: &Errors) -> Option<Option<
             None
         }
     }
+}
+
+/// Checks that the method takes a request or a batch, as far as its type can be seen; the compiler checks an alias.
+fn takes_it(signature: &Signature, takes: Takes, errors: &Errors) -> bool {
+    let Some(FnArg::Typed(parameter)) = signature.inputs.get(1) else {
+        return true;
+    };
+    let message = match (takes, visible(&parameter.ty)) {
+        (Takes::Batch, Type::Reference(_)) => {
+            "with `batch(…)` a handler takes several requests; write `batch: Batch<'_, …>`"
+        }
+        (Takes::Request, Type::Path(path))
+            if path.path.segments.last().is_some_and(|s| s.ident == "Batch") =>
+        {
+            "a handler that takes a batch says how large it is; write `#[handler(batch(max = 100, within = \"50ms\"))]`"
+        }
+        _ => return true,
+    };
+    errors.at(&parameter.ty, message);
+    false
 }
 
 fn there(parameter: &FnArg) -> Condition {

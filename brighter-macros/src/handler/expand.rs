@@ -1,7 +1,8 @@
 //! Generates the output of `#[handler]`: the user's item, completed, and its pipeline.
 
 use proc_macro2::{Span, TokenStream};
-use quote::quote;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
 use syn::{Signature, Type, parse_quote_spanned};
 
 use super::attr::Steps;
@@ -12,7 +13,7 @@ use crate::condition::Condition;
 use crate::generics::where_also;
 use crate::lints;
 use crate::path::Private;
-use crate::step::{self, StepAttribute};
+use crate::step::{self, Innermost, StepAttribute};
 
 /// Adds the missing parts.
 pub(super) fn fill(handler: &mut HandlerImpl, form: Form, gaps: &[Option<Gap>], private: &Private) {
@@ -75,27 +76,32 @@ fn item_of(handler: &HandlerImpl, trait_: &TokenStream) -> TokenStream {
 
 /// Generates the impl and its pipeline.
 pub(super) fn of_impl(
-    handler: &HandlerImpl,
+    mut handler: HandlerImpl,
     form: Form,
     request: &Type,
     steps: Steps,
+    innermost: &Innermost,
     list: &[StepAttribute],
     private: &Private,
 ) -> TokenStream {
     let there = Condition::of(&handler.attributes);
+    let alone = match innermost {
+        Innermost::Handler => TokenStream::new(),
+        Innermost::Batch { .. } => alone(&mut handler, request, private),
+    };
     let item = if form == Form::Transactional {
-        let item = item_of(handler, &quote!(#private::TransactionalHandler<#request>));
-        let used = transaction::use_of(handler);
+        let item = item_of(&handler, &quote!(#private::TransactionalHandler<#request>));
+        let used = transaction::use_of(&handler);
         quote!(#item #there #used)
     } else {
-        item(handler)
+        item(&handler)
     };
     if steps == Steps::OnStruct {
         return item;
     }
     let HandlerImpl {
         generics, self_type, ..
-    } = handler;
+    } = &handler;
     let only_there = there;
     let lints = lints::beside(&handler.attributes);
     // For a generic request, the compiler would then know nothing else: not even its reply, which steps need.
@@ -105,15 +111,55 @@ pub(super) fn of_impl(
         TokenStream::new()
     };
     let where_clause = where_also(generics, &given);
-    let pipeline = step::pipeline(request, list, private);
+    let pipeline = step::pipeline(request, innermost, list, private);
     quote! {
         #item
+
+        #alone
 
         #only_there
         #lints
         #[automatically_derived]
         impl #generics #private::HandlerPipeline<#request> for #self_type #where_clause {
             #pipeline
+        }
+    }
+}
+
+/// Makes the impl one of `BatchHandler`. Generates the impl of `Handler`, which handles one request: with the path that the
+/// user wrote, which is imported for it.
+fn alone(handler: &mut HandlerImpl, request: &Type, private: &Private) -> TokenStream {
+    let span = Span::mixed_site();
+    let batch_handler = private.at(handler.trait_.span(), "BatchHandler");
+    let written = std::mem::replace(
+        &mut handler.trait_,
+        parse_quote_spanned!(span=> #batch_handler<#request>),
+    );
+    let HandlerImpl {
+        generics, self_type, ..
+    } = &*handler;
+    let only_there = Condition::of(&handler.attributes);
+    let lints = lints::beside(&handler.attributes);
+    let given = if generics.params.is_empty() {
+        quote!(for<'__brighter> Self: #private::BatchHandler<#request>)
+    } else {
+        TokenStream::new()
+    };
+    let where_clause = where_also(generics, &given);
+    quote_spanned! {span=>
+        #only_there
+        #lints
+        #[automatically_derived]
+        impl #generics #written for #self_type #where_clause {
+            type Error = #private::BoxError;
+
+            async fn handle(
+                &self,
+                request: &#request,
+                cx: &#private::Context,
+            ) -> #private::Result<<#request as #private::Request>::Reply, #private::BoxError> {
+                #private::handle_alone::<Self, #request>(self, request, cx).await
+            }
         }
     }
 }
@@ -149,7 +195,7 @@ pub(super) fn of_type(
         };
         quote!(#only_there #lints const _: fn() = #handles::<#name, #request>;)
     });
-    let pipeline = step::pipeline(request, steps, private);
+    let pipeline = step::pipeline(request, &Innermost::Handler, steps, private);
     quote! {
         #handler
 

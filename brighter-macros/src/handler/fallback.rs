@@ -6,14 +6,20 @@ use syn::{FnArg, PatType, ReturnType, Type};
 
 use super::check::{self, Gap};
 use super::expand::add_context;
-use super::model::{Content, HandlerImpl, HandlerMethod, Member};
+use super::model::{Content, HandlerImpl, HandlerMethod, Member, Takes};
 use super::transaction;
 use crate::condition::Condition;
 use crate::path::Private;
 
 /// Gives the impl a correct `handle` where no missing part can be added: in place of each wrong one, or of a missing
 /// one.
-pub(super) fn repair(handler: &mut HandlerImpl, gaps: &[Option<Gap>], request: &Type, private: &Private) {
+pub(super) fn repair(
+    handler: &mut HandlerImpl,
+    gaps: &[Option<Gap>],
+    request: &Type,
+    takes: Takes,
+    private: &Private,
+) {
     if !gaps.is_empty() && gaps.iter().all(Option::is_some) {
         return;
     }
@@ -26,12 +32,12 @@ pub(super) fn repair(handler: &mut HandlerImpl, gaps: &[Option<Gap>], request: &
         let there = Condition::of(&member.attributes);
         let inside = inside(&member.content, private);
         member.attributes = there.attributes();
-        member.content = Content::Other(method(inside, request, private));
+        member.content = Content::Other(method(inside, request, takes, private));
         wrong.push(there);
     }
     if gaps.is_empty() {
         let always = Condition::default();
-        handler.add(&always, Content::Other(method(None, request, private)));
+        handler.add(&always, Content::Other(method(None, request, takes, private)));
         wrong.push(always);
     }
     let errors = handler.errors();
@@ -65,14 +71,18 @@ fn inside(content: &Content, private: &Private) -> Option<TokenStream> {
     })
 }
 
-fn method(inside: Option<TokenStream>, request: &Type, private: &Private) -> TokenStream {
+fn method(inside: Option<TokenStream>, request: &Type, takes: Takes, private: &Private) -> TokenStream {
+    let (parameter, reply) = match takes {
+        Takes::Request => (quote!(&#request), quote!(<#request as #private::Request>::Reply)),
+        Takes::Batch => (quote!(#private::Batch<'_, #request>), quote!(())),
+    };
     quote! {
         #[allow(unused, clippy::all)]
         async fn handle(
             &self,
-            _: &#request,
+            _: #parameter,
             _: &#private::Context,
-        ) -> #private::Result<<#request as #private::Request>::Reply, Self::Error> {
+        ) -> #private::Result<#reply, Self::Error> {
             #inside
             #private::unimplemented!()
         }

@@ -1,6 +1,7 @@
 //! `#[handler]`, on an impl of `Handler` or on the type.
 
 mod attr;
+mod batch;
 mod check;
 mod expand;
 mod fallback;
@@ -10,8 +11,9 @@ mod transaction;
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 
+use batch::BatchArgs;
 pub(crate) use fallback::complete;
-use model::{HandlerImpl, HandlerType};
+use model::{HandlerImpl, HandlerType, Takes};
 use transaction::Form;
 
 use crate::args::Args;
@@ -20,7 +22,7 @@ use crate::invisible;
 use crate::item::{ItemKind, Outline};
 use crate::path::Private;
 use crate::shell::Errors;
-use crate::step;
+use crate::step::{self, Innermost};
 
 pub(crate) fn handler(args: TokenStream, item: TokenStream, errors: &Errors) -> TokenStream {
     let item = invisible::open(item);
@@ -45,15 +47,22 @@ pub(crate) fn handler(args: TokenStream, item: TokenStream, errors: &Errors) -> 
 }
 
 fn on_impl(args: Args, item: TokenStream, private: &Private, errors: &Errors) -> syn::Result<TokenStream> {
-    let pipeline = attr::of_impl(args, errors);
+    let (pipeline, batch) = attr::of_impl(args, errors);
     let mut handler: HandlerImpl = syn::parse2(item)?;
     let steps = check::steps(&mut handler, pipeline, private, errors);
     let steps = step::in_order(steps, errors);
     let Some(request) = check::request(&handler.trait_, errors) else {
         return Ok(expand::item(&handler));
     };
-    let mut form = transaction::form(&handler, pipeline, &steps, errors);
-    let mut gaps = check::gaps(&handler, form, private, errors);
+    let takes = match batch {
+        Some(_) => Takes::Batch,
+        None => Takes::Request,
+    };
+    let mut form = match takes {
+        Takes::Batch if transaction::is_refused(&steps, errors) => Form::Wrong,
+        _ => transaction::form(&handler, pipeline, &steps, errors),
+    };
+    let mut gaps = check::gaps(&handler, form, takes, private, errors);
     if form == Form::Transactional && gaps.iter().any(Option::is_none) {
         // What is repaired is a `Handler`.
         form = Form::Wrong;
@@ -64,9 +73,14 @@ fn on_impl(args: Args, item: TokenStream, private: &Private, errors: &Errors) ->
         .filter(|step| form == Form::Transactional || !step.is_transaction())
         .collect();
     expand::fill(&mut handler, form, &gaps, private);
-    fallback::repair(&mut handler, &gaps, &request, private);
+    fallback::repair(&mut handler, &gaps, &request, takes, private);
+    let innermost = match batch {
+        None => Innermost::Handler,
+        Some(BatchArgs { max, within }) => Innermost::Batch { max, within },
+    };
+    let steps = step::for_innermost(steps, &innermost, errors);
     Ok(expand::of_impl(
-        &handler, form, &request, pipeline, &steps, private,
+        handler, form, &request, pipeline, &innermost, &steps, private,
     ))
 }
 

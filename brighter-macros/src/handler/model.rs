@@ -11,6 +11,15 @@ use crate::condition::Condition;
 /// The type of `#[handler(Request)]`.
 pub(super) type HandlerType = syn::DeriveInput;
 
+/// What the method of a handler takes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Takes {
+    /// The parameter `request: &R`.
+    Request,
+    /// The parameter `batch: Batch<'_, R>`.
+    Batch,
+}
+
 /// An impl `impl Handler<R> for H { … }`. The bodies of its methods are kept unparsed: they may be half typed, and do
 /// not matter here.
 pub(super) struct HandlerImpl {

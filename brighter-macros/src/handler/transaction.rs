@@ -75,6 +75,18 @@ pub(super) fn form(handler: &HandlerImpl, pipeline: Steps, steps: &[StepAttribut
     form
 }
 
+/// Reports each transaction of a batch handler, and returns whether there is one: a transaction is of one request.
+pub(super) fn is_refused(steps: &[StepAttribute], errors: &Errors) -> bool {
+    let mut transactions = steps.iter().filter(|step| step.is_transaction()).peekable();
+    let any = transactions.peek().is_some();
+    for step in transactions {
+        let message = "`transactional` begins a transaction for one request, and `batch(…)` handles many in one call; \
+                       remove one of them";
+        errors.under(&step.condition, || errors.at(&step.at, message));
+    }
+    any
+}
+
 /// Whether both are the same predicates.
 fn is_same(first: &Condition, second: &Condition) -> bool {
     first.to_token_stream().to_string() == second.to_token_stream().to_string()

@@ -26,6 +26,8 @@ pub(crate) struct Attribute {
 pub(crate) enum Role {
     /// Acts on errors from inside, so no backstop may be inside it.
     Policy,
+    /// A policy that, on a batch handler, limits one call for several messages.
+    CallLimit,
     /// Converts every error to an action on the message, so it must be outside of every policy.
     Backstop,
     /// Passes a transaction to the handler.

@@ -3,7 +3,7 @@
 use quote::ToTokens;
 
 use super::attribute::Role;
-use super::model::{StepAttribute, StepTiming};
+use super::model::{Innermost, StepAttribute, StepTiming};
 use crate::shell::Errors;
 
 /// Returns the steps, outermost first.
@@ -44,6 +44,33 @@ fn one_transaction(steps: &[StepAttribute], errors: &Errors) {
     }
 }
 
+/// Checks the steps of a batch handler: what limits a call is inside of what is around each message.
+pub(crate) fn for_innermost(
+    steps: Vec<StepAttribute>,
+    innermost: &Innermost,
+    errors: &Errors,
+) -> Vec<StepAttribute> {
+    for limit in steps.iter().filter(|step| innermost.limits_calls(step)) {
+        let inside = steps
+            .iter()
+            .filter(|step| step.timing == StepTiming::Before && step.number > limit.number);
+        for step in inside {
+            let (limiting, name) = (limit.attribute.name, step.attribute.name);
+            let message = match innermost.limits_calls(step) {
+                true => format!("a batch handler has one `{limiting}`; remove the other"),
+                false => format!(
+                    "with `batch(…)` a `{limiting}` limits one call for all messages, and `{name}` is around each of them; \
+                     give `{limiting}` the highest step"
+                ),
+            };
+            errors.under(&limit.condition.and(&step.condition), || {
+                errors.at(&limit.at, message)
+            });
+        }
+    }
+    steps
+}
+
 fn place(step: &StepAttribute) -> (StepTiming, u32) {
     (step.timing, step.number)
 }
@@ -67,11 +94,11 @@ fn same_place(step: &StepAttribute) -> String {
 /// Checks that backstops are outside: the steps around a backstop see no error any more, so a retry there would never
 /// retry.
 fn backstops_are_outside(steps: &[StepAttribute], errors: &Errors) {
-    let has = |role: Role| {
-        move |step: &&StepAttribute| step.attribute.role == role && step.timing == StepTiming::Before
+    let has = |roles: &'static [Role]| {
+        move |step: &&StepAttribute| roles.contains(&step.attribute.role) && step.timing == StepTiming::Before
     };
-    for backstop in steps.iter().filter(has(Role::Backstop)) {
-        let outside = steps.iter().filter(has(Role::Policy));
+    for backstop in steps.iter().filter(has(&[Role::Backstop])) {
+        let outside = steps.iter().filter(has(&[Role::Policy, Role::CallLimit]));
         let mut seen = Vec::new();
         // The outermost step that exists reports it.
         for policy in outside.take_while(|policy| policy.number < backstop.number) {

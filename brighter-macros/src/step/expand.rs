@@ -5,20 +5,31 @@ use quote::{quote, quote_spanned};
 use syn::Type;
 
 use super::layers::{HANDLER, Layer, Types};
-use super::model::{StepAttribute, StepTiming};
+use super::model::{Innermost, StepAttribute, StepTiming};
+use crate::duration;
 use crate::path::Private;
 
 /// Generates the item of `impl HandlerPipeline<R>`.
-pub(crate) fn pipeline(request: &Type, steps: &[StepAttribute], private: &Private) -> TokenStream {
+pub(crate) fn pipeline(
+    request: &Type,
+    innermost: &Innermost,
+    steps: &[StepAttribute],
+    private: &Private,
+) -> TokenStream {
     // In the macro's scope: an inline policy is the user's expression, and must not see these names.
     let span = Span::mixed_site();
     let [handler, stack] = [HANDLER, "stack"].map(|name| Ident::new(name, span));
-    let asked = steps.iter().any(|step| step.condition.is_always());
+    let asked =
+        matches!(innermost, Innermost::Batch { .. }) || steps.iter().any(|step| step.condition.is_always());
     let wiring = Ident::new(if asked { "wiring" } else { "_wiring" }, span);
 
     // Innermost first, because each layer wraps the ones before.
-    let layers = steps.iter().enumerate().rev().flat_map(|(index, step)| {
-        let inside = steps.get(index + 1..).unwrap_or_default();
+    let around: Vec<_> = steps
+        .iter()
+        .filter(|step| !innermost.limits_calls(step))
+        .collect();
+    let layers = around.iter().enumerate().rev().flat_map(|(index, step)| {
+        let inside = around.get(index + 1..).unwrap_or_default();
         let has_attempts = inside.iter().any(|step| step.attribute.may_hide_failures());
         let (place, condition) = (place(step, private), &step.condition);
         let (wiring, stack) = (&wiring, &stack);
@@ -50,21 +61,40 @@ pub(crate) fn pipeline(request: &Type, steps: &[StepAttribute], private: &Privat
             Types::RequestAndMethod | Types::RequestAndTransaction
         )
     };
-    let innermost = if all.any(is_named) {
+    let shared = if all.any(is_named) {
         quote!(#private::Clone::clone(&#handler))
     } else {
         quote!(#handler)
     };
-    let innermost = match steps.iter().any(StepAttribute::is_transaction) {
-        true => quote!(#private::TransactionalHandlerService::new::<#request>(#innermost)),
-        false => quote!(#private::HandlerService::new(#innermost)),
+    let service = match innermost {
+        Innermost::Handler if steps.iter().any(StepAttribute::is_transaction) => {
+            quote!(#private::TransactionalHandlerService::new::<#request>(#shared))
+        }
+        Innermost::Handler => quote!(#private::HandlerService::new(#shared)),
+        Innermost::Batch { max, within } => {
+            let within = duration::expression(*within, private);
+            let limit = Ident::new("limit", span);
+            let limits = steps.iter().filter(|step| innermost.limits_calls(step)).map(|step| {
+                let (place, condition) = (place(step, private), &step.condition);
+                let after = step.layers.iter().map(|layer| &layer.arguments);
+                quote! {
+                    #condition
+                    let #limit = #private::Some(#private::Wiring::call_timeout(#wiring, #place, #(#after)*));
+                }
+            });
+            quote! {{
+                let #limit: #private::Option<#private::Duration> = #private::None;
+                #(#limits)*
+                #private::Wiring::batch::<#request, Self>(#wiring, #shared, #max, #within, #limit)
+            }}
+        }
     };
     quote! {
         fn pipeline(
             #handler: #private::Arc<Self>,
             #wiring: &mut #private::Wiring<'_>,
         ) -> #private::Pipeline<#request> {
-            let #stack = #innermost;
+            let #stack = #service;
             #(#layers)*
             #private::Pipeline::new(#stack)
         }

@@ -20,6 +20,6 @@ mod use_policy;
 mod validate;
 
 pub(crate) use attr::{extract, strip, take};
-pub(crate) use check::in_order;
+pub(crate) use check::{for_innermost, in_order};
 pub(crate) use expand::pipeline;
-pub(crate) use model::StepAttribute;
+pub(crate) use model::{Innermost, StepAttribute};

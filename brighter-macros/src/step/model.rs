@@ -1,5 +1,7 @@
 //! [`Step`]: one step of one pipeline.
 
+use std::time::Duration;
+
 use syn::LitInt;
 
 use super::attribute::{Attribute, Role};
@@ -12,6 +14,23 @@ use crate::condition::Condition;
 pub(crate) enum StepTiming {
     Before,
     After,
+}
+
+/// The innermost service of a pipeline, which calls the handler.
+pub(crate) enum Innermost {
+    Handler,
+    /// A batch handler with its limits.
+    Batch {
+        max: u16,
+        within: Duration,
+    },
+}
+
+impl Innermost {
+    /// Returns whether the step limits each call of a batch handler, instead of the handling of each message.
+    pub(crate) fn limits_calls(&self, step: &StepAttribute) -> bool {
+        matches!(self, Self::Batch { .. }) && step.attribute.role == Role::CallLimit
+    }
 }
 
 /// One step of a pipeline.

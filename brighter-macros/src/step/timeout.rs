@@ -14,7 +14,7 @@ pub(super) const ATTRIBUTE: Attribute = Attribute {
     example: "timeout(\"5s\", step = 1)",
     keys: &[],
     never_after: Some("a timeout is around what it limits"),
-    role: Role::Policy,
+    role: Role::CallLimit,
     layers,
 };
 

@@ -48,6 +48,10 @@ pub(crate) struct Dialect {
     pub(crate) and_not_among_topics: &'static str,
     /// The beginning of a delete by ids, up to the condition.
     pub(crate) delete_by_ids: &'static str,
+    /// Takes a unique key, unless it is held. Values: the key, the id of the message, the window.
+    pub(crate) take_key: &'static str,
+    /// Deletes unique keys whose window is over. Value: the limit.
+    pub(crate) forget_keys: &'static str,
     /// The clause that locks the rows that are read, and skips locked rows.
     pub(crate) for_update: &'static str,
     /// Claims the oldest due rows. Values: lease, lowest age, limit.

@@ -63,7 +63,7 @@ impl TableRef {
         format!("{prefix}{quote}{name}{quote}")
     }
 
-    /// Fills in a template. `{table}` is the table, `{archive}` its archive, and `{plain}` the table without its
+    /// Fills in a template. `{table}` is the table, `{archive}` its archive, `{unique}` its unique keys, and `{plain}` the table without its
     /// schema. `{name}` is its name without quotes, as part of another name. `{in}` is the prefix of names in the same
     /// schema, and `{schema}` is the schema as a value.
     pub(crate) fn fill(&self, template: &str) -> String {
@@ -77,6 +77,8 @@ impl TableRef {
         template
             .replace("{table}", &self.quoted())
             .replace("{archive}", &self.sibling(&format!("{name}_archive")).quoted())
+            .replace("{unique}", &self.sibling(&format!("{name}_unique")).quoted())
+            .replace("{plain_unique}", &format!("{quote}{name}_unique{quote}"))
             .replace("{plain}", &format!("{quote}{name}{quote}"))
             .replace("{name}", name)
             .replace("{in}", prefix)

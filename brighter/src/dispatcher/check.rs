@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::circle::way_back;
 use super::registered::Registered;
 use super::requests::{RequestInfo, Requests, Routing};
+use crate::pipeline::BatchLimits;
 use crate::processor::{BuildError, CommandProcessor};
-use crate::subscription::{Subscription, SubscriptionSettings, budget, remembers_too_little};
+use crate::subscription::{Subscription, SubscriptionSettings, batch_problem, budget, remembers_too_little};
 use brighter_core::channel::Broker;
 
 /// What a subscription has to fit.
@@ -22,6 +23,8 @@ pub(super) struct UncheckedSubscription {
     routing: Routing,
     /// The shortest time for which it is remembered that one of its requests was handled.
     remembered: Option<Duration>,
+    /// The handlers that handle several of its messages in one call.
+    batches: Vec<(&'static str, BatchLimits)>,
 }
 
 impl UncheckedSubscription {
@@ -32,15 +35,20 @@ impl UncheckedSubscription {
         let remembered = requests
             .filter_map(|brought| processor.remembers(brought.request))
             .min();
+        let requests = routing.requests.iter();
+        let batches = requests
+            .flat_map(|brought| processor.batches_of(brought.request))
+            .collect();
         Self {
             settings,
             routing,
             remembered,
+            batches,
         }
     }
 
     pub(super) fn register(self) -> Registered {
-        Registered::new(self.settings, self.routing.route)
+        Registered::new(self.settings, self.routing.route, !self.batches.is_empty())
     }
 
     /// Adds everything that is wrong with it, beside these that are there already.
@@ -91,6 +99,14 @@ impl UncheckedSubscription {
                 subscription: subscription.clone(),
                 performers: settings.performers_at_most,
             });
+        }
+        for (handler, limits) in &self.batches {
+            let problem = batch_problem(settings, limits).into_iter();
+            errors.extend(problem.map(|source| BuildError::Batch {
+                subscription: subscription.clone(),
+                handler,
+                source,
+            }));
         }
         let bounds = terms.broker.map(|broker| broker.bounds(&settings.channel));
         for source in budget(settings, bounds.unwrap_or_default(), terms.drain) {

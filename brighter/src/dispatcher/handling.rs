@@ -19,6 +19,7 @@ use super::settlement::{RELEASE_DELAY, Settlement, dead, invalid, settlement};
 use super::status_registry::StatusReporter;
 use super::within::within;
 use crate::layer::HandlingLimit;
+use crate::pipeline::BatchMembership;
 use crate::processor::{CommandProcessor, PublishErrors, Reply, SubscriberFailure};
 use crate::subscription::SubscriptionSettings;
 use crate::telemetry::metrics::Began;
@@ -41,6 +42,8 @@ pub(super) struct DeliveryHandler {
     pub(super) broker: Arc<dyn Broker>,
     pub(super) settings: Arc<SubscriptionSettings>,
     pub(super) route: Arc<dyn Route>,
+    /// Whether a handler handles several messages in one call.
+    pub(super) batches: bool,
     /// What the subscription is told while it runs.
     pub(super) controls: Arc<Controls>,
     /// For the performer that handles a suspect: see [`careful`](super::careful).
@@ -140,11 +143,13 @@ impl DeliveryHandler {
             }
             Ok(message) => {
                 let made = item.made.take();
+                let suspect = self.settings.suspects(redeliveries);
                 let decided = self.decide(
                     delivery,
                     message,
                     made,
                     item.tries,
+                    suspect,
                     &mut item.progress,
                     op,
                     failed,
@@ -179,6 +184,7 @@ impl DeliveryHandler {
         message: &Arc<Message>,
         mut made: Option<DecodedRequest>,
         tries: u32,
+        suspect: bool,
         progress: &mut DeliveryProgress,
         op: &Op,
         failed: &mut Option<&'static str>,
@@ -192,7 +198,7 @@ impl DeliveryHandler {
             .saturating_add(1);
         spans::processes(op, message, attempt, self.processor.span_body_limit());
         loop {
-            let dispatched = self.dispatch(message, made.take(), tries, &mut progress.done);
+            let dispatched = self.dispatch(message, made.take(), tries, suspect, &mut progress.done);
             let outcome = dispatched.await.map(|reply| progress.reply = reply);
             *failed = outcome
                 .as_ref()
@@ -240,6 +246,7 @@ impl DeliveryHandler {
         message: &Arc<Message>,
         made: Option<DecodedRequest>,
         tries: u32,
+        suspect: bool,
         done: &mut Vec<usize>,
     ) -> Result<Option<Reply>, RouteError> {
         let header = &message.header;
@@ -263,6 +270,9 @@ impl DeliveryHandler {
         if let Some(limit) = self.settings.timeout.filter(|_| self.processor.has_inbox()) {
             cx.insert(HandlingLimit(limit));
         }
+        if self.batches {
+            cx.insert(self.membership(cx.attempt(), suspect));
+        }
         brighter_core::__private::fault_point!("pump.map");
         let limit = self.settings.time_limit();
         let dispatched = self.route.dispatch(
@@ -276,6 +286,16 @@ impl DeliveryHandler {
         within(limit, dispatched)
             .await
             .unwrap_or(Err(RouteError::TimedOut(limit)))
+    }
+
+    /// Whether a message may share a call with others. On its last attempt it is alone, so that it does not end in the
+    /// dead-letter channel for the sake of another that makes all of a batch time out.
+    fn membership(&self, attempt: u32, suspect: bool) -> BatchMembership {
+        let last = attempt > 1 && attempt >= self.settings.attempts;
+        match suspect || last {
+            true => BatchMembership::Alone,
+            false => BatchMembership::Shared,
+        }
     }
 
     /// Whether an item is kept in hand because it must not lose its place and is to come again: for how long, and

@@ -16,6 +16,8 @@ use brighter_core::error::InvalidSetting;
 pub(super) struct Registered {
     pub(super) settings: Arc<SubscriptionSettings>,
     pub(super) route: Arc<dyn Route>,
+    /// Whether a handler of its messages handles several in one call.
+    pub(super) batches: bool,
     /// What its performers are told while they run.
     pub(super) controls: Arc<Controls>,
     /// How many performers it may have.
@@ -37,7 +39,7 @@ pub(super) struct Running {
 }
 
 impl Registered {
-    pub(super) fn new(settings: SubscriptionSettings, route: Arc<dyn Route>) -> Self {
+    pub(super) fn new(settings: SubscriptionSettings, route: Arc<dyn Route>, batches: bool) -> Self {
         let performers = Performers::from(settings.performers..=settings.performers_at_most);
         Self {
             performers: watch::Sender::new(performers),
@@ -45,6 +47,7 @@ impl Registered {
             wanted: watch::Sender::new(performers.least()),
             settings: Arc::new(settings),
             route,
+            batches,
         }
     }
 

@@ -107,6 +107,7 @@ impl Supervisor {
                 broker: Arc::clone(&self.broker),
                 settings: Arc::clone(&self.registered.settings),
                 route: Arc::clone(&self.registered.route),
+                batches: self.registered.batches,
                 controls: Arc::clone(&self.registered.controls),
                 suspects: Arc::clone(&self.suspects),
                 stop: Arc::clone(&stop),

@@ -1,5 +1,6 @@
 //! [`Handler`]: what an application writes.
 
+mod batch;
 mod call;
 mod transaction_slot;
 mod transactional;
@@ -7,6 +8,8 @@ mod transactional;
 use std::future::Future;
 use std::sync::Arc;
 
+pub(crate) use batch::BatchOutcomes;
+pub use batch::{Batch, BatchHandler, NoReply};
 pub use call::Call;
 pub(crate) use transaction_slot::TransactionSlot;
 pub use transactional::TransactionalHandler;

@@ -1,5 +1,6 @@
 //! A [`Pipeline`]: a handler with its layers around it, typed inside and erased once.
 
+mod batch;
 mod erased;
 #[cfg(feature = "testing")]
 mod observed;
@@ -16,6 +17,8 @@ mod wiring;
 
 use std::sync::Arc;
 
+pub(crate) use batch::BatchMembership;
+pub use batch::{BatchLimits, BatchService, handle_alone};
 pub use erased::Pipeline;
 #[cfg(feature = "testing")]
 pub(crate) use observed::Observer;

@@ -101,7 +101,7 @@ async fn attempt<R: Request, H: Handler<R>>(handler: &H, call: &Call<R>) -> Resu
 }
 
 /// One attempt of the handler.
-fn handling(handler: &'static str, cx: &Context) -> Op {
+pub(super) fn handling(handler: &'static str, cx: &Context) -> Op {
     let op = op!("handler", otel.name = format_args!("handle {}", short(handler)));
     op.describe(|span| {
         span.set("brighter.handler", handler);

@@ -1,15 +1,19 @@
 //! [`Wiring`]: what `#[handler]` asks for layers while a pipeline is put together.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
+use super::batch::{BatchLimits, BatchService};
 use super::provided::Provided;
 use super::step_layer::StepLayer;
+use crate::handler::{BatchHandler, NoReply};
 use crate::layer::RequestLoggingLayer;
 use crate::policy::{Policy, PolicyLayer};
 use brighter_core::error::InvalidSetting;
+use brighter_core::request::Request;
 
 /// Which way through a step a layer acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -230,6 +234,7 @@ pub struct Wiring<'a> {
     pub(super) handler: &'static str,
     pub(super) provided: &'a Provided,
     steps: Vec<StepDescription>,
+    batch: Option<BatchLimits>,
     pub(super) errors: Vec<WiringError>,
 }
 
@@ -239,14 +244,39 @@ impl<'a> Wiring<'a> {
             handler,
             provided,
             steps: Vec::new(),
+            batch: None,
             errors: Vec::new(),
         }
     }
 
-    /// The steps, outermost first, and the errors.
-    pub(crate) fn finish(mut self) -> (Vec<StepDescription>, Vec<WiringError>) {
+    /// The steps, outermost first, how the handler is called if that is by batches, and the errors.
+    pub(crate) fn finish(mut self) -> (Vec<StepDescription>, Option<BatchLimits>, Vec<WiringError>) {
         self.steps.reverse();
-        (self.steps, self.errors)
+        (self.steps, self.batch, self.errors)
+    }
+
+    /// `#[timeout(after)]` of a batch handler, which limits each call.
+    pub fn call_timeout(&mut self, step: Step, after: Duration) -> Duration {
+        self.note(step, "timeout", format!("{after:?} a call"));
+        after
+    }
+
+    /// `#[handler(batch(max = …, within = …))]`.
+    pub fn batch<R, H>(
+        &mut self,
+        handler: Arc<H>,
+        max: u16,
+        within: Duration,
+        timeout: Option<Duration>,
+    ) -> BatchService<H, R>
+    where
+        R: Request<Reply: NoReply>,
+        H: BatchHandler<R>,
+    {
+        let max = usize::from(max);
+        let limits = BatchLimits { max, within, timeout };
+        self.batch = Some(limits);
+        BatchService::new(handler, limits)
     }
 
     pub(super) fn note(&mut self, step: Step, attribute: &'static str, detail: impl Into<String>) {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use crate::pipeline::WiringError;
-use crate::subscription::BudgetError;
+use crate::subscription::{BatchError, BudgetError};
 use brighter_core::error::InvalidSetting;
 use brighter_core::message::{ChannelName, NameError, SubscriptionName};
 
@@ -183,6 +183,17 @@ pub enum BuildError {
         /// The settings that do not fit together.
         #[source]
         source: BudgetError,
+    },
+    /// A subscription does not bring the batches that a handler of its messages is written for.
+    #[error("the subscription `{subscription}` does not fit the batches of `{handler}`")]
+    Batch {
+        /// The name of the subscription.
+        subscription: SubscriptionName,
+        /// The type of the handler.
+        handler: &'static str,
+        /// What does not fit.
+        #[source]
+        source: BatchError,
     },
     /// The configuration has a subscription that the program does not have.
     #[error(

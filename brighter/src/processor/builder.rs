@@ -120,7 +120,7 @@ impl CommandProcessorBuilder {
             let name = std::any::type_name::<H>();
             let mut wiring = Wiring::new(name, provided);
             let pipeline = H::pipeline(Arc::new(handler), &mut wiring);
-            let (steps, wrong) = wiring.finish();
+            let (steps, batch, wrong) = wiring.finish();
             errors.extend(wrong.into_iter().map(BuildError::from));
             #[cfg(feature = "testing")]
             let pipeline = match &provided.observer {
@@ -134,6 +134,7 @@ impl CommandProcessorBuilder {
                     pipeline,
                 },
                 steps,
+                batch,
             );
         }));
         self

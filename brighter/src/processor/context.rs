@@ -11,6 +11,7 @@ use super::{
     SendError, SubscriberFailure,
 };
 use crate::handler::TransactionSlot;
+use crate::pipeline::BatchMembership;
 use brighter_core::__private::Repeated;
 use brighter_core::context::Context;
 use brighter_core::error::{BoxError, HandlerError};
@@ -200,6 +201,7 @@ fn child(cx: &Context) -> Context {
         TypeId::of::<Repeated>(),
         TypeId::of::<RecordedInTransaction>(),
         TypeId::of::<TransactionSlot>(),
+        TypeId::of::<BatchMembership>(),
     ];
     cx.child(cause_of(cx), &own)
 }

@@ -20,11 +20,11 @@ use brighter_core::outbox::{Outbox, OutboxError, OutboxTransaction};
 /// [`CommandProcessor::deposit_post`].
 #[must_use = "nothing is stored until this is awaited"]
 pub struct DepositPost<'a, T, R, O> {
-    processor: Result<CommandProcessor, NoProcessor>,
-    transaction: &'a mut T,
-    request: R,
-    options: PostOptions<'a>,
-    outbox: PhantomData<fn() -> O>,
+    pub(super) processor: Result<CommandProcessor, NoProcessor>,
+    pub(super) transaction: &'a mut T,
+    pub(super) request: R,
+    pub(super) options: PostOptions<'a>,
+    pub(super) outbox: PhantomData<fn() -> O>,
 }
 
 impl<'a, T, R, O> DepositPost<'a, T, R, O>

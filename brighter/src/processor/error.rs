@@ -8,7 +8,7 @@ use brighter_core::error::{ActionKind, HandlerError};
 use brighter_core::id::MessageId;
 use brighter_core::mapper::MapError;
 use brighter_core::message::NameError;
-use brighter_core::outbox::OutboxError;
+use brighter_core::outbox::{InvalidUniqueKey, OutboxError};
 
 /// The context belongs to no processor, so nothing can be sent or posted with it.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -212,6 +212,9 @@ pub enum PostError {
         /// How long from now it was to be.
         delay: Duration,
     },
+    /// A post was to be unique by a key that no outbox can hold. Nothing was stored.
+    #[error(transparent)]
+    UniqueKey(#[from] InvalidUniqueKey),
     /// The message is in the outbox, and the broker would not take it.
     #[error(transparent)]
     NotSent(#[from] NotSent),
@@ -245,6 +248,7 @@ impl PostError {
             Self::Priority { .. } => "priority",
             Self::NotInFuture { .. } | Self::TooFar { .. } | Self::SeveralTimes => "time",
             Self::Name { .. } => "name",
+            Self::UniqueKey(_) => "unique_key",
             Self::Outbox(_) => "outbox",
             Self::NotSent(NotSent { error, .. }) | Self::NotReposted { source: error, .. } => error.kind(),
             Self::NotFound { .. } => "not_found",

@@ -26,6 +26,7 @@ mod sweep_stats;
 mod sweep_task;
 mod sweeper;
 mod type_map;
+mod unique;
 
 use std::any::TypeId;
 use std::collections::HashMap;
@@ -48,6 +49,7 @@ pub use post::{Cleared, Post};
 pub use registry::PipelineDescription;
 pub use route_by::{HandlerChoice, NoSuchHandler};
 pub use sweeper::Sweeper;
+pub use unique::{Posted, UniqueDepositPost, UniquePost};
 
 use self::background::BackgroundTask;
 use self::call::Calls;
@@ -56,6 +58,7 @@ use self::join_indexed::join_indexed;
 use self::registry::Registry;
 use self::relay::Relay;
 use crate::handler::Call;
+use crate::pipeline::BatchLimits;
 use crate::publication::PublicationSettings;
 use crate::telemetry::spans;
 use brighter_core::channel::Broker;
@@ -382,6 +385,14 @@ impl CommandProcessor {
             |pipeline: &PipelineDescription| pipeline.steps.iter().any(|step| step.attribute == "use_inbox");
         let mut pipelines = self.describe().filter(|pipeline| pipeline.request == request);
         self.0.inbox_retention.filter(|_| pipelines.any(asks))
+    }
+
+    /// The handlers of this request that handle several messages in one call, with how.
+    pub(crate) fn batches_of(&self, request: &str) -> impl Iterator<Item = (&'static str, BatchLimits)> {
+        let pipelines = self
+            .describe()
+            .filter(move |pipeline| pipeline.request == request);
+        pipelines.filter_map(|pipeline| Some((pipeline.handler, pipeline.batch?)))
     }
 
     /// The types of the handlers that a request has, whether it is a command or not.

@@ -18,9 +18,9 @@ use brighter_core::outbox::Claimed;
 #[derive(Debug)]
 #[must_use = "nothing is posted until this is awaited"]
 pub struct Post<'a, R> {
-    processor: Result<CommandProcessor, NoProcessor>,
-    request: R,
-    options: PostOptions<'a>,
+    pub(super) processor: Result<CommandProcessor, NoProcessor>,
+    pub(super) request: R,
+    pub(super) options: PostOptions<'a>,
 }
 
 impl<'a, R: Postable> Post<'a, R> {
@@ -183,7 +183,7 @@ impl CommandProcessor {
 
     /// The outbox holds the message already: it was sent, or the sweeper will see to it. Without one here it is sent
     /// now, unless somebody else is at it.
-    async fn posted_before(&self, relay: &Relay, id: MessageId) -> Result<MessageId, PostError> {
+    pub(super) async fn posted_before(&self, relay: &Relay, id: MessageId) -> Result<MessageId, PostError> {
         if self.0.health.sweeps() {
             return Ok(id);
         }
@@ -193,7 +193,7 @@ impl CommandProcessor {
 }
 
 /// What the broker said of this message, if it was sent.
-fn taken(sent: Sent, id: MessageId) -> Result<MessageId, PostError> {
+pub(super) fn taken(sent: Sent, id: MessageId) -> Result<MessageId, PostError> {
     match sent.refused.into_iter().find(|(refused, _)| *refused == id) {
         Some((id, error)) => Err(NotSent { id, error }.into()),
         None => Ok(id),

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::registered_handler::RegisteredHandler;
 use super::route_by::Route;
 use super::type_map::TypeMap;
-use crate::pipeline::StepDescription;
+use crate::pipeline::{BatchLimits, StepDescription};
 use brighter_core::request::{Request, RequestKind};
 
 /// The pipelines of every request. The type of a request is the key, so nothing is erased but the `Vec`.
@@ -32,22 +32,32 @@ pub struct PipelineDescription {
     pub handler: &'static str,
     /// The steps, the outermost first.
     pub steps: Vec<StepDescription>,
+    /// How the handler is called, if one call handles several messages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchLimits>,
 }
 
 impl fmt::Display for PipelineDescription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} → {}", self.request, self.handler)?;
-        self.steps.iter().try_for_each(|step| write!(f, "\n  {step}"))
+        self.steps.iter().try_for_each(|step| write!(f, "\n  {step}"))?;
+        self.batch.map_or(Ok(()), |batch| write!(f, "\n  {batch}"))
     }
 }
 
 impl Registry {
-    pub(super) fn add<R: Request>(&mut self, registered: RegisteredHandler<R>, steps: Vec<StepDescription>) {
+    pub(super) fn add<R: Request>(
+        &mut self,
+        registered: RegisteredHandler<R>,
+        steps: Vec<StepDescription>,
+        batch: Option<BatchLimits>,
+    ) {
         self.descriptions.push(PipelineDescription {
             request: std::any::type_name::<R>(),
             kind: R::KIND,
             handler: registered.handler,
             steps,
+            batch,
         });
         let entry = self
             .pipelines

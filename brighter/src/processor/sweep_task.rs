@@ -73,7 +73,7 @@ struct SweepTask<'a> {
 }
 
 /// Messages that are claimed, and since when.
-struct Batch {
+struct SweepBatch {
     messages: Vec<Claimed>,
     since: Instant,
 }
@@ -239,12 +239,12 @@ impl<'a> SweepTask<'a> {
         Ok(())
     }
 
-    async fn claim(&self, which: Claim<'_>) -> Result<Batch, OutboxError> {
+    async fn claim(&self, which: Claim<'_>) -> Result<SweepBatch, OutboxError> {
         // From before the call, so that it seems to end a little too soon.
         let since = Instant::now();
         self.relay.sweep_stats.seen();
         let messages = self.relay.claim(which).await?;
-        Ok(Batch { messages, since })
+        Ok(SweepBatch { messages, since })
     }
 
     /// Makes those outstanding whose time has come.
@@ -351,7 +351,7 @@ impl<'a> SweepTask<'a> {
         }
     }
 
-    async fn claim_oldest(&self) -> Result<Batch, OutboxError> {
+    async fn claim_oldest(&self) -> Result<SweepBatch, OutboxError> {
         let (limit, min_age) = (self.relay.settings.batch, self.relay.settings.min_age);
         let mut except = self
             .relay

@@ -1,5 +1,6 @@
 //! [`Subscription`]: the consumer's side of a topic.
 
+mod batch;
 mod budget;
 #[cfg(feature = "config")]
 mod configure;
@@ -20,6 +21,8 @@ use brighter_core::error::InvalidSetting;
 use brighter_core::mapper::Postable;
 use brighter_core::message::{ChannelName, RoutingKey, SubscriptionName};
 
+pub use batch::BatchError;
+pub(crate) use batch::batch_problem;
 pub use budget::BudgetError;
 pub(crate) use budget::{budget, remembers_too_little};
 pub(crate) use keys::{Keys, LaneOf};

@@ -89,6 +89,24 @@ pub(crate) fn batch(operation: &'static str, messages: usize) -> Op {
     op
 }
 
+/// Several messages are handled in one call: a trace of its own, linked to the handling of each.
+pub(crate) fn handle_batch<'a>(
+    handler: &'static str,
+    messages: impl Iterator<Item = &'a Op>,
+    count: usize,
+) -> Op {
+    let op = op!(
+        parent: None,
+        "batch",
+        otel.name = format_args!("batch {}", short(handler))
+    );
+    op.describe(|span| {
+        span.set("brighter.handler", handler);
+        span.set("messaging.batch.message_count", number(count));
+    });
+    messages.fold(op, Op::linked_to)
+}
+
 /// The sweeper takes messages from the outbox to send them: a trace of its own.
 pub(crate) fn sweep(messages: usize) -> Op {
     let op = op!(parent: None, "sweep");

@@ -24,6 +24,11 @@ pub(super) const MYSQL: Dialect = Dialect {
     and_not_among_topics: " AND topic NOT IN (SELECT excepted.topic COLLATE utf8mb4_bin FROM \
         JSON_TABLE(?4, '$[*]' COLUMNS (topic VARCHAR(700) CHARACTER SET utf8mb4 PATH '$')) AS excepted)",
     delete_by_ids: "DELETE {table} FROM {table_by_ids} WHERE 1 = 1",
+    // The assignments are made from left to right, so the second still sees the old time.
+    take_key: "INSERT INTO {unique} (unique_key, message_id, expires_at) VALUES (?1, ?2, {now} + ?3) \
+        ON DUPLICATE KEY UPDATE message_id = IF(expires_at <= {now}, VALUES(message_id), message_id), \
+        expires_at = IF(expires_at <= {now}, VALUES(expires_at), expires_at)",
+    forget_keys: "DELETE FROM {unique} WHERE expires_at <= {now} ORDER BY expires_at LIMIT ?1",
     for_update: " FOR UPDATE SKIP LOCKED",
     claim_oldest: ClaimStyle::LockFirst(
         "SELECT seq, message_id, header, body, attempts FROM {table}{by_index} WHERE outstanding = 1 \
@@ -131,6 +136,16 @@ SET @step = IF((SELECT count(*) FROM information_schema.statistics WHERE table_s
 PREPARE step FROM @step;
 EXECUTE step;
 DEALLOCATE PREPARE step;
+",
+    // Since version 4, posts may be unique. A key is held until `expires_at`. The key is stored as bytes, because MySQL
+    // ignores trailing spaces when it compares texts.
+    "\
+CREATE TABLE IF NOT EXISTS {unique} (
+  unique_key VARBINARY(1500) NOT NULL PRIMARY KEY,
+  message_id VARCHAR(700)    NOT NULL, -- whose it is
+  expires_at BIGINT          NOT NULL,
+  INDEX {name}_unique_expires_at (expires_at)
+) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 ",
 ];
 

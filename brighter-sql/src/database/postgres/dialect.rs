@@ -17,6 +17,12 @@ pub(super) const POSTGRES: Dialect = Dialect {
     by_topic: "",
     and_not_among_topics: " AND topic <> ALL (ARRAY(SELECT json_array_elements_text(CAST(?4 AS json))))",
     delete_by_ids: "DELETE FROM {table} WHERE 1 = 1{and_among_ids}",
+    take_key: "INSERT INTO {unique} AS held (unique_key, message_id, expires_at) VALUES (?1, ?2, {now} + ?3) \
+        ON CONFLICT (unique_key) DO UPDATE SET message_id = excluded.message_id, expires_at = excluded.expires_at \
+        WHERE held.expires_at <= {now}",
+    // A key that is being taken anew is left alone.
+    forget_keys: "DELETE FROM {unique} WHERE expires_at <= {now} AND unique_key = ANY (ARRAY(SELECT unique_key \
+        FROM {unique} WHERE expires_at <= {now} ORDER BY expires_at LIMIT ?1 FOR UPDATE SKIP LOCKED))",
     for_update: " FOR UPDATE SKIP LOCKED",
     // Other processes skip claimed rows, and do not wait for them.
     claim_oldest: ClaimStyle::AtOnce(
@@ -140,6 +146,15 @@ CREATE TRIGGER {name}_arrival AFTER INSERT ON {table}
 CREATE INDEX IF NOT EXISTS {name}_scheduled
   ON {table} (not_before)
   WHERE outstanding = 3;
+",
+    // Since version 4, posts may be unique. A key is held until `expires_at`.
+    "\
+CREATE TABLE IF NOT EXISTS {unique} (
+  unique_key text   PRIMARY KEY,
+  message_id text   NOT NULL, -- whose it is
+  expires_at bigint NOT NULL
+);
+CREATE INDEX IF NOT EXISTS {name}_unique_expires_at ON {unique} (expires_at);
 ",
 ];
 

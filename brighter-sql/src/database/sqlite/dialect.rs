@@ -17,6 +17,11 @@ pub(super) const SQLITE: Dialect = Dialect {
     by_topic: " INDEXED BY {name}_topic",
     and_not_among_topics: " AND topic NOT IN (SELECT value FROM json_each(?4))",
     delete_by_ids: "DELETE FROM {table} WHERE 1 = 1{and_among_ids}",
+    take_key: "INSERT INTO {unique} AS held (unique_key, message_id, expires_at) VALUES (?1, ?2, {now} + ?3) \
+        ON CONFLICT (unique_key) DO UPDATE SET message_id = excluded.message_id, expires_at = excluded.expires_at \
+        WHERE held.expires_at <= {now}",
+    forget_keys: "DELETE FROM {unique} WHERE unique_key IN \
+        (SELECT unique_key FROM {unique} WHERE expires_at <= {now} ORDER BY expires_at LIMIT ?1)",
     for_update: "",
     // `RETURNING` returns the rows in any order.
     claim_oldest: ClaimStyle::AtOnce(
@@ -122,6 +127,15 @@ CREATE INDEX IF NOT EXISTS {in}{name}_dispatched
 CREATE INDEX IF NOT EXISTS {in}{name}_scheduled
   ON {plain} (not_before)
   WHERE outstanding = 3;
+",
+    // Since version 5, posts may be unique. A key is held until `expires_at`.
+    "\
+CREATE TABLE IF NOT EXISTS {unique} (
+  unique_key TEXT    PRIMARY KEY,
+  message_id TEXT    NOT NULL, -- whose it is
+  expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS {in}{name}_unique_expires_at ON {plain_unique} (expires_at);
 ",
 ];
 

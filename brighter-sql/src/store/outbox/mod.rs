@@ -19,6 +19,7 @@ mod room;
 mod schedule;
 mod schedules;
 mod statements;
+mod unique;
 
 use std::sync::Arc;
 

@@ -15,7 +15,7 @@ macro_rules! implement_outbox {
                 Archive, Archiving, Arrivals, Claim, Claimed, DeadMessage, DeadMessages, DueSchedules,
                 Failure, FoundSchedules, Inspection, MessageState, Outbox, OutboxError, OutboxStatus,
                 OutboxTransaction, Resending, ScheduleChange, ScheduledMessage, Schedules, Scheduling,
-                Selection,
+                Selection, UniqueDeposit, UniqueKey, UniquePosts,
             };
 
             use $crate::store::DepositStatement;
@@ -72,6 +72,10 @@ macro_rules! implement_outbox {
                 }
 
                 fn schedules(&self) -> Option<&dyn Schedules> {
+                    Some(self)
+                }
+
+                fn unique_posts(&self) -> Option<&dyn UniquePosts> {
                     Some(self)
                 }
 
@@ -168,6 +172,18 @@ macro_rules! implement_outbox {
                 }
             }
 
+            impl UniquePosts for $outbox {
+                fn deposit_unique<'a>(
+                    &'a self,
+                    message: &'a Message,
+                    key: &'a UniqueKey,
+                    delay: Option<Duration>,
+                    lease: Option<Duration>,
+                ) -> Done<'a, UniqueDeposit> {
+                    Box::pin(self.0.deposit_unique(message, key, delay, lease))
+                }
+            }
+
             impl $outbox {
                 /// Returns the statement that deposits this message in a transaction that is not one of sqlx: see
                 /// [`DepositStatement`]. `CommandProcessor::to_message` returns the message of a request.
@@ -192,6 +208,16 @@ macro_rules! implement_outbox {
                     delay: Duration,
                 ) -> Done<'a, ()> {
                     Box::pin(outbox.0.schedule_in(self, message, delay))
+                }
+
+                fn deposit_unique<'a>(
+                    &'a mut self,
+                    outbox: &'a $outbox,
+                    message: &'a Message,
+                    key: &'a UniqueKey,
+                    delay: Option<Duration>,
+                ) -> Done<'a, UniqueDeposit> {
+                    Box::pin(outbox.0.deposit_unique_in(self, message, key, delay))
                 }
 
                 fn cancel<'a>(&'a mut self, outbox: &'a $outbox, id: &'a MessageId) -> Done<'a, bool> {

@@ -98,6 +98,9 @@ const SIZES: [usize; 3] = [64, 8, 1];
 /// The number of values of a message.
 pub(super) const VALUES: usize = 7;
 
+/// Selects who holds a key, and for how long.
+const KEY_HOLDER: &str = "SELECT message_id, expires_at - {now} FROM {unique} WHERE unique_key = ?1{latest}";
+
 /// All statements for one table in one dialect.
 #[derive(Debug)]
 pub(super) struct OutboxStatements {
@@ -134,6 +137,9 @@ pub(super) struct OutboxStatements {
     pub(super) long_dead: Statement,
     pub(super) keep: Statement,
     pub(super) forget: Statement,
+    pub(super) take_key: Statement,
+    pub(super) key_holder: Statement,
+    pub(super) forget_keys: Statement,
 }
 
 /// A claim: a statement that returns the rows, and for some dialects a second one that writes the claim.
@@ -205,6 +211,9 @@ impl OutboxStatements {
             long_dead: of(LONG_DEAD),
             keep: of(KEEP),
             forget: of(FORGET),
+            take_key: of(dialect.take_key),
+            key_holder: of(KEY_HOLDER),
+            forget_keys: of(dialect.forget_keys),
         }
     }
 

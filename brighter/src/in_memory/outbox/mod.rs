@@ -6,6 +6,7 @@ mod scheduled;
 mod schedules;
 mod state;
 mod transaction;
+mod unique;
 
 use std::fmt;
 use std::future::poll_fn;
@@ -14,18 +15,20 @@ use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
+use tokio::sync::Notify;
 use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
 
 use self::schedules::{ScheduleClock, StoredSchedules};
 use self::state::State;
 pub use self::transaction::InMemoryTransaction;
+use self::unique::KeyState;
 use brighter_core::__private::Bell;
 use brighter_core::id::MessageId;
 use brighter_core::message::Message;
 use brighter_core::outbox::{
     Archiving, Arrival, Arrivals, Claim, Claimed, DeadMessages, Failure, Inspection, Outbox, OutboxError,
-    OutboxStatus, Resending, Schedules, Scheduling,
+    OutboxStatus, Resending, Schedules, Scheduling, UniqueDeposit, UniqueKey, UniquePosts,
 };
 
 /// How many messages may be outstanding unless [`InMemoryOutbox::limit`] says otherwise.
@@ -57,6 +60,8 @@ const DEFAULT_LIMIT: usize = 1_000_000;
 pub struct InMemoryOutbox {
     state: Arc<Mutex<State>>,
     bell: Bell,
+    /// Notified when a transaction that holds a unique key ends.
+    key_ended: Arc<Notify>,
     limit: usize,
     /// The schedules of recurring work, and the clock by which they become due.
     stored: Arc<Mutex<(ScheduleClock, StoredSchedules)>>,
@@ -69,6 +74,7 @@ impl InMemoryOutbox {
         Self {
             state: Arc::default(),
             bell: Bell::new(),
+            key_ended: Arc::default(),
             limit: DEFAULT_LIMIT,
             stored: Arc::default(),
         }
@@ -109,6 +115,35 @@ impl InMemoryOutbox {
     pub(super) fn unlock_scheduled(&self, changes: &[(MessageId, Option<Instant>)]) {
         let mut state = self.lock();
         changes.iter().for_each(|(id, _)| state.scheduled.unlock(id));
+    }
+
+    /// Takes a unique key for a transaction, unless another transaction that has not ended holds it.
+    pub(super) fn take_key(
+        &self,
+        key: &UniqueKey,
+        id: &MessageId,
+    ) -> Option<Result<UniqueDeposit, OutboxError>> {
+        let (mut state, now) = (self.lock(), Instant::now());
+        match state.unique.look(key, id, now) {
+            KeyState::Pending => None,
+            KeyState::Held(held) => Some(Ok(held)),
+            KeyState::Free => {
+                let is_new = state.get(id).is_none();
+                let taken = state.unique.take(key, id, now, true, self.limit);
+                Some(taken.map(|_| UniqueDeposit::Stored { is_new }))
+            }
+        }
+    }
+
+    /// Ends what a transaction holds.
+    pub(super) fn end_keys(&self, keys: &[(UniqueKey, MessageId)], committed: bool) {
+        if keys.is_empty() {
+            return;
+        }
+        let mut state = self.lock();
+        keys.iter().for_each(|(key, _)| state.unique.end(key, committed));
+        drop(state);
+        self.key_ended.notify_waiters();
     }
 
     pub(super) fn is_same(&self, other: &Self) -> bool {
@@ -222,6 +257,10 @@ impl Outbox for InMemoryOutbox {
     }
 
     fn schedules(&self) -> Option<&dyn Schedules> {
+        Some(self)
+    }
+
+    fn unique_posts(&self) -> Option<&dyn UniquePosts> {
         Some(self)
     }
 

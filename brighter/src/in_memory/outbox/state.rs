@@ -9,10 +9,13 @@ use tokio::time::Instant;
 
 use super::entry::{EntryState, OutboxEntry};
 use super::scheduled::Scheduled;
+use super::unique::{KeyState, UniqueKeys};
 use brighter_core::__private::clock::after;
 use brighter_core::id::MessageId;
 use brighter_core::message::Message;
-use brighter_core::outbox::{Archive, Claim, Claimed, Failure, MessageState, OutboxError, Selection};
+use brighter_core::outbox::{
+    Archive, Claim, Claimed, Failure, MessageState, OutboxError, Selection, UniqueDeposit, UniqueKey,
+};
 
 /// How many dispatched messages are kept to be sent again.
 const DISPATCHED_KEPT: usize = 10_000;
@@ -32,6 +35,7 @@ pub(super) struct State {
     /// By the order in which they were dispatched, to forget the oldest; nothing in the place of one that was taken
     /// out.
     dispatched: VecDeque<Option<usize>>,
+    pub(super) unique: UniqueKeys,
     deposited: u64,
 }
 
@@ -95,6 +99,39 @@ impl State {
                 Ok(true)
             }
         }
+    }
+
+    /// Stores a message, and takes its key, unless another message holds it. `None`, if a transaction that has not ended
+    /// does.
+    pub(super) fn deposit_unique(
+        &mut self,
+        message: &Message,
+        key: &UniqueKey,
+        delay: Option<Duration>,
+        lease: Option<Duration>,
+        limit: usize,
+    ) -> Option<Result<UniqueDeposit, OutboxError>> {
+        let (id, now) = (&message.header.id, Instant::now());
+        match self.unique.look(key, id, now) {
+            KeyState::Pending => return None,
+            KeyState::Held(held) => return Some(Ok(held)),
+            KeyState::Free => {}
+        }
+        let taken = match self.unique.take(key, id, now, false, limit) {
+            Ok(taken) => taken,
+            Err(error) => return Some(Err(error)),
+        };
+        let stored = match delay {
+            None => {
+                let known = self.deposit(std::slice::from_ref(message), lease, limit);
+                known.map(|known| known.is_empty())
+            }
+            Some(delay) => self.schedule(message, after(now, delay), limit),
+        };
+        if stored.is_err() && taken {
+            self.unique.end(key, false);
+        }
+        Some(stored.map(|is_new| UniqueDeposit::Stored { is_new }))
     }
 
     /// Stores all of a transaction, or nothing: what it cancelled makes room for what it deposited.
@@ -273,6 +310,7 @@ impl State {
                 self.forget(key);
             }
         }
+        self.unique.forget_ended(Instant::now());
         gone as u64
     }
 

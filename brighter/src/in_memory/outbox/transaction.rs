@@ -9,7 +9,7 @@ use super::InMemoryOutbox;
 use brighter_core::__private::clock::after;
 use brighter_core::id::MessageId;
 use brighter_core::message::Message;
-use brighter_core::outbox::{OutboxError, OutboxTransaction};
+use brighter_core::outbox::{OutboxError, OutboxTransaction, UniqueDeposit, UniqueKey};
 
 /// A transaction of an [`InMemoryOutbox`]: what is deposited in it is stored when it is committed, and
 /// nothing is when it is dropped.
@@ -25,6 +25,8 @@ pub struct InMemoryTransaction {
     scheduled: Vec<(Message, Instant)>,
     /// What becomes of messages that wait in the outbox: their new time, or `None` if they are cancelled.
     changes: Vec<(MessageId, Option<Instant>)>,
+    /// The unique keys that it has taken, each with its message.
+    keys: Vec<(UniqueKey, MessageId)>,
 }
 
 impl InMemoryOutbox {
@@ -42,6 +44,7 @@ impl InMemoryTransaction {
             messages: Vec::new(),
             scheduled: Vec::new(),
             changes: Vec::new(),
+            keys: Vec::new(),
         }
     }
 
@@ -55,6 +58,7 @@ impl InMemoryTransaction {
             .store(&self.messages, &self.scheduled, &self.changes)?;
         // What was changed is not locked any more.
         self.changes.clear();
+        self.outbox.end_keys(&std::mem::take(&mut self.keys), true);
         Ok(())
     }
 
@@ -101,6 +105,7 @@ impl Drop for InMemoryTransaction {
         if !self.changes.is_empty() {
             self.outbox.unlock_scheduled(&self.changes);
         }
+        self.outbox.end_keys(&self.keys, false);
     }
 }
 
@@ -128,6 +133,41 @@ impl OutboxTransaction<InMemoryOutbox> for InMemoryTransaction {
             self.scheduled
                 .push((message.clone(), after(Instant::now(), delay)));
             Ok(())
+        })
+    }
+
+    fn deposit_unique<'a>(
+        &'a mut self,
+        outbox: &'a InMemoryOutbox,
+        message: &'a Message,
+        key: &'a UniqueKey,
+        delay: Option<Duration>,
+    ) -> BoxFuture<'a, Result<UniqueDeposit, OutboxError>> {
+        Box::pin(async move {
+            self.check(outbox)?;
+            let id = &message.header.id;
+            if let Some((own, by)) = self.keys.iter().find(|(own, _)| own.as_str() == key.as_str()) {
+                return Ok(match by == id {
+                    true => UniqueDeposit::Stored { is_new: false },
+                    false => UniqueDeposit::Held {
+                        by: by.clone(),
+                        left: own.window(),
+                    },
+                });
+            }
+            let outbox = self.outbox.clone();
+            let taken = outbox.with_key(|| outbox.take_key(key, id)).await?;
+            if matches!(taken, UniqueDeposit::Stored { .. }) {
+                self.keys.push((key.clone(), id.clone()));
+                match delay {
+                    None => self.messages.push(message.clone()),
+                    Some(delay) => {
+                        let due = after(Instant::now(), delay);
+                        self.scheduled.push((message.clone(), due));
+                    }
+                }
+            }
+            Ok(taken)
         })
     }
 

@@ -1,7 +1,9 @@
 //! What a processor asks of an outbox that not every outbox can do.
 
 use super::Relay;
-use brighter_core::outbox::{Archiving, DeadMessages, Inspection, OutboxError, Resending, Scheduling};
+use brighter_core::outbox::{
+    Archiving, DeadMessages, Inspection, OutboxError, Resending, Scheduling, UniquePosts,
+};
 
 impl Relay {
     pub(in super::super) fn scheduling(&self) -> Result<&dyn Scheduling, OutboxError> {
@@ -22,6 +24,11 @@ impl Relay {
     pub(in super::super) fn resending(&self) -> Result<&dyn Resending, OutboxError> {
         let unsupported = OutboxError::Unsupported("sending dispatched messages again");
         self.outbox.resending().ok_or(unsupported)
+    }
+
+    pub(in super::super) fn unique_posts(&self) -> Result<&dyn UniquePosts, OutboxError> {
+        let unsupported = OutboxError::Unsupported("unique posts");
+        self.outbox.unique_posts().ok_or(unsupported)
     }
 
     pub(in super::super) fn archiving(&self) -> Result<&dyn Archiving, OutboxError> {

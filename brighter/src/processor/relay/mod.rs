@@ -141,9 +141,18 @@ impl Relay {
         if !known.is_empty() {
             return Ok(None);
         }
+        self.send_deposited_in_order(message).await.map(Some)
+    }
+
+    /// Sends a message of a topic in order that is in the outbox, with all that goes before it.
+    pub(super) async fn send_deposited_in_order(&self, message: &Message) -> Result<Sent, OutboxError> {
         self.send_in_order(&message.header.topic, std::slice::from_ref(&message.header.id))
             .await
-            .map(Some)
+    }
+
+    /// How long a message that is sent at once is claimed.
+    pub(super) fn lease(&self) -> Duration {
+        self.settings.lease
     }
 
     /// Sends messages of a topic in order until these had their turn. What then is left is the sweeper's.

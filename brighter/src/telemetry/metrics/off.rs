@@ -51,6 +51,8 @@ impl HandlerMetrics {
         Self
     }
 
+    pub(crate) fn called(&self, _: usize) {}
+
     pub(crate) fn tried(&self, _: Began, _: Option<&'static str>) {}
 }
 

@@ -193,6 +193,7 @@ impl Drop for Counted {
 pub(crate) struct HandlerMetrics {
     handler: &'static str,
     well: Arc<OnceLock<metrics::Histogram>>,
+    batches: Arc<OnceLock<metrics::Histogram>>,
 }
 
 impl std::fmt::Debug for HandlerMetrics {
@@ -206,7 +207,16 @@ impl HandlerMetrics {
         Self {
             handler,
             well: Arc::default(),
+            batches: Arc::default(),
         }
+    }
+
+    /// A batch handler is called with this many messages.
+    pub(crate) fn called(&self, messages: usize) {
+        let histogram = self
+            .batches
+            .get_or_init(|| histogram(&table::BATCH_SIZE, [self.handler]));
+        histogram.record(u32::try_from(messages).map_or(f64::from(u32::MAX), f64::from));
     }
 
     pub(crate) fn tried(&self, began: Began, failed: Option<&'static str>) {

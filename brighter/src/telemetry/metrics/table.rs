@@ -81,6 +81,8 @@ metrics! {
         "Performers that consume their channel at this moment.";
     HANDLER_DURATION Histogram "brighter.handler.duration" "s" ["brighter.handler", "error.type"]
         "Time that a handler took for one attempt, without its steps.";
+    BATCH_SIZE Histogram "brighter.batch.messages" "{message}" ["brighter.handler"]
+        "Messages that one call of a batch handler was given.";
     OUTSTANDING Gauge "brighter.outbox.outstanding.messages" "{message}" []
         "Messages in the outbox that the broker does not have yet.";
     OLDEST Gauge "brighter.outbox.oldest.age" "s" []

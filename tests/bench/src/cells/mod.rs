@@ -1,6 +1,7 @@
 //! The table: every cell, against what it is measured, and what it has to be.
 
 mod also;
+mod batch;
 mod broker;
 mod cell;
 mod consume;
@@ -217,6 +218,7 @@ pub(crate) const CELLS: &[Cell] = &[
             run: publish::raw_alike,
         }),
     },
+    batch::BATCH_POSTGRES,
     outbox::DEPOSIT_SQLITE,
     outbox::DEPOSIT_POSTGRES,
     outbox::DEPOSIT_MYSQL,

@@ -17,7 +17,7 @@ const MESSAGES: u32 = 200_000;
 const COUNTED: u32 = 2_000;
 const PERFORMERS: usize = 2;
 const POSTERS: u32 = 2;
-const CHANNEL: &str = "orders";
+pub(super) const CHANNEL: &str = "orders";
 const TOPIC: &str = "Bench.Order";
 
 /// A kilobyte, as JSON.
@@ -38,6 +38,10 @@ impl Order {
 
     pub(crate) fn number(&self) -> u32 {
         self.number
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.text
     }
 }
 
@@ -164,7 +168,7 @@ pub(crate) async fn drained(messages: u32, broker: Option<InMemoryBroker>) -> Re
     sample
 }
 
-async fn filled(messages: u32) -> Result<InMemoryBroker> {
+pub(super) async fn filled(messages: u32) -> Result<InMemoryBroker> {
     let broker = InMemoryBroker::new();
     broker.declare(&Channel::new(CHANNEL, TOPIC)).await?;
     for number in 0..messages {

@@ -39,7 +39,13 @@ SET @step = IF((SELECT count(*) FROM information_schema.statistics WHERE table_s
 PREPARE step FROM @step;
 EXECUTE step;
 DEALLOCATE PREPARE step;
-INSERT INTO brighter_schema (name, version) VALUES ('outbox', 3)
+CREATE TABLE IF NOT EXISTS `brighter_outbox_unique` (
+  unique_key VARBINARY(1500) NOT NULL PRIMARY KEY,
+  message_id VARCHAR(700)    NOT NULL, -- whose it is
+  expires_at BIGINT          NOT NULL,
+  INDEX brighter_outbox_unique_expires_at (expires_at)
+) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
+INSERT INTO brighter_schema (name, version) VALUES ('outbox', 4)
   ON DUPLICATE KEY UPDATE version = VALUES(version);
 
 CREATE TABLE IF NOT EXISTS brighter_schema (

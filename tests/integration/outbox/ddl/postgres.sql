@@ -47,7 +47,13 @@ CREATE TRIGGER brighter_outbox_arrival AFTER INSERT ON "brighter_outbox"
 CREATE INDEX IF NOT EXISTS brighter_outbox_scheduled
   ON "brighter_outbox" (not_before)
   WHERE outstanding = 3;
-INSERT INTO brighter_schema (name, version) VALUES ('outbox', 3)
+CREATE TABLE IF NOT EXISTS "brighter_outbox_unique" (
+  unique_key text   PRIMARY KEY,
+  message_id text   NOT NULL, -- whose it is
+  expires_at bigint NOT NULL
+);
+CREATE INDEX IF NOT EXISTS brighter_outbox_unique_expires_at ON "brighter_outbox_unique" (expires_at);
+INSERT INTO brighter_schema (name, version) VALUES ('outbox', 4)
   ON CONFLICT (name) DO UPDATE SET version = excluded.version;
 COMMIT;
 

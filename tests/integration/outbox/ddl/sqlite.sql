@@ -37,7 +37,13 @@ CREATE INDEX IF NOT EXISTS brighter_outbox_dispatched
 CREATE INDEX IF NOT EXISTS brighter_outbox_scheduled
   ON "brighter_outbox" (not_before)
   WHERE outstanding = 3;
-INSERT INTO brighter_schema (name, version) VALUES ('outbox', 4)
+CREATE TABLE IF NOT EXISTS "brighter_outbox_unique" (
+  unique_key TEXT    PRIMARY KEY,
+  message_id TEXT    NOT NULL, -- whose it is
+  expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS brighter_outbox_unique_expires_at ON "brighter_outbox_unique" (expires_at);
+INSERT INTO brighter_schema (name, version) VALUES ('outbox', 5)
   ON CONFLICT (name) DO UPDATE SET version = excluded.version;
 COMMIT;
 

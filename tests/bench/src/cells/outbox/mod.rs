@@ -4,7 +4,7 @@
 mod deposit;
 mod hand_written;
 mod relay;
-mod stores;
+pub(super) mod stores;
 
 use anyhow::Result;
 use brighter::outbox::OutboxTransaction;

@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Database, MySql, Pool, Postgres, Sqlit
 use tempfile::TempDir;
 
 /// A kind of database.
-pub(super) trait Store: Database {
+pub(in crate::cells) trait Store: Database {
     type Outbox: Outbox + Clone;
     /// What is taken away at the end.
     type Place;

@@ -1,0 +1,15 @@
+use brighter::prelude::*;
+
+#[derive(Command)]
+struct Greet;
+
+struct GreetHandler;
+
+#[handler(batch(within = "50ms"))]
+impl Handler<Greet> for GreetHandler {
+    async fn handle(&self, _: Batch<'_, Greet>) -> Result<(), std::io::Error> {
+        Ok(())
+    }
+}
+
+fn main() {}
