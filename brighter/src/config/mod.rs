@@ -27,7 +27,7 @@ pub use brighter_config::{
     Config, ConfigError, ConfigErrors, Key, Loader, Origin, Problem, Secret, Section, Table,
 };
 
-pub(crate) use strictness::{Stranger, Strictness};
+pub(crate) use strictness::{OwnNames, Stranger, Strictness};
 
 use crate::policy::PolicyRegistry;
 use crate::processor::{Archiver, HealthOptions, Sweeper};

@@ -1,5 +1,7 @@
 //! [`Strictness`]: what becomes of tables in a configuration that are not of this program.
 
+use std::collections::HashSet;
+
 use brighter_config::{Config, Key, Section, Table};
 
 const SECTION: &str = "configuration";
@@ -44,18 +46,77 @@ impl Strictness {
 
     /// What a table is whose name is none of the program's. Two that stand in files side by side are both meant, however
     /// alike they are.
-    pub(crate) fn judge(self, table: &Table<'_>, config: &Config, section: &str, own: &[&str]) -> Stranger {
+    pub(crate) fn judge(self, table: &Table<'_>, own: &mut OwnNames<'_>) -> Stranger {
         if self == Self::Exact {
-            let meant = table.nearest_name(own.iter().copied());
-            return Stranger::Mistake { meant };
+            own.mistakes += 1;
+            let is_explained = own.mistakes <= MOST_EXPLAINED;
+            let meant = is_explained.then(|| table.nearest_name(own.all.iter().copied()));
+            return Stranger::Mistake {
+                meant: meant.flatten(),
+            };
         }
-        let stands_beside = |name: &&str| {
-            let other = config.named_table(section, name);
-            table.origin().is_file() && other.is_some_and(|other| other.origin().is_file())
+        let candidates = match table.origin().is_file() {
+            true => &own.in_no_file,
+            false => &own.all,
         };
-        match table.slip_of(own.iter().copied().filter(|name| !stands_beside(name))) {
+        match table.slip_of(candidates.iter().copied()) {
             Some(meant) => Stranger::Mistake { meant: Some(meant) },
             None => Stranger::OfOthers,
         }
+    }
+}
+
+/// For so many mistakes the name that was meant is looked for: nobody reads more, and each is compared with every name.
+const MOST_EXPLAINED: usize = 100;
+
+/// So many names of the program are told with a mistake.
+const MOST_TOLD: usize = 20;
+
+/// The names that the program has, and what the configuration has of them.
+#[derive(Debug)]
+pub(crate) struct OwnNames<'a> {
+    /// In the order of the program, each once.
+    all: Vec<&'a str>,
+    /// Those of which no file of the configuration has a table.
+    in_no_file: Vec<&'a str>,
+    /// The tables that have one of these names, by their own spelling.
+    tables: HashSet<&'a str>,
+    mistakes: usize,
+}
+
+impl<'a> OwnNames<'a> {
+    /// Looks for the tables of these names in a section.
+    pub(crate) fn new(config: &'a Config, section: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut own = Self {
+            all: Vec::new(),
+            in_no_file: Vec::new(),
+            tables: HashSet::new(),
+            mistakes: 0,
+        };
+        let mut seen = HashSet::new();
+        for name in names.into_iter().filter(|name| seen.insert(*name)) {
+            own.all.push(name);
+            let table = config.named_table(section, name);
+            if !table.as_ref().is_some_and(|table| table.origin().is_file()) {
+                own.in_no_file.push(name);
+            }
+            own.tables.extend(table.map(|table| table.name()));
+        }
+        own
+    }
+
+    /// Whether the table has one of the names.
+    pub(crate) fn has(&self, table: &Table<'_>) -> bool {
+        self.tables.contains(table.name())
+    }
+
+    /// Returns the names for an error, parted by commas: the first of many, and how many others there are.
+    pub(crate) fn told(&self) -> String {
+        let told = self.all.iter().take(MOST_TOLD).copied();
+        let mut told = told.collect::<Vec<_>>().join(", ");
+        if let Some(others @ 1..) = self.all.len().checked_sub(MOST_TOLD) {
+            told += &format!(" and {others} others");
+        }
+        told
     }
 }

@@ -9,6 +9,7 @@ use super::Dispatcher;
 use super::check::{BuildContext, UncheckedSubscription};
 #[cfg(feature = "control")]
 use super::control::{Control, Controlled};
+use super::neighbours::SubscriptionIndex;
 use super::requests::Requests;
 use crate::processor::{BuildError, BuildErrors, CommandProcessor};
 use crate::subscription::Subscription;
@@ -113,9 +114,10 @@ impl DispatcherBuilder {
             broker: broker.as_deref(),
             drain,
         };
-        for (index, candidate) in self.subscriptions.iter().enumerate() {
-            let before = self.subscriptions[..index].iter();
-            candidate.check(before.map(|candidate| &candidate.settings), &terms, &mut errors);
+        let mut before = SubscriptionIndex::default();
+        for candidate in &self.subscriptions {
+            candidate.check(&before, &terms, &mut errors);
+            before.add(&candidate.settings);
         }
         BuildErrors::check(errors)?;
         let Some(broker) = broker else {
@@ -125,13 +127,12 @@ impl DispatcherBuilder {
         let control = match self.control {
             Some(control) => {
                 let controlled = Controlled::new(control, Arc::clone(&broker))?;
-                let others = self.subscriptions.iter().map(|candidate| &candidate.settings);
                 let mut errors = Vec::new();
                 let terms = BuildContext {
                     broker: Some(&*broker),
                     drain,
                 };
-                controlled.subscription.check(others, &terms, &mut errors);
+                controlled.subscription.check(&before, &terms, &mut errors);
                 BuildErrors::check(errors)?;
                 Some(controlled)
             }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::circle::way_back;
+use super::neighbours::Neighbours;
 use super::registered::Registered;
 use super::requests::{RequestInfo, Requests, Routing};
 use crate::pipeline::BatchLimits;
@@ -52,9 +53,9 @@ impl UncheckedSubscription {
     }
 
     /// Adds everything that is wrong with it, beside these that are there already.
-    pub(super) fn check<'a>(
+    pub(super) fn check(
         &self,
-        mut others: impl Iterator<Item = &'a SubscriptionSettings> + Clone,
+        others: &impl Neighbours,
         terms: &BuildContext<'_>,
         errors: &mut Vec<BuildError>,
     ) {
@@ -124,22 +125,117 @@ impl UncheckedSubscription {
                 source,
             });
         }
-        if let Some(channels) = way_back(settings, others.clone()) {
+        if let Some(channels) = way_back(settings, others) {
             errors.push(BuildError::SetAsideInCircles {
                 subscription: subscription.clone(),
                 channels,
             });
         }
-        if others.clone().any(|other| other.name == *subscription) {
+        if others.named(subscription).is_some() {
             errors.push(BuildError::SameName {
                 subscription: subscription.clone(),
             });
-        } else if let Some(other) = others.find(|other| other.channel.name == settings.channel.name) {
+        } else if let Some(other) = others.reader_of(&settings.channel.name) {
             errors.push(BuildError::SameChannel {
                 channel: settings.channel.name.clone(),
                 first: other.name.clone(),
                 second: subscription.clone(),
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::sync::Arc;
+
+    use super::super::neighbours::SubscriptionIndex;
+    use super::super::selector::Selector;
+    use super::*;
+    use brighter_core::channel::Channel;
+    use brighter_core::message::{ChannelName, SubscriptionName};
+
+    fn unchecked(number: usize) -> UncheckedSubscription {
+        let name = format!("orders-{number}");
+        let channel = Channel::new(name.as_str(), "Order");
+        UncheckedSubscription {
+            settings: SubscriptionSettings::new(name.as_str().into(), channel),
+            routing: Routing {
+                route: Arc::new(Selector::new(Vec::new())),
+                requests: Vec::new(),
+            },
+            remembered: None,
+        }
+    }
+
+    /// Counts what is asked of it.
+    struct Counted<'a> {
+        index: SubscriptionIndex<'a>,
+        asked: Cell<usize>,
+    }
+
+    impl Neighbours for Counted<'_> {
+        fn named(&self, name: &SubscriptionName) -> Option<&SubscriptionSettings> {
+            self.asked.set(self.asked.get() + 1);
+            self.index.named(name)
+        }
+
+        fn reader_of(&self, channel: &ChannelName) -> Option<&SubscriptionSettings> {
+            self.asked.set(self.asked.get() + 1);
+            self.index.reader_of(channel)
+        }
+    }
+
+    fn asked_for(subscriptions: usize) -> usize {
+        let all: Vec<_> = (0..subscriptions).map(unchecked).collect();
+        let mut before = Counted {
+            index: SubscriptionIndex::default(),
+            asked: Cell::new(0),
+        };
+        let context = BuildContext {
+            broker: None,
+            drain: Duration::from_secs(20),
+        };
+        let mut errors = Vec::new();
+        for one in &all {
+            one.check(&before, &context, &mut errors);
+            before.index.add(&one.settings);
+        }
+        assert!(errors.is_empty(), "{errors:?}");
+        before.asked.get()
+    }
+
+    #[test]
+    fn checking_a_subscription_costs_the_same_beside_thousands() {
+        let (few, many) = (asked_for(1_000), asked_for(4_000));
+        assert!(few > 0);
+        assert_eq!(many, 4 * few, "{few} questions for 1,000 subscriptions");
+    }
+
+    #[test]
+    fn the_second_of_a_name_or_a_channel_is_refused_beside_the_first() {
+        let (first, second) = (unchecked(1), unchecked(1));
+        let mut third = unchecked(2);
+        third.settings.channel = Channel::new("orders-1", "Order");
+        let mut before = SubscriptionIndex::default();
+        let context = BuildContext {
+            broker: None,
+            drain: Duration::from_secs(20),
+        };
+        let mut errors = Vec::new();
+        for one in [&first, &second, &third] {
+            one.check(&before, &context, &mut errors);
+            before.add(&one.settings);
+        }
+        let [
+            BuildError::SameName { subscription },
+            BuildError::SameChannel { first, second, .. },
+        ] = &errors[..]
+        else {
+            panic!("{errors:?}");
+        };
+        assert_eq!(subscription.as_str(), "orders-1");
+        assert_eq!((first.as_str(), second.as_str()), ("orders-1", "orders-2"));
     }
 }

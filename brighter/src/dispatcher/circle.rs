@@ -3,8 +3,10 @@
 //! `build()` refuses those that it can see. Others may go through processes that know nothing of each other, so a
 //! message that is set aside says by whom it was: one that has gone round waits where it is.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
+use super::neighbours::Neighbours;
 use super::settlement::Settlement;
 use crate::subscription::SubscriptionSettings;
 use brighter_core::channel::{Channel, Delivery, RejectionKind};
@@ -15,17 +17,16 @@ const WAIT: Duration = Duration::from_secs(15 * 60);
 
 /// The way back to the channel of a subscription, if what it sets aside comes back to it: it begins and ends with that
 /// channel.
-pub(super) fn way_back<'a>(
+///
+/// It takes as long as the ways that lead away from the channel, whatever else is read.
+pub(super) fn way_back(
     settings: &SubscriptionSettings,
-    others: impl Iterator<Item = &'a SubscriptionSettings> + Clone,
+    others: &impl Neighbours,
 ) -> Option<Vec<ChannelName>> {
     let start = &settings.channel;
-    let read_by = |name: &ChannelName| {
-        let mut others = others.clone();
-        others.find(|other| other.channel.name == *name)
-    };
     // The first to be found is as short as any.
     let mut seen: Vec<(&Channel, Option<usize>)> = vec![(start, None)];
+    let mut known = HashSet::from([&start.name]);
     let mut index = 0;
     while let Some((channel, _)) = seen.get(index).copied() {
         for next in [&channel.dead_letters, &channel.invalid_messages] {
@@ -37,8 +38,9 @@ pub(super) fn way_back<'a>(
                 way.push(start.name.clone());
                 return Some(way);
             }
-            let is_new = seen.iter().all(|(known, _)| known.name != *next);
-            if let Some(reader) = read_by(next).filter(|_| is_new) {
+            if let Some(reader) = others.reader_of(next)
+                && known.insert(&reader.channel.name)
+            {
                 seen.push((&reader.channel, Some(index)));
             }
         }
@@ -94,6 +96,7 @@ fn target(settings: &SubscriptionSettings, kind: RejectionKind) -> &ChannelName 
 
 #[cfg(test)]
 mod tests {
+    use super::super::neighbours::SubscriptionIndex;
     use super::*;
 
     fn reads(channel: &str, dead_letters: &str, invalid: &str) -> SubscriptionSettings {
@@ -104,7 +107,7 @@ mod tests {
     }
 
     fn way(one: &SubscriptionSettings, others: &[SubscriptionSettings]) -> Option<Vec<String>> {
-        let way = way_back(one, others.iter())?;
+        let way = way_back(one, &others.iter().collect::<SubscriptionIndex<'_>>())?;
         Some(way.iter().map(ToString::to_string).collect())
     }
 

@@ -1,10 +1,9 @@
 //! What a configuration changes of a dispatcher.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use super::check::UncheckedSubscription;
-use crate::config::{Stranger, Strictness};
+use crate::config::{OwnNames, Stranger, Strictness};
 use crate::processor::BuildError;
 use crate::subscription::SubscriptionSettings;
 use brighter_config::{Config, Key, Section};
@@ -45,26 +44,21 @@ pub(super) fn configure(
             });
         }
     }
-    let own: Vec<_> = candidates
+    let names = candidates
         .iter()
-        .map(|candidate| candidate.settings.name.as_str())
-        .collect();
-    let mut known = HashSet::new();
-    known.extend(own.iter().filter_map(|name| {
-        let table = config.named_table(SubscriptionSettings::SECTION, name)?;
-        Some(table.name())
-    }));
+        .map(|candidate| candidate.settings.name.as_str());
+    let mut own = OwnNames::new(config, SubscriptionSettings::SECTION, names);
     let mut of_others = Vec::new();
     for table in config.tables(SubscriptionSettings::SECTION) {
-        if known.contains(table.name()) {
+        if own.has(&table) {
             continue;
         }
-        match strictness.judge(&table, config, SubscriptionSettings::SECTION, &own) {
+        match strictness.judge(&table, &mut own) {
             Stranger::Mistake { meant } => errors.push(BuildError::UnknownSubscription {
                 name: table.name().to_owned(),
                 origin: table.origin().to_string(),
                 nearest: meant,
-                known: own.join(", "),
+                known: own.told(),
                 may_be_of_others: strictness == Strictness::Shared,
             }),
             Stranger::OfOthers => of_others.push(table.name()),

@@ -19,6 +19,7 @@ mod health;
 mod in_flight_delivery;
 mod in_flight_table;
 mod keyed_queues;
+mod neighbours;
 mod observe;
 mod performer;
 mod pump;
@@ -61,6 +62,7 @@ pub use status::{
 pub use steer::ControlError;
 
 use self::check::{BuildContext, UncheckedSubscription};
+use self::neighbours::SubscriptionIndex;
 use self::registered::{Registered, Running};
 use self::stalls::StallMonitor;
 use self::status_registry::StatusRegistry;
@@ -275,11 +277,8 @@ impl Dispatcher {
             broker: Some(&*self.0.broker),
             drain: self.0.drain,
         };
-        candidate.check(
-            known.map(|known| &*known.registered.settings),
-            &terms,
-            &mut errors,
-        );
+        let others: SubscriptionIndex<'_> = known.map(|known| &*known.registered.settings).collect();
+        candidate.check(&others, &terms, &mut errors);
         BuildErrors::check(errors)?;
         let mut known = KnownSubscription::new(candidate.register(), self.0.processor.clone());
         if state.receiving {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::registry::Registry;
 use super::{Archiver, BuildError, HealthOptions, Sweeper};
-use crate::config::{Stranger, Strictness};
+use crate::config::{OwnNames, Stranger, Strictness};
 use crate::policy::PolicyRegistry;
 use brighter_config::{Config, Key, Section, Table};
 
@@ -64,11 +64,12 @@ impl Configured {
         }
         named.extend(self.policies.iter().map(String::as_str));
         let strictness = Strictness::of(&self.config);
+        let mut own = OwnNames::new(&self.config, PolicyRegistry::SECTION, named);
         for table in self.config.tables(PolicyRegistry::SECTION) {
-            if named.iter().any(|name| table.is_named(name)) {
+            if own.has(&table) {
                 continue;
             }
-            match strictness.judge(&table, &self.config, PolicyRegistry::SECTION, &named) {
+            match strictness.judge(&table, &mut own) {
                 Stranger::Mistake { meant } => errors.push(BuildError::UnknownPolicy {
                     policy: table.name().to_owned(),
                     origin: table.origin().to_string(),
