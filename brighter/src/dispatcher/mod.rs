@@ -187,7 +187,7 @@ impl Dispatcher {
     }
 
     /// Starts every subscription that is not running, and from now on every one that is added. Returns at once:
-    /// see [`consuming`](Self::consuming).
+    /// see [`wait_until_consuming`](Self::wait_until_consuming).
     ///
     /// A broker that is away is no error: the performers wait for it.
     ///

@@ -48,7 +48,18 @@ const NAMES: &str = "
 
     IAmAMessageScheduler IAmARequestScheduler InMemorySchedulerFactory InMemoryScheduler FireSchedulerRequest
     FireSchedulerMessage RequestSchedulerType OnSchedulerConflict Mediator Workflow Step Runner Scheduler
-    InstrumentationOptions ActivitySource Meter InternalBus TimeProvider";
+    InstrumentationOptions ActivitySource Meter InternalBus TimeProvider
+
+    AddBrighter AddProducers ProducersConfiguration AddConsumers ConsumersOptions AutoFromAssemblies HandlersFromAssemblies
+    Handlers AsyncHandlers MapperRegistryFromAssemblies MessageMappers SetDefaultMessageMapper TransformsFromAssemblies
+    MapperLifetime TransformerLifetime DefaultResilience AddBrighterDefault ConfigureFeatureSwitches FeatureSwitchRegistry
+    RequestContextFactory ExternalBus NoExternalBus ExternalBusType UseRpc ReplyQueueSubscriptions ResponseChannelFactory
+    ConnectionProvider TransactionProvider DistributedLock ArchiveProvider MaxOutStandingMessages
+    MaxOutStandingCheckInterval OutboxTimeout DefaultChannelFactory ChannelFactory ShutdownTimeout UseScheduler
+    RequestSchedulerFactory UsePublicationFinder UseExternalLuggageStore ConfigureJsonSerialisation
+    ConfigureInstrumentation NoInstrumentation SendersAddress JobId WorkflowId DataRef DataSchema OriginatingMessage
+    WaitForConfirmsTimeOutInMilliseconds IAmABulkMessageProducer ConnectionPolicyFactory ExchangeConfigurationHelper
+    IAmACausationTrackingInbox ReplayCausation";
 
 #[test]
 fn every_name_of_the_other_brighter_has_its_row() {
