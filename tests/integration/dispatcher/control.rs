@@ -144,11 +144,11 @@ async fn every_command_does_what_the_method_of_its_name_does() {
 async fn a_command_in_process_needs_no_broker_and_no_secret() {
     let app = App::receiving(Hand::free(), [chores()]).await;
     app.dispatcher
-        .obey(ControlCommand::Pause("chores".into()))
+        .apply(ControlCommand::Pause("chores".into()))
         .await
         .unwrap();
     assert_eq!(app.status("chores").state, SubscriptionState::Paused);
-    let refused = app.dispatcher.obey(ControlCommand::Resume("no".into())).await;
+    let refused = app.dispatcher.apply(ControlCommand::Resume("no".into())).await;
     let Err(ControlError::UnknownSubscription(unknown)) = refused else {
         panic!("{refused:?}");
     };

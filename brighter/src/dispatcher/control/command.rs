@@ -47,7 +47,7 @@ pub enum ControlCommand {
 }
 
 impl Dispatcher {
-    /// Does what a command says, and gives what had to be cut short when it stops something.
+    /// Carries out a command. Returns the handlings that were cut short if the command stops something.
     ///
     /// # Errors
     /// See [`ControlError`].
@@ -60,11 +60,11 @@ impl Dispatcher {
     ///
     /// # async fn example(dispatcher: &brighter::Dispatcher) -> Result<(), ControlError> {
     /// let command: ControlCommand = serde_json::from_str(r#"{"pause": "task-reminders"}"#).expect("a command");
-    /// dispatcher.obey(command).await?;
+    /// dispatcher.apply(command).await?;
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn obey(&self, command: ControlCommand) -> Result<ShutdownReport, ControlError> {
+    pub async fn apply(&self, command: ControlCommand) -> Result<ShutdownReport, ControlError> {
         match command {
             ControlCommand::StartAll => self.receive(),
             ControlCommand::StopAll => return Ok(self.stop_all().await),

@@ -112,13 +112,13 @@ impl ControlHandler {
         }
     }
 
-    async fn obey(&self, order: Order) {
+    async fn apply(&self, order: Order) {
         let Some(inner) = self.dispatcher.get().and_then(Weak::upgrade) else {
             return;
         };
         let dispatcher = Dispatcher(inner);
         tracing::info!(node = self.control.node, command = ?order.command, command_id = %order.id, "obeying a control command");
-        let done = dispatcher.obey(order.command.clone()).await;
+        let done = dispatcher.apply(order.command.clone()).await;
         let (ended, refused) = match done {
             Ok(ended) => (ended, None),
             Err(error) => (ShutdownReport::default(), Some(report(&error))),
@@ -178,7 +178,7 @@ impl Handler<Signed> for ControlHandler {
         };
         let ours = order.node.as_ref().is_none_or(|node| *node == self.control.node);
         if ours {
-            self.obey(order).await;
+            self.apply(order).await;
         }
         Ok(())
     }
