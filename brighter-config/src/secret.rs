@@ -42,7 +42,7 @@ impl Secret {
 /// The longest part of a text that an error repeats.
 const MOST: usize = 60;
 
-/// As much of a name as an error may repeat.
+/// Cuts a name to the length that an error may repeat.
 pub(super) fn cut(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(MOST) {
         // A URL that is cut off could show what it hides as a whole.

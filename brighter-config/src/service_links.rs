@@ -107,13 +107,13 @@ fn is_port(text: &str) -> bool {
     text.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
-/// As in `/web/db`: the name of a container, and what it calls the other.
+/// Returns whether the text names a container and its link, as in `/web/db`.
 fn is_container(text: &str) -> bool {
     let names = text.strip_prefix('/').and_then(|names| names.split_once('/'));
     names.is_some_and(|(own, other)| !own.is_empty() && !other.is_empty() && !other.contains('/'))
 }
 
-/// As in `tcp://10.0.0.11:5672`.
+/// An address of a link, such as `tcp://10.0.0.11:5672`.
 struct LinkAddress<'a> {
     host: &'a str,
     port: &'a str,

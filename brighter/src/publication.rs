@@ -9,7 +9,7 @@ use brighter_core::message::{
     Bag, BagValue, EventAttributes, MessageHeader, MessageType, NameError, RoutingKey,
 };
 
-/// Says where requests of type `R` are published, and what their messages say beside the request itself. Every
+/// A publication: where requests of type `R` are published, and with which headers. Every
 /// [`Postable`] request has one by its derive; give the builder another to change it, or to have `build()` check
 /// that this process can post `R` at all.
 ///

@@ -26,8 +26,8 @@ pub enum PublishError {
     /// A bound channel is full and refused the message. Every other bound channel has its copy, and gets another with
     /// the same id if the message is published again.
     #[error(
-        "channel `{channel}` is full, with {waiting} messages that wait: consume it, or remove it if nobody is to \
-         consume it ({others} other channels took the message)"
+        "channel `{channel}` is full, with {waiting} messages that wait: consume it, or remove it if it is not \
+         needed ({others} other channels took the message)"
     )]
     ChannelFull {
         /// The full channel, or the first one if there are several.

@@ -25,7 +25,7 @@ use crate::message::content::{digest, fnv};
 #[derive(Debug, Clone, Copy)]
 pub struct Fingerprint {
     content: u64,
-    /// As versions before kept it, of JSON too.
+    /// The digest of the bytes, which earlier versions kept of JSON too.
     bytes: u64,
 }
 

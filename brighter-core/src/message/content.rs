@@ -369,7 +369,7 @@ mod tests {
         })
     }
 
-    /// The same value, with the members of every object the other way round and white space between all.
+    /// Writes the value with the members of each object reversed and white space between all.
     fn other_way_round(value: &Value) -> String {
         match value {
             Value::Array(items) => {
@@ -390,7 +390,7 @@ mod tests {
         }
     }
 
-    /// The same value, without the members that are null.
+    /// Returns the value without members that are null.
     fn without_nulls(value: &Value) -> Value {
         match value {
             Value::Array(items) => items.iter().map(without_nulls).collect(),

@@ -19,7 +19,7 @@ use brighter_core::channel::{Channel, QueueType, SettleError};
 
 /// The deadline for cancelling a consumer.
 const CANCELLING: Duration = Duration::from_secs(5);
-/// The same by a connection whose node has been found not to answer.
+/// How long cancelling may take on a connection whose node does not answer.
 const CANCELLING_LEFT: Duration = Duration::from_secs(2);
 /// How long an acknowledgement waits for others to be written with it.
 const SOON: Duration = Duration::from_millis(1);

@@ -74,7 +74,7 @@ pub(crate) fn waiting_on(original: &Original) -> BasicProperties {
     with_readable_types(kept(&original.properties), headers)
 }
 
-/// The same properties with these headers, and with two types that .NET can read: what its consumers cannot read, at which
+/// Returns the properties with these headers, and with two types that .NET can read: what its consumers cannot read, at which
 /// they would stop for good, is in headers of ours instead.
 fn with_readable_types(copy: BasicProperties, mut headers: FieldTable) -> BasicProperties {
     let written =
@@ -100,7 +100,7 @@ fn with_readable_types(copy: BasicProperties, mut headers: FieldTable) -> BasicP
     copy.with_headers(headers)
 }
 
-/// The same properties with the types that the sender wrote.
+/// Returns the properties with the types that the sender wrote.
 fn with_senders_types(mut copy: BasicProperties, old: &HeaderTable<'_>) -> BasicProperties {
     let written = |known_as| {
         let text = Some(value::lenient(old.get(known_as))).filter(|text| !text.is_empty())?;

@@ -64,7 +64,7 @@ pub(super) const NOT_BEFORE: &str = "x-brighter-not-before";
 /// A misspelling that .NET reads and writes beside the correct name.
 pub(super) const TRACE_STATE_TWIN: &str = "cloudevents_:tracestate";
 
-/// As the synchronous gateway of Brighter for .NET spells the fields of CloudEvents; it reads no other.
+/// Fields of CloudEvents as the synchronous gateway of Brighter for .NET spells them. It reads no other.
 pub(super) const WITH_COLON: [(KnownHeader, &str); 9] = [
     (KnownHeader::Id, "cloudEvents:id"),
     (KnownHeader::SpecVersion, "cloudEvents:specversion"),

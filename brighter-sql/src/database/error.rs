@@ -27,7 +27,7 @@ pub(crate) enum DatabaseError {
 
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 impl DatabaseError {
-    /// The same with another source.
+    /// Returns the error with another source.
     pub(crate) fn map_source(self, map: impl FnOnce(BoxError) -> BoxError) -> Self {
         match self {
             Self::Full(source) => Self::Full(map(source)),

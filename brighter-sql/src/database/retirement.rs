@@ -41,7 +41,7 @@ impl Retirement {
         self.begun.notified().await;
     }
 
-    /// Says whether the caller is to see to another one, for connections that are in use now: nobody else does yet.
+    /// Returns whether the caller must check connections once more, because some are in use and no other caller does.
     pub(crate) fn defer(&self) -> bool {
         !self.is_deferred.swap(true, Ordering::AcqRel)
     }

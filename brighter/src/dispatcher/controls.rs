@@ -26,7 +26,7 @@ pub struct Throttle {
 }
 
 impl Throttle {
-    /// The same, for one message at a time.
+    /// Returns the throttle for one message at a time.
     pub(super) fn alone(self) -> Self {
         Self {
             concurrency: 1,
@@ -168,7 +168,7 @@ impl Controls {
         self.told.borrow().careful
     }
 
-    /// Has the other performers take nothing until the guard is dropped. `None`, if another performer does so already.
+    /// Stops the other performers from taking messages until the guard is dropped. `None`, if another performer does so already.
     pub(super) fn begin_careful(&self) -> Option<CarefulGuard<'_>> {
         let first = self
             .told

@@ -23,7 +23,7 @@ impl Drop for AbortOnDrop {
 }
 
 impl Inner {
-    /// Has these end within the time to drain, and says what had to be cut short.
+    /// Ends these performers within the time to drain, and reports the handlings that were cancelled.
     pub(super) async fn drain(&self, running: Vec<Running>) -> ShutdownReport {
         let runs: Vec<_> = running.iter().map(|running| running.run).collect();
         let cuts: Vec<_> = running.iter().map(|running| running.cut.clone()).collect();

@@ -368,7 +368,7 @@ impl DeliveryHandler {
             // It is told why that is not moved.
             Settlement::Reject(rejection) if has_gone_round(&self.settings, delivery, rejection.kind) => {}
             Settlement::Release => {
-                tracing::info!(attempt, error, "message given back to its channel")
+                tracing::info!(attempt, error, "message returned to its channel")
             }
             Settlement::Requeue { delay, .. } => {
                 tracing::warn!(attempt, error, ?delay, "message will be retried");

@@ -87,7 +87,7 @@ impl Handover {
 }
 
 impl Sibling {
-    /// Says that this performer would take a message, which its own consumer does not have. Gives it what a sibling has for it.
+    /// Marks this performer as idle: its own consumer has no message. Returns a message of a sibling.
     pub(super) fn poll_idle(&mut self, task: &mut Context<'_>) -> Poll<Box<InFlightDelivery>> {
         let mut activity = lock(&self.slot.0);
         let before = match &*activity {
@@ -116,7 +116,7 @@ impl Sibling {
         Poll::Pending
     }
 
-    /// Says that this performer takes no message for itself. Is ready with whether a sibling is idle, or with what one has
+    /// Marks this performer as busy: it takes no message for itself. Is ready with whether a sibling is idle, or with what one has
     /// given before that was said; the task is woken when one is idle.
     pub(super) fn poll_wanted(&mut self, task: &mut Context<'_>) -> Poll<Option<Box<InFlightDelivery>>> {
         if self.last == LastActivity::Idle
@@ -168,7 +168,7 @@ impl Sibling {
         item.map_or(Ok(()), Err)
     }
 
-    /// Says that this performer is not idle any more; gives what it was given meanwhile.
+    /// Ends the idle state, and returns the message that a sibling has handed over meanwhile.
     pub(super) fn end_idle(&mut self) -> Option<Box<InFlightDelivery>> {
         match self.last {
             LastActivity::Idle => self.replace(Activity::Other),

@@ -44,7 +44,7 @@ struct Slots {
 pub(super) struct InFlightEntry {
     pub(super) id: MessageId,
     pub(super) since: Instant,
-    /// Who is handling it.
+    /// The handlers of the message.
     pub(super) handlers: Arc<[&'static str]>,
     /// Whether it was told that it will not be settled in time.
     told: bool,

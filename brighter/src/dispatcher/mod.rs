@@ -244,7 +244,7 @@ impl Dispatcher {
         self.0.drain(running).await
     }
 
-    /// The same, but that control commands are obeyed still.
+    /// Stops all subscriptions, while control commands are still obeyed.
     async fn stop_all(&self) -> ShutdownReport {
         let running = self.0.state().take_running().collect();
         self.0.drain(running).await

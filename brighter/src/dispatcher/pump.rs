@@ -81,7 +81,7 @@ const GIVING_BACK: Duration = Duration::from_secs(15);
 enum Intake {
     /// Its consumer gave this, or ended.
     Own(Option<Result<Delivery, ChannelError>>),
-    /// The same, while it takes nothing for itself and a sibling is idle.
+    /// A message for an idle sibling, while this performer takes none for itself.
     ForSibling(Option<Result<Delivery, ChannelError>>),
     /// A sibling gave it this.
     Given(Box<InFlightDelivery>),

@@ -97,7 +97,7 @@ impl<R: Postable> RouteTo<R> {
         caught(|| self.mapper.to_request(message))
     }
 
-    /// The same context, with what the body says of the message.
+    /// Returns the context with the headers that the body holds.
     fn enriched(&self, message: &Message, cx: Context) -> Result<Context, MapError> {
         let Some(header) = caught(|| self.mapper.header_of(message))? else {
             return Ok(cx);

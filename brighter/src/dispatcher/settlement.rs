@@ -52,7 +52,7 @@ impl Settlement {
         }
     }
 
-    /// As what it is counted.
+    /// The outcome that the metrics count.
     pub(super) fn outcome(&self) -> HandlingOutcome {
         match self {
             Self::Ack => HandlingOutcome::Handled,

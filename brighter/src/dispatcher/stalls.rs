@@ -35,7 +35,7 @@ struct Sighting {
 }
 
 impl StallMonitor {
-    /// Says why this start of a subscription is taken for stalled, if it is: messages wait, its performers are idle, and have
+    /// Returns why this start of a subscription is taken for stalled, if it is: messages wait, its performers are idle, and have
     /// received nothing for some seconds, from one look to another.
     pub(super) async fn look(
         &self,

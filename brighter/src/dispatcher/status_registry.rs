@@ -207,7 +207,7 @@ pub(super) struct StatusReporter {
 }
 
 impl StatusReporter {
-    /// Says what the performer does now; gives whether it is the first of its subscription to do so, which is
+    /// Sets the state of the performer. Returns whether it is the first of its subscription to have it, which is
     /// when it is worth a line in the log.
     pub(super) fn change(&self, new: PerformerState) -> bool {
         let mut state = self.statuses.lock();
@@ -229,7 +229,7 @@ impl StatusReporter {
         first
     }
 
-    /// Says that the performer has no consumer and is about to ask for one, unless it waits already because that failed.
+    /// Sets that the performer is about to ask for a consumer, unless it waits already because that failed.
     pub(super) fn starting(&self) {
         let waits = {
             let state = self.statuses.lock();
@@ -241,7 +241,7 @@ impl StatusReporter {
         }
     }
 
-    /// Says why the performer does not consume its channel.
+    /// Sets why the performer does not consume its channel.
     pub(super) fn failed(&self, error: &str) {
         let mut state = self.statuses.lock();
         let Some(entry) = state.performers.get_mut(&self.number) else {

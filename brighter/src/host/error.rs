@@ -12,7 +12,7 @@ pub enum HostError {
     Signals(#[source] std::io::Error),
     /// Handlers had not finished when the time to drain was over. Their messages were given back, and will be
     /// delivered again.
-    #[error("the handling of {} messages was cut short, and they were given back; the first is `{}`", report.interrupted.len(), first(report))]
+    #[error("the handling of {} messages was cancelled and they were returned to their channels; the first is `{}`", report.interrupted.len(), first(report))]
     Interrupted {
         /// Which.
         report: ShutdownReport,

@@ -14,7 +14,7 @@ pub(super) struct Systemd {
 }
 
 impl Systemd {
-    /// As the environment asks: `NOTIFY_SOCKET`, and `WATCHDOG_USEC` with `WATCHDOG_PID`.
+    /// Reads `NOTIFY_SOCKET`, and `WATCHDOG_USEC` with `WATCHDOG_PID`, from the environment.
     pub(super) fn from_environment() -> Self {
         #[cfg(unix)]
         {

@@ -34,7 +34,7 @@ struct Observed<R: Request> {
 }
 
 impl<R: Request> Pipeline<R> {
-    /// The same pipeline, which tells of its calls.
+    /// Returns the pipeline with an observer of its calls.
     pub(crate) fn observed(self, handler: &'static str, observer: &Arc<dyn Observer>) -> Self {
         Self(Box::new(Observed {
             pipeline: self,

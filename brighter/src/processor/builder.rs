@@ -263,8 +263,8 @@ impl CommandProcessorBuilder {
         self
     }
 
-    /// Says that this process posts `R`, and where. A request that is not said here is posted to its own
-    /// topic; one that is makes `build()` check that it can be posted.
+    /// Sets the publication of `R`, which this process posts. A request without one is posted to its own
+    /// topic; with one, `build()` checks that it can be posted.
     pub fn publication<R: Postable>(mut self, publication: Publication<R>) -> Self {
         self.publications.push((
             TypeId::of::<R>(),

@@ -167,7 +167,7 @@ impl HealthOptions {
         )
     }
 
-    /// The same, but for what is said here.
+    /// Applies the settings of the configuration.
     pub(super) fn configure(self, config: &Config) -> Self {
         let Some(table) = config.table("health") else {
             return self;
@@ -213,7 +213,7 @@ impl Sweeper {
         )
     }
 
-    /// The same, but for what is said here.
+    /// Applies the settings of a table.
     fn configure(self, table: &Table<'_>) -> Self {
         let interval = table.time("interval").unwrap_or(self.interval);
         let min_age = table.time("min_age").unwrap_or(self.min_age);

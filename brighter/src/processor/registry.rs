@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::registered_handler::RegisteredHandler;
-use super::route_by::Route;
+use super::route_by::RoutingFunction;
 use super::type_map::TypeMap;
 use crate::pipeline::{BatchLimits, StepDescription};
 use brighter_core::request::{Request, RequestKind};
@@ -76,13 +76,13 @@ impl Registry {
     }
 
     /// Routes requests of this type by this function. Returns whether there was one already.
-    pub(super) fn set_route<R: Request>(&mut self, route: Route<R>) -> bool {
+    pub(super) fn set_route<R: Request>(&mut self, route: RoutingFunction<R>) -> bool {
         let before = self.routes.insert(TypeId::of::<R>(), Box::new(route));
         before.is_some()
     }
 
     /// What chooses among several handlers, if there is such a thing. Most processors have none, and look no further.
-    pub(super) fn route_by<R: Request>(&self) -> Option<&Route<R>> {
+    pub(super) fn route_by<R: Request>(&self) -> Option<&RoutingFunction<R>> {
         if self.routes.is_empty() {
             return None;
         }

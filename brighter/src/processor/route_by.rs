@@ -43,11 +43,11 @@ pub struct NoSuchHandler {
 brighter_core::__private::readable_debug!(NoSuchHandler);
 
 /// The function that chooses.
-pub(super) type Route<R> = Box<dyn Fn(&R, &Context) -> HandlerChoice + Send + Sync>;
+pub(super) type RoutingFunction<R> = Box<dyn Fn(&R, &Context) -> HandlerChoice + Send + Sync>;
 
 /// The one handler that the routing function chooses.
 pub(super) fn choose<'a, R: Request>(
-    route: &Route<R>,
+    route: &RoutingFunction<R>,
     registered: &'a [RegisteredHandler<R>],
     request: &R,
     cx: &Context,

@@ -175,7 +175,7 @@ impl<'r, F: FnMut(&DeadLetter<'_>) -> bool + Send> Round<'r, F> {
         is_chosen
     }
 
-    /// As if it had never been handled.
+    /// Returns the message as if it had never been handled.
     fn anew(&self, message: &Message) -> Message {
         let mut anew = message.clone();
         let header = &mut anew.header;

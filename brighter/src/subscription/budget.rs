@@ -28,7 +28,7 @@ pub enum BudgetError {
     },
     /// A message that keeps its order may be in hand for longer than the broker waits.
     #[error(
-        "a message that keeps its order is in hand through all its attempts, which may take {takes:?}, and the broker gives up on a consumer that has not settled within {settle_timeout:?}: have fewer `.attempts(…)` or shorter `.delays(…)`, or raise the broker's limit (RabbitMQ's `consumer_timeout`)"
+        "a message that keeps its order is in flight through all its attempts, which may take {takes:?}, and the broker gives up on a consumer that has not settled within {settle_timeout:?}: have fewer `.attempts(…)` or shorter `.delays(…)`, or raise the broker's limit (RabbitMQ's `consumer_timeout`)"
     )]
     Order {
         /// How long the attempts and the delays between them may take.

@@ -182,7 +182,7 @@ pub(crate) fn invalid_concurrency(messages: usize) -> Option<InvalidSetting> {
     InvalidSetting::unless(is_allowed, "concurrency", messages, "between 1 and 65535")
 }
 
-/// Says which channel brings requests of type `R`, and how it is read.
+/// A subscription: which channel brings requests of type `R`, and how it is read.
 ///
 /// | setting | default | why |
 /// |---|---|---|
@@ -238,7 +238,7 @@ impl<R> Subscription<R> {
         }
     }
 
-    /// The same, of other requests.
+    /// Returns the subscription for other requests.
     pub(super) fn of_others<O>(self) -> Subscription<O> {
         Subscription {
             settings: self.settings,

@@ -247,7 +247,7 @@ fn number(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// As much of the body as was asked for.
+/// Returns the beginning of the body, up to the configured length.
 fn body(message: &Message, most: usize) -> Option<String> {
     let body = message.body.as_bytes();
     (most > 0).then(|| String::from_utf8_lossy(&body[..body.len().min(most)]).into_owned())

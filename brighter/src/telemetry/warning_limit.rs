@@ -14,11 +14,11 @@ const REMEMBERED: usize = 1_000;
 /// Limits the warnings of each subject.
 #[derive(Debug)]
 pub(crate) struct WarningLimit<K> {
-    subjects: Mutex<BTreeMap<K, Window>>,
+    subjects: Mutex<BTreeMap<K, WarningWindow>>,
 }
 
 #[derive(Debug)]
-struct Window {
+struct WarningWindow {
     warned: Instant,
     /// Events since the warning.
     counted: u64,
@@ -50,7 +50,7 @@ impl<K: Ord + Clone> WarningLimit<K> {
             let oldest = oldest.map(|(subject, _)| subject.clone());
             oldest.and_then(|oldest| subjects.remove(&oldest));
         }
-        let window = Window {
+        let window = WarningWindow {
             warned: now,
             counted: 0,
         };
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_subject_is_warned_of_once_a_minute_with_a_count() {
+    async fn each_subject_warns_once_a_minute_with_a_count() {
         let limit = WarningLimit::default();
         assert_eq!(limit.count("orders"), Some(1));
         assert_eq!([(); 7].map(|()| limit.count("orders")), [None; 7]);

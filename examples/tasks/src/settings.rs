@@ -73,13 +73,17 @@ fn begin(general: &cli::General, broker: &cli::Broker, role: &str) -> Loader {
     );
     let mut loader = brighter::config::loader()
         .section(section)
-        .default_of("rabbitmq.connection_name", format!("tasks {role}"))
         // Shorter than the sweeper claims a message for: see `tasks::api::CLAIMED_FOR`.
-        .default_of("rabbitmq.confirm_timeout", "5s")
         .default_of("sqlite_broker.confirm_timeout", "5s")
-        // The transport logs that it waits, and when it need no longer.
-        .default_of("rabbitmq.connect_timeout", "forever")
         .environment();
+    // Without the feature there is no such section.
+    if cfg!(feature = "rabbitmq") {
+        loader = loader
+            .default_of("rabbitmq.connection_name", format!("tasks {role}"))
+            .default_of("rabbitmq.confirm_timeout", "5s")
+            // The transport logs that it waits, and when it need no longer.
+            .default_of("rabbitmq.connect_timeout", "forever");
+    }
     if let Some(file) = &general.config {
         loader = loader.file(file);
     }

@@ -97,7 +97,7 @@ async fn an_exceeded_drain_exits_with_75_and_names_the_rest() {
     assert_eq!(code, 75);
     let said = said.last().unwrap();
     assert!(
-        said.starts_with("the handling of 1 messages was cut short"),
+        said.starts_with("the handling of 1 messages was cancelled"),
         "{said}"
     );
 }
@@ -162,7 +162,7 @@ async fn c02_shutdown_finishes_3_of_20_and_returns_17() {
     let counted = |begin: &str| said.iter().filter(|line| line.starts_with(begin)).count();
     assert_eq!(counted("done"), 3);
     assert_eq!(
-        counted("the handling of 17 messages was cut short"),
+        counted("the handling of 17 messages was cancelled"),
         1,
         "{said:?}"
     );

@@ -237,7 +237,7 @@ async fn every_failed_delivery_is_one_line_with_the_reason() {
     until_eq("all settled", 5, || broker.settled().len()).await;
     let [good, back, bad] = [good, back, bad].map(|message| format!("id={}", message.header.id));
     let told: [&[&str]; 4] = [
-        &["INFO", "message given back to its channel", "not now", &back],
+        &["INFO", "message returned to its channel", "not now", &back],
         &[
             "WARN",
             "will be retried",

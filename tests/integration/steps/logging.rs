@@ -55,7 +55,7 @@ async fn lines<H: brighter::pipeline::HandlerPipeline<Pay>>(handler: H, card: &'
     let writer = written.clone();
     let subscriber = tracing_subscriber::fmt()
         .with_ansi(false)
-        .with_max_level(tracing::Level::INFO)
+        .with_max_level(tracing::Level::DEBUG)
         .with_writer(move || writer.clone())
         .finish();
     let guard = brighter_tests::subscriber::subscribe(subscriber);
@@ -68,7 +68,8 @@ async fn lines<H: brighter::pipeline::HandlerPipeline<Pay>>(handler: H, card: &'
         .await;
     drop(guard);
     let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
-    text.lines().map(str::to_owned).collect()
+    let ours = text.lines().filter(|line| line.contains("request_logging"));
+    ours.map(str::to_owned).collect()
 }
 
 #[tokio::test]
@@ -77,7 +78,13 @@ async fn request_logging_shows_outcomes_and_no_contents() {
     let [handling, handled] = &lines[..] else {
         panic!("{lines:?}")
     };
-    for part in ["handling", "request=\"Pay\"", "id=pay-1", "attempt=1"] {
+    for part in [
+        "handling",
+        "request=\"Pay\"",
+        "request_id=pay-1",
+        "attempt=1",
+        "DEBUG",
+    ] {
         assert!(handling.contains(part), "{handling}");
     }
     assert!(

@@ -115,7 +115,7 @@ async fn run(processor: &CommandProcessor, fails: bool) -> String {
         .with_ansi(false)
         .without_time()
         .with_target(false)
-        .with_max_level(tracing::Level::INFO);
+        .with_max_level(tracing::Level::DEBUG);
     let guard = brighter_tests::subscriber::subscribe(subscriber.finish());
     let result = processor
         .send(Go {

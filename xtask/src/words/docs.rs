@@ -1,4 +1,4 @@
-//! The documentation of a public item begins with words that stand alone.
+//! The documentation of an item begins with words that stand alone.
 
 use anyhow::Result;
 use syn::spanned::Spanned;
@@ -8,8 +8,21 @@ use super::{Finding, Source};
 
 /// Beginnings that lean on another item, or turn the sentence round.
 const REFUSED: &[&str] = &[
-    "As", "Has", "It", "Like", "Such", "That", "The same", "Those", "What", "Who", "Whoever", "Whose",
+    "As",
+    "Gives whether",
+    "Has",
+    "Like",
+    "Says",
+    "Such",
+    "That",
+    "The same",
+    "Who",
+    "Whoever",
+    "Whose",
 ];
+
+/// Beginnings that are refused of public items alone.
+const REFUSED_OF_PUBLIC: &[&str] = &["It", "Those", "What"];
 
 /// Finds the items of a file whose documentation begins otherwise.
 pub(super) fn check(source: &Source) -> Result<Vec<Finding>> {
@@ -31,33 +44,33 @@ impl Reader<'_> {
         for item in items {
             match item {
                 Item::Struct(item) => {
-                    self.look_if_public(&item.vis, &item.attrs);
+                    self.look(&item.vis, &item.attrs);
                     for field in &item.fields {
-                        self.look_if_public(&field.vis, &field.attrs);
+                        self.look(&field.vis, &field.attrs);
                     }
                 }
                 Item::Enum(item) => {
-                    self.look_if_public(&item.vis, &item.attrs);
+                    self.look(&item.vis, &item.attrs);
                     // Variants and their fields are as public as the enum.
                     for variant in &item.variants {
-                        self.look_if_public(&item.vis, &variant.attrs);
+                        self.look(&item.vis, &variant.attrs);
                         for field in &variant.fields {
-                            self.look_if_public(&item.vis, &field.attrs);
+                            self.look(&item.vis, &field.attrs);
                         }
                     }
                 }
                 Item::Trait(item) => {
-                    self.look_if_public(&item.vis, &item.attrs);
+                    self.look(&item.vis, &item.attrs);
                     for one in &item.items {
                         if let TraitItem::Fn(function) = one {
-                            self.look_if_public(&item.vis, &function.attrs);
+                            self.look(&item.vis, &function.attrs);
                         }
                     }
                 }
                 Item::Impl(item) => {
                     for one in &item.items {
                         if let ImplItem::Fn(function) = one {
-                            self.look_if_public(&function.vis, &function.attrs);
+                            self.look(&function.vis, &function.attrs);
                         }
                     }
                 }
@@ -65,21 +78,25 @@ impl Reader<'_> {
                     let items = module.content.as_ref();
                     items.into_iter().for_each(|(_, items)| self.items(items));
                 }
-                Item::Type(item) => self.look_if_public(&item.vis, &item.attrs),
-                Item::Fn(item) => self.look_if_public(&item.vis, &item.attrs),
-                Item::Const(item) => self.look_if_public(&item.vis, &item.attrs),
-                Item::Static(item) => self.look_if_public(&item.vis, &item.attrs),
+                Item::Type(item) => self.look(&item.vis, &item.attrs),
+                Item::Fn(item) => self.look(&item.vis, &item.attrs),
+                Item::Const(item) => self.look(&item.vis, &item.attrs),
+                Item::Static(item) => self.look(&item.vis, &item.attrs),
                 _ => {}
             }
         }
     }
 
-    fn look(&mut self, attributes: &[Attribute]) {
+    fn look(&mut self, visibility: &Visibility, attributes: &[Attribute]) {
         let Some((line, first)) = attributes.iter().find_map(doc) else {
             return;
         };
         let first = first.trim();
-        let refused = REFUSED.iter().find(|refused| {
+        let of_public = match visibility {
+            Visibility::Public(_) => REFUSED_OF_PUBLIC,
+            _ => &[],
+        };
+        let refused = REFUSED.iter().chain(of_public).find(|refused| {
             let rest = first.strip_prefix(**refused);
             rest.is_some_and(|rest| !rest.starts_with(|next: char| next.is_alphanumeric() || next == '`'))
         });
@@ -91,12 +108,6 @@ impl Reader<'_> {
                     "documentation begins with `{refused}`: begin with a verb (`Returns …`) or with the thing"
                 ),
             });
-        }
-    }
-
-    fn look_if_public(&mut self, visibility: &Visibility, attributes: &[Attribute]) {
-        if matches!(visibility, Visibility::Public(_)) {
-            self.look(attributes);
         }
     }
 }

@@ -1,17 +1,22 @@
 //! `cargo xtask words`: the part of "Plain words" in CONTRIBUTING that a program can check.
 //!
-//! Three rules: a type name is used once, the documentation of an item begins with words that stand alone, and some
-//! phrases do not come back. What a sentence means, a reader has to judge.
+//! A type name is used once. The documentation of an item begins with words that stand alone. Some phrases do not come
+//! back. No line of the log has a field twice. Texts of errors and of the log are plain. The name of a test has at most
+//! ten words. What a sentence means, a reader has to judge.
 
 mod docs;
+mod literals;
+mod logs;
 mod names;
 mod phrases;
+mod test_names;
 mod text;
 
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use proc_macro2::{LexError, TokenStream};
 
 use crate::shell;
 
@@ -39,6 +44,21 @@ impl Source {
         let mut parts = self.path.split('/');
         let is_crate = parts.next().is_some_and(|first| first.starts_with("brighter"));
         is_crate && parts.next() == Some("src") && parts.all(|part| part != "tests" && part != "tests.rs")
+    }
+
+    /// Returns the tokens of the file.
+    fn tokens(&self) -> Result<TokenStream> {
+        let tokens = self.text.parse();
+        tokens.map_err(|error: LexError| anyhow!("could not parse {}: {error}", self.path))
+    }
+
+    /// Makes a finding in this file.
+    fn finding(&self, line: usize, what: String) -> Finding {
+        Finding {
+            file: self.path.clone(),
+            line,
+            what,
+        }
     }
 
     /// Returns the items of the file.
@@ -73,6 +93,12 @@ fn findings(sources: &[Source]) -> Result<Vec<Finding>> {
         findings.extend(phrases::check(source));
         if source.is_rust() && source.is_published() {
             findings.extend(docs::check(source)?);
+            findings.extend(literals::errors(source)?);
+            findings.extend(logs::check(source)?);
+        }
+        // A template has placeholders, and is no Rust yet.
+        if source.is_rust() && !source.path.starts_with("templates/") {
+            findings.extend(test_names::check(source)?);
         }
     }
     findings.sort();
@@ -104,6 +130,72 @@ mod tests {
             path: path.to_owned(),
             text: text.to_owned(),
         }
+    }
+
+    /// What is found in one file, as lines and parts of texts.
+    fn assert_found(path: &str, text: &str, expected: &[(usize, &str)]) {
+        let found = findings(&[source(path, text)]).unwrap();
+        assert_eq!(found.len(), expected.len(), "{found:#?}");
+        for (found, (line, part)) in found.iter().zip(expected) {
+            assert_eq!(found.line, *line, "{found:?}");
+            assert!(found.what.contains(part), "{found:?} has no {part}");
+        }
+    }
+
+    #[test]
+    fn a_field_of_the_span_is_found_in_its_event() {
+        let text = "fn f() {\n let _s = tracing::info_span!(\"ship\", parcel, %weight);\n \
+                    tracing::warn!(%parcel, port, \"parcel lost\");\n select! { _ = a => info!(x, x = 1, \"late\") }\n}\n";
+        assert_found(
+            "brighter/src/a.rs",
+            text,
+            &[
+                (3, "`parcel` of this event is in the span"),
+                (4, "`x` stands twice"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_field_of_the_span_of_another_file_is_found() {
+        let text = "fn f() { tracing::info!(policy, %id, \"circuit closed\") }\n";
+        assert_found("brighter/src/policy/a.rs", text, &[(1, "`id`")]);
+        assert_found("brighter/src/publication.rs", text, &[]);
+    }
+
+    #[test]
+    fn texts_of_errors_and_events_are_checked() {
+        let text = "#[derive(Error)]\nenum E {\n #[error(\"Parcel {id} came for nobody.\")]\n Lost,\n \
+                    #[error(\"TLS handshake failed\")]\n Tls,\n}\nfn f() { warn!(a, \"trying on: {}\", \"nobody\") }\n";
+        let expected = [
+            (3, "came for nobody"),
+            (3, "nobody"),
+            (3, "begins with a capital"),
+            (3, "ends with a full stop"),
+            (8, "trying on"),
+        ];
+        let mut found = findings(&[source("brighter/src/a.rs", text)]).unwrap();
+        assert_eq!(found.len(), expected.len(), "{found:#?}");
+        for (line, part) in expected {
+            let at = found
+                .iter()
+                .position(|it| it.line == line && it.what.contains(part));
+            found.remove(at.unwrap_or_else(|| panic!("{part} in {found:#?}")));
+        }
+    }
+
+    #[test]
+    fn long_test_names_and_roles_are_found() {
+        let text = "#[tokio::test]\nasync fn a_b_c_d_e_f_g_h_i_j_k() {}\nmod m {\n #[test]\n fn what_came() {}\n \
+                    #[test]\n fn one_two_three_four_five_six_seven_eight_nine_ten() {}\n}\nfn what_is() {}\n";
+        assert_found("tests/a.rs", text, &[(2, "11 words"), (5, "`what_`")]);
+    }
+
+    #[test]
+    fn documentation_of_private_items_is_checked() {
+        let text =
+            "/// The same.\nstruct Parcel;\n/// What it weighs.\nfn weight() {}\n/// Says it.\nfn f() {}\n";
+        assert_found("brighter/src/a.rs", text, &[(1, "`The same`"), (5, "`Says`")]);
     }
 
     #[test]

@@ -32,13 +32,21 @@ impl Running {
 
     /// Returns the lines on which the phrase begins, as whole words.
     pub(super) fn lines_of(&self, phrase: &str) -> impl Iterator<Item = usize> {
-        let ends_word = |at: Option<char>| at.is_none_or(|it| !it.is_alphanumeric() && it != '_');
-        let found = self.text.match_indices(phrase).filter(move |(at, _)| {
-            ends_word(self.text[..*at].chars().next_back())
-                && ends_word(self.text[at + phrase.len()..].chars().next())
-        });
-        found.map(|(at, _)| self.begins.partition_point(|begin| *begin <= at))
+        places(&self.text, phrase).map(|at| self.begins.partition_point(|begin| *begin <= at))
     }
+}
+
+/// Returns whether the text has the phrase, as whole words.
+pub(super) fn has_words(text: &str, phrase: &str) -> bool {
+    places(text, phrase).next().is_some()
+}
+
+fn places(text: &str, phrase: &str) -> impl Iterator<Item = usize> {
+    let ends_word = |at: Option<char>| at.is_none_or(|it| !it.is_alphanumeric() && it != '_');
+    let found = text.match_indices(phrase).map(|(at, _)| at);
+    found.filter(move |at| {
+        ends_word(text[..*at].chars().next_back()) && ends_word(text[at + phrase.len()..].chars().next())
+    })
 }
 
 #[cfg(test)]
@@ -46,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_phrase_is_found_over_the_end_of_a_line_and_only_as_whole_words() {
+    fn a_phrase_is_found_across_lines_as_whole_words() {
         let running = Running::of(
             "fn f() {} // waits for\n    /// ever\n\nfor everyone, before ever\nFor ever\n\nfor\n\never",
         );

@@ -92,7 +92,7 @@ impl InMemoryBroker {
         queue.map(|queue| queue.waiting()).unwrap_or_default()
     }
 
-    /// Has what happens to every message told to this watcher; whether there was none yet.
+    /// Reports every event of a message to this watcher. Returns whether there was no watcher yet.
     #[cfg(feature = "testing")]
     pub(crate) fn watched_by(&self, watcher: Arc<dyn Watcher>) -> bool {
         self.0.read().watched_by(watcher)

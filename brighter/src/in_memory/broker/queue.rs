@@ -194,12 +194,12 @@ impl MemoryQueue {
         Offered::Taken(self.push(state, item))
     }
 
-    /// Says once that the queue is full.
+    /// Warns once that the queue is full.
     pub(super) fn warn_full(&self, waiting: u64) {
         tracing::warn!(
             channel = %self.name, waiting,
-            "a channel is full and refuses what is published; consume it, or remove it by `Broker::remove` if nobody is \
-             to consume it"
+            "a channel is full and refuses what is published; consume it, or remove it by `Broker::remove` if it is \
+             not needed"
         );
     }
 
@@ -337,7 +337,7 @@ impl MemoryQueue {
         self.finish(after);
     }
 
-    /// Has a message come again after a while.
+    /// Delivers a message again after a delay.
     pub(super) fn requeue(self: &Arc<Self>, original: &Message, message: Message, delay: Duration) {
         let item = Item::new(Arc::new(message));
         let mut state = self.lock();

@@ -48,7 +48,7 @@ impl Receipt {
     }
 }
 
-/// Has no size, so that its box is none.
+/// A future without a size, so that its box allocates nothing.
 fn done() -> BoxFuture<'static, Result<(), SettleError>> {
     future::poll_fn(|_| Poll::Ready(Ok(()))).boxed()
 }

@@ -319,7 +319,7 @@ impl State {
         self.of(&self.outstanding)
     }
 
-    /// The same of the dead.
+    /// Dead entries, each with its position.
     pub(super) fn dead(&self) -> impl Iterator<Item = (usize, &OutboxEntry)> {
         self.of(&self.dead)
     }

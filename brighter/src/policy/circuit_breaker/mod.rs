@@ -117,7 +117,7 @@ impl CircuitBreaker {
         Self::build(BreakerSettings::new(Trips::Rate { rate, window }, open_timeout))
     }
 
-    /// Says nothing of a failure rate before the window has seen this many calls. A window by calls that is
+    /// Ignores the failure rate until the window has seen this many calls. A window by calls that is
     /// shorter than this is enough when it is full.
     #[must_use]
     pub fn minimum_calls(self, calls: u32) -> Self {

@@ -16,7 +16,7 @@ pub(super) struct TurnQueue {
     given: BTreeSet<u64>,
 }
 
-/// Who is to get a turn, once the state is no longer locked: what is dropped then locks it again.
+/// Waiters that get a turn once the state is unlocked: dropping one locks the state again.
 #[must_use]
 pub(super) struct Due(pub(super) Vec<(u64, oneshot::Sender<RetryTurn>)>);
 

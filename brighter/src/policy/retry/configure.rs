@@ -34,7 +34,7 @@ impl Retry {
         .into_iter()
     }
 
-    /// The same, but for what is said here.
+    /// Applies the settings of a table.
     pub(in crate::policy) fn configure(mut self, table: &Table<'_>) -> Self {
         if let Some(attempts) = table.count_u32("attempts") {
             self.attempts = attempts;
@@ -72,5 +72,5 @@ impl Retry {
     }
 }
 
-/// As [`Retry::attempts`] has it.
+/// The delay of [`Retry::attempts`].
 const LONGEST: Duration = Duration::from_secs(10);

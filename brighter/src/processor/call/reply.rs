@@ -36,7 +36,7 @@ pub(super) fn new_address() -> RoutingKey {
     format!("{PREFIX}{}", MessageId::new()).into()
 }
 
-/// Who waits at a reply address.
+/// The kind of caller that waits at a reply address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Waits {
     /// A processor of ours.
@@ -45,7 +45,7 @@ enum Waits {
     DotNet,
 }
 
-/// Who waits there; nobody, if it is no reply address. What a message names is published to, so that it must be nothing
+/// Returns the kind of caller that waits at an address; `None` if it is no reply address. What a message names is published to, so that it must be nothing
 /// that others subscribe to.
 fn who_waits(address: &RoutingKey) -> Option<Waits> {
     let text = address.as_str();

@@ -10,7 +10,7 @@ use super::CallError;
 use brighter_core::id::MessageId;
 use brighter_core::message::Message;
 
-/// Who waits for which reply, and how many replies came for nobody.
+/// Pending calls by the id of their reply, and the number of replies for which no call waited.
 pub(super) struct PendingCalls {
     limit: usize,
     calls: Mutex<HashMap<MessageId, oneshot::Sender<Arc<Message>>>>,

@@ -160,7 +160,7 @@ impl TestApp {
         self.close().await
     }
 
-    /// The same, where others hold it too.
+    /// Closes the application, also where others hold it.
     pub(super) async fn close(&self) -> ShutdownReport {
         let report = match &self.dispatcher {
             Some(dispatcher) => dispatcher.end().await,

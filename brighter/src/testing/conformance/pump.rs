@@ -151,7 +151,7 @@ async fn consuming<H: Harness>(harness: &H, clerk: &Clerk, subscription: Subscri
     consuming_from(harness, harness.connect().await, clerk, subscription).await
 }
 
-/// The same, from this broker.
+/// Consumes from this broker.
 async fn consuming_from<H: Harness>(
     harness: &H,
     broker: impl Broker,

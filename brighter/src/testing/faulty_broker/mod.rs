@@ -112,7 +112,7 @@ impl FaultyBroker {
         }
     }
 
-    /// Has what happens told to this journal.
+    /// Records every event in this journal.
     ///
     /// # Panics
     /// The broker has one already.
@@ -125,7 +125,7 @@ impl FaultyBroker {
         );
     }
 
-    /// Has consumers get nothing, or something again: until every channel of an application is there.
+    /// Holds deliveries back, or lets them go: until every channel of an application is there.
     pub(super) fn hold(&self, held: bool) {
         self.0.link.hold(held);
     }

@@ -303,7 +303,7 @@ impl Engine {
                 tracing::warn!(
                     channel = %known.name, waiting = known.limits.length,
                     "a channel is full and refuses what is published; consume it, or remove it by `Broker::remove` if \
-                     nobody is to consume it"
+                     it is not needed"
                 );
             }
         }
