@@ -5,7 +5,8 @@ use std::time::Duration;
 use brighter_core::error::BoxError;
 use brighter_core::outbox::OutboxError;
 
-use super::settings::MOST_MISSED;
+/// The largest number of missed occurrences that are made up for.
+pub(super) const MOST_MISSED: usize = 1_000;
 
 /// What is wrong with a schedule.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,6 +1,6 @@
 //! The [`Scheduler`]: fires due schedules when the sweeper looks at the clock.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,10 +14,9 @@ use brighter_core::outbox::{Outbox, OutboxError, ScheduleChange, ScheduleRow, Sc
 use brighter_cron::{Calendar, Cron};
 use tokio::time::Instant;
 
-use super::make::copied;
-use super::occurrence::{Occurrence, millis_of};
+use super::make::{CodeSchedule, copied};
+use super::occurrence::{Occurrence, millis_of, system_time};
 use super::plan::Readable;
-use super::recurring::CodeSchedule;
 use super::registering::{Registering, register};
 use super::settings::ScheduleSettings;
 
@@ -33,13 +32,16 @@ const ROUNDS: usize = 100;
 /// How many calendars of schedules from elsewhere are kept.
 const CALENDARS: usize = 10_000;
 
+/// How long a schedule waits that may not overlap, while the inbox does not answer.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 /// How long a schedule waits whose message cannot be made.
 const AFTER_A_FAILURE: Duration = Duration::from_secs(60);
 
 /// Fires the schedules of a program, and those that were added at run time.
 pub(crate) struct Scheduler {
-    pub(super) program: String,
-    pub(super) code: HashMap<String, CodeSchedule>,
+    program: String,
+    code: BTreeMap<String, CodeSchedule>,
     inbox: Option<Arc<dyn Inbox>>,
     registering: Registering,
     /// The calendars of rows that are not as the code has them, by expression and zone.
@@ -59,7 +61,7 @@ pub(crate) struct Fired {
 impl Scheduler {
     pub(super) fn new(
         program: String,
-        code: HashMap<String, CodeSchedule>,
+        code: BTreeMap<String, CodeSchedule>,
         inbox: Option<Arc<dyn Inbox>>,
     ) -> Self {
         Self {
@@ -93,7 +95,7 @@ impl Scheduler {
             return Ok(nothing);
         };
         if self.registering.is_due(Instant::now()) {
-            register(self, store).await?;
+            register(&self.program, &self.code, store).await?;
             self.registering.done(Instant::now());
         }
         let mut any = false;
@@ -153,27 +155,21 @@ impl Scheduler {
             if messages >= MESSAGES_AT_ONCE {
                 break;
             }
-            let is_running = match &running {
-                Ok(running) => running.contains(row.name.as_str()),
-                // Without an answer nothing that may overlap is fired.
-                Err(_)
-                    if Readable {
-                        row,
-                        settings,
-                        calendar,
-                    }
-                    .waits_for(now) =>
-                {
-                    continue;
-                }
-                Err(_) => false,
-            };
-            let plan = Readable {
+            let readable = Readable {
                 row,
                 settings,
                 calendar,
-            }
-            .plan(now, is_running);
+            };
+            let is_running = match &running {
+                Ok(running) => running.contains(row.name.as_str()),
+                // Without an answer nothing that may overlap is fired, and others have their turn.
+                Err(()) if readable.waits_for(now) => {
+                    changes.push(later(row, now, LOOK_AGAIN));
+                    continue;
+                }
+                Err(()) => false,
+            };
+            let plan = readable.plan(now, is_running);
             let made: Result<Vec<_>, _> = plan
                 .occurrences
                 .iter()
@@ -234,7 +230,7 @@ impl Scheduler {
     }
 
     /// Returns the settings and the calendar of a row, which another version of the program may have written.
-    pub(super) fn read(&self, row: &ScheduleRow) -> Result<(ScheduleSettings, Arc<Calendar>), BoxError> {
+    fn read(&self, row: &ScheduleRow) -> Result<(ScheduleSettings, Arc<Calendar>), BoxError> {
         let settings = ScheduleSettings::read(&row.zone, &row.settings)?;
         let key = (row.expression.clone(), row.zone.clone());
         let mut calendars = self.calendars.lock().unwrap_or_else(PoisonError::into_inner);
@@ -278,7 +274,12 @@ fn put_off(row: &ScheduleRow, now: i64, error: BoxError) -> ScheduleChange {
         retry_after = ?AFTER_A_FAILURE,
         "a schedule cannot be fired"
     );
-    let mut later = row.clone();
-    later.due_at = Some(super::occurrence::system_time(now) + AFTER_A_FAILURE);
-    ScheduleChange::advance(later, Vec::new())
+    later(row, now, AFTER_A_FAILURE)
+}
+
+/// Returns a change that has a schedule wait for a while.
+fn later(row: &ScheduleRow, now: i64, delay: Duration) -> ScheduleChange {
+    let mut row = row.clone();
+    row.due_at = Some(system_time(now) + delay);
+    ScheduleChange::advance(row, Vec::new())
 }

@@ -1,4 +1,4 @@
-//! Makes the messages of occurrences.
+//! Makes the messages of occurrences, of schedules in the code and of others.
 
 use std::any::type_name;
 
@@ -6,9 +6,19 @@ use brighter_core::error::BoxError;
 use brighter_core::id::MessageId;
 use brighter_core::mapper::{MessageMapper, Postable};
 use brighter_core::message::{Bag, Message, MessageHeader};
+use brighter_cron::{Calendar, Cron};
 
 use super::occurrence::Occurrence;
+use super::settings::ScheduleSettings;
 use crate::publication::PublicationSettings;
+
+/// A schedule of the code, ready to fire.
+pub(super) struct CodeSchedule {
+    pub(super) cron: Cron,
+    pub(super) settings: ScheduleSettings,
+    pub(super) calendar: Calendar,
+    pub(super) make: MakeMessage,
+}
 
 /// Makes the message of an occurrence.
 pub(super) type MakeMessage = Box<dyn Fn(&Occurrence) -> Result<Message, BoxError> + Send + Sync>;

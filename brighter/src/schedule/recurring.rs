@@ -1,18 +1,18 @@
 //! [`Recurring`]: a schedule in the code of a program, and all of them together.
 
 use std::any::{TypeId, type_name};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
 use brighter_core::inbox::Inbox;
 use brighter_core::mapper::Postable;
 use brighter_core::outbox::Outbox;
-use brighter_cron::{Calendar, Cron};
+use brighter_cron::Cron;
 
 use super::error::RecurringError;
 use super::firing::Scheduler;
-use super::make::{MakeMessage, message};
+use super::make::{CodeSchedule, MakeMessage, message};
 use super::occurrence::Occurrence;
 use super::settings::{Overlap, ScheduleSettings, setting_methods};
 use crate::publication::PublicationSettings;
@@ -65,14 +65,6 @@ impl<R> fmt::Debug for Recurring<R> {
             .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
-}
-
-/// A schedule of the code, ready to fire.
-pub(super) struct CodeSchedule {
-    pub(super) cron: Cron,
-    pub(super) settings: ScheduleSettings,
-    pub(super) calendar: Calendar,
-    pub(super) make: MakeMessage,
 }
 
 /// What a builder was told of recurring work.
@@ -142,7 +134,7 @@ impl RecurringWork {
         if self.schedules.is_empty() && !self.fires_others {
             return (None, Vec::new());
         }
-        let (mut wrong, mut code, mut names) = (Vec::new(), HashMap::new(), HashSet::new());
+        let (mut wrong, mut code, mut names) = (Vec::new(), BTreeMap::new(), HashSet::new());
         for schedule in self.schedules {
             let name = schedule.name.clone();
             let (mut errors, calendar) = schedule.settings.check(&name, &schedule.cron);

@@ -1,6 +1,6 @@
 //! Brings the rows of a store in line with the schedules of the code, when a program starts.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,10 +10,9 @@ use brighter_core::outbox::{
 };
 use tokio::time::Instant;
 
-use super::firing::Scheduler;
+use super::make::CodeSchedule;
 use super::occurrence::{millis_of, system_time};
 use super::plan::set_due;
-use super::recurring::CodeSchedule;
 
 /// How many schedules are read at once.
 const PAGE: usize = 500;
@@ -57,7 +56,11 @@ impl Registering {
 
 /// Adds the schedules that are new in the code, changes those that are different there, and pauses those that are gone
 /// from it. Each is in the log.
-pub(super) async fn register(scheduler: &Scheduler, store: &dyn Schedules) -> Result<(), OutboxError> {
+pub(super) async fn register(
+    program: &str,
+    code: &BTreeMap<String, CodeSchedule>,
+    store: &dyn Schedules,
+) -> Result<(), OutboxError> {
     let mut seen = HashSet::new();
     let (mut changes, mut after) = (Vec::new(), None::<String>);
     let now = loop {
@@ -65,16 +68,16 @@ pub(super) async fn register(scheduler: &Scheduler, store: &dyn Schedules) -> Re
         let now = millis_of(page.now);
         for row in &page.rows {
             seen.insert(row.name.clone());
-            changes.extend(change(scheduler, row, now));
+            changes.extend(change(program, code, row, now));
         }
         match page.rows.last() {
             Some(last) if page.rows.len() >= PAGE => after = Some(last.name.clone()),
             _ => break now,
         }
     };
-    for (name, schedule) in &scheduler.code {
+    for (name, schedule) in code {
         if !seen.contains(name) {
-            let origin = ScheduleOrigin::code(&scheduler.program);
+            let origin = ScheduleOrigin::code(program);
             let mut row = ScheduleRow::new(name, origin, schedule.cron.as_str());
             describe(&mut row, schedule, now);
             changes.push(("added", ScheduleChange::add(row)));
@@ -99,9 +102,14 @@ pub(super) async fn register(scheduler: &Scheduler, store: &dyn Schedules) -> Re
 }
 
 /// Returns how a row has to change, and what that is called.
-fn change(scheduler: &Scheduler, row: &ScheduleRow, now: i64) -> Option<(&'static str, ScheduleChange)> {
-    let is_own = row.origin.program() == Some(&scheduler.program);
-    let Some(schedule) = scheduler.code.get(&row.name) else {
+fn change(
+    program: &str,
+    code: &BTreeMap<String, CodeSchedule>,
+    row: &ScheduleRow,
+    now: i64,
+) -> Option<(&'static str, ScheduleChange)> {
+    let is_own = row.origin.program() == Some(program);
+    let Some(schedule) = code.get(&row.name) else {
         let is_gone = is_own && row.state == ScheduleState::Active;
         return is_gone.then(|| {
             let mut gone = row.clone();

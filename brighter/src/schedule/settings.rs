@@ -7,10 +7,7 @@ use brighter_cron::{Calendar, Cron};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::error::RecurringError;
-
-/// The largest number of missed occurrences that are made up for.
-pub(super) const MOST_MISSED: usize = 1_000;
+use super::error::{MOST_MISSED, RecurringError};
 
 /// How long a schedule name may be, in bytes.
 const LONGEST_NAME: usize = 200;

@@ -189,4 +189,20 @@ mod tests {
             assert!(!plan.contains("TEMP B-TREE"), "{statement}\n{plan}");
         }
     }
+
+    #[tokio::test]
+    async fn a_look_for_due_schedules_reads_an_index_in_its_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let outbox = SqliteOutbox::open(folder.path().join("outbox.db"));
+        let options = OutboxOptions::default().schedules();
+        let outbox = outbox.options(options).await.unwrap();
+        for statement in outbox.0.looks_at_schedules() {
+            let plan = plan(&outbox, statement).await;
+            assert!(
+                plan.contains("INDEX brighter_outbox_schedules_due"),
+                "{statement}\n{plan}"
+            );
+            assert!(!plan.contains("TEMP B-TREE"), "{statement}\n{plan}");
+        }
+    }
 }

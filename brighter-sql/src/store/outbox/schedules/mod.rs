@@ -59,6 +59,16 @@ impl SqlSchedules {
     }
 }
 
+impl<B> SqlOutbox<B> {
+    /// Returns the statements that look for due schedules, for tests of their use of an index.
+    #[cfg(test)]
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn looks_at_schedules(&self) -> [&str; 2] {
+        let statements = &self.schedules.statements;
+        [&statements.look, &statements.due].map(|statement| &*statement.text)
+    }
+}
+
 impl<B: Backend> SqlOutbox<B> {
     /// Creates the table of schedules, unless this process has done so.
     pub(super) async fn make_schedules(&self) -> Result<(), OutboxError> {

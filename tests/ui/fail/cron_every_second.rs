@@ -1,0 +1,5 @@
+use brighter::schedule::cron;
+
+fn main() {
+    let _ = cron!("* * * * * *");
+}

@@ -1,0 +1,7 @@
+use brighter::schedule::cron;
+
+cron!(pub const WEEKLY = "0 6 * * MOO");
+
+fn main() {
+    let _ = WEEKLY;
+}
