@@ -34,6 +34,7 @@ const CHECKS: &[Check] = &[
     ("words", |_, _| words::run(&[])),
     ("manifests", |published, _| manifests(published)),
     ("unused dependencies", |_, stop| dependencies::unused(stop)),
+    ("lock files", |_, stop| dependencies::lock_files(stop)),
 ];
 
 /// Runs every check and tells all failures at the end, so that one run shows all there is to mend.

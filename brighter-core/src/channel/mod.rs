@@ -113,6 +113,8 @@ pub trait Broker: Producer {
     /// Returns the number of messages that wait in the channel, if the broker knows it. The dispatcher scales
     /// performers by it.
     ///
+    /// Only the name of the channel counts, so [`Channel::existing`] is enough to ask.
+    ///
     /// # Errors
     /// See [`ChannelError`].
     fn depth<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Option<u64>, ChannelError>> {

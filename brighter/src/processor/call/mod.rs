@@ -41,6 +41,9 @@ impl CommandProcessor {
     /// sent here before the message is acked. So the handler may run more than once, and after a lost ack there may be
     /// a second reply, which is dropped.
     ///
+    /// A request that its handler rejects, or that fails at its last attempt, is answered with the reason, as
+    /// [`CallError::Failed`], and is also kept as a dead letter, like any other message.
+    ///
     /// Dropping the future gives up the call. Both do without the reply; the request goes its way.
     ///
     /// ```
