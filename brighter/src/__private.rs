@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 pub use tower::Layer;
 
-pub use crate::handler::{Batch, BatchHandler, Handler};
+pub use crate::handler::{Batch, BatchHandler, Handler, NoReply};
 pub use crate::layer::FallbackOn;
 pub use crate::pipeline::{
     HandlerPipeline, HandlerService, InboxContext, Pipeline, Step, Timing, Wiring, handle_alone,

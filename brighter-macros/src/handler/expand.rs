@@ -79,7 +79,13 @@ pub(super) fn of_impl(
     let lints = lints::beside(&handler.attributes);
     // For a generic request, the compiler would then know nothing else: not even its reply, which steps need.
     let given = if generics.params.is_empty() {
-        given(request, private)
+        match innermost {
+            Innermost::Handler => given(request, private),
+            Innermost::Batch { .. } => {
+                let (given, of_batch) = (given(request, private), given_of_batch(request, private));
+                quote!(#given, #of_batch)
+            }
+        }
     } else {
         TokenStream::new()
     };
@@ -114,7 +120,7 @@ fn alone(handler: &mut HandlerImpl, request: &Type, private: &Private) -> TokenS
     let only_there = Condition::of(&handler.attributes);
     let lints = lints::beside(&handler.attributes);
     let given = if generics.params.is_empty() {
-        quote!(for<'__brighter> Self: #private::BatchHandler<#request>)
+        given_of_batch(request, private)
     } else {
         TokenStream::new()
     };
@@ -141,6 +147,14 @@ fn alone(handler: &mut HandlerImpl, request: &Type, private: &Private) -> TokenS
 /// there, and not again here.
 fn given(request: &Type, private: &Private) -> TokenStream {
     quote!(for<'__brighter> #request: #private::Request, for<'__brighter> Self: #private::Handler<#request>)
+}
+
+/// Returns bounds that the compiler assumes of a batch handler.
+fn given_of_batch(request: &Type, private: &Private) -> TokenStream {
+    quote! {
+        for<'__brighter> <#request as #private::Request>::Reply: #private::NoReply,
+        for<'__brighter> Self: #private::BatchHandler<#request>
+    }
 }
 
 /// Generates the type and its pipeline. The impl of `Handler` is elsewhere, and the compiler checks that it exists.
