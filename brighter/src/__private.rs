@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 pub use tower::Layer;
 
-pub use crate::handler::{Batch, BatchHandler, Handler, TransactionalHandler};
+pub use crate::handler::{Batch, BatchHandler, Handler, NoReply, TransactionalHandler};
 pub use crate::layer::FallbackOn;
 pub use crate::pipeline::{
     HandlerPipeline, HandlerService, InboxContext, Pipeline, Step, Timing, TransactionalHandlerService,

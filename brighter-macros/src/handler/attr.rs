@@ -28,20 +28,24 @@ pub(super) fn read(args: TokenStream, errors: &Errors) -> (Args, Option<Private>
 }
 
 pub(super) fn of_impl(mut args: Args, errors: &Errors) -> (Steps, Option<BatchArgs>) {
-    let steps = match args.flag("on_struct") {
-        Some(_) => Steps::OnStruct,
-        None => Steps::Here,
-    };
-    if steps == Steps::OnStruct {
-        let why = "a batch handler has its steps on its method; write `#[handler(batch(…))]` without `on_struct`, and \
-                   remove the `#[handler(…)]` of the struct";
-        batch::refuse(&mut args, why, errors);
-    }
+    let on_struct = args.flag("on_struct");
     let batch = batch::take(&mut args, errors);
+    let steps = match (on_struct, &batch) {
+        (Some(flag), Some(_)) => {
+            errors.at(
+                flag,
+                "a batch handler has its steps on its method; remove `on_struct`, and the `#[handler(…)]` of the struct",
+            );
+            Steps::Here
+        }
+        (Some(_), None) => Steps::OnStruct,
+        (None, _) => Steps::Here,
+    };
     let (keyed, given) = args.split();
     refuse(keyed, errors);
     if let [first, ..] = given.as_slice() {
-        let word = first.value.to_string();
+        let word = first.value.clone().into_iter().next();
+        let word = word.map(|word| word.to_string()).unwrap_or_default();
         let message = match nearest(&word, &["on_struct", "batch"]) {
             Some(known) => format!("unknown argument `{word}`; did you mean `{known}`?"),
             None => "the impl says which request it handles; write `#[handler]`".to_owned(),

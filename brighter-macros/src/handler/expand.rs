@@ -106,7 +106,13 @@ pub(super) fn of_impl(
     let lints = lints::beside(&handler.attributes);
     // For a generic request, the compiler would then know nothing else: not even its reply, which steps need.
     let given = if generics.params.is_empty() {
-        given(request, form == Form::Transactional, private)
+        match innermost {
+            Innermost::Handler => given(request, private),
+            Innermost::Batch { .. } => {
+                let (given, of_batch) = (given(request, form == Form::Transactional, private), given_of_batch(request, private));
+                quote!(#given, #of_batch)
+            }
+        }
     } else {
         TokenStream::new()
     };
@@ -141,7 +147,7 @@ fn alone(handler: &mut HandlerImpl, request: &Type, private: &Private) -> TokenS
     let only_there = Condition::of(&handler.attributes);
     let lints = lints::beside(&handler.attributes);
     let given = if generics.params.is_empty() {
-        quote!(for<'__brighter> Self: #private::BatchHandler<#request>)
+        given_of_batch(request, private)
     } else {
         TokenStream::new()
     };
@@ -172,6 +178,14 @@ fn given(request: &Type, in_transaction: bool, private: &Private) -> TokenStream
         false => quote!(Handler),
     };
     quote!(for<'__brighter> #request: #private::Request, for<'__brighter> Self: #private::#handler<#request>)
+}
+
+/// Returns bounds that the compiler assumes of a batch handler.
+fn given_of_batch(request: &Type, private: &Private) -> TokenStream {
+    quote! {
+        for<'__brighter> <#request as #private::Request>::Reply: #private::NoReply,
+        for<'__brighter> Self: #private::BatchHandler<#request>
+    }
 }
 
 /// Generates the type and its pipeline. The impl of `Handler` is elsewhere, and the compiler checks that it exists.
