@@ -109,7 +109,10 @@ pub(super) fn of_impl(
         match innermost {
             Innermost::Handler => given(request, private),
             Innermost::Batch { .. } => {
-                let (given, of_batch) = (given(request, form == Form::Transactional, private), given_of_batch(request, private));
+                let (given, of_batch) = (
+                    given(request, form == Form::Transactional, private),
+                    given_of_batch(request, private),
+                );
                 quote!(#given, #of_batch)
             }
         }

@@ -78,7 +78,8 @@ async fn begin(
 /// Starts to ask whether this consumer should hear something whenever it does not.
 fn watch_silence(consumer: &Arc<ConsumerChannel>) -> Arc<Silence> {
     let silence = Arc::<Silence>::default();
-    let watching = watch(Arc::clone(&silence), Arc::downgrade(consumer));
+    let doubted = consumer.connections.questions.doubted(&consumer.channel.name);
+    let watching = watch(Arc::clone(&silence), Arc::downgrade(consumer), doubted);
     consumer.connections.io.spawn(watching);
     silence
 }

@@ -1,20 +1,28 @@
 //! [`OpenQuestions`]: what consumers that hear nothing have asked the broker, and it has not answered.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use brighter_core::message::ChannelName;
+
 /// A question that is open for this long makes the process unready: a consumer that asks stands still. Answers take
 /// milliseconds; together with the silence before a question it is less than the 5 s in which a stall is to be seen.
 const LONG: Duration = Duration::from_millis(1500);
+/// How long a channel that nobody consumes again is remembered as doubted.
+const REMEMBERED: Duration = Duration::from_secs(3600);
 
 /// The questions of all consumers of a broker.
 #[derive(Default)]
 pub(crate) struct OpenQuestions {
     open: Mutex<Vec<(u64, Instant)>>,
     count: AtomicU64,
+    /// The channels whose last consumer got no answer, and since when. A broker may accept the next consumer, too, and
+    /// give it nothing.
+    doubted: Mutex<HashMap<ChannelName, Instant>>,
 }
 
 /// A question that is open until this is dropped.
@@ -26,12 +34,38 @@ pub(super) struct OpenQuestion {
 impl OpenQuestions {
     /// Notes that the broker is asked now.
     pub(super) fn ask(self: &Arc<Self>) -> OpenQuestion {
+        self.asked_at(Instant::now())
+    }
+
+    fn asked_at(self: &Arc<Self>, asked: Instant) -> OpenQuestion {
         let number = self.count.fetch_add(1, Ordering::Relaxed);
-        self.lock().push((number, Instant::now()));
+        self.lock().push((number, asked));
         OpenQuestion {
             questions: Arc::clone(self),
             number,
         }
+    }
+
+    /// Notes that a consumer of this channel ends, or cannot begin, as the broker does not answer well.
+    pub(super) fn doubt(&self, name: &ChannelName) {
+        let now = Instant::now();
+        let mut doubted = self.doubts();
+        doubted.retain(|_, since| now.duration_since(*since) < REMEMBERED);
+        // Old enough to count at once.
+        let since = now.checked_sub(LONG).unwrap_or(now);
+        doubted.entry(name.clone()).or_insert(since);
+    }
+
+    /// Returns a question that is open since the channel is doubted, if it is: for a consumer that begins again, until it
+    /// gets a message or an answer.
+    pub(super) fn doubted(self: &Arc<Self>, name: &ChannelName) -> Option<OpenQuestion> {
+        let since = self.doubts().get(name).copied()?;
+        Some(self.asked_at(since))
+    }
+
+    /// Notes that a consumer of this channel got a message, or a good answer.
+    pub(super) fn is_well(&self, name: &ChannelName) {
+        self.doubts().remove(name);
     }
 
     /// Returns since when a question has waited for its answer, if that is too long.
@@ -42,6 +76,10 @@ impl OpenQuestions {
 
     fn lock(&self) -> MutexGuard<'_, Vec<(u64, Instant)>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn doubts(&self) -> MutexGuard<'_, HashMap<ChannelName, Instant>> {
+        self.doubted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -72,5 +110,29 @@ mod tests {
         assert!(questions.unanswered_since().is_some());
         drop(second);
         assert_eq!(questions.unanswered_since(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_consumer_that_begins_again_counts_until_its_channel_is_well() {
+        let questions = Arc::new(OpenQuestions::default());
+        let (ours, theirs) = (
+            ChannelName::from_static("ours"),
+            ChannelName::from_static("theirs"),
+        );
+        assert!(questions.doubted(&ours).is_none());
+        advance(LONG).await;
+        questions.doubt(&ours);
+        assert_eq!(questions.unanswered_since(), None, "nobody consumes it");
+        assert!(questions.doubted(&theirs).is_none());
+        let consumer = questions.doubted(&ours);
+        assert!(questions.unanswered_since().is_some(), "at once");
+        drop(consumer);
+        assert_eq!(questions.unanswered_since(), None);
+        questions.is_well(&ours);
+        assert!(questions.doubted(&ours).is_none());
+        questions.doubt(&ours);
+        advance(REMEMBERED).await;
+        questions.doubt(&theirs);
+        assert!(questions.doubted(&ours).is_none(), "that is long ago");
     }
 }

@@ -43,7 +43,6 @@ pub(super) async fn question(
         // The stream ends by itself, or goes on by another connection.
         return Answer::Well;
     }
-    let _open = consumer.connections.questions.ask();
     if fetches && may_fetch(consumer) {
         match fetch(consumer, silence).await {
             Answer::Well => {}

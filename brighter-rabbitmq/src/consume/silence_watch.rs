@@ -10,7 +10,8 @@
 //!   node that is cut off has no answer. If there is a message after all, it is delivered like any other.
 //!
 //! While an answer is due for long the process is not ready. If there is none, or each time a doubtful one, the consumer
-//! ends and is consumed again, by another node if there is one.
+//! ends and is consumed again, by another node if there is one. The process is not ready then until the consumer that
+//! began again got a message or an answer: a queue without a majority accepts consumers, and gives them nothing.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::consumer_channel::ConsumerChannel;
+use super::open_questions::OpenQuestion;
 use super::question::{Answer, question};
 use super::silence::{Silence, SilenceVerdict};
 use crate::backoff::random;
@@ -33,30 +35,41 @@ const ENOUGH: u32 = 3;
 /// While nothing comes it fetches a message with one question of so many: each fetch is an entry in the log of the queue.
 const FETCHES: u32 = 4;
 
-/// Asks whenever this consumer has heard nothing for a while, until it is over.
-pub(super) async fn watch(silence: Arc<Silence>, consumer: Weak<ConsumerChannel>) {
-    let Some(confirms) = consumer.upgrade().map(|consumer| consumer.confirms()) else {
+/// Asks whenever this consumer has heard nothing for a while, until it is over. `doubted` is the question that the consumer
+/// before it left open, if it did.
+pub(super) async fn watch(
+    silence: Arc<Silence>,
+    consumer: Weak<ConsumerChannel>,
+    mut doubted: Option<OpenQuestion>,
+) {
+    let Some((confirms, questions, name)) = consumer.upgrade().map(|consumer| {
+        let questions = Arc::clone(&consumer.connections.questions);
+        (consumer.confirms(), questions, consumer.channel.name.clone())
+    }) else {
         return;
     };
     let (mut doubt, mut answers) = (0, 0);
     loop {
         let is_rest = doubt == 0 && answers > 0;
         let pause = match (doubt, answers) {
-            (0, 0) => LOOK + LOOK.mul_f64(random() / 4.0),
-            (0, _) => SILENT + SILENT.mul_f64(random() / 2.0),
+            (0, 0) if doubted.is_none() => LOOK + LOOK.mul_f64(random() / 4.0),
+            (0, 1..) => SILENT + SILENT.mul_f64(random() / 2.0),
             _ => AGAIN,
         };
-        silence.rest(is_rest);
-        if is_rest && silence.has_heard() {
+        // What comes then is news.
+        let is_waited_for = is_rest || doubted.is_some();
+        silence.rest(is_waited_for);
+        if is_waited_for && silence.has_heard() {
             answers = 0;
+            if doubted.take().is_some() {
+                questions.is_well(&name);
+            }
             continue;
         }
         let is_stall = tokio::select! {
             () = silence.until_over() => return,
-            () = silence.until_heard(), if is_rest => {
-                answers = 0;
-                continue;
-            }
+            // The flag says so as well, and is looked at above.
+            () = silence.until_heard(), if is_waited_for => continue,
             // Others of this process get no answer.
             () = confirms.stalled() => true,
             () = sleep(pause) => false,
@@ -69,10 +82,14 @@ pub(super) async fn watch(silence: Arc<Silence>, consumer: Weak<ConsumerChannel>
             continue;
         }
         let fetches = doubt > 0 || is_stall || answers % FETCHES == 0;
+        let _open = questions.ask();
         let verdict = match question(&consumer, &silence, fetches).await {
             Answer::Well => {
                 doubt = 0;
                 answers += 1;
+                if doubted.take().is_some() {
+                    questions.is_well(&name);
+                }
                 None
             }
             Answer::Doubtful(what) => {
@@ -93,6 +110,8 @@ pub(super) async fn watch(silence: Arc<Silence>, consumer: Weak<ConsumerChannel>
         if let Some(verdict) = verdict
             && !silence.has_heard()
         {
+            questions.doubt(&name);
+            doubted = questions.doubted(&name);
             silence.end(verdict);
         }
     }

@@ -1,18 +1,19 @@
 //! The server of the outbox becomes one to read from, and another takes over: D08.
 
-use std::collections::HashSet;
-
-use brighter::outbox::{Outbox, OutboxError};
-use brighter::prelude::*;
+use brighter::PostgresOutbox;
+use brighter::outbox::OutboxError;
 use brighter::processor::PostError;
-use brighter::{PostgresOutbox, Sweeper};
-use brighter_faults::desk::{CHANNEL, Pay};
+use brighter_faults::desk::Pay;
 use brighter_faults::postgres::{self, Postgres};
 use brighter_faults::scale::report;
 use brighter_faults::server;
 use brighter_faults::wait::until_answer;
 use brighter_faults::way::Way;
-use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+use crate::d_posting::PostingApp;
+
+type App = PostingApp<sqlx::Postgres, PostgresOutbox>;
 
 async fn tell(server: &Postgres, statement: &'static str) {
     let mut connection = PgConnection::connect(&server.url("postgres")).await.unwrap();
@@ -25,15 +26,10 @@ async fn ask(server: &Postgres, question: String) -> bool {
     answer.fetch_one(&mut connection).await.unwrap()
 }
 
-/// Posts so many, half of them in transactions of an application whose outbox has no other calls, all at once. Returns how
-/// many were accepted, and the errors of the others.
-async fn post(
-    processor: &CommandProcessor,
-    in_transactions: &(CommandProcessor, PgPool),
-    posts: i64,
-) -> (usize, Vec<OutboxError>) {
+/// Posts so many, half of them in transactions, all at once. Returns how many were accepted, and the errors of the others.
+async fn post(app: &App, posts: i64) -> (usize, Vec<OutboxError>) {
     let all = (0..posts).map(|number| {
-        let (processor, (depositing, pool)) = (processor.clone(), in_transactions.clone());
+        let (processor, depositing, pool) = (app.processor.clone(), app.depositing.clone(), app.pool.clone());
         tokio::spawn(async move {
             if number % 2 == 0 {
                 return match processor.post(Pay::new(number)).await {
@@ -76,28 +72,16 @@ async fn d08_a_failover_to_a_standby_loses_nothing() {
     let outbox = PostgresOutbox::from_pool(pool).await.unwrap();
     let pool = server::pool::<sqlx::Postgres>(&primary.url_at(way.address(), &name)).await;
     let depositing = PostgresOutbox::from_pool(pool.clone()).await.unwrap();
-    let depositing = CommandProcessor::builder().outbox(depositing).without_sweeper();
-    let in_transactions = (depositing.build().unwrap(), pool);
-    let broker = InMemoryBroker::new();
-    let channel = brighter::channel::Channel::new(CHANNEL, "Desk.Pay");
-    brighter::channel::Broker::declare(&broker, &channel)
-        .await
-        .unwrap();
-    let processor = CommandProcessor::builder()
-        .broker(broker.clone())
-        .outbox(outbox.clone())
-        .sweeper(Sweeper::default())
-        .build()
-        .unwrap();
-    let (before, errors) = post(&processor, &in_transactions, 200).await;
+    let app = App::start(outbox, pool, depositing).await;
+    let (before, errors) = post(&app, 200).await;
     assert!(errors.is_empty(), "{errors:?}");
-    until_answer("what was posted to be sent", before, async || sent(&broker)).await;
+    app.until_sent(before).await;
 
     // The old one is fenced, and every connection to it stays.
     tell(&primary, "ALTER SYSTEM SET default_transaction_read_only = on").await;
     tell(&primary, "SELECT pg_reload_conf()").await;
     until_answer("posts to be refused", true, async || {
-        let (_, errors) = post(&processor, &in_transactions, 8).await;
+        let (_, errors) = post(&app, 8).await;
         let is_standby = |error: &OutboxError| matches!(error, OutboxError::Standby(_));
         assert!(errors.iter().all(is_standby), "{errors:?}");
         errors.len() == 8
@@ -117,43 +101,31 @@ async fn d08_a_failover_to_a_standby_loses_nothing() {
     way.turn_to(standby.address());
     let (mut after, mut refused) = (0, 0);
     until_answer("a post to reach the new server", true, async || {
-        let (accepted, errors) = post(&processor, &in_transactions, 2).await;
+        let (accepted, errors) = post(&app, 2).await;
         after += accepted;
         refused += errors.len();
         errors.is_empty()
     })
     .await;
     until_answer("no connection to the old one to be left", true, async || {
-        let (accepted, errors) = post(&processor, &in_transactions, 50).await;
+        let (accepted, errors) = post(&app, 50).await;
         after += accepted;
         refused += errors.len();
         errors.is_empty()
     })
     .await;
-    let (more, errors) = post(&processor, &in_transactions, 200).await;
+    let (more, errors) = post(&app, 200).await;
     assert!(errors.is_empty(), "{errors:?}");
     after += more;
     let all = accepted + after;
-    until_answer("all to be sent", all, async || sent(&broker)).await;
+    app.until_sent(all).await;
+    app.until_marked().await;
     assert_eq!(outbox_rows(&standby, &name).await, all);
-    // What is sent is marked after that.
-    until_answer("all to be marked", (0, 0), async || {
-        let status = outbox.status().await.unwrap();
-        (status.outstanding, status.dead)
-    })
-    .await;
     report(
         "D08",
         format_args!("{accepted} posted before, {refused} refused after the mend, {all} deposited and sent"),
     );
-    processor.close().await;
-}
-
-/// How many messages were sent. Some may have been sent twice: a mark that the old server refused is lost.
-fn sent(broker: &InMemoryBroker) -> usize {
-    let messages = broker.messages(CHANNEL);
-    let ids: HashSet<_> = messages.iter().map(|message| &message.header.id).collect();
-    ids.len()
+    app.processor.close().await;
 }
 
 async fn outbox_rows(server: &Postgres, database: &str) -> usize {

@@ -1,19 +1,20 @@
 //! A MariaDB becomes read-only and another takes over, and back; then it is shut down under posts: D09.
 
-use std::collections::HashSet;
-
-use brighter::outbox::{Outbox, OutboxError};
-use brighter::prelude::*;
+use brighter::MySqlOutbox;
+use brighter::outbox::OutboxError;
 use brighter::processor::PostError;
-use brighter::{MySqlOutbox, Sweeper};
-use brighter_faults::desk::{CHANNEL, Pay};
+use brighter_faults::desk::Pay;
 use brighter_faults::mariadb::MariaDb;
 use brighter_faults::scale::report;
 use brighter_faults::server;
 use brighter_faults::wait::{deadline, until_answer};
 use brighter_faults::way::Way;
 use sqlx::mysql::MySqlRow;
-use sqlx::{Connection, MySqlConnection, MySqlPool, Row};
+use sqlx::{Connection, MySqlConnection, Row};
+
+use crate::d_posting::PostingApp;
+
+type App = PostingApp<sqlx::MySql, MySqlOutbox>;
 
 /// A user who may not write to a server that is read-only, as the one that the tests have may.
 const USERS: &str = "CREATE DATABASE shop; \
@@ -61,13 +62,6 @@ struct Posted {
     refused: Vec<OutboxError>,
     /// Transactions that could not even begin or commit.
     lost: usize,
-}
-
-/// Who posts: a processor, and transactions of an application whose outbox has no other calls.
-struct App {
-    processor: CommandProcessor,
-    depositing: CommandProcessor,
-    pool: MySqlPool,
 }
 
 impl App {
@@ -131,46 +125,18 @@ async fn d09_stale_mariadb_connections_are_closed() {
     let way = Way::to(one.address()).await;
     let pool = || async { server::pool::<sqlx::MySql>(&url(way.address())).await };
     let outbox = MySqlOutbox::from_pool(pool().await).await.unwrap();
-    let broker = InMemoryBroker::new();
-    let channel = brighter::channel::Channel::new(CHANNEL, "Desk.Pay");
-    brighter::channel::Broker::declare(&broker, &channel)
-        .await
-        .unwrap();
-    let processor = CommandProcessor::builder()
-        .broker(broker.clone())
-        .outbox(outbox.clone())
-        .sweeper(Sweeper::default())
-        .build()
-        .unwrap();
     let pool = pool().await;
     let depositing = MySqlOutbox::from_pool(pool.clone()).await.unwrap();
-    let depositing = CommandProcessor::builder().outbox(depositing).without_sweeper();
-    let app = App {
-        processor,
-        depositing: depositing.build().unwrap(),
-        pool,
-    };
-    // How many were sent; some twice, for a mark that was refused is lost.
-    let sent = async || {
-        let messages = broker.messages(CHANNEL);
-        let ids: HashSet<_> = messages.iter().map(|message| &message.header.id).collect();
-        ids.len()
-    };
+    let app = App::start(outbox, pool, depositing).await;
     let before = app.post(100).await;
     assert_eq!(before.accepted, 100, "{:?}", before.refused);
-    until_answer("all to be sent", 100, sent).await;
-    until_answer("all to be marked", 0, async || {
-        outbox.status().await.unwrap().outstanding
-    })
-    .await;
+    app.until_sent(100).await;
+    app.until_marked().await;
 
     let (there, refused_there) = app.fails_over(&one, &other, &way).await;
     let on_one = rows(&one).await;
     assert_eq!(rows(&other).await, there, "what was accepted is on the new one");
-    until_answer("all of the new one to be sent and marked", 0, async || {
-        outbox.status().await.unwrap().outstanding
-    })
-    .await;
+    app.until_marked().await;
     let (back, refused_back) = app.fails_over(&other, &one, &way).await;
     assert_eq!(rows(&one).await, on_one + back);
 
@@ -208,12 +174,8 @@ async fn d09_stale_mariadb_connections_are_closed() {
     let known = on_one + back + shut.accepted + after.accepted;
     assert!((known..=known + shut.lost).contains(&stored), "{known} {stored}");
     let all = there + stored;
-    until_answer("all to be sent", all, sent).await;
-    until_answer("all to be marked", (0, 0), async || {
-        let status = outbox.status().await.unwrap();
-        (status.outstanding, status.dead)
-    })
-    .await;
+    app.until_sent(all).await;
+    app.until_marked().await;
     report(
         "D09",
         format_args!(

@@ -32,14 +32,7 @@ impl BareClient {
     /// Declares the queue, and begins.
     pub(crate) async fn start(cluster: &LiveCluster, queue: String) -> Self {
         let (connection, channel) = open(cluster.nodes()[0].url()).await.unwrap();
-        let mut arguments = FieldTable::default();
-        arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
-        let options = QueueDeclareOptions {
-            durable: true,
-            ..QueueDeclareOptions::default()
-        };
-        let declared = channel.queue_declare(queue.as_str().into(), options, arguments);
-        declared.await.unwrap();
+        declare(&channel, &queue).await.unwrap();
         let _ = connection.close(200, "done".into()).await;
         let (confirmed, delivered) = (Gauge::default(), Gauge::default());
         let mut clients = JoinSet::new();
@@ -66,6 +59,17 @@ async fn open(url: &str) -> Option<(Connection, Channel)> {
     let connection = soon(Connection::connect(url, properties)).await?;
     let channel = soon(connection.create_channel()).await?;
     Some((connection, channel))
+}
+
+async fn declare(channel: &Channel, queue: &str) -> lapin::Result<()> {
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+    let options = QueueDeclareOptions {
+        durable: true,
+        ..QueueDeclareOptions::default()
+    };
+    let declared = channel.queue_declare(queue.into(), options, arguments);
+    declared.await.map(drop)
 }
 
 async fn publish(url: String, queue: String, confirmed: Gauge) {
@@ -101,6 +105,8 @@ async fn consume(url: String, queue: String, delivered: Gauge) {
 
 /// Goes on until something fails.
 async fn consume_on(channel: &Channel, queue: &str, delivered: &Gauge) -> Option<()> {
+    // It may have been deleted.
+    soon(declare(channel, queue)).await?;
     soon(channel.basic_qos(PREFETCH, BasicQosOptions::default())).await?;
     let consuming = channel.basic_consume(
         queue.into(),

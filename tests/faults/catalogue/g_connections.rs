@@ -18,6 +18,7 @@ use brighter_faults::proxy::{Act, Direction, Proxy, Rule};
 use brighter_faults::scale::report;
 use brighter_faults::traffic::{Traffic, consume, id, next};
 use brighter_faults::wait::{in_time, until_answer};
+use tokio::time::sleep;
 
 /// `Channel.Open`.
 const CHANNEL_OPEN: Kind = Kind::Method(20, 10);
@@ -289,6 +290,54 @@ async fn g03_an_unanswered_consumer_leaves_its_node_alone() {
     .await;
     capture::assert_no_password();
     broker.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn g03_a_restarted_consumer_is_not_ready_before_an_answer() {
+    let node = node::shared().await;
+    let (way, place) = (Proxy::start(node.address()).await, Place::new(&node));
+    let broker = place.builder_at(&node.url_at(way.address())).connect();
+    let ledger = Ledger::new();
+    let subscription = Subscription::<Deed>::new(place.queue("g03"))
+        .routing_key("g03.again")
+        .queue_type(QueueType::Quorum);
+    let app = App::start(broker.await.unwrap(), &ledger, [subscription]);
+    app.wait_until_consuming().await;
+
+    // The queue takes consumers, and answers none of them: what one without a majority does.
+    for _ in 0..1_000 {
+        way.add(Rule::next(Direction::ToBroker, Kind::GET, Act::Drop));
+    }
+    until_answer("ready", false, async || app.dispatcher.is_ready()).await;
+    let consumed = || way.seen(Direction::ToBroker, Kind::CONSUME);
+    let before = consumed();
+    let (begun, mut ready) = (Instant::now(), Duration::ZERO);
+    in_time("consumers to begin again", async {
+        while consumed() < before + 2 {
+            let looked = Instant::now();
+            sleep(Duration::from_millis(20)).await;
+            if app.dispatcher.is_ready() {
+                ready += looked.elapsed();
+            }
+        }
+    })
+    .await;
+    report(
+        "G03 again",
+        format_args!(
+            "consumed twice more in {:.1?}, ready for {ready:.1?} of it",
+            begun.elapsed()
+        ),
+    );
+    assert_eq!(ready, Duration::ZERO);
+    // A message comes, which is an answer too.
+    let traffic = Traffic::new(place.connect().await, &ledger, Duration::from_secs(30));
+    order(&traffic, "g03.again", [What::Note]).await;
+    until_answer("handled", 1, async || ledger.distinct(Entry::Handled)).await;
+    until_answer("ready", true, async || app.dispatcher.is_ready()).await;
+    ledger.verdict().check("G03 again");
+    capture::assert_no_password();
+    app.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -17,7 +17,6 @@ use brighter_faults::ledger::{Entry, Ledger};
 use brighter_faults::scale::report;
 use brighter_faults::wait::{deadline, in_time, until_answer};
 use brighter_test_servers::patience;
-use futures_util::future::join_all;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -39,6 +38,8 @@ const UNNOTICED: Duration = Duration::from_secs(5);
 /// How long it may be ready before the first step that ends the stall: it has to take place yet.
 const RECOVERING: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(100);
+/// How long a test waits for progress before it says who stands still. A broker that is back needs seconds.
+const AT_MOST: Duration = Duration::from_secs(300);
 /// How many steps are progress.
 const STEPS: usize = 20;
 
@@ -163,11 +164,27 @@ impl<'c> Scene<'c> {
             ("progress of the bare publisher".to_owned(), &self.bare.confirmed),
             ("progress of the bare consumer".to_owned(), &self.bare.delivered),
         ];
-        let waiting = apps.chain(bare).map(async |(what, gauge)| {
-            let begun = gauge.count();
-            until_answer(&what, true, async || gauge.count() >= begun + STEPS).await;
-        });
-        join_all(waiting).await;
+        let gauges: Vec<_> = apps.chain(bare).collect();
+        let begun: Vec<_> = gauges.iter().map(|(_, gauge)| gauge.count()).collect();
+        let standing = || {
+            let still = gauges.iter().zip(&begun);
+            let still = still.filter(|((_, gauge), begun)| gauge.count() < **begun + STEPS);
+            still.map(|((what, _), _)| what.as_str()).collect::<Vec<_>>()
+        };
+        let waiting = async {
+            while !standing().is_empty() {
+                sleep(LOOK / 10).await;
+            }
+        };
+        if timeout(AT_MOST, waiting).await.is_err() {
+            let queues = self.apps.iter().map(|app| app.queue.as_str());
+            let queues: Vec<_> = queues.chain([self.bare.queue.as_str()]).collect();
+            let (still, says) = (standing(), self.cluster.says(&queues).await);
+            panic!(
+                "{}: waited {AT_MOST:?} in vain for {still:?}; the broker says:\n{says}",
+                self.fault
+            );
+        }
     }
 
     /// Forgets the stalls so far.

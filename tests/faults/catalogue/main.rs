@@ -26,6 +26,7 @@ mod conformance;
 mod d_commit;
 mod d_database;
 mod d_failover;
+mod d_posting;
 mod d_read_only;
 mod d_steps;
 mod d_sweep;

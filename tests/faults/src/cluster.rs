@@ -9,7 +9,7 @@ use brighter_test_servers::{Cluster, Error, Install, Network};
 use futures_util::future::join_all;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 use tokio::task::spawn_blocking;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::node::Node;
 use crate::wait::{in_time, until_answer};
@@ -180,6 +180,62 @@ impl LiveCluster {
             }
         })
         .await;
+    }
+
+    /// Whether the member at this node leads a queue, as another node knows it, within some time.
+    pub async fn leads_within(&self, limit: Duration, queue: &str, node: usize) -> bool {
+        let name = self.nodes[node].name();
+        let others = self.nodes.iter().enumerate().filter(|(other, _)| *other != node);
+        let others: Vec<_> = others.map(|(_, other)| other).collect();
+        // What a node remembers, for which it needs no other.
+        let ask = format!(
+            "case catch ra_leaderboard:lookup_leader(list_to_atom(\"%2F_{queue}\")) of \
+                 {{_, Leader}} -> Leader; _ -> none end."
+        );
+        let leads = async {
+            loop {
+                for other in &others {
+                    if other.eval(&ask).await == name {
+                        return;
+                    }
+                }
+                sleep(LOOK).await;
+            }
+        };
+        timeout(limit, leads).await.is_ok()
+    }
+
+    /// Removes the member of a quorum queue at this node with what it has, whatever others say: an operator does so where the
+    /// queue was deleted while its node was away.
+    pub async fn remove_member(&self, queue: &str, node: usize) {
+        let remove = format!(
+            "case ra:force_delete_server(quorum_queues, {{list_to_atom(\"%2F_{queue}\"), node()}}) of \
+                 ok -> removed; Other -> Other end."
+        );
+        println!(
+            "{queue} at {}: {}",
+            self.nodes[node].name(),
+            self.nodes[node].eval(&remove).await
+        );
+    }
+
+    /// What the nodes say of these queues and of themselves, for somebody who has to find out why nothing goes on.
+    pub async fn says(&self, queues: &[&str]) -> String {
+        let of_each = queues.iter().map(|queue| {
+            format!("{{\"{queue}\", catch ra_leaderboard:lookup_leader(list_to_atom(\"%2F_{queue}\"))}}")
+        });
+        let ask = format!(
+            "{{{RUNNING}, catch mnesia_locker:get_held_locks(), [{}]}}.",
+            of_each.collect::<Vec<_>>().join(", ")
+        );
+        let said = self.nodes.iter().map(async |node| {
+            let said = node.eval(&ask).await;
+            format!(
+                "{} (running nodes, locks of Mnesia, leaders of queues): {said}",
+                node.name()
+            )
+        });
+        join_all(said).await.join("\n")
     }
 
     /// How many connections of this name each node has.

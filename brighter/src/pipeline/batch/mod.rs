@@ -109,7 +109,7 @@ where
 
     fn call(&mut self, call: Call<R>) -> Self::Future {
         let inner = Arc::clone(&self.0);
-        let op = handling::<H>(call.context());
+        let op = handling(type_name::<H>(), call.context());
         Box::pin(op.clone().run(async move {
             let place = inner.join(Place::new(call, op.clone()));
             let result = place.await;
