@@ -106,13 +106,11 @@ pub(super) fn of_impl(
     let lints = lints::beside(&handler.attributes);
     // For a generic request, the compiler would then know nothing else: not even its reply, which steps need.
     let given = if generics.params.is_empty() {
+        let given = given(request, form == Form::Transactional, private);
         match innermost {
-            Innermost::Handler => given(request, private),
+            Innermost::Handler => given,
             Innermost::Batch { .. } => {
-                let (given, of_batch) = (
-                    given(request, form == Form::Transactional, private),
-                    given_of_batch(request, private),
-                );
+                let of_batch = given_of_batch(request, private);
                 quote!(#given, #of_batch)
             }
         }
