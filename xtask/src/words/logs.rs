@@ -126,8 +126,8 @@ fn call(name: String, line: usize, arguments: TokenStream) -> Call {
 impl Call {
     /// Adds an argument: `%field`, `?field`, `field`, `field = value`, `parent: …`, or the text.
     fn add(&mut self, argument: &[TokenTree]) {
-        // What comes after the text are arguments of its format.
-        if !self.texts.is_empty() {
+        // After the text of an event come the arguments of its format, and after the name of a span its fields.
+        if !self.texts.is_empty() && EVENTS.contains(&self.name.as_str()) {
             return;
         }
         if let [TokenTree::Literal(text)] = argument {

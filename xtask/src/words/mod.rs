@@ -168,8 +168,8 @@ mod tests {
         let text = "#[derive(Error)]\nenum E {\n #[error(\"Parcel {id} came for nobody.\")]\n Lost,\n \
                     #[error(\"TLS handshake failed\")]\n Tls,\n}\nfn f() { warn!(a, \"trying on: {}\", \"nobody\") }\n";
         let expected = [
-            (3, "came for nobody"),
-            (3, "nobody"),
+            (3, "`came for nobody` in"),
+            (3, "`nobody` in"),
             (3, "begins with a capital"),
             (3, "ends with a full stop"),
             (8, "trying on"),
