@@ -22,7 +22,14 @@ pub(crate) struct OpenQuestions {
     count: AtomicU64,
     /// The channels whose last consumer got no answer, and since when. A broker may accept the next consumer, too, and
     /// give it nothing.
-    doubted: Mutex<HashMap<ChannelName, Instant>>,
+    doubted: Mutex<HashMap<ChannelName, ChannelDoubt>>,
+}
+
+/// What is known of a channel whose last consumer got no answer.
+struct ChannelDoubt {
+    since: Instant,
+    /// How many consumers in a row got none.
+    in_a_row: u32,
 }
 
 /// A question that is open until this is dropped.
@@ -46,20 +53,30 @@ impl OpenQuestions {
         }
     }
 
-    /// Notes that a consumer of this channel ends, or cannot begin, as the broker does not answer well.
-    pub(super) fn doubt(&self, name: &ChannelName) {
+    /// Notes that a consumer of this channel ends, or cannot begin, as the broker does not answer well; it is the last of
+    /// so many in a row.
+    pub(super) fn doubt(&self, name: &ChannelName, in_a_row: u32) {
         let now = Instant::now();
         let mut doubted = self.doubts();
-        doubted.retain(|_, since| now.duration_since(*since) < REMEMBERED);
+        doubted.retain(|_, doubt| now.duration_since(doubt.since) < REMEMBERED);
         // Old enough to count at once.
         let since = now.checked_sub(LONG).unwrap_or(now);
-        doubted.entry(name.clone()).or_insert(since);
+        let doubt = doubted.entry(name.clone());
+        let doubt = doubt.or_insert(ChannelDoubt { since, in_a_row });
+        // Consumers beside each other end together.
+        doubt.in_a_row = doubt.in_a_row.max(in_a_row);
+    }
+
+    /// Returns how many consumers of this channel have ended in a row without a good answer.
+    pub(super) fn ended_in_a_row(&self, name: &ChannelName) -> u32 {
+        let doubted = self.doubts();
+        doubted.get(name).map_or(0, |doubt| doubt.in_a_row)
     }
 
     /// Returns a question that is open since the channel is doubted, if it is: for a consumer that begins again, until it
     /// gets a message or an answer.
     pub(super) fn doubted(self: &Arc<Self>, name: &ChannelName) -> Option<OpenQuestion> {
-        let since = self.doubts().get(name).copied()?;
+        let since = self.doubts().get(name)?.since;
         Some(self.asked_at(since))
     }
 
@@ -78,7 +95,7 @@ impl OpenQuestions {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn doubts(&self) -> MutexGuard<'_, HashMap<ChannelName, Instant>> {
+    fn doubts(&self) -> MutexGuard<'_, HashMap<ChannelName, ChannelDoubt>> {
         self.doubted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -121,18 +138,22 @@ mod tests {
         );
         assert!(questions.doubted(&ours).is_none());
         advance(LONG).await;
-        questions.doubt(&ours);
+        questions.doubt(&ours, 1);
         assert_eq!(questions.unanswered_since(), None, "nobody consumes it");
         assert!(questions.doubted(&theirs).is_none());
         let consumer = questions.doubted(&ours);
         assert!(questions.unanswered_since().is_some(), "at once");
         drop(consumer);
         assert_eq!(questions.unanswered_since(), None);
+        questions.doubt(&ours, 2);
+        questions.doubt(&ours, 1);
+        assert_eq!(questions.ended_in_a_row(&ours), 2);
         questions.is_well(&ours);
+        assert_eq!(questions.ended_in_a_row(&ours), 0);
         assert!(questions.doubted(&ours).is_none());
-        questions.doubt(&ours);
+        questions.doubt(&ours, 1);
         advance(REMEMBERED).await;
-        questions.doubt(&theirs);
+        questions.doubt(&theirs, 1);
         assert!(questions.doubted(&ours).is_none(), "that is long ago");
     }
 }

@@ -17,9 +17,6 @@ use crate::topology::DeclareError;
 use crate::wire::short;
 use brighter_core::channel::{DeclareMode, QueueType};
 
-/// The broker may take this long to answer: a quorum queue that has lost its leader has another by then.
-const ANSWER: Duration = Duration::from_secs(7);
-
 /// What it fetches may come so late. A broker gives up by then what its queue does not answer.
 const LATE: Duration = Duration::from_secs(60);
 
@@ -32,11 +29,13 @@ pub(super) enum Answer {
     None(String),
 }
 
-/// Asks the broker whether this consumer should hear something; `fetches` says whether also by a fetch.
+/// Asks the broker whether this consumer should hear something, and waits for each answer for `limit`; `fetches` says whether
+/// also by a fetch.
 pub(super) async fn question(
     consumer: &Arc<ConsumerChannel>,
     silence: &Arc<Silence>,
     fetches: bool,
+    limit: Duration,
 ) -> Answer {
     let open = &consumer.open;
     if !open.is_alive() || open.is_retired() {
@@ -44,12 +43,12 @@ pub(super) async fn question(
         return Answer::Well;
     }
     if fetches && may_fetch(consumer) {
-        match fetch(consumer, silence).await {
+        match fetch(consumer, silence, limit).await {
             Answer::Well => {}
             other => return other,
         }
     }
-    ask_for_queue(consumer).await
+    ask_for_queue(consumer, limit).await
 }
 
 /// Whether the queue lets a message be fetched beside its consumer. That is known of what we declare.
@@ -62,7 +61,7 @@ fn may_fetch(consumer: &ConsumerChannel) -> bool {
 
 /// Fetches a message, as no other is to come. The fetch goes on after its deadline: what it brings then must not stay with a
 /// consumer that does not know of it.
-async fn fetch(consumer: &Arc<ConsumerChannel>, silence: &Arc<Silence>) -> Answer {
+async fn fetch(consumer: &Arc<ConsumerChannel>, silence: &Arc<Silence>, limit: Duration) -> Answer {
     let name = &consumer.channel.name;
     let Ok(queue) = short("channel name", name.as_str()) else {
         return Answer::Well;
@@ -89,16 +88,16 @@ async fn fetch(consumer: &Arc<ConsumerChannel>, silence: &Arc<Silence>) -> Answe
         }
         let _ = answer.send(true);
     });
-    match timeout(ANSWER, answered).await {
+    match timeout(limit, answered).await {
         Ok(Ok(true)) => Answer::Doubtful(format!("the queue `{name}` had a message that did not come")),
         Ok(Ok(false) | Err(_)) => Answer::Well,
         Err(_) => Answer::None(format!(
-            "`basic.get` from the queue `{name}` was not answered within {ANSWER:?}"
+            "`basic.get` from the queue `{name}` was not answered within {limit:?}"
         )),
     }
 }
 
-async fn ask_for_queue(consumer: &ConsumerChannel) -> Answer {
+async fn ask_for_queue(consumer: &ConsumerChannel, limit: Duration) -> Answer {
     let name = &consumer.channel.name;
     let handle = consumer.isolated.as_deref();
     let handle = handle.unwrap_or(&consumer.connections.consuming);
@@ -108,8 +107,8 @@ async fn ask_for_queue(consumer: &ConsumerChannel) -> Answer {
         ))
     };
     let asked = consumer.open.while_up(ask(handle, &consumer.open, name));
-    let Ok(asked) = timeout(ANSWER, asked).await else {
-        return unanswered("queue.declare", ANSWER);
+    let Ok(asked) = timeout(limit, asked).await else {
+        return unanswered("queue.declare", limit);
     };
     match asked {
         Ok(Ok(queue)) if queue.consumer_count() == 0 => {

@@ -11,7 +11,8 @@
 //!
 //! While an answer is due for long the process is not ready. If there is none, or each time a doubtful one, the consumer
 //! ends and is consumed again, by another node if there is one. The process is not ready then until the consumer that
-//! began again got a message or an answer: a queue without a majority accepts consumers, and gives them nothing.
+//! began again got a message or an answer: a queue without a majority accepts consumers, and gives them nothing. That consumer
+//! waits for longer before it ends in turn: a message for which the broker needs seconds comes to none otherwise.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -30,8 +31,12 @@ const LOOK: Duration = Duration::from_millis(1200);
 const SILENT: Duration = Duration::from_secs(15);
 /// How soon it asks again if the answer gives cause to.
 const AGAIN: Duration = Duration::from_millis(750);
+/// The broker may take this long to answer: a quorum queue that has lost its leader has another by then.
+const ANSWER: Duration = Duration::from_secs(7);
 /// So many doubtful answers in a row end the consumer: a message may be on its way just then.
 const ENOUGH: u32 = 3;
+/// Each consumer that ends makes the next wait twice as long, up to so many times.
+const MOST_PATIENCE: u32 = 8;
 /// While nothing comes it fetches a message with one question of so many: each fetch is an entry in the log of the queue.
 const FETCHES: u32 = 4;
 
@@ -48,6 +53,7 @@ pub(super) async fn watch(
     }) else {
         return;
     };
+    let mut in_a_row = questions.ended_in_a_row(&name);
     let (mut doubt, mut answers) = (0, 0);
     loop {
         let is_rest = doubt == 0 && answers > 0;
@@ -62,6 +68,7 @@ pub(super) async fn watch(
         if is_waited_for && silence.has_heard() {
             answers = 0;
             if doubted.take().is_some() {
+                in_a_row = 0;
                 questions.is_well(&name);
             }
             continue;
@@ -83,24 +90,26 @@ pub(super) async fn watch(
         }
         let fetches = doubt > 0 || is_stall || answers % FETCHES == 0;
         let _open = questions.ask();
-        let verdict = match question(&consumer, &silence, fetches).await {
+        let patience = 2u32.saturating_pow(in_a_row).min(MOST_PATIENCE);
+        let verdict = match question(&consumer, &silence, fetches, ANSWER * patience).await {
             Answer::Well => {
                 doubt = 0;
                 answers += 1;
                 if doubted.take().is_some() {
+                    in_a_row = 0;
                     questions.is_well(&name);
                 }
                 None
             }
             Answer::Doubtful(what) => {
                 doubt += 1;
-                (doubt >= ENOUGH).then_some(SilenceVerdict {
+                (doubt >= ENOUGH * patience).then_some(SilenceVerdict {
                     what,
                     is_unanswered: false,
                 })
             }
             Answer::None(what) => {
-                doubt = ENOUGH;
+                doubt = ENOUGH * patience;
                 Some(SilenceVerdict {
                     what,
                     is_unanswered: true,
@@ -110,7 +119,7 @@ pub(super) async fn watch(
         if let Some(verdict) = verdict
             && !silence.has_heard()
         {
-            questions.doubt(&name);
+            questions.doubt(&name, in_a_row + 1);
             doubted = questions.doubted(&name);
             silence.end(verdict);
         }

@@ -107,7 +107,7 @@ fn failed(
     let unanswered = failure.unanswered();
     let error = connections.failed(&channel.name, open, is_isolated, failure);
     if let Some(request) = unanswered {
-        connections.questions.doubt(&channel.name);
+        connections.questions.doubt(&channel.name, 1);
         // Opening a channel concerns the connection; any other request may concern the queue.
         if request == "channel.open" || live.on(open) == 0 {
             open.give_up(error.to_string());
