@@ -11,8 +11,7 @@ use proc_macro2::TokenStream;
 use quote::ToTokens;
 
 pub(crate) use fallback::complete;
-use model::{HandlerImpl, HandlerType};
-use transaction::Form;
+use model::{Form, HandlerImpl, HandlerType};
 
 use crate::args::Args;
 use crate::condition::Condition;
