@@ -148,8 +148,6 @@ macro_rules! ending {
                         _ => "the desk is on fire",
                     };
                     assert!(error.contains(expected), "{error}");
-                    // Rolled back before the error is known.
-                    assert_eq!(pool.open().await, 0);
                     is_clean(&pool).await;
                 }
             }
@@ -186,7 +184,8 @@ macro_rules! ending {
                 let processor = stores(&pool).await.handler(desk).build().unwrap();
                 let handling = tokio::spawn(async move { processor.send(book("milk")).await });
                 written.notified().await;
-                assert_eq!(pool.open().await, 1, "it is open while the handler works");
+                // The deletion of expired keys may be another one.
+                assert!(pool.open().await >= 1, "it is open while the handler works");
                 handling.abort();
                 handling.await.unwrap_err();
                 is_clean(&pool).await;
