@@ -138,6 +138,7 @@ macro_rules! books {
         }
 
         /// Returns how many effects, keys and messages are committed.
+        #[allow(dead_code)]
         async fn committed(pool: &$pool) -> [i64; 3] {
             let mut counts = [0; 3];
             let queries = [

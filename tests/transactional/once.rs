@@ -173,7 +173,7 @@ macro_rules! once {
             }
 
             impl Fallen {
-                async fn later(&self, _: &Book, _: &Context, _: &HandlerError) -> Result<(), DeskError> {
+                async fn later(&self, _: &Book, _: &HandlerError) -> Result<(), DeskError> {
                     Ok(())
                 }
             }

@@ -104,8 +104,8 @@ async fn a_pool_of_its_own_needs_no_outbox() {
         .handler(Own { pool })
         .build()
         .unwrap();
-    let pipelines = processor.pipelines();
-    let step = &pipelines[0].steps[0];
+    let pipeline = processor.describe().next().unwrap();
+    let step = &pipeline.steps[0];
     assert_eq!(step.attribute, "transactional");
     assert!(step.detail.contains("on duplicate: warn"), "{step}");
     processor.send(crate::desk::book("milk")).await.unwrap();

@@ -11,8 +11,7 @@ use syn::{
 };
 
 use super::attr::Steps;
-use super::model::{Content, HandlerImpl, HandlerMethod, Member, Takes};
-use super::transaction::Form;
+use super::model::{Content, Form, HandlerImpl, HandlerMethod, Member, Takes};
 use crate::condition::Condition;
 use crate::nearest::nearest;
 use crate::path::Private;

@@ -7,8 +7,8 @@ use syn::{Signature, Type, parse_quote_spanned};
 
 use super::attr::Steps;
 use super::check::Gap;
-use super::model::{Content, HandlerImpl, HandlerType};
-use super::transaction::{self, Form};
+use super::model::{Content, Form, HandlerImpl, HandlerType};
+use super::transaction;
 use crate::condition::Condition;
 use crate::generics::where_also;
 use crate::lints;

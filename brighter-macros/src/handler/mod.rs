@@ -13,8 +13,7 @@ use quote::ToTokens;
 
 use batch::BatchArgs;
 pub(crate) use fallback::complete;
-use model::{HandlerImpl, HandlerType, Takes};
-use transaction::Form;
+use model::{Form, HandlerImpl, HandlerType, Takes};
 
 use crate::args::Args;
 use crate::condition::Condition;

@@ -34,6 +34,17 @@ pub(super) struct HandlerImpl {
     pub(super) members: Vec<Member>,
 }
 
+/// The trait that the impl is one of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// `Handler`
+    Plain,
+    /// `TransactionalHandler`: its `handle` has a transaction.
+    Transactional,
+    /// There is a mistake in the parameters, which has been reported.
+    Wrong,
+}
+
 pub(super) struct Member {
     pub(super) attributes: Vec<Attribute>,
     pub(super) content: Content,

@@ -9,22 +9,11 @@ use syn::{
 
 use super::attr::Steps;
 use super::check::visible;
-use super::model::HandlerImpl;
+use super::model::{Form, HandlerImpl};
 use crate::condition::Condition;
 use crate::path::Private;
 use crate::shell::Errors;
 use crate::step::StepAttribute;
-
-/// The trait that the impl is one of.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
-    /// `Handler`
-    Plain,
-    /// `TransactionalHandler`: its `handle` has a transaction.
-    Transactional,
-    /// There is a mistake in the parameters, which has been reported.
-    Wrong,
-}
 
 /// Returns the form of the impl, and reports a transaction without its step, and a step without its transaction.
 pub(super) fn form(handler: &HandlerImpl, pipeline: Steps, steps: &[StepAttribute], errors: &Errors) -> Form {

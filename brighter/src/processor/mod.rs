@@ -381,8 +381,15 @@ impl CommandProcessor {
 
     /// For how long it is remembered that a handler of this request has handled it, if one of them asks the inbox.
     pub(crate) fn remembers(&self, request: &str) -> Option<std::time::Duration> {
-        let asks =
-            |pipeline: &PipelineDescription| pipeline.steps.iter().any(|step| step.attribute == "use_inbox");
+        let asks = |pipeline: &PipelineDescription| {
+            let mut steps = pipeline.steps.iter();
+            // A transaction that only reads records nothing.
+            steps.any(|step| match step.attribute {
+                "use_inbox" => true,
+                "transactional" => !step.detail.starts_with("read only"),
+                _ => false,
+            })
+        };
         let mut pipelines = self.describe().filter(|pipeline| pipeline.request == request);
         self.0.inbox_retention.filter(|_| pipelines.any(asks))
     }

@@ -56,10 +56,6 @@ impl<B: Backend> SqlInbox<B> {
             if is_new::<B::Db>(connection, &statements.record, &values[..5]).await? {
                 return Ok(Recorded::New);
             }
-            let ended = B::Db::execute(connection, &statements.record_ended, &values).await;
-            if ended.map_err(B::Db::sort)? > 0 {
-                return Ok(Recorded::New);
-            }
             let rows = B::Db::fetch(connection, &statements.find_latest, &values[..2]).await;
             let rows = rows.map_err(B::Db::sort)?;
             // The key was abandoned at this moment, and may now be free.
@@ -77,10 +73,14 @@ impl<B: Backend> SqlInbox<B> {
             if done != 0 {
                 return Ok(Recorded::Done(ClaimId::new(holder as u64)));
             }
-            // A claim that ended at this moment may be taken over.
             if let Some(left) = u64::try_from(left).ok().filter(|left| *left > 0) {
                 let left = std::time::Duration::from_millis(left);
                 return Ok(Recorded::Running { left });
+            }
+            // Only now, because it locks the row for others that have found it.
+            let ended = B::Db::execute(connection, &statements.record_ended, &values).await;
+            if ended.map_err(B::Db::sort)? > 0 {
+                return Ok(Recorded::New);
             }
         }
         let reason = "the key is claimed and given up all the time";
