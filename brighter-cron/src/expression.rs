@@ -345,8 +345,9 @@ impl Calendar {
             let end = self.zone.following(start).next().map(|change| change.timestamp());
             let from = offset.to_datetime(start);
             let local = match known {
-                // What was found from an earlier local time is still ahead.
-                Some((looked_from, found)) if looked_from <= from && found >= from => found,
+                // What was found after an earlier local time is still ahead. One that begins where this stretch does
+                // was left out before.
+                Some((looked_from, found)) if looked_from < from && found >= from => found,
                 _ => self.matching(from, inclusive)?,
             };
             let time = offset.to_timestamp(local).ok()?;

@@ -408,3 +408,13 @@ fn times_equal_a_walk_from_minute_to_minute() {
     assert!(differences.is_empty(), "{}", differences.join("\n"));
     assert!(checked > 10_000);
 }
+
+#[test]
+fn a_local_time_at_which_the_clock_is_put_back_to_comes_twice() {
+    // In Havana the clock goes back from one to midnight.
+    let cron = Cron::parse("0 */12 * * *").unwrap();
+    let calendar = Calendar::new(&cron, "America/Havana").unwrap();
+    let at = |text: &str| text.parse::<Timestamp>().unwrap().as_millisecond();
+    let first = at("2028-11-05T00:00:00-04:00");
+    assert_eq!(calendar.next(first), Some(at("2028-11-05T00:00:00-05:00")));
+}

@@ -95,7 +95,8 @@ impl Scheduler {
             return Ok(nothing);
         };
         if self.registering.is_due(Instant::now()) {
-            register(&self.program, &self.code, store).await?;
+            let is_start = self.registering.is_start();
+            register(&self.program, &self.code, store, is_start).await?;
             self.registering.done(Instant::now());
         }
         let mut any = false;

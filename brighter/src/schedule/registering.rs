@@ -40,6 +40,11 @@ impl Registering {
         })
     }
 
+    /// Returns whether the rows were never looked at.
+    pub(super) fn is_start(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
     pub(super) fn done(&self, now: Instant) {
         let mut registered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &mut *registered {
@@ -55,11 +60,12 @@ impl Registering {
 }
 
 /// Adds the schedules that are new in the code, changes those that are different there, and pauses those that are gone
-/// from it. Each is in the log.
+/// from it. Each is in the log. Only a start tells what is gone: else two versions would undo each other's work.
 pub(super) async fn register(
     program: &str,
     code: &BTreeMap<String, CodeSchedule>,
     store: &dyn Schedules,
+    is_start: bool,
 ) -> Result<(), OutboxError> {
     let mut seen = HashSet::new();
     let (mut changes, mut after) = (Vec::new(), None::<String>);
@@ -68,7 +74,9 @@ pub(super) async fn register(
         let now = millis_of(page.now);
         for row in &page.rows {
             seen.insert(row.name.clone());
-            changes.extend(change(program, code, row, now));
+            if is_start || code.contains_key(&row.name) {
+                changes.extend(change(program, code, row, now));
+            }
         }
         match page.rows.last() {
             Some(last) if page.rows.len() >= PAGE => after = Some(last.name.clone()),
