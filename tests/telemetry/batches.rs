@@ -52,7 +52,12 @@ async fn a_call_is_linked_to_each_message_and_counted_once() {
     for _ in 0..3 {
         let request = server("POST /rows");
         traces.push(trace_of(&request));
-        processor.post(BatchedRow).instrument(request).await.unwrap();
+        processor
+            .post(BatchedRow)
+            .into_future()
+            .instrument(request)
+            .await
+            .unwrap();
     }
     until_eq("the call", 1, || named("batch StoresRows").len()).await;
     let call = named("batch StoresRows").remove(0);

@@ -14,6 +14,7 @@ mod a_tls;
 mod b_blocked;
 mod b_channel;
 mod b_publishing;
+mod c_batches;
 mod c_calls;
 mod c_handling;
 mod c_inbox;

@@ -9,6 +9,7 @@
 
 pub mod app;
 pub mod balancer;
+pub mod batches;
 pub mod books;
 pub mod capture;
 pub mod certificates;
