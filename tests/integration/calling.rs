@@ -78,6 +78,19 @@ fn number(invoice: Result<Invoice, CallError>) -> String {
     invoice.unwrap().number
 }
 
+/// It is a message like any other: a person sees it among the dead letters, though its caller knows already.
+#[tokio::test]
+async fn a_rejected_call_is_answered_and_kept_as_a_dead_letter() {
+    let broker = InMemoryBroker::new();
+    let (dispatcher, _) = accounts(broker.clone(), "accounts").await;
+    let processor = caller(broker.clone());
+    let error = processor.call(make("reject"), DEADLINE).await.unwrap_err();
+    assert!(matches!(error, CallError::Failed { .. }), "{error:?}");
+    // The caller is told once the message is there.
+    assert_eq!(broker.messages("accounts.dlq").len(), 1);
+    dispatcher.end().await;
+}
+
 /// On any broker: many calls at once, each with its own reply, and what goes wrong told at once.
 async fn calls_are_answered(here: impl Broker, there: impl Broker, channel: &str) {
     let (dispatcher, _) = accounts(there, channel).await;

@@ -77,7 +77,7 @@ const MOST_TOLD: usize = 20;
 pub(crate) struct OwnNames<'a> {
     /// In the order of the program, each once.
     all: Vec<&'a str>,
-    /// Those of which no file of the configuration has a table.
+    /// The names without a table in any file of the configuration.
     in_no_file: Vec<&'a str>,
     /// The tables that have one of these names, by their own spelling.
     tables: HashSet<&'a str>,
@@ -110,7 +110,7 @@ impl<'a> OwnNames<'a> {
         self.tables.contains(table.name())
     }
 
-    /// Returns the names for an error, parted by commas: the first of many, and how many others there are.
+    /// Returns the names for an error, separated by commas: the first of many, and how many others there are.
     pub(crate) fn told(&self) -> String {
         let told = self.all.iter().take(MOST_TOLD).copied();
         let mut told = told.collect::<Vec<_>>().join(", ");

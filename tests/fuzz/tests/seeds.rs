@@ -11,55 +11,22 @@ use std::path::Path;
 use std::thread;
 
 use brighter_fuzz_targets::{TARGETS, Target};
+use brighter_test_inputs::for_each_change;
 
 /// What a worker of tokio has.
 const STACK: usize = 2 * 1024 * 1024;
 /// Of each target.
 const INPUTS: usize = 3_000;
 
-/// Marsaglia's xorshift: chance that comes again.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % u64::try_from(limit.max(1)).unwrap()).unwrap()
-    }
-}
-
-fn change(bytes: &mut Vec<u8>, chance: &mut Chance) {
-    let at = chance.below(bytes.len());
-    let byte = u8::try_from(chance.below(256)).unwrap();
-    match chance.below(5) {
-        _ if bytes.is_empty() => bytes.push(byte),
-        0 => bytes[at] = byte,
-        1 => bytes[at] ^= 1 << (byte % 8),
-        2 => bytes.insert(at, byte),
-        3 => {
-            bytes.remove(at);
-        }
-        _ => bytes.truncate(at),
-    }
-}
-
 fn takes_its_seeds(target: Target) {
-    let mut chance = Chance(0x5eed);
     let seeds = (target.seeds)();
     for seed in &seeds {
         told(target, &seed.name, &seed.bytes);
     }
-    for _ in 0..INPUTS {
-        let seed = &seeds[chance.below(seeds.len())];
-        let mut bytes = seed.bytes.clone();
-        // Changes of what is large are many, and take their time: libFuzzer makes those.
-        bytes.truncate(4_096);
-        for _ in 0..=chance.below(6) {
-            change(&mut bytes, &mut chance);
-        }
-        told(target, &seed.name, &bytes);
-    }
+    let inputs: Vec<_> = seeds.iter().map(|seed| seed.bytes.as_slice()).collect();
+    for_each_change(&inputs, INPUTS, |seed, bytes| {
+        told(target, &seeds[seed].name, bytes)
+    });
 }
 
 /// Runs it, and tells what it was that it cannot take.

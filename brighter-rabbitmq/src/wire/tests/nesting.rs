@@ -2,6 +2,7 @@
 
 use std::thread;
 
+use brighter_test_inputs::Chance;
 use lapin::protocol::basic::parse_properties;
 use lapin::protocol::connection::AMQPMethod;
 use lapin::protocol::{AMQPClass, parse_class};
@@ -9,7 +10,6 @@ use lapin::types::ByteArray;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
-use super::fuzz::Chance;
 use super::properties::{bytes, nested, table};
 use super::*;
 use crate::wire::fuzz::{deep_table, frame, fuzz_nesting, header_payload};
@@ -139,16 +139,15 @@ fn method_tables_are_parsed_on_a_small_stack() {
 #[test]
 fn deep_nonsense_is_parsed_on_a_small_stack() {
     on_a_small_stack(|| {
-        let mut chance = Chance(0xdeed);
-        let byte = |chance: &mut Chance| chance.below(256).to_be_bytes()[7];
+        let mut chance = Chance::new(0xdeed);
         for _ in 0..300 {
             let depth = u16::try_from(chance.below(20_000)).unwrap().to_be_bytes();
-            let mut recipe = vec![byte(&mut chance), 1, depth[0], depth[1]];
+            let mut recipe = vec![chance.byte(), 1, depth[0], depth[1]];
             for _ in 0..2 + 4 * chance.below(8) {
-                recipe.push(byte(&mut chance));
+                recipe.push(chance.byte());
             }
             fuzz_nesting(&recipe);
-            let stream = (0..chance.below(2_000)).map(|_| byte(&mut chance));
+            let stream = (0..chance.below(2_000)).map(|_| chance.byte());
             fuzz_nesting(&[0, 0].into_iter().chain(stream).collect::<Vec<_>>());
         }
     });
