@@ -13,6 +13,8 @@
 //! | consuming | `pump.receive`, `pump.map`, `settle.before`, `settle.after` |
 //! | handling | `inbox.claim`, `inbox.claimed`, `handler.before`, `inbox.complete_in`, `handler.after`, `inbox.complete`, `inbox.completed`, `inbox.abandon` |
 //! | replaying dead letters | `replay.moved` |
+//! | taking messages to the desk | `desk.received`, `desk.taken`, `desk.acknowledged` |
+//! | operating at the desk | `desk.next`, `desk.sent`, `desk.recorded`, `desk.settled`, `desk.applied` |
 //!
 //! Those of `database` belong to every change that an outbox or an inbox makes in a database on its own; a commit of the
 //! application's is its own to [name](pass).

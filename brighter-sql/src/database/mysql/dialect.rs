@@ -25,6 +25,10 @@ pub(super) const MYSQL: Dialect = Dialect {
         JSON_TABLE(?4, '$[*]' COLUMNS (topic VARCHAR(700) CHARACTER SET utf8mb4 PATH '$')) AS excepted)",
     delete_by_ids: "DELETE {table} FROM {table_by_ids} WHERE 1 = 1",
     for_update: " FOR UPDATE SKIP LOCKED",
+    #[cfg(feature = "desk")]
+    lock: " FOR UPDATE",
+    #[cfg(feature = "desk")]
+    contains: "locate({value}, {column}) > 0",
     claim_oldest: ClaimStyle::LockFirst(
         "SELECT seq, message_id, header, body, attempts FROM {table}{by_index} WHERE outstanding = 1 \
          AND deposited_at <= {now} - ?2 AND not_before <= {now} AND claimed_until <= {now}\
@@ -53,6 +57,8 @@ pub(super) const MYSQL: Dialect = Dialect {
         outbox: OUTBOX,
         archive: ARCHIVE,
         inbox: INBOX,
+        #[cfg(feature = "desk")]
+        desk: super::desk::DESK,
         // MySQL creates no tables within a transaction.
         lock: Some("SELECT CAST(GET_LOCK(CONCAT('brighter.', LEFT(MD5({schema}), 32)), 20) AS SIGNED)"),
         unlock: Some("SELECT CAST(RELEASE_LOCK(CONCAT('brighter.', LEFT(MD5({schema}), 32))) AS SIGNED)"),

@@ -18,6 +18,10 @@ pub(super) const POSTGRES: Dialect = Dialect {
     and_not_among_topics: " AND topic <> ALL (ARRAY(SELECT json_array_elements_text(CAST(?4 AS json))))",
     delete_by_ids: "DELETE FROM {table} WHERE 1 = 1{and_among_ids}",
     for_update: " FOR UPDATE SKIP LOCKED",
+    #[cfg(feature = "desk")]
+    lock: " FOR UPDATE",
+    #[cfg(feature = "desk")]
+    contains: "strpos({column}, {value}) > 0",
     // Other processes skip claimed rows, and do not wait for them.
     claim_oldest: ClaimStyle::AtOnce(
         "WITH due AS MATERIALIZED (SELECT seq FROM {table} WHERE outstanding = 1 AND deposited_at <= {now} - ?2 \
@@ -57,6 +61,8 @@ pub(super) const POSTGRES: Dialect = Dialect {
         outbox: OUTBOX,
         archive: ARCHIVE,
         inbox: INBOX,
+        #[cfg(feature = "desk")]
+        desk: super::desk::DESK,
         // Held until the transaction ends. The number is random, and the same for every version.
         lock: Some(
             "SELECT CAST(1 AS bigint) FROM (SELECT pg_advisory_xact_lock(7209065218427388114)) AS locked",

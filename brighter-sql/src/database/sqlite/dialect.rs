@@ -18,6 +18,10 @@ pub(super) const SQLITE: Dialect = Dialect {
     and_not_among_topics: " AND topic NOT IN (SELECT value FROM json_each(?4))",
     delete_by_ids: "DELETE FROM {table} WHERE 1 = 1{and_among_ids}",
     for_update: "",
+    #[cfg(feature = "desk")]
+    lock: "",
+    #[cfg(feature = "desk")]
+    contains: "instr({column}, {value}) > 0",
     // `RETURNING` returns the rows in any order.
     claim_oldest: ClaimStyle::AtOnce(
         "UPDATE {table} SET claimed_until = {now} + ?1 WHERE seq IN (SELECT seq FROM {table}{by_index} \
@@ -45,6 +49,8 @@ pub(super) const SQLITE: Dialect = Dialect {
         outbox: OUTBOX,
         archive: ARCHIVE,
         inbox: INBOX,
+        #[cfg(feature = "desk")]
+        desk: super::desk::DESK,
         // A writer locks the whole file.
         lock: None,
         unlock: None,
