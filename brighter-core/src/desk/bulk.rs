@@ -1,44 +1,15 @@
 //! [`BulkOperation`]: one verb on a frozen list of messages, which any process can continue.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use uuid::Uuid;
 
-use super::{DeskFilter, DeskId};
+use super::filter::DeskFilter;
+use super::id::{DeskId, OperationId};
 use crate::id::MessageId;
 use crate::message::{ChannelName, NameError};
-
-/// Identifies an operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct OperationId(Uuid);
-
-impl OperationId {
-    /// Returns a new id. Ids sort by the time at which they were made.
-    #[must_use]
-    #[allow(clippy::new_without_default)] // A default would hide that every call gives another id.
-    pub fn new() -> Self {
-        Self(Uuid::now_v7())
-    }
-}
-
-impl fmt::Display for OperationId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
-
-impl FromStr for OperationId {
-    type Err = uuid::Error;
-
-    fn from_str(text: &str) -> Result<Self, uuid::Error> {
-        Uuid::parse_str(text).map(Self)
-    }
-}
 
 /// What an operation does with each message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! [`DeskError`]: why a call of the desk failed.
 
-use super::OperationId;
+use super::id::OperationId;
 use crate::error::BoxError;
 
 /// Why a call of the desk's store failed. Nothing was changed.

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DeskId, DeskRow, DeskState, GroupKey};
+use super::group::GroupKey;
+use super::id::DeskId;
+use super::message::{DeskRow, DeskState};
 use crate::channel::RejectionKind;
 
 /// Chooses messages at the desk: those that meet every condition. Without a condition, it chooses all.
@@ -27,13 +29,13 @@ use crate::channel::RejectionKind;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DeskFilter {
     /// The conditions, all of which must be met.
-    pub conditions: Vec<Condition>,
+    pub conditions: Vec<FilterCondition>,
 }
 
 /// One condition of a [`DeskFilter`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Condition {
+pub enum FilterCondition {
     /// Compares a text.
     Text(DeskField, Comparison, String),
     /// Compares a number.
@@ -205,7 +207,7 @@ pub struct DeskRowView<'a> {
 impl DeskFilter {
     /// Returns the filter with one more condition.
     #[must_use]
-    pub fn and(mut self, condition: Condition) -> Self {
+    pub fn and(mut self, condition: FilterCondition) -> Self {
         self.conditions.push(condition);
         self
     }
@@ -213,7 +215,7 @@ impl DeskFilter {
     /// Returns a filter for one group.
     #[must_use]
     pub fn of_group(group: GroupKey) -> Self {
-        Self::default().and(Condition::Text(
+        Self::default().and(FilterCondition::Text(
             DeskField::Group,
             Comparison::Is,
             group.to_string(),
@@ -223,13 +225,13 @@ impl DeskFilter {
     /// Returns a filter for one row.
     #[must_use]
     pub fn of_row(row: DeskId) -> Self {
-        Self::default().and(Condition::Number(DeskField::Row, Comparison::Is, row.get()))
+        Self::default().and(FilterCondition::Number(DeskField::Row, Comparison::Is, row.get()))
     }
 
     /// Returns whether the filter names a state. An operation without one chooses those that wait.
     #[must_use]
     pub fn names_state(&self) -> bool {
-        let is_state = |condition: &Condition| matches!(condition, Condition::State(..));
+        let is_state = |condition: &FilterCondition| matches!(condition, FilterCondition::State(..));
         self.conditions.iter().any(is_state)
     }
 
@@ -239,7 +241,7 @@ impl DeskFilter {
         if self.names_state() {
             return self.clone();
         }
-        let waiting = Condition::State(Comparison::Is, DeskState::Waiting);
+        let waiting = FilterCondition::State(Comparison::Is, DeskState::Waiting);
         self.clone().and(waiting)
     }
 
@@ -250,7 +252,7 @@ impl DeskFilter {
     }
 }
 
-impl Condition {
+impl FilterCondition {
     fn holds(&self, DeskRowView { row, age }: DeskRowView<'_>) -> bool {
         match self {
             Self::Text(field, comparison, value) => {
@@ -400,7 +402,7 @@ impl FromStr for DeskFilter {
             }
             filter
                 .conditions
-                .push(Condition::read(field, comparison, value.to_owned())?);
+                .push(FilterCondition::read(field, comparison, value.to_owned())?);
             rest = after.trim_start();
             if rest.is_empty() {
                 return Ok(filter);
@@ -425,7 +427,7 @@ impl fmt::Display for DeskFilter {
     }
 }
 
-impl fmt::Display for Condition {
+impl fmt::Display for FilterCondition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = |kind| match kind {
             RejectionKind::Invalid => "invalid",

@@ -1,14 +1,12 @@
 //! [`DeskMessage`]: a message at the desk, and [`NewDeskMessage`], one that is about to be kept.
 
-use std::fmt;
-use std::num::ParseIntError;
-use std::str::FromStr;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{GroupKey, OperationId, error_pattern};
+use super::group::{GroupKey, error_pattern};
+use super::id::{DeskId, OperationId};
 use crate::channel::{Rejection, RejectionKind, rejection_headers};
 use crate::cut::cut;
 use crate::error::BoxError;
@@ -21,38 +19,6 @@ pub const RETRIED_BY: &str = "retriedBy";
 
 /// The header of an edited message: the id of the message that it replaces.
 pub const ORIGINAL_ID: &str = "originalId";
-
-/// The number of a row at the desk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct DeskId(u64);
-
-impl DeskId {
-    /// Returns the id of this number.
-    #[must_use]
-    pub fn new(number: u64) -> Self {
-        Self(number)
-    }
-
-    /// Returns the number.
-    #[must_use]
-    pub fn get(self) -> u64 {
-        self.0
-    }
-}
-
-impl fmt::Display for DeskId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
-
-impl FromStr for DeskId {
-    type Err = ParseIntError;
-
-    fn from_str(text: &str) -> Result<Self, ParseIntError> {
-        text.parse().map(Self)
-    }
-}
 
 /// The state of a message at the desk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -59,9 +59,9 @@ pub use self::taker::TakenCounts;
 pub use crate::in_memory::desk::InMemoryDesk;
 pub use brighter_core::desk::{
     BulkClaim, BulkCounts, BulkEvent, BulkItem, BulkOperation, BulkState, BulkVerb, Canary, Comparison,
-    Condition, DeadGroup, Death, DeskError, DeskField, DeskFilter, DeskId, DeskMessage, DeskRow, DeskRowView,
-    DeskState, DeskStore, FilterError, GroupKey, InvalidBulk, ItemResult, ItemState, NewBulk, NewDeskMessage,
-    ORIGINAL_ID, OperationId, RETRIED_BY, RetryMark, Steering, Taken, error_pattern,
+    DeadGroup, Death, DeskError, DeskField, DeskFilter, DeskId, DeskMessage, DeskRow, DeskRowView, DeskState,
+    DeskStore, FilterCondition, FilterError, GroupKey, InvalidBulk, ItemResult, ItemState, NewBulk,
+    NewDeskMessage, ORIGINAL_ID, OperationId, RETRIED_BY, RetryMark, Steering, Taken, error_pattern,
 };
 #[cfg(feature = "mysql")]
 pub use brighter_sql::store::mysql::MySqlDesk;

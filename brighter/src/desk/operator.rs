@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::pace::Pace;
+use super::pace::SendingPace;
 use super::sending::send;
 use super::{
     BulkClaim, BulkOperation, BulkState, Desk, DeskError, DeskMessage, ItemState, OperateError, OperationId,
@@ -25,7 +25,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const CHANGES: usize = 500;
 
 /// What an operation does next.
-enum Step {
+enum BulkStep {
     /// It has ended, was stopped, or another process has it.
     Ended,
     /// It goes on at once, or after a while.
@@ -36,7 +36,7 @@ enum Step {
 struct Operating<'a> {
     desk: &'a Desk,
     claim: BulkClaim,
-    pace: Option<Pace>,
+    pace: Option<SendingPace>,
     /// The channels whose depth tells whether messages are still on their way.
     watched: BTreeSet<ChannelName>,
     pause: Duration,
@@ -91,8 +91,8 @@ impl Desk {
         };
         loop {
             let wait = match operating.step().await {
-                Ok(Step::Ended) => return,
-                Ok(Step::After(wait)) => wait,
+                Ok(BulkStep::Ended) => return,
+                Ok(BulkStep::After(wait)) => wait,
                 Err(DeskError::LeaseLost { operation }) => {
                     tracing::info!(%operation, "operation was taken over by another process");
                     return;
@@ -129,7 +129,7 @@ impl Operating<'_> {
         pause
     }
 
-    async fn step(&mut self) -> Result<Step, DeskError> {
+    async fn step(&mut self) -> Result<BulkStep, DeskError> {
         let (store, lease) = (&self.desk.store, self.desk.lease);
         let operation = store.renew(self.claim, lease).await?;
         match operation.state {
@@ -140,17 +140,19 @@ impl Operating<'_> {
             BulkState::Stopped if operation.counts.sent > 0 => self.look(&operation).await,
             _ => {
                 store.release(self.claim).await?;
-                Ok(Step::Ended)
+                Ok(BulkStep::Ended)
             }
         }
     }
 
     /// Archives or deletes messages.
-    async fn apply(&mut self, operation: &BulkOperation) -> Result<Step, DeskError> {
-        let pace = self.pace.get_or_insert_with(|| Pace::new(operation.plan.rate));
+    async fn apply(&mut self, operation: &BulkOperation) -> Result<BulkStep, DeskError> {
+        let pace = self
+            .pace
+            .get_or_insert_with(|| SendingPace::new(operation.plan.rate));
         let wait = pace.wait();
         if !wait.is_zero() {
-            return Ok(Step::After(wait));
+            return Ok(BulkStep::After(wait));
         }
         let some = match operation.plan.rate {
             None => CHANGES,
@@ -161,12 +163,12 @@ impl Operating<'_> {
         brighter_core::__private::fault_point!("desk.applied");
         pace.sent(done);
         if done > 0 {
-            return Ok(Step::After(Duration::ZERO));
+            return Ok(BulkStep::After(Duration::ZERO));
         }
         self.end(operation).await
     }
 
-    async fn send_next(&mut self, operation: BulkOperation) -> Result<Step, DeskError> {
+    async fn send_next(&mut self, operation: BulkOperation) -> Result<BulkStep, DeskError> {
         let counts = operation.counts;
         let canary = operation.canary_to_pass();
         let tried = counts.total() - counts.pending - counts.skipped;
@@ -176,7 +178,8 @@ impl Operating<'_> {
         }
         if canary.is_some() {
             let bad = counts.came_back + counts.failed;
-            if bad > 0 {
+            // The outcome of each is awaited, so that none of a stopped operation is left without one.
+            if bad > 0 && counts.sent == 0 {
                 let outcome = format!(
                     "canary failed: {bad} of {tried} were not handled; {} messages are untouched",
                     counts.pending
@@ -185,12 +188,12 @@ impl Operating<'_> {
                     .store
                     .finish(self.claim, BulkState::Stopped, &outcome)
                     .await?;
-                return Ok(Step::Ended);
+                return Ok(BulkStep::Ended);
             }
             if counts.sent == 0 {
                 let lease = self.desk.lease;
                 self.desk.store.pass_canary(self.claim, lease).await?;
-                return Ok(Step::After(Duration::ZERO));
+                return Ok(BulkStep::After(Duration::ZERO));
             }
         }
         if counts.open() == 0 {
@@ -200,11 +203,13 @@ impl Operating<'_> {
     }
 
     /// Sends messages that a process has left as being sent, and up to `more` others.
-    async fn send_some(&mut self, operation: &BulkOperation, more: u64) -> Result<Step, DeskError> {
-        let pace = self.pace.get_or_insert_with(|| Pace::new(operation.plan.rate));
+    async fn send_some(&mut self, operation: &BulkOperation, more: u64) -> Result<BulkStep, DeskError> {
+        let pace = self
+            .pace
+            .get_or_insert_with(|| SendingPace::new(operation.plan.rate));
         let wait = pace.wait();
         if !wait.is_zero() {
-            return Ok(Step::After(wait));
+            return Ok(BulkStep::After(wait));
         }
         let most = operation.counts.sending.saturating_add(more).min(pace.batch());
         let (store, lease) = (&self.desk.store, self.desk.lease);
@@ -219,30 +224,30 @@ impl Operating<'_> {
         brighter_core::__private::fault_point!("desk.recorded");
         let Some(error) = sent.outage else {
             self.pause = FIRST_PAUSE;
-            return Ok(Step::After(Duration::ZERO));
+            return Ok(BulkStep::After(Duration::ZERO));
         };
         let error = brighter_core::__private::report(&error);
         let operation = operation.id;
         let wait = self.next_pause();
         tracing::warn!(error, %operation, retry_in = ?wait, "broker does not take the messages of an operation");
-        Ok(Step::After(wait))
+        Ok(BulkStep::After(wait))
     }
 
     /// Takes those messages as handled that have not come back within their time.
-    async fn look(&mut self, operation: &BulkOperation) -> Result<Step, DeskError> {
+    async fn look(&mut self, operation: &BulkOperation) -> Result<BulkStep, DeskError> {
         let (store, lease) = (&self.desk.store, self.desk.lease);
         if self.watched.is_empty() {
             self.watched = self.sent_channels(operation).await?;
         }
         // A message that still waits in its channel was not handled, and one among the dead letters did not pass.
         if !self.is_quiet().await {
-            return Ok(Step::After(LOOK));
+            return Ok(BulkStep::After(LOOK));
         }
         let settled = store
             .settle(self.claim, operation.plan.evidence, CHANGES, lease)
             .await?;
         brighter_core::__private::fault_point!("desk.settled");
-        Ok(Step::After(if settled > 0 { Duration::ZERO } else { LOOK }))
+        Ok(BulkStep::After(if settled > 0 { Duration::ZERO } else { LOOK }))
     }
 
     /// Returns the channels of the messages that another process has sent.
@@ -277,7 +282,7 @@ impl Operating<'_> {
         true
     }
 
-    async fn end(&mut self, operation: &BulkOperation) -> Result<Step, DeskError> {
+    async fn end(&mut self, operation: &BulkOperation) -> Result<BulkStep, DeskError> {
         let counts = operation.counts;
         let outcome = match counts.bad() {
             0 => format!("{} messages done", counts.done),
@@ -290,7 +295,7 @@ impl Operating<'_> {
             .store
             .finish(self.claim, BulkState::Done, &outcome)
             .await?;
-        Ok(Step::Ended)
+        Ok(BulkStep::Ended)
     }
 }
 

@@ -1,4 +1,4 @@
-//! [`Pace`]: spreads messages over time.
+//! [`SendingPace`]: spreads messages over time.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ const TOGETHER: u64 = 100;
 
 /// Spreads messages over time, by a rate in messages a second.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct SendingPace {
     rate: Option<f64>,
     due: Instant,
 }
 
-impl Pace {
+impl SendingPace {
     pub(super) fn new(rate: Option<f64>) -> Self {
         Self {
             rate,
@@ -55,7 +55,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_rate_is_met_although_sending_takes_time() {
         let begun = Instant::now();
-        let (mut pace, mut sent) = (Pace::new(Some(50.0)), 0);
+        let (mut pace, mut sent) = (SendingPace::new(Some(50.0)), 0);
         while sent < 500 {
             tokio::time::sleep(pace.wait()).await;
             let batch = pace.batch();
@@ -69,7 +69,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_pause_is_not_made_up_for() {
-        let mut pace = Pace::new(Some(10.0));
+        let mut pace = SendingPace::new(Some(10.0));
         tokio::time::sleep(Duration::from_secs(60)).await;
         for _ in 0..10 {
             pace.sent(1);

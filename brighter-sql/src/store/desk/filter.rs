@@ -6,7 +6,7 @@ use crate::database::dialect::Dialect;
 use crate::database::value::{Sql, Value};
 use crate::store::row;
 use brighter_core::channel::RejectionKind;
-use brighter_core::desk::{Comparison, Condition, DeskField, DeskFilter, GroupKey};
+use brighter_core::desk::{Comparison, DeskField, DeskFilter, FilterCondition, GroupKey};
 
 use super::rows::{kind_number, state_number};
 
@@ -48,7 +48,11 @@ impl FilterSql {
     }
 }
 
-fn condition_sql<D: Sql>(condition: &Condition, dialect: &Dialect, number: usize) -> (String, FilterValue) {
+fn condition_sql<D: Sql>(
+    condition: &FilterCondition,
+    dialect: &Dialect,
+    number: usize,
+) -> (String, FilterValue) {
     let compared = |column: &str, comparison: Comparison| {
         let sign = match comparison {
             Comparison::IsNot => "<>",
@@ -60,14 +64,14 @@ fn condition_sql<D: Sql>(condition: &Condition, dialect: &Dialect, number: usize
     };
     let millis = |age: Duration| FilterValue::Number(row::millis(age));
     match condition {
-        Condition::Text(DeskField::Group, comparison, value) => {
+        FilterCondition::Text(DeskField::Group, comparison, value) => {
             let key = value.parse::<GroupKey>().map_or(0, GroupKey::get);
             (
                 compared("group_key", *comparison),
                 FilterValue::Number(key as i64),
             )
         }
-        Condition::Text(field, comparison, value) => {
+        FilterCondition::Text(field, comparison, value) => {
             let column = match field {
                 DeskField::Id => "message_id",
                 DeskField::Channel => "channel",
@@ -88,7 +92,7 @@ fn condition_sql<D: Sql>(condition: &Condition, dialect: &Dialect, number: usize
             };
             (sql, value)
         }
-        Condition::Number(field, comparison, value) => {
+        FilterCondition::Number(field, comparison, value) => {
             let column = match field {
                 DeskField::Attempts => "COALESCE(attempts, 0)",
                 DeskField::Deaths => "deaths",
@@ -98,13 +102,15 @@ fn condition_sql<D: Sql>(condition: &Condition, dialect: &Dialect, number: usize
             (compared(column, *comparison), FilterValue::Number(value))
         }
         // Younger than two hours is later than two hours ago.
-        Condition::Age(Comparison::Less, age) => (format!("died_at > {{now}} - ?{number}"), millis(*age)),
-        Condition::Age(_, age) => (format!("died_at < {{now}} - ?{number}"), millis(*age)),
-        Condition::State(comparison, state) => (
+        FilterCondition::Age(Comparison::Less, age) => {
+            (format!("died_at > {{now}} - ?{number}"), millis(*age))
+        }
+        FilterCondition::Age(_, age) => (format!("died_at < {{now}} - ?{number}"), millis(*age)),
+        FilterCondition::State(comparison, state) => (
             compared("state", *comparison),
             FilterValue::Number(state_number(*state)),
         ),
-        Condition::Kind(comparison, kind) => (
+        FilterCondition::Kind(comparison, kind) => (
             compared("kind", *comparison),
             FilterValue::Number(kind_number(*kind)),
         ),

@@ -23,14 +23,14 @@ use crate::database::table_ref::TableRef;
 use crate::database::value::Sql;
 use brighter_core::desk::{BulkClaim, BulkOperation, DeskError, NewBulk, NewDeskMessage, OperationId, Taken};
 pub(crate) use operating::{
-    Apply, Begin, Change, Claim, Finish, Held, Next, PassCanary, Record, Release, Renew, Settle, Steer, Work,
-    Write,
+    ApplyItems, BeginBulk, BulkChange, BulkWork, ClaimBulk, DeskWrite, FinishBulk, HeldBulk, NextItems,
+    PassCanary, RecordItems, ReleaseBulk, RenewBulk, SettleItems, SteerBulk,
 };
 pub(crate) use reading::{
-    Audit, CountRows, Groups, Items, OneMessage, OneOperation, Operations, Query, Read, Rows,
+    Audit, CountRows, DeskQuery, DeskRead, Groups, Items, OneMessage, OneOperation, Operations, Rows,
 };
 use statements::DeskStatements;
-use taking::Take;
+use taking::TakeMessages;
 
 /// The desk in a database.
 #[derive(Debug, Clone)]
@@ -86,22 +86,22 @@ impl<B: Backend> SqlDesk<B> {
             return Ok(Vec::new());
         }
         let statements = &*self.statements;
-        self.backend.write(Take { statements, messages }).await
+        self.backend.write(TakeMessages { statements, messages }).await
     }
 
-    pub(crate) async fn read<Q: Query<B::Db>>(&self, query: Q) -> Result<Q::Answer, DeskError> {
+    pub(crate) async fn read<Q: DeskQuery<B::Db>>(&self, query: Q) -> Result<Q::Answer, DeskError> {
         let statements = &*self.statements;
-        self.backend.read(Read { statements, query }).await
+        self.backend.read(DeskRead { statements, query }).await
     }
 
-    pub(crate) async fn write<C: Change<B::Db>>(&self, change: C) -> Result<C::Answer, DeskError> {
+    pub(crate) async fn write<C: BulkChange<B::Db>>(&self, change: C) -> Result<C::Answer, DeskError> {
         let statements = &*self.statements;
-        self.backend.write(Write { statements, change }).await
+        self.backend.write(DeskWrite { statements, change }).await
     }
 
     pub(crate) async fn begin(&self, plan: &NewBulk) -> Result<BulkOperation, DeskError> {
         let id = OperationId::new();
-        self.write(Begin { plan, id }).await
+        self.write(BeginBulk { plan, id }).await
     }
 
     pub(crate) async fn claim(
@@ -111,16 +111,16 @@ impl<B: Backend> SqlDesk<B> {
     ) -> Result<Option<BulkClaim>, DeskError> {
         // The lower half of such a UUID is random.
         let token = (Uuid::now_v7().as_u128() as u64) >> 1;
-        self.write(Claim { id, token, lease }).await
+        self.write(ClaimBulk { id, token, lease }).await
     }
 
-    pub(crate) async fn held<W: Work<B::Db>>(
+    pub(crate) async fn held<W: BulkWork<B::Db>>(
         &self,
         claim: BulkClaim,
         lease: Duration,
         work: W,
     ) -> Result<W::Answer, DeskError> {
-        self.write(Held { claim, lease, work }).await
+        self.write(HeldBulk { claim, lease, work }).await
     }
 }
 
@@ -139,14 +139,14 @@ macro_rules! implement_desk {
             };
             use $crate::store::desk;
 
-            type Done<'a, T> = BoxFuture<'a, Result<T, DeskError>>;
+            type DeskResult<'a, T> = BoxFuture<'a, Result<T, DeskError>>;
 
             impl DeskStore for $desk {
-                fn take<'a>(&'a self, messages: &'a [NewDeskMessage]) -> Done<'a, Vec<Taken>> {
+                fn take<'a>(&'a self, messages: &'a [NewDeskMessage]) -> DeskResult<'a, Vec<Taken>> {
                     Box::pin(self.0.take(messages))
                 }
 
-                fn groups(&self, limit: usize) -> Done<'_, Vec<DeadGroup>> {
+                fn groups(&self, limit: usize) -> DeskResult<'_, Vec<DeadGroup>> {
                     Box::pin(self.0.read(desk::Groups(limit)))
                 }
 
@@ -155,7 +155,7 @@ macro_rules! implement_desk {
                     filter: &'a DeskFilter,
                     before: Option<DeskId>,
                     limit: usize,
-                ) -> Done<'a, Vec<DeskRow>> {
+                ) -> DeskResult<'a, Vec<DeskRow>> {
                     Box::pin(self.0.read(desk::Rows {
                         filter,
                         before,
@@ -163,23 +163,23 @@ macro_rules! implement_desk {
                     }))
                 }
 
-                fn count<'a>(&'a self, filter: &'a DeskFilter, at_most: u64) -> Done<'a, u64> {
+                fn count<'a>(&'a self, filter: &'a DeskFilter, at_most: u64) -> DeskResult<'a, u64> {
                     Box::pin(self.0.read(desk::CountRows { filter, at_most }))
                 }
 
-                fn read(&self, id: DeskId) -> Done<'_, Option<DeskMessage>> {
+                fn read(&self, id: DeskId) -> DeskResult<'_, Option<DeskMessage>> {
                     Box::pin(self.0.read(desk::OneMessage(id)))
                 }
 
-                fn begin<'a>(&'a self, plan: &'a NewBulk) -> Done<'a, BulkOperation> {
+                fn begin<'a>(&'a self, plan: &'a NewBulk) -> DeskResult<'a, BulkOperation> {
                     Box::pin(self.0.begin(plan))
                 }
 
-                fn operations(&self, limit: usize) -> Done<'_, Vec<BulkOperation>> {
+                fn operations(&self, limit: usize) -> DeskResult<'_, Vec<BulkOperation>> {
                     Box::pin(self.0.read(desk::Operations(limit)))
                 }
 
-                fn operation(&self, id: OperationId) -> Done<'_, Option<BulkOperation>> {
+                fn operation(&self, id: OperationId) -> DeskResult<'_, Option<BulkOperation>> {
                     Box::pin(self.0.read(desk::OneOperation(id)))
                 }
 
@@ -188,7 +188,7 @@ macro_rules! implement_desk {
                     operation: OperationId,
                     after: Option<DeskId>,
                     limit: usize,
-                ) -> Done<'_, Vec<BulkItem>> {
+                ) -> DeskResult<'_, Vec<BulkItem>> {
                     Box::pin(self.0.read(desk::Items {
                         operation,
                         after,
@@ -196,24 +196,33 @@ macro_rules! implement_desk {
                     }))
                 }
 
-                fn audit(&self, id: OperationId) -> Done<'_, Vec<BulkEvent>> {
+                fn audit(&self, id: OperationId) -> DeskResult<'_, Vec<BulkEvent>> {
                     Box::pin(self.0.read(desk::Audit(id)))
                 }
 
-                fn steer<'a>(&'a self, id: OperationId, steering: Steering, who: &'a str) -> Done<'a, bool> {
-                    Box::pin(self.0.write(desk::Steer { id, steering, who }))
+                fn steer<'a>(
+                    &'a self,
+                    id: OperationId,
+                    steering: Steering,
+                    who: &'a str,
+                ) -> DeskResult<'a, bool> {
+                    Box::pin(self.0.write(desk::SteerBulk { id, steering, who }))
                 }
 
-                fn claim(&self, id: Option<OperationId>, lease: Duration) -> Done<'_, Option<BulkClaim>> {
+                fn claim(
+                    &self,
+                    id: Option<OperationId>,
+                    lease: Duration,
+                ) -> DeskResult<'_, Option<BulkClaim>> {
                     Box::pin(self.0.claim(id, lease))
                 }
 
-                fn renew(&self, claim: BulkClaim, lease: Duration) -> Done<'_, BulkOperation> {
-                    Box::pin(self.0.held(claim, lease, desk::Renew))
+                fn renew(&self, claim: BulkClaim, lease: Duration) -> DeskResult<'_, BulkOperation> {
+                    Box::pin(self.0.held(claim, lease, desk::RenewBulk))
                 }
 
-                fn release(&self, claim: BulkClaim) -> Done<'_, ()> {
-                    Box::pin(self.0.write(desk::Release(claim)))
+                fn release(&self, claim: BulkClaim) -> DeskResult<'_, ()> {
+                    Box::pin(self.0.write(desk::ReleaseBulk(claim)))
                 }
 
                 fn next(
@@ -221,8 +230,8 @@ macro_rules! implement_desk {
                     claim: BulkClaim,
                     limit: usize,
                     lease: Duration,
-                ) -> Done<'_, Vec<DeskMessage>> {
-                    Box::pin(self.0.held(claim, lease, desk::Next(limit)))
+                ) -> DeskResult<'_, Vec<DeskMessage>> {
+                    Box::pin(self.0.held(claim, lease, desk::NextItems(limit)))
                 }
 
                 fn record<'a>(
@@ -230,12 +239,12 @@ macro_rules! implement_desk {
                     claim: BulkClaim,
                     results: &'a [ItemResult],
                     lease: Duration,
-                ) -> Done<'a, ()> {
-                    Box::pin(self.0.held(claim, lease, desk::Record(results)))
+                ) -> DeskResult<'a, ()> {
+                    Box::pin(self.0.held(claim, lease, desk::RecordItems(results)))
                 }
 
-                fn apply(&self, claim: BulkClaim, limit: usize, lease: Duration) -> Done<'_, u64> {
-                    Box::pin(self.0.held(claim, lease, desk::Apply(limit)))
+                fn apply(&self, claim: BulkClaim, limit: usize, lease: Duration) -> DeskResult<'_, u64> {
+                    Box::pin(self.0.held(claim, lease, desk::ApplyItems(limit)))
                 }
 
                 fn settle(
@@ -244,11 +253,11 @@ macro_rules! implement_desk {
                     age: Duration,
                     limit: usize,
                     lease: Duration,
-                ) -> Done<'_, u64> {
-                    Box::pin(self.0.held(claim, lease, desk::Settle { age, limit }))
+                ) -> DeskResult<'_, u64> {
+                    Box::pin(self.0.held(claim, lease, desk::SettleItems { age, limit }))
                 }
 
-                fn pass_canary(&self, claim: BulkClaim, lease: Duration) -> Done<'_, ()> {
+                fn pass_canary(&self, claim: BulkClaim, lease: Duration) -> DeskResult<'_, ()> {
                     Box::pin(self.0.held(claim, lease, desk::PassCanary))
                 }
 
@@ -257,9 +266,12 @@ macro_rules! implement_desk {
                     claim: BulkClaim,
                     state: BulkState,
                     outcome: &'a str,
-                ) -> Done<'a, ()> {
+                ) -> DeskResult<'a, ()> {
                     let lease = Duration::from_secs(1);
-                    Box::pin(self.0.held(claim, lease, desk::Finish { state, outcome }))
+                    Box::pin(
+                        self.0
+                            .held(claim, lease, desk::FinishBulk { state, outcome }),
+                    )
                 }
             }
         };

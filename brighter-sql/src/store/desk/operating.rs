@@ -20,13 +20,13 @@ use brighter_core::desk::{
 
 /// A change of an operation, in a transaction of its own.
 #[derive(Clone, Copy)]
-pub(crate) struct Write<'a, C> {
+pub(crate) struct DeskWrite<'a, C> {
     pub(crate) statements: &'a DeskStatements,
     pub(crate) change: C,
 }
 
 /// One change, in any database.
-pub(crate) trait Change<D: Sql>: Copy + Send {
+pub(crate) trait BulkChange<D: Sql>: Copy + Send {
     type Answer: Send;
 
     fn make(
@@ -36,7 +36,7 @@ pub(crate) trait Change<D: Sql>: Copy + Send {
     ) -> impl Future<Output = Result<Self::Answer, DeskError>> + Send;
 }
 
-impl<D: Sql, C: Change<D>> Operation<D> for Write<'_, C> {
+impl<D: Sql, C: BulkChange<D>> Operation<D> for DeskWrite<'_, C> {
     type Output = C::Answer;
     type Error = DeskError;
 
@@ -50,12 +50,12 @@ impl<D: Sql, C: Change<D>> Operation<D> for Write<'_, C> {
 }
 
 #[derive(Clone, Copy)]
-pub(crate) struct Begin<'a> {
+pub(crate) struct BeginBulk<'a> {
     pub(crate) plan: &'a NewBulk,
     pub(crate) id: OperationId,
 }
 
-impl<D: Sql> Change<D> for Begin<'_> {
+impl<D: Sql> BulkChange<D> for BeginBulk<'_> {
     type Answer = BulkOperation;
 
     async fn make(
@@ -113,13 +113,13 @@ async fn audit<D: Sql>(
 }
 
 #[derive(Clone, Copy)]
-pub(crate) struct Claim {
+pub(crate) struct ClaimBulk {
     pub(crate) id: Option<OperationId>,
     pub(crate) token: u64,
     pub(crate) lease: Duration,
 }
 
-impl<D: Sql> Change<D> for Claim {
+impl<D: Sql> BulkChange<D> for ClaimBulk {
     type Answer = Option<BulkClaim>;
 
     async fn make(
@@ -175,14 +175,14 @@ async fn hold<D: Sql>(
 }
 
 #[derive(Clone, Copy)]
-pub(crate) struct Held<W> {
+pub(crate) struct HeldBulk<W> {
     pub(crate) claim: BulkClaim,
     pub(crate) lease: Duration,
     pub(crate) work: W,
 }
 
 /// The work of a process that has claimed an operation.
-pub(crate) trait Work<D: Sql>: Copy + Send {
+pub(crate) trait BulkWork<D: Sql>: Copy + Send {
     type Answer: Send;
 
     fn work(
@@ -193,7 +193,7 @@ pub(crate) trait Work<D: Sql>: Copy + Send {
     ) -> impl Future<Output = Result<Self::Answer, DeskError>> + Send;
 }
 
-impl<D: Sql, W: Work<D>> Change<D> for Held<W> {
+impl<D: Sql, W: BulkWork<D>> BulkChange<D> for HeldBulk<W> {
     type Answer = W::Answer;
 
     async fn make(
@@ -207,9 +207,9 @@ impl<D: Sql, W: Work<D>> Change<D> for Held<W> {
 }
 
 #[derive(Clone, Copy)]
-pub(crate) struct Renew;
+pub(crate) struct RenewBulk;
 
-impl<D: Sql> Work<D> for Renew {
+impl<D: Sql> BulkWork<D> for RenewBulk {
     type Answer = BulkOperation;
 
     async fn work(
@@ -225,7 +225,7 @@ impl<D: Sql> Work<D> for Renew {
 #[derive(Clone, Copy)]
 pub(crate) struct PassCanary;
 
-impl<D: Sql> Work<D> for PassCanary {
+impl<D: Sql> BulkWork<D> for PassCanary {
     type Answer = ();
 
     async fn work(
@@ -241,12 +241,12 @@ impl<D: Sql> Work<D> for PassCanary {
 }
 
 #[derive(Clone, Copy)]
-pub(crate) struct Finish<'a> {
+pub(crate) struct FinishBulk<'a> {
     pub(crate) state: BulkState,
     pub(crate) outcome: &'a str,
 }
 
-impl<D: Sql> Work<D> for Finish<'_> {
+impl<D: Sql> BulkWork<D> for FinishBulk<'_> {
     type Answer = ();
 
     async fn work(
@@ -268,9 +268,9 @@ impl<D: Sql> Work<D> for Finish<'_> {
 }
 
 #[derive(Clone, Copy)]
-pub(crate) struct Release(pub(crate) BulkClaim);
+pub(crate) struct ReleaseBulk(pub(crate) BulkClaim);
 
-impl<D: Sql> Change<D> for Release {
+impl<D: Sql> BulkChange<D> for ReleaseBulk {
     type Answer = ();
 
     async fn make(
@@ -287,13 +287,13 @@ impl<D: Sql> Change<D> for Release {
 }
 
 #[derive(Clone, Copy)]
-pub(crate) struct Steer<'a> {
+pub(crate) struct SteerBulk<'a> {
     pub(crate) id: OperationId,
     pub(crate) steering: Steering,
     pub(crate) who: &'a str,
 }
 
-impl<D: Sql> Change<D> for Steer<'_> {
+impl<D: Sql> BulkChange<D> for SteerBulk<'_> {
     type Answer = bool;
 
     async fn make(
@@ -423,9 +423,9 @@ fn why_skipped(state: Option<(DeskState, i64)>) -> String {
 }
 
 #[derive(Clone, Copy)]
-pub(crate) struct Next(pub(crate) usize);
+pub(crate) struct NextItems(pub(crate) usize);
 
-impl<D: Sql> Work<D> for Next {
+impl<D: Sql> BulkWork<D> for NextItems {
     type Answer = Vec<DeskMessage>;
 
     async fn work(
@@ -491,9 +491,9 @@ impl<D: Sql> Work<D> for Next {
 }
 
 #[derive(Clone, Copy)]
-pub(crate) struct Record<'a>(pub(crate) &'a [ItemResult]);
+pub(crate) struct RecordItems<'a>(pub(crate) &'a [ItemResult]);
 
-impl<D: Sql> Work<D> for Record<'_> {
+impl<D: Sql> BulkWork<D> for RecordItems<'_> {
     type Answer = ();
 
     async fn work(
@@ -536,9 +536,9 @@ impl<D: Sql> Work<D> for Record<'_> {
 }
 
 #[derive(Clone, Copy)]
-pub(crate) struct Apply(pub(crate) usize);
+pub(crate) struct ApplyItems(pub(crate) usize);
 
-impl<D: Sql> Work<D> for Apply {
+impl<D: Sql> BulkWork<D> for ApplyItems {
     type Answer = u64;
 
     async fn work(
@@ -598,12 +598,12 @@ impl<D: Sql> Work<D> for Apply {
 }
 
 #[derive(Clone, Copy)]
-pub(crate) struct Settle {
+pub(crate) struct SettleItems {
     pub(crate) age: Duration,
     pub(crate) limit: usize,
 }
 
-impl<D: Sql> Work<D> for Settle {
+impl<D: Sql> BulkWork<D> for SettleItems {
     type Answer = u64;
 
     async fn work(

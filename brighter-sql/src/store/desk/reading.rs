@@ -17,7 +17,7 @@ use brighter_core::desk::{
 
 /// What is to be read, and where.
 #[derive(Clone, Copy)]
-pub(crate) struct Read<'a, Q> {
+pub(crate) struct DeskRead<'a, Q> {
     pub(crate) statements: &'a DeskStatements,
     pub(crate) query: Q,
 }
@@ -58,7 +58,7 @@ pub(crate) struct Items {
 pub(crate) struct Audit(pub(crate) OperationId);
 
 /// One query, in any database.
-pub(crate) trait Query<D: Sql>: Copy + Send {
+pub(crate) trait DeskQuery<D: Sql>: Copy + Send {
     type Answer: Send;
 
     fn ask(
@@ -68,7 +68,7 @@ pub(crate) trait Query<D: Sql>: Copy + Send {
     ) -> impl Future<Output = Result<Self::Answer, DeskError>> + Send;
 }
 
-impl<D: Sql, Q: Query<D>> Operation<D> for Read<'_, Q> {
+impl<D: Sql, Q: DeskQuery<D>> Operation<D> for DeskRead<'_, Q> {
     type Output = Q::Answer;
     type Error = DeskError;
 
@@ -85,7 +85,7 @@ impl<D: Sql, Q: Query<D>> Operation<D> for Read<'_, Q> {
     }
 }
 
-impl<D: Sql> Query<D> for Groups {
+impl<D: Sql> DeskQuery<D> for Groups {
     type Answer = Vec<DeadGroup>;
 
     async fn ask(
@@ -118,7 +118,7 @@ impl<D: Sql> Query<D> for Groups {
     }
 }
 
-impl<D: Sql> Query<D> for Rows<'_> {
+impl<D: Sql> DeskQuery<D> for Rows<'_> {
     type Answer = Vec<DeskRow>;
 
     async fn ask(
@@ -141,7 +141,7 @@ impl<D: Sql> Query<D> for Rows<'_> {
     }
 }
 
-impl<D: Sql> Query<D> for CountRows<'_> {
+impl<D: Sql> DeskQuery<D> for CountRows<'_> {
     type Answer = u64;
 
     async fn ask(
@@ -164,7 +164,7 @@ impl<D: Sql> Query<D> for CountRows<'_> {
     }
 }
 
-impl<D: Sql> Query<D> for OneMessage {
+impl<D: Sql> DeskQuery<D> for OneMessage {
     type Answer = Option<DeskMessage>;
 
     async fn ask(
@@ -200,7 +200,7 @@ pub(crate) async fn message<D: Sql>(
     rows.first().map(|found| contents::<D>(row, found)).transpose()
 }
 
-impl<D: Sql> Query<D> for Operations {
+impl<D: Sql> DeskQuery<D> for Operations {
     type Answer = Vec<BulkOperation>;
 
     async fn ask(
@@ -224,7 +224,7 @@ impl<D: Sql> Query<D> for Operations {
     }
 }
 
-impl<D: Sql> Query<D> for OneOperation {
+impl<D: Sql> DeskQuery<D> for OneOperation {
     type Answer = Option<BulkOperation>;
 
     async fn ask(
@@ -262,7 +262,7 @@ async fn counts_of<D: Sql>(
     counts::<D>(&rows)
 }
 
-impl<D: Sql> Query<D> for Items {
+impl<D: Sql> DeskQuery<D> for Items {
     type Answer = Vec<BulkItem>;
 
     async fn ask(
@@ -287,7 +287,7 @@ impl<D: Sql> Query<D> for Items {
     }
 }
 
-impl<D: Sql> Query<D> for Audit {
+impl<D: Sql> DeskQuery<D> for Audit {
     type Answer = Vec<BulkEvent>;
 
     async fn ask(

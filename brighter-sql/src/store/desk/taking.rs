@@ -1,4 +1,4 @@
-//! [`Take`]: keeps messages.
+//! [`TakeMessages`]: keeps messages.
 
 use super::groups::GroupChanges;
 use super::rows::{
@@ -15,12 +15,12 @@ use brighter_core::desk::{
 
 /// Keeps messages.
 #[derive(Clone, Copy)]
-pub(super) struct Take<'a> {
+pub(super) struct TakeMessages<'a> {
     pub(super) statements: &'a DeskStatements,
     pub(super) messages: &'a [NewDeskMessage],
 }
 
-impl<D: Sql> Operation<D> for Take<'_> {
+impl<D: Sql> Operation<D> for TakeMessages<'_> {
     type Output = Vec<Taken>;
     type Error = DeskError;
 
@@ -39,7 +39,7 @@ impl<D: Sql> Operation<D> for Take<'_> {
     }
 }
 
-impl<'a> Take<'a> {
+impl<'a> TakeMessages<'a> {
     async fn one<D: Sql>(
         self,
         connection: &mut D::Connection,

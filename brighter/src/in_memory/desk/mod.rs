@@ -1,6 +1,7 @@
 //! [`InMemoryDesk`]: a desk for tests, lost with its process.
 
 mod bulk;
+mod operating;
 mod state;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +20,7 @@ use brighter_core::desk::{
 #[derive(Debug, Clone, Default)]
 pub struct InMemoryDesk(Arc<Mutex<State>>);
 
-type Done<'a, T> = BoxFuture<'a, Result<T, DeskError>>;
+type DeskResult<'a, T> = BoxFuture<'a, Result<T, DeskError>>;
 
 impl InMemoryDesk {
     /// Returns an empty desk.
@@ -36,17 +37,17 @@ impl InMemoryDesk {
     fn call<'a, T: Send + 'a>(
         &'a self,
         call: impl FnOnce(&mut State) -> Result<T, DeskError> + Send + 'a,
-    ) -> Done<'a, T> {
+    ) -> DeskResult<'a, T> {
         future::lazy(move |_| call(&mut self.lock())).boxed()
     }
 }
 
 impl DeskStore for InMemoryDesk {
-    fn take<'a>(&'a self, messages: &'a [NewDeskMessage]) -> Done<'a, Vec<Taken>> {
+    fn take<'a>(&'a self, messages: &'a [NewDeskMessage]) -> DeskResult<'a, Vec<Taken>> {
         self.call(|state| Ok(messages.iter().map(|message| state.take(message)).collect()))
     }
 
-    fn groups(&self, limit: usize) -> Done<'_, Vec<DeadGroup>> {
+    fn groups(&self, limit: usize) -> DeskResult<'_, Vec<DeadGroup>> {
         self.call(move |state| Ok(state.groups(limit)))
     }
 
@@ -55,68 +56,73 @@ impl DeskStore for InMemoryDesk {
         filter: &'a DeskFilter,
         before: Option<DeskId>,
         limit: usize,
-    ) -> Done<'a, Vec<DeskRow>> {
+    ) -> DeskResult<'a, Vec<DeskRow>> {
         self.call(move |state| Ok(state.list(filter, before, limit)))
     }
 
-    fn count<'a>(&'a self, filter: &'a DeskFilter, at_most: u64) -> Done<'a, u64> {
+    fn count<'a>(&'a self, filter: &'a DeskFilter, at_most: u64) -> DeskResult<'a, u64> {
         self.call(move |state| {
             let most = usize::try_from(at_most).unwrap_or(usize::MAX);
             Ok(state.list(filter, None, most).len() as u64)
         })
     }
 
-    fn read(&self, id: DeskId) -> Done<'_, Option<DeskMessage>> {
+    fn read(&self, id: DeskId) -> DeskResult<'_, Option<DeskMessage>> {
         self.call(move |state| Ok(state.read(id)))
     }
 
-    fn begin<'a>(&'a self, plan: &'a NewBulk) -> Done<'a, BulkOperation> {
+    fn begin<'a>(&'a self, plan: &'a NewBulk) -> DeskResult<'a, BulkOperation> {
         self.call(|state| Ok(state.begin(plan)))
     }
 
-    fn operations(&self, limit: usize) -> Done<'_, Vec<BulkOperation>> {
+    fn operations(&self, limit: usize) -> DeskResult<'_, Vec<BulkOperation>> {
         self.call(move |state| Ok(state.operations(limit)))
     }
 
-    fn operation(&self, id: OperationId) -> Done<'_, Option<BulkOperation>> {
+    fn operation(&self, id: OperationId) -> DeskResult<'_, Option<BulkOperation>> {
         self.call(move |state| Ok(state.operation(id)))
     }
 
-    fn items(&self, id: OperationId, after: Option<DeskId>, limit: usize) -> Done<'_, Vec<BulkItem>> {
+    fn items(&self, id: OperationId, after: Option<DeskId>, limit: usize) -> DeskResult<'_, Vec<BulkItem>> {
         self.call(move |state| Ok(state.items(id, after, limit)))
     }
 
-    fn audit(&self, id: OperationId) -> Done<'_, Vec<BulkEvent>> {
+    fn audit(&self, id: OperationId) -> DeskResult<'_, Vec<BulkEvent>> {
         self.call(move |state| Ok(state.audit(id)))
     }
 
-    fn steer<'a>(&'a self, id: OperationId, steering: Steering, who: &'a str) -> Done<'a, bool> {
+    fn steer<'a>(&'a self, id: OperationId, steering: Steering, who: &'a str) -> DeskResult<'a, bool> {
         self.call(move |state| Ok(state.steer(id, steering, who)))
     }
 
-    fn claim(&self, id: Option<OperationId>, lease: Duration) -> Done<'_, Option<BulkClaim>> {
+    fn claim(&self, id: Option<OperationId>, lease: Duration) -> DeskResult<'_, Option<BulkClaim>> {
         self.call(move |state| Ok(state.claim(id, lease)))
     }
 
-    fn renew(&self, claim: BulkClaim, lease: Duration) -> Done<'_, BulkOperation> {
+    fn renew(&self, claim: BulkClaim, lease: Duration) -> DeskResult<'_, BulkOperation> {
         self.call(move |state| state.hold(claim, lease))
     }
 
-    fn release(&self, claim: BulkClaim) -> Done<'_, ()> {
+    fn release(&self, claim: BulkClaim) -> DeskResult<'_, ()> {
         self.call(move |state| {
             state.release(claim);
             Ok(())
         })
     }
 
-    fn next(&self, claim: BulkClaim, limit: usize, lease: Duration) -> Done<'_, Vec<DeskMessage>> {
+    fn next(&self, claim: BulkClaim, limit: usize, lease: Duration) -> DeskResult<'_, Vec<DeskMessage>> {
         self.call(move |state| {
             state.hold(claim, lease)?;
             Ok(state.next(claim.operation, limit))
         })
     }
 
-    fn record<'a>(&'a self, claim: BulkClaim, results: &'a [ItemResult], lease: Duration) -> Done<'a, ()> {
+    fn record<'a>(
+        &'a self,
+        claim: BulkClaim,
+        results: &'a [ItemResult],
+        lease: Duration,
+    ) -> DeskResult<'a, ()> {
         self.call(move |state| {
             state.hold(claim, lease)?;
             state.record(claim.operation, results);
@@ -124,21 +130,21 @@ impl DeskStore for InMemoryDesk {
         })
     }
 
-    fn apply(&self, claim: BulkClaim, limit: usize, lease: Duration) -> Done<'_, u64> {
+    fn apply(&self, claim: BulkClaim, limit: usize, lease: Duration) -> DeskResult<'_, u64> {
         self.call(move |state| {
             state.hold(claim, lease)?;
             Ok(state.apply(claim.operation, limit))
         })
     }
 
-    fn settle(&self, claim: BulkClaim, age: Duration, limit: usize, lease: Duration) -> Done<'_, u64> {
+    fn settle(&self, claim: BulkClaim, age: Duration, limit: usize, lease: Duration) -> DeskResult<'_, u64> {
         self.call(move |state| {
             state.hold(claim, lease)?;
             Ok(state.settle(claim.operation, age, limit))
         })
     }
 
-    fn pass_canary(&self, claim: BulkClaim, lease: Duration) -> Done<'_, ()> {
+    fn pass_canary(&self, claim: BulkClaim, lease: Duration) -> DeskResult<'_, ()> {
         self.call(move |state| {
             state.hold(claim, lease)?;
             state.pass_canary(claim.operation);
@@ -146,7 +152,7 @@ impl DeskStore for InMemoryDesk {
         })
     }
 
-    fn finish<'a>(&'a self, claim: BulkClaim, to: BulkState, outcome: &'a str) -> Done<'a, ()> {
+    fn finish<'a>(&'a self, claim: BulkClaim, to: BulkState, outcome: &'a str) -> DeskResult<'a, ()> {
         self.call(move |state| {
             state.hold(claim, Duration::ZERO)?;
             state.finish(claim.operation, to, outcome);
