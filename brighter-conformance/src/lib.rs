@@ -10,6 +10,7 @@
 //! | an inbox | [`inbox_contract!`] | one test for each behaviour of [`inbox`] |
 //! | the transactions of an inbox | [`inbox_transaction_contract!`] | one test for each behaviour of
 //! [`inbox_transaction`] |
+//! | the store of a desk (feature `desk`) | [`desk_contract!`] | one test for each behaviour of [`desk`](mod@desk) |
 //!
 //! Every function panics if its check fails. Use them only in tests.
 #![allow(
@@ -19,6 +20,8 @@
     reason = "a test says by a panic what is wrong"
 )]
 
+#[cfg(feature = "desk")]
+pub mod desk;
 mod eventually;
 pub mod inbox;
 pub mod inbox_transaction;

@@ -24,6 +24,8 @@ pub mod channel;
 pub mod clock;
 pub mod context;
 mod cut;
+#[cfg(feature = "desk")]
+pub mod desk;
 pub mod error;
 mod escape;
 pub mod id;

@@ -188,6 +188,16 @@ impl Broker for RabbitMq {
         Box::pin(channels::remove(&self.connections, channel))
     }
 
+    fn send_to<'a>(
+        &'a self,
+        channel: &'a ChannelName,
+        message: &'a Message,
+    ) -> BoxFuture<'a, Result<(), PublishError>> {
+        let connections = &self.connections;
+        let make = || publish::outgoing_to(channel, message, &connections.settings);
+        Box::pin(connections.publisher.publish(make))
+    }
+
     fn depth<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Option<u64>, ChannelError>> {
         Box::pin(consume::depth(&self.connections, channel))
     }

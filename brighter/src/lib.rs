@@ -23,6 +23,7 @@
 //! | retry, break the circuit, limit the time | [`policy`], [`#[use_policy]`](macro@use_policy), [`#[timeout]`](macro@timeout) |
 //! | decide what happens to a message | [`Defer`], [`Reject`], [`Invalid`], [`DontAck`]; [`#[reject_on_error]`](macro@reject_on_error) and the other backstops |
 //! | send dead letters back to their queue | [`channel::Replay`] |
+//! | group, search and keep dead letters in a table, and send them back slowly or after a trial | [`desk`](mod@desk) (feature `desk`) |
 //! | validate, fall back, switch off, monitor, use any tower layer | [`layer`](mod@layer) |
 //! | handle a duplicate once | [`#[use_inbox]`](macro@use_inbox) with [`InMemoryInbox`], [`SqliteInbox`], [`PostgresInbox`] or [`MySqlInbox`] |
 //! | have an effect exactly once | [`inbox::complete_in`] in your transaction |
@@ -90,6 +91,7 @@
     not(all(
         feature = "config",
         feature = "control",
+        feature = "desk",
         feature = "http",
         feature = "macros",
         feature = "mysql",
@@ -107,6 +109,8 @@
 pub mod channel;
 #[cfg(feature = "config")]
 pub mod config;
+#[cfg(feature = "desk")]
+pub mod desk;
 pub mod dispatcher;
 mod duplicate;
 pub mod handler;
@@ -172,6 +176,10 @@ pub use transport::sqlite::SqliteBroker;
 pub use brighter_conformance::{
     inbox_contract, inbox_transaction_contract, outbox_contract, outbox_transaction_contract,
 };
+
+#[cfg(all(feature = "desk", feature = "testing"))]
+#[doc(hidden)]
+pub use brighter_conformance::desk_contract;
 
 /// The README's examples, run as tests.
 #[cfg(all(doctest, feature = "macros", feature = "rabbitmq", feature = "testing"))]

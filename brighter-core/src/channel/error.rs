@@ -69,6 +69,9 @@ pub enum PublishError {
     /// This process closed the broker.
     #[error("the broker is closed")]
     Closed,
+    /// The broker does not support this operation.
+    #[error("the broker does not support {0}; use a broker that does")]
+    Unsupported(&'static str),
     /// Any other failure.
     #[error("the message was not published")]
     Other(#[source] BoxError),
@@ -105,6 +108,7 @@ impl PublishError {
             Self::Blocked { .. } => "blocked",
             Self::Disconnected(_) => "disconnected",
             Self::Closed => "closed",
+            Self::Unsupported(_) => "unsupported",
             Self::Other(_) => "_OTHER",
         }
     }

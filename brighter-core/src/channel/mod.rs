@@ -110,6 +110,21 @@ pub trait Broker: Producer {
         future::ready(Err(ChannelError::Unsupported("removing channels"))).boxed()
     }
 
+    /// Publishes one message to one channel, and to no other that is bound to its topic. Returns once the broker has taken
+    /// responsibility for it. A desk sends dead letters back this way.
+    ///
+    /// # Errors
+    /// See [`PublishError`]. It is [`Unroutable`](PublishError::Unroutable) if the channel does not exist, and
+    /// [`Unsupported`](PublishError::Unsupported), the default, if the broker cannot do this.
+    fn send_to<'a>(
+        &'a self,
+        channel: &'a ChannelName,
+        message: &'a Message,
+    ) -> BoxFuture<'a, Result<(), PublishError>> {
+        let _ = (channel, message);
+        future::ready(Err(PublishError::Unsupported("sending to one channel"))).boxed()
+    }
+
     /// Returns the number of messages that wait in the channel, if the broker knows it. The dispatcher scales
     /// performers by it.
     ///

@@ -16,6 +16,10 @@ pub struct Rejection {
     pub kind: RejectionKind,
     /// The reason, for the person who reads the dead letter. Its length is limited: see [`Rejection::new`].
     pub reason: String,
+    /// The handler that failed, if one did.
+    pub handler: Option<String>,
+    /// The kind of error in one word, if it is known: `failed`, `timed_out`, `panicked`.
+    pub error_type: Option<String>,
     /// How often each channel has rejected the message, this time included; `None` leaves the count unchanged.
     #[doc(hidden)]
     pub rounds: Option<Rounds>,
@@ -38,6 +42,10 @@ pub mod rejection_headers {
     /// The kind of the message.
     pub const ORIGINAL_TYPE: &str = "originalMessageType";
 
+    /// The handler that failed. Brighter for .NET does not know it.
+    pub const HANDLER: &str = "rejectionHandler";
+    /// The kind of error in one word. Brighter for .NET does not know it.
+    pub const ERROR_TYPE: &str = "rejectionErrorType";
     /// The number of times each channel has rejected the message, as JSON. It reveals a message that circulates.
     /// Brighter for .NET does not know it.
     pub const REJECTED_BY: &str = "rejectedBy";
@@ -46,7 +54,7 @@ pub mod rejection_headers {
     pub(super) const OTHER_ORIGINAL_TYPE: &str = "OriginalType";
 
     /// All these headers, in every spelling except for the case.
-    const ALL: [&str; 8] = [
+    const ALL: [&str; 10] = [
         REASON,
         MESSAGE,
         TIMESTAMP,
@@ -54,6 +62,8 @@ pub mod rejection_headers {
         ORIGINAL_TOPIC,
         ORIGINAL_TYPE,
         OTHER_ORIGINAL_TYPE,
+        HANDLER,
+        ERROR_TYPE,
         REJECTED_BY,
     ];
 
@@ -107,8 +117,19 @@ impl Rejection {
         Self {
             kind,
             reason,
+            handler: None,
+            error_type: None,
             rounds: None,
         }
+    }
+
+    /// Sets the handler that failed, and the kind of its error in one word. They travel with the dead letter, so that
+    /// dead letters can be grouped.
+    #[must_use]
+    pub fn by_handler(mut self, handler: impl Into<String>, error_type: impl Into<String>) -> Self {
+        self.handler = Some(handler.into());
+        self.error_type = Some(error_type.into());
+        self
     }
 
     /// Records the rejection in a header, with the current time, under the names of [`rejection_headers`].
@@ -152,6 +173,11 @@ impl Rejection {
             (rejection_headers::ATTEMPTS, Some(attempts.into())),
             (rejection_headers::ORIGINAL_TOPIC, Some(text(topic))),
             (rejection_headers::ORIGINAL_TYPE, message_type.map(text)),
+            (rejection_headers::HANDLER, self.handler.as_deref().map(text)),
+            (
+                rejection_headers::ERROR_TYPE,
+                self.error_type.as_deref().map(text),
+            ),
             (
                 rejection_headers::REJECTED_BY,
                 self.rounds.as_ref().map(|rounds| rounds.write().into()),
@@ -190,8 +216,11 @@ impl Rejection {
         };
         let text = |name| find(name).and_then(BagValue::as_str);
         let reason = text(REASON)?;
+        let mut rejection = Self::new(RejectionKind::of(reason), text(MESSAGE).unwrap_or(reason));
+        rejection.handler = text(rejection_headers::HANDLER).map(str::to_owned);
+        rejection.error_type = text(rejection_headers::ERROR_TYPE).map(str::to_owned);
         Some(Rejected {
-            rejection: Self::new(RejectionKind::of(reason), text(MESSAGE).unwrap_or(reason)),
+            rejection,
             topic: text(ORIGINAL_TOPIC)
                 .filter(|topic| !topic.is_empty())
                 .map(RoutingKey::from),

@@ -41,6 +41,14 @@ impl<B: Broker + ?Sized> Broker for Arc<B> {
         (**self).remove(channel)
     }
 
+    fn send_to<'a>(
+        &'a self,
+        channel: &'a ChannelName,
+        message: &'a Message,
+    ) -> BoxFuture<'a, Result<(), PublishError>> {
+        (**self).send_to(channel, message)
+    }
+
     fn depth<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Option<u64>, ChannelError>> {
         (**self).depth(channel)
     }

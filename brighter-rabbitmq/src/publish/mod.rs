@@ -14,4 +14,4 @@ mod route_changes;
 pub(crate) use delay_queues::{DelayPlace, DelayQueues, LONGEST_IN_HAND};
 pub(crate) use exchange::check_exchange;
 pub(crate) use publisher::Publisher;
-pub(crate) use request::{Outgoing, outgoing};
+pub(crate) use request::{Outgoing, outgoing, outgoing_to};

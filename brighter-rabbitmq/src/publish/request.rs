@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use crate::settings::RabbitMqSettings;
 use crate::wire;
 use brighter_core::channel::PublishError;
-use brighter_core::message::Message;
+use brighter_core::message::{ChannelName, Message};
 
 /// A message in the form for the broker.
 pub(crate) struct Outgoing {
@@ -90,6 +90,19 @@ pub(crate) fn outgoing(message: &Message, settings: &RabbitMqSettings) -> Result
         routing_key: wire::short("routing key", message.header.topic.as_str())?,
         properties,
         body,
+    })
+}
+
+/// Returns the message for one queue: the default exchange routes by the name of the queue, and to no other.
+pub(crate) fn outgoing_to(
+    queue: &ChannelName,
+    message: &Message,
+    settings: &RabbitMqSettings,
+) -> Result<Outgoing, PublishError> {
+    Ok(Outgoing {
+        exchange: ShortString::default(),
+        routing_key: wire::short("channel name", queue.as_str())?,
+        ..outgoing(message, settings)?
     })
 }
 

@@ -54,6 +54,12 @@ pub(crate) struct Dialect {
     pub(crate) forget_keys: &'static str,
     /// The clause that locks the rows that are read, and skips locked rows.
     pub(crate) for_update: &'static str,
+    /// The clause that locks the rows that are read, and waits for locked rows.
+    #[cfg(feature = "desk")]
+    pub(crate) lock: &'static str,
+    /// The condition that a text contains another one: case matters.
+    #[cfg(feature = "desk")]
+    pub(crate) contains: &'static str,
     /// Claims the oldest due rows. Values: lease, lowest age, limit.
     pub(crate) claim_oldest: ClaimStyle,
     /// Claims rows by ids. Values: the ids, lease.
@@ -118,6 +124,8 @@ pub(crate) struct SchemaDialect {
     /// The table of archived messages.
     pub(crate) archive: &'static [&'static str],
     pub(crate) inbox: &'static [&'static str],
+    #[cfg(feature = "desk")]
+    pub(crate) desk: &'static [&'static str],
     /// The table of schedules beside an outbox.
     pub(crate) schedules: &'static [&'static str],
     /// Locks out other processes that create tables, until the transaction ends or `unlock` runs. Selects 1 if the lock
@@ -155,6 +163,7 @@ impl Dialect {
             .replace("{outstanding}", self.outstanding)
             .replace("{if_new}", self.if_new)
             .replace("{latest}", self.latest)
+            .replace("{locked}", self.locked())
             .replace("{now}", self.now);
         let statement = self.numbered(&text);
         // Filled in last: the name of a schema may contain a question mark.
@@ -167,6 +176,16 @@ impl Dialect {
     /// Returns a statement that refers to no table.
     pub(crate) fn plain(&self, template: &str) -> Statement {
         self.numbered(template)
+    }
+
+    #[cfg(feature = "desk")]
+    fn locked(&self) -> &'static str {
+        self.lock
+    }
+
+    #[cfg(not(feature = "desk"))]
+    fn locked(&self) -> &'static str {
+        ""
     }
 
     fn numbered(&self, text: &str) -> Statement {

@@ -70,7 +70,7 @@ pub enum TableError {
     NotOurs {
         /// The name of the table.
         table: String,
-        /// The expected part: `outbox`, `inbox`, `archive`, `schedules` or `broker`.
+        /// The expected part: `outbox`, `inbox`, `archive`, `schedules`, `desk` or `broker`.
         part: &'static str,
         /// The missing column.
         column: &'static str,

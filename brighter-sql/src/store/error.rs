@@ -8,3 +8,11 @@ from_database_error!(OutboxError, Tables, Standby, Conflict);
 from_database_error!(InboxError, Tables, Standby, Conflict);
 implement_consequence!(OutboxError);
 implement_consequence!(InboxError);
+
+#[cfg(feature = "desk")]
+const _: () = {
+    use brighter_core::desk::DeskError;
+
+    from_database_error!(DeskError, Tables, Standby, Conflict);
+    implement_consequence!(DeskError);
+};

@@ -5,6 +5,8 @@
 
 #[cfg(feature = "config")]
 mod configure;
+#[cfg(feature = "desk")]
+pub(crate) mod desk;
 mod error;
 mod inbox;
 mod outbox;
@@ -18,6 +20,8 @@ pub mod postgres;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
+#[cfg(feature = "desk")]
+pub use desk::DeskOptions;
 pub use inbox::InboxOptions;
 pub use outbox::{DepositStatement, OutboxOptions};
 

@@ -81,16 +81,21 @@ pub(super) fn settlement(
     let failures = match outcome {
         Ok(()) => return Ok(Settlement::Ack),
         Err(RouteError::Map(error)) => return Ok(invalid(brighter_core::__private::report(error))),
-        Err(RouteError::Handlers(errors)) => errors.failures.iter().map(|failure| &failure.error),
+        Err(RouteError::Handlers(errors)) => errors.failures.iter(),
         Err(RouteError::TimedOut(after)) => {
             return settlement_of(&HandlerError::TimedOut { after: *after }, attempt, settings);
         }
     };
     let last = attempt >= settings.attempts;
-    match failures.min_by_key(|error| line(error, last)) {
-        Some(gravest) => settlement_of(gravest, attempt, settings),
-        None => Ok(Settlement::Ack),
-    }
+    let Some(gravest) = failures.min_by_key(|failure| line(&failure.error, last)) else {
+        return Ok(Settlement::Ack);
+    };
+    Ok(match settlement_of(&gravest.error, attempt, settings)? {
+        Settlement::Reject(rejection) => {
+            Settlement::Reject(rejection.by_handler(gravest.handler, gravest.error.kind()))
+        }
+        other => other,
+    })
 }
 
 /// What becomes of a message for this error.

@@ -74,6 +74,14 @@ impl Broker for TracedBroker {
         self.inner.remove(channel)
     }
 
+    fn send_to<'a>(
+        &'a self,
+        channel: &'a ChannelName,
+        message: &'a Message,
+    ) -> BoxFuture<'a, Result<(), PublishError>> {
+        self.inner.send_to(channel, message)
+    }
+
     fn depth<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Option<u64>, ChannelError>> {
         self.inner.depth(channel)
     }

@@ -15,6 +15,8 @@
 //! | transactions of handlers | `transaction.begin`, `transaction.record`, `transaction.recorded`, `transaction.commit`, `transaction.committed` |
 //! | recurring work | `schedule.register`, `schedule.look`, `schedule.fire`, `schedule.fired` |
 //! | replaying dead letters | `replay.moved` |
+//! | taking messages to the desk | `desk.received`, `desk.taken`, `desk.acknowledged` |
+//! | operating at the desk | `desk.next`, `desk.sent`, `desk.recorded`, `desk.settled`, `desk.applied` |
 //!
 //! Those of `database` belong to every change that an outbox or an inbox makes in a database on its own; a commit of the
 //! application's is its own to [name](pass).

@@ -13,6 +13,7 @@ use super::request::{EngineRequest, Posting};
 use super::row::StoredMessage;
 use super::write_queue::WriteQueue;
 use brighter_core::channel::{ChannelError, PublishError};
+use brighter_core::message::ChannelName;
 
 /// The deadline of a call.
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
@@ -67,7 +68,11 @@ impl BrokerHandle {
     }
 
     /// Queues messages once there is room, and waits until they are on the disk, up to the deadline.
-    pub(super) async fn publish(&self, messages: Vec<StoredMessage>) -> Vec<Result<(), PublishError>> {
+    pub(super) async fn publish(
+        &self,
+        messages: Vec<StoredMessage>,
+        to: Option<ChannelName>,
+    ) -> Vec<Result<(), PublishError>> {
         if messages.is_empty() {
             return Vec::new();
         }
@@ -76,6 +81,7 @@ impl BrokerHandle {
         let posting = Posting {
             count,
             messages,
+            to,
             reply,
         };
         let published = async {

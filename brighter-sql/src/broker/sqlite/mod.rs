@@ -167,7 +167,7 @@ impl Producer for SqliteBroker {
     fn publish<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<(), PublishError>> {
         async move {
             message.header.topic.validate()?;
-            let mut results = self.0.publish(vec![StoredMessage::new(message)?]).await;
+            let mut results = self.0.publish(vec![StoredMessage::new(message)?], None).await;
             results.pop().unwrap_or(Err(PublishError::Closed))
         }
         .boxed()
@@ -201,7 +201,7 @@ impl SqliteBroker {
                 Ok(())
             })
             .collect();
-        let mut results = self.0.publish(outgoing).await.into_iter();
+        let mut results = self.0.publish(outgoing, None).await.into_iter();
         let next = |kept: Result<(), PublishError>| {
             kept.and_then(|()| results.next().unwrap_or(Err(PublishError::Closed)))
         };
@@ -236,6 +236,20 @@ impl Broker for SqliteBroker {
             channel.validate()?;
             let channel = channel.clone();
             self.0.ask(|reply| EngineRequest::Remove(channel, reply)).await
+        }
+        .boxed()
+    }
+
+    fn send_to<'a>(
+        &'a self,
+        channel: &'a ChannelName,
+        message: &'a Message,
+    ) -> BoxFuture<'a, Result<(), PublishError>> {
+        async move {
+            message.header.topic.validate()?;
+            let (message, to) = (StoredMessage::new(message)?, Some(channel.clone()));
+            let mut results = self.0.publish(vec![message], to).await;
+            results.pop().unwrap_or(Err(PublishError::Closed))
         }
         .boxed()
     }

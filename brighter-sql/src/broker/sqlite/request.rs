@@ -16,6 +16,8 @@ use brighter_core::message::{ChannelName, Message};
 pub(super) struct Posting {
     pub(super) count: usize,
     pub(super) messages: Vec<StoredMessage>,
+    /// The one channel that gets them, instead of every one that is bound to their topics.
+    pub(super) to: Option<ChannelName>,
     pub(super) reply: oneshot::Sender<Vec<Result<(), PublishError>>>,
 }
 

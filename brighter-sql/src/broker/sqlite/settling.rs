@@ -101,7 +101,20 @@ impl BrokerTx<'_> {
         for posting in postings {
             let mut results = Vec::with_capacity(posting.messages.len());
             for message in std::mem::take(&mut posting.messages) {
-                results.push(self.route(message, &mut copies).await?);
+                let result = match &posting.to {
+                    None => self.route(message, &mut copies).await?,
+                    Some(channel) => match self.topology.find(channel) {
+                        Some(channel) => {
+                            copies.push(MessageCopy { channel, message });
+                            Ok(())
+                        }
+                        None => {
+                            let topic = RoutingKey::from(channel.as_str());
+                            Err(PublishError::Unroutable { topic })
+                        }
+                    },
+                };
+                results.push(result);
             }
             posted.push(results);
         }

@@ -30,6 +30,10 @@ pub(super) const MYSQL: Dialect = Dialect {
         expires_at = IF(expires_at <= {now}, VALUES(expires_at), expires_at)",
     forget_keys: "DELETE FROM {unique} WHERE expires_at <= {now} ORDER BY expires_at LIMIT ?1",
     for_update: " FOR UPDATE SKIP LOCKED",
+    #[cfg(feature = "desk")]
+    lock: " FOR UPDATE",
+    #[cfg(feature = "desk")]
+    contains: "locate({value}, {column}) > 0",
     claim_oldest: ClaimStyle::LockFirst(
         "SELECT seq, message_id, header, body, attempts FROM {table}{by_index} WHERE outstanding = 1 \
          AND deposited_at <= {now} - ?2 AND not_before <= {now} AND claimed_until <= {now}\
@@ -73,6 +77,8 @@ pub(super) const MYSQL: Dialect = Dialect {
         archive: ARCHIVE,
         inbox: INBOX,
         schedules: SCHEDULES,
+        #[cfg(feature = "desk")]
+        desk: super::desk::DESK,
         // MySQL creates no tables within a transaction.
         lock: Some("SELECT CAST(GET_LOCK(CONCAT('brighter.', LEFT(MD5({schema}), 32)), 20) AS SIGNED)"),
         unlock: Some("SELECT CAST(RELEASE_LOCK(CONCAT('brighter.', LEFT(MD5({schema}), 32))) AS SIGNED)"),

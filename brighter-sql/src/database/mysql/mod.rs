@@ -1,5 +1,7 @@
 //! MySQL- and MariaDB-specific SQL.
 
+#[cfg(feature = "desk")]
+mod desk;
 mod dialect;
 mod error;
 

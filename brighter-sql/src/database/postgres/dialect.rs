@@ -24,6 +24,10 @@ pub(super) const POSTGRES: Dialect = Dialect {
     forget_keys: "DELETE FROM {unique} WHERE expires_at <= {now} AND unique_key = ANY (ARRAY(SELECT unique_key \
         FROM {unique} WHERE expires_at <= {now} ORDER BY expires_at LIMIT ?1 FOR UPDATE SKIP LOCKED))",
     for_update: " FOR UPDATE SKIP LOCKED",
+    #[cfg(feature = "desk")]
+    lock: " FOR UPDATE",
+    #[cfg(feature = "desk")]
+    contains: "strpos({column}, {value}) > 0",
     // Other processes skip claimed rows, and do not wait for them.
     claim_oldest: ClaimStyle::AtOnce(
         "WITH due AS MATERIALIZED (SELECT seq FROM {table} WHERE outstanding = 1 AND deposited_at <= {now} - ?2 \
@@ -73,6 +77,8 @@ pub(super) const POSTGRES: Dialect = Dialect {
         archive: ARCHIVE,
         inbox: INBOX,
         schedules: SCHEDULES,
+        #[cfg(feature = "desk")]
+        desk: super::desk::DESK,
         // Held until the transaction ends. The number is random, and the same for every version.
         lock: Some(
             "SELECT CAST(1 AS bigint) FROM (SELECT pg_advisory_xact_lock(7209065218427388114)) AS locked",

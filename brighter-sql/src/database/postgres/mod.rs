@@ -1,5 +1,7 @@
 //! PostgreSQL-specific SQL.
 
+#[cfg(feature = "desk")]
+mod desk;
 mod dialect;
 mod error;
 

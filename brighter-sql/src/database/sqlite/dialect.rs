@@ -23,6 +23,10 @@ pub(super) const SQLITE: Dialect = Dialect {
     forget_keys: "DELETE FROM {unique} WHERE unique_key IN \
         (SELECT unique_key FROM {unique} WHERE expires_at <= {now} ORDER BY expires_at LIMIT ?1)",
     for_update: "",
+    #[cfg(feature = "desk")]
+    lock: "",
+    #[cfg(feature = "desk")]
+    contains: "instr({column}, {value}) > 0",
     // `RETURNING` returns the rows in any order.
     claim_oldest: ClaimStyle::AtOnce(
         "UPDATE {table} SET claimed_until = {now} + ?1 WHERE seq IN (SELECT seq FROM {table}{by_index} \
@@ -60,6 +64,8 @@ pub(super) const SQLITE: Dialect = Dialect {
         archive: ARCHIVE,
         inbox: INBOX,
         schedules: SCHEDULES,
+        #[cfg(feature = "desk")]
+        desk: super::desk::DESK,
         // A writer locks the whole file.
         lock: None,
         unlock: None,

@@ -1,5 +1,7 @@
 //! SQLite-specific SQL, and the database file.
 
+#[cfg(feature = "desk")]
+mod desk;
 mod dialect;
 mod error;
 mod file;

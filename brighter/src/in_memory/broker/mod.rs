@@ -26,7 +26,7 @@ use brighter_core::channel::{
     Broker, BrokerStatus, Channel, ChannelError, ChannelUsage, Consumer, ConsumerBounds, Producer,
     PublishError,
 };
-use brighter_core::message::{ChannelName, Message};
+use brighter_core::message::{ChannelName, Message, RoutingKey};
 
 /// A broker inside the process: topics, a copy of each message for every channel that wants it, competing
 /// consumers, redelivery of what was not settled, delays, dead letters. It behaves as RabbitMQ does with a
@@ -147,6 +147,28 @@ impl Broker for InMemoryBroker {
 
     fn remove<'a>(&'a self, channel: &'a ChannelName) -> BoxFuture<'a, Result<(), ChannelError>> {
         future::lazy(|_| self.0.write().remove(channel)).boxed()
+    }
+
+    fn send_to<'a>(
+        &'a self,
+        channel: &'a ChannelName,
+        message: &'a Message,
+    ) -> BoxFuture<'a, Result<(), PublishError>> {
+        async move {
+            consume_budget().await;
+            let queue = {
+                let topology = self.0.read();
+                if topology.is_closed() {
+                    return Err(PublishError::Closed);
+                }
+                topology.find(channel).cloned()
+            };
+            let topic = || RoutingKey::from(channel.as_str());
+            let queue = queue.ok_or_else(|| PublishError::Unroutable { topic: topic() })?;
+            queue.accept(message.clone());
+            Ok(())
+        }
+        .boxed()
     }
 
     /// `None`, if there is no such channel. What waits for its delay does not count.

@@ -275,6 +275,17 @@ impl MemoryQueue {
         self.departed(message, Departure::Moved);
     }
 
+    /// Appends a message that was sent to this queue alone. The queue has no limit for it.
+    pub(super) fn accept(self: &Arc<Self>, message: Message) {
+        let after = {
+            let mut state = self.lock();
+            self.watch
+                .tell(|watcher| watcher.arrived(&self.name, &message, false));
+            self.append(&mut state, Item::new(Arc::new(message)))
+        };
+        self.finish(after);
+    }
+
     pub(super) fn departed(&self, message: &Message, how: Departure) {
         self.watch
             .tell(|watcher| watcher.departed(&self.name, message, how));

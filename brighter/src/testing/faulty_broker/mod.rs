@@ -214,6 +214,21 @@ impl Broker for FaultyBroker {
         .boxed()
     }
 
+    fn send_to<'a>(
+        &'a self,
+        channel: &'a ChannelName,
+        message: &'a Message,
+    ) -> BoxFuture<'a, Result<(), PublishError>> {
+        async move {
+            self.0
+                .link
+                .generation()
+                .map_err(|error| PublishError::Disconnected(error.into()))?;
+            self.0.inner.send_to(channel, message).await
+        }
+        .boxed()
+    }
+
     fn depth<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Option<u64>, ChannelError>> {
         async move {
             self.0.link.generation()?;
