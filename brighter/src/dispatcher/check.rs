@@ -165,6 +165,7 @@ mod tests {
                 route: Arc::new(Selector::new(Vec::new())),
                 requests: Vec::new(),
             },
+            batches: Vec::new(),
             remembered: None,
         }
     }

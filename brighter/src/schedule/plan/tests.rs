@@ -75,7 +75,7 @@ fn missed_occurrences_go_by_their_policy() {
         let mut schedule = Schedule::new("*/10 * * * *", |settings| settings.missed = missed);
         schedule.at(START + HOUR + 2 * MINUTE, false)
     };
-    let within = |minutes| Duration::from_secs(minutes * 60);
+    let within = |minutes: u64| Duration::from_secs(minutes * 60);
     assert_eq!(fired(Missed::None), (vec![], Some(70)));
     assert_eq!(
         fired(Missed::Last { within: within(5) }),
