@@ -206,8 +206,8 @@ pub async fn another_death_is_noted_at_the_row_of_the_message(desk: &impl DeskSt
     let id = MessageId::new();
     let first = dead_as(id.clone(), "orders", "no answer", b"{}");
     let second = dead_as(id, "orders", "no money", b"{}");
-    assert_eq!(take(desk, &[first.clone()]).await, [Taken::New]);
-    assert_eq!(take(desk, &[second.clone()]).await, [Taken::Again]);
+    assert_eq!(take(desk, std::slice::from_ref(&first)).await, [Taken::New]);
+    assert_eq!(take(desk, std::slice::from_ref(&second)).await, [Taken::Again]);
     assert_eq!(
         take(desk, &[first]).await,
         [Taken::Known],
@@ -439,7 +439,7 @@ pub async fn what_comes_back_waits_again(desk: &impl DeskStore) {
     record(desk, claim, &some).await;
     assert_eq!(state(desk, all[0]).await, DeskState::Sent);
     let again = dead_again(some[0].anew(&claim.operation), "no 0");
-    assert_eq!(take(desk, &[again.clone()]).await, [Taken::Again]);
+    assert_eq!(take(desk, std::slice::from_ref(&again)).await, [Taken::Again]);
     assert_eq!(take(desk, &[again]).await, [Taken::Known]);
     assert_eq!(state(desk, all[0]).await, DeskState::Waiting);
     let counts = counts(desk, claim.operation).await;

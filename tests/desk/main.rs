@@ -1,4 +1,10 @@
 //! The desk, on real brokers and databases.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
 
 mod brokers;
 mod contract;

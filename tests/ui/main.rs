@@ -53,6 +53,21 @@ const MORE_THAN_ONE: &[(&str, usize, &str)] = &[
     ),
     ("handler_without_request", 2, "the trait needs its parameter"),
     ("not_a_port", 4, "there is one mistake for each port"),
+    (
+        "transactional_missing_step",
+        2,
+        "a step without its place is left out, and then nothing begins the transaction",
+    ),
+    (
+        "transactional_on_struct_without_tx",
+        3,
+        "the trait is sought for the type, and its transaction by the handler and by the step",
+    ),
+    (
+        "transactional_wrong_type",
+        2,
+        "both the handler and its step want a transaction of an outbox",
+    ),
 ];
 
 #[test]

@@ -43,9 +43,9 @@ pub async fn a_held_key_stores_no_other_message(outbox: &impl Outbox) {
     assert_eq!(deposit(unique, &first, &key).await, NEW);
     assert_held(deposit(unique, &second, &key).await, &first.header.id, &key);
     let claimed = claim_oldest(outbox, 10, LONG).await;
-    assert_eq!(claimed_ids(&claimed), [first.header.id.clone()]);
+    assert_eq!(claimed_ids(&claimed), std::slice::from_ref(&first.header.id));
     outbox
-        .mark_dispatched(&[first.header.id.clone()])
+        .mark_dispatched(std::slice::from_ref(&first.header.id))
         .await
         .expect("mark");
     assert_held(deposit(unique, &second, &key).await, &first.header.id, &key);

@@ -371,7 +371,7 @@ impl DeskMessage {
         message.header.handled_count = 0;
         without_notes(&mut message.header);
         let mark = RetryMark {
-            operation: operation.clone(),
+            operation: *operation,
             row: self.row.id,
         };
         mark.write(&mut message.header);

@@ -186,7 +186,7 @@ impl ScheduleSettings {
 const CHECKED_FROM: i64 = 1_704_067_200_000;
 
 /// The namespace of the ids of occurrences.
-pub(super) const NAMESPACE: Uuid = Uuid::from_u128(0x8c2f_3bb8_05a5_4c0e_9c61_7a4be2b0_6d11);
+pub(super) const NAMESPACE: Uuid = Uuid::from_u128(0x8c2f_3bb8_05a5_4c0e_9c61_7a4b_e2b0_6d11);
 
 fn wrong_with_name(name: &str) -> Option<RecurringError> {
     let reason = if name.is_empty() {

@@ -14,7 +14,9 @@ fn every_attribute_and_every_key_is_on_the_page() {
         keys(&macros.join(folder), &mut wanted);
     }
     let page = Page::read("docs/book/src/reference/attributes.md").unwrap();
-    let missing: Vec<_> = wanted.iter().filter(|code| !page.text.contains(*code)).collect();
+    // A key without a value ends at once: `read_only`.
+    let stands = |code: &String| page.text.contains(code) || page.text.contains(&code.replace(" = ", "`"));
+    let missing: Vec<_> = wanted.iter().filter(|code| !stands(code)).collect();
     assert!(missing.is_empty(), "the page has none of {missing:?}");
     assert!(wanted.len() > 20, "only {wanted:?} were found in the macros");
     println!("attributes: {} attributes and keys", wanted.len());

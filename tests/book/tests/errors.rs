@@ -7,10 +7,11 @@ use std::path::Path;
 use brighter_book::{Page, root};
 use syn::{Attribute, Item, Visibility};
 
-const CRATES: [&str; 5] = [
+const CRATES: [&str; 6] = [
     "brighter",
     "brighter-core",
     "brighter-config",
+    "brighter-cron",
     "brighter-rabbitmq",
     "brighter-sql",
 ];

@@ -30,7 +30,7 @@ fn main() {
     const CRON: u8 = 1;
     assert_eq!(CRON, 1);
     assert_eq!(cron!("@daily").as_str(), "@daily");
-    assert_eq!(cron!("@hourly", crate = brighter).words(), "At 0 past every hour.");
+    assert_eq!(cron!("@hourly", crate = brighter).words(), "At minute 0 past every hour.");
     let _ = Recurring::<Report>::new("reports", NIGHTLY);
     let _ = Recurring::from_fn("reports", cron!("0 6 * * *"), |_| Report);
 }
