@@ -142,8 +142,8 @@ mod tests {
             );
             let placed = say(&format!("ddl {database} --schema main")).unwrap();
             let place = format!("CREATE TABLE IF NOT EXISTS {quote}main{quote}.");
-            assert_eq!(placed.matches(&place).count(), 4, "{placed}");
-            assert_eq!(placed.matches("CREATE TABLE").count(), 4, "{placed}");
+            assert_eq!(placed.matches(&place).count(), 5, "{placed}");
+            assert_eq!(placed.matches("CREATE TABLE").count(), 5, "{placed}");
         }
     }
 

@@ -410,7 +410,7 @@ fn times_equal_a_walk_from_minute_to_minute() {
 }
 
 #[test]
-fn a_local_time_at_which_the_clock_is_put_back_to_comes_twice() {
+fn a_local_time_comes_twice_when_clocks_go_back() {
     // In Havana the clock goes back from one to midnight.
     let cron = Cron::parse("0 */12 * * *").unwrap();
     let calendar = Calendar::new(&cron, "America/Havana").unwrap();

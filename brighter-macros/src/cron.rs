@@ -12,7 +12,7 @@ const FORMS: &str =
     "write `cron!(\"30 2 * * MON-FRI\")`, or `cron!(pub const NIGHTLY = \"30 2 * * MON-FRI\");`";
 
 /// What stands between the parentheses.
-struct Written {
+struct CronInput {
     constant: Option<Constant>,
     expression: LitStr,
     private: Private,
@@ -25,7 +25,7 @@ struct Constant {
     name: Ident,
 }
 
-impl Parse for Written {
+impl Parse for CronInput {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         let constant = if input.peek(LitStr) {
             None
@@ -72,11 +72,11 @@ fn with_forms(error: syn::Error) -> syn::Error {
 
 /// Returns the expression or the constant. A mistake stands inside of what is returned, which has to be one expression.
 pub(crate) fn expand(input: TokenStream) -> TokenStream {
-    let written = match syn::parse2::<Written>(input) {
+    let written = match syn::parse2::<CronInput>(input) {
         Ok(written) => written,
         Err(error) => return error.to_compile_error(),
     };
-    let Written {
+    let CronInput {
         constant,
         expression,
         private,

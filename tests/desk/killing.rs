@@ -132,7 +132,7 @@ const PLANS: [&str; 4] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_sqlite_a_killed_desk_loses_nothing_and_its_operation_ends() {
+async fn a_killed_desk_loses_nothing_on_sqlite() {
     for plan in PLANS {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("desk.db");
@@ -141,7 +141,7 @@ async fn on_sqlite_a_killed_desk_loses_nothing_and_its_operation_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_postgres_a_killed_desk_loses_nothing_and_its_operation_ends() {
+async fn a_killed_desk_loses_nothing_on_postgres() {
     for plan in PLANS {
         let database = databases::Postgres::new().await;
         let url = databases::postgres_url();
@@ -155,7 +155,7 @@ async fn on_postgres_a_killed_desk_loses_nothing_and_its_operation_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_mysql_a_killed_desk_loses_nothing_and_its_operation_ends() {
+async fn a_killed_desk_loses_nothing_on_mysql() {
     for plan in PLANS {
         let database = databases::MySql::new().await;
         let url = databases::mysql_url();

@@ -51,7 +51,7 @@ impl Handler<Order> for Ledger {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_rabbitmq_and_postgres_600_dead_letters_of_3_kinds_are_handled_once_each() {
+async fn on_rabbitmq_600_dead_letters_are_handled_once_each() {
     let (corner, database) = (Corner::new(), databases::Postgres::new().await);
     let broker = shared(corner.connect().await);
     let channel = corner.channel("orders", "Order.Placed");
@@ -195,7 +195,7 @@ async fn of_150_exactly_the_100_that_were_chosen_are_sent() {
 }
 
 #[tokio::test]
-async fn a_message_that_waits_in_its_channel_is_not_taken_for_handled() {
+async fn a_message_that_waits_does_not_count_as_handled() {
     let (broker, channel, desk) = desk_of(1).await;
     let operation = desk.begin(&quick(BulkVerb::Retry).canary(1)).await.unwrap();
     let (working, id) = (desk.clone(), operation.id);
@@ -229,7 +229,7 @@ async fn a_channel_that_is_gone_fails_and_the_message_waits() {
 }
 
 #[tokio::test]
-async fn an_edited_message_is_sent_by_a_new_id_and_the_original_is_kept() {
+async fn an_edited_message_has_a_new_id_beside_its_original() {
     let (broker, channel, desk) = desk_of(1).await;
     let row = rows(desk.store(), "").await[0];
     let verb = || BulkVerb::Edit {
@@ -266,7 +266,7 @@ async fn an_edited_message_is_sent_by_a_new_id_and_the_original_is_kept() {
 }
 
 #[tokio::test]
-async fn what_is_redirected_goes_to_one_channel_alone() {
+async fn redirected_messages_go_to_one_channel_alone() {
     let (broker, channel, desk) = desk_of(3).await;
     let other = Channel::new("elsewhere", "Order.Placed");
     broker.declare(&other).await.unwrap();
@@ -302,7 +302,7 @@ async fn a_person_stops_an_operation_that_runs() {
 
 /// A channel that several reject to: the header tells which has.
 #[tokio::test]
-async fn a_shared_dead_letter_channel_is_told_apart_by_the_header() {
+async fn the_header_tells_messages_of_shared_dead_letters_apart() {
     let broker = shared(InMemoryBroker::new());
     let mut channels = [
         Channel::new("orders", "Order.Placed"),
@@ -333,7 +333,7 @@ async fn a_shared_dead_letter_channel_is_told_apart_by_the_header() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_kept_stays_and_holds_nothing_up() {
+async fn an_unkeepable_message_stays_and_holds_nothing_up() {
     let (broker, channel) = (InMemoryBroker::new(), Channel::new("orders", "Order.Placed"));
     broker.declare(&channel).await.unwrap();
     let mut header = MessageHeader::new(MessageId::new(), "Order.Placed", MessageType::Event);

@@ -80,7 +80,7 @@ fn number(invoice: Result<Invoice, CallError>) -> String {
 
 /// It is a message like any other: a person sees it among the dead letters, though its caller knows already.
 #[tokio::test]
-async fn a_rejected_call_is_answered_and_kept_as_a_dead_letter() {
+async fn a_rejected_call_is_answered_and_becomes_a_dead_letter() {
     let broker = InMemoryBroker::new();
     let (dispatcher, _) = accounts(broker.clone(), "accounts").await;
     let processor = caller(broker.clone());

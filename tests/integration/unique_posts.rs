@@ -128,7 +128,7 @@ async fn a_key_goes_with_the_transaction_of_a_deposit() {
 }
 
 #[tokio::test]
-async fn a_post_for_later_and_a_topic_in_order_hold_keys_too() {
+async fn scheduled_posts_and_ordered_topics_hold_keys_too() {
     let broker = broker().await;
     let processor = CommandProcessor::builder()
         .broker(broker.clone())
@@ -190,7 +190,7 @@ async fn a_handler_posts_uniquely_with_its_cause() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_unique_is_a_typed_error_and_stores_nothing() {
+async fn an_invalid_unique_key_is_refused_and_stores_nothing() {
     let broker = broker().await;
     let with = processor(&broker, InMemoryOutbox::new());
     let zero = with

@@ -92,7 +92,7 @@ async fn a_pause_outlives_the_process() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_next_occurrence_is_skipped_and_one_is_run_by_hand() {
+async fn an_occurrence_is_skipped_and_one_run_by_hand() {
     let outbox = outbox_at("2026-06-01T12:00:30Z");
     let processor = processor_of(outbox.clone(), [Recurring::new("a", cron!("0 * * * *"))]);
     tokio::time::sleep(SECOND).await;
@@ -113,7 +113,7 @@ async fn the_next_occurrence_is_skipped_and_one_is_run_by_hand() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_schedule_of_run_time_is_fired_by_any_process_until_it_is_removed() {
+async fn any_process_fires_an_added_schedule_until_its_removal() {
     let outbox = outbox_at("2026-06-01T12:00:30Z");
     let adding = processor_of(outbox.clone(), []);
     let schedules = adding.schedules();
@@ -150,7 +150,7 @@ async fn a_schedule_of_run_time_is_fired_by_any_process_until_it_is_removed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_done_is_told_with_what_to_do() {
+async fn errors_of_administration_say_what_to_do() {
     let outbox = outbox_at("2026-06-01T12:00:30Z");
     let processor = processor_of(outbox.clone(), [Recurring::new("a", cron!("0 * * * *"))]);
     tokio::time::sleep(SECOND).await;
@@ -230,7 +230,7 @@ async fn what_cannot_be_done_is_told_with_what_to_do() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_schedule_of_run_time_that_may_not_overlap_waits_for_an_inbox() {
+async fn an_added_schedule_without_overlap_waits_for_an_inbox() {
     let outbox = outbox_at("2026-06-01T12:00:30Z");
     let processor = processor_of(outbox.clone(), []);
     let hourly = Cron::parse("@hourly").unwrap();

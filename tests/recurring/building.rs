@@ -231,7 +231,7 @@ async fn every_part_that_a_schedule_needs_is_missed() {
 }
 
 #[tokio::test]
-async fn every_mistake_is_told_at_once_and_a_right_one_builds() {
+async fn mistakes_are_told_at_once_and_right_schedules_build() {
     let wrong = with_all()
         .recurring(hourly("").time_zone("x"))
         .recurring(hourly("b").jitter(DAY));

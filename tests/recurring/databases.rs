@@ -219,7 +219,7 @@ async fn ten_thousand_are_fired_in_batches_in_mysql() {
 }
 
 #[tokio::test]
-async fn a_database_that_comes_back_has_its_occurrences_made_up_for() {
+async fn missed_occurrences_are_fired_when_the_database_returns() {
     let schema = databases::Postgres::new().await;
     let outbox = PostgresOutbox::from_pool(schema.pool().await).await.unwrap();
     let gate = Gate::to(schema.address()).await;
@@ -254,7 +254,7 @@ async fn a_database_that_comes_back_has_its_occurrences_made_up_for() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_opened_again_goes_on_where_it_was() {
+async fn a_reopened_file_goes_on_where_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let open = async || SqliteOutbox::open(folder.path().join("outbox.db")).await.unwrap();
     let yearly = || Recurring::new("a", cron!("0 0 1 1 *"));

@@ -164,7 +164,7 @@ async fn several_processes_fire_each_occurrence_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_clock_of_the_outbox_decides_whatever_that_of_the_process_says() {
+async fn the_clock_of_the_outbox_decides_over_the_process() {
     for skew in [DAY, Duration::ZERO] {
         // The clock of this machine is years away from either.
         let outbox = InMemoryOutbox::new().clock_at(time("2020-06-01T12:00:30Z") + skew);
@@ -205,7 +205,7 @@ async fn a_clock_that_jumps_fires_nothing_twice() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_cannot_be_made_holds_up_no_other_schedule() {
+async fn a_request_that_cannot_be_made_delays_no_other() {
     let outbox = outbox_at("2026-06-01T12:00:30Z");
     let is_mended = Arc::new(Mutex::new(false));
     let mended = Arc::clone(&is_mended);
@@ -235,7 +235,7 @@ async fn a_request_that_cannot_be_made_holds_up_no_other_schedule() {
 }
 
 #[tokio::test]
-async fn an_expression_of_run_time_is_checked_as_one_of_the_code_is() {
+async fn an_expression_added_later_is_checked_like_a_constant() {
     for (text, part) in [
         ("* * * *", "has 4 fields"),
         ("* * * * * *", "at most once a minute"),

@@ -80,7 +80,7 @@ async fn another_setting_keeps_the_next_occurrence() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_older_version_that_starts_again_does_not_keep_new_schedules_paused() {
+async fn a_restarted_older_version_leaves_new_schedules_active() {
     let outbox = outbox_at("2026-06-01T12:00:30Z");
     let a = || Recurring::new("a", cron!("0 0 * * *"));
     let b = || Recurring::new("b", cron!("30 * * * *"));

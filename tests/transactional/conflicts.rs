@@ -215,7 +215,7 @@ mod in_postgres {
     }
 
     #[tokio::test]
-    async fn a_transaction_that_only_reads_has_its_level_and_writes_nothing() {
+    async fn a_read_only_transaction_writes_nothing() {
         let database = Postgres::new().await;
         let pool = database.pool().await;
         make_books(&pool).await;

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_file_without_a_new_dependency_is_named_with_its_fix() {
+    fn a_stale_lock_file_is_named_with_its_fix() {
         let folder = tempfile::tempdir().unwrap();
         let manifest = |name: &str, dependencies: &str| {
             let package = folder.path().join(name);

@@ -11,7 +11,7 @@ use super::id::{DeskId, OperationId};
 use crate::id::MessageId;
 use crate::message::{ChannelName, NameError};
 
-/// What an operation does with each message.
+/// The action that an operation takes on each message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verb", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -84,7 +84,7 @@ pub struct Canary {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct NewBulk {
-    /// What is done with each message.
+    /// The action on each message.
     #[serde(flatten)]
     pub verb: BulkVerb,
     /// The person or program that asks for it.
@@ -123,7 +123,7 @@ pub enum InvalidBulk {
     #[error("invalid evidence time {0:?}: give at most 30 days")]
     Evidence(Duration),
     /// An operation needs the name of the person who asks for it.
-    #[error("nobody asks for the operation: give a name")]
+    #[error("the name of the person who asks for the operation is missing: give one")]
     Nobody,
     /// The edited message must be one.
     #[error("an edit is of one message: choose it by `id=…`, and set no other limit than 1")]
@@ -232,7 +232,7 @@ pub enum BulkState {
     Running,
     /// Was stopped by a person or a canary. The rest is untouched, and it can go on.
     Stopped,
-    /// Has come to its end.
+    /// Came to its end.
     Done,
 }
 
@@ -256,7 +256,7 @@ impl BulkState {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ItemState {
-    /// Has its turn to come.
+    /// Waits for its turn.
     Pending,
     /// Is being sent.
     Sending,
@@ -365,7 +365,7 @@ impl BulkCounts {
 pub struct BulkOperation {
     /// The id.
     pub id: OperationId,
-    /// What was asked for.
+    /// The plan that was asked for.
     pub plan: NewBulk,
     /// The state.
     pub state: BulkState,
@@ -471,7 +471,7 @@ pub struct BulkEvent {
     pub at: SystemTime,
     /// The person or program; empty for brighter itself.
     pub who: String,
-    /// What was done.
+    /// The action.
     pub what: String,
 }
 
@@ -517,7 +517,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
+    fn a_senseless_plan_is_refused() {
         let archive = NewBulk::new(BulkVerb::Archive, DeskFilter::default(), "ann");
         let redirect = BulkVerb::Redirect { to: "".into() };
         for (plan, said) in [

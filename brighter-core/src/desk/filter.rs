@@ -28,7 +28,7 @@ use crate::channel::RejectionKind;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DeskFilter {
-    /// The conditions, all of which must be met.
+    /// The conditions. All of them must be met.
     pub conditions: Vec<FilterCondition>,
 }
 
@@ -102,7 +102,7 @@ pub enum FilterError {
         field: &'static str,
         /// The comparison.
         comparison: &'static str,
-        /// Those that there are.
+        /// The comparisons that the field allows.
         allowed: &'static str,
     },
     /// The value is none of this field.
@@ -118,7 +118,7 @@ pub enum FilterError {
     /// A word was expected, and something else came.
     #[error("expected {expected} at `{rest}`")]
     Expected {
-        /// What was expected.
+        /// The text that was expected.
         expected: &'static str,
         /// The rest of the text.
         rest: String,
@@ -195,7 +195,7 @@ impl Comparison {
     }
 }
 
-/// What a condition is compared with: a row, and the time since its last death.
+/// The values that a condition is compared with: a row, and the time since its last death.
 #[derive(Debug, Clone, Copy)]
 pub struct DeskRowView<'a> {
     /// The row.
@@ -508,7 +508,7 @@ mod tests {
             ("error~'x", "a closing quote"),
             ("error~x or error~y", "`and`"),
             ("error~x and", "`and`"),
-            ("error~x and ", "`and`"),
+            ("error~x and ", "a field"),
             ("=x", "a field"),
             ("error~x andage<1h", "`and`"),
         ] {

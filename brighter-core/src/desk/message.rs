@@ -349,7 +349,7 @@ impl Death {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct DeskMessage {
-    /// What is known without the message itself.
+    /// The facts that are known without the message itself.
     pub row: DeskRow,
     /// The message, as it was first delivered.
     pub message: Message,
@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn a_returned_message_that_dies_of_the_same_has_another_death() {
+    fn a_returned_message_that_dies_again_has_another_death() {
         let first = dead("no", "{}");
         let row = DeskRow::new(DeskId::new(7), &first, SystemTime::UNIX_EPOCH);
         let kept = DeskMessage::new(row, first.message.clone(), Vec::new());

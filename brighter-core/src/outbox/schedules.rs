@@ -129,7 +129,7 @@ pub enum ScheduleOrigin {
         /// The name of the program, which is empty unless several programs share the outbox.
         program: String,
     },
-    /// It was added at run time, with a message to copy. Every process can fire it.
+    /// Added at run time, with a message to copy. Every process can fire it.
     Runtime,
 }
 
@@ -155,7 +155,7 @@ impl ScheduleOrigin {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ScheduleState {
-    /// It fires at each occurrence.
+    /// Fires at each occurrence.
     Active,
     /// A person has paused it.
     Paused,

@@ -86,7 +86,7 @@ impl fmt::Debug for UniqueKey {
     }
 }
 
-/// What an outbox did with a message that has a [`UniqueKey`].
+/// The answer of an outbox to a message that has a [`UniqueKey`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UniqueDeposit {

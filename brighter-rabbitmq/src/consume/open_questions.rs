@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_consumer_that_begins_again_counts_until_its_channel_is_well() {
+    async fn a_restarted_consumer_counts_until_its_channel_is_well() {
         let questions = Arc::new(OpenQuestions::default());
         let (ours, theirs) = (
             ChannelName::from_static("ours"),

@@ -100,7 +100,7 @@ impl Desk {
                 Err(error) => {
                     let error = brighter_core::__private::report(&error);
                     let operation = claim.operation;
-                    tracing::warn!(error, %operation, "operation of the desk was interrupted; it is tried again");
+                    tracing::warn!(error, %operation, "operation of the desk was interrupted; it is retried");
                     operating.next_pause()
                 }
             };

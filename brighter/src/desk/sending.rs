@@ -7,7 +7,7 @@ use brighter_core::channel::{Broker, PublishError};
 use brighter_core::message::{ChannelName, Message, MessageBody};
 
 /// The results of sending some messages.
-pub(super) struct Sent {
+pub(super) struct SendReport {
     /// Those that were sent, and those that never can be.
     pub(super) results: Vec<ItemResult>,
     /// Why others were not sent, if there are others: the broker cannot be reached.
@@ -15,7 +15,11 @@ pub(super) struct Sent {
 }
 
 /// Sends messages at once, each to its channel.
-pub(super) async fn send(broker: &dyn Broker, operation: &BulkOperation, messages: &[DeskMessage]) -> Sent {
+pub(super) async fn send(
+    broker: &dyn Broker,
+    operation: &BulkOperation,
+    messages: &[DeskMessage],
+) -> SendReport {
     let sent = join_all(messages.iter().map(|message| async move {
         let row = message.row.id;
         let Some((channel, message)) = outgoing(operation, message) else {
@@ -45,7 +49,7 @@ pub(super) async fn send(broker: &dyn Broker, operation: &BulkOperation, message
             Err(error) => outage = Some(error),
         }
     }
-    Sent { results, outage }
+    SendReport { results, outage }
 }
 
 /// Returns what is sent for a message, and where; `None` if its channel is unknown.

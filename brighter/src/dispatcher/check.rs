@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn the_second_of_a_name_or_a_channel_is_refused_beside_the_first() {
+    fn a_second_name_or_channel_is_refused_beside_the_first() {
         let (first, second) = (unchecked(1), unchecked(1));
         let mut third = unchecked(2);
         third.settings.channel = Channel::new("orders-1", "Order");

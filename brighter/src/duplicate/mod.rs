@@ -163,7 +163,7 @@ impl<R: Request> Duplicates<R> {
         }
     }
 
-    /// Says once that requests come without an id.
+    /// Logs once that requests come without an id.
     pub(crate) fn warn_of_no_id(&self) {
         if !self.warned.swap(true, Ordering::Relaxed) {
             let (context, request) = (&*self.context, std::any::type_name::<R>());

@@ -131,7 +131,7 @@ impl<'a, R> Batch<'a, R> {
         self.messages.get(index).map(|(_, context)| *context)
     }
 
-    /// Says that the request at this index failed. Its message comes again as after any failure, and after its last
+    /// Marks the request at this index as failed. Its message comes again as after any failure, and after its last
     /// attempt goes to the dead-letter channel. The error may be one of [`Defer`](crate::Defer),
     /// [`Reject`](crate::Reject), [`Invalid`](crate::Invalid) and [`DontAck`](crate::DontAck).
     ///
@@ -140,12 +140,12 @@ impl<'a, R> Batch<'a, R> {
         self.outcomes.set(index, HandlerError::from(error.into()));
     }
 
-    /// Says that the message at this index is to come again after this delay, which counts as an attempt.
+    /// Makes the message at this index come again after this delay, which counts as an attempt.
     pub fn defer(&self, index: usize, delay: Duration) {
         self.fail(index, Defer::after(delay));
     }
 
-    /// Says that the message at this index goes to the dead-letter channel, for this reason.
+    /// Sends the message at this index to the dead-letter channel, for this reason.
     pub fn reject(&self, index: usize, reason: impl Into<String>) {
         self.fail(index, Reject::because(reason));
     }

@@ -146,7 +146,7 @@ impl Drop for BorrowedTransaction {
 mod tests {
     use super::*;
 
-    /// Says when it ends.
+    /// Counts how often it is dropped.
     struct Ending(Arc<Mutex<u32>>);
 
     impl Drop for Ending {
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transaction_that_comes_back_in_time_is_there_for_the_next_attempt() {
+    fn a_transaction_returned_in_time_serves_the_next_attempt() {
         let ended = Arc::new(Mutex::new(0));
         let slot = TransactionSlot::new(Ending(Arc::clone(&ended)), true);
         assert!(!slot.must_undo());

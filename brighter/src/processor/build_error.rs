@@ -191,7 +191,7 @@ pub enum BuildError {
         subscription: SubscriptionName,
         /// The type of the handler.
         handler: &'static str,
-        /// What does not fit.
+        /// The reason why it does not fit.
         #[source]
         source: BatchError,
     },
@@ -243,7 +243,7 @@ pub enum BuildError {
     Schedule {
         /// The name of the schedule.
         name: String,
-        /// What is wrong with it.
+        /// The fault of the schedule.
         #[source]
         source: crate::schedule::RecurringError,
     },

@@ -363,7 +363,7 @@ impl CommandProcessor {
         self.0.publications.get(&request).cloned()
     }
 
-    /// Has the sweeper look at the schedules, for one of them was changed.
+    /// Makes the sweeper look at the schedules, for one of them was changed.
     #[cfg(feature = "schedule")]
     pub(crate) fn schedules_changed(&self) {
         if let Some(relay) = &self.0.relay

@@ -19,12 +19,12 @@ use brighter_core::mapper::Postable;
 use brighter_core::message::Message;
 use brighter_core::outbox::{Claimed, Outbox, OutboxError, OutboxTransaction, UniqueDeposit, UniqueKey};
 
-/// What became of a post with a unique key.
+/// The outcome of a post with a unique key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 #[must_use = "the post may be a duplicate"]
 pub enum Posted {
-    /// It is posted, and holds its key.
+    /// The message is posted, and holds its key.
     New(MessageId),
     /// Another post holds the key, and this one was not stored.
     Duplicate {

@@ -42,7 +42,7 @@ pub struct ScheduleInfo {
     pub name: String,
     /// The cron expression.
     pub cron: String,
-    /// What the expression means, in English.
+    /// The meaning of the expression, in English.
     pub words: String,
     /// The name of the time zone.
     pub zone: String,
@@ -50,9 +50,9 @@ pub struct ScheduleInfo {
     pub origin: ScheduleOrigin,
     /// Whether it fires.
     pub state: ScheduleState,
-    /// What becomes of missed occurrences.
+    /// The treatment of missed occurrences.
     pub missed: Missed,
-    /// What becomes of an occurrence while the last one is still being handled.
+    /// The treatment of an occurrence while the last one is still being handled.
     pub overlap: Overlap,
     /// The delay of each occurrence, which follows from the name and the jitter.
     pub delay: Duration,

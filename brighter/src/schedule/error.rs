@@ -8,7 +8,7 @@ use brighter_core::outbox::OutboxError;
 /// The largest number of missed occurrences that are made up for.
 pub(super) const MOST_MISSED: usize = 1_000;
 
-/// What is wrong with a schedule.
+/// A fault of a schedule.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecurringError {
@@ -112,7 +112,7 @@ pub enum ScheduleError {
     Invalid {
         /// The name.
         name: String,
-        /// What is wrong with it.
+        /// The fault of the schedule.
         #[source]
         source: RecurringError,
     },

@@ -43,7 +43,7 @@ pub struct Occurrence {
     /// The time for which it is scheduled.
     #[serde(with = "text")]
     pub scheduled_for: SystemTime,
-    /// That time in the zone of the schedule, as RFC 3339 with the offset: `2026-10-25T02:30:00+02:00`.
+    /// The scheduled time in the zone of the schedule, as RFC 3339 with the offset: `2026-10-25T02:30:00+02:00`.
     pub local: String,
     /// The name of the zone.
     pub zone: String,

@@ -14,7 +14,7 @@ const LOOK_AGAIN: i64 = 1_000;
 
 /// What a due schedule does.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct SchedulePlan {
     /// The schedule afterwards.
     pub(super) row: ScheduleRow,
     /// The occurrences to fire, in their order.
@@ -40,7 +40,7 @@ impl Readable<'_> {
     }
 
     /// Returns what it does now. `is_running` says that the last occurrence is not over.
-    pub(super) fn plan(&self, now: i64, is_running: bool) -> Plan {
+    pub(super) fn plan(&self, now: i64, is_running: bool) -> SchedulePlan {
         let mut row = self.row.clone();
         let mut occurrences = Vec::new();
         if let Some(asked) = row.run_at.take() {
@@ -86,7 +86,7 @@ impl Readable<'_> {
         if let Some(held) = held_until {
             row.due_at = Some(system_time(held));
         }
-        Plan { row, occurrences }
+        SchedulePlan { row, occurrences }
     }
 
     fn occurrence(&self, time: i64, is_on_request: bool) -> Occurrence {

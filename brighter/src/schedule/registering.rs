@@ -24,9 +24,9 @@ const WATCHED_EVERY: Duration = Duration::from_secs(60);
 
 /// When the rows are to be looked at.
 #[derive(Default)]
-pub(super) struct Registering(Mutex<Option<Registered>>);
+pub(super) struct Registering(Mutex<Option<ScheduleRegistration>>);
 
-struct Registered {
+struct ScheduleRegistration {
     first: Instant,
     last: Instant,
 }
@@ -50,7 +50,7 @@ impl Registering {
         match &mut *registered {
             Some(registered) => registered.last = now,
             None => {
-                *registered = Some(Registered {
+                *registered = Some(ScheduleRegistration {
                     first: now,
                     last: now,
                 });

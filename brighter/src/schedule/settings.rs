@@ -14,7 +14,7 @@ const LONGEST_NAME: usize = 200;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What becomes of occurrences that no sweeper saw in time: all processes were down, or the database was. An
+/// The treatment of occurrences that no sweeper saw in time: all processes were down, or the database was. An
 /// occurrence that is at most a minute late is not missed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missed {
@@ -25,7 +25,7 @@ pub enum Missed {
         /// The largest delay.
         within: Duration,
     },
-    /// Those that are at most this late are made up for, one message for each, in their order.
+    /// All that are at most this late are made up for, one message for each, in their order.
     All {
         /// The largest delay.
         within: Duration,
@@ -34,16 +34,16 @@ pub enum Missed {
     },
 }
 
-/// What becomes of an occurrence while the last one is still being handled. It is over once an inbox has completed its
+/// The treatment of an occurrence while the last one is still being handled. It is over once an inbox has completed its
 /// request, or after the [`overlap_timeout`](super::Recurring::overlap_timeout).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Overlap {
     /// Its message is sent at once.
     Allow,
-    /// It is left out.
+    /// The occurrence is left out.
     Skip,
-    /// It waits until the last one is over. At most one waits: of those that come meanwhile, the newest.
+    /// The occurrence waits until the last one is over. At most one waits: of those that come meanwhile, the newest.
     Queue,
 }
 

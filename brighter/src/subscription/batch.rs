@@ -9,9 +9,9 @@ use crate::pipeline::BatchLimits;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BatchError {
-    /// The performers have fewer messages in hand than a batch has, so each batch would wait for all of its time.
+    /// The performers have fewer messages in flight than a batch has, so each batch would wait for all of its time.
     #[error(
-        "a batch has up to {max} messages, and this subscription has {in_hand} in hand ({performers} × `concurrency` {concurrency}, buffer {buffer}): write `.concurrency({})`, with a buffer as large or larger, or `max = {in_hand}`",
+        "a batch has up to {max} messages, and this subscription has {in_hand} in flight ({performers} × `concurrency` {concurrency}, buffer {buffer}): write `.concurrency({})`, with a buffer as large or larger, or `max = {in_hand}`",
         max.div_ceil(*performers)
     )]
     TooFewInHand {

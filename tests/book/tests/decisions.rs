@@ -8,7 +8,7 @@ use brighter_book::{Page, root};
 const PARTS: [&str; 4] = ["Context", "Decision", "Alternatives", "Consequences"];
 
 #[test]
-fn each_decision_has_the_form_and_its_row_in_the_index() {
+fn each_decision_has_the_form_and_an_index_row() {
     let index = Page::read("docs/adr/README.md").unwrap().text;
     let mut numbers = Vec::new();
     let mut faults = Vec::new();

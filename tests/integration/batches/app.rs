@@ -5,7 +5,7 @@ use brighter::testing::TestApp;
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn a_test_app_waits_for_the_batch_and_knows_each_message() {
+async fn a_test_app_waits_for_each_message_of_a_batch() {
     let store = Store::new(|batch| {
         for (index, row) in batch.iter().enumerate() {
             if row.number == 1 {

@@ -51,7 +51,7 @@ async fn performers_and_concurrency_count_together() {
 }
 
 #[tokio::test]
-async fn a_batch_may_not_wait_for_longer_than_its_messages_live() {
+async fn a_batch_may_not_wait_longer_than_its_messages_live() {
     let errors = refused(table().timeout(SECOND / 20));
     assert!(
         matches!(source(&errors), BatchError::WaitsTooLong { .. }),

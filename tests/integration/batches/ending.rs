@@ -40,7 +40,7 @@ fn in_flight(dispatcher: &Dispatcher) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_that_gathers_is_handled_at_once_when_the_dispatcher_ends() {
+async fn a_gathering_batch_is_handled_when_the_dispatcher_ends() {
     let store = Store::new(|_| Ok(()));
     let broker = InMemoryBroker::new();
     let dispatcher = patient(broker.clone(), &store).await;
@@ -56,7 +56,7 @@ async fn a_batch_that_gathers_is_handled_at_once_when_the_dispatcher_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_is_cut_short_gives_all_its_messages_back() {
+async fn an_interrupted_call_gives_all_its_messages_back() {
     let store = Store::gated(|_| Ok(()));
     let broker = InMemoryBroker::new();
     let dispatcher = consuming(broker.clone(), &store, table().performers(2)).await;

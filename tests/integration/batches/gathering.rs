@@ -72,7 +72,7 @@ async fn batches_run_beside_each_other_as_far_as_concurrency_goes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_in_process_is_a_batch_of_one_at_once() {
+async fn a_request_in_process_is_a_batch_of_one() {
     let store = Store::new(|batch| {
         let number = batch.get(0).ok_or("nothing")?.number;
         match number {
@@ -112,7 +112,7 @@ async fn a_rate_counts_messages_and_not_batches() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_message_has_its_context_and_the_call_has_none_of_them() {
+async fn each_message_has_its_context_and_the_call_none() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let store = {
         let seen = Arc::clone(&seen);

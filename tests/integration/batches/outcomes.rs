@@ -59,7 +59,7 @@ async fn each_message_has_the_outcome_that_the_handler_gave_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_poison_message_fails_alone_and_the_others_are_handled_once() {
+async fn a_poison_message_fails_alone_in_a_batch() {
     let handled = Arc::new(Mutex::new(Vec::new()));
     let store = {
         let handled = Arc::clone(&handled);
@@ -116,7 +116,7 @@ fn dispatcher_in_flight(dispatcher: &Dispatcher) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_call_that_names_its_culprits_is_repeated_without_them() {
+async fn a_failed_call_is_repeated_without_its_named_culprits() {
     let store = Store::new(|batch| {
         let culprits = [2, 5].into_iter().filter_map(|number| position(batch, number));
         let culprits: Vec<_> = culprits.collect();
@@ -148,7 +148,7 @@ async fn a_call_that_defers_puts_off_all_without_further_calls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_rejects_ends_no_message_but_the_one_that_is_alone() {
+async fn a_rejecting_call_ends_a_message_only_when_alone() {
     let store = Store::new(|batch| match position(batch, 1) {
         Some(_) => Err(Reject::because("one is not wanted").into()),
         None => Ok(()),
@@ -179,7 +179,7 @@ async fn an_outcome_of_no_message_fails_the_call() {
 
 #[tokio::test(start_paused = true)]
 async fn a_message_on_its_last_attempt_is_handled_alone() {
-    // Hangs, so that the whole batch times out, whoever is to blame.
+    // Hangs, so that the whole batch times out, whichever message is to blame.
     let store = Store::gated(|_| Ok(()));
     let broker = InMemoryBroker::new();
     let subscription = table().timeout(SECOND).attempts(2).delays([SECOND]);
@@ -195,7 +195,7 @@ async fn a_message_on_its_last_attempt_is_handled_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_one_key_a_batch_has_one_message_and_none_overtakes_a_failed_one() {
+async fn messages_of_one_key_share_no_batch_and_keep_order() {
     let done = Arc::new(Mutex::new(Vec::new()));
     let store = {
         let done = Arc::clone(&done);

@@ -153,7 +153,7 @@ async fn run(seed: u64, ordered: bool) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_message_is_settled_once_in_the_order_of_its_key() {
+async fn each_message_is_settled_once_in_order_by_key() {
     for seed in 0..40 {
         run(seed, true).await;
     }

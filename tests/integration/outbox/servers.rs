@@ -180,7 +180,7 @@ macro_rules! tests_of_a_server {
                         refused,
                         Err(OutboxError::NewerSchema {
                             found: 99,
-                            known: 3
+                            known: 4
                         })
                     ),
                     "{refused:?}"

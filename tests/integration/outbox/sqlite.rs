@@ -358,7 +358,7 @@ async fn a_newer_schema_is_refused() {
     execute(outbox.pool(), "UPDATE brighter_schema SET version = 99").await;
     let refused = SqliteOutbox::open(&path).await;
     assert!(
-        matches!(refused, Err(OutboxError::NewerSchema { found: 99, known: 4 })),
+        matches!(refused, Err(OutboxError::NewerSchema { found: 99, known: 5 })),
         "{refused:?}"
     );
 }
@@ -382,7 +382,7 @@ async fn tables_of_the_first_version_are_migrated() {
         .fetch_one(outbox.pool())
         .await
         .unwrap();
-    assert_eq!(version, 4);
+    assert_eq!(version, 5);
     let id = message.header.id.clone();
     let failure = Failure::new(id.clone(), "no", LONG).last();
     outbox.mark_failed(&[failure]).await.unwrap();

@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_look_for_due_schedules_reads_an_index_in_its_order() {
+    async fn due_schedules_are_read_in_the_order_of_an_index() {
         let folder = tempfile::tempdir().unwrap();
         let outbox = SqliteOutbox::open(folder.path().join("outbox.db"));
         let options = OutboxOptions::default().schedules();

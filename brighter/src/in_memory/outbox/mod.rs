@@ -150,7 +150,7 @@ impl InMemoryOutbox {
         Arc::ptr_eq(&self.state, &other.state)
     }
 
-    /// As [`lock`](Self::lock). The messages may be locked while this is, and not the reverse.
+    /// Locks the schedules, as [`lock`](Self::lock). The messages may be locked while this is, and not the reverse.
     fn schedules_locked(&self) -> MutexGuard<'_, (ScheduleClock, StoredSchedules)> {
         self.stored.lock().unwrap_or_else(PoisonError::into_inner)
     }

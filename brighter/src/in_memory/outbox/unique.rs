@@ -15,7 +15,7 @@ use brighter_core::outbox::{Arrival, OutboxError, UniqueDeposit, UniqueKey, Uniq
 /// How long a key is waited for that a transaction holds which has not ended.
 const WAIT: Duration = Duration::from_secs(5);
 
-/// Who holds which key.
+/// The holder of each key.
 #[derive(Default)]
 pub(super) struct UniqueKeys {
     held: HashMap<String, HeldKey>,

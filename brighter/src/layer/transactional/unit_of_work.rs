@@ -44,13 +44,13 @@ pub(super) enum Work<X> {
 }
 
 /// Why an attempt failed.
-enum Failure {
+enum AttemptFailure {
     Final(HandlerError),
     /// Another attempt may succeed.
     Again(HandlerError),
 }
 
-/// An open transaction. When this is dropped it is rolled back, whoever has it then.
+/// An open transaction. When this is dropped it is rolled back, whichever owner drops it.
 struct OpenTransaction {
     slot: Arc<TransactionSlot>,
     _guard: TransactionGuard,
@@ -101,12 +101,12 @@ impl<T: HandlerTransaction<O>, O: Outbox> UnitOfWork<T, O> {
                 Err(failure) => failure,
             };
             let error = match failure {
-                Failure::Again(error) if attempt < ATTEMPTS => error,
-                Failure::Final(error) | Failure::Again(error) => return Err(error),
+                AttemptFailure::Again(error) if attempt < ATTEMPTS => error,
+                AttemptFailure::Final(error) | AttemptFailure::Again(error) => return Err(error),
             };
-            let id = keys.first().map(|(key, _)| tracing::field::display(&key.id));
+            let request_id = keys.first().map(|(key, _)| tracing::field::display(&key.id));
             tracing::debug!(
-                id,
+                request_id,
                 attempt,
                 error = error.report(),
                 "running the transaction again"
@@ -124,7 +124,7 @@ impl<T: HandlerTransaction<O>, O: Outbox> UnitOfWork<T, O> {
         claim: ClaimId,
         unknown: &mut Option<X>,
         work: &mut W,
-    ) -> Result<X, Failure>
+    ) -> Result<X, AttemptFailure>
     where
         X: Send,
         W: FnMut(Arc<TransactionSlot>, Vec<Recorded>) -> F,
@@ -133,7 +133,7 @@ impl<T: HandlerTransaction<O>, O: Outbox> UnitOfWork<T, O> {
         let is_unknown = unknown.is_some();
         // While the outcome is unknown, it is asked for again whatever the error is.
         let asking = |error: HandlerError| match is_unknown {
-            true => Failure::Again(HandlerError::Transaction(
+            true => AttemptFailure::Again(HandlerError::Transaction(
                 TransactionError::Unknown(error.into()).into(),
             )),
             false => classify::<T, O>(error),
@@ -165,7 +165,7 @@ impl<T: HandlerTransaction<O>, O: Outbox> UnitOfWork<T, O> {
             Ok(Err(error)) => {
                 roll_back::<T, O>(&open.slot).await;
                 return Err(match open.slot.take_conflict() {
-                    Some(conflict) => Failure::Again(conflict),
+                    Some(conflict) => AttemptFailure::Again(conflict),
                     None => classify::<T, O>(error),
                 });
             }
@@ -182,18 +182,18 @@ impl<T: HandlerTransaction<O>, O: Outbox> UnitOfWork<T, O> {
         match commit::<T, O>(&open.slot).await {
             Ok(()) => Ok(done),
             Err(error @ TransactionError::Conflict(_)) => {
-                Err(Failure::Again(HandlerError::Failed(error.into())))
+                Err(AttemptFailure::Again(HandlerError::Failed(error.into())))
             }
             Err(error @ TransactionError::Unknown(_)) => {
                 let error = HandlerError::Transaction(error.into());
                 // Without a key nobody can tell.
                 if keys.is_empty() {
-                    return Err(Failure::Final(error));
+                    return Err(AttemptFailure::Final(error));
                 }
                 *unknown = Some(done);
-                Err(Failure::Again(error))
+                Err(AttemptFailure::Again(error))
             }
-            Err(error) => Err(Failure::Final(HandlerError::Failed(error.into()))),
+            Err(error) => Err(AttemptFailure::Final(HandlerError::Failed(error.into()))),
         }
     }
 
@@ -286,10 +286,10 @@ fn lost() -> HandlerError {
 }
 
 /// Whether another attempt may succeed, by the error and all its causes.
-fn classify<T: HandlerTransaction<O>, O: Outbox>(error: HandlerError) -> Failure {
+fn classify<T: HandlerTransaction<O>, O: Outbox>(error: HandlerError) -> AttemptFailure {
     match is_conflict::<T, O>(&error) {
-        true => Failure::Again(error),
-        false => Failure::Final(error),
+        true => AttemptFailure::Again(error),
+        false => AttemptFailure::Final(error),
     }
 }
 

@@ -150,7 +150,7 @@ impl<R: Request> UseInboxSettings<R> {
         }
     }
 
-    /// Says once that an effect may happen twice, where one attribute would make it happen once.
+    /// Logs once that an effect may happen twice, where one attribute would make it happen once.
     fn tell_of_no_transaction(&self) {
         if self.inbox.has_transactions() && !self.told.swap(true, Ordering::Relaxed) {
             let context = &**self.duplicates.context();

@@ -76,7 +76,7 @@ impl<R: Request> Gathering<R> {
         first: Place<R>,
         max: usize,
         handle: impl FnOnce(Arc<Self>) -> BoxFuture<'static, ()>,
-    ) -> (Arc<Self>, Member<R>) {
+    ) -> (Arc<Self>, BatchMember<R>) {
         let gathering = Arc::new(Self {
             max,
             began: Instant::now(),
@@ -95,7 +95,7 @@ impl<R: Request> Gathering<R> {
         state.future = Some(future);
         let index = state.seat(first);
         drop(state);
-        let member = Member::new(Arc::clone(&gathering), index);
+        let member = BatchMember::new(Arc::clone(&gathering), index);
         (gathering, member)
     }
 
@@ -103,7 +103,7 @@ impl<R: Request> Gathering<R> {
     ///
     /// # Errors
     /// The message: there is no room for it any more.
-    pub(super) fn join(gathering: &Arc<Self>, place: Place<R>) -> Result<Member<R>, Place<R>> {
+    pub(super) fn join(gathering: &Arc<Self>, place: Place<R>) -> Result<BatchMember<R>, Place<R>> {
         let mut state = gathering.lock();
         if state.closed || state.waiting >= gathering.max {
             return Err(place);
@@ -115,7 +115,7 @@ impl<R: Request> Gathering<R> {
         if is_news {
             gathering.changed.notify_one();
         }
-        Ok(Member::new(Arc::clone(gathering), index))
+        Ok(BatchMember::new(Arc::clone(gathering), index))
     }
 
     /// Waits until the batch is full, its first message has waited this long, or a performer stops: then it has no time
@@ -219,13 +219,13 @@ impl<R: Request> State<R> {
 }
 
 /// One message in a [`Gathering`]: a future of its outcome.
-pub(super) struct Member<R: Request> {
+pub(super) struct BatchMember<R: Request> {
     gathering: Arc<Gathering<R>>,
     index: usize,
     has_left: bool,
 }
 
-impl<R: Request> Member<R> {
+impl<R: Request> BatchMember<R> {
     fn new(gathering: Arc<Gathering<R>>, index: usize) -> Self {
         Self {
             gathering,
@@ -278,7 +278,7 @@ impl<R: Request> Member<R> {
     }
 }
 
-impl<R: Request> Future for Member<R> {
+impl<R: Request> Future for BatchMember<R> {
     type Output = Result<(), HandlerError>;
 
     fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Self::Output> {
@@ -286,7 +286,7 @@ impl<R: Request> Future for Member<R> {
     }
 }
 
-impl<R: Request> Drop for Member<R> {
+impl<R: Request> Drop for BatchMember<R> {
     fn drop(&mut self) {
         self.leave();
     }

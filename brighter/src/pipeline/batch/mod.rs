@@ -129,7 +129,7 @@ where
 {
     /// Gives a message its place in the batch that is being gathered. A request that was made in this process is a batch
     /// of its own.
-    fn join(self: Arc<Self>, place: Place<R>) -> gathering::Member<R> {
+    fn join(self: Arc<Self>, place: Place<R>) -> gathering::BatchMember<R> {
         let membership = place.call().context().get::<BatchMembership>();
         if membership.is_none_or(|membership| *membership == BatchMembership::Alone) || self.limits.max == 1 {
             return self.begin(place, 1).1;
@@ -148,7 +148,7 @@ where
     }
 
     /// Begins a batch with this message.
-    fn begin(self: Arc<Self>, first: Place<R>, max: usize) -> (Arc<Gathering<R>>, gathering::Member<R>) {
+    fn begin(self: Arc<Self>, first: Place<R>, max: usize) -> (Arc<Gathering<R>>, gathering::BatchMember<R>) {
         let within = self.limits.within;
         Gathering::begin(first, max, |gathering| {
             Box::pin(async move {

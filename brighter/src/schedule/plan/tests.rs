@@ -35,7 +35,7 @@ impl Schedule {
 
     /// Returns what is fired now, in minutes since the start and whether each was missed, and the next occurrence.
     fn at(&mut self, now: i64, is_running: bool) -> (Vec<(i64, bool)>, Option<i64>) {
-        let Plan { row, occurrences } = Readable {
+        let SchedulePlan { row, occurrences } = Readable {
             row: &self.row,
             settings: &self.settings,
             calendar: &self.calendar,
@@ -94,7 +94,7 @@ fn missed_occurrences_go_by_their_policy() {
 }
 
 #[test]
-fn a_year_of_missed_minutes_costs_no_more_than_the_newest() {
+fn a_year_of_missed_minutes_costs_only_the_newest() {
     let within = Duration::from_secs(400 * 24 * 3600);
     let mut schedule = Schedule::new("* * * * *", |settings| settings.missed = Missed::Last { within });
     let now = START + 365 * 24 * HOUR + 30_000;
