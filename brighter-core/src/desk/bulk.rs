@@ -529,7 +529,7 @@ mod tests {
             (retry().evidence(Duration::MAX), "evidence"),
             (
                 NewBulk::new(BulkVerb::Retry, DeskFilter::default(), " "),
-                "nobody",
+                "name of the person",
             ),
             (NewBulk::new(redirect, DeskFilter::default(), "ann"), "channel"),
         ] {

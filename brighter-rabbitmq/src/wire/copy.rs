@@ -187,18 +187,25 @@ pub(crate) fn counted(original: &Original, redeliveries: u32) -> BasicProperties
             headers.insert(name.clone(), value.clone());
         }
     }
-    // The copy is published under the name of its queue.
-    let written = HeaderTable::of(&old).get(KnownHeader::Topic);
-    if !matches!(
-        written,
-        Some(AMQPValue::LongString(_) | AMQPValue::ShortString(_))
-    ) {
-        let topic = text(original.routing_key.as_str());
-        headers.insert(known(KnownHeader::Topic.as_str()), topic);
-    }
+    name_topic(&mut headers, original, &old);
     let count = AMQPValue::LongLongInt(redeliveries.into());
     headers.insert(known(KnownHeader::Redeliveries.as_str()), count);
     with_readable_types(kept(&original.properties), headers)
+}
+
+/// Adds the topic, unless the sender wrote it: the copy is published under the name of a queue.
+fn name_topic(headers: &mut FieldTable, original: &Original, old: &FieldTable) {
+    let old = HeaderTable::of(old);
+    let written = old.get(KnownHeader::Topic);
+    if matches!(
+        written,
+        Some(AMQPValue::LongString(_) | AMQPValue::ShortString(_))
+    ) {
+        return;
+    }
+    if let Ok(topic) = topic(original, &old) {
+        headers.insert(known(KnownHeader::Topic.as_str()), text(topic.as_str()));
+    }
 }
 
 /// Returns the properties of a rejected copy: those of the original, and the reason.
@@ -214,6 +221,7 @@ pub(crate) fn set_aside(
     let old = headers_of(&original.properties);
     let copy = with_senders_types(kept(&original.properties), &HeaderTable::of(&old));
     let mut headers = notes(original, &old, rejection, now);
+    name_topic(&mut headers, original, &old);
     let mut room = limit
         .saturating_sub(header_bytes(&copy))
         .saturating_sub(table_bytes(&headers) + MOST_BYTES_OF_LEFT_OUT);

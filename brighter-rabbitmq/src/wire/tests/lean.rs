@@ -93,6 +93,7 @@ fn copies_for_retry_and_rejection_name_the_topic() {
     let rejection = Rejection::new(RejectionKind::DeadLetter, "no");
     let aside = set_aside(&published, &rejection, UNIX_EPOCH, usize::MAX);
     assert_eq!(header_text(&aside, "originalTopic"), "Task.Reminder");
+    assert_eq!(header_text(&aside, "Topic"), "Task.Reminder");
 }
 
 /// Builds the header that the broker writes when it moves a message, with the latest move first.
