@@ -67,6 +67,7 @@ async fn a_clock_change_fires_each_local_time_once() {
 }
 
 #[tokio::test(start_paused = true)]
+#[ignore = "takes minutes: run it by `-- --ignored --test-threads=1`"]
 async fn a_year_of_every_five_minutes_is_posted() {
     let outbox = outbox_at("2026-01-01T00:00:00Z");
     let broker = InMemoryBroker::new();
@@ -263,6 +264,7 @@ async fn an_expression_added_later_is_checked_like_a_constant() {
 }
 
 #[test]
+#[ignore = "takes minutes: run it by `-- --ignored --test-threads=1`"]
 fn no_death_loses_or_doubles_an_occurrence_in_memory() {
     let CrashTestReport { points, runs, .. } = crash_test(|scenario| {
         let outbox = outbox_at("2026-06-01T12:00:30Z");
