@@ -15,7 +15,7 @@ use super::write::{readable, write};
 use crate::headers::Headers;
 use brighter_core::__private::cut;
 use brighter_core::channel::{Rejection, rejection_headers};
-use brighter_core::message::{DEFAULT_CONTENT_TYPE, Message, MessageType, NameError};
+use brighter_core::message::{DEFAULT_CONTENT_TYPE, Message, MessageType, NameError, RoutingKey};
 
 /// Returns the properties that every copy keeps: all except those that would make the broker refuse it, drop it, or
 /// route it elsewhere.
@@ -203,9 +203,13 @@ fn name_topic(headers: &mut FieldTable, original: &Original, old: &FieldTable) {
     ) {
         return;
     }
-    if let Ok(topic) = topic(original, &old) {
-        headers.insert(known(KnownHeader::Topic.as_str()), text(topic.as_str()));
-    }
+    let topic = topic_or_routing_key(original, &old);
+    headers.insert(known(KnownHeader::Topic.as_str()), text(topic.as_str()));
+}
+
+/// Returns the topic, or the routing key as it is if no topic can be read.
+fn topic_or_routing_key(original: &Original, old: &HeaderTable<'_>) -> RoutingKey {
+    topic(original, old).unwrap_or_else(|_| original.routing_key.as_str().into())
 }
 
 /// Returns the properties of a rejected copy: those of the original, and the reason.
@@ -221,7 +225,10 @@ pub(crate) fn set_aside(
     let old = headers_of(&original.properties);
     let copy = with_senders_types(kept(&original.properties), &HeaderTable::of(&old));
     let mut headers = notes(original, &old, rejection, now);
-    name_topic(&mut headers, original, &old);
+    // A topic that cannot be read would make the dead letter unreadable too.
+    if topic(original, &HeaderTable::of(&old)).is_ok() {
+        name_topic(&mut headers, original, &old);
+    }
     let mut room = limit
         .saturating_sub(header_bytes(&copy))
         .saturating_sub(table_bytes(&headers) + MOST_BYTES_OF_LEFT_OUT);
@@ -265,7 +272,7 @@ const MOST_BYTES_OF_LEFT_OUT: usize = 512;
 /// header.
 fn notes(original: &Original, old: &FieldTable, rejection: &Rejection, now: SystemTime) -> FieldTable {
     let headers = HeaderTable::of(old);
-    let topic = topic(original, &headers).unwrap_or_else(|_| original.routing_key.as_str().into());
+    let topic = topic_or_routing_key(original, &headers);
     let message_type = match headers.get(KnownHeader::MessageType) {
         None => Some(MessageType::Event.as_str()),
         written => Some(value::lenient(written)).filter(|text| !text.is_empty()),
