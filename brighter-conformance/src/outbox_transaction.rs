@@ -397,7 +397,7 @@ async fn race<S: TransactionalOutbox>(
             false => subject.rollback(transaction).await,
         }
     };
-    let ((), deposited) = futures_util::join!(one, other);
+    let ((), deposited) = futures_util::future::join(one, other).await;
     ([first, second], deposited)
 }
 

@@ -89,8 +89,8 @@ pub trait Broker: Producer {
     /// See [`ChannelError`].
     fn consume<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Consumer, ChannelError>>;
 
-    /// Declares or checks the channel, as its [`make`](Channel::make) says, with its bindings and its dead-letter and
-    /// invalid-message channels. Nothing is consumed, so messages accumulate in the channel.
+    /// Declares or checks the channel, as its [`declare`](Channel::declare) says, with its bindings and its dead-letter
+    /// and invalid-message channels. Nothing is consumed, so messages accumulate in the channel.
     ///
     /// # Errors
     /// See [`consume`](Self::consume). Returns [`ChannelError::Unsupported`], the default, if the broker declares a

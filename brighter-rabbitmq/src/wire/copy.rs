@@ -6,12 +6,13 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use super::amqp::{PERSISTENT, headers_of, known, text};
+use super::common::readable;
 use super::header_table::HeaderTable;
 use super::name::{self, KnownHeader, TRACE_STATE_TWIN};
 use super::read::{Original, topic};
 use super::size::{entry_bytes, header_bytes, table_bytes};
 use super::value;
-use super::write::{readable, write};
+use super::write::write;
 use crate::headers::Headers;
 use brighter_core::__private::cut;
 use brighter_core::channel::{Rejection, rejection_headers};

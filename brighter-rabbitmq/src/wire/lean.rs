@@ -6,8 +6,8 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use super::amqp::{known, text};
+use super::common::{common_properties, free_headers, unreadable_content_type};
 use super::name::KnownHeader;
-use super::write::{common_properties, free_headers, unreadable_content_type};
 use brighter_core::__private::rfc3339;
 use brighter_core::message::{DEFAULT_SOURCE, MessageHeader, MessageType, NameError};
 

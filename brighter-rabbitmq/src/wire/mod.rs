@@ -4,6 +4,7 @@
 //! mode. Any sender may have written the headers: they affect nothing but the sender's own message.
 
 mod amqp;
+mod common;
 mod copy;
 mod fuzz;
 mod header_table;

@@ -36,7 +36,7 @@ fn said(seed: u64, row: &Row, attempt: u32) -> Said {
         4 => Said::Poison,
         5 => Said::Bomb,
         // Not counted as an attempt, so it must end by itself.
-        6 if attempt == 1 && row.number % 2 == 0 => Said::DontAck,
+        6 if attempt == 1 && row.number.is_multiple_of(2) => Said::DontAck,
         _ => Said::Handled,
     }
 }

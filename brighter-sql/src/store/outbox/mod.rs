@@ -29,7 +29,7 @@ pub use deposit_statement::DepositStatement;
 pub use options::OutboxOptions;
 pub(crate) use port::implement_outbox;
 
-use self::schedules::SqlSchedules;
+use self::schedules::table::{SqlSchedules, schedules_schema};
 use super::row;
 use crate::database::backend::{Backend, in_time};
 use crate::database::dialect::Dialect;
@@ -95,7 +95,7 @@ pub(crate) fn ddl<D: Sql>(options: &OutboxOptions) -> Result<String, OutboxError
         .then(|| archive_schema(&dialect, options, &table).ddl::<D>());
     let schedules = options
         .has_schedules
-        .then(|| schedules::schema(&dialect, options, &table).ddl::<D>());
+        .then(|| schedules_schema(&dialect, options, &table).ddl::<D>());
     let outbox = schema(&dialect, options, table).ddl::<D>();
     Ok(outbox + archive.as_deref().unwrap_or_default() + schedules.as_deref().unwrap_or_default())
 }
@@ -136,7 +136,7 @@ impl<B: Backend> SqlOutbox<B> {
             outbox.make_archive().await?;
         }
         if options.has_schedules {
-            outbox.make_schedules().await?;
+            outbox.schedules.make(&outbox.backend).await?;
         }
         Ok(outbox)
     }

@@ -5,8 +5,10 @@ mod entry;
 mod scheduled;
 mod schedules;
 mod state;
+mod stored_schedules;
 mod transaction;
 mod unique;
+mod unique_keys;
 
 use std::fmt;
 use std::future::poll_fn;
@@ -19,10 +21,10 @@ use tokio::sync::Notify;
 use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
 
-use self::schedules::{ScheduleClock, StoredSchedules};
 use self::state::State;
+use self::stored_schedules::{ScheduleClock, StoredSchedules};
 pub use self::transaction::InMemoryTransaction;
-use self::unique::KeyState;
+use self::unique_keys::KeyState;
 use brighter_core::__private::Bell;
 use brighter_core::id::MessageId;
 use brighter_core::message::Message;

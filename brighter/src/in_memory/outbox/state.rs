@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::entry::{EntryState, OutboxEntry};
 use super::scheduled::Scheduled;
-use super::unique::{KeyState, UniqueKeys};
+use super::unique_keys::{KeyState, UniqueKeys};
 use brighter_core::__private::clock::after;
 use brighter_core::id::MessageId;
 use brighter_core::message::Message;

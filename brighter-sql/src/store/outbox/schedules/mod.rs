@@ -1,63 +1,20 @@
-//! The schedules of recurring work, in a table beside that of the messages.
+//! The schedules of recurring work, stored beside the messages.
 
 mod applying;
 mod row;
 mod statements;
+pub(super) mod table;
 
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::OnceCell;
-
-use super::{OutboxOptions, SqlOutbox, options};
-use crate::database::backend::{Backend, Fetch, in_time};
-use crate::database::dialect::Dialect;
-use crate::database::schema::Schema;
+use super::SqlOutbox;
+use crate::database::backend::{Backend, Fetch};
 use crate::database::statement::Statement;
-use crate::database::table_ref::TableRef;
 use crate::database::value::{Sql, Value};
 use crate::store::row::limit as limit_of;
 use applying::ApplySchedules;
 use brighter_core::message::Message;
 use brighter_core::outbox::{Arrival, DueSchedules, FoundSchedules, OutboxError, ScheduleChange};
-use statements::ScheduleStatements;
-
-/// The table of schedules, which exists once somebody needs it.
-#[derive(Debug)]
-pub(super) struct SqlSchedules {
-    statements: ScheduleStatements,
-    schema: Schema,
-    /// Whether the table is known to exist.
-    made: OnceCell<()>,
-}
-
-/// The columns that the table has had since version 1.
-const COLUMNS: &[&str] = &["name", "program", "expression", "zone", "due_at", "version"];
-
-pub(super) fn schema(dialect: &Dialect, options: &OutboxOptions, table: &TableRef) -> Schema {
-    let names = [options::TABLE, &options.table];
-    Schema::new(
-        "schedules",
-        names,
-        beside(table),
-        COLUMNS,
-        dialect.schema.schedules,
-    )
-}
-
-/// Returns the table of schedules beside that of an outbox.
-fn beside(table: &TableRef) -> TableRef {
-    table.sibling(&format!("{}_schedules", table.name()))
-}
-
-impl SqlSchedules {
-    pub(super) fn new(dialect: &Dialect, options: &OutboxOptions, table: &TableRef) -> Self {
-        Self {
-            statements: ScheduleStatements::new(dialect, &beside(table)),
-            schema: schema(dialect, options, table),
-            made: OnceCell::new(),
-        }
-    }
-}
 
 impl<B> SqlOutbox<B> {
     /// Returns the statements that look for due schedules, for tests of their use of an index.
@@ -70,19 +27,12 @@ impl<B> SqlOutbox<B> {
 }
 
 impl<B: Backend> SqlOutbox<B> {
-    /// Creates the table of schedules, unless this process has done so.
-    pub(super) async fn make_schedules(&self) -> Result<(), OutboxError> {
-        let make = || in_time(self.schedules.schema.apply(&self.backend));
-        self.schedules.made.get_or_try_init(make).await?;
-        Ok(())
-    }
-
     pub(crate) async fn due_schedules(
         &self,
         program: &str,
         limit: usize,
     ) -> Result<DueSchedules, OutboxError> {
-        self.make_schedules().await?;
+        self.schedules.make(&self.backend).await?;
         let statements = &self.schedules.statements;
         let first = self.fetch(&statements.look, &[Value::Text(program)]).await?;
         let Some(first) = first.first() else {
@@ -100,7 +50,7 @@ impl<B: Backend> SqlOutbox<B> {
     }
 
     pub(crate) async fn find_schedules(&self, names: &[String]) -> Result<FoundSchedules, OutboxError> {
-        self.make_schedules().await?;
+        self.schedules.make(&self.backend).await?;
         let mut found = Vec::new();
         for name in names {
             let rows = self
@@ -116,7 +66,7 @@ impl<B: Backend> SqlOutbox<B> {
         after: Option<&str>,
         limit: usize,
     ) -> Result<FoundSchedules, OutboxError> {
-        self.make_schedules().await?;
+        self.schedules.make(&self.backend).await?;
         let values = [
             Value::Text(after.unwrap_or_default()),
             Value::Number(i64::from(after.is_some())),
@@ -133,7 +83,7 @@ impl<B: Backend> SqlOutbox<B> {
         if changes.is_empty() {
             return Ok(Vec::new());
         }
-        self.make_schedules().await?;
+        self.schedules.make(&self.backend).await?;
         let messages = changes.iter().flat_map(ScheduleChange::messages);
         let messages: Vec<Message> = messages.cloned().collect();
         if !messages.is_empty() {
