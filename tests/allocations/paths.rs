@@ -15,6 +15,7 @@ const MOST: &[(&str, u64)] = &[
     ("header-write", 300),
     ("header-read", 300),
     ("wire-write", 2300),
+    ("wire-write-lean", 900),
     ("wire-read", 100),
     ("broker", 310),
     ("outbox", 220),
