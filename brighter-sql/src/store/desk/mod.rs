@@ -2,6 +2,7 @@
 
 mod filter;
 mod groups;
+mod items;
 mod operating;
 mod options;
 mod reading;
@@ -22,9 +23,10 @@ use crate::database::schema::{Locate, Schema};
 use crate::database::table_ref::TableRef;
 use crate::database::value::Sql;
 use brighter_core::desk::{BulkClaim, BulkOperation, DeskError, NewBulk, NewDeskMessage, OperationId, Taken};
+pub(crate) use items::{ApplyItems, NextItems, RecordItems, SettleItems};
 pub(crate) use operating::{
-    ApplyItems, BeginBulk, BulkChange, BulkWork, ClaimBulk, DeskWrite, FinishBulk, HeldBulk, NextItems,
-    PassCanary, RecordItems, ReleaseBulk, RenewBulk, SettleItems, SteerBulk,
+    BeginBulk, BulkChange, BulkWork, ClaimBulk, DeskWrite, FinishBulk, HeldBulk, PassCanary, ReleaseBulk,
+    RenewBulk, SteerBulk,
 };
 pub(crate) use reading::{
     Audit, CountRows, DeskQuery, DeskRead, Groups, Items, OneMessage, OneOperation, Operations, Rows,
