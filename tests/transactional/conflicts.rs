@@ -229,8 +229,7 @@ mod in_postgres {
 
 mod in_sqlite {
     use super::*;
-    use brighter::SqliteOutbox;
-    use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
+    use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions};
     use sqlx::{ConnectOptions, Connection};
     books!(SqliteInbox, SqliteOutbox, SqlitePool);
 
@@ -251,15 +250,21 @@ mod in_sqlite {
     async fn a_file_that_another_writes_is_asked_again() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("books.db");
-        drop(SqliteOutbox::open(&file).await.unwrap());
-        let options = SqliteConnectOptions::new()
-            .filename(&file)
-            .busy_timeout(Duration::ZERO);
+        let options = SqliteConnectOptions::new().filename(&file);
+        // Connections that wait for no lock come only when nothing else has the file open any more.
+        let first = options
+            .clone()
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal);
+        let first = SqlitePool::connect_with(first).await.unwrap();
+        make_books(&first).await;
+        drop(stores(&first).await);
+        first.close().await;
+        let options = options.busy_timeout(Duration::ZERO);
         let pool: SqlitePool = SqlitePoolOptions::new()
             .connect_with(options.clone())
             .await
             .unwrap();
-        make_books(&pool).await;
         let processor = stores(&pool).await.handler(Desk).build().unwrap();
         let mut other = options.connect().await.unwrap();
         let writing = other.begin_with("BEGIN IMMEDIATE").await.unwrap();

@@ -38,7 +38,7 @@ async fn each_message_has_the_outcome_that_the_handler_gave_it() {
             for (index, (row, cx)) in batch.with_contexts().enumerate() {
                 match (row.number, cx.attempt()) {
                     (1, _) => batch.reject(index, "one is not wanted"),
-                    (2, 1) => batch.defer(index, 60 * SECOND),
+                    (2, 1) => batch.defer(index, 5 * SECOND),
                     (2, _) => *deferred.lock().unwrap() += 1,
                     (3, 1) => batch.fail(index, "not yet"),
                     (4, _) => batch.fail(index, Invalid::because("four is no number")),
