@@ -1,168 +1,117 @@
-//! Prints the tables of the stores as SQL, for creating them by hand.
-//!
-//! `cargo install brighter-cli`, then `brighter ddl postgres > brighter.sql`.
+//! The command `brighter`: dead letters and the outbox from the command line, and the tables of the stores as SQL.
 
-use std::error::Error;
+mod args;
+mod ddl;
+mod dead;
+mod outbox;
+mod outcome;
+mod status;
+mod stores;
+mod times;
+mod view;
+
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
-use brighter_sql::store::mysql::{MySqlInbox, MySqlOutbox};
-use brighter_sql::store::postgres::{PostgresInbox, PostgresOutbox};
-use brighter_sql::store::sqlite::{SqliteInbox, SqliteOutbox};
-use brighter_sql::store::{InboxOptions, OutboxOptions};
+use clap::{CommandFactory, Parser};
 
-const USAGE: &str = "\
-usage: brighter ddl <sqlite|postgres|mysql> [--schema NAME] [--outbox-table NAME] [--inbox-table NAME] [--archive] [--schedules]
-                    [--only outbox|inbox]
-
-Prints the SQL that makes the tables of the outbox and of the inbox in a database that has none of them yet.
-A program that finds them leaves them as they are, and needs no right to make tables. MariaDB is `mysql`.
---archive adds the table of what an archiver moves, and --schedules that of recurring work. Without --schema the
-tables are where the script is executed.
-";
+use args::{Command, CommandLine};
+use outcome::{CliError, Outcome};
+use view::View;
 
 fn main() -> ExitCode {
-    match run(std::env::args().skip(1)) {
-        Ok(text) => {
-            print!("{text}");
-            ExitCode::SUCCESS
-        }
+    let command = match CommandLine::try_parse() {
+        Ok(command) => command,
         Err(error) => {
-            eprintln!("brighter: {error}\n\n{USAGE}");
-            ExitCode::from(2)
+            // Help and version come this way too. A terminal that is gone needs no text.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
-    }
-}
-
-fn run(mut args: impl Iterator<Item = String>) -> Result<String, Box<dyn Error>> {
-    match args.next().as_deref() {
-        Some("ddl") => Wanted::parse(args)?.ddl(),
-        Some("help" | "--help" | "-h") => Ok(USAGE.to_owned()),
-        Some(other) => Err(format!("there is no command `{other}`").into()),
-        None => Err("say what to do".into()),
-    }
-}
-
-/// The arguments of the command line.
-struct Wanted {
-    database: String,
-    outbox: Option<OutboxOptions>,
-    inbox: Option<InboxOptions>,
-}
-
-impl Wanted {
-    fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, Box<dyn Error>> {
-        let (mut database, mut only) = (String::new(), None);
-        let (mut outbox, mut inbox) = (OutboxOptions::default(), InboxOptions::default());
-        while let Some(arg) = args.next() {
-            let mut value = || {
-                args.next()
-                    .ok_or_else(|| format!("`{arg}` wants something after it"))
+    };
+    let json = command.json;
+    match run(command) {
+        Ok(None) => ExitCode::SUCCESS,
+        Ok(Some(outcome)) => print(&outcome, json).unwrap_or_else(|error| closed(&error)),
+        Err(error) => {
+            let text = match json {
+                true => view::clean_json(&error.json().to_string()),
+                false => View::line(format!("brighter: {}", error.text())).render(false),
             };
-            match arg.as_str() {
-                "--outbox-table" => outbox = outbox.table(value()?),
-                "--inbox-table" => inbox = inbox.table(value()?),
-                "--schema" => {
-                    let schema = value()?;
-                    outbox = outbox.schema(&schema);
-                    inbox = inbox.schema(schema);
-                }
-                "--archive" => outbox = outbox.archive(),
-                "--schedules" => outbox = outbox.schedules(),
-                "--only" => only = Some(value()?),
-                option if option.starts_with('-') => {
-                    return Err(format!("there is no option `{option}`").into());
-                }
-                _ if database.is_empty() => database = arg,
-                _ => return Err(format!("`{arg}` is one database too many").into()),
-            }
+            // There is nobody left to tell if this fails.
+            let _ = std::io::stderr().write_all(text.as_bytes());
+            error.code()
         }
-        let mut wanted = Self {
-            database,
-            outbox: Some(outbox),
-            inbox: Some(inbox),
-        };
-        match only.as_deref() {
-            None => {}
-            Some("outbox") => wanted.inbox = None,
-            Some("inbox") => wanted.outbox = None,
-            Some(other) => return Err(format!("`--only` takes `outbox` or `inbox`, not `{other}`").into()),
-        }
-        Ok(wanted)
-    }
-
-    fn ddl(&self) -> Result<String, Box<dyn Error>> {
-        type Ddl<O, E> = fn(&O) -> Result<String, E>;
-        let (outbox, inbox): (Ddl<OutboxOptions, _>, Ddl<InboxOptions, _>) = match self.database.as_str() {
-            "sqlite" => (SqliteOutbox::ddl_for, SqliteInbox::ddl_for),
-            "postgres" => (PostgresOutbox::ddl_for, PostgresInbox::ddl_for),
-            "mysql" => (MySqlOutbox::ddl_for, MySqlInbox::ddl_for),
-            "" => return Err("say which database: sqlite, postgres or mysql".into()),
-            other => return Err(format!("`{other}` is none of sqlite, postgres, mysql").into()),
-        };
-        let outbox = self.outbox.as_ref().map(outbox).transpose()?;
-        let inbox = self.inbox.as_ref().map(inbox).transpose()?;
-        let both: Vec<_> = outbox.into_iter().chain(inbox).collect();
-        Ok(both.join("\n"))
     }
 }
 
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test says by a panic what is wrong")]
-
-    use super::*;
-
-    fn say(line: &str) -> Result<String, String> {
-        run(line.split_whitespace().map(str::to_owned)).map_err(|error| error.to_string())
+/// Returns the exit code of a command whose result could not be written.
+fn closed(error: &std::io::Error) -> ExitCode {
+    match error.kind() {
+        // As with `| head`: the reader has what it wants.
+        std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        _ => ExitCode::from(1),
     }
+}
 
-    #[test]
-    fn it_prints_what_is_asked() {
-        for (database, quote) in [("sqlite", '"'), ("postgres", '"'), ("mysql", '`')] {
-            let table = |name: &str| format!("CREATE TABLE IF NOT EXISTS {quote}{name}{quote} (");
-            let all = say(&format!("ddl {database}")).unwrap();
-            for name in ["brighter_outbox", "brighter_inbox"] {
-                assert!(all.contains(&table(name)), "{all}");
-            }
-            assert!(!all.contains("archive") && !all.contains("schedules"), "{all}");
-            let one = say(&format!("ddl {database} --only inbox --inbox-table orders_inbox")).unwrap();
-            assert!(
-                one.contains(&table("orders_inbox")) && !one.contains("outbox"),
-                "{one}"
-            );
-            let named = say(&format!(
-                "ddl --outbox-table orders {database} --only outbox --archive --schedules"
-            ))
-            .unwrap();
-            assert!(
-                ["orders", "orders_archive", "orders_schedules"]
-                    .iter()
-                    .all(|name| named.contains(&table(name))),
-                "{named}"
-            );
-            let placed = say(&format!("ddl {database} --schema main")).unwrap();
-            let place = format!("CREATE TABLE IF NOT EXISTS {quote}main{quote}.");
-            assert_eq!(placed.matches(&place).count(), 5, "{placed}");
-            assert_eq!(placed.matches("CREATE TABLE").count(), 5, "{placed}");
+fn print(outcome: &Outcome, json: bool) -> std::io::Result<ExitCode> {
+    if outcome.aside {
+        let colour = view::is_coloured(std::io::stderr().is_terminal());
+        std::io::stderr().write_all(outcome.view.render(colour).as_bytes())?;
+        return Ok(outcome.done.code());
+    }
+    let colour = view::is_coloured(std::io::stdout().is_terminal());
+    let text = match json {
+        true => view::clean_json(&outcome.json.to_string()),
+        false => outcome.view.render(colour),
+    };
+    let mut out = std::io::stdout();
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    Ok(outcome.done.code())
+}
+
+fn run(line: CommandLine) -> Result<Option<Outcome>, CliError> {
+    match line.command {
+        Command::Ddl { args } => {
+            let text = ddl::run(args.into_iter());
+            let text = text.map_err(|error| CliError::refused(format!("{error}\n\n{}", ddl::USAGE)))?;
+            std::io::stdout().write_all(text.as_bytes())?;
+            Ok(None)
         }
-    }
-
-    #[test]
-    fn a_mistake_is_told() {
-        for (line, said) in [
-            ("", "say what to do"),
-            ("dll", "no command `dll`"),
-            ("ddl", "which database"),
-            ("ddl oracle", "none of"),
-            ("ddl sqlite mysql", "too many"),
-            ("ddl sqlite --table x", "no option `--table`"),
-            ("ddl sqlite --outbox-table", "wants something"),
-            ("ddl sqlite --only both", "not `both`"),
-            ("ddl sqlite --outbox-table a;b", "tables of the outbox"),
-            ("ddl sqlite --outbox-table x_archive", "tables of the outbox"),
-        ] {
-            let error = say(line).unwrap_err();
-            assert!(error.contains(said), "{line}: {error}");
+        Command::Completions { shell } => {
+            clap_complete::generate(
+                shell,
+                &mut CommandLine::command(),
+                "brighter",
+                &mut std::io::stdout(),
+            );
+            Ok(None)
         }
+        Command::Man => {
+            clap_mangen::Man::new(CommandLine::command()).render(&mut std::io::stdout())?;
+            Ok(None)
+        }
+        command => serve(line.json, &line.database, command),
     }
+}
+
+/// Runs a command that needs a database.
+fn serve(json: bool, database: &stores::DatabaseArgs, command: Command) -> Result<Option<Outcome>, CliError> {
+    tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(async {
+        match command {
+            Command::Dead { command } => dead::run(database, command).await.map(Some),
+            Command::Outbox { command } => outbox::run(database, command).await.map(Some),
+            Command::Status(args) => status::run(database, args, json).await.map(Some),
+            Command::Ddl { .. } | Command::Completions { .. } | Command::Man => Ok(None),
+        }
+    });
+    // A thread that still waits for a server must not keep the command from its end.
+    runtime.shutdown_background();
+    done
 }
