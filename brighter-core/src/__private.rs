@@ -13,7 +13,7 @@ pub use crate::message::{media_type, rfc3339};
 pub use crate::outbox::Bell;
 pub use crate::redact;
 pub use crate::small_file;
-pub use crate::trace::{Op, short};
+pub use crate::trace::{Op, OpFuture, short};
 pub use crate::{__fault_point as fault_point, __op as op, __readable_debug as readable_debug};
 
 /// The counter of connections that a broker opened after the connection was lost. The broker counts, and `brighter`

@@ -8,6 +8,7 @@
 
 pub mod databases;
 pub mod errand;
+pub mod log_fields;
 pub mod promtool;
 pub mod rabbitmq;
 pub mod scripted;

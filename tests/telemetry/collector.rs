@@ -1,6 +1,7 @@
 //! All spans that were over in this program, and how those of one trace hang together.
 
 use std::fmt::Write;
+use std::io;
 use std::sync::{Mutex, Once};
 
 use opentelemetry::trace::{SpanId, SpanKind, Status, TraceContextExt, TraceId, TracerProvider};
@@ -8,10 +9,35 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 static OVER: Mutex<Vec<SpanData>> = Mutex::new(Vec::new());
+
+static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+/// Writes to the log of this program.
+struct Log;
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        LOG.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The lines of the log, as text, that have this in them.
+pub(crate) fn log_lines(text: &str) -> Vec<String> {
+    let log = String::from_utf8_lossy(&LOG.lock().unwrap()).into_owned();
+    let lines = log.lines().filter(|line| line.contains(text));
+    lines.map(str::to_owned).collect()
+}
 
 #[derive(Debug)]
 struct Collector;
@@ -37,7 +63,11 @@ pub(crate) fn collect() {
             .with_tracked_inactivity(false)
             .with_target(false)
             .with_level(false);
-        tracing_subscriber::registry().with(layer).init();
+        let log = tracing_subscriber::fmt::layer()
+            .with_ansi(false)
+            .with_writer(|| Log)
+            .with_filter(LevelFilter::INFO);
+        tracing_subscriber::registry().with(layer).with(log).init();
     });
 }
 

@@ -11,6 +11,7 @@ mod collector;
 mod confirming;
 mod dashboard;
 mod exactly;
+mod log_lines;
 mod metrics;
 mod propagation;
 mod spans;

@@ -114,7 +114,7 @@ async fn one_trace(broker: impl Broker, channels: Channels) {
     processor.close().await;
     // The last of them end when their tasks do.
     until("all spans over", || {
-        spans(trace).len() == 17 && !named(&format!("pump {receipts}")).is_empty()
+        spans(trace).len() == 19 && !named(&format!("pump {receipts}")).is_empty()
     })
     .await;
     let expected = format!(
@@ -123,18 +123,20 @@ async fn one_trace(broker: impl Broker, channels: Channels) {
     publish Task.Reminder (client) -> sweep
     receive {reminders} (consumer) -> pump {reminders}
     process {reminders} (consumer) -> pump {reminders}
-      request_logging (internal)
-        use_policy retry (internal)
-          handle Mails (internal) failed: failed
-          handle Mails (internal)
-            connect (internal)
-            post Task.Mailed (producer)
-              publish Task.Mailed (client)
-              receive {receipts} (consumer) -> pump {receipts}
-              process {receipts} (consumer) -> pump {receipts}
-                handle Files (internal)
-                ack {receipts} (client)
-      ack {reminders} (client)
+      handle (internal)
+        request_logging (internal)
+          use_policy retry (internal)
+            handle Mails (internal) failed: failed
+            handle Mails (internal)
+              connect (internal)
+              post Task.Mailed (producer)
+                publish Task.Mailed (client)
+                receive {receipts} (consumer) -> pump {receipts}
+                process {receipts} (consumer) -> pump {receipts}
+                  handle (internal)
+                    handle Files (internal)
+                    ack {receipts} (client)
+        ack {reminders} (client)
 "
     );
     assert_eq!(tree(trace), expected);

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 #[doc(hidden)]
-pub use span::Op;
+pub use span::{Op, OpFuture};
 
 /// The longest `tracestate` that is carried on, in bytes.
 const LONGEST_STATE: usize = 8192;

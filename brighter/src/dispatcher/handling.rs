@@ -44,7 +44,7 @@ pub(super) struct DeliveryHandler {
     pub(super) route: Arc<dyn Route>,
     /// Whether a handler handles several messages in one call.
     pub(super) batches: bool,
-    /// What the subscription is told while it runs.
+    /// The control of the subscription at run time.
     pub(super) controls: Arc<Controls>,
     /// For the performer that handles a suspect: see [`careful`](super::careful).
     pub(super) suspects: Arc<Semaphore>,
@@ -60,8 +60,13 @@ impl DeliveryHandler {
         brighter_core::__private::fault_point!("pump.receive");
         item.waiting = Op::none();
         let message = item.delivery.message().ok();
-        let (span, op) = spans::process(self.broker.system(), &self.settings, message, &item.pump);
-        self.process_in_span(item, &op).instrument(span).await
+        let channel = &self.settings.channel.name;
+        let op = spans::process(self.broker.system(), channel, message, &item.pump);
+        let handled = async {
+            let span = spans::handle(&self.settings, item.delivery.message().ok());
+            self.process_in_span(item, &op).instrument(span).await
+        };
+        op.run(handled).await
     }
 
     /// Processes a delivery within its span, which has the subscription and the id for every line of the log.
@@ -108,7 +113,7 @@ impl DeliveryHandler {
         }
     }
 
-    /// What becomes of a delivery, told to the log.
+    /// Decides how to settle a delivery, and logs a failure.
     async fn settlement_of(
         &self,
         item: &mut InFlightDelivery,
@@ -228,7 +233,7 @@ impl DeliveryHandler {
         }
     }
 
-    /// What becomes of a message, told to the log; or how long to keep it.
+    /// Returns how to settle a message, and logs a failure; or how long to keep the message.
     fn told(
         &self,
         delivery: &Delivery,

@@ -27,7 +27,7 @@ impl<H> HandlerService<H> {
     }
 }
 
-/// What is told of each attempt of a handler: a span, and the metrics.
+/// The telemetry of each attempt of a handler: a span, and the metrics.
 #[derive(Debug, Clone)]
 pub(super) struct Attempts {
     metrics: HandlerMetrics,
@@ -102,8 +102,9 @@ async fn attempt<R: Request, H: Handler<R>>(handler: &H, call: &Call<R>) -> Resu
 
 /// One attempt of the handler.
 pub(super) fn handling(handler: &'static str, cx: &Context) -> Op {
-    let op = op!("handler", otel.name = format_args!("handle {}", short(handler)));
+    let op = op!("handler");
     op.describe(|span| {
+        span.rename(format!("handle {}", short(handler)));
         span.set("brighter.handler", handler);
         span.set("brighter.attempt", i64::from(cx.attempt()));
     });

@@ -8,10 +8,14 @@
 //! ├─ publish topic         client, send         linked to `sweep`, `clear` or whatever sends it
 //! ├─ receive channel       consumer, receive    until it is its turn; linked to the pump
 //! └─ process channel       consumer, process    linked to the pump
-//!    ├─ use_policy retry                        each step, and within it
-//!    │  └─ handle Handler                       the handler
-//!    └─ ack channel        client, settle
+//!    └─ handle                                   the lines of the log
+//!       ├─ use_policy retry                      each step, and within it
+//!       │  └─ handle Handler                     the handler
+//!       └─ ack channel      client, settle
 //! ```
+//!
+//! A line of the log shows the fields of the spans that it is within. `handle` alone has any, `subscription` and `id`.
+//! The others with a kind, which must be a field, are [apart](Op::apart) from the log; those without are renamed.
 
 use tracing::Span;
 
@@ -19,15 +23,13 @@ use crate::subscription::SubscriptionSettings;
 use brighter_core::__private::{Op, op, short};
 use brighter_core::channel::Channel;
 use brighter_core::context::Context;
-use brighter_core::message::Message;
+use brighter_core::message::{ChannelName, Message};
 
 /// Something is done in this process with a request.
 pub(crate) fn call(operation: &'static str, request: &'static str, cx: &Context) -> Op {
-    let op = cx.puts_in_place(op!(
-        "call",
-        otel.name = format_args!("{operation} {}", short(request))
-    ));
+    let op = cx.puts_in_place(op!("call"));
     op.describe(|span| {
+        span.rename(format!("{operation} {}", short(request)));
         span.set("brighter.operation", operation);
         span.set("brighter.request.type", request);
     });
@@ -45,7 +47,8 @@ pub(crate) fn create(
         "create",
         otel.name = format_args!("{operation} {topic}"),
         otel.kind = "producer"
-    );
+    )
+    .apart();
     let op = match cx {
         Some(cx) => cx.puts_in_place(op),
         None => op,
@@ -62,7 +65,7 @@ pub(crate) fn create(
     op
 }
 
-/// What is made within `op` is this message.
+/// Describes the message that is made within `op`.
 pub(crate) fn made(op: &Op, message: &Message, bodies: usize) {
     op.describe(|span| {
         span.set("messaging.message.id", message.header.id.to_string());
@@ -81,8 +84,9 @@ pub(crate) fn made(op: &Op, message: &Message, bodies: usize) {
 
 /// Several messages are made, or taken from the outbox to be sent.
 pub(crate) fn batch(operation: &'static str, messages: usize) -> Op {
-    let op = op!("batch", otel.name = operation);
+    let op = op!("batch");
     op.describe(|span| {
+        span.rename(operation);
         span.set("brighter.operation", operation);
         span.set("messaging.batch.message_count", number(messages));
     });
@@ -95,12 +99,9 @@ pub(crate) fn handle_batch<'a>(
     messages: impl Iterator<Item = &'a Op>,
     count: usize,
 ) -> Op {
-    let op = op!(
-        parent: None,
-        "batch",
-        otel.name = format_args!("batch {}", short(handler))
-    );
+    let op = op!(parent: None, "batch");
     op.describe(|span| {
+        span.rename(format!("batch {}", short(handler)));
         span.set("brighter.handler", handler);
         span.set("messaging.batch.message_count", number(count));
     });
@@ -124,7 +125,8 @@ pub(crate) fn publish(system: &'static str, message: &Message) -> Op {
         "publish",
         otel.name = format_args!("publish {topic}"),
         otel.kind = "client"
-    );
+    )
+    .apart();
     let op = op.of_message(&message.header.trace);
     op.describe(|span| {
         span.set("messaging.operation.name", "publish");
@@ -143,8 +145,9 @@ pub(crate) fn publish(system: &'static str, message: &Message) -> Op {
 /// A channel is consumed, for as long as that lasts: a trace of its own, to which the messages are linked.
 pub(crate) fn pump(system: &'static str, settings: &SubscriptionSettings) -> Op {
     let channel = &settings.channel.name;
-    let op = op!(parent: None, "pump", otel.name = format_args!("pump {channel}"));
+    let op = op!(parent: None, "pump");
     op.describe(|span| {
+        span.rename(format!("pump {channel}"));
         span.set("messaging.system", system);
         span.set("messaging.destination.subscription.name", channel.to_string());
         span.set("brighter.subscription", settings.name.to_string());
@@ -160,7 +163,8 @@ pub(crate) fn receive(system: &'static str, channel: &Channel, message: &Message
         "receive",
         otel.name = format_args!("receive {name}"),
         otel.kind = "consumer"
-    );
+    )
+    .apart();
     let op = op.below(&message.header.trace).linked_to(pump);
     op.describe(|span| {
         span.set("messaging.operation.name", "receive");
@@ -173,32 +177,20 @@ pub(crate) fn receive(system: &'static str, channel: &Channel, message: &Message
     op
 }
 
-/// A message that has come is handled and settled: a span for the log, and the same as an operation.
-///
-/// The first has the names of old also where there is no OpenTelemetry: what is logged on the way, by a policy for
-/// instance, then says for which message.
+/// A message that has come is handled and settled.
 pub(crate) fn process(
     system: &'static str,
-    settings: &SubscriptionSettings,
+    channel: &ChannelName,
     message: Option<&Message>,
     pump: &Op,
-) -> (Span, Op) {
-    let subscription = &settings.name;
-    let id = message.map(|message| tracing::field::display(&message.header.id));
-    if !cfg!(feature = "otel") {
-        return (tracing::info_span!("handle", %subscription, id), Op::none());
-    }
-    let channel = &settings.channel.name;
-    let span = tracing::info_span!(
-        target: "brighter::trace",
+) -> Op {
+    let op = op!(
         parent: None,
-        "handle",
+        "process",
         otel.name = format_args!("process {channel}"),
-        otel.kind = "consumer",
-        %subscription,
-        id
-    );
-    let op = Op::from(span.clone());
+        otel.kind = "consumer"
+    )
+    .apart();
     let op = match message {
         Some(message) => op.below(&message.header.trace),
         None => op,
@@ -210,10 +202,18 @@ pub(crate) fn process(
         span.set("messaging.system", system);
         span.set("messaging.destination.subscription.name", channel.to_string());
     });
-    (span, op)
+    op
 }
 
-/// It is this message that is handled, for the so manieth time.
+/// Begins the span that a line of the log shows: the subscription and the message that it is about. With OpenTelemetry
+/// it is below [`process`], and has what is logged as its events.
+pub(crate) fn handle(settings: &SubscriptionSettings, message: Option<&Message>) -> Span {
+    let subscription = &settings.name;
+    let id = message.map(|message| tracing::field::display(&message.header.id));
+    tracing::info_span!("handle", %subscription, id)
+}
+
+/// Describes the message that is handled, and its attempt, counted from 1.
 pub(crate) fn processes(op: &Op, message: &Message, attempt: u32, bodies: usize) {
     op.describe(|span| {
         span.set("messaging.destination.name", message.header.topic.to_string());
@@ -229,7 +229,8 @@ pub(crate) fn settle(operation: &'static str, system: &'static str, channel: &Ch
         "settle",
         otel.name = format_args!("{operation} {name}"),
         otel.kind = "client"
-    );
+    )
+    .apart();
     op.describe(|span| {
         span.set("messaging.operation.name", operation);
         span.set("messaging.operation.type", "settle");

@@ -19,6 +19,9 @@ macro_rules! __op {
     }};
 }
 
+/// A future that runs within an operation.
+pub type OpFuture<F> = F;
+
 impl From<tracing::Span> for Op {
     #[inline]
     fn from(_: tracing::Span) -> Self {
@@ -35,7 +38,13 @@ impl Op {
 
     #[doc(hidden)]
     #[inline]
-    pub fn run<F: Future>(&self, future: F) -> F {
+    pub fn apart(self) -> Self {
+        self
+    }
+
+    #[doc(hidden)]
+    #[inline]
+    pub fn run<F: Future>(&self, future: F) -> OpFuture<F> {
         future
     }
 
@@ -73,6 +82,10 @@ impl Op {
 }
 
 impl Attributes {
+    #[doc(hidden)]
+    #[inline]
+    pub fn rename<T>(&mut self, _: T) {}
+
     #[doc(hidden)]
     #[inline]
     pub fn set<T>(&mut self, _: &'static str, _: T) {}

@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use tracing::instrument::Instrumented;
-
-use brighter_core::__private::{Op, op};
+use brighter_core::__private::{Op, OpFuture, op};
 
 /// The future of a call that is a span.
-pub(super) type SpanFuture<F> = Instrumented<F>;
+pub(super) type SpanFuture<F> = OpFuture<F>;
 
 /// The span of a step's calls.
 #[derive(Debug, Clone)]
@@ -27,8 +25,11 @@ impl StepSpan {
 
     /// Makes a call within a span.
     pub(super) fn run<F: Future>(&self, call: impl FnOnce() -> F) -> SpanFuture<F> {
-        let op: Op = op!("step", otel.name = &*self.name);
-        op.describe(|span| span.set("brighter.handler", self.handler));
+        let op: Op = op!("step");
+        op.describe(|span| {
+            span.rename(self.name.to_string());
+            span.set("brighter.handler", self.handler);
+        });
         // A layer may do its part before there is a future.
         let future = op.span().in_scope(call);
         op.run(future)
