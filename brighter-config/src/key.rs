@@ -31,7 +31,7 @@ pub struct Key {
     /// For the key of the table's type: the table names that imply a type.
     pub(super) names_of_types: Option<&'static [&'static str]>,
     pub(super) rules: Vec<KeyRule>,
-    /// What others call it.
+    /// The names that other programs give the setting.
     pub(super) synonyms: &'static [&'static str],
 }
 

@@ -5,7 +5,7 @@ use super::{ConfigError, Origin};
 /// The deepest nesting of values.
 pub(super) const DEEPEST: usize = 16;
 
-/// What is said of a file beyond the bounds that keep memory and time small: nobody writes one by hand.
+/// The reason for refusing a file beyond the bounds that keep memory and time small. Nobody writes one by hand.
 pub(super) const TOO_MUCH: &str = "there is too much in this file, or it lies too deep";
 
 /// A value with the line on which it begins.

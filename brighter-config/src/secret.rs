@@ -30,7 +30,7 @@ impl Secret {
         &self.0
     }
 
-    /// What may be seen of it: of a URL where it leads; nothing of any other.
+    /// Returns the part that may be shown: of a URL where it leads, and nothing of any other secret.
     pub(super) fn shown(&self) -> String {
         match redact::VisibleUrl::of(&self.0) {
             Some(url) => url.to_string(),

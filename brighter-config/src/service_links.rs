@@ -137,7 +137,7 @@ impl<'a> LinkAddress<'a> {
 mod tests {
     use super::*;
 
-    /// What Kubernetes sets for a Service, as `envvars.FromServices` of its kubelet makes it.
+    /// Returns the variables that Kubernetes sets for a Service, as `envvars.FromServices` of its kubelet makes them.
     fn of_kubernetes(service: &str, host: &str, ports: &[(&str, &str, &str)]) -> Vec<(String, String)> {
         let place = match host.contains(':') {
             true => format!("[{host}]"),

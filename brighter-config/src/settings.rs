@@ -61,7 +61,7 @@ impl Settings {
         self.errors.len() < MOST_ERRORS
     }
 
-    /// What was said, if nothing is wrong with it.
+    /// Returns the settings if none of them is wrong.
     pub(super) fn finish(mut self) -> Result<Entries, ConfigErrors> {
         if self.more > 0 {
             let (origin, count) = (Origin::Default, self.more);

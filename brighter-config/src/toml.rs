@@ -11,7 +11,8 @@ use toml_parser::lexer::TokenKind;
 use super::Origin;
 use super::raw::{DEEPEST, Field, Lines, Node, Parsed, Raw, TOO_MUCH, syntax};
 
-/// What a file may weigh, by the memory that its parser takes: a table is a kilobyte, and each part of a dotted key is one.
+/// The largest weight of a file, by the memory that its parser takes: a table is a kilobyte, and so is each part of a
+/// dotted key.
 const HEAVIEST: usize = 75_000;
 
 /// How many tokens a file may have.

@@ -44,7 +44,7 @@ struct Reader<'a> {
     parser: Parser<'a, saphyr_parser::StrInput<'a>>,
     anchors: HashMap<usize, (Node, Size)>,
     values: usize,
-    /// What was copied by aliases and for them.
+    /// The size of the values that aliases copied.
     copies: Size,
 }
 

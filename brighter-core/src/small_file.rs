@@ -31,7 +31,7 @@ fn regular(file: &Metadata) -> Result<(), String> {
     }
 }
 
-/// What the system says, in words that are the same on every machine where that is possible.
+/// Returns the system's reason, in words that are the same on every machine where that is possible.
 fn reason(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "there is no such file".to_owned(),

@@ -11,7 +11,7 @@ use crate::path::Private;
 const FORMS: &str =
     "write `cron!(\"30 2 * * MON-FRI\")`, or `cron!(pub const NIGHTLY = \"30 2 * * MON-FRI\");`";
 
-/// What stands between the parentheses.
+/// The input of the macro.
 struct CronInput {
     constant: Option<Constant>,
     expression: LitStr,

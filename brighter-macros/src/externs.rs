@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::{env, fs};
 
-/// What is known about `::brighter` in the user's crate.
+/// The state of `::brighter` in the user's crate.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum BrighterCrate {
     /// The crate exists, or that is unknown: then the compiler itself reports it.

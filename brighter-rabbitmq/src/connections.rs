@@ -25,7 +25,7 @@ pub(crate) struct Connections {
     pub(crate) isolated: IsolatedConnections,
     /// Tracks which channels are declaring or starting to consume.
     pub(crate) starts: Starts,
-    /// What consumers that hear nothing have asked.
+    /// The questions of consumers that hear nothing.
     pub(crate) questions: Arc<OpenQuestions>,
     pub(crate) publisher: Publisher,
     pub(crate) delays: DelayQueues,

@@ -28,7 +28,7 @@ pub struct Publication<R> {
     request: PhantomData<fn() -> R>,
 }
 
-/// What a [`Publication`] says, whatever its request is.
+/// The settings of a [`Publication`], whatever its request is.
 #[derive(Debug, Clone)]
 pub(crate) struct PublicationSettings {
     topic: RoutingKey,
@@ -119,7 +119,7 @@ impl<R: Postable> Publication<R> {
 }
 
 impl PublicationSettings {
-    /// What the request itself says.
+    /// Returns the settings of the request itself.
     pub(crate) fn of<R: Postable>() -> Self {
         let mut event = EventAttributes::default();
         if R::EVENT_TYPE != R::TOPIC {

@@ -1,20 +1,21 @@
 //! Operations from end to end: a canary, a rate, a frozen selection, and a handler that fails and is mended.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use brighter::channel::{Broker, Channel, Producer};
+use brighter::channel::{Broker, Channel, ChannelError, Consumer, Producer, PublishError};
 use brighter::desk::{
     BulkState, BulkVerb, Desk, DeskFilter, InMemoryDesk, ItemState, NewBulk, ORIGINAL_ID, OperateError,
     PostgresDesk, Steering,
 };
-use brighter::message::{MessageBody, MessageHeader, MessageType};
+use brighter::message::{ChannelName, MessageBody, MessageHeader, MessageType};
 use brighter::prelude::*;
 use brighter_tests::databases;
 use brighter_tests::rabbitmq::Corner;
 use brighter_tests::wait::{deadline, until};
+use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
@@ -194,15 +195,64 @@ async fn of_150_exactly_the_100_that_were_chosen_are_sent() {
     assert_eq!(rows(desk.store(), "state=waiting").await.len(), 50);
 }
 
+/// Counts how often somebody asks whether messages wait in a channel.
+struct LooksCounted {
+    inner: Arc<dyn Broker>,
+    looks: Arc<AtomicUsize>,
+}
+
+impl Producer for LooksCounted {
+    fn publish<'a>(&'a self, message: &'a Message) -> BoxFuture<'a, Result<(), PublishError>> {
+        self.inner.publish(message)
+    }
+}
+
+impl Broker for LooksCounted {
+    fn system(&self) -> &'static str {
+        self.inner.system()
+    }
+
+    fn consume<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Consumer, ChannelError>> {
+        self.inner.consume(channel)
+    }
+
+    fn send_to<'a>(
+        &'a self,
+        channel: &'a ChannelName,
+        message: &'a Message,
+    ) -> BoxFuture<'a, Result<(), PublishError>> {
+        self.inner.send_to(channel, message)
+    }
+
+    fn depth<'a>(&'a self, channel: &'a Channel) -> BoxFuture<'a, Result<Option<u64>, ChannelError>> {
+        self.looks.fetch_add(1, Ordering::Relaxed);
+        self.inner.depth(channel)
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        self.inner.close()
+    }
+}
+
 #[tokio::test]
 async fn a_message_that_waits_does_not_count_as_handled() {
-    let (broker, channel, desk) = desk_of(1).await;
+    let broker = shared(InMemoryBroker::new());
+    let channel = Channel::new("orders", "Order.Placed");
+    bury(&*broker, &channel, ["no stock".to_owned()]).await;
+    let looks = Arc::new(AtomicUsize::new(0));
+    let counting = LooksCounted {
+        inner: Arc::clone(&broker),
+        looks: Arc::clone(&looks),
+    };
+    let desk = Desk::new(Arc::new(counting), Arc::new(InMemoryDesk::new())).channel(&channel);
+    assert_eq!(desk.take_waiting().await.unwrap().new, 1);
     let operation = desk.begin(&quick(BulkVerb::Retry).canary(1)).await.unwrap();
     let (working, id) = (desk.clone(), operation.id);
     let work = tokio::spawn(async move { working.work(id).await });
     until_operation(&desk, id, "sent", |it| it.counts.sent == 1).await;
-    // Ten times the evidence, without a consumer.
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    // Each look but the first comes longer after the sending than the time of the evidence.
+    let before = looks.load(Ordering::Relaxed);
+    until("it has looked", || looks.load(Ordering::Relaxed) >= before + 4).await;
     let waits = desk.store().operation(id).await.unwrap().unwrap();
     assert_eq!((waits.counts.sent, waits.canary_passed), (1, false));
     let mut consumer = broker.consume(&channel).await.unwrap();

@@ -30,6 +30,7 @@ mod in_memory_broker;
 mod in_memory_limits;
 mod inbox;
 mod log;
+mod log_lines;
 mod outbox;
 mod pipelines;
 mod posting;

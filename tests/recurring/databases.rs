@@ -144,7 +144,7 @@ async fn ten_thousand_are_fired_in_batches(outbox: impl Outbox) {
             row.template.clone_from(&template.template);
             row.next_at = template.next_at;
             row.due_at = template.due_at;
-            // As somebody asks for it, who does not wait for New Year.
+            // Requested by hand, as the next time of the schedule is the first of January.
             row.run_at = Some(now - SECOND);
             row.due_at = row.run_at;
             ScheduleChange::add(row)

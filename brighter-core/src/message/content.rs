@@ -9,7 +9,7 @@ use serde_json::Deserializer;
 use super::media_type;
 use crate::json_text::{numbers_come_as_text, without_mark};
 
-/// What an envelope of CloudEvents says of its sending, and not of what is sent.
+/// The attributes of a CloudEvents envelope that describe its sending, and not its content.
 const OF_THE_SENDING: [&str; 4] = ["id", "time", "traceparent", "tracestate"];
 
 /// Returns a number that is the same for two bodies of JSON that say the same: the order of members, white space, a byte
@@ -52,7 +52,7 @@ fn spread(number: u64) -> u64 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Digest(u64);
 
-/// What kind of value it is a digest of.
+/// The kind of value that a digest is of.
 #[derive(Debug, Clone, Copy)]
 #[repr(u64)]
 enum Tag {
@@ -110,7 +110,7 @@ struct ValueSeed {
 }
 
 impl ValueSeed {
-    /// What is within an envelope is none.
+    /// Returns the seed of a value within this one, which is no envelope.
     fn within(self) -> Self {
         Self {
             is_envelope: false,
@@ -189,7 +189,7 @@ impl<'de> Visitor<'de> for ValueSeed {
 /// The name of a member.
 enum Name {
     Counted(Digest),
-    /// What is behind it makes no difference.
+    /// A member whose value makes no difference.
     PassedOver,
     /// serde_json's own, behind which a number stands as text.
     Number,

@@ -37,7 +37,7 @@ pub fn is_valid(text: &str) -> bool {
     text == DEFAULT_CONTENT_TYPE || check(text).is_ok()
 }
 
-/// What kind of body there is.
+/// The kind of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MediaKind {
     Json,

@@ -37,13 +37,13 @@ pub trait HandlerTransaction<O: Outbox>: Send + Sized + 'static {
     /// Returns the connections of the outbox.
     fn pool(outbox: &O) -> Self::Pool;
 
-    /// Refuses options that this database does not have, with the reason and the advice as text.
+    /// Checks that the database supports these options.
     ///
     /// # Errors
-    /// The reason.
+    /// An option that the database does not support: the text says why, and what to do.
     fn check(options: &TransactionOptions) -> Result<(), String>;
 
-    /// Begins a transaction. Returns it, and what is held until it has ended.
+    /// Begins a transaction. Returns the transaction, and a guard to hold until it has ended.
     ///
     /// # Errors
     /// See [`TransactionError`].
@@ -52,8 +52,9 @@ pub trait HandlerTransaction<O: Outbox>: Send + Sized + 'static {
         options: &'a TransactionOptions,
     ) -> BoxFuture<'a, Result<(Self, TransactionGuard), TransactionError>>;
 
-    /// Records in this transaction that these requests are handled, as far as they are new. Returns what was found of
-    /// each, in the same order. If another transaction that has not ended recorded a key, this waits until it ends.
+    /// Records in this transaction that these requests are handled. A request that is recorded already stays as it is.
+    /// Returns the state of each request, in the same order. If another transaction recorded one of the keys, this call
+    /// waits until that transaction ends.
     ///
     /// # Errors
     /// See [`InboxError`]. Roll back after an error.

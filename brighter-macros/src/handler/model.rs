@@ -11,7 +11,7 @@ use crate::condition::Condition;
 /// The type of `#[handler(Request)]`.
 pub(super) type HandlerType = syn::DeriveInput;
 
-/// What the method of a handler takes.
+/// The argument of a handler's method.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Takes {
     /// The parameter `request: &R`.

@@ -32,7 +32,7 @@ pub(crate) struct ConfirmWatch {
     given_up: AtomicU32,
     /// The time at which a message was last handed over, if a connection was given up.
     tried: AtomicU64,
-    /// Those who want to know when confirms stand still.
+    /// Wakes the tasks that wait for confirms to stand still.
     stalls: Notify,
     /// They were told, and there was no confirm since.
     told: AtomicBool,

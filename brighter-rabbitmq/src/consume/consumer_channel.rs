@@ -93,12 +93,12 @@ impl ConsumerChannel {
         (consumer, incoming)
     }
 
-    /// What it is asked by.
+    /// Returns the AMQP channel.
     pub(super) fn amqp(&self) -> &OwnedChannel {
         &self.acks.amqp
     }
 
-    /// What knows whether messages that this process publishes are confirmed.
+    /// Returns the watch of the confirms of messages that this process publishes.
     pub(super) fn confirms(&self) -> Arc<ConfirmWatch> {
         Arc::clone(self.connections.publishing.confirms())
     }

@@ -25,7 +25,7 @@ pub(crate) struct OpenQuestions {
     doubted: Mutex<HashMap<ChannelName, ChannelDoubt>>,
 }
 
-/// What is known of a channel whose last consumer got no answer.
+/// The doubt about a channel whose last consumer got no answer.
 struct ChannelDoubt {
     since: Instant,
     /// How many consumers in a row got none.

@@ -17,13 +17,13 @@ use crate::topology::DeclareError;
 use crate::wire::short;
 use brighter_core::channel::{DeclareMode, QueueType};
 
-/// What it fetches may come so late. A broker gives up by then what its queue does not answer.
+/// The longest wait for a fetched message. A broker gives up by then if its queue does not answer.
 const LATE: Duration = Duration::from_secs(60);
 
-/// What the broker says of a consumer.
+/// The broker's answer about a consumer.
 pub(super) enum Answer {
     Well,
-    /// What casts doubt on the consumer.
+    /// The reason to doubt the consumer.
     Doubtful(String),
     /// There was none, and to what.
     None(String),

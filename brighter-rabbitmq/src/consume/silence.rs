@@ -30,7 +30,7 @@ pub(super) struct Silence {
     over: CancellationToken,
 }
 
-/// What the task has for the stream.
+/// The results of the task, for the stream.
 #[derive(Default)]
 struct ForStream {
     fetched: Option<Delivery>,
@@ -40,7 +40,7 @@ struct ForStream {
 /// Why a consumer must end.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct SilenceVerdict {
-    /// What the broker said, or did not.
+    /// The broker's answer, or that there was none.
     pub(super) what: String,
     /// Its node does not answer.
     pub(super) is_unanswered: bool,

@@ -23,7 +23,7 @@ pub(crate) enum DeclareError {
     /// The broker does not answer this request.
     Unanswered {
         request: &'static str,
-        /// It was waited for so long.
+        /// The time that was waited for an answer.
         after: Duration,
     },
     /// The item was checked, and does not exist.

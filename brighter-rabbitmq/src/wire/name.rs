@@ -81,7 +81,7 @@ pub(super) const WITH_COLON: [(KnownHeader, &str); 9] = [
 pub(super) const BARE_TRACE_PARENT: &str = "traceparent";
 pub(super) const BARE_TRACE_STATE: &str = "tracestate";
 
-/// What .NET's client and its gateway write for themselves. It tells nothing of the message.
+/// The headers that .NET's client and its gateway write for themselves. They tell nothing of the message.
 const PLUMBING: [&str; 2] = ["x-dotnet-pub-seq-no", "Redelivered"];
 
 /// Headers that route the message to further queues: RabbitMQ's "sender-selected distribution".

@@ -84,7 +84,8 @@ pub(super) fn delay(value: Option<&AMQPValue>) -> Duration {
     Duration::from_millis(value.and_then(number).unwrap_or(0).unsigned_abs())
 }
 
-/// What the bag can hold of a value: none of lists, tables, bytes and times. .NET writes bytes as a text that is not UTF-8.
+/// Returns the value for the bag, which holds no lists, tables, bytes or times. .NET writes bytes as a text that is not
+/// UTF-8.
 pub(super) fn of_bag(value: &AMQPValue) -> Option<BagValue> {
     Some(match value {
         AMQPValue::LongString(text) => std::str::from_utf8(text.as_bytes()).ok()?.into(),

@@ -148,7 +148,7 @@ impl<D: Sql> Server<D> {
     }
 }
 
-/// What is to be done with a connection.
+/// The use of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Access {
     Read,

@@ -10,7 +10,7 @@ use brighter_core::error::BoxError;
 
 /// A database that is reached by a URL.
 pub(crate) trait ByUrl: Sql {
-    /// What a URL of it looks like.
+    /// An example of a URL.
     const EXAMPLE: &'static str;
 
     /// Whether sqlx reads this parameter of its URLs. It writes the value of another into the log.

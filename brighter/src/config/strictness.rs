@@ -8,7 +8,7 @@ const SECTION: &str = "configuration";
 const KEY: &str = "strictness";
 const WORDS: &[&str] = &["shared", "exact"];
 
-/// What becomes of the subscriptions and policies in a configuration that are not of this program.
+/// The treatment of subscriptions and policies in a configuration that are not of this program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Strictness {
     /// They are of other programs that share the configuration, unless one is a slip of a name that this program has.
@@ -18,7 +18,7 @@ pub(crate) enum Strictness {
     Exact,
 }
 
-/// What a table is whose name the program does not have.
+/// The meaning of a table whose name the program does not have.
 pub(crate) enum Stranger {
     /// A mistake, with the name that was probably meant.
     Mistake { meant: Option<String> },
@@ -44,7 +44,7 @@ impl Strictness {
         }
     }
 
-    /// What a table is whose name is none of the program's. Two that stand in files side by side are both meant, however
+    /// Judges a table whose name is none of the program's. Two that stand in files side by side are both meant, however
     /// alike they are.
     pub(crate) fn judge(self, table: &Table<'_>, own: &mut OwnNames<'_>) -> Stranger {
         if self == Self::Exact {

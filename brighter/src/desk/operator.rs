@@ -24,11 +24,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How many messages are changed at the desk, or taken as handled, in one transaction.
 const CHANGES: usize = 500;
 
-/// What an operation does next.
+/// The next step of an operation.
 enum BulkStep {
-    /// It has ended, was stopped, or another process has it.
+    /// The operation has ended, was stopped, or another process has it.
     Ended,
-    /// It goes on at once, or after a while.
+    /// The operation goes on at once, or after a while.
     After(Duration),
 }
 

@@ -8,7 +8,7 @@ use brighter_core::message::{ChannelName, Message, MessageBody};
 
 /// The results of sending some messages.
 pub(super) struct SendReport {
-    /// Those that were sent, and those that never can be.
+    /// The results of messages that were sent, and of messages that never can be.
     pub(super) results: Vec<ItemResult>,
     /// Why others were not sent, if there are others: the broker cannot be reached.
     pub(super) outage: Option<PublishError>,

@@ -22,10 +22,10 @@ const LOOKS_BEHIND: u32 = 2;
 /// So many looks in a row that find a performer idle, a minute of them, take one away. That this is longer than what
 /// brings one keeps the number from swinging.
 const LOOKS_IDLE: u32 = 12;
-/// What will be worked off within so many looks needs nobody else.
+/// The number of samples within which a backlog should clear, so that no performer is added.
 const CLEARED_WITHIN: u64 = 3;
 
-/// What one look found.
+/// The depth of a channel at one look.
 #[derive(Debug, Clone, Copy)]
 struct DepthSample {
     /// How many messages wait at the broker, beyond those in the memory of the performers.
@@ -35,7 +35,7 @@ struct DepthSample {
     busy: usize,
 }
 
-/// What the looks before found.
+/// The samples before this one.
 #[derive(Debug, Clone, Copy, Default)]
 struct Trend {
     depth: Option<u64>,
@@ -156,7 +156,7 @@ fn with_jitter(time: Duration) -> Duration {
 mod tests {
     use super::*;
 
-    /// What is decided after these looks, each a depth and how many are busy; performers as they are decided.
+    /// Returns the decisions after these looks, each a depth and how many are busy; performers as they are decided.
     fn decided(begin: usize, range: Performers, looks: &[(u64, usize)]) -> Vec<usize> {
         let (mut trend, mut performers) = (Trend::default(), begin);
         let mut all = Vec::new();
@@ -172,7 +172,7 @@ mod tests {
         all
     }
 
-    /// What it shows, performers at first, what the looks find, performers after each.
+    /// The point of a case, its performers at first, its looks, and the performers after each.
     type Case = (&'static str, usize, &'static [(u64, usize)], &'static [usize]);
 
     #[test]

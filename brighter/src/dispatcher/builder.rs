@@ -27,7 +27,7 @@ pub struct DispatcherBuilder {
     config: Option<brighter_config::Config>,
     #[cfg(feature = "control")]
     control: Option<Control>,
-    /// What was wrong with the calls themselves.
+    /// The mistakes in the calls themselves.
     errors: Vec<BuildError>,
 }
 

@@ -11,7 +11,7 @@ use crate::processor::{BuildError, CommandProcessor};
 use crate::subscription::{Subscription, SubscriptionSettings, batch_problem, budget, remembers_too_little};
 use brighter_core::channel::Broker;
 
-/// What a subscription has to fit.
+/// The application that a subscription has to fit.
 pub(super) struct BuildContext<'a> {
     pub(super) broker: Option<&'a dyn Broker>,
     /// How long handlers have to finish when the dispatcher ends.

@@ -22,7 +22,7 @@ pub(super) struct CircuitHold {
     held: Option<Duration>,
 }
 
-/// What the circuits that refused a message say of when to try again.
+/// The times at which the circuits that refused a message may be tried again.
 struct Refusals {
     signals: Vec<RetrySignal>,
     /// The shortest time of those that have no signal.

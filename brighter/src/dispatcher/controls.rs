@@ -35,7 +35,7 @@ impl Throttle {
     }
 }
 
-/// What holds for the performers of one subscription.
+/// The commands that hold for the performers of one subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ControlState {
     pub(super) throttle: Throttle,
@@ -52,7 +52,7 @@ impl ControlState {
     }
 }
 
-/// What the performers of one subscription are told while they run, shared by all of them. A change wakes every
+/// The control of the performers of one subscription at run time, shared by all of them. A change wakes every
 /// performer, so that none has to look.
 #[derive(Debug)]
 pub(super) struct Controls {
@@ -103,7 +103,7 @@ impl Controls {
         }
     }
 
-    /// What holds now.
+    /// Returns the throttle that holds now.
     pub(super) fn throttle(&self) -> Throttle {
         self.told.borrow().throttle
     }
@@ -118,7 +118,7 @@ impl Controls {
         self.told.borrow().limit_reached
     }
 
-    /// What holds now, and whatever comes after it.
+    /// Returns the state that holds now, and each change after it.
     pub(super) fn changes(&self) -> watch::Receiver<ControlState> {
         self.told.subscribe()
     }

@@ -33,17 +33,17 @@ pub(super) struct Handover {
 #[derive(Default)]
 struct Slot(Mutex<Activity>);
 
-/// What a performer does, as far as its siblings need to know.
+/// The activity of a performer, as far as its siblings need to know.
 #[derive(Default)]
 enum Activity {
     /// Something else.
     #[default]
     Other,
-    /// It would take a message.
+    /// The performer would take a message.
     Idle(Waker),
-    /// It may have messages for a sibling that is idle.
+    /// The performer may have messages for a sibling that is idle.
     Busy(Waker),
-    /// It was idle, and was given this.
+    /// The performer was idle, and was given this.
     Given(Box<InFlightDelivery>),
 }
 
@@ -51,7 +51,7 @@ enum Activity {
 pub(super) struct Sibling {
     handover: Arc<Handover>,
     slot: Arc<Slot>,
-    /// What it wrote in its slot last, to know without the lock.
+    /// The last activity in the performer's slot, to know without the lock.
     last: LastActivity,
 }
 

@@ -17,7 +17,7 @@ pub(super) struct InFlightDelivery {
     /// How often it was handled in hand, and is to be handled again.
     pub(super) tries: u32,
     pub(super) progress: DeliveryProgress,
-    /// What brought it, and its waiting for its turn.
+    /// The span of the pump that brought the delivery, and the span of its waiting.
     pub(super) pump: Op,
     pub(super) waiting: Op,
 }
@@ -27,7 +27,7 @@ pub(super) struct InFlightDelivery {
 pub(super) struct DeliveryProgress {
     /// Handlers that are done with it.
     pub(super) done: Vec<usize>,
-    /// What its sender waits for.
+    /// The reply that the sender waits for.
     pub(super) reply: Option<Reply>,
 }
 
@@ -39,15 +39,15 @@ pub(super) struct KeyPosition {
     pub(super) consumer: u64,
 }
 
-/// What became of a delivery.
+/// The end of the handling of a delivery.
 pub(super) enum Completion {
-    /// It is settled, or the broker has it.
+    /// The delivery is settled, or the broker has it.
     Settled {
         turn: Option<KeyPosition>,
         /// Whether it was settled as it should be. If not, it comes again.
         well: bool,
     },
-    /// It must not lose its place, so it is kept in hand and handled again then.
+    /// The delivery must not lose its place, so it is kept in hand and handled again at that time.
     Kept {
         item: Box<InFlightDelivery>,
         until: Instant,

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::watchdog_waker::WatchdogWaker;
 use brighter_core::id::MessageId;
 
-/// What one performer has in hand. Its lock is the performer's own but for those who look now and then, so it
+/// The messages that one performer has in hand. The lock is contended only by an occasional reader, so it
 /// costs next to nothing.
 #[derive(Debug)]
 pub(super) struct InFlightTable {
@@ -78,7 +78,8 @@ impl InFlightTable {
         }
     }
 
-    /// What has been in hand for most of the time in which the broker wants it settled. Each is given once.
+    /// Returns the entries that have been in hand for most of the time in which the broker wants them settled, each
+    /// once.
     pub(super) fn overdue(&self) -> Vec<InFlightEntry> {
         let Some(limit) = self.settles_within() else {
             return Vec::new();
@@ -160,7 +161,7 @@ impl InFlightTable {
         (polls % 2 == 1).then_some(polls)
     }
 
-    /// What is polled by the poll of this number, if it still goes on.
+    /// Returns the entry that the poll of this number polls, if that poll still goes on.
     pub(super) fn polled(&self, poll: u64) -> Option<InFlightEntry> {
         let slot = self.polled.load(Ordering::Relaxed);
         let held = self.lock().slots.get(slot)?.clone();

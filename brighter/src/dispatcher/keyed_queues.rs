@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use tokio::time::Instant;
 
-/// What waits for its turn, by lane. In each lane one is at its turn, which is somewhere else: being handled, or
+/// The queues of waiting items, by lane. In each lane one item is at its turn, which is somewhere else: being handled, or
 /// waiting here for its time to come again. The others stand behind it.
 #[derive(Debug)]
 pub(super) struct KeyedQueues<T> {
     /// The lanes in which one is at its turn.
     taken: HashMap<u64, VecDeque<T>>,
-    /// Those that are at their turn, and wait for their time; with a number, for several may have one time.
+    /// The items that are at their turn, and wait for their time; with a number, for several may have one time.
     resting: BTreeMap<(Instant, u64), T>,
     next: u64,
 }

@@ -122,7 +122,7 @@ struct Inner {
     processor: CommandProcessor,
     broker: Arc<dyn Broker>,
     drain: Duration,
-    /// What every performer is doing.
+    /// The activity of every performer.
     statuses: Arc<StatusRegistry>,
     /// For the performer that handles a suspect: one in the process at a time.
     suspects: Arc<Semaphore>,
@@ -134,14 +134,14 @@ struct State {
     /// Whether a subscription that is added is started at once.
     receiving: bool,
     subscriptions: BTreeMap<SubscriptionName, KnownSubscription>,
-    /// What brings commands, if they come over the broker. It has no name, so no command stops it.
+    /// The subscription that brings commands, if they come over the broker. It has no name, so no command stops it.
     control: Option<KnownSubscription>,
 }
 
 /// A subscription, and its performers if it was started.
 struct KnownSubscription {
     registered: Arc<Registered>,
-    /// What handles what it brings.
+    /// The processor of the messages.
     processor: CommandProcessor,
     running: Option<Running>,
 }

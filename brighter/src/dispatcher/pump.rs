@@ -50,14 +50,14 @@ use brighter_core::message::Message;
 
 /// Why a pump came to its end.
 pub(super) enum PumpEnd {
-    /// It was told to.
+    /// The pump was told to stop.
     Stopped,
     /// Its subscription is paused, or has reached its limit.
     Paused,
-    /// It gives everything back and begins again: a message that keeps its order was not settled, so that others
-    /// must not go past it; or it needs a larger buffer.
+    /// The pump gives everything back and begins again: a message that keeps its order was not settled, so that others
+    /// must not go past it; or the pump needs a larger buffer.
     Again,
-    /// It has met a message that is not to be handled in its [`Mode`]: a suspect, or one that is none.
+    /// The pump met a message that is not to be handled in its [`Mode`]: a suspect, or one that is none.
     Unfit(Delivery),
     /// Its channel is gone.
     Lost(ChannelError),
@@ -77,7 +77,7 @@ const NO_MORE_SUSPECTS: Duration = Duration::from_secs(1);
 /// How long it is waited for that what was given back is back.
 const GIVING_BACK: Duration = Duration::from_secs(15);
 
-/// What a performer finds while it looks for messages.
+/// The result of a performer's look for messages.
 enum Intake {
     /// Its consumer gave this, or ended.
     Own(Option<Result<Delivery, ChannelError>>),
@@ -89,8 +89,8 @@ enum Intake {
     Wanted,
 }
 
-/// What a performer has taken, which outlives the consumer that brought it: a handler goes on while its channel is
-/// lost, and a message that comes again meanwhile does not overtake it.
+/// The messages that a performer has taken. They outlive the consumer that brought them: a handler goes on while its
+/// channel is lost, and a message that comes again meanwhile does not overtake it.
 pub(super) struct Pump<'p, B, F> {
     handler: &'p DeliveryHandler,
     /// Processes a delivery.
@@ -456,7 +456,7 @@ where
         }
     }
 
-    /// What waits for a rate that has changed asks again.
+    /// Makes waiting messages ask again after the rate has changed.
     fn pace_anew(&mut self) {
         if let Some((item, _)) = self.paced.take() {
             self.ready.insert(0, item);

@@ -18,7 +18,7 @@ pub(super) struct Registered {
     pub(super) route: Arc<dyn Route>,
     /// Whether a handler of its messages handles several in one call.
     pub(super) batches: bool,
-    /// What its performers are told while they run.
+    /// The control of the performers at run time.
     pub(super) controls: Arc<Controls>,
     /// How many performers it may have.
     pub(super) performers: watch::Sender<Performers>,

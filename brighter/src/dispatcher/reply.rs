@@ -70,7 +70,7 @@ impl ReplySender<'_> {
         }
     }
 
-    /// What to tell who waits for a reply that will never come, once the message is set aside.
+    /// Returns the message for a caller that waits for a reply that will never come, once the request is set aside.
     pub(super) fn apology(&self, delivery: &Delivery, settlement: &Settlement) -> Option<Message> {
         let Settlement::Reject(rejection) = settlement else {
             return None;

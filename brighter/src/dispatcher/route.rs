@@ -18,7 +18,7 @@ use brighter_core::message::Message;
 
 /// Why a message was not handled.
 pub(super) enum RouteError {
-    /// It could not be made into a request.
+    /// The message could not be made into a request.
     Map(MapError),
     /// One handler or more failed.
     Handlers(PublishErrors),
@@ -27,7 +27,7 @@ pub(super) enum RouteError {
 }
 
 impl RouteError {
-    /// What went wrong, as one of few words.
+    /// Returns the kind of failure, as one of few words.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Map(_) => "mapping",

@@ -9,7 +9,7 @@ use brighter_core::__private::clock::NEVER;
 use brighter_core::channel::{Rejection, RejectionKind};
 use brighter_core::error::{ActionKind, HandlerError};
 
-/// What becomes of a message.
+/// The settlement of a message.
 ///
 /// | outcome | settlement |
 /// |---|---|
@@ -98,7 +98,7 @@ pub(super) fn settlement(
     })
 }
 
-/// What becomes of a message for this error.
+/// Returns the settlement of a message for this error.
 fn settlement_of(
     error: &HandlerError,
     attempt: u32,

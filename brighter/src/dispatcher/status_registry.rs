@@ -34,7 +34,7 @@ impl Default for StatusRegistry {
 struct State {
     next: u64,
     performers: BTreeMap<u64, StatusEntry>,
-    /// What outlives the performers of a subscription.
+    /// The records that outlive the performers of a subscription.
     records: BTreeMap<SubscriptionName, Record>,
 }
 
@@ -50,7 +50,7 @@ struct StatusEntry {
     table: Arc<InFlightTable>,
 }
 
-/// What a subscription remembers when its performers are gone.
+/// The record of a subscription when its performers are gone.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Record {
     pub(super) restarts: u64,
@@ -129,7 +129,7 @@ impl StatusRegistry {
         consuming
     }
 
-    /// What every performer is doing, by subscription, in one pass over all of them.
+    /// Returns the status of every performer, by subscription, in one pass over all of them.
     pub(super) fn performers(&self) -> BTreeMap<SubscriptionName, Vec<PerformerStatus>> {
         let mut performers = BTreeMap::<SubscriptionName, Vec<PerformerStatus>>::new();
         for entry in self.lock().performers.values() {
@@ -146,7 +146,7 @@ impl StatusRegistry {
         performers
     }
 
-    /// What outlives the performers of a subscription.
+    /// Returns the record of a subscription, which outlives its performers.
     pub(super) fn record(&self, subscription: &SubscriptionName) -> Record {
         self.lock().records.get(subscription).cloned().unwrap_or_default()
     }
@@ -166,7 +166,7 @@ impl StatusRegistry {
         self.changed();
     }
 
-    /// What the performers of these starts have in hand.
+    /// Returns the messages that the performers of these starts have in hand.
     pub(super) fn in_flight(&self, runs: &[u64]) -> Vec<InFlight> {
         let state = self.lock();
         let theirs = state

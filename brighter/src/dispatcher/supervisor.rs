@@ -43,7 +43,7 @@ pub(super) struct Supervisor {
 /// The performers that there are. Dropped, it takes them with it.
 struct PerformerTasks {
     tasks: JoinSet<()>,
-    /// Those that were not told to end, the oldest first.
+    /// The performers that were not told to end, the oldest first.
     staying: Vec<(Id, Arc<CancellationToken>)>,
 }
 

@@ -19,7 +19,7 @@ const BLOCKED: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct Watchdog(Arc<WatchdogShared>);
 
-/// What the watchdog shares with its thread.
+/// The state that the watchdog shares with its thread.
 #[derive(Debug, Default)]
 struct WatchdogShared {
     waker: Arc<WatchdogWaker>,

@@ -7,8 +7,8 @@ use std::time::Duration;
 use futures_util::poll;
 use tokio::time::timeout;
 
-/// What the future gives, or `None` after this time. What is ready at once, as most of what a pump waits for is,
-/// needs no timer.
+/// Returns the output of the future, or `None` after this time. A future that is ready at once, as most of a pump's
+/// are, needs no timer.
 pub(super) async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     match poll!(&mut future) {

@@ -38,7 +38,7 @@ impl<T: Default> DuplicateReply for T {
     }
 }
 
-/// What is done with a duplicate.
+/// The treatment of a duplicate.
 pub(crate) enum OnDuplicate<R: Request> {
     /// Fails.
     Reject,

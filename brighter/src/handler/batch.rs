@@ -39,7 +39,7 @@ use brighter_core::request::Request;
     note = "write `#[handler(batch(max = 100, within = \"50ms\"))]` above `impl Handler<{R}> for {Self}`"
 )]
 pub trait BatchHandler<R: Request<Reply: NoReply>>: Send + Sync + 'static {
-    /// What may go wrong with a call: any type that implements [`std::error::Error`], or [`BoxError`].
+    /// The error of a call: any type that implements [`std::error::Error`], or [`BoxError`].
     type Error: Into<BoxError> + Send;
 
     /// Handles the requests of a batch.
@@ -82,7 +82,7 @@ pub struct Batch<'a, R> {
     outcomes: &'a BatchOutcomes,
 }
 
-/// What a handler said of the requests of one call.
+/// The handler's outcomes of the requests of one call.
 pub(crate) struct BatchOutcomes(Mutex<Outcomes>);
 
 struct Outcomes {

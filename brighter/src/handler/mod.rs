@@ -46,7 +46,7 @@ use brighter_core::request::Request;
     note = "write `#[handler] impl Handler<{R}> for {Self} {{ async fn handle(&self, request: &{R}) -> Result<(), …> {{ … }} }}`"
 )]
 pub trait Handler<R: Request>: Send + Sync + 'static {
-    /// What may go wrong: any type that implements [`std::error::Error`], by `thiserror` for instance, or
+    /// The error of a handler: any type that implements [`std::error::Error`], by `thiserror` for instance, or
     /// [`BoxError`], or `anyhow::Error`.
     type Error: Into<BoxError> + Send;
 

@@ -41,7 +41,7 @@ use brighter_core::request::Request;
 pub trait TransactionalHandler<R: Request>: Send + Sync + 'static {
     /// The transaction, such as `sqlx::PgTransaction<'static>`.
     type Transaction: Send + 'static;
-    /// What may go wrong: see [`Handler::Error`](super::Handler::Error).
+    /// The error of a handler: see [`Handler::Error`](super::Handler::Error).
     type Error: Into<BoxError> + Send;
 
     /// Handles one request in this transaction, which is committed if the result is `Ok`, and rolled back otherwise.

@@ -46,7 +46,7 @@ impl Ear {
     }
 }
 
-/// What the thread does, to the end of the process or, if no signal has come by then, to the end of the host.
+/// Listens for signals, to the end of the process or, if no signal has come by then, to the end of the host.
 fn hear(ready: oneshot::Sender<io::Result<()>>, told: &watch::Sender<Told>, force: bool) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = match runtime {

@@ -13,7 +13,7 @@ pub enum Signal {
 }
 
 impl Signal {
-    /// What a shell shows for a process that the signal killed.
+    /// Returns the exit code that a shell shows for a process that the signal killed.
     pub(super) fn code(self) -> u8 {
         match self {
             Self::Interrupt => 128 + 2,

@@ -129,7 +129,7 @@ impl Endpoints {
     }
 }
 
-/// What `/readyz` answers: each reason for a program, and as a person would say it.
+/// The answer of `/readyz`: each reason for a program, and as a person would say it.
 #[derive(Serialize)]
 struct Ready<'a> {
     ready: bool,

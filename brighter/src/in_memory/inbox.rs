@@ -147,7 +147,7 @@ impl InboxHistory for InMemoryInbox {
 #[derive(Default)]
 struct State {
     entries: HashMap<InboxKey, InboxEntry>,
-    /// Those that are done, in the order in which they were.
+    /// The requests that are done, in the order in which they were.
     done: VecDeque<(Instant, InboxKey)>,
     claims: u64,
 }

@@ -10,7 +10,7 @@ use crate::policy::PolicyRegistry;
 use brighter_core::inbox::Inbox;
 use brighter_core::outbox::Outbox;
 
-/// What a processor is built with that the steps of its handlers need.
+/// The parts of a processor that the steps of its handlers need.
 #[derive(Clone, Default)]
 pub(crate) struct Provided {
     pub(crate) policies: PolicyRegistry,
@@ -18,7 +18,7 @@ pub(crate) struct Provided {
     pub(crate) monitor: Option<Arc<dyn MonitorSink>>,
     pub(crate) inbox: Option<Arc<dyn Inbox>>,
     pub(crate) outbox: Option<Arc<dyn Outbox>>,
-    /// What sends what a first handling has left, where no sweeper of this process does.
+    /// The sender of messages that a first handling has left, where no sweeper of this process sends them.
     pub(crate) unsent: UnsentSlot,
     /// The requests that wait for claims of others in the inbox.
     pub(crate) claimed: Arc<ClaimedElsewhere>,

@@ -69,7 +69,7 @@ impl Wiring<'_> {
         self.use_inbox(step, context, lease, "replay", replay)
     }
 
-    /// What is done with a duplicate by `on_duplicate = replay`.
+    /// Returns the treatment of a duplicate by `on_duplicate = replay`.
     pub(super) fn replay<R>(&mut self, step: Step) -> OnDuplicate<R>
     where
         R: Request<Reply: DuplicateReply>,

@@ -45,7 +45,7 @@ impl TimeWindow {
         &mut self.counts[index]
     }
 
-    /// What happened within the window.
+    /// Returns the counts within the window.
     pub(super) fn sums(&mut self, now: Instant) -> Counts {
         self.move_on(now);
         self.counts.iter().fold(Counts::default(), |sum, slot| Counts {

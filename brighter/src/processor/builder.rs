@@ -54,14 +54,14 @@ pub struct CommandProcessorBuilder {
     without_archiver: bool,
     span_body_limit: Option<usize>,
     max_pending_calls: Option<usize>,
-    /// What was wrong with the calls themselves.
+    /// The mistakes in the calls themselves.
     errors: Vec<BuildError>,
 }
 
 /// A handler that waits for what its steps need to be known.
 type AddHandler = Box<dyn FnOnce(&Provided, &mut Registry, &mut Vec<BuildError>) + Send>;
 
-/// What chooses among handlers, with the type of their request.
+/// The routing function of a request, with the type of the request.
 type AddAgreement = (
     &'static str,
     Box<dyn FnOnce(&mut Registry, &mut Vec<BuildError>) + Send>,

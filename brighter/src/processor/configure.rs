@@ -109,7 +109,7 @@ impl Archiver {
         ])
     }
 
-    /// What the configuration makes of the program's own, if there is one.
+    /// Returns the program's own value as the configuration changes it, if there is one.
     ///
     /// # Errors
     /// Nobody says how old a message has to be.

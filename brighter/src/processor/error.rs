@@ -76,7 +76,7 @@ pub struct PublishErrors {
 }
 
 impl PublishErrors {
-    /// What went wrong first, as one of few words.
+    /// Returns the kind of the first failure, as one of few words.
     pub(crate) fn kind(&self) -> &'static str {
         self.failures
             .first()
@@ -238,7 +238,7 @@ pub enum PostError {
 brighter_core::__private::readable_debug!(SendError, PublishErrors, NotSent, PostError);
 
 impl PostError {
-    /// What went wrong, as one of few words.
+    /// Returns the kind of failure, as one of few words.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::NoProcessor(_) | Self::NoBroker | Self::NoOutbox | Self::WrongTransaction { .. } => {

@@ -252,7 +252,7 @@ pub enum Unhealthy {
 
 brighter_core::__private::readable_debug!(Unhealthy);
 
-/// What to do about an outbox that is stuck.
+/// Returns the advice about an outbox that is stuck.
 fn who_sends(swept_here: bool) -> &'static str {
     if swept_here {
         "look at the warnings of the sweeper"

@@ -22,7 +22,7 @@ pub(super) struct HealthMonitor {
     claimed: Arc<ClaimedElsewhere>,
     /// Held while the outbox is asked, so that many who ask at once are one question to it.
     known: Mutex<Option<KnownStatus>>,
-    /// What the broker said of silent consumers, and when; held while it is asked.
+    /// The broker's last answer about silent consumers, and its time; held while the broker is asked.
     silent: Mutex<Option<(Instant, Vec<SilentConsumer>)>>,
 }
 
@@ -50,7 +50,7 @@ impl HealthMonitor {
         self.sweeps
     }
 
-    /// What the outbox says; asked again only if the last answer is old.
+    /// Returns the status of the outbox, which is asked again only if the last answer is old.
     async fn ask(&self, outbox: &dyn Outbox) -> Result<OutboxStatus, Unhealthy> {
         let HealthOptions {
             check_timeout,
@@ -104,7 +104,7 @@ impl HealthMonitor {
         health
     }
 
-    /// What the broker says of silent consumers, and how old that is; asked again only if it is old.
+    /// Returns the silent consumers and the age of the answer. The broker is asked again only if the answer is old.
     async fn silent(&self, broker: &dyn Broker) -> (Duration, Vec<SilentConsumer>) {
         let mut known = self.silent.lock().await;
         if let Some((at, silent)) = &*known
@@ -118,7 +118,7 @@ impl HealthMonitor {
         (Duration::ZERO, silent)
     }
 
-    /// What others hold, as far as it is known within the time for an answer.
+    /// Returns the messages that others hold, as far as they are known within the time for an answer.
     async fn held(&self, broker: Option<&dyn Broker>) -> Vec<Held> {
         let mut held = Vec::new();
         if let Some(broker) = broker

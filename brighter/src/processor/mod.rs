@@ -357,7 +357,7 @@ impl CommandProcessor {
         self.0.relay.as_ref().map(|relay| &**relay.outbox())
     }
 
-    /// What a publication says of a request.
+    /// Returns the publication of a request.
     #[cfg(feature = "schedule")]
     pub(crate) fn publication_for_schedules(&self, request: TypeId) -> Option<PublicationSettings> {
         self.0.publications.get(&request).cloned()

@@ -192,7 +192,7 @@ impl CommandProcessor {
     }
 }
 
-/// What the broker said of this message, if it was sent.
+/// Returns the broker's answer about this message, if it was sent.
 pub(super) fn taken(sent: Sent, id: MessageId) -> Result<MessageId, PostError> {
     match sent.refused.into_iter().find(|(refused, _)| *refused == id) {
         Some((id, error)) => Err(NotSent { id, error }.into()),

@@ -81,7 +81,7 @@ impl Registry {
         before.is_some()
     }
 
-    /// What chooses among several handlers, if there is such a thing. Most processors have none, and look no further.
+    /// Returns the function that chooses among several handlers. Most processors have none, and look no further.
     pub(super) fn route_by<R: Request>(&self) -> Option<&RoutingFunction<R>> {
         if self.routes.is_empty() {
             return None;

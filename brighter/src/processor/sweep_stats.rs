@@ -19,7 +19,7 @@ struct State {
     failing: Option<(Instant, String)>,
 }
 
-/// What is known of the last sweeps.
+/// The statistics of the last sweeps.
 #[derive(Debug)]
 pub(super) struct LastSweeps {
     /// When a sweep last got to the end of the outbox.

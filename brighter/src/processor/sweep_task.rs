@@ -67,8 +67,8 @@ struct SweepTask<'a> {
     clock: Instant,
     /// When the first schedule of recurring work is due, if that is known.
     due: Option<Instant>,
-    /// What the outbox could not be told, and since when it is claimed. Not more than two batches, as nothing is
-    /// claimed before it is told.
+    /// The outcomes that the outbox could not record, and since when they are claimed. Not more than two batches, as nothing
+    /// is claimed before they are recorded.
     unrecorded: Vec<(Unrecorded, Instant)>,
 }
 
@@ -388,7 +388,7 @@ impl<'a> SweepTask<'a> {
     }
 }
 
-/// What became of a batch.
+/// The outcome of a batch.
 enum BatchOutcome {
     /// Some were sent, or at least noted; there may be more.
     Some,
@@ -396,7 +396,7 @@ enum BatchOutcome {
     Outage(Swept),
 }
 
-/// What became of a sweep.
+/// The outcome of a sweep.
 enum Swept {
     /// Whether there was anything to send.
     All {

@@ -4,7 +4,7 @@ use std::any::TypeId;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// What there is for each type of request.
+/// A map with a value for each type of request.
 pub(super) type TypeMap<V> = HashMap<TypeId, V, BuildHasherDefault<AsItIs>>;
 
 /// A [`TypeId`] is a hash already, of types that nobody from outside can choose.

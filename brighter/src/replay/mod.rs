@@ -111,7 +111,7 @@ brighter_core::__private::readable_debug!(ReplayError);
 const HELD: usize = 1_000;
 /// How many are moved at once.
 const TOGETHER: usize = 100;
-/// Those in hand, and those on their way.
+/// The buffer, for the messages in hand and those on their way.
 const BUFFER: NonZeroU16 = match NonZeroU16::new((HELD + 2 * TOGETHER) as u16) {
     Some(buffer) => buffer,
     None => NonZeroU16::MIN,

@@ -24,11 +24,11 @@ const TOO_OFTEN: u32 = 5;
 
 struct Round<'r, F> {
     replay: &'r Replay,
-    /// What [`Replay::LEFT_BY`] says of what this run has left.
+    /// The value of [`Replay::LEFT_BY`] on messages that this run has left.
     mark: String,
     choose: F,
     done: Replayed,
-    /// Those that stay, in their order.
+    /// The messages that stay, in their order.
     held: VecDeque<Delivery>,
     unreadable: Vec<Delivery>,
     /// One that this run has left came again: all have been seen.
@@ -93,7 +93,7 @@ impl<'r, F: FnMut(&DeadLetter<'_>) -> bool + Send> Round<'r, F> {
         Ok(())
     }
 
-    /// Those that come next, none after a while.
+    /// Returns the messages that come next, none after a while.
     async fn some(&self, consumer: &mut Consumer) -> Result<Vec<Delivery>, ReplayError> {
         let Ok(first) = timeout(QUIET, consumer.receive()).await else {
             return Ok(Vec::new());

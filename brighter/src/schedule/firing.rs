@@ -50,7 +50,7 @@ pub(crate) struct Scheduler {
     changed: AtomicBool,
 }
 
-/// What came of a look at the schedules.
+/// The result of a look at the schedules.
 pub(crate) struct Fired {
     /// Whether any message was deposited.
     pub(crate) any: bool,

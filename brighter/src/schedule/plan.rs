@@ -12,7 +12,7 @@ const GRACE: i64 = 60_000;
 /// How soon an occurrence that waits for the last one is looked at again, in milliseconds.
 const LOOK_AGAIN: i64 = 1_000;
 
-/// What a due schedule does.
+/// The actions of a due schedule.
 #[derive(Debug)]
 pub(super) struct SchedulePlan {
     /// The schedule afterwards.

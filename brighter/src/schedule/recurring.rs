@@ -67,7 +67,7 @@ impl<R> fmt::Debug for Recurring<R> {
     }
 }
 
-/// What a builder was told of recurring work.
+/// The recurring work that a builder was given.
 #[derive(Default)]
 pub(crate) struct RecurringWork {
     schedules: Vec<Described>,

@@ -9,6 +9,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use brighter_tests::log_fields::repeated_fields;
+
 #[test]
 fn the_demo_goes_as_its_story_says() {
     let temporary = tempfile::tempdir().unwrap();
@@ -74,4 +76,27 @@ fn the_demo_goes_as_its_story_says() {
     assert!(row("Book the dentist").contains("dead-lettered         9  task-reminders.dlq: attempt 3 of 3"));
     assert!(row("(garbage)").contains("invalid               0  task-reminders.invalid: "));
     assert_eq!(std::fs::read_dir(folder).unwrap().count(), mailed.len());
+}
+
+/// The story has retries, an open circuit, dead letters and garbage, so its log has most kinds of lines.
+#[test]
+fn no_field_stands_twice_in_a_line_of_the_log() {
+    let temporary = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_tasks"))
+        .env("TMPDIR", temporary.path())
+        .env("RUST_LOG", "info")
+        .output()
+        .unwrap();
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{log}");
+    for part in [
+        "circuit opened",
+        "message will be retried",
+        "moved to the dead-letter channel",
+    ] {
+        assert!(log.contains(part), "{part} in {log}");
+    }
+    for line in log.lines() {
+        assert_eq!(repeated_fields(line), [""; 0], "{line}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use syn::spanned::Spanned;
-use syn::{Attribute, Expr, ImplItem, Item, Lit, Meta, TraitItem, Visibility};
+use syn::{Attribute, Expr, ImplItem, Item, Lit, Meta, TraitItem};
 
 use super::{Finding, Source};
 
@@ -11,18 +11,18 @@ const REFUSED: &[&str] = &[
     "As",
     "Gives whether",
     "Has",
+    "It",
     "Like",
     "Says",
     "Such",
     "That",
     "The same",
+    "Those",
+    "What",
     "Who",
     "Whoever",
     "Whose",
 ];
-
-/// Beginnings that are refused of public items alone.
-const REFUSED_OF_PUBLIC: &[&str] = &["It", "Those", "What"];
 
 /// Finds the items of a file whose documentation begins otherwise.
 pub(super) fn check(source: &Source) -> Result<Vec<Finding>> {
@@ -44,33 +44,32 @@ impl Reader<'_> {
         for item in items {
             match item {
                 Item::Struct(item) => {
-                    self.look(&item.vis, &item.attrs);
+                    self.look(&item.attrs);
                     for field in &item.fields {
-                        self.look(&field.vis, &field.attrs);
+                        self.look(&field.attrs);
                     }
                 }
                 Item::Enum(item) => {
-                    self.look(&item.vis, &item.attrs);
-                    // Variants and their fields are as public as the enum.
+                    self.look(&item.attrs);
                     for variant in &item.variants {
-                        self.look(&item.vis, &variant.attrs);
+                        self.look(&variant.attrs);
                         for field in &variant.fields {
-                            self.look(&item.vis, &field.attrs);
+                            self.look(&field.attrs);
                         }
                     }
                 }
                 Item::Trait(item) => {
-                    self.look(&item.vis, &item.attrs);
+                    self.look(&item.attrs);
                     for one in &item.items {
                         if let TraitItem::Fn(function) = one {
-                            self.look(&item.vis, &function.attrs);
+                            self.look(&function.attrs);
                         }
                     }
                 }
                 Item::Impl(item) => {
                     for one in &item.items {
                         if let ImplItem::Fn(function) = one {
-                            self.look(&function.vis, &function.attrs);
+                            self.look(&function.attrs);
                         }
                     }
                 }
@@ -78,25 +77,21 @@ impl Reader<'_> {
                     let items = module.content.as_ref();
                     items.into_iter().for_each(|(_, items)| self.items(items));
                 }
-                Item::Type(item) => self.look(&item.vis, &item.attrs),
-                Item::Fn(item) => self.look(&item.vis, &item.attrs),
-                Item::Const(item) => self.look(&item.vis, &item.attrs),
-                Item::Static(item) => self.look(&item.vis, &item.attrs),
+                Item::Type(item) => self.look(&item.attrs),
+                Item::Fn(item) => self.look(&item.attrs),
+                Item::Const(item) => self.look(&item.attrs),
+                Item::Static(item) => self.look(&item.attrs),
                 _ => {}
             }
         }
     }
 
-    fn look(&mut self, visibility: &Visibility, attributes: &[Attribute]) {
+    fn look(&mut self, attributes: &[Attribute]) {
         let Some((line, first)) = attributes.iter().find_map(doc) else {
             return;
         };
         let first = first.trim();
-        let of_public = match visibility {
-            Visibility::Public(_) => REFUSED_OF_PUBLIC,
-            _ => &[],
-        };
-        let refused = REFUSED.iter().chain(of_public).find(|refused| {
+        let refused = REFUSED.iter().find(|refused| {
             let rest = first.strip_prefix(**refused);
             rest.is_some_and(|rest| !rest.starts_with(|next: char| next.is_alphanumeric() || next == '`'))
         });

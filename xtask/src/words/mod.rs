@@ -80,6 +80,13 @@ pub(crate) fn run(beginnings: &[String]) -> Result<()> {
     for Finding { file, line, what } in &findings {
         println!("{file}:{line}: {what}");
     }
+    let (repeated, exceptions) = names::repeated(&sources)?;
+    let exceptions: Vec<_> = exceptions
+        .iter()
+        .map(|(name, types)| format!("{name} {types}"))
+        .collect();
+    let exceptions = exceptions.join(", ");
+    eprintln!("type names defined more than once: {repeated} beside the exceptions ({exceptions})");
     if !findings.is_empty() {
         bail!("{} findings in words (printed above)", findings.len());
     }
@@ -193,9 +200,8 @@ mod tests {
 
     #[test]
     fn documentation_of_private_items_is_checked() {
-        let text =
-            "/// The same.\nstruct Parcel;\n/// What it weighs.\nfn weight() {}\n/// Says it.\nfn f() {}\n";
-        assert_found("brighter/src/a.rs", text, &[(1, "`The same`"), (5, "`Says`")]);
+        let text = "/// The same.\nstruct Parcel;\n/// Whether it weighs.\nfn weighs() {}\n/// What it weighs.\nfn weight() {}\n";
+        assert_found("brighter/src/a.rs", text, &[(1, "`The same`"), (5, "`What`")]);
     }
 
     #[test]

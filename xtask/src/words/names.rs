@@ -12,20 +12,22 @@ use super::{Finding, Source};
 /// delivery.
 const EXCEPTIONS: &[&str] = &["Inner", "Receipt", "Shared", "State"];
 
-/// Finds the type names that stand for more than one type.
-pub(super) fn check(sources: &[Source]) -> Result<Vec<Finding>> {
-    let mut places: BTreeMap<String, Vec<(&str, usize)>> = BTreeMap::new();
-    for source in sources {
-        if source.is_rust() && source.is_published() {
-            for name in types(&source.parsed()?.items) {
-                let line = name.span().start().line;
-                places
-                    .entry(name.to_string())
-                    .or_default()
-                    .push((&source.path, line));
-            }
+/// Returns how many type names stand for more than one type beside the exceptions, and for how many types each exception
+/// stands.
+pub(super) fn repeated(sources: &[Source]) -> Result<(usize, Vec<(String, usize)>)> {
+    let (mut others, mut exceptions) = (0, Vec::new());
+    for (name, places) in places(sources)? {
+        match EXCEPTIONS.contains(&name.as_str()) {
+            true => exceptions.push((name, places.len())),
+            false => others += usize::from(!is_one(&places)),
         }
     }
+    Ok((others, exceptions))
+}
+
+/// Finds the type names that stand for more than one type.
+pub(super) fn check(sources: &[Source]) -> Result<Vec<Finding>> {
+    let mut places = places(sources)?;
     places.retain(|name, places| !EXCEPTIONS.contains(&name.as_str()) && !is_one(places));
     let mut findings = Vec::new();
     for (name, places) in &places {
@@ -43,6 +45,23 @@ pub(super) fn check(sources: &[Source]) -> Result<Vec<Finding>> {
         }
     }
     Ok(findings)
+}
+
+/// Returns the files and lines in which each type name is defined.
+fn places(sources: &[Source]) -> Result<BTreeMap<String, Vec<(&str, usize)>>> {
+    let mut places: BTreeMap<String, Vec<(&str, usize)>> = BTreeMap::new();
+    for source in sources {
+        if source.is_rust() && source.is_published() {
+            for name in types(&source.parsed()?.items) {
+                let line = name.span().start().line;
+                places
+                    .entry(name.to_string())
+                    .or_default()
+                    .push((&source.path, line));
+            }
+        }
+    }
+    Ok(places)
 }
 
 /// Returns whether it is one type: a `cfg` chooses between two in a file, or a feature between two files beside each

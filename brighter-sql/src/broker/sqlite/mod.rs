@@ -265,7 +265,7 @@ impl Broker for SqliteBroker {
         self.0.ask(EngineRequest::Usages).boxed()
     }
 
-    /// Those that have missed a sign of life, by this process's own lease.
+    /// Returns the consumers that have missed a sign of life, by this process's own lease.
     fn silent_consumers(&self) -> BoxFuture<'_, Result<Vec<SilentConsumer>, ChannelError>> {
         self.0.ask(EngineRequest::Silent).boxed()
     }

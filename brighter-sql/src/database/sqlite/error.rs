@@ -15,7 +15,7 @@ mod code {
     pub(super) const IOERR: i32 = 10;
     pub(super) const FULL: i32 = 13;
     pub(super) const CANTOPEN: i32 = 14;
-    /// What SQLite keeps beside the file may not be made or written: extended.
+    /// The extended code for a file beside the database that may not be made or written.
     pub(super) const READONLY_CANTLOCK: i32 = READONLY | (2 << 8);
     pub(super) const READONLY_CANTINIT: i32 = READONLY | (5 << 8);
     pub(super) const READONLY_DIRECTORY: i32 = READONLY | (6 << 8);

@@ -24,7 +24,7 @@ struct GroupChange<'a> {
     deaths: i64,
     first: i64,
     last: i64,
-    /// What a new group is made of.
+    /// The message that a new group is made of.
     of: Option<&'a NewDeskMessage>,
 }
 

@@ -15,7 +15,7 @@ use brighter_core::desk::{
     OperationId,
 };
 
-/// What is to be read, and where.
+/// A query and the database that it is for.
 #[derive(Clone, Copy)]
 pub(crate) struct DeskRead<'a, Q> {
     pub(crate) statements: &'a DeskStatements,

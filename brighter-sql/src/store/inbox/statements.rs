@@ -28,7 +28,7 @@ const RECORD_ENDED: &str = "UPDATE {table} SET claim = ?5, done = 1, ends_at = {
      WHERE message_id = ?1 AND context = ?2 AND done = 0 AND ends_at <= {now} \
      AND (fingerprint IS NULL OR ?4 = 0 OR fingerprint IN (?3, ?6))";
 
-/// What others have committed meanwhile, too.
+/// Finds a record, also one that another transaction has committed meanwhile.
 const FIND_LATEST: &str = "SELECT done, ends_at - {now}, fingerprint, claim FROM {table} \
      WHERE message_id = ?1 AND context = ?2{latest}";
 

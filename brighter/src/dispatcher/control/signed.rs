@@ -51,16 +51,16 @@ pub(super) enum Refusal {
     TooMany,
 }
 
-/// What becomes of an order that is signed and in time.
+/// The verdict about an order that is signed and in time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum OrderVerdict {
-    /// It counts; from now on it does not count again.
+    /// The order counts, and does not count again from now on.
     Obey(Order),
-    /// It was given after now, by the clock of this node, and counts once this has passed.
+    /// The order was given after now, by the clock of this node, and counts once this has passed.
     Early(Duration),
 }
 
-/// What a node has to remember to tell orders that count from others.
+/// The memory of a node, to tell orders that count from others.
 ///
 /// No order is obeyed twice, whatever the clocks of those who give them say, because of two rules: an order counts only
 /// once the clock of the node is past the time at which it was given, and an order that was given before `floor` does not
@@ -119,7 +119,7 @@ impl CommandVerifier {
         }
     }
 
-    /// What becomes of the order, by the clock of this node.
+    /// Judges the order, by the clock of this node.
     pub(super) fn admit(&mut self, signed: &Signed, now: u64) -> Result<OrderVerdict, Refusal> {
         let signature = bytes_of(&signed.signature).ok_or(Refusal::Forged)?;
         let mac = mac(&self.secret, &self.topic, &signed.order).ok_or(Refusal::Forged)?;

@@ -36,7 +36,7 @@ struct DelayEntry<T> {
     what: T,
 }
 
-/// What a [`DelayQueue`] runs at its time.
+/// An action that a [`DelayQueue`] runs at its time.
 pub(super) trait TimedAction: Send + 'static {
     /// Runs it.
     fn run(self);

@@ -36,7 +36,7 @@ pub(super) struct Item {
     expires: Option<Instant>,
 }
 
-/// What a queue holds, and what it was declared to be.
+/// The messages of a queue, and its declaration.
 #[derive(Debug, Default)]
 pub(super) struct State {
     /// In the order in which they go: the highest priority first, where there are priorities, and then by position.
@@ -57,7 +57,7 @@ pub(super) struct State {
     told_full: bool,
 }
 
-/// What became of a message that a producer has for a queue.
+/// The result of offering a queue a message.
 pub(super) enum Offered {
     Taken(After),
     Full {
@@ -67,7 +67,7 @@ pub(super) enum Offered {
     },
 }
 
-/// What a queue does later.
+/// An action that a queue does later.
 #[derive(Debug)]
 pub(super) enum QueueAction {
     /// A message comes back to its queue.
@@ -93,7 +93,7 @@ impl TimedAction for QueueAction {
     }
 }
 
-/// What is to be done once the lock of a queue is free again: to wake under it would have the woken wait for it,
+/// The work that is left once the lock of a queue is free again: to wake under it would have the woken wait for it,
 /// and no two queues are ever locked in an order of their own.
 #[must_use]
 #[derive(Debug, Default)]
@@ -104,7 +104,7 @@ pub(super) struct After {
     dead_letters: Weak<MemoryQueue>,
 }
 
-/// What a consumer finds.
+/// The result of a consumer's look.
 pub(super) enum TakeResult {
     Item(Item),
     /// Nothing: it waits here.
@@ -473,7 +473,7 @@ impl State {
         self.waiters.next(only)
     }
 
-    /// What is to be done after a message came.
+    /// Returns the work that is left after a message came.
     fn after(&mut self) -> After {
         After {
             wake: self.next_waiter(),

@@ -13,12 +13,12 @@ use super::watcher::Departure;
 use brighter_core::channel::{Channel, PublishError, Rejection, RejectionKind, Settle, SettleError};
 use brighter_core::message::{ChannelName, Message, RoutingKey};
 
-/// What a consumer and its deliveries have in common.
+/// The state that a consumer and its deliveries share.
 #[derive(Debug)]
 pub(super) struct DeliverySource {
     pub(super) queue: Arc<MemoryQueue>,
     pub(super) broker: Arc<Shared>,
-    /// What its deliveries name, for the error when there is no such channel.
+    /// The channel that an error names when there is no such channel.
     pub(super) channel: Channel,
     pub(super) in_flight: Arc<InFlightCount>,
 }

@@ -7,7 +7,7 @@ use super::topology::QueueTable;
 use brighter_core::channel::PublishError;
 use brighter_core::message::Message;
 
-/// What the clones of an in-memory broker and their consumers share.
+/// The state that the clones of an in-memory broker and their consumers share.
 #[derive(Debug)]
 pub(super) struct Shared {
     topology: RwLock<QueueTable>,

@@ -23,13 +23,13 @@ pub(crate) trait Watcher: Send + Sync {
 /// How a copy of a message came out of the hands of its consumer, or of its channel.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Departure {
-    /// It was acked.
+    /// The message was acked.
     Done,
-    /// It was given back as it was.
+    /// The message was given back as it was.
     Returned,
-    /// It comes again after this long.
+    /// The message comes again after this long.
     Again(Duration),
-    /// It went to another channel.
+    /// The message went to another channel.
     Moved,
 }
 

@@ -112,7 +112,7 @@ impl Resending for InMemoryOutbox {
 }
 
 impl Archiving for InMemoryOutbox {
-    /// What is archived is gone, whether it was to be kept or not: there is nowhere else.
+    /// Removes messages, whether they were to be kept or not: there is nowhere else.
     fn archive<'a>(&'a self, what: &'a Archive) -> BoxFuture<'a, Result<u64, OutboxError>> {
         Box::pin(async move { Ok(self.lock().archive(what)) })
     }

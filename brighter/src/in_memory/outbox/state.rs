@@ -334,7 +334,7 @@ impl State {
         [self.outstanding.len(), self.dispatched.len(), self.dead.len()]
     }
 
-    /// Those dispatched that are not forgotten, each with where it is among them.
+    /// Returns the dispatched messages that are not forgotten, each with its position among them.
     fn dispatched(&self) -> impl Iterator<Item = (usize, &OutboxEntry)> {
         let slots = self.dispatched.iter().enumerate();
         slots.filter_map(|(slot, key)| Some((slot, self.held.get((*key)?)?)))

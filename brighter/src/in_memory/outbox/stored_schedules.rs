@@ -56,7 +56,7 @@ impl StoredSchedules {
         }
     }
 
-    /// Those that this program may fire, the first to become due first.
+    /// Returns the schedules that this program may fire, the first to become due first.
     pub(super) fn by_due<'a>(
         &'a self,
         program: &'a str,

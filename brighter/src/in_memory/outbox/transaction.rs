@@ -23,7 +23,7 @@ pub struct InMemoryTransaction {
     messages: Vec<Message>,
     /// Each with its time.
     scheduled: Vec<(Message, Instant)>,
-    /// What becomes of messages that wait in the outbox: their new time, or `None` if they are cancelled.
+    /// The changes of messages that wait in the outbox: their new time, or `None` if they are cancelled.
     changes: Vec<(MessageId, Option<Instant>)>,
     /// The unique keys that it has taken, each with its message.
     keys: Vec<(UniqueKey, MessageId)>,
@@ -99,7 +99,7 @@ impl InMemoryTransaction {
     }
 }
 
-/// What was changed and not committed stays as it was.
+/// Rolls back the changes that were not committed.
 impl Drop for InMemoryTransaction {
     fn drop(&mut self) {
         if !self.changes.is_empty() {

@@ -83,7 +83,7 @@ where
     }
 }
 
-/// What became of a request in a transaction.
+/// The result of a request in a transaction.
 enum Handled<T> {
     Now(T),
     Before,

@@ -36,7 +36,7 @@ pub(crate) struct UnitOfWork<T: HandlerTransaction<O>, O: Outbox> {
     outbox: PhantomData<fn() -> O>,
 }
 
-/// What is done with a transaction in which nothing has failed.
+/// The end of a transaction in which nothing has failed.
 pub(super) enum Work<X> {
     Commit(X),
     /// Nothing was done, so it is rolled back.

@@ -15,7 +15,7 @@ pub(super) struct ClaimGuard {
     end: Option<ClaimEnd>,
 }
 
-/// What is still to be told to the inbox.
+/// The end of a claim that the inbox does not know yet.
 #[derive(Clone, Copy)]
 enum ClaimEnd {
     Complete,
@@ -55,7 +55,7 @@ impl ClaimGuard {
     }
 }
 
-/// What is dropped cannot wait for the inbox, so a task does. Without a runtime the lease has to end it.
+/// Ends the claim in a task, as a drop cannot wait for the inbox. Without a runtime the lease has to end the claim.
 impl Drop for ClaimGuard {
     fn drop(&mut self) {
         let Some(end) = self.end else { return };

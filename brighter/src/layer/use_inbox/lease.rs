@@ -14,7 +14,7 @@ use brighter_core::inbox::InboxKey;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HandlingLimit(pub(crate) Duration);
 
-/// What a pump and a database may be late by.
+/// The delay that is allowed to a pump and a database.
 const MARGIN: Duration = Duration::from_secs(10);
 
 /// The lease of a claim. Longer than its request may be handled it would hold up nothing but the next delivery, after the

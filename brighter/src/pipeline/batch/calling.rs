@@ -24,7 +24,7 @@ pub(super) struct BatchCaller<H> {
     timeout: Option<Duration>,
 }
 
-/// What came of one call.
+/// The result of one call.
 enum Called {
     /// An outcome for each message.
     Each(Vec<Result<(), HandlerError>>),

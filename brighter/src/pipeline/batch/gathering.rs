@@ -43,7 +43,7 @@ pub(super) struct Gathering<R: Request> {
     max: usize,
     began: Instant,
     state: Mutex<State<R>>,
-    /// It is full, or a message came whose performer may be told to stop.
+    /// Wakes when the batch is full, or when a message came whose performer may be told to stop.
     changed: Notify,
 }
 
@@ -55,12 +55,12 @@ struct State<R: Request> {
     closed: bool,
     /// Cancelled when a performer of one of the messages stops: each once.
     stops: Vec<Arc<CancellationToken>>,
-    /// What gathers and handles, while no member polls it.
+    /// The future that gathers and handles, while no member polls it.
     future: Option<BoxFuture<'static, ()>>,
     leader: Option<usize>,
 }
 
-/// What is known of one member.
+/// The state of one member.
 struct Seat<R: Request> {
     /// Until the call begins.
     place: Option<Place<R>>,

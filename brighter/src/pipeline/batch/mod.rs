@@ -55,7 +55,7 @@ impl fmt::Display for BatchLimits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BatchMembership {
     Shared,
-    /// It is handled alone, as it may be what ends the process, or as this is its last attempt.
+    /// The message is handled alone, as it may be what ends the process, or as this is its last attempt.
     Alone,
 }
 

@@ -3,7 +3,7 @@
 /// The future of a call.
 pub(super) type SpanFuture<F> = F;
 
-/// What would be the span of a step's calls.
+/// The span of a step's calls, which there is none of without the feature.
 #[derive(Debug, Clone)]
 pub(super) struct StepSpan;
 

@@ -28,7 +28,7 @@ pub(super) struct BreakerSettings {
     pub(super) when: Option<fn(&HandlerError) -> bool>,
 }
 
-/// What opens it.
+/// The condition that opens the circuit.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Trips {
     Consecutive(u32),

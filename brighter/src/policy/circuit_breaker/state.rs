@@ -47,7 +47,7 @@ enum Circuit {
     Held(CircuitState),
 }
 
-/// What a call says about the health of what was called.
+/// The verdict of a call about the health of what was called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Success,
@@ -56,7 +56,7 @@ pub(crate) enum Verdict {
     None,
 }
 
-/// What the end of a call did.
+/// The effect of the end of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effect {
     None,

@@ -8,7 +8,7 @@ use super::settings::{BreakerSettings, SlidingWindow, Trips, share};
 use crate::policy::share::Share;
 use crate::policy::time_window::TimeWindow;
 
-/// What became of the calls through a closed circuit.
+/// The results of the calls through a closed circuit.
 #[derive(Debug)]
 pub(super) enum Tally {
     Consecutive { failures: u32, limit: u32 },

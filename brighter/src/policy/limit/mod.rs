@@ -17,7 +17,7 @@ pub use rate::RateLimit;
 use crate::handler::Call;
 use brighter_core::error::HandlerError;
 
-/// What a call that was let in holds until its end.
+/// The permit that a call holds until its end.
 pub(super) type LimitPermit = Option<OwnedSemaphorePermit>;
 
 /// Whether a call is let in.

@@ -75,7 +75,7 @@ pub enum CallError {
 brighter_core::__private::readable_debug!(CallError);
 
 impl CallError {
-    /// What went wrong, as one of few words.
+    /// Returns the kind of failure, as one of few words.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::NoProcessor(_) | Self::NoBroker => "not_set_up",

@@ -9,7 +9,7 @@ use brighter_core::message::{
     BagValue, DEFAULT_CONTENT_TYPE, Message, MessageBody, MessageHeader, MessageType, RoutingKey,
 };
 
-/// What our reply addresses begin with. A UUID follows.
+/// The beginning of our reply addresses. A UUID follows.
 const PREFIX: &str = "brighter.reply.";
 
 /// In the bag of what is not the reply itself.
@@ -20,7 +20,7 @@ const REPEATED: &str = "handled_before";
 /// How much of a reason is sent, in characters.
 const REASON_SENT: usize = 2_000;
 
-/// What is sent to who waits for a reply.
+/// The reply to a caller that waits.
 #[derive(Debug)]
 pub(crate) enum Reply {
     /// The reply.
@@ -101,7 +101,7 @@ pub(super) fn read(message: &Message) -> Result<&MessageBody, CallError> {
     }
 }
 
-/// What the other side says of its failure, as a line of ours.
+/// Returns the other side's reason for its failure, as a line of ours.
 fn reason(body: &[u8]) -> String {
     let begins: String = String::from_utf8_lossy(body).chars().take(REASON_SENT).collect();
     escaped(&begins).into_owned()

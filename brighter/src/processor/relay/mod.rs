@@ -40,11 +40,11 @@ use brighter_core::outbox::{Arrival, Claim, Claimed, Outbox, OutboxError};
 pub(super) struct Relay {
     outbox: Arc<dyn Outbox>,
     broker: Option<Arc<dyn Broker>>,
-    /// What the sweeper reports, for the health of the processor.
+    /// The reports of the sweeper, for the health of the processor.
     pub(super) sweep_stats: SweepStats,
     pub(super) settings: Sweeper,
     pub(super) circuits: Circuits,
-    /// What full channels refuse, for the health of the processor.
+    /// The topics that full channels refuse, for the health of the processor.
     pub(super) full: FullTopics,
     /// How often it is said that a topic is unroutable, of messages that stay and of those that are dead.
     unroutable: WarningLimit<(RoutingKey, bool)>,

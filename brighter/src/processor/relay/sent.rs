@@ -16,8 +16,8 @@ pub(super) fn is_of_topic(error: &PublishError, nothing_was_taken: bool) -> bool
     }
 }
 
-/// What the outbox could not be told: these messages stay claimed until their lease ends, and are then sent again,
-/// behind others.
+/// The outcomes that the outbox could not record. These messages stay claimed until their lease ends, and are then sent
+/// again, behind others.
 #[derive(Debug, Default)]
 pub(in super::super) struct Unrecorded {
     pub(super) done: Vec<MessageId>,
@@ -25,7 +25,7 @@ pub(in super::super) struct Unrecorded {
     pub(super) untried: Vec<MessageId>,
 }
 
-/// What became of messages that were sent.
+/// The outcomes of messages that were sent.
 #[derive(Debug, Default)]
 pub(in super::super) struct Sent {
     pub(in super::super) done: Vec<MessageId>,

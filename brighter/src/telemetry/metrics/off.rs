@@ -15,7 +15,7 @@ impl Began {
 #[derive(Debug)]
 pub(crate) struct SubscriptionMetrics;
 
-/// What became of a message.
+/// The outcome of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HandlingOutcome {
     Handled,

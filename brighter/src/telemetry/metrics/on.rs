@@ -62,7 +62,7 @@ impl Began {
     }
 }
 
-/// What is counted of one subscription.
+/// The metrics of one subscription.
 pub(crate) struct SubscriptionMetrics {
     name: String,
     system: OnceLock<&'static str>,
@@ -82,7 +82,7 @@ struct Handles {
     invalid: metrics::Counter,
 }
 
-/// What became of a message.
+/// The outcome of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HandlingOutcome {
     Handled,
@@ -142,7 +142,7 @@ impl SubscriptionMetrics {
         Counted::new(&self.handles(system).consumers)
     }
 
-    /// It is decided what becomes of a message; if handling it went wrong, for this reason.
+    /// Counts the outcome of a message, and the reason if handling it failed.
     pub(crate) fn decided(
         &self,
         system: &'static str,
@@ -188,7 +188,7 @@ impl Drop for Counted {
     }
 }
 
-/// What is counted of one handler.
+/// The metrics of one handler.
 #[derive(Clone)]
 pub(crate) struct HandlerMetrics {
     handler: &'static str,
@@ -229,7 +229,7 @@ impl HandlerMetrics {
     }
 }
 
-/// What is counted of the messages that go to one broker, by topic.
+/// The metrics of the messages that go to one broker, by topic.
 #[derive(Default)]
 pub(crate) struct SentMetrics(Mutex<HashMap<RoutingKey, (metrics::Counter, metrics::Histogram)>>);
 
@@ -265,7 +265,7 @@ impl SentMetrics {
     }
 }
 
-/// What an outbox holds.
+/// Sets the gauges of an outbox.
 pub(crate) fn outbox(status: &OutboxStatus) {
     let count = |count: u64| u32::try_from(count).map_or(f64::from(u32::MAX), f64::from);
     gauge(&table::OUTSTANDING, []).set(count(status.outstanding));
@@ -288,7 +288,7 @@ impl CircuitMetrics {
         known.push((policy.to_owned(), gauge));
     }
 
-    /// It has changed to this level.
+    /// Sets the level.
     pub(crate) fn is_now(&self, level: u8) {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (_, gauge) in known.iter() {

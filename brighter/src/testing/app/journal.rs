@@ -25,7 +25,7 @@ pub(crate) struct JournalEntry {
     pub(crate) what: What,
 }
 
-/// What happened.
+/// An event of the journal.
 #[derive(Debug, Clone)]
 pub(crate) enum What {
     /// A copy of it arrived in a channel.
@@ -45,13 +45,13 @@ pub(crate) enum What {
         request: &'static str,
         error: String,
     },
-    /// It was acked.
+    /// The message was acked.
     Acked { channel: ChannelName },
-    /// It was given back as it was.
+    /// The message was given back as it was.
     Returned { channel: ChannelName },
-    /// It comes again.
+    /// The message comes again.
     Deferred { channel: ChannelName, delay: Duration },
-    /// It went to a dead-letter or an invalid-message channel.
+    /// The message went to a dead-letter or an invalid-message channel.
     SetAside {
         channel: ChannelName,
         kind: String,
@@ -61,7 +61,7 @@ pub(crate) enum What {
     Note { text: &'static str },
 }
 
-/// What happened, and what is still under way.
+/// The events, and the messages that are still under way.
 #[derive(Debug)]
 pub(crate) struct Journal {
     state: Mutex<State>,
@@ -77,11 +77,11 @@ struct State {
     /// Copies that are not done with, by channel. Those in channels that nobody consumes are parked there.
     live: HashMap<ChannelName, HashMap<MessageId, usize>>,
     consumed: HashSet<ChannelName>,
-    /// Those that the broker itself would not take, which the outbox keeps and sends again later.
+    /// The messages that the broker itself would not take, which the outbox keeps and sends again later.
     refused: HashSet<MessageId>,
     /// A handler that no further attempt can help, and why.
     hopeless: Option<(&'static str, String)>,
-    /// What each message was caused by.
+    /// The cause of each message.
     causes: HashMap<MessageId, MessageId>,
     /// How often anything of this was changed.
     version: u64,

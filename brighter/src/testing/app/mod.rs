@@ -47,7 +47,7 @@ pub struct TestApp {
     settle_timeout: Duration,
     /// Where in the journal the last `when` began.
     when: Mutex<usize>,
-    /// What the test itself posted.
+    /// The messages that the test itself posted.
     own: Mutex<HashSet<MessageId>>,
 }
 
@@ -170,7 +170,7 @@ impl TestApp {
         report
     }
 
-    /// What happens from here is for the next `then`.
+    /// Begins the part of the journal that the next `then` is about.
     fn begin(&self) {
         *self.when.lock().unwrap_or_else(PoisonError::into_inner) = self.journal.len();
     }

@@ -87,7 +87,7 @@ impl TestApp {
         Ok(status.outstanding.saturating_sub(refused))
     }
 
-    /// What is told if something does not settle.
+    /// Returns the report if something does not settle.
     fn unsettled(&self, live: usize, unsent: Result<u64, OutboxError>) -> String {
         let mut told = format!("not settled: {live} copies are not handled, and the outbox ");
         let _ = match unsent {

@@ -16,7 +16,7 @@ use brighter_core::mapper::{MessageMapper, Postable};
 pub struct Then<'a> {
     app: &'a TestApp,
     entries: Vec<JournalEntry>,
-    /// Those that were asserted.
+    /// The entries that were asserted.
     expected: HashSet<usize>,
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::journal::{JournalEntry, What};
 
-/// What happened, one line each, in its order.
+/// The events, one line each, in their order.
 pub(super) struct Timeline<'a>(pub(super) &'a [JournalEntry]);
 
 impl fmt::Display for Timeline<'_> {

@@ -8,7 +8,7 @@ use crate::in_memory::broker::InMemoryBroker;
 use crate::in_memory::outbox::InMemoryOutbox;
 use crate::testing::FaultyBroker;
 
-/// What outlives an application that dies, and is there for the next.
+/// The parts that outlive an application that dies, and are there for the next.
 pub(in crate::testing) struct World {
     pub(in crate::testing) broker: FaultyBroker,
     pub(super) outbox: InMemoryOutbox,

@@ -7,7 +7,7 @@ use super::run::{Run, RunOutcome};
 /// By this variable one run alone is asked for, as a failure writes it.
 pub(super) const VARIABLE: &str = "BRIGHTER_EXHAUST";
 
-/// What a run without a fault came to.
+/// The result of a run without a fault.
 #[derive(Debug, Default)]
 pub(super) struct Clean {
     /// None before there was one.
@@ -23,7 +23,7 @@ impl Clean {
         }
     }
 
-    /// What does not hold.
+    /// Returns the promise that does not hold.
     pub(super) fn wrong_with(&self, outcome: &RunOutcome) -> Option<String> {
         let mut times = BTreeMap::<&str, usize>::new();
         for effect in &outcome.effects {
@@ -53,7 +53,7 @@ impl Clean {
     }
 }
 
-/// What a person is told of a run that did harm.
+/// Returns the report about a run that did harm.
 pub(super) fn told(run: &Run, wrong: &str, timeline: &str) -> String {
     let (with, alone) = if run.is_clean() {
         ("Without any fault".to_owned(), String::new())

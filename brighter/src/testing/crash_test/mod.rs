@@ -169,7 +169,7 @@ impl<D: Fn(Scenario) -> Scenario + Sync> Search<'_, D> {
     }
 }
 
-/// What may go wrong at such a point.
+/// Returns the faults that are possible at such a point.
 fn actions(passed: Passed) -> Vec<Action> {
     let mut actions = vec![Action::Die, Action::Cut];
     if passed.can_fail {

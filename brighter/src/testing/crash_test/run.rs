@@ -20,7 +20,7 @@ const CUT_FOR: Duration = Duration::from_millis(100);
 /// How long the threads of a life that ended may go on: a dead process has none.
 const LAST_BREATH: Duration = Duration::from_secs(5);
 
-/// What goes wrong in each life.
+/// The faults in each life.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Run {
     lives: Vec<Vec<Rule>>,
@@ -71,13 +71,13 @@ impl FromStr for Run {
     }
 }
 
-/// What a life has passed.
+/// The fault points that a life has passed.
 pub(super) type Passes = BTreeMap<&'static str, Passed>;
 
-/// What came of a run.
+/// The outcome of a run.
 #[derive(Debug)]
 pub(super) struct RunOutcome {
-    /// What each life passed.
+    /// The fault points that each life passed.
     pub(super) passed: Vec<Passes>,
     pub(super) promised: Vec<String>,
     pub(super) effects: Vec<String>,

@@ -105,7 +105,7 @@ pub struct ProcessRun {
     promised: Promised,
 }
 
-/// What was promised, in whichever life.
+/// The promises, of whichever life.
 pub(super) type Promised = Arc<Mutex<BTreeSet<String>>>;
 
 impl ProcessRun {

@@ -56,7 +56,7 @@ struct Loan {
 }
 
 impl Loan {
-    /// What settles it, if it can be settled.
+    /// Returns the settler of the delivery, if it can be settled.
     async fn settle(&self) -> Result<Box<dyn Settle>, SettleError> {
         if !self.broker.link.has(self.number) {
             return Err(SettleError::Stale);

@@ -21,7 +21,7 @@ pub(super) struct Link {
 struct State {
     is_down: bool,
     next: u64,
-    /// What settles each delivery, in the order of the deliveries.
+    /// The settler of each delivery, in the order of the deliveries.
     loans: BTreeMap<u64, Box<dyn Settle>>,
 }
 
@@ -93,7 +93,7 @@ impl Link {
         Some(number)
     }
 
-    /// What settles the delivery, unless the connection was lost or it was taken before.
+    /// Takes the settler of the delivery, unless the connection was lost or it was taken before.
     pub(super) fn take(&self, number: u64) -> Option<Box<dyn Settle>> {
         self.lock().loans.remove(&number)
     }

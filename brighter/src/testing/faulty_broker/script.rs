@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::fault::{PublishFault, SettleFault};
 use super::random::RandomFaults;
 
-/// What the next call meets.
+/// The fault that the next call meets.
 #[derive(Debug, Default)]
 pub(super) struct Script {
     pub(super) next_publishes: VecDeque<PublishFault>,

@@ -9,7 +9,7 @@ use super::script::Script;
 use crate::in_memory::broker::InMemoryBroker;
 use crate::testing::app::Journal;
 
-/// What the clones of a faulty broker and its consumers share.
+/// The state that the clones of a faulty broker and its consumers share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) inner: InMemoryBroker,
