@@ -286,7 +286,7 @@ impl<D: Sql> BulkWork<D> for SettleItems {
         connection: &mut D::Connection,
         (operation, found): (i64, BulkOperation),
     ) -> Result<u64, DeskError> {
-        let id = found.id.to_string();
+        let changed_by = found.id.to_string();
         let values = [
             Value::Number(operation),
             Value::Number(millis(self.age)),
@@ -300,7 +300,7 @@ impl<D: Sql> BulkWork<D> for SettleItems {
             // It may have come back at this moment.
             if set_item::<D>(connection, statements, item, ItemState::Done, None, SENT).await? {
                 let states = [DeskState::Sent, DeskState::Handled];
-                change_state::<D>(connection, statements, row, &id, states).await?;
+                change_state::<D>(connection, statements, row, &changed_by, states).await?;
                 settled += 1;
             }
         }
