@@ -71,7 +71,7 @@ async fn log_lines_show_no_attributes_of_spans() {
         let spans = spans(trace);
         let of_name = spans.iter().filter(|span| span.name == span_name);
         let events = of_name.flat_map(|span| span.events.iter());
-        events.filter(|event| event.name == text.to_owned()).count()
+        events.filter(|event| event.name == text).count()
     };
     until("all spans are over", || {
         logged("handle", "moved to the dead-letter channel") == 1
