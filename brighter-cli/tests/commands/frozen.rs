@@ -162,7 +162,8 @@ async fn messages_are_redirected_and_edited() {
         "{edited:?}"
     );
     assert!(!edited[0].starts_with("m-1"), "another id: {edited:?}");
-    (task.abort(), other.abort());
+    task.abort();
+    other.abort();
     assert_eq!(place.states().await, ["archived", "handled"]);
     let all_failed = run(
         &place,
@@ -201,10 +202,10 @@ async fn waiting_dead_letters_are_taken() {
     );
     assert_eq!(place.states().await, ["waiting"]);
     assert_eq!(broker.depth(&dead).await.unwrap(), Some(0));
-    let unknown = run(&place, &["--json", "status", "--channel", "orders"])
+    let status = run(&place, &["--json", "status", "--channel", "orders"])
         .await
         .expect(0)
         .json();
-    assert_eq!(unknown["desk"]["messages"]["waiting"], 1, "{unknown}");
+    assert_eq!(status["desk"]["messages"]["waiting"], 1, "{status}");
     task.abort();
 }
