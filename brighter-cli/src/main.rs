@@ -15,8 +15,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use args::{Command, CommandLine};
-use outcome::{CliError, Outcome};
+use args::{CliCommand, CommandLine};
+use outcome::{CliError, CommandResult};
 use view::View;
 
 fn main() -> ExitCode {
@@ -53,7 +53,7 @@ fn closed(error: &std::io::Error) -> ExitCode {
     }
 }
 
-fn print(outcome: &Outcome, json: bool) -> std::io::Result<ExitCode> {
+fn print(outcome: &CommandResult, json: bool) -> std::io::Result<ExitCode> {
     if outcome.aside {
         let colour = view::is_coloured(std::io::stderr().is_terminal());
         std::io::stderr().write_all(outcome.view.render(colour).as_bytes())?;
@@ -70,15 +70,15 @@ fn print(outcome: &Outcome, json: bool) -> std::io::Result<ExitCode> {
     Ok(outcome.done.code())
 }
 
-fn run(line: CommandLine) -> Result<Option<Outcome>, CliError> {
+fn run(line: CommandLine) -> Result<Option<CommandResult>, CliError> {
     match line.command {
-        Command::Ddl { args } => {
+        CliCommand::Ddl { args } => {
             let text = ddl::run(args.into_iter());
             let text = text.map_err(|error| CliError::refused(format!("{error}\n\n{}", ddl::USAGE)))?;
             std::io::stdout().write_all(text.as_bytes())?;
             Ok(None)
         }
-        Command::Completions { shell } => {
+        CliCommand::Completions { shell } => {
             clap_complete::generate(
                 shell,
                 &mut CommandLine::command(),
@@ -87,7 +87,7 @@ fn run(line: CommandLine) -> Result<Option<Outcome>, CliError> {
             );
             Ok(None)
         }
-        Command::Man => {
+        CliCommand::Man => {
             clap_mangen::Man::new(CommandLine::command()).render(&mut std::io::stdout())?;
             Ok(None)
         }
@@ -96,7 +96,11 @@ fn run(line: CommandLine) -> Result<Option<Outcome>, CliError> {
 }
 
 /// Runs a command that needs a database.
-fn serve(json: bool, database: &stores::DatabaseArgs, command: Command) -> Result<Option<Outcome>, CliError> {
+fn serve(
+    json: bool,
+    database: &stores::DatabaseArgs,
+    command: CliCommand,
+) -> Result<Option<CommandResult>, CliError> {
     tracing_subscriber::fmt()
         .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
         .with_writer(std::io::stderr)
@@ -105,10 +109,10 @@ fn serve(json: bool, database: &stores::DatabaseArgs, command: Command) -> Resul
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let done = runtime.block_on(async {
         match command {
-            Command::Dead { command } => dead::run(database, command).await.map(Some),
-            Command::Outbox { command } => outbox::run(database, command).await.map(Some),
-            Command::Status(args) => status::run(database, args, json).await.map(Some),
-            Command::Ddl { .. } | Command::Completions { .. } | Command::Man => Ok(None),
+            CliCommand::Dead { command } => dead::run(database, command).await.map(Some),
+            CliCommand::Outbox { command } => outbox::run(database, command).await.map(Some),
+            CliCommand::Status(args) => status::run(database, args, json).await.map(Some),
+            CliCommand::Ddl { .. } | CliCommand::Completions { .. } | CliCommand::Man => Ok(None),
         }
     });
     // A thread that still waits for a server must not keep the command from its end.
