@@ -14,6 +14,9 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use args::{CliCommand, CommandLine};
 use outcome::{CliError, CommandResult};
@@ -101,10 +104,14 @@ fn serve(
     database: &stores::DatabaseArgs,
     command: CliCommand,
 ) -> Result<Option<CommandResult>, CliError> {
-    tracing_subscriber::fmt()
-        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+    // Clients of brokers and databases write whole messages and statements to the log.
+    let ours = tracing_subscriber::filter::Targets::new()
+        .with_target("brighter", tracing_subscriber::filter::LevelFilter::WARN);
+    let to_stderr = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_ansi(false)
+        .with_ansi(false);
+    tracing_subscriber::registry()
+        .with(to_stderr.with_filter(ours))
         .init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let done = runtime.block_on(async {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use brighter::desk::{BulkState, DeskFilter, DeskStore, OperationId, Steering};
+use brighter::desk::{BulkItem, BulkState, DeskFilter, DeskStore, ItemState, OperationId, Steering};
 use clap::Args;
 use serde_json::json;
 
@@ -12,6 +12,10 @@ use crate::outcome::{CliError, CommandResult};
 use crate::stores::{BrokerArgs, DatabaseArgs};
 use crate::times::{ago, read_span, stamp};
 use crate::view::{Style, View};
+
+/// How many items of an operation are read at once, and how many problems are told.
+const PAGE: usize = 500;
+const TOLD: usize = 20;
 
 /// Which operations to list.
 #[derive(Debug, Args)]
@@ -101,14 +105,48 @@ async fn show(desk: &dyn DeskStore, id: OperationId) -> Result<CommandResult, Cl
         };
         view.plain(format!("  {}  {who}: {}", ago(event.at), event.what));
     }
+    let problems = problems(desk, id).await?;
+    if !problems.is_empty() {
+        view.styled(Style::Bold, "Messages that were not done");
+    }
+    for item in &problems {
+        let note = item.note.as_deref().unwrap_or_default();
+        view.plain(format!("  row {} {}: {note}", item.row, item.state.as_str()));
+    }
+    let problems = problems
+        .iter()
+        .map(|item| json!({ "row": item.row.get(), "state": item.state.as_str(), "note": item.note }));
+    let problems: Vec<_> = problems.collect();
     let audit = audit
         .iter()
         .map(|event| json!({ "at": stamp(event.at), "who": event.who, "what": event.what }));
     let audit: Vec<_> = audit.collect();
     Ok(CommandResult::new(
         view,
-        json!({ "operation": operation_json(&operation), "audit": audit }),
+        json!({ "operation": operation_json(&operation), "audit": audit, "problems": problems }),
     ))
+}
+
+/// Returns the first messages that came back, failed or were skipped.
+async fn problems(desk: &dyn DeskStore, id: OperationId) -> Result<Vec<BulkItem>, CliError> {
+    let (mut problems, mut after) = (Vec::new(), None);
+    loop {
+        let items = desk.items(id, after, PAGE).await?;
+        let Some(last) = items.last() else { break };
+        after = Some(last.row);
+        let bad = |item: &BulkItem| {
+            matches!(
+                item.state,
+                ItemState::CameBack | ItemState::Failed | ItemState::Skipped
+            )
+        };
+        problems.extend(items.into_iter().filter(bad));
+        if problems.len() >= TOLD {
+            break;
+        }
+    }
+    problems.truncate(TOLD);
+    Ok(problems)
 }
 
 fn missing(id: OperationId) -> CliError {

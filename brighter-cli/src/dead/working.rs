@@ -176,6 +176,7 @@ pub(super) fn outcome(operation: &BulkOperation, is_left: bool) -> CommandResult
             view.plain(format!("To stop it: brighter dead stop {id}"));
         }
         BulkState::Stopped => view.plain(format!("To go on all the same: brighter dead continue {id}")),
+        _ if counts.bad() > 0 => view.plain(format!("To see why: brighter dead operations {id}")),
         _ => {}
     }
     let mut outcome = CommandResult::new(view, json!({ "operation": operation_json(operation) }));

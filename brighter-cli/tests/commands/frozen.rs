@@ -174,6 +174,34 @@ async fn messages_are_redirected_and_edited() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_cannot_be_sent_says_why() {
+    let place = Arc::new(Place::new().await);
+    let _broker = broker(&place).await;
+    place.import([line(1, "no")]).expect(0);
+    let failed = run(
+        &place,
+        &["--json", "dead", "redirect", "--all", "--to", "nowhere"],
+    )
+    .await
+    .expect(1)
+    .json();
+    let id = failed["operation"]["id"].as_str().unwrap();
+    let shown = run(&place, &["--json", "dead", "operations", id])
+        .await
+        .expect(0)
+        .json();
+    let problem = &shown["problems"][0];
+    assert_eq!(
+        (&problem["row"], &problem["state"]),
+        (&json!(1), &json!("failed")),
+        "{shown}"
+    );
+    assert!(problem["note"].as_str().unwrap().contains("nowhere"), "{shown}");
+    let text = run(&place, &["dead", "operations", id]).await.expect(0).out;
+    assert!(text.contains("row 1 failed: to `nowhere`"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn waiting_dead_letters_are_taken() {
     let place = Arc::new(Place::new().await);
     let broker = broker(&place).await;
