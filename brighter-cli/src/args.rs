@@ -24,12 +24,12 @@ pub(crate) struct CommandLine {
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: CliCommand,
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
+pub(crate) enum CliCommand {
     /// Look at dead letters, and send them back, keep them or remove them
     Dead {
         #[command(subcommand)]

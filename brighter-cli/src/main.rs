@@ -14,9 +14,12 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
-use args::{Command, CommandLine};
-use outcome::{CliError, Outcome};
+use args::{CliCommand, CommandLine};
+use outcome::{CliError, CommandResult};
 use view::View;
 
 fn main() -> ExitCode {
@@ -53,7 +56,7 @@ fn closed(error: &std::io::Error) -> ExitCode {
     }
 }
 
-fn print(outcome: &Outcome, json: bool) -> std::io::Result<ExitCode> {
+fn print(outcome: &CommandResult, json: bool) -> std::io::Result<ExitCode> {
     if outcome.aside {
         let colour = view::is_coloured(std::io::stderr().is_terminal());
         std::io::stderr().write_all(outcome.view.render(colour).as_bytes())?;
@@ -70,15 +73,15 @@ fn print(outcome: &Outcome, json: bool) -> std::io::Result<ExitCode> {
     Ok(outcome.done.code())
 }
 
-fn run(line: CommandLine) -> Result<Option<Outcome>, CliError> {
+fn run(line: CommandLine) -> Result<Option<CommandResult>, CliError> {
     match line.command {
-        Command::Ddl { args } => {
+        CliCommand::Ddl { args } => {
             let text = ddl::run(args.into_iter());
             let text = text.map_err(|error| CliError::refused(format!("{error}\n\n{}", ddl::USAGE)))?;
             std::io::stdout().write_all(text.as_bytes())?;
             Ok(None)
         }
-        Command::Completions { shell } => {
+        CliCommand::Completions { shell } => {
             clap_complete::generate(
                 shell,
                 &mut CommandLine::command(),
@@ -87,7 +90,7 @@ fn run(line: CommandLine) -> Result<Option<Outcome>, CliError> {
             );
             Ok(None)
         }
-        Command::Man => {
+        CliCommand::Man => {
             clap_mangen::Man::new(CommandLine::command()).render(&mut std::io::stdout())?;
             Ok(None)
         }
@@ -96,19 +99,27 @@ fn run(line: CommandLine) -> Result<Option<Outcome>, CliError> {
 }
 
 /// Runs a command that needs a database.
-fn serve(json: bool, database: &stores::DatabaseArgs, command: Command) -> Result<Option<Outcome>, CliError> {
-    tracing_subscriber::fmt()
-        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+fn serve(
+    json: bool,
+    database: &stores::DatabaseArgs,
+    command: CliCommand,
+) -> Result<Option<CommandResult>, CliError> {
+    // Clients of brokers and databases write whole messages and statements to the log.
+    let ours = tracing_subscriber::filter::Targets::new()
+        .with_target("brighter", tracing_subscriber::filter::LevelFilter::WARN);
+    let to_stderr = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_ansi(false)
+        .with_ansi(false);
+    tracing_subscriber::registry()
+        .with(to_stderr.with_filter(ours))
         .init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let done = runtime.block_on(async {
         match command {
-            Command::Dead { command } => dead::run(database, command).await.map(Some),
-            Command::Outbox { command } => outbox::run(database, command).await.map(Some),
-            Command::Status(args) => status::run(database, args, json).await.map(Some),
-            Command::Ddl { .. } | Command::Completions { .. } | Command::Man => Ok(None),
+            CliCommand::Dead { command } => dead::run(database, command).await.map(Some),
+            CliCommand::Outbox { command } => outbox::run(database, command).await.map(Some),
+            CliCommand::Status(args) => status::run(database, args, json).await.map(Some),
+            CliCommand::Ddl { .. } | CliCommand::Completions { .. } | CliCommand::Man => Ok(None),
         }
     });
     // A thread that still waits for a server must not keep the command from its end.

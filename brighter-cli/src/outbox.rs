@@ -7,7 +7,7 @@ use brighter::outbox::{Outbox, OutboxStatus, Selection};
 use clap::{ArgGroup, Args, Subcommand};
 use serde_json::{Value, json};
 
-use crate::outcome::{CliError, Done, Outcome};
+use crate::outcome::{CliError, CommandResult, Done};
 use crate::stores::DatabaseArgs;
 use crate::times::{read_time, span};
 use crate::view::View;
@@ -89,7 +89,7 @@ pub(crate) struct CancelArgs {
 }
 
 /// Does what was asked for with the outbox.
-pub(crate) async fn run(database: &DatabaseArgs, command: OutboxCommand) -> Result<Outcome, CliError> {
+pub(crate) async fn run(database: &DatabaseArgs, command: OutboxCommand) -> Result<CommandResult, CliError> {
     match &command {
         OutboxCommand::Resend(args) if !args.yes => {
             return Err(CliError::refused(
@@ -111,7 +111,10 @@ pub(crate) async fn run(database: &DatabaseArgs, command: OutboxCommand) -> Resu
             let status = outbox.status().await?;
             let mut view = View::default();
             status_view(&mut view, &status);
-            Ok(Outcome::new(view, json!({ "outbox": status_json(&status) })))
+            Ok(CommandResult::new(
+                view,
+                json!({ "outbox": status_json(&status) }),
+            ))
         }
         OutboxCommand::Dead(args) => dead(outbox, args.limit as usize).await,
         OutboxCommand::Revive(args) => revive(outbox, &args).await,
@@ -149,7 +152,7 @@ fn cannot(what: &str) -> CliError {
     CliError::failed(format!("this outbox cannot {what}"))
 }
 
-async fn dead(outbox: &dyn Outbox, limit: usize) -> Result<Outcome, CliError> {
+async fn dead(outbox: &dyn Outbox, limit: usize) -> Result<CommandResult, CliError> {
     let port = outbox
         .dead_messages()
         .ok_or_else(|| cannot("list dead messages"))?;
@@ -164,7 +167,7 @@ async fn dead(outbox: &dyn Outbox, limit: usize) -> Result<Outcome, CliError> {
     });
     let json = json!({ "dead": json.collect::<Vec<_>>() });
     if dead.is_empty() {
-        return Ok(Outcome::new(
+        return Ok(CommandResult::new(
             View::line("No message of the outbox is dead."),
             json,
         ));
@@ -179,10 +182,10 @@ async fn dead(outbox: &dyn Outbox, limit: usize) -> Result<Outcome, CliError> {
         ]
     });
     view.table(&["ID", "TOPIC", "ATTEMPTS", "ERROR"], rows.collect());
-    Ok(Outcome::new(view, json))
+    Ok(CommandResult::new(view, json))
 }
 
-async fn revive(outbox: &dyn Outbox, args: &ReviveArgs) -> Result<Outcome, CliError> {
+async fn revive(outbox: &dyn Outbox, args: &ReviveArgs) -> Result<CommandResult, CliError> {
     let port = outbox.dead_messages().ok_or_else(|| cannot("revive messages"))?;
     let dead = port.dead(if args.all {
         args.limit as usize
@@ -218,14 +221,14 @@ async fn revive(outbox: &dyn Outbox, args: &ReviveArgs) -> Result<Outcome, CliEr
     let json = json!({
         "revived": { "dry_run": args.dry_run, "asked": asked, "dead": ids.len(), "messages": revived }
     });
-    let mut outcome = Outcome::new(view, json);
+    let mut outcome = CommandResult::new(view, json);
     if !args.dry_run && revived < asked {
         outcome.done = if revived == 0 { Done::Failed } else { Done::Partly };
     }
     Ok(outcome)
 }
 
-async fn resend(outbox: &dyn Outbox, args: ResendArgs) -> Result<Outcome, CliError> {
+async fn resend(outbox: &dyn Outbox, args: ResendArgs) -> Result<CommandResult, CliError> {
     let port = outbox.resending().ok_or_else(|| cannot("send messages again"))?;
     let mut which = Selection::all().limit(args.limit as usize);
     which = match args.topic {
@@ -241,13 +244,13 @@ async fn resend(outbox: &dyn Outbox, args: ResendArgs) -> Result<Outcome, CliErr
     if messages == u64::from(args.limit) {
         view.plain("There may be more: the limit was reached.");
     }
-    Ok(Outcome::new(
+    Ok(CommandResult::new(
         view,
         json!({ "resent": { "messages": messages, "limit": args.limit } }),
     ))
 }
 
-async fn scheduled(outbox: &dyn Outbox, limit: usize) -> Result<Outcome, CliError> {
+async fn scheduled(outbox: &dyn Outbox, limit: usize) -> Result<CommandResult, CliError> {
     let port = outbox
         .scheduling()
         .ok_or_else(|| cannot("list scheduled messages"))?;
@@ -261,7 +264,7 @@ async fn scheduled(outbox: &dyn Outbox, limit: usize) -> Result<Outcome, CliErro
     });
     let json = json!({ "scheduled": json.collect::<Vec<_>>() });
     if scheduled.is_empty() {
-        return Ok(Outcome::new(View::line("No message is scheduled."), json));
+        return Ok(CommandResult::new(View::line("No message is scheduled."), json));
     }
     let mut view = View::default();
     let rows = scheduled.iter().map(|message| {
@@ -269,10 +272,10 @@ async fn scheduled(outbox: &dyn Outbox, limit: usize) -> Result<Outcome, CliErro
         vec![message.id.to_string(), due, message.topic.as_str().to_owned()]
     });
     view.table(&["ID", "DUE", "TOPIC"], rows.collect());
-    Ok(Outcome::new(view, json))
+    Ok(CommandResult::new(view, json))
 }
 
-async fn cancel(outbox: &dyn Outbox, args: &CancelArgs) -> Result<Outcome, CliError> {
+async fn cancel(outbox: &dyn Outbox, args: &CancelArgs) -> Result<CommandResult, CliError> {
     let port = outbox
         .scheduling()
         .ok_or_else(|| cannot("remove scheduled messages"))?;
@@ -284,5 +287,8 @@ async fn cancel(outbox: &dyn Outbox, args: &CancelArgs) -> Result<Outcome, CliEr
         )));
     }
     let view = View::line(format!("Message {} is removed.", args.id));
-    Ok(Outcome::new(view, json!({ "cancelled": { "id": args.id } })))
+    Ok(CommandResult::new(
+        view,
+        json!({ "cancelled": { "id": args.id } }),
+    ))
 }

@@ -1,4 +1,4 @@
-//! [`Outcome`] and [`CliError`]: how a command ended, and its exit code.
+//! [`CommandResult`] and [`CliError`]: how a command ended, and its exit code.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -34,7 +34,7 @@ impl Done {
 
 /// The result of a command, for people and for programs.
 #[derive(Debug)]
-pub(crate) struct Outcome {
+pub(crate) struct CommandResult {
     pub(crate) view: View,
     pub(crate) json: Value,
     pub(crate) done: Done,
@@ -42,7 +42,7 @@ pub(crate) struct Outcome {
     pub(crate) aside: bool,
 }
 
-impl Outcome {
+impl CommandResult {
     /// Returns the result of a command that did all it was asked for.
     pub(crate) fn new(view: View, json: Value) -> Self {
         Self {

@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::outbox::{status_json, status_view};
-use crate::outcome::{CliError, Done, Outcome};
+use crate::outcome::{CliError, CommandResult, Done};
 use crate::stores::{BrokerArgs, DatabaseArgs};
 use crate::times::read_span;
 use crate::view::{Style, View, clean_json, is_coloured};
@@ -33,7 +33,11 @@ pub(crate) struct StatusArgs {
 }
 
 /// Shows the desk, the outbox and the broker.
-pub(crate) async fn run(database: &DatabaseArgs, args: StatusArgs, json: bool) -> Result<Outcome, CliError> {
+pub(crate) async fn run(
+    database: &DatabaseArgs,
+    args: StatusArgs,
+    json: bool,
+) -> Result<CommandResult, CliError> {
     let (desk, outbox) = (database.desk().await?, database.outbox().await?);
     let broker = args.broker.connect().await?;
     loop {
@@ -67,7 +71,7 @@ async fn look(
     outbox: &dyn Outbox,
     broker: Option<&dyn Broker>,
     channels: &[String],
-) -> Result<Outcome, CliError> {
+) -> Result<CommandResult, CliError> {
     let mut view = View::default();
     view.styled(Style::Bold, "Desk");
     let mut counts = serde_json::Map::new();
@@ -101,7 +105,7 @@ async fn look(
         "outbox": status_json(&status),
         "broker": found,
     });
-    let mut outcome = Outcome::new(view, json);
+    let mut outcome = CommandResult::new(view, json);
     if !is_whole {
         outcome.done = Done::Partly;
     }

@@ -44,12 +44,12 @@ pub(crate) struct BrokerArgs {
 }
 
 /// An address, and where it is from. It has no `Debug`, as it may hold a password.
-struct Address {
+struct StoreAddress {
     url: String,
     origin: String,
 }
 
-impl Address {
+impl StoreAddress {
     /// Finds an address in a file, or in these variables.
     fn find(file: Option<&Path>, variables: &[&str]) -> Result<Option<Self>, CliError> {
         if let Some(file) = file {
@@ -107,8 +107,8 @@ fn present(path: PathBuf) -> Result<PathBuf, CliError> {
 const SCHEMES: &str = "sqlite:, postgres:// or mysql://";
 
 impl DatabaseArgs {
-    fn address(&self) -> Result<Address, CliError> {
-        Address::find(self.database_file.as_deref(), &["DATABASE_URL"])?.ok_or_else(|| {
+    fn address(&self) -> Result<StoreAddress, CliError> {
+        StoreAddress::find(self.database_file.as_deref(), &["DATABASE_URL"])?.ok_or_else(|| {
             CliError::refused(
                 "the address of the database is missing: set DATABASE_URL, or give --database-file",
             )
@@ -156,7 +156,7 @@ impl BrokerArgs {
     /// Connects to the broker; `None` if no address is given.
     pub(crate) async fn connect(&self) -> Result<Option<Arc<dyn Broker>>, CliError> {
         let variables = ["BROKER_URL", "BRIGHTER_RABBITMQ_URL"];
-        let Some(address) = Address::find(self.broker_file.as_deref(), &variables)? else {
+        let Some(address) = StoreAddress::find(self.broker_file.as_deref(), &variables)? else {
             return Ok(None);
         };
         if let Some(path) = address.sqlite() {
@@ -168,7 +168,7 @@ impl BrokerArgs {
         if !address.starts_with(&["amqp://", "amqps://"]) {
             return Err(address.unknown("amqp://, amqps:// or sqlite:"));
         }
-        let broker = RabbitMq::builder(&*address.url)
+        let broker = RabbitMq::builder(&address.url)
             .connect_timeout(CONNECT)
             .connect()
             .await;

@@ -7,8 +7,8 @@ use clap::Args;
 use serde_json::json;
 
 use super::selection::{SelectionArgs, who};
-use super::working::{Work, outcome};
-use crate::outcome::{CliError, Outcome};
+use super::working::{OperationRun, outcome};
+use crate::outcome::{CliError, CommandResult};
 use crate::stores::{BrokerArgs, DatabaseArgs};
 use crate::times::{read_rate, read_span};
 use crate::view::{Style, View};
@@ -148,7 +148,7 @@ pub(crate) async fn run(
     plan: NewBulk,
     args: &BulkArgs,
     broker: Option<&BrokerArgs>,
-) -> Result<Outcome, CliError> {
+) -> Result<CommandResult, CliError> {
     plan.validate()
         .map_err(|error| CliError::from(brighter::desk::OperateError::from(error)))?;
     if args.dry_run {
@@ -159,14 +159,14 @@ pub(crate) async fn run(
         return Ok(outcome(&operation, true));
     }
     let work = match broker {
-        Some(broker) => Work::sending(database, broker, &plan.filter).await?,
-        None => Work::at_desk(database).await?,
+        Some(broker) => OperationRun::sending(database, broker, &plan.filter).await?,
+        None => OperationRun::at_desk(database).await?,
     };
     work.begin(&plan, args.wait).await
 }
 
 /// Counts what an operation would choose.
-async fn trial(database: &DatabaseArgs, plan: &NewBulk) -> Result<Outcome, CliError> {
+async fn trial(database: &DatabaseArgs, plan: &NewBulk) -> Result<CommandResult, CliError> {
     let desk = database.desk().await?;
     let most = plan.limit.unwrap_or(MOST_COUNTED);
     let chosen = desk.count(&plan.filter, most.min(MOST_COUNTED)).await?;
@@ -185,7 +185,7 @@ async fn trial(database: &DatabaseArgs, plan: &NewBulk) -> Result<Outcome, CliEr
         "Nothing was changed. To see them: brighter dead list --where \"{}\"",
         shown(&plan.filter)
     ));
-    Ok(Outcome::new(view, json))
+    Ok(CommandResult::new(view, json))
 }
 
 /// Returns a number of messages in words.

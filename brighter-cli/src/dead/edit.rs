@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::selection::who;
 use super::show::{pretty, read};
-use super::working::{Work, outcome};
-use crate::outcome::{CliError, Outcome};
+use super::working::{OperationRun, outcome};
+use crate::outcome::{CliError, CommandResult};
 use crate::stores::{BrokerArgs, DatabaseArgs};
 use crate::times::read_span;
 use crate::view::{Style, View};
@@ -76,7 +76,7 @@ impl EditArgs {
 }
 
 /// Sends one message with another body.
-pub(crate) async fn run(database: &DatabaseArgs, args: &EditArgs) -> Result<Outcome, CliError> {
+pub(crate) async fn run(database: &DatabaseArgs, args: &EditArgs) -> Result<CommandResult, CliError> {
     if !args.allow_edits && !args.dry_run {
         return Err(CliError::refused(
             "edit sends a message that nobody has published: add --allow-edits to do it, or --dry-run to see the \
@@ -113,7 +113,7 @@ pub(crate) async fn run(database: &DatabaseArgs, args: &EditArgs) -> Result<Outc
             .collect();
         let mut view = difference_view(difference);
         view.plain("Nothing was changed.");
-        return Ok(Outcome::new(
+        return Ok(CommandResult::new(
             view,
             json!({ "dry_run": { "verb": "edit", "row": args.row, "difference": lines } }),
         ));
@@ -128,7 +128,7 @@ pub(crate) async fn run(database: &DatabaseArgs, args: &EditArgs) -> Result<Outc
         let operation = store.begin(&plan).await?;
         outcome(&operation, true)
     } else {
-        let work = Work::sending(database, &args.broker, &plan.filter).await?;
+        let work = OperationRun::sending(database, &args.broker, &plan.filter).await?;
         work.begin(&plan, args.wait).await?
     };
     let mut view = difference_view(difference);

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::bulk::messages;
 use super::selection::SelectionArgs;
-use crate::outcome::{CliError, Done, Outcome};
+use crate::outcome::{CliError, CommandResult, Done};
 use crate::stores::{BrokerArgs, DatabaseArgs};
 use crate::view::{View, clean_json};
 
@@ -72,7 +72,7 @@ pub(crate) async fn export(
     desk: &dyn DeskStore,
     filter: &DeskFilter,
     args: &ExportArgs,
-) -> Result<Outcome, CliError> {
+) -> Result<CommandResult, CliError> {
     let mut out: Box<dyn Write> = match &args.output {
         None => Box::new(BufWriter::new(std::io::stdout())),
         Some(path) => {
@@ -100,7 +100,7 @@ pub(crate) async fn export(
     }
     out.flush()?;
     let view = View::line(format!("{} exported.", messages(written)));
-    let mut outcome = Outcome::new(view, json!({ "exported": { "messages": written } }));
+    let mut outcome = CommandResult::new(view, json!({ "exported": { "messages": written } }));
     outcome.aside = args.output.is_none();
     Ok(outcome)
 }
@@ -134,7 +134,7 @@ impl Imported {
 }
 
 /// Takes messages from lines of JSON.
-pub(crate) async fn import(database: &DatabaseArgs, args: &ImportArgs) -> Result<Outcome, CliError> {
+pub(crate) async fn import(database: &DatabaseArgs, args: &ImportArgs) -> Result<CommandResult, CliError> {
     let lines: Box<dyn BufRead> = if args.file.as_os_str() == "-" {
         Box::new(BufReader::new(std::io::stdin()))
     } else {
@@ -184,7 +184,7 @@ async fn store(
     Ok(())
 }
 
-fn imported_outcome(imported: &Imported, read: u64, dry_run: bool) -> Outcome {
+fn imported_outcome(imported: &Imported, read: u64, dry_run: bool) -> CommandResult {
     let [new, again, known] = imported.counts;
     let mut view = match dry_run {
         true => View::line(format!(
@@ -220,7 +220,7 @@ fn imported_outcome(imported: &Imported, read: u64, dry_run: bool) -> Outcome {
             "bad_lines": bad.collect::<Vec<_>>(),
         }
     });
-    let mut outcome = Outcome::new(view, json);
+    let mut outcome = CommandResult::new(view, json);
     outcome.done = match (imported.bad_lines, read) {
         (0, _) => Done::All,
         (_, 0) => Done::Failed,
@@ -230,7 +230,7 @@ fn imported_outcome(imported: &Imported, read: u64, dry_run: bool) -> Outcome {
 }
 
 /// Takes what waits in the dead-letter channels.
-pub(crate) async fn take(database: &DatabaseArgs, args: &TakeArgs) -> Result<Outcome, CliError> {
+pub(crate) async fn take(database: &DatabaseArgs, args: &TakeArgs) -> Result<CommandResult, CliError> {
     let (broker, store) = (args.broker.needed().await?, database.desk().await?);
     let mut desk = Desk::new(std::sync::Arc::clone(&broker), store);
     for name in &args.channels {
@@ -253,7 +253,7 @@ pub(crate) async fn take(database: &DatabaseArgs, args: &TakeArgs) -> Result<Out
         ));
     }
     let json = json!({ "taken": { "new": new, "again": again, "known": known, "left": left } });
-    let mut outcome = Outcome::new(view, json);
+    let mut outcome = CommandResult::new(view, json);
     if left > 0 {
         outcome.done = Done::Partly;
     }

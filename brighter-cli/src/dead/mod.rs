@@ -12,7 +12,7 @@ mod working;
 use brighter::desk::BulkVerb;
 use clap::Subcommand;
 
-use crate::outcome::{CliError, Outcome};
+use crate::outcome::{CliError, CommandResult};
 use crate::stores::DatabaseArgs;
 
 /// What to do with dead letters.
@@ -49,7 +49,7 @@ pub(crate) enum DeadCommand {
 }
 
 /// Does what was asked for with dead letters.
-pub(crate) async fn run(database: &DatabaseArgs, command: DeadCommand) -> Result<Outcome, CliError> {
+pub(crate) async fn run(database: &DatabaseArgs, command: DeadCommand) -> Result<CommandResult, CliError> {
     match command {
         DeadCommand::Groups(args) => reading::groups(&*database.desk().await?, &args).await,
         DeadCommand::List(args) => {

@@ -2,16 +2,20 @@
 
 use std::time::Duration;
 
-use brighter::desk::{BulkState, DeskFilter, DeskStore, OperationId, Steering};
+use brighter::desk::{BulkItem, BulkState, DeskFilter, DeskStore, ItemState, OperationId, Steering};
 use clap::Args;
 use serde_json::json;
 
 use super::selection::who;
-use super::working::{Work, operation_json, operation_view, outcome, verb_text};
-use crate::outcome::{CliError, Outcome};
+use super::working::{OperationRun, operation_json, operation_view, outcome, verb_text};
+use crate::outcome::{CliError, CommandResult};
 use crate::stores::{BrokerArgs, DatabaseArgs};
 use crate::times::{ago, read_span, stamp};
 use crate::view::{Style, View};
+
+/// How many items of an operation are read at once, and how many problems are told.
+const PAGE: usize = 500;
+const TOLD: usize = 20;
 
 /// Which operations to list.
 #[derive(Debug, Args)]
@@ -49,14 +53,14 @@ pub(crate) struct ContinueArgs {
 }
 
 /// Lists operations, or shows one.
-pub(crate) async fn list(desk: &dyn DeskStore, args: &OperationsArgs) -> Result<Outcome, CliError> {
+pub(crate) async fn list(desk: &dyn DeskStore, args: &OperationsArgs) -> Result<CommandResult, CliError> {
     if let Some(id) = args.id {
         return show(desk, id).await;
     }
     let operations = desk.operations(args.limit as usize).await?;
     let json = json!({ "operations": operations.iter().map(operation_json).collect::<Vec<_>>() });
     if operations.is_empty() {
-        return Ok(Outcome::new(
+        return Ok(CommandResult::new(
             View::line("There is no operation at the desk."),
             json,
         ));
@@ -85,10 +89,10 @@ pub(crate) async fn list(desk: &dyn DeskStore, args: &OperationsArgs) -> Result<
         ]
     });
     view.table(&head, rows.collect());
-    Ok(Outcome::new(view, json))
+    Ok(CommandResult::new(view, json))
 }
 
-async fn show(desk: &dyn DeskStore, id: OperationId) -> Result<Outcome, CliError> {
+async fn show(desk: &dyn DeskStore, id: OperationId) -> Result<CommandResult, CliError> {
     let operation = desk.operation(id).await?.ok_or_else(|| missing(id))?;
     let audit = desk.audit(id).await?;
     let mut view = operation_view(&operation);
@@ -101,14 +105,48 @@ async fn show(desk: &dyn DeskStore, id: OperationId) -> Result<Outcome, CliError
         };
         view.plain(format!("  {}  {who}: {}", ago(event.at), event.what));
     }
+    let problems = problems(desk, id).await?;
+    if !problems.is_empty() {
+        view.styled(Style::Bold, "Messages that were not done");
+    }
+    for item in &problems {
+        let note = item.note.as_deref().unwrap_or_default();
+        view.plain(format!("  row {} {}: {note}", item.row, item.state.as_str()));
+    }
+    let problems = problems
+        .iter()
+        .map(|item| json!({ "row": item.row.get(), "state": item.state.as_str(), "note": item.note }));
+    let problems: Vec<_> = problems.collect();
     let audit = audit
         .iter()
         .map(|event| json!({ "at": stamp(event.at), "who": event.who, "what": event.what }));
     let audit: Vec<_> = audit.collect();
-    Ok(Outcome::new(
+    Ok(CommandResult::new(
         view,
-        json!({ "operation": operation_json(&operation), "audit": audit }),
+        json!({ "operation": operation_json(&operation), "audit": audit, "problems": problems }),
     ))
+}
+
+/// Returns the first messages that came back, failed or were skipped.
+async fn problems(desk: &dyn DeskStore, id: OperationId) -> Result<Vec<BulkItem>, CliError> {
+    let (mut problems, mut after) = (Vec::new(), None);
+    loop {
+        let items = desk.items(id, after, PAGE).await?;
+        let Some(last) = items.last() else { break };
+        after = Some(last.row);
+        let bad = |item: &BulkItem| {
+            matches!(
+                item.state,
+                ItemState::CameBack | ItemState::Failed | ItemState::Skipped
+            )
+        };
+        problems.extend(items.into_iter().filter(bad));
+        if problems.len() >= TOLD {
+            break;
+        }
+    }
+    problems.truncate(TOLD);
+    Ok(problems)
 }
 
 fn missing(id: OperationId) -> CliError {
@@ -116,7 +154,7 @@ fn missing(id: OperationId) -> CliError {
 }
 
 /// Stops an operation.
-pub(crate) async fn stop(desk: &dyn DeskStore, args: &StopArgs) -> Result<Outcome, CliError> {
+pub(crate) async fn stop(desk: &dyn DeskStore, args: &StopArgs) -> Result<CommandResult, CliError> {
     let who = who(args.who.as_deref())?;
     desk.operation(args.id).await?.ok_or_else(|| missing(args.id))?;
     let changed = desk.steer(args.id, Steering::Stop, &who).await?;
@@ -125,14 +163,17 @@ pub(crate) async fn stop(desk: &dyn DeskStore, args: &StopArgs) -> Result<Outcom
     if !changed {
         view.plain("There was nothing to stop.");
     }
-    Ok(Outcome::new(
+    Ok(CommandResult::new(
         view,
         json!({ "operation": operation_json(&operation), "changed": changed }),
     ))
 }
 
 /// Lets an operation go on, and works on it.
-pub(crate) async fn continue_it(database: &DatabaseArgs, args: &ContinueArgs) -> Result<Outcome, CliError> {
+pub(crate) async fn continue_it(
+    database: &DatabaseArgs,
+    args: &ContinueArgs,
+) -> Result<CommandResult, CliError> {
     let (desk, who) = (database.desk().await?, who(args.who.as_deref())?);
     let operation = desk.operation(args.id).await?.ok_or_else(|| missing(args.id))?;
     if operation.state == BulkState::Done {
@@ -146,9 +187,9 @@ pub(crate) async fn continue_it(database: &DatabaseArgs, args: &ContinueArgs) ->
         let conditions = operation.plan.filter.conditions.iter().cloned();
         let is_state = |condition: &_| matches!(condition, brighter::desk::FilterCondition::State(..));
         filter.conditions = conditions.filter(|condition| !is_state(condition)).collect();
-        Some(Work::sending(database, &args.broker, &filter).await?)
+        Some(OperationRun::sending(database, &args.broker, &filter).await?)
     } else {
-        Some(Work::at_desk(database).await?)
+        Some(OperationRun::at_desk(database).await?)
     };
     desk.steer(args.id, Steering::GoOn, &who).await?;
     match work {

@@ -5,7 +5,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::selection::SelectionArgs;
-use crate::outcome::{CliError, Outcome};
+use crate::outcome::{CliError, CommandResult};
 use crate::times::{ago, stamp};
 use crate::view::View;
 
@@ -44,11 +44,14 @@ impl ListArgs {
 }
 
 /// Shows groups.
-pub(crate) async fn groups(desk: &dyn DeskStore, args: &GroupsArgs) -> Result<Outcome, CliError> {
+pub(crate) async fn groups(desk: &dyn DeskStore, args: &GroupsArgs) -> Result<CommandResult, CliError> {
     let groups = desk.groups(args.limit as usize).await?;
     let json = json!({ "groups": groups.iter().map(group_json).collect::<Vec<_>>() });
     if groups.is_empty() {
-        return Ok(Outcome::new(View::line("No message waits at the desk."), json));
+        return Ok(CommandResult::new(
+            View::line("No message waits at the desk."),
+            json,
+        ));
     }
     let mut view = View::default();
     let head = [
@@ -67,7 +70,7 @@ pub(crate) async fn groups(desk: &dyn DeskStore, args: &GroupsArgs) -> Result<Ou
         ]
     });
     view.table(&head, rows.collect());
-    Ok(Outcome::new(view, json))
+    Ok(CommandResult::new(view, json))
 }
 
 fn group_json(group: &DeadGroup) -> Value {
@@ -117,14 +120,14 @@ pub(crate) async fn list(
     desk: &dyn DeskStore,
     filter: &DeskFilter,
     args: &ListArgs,
-) -> Result<Outcome, CliError> {
+) -> Result<CommandResult, CliError> {
     let before = args.before.map(DeskId::new);
     let rows = desk.list(filter, before, args.limit as usize).await?;
     let next = rows.last().filter(|_| rows.len() == args.limit as usize);
     let next = next.map(|row| row.id.get());
     let json = json!({ "messages": rows.iter().map(row_json).collect::<Vec<_>>(), "next": next });
     if rows.is_empty() {
-        return Ok(Outcome::new(View::line("No message is chosen."), json));
+        return Ok(CommandResult::new(View::line("No message is chosen."), json));
     }
     let mut view = View::default();
     let head = [
@@ -146,7 +149,7 @@ pub(crate) async fn list(
     if let Some(next) = next {
         view.plain(format!("There may be more: add --before {next}"));
     }
-    Ok(Outcome::new(view, json))
+    Ok(CommandResult::new(view, json))
 }
 
 /// Returns a row for a program.

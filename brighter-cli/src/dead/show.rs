@@ -5,7 +5,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::reading::{or_dash, row_json};
-use crate::outcome::{CliError, Outcome};
+use crate::outcome::{CliError, CommandResult};
 use crate::times::{ago, stamp};
 use crate::view::{Style, View};
 
@@ -27,7 +27,7 @@ pub(crate) struct ShowArgs {
 }
 
 /// Shows one message.
-pub(crate) async fn show(desk: &dyn DeskStore, args: &ShowArgs) -> Result<Outcome, CliError> {
+pub(crate) async fn show(desk: &dyn DeskStore, args: &ShowArgs) -> Result<CommandResult, CliError> {
     let message = read(desk, args.row).await?;
     let header =
         serde_json::to_value(&message.message.header).map_err(|error| CliError::Failed(error.into()))?;
@@ -46,7 +46,7 @@ pub(crate) async fn show(desk: &dyn DeskStore, args: &ShowArgs) -> Result<Outcom
             fields.insert("body".to_owned(), json!(text));
         }
     }
-    Ok(Outcome::new(
+    Ok(CommandResult::new(
         view(&message, &header, args),
         json!({ "message": json }),
     ))
@@ -198,7 +198,7 @@ mod tests {
     use super::pretty;
 
     #[test]
-    fn json_has_a_line_for_each_value_and_keeps_its_numbers() {
+    fn json_has_a_line_for_each_value() {
         let text = "{ \"a\\\"{,\":123456789012345678901.10 ,\r\n\"b\":[ ],\"c\":[true,{}]}";
         let lines = "{\n  \"a\\\"{,\": 123456789012345678901.10,\n  \"b\": [],\n  \"c\": [\n    true,\n    {}\n  ]\n}";
         assert_eq!(pretty(text.as_bytes()), lines);

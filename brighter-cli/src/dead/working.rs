@@ -1,4 +1,4 @@
-//! [`Work`]: continues an operation in this process, and shows how it goes.
+//! [`OperationRun`]: continues an operation in this process, and shows how it goes.
 
 use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
@@ -13,7 +13,7 @@ use brighter::desk::{
 };
 use serde_json::{Value, json};
 
-use crate::outcome::{CliError, Done, Outcome};
+use crate::outcome::{CliError, CommandResult, Done};
 use crate::stores::{BrokerArgs, DatabaseArgs};
 use crate::times::{ago, stamp};
 use crate::view::{Style, View};
@@ -26,12 +26,12 @@ const TAKE: Duration = Duration::from_secs(1);
 const ROWS: usize = 1_000;
 
 /// Continues an operation.
-pub(super) struct Work {
+pub(super) struct OperationRun {
     desk: Desk,
     broker: Option<Arc<dyn Broker>>,
 }
 
-impl Work {
+impl OperationRun {
     /// Returns the work for a verb that sends nothing.
     pub(super) async fn at_desk(database: &DatabaseArgs) -> Result<Self, CliError> {
         let desk = Desk::new(Arc::new(InMemoryBroker::new()), database.desk().await?);
@@ -62,13 +62,17 @@ impl Work {
     }
 
     /// Begins an operation, and continues it.
-    pub(super) async fn begin(self, plan: &NewBulk, wait: Duration) -> Result<Outcome, CliError> {
+    pub(super) async fn begin(self, plan: &NewBulk, wait: Duration) -> Result<CommandResult, CliError> {
         let begun = self.desk.begin(plan).await?;
         self.continue_it(begun.id, wait).await
     }
 
     /// Continues an operation until it ends, the time is over, or the person has enough.
-    pub(super) async fn continue_it(self, id: OperationId, wait: Duration) -> Result<Outcome, CliError> {
+    pub(super) async fn continue_it(
+        self,
+        id: OperationId,
+        wait: Duration,
+    ) -> Result<CommandResult, CliError> {
         let worked = tokio::select! {
             worked = self.desk.work(id) => worked.map(Some),
             () = self.keep_taking() => Ok(None),
@@ -152,7 +156,7 @@ async fn show_progress(store: &dyn DeskStore, id: OperationId) {
 }
 
 /// Returns what became of an operation. `is_left` tells whether it was to be left to another process.
-pub(super) fn outcome(operation: &BulkOperation, is_left: bool) -> Outcome {
+pub(super) fn outcome(operation: &BulkOperation, is_left: bool) -> CommandResult {
     let (counts, mut view) = (operation.counts, operation_view(operation));
     let done = match operation.state {
         BulkState::Running if is_left => Done::All,
@@ -172,9 +176,10 @@ pub(super) fn outcome(operation: &BulkOperation, is_left: bool) -> Outcome {
             view.plain(format!("To stop it: brighter dead stop {id}"));
         }
         BulkState::Stopped => view.plain(format!("To go on all the same: brighter dead continue {id}")),
+        _ if counts.bad() > 0 => view.plain(format!("To see why: brighter dead operations {id}")),
         _ => {}
     }
-    let mut outcome = Outcome::new(view, json!({ "operation": operation_json(operation) }));
+    let mut outcome = CommandResult::new(view, json!({ "operation": operation_json(operation) }));
     outcome.done = done;
     outcome
 }

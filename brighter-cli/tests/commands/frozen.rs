@@ -162,7 +162,8 @@ async fn messages_are_redirected_and_edited() {
         "{edited:?}"
     );
     assert!(!edited[0].starts_with("m-1"), "another id: {edited:?}");
-    (task.abort(), other.abort());
+    task.abort();
+    other.abort();
     assert_eq!(place.states().await, ["archived", "handled"]);
     let all_failed = run(
         &place,
@@ -170,6 +171,34 @@ async fn messages_are_redirected_and_edited() {
     )
     .await;
     all_failed.expect(1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_cannot_be_sent_says_why() {
+    let place = Arc::new(Place::new().await);
+    let _broker = broker(&place).await;
+    place.import([line(1, "no")]).expect(0);
+    let failed = run(
+        &place,
+        &["--json", "dead", "redirect", "--all", "--to", "nowhere"],
+    )
+    .await
+    .expect(1)
+    .json();
+    let id = failed["operation"]["id"].as_str().unwrap();
+    let shown = run(&place, &["--json", "dead", "operations", id])
+        .await
+        .expect(0)
+        .json();
+    let problem = &shown["problems"][0];
+    assert_eq!(
+        (&problem["row"], &problem["state"]),
+        (&json!(1), &json!("failed")),
+        "{shown}"
+    );
+    assert!(problem["note"].as_str().unwrap().contains("nowhere"), "{shown}");
+    let text = run(&place, &["dead", "operations", id]).await.expect(0).out;
+    assert!(text.contains("row 1 failed: to `nowhere`"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -201,10 +230,10 @@ async fn waiting_dead_letters_are_taken() {
     );
     assert_eq!(place.states().await, ["waiting"]);
     assert_eq!(broker.depth(&dead).await.unwrap(), Some(0));
-    let unknown = run(&place, &["--json", "status", "--channel", "orders"])
+    let status = run(&place, &["--json", "status", "--channel", "orders"])
         .await
         .expect(0)
         .json();
-    assert_eq!(unknown["desk"]["messages"]["waiting"], 1, "{unknown}");
+    assert_eq!(status["desk"]["messages"]["waiting"], 1, "{status}");
     task.abort();
 }

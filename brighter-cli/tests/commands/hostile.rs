@@ -99,7 +99,8 @@ const HOSTILE_ARGUMENT: &str = "\u{1b}[31m\u{202e}\u{9b}2J\r\nfake line\u{feff}<
 async fn a_program_reads_hostile_values_as_they_are() {
     let place = Place::new().await;
     place.import([hostile(10_000)]).expect(0);
-    let exported = place.run(&["dead", "export"]).expect(0).json();
+    let exported = place.run(&["dead", "export"]).expect(0).out;
+    let exported: Value = serde_json::from_str(&exported).unwrap();
     assert_eq!(exported["header"]["id"], HOSTILE);
     assert_eq!(exported["header"]["bag"][HOSTILE], HOSTILE);
     assert_eq!(exported["body"], hostile(10_000)["body"]);

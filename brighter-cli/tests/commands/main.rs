@@ -39,7 +39,31 @@ impl Ran {
 
     #[track_caller]
     fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+        let value = serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"));
+        all_fields_are_documented(&value);
+        value
+    }
+}
+
+/// Panics if the page of the schema does not have each field.
+#[track_caller]
+fn all_fields_are_documented(value: &Value) {
+    const PAGE: &str = include_str!("../../../docs/book/src/reference/command-line.md");
+    match value {
+        Value::Array(values) => values.iter().for_each(all_fields_are_documented),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                assert!(
+                    PAGE.contains(&format!("`{name}`")),
+                    "the page has no field `{name}`"
+                );
+                // The header is that of the message.
+                if name != "header" {
+                    all_fields_are_documented(value);
+                }
+            }
+        }
+        _ => {}
     }
 }
 
