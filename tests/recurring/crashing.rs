@@ -143,15 +143,35 @@ impl<O: Outbox> Outbox for Shared<O> {
     }
 }
 
-/// Has one of so many processes go wrong at each step, in a database of its own each time.
-fn at_every_step<K: Sync, O: Outbox>(new: impl AsyncFn() -> K, open: impl AsyncFn(&K) -> O + Sync) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+/// Returns what is deposited, as soon as it is this much. A sweep that was cut short when its processor was closed may
+/// hold some of it locked for a moment longer, and a claim leaves out what is locked.
+async fn all_deposited(outbox: &impl Outbox, expected: u64) -> Vec<BrighterMessage> {
+    let mut all = Vec::new();
+    eventually("all that is deposited is free", async || {
+        all.extend(deposited(outbox).await);
+        let outstanding = outbox.status().await.ok()?.outstanding;
+        (all.len() as u64 >= outstanding.max(expected)).then_some(())
+    })
+    .await;
+    all
+}
+
+/// Has one of so many processes go wrong at each step, in a database of its own each time. `counts` are the numbers of
+/// processes for the step at this place.
+fn at_every_step<K: Sync, O: Outbox>(
+    counts: impl Fn(usize) -> Vec<usize>,
+    new: impl AsyncFn() -> K,
+    open: impl AsyncFn(&K) -> O + Sync,
+) {
+    // With a thread of its own: a connection whose transaction was cut short is rolled back by a task, and until that
+    // has run, the others find its rows locked.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
         .enable_all()
         .build()
         .unwrap();
-    let mut runs = 0;
-    for processes in 1..=3 {
-        for (point, passing, action) in STEPS {
+    for (place, (point, passing, action)) in STEPS.iter().enumerate() {
+        for processes in counts(place) {
             let kept = runtime.block_on(async {
                 let kept = new().await;
                 // The rows are there, as after a first start, and everything is due at once.
@@ -179,7 +199,12 @@ fn at_every_step<K: Sync, O: Outbox>(new: impl AsyncFn() -> K, open: impl AsyncF
                 let outbox = open(&kept).await;
                 // The process that is started in the place of a dead one.
                 process_again(&outbox, async || open(&kept).await).await;
-                let fired = deposited(&outbox).await;
+                let expected = if *point == "schedule.register" {
+                    0
+                } else {
+                    2 * years()
+                };
+                let fired = all_deposited(&outbox, expected).await;
                 let mut times: Vec<_> = fired
                     .iter()
                     .map(|message| {
@@ -192,19 +217,11 @@ fn at_every_step<K: Sync, O: Outbox>(new: impl AsyncFn() -> K, open: impl AsyncF
                 times.dedup();
                 let told = format!("{point}#{passing}={action:?} with {processes} processes: {times:?}");
                 assert_eq!(times.len(), all, "{told}");
-                let expected = if *point == "schedule.register" {
-                    0
-                } else {
-                    2 * years()
-                };
                 assert_eq!(all as u64, expected, "{told}");
             });
             drop(kept);
-            runs += 1;
         }
     }
-    println!("{runs} runs");
-    assert_eq!(runs, 3 * STEPS.len());
 }
 
 async fn process_again<O: Outbox>(outbox: &O, open: impl AsyncFn() -> O) {
@@ -216,27 +233,34 @@ async fn process_again<O: Outbox>(outbox: &O, open: impl AsyncFn() -> O) {
     processor.close().await;
 }
 
+/// Each step once, with one process to three in turn: on a server most of a run is making its tables.
+fn one_to_three(place: usize) -> Vec<usize> {
+    vec![1 + place % 3]
+}
+
 #[test]
-#[ignore = "39 runs; passes alone on SQLite, and runs out of time beside other tests: run it by `-- --ignored --test-threads=1`"]
 fn no_death_loses_or_doubles_an_occurrence_in_sqlite() {
     at_every_step(
+        |_| vec![1, 2, 3],
         async || tempfile::tempdir().unwrap(),
         async |folder| SqliteOutbox::open(folder.path().join("outbox.db")).await.unwrap(),
     );
 }
 
 #[test]
-#[ignore = "39 runs; passes alone on SQLite, and runs out of time beside other tests: run it by `-- --ignored --test-threads=1`"]
 fn no_death_loses_or_doubles_an_occurrence_in_postgres() {
-    at_every_step(databases::Postgres::new, async |schema: &databases::Postgres| {
-        PostgresOutbox::from_pool(schema.pool().await).await.unwrap()
-    });
+    at_every_step(
+        one_to_three,
+        databases::Postgres::new,
+        async |schema: &databases::Postgres| PostgresOutbox::from_pool(schema.pool().await).await.unwrap(),
+    );
 }
 
 #[test]
-#[ignore = "39 runs; passes alone on SQLite, and runs out of time beside other tests: run it by `-- --ignored --test-threads=1`"]
 fn no_death_loses_or_doubles_an_occurrence_in_mysql() {
-    at_every_step(databases::MySql::new, async |database: &databases::MySql| {
-        MySqlOutbox::from_pool(database.pool().await).await.unwrap()
-    });
+    at_every_step(
+        one_to_three,
+        databases::MySql::new,
+        async |database: &databases::MySql| MySqlOutbox::from_pool(database.pool().await).await.unwrap(),
+    );
 }

@@ -12,4 +12,5 @@ mod crashing;
 mod desk;
 mod ending;
 mod once;
+mod telling;
 mod wiring;

@@ -1,5 +1,7 @@
 //! The connection to the database dies during the commit: D02. A rollback after a deposit: D10.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use brighter::channel::Broker;
@@ -134,6 +136,79 @@ async fn d02_a_deposit_with_unknown_commit_may_be_repeated() {
     let proxy = CommitProxy::start(Protocol::MySql, server.address()).await;
     let url = server.url_at(proxy.address(), &server.database().await);
     made_again!(server::pool(&url).await, &proxy, MySqlOutbox);
+}
+
+/// Pays with `#[transactional]` while the connection dies in a commit. The caller is told of nothing: the key of the request
+/// in the inbox tells what became of the commit, and the handler is called again only if it came to nothing.
+macro_rules! transactional {
+    ($kind:expr, $server:expr, $books:ty, $transaction:ty, $outbox:ident, $inbox:ident, $insert:expr) => {{
+        struct Desk(Arc<AtomicU32>);
+
+        #[handler]
+        impl Handler<Pay> for Desk {
+            #[transactional(step = 1)]
+            async fn handle(&self, pay: &Pay, tx: &mut $transaction) -> Result<(), BoxError> {
+                self.0.fetch_add(1, Ordering::SeqCst);
+                sqlx::query($insert).bind(pay.amount).execute(&mut **tx).await?;
+                Ok(())
+            }
+        }
+
+        capture::begin();
+        let server = $server;
+        let database = server.database().await;
+        let books: $books = server::pool(&server.url(&database)).await;
+        sqlx::raw_sql(desk::TABLE).execute(&books).await.unwrap();
+        let proxy = CommitProxy::start($kind, server.address()).await;
+        let pool: $books = server::pool(&server.url_at(proxy.address(), &database)).await;
+        let calls = Arc::new(AtomicU32::new(0));
+        let processor = CommandProcessor::builder()
+            .outbox($outbox::from_pool(pool.clone()).await.unwrap())
+            .inbox(brighter::$inbox::from_pool(pool.clone()).await.unwrap())
+            .handler(Desk(Arc::clone(&calls)))
+            .build()
+            .unwrap();
+        for (number, cut, wanted) in [(1, Cut::BeforeTheServer, 2), (2, Cut::BeforeTheAnswer, 3)] {
+            let pay = Pay::new(number);
+            proxy.cut_next(cut);
+            processor.send(pay.clone()).await.unwrap();
+            assert_eq!(proxy.cut(), usize::try_from(number).unwrap(), "{cut:?}");
+            assert_eq!(calls.load(Ordering::SeqCst), wanted, "{cut:?}");
+            // The next delivery is a duplicate.
+            processor.send(pay).await.unwrap();
+            assert_eq!(calls.load(Ordering::SeqCst), wanted, "{cut:?}");
+            let paid: Vec<i64> = sqlx::query_scalar(desk::SELECT).fetch_all(&books).await.unwrap();
+            assert_eq!(paid, (1..=number).collect::<Vec<_>>(), "{cut:?}");
+            report(
+                "D02",
+                format_args!("{:?}, `#[transactional]`, cut {cut:?}: one effect", $kind),
+            );
+        }
+        processor.close().await;
+        capture::assert_no_password();
+    }};
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn d02_a_transactional_commit_is_asked_by_its_key() {
+    transactional!(
+        Protocol::Postgres,
+        postgres::shared().await,
+        PgPool,
+        sqlx::PgTransaction<'_>,
+        PostgresOutbox,
+        PostgresInbox,
+        desk::INSERT
+    );
+    transactional!(
+        Protocol::MySql,
+        mariadb::shared().await,
+        MySqlPool,
+        sqlx::MySqlTransaction<'_>,
+        MySqlOutbox,
+        MySqlInbox,
+        "INSERT INTO paid (amount) VALUES (?)"
+    );
 }
 
 /// Deposits, rolls back, and looks whether anything is left.

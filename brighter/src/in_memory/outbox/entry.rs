@@ -71,6 +71,13 @@ impl OutboxEntry {
         self.claimed_until.is_none_or(|end| end <= now)
     }
 
+    /// Whether it was deposited before now, and less than this long ago. One of a runtime with another paused clock may
+    /// seem to come from the future, which says nothing of those after it.
+    pub(super) fn is_young(&self, now: Instant, min_age: Duration) -> bool {
+        now.checked_duration_since(self.deposited)
+            .is_some_and(|age| age < min_age)
+    }
+
     pub(super) fn is_due(&self, now: Instant, min_age: Duration) -> bool {
         self.is_free(now)
             && self.not_before.is_none_or(|start| start <= now)

@@ -319,6 +319,13 @@ impl State {
         self.of(&self.outstanding)
     }
 
+    /// Those outstanding that may be old enough. What follows one that is too young was deposited after it, so a sweep
+    /// does not walk over all that still have to wait.
+    fn old(&self, now: Instant, min_age: Duration) -> impl Iterator<Item = (usize, &OutboxEntry)> {
+        self.outstanding()
+            .take_while(move |(_, held)| !held.is_young(now, min_age))
+    }
+
     /// Dead entries, each with its position.
     pub(super) fn dead(&self) -> impl Iterator<Item = (usize, &OutboxEntry)> {
         self.of(&self.dead)
@@ -360,7 +367,7 @@ impl State {
                 min_age,
                 except,
             } => self
-                .outstanding()
+                .old(now, min_age)
                 .filter(|(_, held)| held.is_due(now, min_age) && !except.contains(held.topic()))
                 .map(|(key, _)| key)
                 .take(limit)
@@ -370,7 +377,7 @@ impl State {
                 limit,
                 min_age,
             } => self
-                .outstanding()
+                .old(now, min_age)
                 .filter(|(_, held)| held.topic() == topic && held.is_due(now, min_age))
                 .map(|(key, _)| key)
                 .take(limit)
