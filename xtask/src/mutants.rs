@@ -74,4 +74,32 @@ mod tests {
         let refused = settings("pumps").unwrap_err().to_string();
         assert!(refused.contains("policies, pump, secrets"), "{refused}");
     }
+
+    #[test]
+    fn every_test_of_the_page_exists() {
+        std::env::set_current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).unwrap();
+        let list = shell::read(&mut shell::git(&[
+            "grep",
+            "-hoE",
+            r"\bfn [a-z_0-9]+",
+            "--",
+            "*.rs",
+        ]))
+        .unwrap();
+        let functions: Vec<_> = list.lines().filter_map(|line| line.strip_prefix("fn ")).collect();
+        let page = std::fs::read_to_string("docs/lab/mutants.md").unwrap();
+        let code = page.split('`').skip(1).step_by(2);
+        let tests: Vec<_> = code
+            .filter(|code| code.contains("::") && !code.contains(' '))
+            .collect();
+        assert!(tests.len() > 20, "{tests:?}");
+        let is_there = |test: &&str| {
+            // `…` stands for the rest of a name or path; one that ends in `::` is a module.
+            let name = test.rsplit("::").next().unwrap_or_default();
+            let name = name.trim_matches('…');
+            functions.iter().any(|function| function.starts_with(name))
+        };
+        let missing: Vec<_> = tests.iter().filter(|test| !is_there(test)).collect();
+        assert!(missing.is_empty(), "these are not there: {missing:#?}");
+    }
 }

@@ -110,13 +110,84 @@ impl<'a> OwnNames<'a> {
         self.tables.contains(table.name())
     }
 
-    /// Returns the names for an error, separated by commas: the first of many, and how many others there are.
+    /// Returns the names for an error, separated by commas: the first of many, and how many more there are.
     pub(crate) fn told(&self) -> String {
         let told = self.all.iter().take(MOST_TOLD).copied();
         let mut told = told.collect::<Vec<_>>().join(", ");
         if let Some(others @ 1..) = self.all.len().checked_sub(MOST_TOLD) {
-            told += &format!(" and {others} others");
+            told += &format!(" and {others} more");
         }
         told
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::subscription::SubscriptionSettings;
+
+    const SUBSCRIPTIONS: &str = SubscriptionSettings::SECTION;
+
+    fn config<T: AsRef<str>>(tables: impl IntoIterator<Item = T>) -> Config {
+        let tables = tables.into_iter();
+        let loader = tables.fold(crate::config::loader(), |loader, table| {
+            loader.set("test", format!("subscriptions.{}.buffer", table.as_ref()), 7)
+        });
+        loader.load().unwrap()
+    }
+
+    #[test]
+    fn a_name_that_is_given_twice_is_told_once() {
+        let config = config(["mail"]);
+        let own = OwnNames::new(&config, SUBSCRIPTIONS, ["mail", "orders", "mail"]);
+        assert_eq!(own.told(), "mail, orders");
+        assert_eq!(own.in_no_file, ["mail", "orders"], "the table is in no file");
+    }
+
+    #[test]
+    fn names_beyond_the_twentieth_are_counted() {
+        let config = config::<&str>([]);
+        let names: Vec<_> = (0..23).map(|n| format!("orders-{n}")).collect();
+        let told = |count: usize| {
+            let names = names.iter().take(count).map(String::as_str);
+            OwnNames::new(&config, SUBSCRIPTIONS, names).told()
+        };
+        assert_eq!(told(0), "");
+        assert!(told(20).ends_with("orders-18, orders-19"), "{}", told(20));
+        assert!(told(21).ends_with("orders-19 and 1 more"), "{}", told(21));
+        assert!(told(23).ends_with("orders-19 and 3 more"), "{}", told(23));
+    }
+
+    #[test]
+    fn a_table_is_own_in_any_spelling() {
+        let variables =
+            ["ORDERS_EU", "ORDERS_US"].map(|name| (format!("BRIGHTER_SUBSCRIPTIONS_{name}_BUFFER"), "7"));
+        let config = crate::config::loader().variables(variables).load().unwrap();
+        let own = OwnNames::new(&config, SUBSCRIPTIONS, ["orders-eu"]);
+        let tables = config.tables(SUBSCRIPTIONS);
+        let has: Vec<_> = tables.map(|table| own.has(&table)).collect();
+        assert_eq!(has, [true, false]);
+    }
+
+    #[test]
+    fn only_the_first_hundred_mistakes_are_explained() {
+        let names: Vec<_> = (0..102)
+            .map(|n| format!("subscription-to-orders-{n:03}"))
+            .collect();
+        let config = config(&names);
+        let mut own = OwnNames::new(&config, SUBSCRIPTIONS, ["subscription-to-orders"]);
+        let tables = config.tables(SUBSCRIPTIONS);
+        let mut judge = |strictness: Strictness, table: &Table<'_>| match strictness.judge(table, &mut own) {
+            Stranger::Mistake { meant } => meant,
+            Stranger::OfOthers => panic!("{} is of others", table.name()),
+        };
+        let meant: Vec<_> = tables.map(|table| judge(Strictness::Exact, &table)).collect();
+        let (explained, rest) = meant.split_at(100);
+        let expected = Some("subscription-to-orders");
+        assert!(
+            explained.iter().all(|meant| meant.as_deref() == expected),
+            "{meant:?}"
+        );
+        assert_eq!(rest, [None, None]);
     }
 }
