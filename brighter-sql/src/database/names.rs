@@ -44,7 +44,9 @@ pub(crate) fn checked(name: &str) -> Result<&str, TableError> {
             "what ends in `{ending}` belongs to the table called like what is before it; use another ending"
         ));
     }
-    if let Some(beginning) = BEGINNINGS.iter().find(|begin| small.starts_with(**begin)) {
+    // Its indexes are called like it, with an underscore after it: a table `sqlite` would have some of the database's names.
+    let of_indexes = format!("{small}_");
+    if let Some(beginning) = BEGINNINGS.iter().find(|begin| of_indexes.starts_with(**begin)) {
         return refused(format!(
             "`{beginning}…` is the name of other tables; use another one"
         ));
@@ -92,6 +94,8 @@ mod tests {
             "brighter_schema",
             "brighter_broker_channels",
             "sqlite_x",
+            "sqlite",
+            "SQLite",
         ] {
             let error = checked(name).unwrap_err().to_string();
             assert!(error.contains(name), "{error}");

@@ -97,6 +97,7 @@ fn seeds() -> Vec<Seed> {
         "_",
         "x_archive",
         "sqlite_x",
+        "sqlite",
         "2nd",
         "a b",
         "a;--",
