@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use brighter::InMemoryInbox;
 use brighter::prelude::*;
-use brighter::testing::{CrashTestReport, Scenario, crash_test};
+use brighter::testing::{CrashTestReport, Scenario, crash_test, fault_points};
 
 #[derive(Debug, Clone, Serialize, Deserialize, Message)]
 #[message(topic = "Exhaust.Order")]
@@ -140,6 +140,18 @@ fn a_sound_application_survives_every_fault() {
     let CrashTestReport { points, runs, .. } = crash_test(|scenario| shop(scenario, Bug::None));
     assert!(points >= 15, "{points}");
     assert!(runs >= 200, "{runs}");
+}
+
+#[test]
+fn a_life_that_has_ended_has_no_faults() {
+    let looks = |scenario: Scenario| {
+        shop(scenario, Bug::None).effects(|| async {
+            fault_points::pass("tests.looked").await;
+            vec!["shipped tea".to_owned(), "told of tea".to_owned()]
+        })
+    };
+    // A death after the broker was closed would be followed by a life that waits for it forever.
+    crash_test(looks);
 }
 
 #[test]

@@ -319,8 +319,8 @@ impl State {
         self.of(&self.outstanding)
     }
 
-    /// Those outstanding that may be old enough. What follows one that is too young was deposited after it, so a sweep
-    /// does not walk over all that still have to wait.
+    /// Returns those outstanding that may be old enough. A message behind one that is too young was deposited after it,
+    /// so a sweep does not walk over all that still have to wait.
     fn old(&self, now: Instant, min_age: Duration) -> impl Iterator<Item = (usize, &OutboxEntry)> {
         self.outstanding()
             .take_while(move |(_, held)| !held.is_young(now, min_age))

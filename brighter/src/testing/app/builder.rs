@@ -2,9 +2,12 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{self, Duration};
+
+use tokio::time::{Instant, sleep};
 
 use super::journal::Journal;
+use super::settling::LONGEST_REALLY;
 use super::{TestApp, World};
 use crate::dispatcher::{Dispatcher, DispatcherBuilder};
 use crate::in_memory::broker::InMemoryBroker;
@@ -145,7 +148,8 @@ impl TestAppBuilder {
     /// Makes the application, and waits until every performer consumes.
     ///
     /// # Panics
-    /// Something is wrong with how it is put together: every mistake is told.
+    /// Something is wrong with how it is put together: every mistake is told. Or a performer does not consume within the
+    /// [time to settle](Self::settle_timeout), or within 30 seconds by the clock on the wall.
     pub async fn start(self) -> TestApp {
         let journal = self.journal.unwrap_or_else(|| {
             let journal = Journal::new();
@@ -203,7 +207,7 @@ impl TestAppBuilder {
             // its handlers post would go nowhere.
             self.broker.hold(true);
             dispatcher.receive();
-            dispatcher.wait_until_consuming().await;
+            consuming(&dispatcher, self.settle_timeout).await;
             self.broker.hold(false);
             Some(dispatcher)
         };
@@ -218,6 +222,18 @@ impl TestAppBuilder {
             own: Mutex::new(own.into_iter().collect()),
         }
     }
+}
+
+/// Waits until every performer consumes.
+async fn consuming(dispatcher: &Dispatcher, longest: Duration) {
+    let (began, really) = (Instant::now(), time::Instant::now());
+    while began.elapsed() <= longest && really.elapsed() <= LONGEST_REALLY {
+        tokio::select! {
+            () = dispatcher.wait_until_consuming() => return,
+            () = sleep(Duration::from_secs(1)) => {}
+        }
+    }
+    panic!("not every performer consumes: {}", dispatcher.readiness());
 }
 
 /// A call of a database would seem to take as long as it may, for a paused clock moves on while nothing else can run.

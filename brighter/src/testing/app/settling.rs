@@ -14,8 +14,8 @@ use brighter_core::id::MessageId;
 use brighter_core::message::ChannelName;
 use brighter_core::outbox::OutboxError;
 
-/// How long a cascade may take to settle by the clock on the wall, which is never paused.
-const LONGEST_REALLY: Duration = Duration::from_secs(30);
+/// How long a cascade may take to settle, or an application to start, by the clock on the wall, which is never paused.
+pub(super) const LONGEST_REALLY: Duration = Duration::from_secs(30);
 /// How soon to look again while nothing happens, then after twice as long, and so on. What happens in this process is
 /// told at once, but not that an outbox in a database has noted what was sent.
 const FIRST_TICK: Duration = Duration::from_millis(10);

@@ -124,7 +124,7 @@ fn lives(scenario: Scenario, run: &Run) -> RunOutcome {
         let runtime = builder(paused).build().expect("a runtime for a life");
         let plan = Plan::new(rules);
         let end = runtime.block_on(async {
-            let _installed = plan.install();
+            let installed = plan.install();
             let broker = world.broker.clone();
             plan.on_cut(move || {
                 broker.lose_connection();
@@ -146,18 +146,22 @@ fn lives(scenario: Scenario, run: &Run) -> RunOutcome {
                     tokio::time::sleep(AFTERWARDS).await;
                     life.app.settled().await;
                 }
-                life.app.close().await;
-                RunEnd::Done(effects().await)
+                life
             };
-            tokio::select! {
+            let living = tokio::select! {
                 biased;
-                () = plan.died() => {
-                    // What the dying does on its way, such as giving back what it has in hand, reaches nobody.
-                    world.broker.lose_connection();
-                    RunEnd::Died
-                }
-                end = living => end,
-            }
+                () = plan.died() => None,
+                life = living => Some(life),
+            };
+            let Some(life) = living else {
+                // What the dying does on its way, such as giving back what it has in hand, reaches nobody.
+                world.broker.lose_connection();
+                return RunEnd::Died;
+            };
+            // A life that ends in good order has no faults any more: it closes the broker, and no other could follow.
+            drop(installed);
+            life.app.close().await;
+            RunEnd::Done(effects().await)
         });
         runtime.shutdown_timeout(LAST_BREATH);
         passed.push(plan.passed());
