@@ -27,7 +27,7 @@ pub(crate) struct CommandLine {
     pub(crate) command: CliCommand,
 }
 
-/// What to do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum CliCommand {
     /// Look at dead letters, and send them back, keep them or remove them

@@ -15,7 +15,7 @@ use crate::view::View;
 /// How many dead messages are revived at once.
 const TOGETHER: usize = 500;
 
-/// What to do with the outbox.
+/// The commands for the outbox.
 #[derive(Debug, Subcommand)]
 pub(crate) enum OutboxCommand {
     /// Count the messages in each state
@@ -61,13 +61,13 @@ pub(crate) struct ReviveArgs {
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("which").required(true).multiple(true).args(["topic", "since", "before"])))]
 pub(crate) struct ResendArgs {
-    /// Those of this topic
+    /// Only those of this topic
     #[arg(long, value_name = "TOPIC")]
     topic: Option<String>,
-    /// Those deposited at this time or later, such as 2026-09-30T12:00:00Z, or 2h for two hours ago
+    /// Only those deposited at this time or later, such as 2026-09-30T12:00:00Z, or 2h for two hours ago
     #[arg(long, value_name = "TIME", value_parser = read_time)]
     since: Option<SystemTime>,
-    /// Those deposited before this time
+    /// Only those deposited before this time
     #[arg(long, value_name = "TIME", value_parser = read_time)]
     before: Option<SystemTime>,
     /// The largest number of messages; the oldest are chosen

@@ -57,9 +57,9 @@ impl CommandResult {
 /// Why a command did not do what it was asked for.
 #[derive(Debug)]
 pub(crate) enum CliError {
-    /// It failed.
+    /// A failure on the way.
     Failed(BoxError),
-    /// It was not begun: what was asked for makes no sense, or needs a word that is missing.
+    /// A refusal before anything began: the request makes no sense, or lacks a word that it needs.
     Refused(String),
 }
 

@@ -19,7 +19,7 @@ use crate::view::{Style, View, clean_json, is_coloured};
 const MOST_COUNTED: u64 = 1_000_000;
 const OPERATIONS: usize = 50;
 
-/// What to show.
+/// The options of `status`.
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
     /// Show how many messages wait in this channel, and among its dead letters and invalid messages; several are possible

@@ -21,7 +21,7 @@ const TOGETHER: usize = 100;
 /// How many bad lines are told one by one.
 const TOLD: usize = 20;
 
-/// What to export.
+/// The options of `export`.
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
     #[command(flatten)]
@@ -47,7 +47,7 @@ impl ExportArgs {
     }
 }
 
-/// What to import.
+/// The options of `import`.
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
     /// The file with the lines, or - for the standard input
@@ -57,7 +57,7 @@ pub(crate) struct ImportArgs {
     dry_run: bool,
 }
 
-/// What to take.
+/// The options of `take`.
 #[derive(Debug, Args)]
 pub(crate) struct TakeArgs {
     /// A channel whose dead letters and invalid messages are taken; several are possible
@@ -105,7 +105,7 @@ pub(crate) async fn export(
     Ok(outcome)
 }
 
-/// What has become of the lines of an import.
+/// The outcome of an import, line by line.
 #[derive(Debug, Default)]
 struct Imported {
     counts: [u64; 3],

@@ -15,7 +15,7 @@ use clap::Subcommand;
 use crate::outcome::{CliError, CommandResult};
 use crate::stores::DatabaseArgs;
 
-/// What to do with dead letters.
+/// The commands for dead letters.
 #[derive(Debug, Subcommand)]
 pub(crate) enum DeadCommand {
     /// Show the groups of messages that died alike, those with the most first
